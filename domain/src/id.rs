@@ -1,0 +1,119 @@
+//! Ids: UUIDs told apart by type, so that a key's id can't be handed in where a user's is wanted.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use uuid::Uuid;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.as_hyphenated().fmt(f)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// A user of the platform.
+    UserId,
+    /// An Anthropic API key of a user; stays the same when its secret is replaced.
+    KeyId,
+    /// An event of the log.
+    EventId,
+    /// A signed-in session: the family of one refresh token.
+    SessionId,
+    /// One test of a key, from `KeyTestStarted` to `KeyTested`.
+    TestId,
+    /// Ties together all that one request caused. Ours, never taken from a client's header.
+    CorrelationId,
+}
+
+/// Sixteen bytes that name a command: derived from the idempotency key, or random without one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CommandId(pub [u8; 16]);
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl fmt::Debug for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CommandId({self})")
+    }
+}
+
+/// Writes bytes as lower-case hexadecimal.
+///
+/// # Errors
+/// Only what the formatter itself answers.
+pub fn write_hex(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+macro_rules! hex_bytes {
+    ($($(#[$doc:meta])* $name:ident [$len:literal]),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub [u8; $len]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_hex(f, &self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                read_hex::<$len>(&text)
+                    .map(Self)
+                    .ok_or_else(|| serde::de::Error::custom(concat!("not ", $len, " bytes of hexadecimal")))
+            }
+        }
+    )+};
+}
+
+hex_bytes! {
+    /// Keyed hash of a context name: equal contexts of one user have equal tags, and only that user's index key can make them.
+    ContextTag[16],
+    /// Keyed hash of a trimmed secret: tells duplicates of one user apart from new ones without the secret.
+    Fingerprint[32],
+}
+
+/// Reads exactly `N` bytes of lower- or upper-case hexadecimal.
+pub fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+pub mod actor;
+pub mod api_key;
+pub mod code;
+pub mod event;
+pub mod id;
+pub mod key_test;
+pub mod secret;
+pub mod stream;
+pub mod text;
+pub mod timestamp;

@@ -1,0 +1,223 @@
+//! Texts that people choose, parsed once at the door.
+
+use crate::api_key::contains_secret;
+use crate::secret::SecretText;
+
+/// Why a text was refused. Holds the rule, never the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// Nothing left after trimming.
+    #[error("{what} is empty: give 1 to {max} characters")]
+    Empty {
+        /// Which text.
+        what: &'static str,
+        /// Most characters allowed.
+        max: usize,
+    },
+    /// Too few characters.
+    #[error("{what} has {len} characters: give {min} to {max}")]
+    TooShort {
+        /// Which text.
+        what: &'static str,
+        /// How many it has.
+        len: usize,
+        /// Fewest allowed.
+        min: usize,
+        /// Most allowed.
+        max: usize,
+    },
+    /// Too many characters.
+    #[error("{what} has {len} characters: at most {max} are allowed")]
+    TooLong {
+        /// Which text.
+        what: &'static str,
+        /// How many it has.
+        len: usize,
+        /// Most allowed.
+        max: usize,
+    },
+    /// Control characters, line breaks and invisible direction marks included.
+    #[error("{what} contains a control or invisible formatting character: use visible characters and spaces")]
+    Control {
+        /// Which text.
+        what: &'static str,
+    },
+    /// A pasted key.
+    #[error("{what} contains sk-ant-, which looks like a secret: give it a plain name, and put the key into the secret field")]
+    Secret {
+        /// Which text.
+        what: &'static str,
+    },
+    /// `@` in a username.
+    #[error("the username contains @, which is kept for e-mail addresses: leave it out")]
+    At,
+    /// Not an address.
+    #[error("the e-mail address isn't one: write it as name@example.org")]
+    Email,
+}
+
+fn is_invisible(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Trims and checks length (in characters), control characters and pasted keys.
+fn plain(what: &'static str, text: &str, min: usize, max: usize) -> Result<String, TextError> {
+    let text = text.trim();
+    let len = text.chars().count();
+    if len == 0 {
+        return Err(TextError::Empty { what, max });
+    }
+    if len < min {
+        return Err(TextError::TooShort { what, len, min, max });
+    }
+    if len > max {
+        return Err(TextError::TooLong { what, len, max });
+    }
+    if text.chars().any(is_invisible) {
+        return Err(TextError::Control { what });
+    }
+    if contains_secret(text) {
+        return Err(TextError::Secret { what });
+    }
+    Ok(text.to_owned())
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident = $what:literal, $min:literal..=$max:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Most characters allowed.
+            pub const MAX: usize = $max;
+
+            /// Trims and checks.
+            ///
+            /// # Errors
+            /// The rule that was broken.
+            pub fn parse(text: &str) -> Result<Self, TextError> {
+                plain($what, text, $min, $max).map(Self)
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The text.
+            pub fn into_string(self) -> String {
+                self.0
+            }
+        }
+    )+};
+}
+
+texts! {
+    /// The name of a key: 1 to 100 characters.
+    KeyName = "the name", 1..=100;
+    /// What a default key is the default of: 1 to 100 characters.
+    Context = "the context", 1..=100;
+    /// A person's name as they write it: 1 to 200 characters.
+    FullName = "the full name", 1..=200;
+    /// What a client gives to make a repeat harmless: 1 to 200 characters.
+    IdempotencyKey = "the idempotency key", 1..=200;
+}
+
+/// A username as typed: 3 to 50 characters, no `@`. Unique by its folded form, which the vault's hash is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username(String);
+
+impl Username {
+    /// Trims and checks.
+    ///
+    /// # Errors
+    /// The rule that was broken.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let text = plain("the username", text, 3, 50)?;
+        if text.contains('@') {
+            return Err(TextError::At);
+        }
+        Ok(Self(text))
+    }
+
+    /// The name as typed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An e-mail address, trimmed and lower-cased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email(String);
+
+impl Email {
+    /// Trims, lower-cases and checks the shape; whether it can receive mail only a mail can show.
+    ///
+    /// # Errors
+    /// The rule that was broken.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let text = plain("the e-mail address", text, 3, 254)?.to_lowercase();
+        let (name, host) = text.rsplit_once('@').ok_or(TextError::Email)?;
+        let named = !name.is_empty() && name.len() <= 64 && !name.contains(|c: char| c == '@' || c.is_whitespace());
+        let hosted = host.split('.').count() >= 2
+            && host.split('.').all(|label| {
+                !label.is_empty()
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+                    && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+            });
+        if named && hosted { Ok(Self(text)) } else { Err(TextError::Email) }
+    }
+
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A password of 8 to 256 characters. No rules about kinds of characters (NIST SP 800-63B, 5.1.1.2).
+#[expect(missing_debug_implementations, reason = "a secret that can be printed will be printed")]
+#[derive(Clone)]
+pub struct Password(SecretText);
+
+impl Password {
+    /// Checks the length; nothing is trimmed.
+    ///
+    /// # Errors
+    /// The rule that was broken.
+    pub fn parse(secret: SecretText) -> Result<Self, TextError> {
+        let what = "the password";
+        let (len, max) = (secret.expose().chars().count(), 256);
+        if len < 8 {
+            return Err(TextError::TooShort { what, len, min: 8, max });
+        }
+        if len > max {
+            return Err(TextError::TooLong { what, len, max });
+        }
+        Ok(Self(secret))
+    }
+
+    /// The password itself.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+/// A model id: `[A-Za-z0-9._:-]{1,128}`, so that it may stand in facts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ModelId(String);
+
+impl ModelId {
+    /// Checks the shape; whether the model exists only the upstream knows.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=128).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'));
+        (fits && !contains_secret(text)).then(|| Self(text.to_owned()))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

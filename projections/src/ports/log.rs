@@ -1,0 +1,316 @@
+//! The log: appends and reads.
+
+use super::{BoxFuture, RowChange, StoreError};
+use claviger_domain::actor::Actor;
+use claviger_domain::event::Envelope;
+use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
+use claviger_domain::stream::StreamName;
+use claviger_domain::timestamp::Timestamp;
+use std::fmt;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What version a stream must have for an append to go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// The stream has no event yet.
+    NoStream,
+    /// Its last event has this version (1 or more).
+    Exact(u64),
+}
+
+/// An event about to be appended. Position, version, time and leaf are the store's to give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Its id.
+    pub id: EventId,
+    /// Type name.
+    pub kind: String,
+    /// Version of the type's shape.
+    pub schema: u32,
+    /// JSON bytes, stored verbatim.
+    pub facts: Vec<u8>,
+    /// Sealed boxes: none, one, or several for long content.
+    pub content: Vec<Vec<u8>>,
+    /// The key or run it is about: a filter column.
+    pub subject: Option<Uuid>,
+}
+
+/// An event as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Everything but the payload.
+    pub envelope: Envelope,
+    /// JSON bytes, as they were appended.
+    pub facts: Vec<u8>,
+    /// Sealed boxes, as they were appended.
+    pub content: Vec<Vec<u8>>,
+    /// The key or run it is about.
+    pub subject: Option<Uuid>,
+    /// RFC 6962 leaf hash.
+    pub leaf: [u8; 32],
+}
+
+/// Where an append's event ended up: what inline views need beyond the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Its id.
+    pub id: EventId,
+    /// Place in the one order.
+    pub position: u64,
+    /// Place in the stream.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What an append writes besides its events, once positions and times are known. Called inside the transaction, and again when the store
+/// must repeat the transaction: a function of its input but for nonces.
+pub trait InlineViews: Send + Sync {
+    /// The rows to write. `placed` is parallel to the append's events.
+    ///
+    /// # Errors
+    /// A reason in words without values; the append is refused with it and nothing is written.
+    fn rows(&self, placed: &[Placed]) -> Result<Vec<RowChange>, StoreError>;
+}
+
+/// Unique values: the kind keeps them apart, the keyed hash says nothing about the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ClaimKind {
+    /// A username, unique in the store.
+    Username,
+    /// An e-mail address, unique in the store.
+    Email,
+    /// A secret's fingerprint, unique per user because its key is.
+    Secret,
+}
+
+/// A unique value taken, or given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimChange {
+    /// Take it, or be refused with [`AppendError::ClaimTaken`]. Taking what the same holder and subject have is no conflict.
+    Take {
+        /// Which kind.
+        kind: ClaimKind,
+        /// Keyed hash of the value.
+        hash: [u8; 32],
+        /// Who takes it.
+        holder: UserId,
+        /// For what: a key's id, or the user's own.
+        subject: Uuid,
+    },
+    /// Give it back; nothing happens if it wasn't taken.
+    Release {
+        /// Which kind.
+        kind: ClaimKind,
+        /// Keyed hash of the value.
+        hash: [u8; 32],
+    },
+}
+
+/// What a command leaves so that its repeat is answered alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandRecord {
+    /// The command.
+    pub command_id: CommandId,
+    /// Keyed hash of its input.
+    pub request_hash: [u8; 32],
+    /// Whose command.
+    pub owner: UserId,
+    /// What it was about: the key made, changed or deleted.
+    pub subject: Option<Uuid>,
+    /// Events committed under it so far, in order.
+    pub event_ids: Vec<EventId>,
+    /// Position of the last of them.
+    pub position: u64,
+    /// Stream of the last of them.
+    pub stream: StreamName,
+    /// Version of the last of them.
+    pub version: u64,
+    /// The command goes on (a key test under way): a repeat waits.
+    pub open: bool,
+    /// When it may be forgotten.
+    pub expires_at: Timestamp,
+}
+
+/// What an append does to command records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordChange {
+    /// Insert one under the append's own command id; if it is there already, the append is [`AppendError::Repeated`].
+    /// The store fills in event ids, position, stream and version.
+    Insert {
+        /// Keyed hash of the input.
+        request_hash: [u8; 32],
+        /// What the command was about.
+        subject: Option<Uuid>,
+        /// Another append will close it.
+        open: bool,
+        /// When it may be forgotten.
+        expires_at: Timestamp,
+    },
+    /// Close the open record of this command: its event ids grow by this append's, position and version become this append's.
+    /// Nothing happens if there is none.
+    Close {
+        /// The command that opened it.
+        command_id: CommandId,
+    },
+}
+
+/// One atomic append.
+#[derive(Clone)]
+pub struct Append {
+    /// The stream.
+    pub stream: StreamName,
+    /// Whose stream; must be the same for all appends to it.
+    pub owner: Option<UserId>,
+    /// The version it must have.
+    pub expected: Expected,
+    /// At least one event.
+    pub events: Vec<NewEvent>,
+    /// Time of the command; the events' time is this or the head's, whichever is later.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// Under which command.
+    pub command_id: CommandId,
+    /// Because of which request.
+    pub correlation_id: CorrelationId,
+    /// Because of which event.
+    pub causation_id: Option<EventId>,
+    /// Rows whose content doesn't depend on where the events end up: sealed keys, secrets, credentials.
+    pub rows: Vec<RowChange>,
+    /// Unique values.
+    pub claims: Vec<ClaimChange>,
+    /// Rows that depend on it: views, timers, sessions.
+    pub inline: Option<Arc<dyn InlineViews>>,
+    /// The command's record.
+    pub record: Option<RecordChange>,
+}
+
+impl fmt::Debug for Append {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Append")
+            .field("stream", &self.stream)
+            .field("expected", &self.expected)
+            .field("events", &self.events.len())
+            .field("command_id", &self.command_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Where each event ended up, in the append's order; never empty.
+    pub placed: Vec<Placed>,
+    /// Position of the last.
+    pub position: u64,
+    /// Version of the last.
+    pub version: u64,
+}
+
+/// Why nothing of an append was committed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The stream has another version.
+    #[error("the stream is at version {actual}")]
+    Conflict {
+        /// Its version; 0 for no stream.
+        actual: u64,
+    },
+    /// A unique value is somebody's already.
+    #[error("a unique value is taken")]
+    ClaimTaken {
+        /// Which kind.
+        kind: ClaimKind,
+        /// By whom.
+        holder: UserId,
+        /// For what.
+        subject: Uuid,
+    },
+    /// The command was committed before: this is its record.
+    #[error("the command was committed before")]
+    Repeated(Box<CommandRecord>),
+    /// An append without events, of another owner than the stream's, with an event id that exists: a fault of the caller.
+    #[error("malformed append: {0}")]
+    Malformed(&'static str),
+    /// The store failed. Whether the append is in can be seen by its event ids; nothing is in after [`StoreError::Unavailable`].
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The end of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Position of the last event, 0 for none.
+    pub position: u64,
+    /// Its time.
+    pub at: Timestamp,
+    /// Roots of the perfect subtrees, largest first (`FORMATS.md`, section 2).
+    pub frontier: Vec<[u8; 32]>,
+}
+
+/// Which way a history is read, and from where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Newest first.
+    #[default]
+    Backward,
+    /// Oldest first.
+    Forward,
+}
+
+/// Which events of an owner are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryFilter {
+    /// Only those about this key or run.
+    pub subject: Option<Uuid>,
+    /// Only these types; empty for all.
+    pub kinds: Vec<String>,
+    /// Only positions above this.
+    pub above: Option<u64>,
+    /// Only positions below this.
+    pub below: Option<u64>,
+}
+
+/// The log.
+pub trait Log: Send + Sync {
+    /// Appends, all or nothing. Returns when it is durable; a caller that goes away stops nothing.
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>>;
+
+    /// The end of the log.
+    fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>>;
+
+    /// Events with `position > after`, at most `limit`, in order, checked to be consecutive.
+    fn read(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>>;
+
+    /// Events of a stream with `version > after`, at most `limit`, in order, checked to be consecutive.
+    fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>>;
+
+    /// Events of an owner that pass the filter, at most `limit`, in the direction given.
+    fn history(
+        &self,
+        owner: UserId,
+        filter: HistoryFilter,
+        direction: Direction,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>>;
+
+    /// How many events of an owner pass the filter.
+    fn count_history(&self, owner: UserId, filter: HistoryFilter) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// The event with this id.
+    fn event(&self, id: EventId) -> BoxFuture<'_, Result<Option<StoredEvent>, StoreError>>;
+
+    /// The record of a command.
+    fn command_record(&self, id: CommandId) -> BoxFuture<'_, Result<Option<CommandRecord>, StoreError>>;
+
+    /// Forgets closed records with `expires_at <= now`; returns how many.
+    fn forget_records(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Who holds a unique value, and for what.
+    fn claim(&self, kind: ClaimKind, hash: [u8; 32]) -> BoxFuture<'_, Result<Option<(UserId, Uuid)>, StoreError>>;
+
+    /// The position up to which commits are known in this process: a hint that wakes waiters; truth is [`Log::read`].
+    fn watch(&self) -> tokio::sync::watch::Receiver<u64>;
+}
