@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+pub mod account;
 pub mod actor;
 pub mod api_key;
 pub mod code;
 pub mod event;
+mod halves;
 pub mod id;
+pub mod key_ring;
 pub mod key_test;
 pub mod secret;
 pub mod stream;

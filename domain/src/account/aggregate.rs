@@ -1,0 +1,88 @@
+//! The state that commands are judged by: facts only.
+
+use super::commands::AccountCommand;
+use super::error::AccountError;
+use super::event::AccountEvent;
+use crate::actor::Role;
+use crate::id::SessionId;
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Most sessions of one user at a time; the oldest ends when another begins.
+pub const MAX_SESSIONS: usize = 100;
+
+/// One user's account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Version of the stream.
+    pub version: u64,
+    /// The user came.
+    pub is_registered: bool,
+    /// The user may sign in.
+    pub is_active: bool,
+    /// The user's content was destroyed.
+    pub is_erased: bool,
+    /// What the user may do.
+    pub roles: BTreeSet<Role>,
+    /// Sessions that haven't been ended by anybody, oldest first. Those whose refresh token expired are still in here.
+    pub sessions: Vec<SessionId>,
+}
+
+impl Account {
+    /// Refuses what can't be asked of nobody.
+    pub(crate) fn present(&self) -> Result<&Self, AccountError> {
+        if self.is_registered && !self.is_erased { Ok(self) } else { Err(AccountError::NotFound) }
+    }
+
+    /// Refuses what only an active user may ask.
+    pub(crate) fn active(&self) -> Result<&Self, AccountError> {
+        if self.present()?.is_active { Ok(self) } else { Err(AccountError::Deactivated) }
+    }
+}
+
+impl Aggregate for Account {
+    const TYPE: &'static str = "account";
+    type Command = AccountCommand;
+    type Event = AccountEvent;
+    type Error = AccountError;
+    type Services = ();
+
+    async fn handle(&mut self, command: AccountCommand, (): &(), sink: &EventSink<Self>) -> Result<(), AccountError> {
+        for event in command.decide(self)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: AccountEvent) {
+        self.version += 1;
+        match event {
+            AccountEvent::AccountRegistered(facts, _) => {
+                self.is_registered = true;
+                self.is_active = true;
+                self.roles = facts.roles.into_iter().collect();
+            }
+            AccountEvent::AccountRenamed(..) | AccountEvent::PasswordChanged(_) => {}
+            AccountEvent::RoleGranted(facts) => {
+                self.roles.insert(facts.role);
+            }
+            AccountEvent::RoleRevoked(facts) => {
+                self.roles.remove(&facts.role);
+            }
+            AccountEvent::AccountDeactivated(_) => self.is_active = false,
+            AccountEvent::AccountReactivated(_) => self.is_active = true,
+            AccountEvent::SignedIn(facts, _) => self.sessions.push(facts.session),
+            AccountEvent::SignedOut(facts) | AccountEvent::RefreshTokenReused(facts) => {
+                self.sessions.retain(|session| *session != facts.session);
+            }
+            AccountEvent::SessionsRevoked(facts) => self.sessions.retain(|session| !facts.sessions.contains(session)),
+            AccountEvent::AccountErased(_) => {
+                self.is_erased = true;
+                self.is_active = false;
+                self.sessions.clear();
+            }
+        }
+    }
+}

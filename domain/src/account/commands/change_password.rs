@@ -1,0 +1,22 @@
+use super::revoke;
+use crate::account::{Account, AccountError, AccountEvent, NoFacts, OfSession, RevokeReason, Seen};
+use crate::id::SessionId;
+
+/// Changes the password: every session ends, and a new one begins for whoever changed it.
+#[derive(Clone, Debug)]
+pub struct ChangePassword {
+    /// The new session, and where it is begun from.
+    pub session: Option<(SessionId, Option<String>)>,
+}
+
+impl ChangePassword {
+    pub(super) fn decide(self, account: &Account) -> Result<Vec<AccountEvent>, AccountError> {
+        account.active()?;
+        let mut events = vec![AccountEvent::PasswordChanged(NoFacts {})];
+        events.extend(revoke(account.sessions.clone(), RevokeReason::PasswordChanged));
+        if let Some((session, user_agent)) = self.session {
+            events.push(AccountEvent::SignedIn(OfSession { session }, Some(Seen { user_agent })));
+        }
+        Ok(events)
+    }
+}

@@ -1,0 +1,85 @@
+//! What may be asked of an account, one command a file.
+
+mod change_password;
+mod deactivate;
+mod erase;
+mod reactivate;
+mod register;
+mod rename;
+mod report_reuse;
+mod revoke_sessions;
+mod roles;
+mod sign_in;
+mod sign_out;
+
+pub use change_password::ChangePassword;
+pub use deactivate::DeactivateAccount;
+pub use erase::EraseAccount;
+pub use reactivate::ReactivateAccount;
+pub use register::RegisterAccount;
+pub use rename::RenameAccount;
+pub use report_reuse::ReportRefreshReuse;
+pub use revoke_sessions::RevokeSessions;
+pub use roles::{GrantRole, RevokeRole};
+pub use sign_in::SignIn;
+pub use sign_out::SignOut;
+
+use super::{Account, AccountError, AccountEvent, OfSessions, RevokeReason};
+use crate::id::SessionId;
+
+/// Everything that may be asked of an account.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each variant is its command, documented there")]
+pub enum AccountCommand {
+    RegisterAccount(RegisterAccount),
+    RenameAccount(RenameAccount),
+    ChangePassword(ChangePassword),
+    GrantRole(GrantRole),
+    RevokeRole(RevokeRole),
+    DeactivateAccount(DeactivateAccount),
+    ReactivateAccount(ReactivateAccount),
+    SignIn(SignIn),
+    SignOut(SignOut),
+    RevokeSessions(RevokeSessions),
+    ReportRefreshReuse(ReportRefreshReuse),
+    EraseAccount(EraseAccount),
+}
+
+macro_rules! dispatch {
+    ($($name:ident),+) => {
+        impl AccountCommand {
+            /// The events that the command leads to; none when things are already as asked.
+            ///
+            /// # Errors
+            /// [`AccountError`]: the account stays as it is.
+            pub fn decide(self, account: &Account) -> Result<Vec<AccountEvent>, AccountError> {
+                match self { $(Self::$name(command) => $name::decide(command, account)),+ }
+            }
+        }
+
+        $(impl From<$name> for AccountCommand {
+            fn from(command: $name) -> Self {
+                Self::$name(command)
+            }
+        })+
+    };
+}
+dispatch!(
+    RegisterAccount,
+    RenameAccount,
+    ChangePassword,
+    GrantRole,
+    RevokeRole,
+    DeactivateAccount,
+    ReactivateAccount,
+    SignIn,
+    SignOut,
+    RevokeSessions,
+    ReportRefreshReuse,
+    EraseAccount
+);
+
+/// Ends sessions, if there are any to end.
+fn revoke(sessions: Vec<SessionId>, reason: RevokeReason) -> Option<AccountEvent> {
+    (!sessions.is_empty()).then_some(AccountEvent::SessionsRevoked(OfSessions { sessions, reason }))
+}

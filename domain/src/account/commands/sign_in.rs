@@ -1,0 +1,23 @@
+use super::revoke;
+use crate::account::{Account, AccountError, AccountEvent, MAX_SESSIONS, OfSession, RevokeReason, Seen};
+use crate::id::SessionId;
+
+/// Begins a session; the password was checked before.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// The session.
+    pub session: SessionId,
+    /// Where from.
+    pub user_agent: Option<String>,
+}
+
+impl SignIn {
+    pub(super) fn decide(self, account: &Account) -> Result<Vec<AccountEvent>, AccountError> {
+        account.active()?;
+        let too_many = (account.sessions.len() + 1).saturating_sub(MAX_SESSIONS);
+        let oldest = account.sessions.iter().take(too_many).copied().collect();
+        let mut events: Vec<_> = revoke(oldest, RevokeReason::TooMany).into_iter().collect();
+        events.push(AccountEvent::SignedIn(OfSession { session: self.session }, Some(Seen { user_agent: self.user_agent })));
+        Ok(events)
+    }
+}

@@ -1,0 +1,58 @@
+use crate::id::{ContextTag, Fingerprint, KeyId};
+use crate::key_ring::{Added, InContext, KeyRing, KeyRingError, KeyRingEvent, MadeDefault, Shown};
+use crate::text::{Context, KeyName};
+use crate::timestamp::Timestamp;
+
+/// Takes a key in. The secret itself never comes here: its fingerprint and preview do.
+#[derive(Clone, Debug)]
+pub struct AddKey {
+    /// The new key's id.
+    pub key: KeyId,
+    /// Its name.
+    pub name: KeyName,
+    /// Its hint.
+    pub preview: String,
+    /// Keyed hash of its secret.
+    pub fingerprint: Fingerprint,
+    /// Become the default of the context? `None`: if it has none.
+    pub make_default: Option<bool>,
+    /// The context.
+    pub context: Context,
+    /// Keyed hash of the context.
+    pub context_tag: ContextTag,
+    /// When it expires.
+    pub expires_at: Option<Timestamp>,
+    /// The time.
+    pub now: Timestamp,
+    /// Most keys a user may have.
+    pub max_keys: usize,
+}
+
+impl AddKey {
+    pub(super) fn decide(self, ring: &KeyRing) -> Result<Vec<KeyRingEvent>, KeyRingError> {
+        if ring.keys.contains_key(&self.key) {
+            return Err(KeyRingError::IdInUse);
+        }
+        if let Some(existing) = ring.holder_of(&self.fingerprint) {
+            return Err(KeyRingError::Duplicate { existing });
+        }
+        if ring.keys.len() >= self.max_keys {
+            return Err(KeyRingError::TooMany { max: self.max_keys });
+        }
+        if let Some(at) = self.expires_at.filter(|at| *at <= self.now) {
+            return Err(KeyRingError::ExpiryInPast { at });
+        }
+        let previous = ring.defaults.get(&self.context_tag).copied();
+        let mut events = vec![KeyRingEvent::KeyAdded(
+            Added { key: self.key, fingerprint: self.fingerprint, secret_version: 1, expires_at: self.expires_at },
+            Some(Shown { name: self.name.into_string(), preview: self.preview }),
+        )];
+        if self.make_default.unwrap_or(previous.is_none()) {
+            events.push(KeyRingEvent::DefaultSet(
+                MadeDefault { key: self.key, context_tag: self.context_tag, previous },
+                Some(InContext { context: self.context.into_string() }),
+            ));
+        }
+        Ok(events)
+    }
+}

@@ -1,0 +1,11 @@
+//! All keys of one user: one stream, so that "at most one default per context" is a rule inside one aggregate.
+
+mod aggregate;
+mod commands;
+mod error;
+mod event;
+
+pub use aggregate::{Key, KeyRing, OpenTest};
+pub use commands::*;
+pub use error::KeyRingError;
+pub use event::*;
