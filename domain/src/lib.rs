@@ -5,6 +5,7 @@ pub mod actor;
 pub mod api_key;
 pub mod code;
 pub mod event;
+pub mod failure;
 mod halves;
 pub mod id;
 pub mod key_ring;

@@ -1,1 +1,14 @@
 #![doc = include_str!("../README.md")]
+
+mod cursor;
+#[expect(dead_code, reason = "the derive makes a method of each field, for interfaces that have it")]
+mod error;
+pub mod ids;
+mod mutation;
+pub mod ports;
+mod query;
+mod scalars;
+mod schema;
+mod types;
+
+pub use schema::{ClavigerSchema, build};

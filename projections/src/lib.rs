@@ -1,3 +1,5 @@
 #![doc = include_str!("../README.md")]
 
+pub mod accounts;
+pub mod keys;
 pub mod ports;

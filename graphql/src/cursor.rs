@@ -1,0 +1,58 @@
+//! Cursors (`FORMATS.md`, section 5): opaque to clients, base64url of a kind byte and a payload.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::Failure;
+use uuid::Uuid;
+
+const EVENT: u8 = 1;
+const KEY: u8 = 2;
+
+/// The cursor of an event: the same in every list of events.
+pub(crate) fn of_event(position: u64) -> String {
+    let mut bytes = vec![EVENT];
+    bytes.extend_from_slice(&position.to_be_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The cursor of a row in the list of keys.
+pub(crate) fn of_key(created_at: u64, id: Uuid) -> String {
+    let mut bytes = vec![KEY];
+    bytes.extend_from_slice(&created_at.to_be_bytes());
+    bytes.extend_from_slice(id.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads an event's cursor.
+pub(crate) fn to_event(text: &str) -> Result<u64, Failure> {
+    let payload: [u8; 8] = payload(text, EVENT)?.try_into().map_err(|_| invalid())?;
+    Ok(u64::from_be_bytes(payload))
+}
+
+/// Reads a key's cursor.
+pub(crate) fn to_key(text: &str) -> Result<(u64, Uuid), Failure> {
+    let payload = payload(text, KEY)?;
+    let (created_at, id) = payload.split_at_checked(8).ok_or_else(invalid)?;
+    let created_at: [u8; 8] = created_at.try_into().map_err(|_| invalid())?;
+    let id: [u8; 16] = id.try_into().map_err(|_| invalid())?;
+    Ok((u64::from_be_bytes(created_at), Uuid::from_bytes(id)))
+}
+
+fn payload(text: &str, kind: u8) -> Result<Vec<u8>, Failure> {
+    if text.len() > 100 {
+        return Err(invalid());
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
+    match bytes.split_first() {
+        Some((found, payload)) if *found == kind => Ok(payload.to_vec()),
+        _ => Err(invalid()),
+    }
+}
+
+fn invalid() -> Failure {
+    Failure::new(
+        ErrorCode::CursorInvalid,
+        "the cursor isn't one of this list: take one from its edges or pageInfo, or leave it out to start anew",
+    )
+}

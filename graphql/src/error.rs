@@ -1,0 +1,157 @@
+//! From failures to what a client sees: typed user errors for refusals, top-level errors for everything else.
+
+use crate::ids::{self, IdKind};
+use crate::scalars::Position;
+use crate::types::CredentialCandidate;
+use async_graphql::{Enum, Error, ErrorExtensions, ID, Interface, SimpleObject};
+use claviger_domain::code::ErrorCode as Code;
+use claviger_domain::failure::{Failure, FailureDetail};
+
+/// The one set of codes: GraphQL extensions.code, UserError.code, REST and exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "Code")]
+pub enum ErrorCode {
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    Validation,
+    Conflict,
+    Duplicate,
+    IdempotencyKeyReused,
+    LimitExceeded,
+    RateLimited,
+    NoCredential,
+    KeyUnavailable,
+    Upstream,
+    ViewBehind,
+    CursorInvalid,
+    BadRequest,
+    PersistedQueryNotFound,
+    Timeout,
+    StoreUnavailable,
+    ShuttingDown,
+    Internal,
+}
+
+macro_rules! user_errors {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* }),+ $(,)?) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, SimpleObject)]
+            pub(crate) struct $name {
+                /// The code.
+                pub(crate) code: ErrorCode,
+                /// For people: what is wrong and what to do.
+                pub(crate) message: String,
+                /// Where in the input.
+                pub(crate) path: Option<Vec<String>>,
+                $($(#[$fdoc])* pub(crate) $field: $ty),*
+            }
+        )+
+
+        /// A refusal: nothing was changed.
+        #[derive(Clone, Interface)]
+        #[graphql(
+            field(name = "code", ty = "&ErrorCode"),
+            field(name = "message", ty = "&String"),
+            field(name = "path", ty = "&Option<Vec<String>>")
+        )]
+        pub(crate) enum UserError { $($name($name)),+ }
+    };
+}
+
+user_errors! {
+    /// A value breaks a rule: VALIDATION, LIMIT_EXCEEDED.
+    ValidationError {},
+    /// CONFLICT, DUPLICATE (with existing), IDEMPOTENCY_KEY_REUSED.
+    ConflictError {
+        /// The version the caller gave.
+        expected_version: Option<Position>,
+        /// The version there is.
+        actual_version: Option<Position>,
+        /// The caller's own thing that has the value already.
+        existing: Option<ID>
+    },
+    /// Unknown, or somebody else's.
+    NotFoundError {},
+    /// NO_CREDENTIAL, KEY_UNAVAILABLE.
+    CredentialError {
+        /// What was tried.
+        candidates: Vec<CredentialCandidate>
+    },
+    /// Wrong password or refresh token, closed registration.
+    AuthError {},
+    /// Anthropic refused or didn't answer.
+    UpstreamError {
+        /// Its HTTP status.
+        status: Option<i32>,
+        /// When to try again.
+        retry_after_ms: Option<i32>,
+        /// Its request id.
+        request_id: Option<String>
+    },
+}
+
+/// Sorts a failure: a refusal is `Ok`, everything else a top-level error.
+pub(crate) fn user_error(failure: Failure) -> Result<UserError, Error> {
+    let code = ErrorCode::from(failure.code);
+    let Failure { message, path, detail, .. } = failure.clone();
+    Ok(match failure.code {
+        Code::Validation | Code::LimitExceeded => UserError::ValidationError(ValidationError { code, message, path }),
+        Code::Conflict | Code::Duplicate | Code::IdempotencyKeyReused => {
+            let (expected, actual) = match detail {
+                FailureDetail::Versions { expected, actual } => (expected, actual),
+                FailureDetail::None
+                | FailureDetail::Existing(_)
+                | FailureDetail::Credentials
+                | FailureDetail::RetryAfterMs(_) => (None, None),
+            };
+            let existing = match failure.detail {
+                FailureDetail::Existing(key) => Some(ID(ids::encode(IdKind::ApiKey, key.0))),
+                FailureDetail::None
+                | FailureDetail::Versions { .. }
+                | FailureDetail::Credentials
+                | FailureDetail::RetryAfterMs(_) => None,
+            };
+            UserError::ConflictError(ConflictError {
+                code,
+                message,
+                path,
+                expected_version: expected.map(Position),
+                actual_version: actual.map(Position),
+                existing,
+            })
+        }
+        Code::NotFound => UserError::NotFoundError(NotFoundError { code, message, path }),
+        Code::NoCredential | Code::KeyUnavailable => {
+            UserError::CredentialError(CredentialError { code, message, path, candidates: Vec::new() })
+        }
+        Code::Upstream => {
+            UserError::UpstreamError(UpstreamError { code, message, path, status: None, retry_after_ms: None, request_id: None })
+        }
+        Code::Unauthenticated | Code::Forbidden if failure.detail == FailureDetail::Credentials => {
+            UserError::AuthError(AuthError { code, message, path })
+        }
+        Code::Unauthenticated
+        | Code::Forbidden
+        | Code::RateLimited
+        | Code::ViewBehind
+        | Code::CursorInvalid
+        | Code::BadRequest
+        | Code::PersistedQueryNotFound
+        | Code::Timeout
+        | Code::StoreUnavailable
+        | Code::ShuttingDown
+        | Code::Internal => return Err(top_level(&failure)),
+    })
+}
+
+/// A top-level error with its stable code.
+pub(crate) fn top_level(failure: &Failure) -> Error {
+    Error::new(failure.message.clone()).extend_with(|_, extensions| {
+        extensions.set("code", failure.code.as_str());
+        if let FailureDetail::RetryAfterMs(ms) = failure.detail {
+            extensions.set("retryAfterMs", ms);
+        }
+    })
+}

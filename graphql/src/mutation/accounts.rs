@@ -1,0 +1,103 @@
+//! Accounts and sessions.
+
+use super::inputs::{ChangePasswordInput, LoginInput, LogoutInput, RefreshSessionInput, RegisterInput, RevokeSessionsInput};
+use super::payloads::{LogoutPayload, SessionPayload};
+use crate::error::user_error;
+use crate::ports::{RequestInfo, Tokens};
+use crate::scalars::DateTime;
+use crate::types::{Viewer, caller, ports};
+use async_graphql::{Context, Error, Object};
+use claviger_domain::failure::Failure;
+use claviger_domain::text::{Email, FullName, Password, TextError, Username};
+
+/// Accounts and sessions.
+#[derive(Default)]
+pub(crate) struct AccountMutations;
+
+fn info(ctx: &Context<'_>) -> Result<RequestInfo, Error> {
+    ctx.data::<RequestInfo>().cloned()
+}
+
+fn at<T>(result: Result<T, TextError>, field: &str) -> Result<T, Failure> {
+    result.map_err(|error| Failure::text(&error, &["input", field]))
+}
+
+async fn payload(
+    ctx: &Context<'_>,
+    result: Result<Tokens, Failure>,
+    client_mutation_id: Option<String>,
+) -> Result<SessionPayload, Error> {
+    match result {
+        Ok(tokens) => Ok(SessionPayload {
+            access_token: Some(tokens.access.expose().to_owned()),
+            refresh_token: Some(tokens.refresh.expose().to_owned()),
+            expires_at: Some(DateTime(tokens.expires_at)),
+            viewer: Some(Viewer::load(ctx, &tokens.caller).await?),
+            user_errors: Vec::new(),
+            client_mutation_id,
+        }),
+        Err(failure) => {
+            Ok(SessionPayload { user_errors: vec![user_error(failure)?], client_mutation_id, ..SessionPayload::default() })
+        }
+    }
+}
+
+fn logout_payload(result: Result<(), Failure>, client_mutation_id: Option<String>) -> Result<LogoutPayload, Error> {
+    let user_errors = match result {
+        Ok(()) => Vec::new(),
+        Err(failure) => vec![user_error(failure)?],
+    };
+    Ok(LogoutPayload { user_errors, client_mutation_id })
+}
+
+#[Object]
+impl AccountMutations {
+    /// Makes an account and signs in.
+    async fn register(&self, ctx: &Context<'_>, input: RegisterInput) -> Result<SessionPayload, Error> {
+        let parsed = (|| {
+            Ok((
+                at(Username::parse(&input.username), "username")?,
+                at(Email::parse(&input.email), "email")?,
+                at(Password::parse(input.password.0), "password")?,
+                at(input.full_name.as_deref().map(FullName::parse).transpose(), "fullName")?,
+            ))
+        })();
+        let result = match parsed {
+            Ok((username, email, password, full_name)) => {
+                ports(ctx)?.accounts.register(info(ctx)?, username, email, password, full_name).await
+            }
+            Err(failure) => Err(failure),
+        };
+        payload(ctx, result, input.client_mutation_id).await
+    }
+    /// Signs in. A wrong name and a wrong password are answered alike.
+    async fn login(&self, ctx: &Context<'_>, input: LoginInput) -> Result<SessionPayload, Error> {
+        let result = ports(ctx)?.accounts.login(info(ctx)?, input.username_or_email, input.password.0).await;
+        payload(ctx, result, input.client_mutation_id).await
+    }
+    /// The next tokens of a session. A refresh token serves once; within 10 seconds its repeat gives the same successor again, later it
+    /// ends the session, because somebody has a copy.
+    async fn refresh_session(&self, ctx: &Context<'_>, input: RefreshSessionInput) -> Result<SessionPayload, Error> {
+        let result = ports(ctx)?.accounts.refresh(info(ctx)?, input.refresh_token.0).await;
+        payload(ctx, result, input.client_mutation_id).await
+    }
+    /// Ends the session of this request.
+    async fn logout(&self, ctx: &Context<'_>, input: LogoutInput) -> Result<LogoutPayload, Error> {
+        let result = ports(ctx)?.accounts.logout(info(ctx)?, caller(ctx)?.clone()).await;
+        logout_payload(result, input.client_mutation_id)
+    }
+    /// Changes the password: every session ends, and a new one begins.
+    async fn change_password(&self, ctx: &Context<'_>, input: ChangePasswordInput) -> Result<SessionPayload, Error> {
+        let caller = caller(ctx)?.clone();
+        let result = match at(Password::parse(input.new_password.0), "newPassword") {
+            Ok(new) => ports(ctx)?.accounts.change_password(info(ctx)?, caller, input.current_password.0, new).await,
+            Err(failure) => Err(failure),
+        };
+        payload(ctx, result, input.client_mutation_id).await
+    }
+    /// Ends every other session of the viewer, at once, live sockets too.
+    async fn revoke_sessions(&self, ctx: &Context<'_>, input: RevokeSessionsInput) -> Result<LogoutPayload, Error> {
+        let result = ports(ctx)?.accounts.revoke_sessions(info(ctx)?, caller(ctx)?.clone()).await;
+        logout_payload(result, input.client_mutation_id)
+    }
+}

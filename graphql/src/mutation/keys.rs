@@ -1,0 +1,164 @@
+//! Commands on keys: parse, hand on, read the key as it is now.
+
+use super::inputs::{
+    AddKeyInput, ClearDefaultKeyInput, DefaultKeyInput, KeyInput, RenameKeyInput, ReplaceKeySecretInput, SetKeyExpiryInput,
+    TestKeyInput,
+};
+use super::payloads::{DeleteKeyPayload, KeyPayload};
+use crate::ids::{self, IdKind};
+use crate::ports::{Call, KeyCommand, KeyDone, RequestInfo};
+use crate::query;
+use crate::scalars::{Position, Secret};
+use crate::types::{KeyTestLevel, caller, context_of, ports};
+use async_graphql::{Context, Error, ID, Object};
+use claviger_domain::actor::Actor;
+use claviger_domain::api_key::ApiKeySecret;
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::KeyId;
+use claviger_domain::text::{self, IdempotencyKey, KeyName, ModelId};
+
+/// Commands on keys.
+#[derive(Default)]
+pub(crate) struct KeyMutations;
+
+/// The answer for an id that isn't one of ours is that for a foreign one.
+fn key_id(id: &ID) -> KeyId {
+    KeyId(ids::decode_as(IdKind::ApiKey, id).unwrap_or_default())
+}
+
+fn version(expected: Option<Position>) -> Option<u64> {
+    expected.map(|position| position.0)
+}
+
+fn context(given: Option<String>) -> Result<text::Context, Failure> {
+    context_of(given, &["input", "context"])
+}
+
+fn name(given: &str) -> Result<KeyName, Failure> {
+    KeyName::parse(given).map_err(|error| Failure::text(&error, &["input", "name"]))
+}
+
+fn secret(given: &Secret) -> Result<ApiKeySecret, Failure> {
+    ApiKeySecret::parse(&given.0).map_err(|error| Failure::new(ErrorCode::Validation, error.to_string()).at(&["input", "secret"]))
+}
+
+fn call(ctx: &Context<'_>, idempotency_key: Option<&ID>) -> Result<Result<Call, Failure>, Error> {
+    let caller = caller(ctx)?;
+    let info = ctx.data::<RequestInfo>()?;
+    let parsed = idempotency_key.map(|key| IdempotencyKey::parse(key)).transpose();
+    Ok(parsed.map_err(|error| Failure::text(&error, &["input", "idempotencyKey"])).map(|idempotency_key| Call {
+        owner: caller.user,
+        actor: Actor { user: Some(caller.user), role: caller.roles.last().copied(), via: info.via },
+        correlation: info.correlation,
+        idempotency_key,
+    }))
+}
+
+async fn run(
+    ctx: &Context<'_>,
+    idempotency_key: Option<&ID>,
+    command: Result<KeyCommand, Failure>,
+) -> Result<Result<KeyDone, Failure>, Error> {
+    Ok(match (call(ctx, idempotency_key)?, command) {
+        (Ok(call), Ok(command)) => ports(ctx)?.keys.run(call, command).await,
+        (Err(failure), _) | (_, Err(failure)) => Err(failure),
+    })
+}
+
+/// Runs a command and answers with its key.
+async fn key_payload(
+    ctx: &Context<'_>,
+    idempotency_key: Option<ID>,
+    client_mutation_id: Option<String>,
+    command: Result<KeyCommand, Failure>,
+) -> Result<KeyPayload, Error> {
+    let owner = caller(ctx)?.user;
+    match run(ctx, idempotency_key.as_ref(), command).await? {
+        Ok(done) => {
+            let key = match done.key {
+                Some(key) => query::key(ctx, owner, key).await?,
+                None => None,
+            };
+            Ok(KeyPayload { key, user_errors: Vec::new(), commit: Some(done.commit.into()), client_mutation_id })
+        }
+        Err(failure) => KeyPayload::refused(failure, client_mutation_id),
+    }
+}
+
+#[Object]
+impl KeyMutations {
+    /// Takes a key in.
+    async fn add_key(&self, ctx: &Context<'_>, input: AddKeyInput) -> Result<KeyPayload, Error> {
+        let command = (|| {
+            Ok(KeyCommand::Add {
+                name: name(&input.name)?,
+                secret: secret(&input.secret)?,
+                make_default: input.make_default,
+                context: context(input.context)?,
+                expires_at: input.expires_at.map(|at| at.0),
+            })
+        })();
+        key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
+    }
+    /// Tries a key at Anthropic. Works on inactive keys; never blocks other commands.
+    async fn test_key(&self, ctx: &Context<'_>, input: TestKeyInput) -> Result<KeyPayload, Error> {
+        let model = input.model.as_deref().map(|model| {
+            ModelId::parse(model).ok_or_else(|| {
+                let message =
+                    "the model id isn't one: letters, digits and . _ : - only, at most 128 (the query models lists them)";
+                Failure::new(ErrorCode::Validation, message).at(&["input", "model"])
+            })
+        });
+        let level = input.level.unwrap_or(KeyTestLevel::Full).into();
+        let command = model.transpose().map(|model| KeyCommand::Test { key: key_id(&input.id), level, model });
+        key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
+    }
+    /// Makes a key the default of a context, in place of the one before.
+    async fn set_default_key(&self, ctx: &Context<'_>, input: DefaultKeyInput) -> Result<KeyPayload, Error> {
+        let expected = version(input.expected_version);
+        let command = context(input.context).map(|context| KeyCommand::SetDefault { key: key_id(&input.id), context, expected });
+        key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
+    }
+    /// Leaves a context without a default; answers with the key that was it.
+    async fn clear_default_key(&self, ctx: &Context<'_>, input: ClearDefaultKeyInput) -> Result<KeyPayload, Error> {
+        let expected = version(input.expected_version);
+        let command = context(input.context).map(|context| KeyCommand::ClearDefault { context, expected });
+        key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
+    }
+    /// Lets a key be used again; it doesn't get back the defaults it had.
+    async fn activate_key(&self, ctx: &Context<'_>, input: KeyInput) -> Result<KeyPayload, Error> {
+        let command = KeyCommand::Activate { key: key_id(&input.id), expected: version(input.expected_version) };
+        key_payload(ctx, input.idempotency_key, input.client_mutation_id, Ok(command)).await
+    }
+    /// Keeps a key from being used; it loses its defaults.
+    async fn deactivate_key(&self, ctx: &Context<'_>, input: KeyInput) -> Result<KeyPayload, Error> {
+        let command = KeyCommand::Deactivate { key: key_id(&input.id), expected: version(input.expected_version) };
+        key_payload(ctx, input.idempotency_key, input.client_mutation_id, Ok(command)).await
+    }
+    /// Gives a key another name.
+    async fn rename_key(&self, ctx: &Context<'_>, input: RenameKeyInput) -> Result<KeyPayload, Error> {
+        let (key, expected) = (key_id(&input.id), version(input.expected_version));
+        let command = name(&input.name).map(|name| KeyCommand::Rename { key, name, expected });
+        key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
+    }
+    /// Gives a key another secret under the same id. Calls under way finish with the old one.
+    async fn replace_key_secret(&self, ctx: &Context<'_>, input: ReplaceKeySecretInput) -> Result<KeyPayload, Error> {
+        let (key, expected) = (key_id(&input.id), version(input.expected_version));
+        let command = secret(&input.secret).map(|secret| KeyCommand::ReplaceSecret { key, secret, expected });
+        key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
+    }
+    /// Lets a key expire at a time, or never. A later expiry revives an expired key, without the defaults it had.
+    async fn set_key_expiry(&self, ctx: &Context<'_>, input: SetKeyExpiryInput) -> Result<KeyPayload, Error> {
+        let expires_at = input.expires_at.map(|at| at.0);
+        let command = KeyCommand::SetExpiry { key: key_id(&input.id), expires_at, expected: version(input.expected_version) };
+        key_payload(ctx, input.idempotency_key, input.client_mutation_id, Ok(command)).await
+    }
+    /// Removes a key for good and shreds its secret.
+    async fn delete_key(&self, ctx: &Context<'_>, input: KeyInput) -> Result<DeleteKeyPayload, Error> {
+        let key = key_id(&input.id);
+        let command = KeyCommand::Delete { key, expected: version(input.expected_version) };
+        let result = run(ctx, input.idempotency_key.as_ref(), Ok(command)).await?;
+        DeleteKeyPayload::of(result.map(|done| (key, done.commit)), input.client_mutation_id)
+    }
+}

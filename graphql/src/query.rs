@@ -1,0 +1,76 @@
+//! The root of queries.
+
+use crate::ids::{self, IdKind};
+use crate::scalars::Position;
+use crate::types::{ApiKey, Event, Model, Node, Session, Viewer, caller, fault, ports, reach};
+use async_graphql::{Context, Error, ID, Object};
+use claviger_domain::id::{EventId, KeyId};
+
+/// The root of queries.
+pub(crate) struct Query;
+
+/// Most ids in one `nodes`.
+const MOST_NODES: usize = 100;
+
+#[Object]
+impl Query {
+    /// Anything by its id. Foreign and unknown ids are both null.
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>, Error> {
+        node(ctx, &id).await
+    }
+    /// Several by their ids, at most 100, in the order asked for.
+    async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>, Error> {
+        if ids.len() > MOST_NODES {
+            return Err(fault(claviger_domain::failure::Failure::new(
+                claviger_domain::code::ErrorCode::LimitExceeded,
+                format!("nodes takes at most {MOST_NODES} ids: ask in several requests"),
+            )));
+        }
+        let mut nodes = Vec::with_capacity(ids.len());
+        for id in &ids {
+            nodes.push(node(ctx, id).await?);
+        }
+        Ok(nodes)
+    }
+    /// The user who asks.
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer, Error> {
+        Viewer::load(ctx, caller(ctx)?).await
+    }
+    /// A key of the viewer. Foreign and unknown ids are both null.
+    async fn key(&self, ctx: &Context<'_>, id: ID, min_position: Option<Position>) -> Result<Option<ApiKey>, Error> {
+        let caller = caller(ctx)?;
+        reach(ctx, min_position).await?;
+        let Some(id) = ids::decode_as(IdKind::ApiKey, &id) else { return Ok(None) };
+        key(ctx, caller.user, KeyId(id)).await
+    }
+    /// From the upstream, else its last answer, else the price table: never an error.
+    async fn models(&self, ctx: &Context<'_>) -> Result<Vec<Model>, Error> {
+        caller(ctx)?;
+        let models = ports(ctx)?.reads.models().await.map_err(fault)?;
+        Ok(models.into_iter().map(Model::from).collect())
+    }
+}
+
+pub(crate) async fn key(ctx: &Context<'_>, owner: claviger_domain::id::UserId, id: KeyId) -> Result<Option<ApiKey>, Error> {
+    let view = ports(ctx)?.reads.key(owner, id).await.map_err(fault)?;
+    Ok(view.map(|view| ApiKey { owner, view }))
+}
+
+async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Error> {
+    let caller = caller(ctx)?;
+    let Some((kind, id)) = ids::decode(id) else { return Ok(None) };
+    Ok(match kind {
+        IdKind::User if id == caller.user.0 => Some(Node::Viewer(Viewer::load(ctx, caller).await?)),
+        IdKind::User | IdKind::Correlation => None,
+        IdKind::ApiKey => key(ctx, caller.user, KeyId(id)).await?.map(Node::ApiKey),
+        IdKind::Session => {
+            let sessions = ports(ctx)?.reads.sessions(caller.user).await.map_err(fault)?;
+            let view = sessions.into_iter().find(|session| session.id.0 == id);
+            view.map(|view| Node::Session(Session { is_current: view.id == caller.session, view }))
+        }
+        IdKind::Event => {
+            let event = ports(ctx)?.reads.event(caller.user, EventId(id)).await.map_err(fault)?;
+            event.map(|view| Node::Event(Event(view)))
+        }
+    })
+}

@@ -1,0 +1,86 @@
+//! The contract's scalars.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use claviger_domain::secret::SecretText;
+use claviger_domain::timestamp::Timestamp;
+
+/// A point in time, RFC 3339, UTC, with milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DateTime(pub(crate) Timestamp);
+
+#[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => Timestamp::parse(text).map(Self).ok_or_else(|| {
+                InputValueError::custom(
+                    "not a point in time: write RFC 3339 with a zone, such as 2026-11-23T15:00:00Z, from 1970 to 9999",
+                )
+            }),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// Opaque text, for resuming; order and content are the server's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor(pub(crate) String);
+
+#[Scalar(name = "Cursor")]
+impl ScalarType for Cursor {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text)),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+/// Log position or stream version: unsigned 64-bit integer as decimal text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position(pub(crate) u64);
+
+#[Scalar(name = "Position")]
+impl ScalarType for Position {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let read = match &value {
+            Value::String(text) if !text.starts_with('+') => text.parse().ok(),
+            Value::Number(number) => number.as_u64(),
+            _ => return Err(InputValueError::expected_type(value)),
+        };
+        read.map(Self).ok_or_else(|| {
+            InputValueError::custom("not a position: write an unsigned 64-bit integer as decimal text, such as \"42\"")
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// Write-only. Accepted through variables only: literals and variable defaults are refused before execution.
+#[derive(Clone)]
+pub(crate) struct Secret(pub(crate) SecretText);
+
+#[Scalar(name = "Secret")]
+impl ScalarType for Secret {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(SecretText::new(text))),
+            // The usual error would quote the value.
+            _ => Err(InputValueError::custom("a secret must be text")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Null
+    }
+}

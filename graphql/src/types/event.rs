@@ -1,0 +1,138 @@
+//! Events, as their owner sees them.
+
+use super::connection::{PageArgs, PageInfo};
+use super::viewer::Role;
+use super::{fault, ports};
+use crate::cursor;
+use crate::ids::{self, IdKind};
+use crate::ports::EventView;
+use crate::scalars::{Cursor, DateTime, Position};
+use async_graphql::{Context, Error, ID, Object, SimpleObject};
+use claviger_domain::id::UserId;
+use claviger_projections::ports::{Direction, HistoryFilter};
+use uuid::Uuid;
+
+/// Something that happened.
+#[derive(Clone)]
+pub(crate) struct Event(pub(crate) EventView);
+
+#[Object]
+impl Event {
+    /// Its id.
+    pub(crate) async fn id(&self) -> ID {
+        ID(ids::encode(IdKind::Event, self.0.envelope.id.0))
+    }
+    /// Place in the one order of the log.
+    async fn position(&self) -> Position {
+        Position(self.0.envelope.position)
+    }
+    /// The stream: one aggregate's events.
+    async fn stream(&self) -> String {
+        self.0.envelope.stream.to_string()
+    }
+    /// Place in the stream.
+    async fn version(&self) -> Position {
+        Position(self.0.envelope.version)
+    }
+    /// What happened.
+    #[graphql(name = "type")]
+    async fn kind(&self) -> &str {
+        &self.0.envelope.kind
+    }
+    /// Version of the type's shape.
+    async fn schema(&self) -> i32 {
+        i32::try_from(self.0.envelope.schema).unwrap_or(i32::MAX)
+    }
+    /// When.
+    async fn at(&self) -> DateTime {
+        DateTime(self.0.envelope.at)
+    }
+    /// Who, through which door.
+    async fn actor(&self) -> Actor {
+        let actor = self.0.envelope.actor;
+        Actor {
+            user_id: actor.user.map(|user| ID(ids::encode(IdKind::User, user.0))),
+            role: actor.role.map(Role::from),
+            via: actor.via.as_str().to_owned(),
+        }
+    }
+    /// The command that caused it.
+    async fn command_id(&self) -> ID {
+        ID(self.0.envelope.command_id.to_string())
+    }
+    /// The request that caused it.
+    async fn correlation_id(&self) -> ID {
+        ID(ids::encode(IdKind::Correlation, self.0.envelope.correlation_id.0))
+    }
+    /// The event that caused it.
+    async fn causation_id(&self) -> Option<ID> {
+        self.0.envelope.causation_id.map(|id| ID(ids::encode(IdKind::Event, id.0)))
+    }
+    /// Ids, states, counts, times, hashes: never personal.
+    async fn facts(&self) -> serde_json::Value {
+        let mut facts = self.0.facts.clone();
+        ids::translate_facts(&mut facts);
+        facts
+    }
+    /// Names, texts; never a secret. null once erased, or for readers it doesn't belong to.
+    async fn content(&self) -> Option<serde_json::Value> {
+        self.0.content.clone()
+    }
+}
+
+/// Who did it.
+#[derive(Clone, SimpleObject)]
+pub(crate) struct Actor {
+    /// The user; null for timers and the installation.
+    user_id: Option<ID>,
+    /// The strongest role the user held then.
+    role: Option<Role>,
+    /// The door: graphql, rest, cli, timer, engine, system.
+    via: String,
+}
+
+/// A page of events.
+#[derive(Clone, SimpleObject)]
+pub(crate) struct EventConnection {
+    /// The events with their cursors.
+    edges: Vec<EventEdge>,
+    /// The events.
+    nodes: Vec<Event>,
+    /// Where the page stands.
+    page_info: PageInfo,
+}
+
+/// An event's cursor is the same in every EventConnection, viewerEvents and auditEvents; a run's feed has its own.
+#[derive(Clone, SimpleObject)]
+pub(crate) struct EventEdge {
+    /// Its cursor.
+    cursor: Cursor,
+    /// The event.
+    node: Event,
+}
+
+/// A user's history, or that of one thing of theirs.
+pub(crate) async fn history(
+    ctx: &Context<'_>,
+    user: UserId,
+    subject: Option<Uuid>,
+    args: PageArgs,
+    types: Option<Vec<String>>,
+) -> Result<EventConnection, Error> {
+    let limit = args.limit().map_err(fault)?;
+    let (after, before) = args.bounds(cursor::to_event).map_err(fault)?;
+    // Newest first: what comes after a cursor has a smaller position.
+    let filter = HistoryFilter { subject, kinds: types.unwrap_or_default(), above: before, below: after };
+    let direction = if args.from_end() { Direction::Forward } else { Direction::Backward };
+    let mut events = ports(ctx)?.reads.history(user, filter, direction, limit + 1).await.map_err(fault)?;
+    let more = events.len() > limit;
+    events.truncate(limit);
+    if args.from_end() {
+        events.reverse();
+    }
+    let cursors: Vec<String> = events.iter().map(|event| cursor::of_event(event.envelope.position)).collect();
+    let page_info = PageInfo::of(&args, cursors.iter().cloned(), more);
+    let nodes: Vec<Event> = events.into_iter().map(Event).collect();
+    let edges = cursors.into_iter().zip(&nodes).map(|(cursor, node)| EventEdge { cursor: Cursor(cursor), node: node.clone() });
+    Ok(EventConnection { edges: edges.collect(), nodes, page_info })
+}

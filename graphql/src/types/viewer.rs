@@ -1,0 +1,160 @@
+//! The user who asks.
+
+use super::connection::PageArgs;
+use super::event::{EventConnection, history};
+use super::key::{ApiKey, ApiKeyConnection};
+use super::resolution::CredentialResolution;
+use super::session::Session;
+use super::{fault, ports};
+use crate::cursor;
+use crate::error::top_level;
+use crate::ids::{self, IdKind};
+use crate::ports::Caller;
+use crate::scalars::{Cursor, DateTime, Position};
+use async_graphql::{Context, Enum, Error, ID, Object};
+use claviger_domain::actor;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::KeyId;
+use claviger_domain::text;
+use claviger_projections::accounts::AccountView;
+use claviger_projections::ports::Page;
+
+/// What a user may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "actor::Role")]
+pub(crate) enum Role {
+    /// Everything that is their own.
+    User,
+    /// Structure and facts of all, content of none.
+    Auditor,
+    /// An auditor who may also manage accounts.
+    Admin,
+}
+
+/// The user who asks.
+#[derive(Clone)]
+pub(crate) struct Viewer {
+    caller: Caller,
+    account: AccountView,
+}
+
+impl Viewer {
+    /// Loads the caller's account.
+    pub(crate) async fn load(ctx: &Context<'_>, caller: &Caller) -> Result<Self, Error> {
+        let account = ports(ctx)?.reads.account(caller.user).await.map_err(fault)?;
+        let account = account.ok_or_else(|| top_level(&Failure::not_found("account")))?;
+        Ok(Self { caller: caller.clone(), account })
+    }
+}
+
+/// Reads a context argument; null means the default of the argument.
+pub(crate) fn context_of(context: Option<String>, path: &[&str]) -> Result<text::Context, Failure> {
+    text::Context::parse(context.as_deref().unwrap_or("default")).map_err(|error| Failure::text(&error, path))
+}
+
+/// Waits for a position before a read, if one is given.
+pub(crate) async fn reach(ctx: &Context<'_>, position: Option<Position>) -> Result<(), Error> {
+    match position {
+        Some(position) => ports(ctx)?.reads.reach(position.0).await.map_err(fault),
+        None => Ok(()),
+    }
+}
+
+#[Object]
+impl Viewer {
+    /// The user's id.
+    pub(crate) async fn id(&self) -> ID {
+        ID(ids::encode(IdKind::User, self.caller.user.0))
+    }
+    /// As typed at registration.
+    async fn username(&self) -> &str {
+        self.account.content.as_ref().map_or("", |content| &content.username)
+    }
+    /// Lower-cased.
+    async fn email(&self) -> &str {
+        self.account.content.as_ref().map_or("", |content| &content.email)
+    }
+    /// As they write it.
+    async fn full_name(&self) -> Option<&str> {
+        self.account.content.as_ref().and_then(|content| content.full_name.as_deref())
+    }
+    /// What the user may do.
+    async fn roles(&self) -> Vec<Role> {
+        self.account.facts.roles.iter().copied().map(Role::from).collect()
+    }
+    /// When they came.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.account.facts.created_at)
+    }
+    /// The user's keys, newest first; first defaults to 20, at most 100. minPosition waits until that commit is in the view.
+    async fn keys(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<Cursor>,
+        last: Option<i32>,
+        before: Option<Cursor>,
+        min_position: Option<Position>,
+    ) -> Result<ApiKeyConnection, Error> {
+        reach(ctx, min_position).await?;
+        let args = PageArgs { first, after, last, before };
+        let limit = args.limit().map_err(fault)?;
+        let (after, before) = args.bounds(cursor::to_key).map_err(fault)?;
+        let page = Page { after, before, from_end: args.from_end(), limit };
+        let page = ports(ctx)?.reads.keys(self.caller.user, page).await.map_err(fault)?;
+        Ok(ApiKeyConnection::of(self.caller.user, &args, page))
+    }
+    /// The default key of a context.
+    async fn default_key(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "default_context()")] context: Option<String>,
+        min_position: Option<Position>,
+    ) -> Result<Option<ApiKey>, Error> {
+        reach(ctx, min_position).await?;
+        let context = context_of(context, &["context"]).map_err(fault)?;
+        let view = ports(ctx)?.reads.default_key(self.caller.user, context).await.map_err(fault)?;
+        Ok(view.map(|view| ApiKey { owner: self.caller.user, view }))
+    }
+    /// Which credential an orchestration would use now, and why.
+    async fn resolution(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "default_context()")] context: Option<String>,
+        key_id: Option<ID>,
+    ) -> Result<CredentialResolution, Error> {
+        let context = context_of(context, &["context"]).map_err(fault)?;
+        // An id that isn't one of ours names a key that doesn't exist: the answer is the same as for a foreign one.
+        let key = key_id.map(|id| KeyId(ids::decode_as(IdKind::ApiKey, &id).unwrap_or_default()));
+        let candidates = ports(ctx)?.reads.resolution(self.caller.clone(), context, key).await.map_err(fault)?;
+        Ok(CredentialResolution::of(self.caller.user, candidates))
+    }
+    /// Where the user is signed in, newest first.
+    async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
+        let sessions = ports(ctx)?.reads.sessions(self.caller.user).await.map_err(fault)?;
+        Ok(sessions.into_iter().map(|view| Session { is_current: view.id == self.caller.session, view }).collect())
+    }
+    /// Where viewerEvents stands now: subscribing after it misses nothing.
+    async fn events_cursor(&self, ctx: &Context<'_>) -> Result<Cursor, Error> {
+        let head = ports(ctx)?.reads.head().await.map_err(fault)?;
+        Ok(Cursor(cursor::of_event(head)))
+    }
+    /// What happened to the user's account and keys, newest first.
+    async fn history(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<Cursor>,
+        last: Option<i32>,
+        before: Option<Cursor>,
+        types: Option<Vec<String>>,
+    ) -> Result<EventConnection, Error> {
+        history(ctx, self.caller.user, None, PageArgs { first, after, last, before }, types).await
+    }
+}
+
+/// The contract's default of every context argument.
+#[expect(clippy::unnecessary_wraps, reason = "the argument is nullable")]
+pub(crate) fn default_context() -> Option<String> {
+    Some("default".to_owned())
+}

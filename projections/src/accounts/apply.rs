@@ -1,0 +1,45 @@
+//! From events to the row.
+
+use super::view::{AccountContent, AccountView};
+use crate::ports::Placed;
+use claviger_domain::account::AccountEvent;
+
+impl AccountView {
+    /// Takes one event in. `placed` says where it stands.
+    pub fn apply(&mut self, event: &AccountEvent, placed: &Placed) {
+        match event {
+            AccountEvent::AccountRegistered(facts, content) => {
+                self.facts.roles = facts.roles.iter().copied().collect();
+                self.facts.is_active = true;
+                self.facts.created_at = placed.at;
+                self.content = content.as_ref().map(|person| AccountContent {
+                    username: person.username.clone(),
+                    email: person.email.clone(),
+                    full_name: person.full_name.clone(),
+                });
+            }
+            AccountEvent::AccountRenamed(_, renamed) => {
+                if let (Some(content), Some(renamed)) = (&mut self.content, renamed) {
+                    content.full_name.clone_from(&renamed.full_name);
+                }
+            }
+            AccountEvent::RoleGranted(facts) => {
+                self.facts.roles.insert(facts.role);
+            }
+            AccountEvent::RoleRevoked(facts) => {
+                self.facts.roles.remove(&facts.role);
+            }
+            AccountEvent::AccountDeactivated(_) => self.facts.is_active = false,
+            AccountEvent::AccountReactivated(_) => self.facts.is_active = true,
+            AccountEvent::SignedIn(..) => self.facts.last_sign_in_at = Some(placed.at),
+            AccountEvent::AccountErased(_) => {
+                self.facts.is_active = false;
+                self.content = None;
+            }
+            AccountEvent::PasswordChanged(_)
+            | AccountEvent::SignedOut(_)
+            | AccountEvent::SessionsRevoked(_)
+            | AccountEvent::RefreshTokenReused(_) => {}
+        }
+    }
+}
