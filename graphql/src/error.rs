@@ -51,6 +51,7 @@ macro_rules! user_errors {
 
         /// A refusal: nothing was changed.
         #[derive(Clone, Interface)]
+        #[expect(clippy::enum_variant_names, reason = "the contract's names")]
         #[graphql(
             field(name = "code", ty = "&ErrorCode"),
             field(name = "message", ty = "&String"),
@@ -61,9 +62,9 @@ macro_rules! user_errors {
 }
 
 user_errors! {
-    /// A value breaks a rule: VALIDATION, LIMIT_EXCEEDED.
+    /// A value breaks a rule: `VALIDATION`, `LIMIT_EXCEEDED`.
     ValidationError {},
-    /// CONFLICT, DUPLICATE (with existing), IDEMPOTENCY_KEY_REUSED.
+    /// `CONFLICT`, `DUPLICATE` (with existing), `IDEMPOTENCY_KEY_REUSED`.
     ConflictError {
         /// The version the caller gave.
         expected_version: Option<Position>,
@@ -74,7 +75,7 @@ user_errors! {
     },
     /// Unknown, or somebody else's.
     NotFoundError {},
-    /// NO_CREDENTIAL, KEY_UNAVAILABLE.
+    /// `NO_CREDENTIAL`, `KEY_UNAVAILABLE`.
     CredentialError {
         /// What was tried.
         candidates: Vec<CredentialCandidate>
@@ -93,35 +94,12 @@ user_errors! {
 }
 
 /// Sorts a failure: a refusal is `Ok`, everything else a top-level error.
-pub(crate) fn user_error(failure: Failure) -> Result<UserError, Error> {
+pub(crate) fn user_error(failure: &Failure) -> Result<UserError, Error> {
     let code = ErrorCode::from(failure.code);
-    let Failure { message, path, detail, .. } = failure.clone();
+    let (message, path) = (failure.message.clone(), failure.path.clone());
     Ok(match failure.code {
         Code::Validation | Code::LimitExceeded => UserError::ValidationError(ValidationError { code, message, path }),
-        Code::Conflict | Code::Duplicate | Code::IdempotencyKeyReused => {
-            let (expected, actual) = match detail {
-                FailureDetail::Versions { expected, actual } => (expected, actual),
-                FailureDetail::None
-                | FailureDetail::Existing(_)
-                | FailureDetail::Credentials
-                | FailureDetail::RetryAfterMs(_) => (None, None),
-            };
-            let existing = match failure.detail {
-                FailureDetail::Existing(key) => Some(ID(ids::encode(IdKind::ApiKey, key.0))),
-                FailureDetail::None
-                | FailureDetail::Versions { .. }
-                | FailureDetail::Credentials
-                | FailureDetail::RetryAfterMs(_) => None,
-            };
-            UserError::ConflictError(ConflictError {
-                code,
-                message,
-                path,
-                expected_version: expected.map(Position),
-                actual_version: actual.map(Position),
-                existing,
-            })
-        }
+        Code::Conflict | Code::Duplicate | Code::IdempotencyKeyReused => UserError::ConflictError(conflict(failure)),
         Code::NotFound => UserError::NotFoundError(NotFoundError { code, message, path }),
         Code::NoCredential | Code::KeyUnavailable => {
             UserError::CredentialError(CredentialError { code, message, path, candidates: Vec::new() })
@@ -142,8 +120,24 @@ pub(crate) fn user_error(failure: Failure) -> Result<UserError, Error> {
         | Code::Timeout
         | Code::StoreUnavailable
         | Code::ShuttingDown
-        | Code::Internal => return Err(top_level(&failure)),
+        | Code::Internal => return Err(top_level(failure)),
     })
+}
+
+fn conflict(failure: &Failure) -> ConflictError {
+    let (expected, actual, existing) = match failure.detail {
+        FailureDetail::Versions { expected, actual } => (expected, actual, None),
+        FailureDetail::Existing(key) => (None, None, Some(ID(ids::encode(IdKind::ApiKey, key.0)))),
+        FailureDetail::None | FailureDetail::Credentials | FailureDetail::RetryAfterMs(_) => (None, None, None),
+    };
+    ConflictError {
+        code: failure.code.into(),
+        message: failure.message.clone(),
+        path: failure.path.clone(),
+        expected_version: expected.map(Position),
+        actual_version: actual.map(Position),
+        existing,
+    }
 }
 
 /// A top-level error with its stable code.

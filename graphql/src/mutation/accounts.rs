@@ -37,7 +37,7 @@ async fn payload(
             client_mutation_id,
         }),
         Err(failure) => {
-            Ok(SessionPayload { user_errors: vec![user_error(failure)?], client_mutation_id, ..SessionPayload::default() })
+            Ok(SessionPayload { user_errors: vec![user_error(&failure)?], client_mutation_id, ..SessionPayload::default() })
         }
     }
 }
@@ -45,7 +45,7 @@ async fn payload(
 fn logout_payload(result: Result<(), Failure>, client_mutation_id: Option<String>) -> Result<LogoutPayload, Error> {
     let user_errors = match result {
         Ok(()) => Vec::new(),
-        Err(failure) => vec![user_error(failure)?],
+        Err(failure) => vec![user_error(&failure)?],
     };
     Ok(LogoutPayload { user_errors, client_mutation_id })
 }

@@ -82,7 +82,7 @@ async fn key_payload(
             };
             Ok(KeyPayload { key, user_errors: Vec::new(), commit: Some(done.commit.into()), client_mutation_id })
         }
-        Err(failure) => KeyPayload::refused(failure, client_mutation_id),
+        Err(failure) => KeyPayload::refused(&failure, client_mutation_id),
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct KeyPayload {
 }
 
 impl KeyPayload {
-    pub(crate) fn refused(failure: Failure, client_mutation_id: Option<String>) -> Result<Self, Error> {
+    pub(crate) fn refused(failure: &Failure, client_mutation_id: Option<String>) -> Result<Self, Error> {
         Ok(Self { key: None, user_errors: vec![user_error(failure)?], commit: None, client_mutation_id })
     }
 }
@@ -84,7 +84,7 @@ impl DeleteKeyPayload {
     pub(crate) fn of(result: Result<(KeyId, ports::Commit), Failure>, client_mutation_id: Option<String>) -> Result<Self, Error> {
         let (deleted_id, commit, user_errors) = match result {
             Ok((key, commit)) => (Some(ID(ids::encode(IdKind::ApiKey, key.0))), Some(commit.into()), Vec::new()),
-            Err(failure) => (None, None, vec![user_error(failure)?]),
+            Err(failure) => (None, None, vec![user_error(&failure)?]),
         };
         Ok(Self { deleted_id, user_errors, commit, client_mutation_id })
     }
