@@ -61,22 +61,15 @@ pub fn translate_facts(facts: &mut serde_json::Value) {
             "user" => IdKind::User,
             _ => continue,
         };
-        match value {
-            serde_json::Value::String(text) => translate(kind, text),
-            serde_json::Value::Array(items) => {
-                for item in items {
-                    if let serde_json::Value::String(text) = item {
-                        translate(kind, text);
-                    }
-                }
-            }
-            _ => {}
+        for item in value.as_array_mut().map_or_else(Vec::new, |items| items.iter_mut().collect()) {
+            translate(kind, item);
         }
+        translate(kind, value);
     }
 }
 
-fn translate(kind: IdKind, text: &mut String) {
-    if let Ok(id) = Uuid::try_parse(text) {
-        *text = encode(kind, id);
+fn translate(kind: IdKind, value: &mut serde_json::Value) {
+    if let Some(id) = value.as_str().and_then(|text| Uuid::try_parse(text).ok()) {
+        *value = serde_json::Value::String(encode(kind, id));
     }
 }

@@ -11,14 +11,12 @@ pub(crate) struct DateTime(pub(crate) Timestamp);
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
-        match &value {
-            Value::String(text) => Timestamp::parse(text).map(Self).ok_or_else(|| {
-                InputValueError::custom(
-                    "not a point in time: write RFC 3339 with a zone, such as 2026-11-23T15:00:00Z, from 1970 to 9999",
-                )
-            }),
-            _ => Err(InputValueError::expected_type(value)),
-        }
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        Timestamp::parse(text).map(Self).ok_or_else(|| {
+            InputValueError::custom(
+                "not a point in time: write RFC 3339 with a zone, such as 2026-11-23T15:00:00Z, from 1970 to 9999",
+            )
+        })
     }
 
     fn to_value(&self) -> Value {
@@ -33,10 +31,8 @@ pub(crate) struct Cursor(pub(crate) String);
 #[Scalar(name = "Cursor")]
 impl ScalarType for Cursor {
     fn parse(value: Value) -> InputValueResult<Self> {
-        match value {
-            Value::String(text) => Ok(Self(text)),
-            _ => Err(InputValueError::expected_type(value)),
-        }
+        let Value::String(text) = value else { return Err(InputValueError::expected_type(value)) };
+        Ok(Self(text))
     }
 
     fn to_value(&self) -> Value {
@@ -51,10 +47,12 @@ pub(crate) struct Position(pub(crate) u64);
 #[Scalar(name = "Position")]
 impl ScalarType for Position {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let read = match &value {
-            Value::String(text) if !text.starts_with('+') => text.parse().ok(),
-            Value::Number(number) => number.as_u64(),
-            _ => return Err(InputValueError::expected_type(value)),
+        let read = if let Value::String(text) = &value {
+            text.parse().ok().filter(|_| !text.starts_with('+'))
+        } else if let Value::Number(number) = &value {
+            number.as_u64()
+        } else {
+            return Err(InputValueError::expected_type(value));
         };
         read.map(Self).ok_or_else(|| {
             InputValueError::custom("not a position: write an unsigned 64-bit integer as decimal text, such as \"42\"")
@@ -73,11 +71,9 @@ pub(crate) struct Secret(pub(crate) SecretText);
 #[Scalar(name = "Secret")]
 impl ScalarType for Secret {
     fn parse(value: Value) -> InputValueResult<Self> {
-        match value {
-            Value::String(text) => Ok(Self(SecretText::new(text))),
-            // The usual error would quote the value.
-            _ => Err(InputValueError::custom("a secret must be text")),
-        }
+        // The usual error would quote the value.
+        let Value::String(text) = value else { return Err(InputValueError::custom("a secret must be text")) };
+        Ok(Self(SecretText::new(text)))
     }
 
     fn to_value(&self) -> Value {

@@ -31,7 +31,7 @@ fn version(expected: Option<Position>) -> Option<u64> {
     expected.map(|position| position.0)
 }
 
-fn context(given: Option<String>) -> Result<text::Context, Failure> {
+fn context(given: Option<&str>) -> Result<text::Context, Failure> {
     context_of(given, &["input", "context"])
 }
 
@@ -95,7 +95,7 @@ impl KeyMutations {
                 name: name(&input.name)?,
                 secret: secret(&input.secret)?,
                 make_default: input.make_default,
-                context: context(input.context)?,
+                context: context(input.context.as_deref())?,
                 expires_at: input.expires_at.map(|at| at.0),
             })
         })();
@@ -117,13 +117,14 @@ impl KeyMutations {
     /// Makes a key the default of a context, in place of the one before.
     async fn set_default_key(&self, ctx: &Context<'_>, input: DefaultKeyInput) -> Result<KeyPayload, Error> {
         let expected = version(input.expected_version);
-        let command = context(input.context).map(|context| KeyCommand::SetDefault { key: key_id(&input.id), context, expected });
+        let command =
+            context(input.context.as_deref()).map(|context| KeyCommand::SetDefault { key: key_id(&input.id), context, expected });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
     /// Leaves a context without a default; answers with the key that was it.
     async fn clear_default_key(&self, ctx: &Context<'_>, input: ClearDefaultKeyInput) -> Result<KeyPayload, Error> {
         let expected = version(input.expected_version);
-        let command = context(input.context).map(|context| KeyCommand::ClearDefault { context, expected });
+        let command = context(input.context.as_deref()).map(|context| KeyCommand::ClearDefault { context, expected });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
     /// Lets a key be used again; it doesn't get back the defaults it had.

@@ -38,6 +38,7 @@ impl From<ports::Commit> for Commit {
 
 /// What every mutation of keys answers.
 #[derive(Interface)]
+#[expect(clippy::large_enum_variant, reason = "never made: it only names the interface")]
 #[graphql(
     field(name = "user_errors", ty = "&Vec<UserError>"),
     field(name = "commit", ty = "&Option<Commit>"),

@@ -24,14 +24,14 @@ pub(crate) struct PageInfo {
 impl PageInfo {
     /// Of rows with these cursors. `more`: the list goes on in the direction of reading. On the other side there is more exactly when
     /// the caller came from there.
-    pub(crate) fn of(args: &PageArgs, cursors: impl DoubleEndedIterator<Item = String> + Clone, more: bool) -> Self {
+    pub(crate) fn of(args: &PageArgs, cursors: &[String], more: bool) -> Self {
         let (has_next_page, has_previous_page) =
-            if args.from_end() { (args.before.is_some(), more) } else { (more, args.after.is_some()) };
+            if args.is_backward() { (args.before.is_some(), more) } else { (more, args.after.is_some()) };
         Self {
             has_next_page,
             has_previous_page,
-            start_cursor: cursors.clone().next().map(Cursor),
-            end_cursor: cursors.clone().next_back().map(Cursor),
+            start_cursor: cursors.first().cloned().map(Cursor),
+            end_cursor: cursors.last().cloned().map(Cursor),
         }
     }
 }
@@ -47,7 +47,7 @@ pub(crate) struct PageArgs {
 
 impl PageArgs {
     /// The last rows are wanted, not the first.
-    pub(crate) fn from_end(&self) -> bool {
+    pub(crate) fn is_backward(&self) -> bool {
         self.last.is_some()
     }
 

@@ -51,7 +51,7 @@ impl ApiKey {
         i32::try_from(self.view.facts.secret_version).unwrap_or(i32::MAX)
     }
     /// Stream version of the last change of name, state, default, expiry or secret; tests and use don't raise it. For expectedVersion
-    /// and ETag.
+    /// and `ETag`.
     async fn version(&self) -> Position {
         Position(self.view.facts.version)
     }
@@ -72,6 +72,7 @@ impl ApiKey {
         KeyTest::of(&self.view)
     }
     /// What happened to this key, newest first.
+    #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn history(
         &self,
         ctx: &Context<'_>,
@@ -110,7 +111,7 @@ pub(crate) struct ApiKeyEdge {
 impl ApiKeyConnection {
     pub(crate) fn of(owner: UserId, args: &PageArgs, page: KeyPage) -> Self {
         let cursors: Vec<String> = page.keys.iter().map(|key| cursor::of_key(key.facts.created_at.0, key.id.0)).collect();
-        let page_info = PageInfo::of(args, cursors.iter().cloned(), page.more);
+        let page_info = PageInfo::of(args, &cursors, page.more);
         let nodes: Vec<ApiKey> = page.keys.into_iter().map(|view| ApiKey { owner, view }).collect();
         let edges =
             cursors.into_iter().zip(&nodes).map(|(cursor, node)| ApiKeyEdge { cursor: Cursor(cursor), node: node.clone() });

@@ -48,8 +48,8 @@ impl Viewer {
 }
 
 /// Reads a context argument; null means the default of the argument.
-pub(crate) fn context_of(context: Option<String>, path: &[&str]) -> Result<text::Context, Failure> {
-    text::Context::parse(context.as_deref().unwrap_or("default")).map_err(|error| Failure::text(&error, path))
+pub(crate) fn context_of(context: Option<&str>, path: &[&str]) -> Result<text::Context, Failure> {
+    text::Context::parse(context.unwrap_or("default")).map_err(|error| Failure::text(&error, path))
 }
 
 /// Waits for a position before a read, if one is given.
@@ -86,6 +86,7 @@ impl Viewer {
     async fn created_at(&self) -> DateTime {
         DateTime(self.account.facts.created_at)
     }
+    #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     /// The user's keys, newest first; first defaults to 20, at most 100. minPosition waits until that commit is in the view.
     async fn keys(
         &self,
@@ -100,7 +101,7 @@ impl Viewer {
         let args = PageArgs { first, after, last, before };
         let limit = args.limit().map_err(fault)?;
         let (after, before) = args.bounds(cursor::to_key).map_err(fault)?;
-        let page = Page { after, before, from_end: args.from_end(), limit };
+        let page = Page { after, before, from_end: args.is_backward(), limit };
         let page = ports(ctx)?.reads.keys(self.caller.user, page).await.map_err(fault)?;
         Ok(ApiKeyConnection::of(self.caller.user, &args, page))
     }
@@ -112,7 +113,7 @@ impl Viewer {
         min_position: Option<Position>,
     ) -> Result<Option<ApiKey>, Error> {
         reach(ctx, min_position).await?;
-        let context = context_of(context, &["context"]).map_err(fault)?;
+        let context = context_of(context.as_deref(), &["context"]).map_err(fault)?;
         let view = ports(ctx)?.reads.default_key(self.caller.user, context).await.map_err(fault)?;
         Ok(view.map(|view| ApiKey { owner: self.caller.user, view }))
     }
@@ -123,7 +124,7 @@ impl Viewer {
         #[graphql(default_with = "default_context()")] context: Option<String>,
         key_id: Option<ID>,
     ) -> Result<CredentialResolution, Error> {
-        let context = context_of(context, &["context"]).map_err(fault)?;
+        let context = context_of(context.as_deref(), &["context"]).map_err(fault)?;
         // An id that isn't one of ours names a key that doesn't exist: the answer is the same as for a foreign one.
         let key = key_id.map(|id| KeyId(ids::decode_as(IdKind::ApiKey, &id).unwrap_or_default()));
         let candidates = ports(ctx)?.reads.resolution(self.caller.clone(), context, key).await.map_err(fault)?;
@@ -140,6 +141,7 @@ impl Viewer {
         Ok(Cursor(cursor::of_event(head)))
     }
     /// What happened to the user's account and keys, newest first.
+    #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn history(
         &self,
         ctx: &Context<'_>,
