@@ -1,0 +1,85 @@
+//! Keyed hashes (`FORMATS.md`, section 4): they tell equal from different without showing what was hashed. Whoever reads the store but
+//! lacks the index key can't try guesses, which for contexts and user names a plain hash would allow.
+
+use crate::keys::{IndexKey, KEY_LEN, StoreIndexKey};
+use claviger_domain::api_key::ApiKeySecret;
+use claviger_domain::id::{CommandId, ContextTag, Fingerprint, SessionId};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// Block length of SHA-256.
+const BLOCK_LEN: usize = 64;
+
+/// HMAC-SHA-256 over the length-prefixed arguments.
+fn keyed_hash(key: &[u8; KEY_LEN], args: &[&[u8]]) -> [u8; 32] {
+    // HMAC fills a short key up with zeros anyway (RFC 2104), and taking a whole block can't fail.
+    let mut block = Zeroizing::new([0; BLOCK_LEN]);
+    for (byte, from) in block.iter_mut().zip(key) {
+        *byte = *from;
+    }
+    let mut mac = Hmac::<Sha256>::new((&*block).into());
+    for arg in args {
+        // Fed in turn instead of put together first: no second copy of a secret. Nothing of 4 GiB comes in.
+        mac.update(&u32::try_from(arg.len()).unwrap_or(u32::MAX).to_be_bytes());
+        mac.update(arg);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// The first half of a keyed hash.
+fn keyed_hash_16(key: &[u8; KEY_LEN], args: &[&[u8]]) -> [u8; 16] {
+    let mut half = [0; 16];
+    for (byte, from) in half.iter_mut().zip(keyed_hash(key, args)) {
+        *byte = from;
+    }
+    half
+}
+
+impl IndexKey {
+    /// The id of a command that came with an idempotency key: the caller's repeat has the same. `mutation` is the contract's name,
+    /// for example `addKey`, whichever door was used.
+    pub fn command_id(&self, mutation: &str, idempotency_key: &str) -> CommandId {
+        CommandId(keyed_hash_16(self.as_bytes(), &[b"claviger/command/1", mutation.as_bytes(), idempotency_key.as_bytes()]))
+    }
+
+    /// Tells a repeat of a command from another command under the same idempotency key. `canonical_input` is the coerced input,
+    /// secrets included, as JSON with sorted keys.
+    pub fn request_hash(&self, mutation: &str, canonical_input: &[u8]) -> [u8; 32] {
+        keyed_hash(self.as_bytes(), &[b"claviger/request/1", mutation.as_bytes(), canonical_input])
+    }
+
+    /// Stands for a context in facts. `context` as its content holds it, trimmed.
+    pub fn context_tag(&self, context: &str) -> ContextTag {
+        ContextTag(keyed_hash_16(self.as_bytes(), &[b"claviger/context/1", context.as_bytes()]))
+    }
+
+    /// Tells a user's duplicates of a secret; other users' have nothing in common with it.
+    pub fn fingerprint(&self, secret: &ApiKeySecret) -> Fingerprint {
+        Fingerprint(keyed_hash(self.as_bytes(), &[b"claviger/fingerprint/1", secret.expose().as_bytes()]))
+    }
+}
+
+impl StoreIndexKey {
+    /// What makes a username unique. `folded` is NFKC, full case fold, NFKC of the name.
+    pub fn claim_username(&self, folded: &str) -> [u8; 32] {
+        keyed_hash(self.as_bytes(), &[b"claviger/claim/username/1", folded.as_bytes()])
+    }
+
+    /// What makes an e-mail address unique. `lowered` is trimmed and in lower case.
+    pub fn claim_email(&self, lowered: &str) -> [u8; 32] {
+        keyed_hash(self.as_bytes(), &[b"claviger/claim/email/1", lowered.as_bytes()])
+    }
+
+    /// What makes a refresh token ours. The store keeps the generation only, so its reader can make none.
+    pub fn refresh_mac(&self, session: SessionId, generation: u32) -> [u8; 32] {
+        let generation = u64::from(generation).to_be_bytes();
+        keyed_hash(self.as_bytes(), &[b"claviger/refresh/1", session.0.as_bytes(), &generation])
+    }
+
+    /// Whether `mac` is [`StoreIndexKey::refresh_mac`] of these; takes as long for a near miss as for a far one.
+    pub fn verify_refresh_mac(&self, session: SessionId, generation: u32, mac: &[u8; 32]) -> bool {
+        self.refresh_mac(session, generation).ct_eq(mac).into()
+    }
+}

@@ -1,0 +1,91 @@
+//! API keys and password hashes.
+
+use crate::entropy::Entropy;
+use crate::error::{Result, VaultError};
+use crate::keys::{DataKey, UserKey};
+use crate::sealed_box::{Ad, open, seal};
+use claviger_domain::api_key::ApiKeySecret;
+use claviger_domain::id::{KeyId, UserId};
+use claviger_domain::secret::SecretText;
+use zeroize::{Zeroize, Zeroizing};
+
+fn secret_ad(owner: UserId, key: KeyId, secret_version: u32) -> Ad {
+    Ad::new("claviger/secret/1").id(owner.0).id(key.0).int(secret_version)
+}
+
+fn credential_ad(owner: UserId, user_key_version: u32) -> Ad {
+    Ad::new("claviger/credential/1").id(owner.0).text("password").int(user_key_version)
+}
+
+/// Takes an opened text over without copying it.
+fn into_secret(mut text: Zeroizing<Vec<u8>>) -> Result<SecretText> {
+    match String::from_utf8(std::mem::take(&mut *text)) {
+        Ok(text) => Ok(SecretText::new(text)),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            Err(VaultError::Malformed("a sealed text isn't UTF-8"))
+        }
+    }
+}
+
+/// Seals version `secret_version` of an API key's secret.
+///
+/// # Errors
+/// [`VaultError::TooLong`], which no API key is.
+pub fn seal_secret(
+    data_key: &DataKey,
+    secret: &ApiKeySecret,
+    owner: UserId,
+    key: KeyId,
+    secret_version: u32,
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
+    seal(data_key.as_bytes(), &secret_ad(owner, key, secret_version), secret.expose().as_bytes(), entropy)
+}
+
+/// Opens what [`seal_secret`] made. To be called only after the event that names who uses the secret for what is committed, per use:
+/// the text is wiped when dropped, and nothing keeps it.
+///
+/// # Errors
+/// [`VaultError::WrongKey`]; [`VaultError::Tampered`], also for an older version put back; [`VaultError::Malformed`].
+pub fn open_secret(data_key: &DataKey, owner: UserId, key: KeyId, secret_version: u32, sealed: &[u8]) -> Result<SecretText> {
+    into_secret(open(data_key.as_bytes(), &secret_ad(owner, key, secret_version), sealed)?)
+}
+
+/// Seals a password's hash, a PHC text, under version `user_key_version` of its owner's key: erasing the user takes it along.
+///
+/// # Errors
+/// [`VaultError::TooLong`], which no PHC text is.
+pub fn seal_credential(
+    user_key: &UserKey,
+    phc: &SecretText,
+    owner: UserId,
+    user_key_version: u32,
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
+    seal(user_key.as_bytes(), &credential_ad(owner, user_key_version), phc.expose().as_bytes(), entropy)
+}
+
+/// Opens what [`seal_credential`] made.
+///
+/// # Errors
+/// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].
+pub fn open_credential(user_key: &UserKey, owner: UserId, user_key_version: u32, sealed: &[u8]) -> Result<SecretText> {
+    into_secret(open(user_key.as_bytes(), &credential_ad(owner, user_key_version), sealed)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::tests::Zeros;
+    use uuid::Uuid;
+
+    #[test]
+    fn what_opens_but_is_no_text_is_malformed() {
+        let owner = UserId(Uuid::nil());
+        let user_key = UserKey::generate(&Zeros);
+        let sealed = seal(user_key.as_bytes(), &credential_ad(owner, 1), &[0xff; 4], &Zeros).unwrap();
+        let found = open_credential(&user_key, owner, 1, &sealed).err();
+        assert_eq!(found, Some(VaultError::Malformed("a sealed text isn't UTF-8")));
+    }
+}

@@ -1,0 +1,10 @@
+//! The vault from outside: golden vectors of an independent implementation, properties, rotations, errors.
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod support;
