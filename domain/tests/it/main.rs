@@ -1,0 +1,6 @@
+//! What the domain promises: rules of the aggregates, stored shapes, texts, ids and codes.
+
+#[cfg(test)]
+mod given;
+#[cfg(test)]
+mod key_ring;
