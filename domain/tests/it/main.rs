@@ -1,6 +1,8 @@
 //! What the domain promises: rules of the aggregates, stored shapes, texts, ids and codes.
 
 #[cfg(test)]
+mod account;
+#[cfg(test)]
 mod given;
 #[cfg(test)]
 mod key_ring;
