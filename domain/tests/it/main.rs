@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod account;
 #[cfg(test)]
+mod example;
+#[cfg(test)]
 mod given;
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod key_ring;
