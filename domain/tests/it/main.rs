@@ -10,3 +10,5 @@ mod given;
 mod golden;
 #[cfg(test)]
 mod key_ring;
+#[cfg(test)]
+mod value;
