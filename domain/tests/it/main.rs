@@ -11,4 +11,6 @@ mod golden;
 #[cfg(test)]
 mod key_ring;
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod value;
