@@ -82,10 +82,14 @@ impl ApiKeySecret {
     }
 
     /// The Anthropic Console's own hint, for example `sk-ant-api03-R2D...igAA`: three characters after the kind, the last four.
-    /// Of a secret under 40 characters too much would show: `sk-ant-...`.
+    /// Of a secret under 40 characters too much would show, and without a kind (small letters and digits) what stands in its place
+    /// is secret: `sk-ant-...`.
     pub fn preview(&self) -> String {
         let text = self.expose();
-        let head = text.strip_prefix(PREFIX).and_then(|rest| rest.find('-')).map(|dash| PREFIX.len() + dash + 1 + 3);
+        let kind = text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).map(|(kind, _)| kind);
+        let is_kind =
+            |kind: &&str| !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let head = kind.filter(is_kind).map(|kind| PREFIX.len() + kind.len() + 1 + 3);
         let ends = head.and_then(|head| Some((text.get(..head)?, text.get(text.len().checked_sub(4)?..)?)));
         match ends {
             Some((head, tail)) if text.len() >= 40 && head.len() <= 20 => format!("{head}...{tail}"),

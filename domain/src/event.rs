@@ -164,7 +164,11 @@ pub(crate) fn to_json<T: Serialize>(kind: &'static str, half: &'static str, valu
     serde_json::to_vec(value).map_err(|_| EventError::Malformed { kind: kind.to_owned(), half })
 }
 
-/// Reads one half.
+/// Reads one half. Serde would take an array of the values for an object too: no half of ours is one.
 pub(crate) fn from_json<T: serde::de::DeserializeOwned>(kind: &str, half: &'static str, bytes: &[u8]) -> Result<T, EventError> {
-    serde_json::from_slice(bytes).map_err(|_| EventError::Malformed { kind: kind.to_owned(), half })
+    let malformed = || EventError::Malformed { kind: kind.to_owned(), half };
+    if !bytes.starts_with(b"{") {
+        return Err(malformed());
+    }
+    serde_json::from_slice(bytes).map_err(|_| malformed())
 }

@@ -108,7 +108,8 @@ hex_bytes! {
 
 /// Reads exactly `N` bytes of lower- or upper-case hexadecimal.
 pub fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.is_ascii() {
+    // `from_str_radix` takes a sign: digits only, or "+f" would be read as 0f.
+    if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     let mut bytes = [0; N];

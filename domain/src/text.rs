@@ -56,8 +56,14 @@ pub enum TextError {
     Email,
 }
 
+/// Control characters, line and paragraph separators, and what Unicode says to show nothing for (`Default_Ignorable_Code_Point`)
+/// except the variation selectors, which emoji and Japanese names need: with the others two texts could look alike that aren't.
 fn is_invisible(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}')
+        || matches!(c, '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+        || matches!(c, '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
 }
 
 /// Trims and checks length (in characters), control characters and pasted keys.
@@ -134,9 +140,15 @@ impl Username {
     /// # Errors
     /// The rule that was broken.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        let text = plain("the username", text, 3, 50)?;
-        if text.contains('@') {
+        let what = "the username";
+        let text = plain(what, text, 3, 50)?;
+        // The fold that makes names unique turns these two into @ as well.
+        if text.contains(['@', '\u{ff20}', '\u{fe6b}']) {
             return Err(TextError::At);
+        }
+        // Unseen beside its twin, and kept by the fold.
+        if text.contains(|c| matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')) {
+            return Err(TextError::Control { what });
         }
         Ok(Self(text))
     }
@@ -157,7 +169,8 @@ impl Email {
     /// # Errors
     /// The rule that was broken.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        let text = plain("the e-mail address", text, 3, 254)?.to_lowercase();
+        // Lower-casing first: it can lengthen a text, and turns the Kelvin sign into the k of a pasted key.
+        let text = plain("the e-mail address", &text.to_lowercase(), 3, 254)?;
         let (name, host) = text.rsplit_once('@').ok_or(TextError::Email)?;
         let named = !name.is_empty() && name.len() <= 64 && !name.contains(|c: char| c == '@' || c.is_whitespace());
         let hosted = host.split('.').count() >= 2

@@ -28,7 +28,8 @@ impl Timestamp {
     /// Reads RFC 3339; fractions beyond the millisecond are cut off.
     pub fn parse(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(Self).filter(|at| *at <= Self::MAX)
+        // Rounds down: a plain division would move the last moment of 1969 into 1970.
+        u64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self).filter(|at| *at <= Self::MAX)
     }
 
     /// The same point as a calendar date and time.

@@ -51,8 +51,8 @@ pub enum KeyRingError {
         /// What was given.
         at: Timestamp,
     },
-    /// A key id that exists already: a fault of the caller, not of the user.
-    #[error("the key id is in use")]
+    /// The id of a key or an open test that exists already: a fault of the caller, not of the user.
+    #[error("the id is in use")]
     IdInUse,
 }
 

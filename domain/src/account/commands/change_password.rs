@@ -1,5 +1,5 @@
-use super::revoke;
-use crate::account::{Account, AccountError, AccountEvent, NoFacts, OfSession, RevokeReason, Seen};
+use super::{revoke, signed_in};
+use crate::account::{Account, AccountError, AccountEvent, NoFacts, RevokeReason};
 use crate::id::SessionId;
 
 /// Changes the password: every session ends, and a new one begins for whoever changed it.
@@ -15,7 +15,7 @@ impl ChangePassword {
         let mut events = vec![AccountEvent::PasswordChanged(NoFacts {})];
         events.extend(revoke(account.sessions.clone(), RevokeReason::PasswordChanged));
         if let Some((session, user_agent)) = self.session {
-            events.push(AccountEvent::SignedIn(OfSession { session }, Some(Seen { user_agent })));
+            events.push(signed_in(session, user_agent));
         }
         Ok(events)
     }

@@ -24,7 +24,8 @@ pub use roles::{GrantRole, RevokeRole};
 pub use sign_in::SignIn;
 pub use sign_out::SignOut;
 
-use super::{Account, AccountError, AccountEvent, OfSessions, RevokeReason};
+use super::{Account, AccountError, AccountEvent, OfSession, OfSessions, RevokeReason, Seen};
+use crate::api_key::contains_secret;
 use crate::id::SessionId;
 
 /// Everything that may be asked of an account.
@@ -78,6 +79,16 @@ dispatch!(
     ReportRefreshReuse,
     EraseAccount
 );
+
+/// Most characters kept of what a browser or program says of itself.
+const MAX_USER_AGENT: usize = 200;
+
+/// Begins a session. A client may say anything of itself: too much of it is cut, and a pasted key is left out.
+fn signed_in(session: SessionId, user_agent: Option<String>) -> AccountEvent {
+    let said = user_agent.filter(|text| !contains_secret(text));
+    let user_agent = said.map(|text| text.chars().take(MAX_USER_AGENT).collect());
+    AccountEvent::SignedIn(OfSession { session }, Some(Seen { user_agent }))
+}
 
 /// Ends sessions, if there are any to end.
 fn revoke(sessions: Vec<SessionId>, reason: RevokeReason) -> Option<AccountEvent> {

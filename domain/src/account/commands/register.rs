@@ -1,4 +1,5 @@
-use crate::account::{Account, AccountError, AccountEvent, OfSession, Person, Registered, Seen};
+use super::signed_in;
+use crate::account::{Account, AccountError, AccountEvent, Person, Registered};
 use crate::actor::Role;
 use crate::id::SessionId;
 use crate::text::{Email, FullName, Username};
@@ -31,7 +32,7 @@ impl RegisterAccount {
         };
         let mut events = vec![AccountEvent::AccountRegistered(Registered { roles }, Some(person))];
         if let Some((session, user_agent)) = self.session {
-            events.push(AccountEvent::SignedIn(OfSession { session }, Some(Seen { user_agent })));
+            events.push(signed_in(session, user_agent));
         }
         Ok(events)
     }

@@ -1,5 +1,5 @@
-use super::revoke;
-use crate::account::{Account, AccountError, AccountEvent, MAX_SESSIONS, OfSession, RevokeReason, Seen};
+use super::{revoke, signed_in};
+use crate::account::{Account, AccountError, AccountEvent, MAX_SESSIONS, RevokeReason};
 use crate::id::SessionId;
 
 /// Begins a session; the password was checked before.
@@ -17,7 +17,7 @@ impl SignIn {
         let too_many = (account.sessions.len() + 1).saturating_sub(MAX_SESSIONS);
         let oldest = account.sessions.iter().take(too_many).copied().collect();
         let mut events: Vec<_> = revoke(oldest, RevokeReason::TooMany).into_iter().collect();
-        events.push(AccountEvent::SignedIn(OfSession { session: self.session }, Some(Seen { user_agent: self.user_agent })));
+        events.push(signed_in(self.session, self.user_agent));
         Ok(events)
     }
 }

@@ -21,6 +21,10 @@ pub struct StartKeyTest {
 impl StartKeyTest {
     pub(super) fn decide(self, ring: &KeyRing) -> Result<Vec<KeyRingEvent>, KeyRingError> {
         let key = ring.key(self.key)?;
+        // It would take the place of the test that has the id, which nobody could close then.
+        if ring.open_tests.contains_key(&self.test) {
+            return Err(KeyRingError::IdInUse);
+        }
         Ok(vec![KeyRingEvent::KeyTestStarted(TestStarted {
             key: self.key,
             test: self.test,

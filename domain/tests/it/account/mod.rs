@@ -1,0 +1,8 @@
+//! Rules of a user's account.
+
+mod build;
+mod lifecycle;
+mod roles;
+mod sessions;
+
+pub(crate) use build::*;

@@ -1,0 +1,104 @@
+//! One example of every event, as the golden files hold it, with every optional there.
+
+use crate::account::BROWSER;
+use crate::given::{HOUR_MS, NOW, key, session, test};
+use crate::key_ring::{MODEL, PREVIEW, TIMEOUT_MS};
+use claviger_domain::account::{
+    AccountEvent, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed, RevokeReason, Seen,
+};
+use claviger_domain::actor::Role;
+use claviger_domain::id::{ContextTag, Fingerprint};
+use claviger_domain::key_ring::{
+    Added, ClearReason, Expired, ExpirySet, InContext, KeyOnly, KeyRingEvent, MadeDefault, Named, NoDefault, Previewed,
+    SecretReplaced, Shown, TestStarted, Tested,
+};
+use claviger_domain::key_test::{KeyTestLevel, KeyTestNotes, KeyTestStatus, KeyVerdict, Verdict};
+use claviger_domain::timestamp::Timestamp;
+
+/// Bytes that count up from `first`, so that a swapped or cut byte shows.
+fn counting<const N: usize>(first: u8) -> [u8; N] {
+    std::array::from_fn(|i| first.wrapping_add(u8::try_from(i).unwrap()))
+}
+
+fn expiry() -> Timestamp {
+    NOW.plus_ms(24 * HOUR_MS)
+}
+
+fn verdict() -> KeyVerdict {
+    KeyVerdict {
+        status: KeyTestStatus::Inconclusive,
+        authentic: Verdict::Yes,
+        has_credit: Verdict::Unknown,
+        model_allowed: Verdict::No,
+        rate_limited_until: Some(NOW.plus_ms(61_000)),
+        upstream_status: Some(429),
+        duration_ms: 412,
+    }
+}
+
+fn notes() -> KeyTestNotes {
+    KeyTestNotes {
+        message: "Anthropic limits this key's rate: try again after a minute".to_owned(),
+        organization_id: Some("0d2f6a3e-7a51-4d0c-9f42-3c1b5a7e9d10".to_owned()),
+        workspace_id: Some("wrkspc_01JwQvzr7rXLA5AGx3HKfFUJ".to_owned()),
+        upstream_request_id: Some("req_011CTvQ8nWc4kB2yJxRmDf3a".to_owned()),
+    }
+}
+
+pub(crate) fn key_ring_events() -> Vec<KeyRingEvent> {
+    let (key, test) = (key(1), test(1));
+    let (context_tag, fingerprint) = (ContextTag(counting(0xa0)), Fingerprint(counting(0x08)));
+    let in_context = || Some(InContext { context: "default".to_owned() });
+    let model = || Some(MODEL.to_owned());
+    vec![
+        KeyRingEvent::KeyAdded(
+            Added { key, fingerprint, secret_version: 1, expires_at: Some(expiry()) },
+            Some(Shown { name: "Büro \"A\"".to_owned(), preview: PREVIEW.to_owned() }),
+        ),
+        KeyRingEvent::KeyRenamed(KeyOnly { key }, Some(Named { name: "Büro \"B\"".to_owned() })),
+        KeyRingEvent::KeyTestStarted(TestStarted {
+            key,
+            test,
+            level: KeyTestLevel::Full,
+            model: model(),
+            secret_version: 2,
+            timeout_ms: TIMEOUT_MS,
+        }),
+        KeyRingEvent::KeyTested(
+            Tested { key, test, level: KeyTestLevel::Full, model: model(), secret_version: 2, verdict: verdict() },
+            Some(notes()),
+        ),
+        KeyRingEvent::DefaultSet(MadeDefault { key, context_tag, previous: Some(crate::given::key(2)) }, in_context()),
+        KeyRingEvent::DefaultCleared(NoDefault { key, context_tag, reason: ClearReason::Requested }, in_context()),
+        KeyRingEvent::KeyActivated(KeyOnly { key }),
+        KeyRingEvent::KeyDeactivated(KeyOnly { key }),
+        KeyRingEvent::KeySecretReplaced(
+            SecretReplaced { key, secret_version: 2, fingerprint },
+            Some(Previewed { preview: PREVIEW.to_owned() }),
+        ),
+        KeyRingEvent::KeyExpirySet(ExpirySet { key, expires_at: Some(expiry()) }),
+        KeyRingEvent::KeyExpired(Expired { key, expires_at: expiry() }),
+        KeyRingEvent::KeyDeleted(KeyOnly { key }),
+    ]
+}
+
+pub(crate) fn account_events() -> Vec<AccountEvent> {
+    let session_1 = OfSession { session: session(1) };
+    let full_name = || Some("Ada Lovelace".to_owned());
+    let person = Person { username: "Ada".to_owned(), email: "ada@example.org".to_owned(), full_name: full_name() };
+    let sessions = vec![session(1), session(2)];
+    vec![
+        AccountEvent::AccountRegistered(Registered { roles: vec![Role::User, Role::Admin] }, Some(person)),
+        AccountEvent::AccountRenamed(NoFacts {}, Some(Renamed { full_name: full_name() })),
+        AccountEvent::PasswordChanged(NoFacts {}),
+        AccountEvent::RoleGranted(OfRole { role: Role::Auditor }),
+        AccountEvent::RoleRevoked(OfRole { role: Role::Auditor }),
+        AccountEvent::AccountDeactivated(NoFacts {}),
+        AccountEvent::AccountReactivated(NoFacts {}),
+        AccountEvent::SignedIn(session_1.clone(), Some(Seen { user_agent: Some(BROWSER.to_owned()) })),
+        AccountEvent::SignedOut(session_1.clone()),
+        AccountEvent::SessionsRevoked(OfSessions { sessions, reason: RevokeReason::PasswordChanged }),
+        AccountEvent::RefreshTokenReused(session_1),
+        AccountEvent::AccountErased(NoFacts {}),
+    ]
+}
