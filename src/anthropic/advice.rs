@@ -1,0 +1,90 @@
+//! The one sentence that tells a person what a test showed and what to do next. Upstream's own words are never in it.
+
+use super::error::{FailureClass, Malformed, UpstreamFailure};
+use claviger_domain::key_test::KeyTestLevel;
+
+/// The sentence of a test that went well.
+pub(super) fn on_success(level: KeyTestLevel, model: &str) -> String {
+    match level {
+        KeyTestLevel::Authentic => "Anthropic accepts this key: run a FULL test to see whether it has credit.".to_owned(),
+        KeyTestLevel::Model => format!("Anthropic accepts this key for {model}: run a FULL test to see whether it has credit."),
+        KeyTestLevel::Full => format!("The key works and has credit: it just answered with {model}, so there is nothing to do."),
+    }
+}
+
+/// The sentence of a test that didn't.
+pub(super) fn on_failure(level: KeyTestLevel, model: &str, failure: &UpstreamFailure) -> String {
+    if let Some(sentence) = particular(level, model, failure) {
+        return sentence;
+    }
+    let general = sentence(failure.class);
+    // Where the key is excused, the status helps whoever looks for the cause.
+    failure.status.map_or_else(
+        || general.to_owned(),
+        |status| general.replacen(", which says nothing", &format!(" (HTTP {status}), which says nothing"), 1),
+    )
+}
+
+/// The sentence, where it depends on more than the class.
+fn particular(level: KeyTestLevel, model: &str, failure: &UpstreamFailure) -> Option<String> {
+    let asked_model = level != KeyTestLevel::Authentic;
+    if let FailureClass::RateLimited { until: Some(until) } = failure.class {
+        Some(format!("Anthropic is limiting the rate of this key's organisation: test again after {until}."))
+    } else if let FailureClass::SpendLimit { until } = failure.class {
+        Some(format!(
+            "This key's organisation or workspace has reached its spend limit: raise the limit in the Anthropic Console, or wait until {until}."
+        ))
+    } else if failure.class == FailureClass::Permission && asked_model {
+        Some(format!(
+            "This key may not use {model}: allow the model for its workspace in the Anthropic Console, or choose another one."
+        ))
+    } else if failure.class == FailureClass::NotFound && asked_model && failure.names_model {
+        Some(format!("Anthropic knows no model {model} for this key: choose another one."))
+    } else {
+        None
+    }
+}
+
+fn sentence(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::Authentication => {
+            "Anthropic doesn't accept this key, because it is wrong, revoked or expired: make a new one in the Anthropic Console and replace the secret."
+        }
+        FailureClass::Billing => {
+            "This key is genuine, but there is no credit behind it: add credit under Billing in the Anthropic Console, then test again."
+        }
+        FailureClass::OnHold => {
+            "This key is genuine, but Anthropic has put its organisation on hold: ask Anthropic's support to lift that, then test again."
+        }
+        FailureClass::Permission => {
+            "Anthropic knows this key but doesn't let it list models: run a MODEL or FULL test to see what it may use."
+        }
+        FailureClass::NotFound => {
+            "Anthropic's address doesn't know the request, which says nothing about the key: check the configured upstream address, then test again."
+        }
+        FailureClass::RateLimited { .. } => "Anthropic is limiting the rate of this key's organisation: test again in a minute.",
+        FailureClass::SpendLimit { .. } => {
+            "This key's organisation or workspace has reached its spend limit: raise the limit in the Anthropic Console."
+        }
+        FailureClass::InvalidRequest | FailureClass::Conflict | FailureClass::TooLarge => {
+            "Anthropic refused the test itself, which says nothing about the key: try another model, and report it with the request id if that doesn't help."
+        }
+        FailureClass::Overloaded => "Anthropic is overloaded, which says nothing about the key: test again in a few minutes.",
+        FailureClass::Server => "Anthropic had a fault, which says nothing about the key: test again in a minute.",
+        FailureClass::Network => {
+            "Anthropic couldn't be reached, which says nothing about the key: check the network and the configured upstream address, then test again."
+        }
+        FailureClass::Timeout => {
+            "Anthropic didn't answer in time, which says nothing about the key: check the network, then test again in a minute."
+        }
+        FailureClass::Malformed(Malformed::Cut) => {
+            "Anthropic's answer was cut off, which says nothing about the key: check the network, then test again."
+        }
+        FailureClass::Malformed(Malformed::TooBig | Malformed::Unreadable) => {
+            "What answered isn't Anthropic's API, which says nothing about the key: check the configured upstream address, then test again."
+        }
+        FailureClass::Malformed(Malformed::Redirect) => {
+            "The upstream address answers with a redirect, which isn't followed with a key and says nothing about it: configure the final address, then test again."
+        }
+    }
+}

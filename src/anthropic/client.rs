@@ -1,0 +1,359 @@
+//! The one HTTP client that ever holds a user's key.
+//!
+//! It follows no redirect (on one to another host reqwest would send `x-api-key` along), obeys no proxy of the environment, never
+//! repeats a request by itself, reads no more of an answer than it must, and lets no address or upstream text into its errors.
+
+use super::error::{Malformed, Origin, UpstreamFailure};
+use super::models::{ModelInfo, ModelPage};
+use super::wire::{ShortMessage, TokenCount, WirePage, short_request};
+use bytes::Bytes;
+use claviger_domain::secret::SecretText;
+use claviger_domain::text::ModelId;
+use claviger_domain::timestamp::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder, Response, Url, redirect};
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Where Anthropic's API is.
+pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
+
+/// The version of the API that every request names; it is served everywhere.
+pub const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// Most bytes taken of a short call's answer.
+pub const SHORT_ANSWER_MAX: usize = 1024 * 1024;
+
+/// Most bytes ever taken of any answer, streams included.
+pub const ANSWER_MAX: usize = 64 * 1024 * 1024;
+
+/// Most pages of models asked for: 1,000 models each, so an end is near if upstream is sane.
+const MODEL_PAGES_MAX: usize = 10;
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// Where upstream is and how long to wait for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnthropicConfig {
+    /// The address before `/v1/…`. Plain `http` only to this machine, unless `allow_plaintext`.
+    pub base_url: String,
+    /// For a connection to come about.
+    pub connect_timeout: Duration,
+    /// For the whole of a short call, connection and answer included.
+    pub call_timeout: Duration,
+    /// Send keys unencrypted over a network: for a simulated upstream in a container network only.
+    pub allow_plaintext: bool,
+}
+
+impl Default for AnthropicConfig {
+    fn default() -> Self {
+        Self {
+            base_url: ANTHROPIC_BASE_URL.to_owned(),
+            connect_timeout: Duration::from_secs(5),
+            call_timeout: Duration::from_secs(30),
+            allow_plaintext: false,
+        }
+    }
+}
+
+/// Why there is no client. Never holds the address, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Not an address this client can use.
+    #[error("the upstream address isn't one: write it as https://host, without user, query or fragment")]
+    BaseUrl,
+    /// Keys would cross a network unencrypted.
+    #[error("the upstream address is plain http on another machine: use https, since keys would travel readable")]
+    Plaintext,
+    /// The TLS set-up failed; usually the system has no certificate authorities.
+    #[error("the http client can't be set up: check that the system's certificate authorities are installed (ca-certificates)")]
+    Setup(#[source] reqwest::Error),
+}
+
+/// An answer that could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// 200, in practice.
+    pub status: u16,
+    /// Who answered.
+    pub origin: Origin,
+    /// What was asked for.
+    pub body: T,
+}
+
+impl<T> Answer<T> {
+    /// The same answer with another body.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer { status: self.status, origin: self.origin, body: change(self.body) }
+    }
+}
+
+/// The client. Cheap to clone; clones share the connections.
+#[derive(Clone)]
+pub struct AnthropicClient {
+    http: reqwest::Client,
+    base: Url,
+    call_timeout: Duration,
+}
+
+impl fmt::Debug for AnthropicClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnthropicClient").field("call_timeout", &self.call_timeout).finish_non_exhaustive()
+    }
+}
+
+/// A key on its way into a header. The header value shares these bytes instead of copying them, so that they are wiped when the
+/// request is gone.
+struct KeyBytes(SecretText);
+
+impl AsRef<[u8]> for KeyBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose().trim().as_bytes()
+    }
+}
+
+/// One short call.
+struct Call<'a> {
+    method: Method,
+    path: &'a [&'a str],
+    query: &'a [(&'a str, &'a str)],
+    body: Option<Vec<u8>>,
+}
+
+impl AnthropicClient {
+    /// Sets the client up; nothing is sent.
+    ///
+    /// # Errors
+    /// [`ClientError`]: an address that won't do, or no TLS.
+    pub fn new(config: &AnthropicConfig) -> Result<Self, ClientError> {
+        let base = base_url(&config.base_url)?;
+        let plaintext = base.scheme() == "http";
+        if plaintext && !config.allow_plaintext && !is_this_machine(&base) {
+            return Err(ClientError::Plaintext);
+        }
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("claviger/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            // An unanswered call may have been billed: whether to repeat it is decided by those who keep account.
+            .retry(reqwest::retry::never())
+            .tcp_nodelay(true)
+            .connect_timeout(config.connect_timeout);
+        // A simulated upstream needs no certificate authorities, and a bare container has none.
+        builder = if plaintext { builder.tls_certs_only([]) } else { builder.https_only(true) };
+        let http = builder.build().map_err(|error| ClientError::Setup(error.without_url()))?;
+        Ok(Self { http, base, call_timeout: config.call_timeout })
+    }
+
+    /// `GET /v1/models?limit=1`: shows that the key is genuine and costs nothing.
+    ///
+    /// # Errors
+    /// [`UpstreamFailure`].
+    pub async fn first_model(&self, secret: &SecretText, now: Timestamp) -> Result<Answer<()>, UpstreamFailure> {
+        Ok(self.models_page(secret, 1, None, now).await?.map(|_| ()))
+    }
+
+    /// One page of `GET /v1/models`, newest models first: `limit` of them (1 to 1,000), those after the id `after`.
+    ///
+    /// # Errors
+    /// [`UpstreamFailure`].
+    pub async fn models_page(
+        &self,
+        secret: &SecretText,
+        limit: u16,
+        after: Option<&ModelId>,
+        now: Timestamp,
+    ) -> Result<Answer<ModelPage>, UpstreamFailure> {
+        let limit = limit.clamp(1, 1000).to_string();
+        let mut query = vec![("limit", limit.as_str())];
+        query.extend(after.map(|after| ("after_id", after.as_str())));
+        let call = Call { method: Method::GET, path: &["v1", "models"], query: &query, body: None };
+        Ok(self.short_call::<WirePage>(secret, call, now).await?.map(ModelPage::from_wire))
+    }
+
+    /// All models that this key may see, newest first: page by page, at most 10,000.
+    ///
+    /// # Errors
+    /// [`UpstreamFailure`] of the first page that failed; a list with a hole is none.
+    pub async fn models(&self, secret: &SecretText, now: Timestamp) -> Result<Answer<Vec<ModelInfo>>, UpstreamFailure> {
+        let mut page = self.models_page(secret, 1000, None, now).await?;
+        let mut models = Vec::new();
+        for _ in 1..MODEL_PAGES_MAX {
+            models.append(&mut page.body.models);
+            let Some(after) = page.body.next.take() else { break };
+            page = self.models_page(secret, 1000, Some(&after), now).await?;
+        }
+        models.append(&mut page.body.models);
+        Ok(page.map(|_| models))
+    }
+
+    /// `POST /v1/messages/count_tokens` with a message of one word: shows whether the key may use the model and costs nothing.
+    ///
+    /// # Errors
+    /// [`UpstreamFailure`].
+    pub async fn count_tokens(
+        &self,
+        secret: &SecretText,
+        model: &ModelId,
+        now: Timestamp,
+    ) -> Result<Answer<u64>, UpstreamFailure> {
+        let body = Some(short_request(model.as_str(), None));
+        let call = Call { method: Method::POST, path: &["v1", "messages", "count_tokens"], query: &[], body };
+        Ok(self.short_call::<TokenCount>(secret, call, now).await?.map(|count| count.input_tokens))
+    }
+
+    /// `POST /v1/messages` for an answer of one token: the only proof of credit.
+    ///
+    /// # Errors
+    /// [`UpstreamFailure`].
+    pub async fn one_token(&self, secret: &SecretText, model: &ModelId, now: Timestamp) -> Result<Answer<()>, UpstreamFailure> {
+        let body = Some(short_request(model.as_str(), Some(1)));
+        let call = Call { method: Method::POST, path: &["v1", "messages"], query: &[], body };
+        Ok(self.short_call::<ShortMessage>(secret, call, now).await?.map(|_| ()))
+    }
+
+    async fn short_call<T: DeserializeOwned>(
+        &self,
+        secret: &SecretText,
+        call: Call<'_>,
+        now: Timestamp,
+    ) -> Result<Answer<T>, UpstreamFailure> {
+        let started = Instant::now();
+        let request = self.request(secret, call)?.timeout(self.call_timeout);
+        let response = request.send().await.map_err(|error| UpstreamFailure::from_transport(&error, None))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let origin = Origin::of(&headers);
+        let body = read_capped(response, SHORT_ANSWER_MAX).await;
+        if !status.is_success() {
+            // The status stands even if the words were cut off.
+            let now = now.plus_ms(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+            let body = body.unwrap_or_default();
+            return Err(UpstreamFailure::from_answer(status.as_u16(), &headers, &body, now));
+        }
+        let unusable = |kind| UpstreamFailure::malformed(kind, status.as_u16(), origin.clone());
+        let body = body.map_err(|error| match error {
+            ReadError::TooBig => unusable(Malformed::TooBig),
+            ReadError::Transport(error) => {
+                let failure = UpstreamFailure::from_transport(&error, Some(status.as_u16()));
+                UpstreamFailure { origin: origin.clone(), ..failure }
+            }
+        })?;
+        if !may_be_json(&headers) {
+            return Err(unusable(Malformed::Unreadable));
+        }
+        let body = serde_json::from_slice(&body).map_err(|_| unusable(Malformed::Unreadable))?;
+        Ok(Answer { status: status.as_u16(), origin, body })
+    }
+
+    fn request(&self, secret: &SecretText, call: Call<'_>) -> Result<RequestBuilder, UpstreamFailure> {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(call.path);
+        }
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(call.query);
+        }
+        let key = Bytes::from_owner(KeyBytes(secret.clone()));
+        let mut key = HeaderValue::from_maybe_shared(key).map_err(|_| UpstreamFailure::unsendable())?;
+        key.set_sensitive(true);
+        let request = self.http.request(call.method, url).header(X_API_KEY, key).header(VERSION, ANTHROPIC_VERSION);
+        Ok(match call.body {
+            Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
+            None => request,
+        })
+    }
+}
+
+fn base_url(text: &str) -> Result<Url, ClientError> {
+    let url = Url::parse(text.trim()).map_err(|_| ClientError::BaseUrl)?;
+    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let usable = matches!(url.scheme(), "http" | "https") && url.has_host() && plain;
+    if usable { Ok(url) } else { Err(ClientError::BaseUrl) }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// A missing content type is no reason to doubt an answer; another one is.
+fn may_be_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_none_or(|value| value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("json")))
+}
+
+enum ReadError {
+    TooBig,
+    Transport(reqwest::Error),
+}
+
+/// Reads the body up to `max` bytes and gives up on the connection beyond that, whatever length was announced.
+async fn read_capped(mut response: Response, max: usize) -> Result<Vec<u8>, ReadError> {
+    let announced = response.content_length().and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
+    if announced > max {
+        return Err(ReadError::TooBig);
+    }
+    let mut body = Vec::with_capacity(announced);
+    while let Some(chunk) = response.chunk().await.map_err(ReadError::Transport)? {
+        if body.len().saturating_add(chunk.len()) > max {
+            return Err(ReadError::TooBig);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(base_url: &str) -> Result<AnthropicClient, ClientError> {
+        AnthropicClient::new(&AnthropicConfig { base_url: base_url.to_owned(), ..AnthropicConfig::default() })
+    }
+
+    #[test]
+    fn keys_are_sent_over_tls_or_to_this_machine_only() {
+        for good in ["http://127.0.0.1:1", "http://localhost:8080/", "http://[::1]:1", " http://127.0.0.1 "] {
+            assert!(client(good).is_ok(), "{good}");
+        }
+        for plain in ["http://10.0.0.1", "http://localhost.example.org", "http://simulator:8080"] {
+            assert!(matches!(client(plain), Err(ClientError::Plaintext)), "{plain}");
+        }
+        for bad in
+            ["", "api", "ftp://127.0.0.1", "https://user@h", "https://u:p@h", "https://h/?a=b", "https://h/#f", "file:///x"]
+        {
+            assert!(matches!(client(bad), Err(ClientError::BaseUrl)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_request_hides_the_key_and_keeps_the_path_of_the_base() {
+        let secret = SecretText::new(" sk-ant-api03-abcdefghijklmnop ".to_owned());
+        let call = || Call { method: Method::GET, path: &["v1", "models"], query: &[("limit", "1")], body: None };
+        for (base, expected) in [
+            ("http://127.0.0.1:1", "http://127.0.0.1:1/v1/models?limit=1"),
+            ("http://127.0.0.1:1/", "http://127.0.0.1:1/v1/models?limit=1"),
+            ("http://127.0.0.1:1/anthropic/", "http://127.0.0.1:1/anthropic/v1/models?limit=1"),
+        ] {
+            let request = client(base).unwrap().request(&secret, call()).unwrap().build().unwrap();
+            assert_eq!(request.url().as_str(), expected);
+            let key = &request.headers()["x-api-key"];
+            assert!(key.is_sensitive() && key == "sk-ant-api03-abcdefghijklmnop");
+            assert_eq!(request.headers()["anthropic-version"], "2023-06-01");
+            assert!(!format!("{request:?}").contains("sk-ant-"));
+        }
+    }
+
+    #[test]
+    fn a_secret_that_cant_be_a_header_is_not_sent() {
+        let secret = SecretText::new("sk-ant-\r\nx: y".to_owned());
+        let call = Call { method: Method::GET, path: &["v1"], query: &[], body: None };
+        let failure = client("http://127.0.0.1:1").unwrap().request(&secret, call).err().unwrap();
+        assert!(!failure.sent);
+    }
+}

@@ -1,0 +1,229 @@
+//! What tokens cost: data with effective dates, per model and length of the prompt, replaceable by the operator.
+//!
+//! The unit is a billionth of a US dollar per token, so that every price is a whole number: $1 per million tokens is 1,000.
+
+use claviger_domain::text::ModelId;
+use claviger_domain::timestamp::Timestamp;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The prices known when this was built.
+const BUILTIN: &str = include_str!("prices.json");
+
+/// What one token costs, in nano-USD, by what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Input that came from no cache and went to none.
+    pub input: u64,
+    /// Input written to the cache for five minutes.
+    pub cache_write_5m: u64,
+    /// Input written to the cache for an hour.
+    pub cache_write_1h: u64,
+    /// Input read from the cache.
+    pub cache_read: u64,
+    /// Thinking and answer.
+    pub output: u64,
+}
+
+/// Why a table of prices was refused. Names the place, never guesses: a wrong price is worse than none.
+#[derive(Debug, thiserror::Error)]
+pub enum PriceError {
+    /// Not JSON of this shape.
+    #[error("the price table isn't readable")]
+    Json(#[from] serde_json::Error),
+    /// A date that isn't one.
+    #[error("the price table's date {0} isn't one: write it as 2026-10-07")]
+    Date(String),
+    /// A model id that isn't one.
+    #[error("the price table's model {0} isn't a model id")]
+    Model(String),
+    /// Two prices for the same time.
+    #[error("the price table prices {0} twice from the same date")]
+    Twice(String),
+    /// Bands that leave a prompt unpriced or price it twice.
+    #[error("the price table's bands for {0} must rise, and only the last must be without an end")]
+    Bands(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: String,
+    #[expect(dead_code, reason = "for those who edit the file; any other unit would be another format")]
+    unit: Unit,
+    prices: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+enum Unit {
+    #[serde(rename = "nano-USD per token")]
+    NanoUsdPerToken,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    models: Vec<String>,
+    from: String,
+    bands: Vec<Band>,
+}
+
+/// The price of a whole request whose total input isn't longer than `up_to`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Band {
+    #[serde(default)]
+    up_to: Option<u64>,
+    price: Price,
+}
+
+/// Prices of all models at all times.
+#[derive(Clone, Debug)]
+pub struct PriceTable {
+    version: String,
+    /// By model, then by the time from which they hold.
+    prices: BTreeMap<String, BTreeMap<Timestamp, Vec<Band>>>,
+}
+
+impl PriceTable {
+    /// The table that was built in.
+    ///
+    /// # Errors
+    /// None: a test reads the same bytes.
+    pub fn builtin() -> Result<Self, PriceError> {
+        Self::parse(BUILTIN)
+    }
+
+    /// Reads an operator's table.
+    ///
+    /// # Errors
+    /// [`PriceError`], which names the place.
+    pub fn parse(json: &str) -> Result<Self, PriceError> {
+        let file: File = serde_json::from_str(json)?;
+        let mut prices: BTreeMap<String, BTreeMap<Timestamp, Vec<Band>>> = BTreeMap::new();
+        for Entry { models, from, bands } in file.prices {
+            let at = Timestamp::parse(&format!("{from}T00:00:00Z")).ok_or(PriceError::Date(from))?;
+            for model in models {
+                if ModelId::parse(&model).is_none() {
+                    return Err(PriceError::Model(model));
+                }
+                if !rise(&bands) {
+                    return Err(PriceError::Bands(model));
+                }
+                if prices.entry(model.clone()).or_default().insert(at, bands.clone()).is_some() {
+                    return Err(PriceError::Twice(model));
+                }
+            }
+        }
+        Ok(Self { version: file.version, prices })
+    }
+
+    /// Names this table in a run's events.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The price of a request to `model` at this time whose three sums of input tokens come to `total_input`. `None` means unpriced,
+    /// which is never the same as free. A dated snapshot (`claude-haiku-4-5-20251001`) costs what its model does.
+    pub fn price(&self, model: &str, at: Timestamp, total_input: u64) -> Option<Price> {
+        let dates = self.prices.get(model).or_else(|| self.prices.get(undated(model)?))?;
+        let (_, bands) = dates.range(..=at).next_back()?;
+        bands.iter().find(|band| band.up_to.is_none_or(|up_to| total_input <= up_to)).map(|band| band.price)
+    }
+}
+
+/// Bands must rise to one without an end, so that each length has exactly one price.
+fn rise(bands: &[Band]) -> bool {
+    let ends: Vec<_> = bands.iter().map(|band| band.up_to.unwrap_or(u64::MAX)).collect();
+    ends.is_sorted_by(|a, b| a < b) && bands.last().is_some_and(|band| band.up_to.is_none())
+}
+
+/// A snapshot's model: the id without its date.
+fn undated(model: &str) -> Option<&str> {
+    let (id, date) = model.rsplit_once('-')?;
+    (date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(date: &str) -> Timestamp {
+        Timestamp::parse(&format!("{date}T12:00:00Z")).unwrap()
+    }
+
+    fn row(price: Price) -> [u64; 5] {
+        [price.input, price.cache_write_5m, price.cache_write_1h, price.cache_read, price.output]
+    }
+
+    #[test]
+    fn every_model_has_its_published_price() {
+        let table = PriceTable::builtin().unwrap();
+        let opus = [5_000, 6_250, 10_000, 500, 25_000];
+        let haiku_4 = [1_000, 1_250, 2_000, 100, 5_000];
+        let sonnet_4 = [3_000, 3_750, 6_000, 300, 15_000];
+        for (model, total_input, expected) in [
+            ("claude-fable-5-1", 0, [10_000, 12_500, 20_000, 250, 50_000]),
+            ("claude-opus-5-5", 0, [4_000, 5_000, 8_000, 200, 20_000]),
+            ("claude-opus-5", 1_000_000, opus),
+            ("claude-opus-4-8", 0, opus),
+            ("claude-opus-4-7", 0, opus),
+            ("claude-opus-4-6", 0, opus),
+            ("claude-opus-4-5", 0, opus),
+            ("claude-opus-4-5-20251101", 0, opus),
+            ("claude-sonnet-5-5", 0, [2_000, 2_500, 4_000, 100, 10_000]),
+            ("claude-sonnet-5", 0, [2_000, 2_500, 4_000, 200, 10_000]),
+            ("claude-sonnet-4-6", 0, sonnet_4),
+            ("claude-sonnet-4-5", 0, sonnet_4),
+            ("claude-haiku-5-5", 0, [100, 125, 200, 10, 500]),
+            ("claude-haiku-5-5", 100_000, [100, 125, 200, 10, 500]),
+            ("claude-haiku-5-5", 100_001, [500, 625, 1_000, 50, 2_500]),
+            ("claude-haiku-5-5", u64::MAX, [500, 625, 1_000, 50, 2_500]),
+            ("claude-haiku-4-5", 0, haiku_4),
+            ("claude-haiku-4-5-20251001", 0, haiku_4),
+        ] {
+            assert_eq!(table.price(model, at("2026-11-23"), total_input).map(row), Some(expected), "{model} {total_input}");
+        }
+    }
+
+    #[test]
+    fn a_price_holds_from_its_date() {
+        let table = PriceTable::builtin().unwrap();
+        let read = |at| table.price("claude-sonnet-5-5", at, 0).map(|price| price.cache_read);
+        let change = Timestamp::parse("2026-10-07T00:00:00Z").unwrap();
+        assert_eq!(read(Timestamp(change.0 - 1)), Some(200));
+        assert_eq!(read(change), Some(100));
+        assert_eq!(read(at("2025-01-01")), None);
+    }
+
+    #[test]
+    fn an_unknown_model_is_unpriced() {
+        let table = PriceTable::builtin().unwrap();
+        for model in ["", "claude-9", "claude-opus-5-99999", "claude-haiku-4-5-2025100x", "-20251001", "é-20251001"] {
+            assert_eq!(table.price(model, at("2026-11-23"), 0), None, "{model}");
+        }
+    }
+
+    #[test]
+    fn a_table_with_a_fault_is_refused() {
+        let price = r#"{"input":1,"cache_write_5m":1,"cache_write_1h":1,"cache_read":1,"output":1}"#;
+        let table = |models: &str, from: &str, bands: &str| {
+            let entry = format!(r#"{{"models":{models},"from":"{from}","bands":{bands}}}"#);
+            PriceTable::parse(&format!(r#"{{"version":"x","unit":"nano-USD per token","prices":[{entry}]}}"#))
+        };
+        let end = format!(r#"{{"price":{price}}}"#);
+        let upto = |n: u64| format!(r#"{{"up_to":{n},"price":{price}}}"#);
+        assert!(table(r#"["a"]"#, "2026-01-01", &format!("[{},{end}]", upto(5))).is_ok());
+        for bands in
+            ["[]".to_owned(), format!("[{}]", upto(5)), format!("[{end},{end}]"), format!("[{},{},{end}]", upto(5), upto(5))]
+        {
+            assert!(matches!(table(r#"["a"]"#, "2026-01-01", &bands), Err(PriceError::Bands(_))), "{bands}");
+        }
+        let bands = format!("[{end}]");
+        assert!(matches!(table(r#"["a"]"#, "soon", &bands), Err(PriceError::Date(_))));
+        assert!(matches!(table(r#"["a b"]"#, "2026-01-01", &bands), Err(PriceError::Model(_))));
+        assert!(matches!(table(r#"["a","a"]"#, "2026-01-01", &bands), Err(PriceError::Twice(_))));
+        assert!(matches!(PriceTable::parse("{}"), Err(PriceError::Json(_))));
+    }
+}

@@ -1,0 +1,241 @@
+//! The server: its settings, its life, and what all its calls share.
+
+use super::counts::Counts;
+use super::faults;
+use super::handlers::router;
+use super::script::Script;
+use axum::Router;
+use claviger_domain::timestamp::Timestamp;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use std::{fmt, io};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_service::Service;
+
+/// How long a stopping simulator waits for answers under way. All of its waits end at once, so this is only ever the network.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Tells the time.
+pub type SimulatorClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How a simulator behaves.
+#[derive(Clone)]
+pub struct SimulatorConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// For the dates in headers and texts.
+    pub clock: SimulatorClock,
+    /// What a rate-limited key is told to wait, in seconds.
+    pub retry_after_s: u64,
+    /// How long before each piece of a streamed text.
+    pub chunk_delay: Duration,
+    /// How long before each tenth of a slow answer.
+    pub slow_delay: Duration,
+    /// Where a redirect points.
+    pub redirect_to: String,
+    /// Whether to keep what was sent, for a test to look at.
+    pub record_bodies: bool,
+}
+
+impl SimulatorConfig {
+    /// A free port of this machine, and no delays but the slow scenario's.
+    pub fn new(clock: SimulatorClock) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            clock,
+            retry_after_s: 30,
+            chunk_delay: Duration::ZERO,
+            slow_delay: Duration::from_millis(200),
+            redirect_to: "https://redirected.invalid/".to_owned(),
+            record_bodies: false,
+        }
+    }
+}
+
+impl fmt::Debug for SimulatorConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimulatorConfig").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
+/// Why a simulator didn't start.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulatorError {
+    /// The address is taken or isn't this machine's.
+    #[error("the simulator can't listen on {address}: choose another address or port")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+struct Shared {
+    config: SimulatorConfig,
+    counts: Counts,
+    script: Script,
+    stop: CancellationToken,
+    ids: AtomicU64,
+}
+
+/// What all calls share. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Upstream(Arc<Shared>);
+
+impl Upstream {
+    pub(super) fn config(&self) -> &SimulatorConfig {
+        &self.0.config
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.0.counts
+    }
+
+    pub(super) fn script(&self) -> &Script {
+        &self.0.script
+    }
+
+    pub(super) fn stop_token(&self) -> CancellationToken {
+        self.0.stop.clone()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        (self.0.config.clock)()
+    }
+
+    /// The next id of the API's look.
+    pub(super) fn next_id(&self, kind: &str) -> String {
+        format!("{kind}_01Simulated{:013}", self.0.ids.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A simulated upstream that runs. Dropping it stops it without waiting.
+pub struct Simulator {
+    address: SocketAddr,
+    upstream: Upstream,
+    tasks: TaskTracker,
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.upstream.0.stop.cancel();
+    }
+}
+
+impl Simulator {
+    /// Listens and serves.
+    ///
+    /// # Errors
+    /// [`SimulatorError::Listen`].
+    pub async fn start(config: SimulatorConfig) -> Result<Self, SimulatorError> {
+        let failed = |source| SimulatorError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let upstream = Upstream(Arc::new(Shared {
+            config,
+            counts: Counts::new(),
+            script: Script::default(),
+            stop: CancellationToken::new(),
+            ids: AtomicU64::new(1),
+        }));
+        let tasks = TaskTracker::new();
+        tasks.spawn(accept(listener, upstream.clone(), tasks.clone()));
+        Ok(Self { address, upstream, tasks })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What to set as the upstream's address.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What was called.
+    pub fn counts(&self) -> Counts {
+        self.upstream.counts().clone()
+    }
+
+    /// What comes before the keys' scenarios.
+    pub fn script(&self) -> Script {
+        self.upstream.script().clone()
+    }
+
+    /// Stops listening, ends all waits, and gives answers under way two seconds.
+    pub async fn stop(self) {
+        self.upstream.0.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Serves until `shutdown` is ready, then stops in order. `ready` is told the address.
+///
+/// # Errors
+/// [`SimulatorError::Listen`].
+pub async fn serve_until(
+    config: SimulatorConfig,
+    ready: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), SimulatorError> {
+    let simulator = Simulator::start(config).await?;
+    ready(simulator.address());
+    shutdown.await;
+    simulator.stop().await;
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, upstream: Upstream, tasks: TaskTracker) {
+    let stop = upstream.stop_token();
+    let router = router(upstream.clone());
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, _)) => {
+                tasks.spawn(connection(stream, router.clone(), stop.clone()));
+            }
+            // Out of file handles, mostly: a pause lets some come free.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+    // Without it a stream's small pieces would wait for each other; if the system refuses, they do.
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let mut router = router.clone();
+        async move {
+            let response = match router.call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            let dropped = response.extensions().get::<faults::Drop>().is_some();
+            if dropped { Err(io::Error::from(io::ErrorKind::ConnectionReset)) } else { Ok(response) }
+        }
+    });
+    let builder = Builder::new(TokioExecutor::new());
+    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // An error here is a client that left or a fault that was ordered; neither is news.
+    let ended = stop.run_until_cancelled(serving.as_mut()).await;
+    if ended.is_none() {
+        serving.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(DRAIN, serving).await;
+    }
+}
