@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod anthropic;
+pub mod auth;
+pub mod bus;
+pub mod effects;
+pub mod reads;
 pub mod simulator;

@@ -61,7 +61,7 @@ impl ApiKeySecret {
         if rest.starts_with("admin") {
             return Err(ApiKeyShapeError::Admin);
         }
-        if rest.starts_with("oat") {
+        if rest.starts_with("oat") || rest.starts_with("ort") {
             return Err(ApiKeyShapeError::OAuth);
         }
         if rest.starts_with("sid") {

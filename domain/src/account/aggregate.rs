@@ -26,6 +26,8 @@ pub struct Account {
     pub is_erased: bool,
     /// What the user may do.
     pub roles: BTreeSet<Role>,
+    /// How often the password was set: the version of the credentials row that counts.
+    pub password_version: u32,
     /// Sessions that haven't been ended by anybody, oldest first. Those whose refresh token expired are still in here.
     pub sessions: Vec<SessionId>,
 }
@@ -63,8 +65,10 @@ impl Aggregate for Account {
                 self.is_registered = true;
                 self.is_active = true;
                 self.roles = facts.roles.into_iter().collect();
+                self.password_version = 1;
             }
-            AccountEvent::AccountRenamed(..) | AccountEvent::PasswordChanged(_) => {}
+            AccountEvent::AccountRenamed(..) => {}
+            AccountEvent::PasswordChanged(_) => self.password_version += 1,
             AccountEvent::RoleGranted(facts) => {
                 self.roles.insert(facts.role);
             }

@@ -2,8 +2,9 @@
 
 use super::commands::KeyRingCommand;
 use super::error::KeyRingError;
-use super::event::KeyRingEvent;
+use super::event::{KeyRingEvent, TestStarted};
 use crate::id::{ContextTag, Fingerprint, KeyId, TestId};
+use crate::key_test::KeyTestLevel;
 use crate::timestamp::Timestamp;
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
@@ -28,12 +29,16 @@ pub struct Key {
 }
 
 /// A test under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenTest {
     /// The key, which may be deleted before the test ends.
     pub key: KeyId,
     /// The version of the secret that is tried.
     pub secret_version: u32,
+    /// How far it goes.
+    pub level: KeyTestLevel,
+    /// The model it is tried with.
+    pub model: Option<String>,
 }
 
 impl Key {
@@ -124,7 +129,8 @@ impl Aggregate for KeyRing {
             }
             KeyRingEvent::KeyRenamed(facts, _) => self.touch(facts.key, |_| {}),
             KeyRingEvent::KeyTestStarted(facts) => {
-                self.open_tests.insert(facts.test, OpenTest { key: facts.key, secret_version: facts.secret_version });
+                let TestStarted { key, test, level, model, secret_version, .. } = facts;
+                self.open_tests.insert(test, OpenTest { key, secret_version, level, model });
             }
             KeyRingEvent::KeyTested(facts, _) => {
                 self.open_tests.remove(&facts.test);

@@ -5,7 +5,7 @@
 use crate::entropy::Entropy;
 use crate::error::Result;
 use crate::keys::{KekSet, UserKey};
-use crate::secret::{open_credential, seal_credential};
+use crate::secret::{CredentialAd, open_credential, seal_credential};
 use crate::wrap::{
     DataKeyAd, unwrap_content_key, unwrap_data_key, unwrap_index_key, unwrap_store_index_key, unwrap_user_key, wrap_content_key,
     wrap_data_key, wrap_index_key, wrap_store_index_key, wrap_user_key,
@@ -97,7 +97,13 @@ pub fn rewrap_data_key(
 ///
 /// # Errors
 /// Those of [`open_credential`].
-pub fn rewrap_credential(change: &UserKeyChange<'_>, sealed: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>> {
-    let phc = open_credential(change.from, change.owner, change.from_version, sealed)?;
-    seal_credential(change.to, &phc, change.owner, change.to_version, entropy)
+pub fn rewrap_credential(
+    change: &UserKeyChange<'_>,
+    password_version: u32,
+    sealed: &[u8],
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
+    let ad = |user_key_version| CredentialAd { owner: change.owner, password_version, user_key_version };
+    let phc = open_credential(change.from, &ad(change.from_version), sealed)?;
+    seal_credential(change.to, &phc, &ad(change.to_version), entropy)
 }

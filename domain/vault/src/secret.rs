@@ -13,8 +13,19 @@ fn secret_ad(owner: UserId, key: KeyId, secret_version: u32) -> Ad {
     Ad::new("claviger/secret/1").id(owner.0).id(key.0).int(secret_version)
 }
 
-fn credential_ad(owner: UserId, user_key_version: u32) -> Ad {
-    Ad::new("claviger/credential/1").id(owner.0).text("password").int(user_key_version)
+/// What a password hash is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialAd {
+    /// Whose.
+    pub owner: UserId,
+    /// How often the password was set, from 1; the current one comes from the log, so that an older row put back fails.
+    pub password_version: u32,
+    /// Version of the user key above it.
+    pub user_key_version: u32,
+}
+
+fn credential_ad(ad: &CredentialAd) -> Ad {
+    Ad::new("claviger/credential/1").id(ad.owner.0).text("password").int(ad.password_version).int(ad.user_key_version)
 }
 
 /// Takes an opened text over without copying it.
@@ -56,22 +67,16 @@ pub fn open_secret(data_key: &DataKey, owner: UserId, key: KeyId, secret_version
 ///
 /// # Errors
 /// [`VaultError::TooLong`], which no PHC text is.
-pub fn seal_credential(
-    user_key: &UserKey,
-    phc: &SecretText,
-    owner: UserId,
-    user_key_version: u32,
-    entropy: &dyn Entropy,
-) -> Result<Vec<u8>> {
-    seal(user_key.as_bytes(), &credential_ad(owner, user_key_version), phc.expose().as_bytes(), entropy)
+pub fn seal_credential(user_key: &UserKey, phc: &SecretText, ad: &CredentialAd, entropy: &dyn Entropy) -> Result<Vec<u8>> {
+    seal(user_key.as_bytes(), &credential_ad(ad), phc.expose().as_bytes(), entropy)
 }
 
 /// Opens what [`seal_credential`] made.
 ///
 /// # Errors
 /// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].
-pub fn open_credential(user_key: &UserKey, owner: UserId, user_key_version: u32, sealed: &[u8]) -> Result<SecretText> {
-    into_secret(open(user_key.as_bytes(), &credential_ad(owner, user_key_version), sealed)?)
+pub fn open_credential(user_key: &UserKey, ad: &CredentialAd, sealed: &[u8]) -> Result<SecretText> {
+    into_secret(open(user_key.as_bytes(), &credential_ad(ad), sealed)?)
 }
 
 #[cfg(test)]
@@ -82,10 +87,10 @@ mod tests {
 
     #[test]
     fn what_opens_but_is_no_text_is_malformed() {
-        let owner = UserId(Uuid::nil());
+        let ad = CredentialAd { owner: UserId(Uuid::nil()), password_version: 1, user_key_version: 1 };
         let user_key = UserKey::generate(&Zeros);
-        let sealed = seal(user_key.as_bytes(), &credential_ad(owner, 1), &[0xff; 4], &Zeros).unwrap();
-        let found = open_credential(&user_key, owner, 1, &sealed).err();
+        let sealed = seal(user_key.as_bytes(), &credential_ad(&ad), &[0xff; 4], &Zeros).unwrap();
+        let found = open_credential(&user_key, &ad, &sealed).err();
         assert_eq!(found, Some(VaultError::Malformed("a sealed text isn't UTF-8")));
     }
 }

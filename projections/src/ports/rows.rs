@@ -2,7 +2,7 @@
 //! the few compare-and-set operations below, which leave no event.
 
 use super::{BoxFuture, StoreError, ViewRow};
-use claviger_domain::id::{CommandId, ContextTag, KeyId, SessionId, TestId, UserId};
+use claviger_domain::id::{CommandId, ContextTag, KeyId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use uuid::Uuid;
@@ -69,6 +69,8 @@ pub struct SecretRow {
 pub struct CredentialRow {
     /// Whose.
     pub owner: UserId,
+    /// How often the password was set, from 1.
+    pub password_version: u32,
     /// Version of the user key.
     pub user_key_version: u32,
     /// Sealed box holding the PHC text.
@@ -112,10 +114,8 @@ pub struct TimerRow {
     pub kind: TimerKind,
     /// Whose.
     pub owner: UserId,
-    /// The key.
+    /// The key; for [`TimerKind::KeyTest`] the test, so that tests of one key don't take each other's timer.
     pub subject: Uuid,
-    /// The test, for [`TimerKind::KeyTest`].
-    pub test: Option<TestId>,
     /// The command to close, for [`TimerKind::KeyTest`].
     pub command: Option<CommandId>,
     /// When.
@@ -163,7 +163,7 @@ pub enum RowChange {
         kind: TimerKind,
         /// Whose.
         owner: UserId,
-        /// Which key.
+        /// Which key or test.
         subject: Uuid,
     },
     /// A row of a view.

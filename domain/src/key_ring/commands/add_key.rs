@@ -47,7 +47,9 @@ impl AddKey {
             Added { key: self.key, fingerprint: self.fingerprint, secret_version: 1, expires_at: self.expires_at },
             Some(Shown { name: self.name.into_string(), preview: self.preview }),
         )];
-        if self.make_default.unwrap_or(previous.is_none()) {
+        // A default whose time is up serves nobody: the timer only hasn't said so yet.
+        let serves = previous.and_then(|key| ring.keys.get(&key)).is_some_and(|key| !key.is_expired(self.now));
+        if self.make_default.unwrap_or(!serves) {
             events.push(KeyRingEvent::DefaultSet(
                 MadeDefault { key: self.key, context_tag: self.context_tag, previous },
                 Some(InContext { context: self.context.into_string() }),

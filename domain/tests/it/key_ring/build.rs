@@ -58,15 +58,8 @@ pub(crate) fn start_test(n: u8, test_no: u8) -> StartKeyTest {
     }
 }
 
-pub(crate) fn finish_test(n: u8, test_no: u8) -> FinishKeyTest {
-    FinishKeyTest {
-        key: key(n),
-        test: test(test_no),
-        level: KeyTestLevel::Full,
-        model: ModelId::parse(MODEL),
-        verdict: verdict(),
-        notes: notes(),
-    }
+pub(crate) fn finish_test(test_no: u8) -> FinishKeyTest {
+    FinishKeyTest { test: test(test_no), verdict: verdict(), notes: notes() }
 }
 
 pub(crate) fn verdict() -> KeyVerdict {

@@ -123,7 +123,7 @@ impl Step {
             .into(),
             What::Rename => RenameKey { expected, ..rename(n, "other") }.into(),
             What::StartTest => start_test(n, self.test).into(),
-            What::FinishTest => finish_test(n, self.test).into(),
+            What::FinishTest => finish_test(self.test).into(),
             What::SetDefault => SetDefault { expected, now, ..set_default(n, context_no) }.into(),
             What::ClearDefault => ClearDefault { expected, ..clear_default(context_no) }.into(),
             What::Activate => ActivateKey { expected, ..activate(n) }.into(),

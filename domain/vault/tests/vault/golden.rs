@@ -168,9 +168,10 @@ fn texts_sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
     match text(v.vector, "purpose") {
         "credential" => {
             let under = key!(UserKey, v.key);
-            let opened = open_credential(&under, v.owner(), v.user_key_version(), &v.sealed).unwrap();
-            [SecretText::new(plain), opened]
-                .map(|phc| seal_credential(&under, &phc, v.owner(), v.user_key_version(), &v.nonce()).unwrap())
+            let password_version = int32(v.inputs, "password_version");
+            let ad = CredentialAd { owner: v.owner(), password_version, user_key_version: v.user_key_version() };
+            let opened = open_credential(&under, &ad, &v.sealed).unwrap();
+            [SecretText::new(plain), opened].map(|phc| seal_credential(&under, &phc, &ad, &v.nonce()).unwrap())
         }
         "secret" => {
             let (under, (key, version)) = (key!(DataKey, v.key), v.api_key());

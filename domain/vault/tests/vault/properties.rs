@@ -136,7 +136,7 @@ proptest! {
             error(unwrap_index_key(&user, OWNER, 1, &bytes)),
             error(unwrap_content_key(&user, OWNER, RING, 1, &bytes)),
             error(unwrap_data_key(&user, &data_ad, &bytes)),
-            error(open_credential(&user, OWNER, 1, &bytes)),
+            error(open_credential(&user, &credential_ad(OWNER, 1, 1), &bytes)),
             error(open_secret(&data, OWNER, KEY, 1, &bytes)),
             error(open_content(&content, &ad, std::slice::from_ref(&bytes))),
             error(open_view(&content, &view, &bytes)),
@@ -219,13 +219,14 @@ fn a_box_of_one_purpose_opens_for_no_other() {
     let index = wrap_index_key(&user, &IndexKey::generate(&entropy), OWNER, 1, &entropy).unwrap();
     let content = wrap_content_key(&user, &ContentKey::generate(&entropy), OWNER, RING, 1, &entropy).unwrap();
     let phc = SecretText::new("$argon2id$".to_owned());
-    let credential = seal_credential(&user, &phc, OWNER, 1, &entropy).unwrap();
+    let credential = seal_credential(&user, &phc, &credential_ad(OWNER, 1, 1), &entropy).unwrap();
     assert_eq!(error(unwrap_content_key(&user, OWNER, RING, 1, &index)), VaultError::Tampered);
     assert_eq!(error(unwrap_index_key(&user, OWNER, 1, &content)), VaultError::Tampered);
-    assert_eq!(error(open_credential(&user, OWNER, 1, &index)), VaultError::Tampered);
+    assert_eq!(error(open_credential(&user, &credential_ad(OWNER, 1, 1), &index)), VaultError::Tampered);
     assert_eq!(error(unwrap_index_key(&user, OWNER, 1, &credential)), VaultError::Tampered);
-    assert_eq!(error(open_credential(&user, OTHER, 1, &credential)), VaultError::Tampered);
-    assert_eq!(error(open_credential(&user, OWNER, 2, &credential)), VaultError::Tampered);
+    assert_eq!(error(open_credential(&user, &credential_ad(OTHER, 1, 1), &credential)), VaultError::Tampered);
+    assert_eq!(error(open_credential(&user, &credential_ad(OWNER, 1, 2), &credential)), VaultError::Tampered);
+    assert_eq!(error(open_credential(&user, &credential_ad(OWNER, 2, 1), &credential)), VaultError::Tampered);
 
     let kek = Kek::generate(&entropy);
     let canary = seal_canary(&kek, &entropy).unwrap();
@@ -263,4 +264,8 @@ fn equal_texts_give_unequal_boxes() {
     let ad = ContentAd { owner: OWNER, stream: RING, version: 1, kind: "KeyAdded", schema: 1 };
     let seal = || seal_content(&key, &ad, b"{}", &entropy).unwrap();
     assert_ne!(seal(), seal());
+}
+
+fn credential_ad(owner: UserId, password_version: u32, user_key_version: u32) -> CredentialAd {
+    CredentialAd { owner, password_version, user_key_version }
 }

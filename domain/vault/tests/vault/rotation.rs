@@ -55,14 +55,14 @@ fn a_new_user_key_takes_over_all_that_hung_on_the_old_one() {
         wrap_index_key(&from, &index, OWNER, 1, &entropy),
         wrap_content_key(&from, &content, OWNER, RING, 1, &entropy),
         wrap_data_key(&from, &data, &old, &entropy),
-        seal_credential(&from, &phc, OWNER, 1, &entropy),
+        seal_credential(&from, &phc, &CredentialAd { owner: OWNER, password_version: 4, user_key_version: 1 }, &entropy),
     ]
     .map(Result::unwrap);
     let [index_row, content_row, data_row, credential_row] = [
         rewrap_index_key(&change, &rows[0], &entropy),
         rewrap_content_key(&change, RING, &rows[1], &entropy),
         rewrap_data_key(&change, KEY, 3, &rows[2], &entropy),
-        rewrap_credential(&change, &rows[3], &entropy),
+        rewrap_credential(&change, 4, &rows[3], &entropy),
     ]
     .map(Result::unwrap);
 
@@ -71,7 +71,10 @@ fn a_new_user_key_takes_over_all_that_hung_on_the_old_one() {
     assert_eq!(*open_content(&content, &event, &boxes).unwrap(), b"{}");
     let data = unwrap_data_key(&to, &new, &data_row).unwrap();
     assert!(open_secret(&data, OWNER, KEY, 3, &sealed).unwrap().expose() == secret.expose());
-    assert!(open_credential(&to, OWNER, 2, &credential_row).unwrap() == phc);
+    assert!(
+        open_credential(&to, &CredentialAd { owner: OWNER, password_version: 4, user_key_version: 2 }, &credential_row).unwrap()
+            == phc
+    );
     // A rotation that repeats itself finds the row moved and says so; it can't move it twice by accident.
     assert_eq!(rewrap_index_key(&change, &index_row, &entropy), Err(VaultError::WrongKey));
 }

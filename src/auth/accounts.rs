@@ -1,0 +1,263 @@
+//! Checking who asks: passwords, tokens, sessions.
+
+use super::limiter::RateLimiter;
+use super::passwords::Passwords;
+use super::tokens::{Named, TokenKey, read_refresh, write_refresh};
+use crate::bus::{AccountCall, Bus, Keychain, SESSION_MS, store_failure};
+use crate::effects::Effects;
+use claviger_domain::account::{AccountCommand, RegisterAccount, ReportRefreshReuse, SignIn};
+use claviger_domain::actor::{Actor, Role};
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::{Failure, FailureDetail};
+use claviger_domain::id::{SessionId, UserId};
+use claviger_domain::secret::SecretText;
+use claviger_domain::text::{Email, FullName, Password, Username};
+use claviger_graphql::ports::{Caller, RequestInfo, Tokens};
+use claviger_projections::ports::{SessionRow, Store};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How long an access token lives: fifteen minutes.
+const ACCESS_MS: u64 = 15 * 60 * 1000;
+
+/// How long a superseded refresh token may come back: a client whose answer was lost, or two tabs at once.
+const GRACE_MS: u64 = 10_000;
+
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// Everybody who can reach the server.
+    Open,
+    /// Nobody: the operator makes them (`claviger user add`).
+    Closed,
+}
+
+/// What configuration says about accounts.
+#[derive(Clone, Debug)]
+pub struct AuthConfig {
+    /// Who may make an account.
+    pub registration: Registration,
+    /// Failed attempts at once for one name, then one every six seconds.
+    pub attempts_per_name: u32,
+    /// Failed attempts at once from one address, then one a second.
+    pub attempts_per_peer: u32,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self { registration: Registration::Closed, attempts_per_name: 10, attempts_per_peer: 60 }
+    }
+}
+
+/// What accounts stand on.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "trait objects and keys")]
+pub struct AuthPorts {
+    /// Sessions.
+    pub store: Arc<dyn Store>,
+    /// Password hashes and the key of refresh tokens.
+    pub keychain: Arc<Keychain>,
+    /// Commands.
+    pub bus: Arc<Bus>,
+    /// The outside world.
+    pub effects: Effects,
+}
+
+/// Local accounts.
+#[expect(missing_debug_implementations, reason = "keys")]
+pub struct Auth {
+    ports: AuthPorts,
+    pub(super) passwords: Passwords,
+    key: TokenKey,
+    pub(super) config: AuthConfig,
+    by_name: RateLimiter,
+    by_peer: RateLimiter,
+}
+
+impl Auth {
+    /// Local accounts over a store.
+    pub fn new(ports: AuthPorts, passwords: Passwords, key: TokenKey, config: AuthConfig) -> Self {
+        let by_name = RateLimiter::new(config.attempts_per_name, 6_000);
+        let by_peer = RateLimiter::new(config.attempts_per_peer, 1_000);
+        Self { ports, passwords, key, config, by_name, by_peer }
+    }
+
+    pub(super) fn bus(&self) -> &Arc<Bus> {
+        &self.ports.bus
+    }
+
+    /// Who an access token names, if it is good, its session is open and its user active.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED`, or a fault of the store.
+    pub async fn authenticate(&self, token: &SecretText) -> Result<Caller, Failure> {
+        let named = self.key.check(token.expose(), self.ports.effects.clock.now()).ok_or_else(bad_token)?;
+        let session = self.ports.store.session(named.session).await.map_err(|error| store_failure(&error))?;
+        let open = session.is_some_and(|session| session.owner == named.user);
+        let account = self.bus().account_view(named.user, None).await?;
+        match account {
+            Some(account) if open && account.facts.is_active => {
+                Ok(Caller { user: named.user, session: named.session, roles: account.facts.roles })
+            }
+            _ => Err(bad_token()),
+        }
+    }
+
+    /// Makes an account without signing in: the operator's door, whatever the policy.
+    ///
+    /// # Errors
+    /// The refusal or fault.
+    pub async fn add_user(
+        &self,
+        info: &RequestInfo,
+        (username, email, full_name): (Username, Email, Option<FullName>),
+        password: &Password,
+        role: Role,
+    ) -> Result<UserId, Failure> {
+        let user = self.new_user();
+        let phc = self.passwords.hash(password.expose()).await?;
+        let command = RegisterAccount { username, email, full_name, role, session: None }.into();
+        let actor = Actor { user: None, role: None, via: info.via };
+        let call = AccountCall { user, actor, correlation: info.correlation, command, phc: Some(phc) };
+        self.bus().run_account_command(call).await.map(|_| user)
+    }
+
+    pub(super) fn new_session(&self) -> SessionId {
+        SessionId(self.ports.effects.ids.next())
+    }
+
+    pub(super) fn new_user(&self) -> UserId {
+        UserId(self.ports.effects.ids.next())
+    }
+
+    pub(super) fn tokens(
+        &self,
+        user: UserId,
+        session: SessionId,
+        roles: BTreeSet<Role>,
+        generation: u32,
+    ) -> Result<Tokens, Failure> {
+        let now = self.ports.effects.clock.now();
+        let expires_at = now.plus_ms(ACCESS_MS);
+        let access = self.key.sign(Named { user, session }, now, expires_at).ok_or_else(Failure::internal)?;
+        let refresh = write_refresh(self.ports.keychain.index(), session, generation);
+        Ok(Tokens { access, refresh, expires_at, caller: Caller { user, session, roles } })
+    }
+
+    /// Takes an attempt of this name from this address. Taken before the check and given back after a good one, so that guesses made
+    /// at once count too.
+    pub(super) fn attempt(&self, info: &RequestInfo, name: &str) -> Result<(), Failure> {
+        let now = self.ports.effects.clock.now();
+        self.by_name.take(name, now).and_then(|()| self.by_peer.take(&info.peer, now)).map_err(|retry_after_ms| {
+            let seconds = retry_after_ms.div_ceil(1000);
+            Failure::new(ErrorCode::RateLimited, format!("too many failed attempts: try again in {seconds} s"))
+                .with(FailureDetail::RetryAfterMs(retry_after_ms))
+        })
+    }
+
+    pub(super) fn good_attempt(&self, info: &RequestInfo, name: &str) {
+        self.by_name.give_back(name);
+        self.by_peer.give_back(&info.peer);
+    }
+
+    /// Is this the user's password? Takes as long for nobody and for the deactivated.
+    pub(super) async fn fits(&self, user: Option<UserId>, password: &SecretText) -> Result<bool, Failure> {
+        let phc = match user {
+            Some(user) => self.password_hash(user).await?,
+            None => None,
+        };
+        self.passwords.verify(password, phc).await
+    }
+
+    /// An active user's password hash.
+    async fn password_hash(&self, user: UserId) -> Result<Option<SecretText>, Failure> {
+        let account = self.bus().account(user).await?;
+        if !account.is_active {
+            return Ok(None);
+        }
+        match self.ports.keychain.user(user).await? {
+            Some(keys) => self.ports.keychain.credential(&keys, account.password_version).await,
+            None => Ok(None),
+        }
+    }
+
+    pub(super) async fn sign_in(&self, info: RequestInfo, name: String, password: SecretText) -> Result<Tokens, Failure> {
+        let limited = name.trim().to_lowercase();
+        self.attempt(&info, &limited)?;
+        let user = if name.len() <= 1000 { self.bus().find_user(&name).await? } else { None };
+        let fits = self.fits(user, &password).await?;
+        let user = user.filter(|_| fits).ok_or_else(wrong_password)?;
+        let session = self.new_session();
+        let command = SignIn { session, user_agent: info.user_agent.clone() }.into();
+        let done = self.bus().run_account_command(call(user, &info, command, None)).await.map_err(|failure| {
+            // Deactivated between the check and the commit.
+            if failure.code == ErrorCode::Unauthenticated { wrong_password() } else { failure }
+        })?;
+        self.good_attempt(&info, &limited);
+        self.tokens(user, session, done.view.facts.roles, 1)
+    }
+
+    pub(super) async fn refresh_tokens(&self, info: RequestInfo, token: SecretText) -> Result<Tokens, Failure> {
+        let store = &self.ports.store;
+        let (id, generation) = read_refresh(self.ports.keychain.index(), &token).ok_or_else(bad_refresh)?;
+        // Twice: another request may rotate between the read and the compare-and-set.
+        for _ in 0..2 {
+            let session = store.session(id).await.map_err(|error| store_failure(&error))?.ok_or_else(bad_refresh)?;
+            let now = self.ports.effects.clock.now();
+            if session.expires_at <= now || generation > session.generation {
+                return Err(bad_refresh());
+            }
+            if generation < session.generation {
+                let in_grace = generation + 1 == session.generation && now.ms_since(session.rotated_at) <= GRACE_MS;
+                if !in_grace {
+                    return Err(self.reused(&info, &session).await);
+                }
+                return self.refreshed(&session, session.generation).await;
+            }
+            let until = now.plus_ms(SESSION_MS);
+            if store.rotate_session(id, generation, now, until).await.map_err(|error| store_failure(&error))? {
+                return self.refreshed(&session, generation + 1).await;
+            }
+        }
+        Err(bad_refresh())
+    }
+
+    async fn refreshed(&self, session: &SessionRow, generation: u32) -> Result<Tokens, Failure> {
+        let account = self.bus().account_view(session.owner, None).await?.filter(|account| account.facts.is_active);
+        let roles = account.ok_or_else(bad_refresh)?.facts.roles;
+        self.tokens(session.owner, session.id, roles, generation)
+    }
+
+    /// A spent token came back: whoever has it, the session ends.
+    async fn reused(&self, info: &RequestInfo, session: &SessionRow) -> Failure {
+        tracing::warn!(session = %session.id, "a spent refresh token came back: its session ends");
+        let command = ReportRefreshReuse { session: session.id }.into();
+        match self.bus().run_account_command(call(session.owner, info, command, None)).await {
+            Ok(_) => bad_refresh(),
+            Err(failure) => failure,
+        }
+    }
+}
+
+/// A command that a user gives on their own account.
+pub(super) fn call(user: UserId, info: &RequestInfo, command: AccountCommand, phc: Option<SecretText>) -> AccountCall {
+    let actor = Actor { user: Some(user), role: Some(Role::User), via: info.via };
+    AccountCall { user, actor, correlation: info.correlation, command, phc }
+}
+
+fn bad_token() -> Failure {
+    Failure::new(
+        ErrorCode::Unauthenticated,
+        "the access token is not valid, has expired, or its session has ended: refresh it (refreshSession) or sign in again",
+    )
+}
+
+fn wrong_password() -> Failure {
+    Failure::new(ErrorCode::Unauthenticated, "wrong username, e-mail address or password").with(FailureDetail::Credentials)
+}
+
+fn bad_refresh() -> Failure {
+    Failure::new(ErrorCode::Unauthenticated, "the refresh token is not valid any more: sign in again")
+        .at(&["input", "refreshToken"])
+        .with(FailureDetail::Credentials)
+}

@@ -1,0 +1,77 @@
+//! A bucket a name: so many attempts at once, then one every so often. The clock is handed in.
+
+use claviger_domain::timestamp::Timestamp;
+use lru::LruCache;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+/// Most names remembered; a forgotten one starts with a full bucket, so flooding the map with names frees at most what their own
+/// attempts cost.
+const NAMES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99_999);
+
+/// Limits attempts by name: generic cell rate algorithm (ITU-T I.371), one timestamp a name.
+#[derive(Debug)]
+pub struct RateLimiter {
+    interval_ms: u64,
+    burst: u64,
+    /// When each name's bucket will be full again.
+    full_at: Mutex<LruCache<String, u64>>,
+}
+
+impl RateLimiter {
+    /// `burst` attempts at once, and one more every `interval_ms`.
+    pub fn new(burst: u32, interval_ms: u64) -> Self {
+        Self { interval_ms, burst: u64::from(burst), full_at: Mutex::new(LruCache::new(NAMES)) }
+    }
+
+    /// Takes one attempt.
+    ///
+    /// # Errors
+    /// How many milliseconds until there is one.
+    pub fn take(&self, name: &str, now: Timestamp) -> Result<(), u64> {
+        let mut names = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let full_at = names.get(name).copied().unwrap_or(now.0).max(now.0) + self.interval_ms;
+        let allowed = now.0 + self.interval_ms * self.burst;
+        if full_at > allowed {
+            return Err(full_at - allowed);
+        }
+        names.put(name.to_owned(), full_at);
+        Ok(())
+    }
+
+    /// Gives one attempt back: it was a good one.
+    pub fn give_back(&self, name: &str) {
+        let mut names = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(full_at) = names.get_mut(name) {
+            *full_at = full_at.saturating_sub(self.interval_ms);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_then_one_each_interval() {
+        let limiter = RateLimiter::new(3, 1000);
+        let at = |ms| Timestamp(1_000_000 + ms);
+        for _ in 0..3 {
+            assert_eq!(limiter.take("ada", at(0)), Ok(()));
+        }
+        assert_eq!(limiter.take("ada", at(0)), Err(1000));
+        assert_eq!(limiter.take("ada", at(400)), Err(600));
+        assert_eq!(limiter.take("ada", at(1000)), Ok(()));
+        assert_eq!(limiter.take("ada", at(1000)), Err(1000));
+        assert_eq!(limiter.take("bob", at(1000)), Ok(()), "names don't share a bucket");
+    }
+
+    #[test]
+    fn a_good_attempt_costs_nothing() {
+        let limiter = RateLimiter::new(1, 1000);
+        for _ in 0..10 {
+            assert_eq!(limiter.take("ada", Timestamp(5)), Ok(()));
+            limiter.give_back("ada");
+        }
+    }
+}

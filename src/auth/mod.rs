@@ -1,0 +1,13 @@
+//! Who asks: local accounts, tokens, sessions.
+
+mod accounts;
+mod limiter;
+mod passwords;
+mod port;
+mod tokens;
+
+pub use accounts::{Auth, AuthConfig, AuthPorts, Registration};
+pub use limiter::RateLimiter;
+pub use passwords::Passwords;
+pub use port::AccountsPort;
+pub use tokens::{Named, TokenKey, TokenKeyError};

@@ -1,0 +1,86 @@
+//! [`Auth`] as the schema's port.
+
+use super::accounts::{Auth, Registration, call};
+use claviger_domain::account::{ChangePassword, RegisterAccount, RevokeSessions, SignOut};
+use claviger_domain::actor::Role;
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::{Failure, FailureDetail};
+use claviger_domain::secret::SecretText;
+use claviger_domain::text::{Email, FullName, Password, Username};
+use claviger_graphql::ports::{Accounts, Answer, Caller, RequestInfo, Tokens};
+use std::sync::Arc;
+
+/// The bucket of registrations; no username begins like this.
+const REGISTER: &str = "@register";
+
+/// [`Auth`] as the schema's port.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "keys")]
+pub struct AccountsPort(pub Arc<Auth>);
+
+impl Accounts for AccountsPort {
+    fn register(
+        &self,
+        info: RequestInfo,
+        username: Username,
+        email: Email,
+        password: Password,
+        full_name: Option<FullName>,
+    ) -> Answer<'_, Tokens> {
+        Box::pin(async move {
+            let auth = &self.0;
+            if auth.config.registration == Registration::Closed {
+                let message = "registration is closed on this server: ask its operator for an account";
+                return Err(Failure::new(ErrorCode::Forbidden, message).with(FailureDetail::Credentials));
+            }
+            auth.attempt(&info, REGISTER)?;
+            let (user, session) = (auth.new_user(), auth.new_session());
+            let phc = auth.passwords.hash(password.expose()).await?;
+            let session_from = Some((session, info.user_agent.clone()));
+            let command = RegisterAccount { username, email, full_name, role: Role::User, session: session_from }.into();
+            let done = auth.bus().run_account_command(call(user, &info, command, Some(phc))).await?;
+            auth.good_attempt(&info, REGISTER);
+            auth.tokens(user, session, done.view.facts.roles, 1)
+        })
+    }
+
+    fn login(&self, info: RequestInfo, username_or_email: String, password: SecretText) -> Answer<'_, Tokens> {
+        Box::pin(self.0.sign_in(info, username_or_email, password))
+    }
+
+    fn refresh(&self, info: RequestInfo, refresh_token: SecretText) -> Answer<'_, Tokens> {
+        Box::pin(self.0.refresh_tokens(info, refresh_token))
+    }
+
+    fn logout(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let command = SignOut { session: caller.session }.into();
+            self.0.bus().run_account_command(call(caller.user, &info, command, None)).await.map(|_| ())
+        })
+    }
+
+    fn change_password(&self, info: RequestInfo, caller: Caller, current: SecretText, new: Password) -> Answer<'_, Tokens> {
+        Box::pin(async move {
+            let auth = &self.0;
+            let limited = caller.user.to_string();
+            auth.attempt(&info, &limited)?;
+            if !auth.fits(Some(caller.user), &current).await? {
+                let failure = Failure::new(ErrorCode::Unauthenticated, "the current password is wrong: nothing was changed");
+                return Err(failure.at(&["input", "currentPassword"]).with(FailureDetail::Credentials));
+            }
+            auth.good_attempt(&info, &limited);
+            let session = auth.new_session();
+            let phc = auth.passwords.hash(new.expose()).await?;
+            let command = ChangePassword { session: Some((session, info.user_agent.clone())) }.into();
+            let done = auth.bus().run_account_command(call(caller.user, &info, command, Some(phc))).await?;
+            auth.tokens(caller.user, session, done.view.facts.roles, 1)
+        })
+    }
+
+    fn revoke_sessions(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let command = RevokeSessions { except: Some(caller.session) }.into();
+            self.0.bus().run_account_command(call(caller.user, &info, command, None)).await.map(|_| ())
+        })
+    }
+}

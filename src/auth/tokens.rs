@@ -1,0 +1,134 @@
+//! Access tokens: EdDSA-signed JWTs (RFC 9068) that name their session, so that ending the session ends them. Refresh tokens: made of
+//! the session's id and a generation under the store's index key, so that nothing of them has to be stored.
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claviger_domain::id::{SessionId, UserId};
+use claviger_domain::secret::SecretText;
+use claviger_domain::timestamp::Timestamp;
+use claviger_vault::StoreIndexKey;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// Who makes and takes these tokens.
+const ISSUER: &str = "claviger";
+/// RFC 9068, section 2.1: an ID token or any other JWT of the same key isn't taken for an access token.
+const TYPE: &str = "at+jwt";
+/// PKCS#8 of an Ed25519 key, up to its 32 bytes (RFC 8410, section 7).
+const PKCS8: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+/// No token of ours is longer.
+const MAX_LEN: usize = 2048;
+
+/// The key doesn't load.
+#[derive(Debug, thiserror::Error)]
+#[error("the token key is no Ed25519 seed of 32 bytes")]
+pub struct TokenKeyError;
+
+/// Signs and checks access tokens.
+#[expect(missing_debug_implementations, reason = "a key")]
+#[derive(Clone)]
+pub struct TokenKey {
+    signing: EncodingKey,
+    checking: DecodingKey,
+    validation: Validation,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: Uuid,
+    sid: Uuid,
+    iat: u64,
+    nbf: u64,
+    exp: u64,
+}
+
+/// What a good token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The user.
+    pub user: UserId,
+    /// The session.
+    pub session: SessionId,
+}
+
+impl TokenKey {
+    /// From a 32-byte Ed25519 seed.
+    ///
+    /// # Errors
+    /// When the seed isn't one.
+    pub fn from_seed(seed: &[u8; 32]) -> Result<Self, TokenKeyError> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| TokenKeyError)?;
+        let mut pkcs8 = Zeroizing::new(PKCS8.to_vec());
+        pkcs8.extend_from_slice(seed);
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[ISSUER]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
+        // Times are compared with our own clock, below.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        Ok(Self {
+            signing: EncodingKey::from_ed_der(&pkcs8),
+            checking: DecodingKey::from_ed_der(pair.public_key().as_ref()),
+            validation,
+        })
+    }
+
+    /// Signs a token; `None` only if the signer fails, which it doesn't.
+    pub fn sign(&self, named: Named, now: Timestamp, expires_at: Timestamp) -> Option<SecretText> {
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: ISSUER.to_owned(),
+            sub: named.user.0,
+            sid: named.session.0,
+            iat: now.0 / 1000,
+            nbf: now.0 / 1000,
+            exp: expires_at.0 / 1000,
+        };
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(TYPE.to_owned());
+        jsonwebtoken::encode(&header, &claims, &self.signing).ok().map(SecretText::new)
+    }
+
+    /// Checks a token: signature, algorithm, type, issuer, audience, times. `None` for everything else.
+    pub fn check(&self, token: &str, now: Timestamp) -> Option<Named> {
+        if token.len() > MAX_LEN {
+            return None;
+        }
+        let data = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?;
+        let seconds = now.0 / 1000;
+        let good = data.header.typ.as_deref() == Some(TYPE) && data.claims.nbf <= seconds && seconds < data.claims.exp;
+        good.then_some(Named { user: UserId(data.claims.sub), session: SessionId(data.claims.sid) })
+    }
+}
+
+/// Writes a refresh token (`FORMATS.md`, section 4).
+pub(super) fn write_refresh(index: &StoreIndexKey, session: SessionId, generation: u32) -> SecretText {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(53));
+    bytes.push(1);
+    bytes.extend_from_slice(session.0.as_bytes());
+    bytes.extend_from_slice(&generation.to_be_bytes());
+    bytes.extend_from_slice(&index.refresh_mac(session, generation));
+    SecretText::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
+}
+
+/// Reads a refresh token that we made; whether it still counts its session says.
+pub(super) fn read_refresh(index: &StoreIndexKey, token: &SecretText) -> Option<(SessionId, u32)> {
+    let text = token.expose().trim();
+    if text.len() > 200 {
+        return None;
+    }
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
+    let (format, rest) = bytes.split_first()?;
+    let (session, rest) = rest.split_at_checked(16)?;
+    let (generation, mac) = rest.split_at_checked(4)?;
+    let session = SessionId(Uuid::from_bytes(session.try_into().ok()?));
+    let generation = u32::from_be_bytes(generation.try_into().ok()?);
+    let mac: [u8; 32] = mac.try_into().ok()?;
+    (*format == 1 && index.verify_refresh_mac(session, generation, &mac)).then_some((session, generation))
+}

@@ -1,0 +1,68 @@
+//! The canonical form of a command's input, of which its request hash is made: the same request gives the same hash through every door.
+
+use claviger_domain::key_test::KeyTestLevel;
+use claviger_graphql::ports::KeyCommand;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+/// Name of the mutation, and its input as JSON with sorted keys, no spaces, and the secret in it: to be hashed under the user's key and
+/// wiped.
+pub(crate) fn canonical(command: &KeyCommand) -> (&'static str, Zeroizing<Vec<u8>>) {
+    let (mutation, mut input) = describe(command);
+    // serde_json keeps object keys sorted.
+    let text = serde_json::to_vec(&input).unwrap_or_default();
+    wipe(&mut input);
+    (mutation, Zeroizing::new(text))
+}
+
+fn describe(command: &KeyCommand) -> (&'static str, Value) {
+    match command {
+        KeyCommand::Add { name, secret, make_default, context, expires_at } => (
+            "addKey",
+            json!({
+                "name": name.as_str(),
+                "secret": secret.expose(),
+                "makeDefault": make_default,
+                "context": context.as_str(),
+                "expiresAt": expires_at.map(|at| at.0),
+            }),
+        ),
+        KeyCommand::Test { key, level, model } => (
+            "testKey",
+            json!({ "id": key, "level": level_name(*level), "model": model.as_ref().map(claviger_domain::text::ModelId::as_str) }),
+        ),
+        KeyCommand::SetDefault { key, context, expected } => {
+            ("setDefaultKey", json!({ "id": key, "context": context.as_str(), "expectedVersion": expected }))
+        }
+        KeyCommand::ClearDefault { context, expected } => {
+            ("clearDefaultKey", json!({ "context": context.as_str(), "expectedVersion": expected }))
+        }
+        KeyCommand::Activate { key, expected } => ("activateKey", json!({ "id": key, "expectedVersion": expected })),
+        KeyCommand::Deactivate { key, expected } => ("deactivateKey", json!({ "id": key, "expectedVersion": expected })),
+        KeyCommand::Rename { key, name, expected } => {
+            ("renameKey", json!({ "id": key, "name": name.as_str(), "expectedVersion": expected }))
+        }
+        KeyCommand::ReplaceSecret { key, secret, expected } => {
+            ("replaceKeySecret", json!({ "id": key, "secret": secret.expose(), "expectedVersion": expected }))
+        }
+        KeyCommand::SetExpiry { key, expires_at, expected } => {
+            ("setKeyExpiry", json!({ "id": key, "expiresAt": expires_at.map(|at| at.0), "expectedVersion": expected }))
+        }
+        KeyCommand::Delete { key, expected } => ("deleteKey", json!({ "id": key, "expectedVersion": expected })),
+    }
+}
+
+const fn level_name(level: KeyTestLevel) -> &'static str {
+    match level {
+        KeyTestLevel::Authentic => "AUTHENTIC",
+        KeyTestLevel::Model => "MODEL",
+        KeyTestLevel::Full => "FULL",
+    }
+}
+
+/// Overwrites the secret's copy.
+fn wipe(input: &mut Value) {
+    if let Some(Value::String(secret)) = input.get_mut("secret") {
+        zeroize::Zeroize::zeroize(secret);
+    }
+}

@@ -1,0 +1,248 @@
+//! The vault over the store: finds wrapped keys, opens them, makes new ones. Nothing opened is kept beyond one use.
+
+use super::{store_failure, vault_failure};
+use crate::effects::Effects;
+use claviger_domain::api_key::ApiKeySecret;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{KeyId, UserId};
+use claviger_domain::secret::SecretText;
+use claviger_domain::stream::StreamName;
+use claviger_projections::ports::{
+    ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, Store, StoreError, StoreKeyRow, UserKeyRow,
+};
+use claviger_vault::{
+    ContentKey, CredentialAd, DataKey, DataKeyAd, IndexKey, KekSet, StoreIndexKey, UserKey, VaultError, open_canary,
+    open_credential, open_secret, seal_canary, seal_credential, seal_secret, unwrap_content_key, unwrap_data_key,
+    unwrap_index_key, unwrap_store_index_key, unwrap_user_key, wrap_content_key, wrap_data_key, wrap_index_key,
+    wrap_store_index_key, wrap_user_key,
+};
+use std::sync::Arc;
+
+/// Why the vault doesn't open at boot.
+#[derive(Debug, thiserror::Error)]
+pub enum KeychainError {
+    /// A master key is missing.
+    #[error(
+        "the store is sealed under master key {id}, which was not given: add it to CLAVIGER_MASTER_KEYS (or the file named by \
+         CLAVIGER_MASTER_KEYS_FILE, or master.key in the data directory); without it nothing in this store can be opened"
+    )]
+    MissingKek {
+        /// Its id, in hex.
+        id: String,
+    },
+    /// A master key with the right id opens nothing: the row was changed.
+    #[error(
+        "the store's canary doesn't open under master key {id}: the store was changed from outside, restore it from a backup"
+    )]
+    Canary {
+        /// The key's id, in hex.
+        id: String,
+    },
+    /// The store failed.
+    #[error("the store can't be read: {0}")]
+    Store(#[from] StoreError),
+    /// A key can't be wrapped.
+    #[error("a key can't be wrapped: {0}")]
+    Vault(#[from] VaultError),
+}
+
+/// The keys of one user, open for one use.
+#[expect(missing_debug_implementations, reason = "keys")]
+pub struct UserKeys {
+    /// Whose.
+    pub owner: UserId,
+    /// Version of the user key.
+    pub version: u32,
+    /// Wraps everything of the user.
+    pub user: UserKey,
+    /// Makes keyed hashes.
+    pub index: IndexKey,
+}
+
+/// The vault over the store.
+#[expect(missing_debug_implementations, reason = "keys")]
+pub struct Keychain {
+    store: Arc<dyn Store>,
+    keks: KekSet,
+    index: StoreIndexKey,
+    effects: Effects,
+}
+
+fn hex(id: [u8; 8]) -> String {
+    format!("{:016x}", u64::from_be_bytes(id))
+}
+
+impl Keychain {
+    /// Opens the vault: in a new store the first keys are made, in any other every master key in use must be there.
+    ///
+    /// # Errors
+    /// [`KeychainError`], naming the key.
+    pub async fn open(store: Arc<dyn Store>, keks: KekSet, effects: Effects) -> Result<Self, KeychainError> {
+        let mut rows = store.store_keys().await?;
+        if rows.is_empty() {
+            let (kek, index) = (keks.current(), StoreIndexKey::generate(&*effects.entropy));
+            let row = StoreKeyRow {
+                kek: kek.id(),
+                wrapped_index_key: wrap_store_index_key(kek, &index, &*effects.entropy)?,
+                canary: seal_canary(kek, &*effects.entropy)?,
+            };
+            store.init_store_key(row).await?;
+            // Another process may have been first: what is stored counts.
+            rows = store.store_keys().await?;
+        }
+        let used = store.user_keys_by_kek().await?.into_iter().map(|(kek, _)| kek);
+        if let Some(id) = used.chain(rows.iter().map(|row| row.kek)).find(|id| keks.get(*id).is_err()) {
+            return Err(KeychainError::MissingKek { id: hex(id) });
+        }
+        for row in &rows {
+            open_canary(keks.get(row.kek)?, &row.canary).map_err(|_| KeychainError::Canary { id: hex(row.kek) })?;
+        }
+        let row = rows.first().ok_or(StoreError::Corrupt("no store key".to_owned()))?;
+        let index = unwrap_store_index_key(&keks, row.kek, &row.wrapped_index_key)?;
+        Ok(Self { store, keks, index, effects })
+    }
+
+    /// Ids of the master keys at hand, the current one first, in hex.
+    pub fn kek_ids(&self) -> Vec<String> {
+        self.keks.ids().into_iter().map(hex).collect()
+    }
+
+    /// The store's index key: claims of usernames and e-mails, refresh tokens.
+    pub const fn index(&self) -> &StoreIndexKey {
+        &self.index
+    }
+
+    /// A user's keys; `None` for nobody, or once erased.
+    ///
+    /// # Errors
+    /// When the store doesn't answer or the keys don't open.
+    pub async fn user(&self, owner: UserId) -> Result<Option<UserKeys>, Failure> {
+        let row = self.store.user_key(owner).await.map_err(|error| store_failure(&error))?;
+        let index = self.store.index_key(owner).await.map_err(|error| store_failure(&error))?;
+        let (Some(row), Some(index)) = (row, index) else { return Ok(None) };
+        let open = || -> Result<UserKeys, VaultError> {
+            let user = unwrap_user_key(&self.keks, row.kek, owner, row.version, &row.wrapped)?;
+            let index = unwrap_index_key(&user, owner, index.user_key_version, &index.wrapped)?;
+            Ok(UserKeys { owner, version: row.version, user, index })
+        };
+        open().map(Some).map_err(|error| vault_failure(&error))
+    }
+
+    /// Keys for a new user, and the rows that keep them.
+    ///
+    /// # Errors
+    /// When they can't be wrapped.
+    pub fn new_user(&self, owner: UserId) -> Result<(UserKeys, Vec<RowChange>), Failure> {
+        let make = || -> Result<(UserKeys, Vec<RowChange>), VaultError> {
+            let (entropy, kek) = (&*self.effects.entropy, self.keks.current());
+            let (user, index) = (UserKey::generate(entropy), IndexKey::generate(entropy));
+            let rows = vec![
+                RowChange::PutUserKey(UserKeyRow {
+                    owner,
+                    version: 1,
+                    kek: kek.id(),
+                    wrapped: wrap_user_key(kek, &user, owner, 1, entropy)?,
+                }),
+                RowChange::PutIndexKey(IndexKeyRow {
+                    owner,
+                    user_key_version: 1,
+                    wrapped: wrap_index_key(&user, &index, owner, 1, entropy)?,
+                }),
+            ];
+            Ok((UserKeys { owner, version: 1, user, index }, rows))
+        };
+        make().map_err(|error| vault_failure(&error))
+    }
+
+    /// The content key of a stream; `None` before its first event, or once erased.
+    ///
+    /// # Errors
+    /// When the store doesn't answer or the key doesn't open.
+    pub async fn content_key(&self, keys: &UserKeys, stream: StreamName) -> Result<Option<ContentKey>, Failure> {
+        let row = self.store.content_key(stream).await.map_err(|error| store_failure(&error))?;
+        row.map(|row| unwrap_content_key(&keys.user, keys.owner, stream, row.user_key_version, &row.wrapped))
+            .transpose()
+            .map_err(|error| vault_failure(&error))
+    }
+
+    /// A content key for a new stream, and the row that keeps it.
+    ///
+    /// # Errors
+    /// When it can't be wrapped.
+    pub fn new_content_key(&self, keys: &UserKeys, stream: StreamName) -> Result<(ContentKey, RowChange), Failure> {
+        let key = ContentKey::generate(&*self.effects.entropy);
+        let wrapped = wrap_content_key(&keys.user, &key, keys.owner, stream, keys.version, &*self.effects.entropy)
+            .map_err(|error| vault_failure(&error))?;
+        let row = ContentKeyRow { stream, owner: keys.owner, user_key_version: keys.version, wrapped };
+        Ok((key, RowChange::PutContentKey(row)))
+    }
+
+    /// Seals a version of a secret under a data key of its own.
+    ///
+    /// # Errors
+    /// When it can't be sealed.
+    pub fn seal_secret(
+        &self,
+        keys: &UserKeys,
+        key: KeyId,
+        secret_version: u32,
+        secret: &ApiKeySecret,
+    ) -> Result<RowChange, Failure> {
+        let seal = || -> Result<SecretRow, VaultError> {
+            let (owner, entropy) = (keys.owner, &*self.effects.entropy);
+            let data_key = DataKey::generate(entropy);
+            let ad = DataKeyAd { owner, key, secret_version, user_key_version: keys.version };
+            Ok(SecretRow {
+                owner,
+                key,
+                secret_version,
+                user_key_version: keys.version,
+                wrapped_data_key: wrap_data_key(&keys.user, &data_key, &ad, entropy)?,
+                sealed: seal_secret(&data_key, secret, owner, key, secret_version, entropy)?,
+            })
+        };
+        seal().map(RowChange::PutSecret).map_err(|error| vault_failure(&error))
+    }
+
+    /// Opens a version of a secret, for one use. Call only after the event that says so is committed.
+    ///
+    /// # Errors
+    /// When the store doesn't answer or the secret doesn't open.
+    pub async fn open_secret(&self, keys: &UserKeys, key: KeyId, secret_version: u32) -> Result<Option<SecretText>, Failure> {
+        let owner = keys.owner;
+        let row = self.store.secret(owner, key, secret_version).await.map_err(|error| store_failure(&error))?;
+        let Some(row) = row else { return Ok(None) };
+        let open = || -> Result<SecretText, VaultError> {
+            let ad = DataKeyAd { owner, key, secret_version, user_key_version: row.user_key_version };
+            let data_key = unwrap_data_key(&keys.user, &ad, &row.wrapped_data_key)?;
+            open_secret(&data_key, owner, key, secret_version, &row.sealed)
+        };
+        open().map(Some).map_err(|error| vault_failure(&error))
+    }
+
+    /// Seals a password's hash.
+    ///
+    /// # Errors
+    /// When it can't be sealed.
+    pub fn seal_credential(&self, keys: &UserKeys, phc: &SecretText, password_version: u32) -> Result<RowChange, Failure> {
+        let (owner, user_key_version) = (keys.owner, keys.version);
+        let ad = CredentialAd { owner, password_version, user_key_version };
+        let sealed = seal_credential(&keys.user, phc, &ad, &*self.effects.entropy).map_err(|error| vault_failure(&error))?;
+        Ok(RowChange::PutCredential(CredentialRow { owner, password_version, user_key_version, sealed }))
+    }
+
+    /// Opens a password's hash; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the store doesn't answer or the hash doesn't open.
+    pub async fn credential(&self, keys: &UserKeys, password_version: u32) -> Result<Option<SecretText>, Failure> {
+        let row = self.store.credential(keys.owner).await.map_err(|error| store_failure(&error))?;
+        row.map(|row| {
+            // The version that counts is the log's: an older row put back doesn't open.
+            let ad = CredentialAd { owner: keys.owner, password_version, user_key_version: row.user_key_version };
+            open_credential(&keys.user, &ad, &row.sealed)
+        })
+        .transpose()
+        .map_err(|error| vault_failure(&error))
+    }
+}

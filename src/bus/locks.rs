@@ -1,0 +1,31 @@
+//! Commands of one stream run one after another within a process: they would conflict in the store anyway, and lose.
+
+use claviger_domain::stream::StreamName;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::OwnedMutexGuard;
+
+/// One lock a stream, made when wanted and gone when nobody holds or awaits it.
+#[derive(Debug, Default)]
+pub(crate) struct StreamLocks(Mutex<HashMap<StreamName, Weak<tokio::sync::Mutex<()>>>>);
+
+impl StreamLocks {
+    /// Waits for a stream's turn; first come, first served.
+    pub(crate) async fn lock(&self, stream: StreamName) -> OwnedMutexGuard<()> {
+        self.of(stream).lock_owned().await
+    }
+
+    fn of(&self, stream: StreamName) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lock) = locks.get(&stream).and_then(Weak::upgrade) {
+            return lock;
+        }
+        // Sweeping now and then keeps the map as large as the number of streams in use.
+        if locks.len() >= 1024 && locks.len().is_power_of_two() {
+            locks.retain(|_, lock| lock.strong_count() > 0);
+        }
+        let lock = Arc::default();
+        locks.insert(stream, Arc::downgrade(&lock));
+        lock
+    }
+}

@@ -1,0 +1,53 @@
+//! Between domain events and what the log stores.
+
+use super::vault_failure;
+use crate::effects::Effects;
+use claviger_domain::event::Halved;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{EventId, UserId};
+use claviger_domain::stream::StreamName;
+use claviger_projections::ports::{NewEvent, StoredEvent};
+use claviger_vault::{ContentAd, ContentKey, open_content, seal_content};
+use zeroize::Zeroizing;
+
+/// Seals events for an append that begins after `version`.
+pub(crate) fn seal_events<E: Halved>(
+    events: &[E],
+    key: &ContentKey,
+    (owner, stream, version): (UserId, StreamName, u64),
+    effects: &Effects,
+) -> Result<Vec<NewEvent>, Failure> {
+    let mut sealed = Vec::with_capacity(events.len());
+    for (event, version) in events.iter().zip(version + 1..) {
+        let halves = event.halves().map_err(|error| {
+            tracing::error!(%error, "an event can't be written");
+            Failure::internal()
+        })?;
+        let ad = ContentAd { owner, stream, version, kind: halves.kind, schema: halves.schema };
+        let content = match &halves.content {
+            Some(json) => seal_content(key, &ad, json, &*effects.entropy).map_err(|error| vault_failure(&error))?,
+            None => Vec::new(),
+        };
+        sealed.push(NewEvent {
+            id: EventId(effects.ids.next()),
+            kind: halves.kind.to_owned(),
+            schema: halves.schema,
+            facts: halves.facts,
+            content,
+            subject: halves.subject,
+        });
+    }
+    Ok(sealed)
+}
+
+/// Opens an event's content; `None` where it has none, or its key was destroyed.
+pub(crate) fn open_event(event: &StoredEvent, key: Option<&ContentKey>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    let (Some(key), Some(owner), false) = (key, event.envelope.owner, event.content.is_empty()) else { return Ok(None) };
+    let envelope = &event.envelope;
+    let ad =
+        ContentAd { owner, stream: envelope.stream, version: envelope.version, kind: &envelope.kind, schema: envelope.schema };
+    open_content(key, &ad, &event.content).map(Some).map_err(|error| {
+        tracing::error!(position = envelope.position, "an event's content can't be opened");
+        vault_failure(&error)
+    })
+}

@@ -1,0 +1,74 @@
+//! The outside world: clock, ids, randomness. They come in through these ports, so that a test can hold them still.
+
+use claviger_domain::timestamp::Timestamp;
+use claviger_vault::Entropy;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Makes ids.
+pub trait Ids: Send + Sync {
+    /// A UUID, version 7: later ones sort after earlier ones.
+    fn next(&self) -> Uuid;
+}
+
+/// The outside world in one piece.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "trait objects")]
+pub struct Effects {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids.
+    pub ids: Arc<dyn Ids>,
+    /// Makes keys, nonces and tokens.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Effects {
+    /// The operating system's.
+    pub fn system() -> Self {
+        Self { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), entropy: Arc::new(OsEntropy) }
+    }
+}
+
+/// The operating system's clock.
+#[derive(Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)).min(Timestamp::MAX)
+    }
+}
+
+/// Time-ordered ids from the operating system's clock and randomness.
+#[derive(Debug)]
+pub struct SystemIds;
+
+impl Ids for SystemIds {
+    #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
+    fn next(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+}
+
+/// The operating system's randomness.
+#[derive(Debug)]
+pub struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    fn fill(&self, out: &mut [u8]) {
+        if getrandom::fill(out).is_err() {
+            // A predictable key or nonce would be worse than no process.
+            std::process::abort();
+        }
+    }
+}

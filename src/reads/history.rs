@@ -1,0 +1,41 @@
+//! Events, opened for their owner.
+
+use super::StoreReads;
+use crate::bus::open_event;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::UserId;
+use claviger_domain::stream::StreamName;
+use claviger_graphql::ports::EventView;
+use claviger_projections::ports::StoredEvent;
+use claviger_vault::ContentKey;
+use std::collections::HashMap;
+
+impl StoreReads {
+    /// Opens events of one user: each stream's content key once.
+    pub(super) async fn open_events(&self, user: UserId, events: &[StoredEvent]) -> Result<Vec<EventView>, Failure> {
+        let keys = self.keychain.user(user).await?;
+        let mut content_keys: HashMap<StreamName, Option<ContentKey>> = HashMap::new();
+        let mut views = Vec::with_capacity(events.len());
+        for event in events {
+            let stream = event.envelope.stream;
+            if !content_keys.contains_key(&stream) {
+                content_keys.insert(stream, self.content_key(keys.as_ref(), stream).await?);
+            }
+            let key = content_keys.get(&stream).and_then(Option::as_ref);
+            let content = open_event(event, key)?;
+            views.push(EventView {
+                envelope: event.envelope.clone(),
+                facts: parse(event, &event.facts)?,
+                content: content.map(|content| parse(event, &content)).transpose()?,
+            });
+        }
+        Ok(views)
+    }
+}
+
+fn parse(event: &StoredEvent, json: &[u8]) -> Result<serde_json::Value, Failure> {
+    serde_json::from_slice(json).map_err(|_| {
+        tracing::error!(position = event.envelope.position, "an event isn't JSON");
+        Failure::internal()
+    })
+}

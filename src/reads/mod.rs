@@ -1,0 +1,58 @@
+//! Reads for every face: views and history, opened for their owner.
+
+mod history;
+mod models;
+mod resolution;
+mod views;
+
+pub use models::ModelList;
+pub use resolution::{CredentialPolicy, EnvKeysFor};
+
+use crate::bus::{Keychain, UserKeys, store_failure};
+use crate::effects::Effects;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::UserId;
+use claviger_domain::stream::StreamName;
+use claviger_projections::ports::Store;
+use claviger_vault::ContentKey;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a read waits for a position that no commit has reached yet.
+const REACH: Duration = Duration::from_secs(5);
+
+/// Reads over a store.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "trait objects and keys")]
+pub struct StoreReads {
+    /// Views and log.
+    pub store: Arc<dyn Store>,
+    /// Opens what is sealed.
+    pub keychain: Arc<Keychain>,
+    /// The outside world.
+    pub effects: Effects,
+    /// Which credentials there are besides users' keys.
+    pub policy: CredentialPolicy,
+    /// The models there are.
+    pub models: Arc<ModelList>,
+}
+
+impl StoreReads {
+    /// The content key of one of a user's streams; `None` where there is nothing to open.
+    async fn content_key(&self, keys: Option<&UserKeys>, stream: StreamName) -> Result<Option<ContentKey>, Failure> {
+        match keys {
+            Some(keys) => self.keychain.content_key(keys, stream).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The content key of a user's key ring.
+    async fn ring_key(&self, user: UserId) -> Result<Option<ContentKey>, Failure> {
+        let keys = self.keychain.user(user).await?;
+        self.content_key(keys.as_ref(), StreamName::KeyRing(user)).await
+    }
+
+    async fn head_position(&self) -> Result<u64, Failure> {
+        self.store.head().await.map(|head| head.position).map_err(|error| store_failure(&error))
+    }
+}

@@ -1,0 +1,78 @@
+//! The models there are: from Anthropic where the operator's own key may ask, else its last answer, else the table that comes with us.
+//! A user's secret is never opened for this: that would need an event, and reading must leave none.
+
+use crate::anthropic::client::AnthropicClient;
+use crate::anthropic::models::{self, builtin_models, cheapest_model};
+use crate::anthropic::prices::PriceTable;
+use claviger_domain::secret::SecretText;
+use claviger_domain::text::ModelId;
+use claviger_domain::timestamp::Timestamp;
+use claviger_graphql::ports::ModelInfo;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How long an answer is good for: an hour.
+const FRESH_MS: u64 = 3_600_000;
+
+/// The list of models, with Anthropic's last answer.
+#[expect(missing_debug_implementations, reason = "holds a secret")]
+pub struct ModelList {
+    client: AnthropicClient,
+    prices: Arc<PriceTable>,
+    secret: Option<SecretText>,
+    default: Option<ModelId>,
+    last: Mutex<Option<(Timestamp, Vec<models::ModelInfo>)>>,
+}
+
+impl ModelList {
+    /// `secret` is the operator's own key, if there is one; `default` the configured model.
+    pub fn new(client: AnthropicClient, prices: Arc<PriceTable>, secret: Option<SecretText>, default: Option<ModelId>) -> Self {
+        Self { client, prices, secret, default, last: Mutex::new(None) }
+    }
+
+    /// The model used where none is named: the configured one, else the cheapest current one.
+    pub fn default_model(&self, now: Timestamp) -> Option<ModelId> {
+        self.default.clone().or_else(|| cheapest_model(&self.prices, now))
+    }
+
+    /// The models, never an error.
+    pub async fn list(&self, now: Timestamp) -> Vec<ModelInfo> {
+        let default = self.default_model(now);
+        self.known(now)
+            .await
+            .into_iter()
+            .map(|model| ModelInfo {
+                is_default: default.as_ref() == Some(&model.id),
+                priced: self.prices.price(model.id.as_str(), now, 0).is_some(),
+                max_input_tokens: model.max_input_tokens.and_then(|tokens| i32::try_from(tokens).ok()),
+                max_output_tokens: model.max_output_tokens.and_then(|tokens| i32::try_from(tokens).ok()),
+                id: model.id.as_str().to_owned(),
+                name: model.display_name,
+            })
+            .collect()
+    }
+
+    fn last(&self) -> Option<(Timestamp, Vec<models::ModelInfo>)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn known(&self, now: Timestamp) -> Vec<models::ModelInfo> {
+        let last = self.last();
+        if let Some((at, models)) = &last
+            && now.ms_since(*at) < FRESH_MS
+        {
+            return models.clone();
+        }
+        if let Some(secret) = &self.secret {
+            match self.client.models(secret, now).await {
+                Ok(answer) if !answer.body.is_empty() => {
+                    let kept = Some((now, answer.body.clone()));
+                    *self.last.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+                    return answer.body;
+                }
+                Ok(_) => {}
+                Err(failure) => tracing::warn!(class = ?failure.class, "Anthropic's list of models can't be had now"),
+            }
+        }
+        last.map_or_else(builtin_models, |(_, models)| models)
+    }
+}

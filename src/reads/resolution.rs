@@ -1,0 +1,128 @@
+//! Which credential a run would use, and why (`BEHAVIOUR.md`, section 4): the user's default key of the context, of "default", the
+//! operator's environment, Max Plan. A named key is used or nothing is.
+
+use super::StoreReads;
+use claviger_domain::actor::Role;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{KeyId, UserId};
+use claviger_domain::key_test::KeyTestStatus;
+use claviger_domain::text::Context;
+use claviger_domain::timestamp::Timestamp;
+use claviger_graphql::ports::{Caller, Candidate, Reads as _, Source};
+use claviger_projections::keys::KeyView;
+
+/// Whom the operator's environment keys serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnvKeysFor {
+    /// Every user.
+    All,
+    /// Administrators only.
+    Admins,
+    /// Nobody.
+    Nobody,
+}
+
+/// Which credentials there are besides users' keys. The secrets themselves stay in the configuration.
+#[derive(Clone, Debug)]
+pub struct CredentialPolicy {
+    /// `ANTHROPIC_API_KEY` is set and not empty.
+    pub anthropic_api_key: bool,
+    /// `CLAUDE_API_KEY` is set and not empty.
+    pub claude_api_key: bool,
+    /// Whom they serve.
+    pub env_keys_for: EnvKeysFor,
+    /// The operator's `claude` program may be used.
+    pub max_plan: bool,
+}
+
+impl StoreReads {
+    pub(super) async fn resolve(&self, caller: Caller, context: Context, key: Option<KeyId>) -> Result<Vec<Candidate>, Failure> {
+        let now = self.effects.clock.now();
+        if let Some(key) = key {
+            let view = self.key(caller.user, key).await?;
+            let (usable, reason) = match &view {
+                None => (false, "there is no such key of yours".to_owned()),
+                Some(view) => judge(view, now),
+            };
+            return Ok(vec![Candidate { source: Source::NamedKey, key: view, chosen: usable, reason }]);
+        }
+        let mut candidates = vec![self.default_candidate(caller.user, &context, now).await?];
+        if context.as_str() != "default"
+            && let Ok(fallback) = Context::parse("default")
+        {
+            candidates.push(self.default_candidate(caller.user, &fallback, now).await?);
+        }
+        candidates.extend(self.policy.candidates(&caller));
+        choose_first(&mut candidates);
+        Ok(candidates)
+    }
+
+    async fn default_candidate(&self, user: UserId, context: &Context, now: Timestamp) -> Result<Candidate, Failure> {
+        let view = self.default_key(user, context.clone()).await?;
+        let name = context.as_str();
+        let (usable, reason) = match &view {
+            None => (false, format!("you have no default key for the context {name:?}")),
+            Some(view) => {
+                let (usable, reason) = judge(view, now);
+                (usable, format!("your default key for the context {name:?}: {reason}"))
+            }
+        };
+        Ok(Candidate { source: Source::DefaultKey, key: view, chosen: usable, reason })
+    }
+}
+
+/// Can a key be used now? A failed test or a rate limit is shown, never a reason to spend somebody else's money.
+fn judge(view: &KeyView, now: Timestamp) -> (bool, String) {
+    if !view.facts.is_active {
+        return (false, "it is inactive".to_owned());
+    }
+    if let Some(at) = view.facts.expires_at.filter(|at| *at <= now) {
+        return (false, format!("it expired at {at}"));
+    }
+    let last = match &view.facts.last_test {
+        None => ", never tested",
+        Some(test) => match test.verdict.status {
+            KeyTestStatus::Success => ", its last test succeeded",
+            KeyTestStatus::Failed => ", though its last test failed",
+            KeyTestStatus::Inconclusive => ", its last test was inconclusive",
+        },
+    };
+    (true, format!("it is active{last}"))
+}
+
+impl CredentialPolicy {
+    fn candidates(&self, caller: &Caller) -> [Candidate; 3] {
+        let served = match self.env_keys_for {
+            EnvKeysFor::All => Ok(()),
+            EnvKeysFor::Admins if caller.roles.contains(&Role::Admin) => Ok(()),
+            EnvKeysFor::Admins => Err("the operator lets it serve administrators only"),
+            EnvKeysFor::Nobody => Err("the operator lets it serve nobody"),
+        };
+        let variable = |source, set: bool, name: &str| {
+            let (chosen, reason) = match (set, served) {
+                (false, _) => (false, format!("{name} is not set on the server")),
+                (true, Err(reason)) => (false, reason.to_owned()),
+                (true, Ok(())) => (true, format!("{name} is set on the server")),
+            };
+            Candidate { source, key: None, chosen, reason }
+        };
+        let plan = if self.max_plan { "the operator switched it on" } else { "the operator has not switched it on" };
+        [
+            variable(Source::EnvAnthropicApiKey, self.anthropic_api_key, "ANTHROPIC_API_KEY"),
+            variable(Source::EnvClaudeApiKey, self.claude_api_key, "CLAUDE_API_KEY"),
+            Candidate { source: Source::MaxPlan, key: None, chosen: self.max_plan, reason: plan.to_owned() },
+        ]
+    }
+}
+
+/// The first that can be used is used; those after it would be.
+fn choose_first(candidates: &mut [Candidate]) {
+    let mut found = false;
+    for candidate in candidates {
+        if candidate.chosen && found {
+            candidate.chosen = false;
+            candidate.reason.push_str(", but one before it is used");
+        }
+        found |= candidate.chosen;
+    }
+}

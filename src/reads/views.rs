@@ -1,0 +1,117 @@
+//! [`Reads`] over views.
+
+use super::{REACH, StoreReads};
+use crate::bus::{open_account, open_key, open_user_agent, store_failure};
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{EventId, KeyId, UserId};
+use claviger_domain::stream::StreamName;
+use claviger_domain::text::Context;
+use claviger_graphql::ports::{Answer, Caller, Candidate, EventView, KeyPage, ModelInfo, Reads, SessionView};
+use claviger_projections::accounts::AccountView;
+use claviger_projections::keys::KeyView;
+use claviger_projections::ports::{ACCOUNTS, Direction, HistoryFilter, KEYS, Page};
+
+impl Reads for StoreReads {
+    /// Inline views stand where the log stands, so reaching a position is waiting for its commit.
+    fn reach(&self, position: u64) -> Answer<'_, ()> {
+        Box::pin(async move {
+            if self.head_position().await? >= position {
+                return Ok(());
+            }
+            let mut commits = self.store.watch();
+            let reached = tokio::time::timeout(REACH, commits.wait_for(|head| *head >= position)).await;
+            if reached.is_ok_and(|changed| changed.is_ok()) || self.head_position().await? >= position {
+                return Ok(());
+            }
+            let message = format!("position {position} has not been committed yet: ask again later, or without minPosition");
+            Err(Failure::new(ErrorCode::ViewBehind, message))
+        })
+    }
+
+    fn head(&self) -> Answer<'_, u64> {
+        Box::pin(self.head_position())
+    }
+
+    fn account(&self, user: UserId) -> Answer<'_, Option<AccountView>> {
+        Box::pin(async move {
+            let row = self.store.row(ACCOUNTS, user, user.0).await.map_err(|error| store_failure(&error))?;
+            let Some(row) = row else { return Ok(None) };
+            let keys = self.keychain.user(user).await?;
+            let key = self.content_key(keys.as_ref(), StreamName::Account(user)).await?;
+            open_account(&row, key.as_ref()).map(Some)
+        })
+    }
+
+    fn keys(&self, user: UserId, page: Page) -> Answer<'_, KeyPage> {
+        Box::pin(async move {
+            let found = self.store.page(KEYS, user, page).await.map_err(|error| store_failure(&error))?;
+            let key = if found.rows.is_empty() { None } else { self.ring_key(user).await? };
+            let keys = found.rows.iter().map(|row| open_key(row, key.as_ref())).collect::<Result<_, _>>()?;
+            Ok(KeyPage { keys, total: found.total, more: found.more })
+        })
+    }
+
+    fn key(&self, user: UserId, key: KeyId) -> Answer<'_, Option<KeyView>> {
+        Box::pin(async move {
+            let row = self.store.row(KEYS, user, key.0).await.map_err(|error| store_failure(&error))?;
+            let Some(row) = row else { return Ok(None) };
+            let key = self.ring_key(user).await?;
+            open_key(&row, key.as_ref()).map(Some)
+        })
+    }
+
+    fn default_key(&self, user: UserId, context: Context) -> Answer<'_, Option<KeyView>> {
+        Box::pin(async move {
+            let Some(keys) = self.keychain.user(user).await? else { return Ok(None) };
+            let tag = keys.index.context_tag(context.as_str());
+            let default = self.store.default_key(user, tag).await.map_err(|error| store_failure(&error))?;
+            match default {
+                Some(key) => self.key(user, key).await,
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn resolution(&self, caller: Caller, context: Context, key: Option<KeyId>) -> Answer<'_, Vec<Candidate>> {
+        Box::pin(self.resolve(caller, context, key))
+    }
+
+    fn history(&self, user: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Answer<'_, Vec<EventView>> {
+        Box::pin(async move {
+            let events = self.store.history(user, filter, direction, limit).await.map_err(|error| store_failure(&error))?;
+            self.open_events(user, &events).await
+        })
+    }
+
+    fn event(&self, user: UserId, id: EventId) -> Answer<'_, Option<EventView>> {
+        Box::pin(async move {
+            let event = self.store.event(id).await.map_err(|error| store_failure(&error))?;
+            let Some(event) = event.filter(|event| event.envelope.owner == Some(user)) else { return Ok(None) };
+            Ok(self.open_events(user, &[event]).await?.pop())
+        })
+    }
+
+    fn sessions(&self, user: UserId) -> Answer<'_, Vec<SessionView>> {
+        Box::pin(async move {
+            let now = self.effects.clock.now();
+            let rows = self.store.sessions(user).await.map_err(|error| store_failure(&error))?;
+            let keys = self.keychain.user(user).await?;
+            let key = self.content_key(keys.as_ref(), StreamName::Account(user)).await?;
+            let live = rows.iter().filter(|row| row.expires_at > now);
+            live.map(|row| {
+                Ok(SessionView {
+                    id: row.id,
+                    created_at: row.created_at,
+                    last_seen_at: row.last_seen_at,
+                    user_agent: open_user_agent(row, key.as_ref())?,
+                })
+            })
+            .collect()
+        })
+    }
+
+    fn models(&self) -> Answer<'_, Vec<ModelInfo>> {
+        Box::pin(async move { Ok(self.models.list(self.effects.clock.now()).await) })
+    }
+}
