@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod anthropic;
+pub mod audit;
 pub mod auth;
 pub mod bus;
 pub mod effects;
 pub mod reads;
 pub mod simulator;
+pub mod store;

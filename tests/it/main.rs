@@ -1,3 +1,4 @@
 //! Black-box and integration tests, one binary.
 
+mod store;
 mod upstream;

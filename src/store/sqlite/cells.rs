@@ -1,0 +1,128 @@
+//! Reading rows back into types. What doesn't fit names its row and column, never the value.
+
+use claviger_domain::id::write_hex;
+use claviger_domain::stream::StreamName;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::StoreError;
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+use uuid::Uuid;
+
+/// The cells of one row, taken from left to right. The first column is the row's name in errors.
+pub(super) struct Cells<'row, 'stmt> {
+    row: &'row Row<'stmt>,
+    table: &'static str,
+    next: usize,
+}
+
+impl<'row, 'stmt> Cells<'row, 'stmt> {
+    /// The row of a table.
+    pub(super) fn new(table: &'static str, row: &'row Row<'stmt>) -> Self {
+        Self { row, table, next: 0 }
+    }
+
+    /// The error that names this row and the column taken last.
+    pub(super) fn corrupt(&self) -> StoreError {
+        let mut name = format!("table {}, row ", self.table);
+        match self.row.get_ref(0) {
+            Ok(ValueRef::Integer(number)) => name.push_str(&number.to_string()),
+            Ok(ValueRef::Text(bytes)) => name.push_str(&String::from_utf8_lossy(bytes)),
+            // Formatting into a string can't fail.
+            Ok(ValueRef::Blob(bytes)) => drop(write_hex(&mut name, bytes)),
+            Ok(ValueRef::Null | ValueRef::Real(_)) | Err(_) => name.push('?'),
+        }
+        name.push_str(", column ");
+        name.push_str(self.row.as_ref().column_name(self.next.saturating_sub(1)).unwrap_or("?"));
+        StoreError::Corrupt(name)
+    }
+
+    fn take(&mut self) -> Result<ValueRef<'row>, StoreError> {
+        let at = self.next;
+        self.next += 1;
+        self.row.get_ref(at).map_err(|_| self.corrupt())
+    }
+
+    /// A whole number of 0 or more.
+    pub(super) fn u64(&mut self) -> Result<u64, StoreError> {
+        match self.take()? {
+            ValueRef::Integer(number) => u64::try_from(number).map_err(|_| self.corrupt()),
+            ValueRef::Null | ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_) => Err(self.corrupt()),
+        }
+    }
+
+    /// A whole number that fits into 32 bits.
+    pub(super) fn u32(&mut self) -> Result<u32, StoreError> {
+        u32::try_from(self.u64()?).map_err(|_| self.corrupt())
+    }
+
+    /// A point in time.
+    pub(super) fn time(&mut self) -> Result<Timestamp, StoreError> {
+        self.u64().map(Timestamp)
+    }
+
+    /// Bytes, or nothing.
+    pub(super) fn opt_bytes(&mut self) -> Result<Option<&'row [u8]>, StoreError> {
+        match self.take()? {
+            ValueRef::Null => Ok(None),
+            ValueRef::Blob(bytes) => Ok(Some(bytes)),
+            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) => Err(self.corrupt()),
+        }
+    }
+
+    /// Bytes.
+    pub(super) fn bytes(&mut self) -> Result<&'row [u8], StoreError> {
+        self.opt_bytes()?.ok_or_else(|| self.corrupt())
+    }
+
+    /// Exactly `N` bytes.
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
+        let bytes = self.bytes()?;
+        bytes.try_into().map_err(|_| self.corrupt())
+    }
+
+    /// Exactly `N` bytes, or nothing.
+    pub(super) fn opt_array<const N: usize>(&mut self) -> Result<Option<[u8; N]>, StoreError> {
+        let bytes = self.opt_bytes()?;
+        bytes.map(|bytes| bytes.try_into().map_err(|_| self.corrupt())).transpose()
+    }
+
+    /// An id.
+    pub(super) fn id(&mut self) -> Result<Uuid, StoreError> {
+        self.array().map(Uuid::from_bytes)
+    }
+
+    /// An id, or nothing.
+    pub(super) fn opt_id(&mut self) -> Result<Option<Uuid>, StoreError> {
+        Ok(self.opt_array()?.map(Uuid::from_bytes))
+    }
+
+    /// Text, or nothing.
+    pub(super) fn opt_text(&mut self) -> Result<Option<&'row str>, StoreError> {
+        match self.take()? {
+            ValueRef::Null => Ok(None),
+            ValueRef::Text(bytes) => std::str::from_utf8(bytes).map(Some).map_err(|_| self.corrupt()),
+            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Err(self.corrupt()),
+        }
+    }
+
+    /// Text.
+    pub(super) fn text(&mut self) -> Result<&'row str, StoreError> {
+        self.opt_text()?.ok_or_else(|| self.corrupt())
+    }
+
+    /// A stream.
+    pub(super) fn stream(&mut self) -> Result<StreamName, StoreError> {
+        let text = self.text()?;
+        StreamName::parse(text).ok_or_else(|| self.corrupt())
+    }
+}
+
+/// A number as SQLite keeps it; the largest it can keep for what is larger. For bounds of queries.
+pub(super) fn bound(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A limit as SQLite keeps it.
+pub(super) fn limit(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,37 @@
+//! What the embedded store needs to know.
+
+use super::faults::{Faults, NoFaults};
+use claviger_domain::timestamp::Timestamp;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Settings of a [`super::SqliteStore`].
+#[derive(Clone)]
+pub struct SqliteConfig {
+    /// The data directory. Made with mode 0700 if it isn't there; the mode of one that is there is left alone.
+    pub dir: PathBuf,
+    /// What to call this process towards whoever finds the store in use, for example `claviger serve`.
+    pub program: String,
+    /// When this process started, for the same purpose.
+    pub started_at: Timestamp,
+    /// How many connections (and threads) read, 1 to 64.
+    pub readers: usize,
+    /// The database may not grow beyond so many pages of 4 KiB; the store then answers as it does when the disk is full.
+    pub max_pages: Option<u32>,
+    /// Failpoints, for tests.
+    pub faults: Arc<dyn Faults>,
+}
+
+impl SqliteConfig {
+    /// A store in `dir`, opened by `program`, which started at `started_at`; four readers, as large as the disk allows.
+    pub fn new(dir: impl Into<PathBuf>, program: impl Into<String>, started_at: Timestamp) -> Self {
+        Self { dir: dir.into(), program: program.into(), started_at, readers: 4, max_pages: None, faults: Arc::new(NoFaults) }
+    }
+}
+
+impl fmt::Debug for SqliteConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteConfig").field("dir", &self.dir).field("readers", &self.readers).finish_non_exhaustive()
+    }
+}

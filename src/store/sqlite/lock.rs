@@ -1,0 +1,68 @@
+//! One process at a time: a lock on `claviger.lock`, which the kernel drops when its holder dies, however it dies.
+
+use super::error::OpenError;
+use claviger_domain::timestamp::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The name of the lock file in the data directory.
+pub const LOCK_FILE: &str = "claviger.lock";
+
+/// Held as long as the store is open. The file stays: to remove it would let two processes lock two files of that name.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Lock {
+    /// Takes the lock and writes who holds it.
+    pub(super) fn take(dir: &Path, program: &str, started_at: Timestamp) -> Result<Self, OpenError> {
+        let path = dir.join(LOCK_FILE);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|source| OpenError::from_io(&path, source))?;
+        if let Err(errno) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if errno == rustix::io::Errno::WOULDBLOCK {
+                return Err(OpenError::InUse { dir: dir.to_owned(), holder: holder(&mut file) });
+            }
+            return Err(OpenError::from_io(&path, errno.into()));
+        }
+        let text = format!("{} (process {}, started {started_at})\n", one_line(program), std::process::id());
+        rewrite(&mut file, &text).map_err(|source| OpenError::from_io(&path, source))?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Lock {
+    /// Empties the file, so that nobody reads of a holder that is gone; closing it drops the lock. A failure changes nothing that
+    /// counts: the text is a courtesy, the lock is the kernel's.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.set_len(0) {
+            tracing::debug!(%error, "the lock file could not be emptied");
+        }
+    }
+}
+
+fn rewrite(file: &mut File, text: &str) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(text.as_bytes())
+}
+
+/// Who holds it: empty in the moment between its lock and its line.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(512).read_to_string(&mut text);
+    let line = one_line(&text);
+    if read.is_err() || line.is_empty() { "another process".to_owned() } else { line }
+}
+
+fn one_line(text: &str) -> String {
+    text.trim().chars().filter(|c| !c.is_control()).take(200).collect()
+}

@@ -1,0 +1,146 @@
+//! The ports, each method a question to the readers or a task for the writer.
+
+use super::read;
+use super::store::SqliteStore;
+use super::write::{RowTask, TaskKind};
+use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
+use claviger_domain::stream::StreamName;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{
+    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction, Head,
+    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow, StoredEvent,
+    TimerRow, UserKeyRow, ViewRow, Views,
+};
+use uuid::Uuid;
+
+/// A future that answers or fails.
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+impl Log for SqliteStore {
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        Box::pin(async move { self.ask(|reply| TaskKind::Append { append: Box::new(append), reply }).await? })
+    }
+
+    fn head(&self) -> Answer<'_, Head> {
+        self.readers.ask(|db| {
+            let (frontier, at) = read::head(db)?;
+            Ok(Head { position: frontier.size(), at, frontier: frontier.roots().to_vec() })
+        })
+    }
+
+    fn read(&self, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
+        self.readers.ask(move |db| read::events_after(db, after, limit))
+    }
+
+    fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
+        self.readers.ask(move |db| read::stream_after(db, stream, after, limit))
+    }
+
+    fn history(&self, owner: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
+        self.readers.ask(move |db| read::history(db, owner, &filter, direction, limit))
+    }
+
+    fn count_history(&self, owner: UserId, filter: HistoryFilter) -> Answer<'_, u64> {
+        self.readers.ask(move |db| read::count_history(db, owner, &filter))
+    }
+
+    fn event(&self, id: EventId) -> Answer<'_, Option<StoredEvent>> {
+        self.readers.ask(move |db| read::event(db, id))
+    }
+
+    fn command_record(&self, id: CommandId) -> Answer<'_, Option<CommandRecord>> {
+        self.readers.ask(move |db| read::command_record(db, id))
+    }
+
+    fn forget_records(&self, now: Timestamp) -> Answer<'_, u64> {
+        self.change(RowTask::ForgetRecords(now))
+    }
+
+    fn claim(&self, kind: ClaimKind, hash: [u8; 32]) -> Answer<'_, Option<(UserId, Uuid)>> {
+        self.readers.ask(move |db| read::claim(db, kind, &hash))
+    }
+
+    fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.position.clone()
+    }
+}
+
+impl Rows for SqliteStore {
+    fn store_keys(&self) -> Answer<'_, Vec<StoreKeyRow>> {
+        self.readers.ask(|db| read::store_keys(db))
+    }
+
+    fn init_store_key(&self, row: StoreKeyRow) -> Answer<'_, bool> {
+        Box::pin(async move { Ok(self.change(RowTask::InitStoreKey(row)).await? == 1) })
+    }
+
+    fn user_keys_by_kek(&self) -> Answer<'_, Vec<(KekId, u64)>> {
+        self.readers.ask(|db| read::user_keys_by_kek(db))
+    }
+
+    fn user_key(&self, owner: UserId) -> Answer<'_, Option<UserKeyRow>> {
+        self.readers.ask(move |db| read::user_key(db, owner))
+    }
+
+    fn index_key(&self, owner: UserId) -> Answer<'_, Option<IndexKeyRow>> {
+        self.readers.ask(move |db| read::index_key(db, owner))
+    }
+
+    fn content_key(&self, stream: StreamName) -> Answer<'_, Option<ContentKeyRow>> {
+        self.readers.ask(move |db| read::content_key(db, stream))
+    }
+
+    fn secret(&self, owner: UserId, key: KeyId, secret_version: u32) -> Answer<'_, Option<SecretRow>> {
+        self.readers.ask(move |db| read::secret(db, owner, key, secret_version))
+    }
+
+    fn count_secrets(&self) -> Answer<'_, u64> {
+        self.readers.ask(|db| read::count_secrets(db))
+    }
+
+    fn credential(&self, owner: UserId) -> Answer<'_, Option<CredentialRow>> {
+        self.readers.ask(move |db| read::credential(db, owner))
+    }
+
+    fn session(&self, id: SessionId) -> Answer<'_, Option<SessionRow>> {
+        self.readers.ask(move |db| read::session(db, id))
+    }
+
+    fn sessions(&self, owner: UserId) -> Answer<'_, Vec<SessionRow>> {
+        self.readers.ask(move |db| read::sessions(db, owner))
+    }
+
+    fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool> {
+        Box::pin(async move { Ok(self.change(RowTask::RotateSession { id, from, now, until }).await? == 1) })
+    }
+
+    fn due_timers(&self, now: Timestamp, limit: usize) -> Answer<'_, Vec<TimerRow>> {
+        self.readers.ask(move |db| read::due_timers(db, now, limit))
+    }
+
+    fn scrub(&self) -> Answer<'_, bool> {
+        self.truncate()
+    }
+}
+
+impl Views for SqliteStore {
+    fn page(&self, view: &'static str, owner: UserId, page: Page) -> Answer<'_, PageOf> {
+        self.readers.ask(move |db| read::page(db, view, owner, page))
+    }
+
+    fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Answer<'_, Option<ViewRow>> {
+        self.readers.ask(move |db| read::view_row_of(db, view, owner, id))
+    }
+
+    fn default_key(&self, owner: UserId, tag: ContextTag) -> Answer<'_, Option<KeyId>> {
+        self.readers.ask(move |db| read::default_key(db, owner, tag))
+    }
+
+    fn defaults(&self, owner: UserId) -> Answer<'_, Vec<(ContextTag, KeyId)>> {
+        self.readers.ask(move |db| read::defaults(db, owner))
+    }
+
+    fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Answer<'_, Vec<UserId>> {
+        self.readers.ask(move |db| read::owners(db, view, after, limit))
+    }
+}

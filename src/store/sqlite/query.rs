@@ -1,0 +1,78 @@
+//! The three shapes of a query, over cached statements.
+
+use super::cells::Cells;
+use super::error;
+use claviger_projections::ports::StoreError;
+use rusqlite::{Connection, Params};
+
+/// SQLite failed, or what it gave isn't what was written. The writer must tell the two apart.
+#[derive(Debug)]
+pub(super) enum DbError {
+    /// A statement failed.
+    Sqlite(rusqlite::Error),
+    /// A row is wrong.
+    Store(StoreError),
+}
+
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<StoreError> for DbError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<DbError> for StoreError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Sqlite(error) => error::store_error(&error),
+            DbError::Store(error) => error,
+        }
+    }
+}
+
+/// All rows of a query.
+pub(super) fn rows<T>(
+    connection: &Connection,
+    table: &'static str,
+    sql: &str,
+    params: impl Params,
+    mut read: impl FnMut(&mut Cells<'_, '_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, DbError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        all.push(read(&mut Cells::new(table, row))?);
+    }
+    Ok(all)
+}
+
+/// The first row of a query.
+pub(super) fn row<T>(
+    connection: &Connection,
+    table: &'static str,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&mut Cells<'_, '_>) -> Result<T, StoreError>,
+) -> Result<Option<T>, DbError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    match found.next()? {
+        None => Ok(None),
+        Some(row) => Ok(Some(read(&mut Cells::new(table, row))?)),
+    }
+}
+
+/// The number a query counts.
+pub(super) fn count(connection: &Connection, table: &'static str, sql: &str, params: impl Params) -> Result<u64, DbError> {
+    let counted = row(connection, table, sql, params, |cells| {
+        let count = cells.u64()?;
+        Ok(count)
+    })?;
+    Ok(counted.unwrap_or_default())
+}

@@ -1,0 +1,9 @@
+//! What readers ask, table by table. Each function runs inside one read transaction of a reader's connection.
+
+mod events;
+mod rows;
+mod views;
+
+pub(super) use events::*;
+pub(super) use rows::*;
+pub(super) use views::*;

@@ -1,0 +1,155 @@
+//! The store itself: opening, closing, and the way to its writer and readers.
+
+use super::config::SqliteConfig;
+use super::connection::{DATABASE_FILE, make_dir, open_reader, open_writer};
+use super::error::OpenError;
+use super::lock::Lock;
+use super::query::DbError;
+use super::read;
+use super::readers::Readers;
+use super::write::{Failure, Message, Reply, RowTask, Task, TaskKind, Writer, WriterParts};
+use claviger_projections::ports::{BoxFuture, StoreError};
+use rusqlite::Connection;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+/// Tasks that may wait for the writer; who asks more waits for a place.
+const QUEUE: usize = 1024;
+
+/// The embedded store: one database file, one writer, a few readers. Implements all ports.
+///
+/// Closing blocks until what was queued is committed and the write-ahead log is empty; dropping closes.
+pub struct SqliteStore {
+    tasks: Sender<Message>,
+    places: Arc<Semaphore>,
+    pub(super) readers: Readers,
+    pub(super) position: watch::Receiver<u64>,
+    failure: watch::Receiver<Option<Failure>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    lock: Mutex<Option<Lock>>,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("position", &*self.position.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store in a data directory, makes it if there is none, brings an older format forward. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is in the way and what to do.
+    pub fn open(config: &SqliteConfig) -> Result<Self, OpenError> {
+        make_dir(&config.dir)?;
+        let lock = Lock::take(&config.dir, &config.program, config.started_at)?;
+        let path = config.dir.join(DATABASE_FILE);
+        let connection = open_writer(config)?;
+        let end = read_end(&connection, &path)?;
+        let failed = |source| OpenError::from_io(&path, source);
+        let readers = (0..config.readers.clamp(1, 64)).map(|_| open_reader(&config.dir)).collect::<Result<Vec<_>, _>>()?;
+        let (tasks, messages) = channel();
+        let (position_sender, position) = watch::channel(end.0.size());
+        let (failure_sender, failure) = watch::channel(None);
+        let parts = WriterParts {
+            connection,
+            messages,
+            faults: Arc::clone(&config.faults),
+            position: position_sender,
+            failure: failure_sender.clone(),
+        };
+        let writer = Writer::new(parts, end);
+        let thread = Builder::new().name("claviger-writer".to_owned()).spawn(move || supervise(writer, &failure_sender));
+        Ok(Self {
+            tasks,
+            places: Arc::new(Semaphore::new(QUEUE)),
+            readers: Readers::start(readers).map_err(failed)?,
+            position,
+            failure,
+            writer: Mutex::new(Some(thread.map_err(failed)?)),
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    /// Holds a failure once the store can't write any more: the process should then stop.
+    pub fn failure(&self) -> watch::Receiver<Option<Failure>> {
+        self.failure.clone()
+    }
+
+    /// Commits what was queued before, empties the write-ahead log, ends all threads, releases the data directory. Blocks; a second
+    /// call does nothing. Whoever asks later is answered [`StoreError::Closed`].
+    pub fn close(&self) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Readers first: one that still reads would keep the log from being truncated.
+        self.readers.close();
+        if let Some(writer) = writer {
+            drop(self.tasks.send(Message::Close));
+            if writer.join().is_err() {
+                tracing::error!("the writer's thread had panicked");
+            }
+        }
+        self.places.close();
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Queues a task and waits for its answer. Once queued it is done, whether or not somebody waits.
+    pub(super) async fn ask<T>(&self, task: impl FnOnce(Reply<T>) -> TaskKind) -> Result<T, StoreError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let task = Task::new(task(reply), place);
+        self.tasks.send(Message::Task(Box::new(task))).map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Has rows changed by the writer; how many were.
+    pub(super) fn change(&self, task: RowTask) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move { self.ask(|reply| TaskKind::Rows { task, reply }).await? })
+    }
+
+    /// Has the write-ahead log truncated.
+    pub(super) fn truncate(&self) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.tasks.send(Message::Scrub(reply)).map_err(|_| StoreError::Closed)?;
+            answer.await.map_err(|_| StoreError::Closed)?
+        })
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The head, which must agree with the events: a file that was put together from two halves is refused before it is written to.
+fn read_end(
+    connection: &Connection,
+    path: &Path,
+) -> Result<(crate::audit::Frontier, claviger_domain::timestamp::Timestamp), OpenError> {
+    let damaged = |error: DbError| match error {
+        DbError::Sqlite(error) => OpenError::from_sqlite(path, &error),
+        DbError::Store(error) => OpenError::Damaged { path: path.to_owned(), what: error.to_string() },
+    };
+    let head = read::head(connection).map_err(damaged)?;
+    let last = read::last_position(connection).map_err(damaged)?;
+    if head.0.size() == last {
+        Ok(head)
+    } else {
+        let what = format!("the head is at position {}, the last event at {last}", head.0.size());
+        Err(OpenError::Damaged { path: path.to_owned(), what })
+    }
+}
+
+/// Runs the writer; one that panics has failed like one whose disk did.
+fn supervise(writer: Writer, failure: &watch::Sender<Option<Failure>>) {
+    if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
+        tracing::error!("the writer's thread panicked: the store writes no more");
+        failure.send_replace(Some(Failure { code: 0 }));
+    }
+}

@@ -1,0 +1,178 @@
+//! What the writer is asked to do inside a transaction, and how it answers.
+
+use super::append::{self, End};
+use super::outcome::{Stop, stored};
+use crate::store::sqlite::faults::Faults;
+use claviger_domain::id::SessionId;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{Append, AppendError, Appended, ClaimChange, NewEvent, RowChange, StoreError, StoreKeyRow};
+use rusqlite::{Connection, params};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// Where an answer goes. Whoever waited may be gone: that changes nothing.
+pub(in crate::store::sqlite) type Reply<T> = oneshot::Sender<T>;
+
+/// A change that leaves no event; it answers how many rows it changed.
+#[derive(Clone, Debug)]
+pub(in crate::store::sqlite) enum RowTask {
+    /// Inserts the first store key.
+    InitStoreKey(StoreKeyRow),
+    /// Rotates a refresh token.
+    RotateSession {
+        /// The session.
+        id: SessionId,
+        /// Its generation must be this.
+        from: u32,
+        /// When.
+        now: Timestamp,
+        /// New expiry.
+        until: Timestamp,
+    },
+    /// Forgets closed command records.
+    ForgetRecords(Timestamp),
+}
+
+/// What is to be done, for whom, and how it went the last time it was tried: the answer is given only after the commit.
+pub(in crate::store::sqlite) enum TaskKind {
+    /// An append.
+    Append {
+        /// It.
+        append: Box<Append>,
+        /// Who waits.
+        reply: Reply<Result<Appended, AppendError>>,
+    },
+    /// A change of rows.
+    Rows {
+        /// It.
+        task: RowTask,
+        /// Who waits.
+        reply: Reply<Result<u64, StoreError>>,
+    },
+}
+
+/// A queued task.
+pub(in crate::store::sqlite) struct Task {
+    kind: TaskKind,
+    bytes: usize,
+    done: Done,
+    /// Its place in the queue, free again when it is answered.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// How a task went.
+#[derive(Default)]
+enum Done {
+    #[default]
+    NotYet,
+    Appended(Appended),
+    Changed(u64),
+    Refused(AppendError),
+}
+
+impl Task {
+    /// A task to be queued.
+    pub(in crate::store::sqlite) fn new(kind: TaskKind, permit: OwnedSemaphorePermit) -> Self {
+        let bytes = match &kind {
+            TaskKind::Append { append, .. } => append_bytes(append),
+            TaskKind::Rows { .. } => 256,
+        };
+        Self { kind, bytes, done: Done::NotYet, _permit: permit }
+    }
+
+    /// About how much it writes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Executes it; how it went is kept until the commit. `true` if it wrote something, `false` if it was refused.
+    pub(super) fn execute(
+        &mut self,
+        connection: &Connection,
+        end: &mut End,
+        faults: &dyn Faults,
+    ) -> Result<bool, rusqlite::Error> {
+        let went = match &self.kind {
+            TaskKind::Append { append, .. } => match faults.before_append(append) {
+                Some(fault) => return Err(fault.error()),
+                None => append::execute(connection, append, end).map(Done::Appended),
+            },
+            TaskKind::Rows { task, .. } => change_rows(connection, task).map(Done::Changed),
+        };
+        self.done = match went {
+            Ok(done) => done,
+            Err(Stop::Refused(refusal)) => Done::Refused(refusal),
+            Err(Stop::Unexpected(error)) => return Err(error),
+        };
+        Ok(!matches!(self.done, Done::Refused(_)))
+    }
+
+    /// Answers what the task came to, now that it is durable.
+    pub(super) fn answer(self) {
+        match (self.kind, self.done) {
+            (TaskKind::Append { reply, .. }, Done::Appended(appended)) => send(reply, Ok(appended)),
+            (TaskKind::Append { reply, .. }, Done::Refused(refusal)) => send(reply, Err(refusal)),
+            (TaskKind::Rows { reply, .. }, Done::Changed(count)) => send(reply, Ok(count)),
+            (TaskKind::Rows { reply, .. }, Done::Refused(AppendError::Store(error))) => send(reply, Err(error)),
+            (TaskKind::Rows { reply, .. }, _) => send(reply, Err(StoreError::Unavailable("a value can't be stored".to_owned()))),
+            (TaskKind::Append { reply, .. }, _) => send(reply, Err(StoreError::Closed.into())),
+        }
+    }
+
+    /// Answers that nothing of it was done, or that nobody can say.
+    pub(super) fn fail(self, error: StoreError) {
+        match self.kind {
+            TaskKind::Append { reply, .. } => send(reply, Err(error.into())),
+            TaskKind::Rows { reply, .. } => send(reply, Err(error)),
+        }
+    }
+}
+
+fn send<T>(reply: Reply<T>, answer: T) {
+    // An answer nobody waits for any more is dropped.
+    drop(reply.send(answer));
+}
+
+/// About how many bytes an append writes: what bounds a batch, so that nobody waits for a transaction of hundreds of megabytes.
+fn append_bytes(append: &Append) -> usize {
+    let event = |event: &NewEvent| 512 + event.facts.len() + event.content.iter().map(Vec::len).sum::<usize>();
+    let row = |row: &RowChange| match row {
+        RowChange::PutView(row) => 256 + row.facts.len() + row.content.as_ref().map_or(0, Vec::len),
+        RowChange::PutSecret(row) => 256 + row.sealed.len(),
+        RowChange::PutUserKey(_)
+        | RowChange::PutIndexKey(_)
+        | RowChange::PutContentKey(_)
+        | RowChange::DeleteSecret { .. }
+        | RowChange::PutCredential(_)
+        | RowChange::PutSession(_)
+        | RowChange::DeleteSession(_)
+        | RowChange::DeleteSessions { .. }
+        | RowChange::PutTimer(_)
+        | RowChange::DeleteTimer { .. }
+        | RowChange::DeleteView { .. }
+        | RowChange::PutDefault { .. }
+        | RowChange::DeleteDefault { .. }
+        | RowChange::EraseUser(_) => 256,
+    };
+    let claims = append.claims.len() * size_of::<ClaimChange>();
+    append.events.iter().map(event).sum::<usize>() + append.rows.iter().map(row).sum::<usize>() + claims
+}
+
+fn change_rows(connection: &Connection, task: &RowTask) -> Result<u64, Stop> {
+    let changed = match task {
+        RowTask::InitStoreKey(row) => {
+            let sql = "INSERT INTO store_keys (kek, wrapped_index_key, canary) SELECT ?1, ?2, ?3 \
+                       WHERE NOT EXISTS (SELECT 1 FROM store_keys)";
+            connection.prepare_cached(sql)?.execute(params![row.kek, row.wrapped_index_key, row.canary])?
+        }
+        RowTask::RotateSession { id, from, now, until } => {
+            let sql = "UPDATE sessions SET generation = generation + 1, rotated_at = ?3, last_seen_at = ?3, expires_at = ?4 \
+                       WHERE id = ?1 AND generation = ?2";
+            connection.prepare_cached(sql)?.execute(params![id.0.as_bytes(), from, stored(now.0)?, stored(until.0)?])?
+        }
+        RowTask::ForgetRecords(now) => {
+            let sql = "DELETE FROM commands WHERE open = 0 AND expires_at <= ?1";
+            connection.prepare_cached(sql)?.execute([stored(now.0)?])?
+        }
+    };
+    Ok(changed as u64)
+}

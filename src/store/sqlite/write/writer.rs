@@ -1,0 +1,212 @@
+//! The writer's thread: gathers, commits, answers, checkpoints.
+
+use super::append::End;
+use super::batch::{self, Trouble};
+use super::task::{Reply, Task};
+use crate::store::sqlite::error;
+use crate::store::sqlite::faults::Faults;
+use claviger_projections::ports::StoreError;
+use rusqlite::{Connection, ErrorCode};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use tokio::sync::watch;
+
+/// Most tasks in one transaction.
+const BATCH_TASKS: usize = 256;
+/// Most bytes in one transaction, unless one task alone has more.
+const BATCH_BYTES: usize = 4 << 20;
+/// About how much may be written before the log is copied back into the database.
+const CHECKPOINT_BYTES: usize = 4 << 20;
+/// What a commit writes beside its tasks' own bytes: pages are 4 KiB, and a few indexes are touched.
+const COMMIT_BYTES: usize = 48 << 10;
+
+/// The store can't write any more. The process should stop and start again: opening the file anew shows what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the disk failed while events were being made durable (SQLite code {code}): nothing more is written; restart the program"
+)]
+pub struct Failure {
+    /// SQLite's extended result code; 0 if the writer's thread died.
+    pub code: i32,
+}
+
+/// What the writer is sent.
+pub(in crate::store::sqlite) enum Message {
+    /// To be done inside a transaction.
+    Task(Box<Task>),
+    /// Truncate the write-ahead log; `false` if a reader was in the way.
+    Scrub(Reply<Result<bool, StoreError>>),
+    /// Finish what was queued before, truncate the log, end.
+    Close,
+}
+
+/// What a writer is made of.
+pub(in crate::store::sqlite) struct WriterParts {
+    /// The one connection that writes.
+    pub(in crate::store::sqlite) connection: Connection,
+    /// What there is to do.
+    pub(in crate::store::sqlite) messages: Receiver<Message>,
+    /// Failpoints.
+    pub(in crate::store::sqlite) faults: Arc<dyn Faults>,
+    /// Told of every commit.
+    pub(in crate::store::sqlite) position: watch::Sender<u64>,
+    /// Told when the store can't write any more.
+    pub(in crate::store::sqlite) failure: watch::Sender<Option<Failure>>,
+}
+
+/// The writer.
+pub(in crate::store::sqlite) struct Writer {
+    parts: WriterParts,
+    /// The end of the log: nobody else moves it while the lock is held.
+    end: End,
+    /// Taken from the queue, but for the next transaction.
+    carried: Option<Message>,
+    written_bytes: usize,
+}
+
+impl Writer {
+    /// A writer at the end of the log that its file has.
+    pub(in crate::store::sqlite) fn new(
+        parts: WriterParts,
+        (frontier, at): (crate::audit::Frontier, claviger_domain::timestamp::Timestamp),
+    ) -> Self {
+        Self { parts, end: End { frontier, at }, carried: None, written_bytes: 0 }
+    }
+
+    /// Works until it is told to close, nobody can ask any more, or the disk fails. What is still queued then is dropped, which its
+    /// callers see as [`StoreError::Closed`].
+    pub(in crate::store::sqlite) fn run(mut self) {
+        while let Some(message) = self.next() {
+            let went = match message {
+                Message::Close => break,
+                Message::Scrub(reply) => self.scrub(reply),
+                Message::Task(first) => self.work(*first).and_then(|()| self.checkpoint_if_due()),
+            };
+            if let Err(error) = went {
+                return self.fail(&error);
+            }
+        }
+        if let Err(error) = self.truncate() {
+            tracing::warn!(code = error::code(&error), "the last checkpoint failed; the next start makes it");
+        }
+    }
+
+    fn next(&mut self) -> Option<Message> {
+        self.carried.take().or_else(|| self.parts.messages.recv().ok())
+    }
+
+    /// Commits a task together with what queued meanwhile. No timer: under load the queue fills while a commit is under way.
+    fn work(&mut self, first: Task) -> Result<(), rusqlite::Error> {
+        let mut bytes = first.bytes();
+        let mut tasks = vec![first];
+        while tasks.len() < BATCH_TASKS {
+            match self.parts.messages.try_recv() {
+                Ok(Message::Task(task)) if bytes + task.bytes() <= BATCH_BYTES => {
+                    bytes += task.bytes();
+                    tasks.push(*task);
+                }
+                Ok(other) => {
+                    self.carried = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.written_bytes += bytes + COMMIT_BYTES;
+        match self.commit(&mut tasks) {
+            Ok(()) => tasks.into_iter().for_each(Task::answer),
+            Err(Trouble::Fatal(error)) => {
+                fail_all(tasks, &StoreError::Closed);
+                return Err(error);
+            }
+            Err(Trouble::Failed(error)) => return self.split(tasks, &error),
+        }
+        Ok(())
+    }
+
+    /// After an unexpected error each task has a transaction of its own, so that only the culprit fails.
+    fn split(&mut self, tasks: Vec<Task>, error: &rusqlite::Error) -> Result<(), rusqlite::Error> {
+        if tasks.len() == 1 {
+            fail_all(tasks, &error::store_error(error));
+            return Ok(());
+        }
+        tracing::warn!(code = error::code(error), tasks = tasks.len(), "a batch failed and is split");
+        let mut fatal = None;
+        for mut task in tasks {
+            if fatal.is_some() {
+                task.fail(StoreError::Closed);
+                continue;
+            }
+            match self.commit(std::slice::from_mut(&mut task)) {
+                Ok(()) => task.answer(),
+                Err(Trouble::Failed(error)) => task.fail(error::store_error(&error)),
+                Err(Trouble::Fatal(error)) => {
+                    task.fail(StoreError::Closed);
+                    fatal = Some(error);
+                }
+            }
+        }
+        fatal.map_or(Ok(()), Err)
+    }
+
+    fn commit(&mut self, tasks: &mut [Task]) -> Result<(), Trouble> {
+        let end = batch::commit(&self.parts.connection, tasks, &self.end, self.parts.faults.as_ref())?;
+        let position = end.frontier.size();
+        if position != self.end.frontier.size() {
+            self.end = end;
+            self.parts.position.send_replace(position);
+        }
+        Ok(())
+    }
+
+    /// Copies the log back without waiting for anybody. An error of the disk is fatal here too: the copy's fsync is never repeated.
+    fn checkpoint_if_due(&mut self) -> Result<(), rusqlite::Error> {
+        if self.written_bytes < CHECKPOINT_BYTES {
+            return Ok(());
+        }
+        self.written_bytes = 0;
+        match checkpoint(&self.parts.connection, "PRAGMA wal_checkpoint(PASSIVE)") {
+            Ok(_) => Ok(()),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                tracing::warn!("the disk is full: the write-ahead log can't be copied back, and grows until there is space");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn scrub(&mut self, reply: Reply<Result<bool, StoreError>>) -> Result<(), rusqlite::Error> {
+        let truncated = self.truncate();
+        let (answer, went) = match truncated {
+            Ok(done) => (Ok(done), Ok(())),
+            Err(error) if error::is_fatal(&error) => (Err(StoreError::Closed), Err(error)),
+            Err(error) => (Err(error::store_error(&error)), Ok(())),
+        };
+        drop(reply.send(answer));
+        went
+    }
+
+    fn truncate(&mut self) -> Result<bool, rusqlite::Error> {
+        let done = checkpoint(&self.parts.connection, "PRAGMA wal_checkpoint(TRUNCATE)")?;
+        self.written_bytes = 0;
+        Ok(done)
+    }
+
+    fn fail(self, error: &rusqlite::Error) {
+        let failure = Failure { code: error::code(error) };
+        tracing::error!(code = failure.code, "the disk failed while events were being made durable: the store writes no more");
+        self.parts.failure.send_replace(Some(failure));
+    }
+}
+
+fn fail_all(tasks: Vec<Task>, error: &StoreError) {
+    for task in tasks {
+        task.fail(error.clone());
+    }
+}
+
+/// Runs a checkpoint; `false` if a reader was in the way.
+fn checkpoint(connection: &Connection, sql: &str) -> Result<bool, rusqlite::Error> {
+    let busy: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(busy == 0)
+}
