@@ -12,3 +12,5 @@ mod schema;
 mod types;
 
 pub use schema::{ClavigerSchema, build};
+pub mod limits;
+pub mod secret_variables;

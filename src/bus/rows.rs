@@ -62,7 +62,7 @@ fn open_row<F: DeserializeOwned, C: DeserializeOwned>(
     key: Option<&ContentKey>,
 ) -> Result<(F, Option<C>), Failure> {
     let unreadable = |_| {
-        tracing::error!(view = row.view, row = %row.id, "a view's row can't be read: repair it with `claviger verify`");
+        tracing::error!(view = row.view, row = %row.id, "a view's row can't be read: run `claviger verify`");
         Failure::internal()
     };
     let facts = serde_json::from_slice(&row.facts).map_err(unreadable)?;

@@ -124,6 +124,7 @@ CREATE TABLE secrets (
 ) STRICT;
 CREATE TABLE credentials (
     owner BLOB PRIMARY KEY NOT NULL,
+    password_version INTEGER NOT NULL,
     user_key_version INTEGER NOT NULL,
     sealed BLOB NOT NULL
 ) STRICT;
@@ -143,7 +144,6 @@ CREATE TABLE timers (
     owner BLOB NOT NULL,
     kind INTEGER NOT NULL,
     subject BLOB NOT NULL,
-    test BLOB,
     command BLOB,
     due_at INTEGER NOT NULL,
     PRIMARY KEY (owner, kind, subject)

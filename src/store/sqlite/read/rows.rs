@@ -2,7 +2,7 @@
 
 use crate::store::sqlite::cells::{Cells, bound, limit as sql_limit};
 use crate::store::sqlite::query::{self, DbError};
-use claviger_domain::id::{CommandId, KeyId, SessionId, TestId, UserId};
+use claviger_domain::id::{CommandId, KeyId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
@@ -89,9 +89,14 @@ pub(in crate::store::sqlite) fn count_secrets(connection: &Connection) -> Result
 
 /// A user's password hash.
 pub(in crate::store::sqlite) fn credential(connection: &Connection, owner: UserId) -> Result<Option<CredentialRow>, DbError> {
-    let sql = "SELECT owner, user_key_version, sealed FROM credentials WHERE owner = ?1";
+    let sql = "SELECT owner, password_version, user_key_version, sealed FROM credentials WHERE owner = ?1";
     query::row(connection, "credentials", sql, [owner.0.as_bytes()], |cells| {
-        Ok(CredentialRow { owner: UserId(cells.id()?), user_key_version: cells.u32()?, sealed: cells.bytes()?.to_vec() })
+        Ok(CredentialRow {
+            owner: UserId(cells.id()?),
+            password_version: cells.u32()?,
+            user_key_version: cells.u32()?,
+            sealed: cells.bytes()?.to_vec(),
+        })
     })
 }
 
@@ -136,7 +141,7 @@ pub(in crate::store::sqlite) fn due_timers(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<TimerRow>, DbError> {
-    let sql = "SELECT owner, kind, subject, test, command, due_at FROM timers WHERE due_at <= ?1 \
+    let sql = "SELECT owner, kind, subject, command, due_at FROM timers WHERE due_at <= ?1 \
                ORDER BY due_at, kind, owner, subject LIMIT ?2";
     query::rows(connection, "timers", sql, [bound(now.0), sql_limit(limit)], |cells| {
         let owner = UserId(cells.id()?);
@@ -149,7 +154,6 @@ pub(in crate::store::sqlite) fn due_timers(
             kind,
             owner,
             subject: cells.id()?,
-            test: cells.opt_id()?.map(TestId),
             command: cells.opt_array()?.map(CommandId),
             due_at: cells.time()?,
         })

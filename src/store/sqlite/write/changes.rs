@@ -25,8 +25,8 @@ pub(super) fn apply(connection: &Connection, change: &RowChange) -> Result<(), S
             run(connection, sql, params![owner.0.as_bytes(), key.0.as_bytes(), secret_version])
         }
         RowChange::PutCredential(row) => {
-            let sql = "INSERT OR REPLACE INTO credentials (owner, user_key_version, sealed) VALUES (?1, ?2, ?3)";
-            run(connection, sql, params![row.owner.0.as_bytes(), row.user_key_version, row.sealed])
+            let sql = "INSERT OR REPLACE INTO credentials (owner, password_version, user_key_version, sealed) VALUES (?1, ?2, ?3, ?4)";
+            run(connection, sql, params![row.owner.0.as_bytes(), row.password_version, row.user_key_version, row.sealed])
         }
         RowChange::PutSession(row) => put_session(connection, row),
         RowChange::DeleteSession(id) => run(connection, "DELETE FROM sessions WHERE id = ?1", [id.0.as_bytes()]),
@@ -91,12 +91,11 @@ fn delete_sessions(connection: &Connection, owner: UserId, except: Option<Sessio
 }
 
 fn put_timer(connection: &Connection, row: &TimerRow) -> Result<(), Stop> {
-    let sql = "INSERT OR REPLACE INTO timers (owner, kind, subject, test, command, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let sql = "INSERT OR REPLACE INTO timers (owner, kind, subject, command, due_at) VALUES (?1, ?2, ?3, ?4, ?5)";
     let params = params![
         row.owner.0.as_bytes(),
         timer_kind(row.kind),
         row.subject.as_bytes(),
-        row.test.map(|id| id.0.into_bytes()),
         row.command.map(|id| id.0),
         stored(row.due_at.0)?,
     ];

@@ -1,0 +1,162 @@
+//! What the passes before execution need to know of the schema, read once from its SDL.
+//!
+//! The library keeps its own type registry to itself; the SDL is the one description of the schema it gives away.
+
+use async_graphql_parser::types::{
+    BaseType, FieldDefinition, InputValueDefinition, OperationType, SchemaDefinition, Type, TypeKind, TypeSystemDefinition,
+};
+use async_graphql_parser::{Positioned, parse_schema};
+use std::collections::{HashMap, HashSet};
+
+/// The fields of every type by name, and the input types that a secret hides in.
+#[derive(Clone, Debug, Default)]
+pub struct SchemaTypes {
+    roots: Roots,
+    objects: HashMap<String, HashMap<String, FieldShape>>,
+    inputs: HashMap<String, HashMap<String, String>>,
+    secret: HashSet<String>,
+}
+
+/// One field of an object or interface: its type and its arguments' types, lists and non-nulls taken off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldShape {
+    /// The type of its value.
+    pub output: String,
+    /// The types of its arguments by name.
+    pub arguments: HashMap<String, String>,
+}
+
+impl FieldShape {
+    /// Whether the field is paged: its cost is that of its items.
+    pub fn is_connection(&self) -> bool {
+        self.arguments.contains_key("first") || self.arguments.contains_key("last")
+    }
+}
+
+/// The SDL could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the schema's own description can't be read")]
+pub struct SchemaTypesError(#[source] async_graphql_parser::Error);
+
+#[derive(Clone, Debug)]
+struct Roots {
+    query: String,
+    mutation: String,
+    subscription: String,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self { query: "Query".to_owned(), mutation: "Mutation".to_owned(), subscription: "Subscription".to_owned() }
+    }
+}
+
+/// The scalar that must never stand in a document.
+const SECRET: &str = "Secret";
+
+impl SchemaTypes {
+    /// Reads the schema's description, as `Schema::sdl()` gives it.
+    ///
+    /// # Errors
+    /// When the text is no schema: a fault of the program, found at start.
+    pub fn from_sdl(sdl: &str) -> Result<Self, SchemaTypesError> {
+        let mut types = Self::default();
+        for definition in parse_schema(sdl).map_err(SchemaTypesError)?.definitions {
+            match definition {
+                TypeSystemDefinition::Schema(schema) => types.roots = roots(&schema.node),
+                TypeSystemDefinition::Directive(_) => {}
+                TypeSystemDefinition::Type(definition) => {
+                    types.add(definition.node.name.node.as_str(), definition.node.kind);
+                }
+            }
+        }
+        types.secret = types.secret_bearing();
+        Ok(types)
+    }
+
+    /// The type at the root of an operation.
+    pub fn root(&self, operation: OperationType) -> &str {
+        match operation {
+            OperationType::Query => &self.roots.query,
+            OperationType::Mutation => &self.roots.mutation,
+            OperationType::Subscription => &self.roots.subscription,
+        }
+    }
+
+    /// A field of an object or interface; `None` for what validation will refuse.
+    pub fn field(&self, parent: &str, name: &str) -> Option<&FieldShape> {
+        self.objects.get(parent)?.get(name)
+    }
+
+    /// The type of an input object's field.
+    pub fn input_field(&self, input: &str, name: &str) -> Option<&str> {
+        self.inputs.get(input)?.get(name).map(String::as_str)
+    }
+
+    /// Whether a value of this input type is a secret, or holds one at any depth.
+    pub fn holds_secret(&self, input: &str) -> bool {
+        self.is_secret(input) || self.secret.contains(input)
+    }
+
+    /// Whether this is the secret scalar itself.
+    #[expect(clippy::unused_self, reason = "which scalar is secret is knowledge of the schema")]
+    pub fn is_secret(&self, input: &str) -> bool {
+        input == SECRET
+    }
+
+    fn add(&mut self, name: &str, kind: TypeKind) {
+        match kind {
+            TypeKind::Object(object) => self.add_fields(name, object.fields),
+            TypeKind::Interface(interface) => self.add_fields(name, interface.fields),
+            TypeKind::InputObject(input) => {
+                self.inputs.entry(name.to_owned()).or_default().extend(values(&input.fields));
+            }
+            TypeKind::Scalar | TypeKind::Union(_) | TypeKind::Enum(_) => {}
+        }
+    }
+
+    fn add_fields(&mut self, name: &str, fields: Vec<Positioned<FieldDefinition>>) {
+        let shapes = fields.into_iter().map(|field| {
+            let shape = FieldShape { output: innermost(&field.node.ty.node), arguments: values(&field.node.arguments).collect() };
+            (field.node.name.node.to_string(), shape)
+        });
+        self.objects.entry(name.to_owned()).or_default().extend(shapes);
+    }
+
+    /// Input types may hold each other in circles, so the set grows until nothing is added.
+    fn secret_bearing(&self) -> HashSet<String> {
+        let mut found = HashSet::new();
+        loop {
+            let before = found.len();
+            for (name, fields) in &self.inputs {
+                if fields.values().any(|ty| ty == SECRET || found.contains(ty)) {
+                    found.insert(name.clone());
+                }
+            }
+            if found.len() == before {
+                return found;
+            }
+        }
+    }
+}
+
+fn roots(schema: &SchemaDefinition) -> Roots {
+    let name =
+        |root: &Option<Positioned<async_graphql::Name>>| root.as_ref().map(|name| name.node.to_string()).unwrap_or_default();
+    Roots { query: name(&schema.query), mutation: name(&schema.mutation), subscription: name(&schema.subscription) }
+}
+
+fn values(definitions: &[Positioned<InputValueDefinition>]) -> impl Iterator<Item = (String, String)> {
+    definitions.iter().map(|value| (value.node.name.node.to_string(), innermost(&value.node.ty.node)))
+}
+
+/// The name of a type without its lists and exclamation marks.
+pub(crate) fn innermost(ty: &Type) -> String {
+    let mut base = &ty.base;
+    loop {
+        match base {
+            BaseType::Named(name) => return name.to_string(),
+            BaseType::List(inner) => base = &inner.base,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Secrets come through variables only.
+//!
+//! A document is text that clients cache, proxies keep and servers log; its variables are not. So a literal where the schema
+//! wants a `Secret`, or in something that holds one, is refused before execution, and so is a variable's default value. The
+//! refusal names the place and never the value.
+
+use crate::limits::SchemaTypes;
+use async_graphql::Pos;
+use async_graphql_parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet};
+use async_graphql_value::Value;
+use claviger_domain::code::ErrorCode;
+
+/// A secret stood in the text of a document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place} takes a secret: pass it as a variable of the request, not in the text of the query")]
+pub struct SecretInDocument {
+    /// The argument or variable, with the path inside it: names of the schema and of variables only.
+    pub place: String,
+    /// Where it stands in the document.
+    pub position: Pos,
+}
+
+impl SecretInDocument {
+    /// What every face answers to this.
+    pub const CODE: ErrorCode = ErrorCode::BadRequest;
+}
+
+/// Looks through every operation and fragment of a document, each once.
+///
+/// # Errors
+/// The first secret that is written out.
+pub fn refuse_written_secrets(document: &ExecutableDocument, types: &SchemaTypes) -> Result<(), SecretInDocument> {
+    let search = Search { types };
+    for (_, operation) in document.operations.iter() {
+        search.defaults(&operation.node)?;
+        search.set(&operation.node.selection_set.node, Some(types.root(operation.node.ty)))?;
+    }
+    for fragment in document.fragments.values() {
+        let parent = fragment.node.type_condition.node.on.node.as_str();
+        search.set(&fragment.node.selection_set.node, Some(parent))?;
+    }
+    Ok(())
+}
+
+struct Search<'a> {
+    types: &'a SchemaTypes,
+}
+
+impl Search<'_> {
+    fn defaults(&self, operation: &OperationDefinition) -> Result<(), SecretInDocument> {
+        for variable in &operation.variable_definitions {
+            let variable = &variable.node;
+            if let Some(default) = &variable.default_value {
+                let ty = crate::limits::innermost(&variable.var_type.node);
+                let path = self.written(&default.node.clone().into_value(), &ty, format!("${}", variable.name.node));
+                refuse(path.map(|path| format!("the variable \"{path}\"")), default.pos)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The parser bounds how deep selections nest; spreads are not followed, because each fragment is looked through by itself.
+    fn set(&self, set: &SelectionSet, parent: Option<&str>) -> Result<(), SecretInDocument> {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) => self.field(&field.node, parent)?,
+                Selection::InlineFragment(fragment) => {
+                    let on = fragment.node.type_condition.as_ref().map(|on| on.node.on.node.as_str());
+                    self.set(&fragment.node.selection_set.node, on.or(parent))?;
+                }
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn field(&self, field: &Field, parent: Option<&str>) -> Result<(), SecretInDocument> {
+        let Some(shape) = parent.and_then(|parent| self.types.field(parent, field.name.node.as_str())) else {
+            // Unknown to the schema: validation refuses it, and nothing below can be judged.
+            return Ok(());
+        };
+        for (name, value) in &field.arguments {
+            if let Some(ty) = shape.arguments.get(name.node.as_str()) {
+                let path = self.written(&value.node, ty, name.node.to_string());
+                refuse(path.map(|path| format!("the argument \"{path}\" of \"{}\"", field.name.node)), value.pos)?;
+            }
+        }
+        self.set(&field.selection_set.node, Some(&shape.output))
+    }
+
+    /// The path of a secret that is written out in `value`, which stands at `path`, if there is one.
+    fn written(&self, value: &Value, ty: &str, path: String) -> Option<String> {
+        if !self.types.holds_secret(ty) {
+            return None;
+        }
+        match value {
+            Value::Variable(_) | Value::Null => None,
+            Value::List(items) => items.iter().find_map(|item| self.written(item, ty, path.clone())),
+            Value::Object(fields) if !self.types.is_secret(ty) => fields.iter().find_map(|(name, value)| {
+                let ty = self.types.input_field(ty, name.as_str())?;
+                self.written(value, ty, format!("{path}.{name}"))
+            }),
+            // A scalar where an input object belongs is refused too: validation would quote it.
+            Value::Object(_) | Value::Number(_) | Value::String(_) | Value::Boolean(_) | Value::Binary(_) | Value::Enum(_) => {
+                Some(path)
+            }
+        }
+    }
+}
+
+fn refuse(place: Option<String>, position: Pos) -> Result<(), SecretInDocument> {
+    place.map_or(Ok(()), |place| Err(SecretInDocument { place, position }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refuse_written_secrets;
+    use crate::limits::SchemaTypes;
+    use async_graphql_parser::parse_query;
+
+    const SDL: &str = "
+scalar Secret
+schema { query: Root mutation: Change }
+type Root { me(proof: Secret): User users(any: [Secret!], like: String): [User!]! }
+type User { id: ID! check(deep: Outer): Boolean! }
+type Change { login(input: Login!): User set(many: [Login!]!, note: String): User plain(input: Plain!): User }
+input Login { name: String! password: Secret! inner: Outer }
+input Outer { name: String login: Login list: [[Secret]] }
+input Plain { name: String! other: Plain }
+";
+
+    fn place(query: &str) -> Option<String> {
+        let types = SchemaTypes::from_sdl(SDL).expect("the test's schema parses");
+        let document = parse_query(query).expect("the test's query parses");
+        refuse_written_secrets(&document, &types).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_secret_that_is_written_out_is_refused_wherever_it_stands() {
+        let cases = [
+            ("{ me(proof: \"hunter2\") { id } }", "the argument \"proof\" of \"me\" takes"),
+            ("{ me(proof: 12345) { id } }", "the argument \"proof\" of \"me\" takes"),
+            ("{ me(proof: hunter2) { id } }", "the argument \"proof\" of \"me\" takes"),
+            ("{ me(proof: {hunter: 2}) { id } }", "the argument \"proof\" of \"me\" takes"),
+            ("{ alias: me(proof: \"\"\"hunter2\"\"\") { id } }", "the argument \"proof\" of \"me\" takes"),
+            ("{ users(any: [\"hunter2\"]) { id } }", "the argument \"any\" of \"users\" takes"),
+            ("query($s: Secret!) { users(any: [$s, \"hunter2\"]) { id } }", "the argument \"any\" of \"users\" takes"),
+            (
+                "mutation { login(input: {name: \"a\", password: \"hunter2\"}) { id } }",
+                "the argument \"input.password\" of \"login\" takes",
+            ),
+            ("mutation { login(input: \"hunter2\") { id } }", "the argument \"input\" of \"login\" takes"),
+            (
+                "mutation { set(many: [{name: \"a\", password: \"hunter2\"}]) { id } }",
+                "the argument \"many.password\" of \"set\" takes",
+            ),
+            (
+                "mutation($p: Secret!) { login(input: {name: \"a\", password: $p, inner: {login: {name: \"b\", password: \"hunter2\"}}}) { id } }",
+                "the argument \"input.inner.login.password\" of \"login\" takes",
+            ),
+            ("{ users { check(deep: {list: [[null, \"hunter2\"]]}) } }", "the argument \"deep.list\" of \"check\" takes"),
+            ("{ users { ...F } } fragment F on User { check(deep: {list: [[\"hunter2\"]]}) }", "of \"check\""),
+            ("{ users { id } } fragment Unused on User { check(deep: {list: [[\"hunter2\"]]}) }", "of \"check\""),
+            ("{ ... { me(proof: \"hunter2\") { id } } }", "of \"me\""),
+            ("{ ... on Root { me(proof: \"hunter2\") { id } } }", "of \"me\""),
+            ("query($s: Secret = \"hunter2\") { me(proof: $s) { id } }", "the variable \"$s\" takes"),
+            ("query($s: [Secret!]! = [\"hunter2\"]) { users(any: $s) { id } }", "the variable \"$s\" takes"),
+            (
+                "mutation($i: Login = {name: \"a\", password: \"hunter2\"}) { login(input: $i) { id } }",
+                "the variable \"$i.password\" takes",
+            ),
+            ("query A { me { id } } mutation B { login(input: {name: \"a\", password: \"hunter2\"}) { id } }", "of \"login\""),
+        ];
+        for (query, expected) in cases {
+            let message = place(query).unwrap_or_else(|| panic!("accepted: {query}"));
+            assert!(message.contains(expected), "{query}: {message}");
+            assert!(message.contains("pass it as a variable"), "{message}");
+            assert!(!message.contains("hunter"), "the value is echoed: {message}");
+        }
+    }
+
+    #[test]
+    fn variables_nulls_and_what_is_no_secret_pass() {
+        let cases = [
+            "query($s: Secret) { me(proof: $s) { id } }",
+            "query($s: Secret = null) { me(proof: $s) { id } }",
+            "{ me(proof: null) { id } }",
+            "{ users(like: \"text\") { id } }",
+            "mutation($i: Login!) { login(input: $i) { id } }",
+            "mutation($p: Secret!) { login(input: {name: \"a\", password: $p}) { id } }",
+            "mutation { plain(input: {name: \"a\", other: {name: \"b\"}}) { id } }",
+            "mutation($p: Secret!) { set(many: [{name: \"a\", password: $p}], note: \"text\") { id } }",
+            // Unknown to the schema: validation's business.
+            "{ nothing(proof: \"text\") { id } }",
+        ];
+        for query in cases {
+            assert_eq!(place(query), None, "{query}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What goes around every request whatever its face: ids, a span, the headers of every answer, a net under panics.
+
+use super::panics;
+use super::problem::Problem;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::{Extension, Router};
+use claviger_domain::id::CorrelationId;
+use std::sync::Arc;
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// Where new ids (UUIDv7) come from.
+pub type IdSource = Arc<dyn Fn() -> Uuid + Send + Sync>;
+
+/// The ids of one HTTP request, in its extensions. Ours: what a client sends under such names is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestIds {
+    /// Finds this request in the log; the client gets it as `x-request-id`.
+    pub request: Uuid,
+    /// Ties together the events that this request causes.
+    pub correlation: CorrelationId,
+}
+
+impl RequestIds {
+    /// Fresh ids.
+    pub fn new(ids: &IdSource) -> Self {
+        Self { request: ids(), correlation: CorrelationId(ids()) }
+    }
+}
+
+/// Wraps the merged faces: call this last. Adds the answers to unknown paths and wrong methods.
+pub fn wrap(faces: Router, ids: IdSource) -> Router {
+    faces.fallback(unknown_path).method_not_allowed_fallback(wrong_method).layer(middleware::from_fn_with_state(ids, around))
+}
+
+async fn unknown_path(Extension(ids): Extension<RequestIds>) -> Response {
+    Problem::unknown_path().into_response(ids.request)
+}
+
+/// The router itself adds which methods the path takes.
+async fn wrong_method(Extension(ids): Extension<RequestIds>) -> Response {
+    Problem::new(claviger_domain::code::ErrorCode::BadRequest, "this path doesn't take that method")
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
+        .into_response(ids.request)
+}
+
+async fn around(State(source): State<IdSource>, mut request: Request, next: Next) -> Response {
+    let ids = RequestIds::new(&source);
+    request.extensions_mut().insert(ids);
+    let span = tracing::info_span!(
+        "http.request",
+        request_id = %ids.request,
+        correlation_id = %ids.correlation,
+        method = known_method(request.method()),
+        // The route and not the path: whatever a client puts there by mistake stays out of the log. So does the query string.
+        route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str),
+    );
+    let mut response = panics::caught(next.run(request))
+        .instrument(span.clone())
+        .await
+        .unwrap_or_else(|_| Problem::internal().into_response(ids.request));
+    let status = response.status();
+    span.in_scope(|| {
+        if status.is_server_error() {
+            tracing::error!(status = status.as_u16(), "request failed");
+        } else {
+            tracing::debug!(status = status.as_u16(), "request answered");
+        }
+    });
+    dress(response.headers_mut(), ids.request);
+    response
+}
+
+/// Methods are tokens of the client's choice: only the known ones are shown.
+fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// The headers of every answer. What a face has set already (its own cache rule, its own policy) stays.
+fn dress(headers: &mut HeaderMap, request_id: Uuid) {
+    if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
+        headers.insert("x-request-id", id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let html = headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    if html {
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ));
+    }
+}

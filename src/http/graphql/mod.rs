@@ -1,0 +1,17 @@
+//! GraphQL over HTTP, after the specification of that name, stricter where it leaves a choice.
+//!
+//! Ours because the stock integration runs mutations over GET, takes any content type for JSON, reads bodies without a bound
+//! and answers 200 always. Sockets and event streams have faces of their own and share [`Admission`] with this one.
+
+mod admission;
+mod context;
+mod endpoint;
+mod negotiation;
+mod reply;
+mod request;
+
+pub use admission::{Admission, Refusal};
+pub use context::RequestContext;
+pub use endpoint::{EndpointSettings, Executor, GraphqlEndpoint};
+pub use negotiation::Media;
+pub use reply::{code_of, complete_errors};

@@ -1,0 +1,112 @@
+//! From bytes to requests. What is wrong here is not yet GraphQL: it is refused with 400 whatever the client accepts.
+
+use crate::http::problem::Problem;
+use async_graphql::{Request, Variables};
+use axum::extract::Query;
+use axum::http::Uri;
+use claviger_domain::code::ErrorCode;
+use serde_json::{Map, Value};
+
+/// One request, or several in one array.
+pub(super) enum Payload {
+    One(Box<Request>),
+    /// A malformed one among several fails alone.
+    Batch(Vec<Result<Request, Problem>>),
+}
+
+/// Reads the body of a POST.
+pub(super) fn from_body(body: &[u8], max_batch: usize) -> Result<Payload, Problem> {
+    if body.is_empty() {
+        return Err(malformed("the request has no body"));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8"))?;
+    // The library's own text could quote the body, its position can't.
+    let json = serde_json::from_str(text)
+        .map_err(|error| malformed(format!("the body is not JSON (line {}, column {})", error.line(), error.column())))?;
+    match json {
+        Value::Array(items) if items.is_empty() => Err(malformed("the batch is empty")),
+        Value::Array(items) if items.len() > max_batch => Err(Problem::new(
+            ErrorCode::LimitExceeded,
+            format!("the batch has {} requests, and the limit is {max_batch}", items.len()),
+        )),
+        Value::Array(items) => Ok(Payload::Batch(items.into_iter().map(from_json).collect())),
+        single => from_json(single).map(|request| Payload::One(Box::new(request))),
+    }
+}
+
+/// Reads the query string of a GET. An empty parameter counts as left out.
+pub(super) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
+    if !is_utf8(uri.query().unwrap_or_default()) {
+        return Err(malformed("the query string is not UTF-8"));
+    }
+    let Query(pairs) =
+        Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| malformed("the query string can't be read"))?;
+    let mut fields = Map::new();
+    for (name, text) in pairs.into_iter().filter(|(_, text)| !text.is_empty()) {
+        let value = match name.as_str() {
+            "query" | "operationName" => Value::String(text),
+            "variables" | "extensions" => {
+                serde_json::from_str(&text).map_err(|_| malformed(format!("the parameter \"{name}\" is not JSON")))?
+            }
+            // Other faces have parameters of their own here, such as a stream's ticket.
+            _ => continue,
+        };
+        if fields.contains_key(&name) {
+            return Err(malformed(format!("the parameter \"{name}\" is given twice")));
+        }
+        fields.insert(name, value);
+    }
+    from_json(Value::Object(fields))
+}
+
+fn from_json(json: Value) -> Result<Request, Problem> {
+    let Value::Object(mut fields) = json else { return Err(malformed("a request must be a JSON object")) };
+    let mut take = |name: &str| fields.remove(name).filter(|value| !value.is_null());
+    let operation_name = match take("operationName") {
+        None => None,
+        Some(Value::String(name)) => Some(name).filter(|name| !name.is_empty()),
+        Some(_) => return Err(malformed("\"operationName\" must be a string")),
+    };
+    let variables = object(take("variables"), "variables")?;
+    let extensions = object(take("extensions"), "extensions")?;
+    let query = match take("query") {
+        Some(Value::String(query)) => query,
+        None if extensions.contains_key("persistedQuery") => String::new(),
+        None => return Err(malformed("\"query\" is missing")),
+        Some(_) => return Err(malformed("\"query\" must be a string")),
+    };
+    let mut request = Request::new(query).variables(Variables::from_json(Value::Object(variables)));
+    request.operation_name = operation_name;
+    request.extensions =
+        serde_json::from_value(Value::Object(extensions)).map_err(|_| malformed("\"extensions\" can't be read"))?;
+    Ok(request)
+}
+
+fn object(value: Option<Value>, name: &'static str) -> Result<Map<String, Value>, Problem> {
+    match value {
+        None => Ok(Map::new()),
+        Some(Value::Object(fields)) => Ok(fields),
+        Some(_) => Err(malformed(format!("\"{name}\" must be an object"))),
+    }
+}
+
+fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(ErrorCode::BadRequest, message)
+}
+
+/// Whether the bytes behind the percent signs are text. The form decoder would put replacement characters in silently.
+fn is_utf8(encoded: &str) -> bool {
+    let mut decoded = Vec::with_capacity(encoded.len());
+    let mut bytes = encoded.bytes();
+    while let Some(byte) = bytes.next() {
+        let digits = (byte == b'%').then(|| {
+            let mut ahead = bytes.clone();
+            let high = ahead.next().and_then(|digit| char::from(digit).to_digit(16))?;
+            let low = ahead.next().and_then(|digit| char::from(digit).to_digit(16))?;
+            bytes = ahead;
+            u8::try_from(high * 16 + low).ok()
+        });
+        decoded.push(digits.flatten().unwrap_or(byte));
+    }
+    String::from_utf8(decoded).is_ok()
+}

@@ -1,0 +1,82 @@
+//! `/health`: one look for load balancers and people.
+
+use super::envelope::RequestIds;
+use super::problem::Problem;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use futures::future::BoxFuture;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// How a part is doing. Ordered: the worst part gives the whole's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    /// Does all it promises.
+    Healthy,
+    /// Works, with something missing.
+    Degraded,
+    /// Can't do its work now.
+    Unhealthy,
+}
+
+/// What the probe found.
+#[derive(Clone, Debug, Default)]
+pub struct HealthReport {
+    /// The parts by name; `database` at least. `api` is added: it is what answers.
+    pub services: BTreeMap<&'static str, HealthStatus>,
+    /// Versions by name, such as `claviger`, `store`.
+    pub version: BTreeMap<&'static str, String>,
+}
+
+/// Looks at what the server stands on.
+pub trait HealthProbe: Send + Sync + 'static {
+    /// Looks now; must not wait for long.
+    fn probe(&self) -> BoxFuture<'_, HealthReport>;
+}
+
+/// The time, from a port.
+pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
+
+/// A probe that answers later than this finds its part unhealthy.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Serialize)]
+struct Body {
+    status: HealthStatus,
+    timestamp: String,
+    services: BTreeMap<&'static str, HealthStatus>,
+    version: BTreeMap<&'static str, String>,
+}
+
+struct Health {
+    probe: Arc<dyn HealthProbe>,
+    clock: Clock,
+}
+
+/// `GET /health`: 200 when every part is healthy, else 503 with the same body.
+pub fn router(probe: Arc<dyn HealthProbe>, clock: Clock) -> Router {
+    Router::new().route("/health", get(answer)).with_state(Arc::new(Health { probe, clock }))
+}
+
+async fn answer(State(health): State<Arc<Health>>, Extension(ids): Extension<RequestIds>) -> Response {
+    let found = tokio::time::timeout(PROBE_TIMEOUT, health.probe.probe()).await;
+    let mut report = found.unwrap_or_else(|_| HealthReport {
+        services: BTreeMap::from([("database", HealthStatus::Unhealthy)]),
+        ..HealthReport::default()
+    });
+    report.services.insert("api", HealthStatus::Healthy);
+    let status = report.services.values().copied().max().unwrap_or(HealthStatus::Healthy);
+    let Ok(timestamp) = (health.clock)().format(&Rfc3339) else {
+        return Problem::internal().into_response(ids.request);
+    };
+    let code = if status == HealthStatus::Healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(Body { status, timestamp, services: report.services, version: report.version })).into_response()
+}

@@ -1,0 +1,227 @@
+//! The accept loop: what `axum::serve` leaves out (timeouts on headers, a cap on connections, a shutdown with an end).
+
+use super::preface::FirstBytes;
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_service::Service;
+
+/// Bounds of the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// From the first byte waited for to the end of the headers; also how long an idle HTTP/1 connection is kept.
+    pub header_read_timeout: Duration,
+    /// Connections served at once; more wait in the kernel's queue until one ends.
+    pub max_connections: usize,
+    /// Requests at once on one HTTP/2 connection.
+    pub max_concurrent_streams: u32,
+    /// Streams a client may open and reset before they are accepted (rapid reset), and that may end in protocol errors.
+    pub max_reset_streams: usize,
+    /// Bytes of the headers of one HTTP/2 request.
+    pub max_header_bytes: u32,
+    /// A silent HTTP/2 connection is pinged after this long, and closed when it doesn't answer for as long again.
+    pub keep_alive: Duration,
+    /// After shutdown was asked for, how long running requests may take to end.
+    pub drain: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            header_read_timeout: Duration::from_secs(10),
+            max_connections: 10_000,
+            max_concurrent_streams: 100,
+            max_reset_streams: 50,
+            max_header_bytes: 64 * 1024,
+            keep_alive: Duration::from_secs(20),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// The server can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody listens there.
+    #[error(
+        "{address} is in use: stop the program that listens there, or choose another address with --listen or CLAVIGER_LISTEN"
+    )]
+    AddressInUse {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The address is not this machine's, its port is reserved, or there are no sockets left.
+    #[error("can't listen on {address}: choose another address with --listen or CLAVIGER_LISTEN")]
+    Unusable {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// How the server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections cut because their requests outlasted the drain deadline.
+    pub cut: usize,
+}
+
+/// A bound socket, not yet accepting.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    settings: ServerSettings,
+}
+
+impl Server {
+    /// Binds. Port 0 takes a free one; see [`Server::local_addr`].
+    ///
+    /// # Errors
+    /// [`BindError`], which says what to do.
+    pub async fn bind(address: SocketAddr, settings: ServerSettings) -> Result<Self, BindError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::AddressInUse { address, source },
+            _ => BindError::Unusable { address, source },
+        };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address, settings })
+    }
+
+    /// The address bound.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown`, then lets running requests end until the drain deadline and cuts the rest.
+    /// WebSockets have left their connections by then: their owner ends them.
+    pub async fn run(self, router: Router, shutdown: CancellationToken) -> Drained {
+        let connections = Connections {
+            builder: Arc::new(builder(&self.settings)),
+            router,
+            tasks: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(self.settings.max_connections.min(Semaphore::MAX_PERMITS))),
+            shutdown,
+            cut: CancellationToken::new(),
+            first_bytes_within: self.settings.header_read_timeout,
+        };
+        connections.accept(&self.listener).await;
+        // From here on the kernel refuses newcomers, so that another process can take the address over.
+        drop(self.listener);
+        connections.tasks.close();
+        let drained = tokio::time::timeout(self.settings.drain, connections.tasks.wait()).await.is_ok();
+        let cut = if drained { 0 } else { connections.tasks.len() };
+        connections.cut.cancel();
+        connections.tasks.wait().await;
+        Drained { cut }
+    }
+}
+
+fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_read_timeout).keep_alive(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.max_concurrent_streams)
+        .max_pending_accept_reset_streams(settings.max_reset_streams)
+        .max_local_error_reset_streams(settings.max_reset_streams)
+        .max_header_list_size(settings.max_header_bytes)
+        .keep_alive_interval(settings.keep_alive)
+        .keep_alive_timeout(settings.keep_alive);
+    builder
+}
+
+struct Connections {
+    builder: Arc<Builder<TokioExecutor>>,
+    router: Router,
+    tasks: TaskTracker,
+    places: Arc<Semaphore>,
+    shutdown: CancellationToken,
+    cut: CancellationToken,
+    first_bytes_within: Duration,
+}
+
+/// After a failure that is not the connection's own, such as no file descriptors left: they come back as connections end.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+impl Connections {
+    async fn accept(&self, listener: &TcpListener) {
+        let next = async || {
+            // The place first: whoever can't be served waits in the kernel's queue and costs us nothing.
+            let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+            Some((place, listener.accept().await))
+        };
+        while let Some(Some((place, accepted))) = self.shutdown.run_until_cancelled(next()).await {
+            match accepted {
+                Ok((stream, peer)) => self.serve(stream, peer, place),
+                Err(error) if is_the_connections(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "can't accept connections");
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+        let (builder, router) = (Arc::clone(&self.builder), self.router.clone());
+        let (shutdown, cut, within) = (self.shutdown.clone(), self.cut.clone(), self.first_bytes_within);
+        self.tasks.spawn(async move {
+            // Small answers and text deltas go out at once; without it they only go out a little later.
+            let _ = stream.set_nodelay(true);
+            let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                router.clone().call(request)
+            });
+            let stream = TokioIo::new(FirstBytes::new(stream, within));
+            let connection = builder.serve_connection_with_upgrades(stream, service);
+            let mut connection = std::pin::pin!(connection);
+            tokio::select! {
+                ended = connection.as_mut() => log_end(ended),
+                () = shutdown.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        ended = connection => log_end(ended),
+                        () = cut.cancelled() => {}
+                    }
+                }
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Errors of one connection, gone before it was accepted.
+fn is_the_connections(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Clients come and go in every way; none of it is a fault of ours. The error's text may quote the request, so it isn't logged.
+fn log_end(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+    if ended.is_err() {
+        tracing::debug!("connection ended early");
+    }
+}
