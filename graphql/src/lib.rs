@@ -11,6 +11,6 @@ mod scalars;
 mod schema;
 mod types;
 
-pub use schema::{ClavigerSchema, build};
+pub use schema::{ClavigerSchema, build, sdl};
 pub mod limits;
 pub mod secret_variables;

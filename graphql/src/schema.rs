@@ -4,19 +4,38 @@ use crate::mutation::{Mutation, MutationPayload};
 use crate::ports::Ports;
 use crate::query::Query;
 use crate::types::Node;
-use async_graphql::{EmptySubscription, Schema};
+use async_graphql::{EmptySubscription, Request, Response, Schema, SchemaBuilder};
 
-/// The schema as a type.
-#[expect(private_interfaces, reason = "the roots are named through this alias only")]
-pub type ClavigerSchema = Schema<Query, Mutation, EmptySubscription>;
+/// The schema over its ports. Cheap to clone.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "trait objects")]
+pub struct ClavigerSchema(Schema<Query, Mutation, EmptySubscription>);
 
-/// Puts the schema together over its ports. Limits are checked before execution by the face, not in here.
-#[expect(private_interfaces, reason = "the roots are named through this alias only")]
-pub fn build(ports: Ports) -> ClavigerSchema {
+fn plain() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
     Schema::build(Query, Mutation::default(), EmptySubscription)
         .register_output_type::<Node>()
         .register_output_type::<MutationPayload>()
         .disable_suggestions()
-        .data(ports)
-        .finish()
+}
+
+/// The schema as text, as `schema.graphql` has it.
+pub fn sdl() -> String {
+    plain().finish().sdl()
+}
+
+/// Puts the schema together over its ports. Limits are checked before execution by the face, not in here.
+pub fn build(ports: Ports) -> ClavigerSchema {
+    ClavigerSchema(plain().data(ports).finish())
+}
+
+impl ClavigerSchema {
+    /// Executes an operation. Its data must hold a [`crate::ports::RequestInfo`], and a [`crate::ports::Caller`] if somebody is signed in.
+    pub async fn execute(&self, request: Request) -> Response {
+        self.0.execute(request).await
+    }
+
+    /// The schema as text.
+    pub fn sdl(&self) -> String {
+        self.0.sdl()
+    }
 }

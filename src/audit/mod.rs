@@ -5,3 +5,4 @@ mod tree;
 
 pub use leaf::{content_digest, leaf_hash};
 pub use tree::{Frontier, Hash};
+pub mod verify;

@@ -11,6 +11,7 @@ mod sealing;
 mod tests;
 
 pub use accounts::{AccountCall, AccountDone};
+pub(crate) use folds::decode;
 pub use keychain::{Keychain, KeychainError, UserKeys};
 pub(crate) use rows::{SESSION_MS, open_account, open_key, open_user_agent};
 pub(crate) use sealing::open_event;

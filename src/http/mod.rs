@@ -12,4 +12,5 @@ pub mod health;
 pub mod panics;
 mod preface;
 pub mod problem;
+pub mod schema;
 pub mod server;

@@ -150,12 +150,6 @@ pub(in crate::store::sqlite) fn due_timers(
             2 => TimerKind::KeyTest,
             _ => return Err(cells.corrupt()),
         };
-        Ok(TimerRow {
-            kind,
-            owner,
-            subject: cells.id()?,
-            command: cells.opt_array()?.map(CommandId),
-            due_at: cells.time()?,
-        })
+        Ok(TimerRow { kind, owner, subject: cells.id()?, command: cells.opt_array()?.map(CommandId), due_at: cells.time()? })
     })
 }

@@ -25,7 +25,8 @@ pub(super) fn apply(connection: &Connection, change: &RowChange) -> Result<(), S
             run(connection, sql, params![owner.0.as_bytes(), key.0.as_bytes(), secret_version])
         }
         RowChange::PutCredential(row) => {
-            let sql = "INSERT OR REPLACE INTO credentials (owner, password_version, user_key_version, sealed) VALUES (?1, ?2, ?3, ?4)";
+            let sql =
+                "INSERT OR REPLACE INTO credentials (owner, password_version, user_key_version, sealed) VALUES (?1, ?2, ?3, ?4)";
             run(connection, sql, params![row.owner.0.as_bytes(), row.password_version, row.user_key_version, row.sealed])
         }
         RowChange::PutSession(row) => put_session(connection, row),

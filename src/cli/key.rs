@@ -1,0 +1,194 @@
+//! `key`: a user's keys, by the operator on the store itself.
+
+use super::args::{KeyCommand as Args, LevelArg};
+use super::user::{find, operator, read_secret};
+use super::{CliError, output};
+use crate::bus::Commands;
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::wiring::Core;
+use claviger_domain::actor::{Actor, Via};
+use claviger_domain::api_key::ApiKeySecret;
+use claviger_domain::code::ErrorCode;
+use claviger_domain::id::{KeyId, UserId};
+use claviger_domain::key_test::KeyTestLevel;
+use claviger_domain::text::{Context, KeyName, ModelId};
+use claviger_graphql::ids::{IdKind, decode_as, encode};
+use claviger_graphql::ports::{Call, KeyCommand, KeyCommands as _, Reads as _};
+use claviger_projections::keys::KeyView;
+use claviger_projections::ports::Page;
+use serde_json::json;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub(super) async fn run(args: &Args, config: &Config, json: bool) -> Result<ExitCode, CliError> {
+    // What comes from standard input is read before the store is opened: it may take its time.
+    let parsed = Parsed::of(args)?;
+    let core = Core::open(config, Effects::system(), "claviger key").await?;
+    let done = execute(&core, args, parsed).await;
+    core.close().await;
+    let keys = done?;
+    print(&keys, matches!(args, Args::List(_)), json);
+    let failed = matches!(args, Args::Test { .. })
+        && keys.iter().any(|key| key.facts.last_test.as_ref().is_none_or(|test| !is_success(&test.verdict)));
+    Ok(if failed { ExitCode::from(ErrorCode::KeyUnavailable.exit_code()) } else { ExitCode::SUCCESS })
+}
+
+fn is_success(verdict: &claviger_domain::key_test::KeyVerdict) -> bool {
+    verdict.status == claviger_domain::key_test::KeyTestStatus::Success
+}
+
+/// What the arguments say, parsed before anything is opened.
+enum Parsed {
+    List,
+    Add { name: KeyName, secret: ApiKeySecret, context: Context, make_default: Option<bool> },
+    Test { level: KeyTestLevel, model: Option<ModelId> },
+    Default { context: Context },
+}
+
+fn invalid(error: impl std::fmt::Display) -> CliError {
+    CliError::new(ErrorCode::Validation, error.to_string())
+}
+
+impl Parsed {
+    fn of(args: &Args) -> Result<Self, CliError> {
+        Ok(match args {
+            Args::List(_) => Self::List,
+            Args::Add { name, context, default, .. } => Self::Add {
+                name: KeyName::parse(name).map_err(invalid)?,
+                context: Context::parse(context).map_err(invalid)?,
+                secret: ApiKeySecret::parse(&read_secret("the API key")?).map_err(invalid)?,
+                make_default: default.then_some(true),
+            },
+            Args::Test { level, with, .. } => Self::Test {
+                level: match level {
+                    LevelArg::Authentic => KeyTestLevel::Authentic,
+                    LevelArg::Model => KeyTestLevel::Model,
+                    LevelArg::Full => KeyTestLevel::Full,
+                },
+                model: with
+                    .as_deref()
+                    .map(|model| ModelId::parse(model).ok_or_else(|| invalid("that is no model id")))
+                    .transpose()?,
+            },
+            Args::Default { context, .. } => Self::Default { context: Context::parse(context).map_err(invalid)? },
+        })
+    }
+}
+
+async fn execute(core: &Core, args: &Args, parsed: Parsed) -> Result<Vec<KeyView>, CliError> {
+    let (of, wanted) = match args {
+        Args::List(of) | Args::Add { of, .. } => (of, None),
+        Args::Test { of, key, .. } | Args::Default { of, key, .. } => (of, Some(key)),
+    };
+    let owner = find(core, &of.user).await?;
+    let key = match wanted {
+        Some(wanted) => find_key(core, owner, wanted).await?,
+        None => KeyId::default(),
+    };
+    let command = match parsed {
+        Parsed::List => return all_keys(core, owner).await,
+        Parsed::Add { name, secret, context, make_default } => {
+            KeyCommand::Add { name, secret, make_default, context, expires_at: None }
+        }
+        Parsed::Test { level, model } => KeyCommand::Test { key, level, model },
+        Parsed::Default { context } => KeyCommand::SetDefault { key, context, expected: None },
+    };
+    let call = Call {
+        owner,
+        actor: Actor { user: None, role: None, via: Via::Cli },
+        correlation: operator(core).correlation,
+        idempotency_key: None,
+    };
+    let done = Commands(Arc::clone(&core.bus)).run(call, command).await?;
+    match done.key {
+        Some(key) => Ok(core.reads.key(owner, key).await?.into_iter().collect()),
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn all_keys(core: &Core, owner: UserId) -> Result<Vec<KeyView>, CliError> {
+    let mut keys: Vec<KeyView> = Vec::new();
+    loop {
+        let after = keys.last().map(|key| (key.facts.created_at.0, key.id.0));
+        let page = core.reads.keys(owner, Page { after, limit: 100, ..Page::default() }).await?;
+        keys.extend(page.keys);
+        if !page.more {
+            return Ok(keys);
+        }
+    }
+}
+
+/// A key by its id, or by its name if only one has it.
+async fn find_key(core: &Core, owner: UserId, wanted: &str) -> Result<KeyId, CliError> {
+    let keys = all_keys(core, owner).await?;
+    let id = decode_as(IdKind::ApiKey, wanted).map(KeyId);
+    let named = |key: &&KeyView| key.content.as_ref().is_some_and(|content| content.name == wanted);
+    let mut found = keys.iter().filter(|key| Some(key.id) == id || named(key));
+    match (found.next(), found.next()) {
+        (Some(key), None) => Ok(key.id),
+        (Some(_), Some(_)) => {
+            Err(CliError::new(ErrorCode::Conflict, "several keys have this name: give the id (claviger key list)"))
+        }
+        (None, _) => Err(CliError::new(ErrorCode::NotFound, "no such key: list the user's keys with claviger key list")),
+    }
+}
+
+fn print(keys: &[KeyView], is_list: bool, json: bool) {
+    if json {
+        let values: Vec<_> = keys.iter().map(as_json).collect();
+        match values.first() {
+            Some(value) if !is_list => output::json(value),
+            _ => output::json(&values),
+        }
+        return;
+    }
+    if keys.is_empty() {
+        output::line("no keys yet: add one with claviger key add --user NAME --name work < key.txt");
+        return;
+    }
+    let rows: Vec<Vec<String>> = keys.iter().map(as_row).collect();
+    output::table(&["ID", "NAME", "KEY", "STATE", "DEFAULT FOR", "LAST TEST"], &rows);
+    if !is_list && let Some(notes) = keys.first().and_then(|key| key.content.as_ref()?.test_notes.as_ref()) {
+        output::line(&notes.message);
+    }
+}
+
+fn as_row(key: &KeyView) -> Vec<String> {
+    let content = key.content.clone().unwrap_or_default();
+    let contexts: Vec<String> = content.default_for.into_values().collect();
+    let status =
+        key.facts.last_test.as_ref().map_or("never".to_owned(), |test| format!("{:?}", test.verdict.status).to_lowercase());
+    vec![
+        encode(IdKind::ApiKey, key.id.0),
+        content.name,
+        content.preview,
+        if key.facts.is_active { "active".to_owned() } else { "inactive".to_owned() },
+        contexts.join(", "),
+        status,
+    ]
+}
+
+fn as_json(key: &KeyView) -> serde_json::Value {
+    let content = key.content.clone().unwrap_or_default();
+    json!({
+        "id": encode(IdKind::ApiKey, key.id.0),
+        "name": content.name,
+        "preview": content.preview,
+        "isActive": key.facts.is_active,
+        "defaultFor": content.default_for.into_values().collect::<Vec<_>>(),
+        "secretVersion": key.facts.secret_version,
+        "version": key.facts.version.to_string(),
+        "createdAt": key.facts.created_at.to_string(),
+        "expiresAt": key.facts.expires_at.map(|at| at.to_string()),
+        "lastTest": key.facts.last_test.as_ref().map(|test| json!({
+            "at": test.at.to_string(),
+            "status": test.verdict.status,
+            "authentic": test.verdict.authentic,
+            "hasCredit": test.verdict.has_credit,
+            "modelAllowed": test.verdict.model_allowed,
+            "model": test.model,
+            "message": content.test_notes.as_ref().map(|notes| notes.message.clone()),
+        })),
+    })
+}

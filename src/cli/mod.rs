@@ -1,0 +1,136 @@
+//! The command line. Standard output is the answer, standard error the log; `--json` makes the answer one JSON value.
+
+mod args;
+mod client;
+mod demo;
+mod key;
+mod output;
+mod schema;
+mod serve;
+mod simulate;
+mod user;
+mod vault;
+mod verify;
+
+use args::{Arguments, Command};
+use clap::Parser as _;
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::Failure;
+use std::process::ExitCode;
+
+use crate::config::{Config, ConfigError};
+use crate::lifecycle::ServeError;
+use crate::wiring::StartError;
+
+/// A command that failed: what a person reads, and the code a script reads.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct CliError {
+    code: ErrorCode,
+    message: String,
+}
+
+impl CliError {
+    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// A message with its causes.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let next_text = next.to_string();
+        if !text.contains(&next_text) {
+            text.push_str(": ");
+            text.push_str(&next_text);
+        }
+        cause = next.source();
+    }
+    text
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        Self::new(error.code(), with_causes(&error))
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        Self::new(ErrorCode::Validation, with_causes(&error))
+    }
+}
+
+impl From<ServeError> for CliError {
+    fn from(error: ServeError) -> Self {
+        let code = match error {
+            ServeError::Bind(_) => ErrorCode::Validation,
+            ServeError::Schema(_) => ErrorCode::Internal,
+            ServeError::StoreFailed => ErrorCode::StoreUnavailable,
+        };
+        Self::new(code, with_causes(&error))
+    }
+}
+
+impl From<Failure> for CliError {
+    fn from(failure: Failure) -> Self {
+        Self::new(failure.code, failure.message)
+    }
+}
+
+impl From<std::io::Error> for CliError {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(ErrorCode::Internal, error.to_string())
+    }
+}
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    no_core_dumps();
+    let quiet = !matches!(arguments.command, Command::Serve | Command::Simulate(_));
+    crate::telemetry::start(arguments.log.as_deref(), quiet, arguments.log_json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&CliError::from(error), arguments.json),
+    };
+    match runtime.block_on(run(&arguments)) {
+        Ok(code) => code,
+        Err(error) => failed(&error, arguments.json),
+    }
+}
+
+/// A core dump would hold opened keys.
+fn no_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    if setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_err() {
+        tracing::warn!("core dumps can't be switched off");
+    }
+}
+
+fn failed(error: &CliError, json: bool) -> ExitCode {
+    output::error(error.code.as_str(), &error.message, json);
+    ExitCode::from(error.code.exit_code())
+}
+
+async fn run(arguments: &Arguments) -> Result<ExitCode, CliError> {
+    if let Command::Schema = arguments.command {
+        return schema::run();
+    }
+    if let Command::Simulate(simulate) = &arguments.command {
+        return simulate::run(simulate, arguments.json).await;
+    }
+    let config = Config::load(arguments.settings.clone())?;
+    match &arguments.command {
+        Command::Serve => serve::run(&config).await,
+        Command::Demo(demo) => demo::run(demo, config).await,
+        Command::User(user) => user::run(user, &config, arguments.json).await,
+        Command::Key(key) => key::run(key, &config, arguments.json).await,
+        Command::Verify => verify::run(&config, arguments.json).await,
+        Command::Vault(vault) => vault::run(vault, &config, arguments.json).await,
+        // Both handled above: they need no configuration.
+        Command::Simulate(_) | Command::Schema => Ok(ExitCode::SUCCESS),
+    }
+}

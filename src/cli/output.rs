@@ -1,0 +1,52 @@
+//! Writing to the terminal. A reader that goes away (`claviger key list | head`) is no error.
+
+use serde::Serialize;
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// One line of answer.
+pub(super) fn line(text: &str) {
+    drop(writeln!(io::stdout().lock(), "{text}"));
+}
+
+/// The answer as one JSON value.
+pub(super) fn json<T: Serialize>(value: &T) {
+    if let Ok(text) = serde_json::to_string_pretty(value) {
+        line(&text);
+    }
+}
+
+/// An error, on standard error.
+pub(super) fn error(code: &str, message: &str, as_json: bool) {
+    let text = if as_json {
+        serde_json::json!({ "error": { "code": code, "message": message } }).to_string()
+    } else {
+        format!("error: {message} [{code}]")
+    };
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+/// Whether a person reads along, so that colour helps.
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Rows under a heading, columns as wide as their widest cell.
+pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(heading.get(column).map(|cell| cell.chars().count())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    let print = |cells: &[String]| {
+        let mut text = String::new();
+        for (cell, width) in cells.iter().zip(&widths) {
+            text.push_str(cell);
+            text.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + 2));
+        }
+        line(text.trim_end());
+    };
+    print(&heading.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
+    for row in rows {
+        print(row);
+    }
+}

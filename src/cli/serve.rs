@@ -1,0 +1,44 @@
+//! `serve`: the server, until it is told to stop.
+
+use super::{CliError, output};
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::lifecycle::Listening;
+use crate::wiring::Core;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(super) async fn run(config: &Config) -> Result<ExitCode, CliError> {
+    let shutdown = on_signals()?;
+    let core = Core::open(config, Effects::system(), "claviger serve").await?;
+    let listening = Listening::bind(core, config).await?;
+    let address = listening.address();
+    output::line(&format!("claviger listens on http://{address}"));
+    tracing::info!(%address, data_dir = %config.data_dir.display(), registration = ?config.registration, "ready");
+    listening.serve(shutdown).await?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A token that SIGTERM or Ctrl-C cancels; a second signal ends the process at once, which the store survives.
+pub(super) fn on_signals() -> Result<CancellationToken, CliError> {
+    let shutdown = CancellationToken::new();
+    let asked = shutdown.clone();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    TaskTracker::new().spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: running requests may end, a second signal stops at once");
+        asked.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    Ok(shutdown)
+}

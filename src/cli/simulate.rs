@@ -1,0 +1,46 @@
+//! `simulate`: the scripted Anthropic of the demo and the tests.
+
+use super::args::SimulateArgs;
+use super::serve::on_signals;
+use super::{CliError, output};
+use crate::effects::{Clock as _, SystemClock};
+use crate::simulator::keys::{Scenario, key};
+use crate::simulator::{SimulatorConfig, serve_until};
+use claviger_domain::code::ErrorCode;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub(super) async fn run(args: &SimulateArgs, json: bool) -> Result<ExitCode, CliError> {
+    if args.keys {
+        list(json);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shutdown = on_signals()?;
+    let mut config = SimulatorConfig::new(Arc::new(|| SystemClock.now()));
+    config.listen = args.at;
+    let ready = |address| {
+        output::line(&format!("the simulated Anthropic listens on http://{address}"));
+        output::line("list its scenarios with `claviger simulate --keys`; what it was asked stands at /sim/calls");
+    };
+    serve_until(config, ready, shutdown.cancelled_owned())
+        .await
+        .map_err(|error| CliError::new(ErrorCode::Validation, super::with_causes(&error)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every scenario with a key that plays it. These keys open nothing at Anthropic.
+fn list(json: bool) {
+    if json {
+        let scenarios: Vec<_> = Scenario::ALL
+            .iter()
+            .map(|scenario| serde_json::json!({ "scenario": scenario.name(), "about": scenario.about(), "key": key(*scenario, 1) }))
+            .collect();
+        output::json(&scenarios);
+        return;
+    }
+    let rows: Vec<_> = Scenario::ALL
+        .iter()
+        .map(|scenario| vec![scenario.name().to_owned(), scenario.about().to_owned(), key(*scenario, 1)])
+        .collect();
+    output::table(&["SCENARIO", "WHAT IT DOES", "KEY"], &rows);
+}

@@ -1,0 +1,41 @@
+//! `verify`: is everything as the log says?
+
+use super::{CliError, output};
+use crate::audit::verify::verify;
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::wiring::Core;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub(super) async fn run(config: &Config, json: bool) -> Result<ExitCode, CliError> {
+    let core = Core::open(config, Effects::system(), "claviger verify").await?;
+    let report = verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await;
+    core.close().await;
+    let report = report?;
+    if json {
+        output::json(&report);
+    } else {
+        for problem in &report.problems {
+            output::line(&format!("wrong: {problem}"));
+        }
+        let told = report.problems.len() as u64;
+        if report.problem_count > told {
+            output::line(&format!("and {} more", report.problem_count - told));
+        }
+        output::line(&format!(
+            "{} events in {} streams, {} accounts, {} keys: {}",
+            report.events,
+            report.streams,
+            report.accounts,
+            report.keys,
+            if report.problem_count == 0 {
+                "all as the log says".to_owned()
+            } else {
+                format!("{} problems", report.problem_count)
+            }
+        ));
+        output::line(&format!("root {}", report.root));
+    }
+    Ok(if report.problem_count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,235 @@
+//! Configuration: flags before `CLAVIGER_*` variables before `claviger.toml` before defaults. The only place that reads the environment.
+
+use crate::auth::Registration;
+use crate::reads::EnvKeysFor;
+use clap::{Args, ValueEnum};
+use claviger_domain::secret::SecretText;
+use claviger_domain::text::ModelId;
+use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// The file looked for where none is named.
+const DEFAULT_FILE: &str = "claviger.toml";
+
+/// Where the server listens where nothing is said.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8005);
+
+/// A setting is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("can't read the configuration {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The file isn't TOML, or has a setting that there isn't.
+    #[error("the configuration {path} is wrong: {reason}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
+    /// A value that can't be.
+    #[error("{name} is wrong: {reason}")]
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// What to write instead.
+        reason: &'static str,
+    },
+}
+
+/// Who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationSetting {
+    /// Everybody who can reach the server.
+    Open,
+    /// Nobody: `claviger user add` makes accounts.
+    Closed,
+}
+
+/// Whom the environment's keys serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvKeysSetting {
+    /// Every user.
+    All,
+    /// Administrators only.
+    Admins,
+    /// Nobody.
+    None,
+}
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $field:ident: $ty:ty = $env:literal;)+) => {
+        /// Settings that any command takes, as flags or from the environment.
+        #[derive(Args, Clone, Debug, Default)]
+        pub struct Settings {
+            /// The configuration file [default: claviger.toml, if it is there]
+            #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE", global = true)]
+            pub config: Option<PathBuf>,
+            $($(#[$doc])* #[arg(long, env = $env, global = true, hide_env_values = true)] pub $field: Option<$ty>,)+
+        }
+
+        /// The same settings as `claviger.toml` has them.
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct File { $(#[serde(default)] $field: Option<$ty>,)+ }
+
+        impl Settings {
+            /// Fills what neither a flag nor a variable says from the file.
+            fn or(self, file: File) -> Self {
+                Self { config: self.config, $($field: self.$field.or(file.$field),)+ }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Address to listen on [default: 127.0.0.1:8005]
+    listen: SocketAddr = "CLAVIGER_LISTEN";
+    /// Directory of the embedded store and its keys [default: ./claviger-data]
+    data_dir: PathBuf = "CLAVIGER_DATA_DIR";
+    /// Base address of Anthropic's API [default: Anthropic's]
+    anthropic_base_url: String = "CLAVIGER_ANTHROPIC_BASE_URL";
+    /// File with the master keys, base64, one a line, the current one first [default: made in the data directory]
+    master_keys_file: PathBuf = "CLAVIGER_MASTER_KEYS_FILE";
+    /// File with the key that signs access tokens, base64 [default: made in the data directory]
+    token_key_file: PathBuf = "CLAVIGER_TOKEN_KEY_FILE";
+    /// Who may make an account [default: open on a loopback address, else closed]
+    registration: RegistrationSetting = "CLAVIGER_REGISTRATION";
+    /// Whom ANTHROPIC_API_KEY and CLAUDE_API_KEY of the server's environment serve [default: all]
+    env_keys_for: EnvKeysSetting = "CLAVIGER_ENV_KEYS_FOR";
+    /// Model used where none is named [default: the cheapest current one]
+    model: String = "CLAVIGER_MODEL";
+    /// Let runs use the operator's `claude` program [default: false]
+    max_plan: bool = "CLAVIGER_MAX_PLAN";
+    /// Most keys a user may have [default: 100]
+    max_keys: usize = "CLAVIGER_MAX_KEYS";
+    /// How long a key test may take, in milliseconds [default: 30000]
+    test_timeout_ms: u64 = "CLAVIGER_TEST_TIMEOUT_MS";
+    /// Answer introspection queries [default: true]
+    introspection: bool = "CLAVIGER_INTROSPECTION";
+    /// How long running requests may take to end after SIGTERM, in milliseconds [default: 20000]
+    drain_ms: u64 = "CLAVIGER_DRAIN_MS";
+}
+
+/// Everything that can be configured, resolved.
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+#[derive(Clone)]
+pub struct Config {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Directory of the embedded store and its keys.
+    pub data_dir: PathBuf,
+    /// Base address of Anthropic's API, if not Anthropic's.
+    pub anthropic_base_url: Option<String>,
+    /// Master keys from the environment, base64, comma between.
+    pub master_keys: Option<SecretText>,
+    /// File with the master keys.
+    pub master_keys_file: Option<PathBuf>,
+    /// Token key from the environment, base64.
+    pub token_key: Option<SecretText>,
+    /// File with the token key.
+    pub token_key_file: Option<PathBuf>,
+    /// Who may make an account.
+    pub registration: Registration,
+    /// Whom the environment's keys serve.
+    pub env_keys_for: EnvKeysFor,
+    /// `ANTHROPIC_API_KEY`, if set and not empty.
+    pub anthropic_api_key: Option<SecretText>,
+    /// `CLAUDE_API_KEY`, if set and not empty.
+    pub claude_api_key: Option<SecretText>,
+    /// Model used where none is named.
+    pub model: Option<ModelId>,
+    /// Let runs use the operator's `claude` program.
+    pub max_plan: bool,
+    /// Most keys a user may have.
+    pub max_keys: usize,
+    /// How long a key test may take.
+    pub test_timeout_ms: u64,
+    /// Answer introspection queries.
+    pub introspection: bool,
+    /// How long running requests may take to end.
+    pub drain_ms: u64,
+}
+
+impl Config {
+    /// Resolves the settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the setting.
+    pub fn load(settings: Settings) -> Result<Self, ConfigError> {
+        let settings = with_file(settings)?;
+        let listen = settings.listen.unwrap_or(DEFAULT_LISTEN);
+        let registration = match settings.registration {
+            Some(RegistrationSetting::Open) => Registration::Open,
+            Some(RegistrationSetting::Closed) => Registration::Closed,
+            None if listen.ip().is_loopback() => Registration::Open,
+            None => Registration::Closed,
+        };
+        let model = settings.model.as_deref().map(|model| {
+            ModelId::parse(model).ok_or(ConfigError::Value { name: "model", reason: "write a model id such as claude-haiku-5-5" })
+        });
+        let test_timeout_ms = settings.test_timeout_ms.unwrap_or(30_000);
+        if !(1..=600_000).contains(&test_timeout_ms) {
+            return Err(ConfigError::Value { name: "test_timeout_ms", reason: "write 1 to 600000 milliseconds" });
+        }
+        Ok(Self {
+            listen,
+            data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from("claviger-data")),
+            anthropic_base_url: settings.anthropic_base_url,
+            master_keys: secret_variable("CLAVIGER_MASTER_KEYS"),
+            master_keys_file: settings.master_keys_file,
+            token_key: secret_variable("CLAVIGER_TOKEN_KEY"),
+            token_key_file: settings.token_key_file,
+            registration,
+            env_keys_for: match settings.env_keys_for {
+                None | Some(EnvKeysSetting::All) => EnvKeysFor::All,
+                Some(EnvKeysSetting::Admins) => EnvKeysFor::Admins,
+                Some(EnvKeysSetting::None) => EnvKeysFor::Nobody,
+            },
+            anthropic_api_key: secret_variable("ANTHROPIC_API_KEY"),
+            claude_api_key: secret_variable("CLAUDE_API_KEY"),
+            model: model.transpose()?,
+            max_plan: settings.max_plan.unwrap_or(false),
+            max_keys: settings.max_keys.unwrap_or(100),
+            test_timeout_ms,
+            introspection: settings.introspection.unwrap_or(true),
+            drain_ms: settings.drain_ms.unwrap_or(20_000),
+        })
+    }
+}
+
+fn with_file(settings: Settings) -> Result<Settings, ConfigError> {
+    let (path, named) = match &settings.config {
+        Some(path) => (path.clone(), true),
+        None => (PathBuf::from(DEFAULT_FILE), false),
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(settings.or(parse(&path, &text)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => Ok(settings),
+        Err(error) => Err(ConfigError::Unreadable { path, reason: error.to_string() }),
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        // The error's own display quotes the line, which may hold a value that should not be there.
+        let line = error.span().map_or(0, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
+        let reason = format!("line {line}: {}", error.message());
+        ConfigError::Malformed { path: path.to_owned(), reason }
+    })
+}
+
+/// A variable that holds a secret: never a flag, which everybody on the machine could read.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+fn secret_variable(name: &str) -> Option<SecretText> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty()).map(SecretText::new)
+}

@@ -1,0 +1,147 @@
+//! Master keys and the token key: from the environment, a file, or made once in the data directory.
+
+use crate::auth::TokenKey;
+use crate::config::Config;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use claviger_vault::{Entropy, Kek, KekSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// A key can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// The store is there, its master key isn't.
+    #[error(
+        "{path} is missing, but the data directory holds a store sealed under it: put the file back, or give the key by \
+         CLAVIGER_MASTER_KEYS; without it nothing in this store can be opened"
+    )]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// Others may read it.
+    #[error("{path} can be read by others or belongs to another user: run `chmod 0400 {path}` as its owner, this program's user")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file can't be read or made.
+    #[error("can't read or make {path}: {reason}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// Not 32 bytes of base64.
+    #[error("{place} doesn't hold 32-byte keys in base64: make one with `openssl rand -base64 32`")]
+    Malformed {
+        /// The variable or file.
+        place: String,
+    },
+    /// The same key twice, or none.
+    #[error("the master keys can't be used: {0}")]
+    Keys(#[from] claviger_vault::VaultError),
+}
+
+/// The master keys, the current one first. `is_new`: there was no store before, so a key may be made.
+///
+/// # Errors
+/// [`KeyFileError`], which says what to do.
+pub fn master_keys(config: &Config, is_new: bool, entropy: &dyn Entropy) -> Result<KekSet, KeyFileError> {
+    let keys = if let Some(text) = &config.master_keys {
+        decode_all(text.expose(), "CLAVIGER_MASTER_KEYS")?
+    } else if let Some(path) = &config.master_keys_file {
+        read(path)?
+    } else {
+        let path = config.data_dir.join("master.key");
+        match read(&path) {
+            Err(KeyFileError::Unusable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => {
+                if !is_new {
+                    return Err(KeyFileError::Missing { path });
+                }
+                let made = vec![make(&path, entropy)?];
+                tracing::warn!(
+                    path = %path.display(),
+                    "made a new master key: back this file up apart from the database, without it nothing can be opened"
+                );
+                made
+            }
+            read => read?,
+        }
+    };
+    Ok(KekSet::new(keys.into_iter().map(|key| Kek::from_bytes(*key)).collect())?)
+}
+
+/// The key that signs access tokens. A new one ends all sessions, and nothing else.
+///
+/// # Errors
+/// [`KeyFileError`], which says what to do.
+pub fn token_key(config: &Config, entropy: &dyn Entropy) -> Result<TokenKey, KeyFileError> {
+    let (keys, place) = if let Some(text) = &config.token_key {
+        (decode_all(text.expose(), "CLAVIGER_TOKEN_KEY")?, "CLAVIGER_TOKEN_KEY".to_owned())
+    } else {
+        let made_here = config.data_dir.join("token.key");
+        let path = config.token_key_file.clone().unwrap_or_else(|| made_here.clone());
+        let keys = match read(&path) {
+            Err(KeyFileError::Unusable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound && path == made_here => {
+                vec![make(&path, entropy)?]
+            }
+            read => read?,
+        };
+        (keys, path.display().to_string())
+    };
+    let key = keys.first().and_then(|seed| TokenKey::from_seed(seed).ok());
+    key.ok_or(KeyFileError::Malformed { place })
+}
+
+type Key = Zeroizing<[u8; 32]>;
+
+fn decode_all(text: &str, place: &str) -> Result<Vec<Key>, KeyFileError> {
+    let keys: Option<Vec<Key>> = text
+        .split([',', '\n'])
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let bytes = Zeroizing::new(STANDARD.decode(part).ok()?);
+            <[u8; 32]>::try_from(bytes.as_slice()).ok().map(Zeroizing::new)
+        })
+        .collect();
+    keys.filter(|keys| !keys.is_empty()).ok_or_else(|| KeyFileError::Malformed { place: place.to_owned() })
+}
+
+fn read(path: &Path) -> Result<Vec<Key>, KeyFileError> {
+    let failed = |reason| KeyFileError::Unusable { path: path.to_owned(), reason };
+    let mut file = File::open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    if meta.mode() & 0o077 != 0 || meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(KeyFileError::Exposed { path: path.to_owned() });
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text).map_err(failed)?;
+    decode_all(&text, &path.display().to_string())
+}
+
+/// Makes a key file: complete under its name or not there at all, whatever crashes.
+fn make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyFileError> {
+    let failed = |reason| KeyFileError::Unusable { path: path.to_owned(), reason };
+    let mut key = Zeroizing::new([0; 32]);
+    entropy.fill(key.as_mut_slice());
+    let text = Zeroizing::new(format!("{}\n", STANDARD.encode(key.as_slice())));
+    let draft = path.with_extension("key.new");
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).map_err(failed)?;
+    }
+    drop(std::fs::remove_file(&draft));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&draft, path).map_err(failed)?;
+    if let Some(dir) = path.parent() {
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
+    }
+    Ok(key)
+}

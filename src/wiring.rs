@@ -1,0 +1,168 @@
+//! Puts the rooms together. The only place that names a concrete store.
+
+use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
+use crate::anthropic::prices::{PriceError, PriceTable};
+use crate::anthropic::probe::KeyProbe;
+use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, Passwords};
+use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError};
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::key_files::{self, KeyFileError};
+use crate::reads::{CredentialPolicy, ModelList, StoreReads};
+use crate::store::sqlite::{OpenError, SqliteConfig, SqliteStore};
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::Failure;
+use claviger_graphql::ports::Ports;
+use claviger_projections::ports::Store;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::task::TaskTracker;
+
+/// Why the program can't start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant is its cause, documented there")]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    #[error(transparent)]
+    Vault(#[from] KeychainError),
+    #[error("the upstream can't be used: {0}")]
+    Upstream(#[from] ClientError),
+    #[error("the price table can't be read: {0}")]
+    Prices(#[from] PriceError),
+    #[error("no model is known: set CLAVIGER_MODEL")]
+    NoModel,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl StartError {
+    /// The code of the contract, for the exit code.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Store(_) => ErrorCode::StoreUnavailable,
+            Self::Keys(_) | Self::Vault(_) => ErrorCode::KeyUnavailable,
+            Self::Upstream(_) | Self::Prices(_) | Self::NoModel => ErrorCode::Validation,
+            Self::Failure(failure) => failure.code,
+        }
+    }
+}
+
+/// The program without its faces.
+#[expect(missing_debug_implementations, reason = "trait objects and keys")]
+pub struct Core {
+    /// The store, for what is particular to it: closing, failure.
+    embedded: Arc<SqliteStore>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The vault over it.
+    pub keychain: Arc<Keychain>,
+    /// Commands.
+    pub bus: Arc<Bus>,
+    /// Accounts and sessions.
+    pub auth: Arc<Auth>,
+    /// Reads.
+    pub reads: Arc<StoreReads>,
+    /// The outside world.
+    pub effects: Effects,
+    /// All tasks: waited for at the end.
+    pub tracker: TaskTracker,
+}
+
+impl Core {
+    /// Opens the store and the vault and puts the rooms together.
+    ///
+    /// # Errors
+    /// [`StartError`], which says what to do.
+    pub async fn open(config: &Config, effects: Effects, program: &str) -> Result<Self, StartError> {
+        let embedded = open_store(config, &effects, program).await?;
+        let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&embedded);
+        let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
+        let keks = key_files::master_keys(config, is_new, &*effects.entropy)?;
+        let keychain = Arc::new(Keychain::open(Arc::clone(&store), keks, effects.clone()).await?);
+        let tracker = TaskTracker::new();
+
+        let prices = Arc::new(PriceTable::builtin()?);
+        let client = upstream(config)?;
+        let operator = config.anthropic_api_key.clone().or_else(|| config.claude_api_key.clone());
+        let models = ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
+        let test_model = models.default_model(effects.clock.now()).ok_or(StartError::NoModel)?;
+        let probe = KeyProbe::new(client, prices);
+        let bus_config = BusConfig { max_keys: config.max_keys, test_timeout_ms: config.test_timeout_ms, test_model };
+        let bus = Bus::new(Arc::clone(&store), Arc::clone(&keychain), effects.clone(), probe, bus_config, tracker.clone());
+
+        let token_key = key_files::token_key(config, &*effects.entropy)?;
+        let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let passwords = Passwords::new(at_once, Arc::clone(&effects.entropy), tracker.clone())?;
+        let ports = AuthPorts {
+            store: Arc::clone(&store),
+            keychain: Arc::clone(&keychain),
+            bus: Arc::clone(&bus),
+            effects: effects.clone(),
+        };
+        let auth_config = AuthConfig { registration: config.registration, ..AuthConfig::default() };
+        let auth = Arc::new(Auth::new(ports, passwords, token_key, auth_config));
+
+        let policy = CredentialPolicy {
+            anthropic_api_key: config.anthropic_api_key.is_some(),
+            claude_api_key: config.claude_api_key.is_some(),
+            env_keys_for: config.env_keys_for,
+            max_plan: config.max_plan,
+        };
+        let reads = Arc::new(StoreReads {
+            store: Arc::clone(&store),
+            keychain: Arc::clone(&keychain),
+            effects: effects.clone(),
+            policy,
+            models: Arc::new(models),
+        });
+        Ok(Self { embedded, store, keychain, bus, auth, reads, effects, tracker })
+    }
+
+    /// What the schema stands on.
+    pub fn ports(&self) -> Ports {
+        Ports {
+            keys: Arc::new(Commands(Arc::clone(&self.bus))),
+            reads: Arc::<StoreReads>::clone(&self.reads),
+            accounts: Arc::new(AccountsPort(Arc::clone(&self.auth))),
+        }
+    }
+
+    /// Resolves once the store can't write any more: the process must then stop.
+    pub async fn store_failed(&self) {
+        let mut failure = self.embedded.failure();
+        if failure.wait_for(Option::is_some).await.is_err() {
+            // The store was closed in order.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits for commands under way, then closes the store.
+    pub async fn close(self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+        let embedded = self.embedded;
+        if TaskTracker::new().spawn_blocking(move || embedded.close()).await.is_err() {
+            tracing::error!("the store could not be closed in order");
+        }
+    }
+}
+
+/// Opening waits for the disk, so it has a thread of its own.
+async fn open_store(config: &Config, effects: &Effects, program: &str) -> Result<Arc<SqliteStore>, StartError> {
+    let sqlite = SqliteConfig::new(&config.data_dir, program, effects.clock.now());
+    let opening = TaskTracker::new().spawn_blocking(move || SqliteStore::open(&sqlite));
+    let store = opening.await.map_err(|_| Failure::internal())??;
+    Ok(Arc::new(store))
+}
+
+fn upstream(config: &Config) -> Result<AnthropicClient, ClientError> {
+    let mut settings = AnthropicConfig::default();
+    if let Some(base_url) = &config.anthropic_base_url {
+        settings.base_url.clone_from(base_url);
+    }
+    settings.call_timeout = Duration::from_millis(config.test_timeout_ms);
+    AnthropicClient::new(&settings)
+}
