@@ -3,3 +3,4 @@
 pub mod accounts;
 pub mod keys;
 pub mod ports;
+pub mod suite;

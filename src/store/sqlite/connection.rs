@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// The name of the database in the data directory.
@@ -33,14 +33,15 @@ pub(super) fn open_writer(config: &SqliteConfig) -> Result<Connection, OpenError
         return Err(OpenError::OldSqlite { found: rusqlite::version() });
     }
     let path = config.dir.join(DATABASE_FILE);
-    make_private(&path)?;
+    make_file(&path)?;
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&path, flags).map_err(sqlite)?;
     connection.busy_timeout(WRITER_BUSY).map_err(sqlite)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-    // Asked first: what isn't a database says so here, before anything is changed.
-    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(sqlite)?;
+    // Asked first: a file that isn't ours, or is a newer program's, is left as it is.
+    schema::format_of(&connection, &path)?;
+    close_to_others(&path)?;
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(sqlite)?;
     if mode != "wal" {
         return Err(OpenError::NoWal { path });
@@ -85,18 +86,23 @@ pub(super) fn open_reader(dir: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// The database file, mode 0600, which SQLite gives to the files beside it as well. A file that is none of ours stays as it is.
-fn make_private(path: &PathBuf) -> Result<(), OpenError> {
+/// The database file, made with mode 0600, which SQLite gives to the files beside it as well. A file of another kind is refused.
+fn make_file(path: &Path) -> Result<(), OpenError> {
     let failed = |source: io::Error| OpenError::from_io(path, source);
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
     let mut start = Vec::new();
     file.by_ref().take(16).read_to_end(&mut start).map_err(failed)?;
     if !start.is_empty() && start != b"SQLite format 3\0" {
-        return Err(OpenError::NotADatabase { path: path.clone() });
+        return Err(OpenError::NotADatabase { path: path.to_owned() });
     }
-    let mode = file.metadata().map_err(failed)?.permissions().mode();
-    if mode & 0o077 != 0 {
+    Ok(())
+}
+
+/// A database that was copied here may have come with a wider mode.
+fn close_to_others(path: &Path) -> Result<(), OpenError> {
+    let failed = |source: io::Error| OpenError::from_io(path, source);
+    if fs::metadata(path).map_err(failed)?.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
     }
     Ok(())

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("the data directory {dir} is in use by {holder}: stop that program first, or give this one another data directory", dir = .dir.display())]
+    #[error(
+        "the data directory {dir} is in use by {holder}: stop that program first, or give this one another data directory",
+        dir = .dir.display()
+    )]
     InUse {
         /// The directory.
         dir: PathBuf,
@@ -17,7 +20,10 @@ pub enum OpenError {
         holder: String,
     },
     /// No permission, or a read-only file system.
-    #[error("{path} can't be written: give this program's user write access, or choose another data directory", path = .path.display())]
+    #[error(
+        "{path} can't be written: give this program's user write access, or choose another data directory",
+        path = .path.display()
+    )]
     NotWritable {
         /// The directory or file.
         path: PathBuf,

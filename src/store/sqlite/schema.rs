@@ -18,8 +18,13 @@
 //! | `defaults` | `owner`, `tag` | the default key of a context: the key lets no second one stand | with appends |
 //! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK | once |
 //!
-//! Ids are 16-byte blobs, whose order is the order of the ids; times are milliseconds. `owner`, `subject` and `kind` of an event are
-//! copies for filters: the leaf is made of the envelope. `boxes` counts an event's sealed boxes: one stands in `content`, more in `parts`.
+//! Ids are 16-byte blobs, whose order is the order of the ids; times are milliseconds. `owner`, `subject` and `kind` of an event
+//! are copies for filters: the leaf is made of the envelope. `boxes` counts an event's sealed boxes: one stands in `content`,
+//! more in `parts`.
+//!
+//! Tables with sealed keys and secrets have row numbers (they are not `WITHOUT ROWID`): their rows are only ever added at the
+//! end, so no page is split and no stale copy of a row stays behind in the part of a page that nobody uses, where `secure_delete`
+//! doesn't look.
 
 use super::error::OpenError;
 use rusqlite::{Connection, TransactionBehavior};
@@ -179,7 +184,8 @@ CREATE TABLE store_keys (
 pub const FORMAT: u32 = 1;
 const _: () = assert!(MIGRATIONS.len() == FORMAT as usize, "every format has its migration");
 
-/// Brings the file to [`FORMAT`], one migration per transaction: a crash in between leaves a format that the next start goes on from.
+/// Brings the file to [`FORMAT`], one migration per transaction: a crash in between leaves a format that the next start goes on
+/// from.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     let found = format_of(connection, path)?;
@@ -195,7 +201,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
 }
 
 /// The file's format, 0 for an empty one; what is another program's or a newer one's is refused.
-fn format_of(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
+pub(super) fn format_of(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(sqlite);
     let (application, version) = (number("application_id")?, number("user_version")?);

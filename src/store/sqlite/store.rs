@@ -81,8 +81,8 @@ impl SqliteStore {
         self.failure.clone()
     }
 
-    /// Commits what was queued before, empties the write-ahead log, ends all threads, releases the data directory. Blocks; a second
-    /// call does nothing. Whoever asks later is answered [`StoreError::Closed`].
+    /// Commits what was queued before, empties the write-ahead log, ends all threads, releases the data directory. Blocks; a
+    /// second call does nothing. Whoever asks later is answered [`StoreError::Closed`].
     pub fn close(&self) {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Readers first: one that still reads would keep the log from being truncated.

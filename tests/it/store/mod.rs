@@ -1,3 +1,8 @@
-//! The stores.
+//! The stores: the contract suite on each, stores that are broken on purpose, and what is particular to each.
 
+mod broken;
+mod contract;
+mod gate;
+mod harness;
+mod kill;
 mod sqlite;

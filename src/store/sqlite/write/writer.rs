@@ -73,8 +73,8 @@ impl Writer {
         Self { parts, end: End { frontier, at }, carried: None, written_bytes: 0 }
     }
 
-    /// Works until it is told to close, nobody can ask any more, or the disk fails. What is still queued then is dropped, which its
-    /// callers see as [`StoreError::Closed`].
+    /// Works until it is told to close, nobody can ask any more, or the disk fails. What is still queued then is dropped, which
+    /// its callers see as [`StoreError::Closed`].
     pub(in crate::store::sqlite) fn run(mut self) {
         while let Some(message) = self.next() {
             let went = match message {
@@ -159,7 +159,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Copies the log back without waiting for anybody. An error of the disk is fatal here too: the copy's fsync is never repeated.
+    /// Copies the log back without waiting for anybody. An error of the disk is fatal here too: the copy's fsync is never
+    /// repeated.
     fn checkpoint_if_due(&mut self) -> Result<(), rusqlite::Error> {
         if self.written_bytes < CHECKPOINT_BYTES {
             return Ok(());

@@ -1,0 +1,80 @@
+//! What a case is, and how one is written.
+
+use super::harness::Harness;
+use crate::ports::{AppendError, BoxFuture, StoreError};
+use std::fmt;
+
+/// What a store did that it must not do, or the reverse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(pub String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self(format!("the store failed: {error}"))
+    }
+}
+
+impl From<AppendError> for Failure {
+    fn from(error: AppendError) -> Self {
+        Self(format!("an append was refused: {error}"))
+    }
+}
+
+/// How a case ended.
+pub type Outcome = Result<(), Failure>;
+
+/// One promise of the contract.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// The promise, as a sentence.
+    pub name: &'static str,
+    /// Puts it to the test.
+    pub run: for<'a> fn(&'a dyn Harness) -> BoxFuture<'a, Outcome>,
+}
+
+/// Defines cases and registers them: what is written here can't be forgotten in a list.
+macro_rules! cases {
+    ($($(#[$doc:meta])* async fn $name:ident($harness:ident) $body:block)+) => {
+        /// The cases of this file.
+        pub(super) const CASES: &[$crate::suite::Case] =
+            &[$($crate::suite::Case { name: stringify!($name), run: |harness| Box::pin($name(harness)) }),+];
+
+        $($(#[$doc])* async fn $name($harness: &dyn $crate::suite::Harness) -> $crate::suite::Outcome {
+            $body
+            Ok(())
+        })+
+    };
+}
+
+/// Ends a case unless something holds.
+macro_rules! ensure {
+    ($holds:expr, $($text:tt)+) => {
+        if !$holds {
+            return Err($crate::suite::Failure(format!($($text)+)));
+        }
+    };
+}
+
+/// Ends a case unless two values are equal.
+macro_rules! equal {
+    ($found:expr, $expected:expr, $($what:tt)+) => {{
+        // A match keeps temporaries of both sides alive.
+        match (&$found, &$expected) {
+            (found, expected) if found != expected => {
+                let what = format!($($what)+);
+                return Err($crate::suite::Failure(format!("{what}: found {found:?}, expected {expected:?}")));
+            }
+            _ => {}
+        }
+    }};
+}
+
+pub(super) use {cases, ensure, equal};

@@ -1,0 +1,302 @@
+//! Stores that are broken on purpose: each hands everything to a whole store and does one thing wrong.
+
+use claviger_domain::actor::{Actor, Via};
+use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
+use claviger_domain::stream::StreamName;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{
+    Append, AppendError, Appended, BoxFuture, ClaimChange, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction,
+    Expected, Head, HistoryFilter, IndexKeyRow, InlineViews, KekId, Log, Page, PageOf, Placed, RowChange, Rows, SecretRow,
+    SessionRow, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, ViewRow, Views,
+};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use uuid::Uuid;
+
+/// What it does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Gives pages of the log in another order.
+    UnsortedRead,
+    /// Gives what lies at the cursor, too.
+    CursorAtInsteadOfAfter,
+    /// Skips one event after the cursor.
+    CursorOneTooFar,
+    /// Takes positions from a counter beside the transaction: a refusal leaves a gap.
+    CounterOutsideTheTransaction,
+    /// Applies what two calls of an inline view give.
+    InlineTwice,
+    /// Takes claims whoever has them.
+    NoClaimCheck,
+    /// Keeps no command records.
+    NoRecords,
+    /// Writes the rows of an append it refuses.
+    RowsOfRefusals,
+    /// Commits each event on its own.
+    EventsOneByOne,
+    /// Forgets the id in a cursor, so that ties are skipped.
+    TiesSkipped,
+    /// Says that every rotation went through.
+    RotationAlwaysWon,
+    /// Forgets what it was told after a restart or earlier: the newest event is held back.
+    StaleRead,
+    /// Re-encodes facts.
+    FactsReencoded,
+    /// Forgets the owner in one read.
+    OwnerForgotten,
+    /// Drops an append when its caller goes away.
+    DroppedWithItsCaller,
+}
+
+impl How {
+    pub(super) const ALL: &[Self] = &[
+        Self::UnsortedRead,
+        Self::CursorAtInsteadOfAfter,
+        Self::CursorOneTooFar,
+        Self::CounterOutsideTheTransaction,
+        Self::InlineTwice,
+        Self::NoClaimCheck,
+        Self::NoRecords,
+        Self::RowsOfRefusals,
+        Self::EventsOneByOne,
+        Self::TiesSkipped,
+        Self::RotationAlwaysWon,
+        Self::StaleRead,
+        Self::FactsReencoded,
+        Self::OwnerForgotten,
+        Self::DroppedWithItsCaller,
+    ];
+
+    /// Cases that must fail.
+    pub(super) fn caught_by(self) -> &'static [&'static str] {
+        match self {
+            Self::UnsortedRead => &["positions_are_dense_and_versions_count_up", "a_page_of_the_log_begins_after_its_cursor"],
+            Self::CursorAtInsteadOfAfter => &["a_page_of_the_log_begins_after_its_cursor"],
+            Self::CursorOneTooFar => {
+                &["a_page_of_the_log_begins_after_its_cursor", "whoever_reads_after_an_answer_sees_the_append"]
+            }
+            Self::CounterOutsideTheTransaction => &["after_a_refusal_positions_go_on_without_a_gap"],
+            Self::InlineTwice => &["an_inline_view_is_applied_once"],
+            Self::NoClaimCheck => {
+                &["a_value_is_taken_once", "racing_claims_have_one_winner", "a_taken_value_is_refused_with_its_holder"]
+            }
+            Self::NoRecords => {
+                &["a_command_leaves_its_record", "racing_repeats_have_one_effect", "a_repeat_is_told_so_before_anything_else"]
+            }
+            Self::RowsOfRefusals => {
+                &["a_wrong_version_is_refused_with_the_right_one", "a_taken_value_is_refused_with_its_holder"]
+            }
+            Self::EventsOneByOne => &["a_taken_value_is_refused_with_its_holder", "the_events_of_one_append_stay_together"],
+            Self::TiesSkipped => &["a_view_is_paged_forward", "a_page_lies_strictly_between_its_places"],
+            Self::RotationAlwaysWon => &["a_racing_rotation_happens_once", "a_rotation_from_another_generation_is_none"],
+            Self::StaleRead => &["whoever_reads_after_an_answer_sees_the_append", "a_restart_goes_on_where_it_was"],
+            Self::FactsReencoded => &["facts_come_back_byte_for_byte"],
+            Self::OwnerForgotten => &["a_history_shows_nobody_elses_events"],
+            Self::DroppedWithItsCaller => &["a_caller_that_goes_away_stops_nothing"],
+        }
+    }
+}
+
+pub(super) struct Broken {
+    inner: Arc<dyn Store>,
+    how: How,
+    counter: AtomicU64,
+    given: Mutex<HashMap<EventId, u64>>,
+}
+
+impl Broken {
+    pub(super) fn new(inner: Arc<dyn Store>, how: How) -> Self {
+        Self { inner, how, counter: AtomicU64::new(0), given: Mutex::default() }
+    }
+
+    async fn append_wrongly(&self, mut append: Append) -> Result<Appended, AppendError> {
+        match self.how {
+            How::InlineTwice => append.inline = append.inline.map(|view| Arc::new(Twice(view)) as _),
+            How::NoClaimCheck => append.claims = append.claims.into_iter().flat_map(without_check).collect(),
+            How::NoRecords => append.record = None,
+            How::FactsReencoded => {
+                for event in &mut append.events {
+                    let facts: serde_json::Value = serde_json::from_slice(&event.facts).unwrap();
+                    event.facts = serde_json::to_vec(&facts).unwrap();
+                }
+            }
+            How::EventsOneByOne => return self.append_one_by_one(append).await,
+            How::RowsOfRefusals => return self.append_with_rows_of_refusals(append).await,
+            How::CounterOutsideTheTransaction => return self.append_with_counter(append).await,
+            // Gives up its turn first: a caller that asks once and goes away never gets to the store.
+            How::DroppedWithItsCaller => tokio::task::yield_now().await,
+            How::UnsortedRead
+            | How::CursorAtInsteadOfAfter
+            | How::CursorOneTooFar
+            | How::TiesSkipped
+            | How::RotationAlwaysWon
+            | How::StaleRead
+            | How::OwnerForgotten => {}
+        }
+        self.inner.append(append).await
+    }
+
+    async fn append_one_by_one(&self, mut append: Append) -> Result<Appended, AppendError> {
+        let Some(last) = append.events.pop() else { return self.inner.append(append).await };
+        let mut placed = Vec::new();
+        for event in std::mem::take(&mut append.events) {
+            let one = Append { events: vec![event], rows: vec![], claims: vec![], inline: None, record: None, ..append.clone() };
+            let done = self.inner.append(one).await?;
+            append.expected = Expected::Exact(done.version);
+            placed.extend(done.placed);
+        }
+        let done = self.inner.append(Append { events: vec![last], ..append }).await?;
+        placed.extend(&done.placed);
+        Ok(Appended { placed, ..done })
+    }
+
+    async fn append_with_rows_of_refusals(&self, append: Append) -> Result<Appended, AppendError> {
+        let (rows, events) = (append.rows.clone(), append.events.clone());
+        let (stream, actor) = (StreamName::Run(Uuid::max()), Actor { user: None, role: None, via: Via::System });
+        let beside = Append { stream, actor, events, rows, expected: Expected::NoStream, ..append.clone() };
+        let answer = self.inner.append(append).await;
+        if answer.is_err() {
+            drop(self.inner.append(Append { claims: vec![], inline: None, record: None, ..beside }).await);
+        }
+        answer
+    }
+
+    async fn append_with_counter(&self, append: Append) -> Result<Appended, AppendError> {
+        let count = append.events.len() as u64;
+        let first = self.counter.fetch_add(count, Ordering::SeqCst) + 1;
+        let mut done = self.inner.append(append).await?;
+        for (placed, position) in done.placed.iter_mut().zip(first..) {
+            self.given.lock().unwrap().insert(placed.id, position);
+            placed.position = position;
+        }
+        done.position = first + count - 1;
+        Ok(done)
+    }
+
+    async fn read_wrongly(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        let after = if self.how == How::CursorAtInsteadOfAfter {
+            after.saturating_sub(1)
+        } else {
+            after.saturating_add(u64::from(self.how == How::CursorOneTooFar && after > 0))
+        };
+        let mut found = self.inner.read(after, limit).await?;
+        if self.how == How::UnsortedRead {
+            found.reverse();
+        } else if self.how == How::StaleRead {
+            found.pop();
+        } else if self.how == How::CounterOutsideTheTransaction {
+            let given = self.given.lock().unwrap();
+            for event in &mut found {
+                event.envelope.position = given[&event.envelope.id];
+            }
+            found.sort_by_key(|event| event.envelope.position);
+        }
+        Ok(found)
+    }
+
+    async fn history_wrongly(&self, filter: HistoryFilter, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut log = self.inner.read(filter.above.unwrap_or(0), limit).await?;
+        log.retain(|event| filter.below.is_none_or(|below| event.envelope.position < below));
+        Ok(log)
+    }
+}
+
+/// What two calls of a view give, one after the other.
+struct Twice(Arc<dyn InlineViews>);
+
+impl InlineViews for Twice {
+    fn rows(&self, placed: &[Placed]) -> Result<Vec<RowChange>, StoreError> {
+        let mut rows = self.0.rows(placed)?;
+        rows.extend(self.0.rows(placed)?);
+        Ok(rows)
+    }
+}
+
+/// Gives a value back before it is taken, whoever has it.
+fn without_check(change: ClaimChange) -> Vec<ClaimChange> {
+    match change {
+        ClaimChange::Take { kind, hash, .. } => vec![ClaimChange::Release { kind, hash }, change],
+        ClaimChange::Release { .. } => vec![change],
+    }
+}
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+macro_rules! whole {
+    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty;)+) => {
+        $(fn $name(&self $(, $arg: $type)*) -> Answer<'_, $answer> { self.inner.$name($($arg),*) })+
+    };
+}
+
+impl Log for Broken {
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        Box::pin(self.append_wrongly(append))
+    }
+
+    fn read(&self, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
+        Box::pin(self.read_wrongly(after, limit))
+    }
+
+    fn history(&self, owner: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
+        if self.how == How::OwnerForgotten {
+            return Box::pin(self.history_wrongly(filter, limit));
+        }
+        self.inner.history(owner, filter, direction, limit)
+    }
+
+    fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.watch()
+    }
+
+    whole! {
+        fn head(&self) -> Head;
+        fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Vec<StoredEvent>;
+        fn count_history(&self, owner: UserId, filter: HistoryFilter) -> u64;
+        fn event(&self, id: EventId) -> Option<StoredEvent>;
+        fn command_record(&self, id: CommandId) -> Option<CommandRecord>;
+        fn forget_records(&self, now: Timestamp) -> u64;
+        fn claim(&self, kind: ClaimKind, hash: [u8; 32]) -> Option<(UserId, Uuid)>;
+    }
+}
+
+impl Rows for Broken {
+    fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let rotated = self.inner.rotate_session(id, from, now, until).await?;
+            Ok(rotated || self.how == How::RotationAlwaysWon)
+        })
+    }
+
+    whole! {
+        fn store_keys(&self) -> Vec<StoreKeyRow>;
+        fn init_store_key(&self, row: StoreKeyRow) -> bool;
+        fn user_keys_by_kek(&self) -> Vec<(KekId, u64)>;
+        fn user_key(&self, owner: UserId) -> Option<UserKeyRow>;
+        fn index_key(&self, owner: UserId) -> Option<IndexKeyRow>;
+        fn content_key(&self, stream: StreamName) -> Option<ContentKeyRow>;
+        fn secret(&self, owner: UserId, key: KeyId, secret_version: u32) -> Option<SecretRow>;
+        fn count_secrets(&self) -> u64;
+        fn credential(&self, owner: UserId) -> Option<CredentialRow>;
+        fn session(&self, id: SessionId) -> Option<SessionRow>;
+        fn sessions(&self, owner: UserId) -> Vec<SessionRow>;
+        fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<TimerRow>;
+        fn scrub(&self) -> bool;
+    }
+}
+
+impl Views for Broken {
+    fn page(&self, view: &'static str, owner: UserId, mut page: Page) -> Answer<'_, PageOf> {
+        if self.how == How::TiesSkipped {
+            page.after = page.after.map(|(sort, _)| (sort, Uuid::nil()));
+        }
+        self.inner.page(view, owner, page)
+    }
+
+    whole! {
+        fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Option<ViewRow>;
+        fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId>;
+        fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)>;
+        fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId>;
+    }
+}

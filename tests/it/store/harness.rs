@@ -1,0 +1,77 @@
+//! Runs the contract suite on the embedded store.
+
+use super::broken::{Broken, How};
+use super::gate::Gate;
+use claviger::store::sqlite::{DATABASE_FILE, SqliteConfig, SqliteStore};
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{BoxFuture, Store};
+use claviger_projections::suite::{Failure, FaultHooks, Harness};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+
+pub(super) const STARTED: Timestamp = Timestamp(1_790_000_000_000);
+
+/// A store in `dir` with a gate.
+pub(super) fn config(dir: &Path, gate: &Arc<Gate>) -> SqliteConfig {
+    SqliteConfig { faults: Arc::clone(gate) as _, ..SqliteConfig::new(dir, "claviger test", STARTED) }
+}
+
+/// What a kill at this moment would leave on disk, in a directory of its own: the files, without the shared memory and the lock.
+pub(super) fn killed(dir: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in [DATABASE_FILE.to_owned(), format!("{DATABASE_FILE}-wal")] {
+        if dir.join(&file).exists() {
+            fs::copy(dir.join(&file), copy.path().join(&file)).unwrap();
+        }
+    }
+    copy
+}
+
+/// Makes stores, whole ones or broken ones.
+#[derive(Default)]
+pub(super) struct SqliteHarness {
+    gate: Arc<Gate>,
+    /// The newest last; older ones stay open, as a process that was killed would not close them either.
+    opened: Mutex<Vec<(Arc<SqliteStore>, TempDir)>>,
+    broken: Option<How>,
+}
+
+impl SqliteHarness {
+    pub(super) fn broken(how: How) -> Self {
+        Self { broken: Some(how), ..Self::default() }
+    }
+
+    fn open(&self, dir: TempDir) -> Result<Arc<dyn Store>, Failure> {
+        let store = SqliteStore::open(&config(dir.path(), &self.gate)).map_err(|error| Failure(error.to_string()))?;
+        let store = Arc::new(store);
+        self.opened.lock().unwrap().push((Arc::clone(&store), dir));
+        Ok(match self.broken {
+            None => store,
+            Some(how) => Arc::new(Broken::new(store, how)),
+        })
+    }
+}
+
+impl Harness for SqliteHarness {
+    fn fresh(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, Failure>> {
+        Box::pin(async { self.open(tempfile::tempdir().unwrap()) })
+    }
+
+    fn reopen(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, Failure>> {
+        Box::pin(async {
+            let copy = self.opened.lock().unwrap().last().map(|(_, dir)| killed(dir.path()));
+            self.open(copy.unwrap())
+        })
+    }
+
+    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
+        Sha256::digest(bytes).into()
+    }
+
+    fn faults(&self) -> Option<&dyn FaultHooks> {
+        Some(self.gate.as_ref())
+    }
+}
