@@ -1,1 +1,3 @@
 //! Black-box and integration tests, one binary.
+
+mod http;
