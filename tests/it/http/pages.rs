@@ -38,8 +38,8 @@ async fn graphiqls_assets_load_nothing_from_elsewhere() {
     let server = Running::start().await;
     let script = Answer::of(server.client.get(server.url("/graphiql/page.js"))).await.text;
     for scheme in ["http://", "https://"] {
-        for (at, _) in script.match_indices(scheme) {
-            let rest: String = script[at..].chars().take(80).collect();
+        for after in script.split(scheme).skip(1) {
+            let rest: String = scheme.chars().chain(after.chars().take(80)).collect();
             let template =
                 ["http://${", "https://${", "https://`", "http://\"", "https://\""].iter().any(|start| rest.starts_with(start));
             assert!(template || known.iter().any(|start| rest.starts_with(start)), "{rest}");
@@ -49,7 +49,7 @@ async fn graphiqls_assets_load_nothing_from_elsewhere() {
     let style = Answer::of(server.client.get(server.url("/graphiql/page.css"))).await.text;
     assert!(!style.contains("http://") && !style.contains("https://") && !style.contains("@import"));
     for target in style.split("url(").skip(1) {
-        assert!(target.trim_start_matches(['"', '\'']).starts_with("data:"), "{}", &target[..40.min(target.len())]);
+        assert!(target.trim_start_matches(['"', '\'']).starts_with("data:"), "{}", target.chars().take(40).collect::<String>());
     }
 }
 

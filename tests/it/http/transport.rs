@@ -63,8 +63,8 @@ async fn connections_over_the_cap_wait_for_a_place() {
     second.write_all(HELLO.as_bytes()).await.expect("sent");
     assert!(timeout(Duration::from_millis(200), second.read_exact(&mut byte)).await.is_err(), "the second has to wait");
     drop(first);
-    let served = timeout(PATIENCE, second.read_exact(&mut byte)).await;
-    assert!(served.is_ok_and(|read| read.is_ok()), "its turn comes");
+    let turn = timeout(PATIENCE, second.read_exact(&mut byte)).await;
+    assert!(turn.is_ok_and(|read| read.is_ok()), "its turn comes");
 }
 
 #[tokio::test]
