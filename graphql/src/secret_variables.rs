@@ -3,6 +3,9 @@
 //! A document is text that clients cache, proxies keep and servers log; its variables are not. So a literal where the schema
 //! wants a `Secret`, or in something that holds one, is refused before execution, and so is a variable's default value. The
 //! refusal names the place and never the value.
+//!
+//! A variable that stands there must be declared as what the schema wants. The library has a rule for that and never runs it
+//! (8.0.0-rc.5 forgets input values where it combines rules), so a `String` with a default value would slip in a literal.
 
 use crate::limits::SchemaTypes;
 use async_graphql::Pos;
@@ -12,10 +15,12 @@ use claviger_domain::code::ErrorCode;
 
 /// A secret stood in the text of a document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place} takes a secret: pass it as a variable of the request, not in the text of the query")]
+#[error("{place} takes a secret: {advice}")]
 pub struct SecretInDocument {
     /// The argument or variable, with the path inside it: names of the schema and of variables only.
     pub place: String,
+    /// What to do instead.
+    pub advice: String,
     /// Where it stands in the document.
     pub position: Pos,
 }
@@ -30,7 +35,7 @@ impl SecretInDocument {
 /// # Errors
 /// The first secret that is written out.
 pub fn refuse_written_secrets(document: &ExecutableDocument, types: &SchemaTypes) -> Result<(), SecretInDocument> {
-    let search = Search { types };
+    let search = Search { document, types };
     for (_, operation) in document.operations.iter() {
         search.defaults(&operation.node)?;
         search.set(&operation.node.selection_set.node, Some(types.root(operation.node.ty)))?;
@@ -43,8 +48,12 @@ pub fn refuse_written_secrets(document: &ExecutableDocument, types: &SchemaTypes
 }
 
 struct Search<'a> {
+    document: &'a ExecutableDocument,
     types: &'a SchemaTypes,
 }
+
+/// A path inside an argument or variable, and what to do about it.
+type Fault = (String, String);
 
 impl Search<'_> {
     fn defaults(&self, operation: &OperationDefinition) -> Result<(), SecretInDocument> {
@@ -52,8 +61,8 @@ impl Search<'_> {
             let variable = &variable.node;
             if let Some(default) = &variable.default_value {
                 let ty = crate::limits::innermost(&variable.var_type.node);
-                let path = self.written(&default.node.clone().into_value(), &ty, format!("${}", variable.name.node));
-                refuse(path.map(|path| format!("the variable \"{path}\"")), default.pos)?;
+                let fault = self.fault(&default.node.clone().into_value(), &ty, format!("${}", variable.name.node));
+                refuse(fault, default.pos, |path| format!("the variable \"{path}\""))?;
             }
         }
         Ok(())
@@ -81,35 +90,46 @@ impl Search<'_> {
         };
         for (name, value) in &field.arguments {
             if let Some(ty) = shape.arguments.get(name.node.as_str()) {
-                let path = self.written(&value.node, ty, name.node.to_string());
-                refuse(path.map(|path| format!("the argument \"{path}\" of \"{}\"", field.name.node)), value.pos)?;
+                let fault = self.fault(&value.node, ty, name.node.to_string());
+                refuse(fault, value.pos, |path| format!("the argument \"{path}\" of \"{}\"", field.name.node))?;
             }
         }
         self.set(&field.selection_set.node, Some(&shape.output))
     }
 
-    /// The path of a secret that is written out in `value`, which stands at `path`, if there is one.
-    fn written(&self, value: &Value, ty: &str, path: String) -> Option<String> {
+    /// What is wrong with `value`, which stands at `path` where the schema wants a `ty`, if that holds a secret.
+    fn fault(&self, value: &Value, ty: &str, path: String) -> Option<Fault> {
         if !self.types.holds_secret(ty) {
             return None;
         }
         match value {
-            Value::Variable(_) | Value::Null => None,
-            Value::List(items) => items.iter().find_map(|item| self.written(item, ty, path.clone())),
+            Value::Null => None,
+            Value::Variable(name) => self
+                .declared_otherwise(name.as_str(), ty)
+                .then(|| (path, format!("declare the variable \"${name}\" as \"{ty}\""))),
+            Value::List(items) => items.iter().find_map(|item| self.fault(item, ty, path.clone())),
             Value::Object(fields) if !self.types.is_secret(ty) => fields.iter().find_map(|(name, value)| {
                 let ty = self.types.input_field(ty, name.as_str())?;
-                self.written(value, ty, format!("{path}.{name}"))
+                self.fault(value, ty, format!("{path}.{name}"))
             }),
             // A scalar where an input object belongs is refused too: validation would quote it.
             Value::Object(_) | Value::Number(_) | Value::String(_) | Value::Boolean(_) | Value::Binary(_) | Value::Enum(_) => {
-                Some(path)
+                Some((path, "pass it as a variable of the request, not in the text of the query".to_owned()))
             }
         }
     }
+
+    /// Whether an operation declares the variable as another type. Fragments don't say which operation they are for: all count.
+    fn declared_otherwise(&self, variable: &str, ty: &str) -> bool {
+        let mut definitions = self.document.operations.iter().flat_map(|(_, operation)| &operation.node.variable_definitions);
+        definitions.any(|definition| {
+            definition.node.name.node == variable && crate::limits::innermost(&definition.node.var_type.node) != ty
+        })
+    }
 }
 
-fn refuse(place: Option<String>, position: Pos) -> Result<(), SecretInDocument> {
-    place.map_or(Ok(()), |place| Err(SecretInDocument { place, position }))
+fn refuse(fault: Option<Fault>, position: Pos, place: impl FnOnce(String) -> String) -> Result<(), SecretInDocument> {
+    fault.map_or(Ok(()), |(path, advice)| Err(SecretInDocument { place: place(path), advice, position }))
 }
 
 #[cfg(test)]
@@ -174,8 +194,25 @@ input Plain { name: String! other: Plain }
         for (query, expected) in cases {
             let message = place(query).unwrap_or_else(|| panic!("accepted: {query}"));
             assert!(message.contains(expected), "{query}: {message}");
-            assert!(message.contains("pass it as a variable"), "{message}");
+            assert!(message.contains("pass it as a variable of the request"), "{message}");
             assert!(!message.contains("hunter"), "the value is echoed: {message}");
+        }
+    }
+
+    #[test]
+    fn a_variable_of_another_type_is_refused() {
+        let cases = [
+            "query($s: String!) { me(proof: $s) { id } }",
+            "query($s: String = \"hunter2\") { me(proof: $s) { id } }",
+            "query($s: [String!]!) { users(any: $s) { id } }",
+            "mutation($s: String = \"hunter2\") { login(input: {name: \"a\", password: $s}) { id } }",
+            "mutation($i: Plain = {name: \"hunter2\"}) { login(input: $i) { id } }",
+            "query($s: String = \"hunter2\") { users { ...F } } fragment F on User { check(deep: {list: [[$s]]}) }",
+        ];
+        for query in cases {
+            let message = place(query).unwrap_or_else(|| panic!("accepted: {query}"));
+            assert!(message.contains("takes a secret: declare the variable \"$"), "{message}");
+            assert!(!message.contains("hunter"), "{message}");
         }
     }
 

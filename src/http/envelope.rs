@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tracing::Instrument;
 use uuid::Uuid;
 
-/// Where new ids (UUIDv7) come from.
+/// Where new ids (`UUIDv7`) come from.
 pub type IdSource = Arc<dyn Fn() -> Uuid + Send + Sync>;
 
 /// The ids of one HTTP request, in its extensions. Ours: what a client sends under such names is ignored.

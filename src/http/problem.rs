@@ -1,6 +1,6 @@
 //! What every face answers when it can't do what was asked.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use claviger_domain::code::ErrorCode;
 use std::borrow::Cow;
@@ -16,13 +16,13 @@ pub struct Problem {
     /// For the client; never text of the request, never the cause of a fault of ours.
     pub message: Cow<'static, str>,
     /// Headers the status demands, such as `allow`.
-    pub headers: HeaderMap,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     /// A refusal with the status of its code.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, status: status_of(code), message: message.into(), headers: HeaderMap::new() }
+        Self { code, status: status_of(code), message: message.into(), headers: Vec::new() }
     }
 
     /// The same under another status.
@@ -34,7 +34,7 @@ impl Problem {
     /// The same with one more header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.push((name, value));
         self
     }
 
@@ -73,7 +73,9 @@ impl Problem {
                 "extensions": { "code": self.code.as_str(), "requestId": request_id.to_string() },
             }]
         });
-        (self.status, self.headers, axum::Json(body)).into_response()
+        let mut response = (self.status, axum::Json(body)).into_response();
+        response.headers_mut().extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)));
+        response
     }
 }
 

@@ -95,9 +95,12 @@ impl Server {
     /// # Errors
     /// [`BindError`], which says what to do.
     pub async fn bind(address: SocketAddr, settings: ServerSettings) -> Result<Self, BindError> {
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::AddressInUse { address, source },
-            _ => BindError::Unusable { address, source },
+        let failed = |source: io::Error| {
+            if source.kind() == io::ErrorKind::AddrInUse {
+                BindError::AddressInUse { address, source }
+            } else {
+                BindError::Unusable { address, source }
+            }
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -110,7 +113,7 @@ impl Server {
     }
 
     /// Serves until `shutdown`, then lets running requests end until the drain deadline and cuts the rest.
-    /// WebSockets have left their connections by then: their owner ends them.
+    /// Upgraded connections have left their connections by then: their owner ends them.
     pub async fn run(self, router: Router, shutdown: CancellationToken) -> Drained {
         let connections = Connections {
             builder: Arc::new(builder(&self.settings)),
@@ -194,11 +197,11 @@ impl Connections {
             let connection = builder.serve_connection_with_upgrades(stream, service);
             let mut connection = std::pin::pin!(connection);
             tokio::select! {
-                ended = connection.as_mut() => log_end(ended),
+                ended = connection.as_mut() => log_end(&ended),
                 () = shutdown.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     tokio::select! {
-                        ended = connection => log_end(ended),
+                        ended = connection => log_end(&ended),
                         () = cut.cancelled() => {}
                     }
                 }
@@ -220,7 +223,7 @@ fn is_the_connections(error: &io::Error) -> bool {
 }
 
 /// Clients come and go in every way; none of it is a fault of ours. The error's text may quote the request, so it isn't logged.
-fn log_end(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+fn log_end(ended: &Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if ended.is_err() {
         tracing::debug!("connection ended early");
     }

@@ -91,13 +91,12 @@ impl Admission {
 fn syntax(error: &async_graphql_parser::Error) -> Refusal {
     let mut locations: Vec<Pos> = error.positions().collect();
     locations.truncate(1);
-    let message = match error {
-        async_graphql_parser::Error::Syntax { message, start, .. } => {
-            let expected = message.lines().last().and_then(|line| line.split_once("= ")).map(|(_, expected)| expected);
-            let expected = expected.map(|expected| format!(": {expected}")).unwrap_or_default();
-            format!("syntax error at line {}, column {}{expected}", start.line, start.column)
-        }
-        other => other.to_string(),
+    let message = if let async_graphql_parser::Error::Syntax { message, start, .. } = error {
+        let expected = message.lines().last().and_then(|line| line.split_once("= ")).map(|(_, expected)| expected);
+        let expected = expected.map(|expected| format!(": {expected}")).unwrap_or_default();
+        format!("syntax error at line {}, column {}{expected}", start.line, start.column)
+    } else {
+        error.to_string()
     };
     Refusal { code: ErrorCode::BadRequest, message, locations }
 }

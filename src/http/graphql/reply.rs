@@ -65,7 +65,7 @@ impl Reply {
         let mut error = ServerError::new(problem.shown(), None);
         label(&mut error, problem.code, request_id);
         let content = Content { data: None, errors: vec![error], extensions: BTreeMap::new() };
-        Self { status: problem.status, headers: problem.headers, content }
+        Self { status: problem.status, headers: problem.headers.into_iter().collect(), content }
     }
 
     /// The answer of a request that came alone.

@@ -23,15 +23,15 @@ pub(super) fn from_body(body: &[u8], max_batch: usize) -> Result<Payload, Proble
     // The library's own text could quote the body, its position can't.
     let json = serde_json::from_str(text)
         .map_err(|error| malformed(format!("the body is not JSON (line {}, column {})", error.line(), error.column())))?;
-    match json {
-        Value::Array(items) if items.is_empty() => Err(malformed("the batch is empty")),
-        Value::Array(items) if items.len() > max_batch => Err(Problem::new(
-            ErrorCode::LimitExceeded,
-            format!("the batch has {} requests, and the limit is {max_batch}", items.len()),
-        )),
-        Value::Array(items) => Ok(Payload::Batch(items.into_iter().map(from_json).collect())),
-        single => from_json(single).map(|request| Payload::One(Box::new(request))),
+    let Value::Array(items) = json else { return from_json(json).map(|request| Payload::One(Box::new(request))) };
+    if items.is_empty() {
+        return Err(malformed("the batch is empty"));
     }
+    if items.len() > max_batch {
+        let message = format!("the batch has {} requests, and the limit is {max_batch}", items.len());
+        return Err(Problem::new(ErrorCode::LimitExceeded, message));
+    }
+    Ok(Payload::Batch(items.into_iter().map(from_json).collect()))
 }
 
 /// Reads the query string of a GET. An empty parameter counts as left out.
