@@ -104,7 +104,7 @@ settings! {
     token_key_file: PathBuf = "CLAVIGER_TOKEN_KEY_FILE";
     /// Who may make an account [default: open on a loopback address, else closed]
     registration: RegistrationSetting = "CLAVIGER_REGISTRATION";
-    /// Whom ANTHROPIC_API_KEY and CLAUDE_API_KEY of the server's environment serve [default: all]
+    /// Whom `ANTHROPIC_API_KEY` and `CLAUDE_API_KEY` of the server's environment serve [default: all]
     env_keys_for: EnvKeysSetting = "CLAVIGER_ENV_KEYS_FOR";
     /// Model used where none is named [default: the cheapest current one]
     model: String = "CLAVIGER_MODEL";
@@ -170,9 +170,8 @@ impl Config {
         let listen = settings.listen.unwrap_or(DEFAULT_LISTEN);
         let registration = match settings.registration {
             Some(RegistrationSetting::Open) => Registration::Open,
-            Some(RegistrationSetting::Closed) => Registration::Closed,
             None if listen.ip().is_loopback() => Registration::Open,
-            None => Registration::Closed,
+            Some(RegistrationSetting::Closed) | None => Registration::Closed,
         };
         let model = settings.model.as_deref().map(|model| {
             ModelId::parse(model).ok_or(ConfigError::Value { name: "model", reason: "write a model id such as claude-haiku-5-5" })

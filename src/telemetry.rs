@@ -1,13 +1,25 @@
 //! Log lines: to standard error, so that standard output stays a program's own.
 
+use std::io::IsTerminal as _;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Whose lines may be written at which level, whatever was asked for: at DEBUG and TRACE the HTTP crates write the headers of
+/// requests, tokens among them. Our own lines hold no secret at any level.
+fn may_be_written(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("claviger") || *metadata.level() <= Level::INFO
+}
 
 /// Starts logging. `filter` as in `RUST_LOG`, from `CLAVIGER_LOG`; `json`: one object a line.
 pub fn start(filter: Option<&str>, quiet: bool, json: bool) {
     let fallback = if quiet { "warn" } else { "info" };
     let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(fallback));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = if json { lines.json().boxed() } else { lines.boxed() };
+    let started = tracing_subscriber::registry().with(lines.with_filter(filter_fn(may_be_written))).with(filter).try_init();
     // A second start, as tests do, changes nothing.
-    let started = if json { lines.json().try_init() } else { lines.try_init() };
     drop(started);
 }

@@ -15,8 +15,8 @@ const MOST_NODES: usize = 100;
 #[Object]
 impl Query {
     /// Anything by its id. Foreign and unknown ids are both null.
-    async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>, Error> {
-        node(ctx, &id).await
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Node, Error>> {
+        node(ctx, &id).await.transpose()
     }
     /// Several by their ids, at most 100, in the order asked for.
     async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>, Error> {
@@ -37,17 +37,24 @@ impl Query {
         Viewer::load(ctx, caller(ctx)?).await
     }
     /// A key of the viewer. Foreign and unknown ids are both null.
-    async fn key(&self, ctx: &Context<'_>, id: ID, min_position: Option<Position>) -> Result<Option<ApiKey>, Error> {
-        let caller = caller(ctx)?;
-        reach(ctx, min_position).await?;
-        let Some(id) = ids::decode_as(IdKind::ApiKey, &id) else { return Ok(None) };
-        key(ctx, caller.user, KeyId(id)).await
+    async fn key(&self, ctx: &Context<'_>, id: ID, min_position: Option<Position>) -> Option<Result<ApiKey, Error>> {
+        key_of_caller(ctx, &id, min_position).await.transpose()
     }
     /// From the upstream, else its last answer, else the price table: never an error.
     async fn models(&self, ctx: &Context<'_>) -> Result<Vec<Model>, Error> {
         caller(ctx)?;
         let models = ports(ctx)?.reads.models().await.map_err(fault)?;
         Ok(models.into_iter().map(Model::from).collect())
+    }
+}
+
+// A nullable field that fails is null itself and not its parent only as an option of a result.
+async fn key_of_caller(ctx: &Context<'_>, id: &str, min_position: Option<Position>) -> Result<Option<ApiKey>, Error> {
+    let caller = caller(ctx)?;
+    reach(ctx, min_position).await?;
+    match ids::decode_as(IdKind::ApiKey, id) {
+        Some(id) => key(ctx, caller.user, KeyId(id)).await,
+        None => Ok(None),
     }
 }
 

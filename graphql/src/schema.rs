@@ -16,6 +16,8 @@ fn plain() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
         .register_output_type::<Node>()
         .register_output_type::<MutationPayload>()
         .disable_suggestions()
+        // Ours is the stricter bound, with a better message (limits).
+        .limit_recursive_depth(64)
 }
 
 /// The schema as text, as `schema.graphql` has it.

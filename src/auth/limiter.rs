@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_burst_passes_then_one_each_interval() {
         let limiter = RateLimiter::new(3, 1000);
-        let at = |ms| Timestamp(1_000_000 + ms);
+        let at = |ms: u64| Timestamp(1_000_000 + ms);
         for _ in 0..3 {
             assert_eq!(limiter.take("ada", at(0)), Ok(()));
         }

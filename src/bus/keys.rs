@@ -229,13 +229,12 @@ impl Bus {
         let (owner, stream) = (order.call.owner, order.stream());
         let internal = |_| AppendError::Malformed("the append can't be put together");
         let mut rows = self.secret_rows(order, plan, ring, &events).map_err(internal)?;
-        let key = match self.keychain.content_key(&order.keys, stream).await.map_err(internal)? {
-            Some(key) => key,
-            None => {
-                let (key, row) = self.keychain.new_content_key(&order.keys, stream).map_err(internal)?;
-                rows.push(row);
-                key
-            }
+        let key = if let Some(key) = self.keychain.content_key(&order.keys, stream).await.map_err(internal)? {
+            key
+        } else {
+            let (key, row) = self.keychain.new_content_key(&order.keys, stream).map_err(internal)?;
+            rows.push(row);
+            key
         };
         let before = self.touched(order, &events, &key).await.map_err(internal)?;
         let sealed = seal_events(&events, &key, (owner, stream, version), &self.effects).map_err(internal)?;

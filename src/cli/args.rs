@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// Answer with one JSON value
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// What to log, as in RUST_LOG [default: info for servers, warn for the rest]
+    /// What to log, as in `RUST_LOG` [default: info for servers, warn for the rest]
     #[arg(long, env = "CLAVIGER_LOG", global = true, value_name = "FILTER")]
     pub(super) log: Option<String>,
     /// Log one JSON object a line

@@ -43,8 +43,9 @@ impl Client {
             return Err(broken(message));
         }
         let data = body.get_mut("data").map(Value::take).ok_or_else(|| broken("an answer without data"))?;
-        let refusals = data.as_object().into_iter().flatten().filter_map(|(_, payload)| payload.pointer("/userErrors/0/message"));
-        match refusals.filter_map(Value::as_str).next() {
+        let mut refusals =
+            data.as_object().into_iter().flatten().filter_map(|(_, payload)| payload.pointer("/userErrors/0/message"));
+        match refusals.find_map(Value::as_str) {
             Some(message) => Err(broken(message)),
             None => Ok(data),
         }

@@ -9,6 +9,7 @@ use claviger_graphql::ports::EventView;
 use claviger_projections::ports::StoredEvent;
 use claviger_vault::ContentKey;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 impl StoreReads {
     /// Opens events of one user: each stream's content key once.
@@ -18,10 +19,11 @@ impl StoreReads {
         let mut views = Vec::with_capacity(events.len());
         for event in events {
             let stream = event.envelope.stream;
-            if !content_keys.contains_key(&stream) {
-                content_keys.insert(stream, self.content_key(keys.as_ref(), stream).await?);
-            }
-            let key = content_keys.get(&stream).and_then(Option::as_ref);
+            let key = match content_keys.entry(stream) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(self.content_key(keys.as_ref(), stream).await?),
+            };
+            let key = key.as_ref();
             let content = open_event(event, key)?;
             views.push(EventView {
                 envelope: event.envelope.clone(),

@@ -39,6 +39,18 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
+    async fn default_of(
+        &self,
+        ctx: &Context<'_>,
+        context: Option<String>,
+        min_position: Option<Position>,
+    ) -> Result<Option<ApiKey>, Error> {
+        reach(ctx, min_position).await?;
+        let context = context_of(context.as_deref(), &["context"]).map_err(fault)?;
+        let view = ports(ctx)?.reads.default_key(self.caller.user, context).await.map_err(fault)?;
+        Ok(view.map(|view| ApiKey { owner: self.caller.user, view }))
+    }
+
     /// Loads the caller's account.
     pub(crate) async fn load(ctx: &Context<'_>, caller: &Caller) -> Result<Self, Error> {
         let account = ports(ctx)?.reads.account(caller.user).await.map_err(fault)?;
@@ -111,11 +123,8 @@ impl Viewer {
         ctx: &Context<'_>,
         #[graphql(default_with = "default_context()")] context: Option<String>,
         min_position: Option<Position>,
-    ) -> Result<Option<ApiKey>, Error> {
-        reach(ctx, min_position).await?;
-        let context = context_of(context.as_deref(), &["context"]).map_err(fault)?;
-        let view = ports(ctx)?.reads.default_key(self.caller.user, context).await.map_err(fault)?;
-        Ok(view.map(|view| ApiKey { owner: self.caller.user, view }))
+    ) -> Option<Result<ApiKey, Error>> {
+        self.default_of(ctx, context, min_position).await.transpose()
     }
     /// Which credential an orchestration would use now, and why.
     async fn resolution(

@@ -5,7 +5,7 @@ use crate::ports::{
     RecordChange, RowChange, SecretRow, SessionRow, StoreError, TimerKind, TimerRow, UserKeyRow, ViewRow,
 };
 use claviger_domain::actor::{Actor, Role, Via};
-use claviger_domain::id::{CommandId, ContextTag, CorrelationId, EventId, KeyId, SessionId, TestId, UserId};
+use claviger_domain::id::{CommandId, ContextTag, CorrelationId, EventId, KeyId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use std::sync::Arc;
@@ -141,14 +141,7 @@ pub(super) fn session(owner: UserId, n: u64, created_at: Timestamp) -> SessionRo
 
 /// A timer of a key test.
 pub(super) fn timer(owner: UserId, subject: KeyId, due_at: Timestamp) -> TimerRow {
-    TimerRow {
-        kind: TimerKind::KeyTest,
-        owner,
-        subject: subject.0,
-        test: Some(TestId(uuid(8))),
-        command: Some(command(8)),
-        due_at,
-    }
+    TimerRow { kind: TimerKind::KeyTest, owner, subject: subject.0, command: Some(command(8)), due_at }
 }
 
 /// A secret's row.
@@ -169,7 +162,7 @@ pub(super) fn one_of_each(owner: UserId) -> Vec<RowChange> {
         RowChange::PutIndexKey(IndexKeyRow { owner, user_key_version: 1, wrapped: vec![2; 105] }),
         RowChange::PutContentKey(ContentKeyRow { stream, owner, user_key_version: 1, wrapped: vec![3; 105] }),
         RowChange::PutSecret(secret(owner, key(1), 1)),
-        RowChange::PutCredential(CredentialRow { owner, user_key_version: 1, sealed: vec![6; 170] }),
+        RowChange::PutCredential(CredentialRow { owner, password_version: 2, user_key_version: 1, sealed: vec![6; 170] }),
         RowChange::PutSession(session(owner, owner.0.as_u64_pair().1 & 0xffff, NOW)),
         RowChange::PutTimer(timer(owner, key(1), NOW)),
         RowChange::PutView(view_row(owner, key(1).0, 1)),

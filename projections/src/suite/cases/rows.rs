@@ -14,7 +14,7 @@ cases! {
         let stream = StreamName::Account(owner);
         let index = IndexKeyRow { owner, user_key_version: 3, wrapped: vec![0; 105] };
         let content = ContentKeyRow { stream, owner, user_key_version: 4, wrapped: vec![0xff; 105] };
-        let credential = CredentialRow { owner, user_key_version: 5, sealed: (0..=255).collect() };
+        let credential = CredentialRow { owner, password_version: 3, user_key_version: 5, sealed: (0..=255).collect() };
         let rows = vec![
             RowChange::PutUserKey(user_key(owner, 1, 7)),
             RowChange::PutIndexKey(index.clone()),
@@ -32,7 +32,7 @@ cases! {
 
     async fn putting_a_row_again_replaces_it(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
-        let credential = |n: u8| CredentialRow { owner: user(1), user_key_version: 1, sealed: vec![n; 100] };
+        let credential = |n: u8| CredentialRow { owner: user(1), password_version: 1, user_key_version: 1, sealed: vec![n; 100] };
         for n in 0..3 {
             let rows = vec![RowChange::PutCredential(credential(n)), RowChange::PutUserKey(user_key(user(1), 1, n))];
             store.append(make.rows(user(1), u64::from(n), rows)).await?;
@@ -103,7 +103,7 @@ cases! {
     async fn a_timer_is_one_per_kind_owner_and_subject(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
         let test = timer(user(1), key(1), NOW.plus_ms(50));
-        let moved = TimerRow { due_at: NOW.plus_ms(60), test: None, command: None, ..test };
+        let moved = TimerRow { due_at: NOW.plus_ms(60), command: None, ..test };
         let expiry = TimerRow { kind: TimerKind::KeyExpiry, ..moved };
         let other = TimerRow { owner: user(2), due_at: NOW.plus_ms(70), ..test };
         let rows = [test, moved, expiry, other].map(RowChange::PutTimer).to_vec();
@@ -138,7 +138,7 @@ cases! {
     async fn inline_rows_come_after_the_appends_own(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
         let credential =
-            |n: u8| RowChange::PutCredential(CredentialRow { owner: user(1), user_key_version: 1, sealed: vec![n; 9] });
+            |n: u8| RowChange::PutCredential(CredentialRow { owner: user(1), password_version: 1, user_key_version: 1, sealed: vec![n; 9] });
         let append = Append { inline: inline(move |_| Ok(vec![credential(2)])), ..make.rows(user(1), 0, vec![credential(1)]) };
         store.append(append).await?;
         equal!(store.credential(user(1)).await?.map(|row| row.sealed), Some(vec![2; 9]), "the credential");
