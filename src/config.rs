@@ -70,6 +70,7 @@ macro_rules! settings {
     ($($(#[$doc:meta])* $field:ident: $ty:ty = $env:literal;)+) => {
         /// Settings that any command takes, as flags or from the environment.
         #[derive(Args, Clone, Debug, Default)]
+        #[command(next_help_heading = "Settings")]
         pub struct Settings {
             /// The configuration file [default: claviger.toml, if it is there]
             #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE", global = true)]
