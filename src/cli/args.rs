@@ -22,8 +22,6 @@ Every setting is a flag, a CLAVIGER_* variable, or a line of claviger.toml; flag
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
-    #[command(flatten)]
-    pub(super) settings: Settings,
     /// Answer with one JSON value
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -33,6 +31,8 @@ pub(super) struct Arguments {
     /// Log one JSON object a line
     #[arg(long, env = "CLAVIGER_LOG_JSON", global = true)]
     pub(super) log_json: bool,
+    #[command(flatten, next_help_heading = "Settings")]
+    pub(super) settings: Settings,
 }
 
 #[derive(Debug, Subcommand)]
