@@ -3,6 +3,7 @@
 use super::tree::{read, root};
 use claviger_domain::code::ErrorCode;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 #[test]
 fn every_error_code_has_a_page_that_names_its_status_and_exit_code() {
@@ -70,7 +71,7 @@ fn links_between_documents_lead_somewhere() {
     for folder in ["ops/docs", "ops/docs/adr", "ops/docs/errors"] {
         for entry in std::fs::read_dir(root().join(folder)).expect("a folder of documents") {
             let name = entry.expect("a document").file_name().into_string().expect("UTF-8");
-            if name.ends_with(".md") {
+            if Path::new(&name).extension().is_some_and(|extension| extension == "md") {
                 documents.push(format!("{folder}/{name}"));
             }
         }
