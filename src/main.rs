@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-// Measured in ops/docs/adr: GraphQL execution is mostly small allocations.
+// Why, and what isn't measured yet: ops/docs/adr/0007-crates.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

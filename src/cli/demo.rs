@@ -13,7 +13,10 @@ use crate::lifecycle::Listening;
 use crate::simulator::keys::{Scenario, key};
 use crate::simulator::{Simulator, SimulatorConfig};
 use crate::wiring::Core;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use claviger_domain::code::ErrorCode;
+use claviger_domain::secret::SecretText;
 use claviger_projections::ports::Store;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
 
 /// The demo's user. The password opens a throw-away store on a loopback address, nothing else.
 const USERNAME: &str = "ada";
@@ -29,8 +33,9 @@ const PASSWORD: &str = "correct horse battery";
 pub(super) async fn run(args: &DemoArgs, mut config: Config) -> Result<ExitCode, CliError> {
     let shutdown = on_signals()?;
     let throw_away = ThrowAway(demo_dir(std::process::id()));
+    let effects = Effects::system();
     config.data_dir.clone_from(&throw_away.0);
-    config.registration = Registration::Open;
+    on_its_own(&mut config, &effects);
     if !config.listen.ip().is_loopback() {
         return Err(CliError::new(
             ErrorCode::Validation,
@@ -41,7 +46,7 @@ pub(super) async fn run(args: &DemoArgs, mut config: Config) -> Result<ExitCode,
     let simulator = simulator.map_err(|error| CliError::new(ErrorCode::Internal, with_causes(&error)))?;
     config.anthropic_base_url = Some(simulator.base_url());
 
-    let core = Core::open(&config, Effects::system(), "claviger demo").await?;
+    let core = Core::open(&config, effects, "claviger demo").await?;
     let (store, keychain) = (Arc::clone(&core.store), Arc::clone(&core.keychain));
     let listening = Listening::bind(core, &config).await?;
     let address = listening.address();
@@ -58,6 +63,19 @@ pub(super) async fn run(args: &DemoArgs, mut config: Config) -> Result<ExitCode,
     toured?;
     served?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Nothing of the operator's goes into the tour: neither their keys nor those that protect a real store.
+fn on_its_own(config: &mut Config, effects: &Effects) {
+    let mut master_key = Zeroizing::new([0; 32]);
+    effects.entropy.fill(master_key.as_mut_slice());
+    config.master_keys = Some(SecretText::new(STANDARD.encode(master_key.as_slice())));
+    config.master_keys_file = None;
+    config.token_key = None;
+    config.token_key_file = None;
+    config.anthropic_api_key = None;
+    config.claude_api_key = None;
+    config.registration = Registration::Open;
 }
 
 /// The store goes with the demo.

@@ -28,7 +28,7 @@ pub(super) async fn run(args: &Args, config: &Config, json: bool) -> Result<Exit
     let done = execute(&core, args, parsed).await;
     core.close().await;
     let keys = done?;
-    print(&keys, matches!(args, Args::List(_)), json);
+    print(&keys, args, json);
     let failed = matches!(args, Args::Test { .. })
         && keys.iter().any(|key| key.facts.last_test.as_ref().is_none_or(|test| !is_success(&test.verdict)));
     Ok(if failed { ExitCode::from(ErrorCode::KeyUnavailable.exit_code()) } else { ExitCode::SUCCESS })
@@ -134,7 +134,8 @@ async fn find_key(core: &Core, owner: UserId, wanted: &str) -> Result<KeyId, Cli
     }
 }
 
-fn print(keys: &[KeyView], is_list: bool, json: bool) {
+fn print(keys: &[KeyView], args: &Args, json: bool) {
+    let is_list = matches!(args, Args::List(_));
     if json {
         let values: Vec<_> = keys.iter().map(as_json).collect();
         match values.first() {
@@ -149,7 +150,9 @@ fn print(keys: &[KeyView], is_list: bool, json: bool) {
     }
     let rows: Vec<Vec<String>> = keys.iter().map(as_row).collect();
     output::table(&["ID", "NAME", "KEY", "STATE", "DEFAULT FOR", "LAST TEST"], &rows);
-    if !is_list && let Some(notes) = keys.first().and_then(|key| key.content.as_ref()?.test_notes.as_ref()) {
+    if matches!(args, Args::Test { .. })
+        && let Some(notes) = keys.first().and_then(|key| key.content.as_ref()?.test_notes.as_ref())
+    {
         output::line(&notes.message);
     }
 }
@@ -183,6 +186,7 @@ fn as_json(key: &KeyView) -> serde_json::Value {
         "expiresAt": key.facts.expires_at.map(|at| at.to_string()),
         "lastTest": key.facts.last_test.as_ref().map(|test| json!({
             "at": test.at.to_string(),
+            "level": test.level,
             "status": test.verdict.status,
             "authentic": test.verdict.authentic,
             "hasCredit": test.verdict.has_credit,
