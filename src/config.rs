@@ -70,6 +70,7 @@ macro_rules! settings {
     ($($(#[$doc:meta])* $field:ident: $ty:ty = $env:literal;)+) => {
         /// Settings that any command takes, as flags or from the environment.
         #[derive(Args, Clone, Debug, Default)]
+        #[command(next_help_heading = "Settings")]
         pub struct Settings {
             /// The configuration file [default: claviger.toml, if it is there]
             #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE", global = true)]
@@ -112,7 +113,7 @@ settings! {
     max_plan: bool = "CLAVIGER_MAX_PLAN";
     /// Most keys a user may have [default: 100]
     max_keys: usize = "CLAVIGER_MAX_KEYS";
-    /// How long a key test may take, in milliseconds [default: 30000]
+    /// How long a key test may take, in milliseconds [default: 20000]
     test_timeout_ms: u64 = "CLAVIGER_TEST_TIMEOUT_MS";
     /// Answer introspection queries [default: true]
     introspection: bool = "CLAVIGER_INTROSPECTION";
@@ -176,7 +177,7 @@ impl Config {
         let model = settings.model.as_deref().map(|model| {
             ModelId::parse(model).ok_or(ConfigError::Value { name: "model", reason: "write a model id such as claude-haiku-5-5" })
         });
-        let test_timeout_ms = settings.test_timeout_ms.unwrap_or(30_000);
+        let test_timeout_ms = settings.test_timeout_ms.unwrap_or(20_000);
         if !(1..=600_000).contains(&test_timeout_ms) {
             return Err(ConfigError::Value { name: "test_timeout_ms", reason: "write 1 to 600000 milliseconds" });
         }

@@ -56,3 +56,38 @@ fn invalid() -> Failure {
         "the cursor isn't one of this list: take one from its edges or pageInfo, or leave it out to start anew",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn cursors_are_those_of_the_golden_vectors() {
+        let vectors: Value = serde_json::from_str(include_str!("../../ops/formats/vectors.json")).unwrap();
+        let cursors = vectors["cursors"].as_array().unwrap();
+        assert!(cursors.len() >= 2);
+        for vector in cursors {
+            let text = vector["cursor"].as_str().unwrap();
+            if vector["kind"] == 1 {
+                let position = vector["position"].as_u64().unwrap();
+                assert_eq!(of_event(position), text);
+                assert_eq!(to_event(text), Ok(position));
+                assert!(to_key(text).is_err(), "a cursor serves its own kind of list only");
+            } else {
+                let (at, id) = (vector["created_at"].as_u64().unwrap(), vector["key_id"].as_str().unwrap().parse().unwrap());
+                assert_eq!(of_key(at, id), text);
+                assert_eq!(to_key(text), Ok((at, id)));
+                assert!(to_event(text).is_err(), "a cursor serves its own kind of list only");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_refused() {
+        for text in ["", "AQ", "AQAAAAAAAAAB=", "AQAAAAAAAAABAA", "AgAAAAAAAAAB", "AAAAAAAAAAAB", "!", &"A".repeat(1000)] {
+            assert_eq!(to_event(text).unwrap_err().code, ErrorCode::CursorInvalid, "{text}");
+            assert_eq!(to_key(text).unwrap_err().code, ErrorCode::CursorInvalid, "{text}");
+        }
+    }
+}

@@ -317,7 +317,7 @@ def tree():
 
 
 def global_ids():
-    names = ("User", "ApiKey", "Session", "Event", "Orchestration", "Step")
+    names = ("User", "ApiKey", "Session", "Event", "Correlation", "Orchestration", "Step")
     return [{"type": name, "uuid": str(KEY), "id": b64(f"{name}:{KEY}".encode())} for name in names]
 
 

@@ -37,15 +37,18 @@ pub enum Registration {
 pub struct AuthConfig {
     /// Who may make an account.
     pub registration: Registration,
-    /// Failed attempts at once for one name, then one every six seconds.
-    pub attempts_per_name: u32,
+    /// Failed attempts at once for one name from one address, then one every six seconds.
+    pub attempts_per_pair: u32,
     /// Failed attempts at once from one address, then one a second.
     pub attempts_per_peer: u32,
+    /// Failed attempts at once for one name from wherever, then a hundred an hour. Larger than the two before, so that somebody who
+    /// guesses from one address doesn't lock the owner out.
+    pub attempts_per_name: u32,
 }
 
 impl Default for AuthConfig {
     fn default() -> Self {
-        Self { registration: Registration::Closed, attempts_per_name: 10, attempts_per_peer: 60 }
+        Self { registration: Registration::Closed, attempts_per_pair: 10, attempts_per_peer: 60, attempts_per_name: 100 }
     }
 }
 
@@ -70,16 +73,18 @@ pub struct Auth {
     pub(super) passwords: Passwords,
     key: TokenKey,
     pub(super) config: AuthConfig,
-    by_name: RateLimiter,
+    by_pair: RateLimiter,
     by_peer: RateLimiter,
+    by_name: RateLimiter,
 }
 
 impl Auth {
     /// Local accounts over a store.
     pub fn new(ports: AuthPorts, passwords: Passwords, key: TokenKey, config: AuthConfig) -> Self {
-        let by_name = RateLimiter::new(config.attempts_per_name, 6_000);
+        let by_pair = RateLimiter::new(config.attempts_per_pair, 6_000);
         let by_peer = RateLimiter::new(config.attempts_per_peer, 1_000);
-        Self { ports, passwords, key, config, by_name, by_peer }
+        let by_name = RateLimiter::new(config.attempts_per_name, 36_000);
+        Self { ports, passwords, key, config, by_pair, by_peer, by_name }
     }
 
     pub(super) fn bus(&self) -> &Arc<Bus> {
@@ -148,7 +153,12 @@ impl Auth {
     /// at once count too.
     pub(super) fn attempt(&self, info: &RequestInfo, name: &str) -> Result<(), Failure> {
         let now = self.ports.effects.clock.now();
-        self.by_name.take(name, now).and_then(|()| self.by_peer.take(&info.peer, now)).map_err(|retry_after_ms| {
+        let taken = self
+            .by_pair
+            .take(&pair(info, name), now)
+            .and_then(|()| self.by_peer.take(&info.peer, now))
+            .and_then(|()| self.by_name.take(name, now));
+        taken.map_err(|retry_after_ms| {
             let seconds = retry_after_ms.div_ceil(1000);
             Failure::new(ErrorCode::RateLimited, format!("too many failed attempts: try again in {seconds} s"))
                 .with(FailureDetail::RetryAfterMs(retry_after_ms))
@@ -156,6 +166,7 @@ impl Auth {
     }
 
     pub(super) fn good_attempt(&self, info: &RequestInfo, name: &str) {
+        self.by_pair.give_back(&pair(info, name));
         self.by_name.give_back(name);
         self.by_peer.give_back(&info.peer);
     }
@@ -237,6 +248,11 @@ impl Auth {
             Err(failure) => failure,
         }
     }
+}
+
+/// The bucket of a name from an address; an address has no line break in it.
+fn pair(info: &RequestInfo, name: &str) -> String {
+    format!("{}\n{name}", info.peer)
 }
 
 /// A command that a user gives on their own account.

@@ -132,3 +132,104 @@ pub(super) fn read_refresh(index: &StoreIndexKey, token: &SecretText) -> Option<
     let mac: [u8; 32] = mac.try_into().ok()?;
     (*format == 1 && index.verify_refresh_mac(session, generation, &mac)).then_some((session, generation))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use claviger_domain::id::read_hex;
+    use claviger_vault::Entropy;
+    use serde_json::Value;
+
+    struct Fixed([u8; 32]);
+
+    impl Entropy for Fixed {
+        fn fill(&self, out: &mut [u8]) {
+            out.copy_from_slice(&self.0[..out.len()]);
+        }
+    }
+
+    fn index(hex: &str) -> StoreIndexKey {
+        StoreIndexKey::generate(&Fixed(read_hex(hex).unwrap()))
+    }
+
+    #[test]
+    fn refresh_tokens_are_those_of_the_golden_vectors() {
+        let vectors: Value = serde_json::from_str(include_str!("../../ops/formats/vectors.json")).unwrap();
+        let tokens = vectors["refresh_tokens"].as_array().unwrap();
+        assert!(!tokens.is_empty());
+        for vector in tokens {
+            let index = index(vector["store_index_key"].as_str().unwrap());
+            let session = SessionId(vector["session_id"].as_str().unwrap().parse().unwrap());
+            let generation = u32::try_from(vector["generation"].as_u64().unwrap()).unwrap();
+            let token = write_refresh(&index, session, generation);
+            assert_eq!(token.expose(), vector["token"].as_str().unwrap());
+            assert_eq!(read_refresh(&index, &token), Some((session, generation)));
+        }
+    }
+
+    #[test]
+    fn a_refresh_token_that_we_did_not_make_is_none() {
+        let (index, session) = (index(&"07".repeat(32)), SessionId(Uuid::from_u128(1)));
+        let token = write_refresh(&index, session, 3);
+        let bytes = URL_SAFE_NO_PAD.decode(token.expose()).unwrap();
+        for n in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[n] ^= 1;
+            assert_eq!(read_refresh(&index, &SecretText::new(URL_SAFE_NO_PAD.encode(&changed))), None, "byte {n}");
+            assert_eq!(read_refresh(&index, &SecretText::new(URL_SAFE_NO_PAD.encode(&bytes[..n]))), None, "first {n} bytes");
+        }
+    }
+
+    const NAMED: Named = Named { user: UserId(Uuid::from_u128(1)), session: SessionId(Uuid::from_u128(2)) };
+    const NOW: Timestamp = Timestamp(1_760_000_000_000);
+
+    fn key(seed: u8) -> TokenKey {
+        TokenKey::from_seed(&[seed; 32]).unwrap()
+    }
+
+    #[test]
+    fn an_access_token_names_user_and_session_until_it_expires() {
+        let token = key(1).sign(NAMED, NOW, NOW.plus_ms(60_000)).unwrap();
+        assert_eq!(key(1).check(token.expose(), NOW), Some(NAMED));
+        assert_eq!(key(1).check(token.expose(), NOW.plus_ms(59_000)), Some(NAMED));
+        assert_eq!(key(1).check(token.expose(), NOW.plus_ms(60_000)), None, "expired");
+        assert_eq!(key(1).check(token.expose(), Timestamp(NOW.0 - 1000)), None, "not yet good");
+        assert_eq!(key(2).check(token.expose(), NOW), None, "another key");
+    }
+
+    /// A token of our key whose header or claims were chosen by somebody.
+    fn forged(header: &Header, claims: &Value) -> String {
+        jsonwebtoken::encode(header, claims, &key(1).signing).unwrap()
+    }
+
+    #[test]
+    fn a_token_of_another_type_issuer_or_audience_is_none() {
+        let (header, s) = (Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::EdDSA) }, NOW.0 / 1000);
+        let good = serde_json::json!({ "iss": ISSUER, "aud": ISSUER, "sub": NAMED.user.0, "sid": NAMED.session.0,
+            "iat": s, "nbf": s, "exp": s + 60 });
+        assert_eq!(key(1).check(&forged(&header, &good), NOW), Some(NAMED));
+        for (claim, value) in [("iss", "other"), ("aud", "other"), ("sub", "nobody"), ("sid", "nothing"), ("exp", "soon")] {
+            let mut claims = good.clone();
+            claims[claim] = value.into();
+            assert_eq!(key(1).check(&forged(&header, &claims), NOW), None, "{claim}");
+            claims.as_object_mut().unwrap().remove(claim);
+            assert_eq!(key(1).check(&forged(&header, &claims), NOW), None, "no {claim}");
+        }
+        for typ in [None, Some("JWT".to_owned())] {
+            assert_eq!(key(1).check(&forged(&Header { typ, ..header.clone() }, &good), NOW), None);
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_algorithm_is_none() {
+        let token = key(1).sign(NAMED, NOW, NOW.plus_ms(60_000)).unwrap();
+        let (_, rest) = token.expose().split_once('.').unwrap();
+        for header in [r#"{"alg":"none","typ":"at+jwt"}"#, r#"{"alg":"HS256","typ":"at+jwt"}"#, r#"{"typ":"at+jwt"}"#, "{}"] {
+            let forged = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header));
+            assert_eq!(key(1).check(&forged, NOW), None, "{header}");
+        }
+        for text in ["", "a.b.c", "..", &"x".repeat(10_000)] {
+            assert_eq!(key(1).check(text, NOW), None);
+        }
+    }
+}

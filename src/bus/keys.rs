@@ -17,7 +17,7 @@ use claviger_domain::stream::StreamName;
 use claviger_graphql::ports::{Answer, Call, Commit, KeyCommand, KeyCommands, KeyDone};
 use claviger_projections::keys::KeysView;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, ClaimChange, ClaimKind, CommandRecord, Expected, KEYS, RecordChange, RowChange,
+    Append, AppendError, ClaimChange, ClaimKind, CommandRecord, Expected, KEYS, RecordChange, RowChange,
 };
 use claviger_vault::ContentKey;
 use std::collections::BTreeSet;
@@ -166,7 +166,8 @@ impl Bus {
             }
             let subject = plan.subject.or_else(|| events.first().and_then(subject_of));
             let plan = Plan { record: about(plan.record.clone(), subject), ..plan.clone() };
-            match self.append(order, &plan, (version, &ring), events.clone()).await {
+            let append = self.prepare(order, &plan, (version, &ring), events.clone()).await?;
+            match self.store.append(append).await {
                 Ok(appended) => {
                     self.keep(order.stream(), ring, &events, appended.version);
                     let commit = Commit {
@@ -219,26 +220,26 @@ impl Bus {
         Ok(KeyDone { commit, key: plan.subject })
     }
 
-    async fn append(
+    /// Seals what is to be appended.
+    async fn prepare(
         &self,
         order: &Order,
         plan: &Plan,
         (version, ring): (u64, &KeyRing),
         events: Vec<KeyRingEvent>,
-    ) -> Result<Appended, AppendError> {
+    ) -> Result<Append, Failure> {
         let (owner, stream) = (order.call.owner, order.stream());
-        let internal = |_| AppendError::Malformed("the append can't be put together");
-        let mut rows = self.secret_rows(order, plan, ring, &events).map_err(internal)?;
-        let key = if let Some(key) = self.keychain.content_key(&order.keys, stream).await.map_err(internal)? {
+        let mut rows = self.secret_rows(order, plan, ring, &events)?;
+        let key = if let Some(key) = self.keychain.content_key(&order.keys, stream).await? {
             key
         } else {
-            let (key, row) = self.keychain.new_content_key(&order.keys, stream).map_err(internal)?;
+            let (key, row) = self.keychain.new_content_key(&order.keys, stream)?;
             rows.push(row);
             key
         };
-        let before = self.touched(order, &events, &key).await.map_err(internal)?;
-        let sealed = seal_events(&events, &key, (owner, stream, version), &self.effects).map_err(internal)?;
-        let append = Append {
+        let before = self.touched(order, &events, &key).await?;
+        let sealed = seal_events(&events, &key, (owner, stream, version), &self.effects)?;
+        Ok(Append {
             stream,
             owner: Some(owner),
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
@@ -259,8 +260,7 @@ impl Bus {
                 effects: self.effects.clone(),
             })),
             record: plan.record.clone(),
-        };
-        self.store.append(append).await
+        })
     }
 
     /// The rows of the keys that the events touch. Read after the fold: if they are newer than it, the append conflicts.

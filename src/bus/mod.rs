@@ -20,7 +20,7 @@ use crate::anthropic::probe::KeyProbe;
 use crate::effects::Effects;
 use claviger_domain::account::Account;
 use claviger_domain::code::ErrorCode;
-use claviger_domain::failure::{Failure, FailureDetail};
+use claviger_domain::failure::Failure;
 use claviger_domain::key_ring::KeyRing;
 use claviger_domain::text::ModelId;
 use claviger_projections::ports::{CommandRecord, Store, StoreError};
@@ -143,5 +143,5 @@ fn same_request(record: &CommandRecord, request_hash: &[u8; 32]) -> Result<(), F
 
 /// Too many writers on one stream for too long: nothing was changed.
 fn contended() -> Failure {
-    Failure::new(ErrorCode::Conflict, "too many changes at once: nothing was changed, try again").with(FailureDetail::None)
+    Failure::new(ErrorCode::Conflict, "too many changes at once: nothing was changed, try again")
 }

@@ -2,6 +2,8 @@
 
 // Clippy allows tests what it denies elsewhere only where it sees this attribute.
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod http;

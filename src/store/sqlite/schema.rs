@@ -22,9 +22,8 @@
 //! are copies for filters: the leaf is made of the envelope. `boxes` counts an event's sealed boxes: one stands in `content`,
 //! more in `parts`.
 //!
-//! Tables with sealed keys and secrets have row numbers (they are not `WITHOUT ROWID`): their rows are only ever added at the
-//! end, so no page is split and no stale copy of a row stays behind in the part of a page that nobody uses, where `secure_delete`
-//! doesn't look.
+//! Tables with sealed keys and secrets have row numbers (they are not `WITHOUT ROWID`): rows are only ever added at the end, so no page
+//! of theirs is split in the middle, and nothing stale can stay in an unused part of one.
 
 use super::error::OpenError;
 use rusqlite::{Connection, TransactionBehavior};
