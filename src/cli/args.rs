@@ -31,11 +31,7 @@ pub(super) struct Arguments {
     /// Log one JSON object a line
     #[arg(long, env = "CLAVIGER_LOG_JSON", global = true)]
     pub(super) log_json: bool,
-<<<<<<< HEAD
     #[command(flatten)]
-=======
-    #[command(flatten, next_help_heading = "Settings")]
->>>>>>> docs
     pub(super) settings: Settings,
 }
 

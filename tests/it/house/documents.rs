@@ -55,6 +55,21 @@ fn ci_runs_the_very_commands_that_the_readme_gives() {
     }
 }
 
+/// Variables named in a text.
+fn variables_of(text: &str) -> BTreeSet<&str> {
+    let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
+    let starts = text.match_indices("CLAVIGER_").map(|(at, _)| text.split_at(at).1);
+    let names = starts.map(|rest| rest.find(|c| !is_name(c)).map_or(rest, |end| rest.split_at(end).0));
+    names.filter(|name| *name != "CLAVIGER_").collect()
+}
+
+#[test]
+fn the_readme_names_every_setting_and_no_other() {
+    let (readme, sources) = (read("README.md"), read("src/config.rs") + &read("src/cli/args.rs"));
+    let (told, there) = (variables_of(&readme), variables_of(&sources));
+    assert_eq!(told, there);
+}
+
 #[test]
 fn every_room_has_a_readme_which_is_its_documentation() {
     for room in ["", "domain/", "domain/vault/", "projections/", "graphql/"] {

@@ -65,8 +65,10 @@ fn a_mod_file_names_its_parts_and_does_nothing() {
 fn nothing_is_left_for_later() {
     // Put together here, so that this file isn't found itself.
     let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["#[ign", "ore"].concat(), ["todo", "!("].concat()];
+    let unmerged = ["<<<<<<< ", ">>>>>>> "];
     for (path, text) in rust_files("") {
         for (number, line) in (1..).zip(text.lines()) {
+            assert!(!unmerged.iter().any(|mark| line.starts_with(mark)), "{path}:{number}: {line}");
             assert!(!marks.iter().any(|mark| line.contains(mark.as_str())), "{path}:{number}: {line}");
         }
     }
