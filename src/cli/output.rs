@@ -25,6 +25,12 @@ pub(super) fn error(code: &str, message: &str, as_json: bool) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
+/// Asks a person at the keyboard, on standard error: standard output is the answer's.
+pub(super) fn prompt(text: &str) {
+    let mut to = io::stderr().lock();
+    drop(write!(to, "{text}").and_then(|()| to.flush()));
+}
+
 /// Whether a person reads along, so that colour helps.
 pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()

@@ -12,7 +12,7 @@ use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Email, FullName, Password, TextError, Username};
 use claviger_graphql::ids::{IdKind, encode};
 use claviger_graphql::ports::RequestInfo;
-use std::io::Read as _;
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::process::ExitCode;
 
 pub(super) async fn run(command: &UserCommand, config: &Config, json: bool) -> Result<ExitCode, CliError> {
@@ -58,7 +58,11 @@ pub(super) async fn find(core: &Core, name: &str) -> Result<UserId, CliError> {
 pub(super) fn read_secret(what: &str) -> Result<SecretText, CliError> {
     let mut text = zeroize::Zeroizing::new(String::new());
     let unreadable = |_| CliError::new(ErrorCode::Validation, format!("{what} on standard input isn't UTF-8 text"));
-    std::io::stdin().lock().take(64 * 1024).read_to_string(&mut text).map_err(unreadable)?;
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        output::prompt(&format!("{what}, then Enter (it shows as you type; from a file: < FILE): "));
+    }
+    input.lock().take(64 * 1024).read_line(&mut text).map_err(unreadable)?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
         return Err(CliError::new(ErrorCode::Validation, format!("{what} is expected on standard input, and there is none")));

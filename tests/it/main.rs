@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod house;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod store;
