@@ -2,7 +2,11 @@
 
 // Clippy allows tests what it denies elsewhere only where it sees this attribute.
 #[cfg(test)]
+mod endurance;
+#[cfg(test)]
 mod http;
+#[cfg(test)]
+mod leaks;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
