@@ -221,11 +221,26 @@ fn with_file(settings: Settings) -> Result<Settings, ConfigError> {
 
 fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     toml::from_str(text).map_err(|error| {
-        // The error's own display quotes the line, which may hold a value that should not be there.
-        let line = error.span().map_or(0, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
-        let reason = format!("line {line}: {}", error.message());
+        // The error's own words quote the line or the value, which may be a secret in the wrong place: only its place is used.
+        let line = error.span().map_or(0, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+        let setting = text.lines().nth(line).and_then(|line| line.split_once('=')).map_or("", |(name, _)| name.trim());
+        let what = if toml::from_str::<toml::Table>(text).is_err() {
+            "this isn't TOML".to_owned()
+        } else if !is_setting_name(setting) {
+            "there is no such setting, or its value can't be".to_owned()
+        } else if error.message().starts_with("unknown field") {
+            format!("there is no setting {setting}")
+        } else {
+            format!("the value of {setting} can't be")
+        };
+        let reason = format!("line {}: {what} (claviger --help lists the settings)", line + 1);
         ConfigError::Malformed { path: path.to_owned(), reason }
     })
+}
+
+/// Whether a text may be shown as the name of a setting.
+fn is_setting_name(text: &str) -> bool {
+    (1..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 /// A variable that holds a secret: never a flag, which everybody on the machine could read.

@@ -4,7 +4,7 @@ use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
 use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, Passwords};
-use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError};
+use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, scrub};
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::key_files::{self, KeyFileError};
@@ -77,8 +77,18 @@ impl Core {
     /// # Errors
     /// [`StartError`], which says what to do.
     pub async fn open(config: &Config, effects: Effects, program: &str) -> Result<Self, StartError> {
-        let embedded = open_store(config, &effects, program).await?;
+        let sqlite = SqliteConfig::new(&config.data_dir, program, effects.clock.now());
+        Self::open_on(config, effects, sqlite).await
+    }
+
+    /// The same on an embedded store with settings of its own, such as a bound of its size.
+    ///
+    /// # Errors
+    /// [`StartError`], which says what to do.
+    pub async fn open_on(config: &Config, effects: Effects, sqlite: SqliteConfig) -> Result<Self, StartError> {
+        let embedded = open_store(sqlite).await?;
         let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&embedded);
+        scrub(&*store).await;
         let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
         let keks = key_files::master_keys(config, is_new, &*effects.entropy)?;
         let keychain = Arc::new(Keychain::open(Arc::clone(&store), keks, effects.clone()).await?);
@@ -151,8 +161,7 @@ impl Core {
 }
 
 /// Opening waits for the disk, so it has a thread of its own.
-async fn open_store(config: &Config, effects: &Effects, program: &str) -> Result<Arc<SqliteStore>, StartError> {
-    let sqlite = SqliteConfig::new(&config.data_dir, program, effects.clock.now());
+async fn open_store(sqlite: SqliteConfig) -> Result<Arc<SqliteStore>, StartError> {
     let opening = TaskTracker::new().spawn_blocking(move || SqliteStore::open(&sqlite));
     let store = opening.await.map_err(|_| Failure::internal())??;
     Ok(Arc::new(store))

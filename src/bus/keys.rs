@@ -17,7 +17,7 @@ use claviger_domain::stream::StreamName;
 use claviger_graphql::ports::{Answer, Call, Commit, KeyCommand, KeyCommands, KeyDone};
 use claviger_projections::keys::KeysView;
 use claviger_projections::ports::{
-    Append, AppendError, ClaimChange, ClaimKind, CommandRecord, Expected, KEYS, RecordChange, RowChange,
+    Append, AppendError, ClaimChange, ClaimKind, CommandRecord, Expected, KEYS, RecordChange, RowChange, Store,
 };
 use claviger_vault::ContentKey;
 use std::collections::BTreeSet;
@@ -46,6 +46,21 @@ pub(super) struct Plan {
     pub(super) secret: Option<ApiKeySecret>,
     pub(super) subject: Option<KeyId>,
     pub(super) record: Option<RecordChange>,
+}
+
+/// How often a scrub is tried that finds a reader in its way; the store waits a while each time.
+const MOST_SCRUBS: usize = 5;
+
+/// Bytes of shredded secrets leave the disk. Also done at each start: a crash may have come between a deletion and its scrub.
+pub(crate) async fn scrub(store: &dyn Store) {
+    for _ in 0..MOST_SCRUBS {
+        match store.scrub().await {
+            Ok(true) => return tracing::debug!("shredded bytes have left the disk"),
+            Ok(false) => {}
+            Err(error) => return tracing::warn!(%error, "shredded bytes stay in the write-ahead log until the next scrub"),
+        }
+    }
+    tracing::warn!("readers are in the way: shredded bytes stay in the write-ahead log until the next scrub");
 }
 
 impl KeyCommands for Commands {
@@ -206,11 +221,7 @@ impl Bus {
     /// Bytes of shredded secrets leave the disk as soon as no reader is in the way.
     fn scrub_soon(&self) {
         let store = Arc::clone(&self.store);
-        self.tracker.spawn(async move {
-            if let Err(error) = store.scrub().await {
-                tracing::warn!(%error, "shredded bytes stay in the write-ahead log until the next scrub");
-            }
-        });
+        self.tracker.spawn(async move { scrub(&*store).await });
     }
 
     /// Things are as asked: nothing is committed, and the answer names where the log stands.

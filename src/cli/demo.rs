@@ -52,10 +52,12 @@ pub(super) async fn run(args: &DemoArgs, mut config: Config) -> Result<ExitCode,
     let address = listening.address();
     let serving = TaskTracker::new().spawn(listening.serve(shutdown.clone()));
 
-    let toured = tour(address, store, keychain).await;
+    let toured = shutdown.run_until_cancelled(tour(address, store, keychain)).await;
+    // Whoever ends the demo in its middle has seen enough: that is no failure, though the server may have gone first.
+    let toured = toured.filter(|_| !shutdown.is_cancelled()).unwrap_or(Ok(()));
     if args.exit || toured.is_err() {
         shutdown.cancel();
-    } else {
+    } else if !shutdown.is_cancelled() {
         where_to_click(address);
     }
     let served = serving.await.map_err(|_| CliError::new(ErrorCode::Internal, "the server ended without a word"))?;

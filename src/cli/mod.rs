@@ -14,6 +14,7 @@ mod verify;
 
 use args::{Arguments, Command};
 use clap::Parser as _;
+use claviger_domain::api_key::contains_secret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use std::process::ExitCode;
@@ -88,7 +89,11 @@ impl From<std::io::Error> for CliError {
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    crate::http::panics::report_location_only();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return wrong_usage(&error),
+    };
     no_core_dumps();
     let quiet = !matches!(arguments.command, Command::Serve | Command::Simulate(_));
     crate::telemetry::start(arguments.log.as_deref(), quiet, arguments.log_json);
@@ -100,6 +105,19 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => failed(&error, arguments.json),
     }
+}
+
+/// Prints help, or what is wrong with the arguments: a key pasted in the wrong place isn't repeated.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    if contains_secret(&error.to_string()) {
+        let message = "an argument contains sk-ant-, which looks like a secret: secrets come from standard input (claviger --help), \
+                       and this one now stands in your shell's history";
+        output::error(ErrorCode::Validation.as_str(), message, false);
+    } else {
+        // Standard output or error, with colours where they are wanted; a reader that went away is no error.
+        drop(error.print());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// A core dump would hold opened keys.

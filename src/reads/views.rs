@@ -12,6 +12,10 @@ use claviger_projections::accounts::AccountView;
 use claviger_projections::keys::KeyView;
 use claviger_projections::ports::{ACCOUNTS, Direction, HistoryFilter, KEYS, Page};
 
+/// How often a default is looked up anew because a commit came between its two reads. Each costs that writer an fsync, so a reader
+/// that loses so often in a row has found a damaged view.
+const MOST_LOOKS: usize = 100;
+
 impl Reads for StoreReads {
     /// Inline views stand where the log stands, so reaching a position is waiting for its commit.
     fn reach(&self, position: u64) -> Answer<'_, ()> {
@@ -65,11 +69,17 @@ impl Reads for StoreReads {
         Box::pin(async move {
             let Some(keys) = self.keychain.user(user).await? else { return Ok(None) };
             let tag = keys.index.context_tag(context.as_str());
-            let default = self.store.default_key(user, tag).await.map_err(|error| store_failure(&error))?;
-            match default {
-                Some(key) => self.key(user, key).await,
-                None => Ok(None),
+            for _ in 0..MOST_LOOKS {
+                let default = self.store.default_key(user, tag).await.map_err(|error| store_failure(&error))?;
+                let Some(key) = default else { return Ok(None) };
+                // Two reads, and a commit may come between them: a row that isn't the default is one from after such a commit.
+                let view = self.key(user, key).await?.filter(|view| view.facts.default_tags.contains(&tag));
+                if view.is_some() {
+                    return Ok(view);
+                }
             }
+            tracing::error!(looks = MOST_LOOKS, "the default of a context and the row of its key don't agree");
+            Err(Failure::internal())
         })
     }
 

@@ -2,11 +2,15 @@
 
 // Clippy allows tests what it denies elsewhere only where it sees this attribute.
 #[cfg(test)]
+mod endurance;
+#[cfg(test)]
 mod formats;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod leaks;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
