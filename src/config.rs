@@ -117,6 +117,8 @@ settings! {
     test_timeout_ms: u64 = "CLAVIGER_TEST_TIMEOUT_MS";
     /// Answer introspection queries [default: true]
     introspection: bool = "CLAVIGER_INTROSPECTION";
+    /// How long a query waits for its minPosition, in milliseconds [default: 5000]
+    view_wait_ms: u64 = "CLAVIGER_VIEW_WAIT_MS";
     /// How long running requests may take to end after SIGTERM, in milliseconds [default: 20000]
     drain_ms: u64 = "CLAVIGER_DRAIN_MS";
 }
@@ -157,6 +159,8 @@ pub struct Config {
     pub test_timeout_ms: u64,
     /// Answer introspection queries.
     pub introspection: bool,
+    /// How long a query waits for its `minPosition`.
+    pub view_wait_ms: u64,
     /// How long running requests may take to end.
     pub drain_ms: u64,
 }
@@ -202,6 +206,7 @@ impl Config {
             max_keys: settings.max_keys.unwrap_or(100),
             test_timeout_ms,
             introspection: settings.introspection.unwrap_or(true),
+            view_wait_ms: settings.view_wait_ms.unwrap_or(5_000),
             drain_ms: settings.drain_ms.unwrap_or(20_000),
         })
     }

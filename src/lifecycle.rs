@@ -38,6 +38,7 @@ pub struct Listening {
     server: Server,
     router: Router,
     core: Core,
+    has_timers: bool,
 }
 
 impl Listening {
@@ -49,7 +50,7 @@ impl Listening {
         let settings = ServerSettings { drain: Duration::from_millis(config.drain_ms), ..ServerSettings::default() };
         let server = Server::bind(config.listen, settings).await?;
         let router = router(&core, config)?;
-        Ok(Self { server, router, core })
+        Ok(Self { server, router, core, has_timers: true })
     }
 
     /// Where it listens: a port of 0 has become a real one.
@@ -57,14 +58,20 @@ impl Listening {
         self.server.local_addr()
     }
 
+    /// The same without timers: whoever holds the clock does what is due.
+    #[must_use]
+    pub fn without_timers(self) -> Self {
+        Self { has_timers: false, ..self }
+    }
+
     /// Serves until shutdown, then ends what is under way and closes the store.
     ///
     /// # Errors
     /// [`ServeError::StoreFailed`]; nothing acknowledged is lost.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
-        let Self { server, router, core } = self;
+        let Self { server, router, core, has_timers } = self;
         let timers = Timers { store: Arc::clone(&core.store), bus: Arc::clone(&core.bus), effects: core.effects.clone() };
-        let timers = core.tracker.spawn(timers.run(shutdown.clone()));
+        let timers = has_timers.then(|| core.tracker.spawn(timers.run(shutdown.clone())));
         let failed = tokio::select! {
             drained = server.run(router, shutdown.clone()) => {
                 if drained.cut > 0 {
@@ -75,7 +82,9 @@ impl Listening {
             () = core.store_failed() => true,
         };
         shutdown.cancel();
-        drop(timers.await);
+        if let Some(timers) = timers {
+            drop(timers.await);
+        }
         core.close().await;
         if failed { Err(ServeError::StoreFailed) } else { Ok(()) }
     }

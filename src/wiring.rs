@@ -127,6 +127,7 @@ impl Core {
             effects: effects.clone(),
             policy,
             models: Arc::new(models),
+            view_wait: Duration::from_millis(config.view_wait_ms),
         });
         Ok(Self { embedded, store, keychain, bus, auth, reads, effects, tracker })
     }

@@ -10,8 +10,10 @@ use claviger_domain::text::{Email, FullName, Password, Username};
 use claviger_graphql::ports::{Accounts, Answer, Caller, RequestInfo, Tokens};
 use std::sync::Arc;
 
-/// The bucket of registrations; no username begins like this.
-const REGISTER: &str = "@register";
+/// The bucket of registrations from one address: one who fails again and again keeps nobody else out. No username holds an @.
+fn registrations(info: &RequestInfo) -> String {
+    format!("@register {}", info.peer)
+}
 
 /// [`Auth`] as the schema's port.
 #[derive(Clone)]
@@ -33,13 +35,14 @@ impl Accounts for AccountsPort {
                 let message = "registration is closed on this server: ask its operator for an account";
                 return Err(Failure::new(ErrorCode::Forbidden, message).with(FailureDetail::Credentials));
             }
-            auth.attempt(&info, REGISTER)?;
+            let limited = registrations(&info);
+            auth.attempt(&info, &limited)?;
             let (user, session) = (auth.new_user(), auth.new_session());
             let phc = auth.passwords.hash(password.expose()).await?;
             let session_from = Some((session, info.user_agent.clone()));
             let command = RegisterAccount { username, email, full_name, role: Role::User, session: session_from }.into();
             let done = auth.bus().run_account_command(call(user, &info, command, Some(phc))).await?;
-            auth.good_attempt(&info, REGISTER);
+            auth.good_attempt(&info, &limited);
             auth.tokens(user, session, done.view.facts.roles, 1)
         })
     }

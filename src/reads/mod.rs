@@ -18,9 +18,6 @@ use claviger_vault::ContentKey;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a read waits for a position that no commit has reached yet.
-const REACH: Duration = Duration::from_secs(5);
-
 /// Reads over a store.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
@@ -35,6 +32,8 @@ pub struct StoreReads {
     pub policy: CredentialPolicy,
     /// The models there are.
     pub models: Arc<ModelList>,
+    /// How long a read waits for a position that no commit has reached yet.
+    pub view_wait: Duration,
 }
 
 impl StoreReads {

@@ -1,6 +1,6 @@
 //! [`Reads`] over views.
 
-use super::{REACH, StoreReads};
+use super::StoreReads;
 use crate::bus::{open_account, open_key, open_user_agent, store_failure};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
@@ -24,7 +24,7 @@ impl Reads for StoreReads {
                 return Ok(());
             }
             let mut commits = self.store.watch();
-            let reached = tokio::time::timeout(REACH, commits.wait_for(|head| *head >= position)).await;
+            let reached = tokio::time::timeout(self.view_wait, commits.wait_for(|head| *head >= position)).await;
             if reached.is_ok_and(|changed| changed.is_ok()) || self.head_position().await? >= position {
                 return Ok(());
             }
