@@ -16,7 +16,7 @@ fn vectors() -> Value {
 
 fn bytes(hex: &Value) -> Vec<u8> {
     let hex = hex.as_str().unwrap();
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2).unwrap(), 16).unwrap()).collect()
 }
 
 fn hash(hex: &Value) -> [u8; 32] {
