@@ -16,8 +16,7 @@ pub(super) async fn run(config: &Config) -> Result<ExitCode, CliError> {
     let listening = Listening::bind(core, config).await?;
     let address = listening.address();
     output::line(&format!("claviger listens on http://{address}"));
-    output::line("GraphQL is at /graphql, a page to try it at /graphiql, how the server is doing at /health");
-    tracing::info!(%address, data_dir = %config.data_dir.display(), registration = ?config.registration, "ready");
+    tracing::info!(%address, data_dir = %config.data_dir.display(), registration = ?config.registration, "ready: GraphQL at /graphql, a page to try it at /graphiql");
     listening.serve(shutdown).await?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
