@@ -7,7 +7,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long a line of a log is waited for: a bound for what would never come.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_claviger");
 
@@ -162,7 +166,9 @@ impl Server {
     /// Waits until its log says this so many times.
     pub(crate) async fn logged_times(&self, words: &str, times: usize) {
         let mut lines = self.log.as_ref().unwrap().lines.clone();
-        lines.wait_for(|text| text.matches(words).count() >= times).await.unwrap();
+        let said = lines.wait_for(|text| text.matches(words).count() >= times);
+        let said = tokio::time::timeout(PATIENCE, said).await;
+        assert!(said.is_ok_and(|said| said.is_ok()), "the log never says {words:?} {times} times");
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -25,6 +25,9 @@ async fn no_secret_comes_out(json_log: bool) {
     };
     let mut server = home.serve_with(&simulator.base_url(), traced);
     let mut teller = Teller::new(server.url(), 1 + u64::from(json_log));
+    if json_log {
+        teller.speak_http2();
+    }
     tour::sessions(&mut teller).await;
     tour::upstream(&mut teller, &simulator).await;
     tour::misplaced(&mut teller).await;

@@ -32,6 +32,11 @@ impl Teller {
         }
     }
 
+    /// Speaks HTTP/2 from now on, whose implementation logs headers of its own accord.
+    pub(super) fn speak_http2(&mut self) {
+        self.http = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    }
+
     /// A fresh API key.
     pub(super) fn key(&mut self) -> String {
         let key = api_key(&mut self.dice);
