@@ -5,7 +5,7 @@ use crate::http::graphql::{Admission, EndpointSettings, GraphqlEndpoint};
 use crate::http::health::{HealthProbe, HealthReport, HealthStatus};
 use crate::http::schema::{SchemaExecutor, health_clock};
 use crate::http::server::{BindError, Server, ServerSettings};
-use crate::http::{envelope, graphiql, health, panics};
+use crate::http::{envelope, graphiql, health};
 use crate::timers::Timers;
 use crate::wiring::Core;
 use axum::Router;
@@ -47,7 +47,6 @@ impl Listening {
     /// # Errors
     /// [`ServeError`], which says what to do.
     pub async fn bind(core: Core, config: &Config) -> Result<Self, ServeError> {
-        panics::report_location_only();
         let settings = ServerSettings { drain: Duration::from_millis(config.drain_ms), ..ServerSettings::default() };
         let server = Server::bind(config.listen, settings).await?;
         let router = router(&core, config)?;

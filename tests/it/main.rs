@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod scenario;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod upstream;
