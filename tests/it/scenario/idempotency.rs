@@ -42,7 +42,7 @@ async fn once(stage: &Stage, ada: &Client, mutation: &str, (input, other): (Valu
     let first = ada.done(mutation, with_key(input.clone())).await;
     assert_ne!(first["commit"]["eventIds"], json!([]), "{mutation}");
     assert_eq!(first["commit"]["replayed"], false);
-    let state = stage.state_of(ada).await;
+    let before = stage.state_of(ada).await;
     let mut again = with_key(input);
     again["clientMutationId"] = Value::from("another");
     for _ in 0..2 {
@@ -53,7 +53,7 @@ async fn once(stage: &Stage, ada: &Client, mutation: &str, (input, other): (Valu
         assert_eq!((&error["__typename"], &error["code"]), (&json!("ConflictError"), &json!("IDEMPOTENCY_KEY_REUSED")));
         assert_eq!(error["path"], json!(["input", "idempotencyKey"]));
     }
-    assert_eq!(stage.state_of(ada).await, state, "{mutation}");
+    assert_eq!(stage.state_of(ada).await, before, "{mutation}");
     first
 }
 

@@ -54,7 +54,7 @@ fn forged(good: &str, user: UserId, session: SessionId, stage: &Stage) -> Vec<St
         format!("{header}.{}.{signature}", part(&longer)),
         format!("{header}.{claims}"),
         format!("{good}A"),
-        good[..good.len() - 2].to_owned(),
+        good.get(..good.len() - 2).unwrap().to_owned(),
         "x".repeat(5_000),
     ]
 }
