@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 const FRAGMENTS: [(&str, &str); 5] = [
     (
         "...K",
-        " fragment K on ApiKey { id name preview isActive isDefault defaultFor secretVersion version createdAt updatedAt expiresAt \
-         lastTest { at level status authentic hasCredit modelAllowed model rateLimitedUntil organizationId workspaceId \
+        " fragment K on ApiKey { id name preview isActive isDefault defaultFor secretVersion version createdAt updatedAt \
+         expiresAt lastTest { at level status authentic hasCredit modelAllowed model rateLimitedUntil organizationId workspaceId \
          upstreamStatus upstreamRequestId durationMs message } }",
     ),
     ("...C", " fragment C on Commit { position stream version eventIds replayed }"),

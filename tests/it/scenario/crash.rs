@@ -1,7 +1,6 @@
 //! Tests of keys that something comes between: a crash, another secret, a deletion.
 
-use super::on_every_store;
-use super::stage::Stage;
+use super::stage::{Stage, on_every_store};
 use claviger::simulator::counts::Endpoint;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
@@ -11,8 +10,9 @@ const ABANDONED_MS: u64 = 35_000;
 
 const TESTS: &str = "{ viewer { history(first: 2, types: [\"KeyTestStarted\", \"KeyTested\"]) { nodes { ...H } } } }";
 
-on_every_store! {
-    async fn a_test_cut_by_a_crash_is_closed_and_its_repeat_answered(mut stage: Stage) {
+#[tokio::test]
+async fn a_test_cut_by_a_crash_is_closed_and_its_repeat_answered() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let secret = key(Scenario::Hang, 1);
         let id = ada.add("work", &secret).await;
@@ -39,7 +39,10 @@ on_every_store! {
         let (answer, ()) = tokio::join!(ada.done("testKey", input.clone()), stage.tick());
         assert_eq!(answer["commit"]["replayed"], true);
         let test = &answer["key"]["lastTest"];
-        assert_eq!((&test["status"], &test["authentic"], &test["upstreamStatus"]), (&json!("INCONCLUSIVE"), &json!("UNKNOWN"), &Value::Null));
+        assert_eq!(
+            (&test["status"], &test["authentic"], &test["upstreamStatus"]),
+            (&json!("INCONCLUSIVE"), &json!("UNKNOWN"), &Value::Null)
+        );
         assert!(test["message"].as_str().unwrap().contains("test it again"));
         let events = ada.ask(TESTS, json!({})).await["viewer"]["history"]["nodes"].clone();
         assert_eq!((&events[0]["type"], &events[0]["actor"]["via"]), (&json!("KeyTested"), &json!("timer")));
@@ -48,9 +51,13 @@ on_every_store! {
         assert_eq!(stage.head().await, head + 1, "it is closed once");
         assert_eq!(ada.done("testKey", input).await["commit"], answer["commit"]);
         assert_eq!(counts.total(), 1, "nobody asked again");
-    }
+    })
+    .await;
+}
 
-    async fn everything_survives_a_crash(mut stage: Stage) {
+#[tokio::test]
+async fn everything_survives_a_crash() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let input = json!({ "name": "work", "secret": key(Scenario::Good, 1), "idempotencyKey": "once" });
         let added = ada.done("addKey", input.clone()).await;
@@ -62,9 +69,13 @@ on_every_store! {
         assert_eq!((&repeat["key"], &repeat["commit"]["replayed"]), (&added["key"], &json!(true)));
         let tested = ada.done("testKey", json!({ "id": added["key"]["id"] })).await;
         assert_eq!(tested["key"]["lastTest"]["status"], "SUCCESS", "the secret opens");
-    }
+    })
+    .await;
+}
 
-    async fn the_verdict_on_a_secret_that_was_replaced_meanwhile_doesnt_show(mut stage: Stage) {
+#[tokio::test]
+async fn the_verdict_on_a_secret_that_was_replaced_meanwhile_doesnt_show() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let secret = key(Scenario::Hang, 1);
         let id = ada.add("work", &secret).await;
@@ -80,9 +91,13 @@ on_every_store! {
         assert_eq!((&events[0]["type"], &events[0]["facts"]["secret_version"]), (&json!("KeyTested"), &json!(1)));
         assert_eq!(events[0]["causationId"], events[1]["id"]);
         assert_eq!(ada.key(&id).await["lastTest"], Value::Null);
-    }
+    })
+    .await;
+}
 
-    async fn a_key_deleted_during_its_test_is_gone_and_the_test_ends(mut stage: Stage) {
+#[tokio::test]
+async fn a_key_deleted_during_its_test_is_gone_and_the_test_ends() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let secret = key(Scenario::Hang, 1);
         let id = ada.add("work", &secret).await;
@@ -98,5 +113,6 @@ on_every_store! {
         assert_eq!(ada.last_events(3).await, ["KeyTested", "KeyDeleted", "KeyTestStarted"]);
         assert_eq!(ada.done("testKey", input).await["commit"]["eventIds"], tested["commit"]["eventIds"]);
         assert_eq!(ada.ask("{ viewer { keys { totalCount } } }", json!({})).await["viewer"]["keys"]["totalCount"], 0);
-    }
+    })
+    .await;
 }

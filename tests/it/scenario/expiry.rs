@@ -1,7 +1,6 @@
 //! Keys whose time is up, and reads that wait for the log.
 
-use super::on_every_store;
-use super::stage::{Stage, StoreKind};
+use super::stage::{Stage, StoreKind, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 
@@ -9,8 +8,9 @@ use serde_json::{Value, json};
 const SOON_MS: u64 = 600_000;
 const RESOLUTION: &str = "{ viewer { resolution { chosen { source } candidates { source chosen reason } } defaultKey { id } } }";
 
-on_every_store! {
-    async fn an_expired_key_is_skipped_before_the_timer_and_loses_its_defaults_by_it(stage: Stage) {
+#[tokio::test]
+async fn an_expired_key_is_skipped_before_the_timer_and_loses_its_defaults_by_it() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let input = json!({ "name": "short", "secret": key(Scenario::Good, 1), "expiresAt": stage.in_ms(SOON_MS) });
         let id = ada.done("addKey", input).await["key"]["id"].clone();
@@ -41,9 +41,13 @@ on_every_store! {
         assert_eq!(revived["key"]["defaultFor"], json!([]), "it doesn't get its defaults back");
         ada.done("setDefaultKey", json!({ "id": id })).await;
         assert_eq!(ada.ask(RESOLUTION, json!({})).await["viewer"]["resolution"]["chosen"]["source"], "DEFAULT_KEY");
-    }
+    })
+    .await;
+}
 
-    async fn an_expiry_in_the_past_is_refused(stage: Stage) {
+#[tokio::test]
+async fn an_expiry_in_the_past_is_refused() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
         for at in [stage.in_ms(0), "2001-01-01T00:00:00Z".to_owned()] {
@@ -53,9 +57,13 @@ on_every_store! {
                 assert_eq!((&error["code"], &error["path"]), (&json!("VALIDATION"), &json!(["input", "expiresAt"])));
             }
         }
-    }
+    })
+    .await;
+}
 
-    async fn a_read_waits_for_a_position_that_is_about_to_come(stage: Stage) {
+#[tokio::test]
+async fn a_read_waits_for_a_position_that_is_about_to_come() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let head = stage.head().await;
         let query = "query($at: Position) { viewer { keys(minPosition: $at) { totalCount } } }";
@@ -65,7 +73,8 @@ on_every_store! {
         let (secret, adding) = (key(Scenario::Good, 1), ada.clone());
         let (later, _) = tokio::join!(waiting, adding.add("work", &secret));
         assert_eq!(later["viewer"]["keys"]["totalCount"], 1);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

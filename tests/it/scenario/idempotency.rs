@@ -1,14 +1,14 @@
 //! A request that is sent again does nothing again.
 
 use super::client::Client;
-use super::on_every_store;
-use super::stage::Stage;
+use super::stage::{Stage, on_every_store};
 use claviger::simulator::counts::Endpoint;
 use claviger::simulator::keys::{Scenario, key};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-/// Every mutation that takes an idempotency key, with an input that changes something at this place of the list, and another input.
+/// Every mutation that takes an idempotency key, with an input that changes something at this place of the
+/// list, and another input.
 fn mutations(id: &Value) -> Vec<(&'static str, Value, Value)> {
     vec![
         ("renameKey", json!({ "id": id, "name": "new name" }), json!({ "id": id, "name": "newer name" })),
@@ -57,13 +57,14 @@ async fn once(stage: &Stage, ada: &Client, mutation: &str, (input, other): (Valu
     first
 }
 
-on_every_store! {
-    async fn every_mutation_is_done_once_and_answered_again(stage: Stage) {
+#[tokio::test]
+async fn every_mutation_is_done_once_and_answered_again() {
+    on_every_store(async |stage: &mut Stage| {
         let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
         let input = |name: &str| json!({ "name": name, "secret": key(Scenario::Good, 1), "expiresAt": null });
-        let added = once(&stage, &ada, "addKey", (input("work"), input("play"))).await;
+        let added = once(stage, &ada, "addKey", (input("work"), input("play"))).await;
         for (mutation, input, other) in mutations(&added["key"]["id"]) {
-            once(&stage, &ada, mutation, (input, other)).await;
+            once(stage, &ada, mutation, (input, other)).await;
         }
         assert_eq!(stage.simulator().counts().total(), 1, "one test, one call");
         // The key is gone, and the answer stays what it was.
@@ -71,9 +72,13 @@ on_every_store! {
         assert_eq!((&repeat["commit"], &repeat["key"]), (&replayed(added["commit"].clone()), &Value::Null));
         // Another user's key of the same text is another key.
         assert_eq!(bob.done("addKey", with_key(input("work"))).await["commit"]["replayed"], false);
-    }
+    })
+    .await;
+}
 
-    async fn eight_at_once_have_one_effect(stage: Stage) {
+#[tokio::test]
+async fn eight_at_once_have_one_effect() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = json!(ada.add("first", &key(Scenario::Good, 9)).await);
         let add = json!({ "name": "work", "secret": key(Scenario::Good, 1) });
@@ -85,14 +90,21 @@ on_every_store! {
             let commits: Vec<_> = payloads.into_iter().map(|payload| payload["commit"].clone()).collect();
             let first: Vec<_> = commits.iter().filter(|commit| commit["replayed"] == false).collect();
             assert_eq!(first.len(), 1, "{mutation}");
-            assert!(commits.iter().all(|commit| replayed(commit.clone()) == replayed(first[0].clone())), "{mutation}: {commits:?}");
+            assert!(
+                commits.iter().all(|commit| replayed(commit.clone()) == replayed(first[0].clone())),
+                "{mutation}: {commits:?}"
+            );
             let events = first[0]["eventIds"].as_array().unwrap().len() as u64;
             assert_eq!(stage.head().await, head + events, "{mutation}");
         }
         assert_eq!(stage.simulator().counts().total(), 1);
-    }
+    })
+    .await;
+}
 
-    async fn a_refusal_is_not_remembered(stage: Stage) {
+#[tokio::test]
+async fn a_refusal_is_not_remembered() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
         ada.done("deactivateKey", json!({ "id": id })).await;
@@ -100,9 +112,13 @@ on_every_store! {
         assert_eq!(stage.refused(&ada, "setDefaultKey", input.clone()).await["code"], "CONFLICT");
         ada.done("activateKey", json!({ "id": id })).await;
         assert_eq!(ada.done("setDefaultKey", input).await["commit"]["replayed"], false);
-    }
+    })
+    .await;
+}
 
-    async fn a_repeat_of_a_test_under_way_waits_for_it(mut stage: Stage) {
+#[tokio::test]
+async fn a_repeat_of_a_test_under_way_waits_for_it() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let secret = key(Scenario::Hang, 1);
         let id = ada.add("work", &secret).await;
@@ -128,5 +144,6 @@ on_every_store! {
         }
         assert_eq!(counts.total(), 1, "one test, one call");
         assert_eq!(stage.head().await, head + 3);
-    }
+    })
+    .await;
 }

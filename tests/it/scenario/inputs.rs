@@ -1,7 +1,6 @@
 //! Texts and secrets that are refused, each with what to do and none with what was given; and those that are mended.
 
-use super::on_every_store;
-use super::stage::{Stage, StoreKind};
+use super::stage::{Stage, StoreKind, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 
@@ -46,8 +45,9 @@ fn bad_secrets() -> Vec<(String, &'static str)> {
     ]
 }
 
-on_every_store! {
-    async fn bad_names_are_refused_everywhere(stage: Stage) {
+#[tokio::test]
+async fn bad_names_are_refused_everywhere() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
         for (name, word) in bad_names() {
@@ -69,13 +69,16 @@ on_every_store! {
             let idempotency_key = if word == "at most 100" { name.repeat(2) } else { name.clone() };
             let error = stage.refused(&ada, "addKey", add("n", "c", &idempotency_key)).await;
             assert_validation(&error, &["input", "idempotencyKey"]);
-            let data = json!({ "context": name });
-            let answer = ada.send("query($context: String) { viewer { resolution(context: $context) { candidates { reason } } } }", data);
-            assert_eq!(answer.await.code(), "VALIDATION", "{name:?}");
+            let query = "query($context: String) { viewer { resolution(context: $context) { candidates { reason } } } }";
+            assert_eq!(ada.send(query, json!({ "context": name })).await.code(), "VALIDATION", "{name:?}");
         }
-    }
+    })
+    .await;
+}
 
-    async fn bad_secrets_are_refused_by_the_name_of_their_kind_and_never_echoed(stage: Stage) {
+#[tokio::test]
+async fn bad_secrets_are_refused_by_the_name_of_their_kind_and_never_echoed() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
         for (secret, word) in bad_secrets() {
@@ -89,9 +92,13 @@ on_every_store! {
                 assert!(!error.to_string().contains("Q7w8E9"), "{error}");
             }
         }
-    }
+    })
+    .await;
+}
 
-    async fn spaces_around_are_trimmed(stage: Stage) {
+#[tokio::test]
+async fn spaces_around_are_trimmed() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let secret = key(Scenario::Good, 1);
         let input = json!({ "name": "\u{a0} work ", "secret": format!("\t {secret}\r\n"), "context": " night " });
@@ -99,9 +106,13 @@ on_every_store! {
         assert_eq!((&added["name"], &added["defaultFor"]), (&json!("work"), &json!(["night"])));
         ada.done("testKey", json!({ "id": added["id"] })).await;
         assert_eq!(stage.simulator().counts().of_key(&secret), 1, "what was sealed is the trimmed secret");
-    }
+    })
+    .await;
+}
 
-    async fn a_secret_can_be_there_once_for_a_user(stage: Stage) {
+#[tokio::test]
+async fn a_secret_can_be_there_once_for_a_user() {
+    on_every_store(async |stage: &mut Stage| {
         let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
         let secret = key(Scenario::Good, 1);
         let id = ada.add("work", &secret).await;
@@ -119,25 +130,34 @@ on_every_store! {
         ada.add("again", &secret).await;
         ada.done("replaceKeySecret", json!({ "id": other, "secret": key(Scenario::Good, 3) })).await;
         ada.add("freed", &key(Scenario::Good, 2)).await;
-    }
+    })
+    .await;
+}
 
-    async fn a_model_that_is_no_model_id_is_refused(stage: Stage) {
+#[tokio::test]
+async fn a_model_that_is_no_model_id_is_refused() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
         for model in ["", "a b", "sk-ant-api03-x", &"m".repeat(129)] {
             let error = stage.refused(&ada, "testKey", json!({ "id": id, "model": model })).await;
             assert_validation(&error, &["input", "model"]);
         }
-    }
+    })
+    .await;
+}
 
-    async fn an_inactive_key_becomes_no_default(stage: Stage) {
+#[tokio::test]
+async fn an_inactive_key_becomes_no_default() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
         ada.done("deactivateKey", json!({ "id": id })).await;
         let error = stage.refused(&ada, "setDefaultKey", json!({ "id": id })).await;
         assert_eq!((&error["__typename"], &error["code"]), (&json!("ConflictError"), &json!("CONFLICT")));
         assert!(error["message"].as_str().unwrap().contains("activate it first"));
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,14 +1,13 @@
 //! Lists: pages that join into the whole, in both directions, and arguments that make no page.
 
 use super::client::Client;
-use super::on_every_store;
-use super::stage::{Stage, StoreKind};
+use super::stage::{Stage, StoreKind, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
 use claviger_domain::secret::SecretText;
 use serde_json::{Value, json};
 
-const KEYS: &str = "query($first: Int, $after: Cursor, $last: Int, $before: Cursor) { viewer { list: keys(first: $first, after: $after, \
-    last: $last, before: $before) { edges { cursor node { id } } nodes { id } pageInfo { ...P } totalCount } } }";
+const KEYS: &str = "query($first: Int, $after: Cursor, $last: Int, $before: Cursor) { viewer { list: keys(first: $first, \
+    after: $after, last: $last, before: $before) { edges { cursor node { id } } nodes { id } pageInfo { ...P } totalCount } } }";
 const HISTORY: &str = "query($first: Int, $after: Cursor, $last: Int, $before: Cursor, $types: [String!]) { viewer { list: \
     history(first: $first, after: $after, last: $last, before: $before, types: $types) { edges { cursor node { id } } \
     nodes { id } pageInfo { ...P } } } }";
@@ -56,8 +55,9 @@ async fn walk_both_ways(client: &Client, query: &str, types: Value, whole: &[Str
     }
 }
 
-on_every_store! {
-    async fn pages_of_keys_join_into_the_list_newest_first(stage: Stage) {
+#[tokio::test]
+async fn pages_of_keys_join_into_the_list_newest_first() {
+    on_every_store(async |stage: &mut Stage| {
         let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
         let mut whole = Vec::new();
         for seed in 0..7 {
@@ -78,9 +78,13 @@ on_every_store! {
         // A row that went leaves its cursor good.
         ada.done("deleteKey", json!({ "id": whole[2] })).await;
         assert_eq!(ids(&page(&ada, KEYS, json!({ "after": cursor(2) })).await), whole[3..]);
-    }
+    })
+    .await;
+}
 
-    async fn pages_of_events_join_into_the_history_newest_first(stage: Stage) {
+#[tokio::test]
+async fn pages_of_events_join_into_the_history_newest_first() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         for seed in 0..3 {
             let id = ada.add("work", &key(Scenario::Good, seed)).await;
@@ -97,9 +101,13 @@ on_every_store! {
         assert_eq!(ids(&page(&ada, HISTORY, json!({ "types": ["NoSuchType"] })).await), Vec::<String>::new());
         let data = ada.ask("{ viewer { eventsCursor history(first: 1) { edges { cursor } } } }", json!({})).await;
         assert_eq!(data["viewer"]["eventsCursor"], data["viewer"]["history"]["edges"][0]["cursor"]);
-    }
+    })
+    .await;
+}
 
-    async fn arguments_that_make_no_page_are_refused(stage: Stage) {
+#[tokio::test]
+async fn arguments_that_make_no_page_are_refused() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         ada.add("work", &key(Scenario::Good, 1)).await;
         let of_key = page(&ada, KEYS, json!({})).await["pageInfo"]["endCursor"].clone();
@@ -127,7 +135,8 @@ on_every_store! {
         }
         let many = json!({ "ids": vec!["x"; 101] });
         assert_eq!(ada.send("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", many).await.code(), "LIMIT_EXCEEDED");
-    }
+    })
+    .await;
 }
 
 async fn candidates(client: &Client, context: &str) -> Vec<(String, bool)> {

@@ -1,12 +1,12 @@
 //! Secrets travel in variables only.
 
-use super::on_every_store;
-use super::stage::Stage;
+use super::stage::{Stage, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::json;
 
-on_every_store! {
-    async fn a_secret_in_the_text_of_a_document_is_refused_and_not_echoed(stage: Stage) {
+#[tokio::test]
+async fn a_secret_in_the_text_of_a_document_is_refused_and_not_echoed() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let secret = key(Scenario::Good, 1);
         let before = stage.state_of(&ada).await;
@@ -28,14 +28,20 @@ on_every_store! {
             assert!(!answer.text.contains(secret.get(18..40).unwrap()), "{}", answer.text);
         }
         assert_eq!(stage.state_of(&ada).await, before);
-    }
+    })
+    .await;
+}
 
-    async fn a_secret_of_another_kind_of_json_is_refused_and_not_echoed(stage: Stage) {
+#[tokio::test]
+async fn a_secret_of_another_kind_of_json_is_refused_and_not_echoed() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
-        for secret in [json!(4_815_162_342_u64), json!(["sk-ant-api03-list"]), json!({ "a": "sk-ant-api03-object" }), json!(null)] {
+        for secret in [json!(4_815_162_342_u64), json!(["sk-ant-api03-list"]), json!({ "a": "sk-ant-api03-object" }), json!(null)]
+        {
             let answer = ada.send_mutation("addKey", json!({ "name": "a", "secret": secret })).await;
             assert_eq!(answer.code(), "BAD_REQUEST", "{}", answer.text);
             assert!(!answer.text.contains("4815162342") && !answer.text.contains("api03"), "{}", answer.text);
         }
-    }
+    })
+    .await;
 }

@@ -1,7 +1,6 @@
 //! Registration and sign-in: who is refused, how, and how often one may try.
 
-use super::on_every_store;
-use super::stage::{Stage, StoreKind, password};
+use super::stage::{Stage, StoreKind, on_every_store, password};
 use claviger::auth::Registration;
 use serde_json::{Value, json};
 
@@ -9,8 +8,9 @@ fn registration(username: &str, email: &str) -> Value {
     json!({ "username": username, "email": email, "password": "long enough" })
 }
 
-on_every_store! {
-    async fn a_wrong_password_and_an_unknown_name_are_answered_alike(stage: Stage) {
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_name_are_answered_alike() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let before = stage.state_of(&ada).await;
         let nobody = stage.nobody();
@@ -25,9 +25,13 @@ on_every_store! {
         assert_eq!(nobody.send_mutation("login", input(&long, &long)).await.text, wrong.text);
         assert_eq!(nobody.send_mutation("login", input("ada", &format!("{} ", password("ada")))).await.text, wrong.text);
         assert_eq!(stage.state_of(&ada).await, before);
-    }
+    })
+    .await;
+}
 
-    async fn ten_wrong_passwords_are_enough_until_the_clock_moves(stage: Stage) {
+#[tokio::test]
+async fn ten_wrong_passwords_are_enough_until_the_clock_moves() {
+    on_every_store(async |stage: &mut Stage| {
         stage.user("ada").await;
         let nobody = stage.nobody();
         let login = |name: &str, password: &str| {
@@ -53,9 +57,13 @@ on_every_store! {
         }
         login("ada", "wrong").await.data();
         assert_eq!(login("ada", "wrong").await.code(), "RATE_LIMITED");
-    }
+    })
+    .await;
+}
 
-    async fn a_wrong_current_password_changes_nothing(stage: Stage) {
+#[tokio::test]
+async fn a_wrong_current_password_changes_nothing() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let input = |current: &str, new: &str| json!({ "currentPassword": current, "newPassword": new });
         let error = stage.refused(&ada, "changePassword", input("wrong", "long enough")).await;
@@ -65,11 +73,21 @@ on_every_store! {
             assert_eq!((&error["__typename"], &error["path"]), (&json!("ValidationError"), &json!(["input", "newPassword"])));
         }
         stage.nobody().done("login", json!({ "usernameOrEmail": "ada", "password": password("ada") })).await;
-    }
+    })
+    .await;
+}
 
-    async fn a_name_or_address_can_be_taken_once_however_it_is_written(stage: Stage) {
+#[tokio::test]
+async fn a_name_or_address_can_be_taken_once_however_it_is_written() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("Straße").await;
-        let names = [("Straße", "taken"), ("STRASSE", "folded"), ("strasse", "folded"), ("\u{ff33}trasse", "wide"), (" Straße ", "spaces")];
+        let names = [
+            ("Straße", "taken"),
+            ("STRASSE", "folded"),
+            ("strasse", "folded"),
+            ("\u{ff33}trasse", "wide"),
+            (" Straße ", "spaces"),
+        ];
         for (name, how) in names {
             let error = stage.refused(&ada, "register", registration(name, "other@example.org")).await;
             assert_eq!((&error["__typename"], &error["code"]), (&json!("ConflictError"), &json!("DUPLICATE")), "{how}");
@@ -82,27 +100,53 @@ on_every_store! {
         stage.nobody().done("register", registration("other", "other@example.org")).await;
         let input = json!({ "usernameOrEmail": "strasse", "password": password("Straße") });
         assert_eq!(stage.nobody().done("login", input).await["viewer"]["username"], "Straße", "shown as typed");
-    }
+    })
+    .await;
+}
 
-    async fn what_is_no_name_address_or_password_is_refused_without_echo(stage: Stage) {
+#[tokio::test]
+async fn what_is_no_name_address_or_password_is_refused_without_echo() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let (long, wide) = ("u".repeat(51), "a\u{fe0f}da");
         for (field, value) in [
-            ("username", ""), ("username", "ab"), ("username", &long), ("username", "a@b"), ("username", "zeb\u{200b}ra"),
-            ("username", "sk-ant-api03-zebra"), ("username", wide), ("email", ""), ("email", "zebra"), ("email", "zebra@stripes"),
-            ("email", "@zebra.org"), ("email", "ze bra@example.org"), ("email", "zebra@-.org"), ("password", ""),
-            ("password", "zebra12"), ("fullName", ""), ("fullName", "zebra\nstripes"), ("fullName", "sk-ant-api03-zebra"),
+            ("username", ""),
+            ("username", "ab"),
+            ("username", &long),
+            ("username", "a@b"),
+            ("username", "zeb\u{200b}ra"),
+            ("username", "sk-ant-api03-zebra"),
+            ("username", wide),
+            ("email", ""),
+            ("email", "zebra"),
+            ("email", "zebra@stripes"),
+            ("email", "@zebra.org"),
+            ("email", "ze bra@example.org"),
+            ("email", "zebra@-.org"),
+            ("password", ""),
+            ("password", "zebra12"),
+            ("fullName", ""),
+            ("fullName", "zebra\nstripes"),
+            ("fullName", "sk-ant-api03-zebra"),
         ] {
             let mut input = registration("zoe", "zoe@example.org");
             input[field] = Value::from(value);
             let error = stage.refused(&ada, "register", input).await;
-            assert_eq!((&error["__typename"], &error["code"]), (&json!("ValidationError"), &json!("VALIDATION")), "{field} {value:?}");
+            assert_eq!(
+                (&error["__typename"], &error["code"]),
+                (&json!("ValidationError"), &json!("VALIDATION")),
+                "{field} {value:?}"
+            );
             assert_eq!(error["path"], json!(["input", field]), "{value:?}");
             assert!(!error["message"].as_str().unwrap().contains("zebra"), "{error}");
         }
-    }
+    })
+    .await;
+}
 
-    async fn ten_failed_registrations_are_enough_until_the_clock_moves(stage: Stage) {
+#[tokio::test]
+async fn ten_failed_registrations_are_enough_until_the_clock_moves() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         for _ in 0..10 {
             stage.refused(&ada, "register", registration("ada", "other@example.org")).await;
@@ -113,7 +157,8 @@ on_every_store! {
         elsewhere.done("register", registration("eve", "eve@example.org")).await;
         stage.advance_ms(6_000);
         stage.nobody().done("register", registration("zoe", "zoe@example.org")).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -53,6 +53,15 @@ impl StoreKind {
     }
 }
 
+/// Plays a scenario on every store, each time on a fresh server.
+pub(super) async fn on_every_store(scenario: impl AsyncFn(&mut Stage)) {
+    for kind in StoreKind::available() {
+        let mut stage = Stage::open(*kind).await;
+        Box::pin(scenario(&mut stage)).await;
+        stage.close().await;
+    }
+}
+
 /// A clock that stands still until it is moved. It begins at 2026-11-23T15:00:00Z.
 pub(super) struct TestClock(AtomicU64);
 

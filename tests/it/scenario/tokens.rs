@@ -1,8 +1,7 @@
 //! Access tokens that are none, or no more; and requests that are no requests.
 
 use super::client::Client;
-use super::on_every_store;
-use super::stage::{Stage, password};
+use super::stage::{Stage, on_every_store, password};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::auth::{Named, TokenKey};
@@ -59,33 +58,52 @@ fn forged(good: &str, user: UserId, session: SessionId, stage: &Stage) -> Vec<St
     ]
 }
 
-on_every_store! {
-    async fn without_a_token_nothing_of_a_users_can_be_asked(stage: Stage) {
+#[tokio::test]
+async fn without_a_token_nothing_of_a_users_can_be_asked() {
+    on_every_store(async |stage: &mut Stage| {
         let nobody = stage.nobody();
-        for query in [WHO, "{ models { id } }", "{ node(id: \"x\") { id } }", "{ nodes(ids: [\"x\"]) { id } }", "{ key(id: \"x\") { id } }"] {
+        for query in [
+            WHO,
+            "{ models { id } }",
+            "{ node(id: \"x\") { id } }",
+            "{ nodes(ids: [\"x\"]) { id } }",
+            "{ key(id: \"x\") { id } }",
+        ] {
             let answer = nobody.send(query, json!({})).await;
             assert_eq!(answer.code(), "UNAUTHENTICATED", "{query}: {}", answer.text);
             assert!(answer.json()["errors"][0]["message"].as_str().unwrap().contains("Authorization: Bearer"));
         }
         for (mutation, input) in [
-            ("logout", json!({})), ("revokeSessions", json!({})), ("changePassword", json!({ "currentPassword": "a", "newPassword": "b" })),
-            ("addKey", json!({ "name": "", "secret": "" })), ("testKey", json!({ "id": "x" })), ("setDefaultKey", json!({ "id": "x" })),
-            ("clearDefaultKey", json!({})), ("activateKey", json!({ "id": "x" })), ("deactivateKey", json!({ "id": "x" })),
-            ("renameKey", json!({ "id": "x", "name": "" })), ("replaceKeySecret", json!({ "id": "x", "secret": "" })),
-            ("setKeyExpiry", json!({ "id": "x" })), ("deleteKey", json!({ "id": "x" })),
+            ("logout", json!({})),
+            ("revokeSessions", json!({})),
+            ("changePassword", json!({ "currentPassword": "a", "newPassword": "b" })),
+            ("addKey", json!({ "name": "", "secret": "" })),
+            ("testKey", json!({ "id": "x" })),
+            ("setDefaultKey", json!({ "id": "x" })),
+            ("clearDefaultKey", json!({})),
+            ("activateKey", json!({ "id": "x" })),
+            ("deactivateKey", json!({ "id": "x" })),
+            ("renameKey", json!({ "id": "x", "name": "" })),
+            ("replaceKeySecret", json!({ "id": "x", "secret": "" })),
+            ("setKeyExpiry", json!({ "id": "x" })),
+            ("deleteKey", json!({ "id": "x" })),
         ] {
             assert_eq!(nobody.send_mutation(mutation, input).await.code(), "UNAUTHENTICATED", "{mutation}");
         }
         assert_eq!(stage.head().await, 0);
-    }
+    })
+    .await;
+}
 
-    async fn forged_and_expired_tokens_are_refused_alike(stage: Stage) {
+#[tokio::test]
+async fn forged_and_expired_tokens_are_refused_alike() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let data = ada.ask("{ viewer { id sessions { id } } }", json!({})).await;
         let user = UserId(decode_as(IdKind::User, data["viewer"]["id"].as_str().unwrap()).unwrap());
         let session = SessionId(decode_as(IdKind::Session, data["viewer"]["sessions"][0]["id"].as_str().unwrap()).unwrap());
         let good = ada.token().to_owned();
-        for token in forged(&good, user, session, &stage) {
+        for token in forged(&good, user, session, stage) {
             if !token.is_empty() {
                 assert_refused(&ada.with_token(&token)).await;
             }
@@ -94,9 +112,13 @@ on_every_store! {
         ada.ask(WHO, json!({})).await;
         stage.advance_ms(1_000);
         assert_refused(&ada).await;
-    }
+    })
+    .await;
+}
 
-    async fn a_deactivated_user_is_out_at_once(stage: Stage) {
+#[tokio::test]
+async fn a_deactivated_user_is_out_at_once() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let nobody = stage.nobody();
         let login = json!({ "usernameOrEmail": "ada", "password": password("ada") });
@@ -115,9 +137,13 @@ on_every_store! {
         let refused = nobody.run("refreshSession", json!({ "refreshToken": refresh })).await;
         assert_eq!(refused["userErrors"][0]["__typename"], "AuthError");
         assert_eq!(stage.head().await, head);
-    }
+    })
+    .await;
+}
 
-    async fn bytes_that_are_no_request_are_refused_before_anything_runs(stage: Stage) {
+#[tokio::test]
+async fn bytes_that_are_no_request_are_refused_before_anything_runs() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let before = stage.state_of(&ada).await;
         let good = json!({ "query": "mutation { revokeSessions(input: {}) { clientMutationId } }" }).to_string();
@@ -139,5 +165,6 @@ on_every_store! {
             assert!(answer.json().get("data").is_none());
         }
         assert_eq!(stage.state_of(&ada).await, before);
-    }
+    })
+    .await;
 }

@@ -1,7 +1,6 @@
 //! What a test of a key says, for everything that Anthropic may answer (`BEHAVIOUR.md`, section 3).
 
-use super::on_every_store;
-use super::stage::{Stage, StoreKind};
+use super::stage::{Stage, StoreKind, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 
@@ -40,8 +39,9 @@ fn assert_row(test: &Value, scenario: Scenario) {
     assert!(test["message"].as_str().unwrap().len() > 10, "{test}");
 }
 
-on_every_store! {
-    async fn every_answer_gives_its_verdict_by_one_call(stage: Stage) {
+#[tokio::test]
+async fn every_answer_gives_its_verdict_by_one_call() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         for scenario in Scenario::ALL.iter().copied().filter(|scenario| *scenario != Scenario::Hang) {
             let secret = key(scenario, 1);
@@ -59,9 +59,13 @@ on_every_store! {
             }
             ada.done("deleteKey", json!({ "id": id })).await;
         }
-    }
+    })
+    .await;
+}
 
-    async fn the_cheaper_levels_ask_less_and_say_less(stage: Stage) {
+#[tokio::test]
+async fn the_cheaper_levels_ask_less_and_say_less() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         for (scenario, level, row) in [
             (Scenario::NoCredit400, "AUTHENTIC", json!(["SUCCESS", "YES", "UNKNOWN", "UNKNOWN"])),
@@ -73,27 +77,43 @@ on_every_store! {
         ] {
             let id = ada.add("work", &key(scenario, 1)).await;
             let test = ada.done("testKey", json!({ "id": id, "level": level })).await["key"]["lastTest"].clone();
-            assert_eq!(json!([test["status"], test["authentic"], test["hasCredit"], test["modelAllowed"]]), row, "{level}: {test}");
+            assert_eq!(
+                json!([test["status"], test["authentic"], test["hasCredit"], test["modelAllowed"]]),
+                row,
+                "{level}: {test}"
+            );
             ada.done("deleteKey", json!({ "id": id })).await;
         }
-    }
+    })
+    .await;
+}
 
-    async fn an_inactive_or_expired_key_can_be_tested(stage: Stage) {
+#[tokio::test]
+async fn an_inactive_or_expired_key_can_be_tested() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let input = json!({ "name": "old", "secret": key(Scenario::Good, 1), "expiresAt": stage.in_ms(1_000) });
         let id = ada.done("addKey", input).await["key"]["id"].clone();
         ada.done("deactivateKey", json!({ "id": id })).await;
         stage.advance_ms(1_000);
         assert_eq!(ada.done("testKey", json!({ "id": id })).await["key"]["lastTest"]["status"], "SUCCESS");
-    }
+    })
+    .await;
+}
 
-    async fn nobody_at_anthropics_address_says_nothing_about_the_key(mut stage: Stage) {
+#[tokio::test]
+async fn nobody_at_anthropics_address_says_nothing_about_the_key() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
         stage.stop_simulator().await;
         let tested = ada.done("testKey", json!({ "id": id })).await;
-        assert_eq!((&tested["key"]["lastTest"]["status"], &tested["key"]["lastTest"]["upstreamStatus"]), (&json!("INCONCLUSIVE"), &Value::Null));
-    }
+        assert_eq!(
+            (&tested["key"]["lastTest"]["status"], &tested["key"]["lastTest"]["upstreamStatus"]),
+            (&json!("INCONCLUSIVE"), &Value::Null)
+        );
+    })
+    .await;
 }
 
 #[tokio::test]

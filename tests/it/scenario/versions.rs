@@ -1,7 +1,6 @@
 //! `expectedVersion`: who decides on something old is told so.
 
-use super::on_every_store;
-use super::stage::Stage;
+use super::stage::{Stage, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 
@@ -28,8 +27,9 @@ fn input(mutation: &str, more: &Value, id: &str, version: &Value) -> Value {
     input
 }
 
-on_every_store! {
-    async fn a_stale_version_is_a_conflict_that_tells_both_versions(stage: Stage) {
+#[tokio::test]
+async fn a_stale_version_is_a_conflict_that_tells_both_versions() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
         for (mutation, more) in mutations() {
@@ -42,15 +42,23 @@ on_every_store! {
             let payload = ada.done(mutation, input(mutation, &more, &id, &version)).await;
             assert_ne!(payload["commit"]["eventIds"], json!([]), "{mutation}");
         }
-    }
+    })
+    .await;
+}
 
-    async fn a_context_without_default_has_no_version_to_compare(stage: Stage) {
+#[tokio::test]
+async fn a_context_without_default_has_no_version_to_compare() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let error = stage.refused(&ada, "clearDefaultKey", json!({ "context": "night", "expectedVersion": "3" })).await;
         assert_eq!((&error["expectedVersion"], &error["actualVersion"]), (&json!("3"), &Value::Null));
-    }
+    })
+    .await;
+}
 
-    async fn what_is_as_asked_commits_nothing(stage: Stage) {
+#[tokio::test]
+async fn what_is_as_asked_commits_nothing() {
+    on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let added = ada.done("addKey", json!({ "name": "work", "secret": key(Scenario::Good, 1) })).await;
         let id = &added["key"]["id"];
@@ -75,5 +83,6 @@ on_every_store! {
         let head = stage.head().await;
         assert_eq!(ada.done("deactivateKey", json!({ "id": id })).await["commit"]["eventIds"], json!([]));
         assert_eq!(stage.head().await, head);
-    }
+    })
+    .await;
 }
