@@ -177,6 +177,12 @@ impl Bus {
                 }
             };
             if events.is_empty() {
+                // So must one whose first did all there was to do: its answer is what the first committed.
+                if matches!(plan.record, Some(RecordChange::Insert { .. }))
+                    && let Some(done) = self.replayed(order).await?
+                {
+                    return Ok((done, events));
+                }
                 return self.nothing_to_do(order, &plan, version).await.map(|done| (done, events));
             }
             let subject = plan.subject.or_else(|| events.first().and_then(subject_of));

@@ -97,6 +97,7 @@ pub fn main() -> ExitCode {
     no_core_dumps();
     let quiet = !matches!(arguments.command, Command::Serve | Command::Simulate(_));
     crate::telemetry::start(arguments.log.as_deref(), quiet, arguments.log_json);
+    crate::http::panics::report_location_only();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&CliError::from(error), arguments.json),

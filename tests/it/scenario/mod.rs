@@ -1,0 +1,19 @@
+//! The whole program seen from outside: real HTTP against the real server in this process, on every store there is. Only the
+//! clock and Anthropic are the tests' own.
+#![cfg(test)]
+
+mod client;
+mod crash;
+mod expiry;
+mod foreign;
+mod idempotency;
+mod inputs;
+mod lists;
+mod secrets;
+mod sessions;
+mod sign_in;
+mod stage;
+mod tokens;
+mod tour;
+mod verdicts;
+mod versions;
