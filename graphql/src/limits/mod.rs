@@ -2,8 +2,8 @@
 //!
 //! Three steps, each cheap enough to be safe on hostile input because of the one before it: [`Limits::check_text`] reads the
 //! bytes once and bounds tokens and nesting, so that the recursive parser can't exhaust its stack; [`Limits::check_document`]
-//! first weighs every fragment once ([`expansion`]), so that fragments which double each other are refused without being
-//! expanded; only then are the operations walked as they would run ([`measure`]).
+//! first weighs every fragment once (`expansion`), so that fragments which double each other are refused without being
+//! expanded; only then are the operations walked as they would run (`measure`).
 
 mod bounds;
 mod expansion;
