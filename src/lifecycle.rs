@@ -9,6 +9,8 @@ use crate::http::{envelope, graphiql, health};
 use crate::timers::Timers;
 use crate::wiring::Core;
 use axum::Router;
+use axum::response::Redirect;
+use axum::routing::get;
 use claviger_graphql::limits::{Limits, SchemaTypesError};
 use claviger_projections::ports::Store;
 use futures::future::BoxFuture;
@@ -103,6 +105,7 @@ fn router(core: &Core, config: &Config) -> Result<Router, ServeError> {
     let faces = endpoint
         .into_router()
         .merge(graphiql::router())
+        .route("/", get(async || Redirect::temporary("/graphiql")))
         .merge(health::router(probe, health_clock(Arc::clone(&core.effects.clock))));
     Ok(envelope::wrap(faces, ids))
 }

@@ -29,7 +29,7 @@ pub(super) async fn run(command: &VaultCommand, config: &Config, json: bool) -> 
         })
         .collect();
     output::table(&["MASTER KEY", "STATE", "USER KEYS UNDER IT"], &rows);
-    output::line(&format!("{} secrets are sealed; every canary opens", status.secrets));
+    output::line(&format!("secrets sealed: {}; every canary opens", status.secrets));
     Ok(ExitCode::SUCCESS)
 }
 

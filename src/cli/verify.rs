@@ -24,7 +24,7 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<ExitCode, CliErro
             output::line(&format!("and {} more", report.problem_count - told));
         }
         output::line(&format!(
-            "{} events in {} streams, {} accounts, {} keys: {}",
+            "events {}, streams {}, accounts {}, keys {}: {}",
             report.events,
             report.streams,
             report.accounts,
@@ -32,7 +32,7 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<ExitCode, CliErro
             if report.problem_count == 0 {
                 "all as the log says".to_owned()
             } else {
-                format!("{} problems", report.problem_count)
+                format!("problems {}", report.problem_count)
             }
         ));
         output::line(&format!("root {}", report.root));

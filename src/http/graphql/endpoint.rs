@@ -159,7 +159,8 @@ impl<E: Executor> GraphqlEndpoint<E> {
         match self.admission.admit(&mut request) {
             Ok(OperationType::Mutation) if call.is_get => return Reply::problem(mutation_over_get(), request_id),
             Ok(OperationType::Subscription) => {
-                let refusal = Refusal::bad_request("subscribe over a WebSocket, or with accept: text/event-stream");
+                let refusal =
+                    Refusal::bad_request("this server has no subscriptions: ask with a query, and again from its cursor");
                 return Reply::refused(refusal, call.media, request_id);
             }
             Ok(OperationType::Query | OperationType::Mutation) => {}

@@ -25,7 +25,7 @@ async fn an_operator_adds_lists_tests_and_defaults_keys() {
     let report = home.verified();
     assert_eq!((&report["accounts"], &report["keys"]), (&Value::from(1), &Value::from(2)));
     let status = home.run(&["vault", "status"]);
-    assert!(status.assert_code(0).stdout.contains("2 secrets are sealed; every canary opens"), "{status:?}");
+    assert!(status.assert_code(0).stdout.contains("secrets sealed: 2; every canary opens"), "{status:?}");
     let status = home.run(&["vault", "status", "--json"]);
     assert_eq!(status.assert_code(0).json()["secrets"], 2);
 }

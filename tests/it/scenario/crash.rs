@@ -6,7 +6,7 @@ use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 
 /// A test's timeout and the grace after it, until it counts as abandoned.
-const ABANDONED_MS: u64 = 35_000;
+const ABANDONED_MS: u64 = 25_000;
 
 const TESTS: &str = "{ viewer { history(first: 2, types: [\"KeyTestStarted\", \"KeyTested\"]) { nodes { ...H } } } }";
 

@@ -168,3 +168,20 @@ async fn bytes_that_are_no_request_are_refused_before_anything_runs() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_expired_token_keeps_nobody_from_getting_the_next_one() {
+    on_every_store(async |stage: &mut Stage| {
+        let ada = stage.user("ada").await;
+        let login = json!({ "usernameOrEmail": "ada", "password": password("ada") });
+        let refresh = ada.done("login", login.clone()).await["refreshToken"].clone();
+        stage.advance_ms(15 * 60_000);
+        assert_refused(&ada).await;
+        let both = ada.send("mutation { logout(input: {}) { clientMutationId } __typename }", json!({})).await;
+        assert_eq!((both.status, both.code().as_str()), (401, "UNAUTHENTICATED"));
+        let next = ada.done("refreshSession", json!({ "refreshToken": refresh })).await;
+        ada.with_token(next["accessToken"].as_str().unwrap()).ask(WHO, json!({})).await;
+        ada.done("login", login).await;
+    })
+    .await;
+}
