@@ -30,6 +30,7 @@ pub(super) async fn run(args: &DemoArgs, mut config: Config) -> Result<ExitCode,
     let shutdown = on_signals()?;
     let throw_away = ThrowAway(demo_dir(std::process::id()));
     config.data_dir.clone_from(&throw_away.0);
+    config.mongodb_uri = None;
     config.registration = Registration::Open;
     if !config.listen.ip().is_loopback() {
         return Err(CliError::new(

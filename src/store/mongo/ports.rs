@@ -54,10 +54,13 @@ impl Log for MongoStore {
 }
 
 impl Rows for MongoStore {
+    fn init_store_key(&self, row: StoreKeyRow) -> Answer<'_, bool> {
+        let mark = self.mark();
+        self.ask(move |db| async move { read::init_store_key(&db, row, mark).await })
+    }
+
     fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool> {
-        let mut mark = [0; 16];
-        self.entropy.fill(&mut mark);
-        let rotation = Rotation { session: id, from, now, until, mark };
+        let rotation = Rotation { session: id, from, now, until, mark: self.mark() };
         self.ask(move |db| async move { read::rotate_session(&db, rotation).await })
     }
 
@@ -69,7 +72,6 @@ impl Rows for MongoStore {
 
     questions! {
         fn store_keys(&self) -> Vec<StoreKeyRow> = read::store_keys;
-        fn init_store_key(&self, row: StoreKeyRow) -> bool = read::init_store_key;
         fn user_keys_by_kek(&self) -> Vec<(KekId, u64)> = read::user_keys_by_kek;
         fn user_key(&self, owner: UserId) -> Option<UserKeyRow> = read::user_key;
         fn index_key(&self, owner: UserId) -> Option<IndexKeyRow> = read::index_key;

@@ -33,7 +33,7 @@ pub struct MongoStore {
     tasks: Mutex<Option<mpsc::UnboundedSender<Task>>>,
     places: Arc<Semaphore>,
     pub(super) position: signal::Receiver<u64>,
-    pub(super) entropy: Arc<dyn Entropy>,
+    entropy: Arc<dyn Entropy>,
     closing: CancellationToken,
     tracker: TaskTracker,
 }
@@ -94,6 +94,13 @@ impl MongoStore {
     fn stop(&self) {
         drop(self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.closing.cancel();
+    }
+
+    /// Random: tells the repeat of a write from another's.
+    pub(super) fn mark(&self) -> [u8; 16] {
+        let mut mark = [0; 16];
+        self.entropy.fill(&mut mark);
+        mark
     }
 
     /// Queues an append and waits for its answer. Once queued it is done, whether or not somebody waits.

@@ -55,20 +55,22 @@ pub(in crate::store::mongo) async fn store_keys(db: &Database) -> Result<Vec<Sto
     many(db, STORE_KEYS, (doc! {}, doc! { "_id": 1 }, usize::MAX), store_key).await
 }
 
-/// Inserts the first store key. Idempotent by its place: whoever is told of a duplicate looks whose row stands there, so a repeat of
-/// a write that went through is told so too.
-pub(in crate::store::mongo) async fn init_store_key(db: &Database, row: StoreKeyRow) -> Result<bool, DbError> {
+/// Inserts the first store key. Idempotent by its mark: whoever is told of a duplicate looks whose row stands there, so a repeat of a
+/// write whose answer was lost finds its own.
+pub(in crate::store::mongo) async fn init_store_key(db: &Database, row: StoreKeyRow, mark: [u8; 16]) -> Result<bool, DbError> {
+    let mark = binary(mark.to_vec());
     let document = doc! {
         "_id": binary(row.kek.to_vec()),
         "seq": 1_i64,
-        "wrapped_index_key": binary(row.wrapped_index_key.clone()),
-        "canary": binary(row.canary.clone()),
+        "wrapped_index_key": binary(row.wrapped_index_key),
+        "canary": binary(row.canary),
+        "mark": mark.clone(),
     };
     match db.collection::<Document>(STORE_KEYS).insert_one(document).await {
         Ok(_) => Ok(true),
         Err(error) if is_duplicate(&error) => {
-            let first = one(db, STORE_KEYS, doc! { "seq": 1_i64 }, store_key).await?;
-            Ok(first.is_some_and(|first| first == row))
+            let mine = doc! { "seq": 1_i64, "mark": mark };
+            Ok(db.collection::<Document>(STORE_KEYS).find_one(mine).await?.is_some())
         }
         Err(error) => Err(error.into()),
     }
