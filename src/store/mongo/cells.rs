@@ -70,10 +70,8 @@ impl Cells {
         if self.is_absent(field) {
             return Ok(None);
         }
-        match self.document.get(field) {
-            Some(Bson::Binary(binary)) => Ok(Some(&binary.bytes)),
-            _ => Err(self.corrupt(field)),
-        }
+        let Some(Bson::Binary(binary)) = self.document.get(field) else { return Err(self.corrupt(field)) };
+        Ok(Some(&binary.bytes))
     }
 
     /// Bytes.
@@ -105,9 +103,9 @@ impl Cells {
     /// Several ids.
     pub(super) fn ids(&self, field: &str) -> Result<Vec<Uuid>, StoreError> {
         let array = self.document.get_array(field).map_err(|_| self.corrupt(field))?;
-        let id = |value: &Bson| match value {
-            Bson::Binary(binary) => Uuid::from_slice(&binary.bytes).map_err(|_| self.corrupt(field)),
-            _ => Err(self.corrupt(field)),
+        let id = |value: &Bson| {
+            let Bson::Binary(binary) = value else { return Err(self.corrupt(field)) };
+            Uuid::from_slice(&binary.bytes).map_err(|_| self.corrupt(field))
         };
         array.iter().map(id).collect()
     }
@@ -133,22 +131,22 @@ impl Cells {
 
 /// Ids, numbers and names of streams: what stands in `_id` is never personal.
 fn write_id(name: &mut String, id: &Bson) {
-    match id {
-        // Formatting into a string can't fail.
-        Bson::Binary(binary) => drop(write_hex(name, &binary.bytes)),
-        Bson::String(text) => name.push_str(text),
-        Bson::Document(key) => {
-            for (at, (_, part)) in key.iter().enumerate() {
-                if at > 0 {
-                    name.push('/');
-                }
-                write_id(name, part);
+    // Formatting into a string can't fail.
+    if let Bson::Binary(binary) = id {
+        write_hex(name, &binary.bytes).unwrap_or_default();
+    } else if let Bson::String(text) = id {
+        name.push_str(text);
+    } else if let Bson::Document(key) = id {
+        for (at, (_, part)) in key.iter().enumerate() {
+            if at > 0 {
+                name.push('/');
             }
+            write_id(name, part);
         }
-        other => match number(Some(other)) {
-            Some(number) => drop(write!(name, "{number}")),
-            None => name.push('?'),
-        },
+    } else if let Some(number) = number(Some(id)) {
+        write!(name, "{number}").unwrap_or_default();
+    } else {
+        name.push('?');
     }
 }
 

@@ -29,7 +29,9 @@ pub enum OpenError {
     #[error("this MongoDB can't keep what Claviger promises: {0}")]
     Unfit(#[from] Unfit),
     /// A newer program wrote it.
-    #[error("the database {database} has format {found}, and this program knows formats up to {known}: start the newer program that wrote it")]
+    #[error(
+        "the database {database} has format {found}, and this program knows formats up to {known}: start the newer program that wrote it"
+    )]
     Newer {
         /// The database.
         database: String,

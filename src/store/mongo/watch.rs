@@ -36,29 +36,13 @@ pub(super) async fn follow(db: Database, watched: watch::Sender<u64>, closing: C
     let mut poll = POLL.0;
     let mut polled = Instant::now();
     while !closing.is_cancelled() {
-        let stream_failed = match &mut changes {
-            Some(stream) => match stream.next_if_any().await {
-                Ok(Some(event)) => {
-                    if let Some(position) = position_of(event) {
-                        raise(&watched, position);
-                    }
-                    false
-                }
-                Ok(None) => false,
-                Err(error) => {
-                    tracing::warn!(code = code(&error), "the change stream of the log failed; the log is polled meanwhile");
-                    true
-                }
-            },
-            // Nothing wakes but the poll.
-            None => {
-                drop(timeout(poll, closing.cancelled()).await);
-                false
+        if let Some(stream) = &mut changes {
+            if !listen(stream, &watched, &closing).await {
+                (changes, poll) = (None, POLL.0);
             }
-        };
-        if stream_failed {
-            changes = None;
-            poll = POLL.0;
+        } else {
+            // Nothing wakes but the poll.
+            drop(timeout(poll, closing.cancelled()).await);
         }
         if polled.elapsed() >= poll {
             poll = if look(&db, &watched).await { POLL.0 } else { (poll * 2).min(POLL.1) };
@@ -66,6 +50,34 @@ pub(super) async fn follow(db: Database, watched: watch::Sender<u64>, closing: C
             if changes.is_none() && poll == POLL.1 {
                 changes = open(&db).await;
             }
+        }
+    }
+}
+
+/// Waits for one change, not for long; `false` if the stream is no use any more.
+async fn listen(
+    stream: &mut ChangeStream<ChangeStreamEvent<Document>>,
+    watched: &watch::Sender<u64>,
+    closing: &CancellationToken,
+) -> bool {
+    let asked = Instant::now();
+    match stream.next_if_any().await {
+        Ok(Some(event)) => {
+            if let Some(position) = position_of(event) {
+                raise(watched, position);
+            }
+            true
+        }
+        Ok(None) => {
+            // A server that doesn't hold the question would be asked without end.
+            if asked.elapsed() < AWAIT / 10 {
+                drop(timeout(AWAIT / 5, closing.cancelled()).await);
+            }
+            stream.is_alive()
+        }
+        Err(error) => {
+            tracing::warn!(code = code(&error), "the change stream of the log failed; the log is polled meanwhile");
+            false
         }
     }
 }

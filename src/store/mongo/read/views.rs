@@ -30,8 +30,10 @@ pub(in crate::store::mongo) async fn page(
 ) -> Result<PageOf, DbError> {
     let all = doc! { "view": view, "owner": id(owner.0) };
     let mut within = all.clone();
-    let bounds: Vec<Document> =
-        [page.after.map(|place| beyond("$lt", place)), page.before.map(|place| beyond("$gt", place))].into_iter().flatten().collect();
+    let bounds: Vec<Document> = [page.after.map(|place| beyond("$lt", place)), page.before.map(|place| beyond("$gt", place))]
+        .into_iter()
+        .flatten()
+        .collect();
     if !bounds.is_empty() {
         within.insert("$and", bounds);
     }
@@ -89,7 +91,11 @@ fn view_row(view: &'static str, document: Document) -> Result<ViewRow, StoreErro
 }
 
 /// The default key of a context.
-pub(in crate::store::mongo) async fn default_key(db: &Database, owner: UserId, tag: ContextTag) -> Result<Option<KeyId>, DbError> {
+pub(in crate::store::mongo) async fn default_key(
+    db: &Database,
+    owner: UserId,
+    tag: ContextTag,
+) -> Result<Option<KeyId>, DbError> {
     let found = db.collection::<Document>(DEFAULTS).find_one(doc! { "_id": default_id(owner, tag) }).await?;
     Ok(found.map(|document| Cells::new(DEFAULTS, document).id("key").map(KeyId)).transpose()?)
 }

@@ -114,7 +114,9 @@ impl Batcher {
                 }
                 Err(error) if group.len() == 1 || error.is_transient() => {
                     let error = StoreError::from(error);
-                    group.into_iter().for_each(|task| task.answer(Err(AppendError::Store(error.clone()))));
+                    for task in group {
+                        task.answer(Err(AppendError::Store(error.clone())));
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(error = %StoreError::from(error), appends = group.len(), "a batch failed and is split");

@@ -35,6 +35,9 @@ pub(super) struct Draft {
     pub(super) plan: Plan,
 }
 
+/// Who holds a value after an append, `None` for nobody.
+type ClaimsMade = HashMap<(ClaimKind, [u8; 32]), Option<(UserId, Uuid)>>;
+
 /// What one append writes, held back until nothing can refuse it any more.
 struct Pieces {
     end: End,
@@ -42,7 +45,7 @@ struct Pieces {
     events: Vec<Document>,
     parts: Vec<Document>,
     changes: Vec<Change>,
-    claims: HashMap<(ClaimKind, [u8; 32]), Option<(UserId, Uuid)>>,
+    claims: ClaimsMade,
     record: Option<CommandRecord>,
 }
 
@@ -59,7 +62,9 @@ impl Draft {
         let stream = super::known::StreamEnd { version: last.version, owner: append.owner };
         self.end = end;
         self.plan.insert(events, parts);
-        changes.into_iter().for_each(|change| self.plan.change(change));
+        for change in changes {
+            self.plan.change(change);
+        }
         self.known.streams.insert(append.stream, stream);
         self.known.event_ids.extend(placed.iter().map(|placed| placed.id));
         for (key, holder) in claims {
@@ -137,12 +142,8 @@ impl Draft {
     }
 
     /// Claims in the order given, on top of what others of the batch have made of them.
-    fn claims(
-        &self,
-        append: &Append,
-        changes: &mut Vec<Change>,
-    ) -> Result<HashMap<(ClaimKind, [u8; 32]), Option<(UserId, Uuid)>>, AppendError> {
-        let mut own: HashMap<(ClaimKind, [u8; 32]), Option<(UserId, Uuid)>> = HashMap::new();
+    fn claims(&self, append: &Append, changes: &mut Vec<Change>) -> Result<ClaimsMade, AppendError> {
+        let mut own: ClaimsMade = HashMap::new();
         for claim in &append.claims {
             match claim {
                 ClaimChange::Release { kind, hash } => {
@@ -244,7 +245,9 @@ fn event_document(append: &Append, event: &NewEvent, placed: Placed, frontier: &
 fn part_documents(event: &NewEvent, position: u64) -> Vec<Document> {
     match event.content.as_slice() {
         [_] => Vec::new(),
-        parts => (0..).zip(parts).map(|(n, sealed)| doc! { "_id": part_id(position, n), "box": binary(sealed.clone()) }).collect(),
+        parts => {
+            (0..).zip(parts).map(|(n, sealed)| doc! { "_id": part_id(position, n), "box": binary(sealed.clone()) }).collect()
+        }
     }
 }
 

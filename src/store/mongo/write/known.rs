@@ -44,7 +44,13 @@ impl Reader<'_> {
         Ok(cursor.stream(self.session).try_collect().await?)
     }
 
-    async fn among(&mut self, collection: &str, field: &str, wanted: Vec<Bson>, fields: Document) -> Result<Vec<Document>, DbError> {
+    async fn among(
+        &mut self,
+        collection: &str,
+        field: &str,
+        wanted: Vec<Bson>,
+        fields: Document,
+    ) -> Result<Vec<Document>, DbError> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }

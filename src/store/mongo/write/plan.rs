@@ -153,7 +153,9 @@ mod tests {
     /// What a collection holds after the statements, from what it held.
     fn applied(before: &[(i64, UserId)], changes: Vec<Change>) -> Vec<(i64, UserId)> {
         let mut plan = Plan::default();
-        changes.into_iter().for_each(|change| plan.change(change));
+        for change in changes {
+            plan.change(change);
+        }
         let (deletes, updates) = plan.tables.remove(SESSIONS).unwrap_or_default().statements();
         let mut rows: BTreeMap<i64, UserId> = before.iter().copied().collect();
         for delete in deletes {

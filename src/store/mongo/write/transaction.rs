@@ -61,12 +61,7 @@ pub(super) async fn attempt(db: &Database, appends: &[&Append], faults: &dyn Fau
 }
 
 /// Everything but the commit. A batch in which all are refused is committed too: only then is what they were refused by durable.
-async fn write(
-    db: &Database,
-    session: &mut ClientSession,
-    appends: &[&Append],
-    faults: &dyn Faults,
-) -> Result<Settled, Trouble> {
+async fn write(db: &Database, session: &mut ClientSession, appends: &[&Append], faults: &dyn Faults) -> Result<Settled, Trouble> {
     let end = hold_head(db, session).await?;
     let known = Reader { db, session: &mut *session }.known(appends).await?;
     let from = end.frontier.size();

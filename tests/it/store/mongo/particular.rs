@@ -170,7 +170,8 @@ fn says_its_concern(event: &CommandStartedEvent) -> Result<(), String> {
         _ if in_transaction => !command.contains_key("startTransaction") || reads("snapshot"),
         "find" | "aggregate" | "count" | "distinct" => reads("majority"),
         "insert" | "update" | "delete" | "findAndModify" | "create" | "createIndexes" => durable(),
-        "hello" | "ping" | "getMore" | "killCursors" | "endSessions" | "listCollections" | "replSetGetConfig" | "getParameter" => true,
+        "hello" | "ping" | "getMore" | "killCursors" | "endSessions" | "listCollections" | "replSetGetConfig"
+        | "getParameter" => true,
         _ => false,
     };
     if said { Ok(()) } else { Err(format!("{}: {command}", event.command_name)) }

@@ -27,7 +27,9 @@ pub(super) async fn server() -> Option<&'static TestServer> {
     if found.is_none() {
         let required = std::env::var_os("CLAVIGER_REQUIRE_MONGODB").is_some_and(|value| value == "1");
         assert!(!required, "CLAVIGER_REQUIRE_MONGODB=1, and there is no MongoDB: set CLAVIGER_TEST_MONGODB_URI");
-        eprintln!("\n*** SKIPPED: no MongoDB. Set CLAVIGER_TEST_MONGODB_URI, install mongod, or see what ops/test-mongodb says. ***\n");
+        eprintln!(
+            "\n*** SKIPPED: no MongoDB. Set CLAVIGER_TEST_MONGODB_URI, install mongod, or see what ops/test-mongodb says. ***\n"
+        );
     }
     found
 }
@@ -61,9 +63,9 @@ async fn find() -> Option<TestServer> {
 
 fn given(uri: &str) -> TestServer {
     let (head, options) = uri.split_once('?').unwrap_or((uri, ""));
-    let after_scheme = head.find("://").map_or(0, |at| at + 3);
-    let hosts = head[after_scheme..].find('/').map_or(head, |at| &head[..after_scheme + at]);
-    TestServer { hosts: hosts.to_owned(), options: options.to_owned(), _keeper: None, databases: AtomicU64::new(0) }
+    let (scheme, rest) = head.split_once("://").expect("CLAVIGER_TEST_MONGODB_URI begins with mongodb://");
+    let hosts = rest.split_once('/').map_or(rest, |(hosts, _)| hosts);
+    TestServer { hosts: format!("{scheme}://{hosts}"), options: options.to_owned(), _keeper: None, databases: AtomicU64::new(0) }
 }
 
 fn on_path(program: &str) -> bool {
