@@ -21,28 +21,28 @@ pub(super) fn primary() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Primary)
 }
 
-/// A session in a transaction that sees one snapshot.
+/// Begins a transaction that sees one snapshot. One of the same session that is still open on the server ends by that, uncommitted.
+pub(super) async fn begin(session: &mut ClientSession) -> Result<(), Error> {
+    let begun = session.start_transaction().read_concern(ReadConcern::snapshot()).write_concern(durable());
+    begun.selection_criteria(primary()).max_commit_time(COMMIT_TIME).await
+}
+
+/// A session in a transaction.
 pub(super) async fn snapshot(client: &Client) -> Result<ClientSession, Error> {
     let mut session = client.start_session().await?;
-    session
-        .start_transaction()
-        .read_concern(ReadConcern::snapshot())
-        .write_concern(durable())
-        .selection_criteria(primary())
-        .max_commit_time(COMMIT_TIME)
-        .await?;
+    begin(&mut session).await?;
     Ok(session)
 }
 
-/// Ends a transaction that only read: what it saw counts once its commit went through.
-pub(super) async fn end<T>(mut session: ClientSession, read: Result<T, DbError>) -> Result<T, DbError> {
+/// Ends a transaction whose writes don't matter: what it saw counts once its commit went through.
+pub(super) async fn end<T>(session: &mut ClientSession, read: Result<T, DbError>) -> Result<T, DbError> {
     match read {
         Ok(found) => {
             session.commit_transaction().await?;
             Ok(found)
         }
         Err(error) => {
-            abort(&mut session).await;
+            abort(session).await;
             Err(error)
         }
     }
@@ -59,23 +59,22 @@ pub(super) async fn abort(session: &mut ClientSession) {
 pub(super) enum Committed {
     /// It is in, for good.
     Yes,
-    /// It is not in, and never will be.
-    No(Error),
     /// Nobody knows.
     Unknown,
 }
 
-/// Commits. An unknown outcome is asked for again, by the commit alone, a few times; once it was unknown only a yes settles it.
+/// Commits. An unknown outcome is asked for again, by the commit alone, a few times. Any other error leaves doubt as well: the driver may
+/// have repeated the commit by itself, and what it was told the second time says nothing about the first.
 pub(super) async fn commit(session: &mut ClientSession) -> Committed {
-    let mut unsure = false;
     for _ in 0..3 {
         match session.commit_transaction().await {
             Ok(()) => return Committed::Yes,
-            Err(error) if unsure || is_unknown_commit(&error) => {
+            Err(error) => {
                 tracing::warn!(code = code(&error), "the outcome of a commit is unknown");
-                unsure = true;
+                if !is_unknown_commit(&error) {
+                    break;
+                }
             }
-            Err(error) => return Committed::No(error),
         }
     }
     Committed::Unknown

@@ -50,7 +50,7 @@ pub(in crate::store::mongo) async fn page(
         Ok::<_, DbError>((documents, count))
     };
     let read = read.await;
-    let (documents, total) = session::end(snapshot, read).await?;
+    let (documents, total) = session::end(&mut snapshot, read).await?;
     let mut rows = documents.into_iter().map(|document| view_row(view, document)).collect::<Result<Vec<_>, _>>()?;
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);

@@ -8,7 +8,7 @@ use crate::store::mongo::watch::raise;
 use claviger_domain::id::EventId;
 use claviger_projections::ports::{Append, AppendError, StoreError};
 use claviger_vault::Entropy;
-use mongodb::Database;
+use mongodb::{ClientSession, Database};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -20,7 +20,7 @@ const BATCH_APPENDS: usize = 256;
 /// Most bytes in one transaction, unless one append alone has more.
 const BATCH_BYTES: usize = 4 << 20;
 /// How long a transaction is tried again before its appends are refused as unavailable.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(15);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// Conflicts within this time mean that another process writes as well.
@@ -132,17 +132,26 @@ impl Batcher {
     /// Tries a batch until it is settled or failed for good.
     async fn settle(&mut self, appends: &[&Append]) -> Result<Result<Settled, DbError>, Lost> {
         let began = Instant::now();
+        let mut session = match self.parts.db.client().start_session().await {
+            Ok(session) => session,
+            Err(error) => return Ok(Err(error.into())),
+        };
         for tries in 0.. {
             let tried = Instant::now();
-            match Box::pin(transaction::attempt(&self.parts.db, appends, self.parts.faults.as_ref())).await {
+            let attempt = transaction::attempt(&self.parts.db, &mut session, appends, self.parts.faults.as_ref());
+            match Box::pin(attempt).await {
                 Ok(settled) => {
                     self.commit_time = (self.commit_time * 7 + tried.elapsed()) / 8;
                     return Ok(Ok(settled));
                 }
                 Err(Trouble::Killed) => return Err(Lost),
                 Err(Trouble::Unknown(settled)) => {
-                    if self.is_in(&settled).await? {
+                    if self.is_in(&mut session, &settled).await? {
                         return Ok(Ok(settled));
+                    }
+                    if began.elapsed() >= PATIENCE {
+                        let error = StoreError::Unavailable("MongoDB commits nothing: see its log".to_owned());
+                        return Ok(Err(error.into()));
                     }
                 }
                 Err(Trouble::Failed(error)) if error.is_transient() && began.elapsed() < PATIENCE => {
@@ -159,14 +168,14 @@ impl Batcher {
 
     /// Finds out about a commit of unknown outcome, however long that takes: an answer that may be wrong is none. The rest of the queue
     /// waits, since it could not be ordered behind it otherwise.
-    async fn is_in(&self, settled: &Settled) -> Result<bool, Lost> {
+    async fn is_in(&self, session: &mut ClientSession, settled: &Settled) -> Result<bool, Lost> {
         let accepted = settled.answers.iter().filter_map(|answer| answer.as_ref().ok());
         let events: Vec<EventId> = accepted.flat_map(|appended| &appended.placed).map(|placed| placed.id).collect();
         if events.is_empty() {
             return Ok(false);
         }
         for tries in 0.. {
-            match Box::pin(transaction::look_up(&self.parts.db, &events)).await {
+            match Box::pin(transaction::look_up(&self.parts.db, session, &events)).await {
                 Ok(found) => return Ok(found),
                 Err(error) => {
                     tracing::warn!(error = %StoreError::from(error), "the outcome of a commit can't be looked up yet");

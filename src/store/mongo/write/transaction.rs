@@ -42,20 +42,24 @@ impl<E: Into<DbError>> From<E> for Trouble {
 }
 
 /// Tries a batch once.
-pub(super) async fn attempt(db: &Database, appends: &[&Append], faults: &dyn Faults) -> Result<Settled, Trouble> {
-    let mut session = session::snapshot(db.client()).await?;
-    let written = write(db, &mut session, appends, faults).await;
+pub(super) async fn attempt(
+    db: &Database,
+    session: &mut ClientSession,
+    appends: &[&Append],
+    faults: &dyn Faults,
+) -> Result<Settled, Trouble> {
+    session::begin(session).await?;
+    let written = write(db, session, appends, faults).await;
     let settled = match written {
         Ok(settled) => settled,
         Err(trouble) => {
-            session::abort(&mut session).await;
+            session::abort(session).await;
             return Err(trouble);
         }
     };
-    match session::commit(&mut session).await {
+    match session::commit(session).await {
         Committed::Yes if faults.loses_answer() => Err(Trouble::Unknown(settled)),
         Committed::Yes => Ok(settled),
-        Committed::No(error) => Err(Trouble::Failed(error.into())),
         Committed::Unknown => Err(Trouble::Unknown(settled)),
     }
 }
@@ -114,15 +118,15 @@ async fn move_head(db: &Database, session: &mut ClientSession, end: &End) -> Res
     Ok(())
 }
 
-/// Whether the events of a commit of unknown outcome are in. The head is held first: as long as that commit may still happen, taking it
-/// is a conflict, so once it is taken the answer is final.
-pub(super) async fn look_up(db: &Database, events: &[EventId]) -> Result<bool, DbError> {
-    let mut session = session::snapshot(db.client()).await?;
-    let found = async {
-        hold_head(db, &mut session).await?;
-        Reader { db, session: &mut session }.present(events.iter().copied()).await
+/// Whether the events of a commit of unknown outcome are in. Asked in the session of that commit: if it never arrived, its transaction
+/// ends by this one, instead of holding the head for its lifetime. The head is held first: as long as that commit may still happen,
+/// taking it is a conflict, so once it is taken the answer is final.
+pub(super) async fn look_up(db: &Database, session: &mut ClientSession, events: &[EventId]) -> Result<bool, DbError> {
+    session::begin(session).await?;
+    let found = match hold_head(db, session).await {
+        Ok(_) => Reader { db, session: &mut *session }.present(events.iter().copied()).await,
+        Err(error) => Err(error),
     };
-    let found = found.await;
     let found = session::end(session, found).await?;
     Ok(events.iter().all(|event| found.contains(event)))
 }

@@ -4,6 +4,7 @@
 //! them these tests say so and pass, unless `CLAVIGER_REQUIRE_MONGODB=1`.
 
 mod contract;
+mod failures;
 mod gate;
 mod harness;
 mod particular;

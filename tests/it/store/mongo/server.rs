@@ -3,7 +3,7 @@
 use claviger::store::mongo::MongoUri;
 use mongodb::bson::doc;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::OnceCell;
@@ -101,7 +101,8 @@ fn free_port() -> u16 {
 async fn mongod() -> TestServer {
     let port = free_port();
     let text = port.to_string();
-    let arguments = ["--replSet", "test", "--bind_ip", "127.0.0.1", "--port", &text, "--dbpath"];
+    let arguments =
+        ["--replSet", "test", "--bind_ip", "127.0.0.1", "--port", &text, "--setParameter", "enableTestCommands=1", "--dbpath"];
     let server = started(Path::new("mongod"), &arguments, port, "replicaSet=test");
     let direct = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
     let admin = mongodb::Client::with_uri_str(direct).await.unwrap().database("admin");
@@ -110,12 +111,58 @@ async fn mongod() -> TestServer {
     server
 }
 
-fn secantus() -> Option<TestServer> {
+fn secantus_program() -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/test-mongodb");
     let made = Command::new(script).arg("--path").output().ok().filter(|made| made.status.success())?;
-    let program = String::from_utf8(made.stdout).ok()?;
+    Some(String::from_utf8(made.stdout).ok()?.trim().into())
+}
+
+fn secantus() -> Option<TestServer> {
+    let program = secantus_program()?;
     let port = free_port();
     let text = port.to_string();
     let arguments = ["--port", &text, "--cache-size", "256M", "--enable-test-commands", "--storage-path"];
-    Some(started(Path::new(program.trim()), &arguments, port, "replicaSet=secantus"))
+    Some(started(&program, &arguments, port, "replicaSet=secantus"))
+}
+
+/// A server of one test, which may kill it.
+pub(super) struct OwnServer {
+    program: PathBuf,
+    port: u16,
+    dir: tempfile::TempDir,
+    process: Child,
+}
+
+impl OwnServer {
+    /// Starts one, where SecantusDB can be had.
+    pub(super) fn start() -> Option<Self> {
+        let (program, port, dir) = (secantus_program()?, free_port(), tempfile::tempdir().unwrap());
+        let process = Self::run(&program, port, dir.path());
+        Some(Self { program, port, dir, process })
+    }
+
+    fn run(program: &Path, port: u16, dir: &Path) -> Child {
+        let port = port.to_string();
+        let arguments = ["--port", &port, "--cache-size", "128M", "--sync-on-commit", "--storage-path"];
+        Command::new(program).args(arguments).arg(dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Kills it and starts it again on what is on disk.
+    pub(super) fn kill_and_restart(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.process = Self::run(&self.program, self.port, self.dir.path());
+    }
+
+    pub(super) fn uri(&self) -> MongoUri {
+        let uri = format!("mongodb://127.0.0.1:{}/?replicaSet=secantus&serverSelectionTimeoutMS=20000", self.port);
+        uri.parse().unwrap()
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
 }
