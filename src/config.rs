@@ -2,6 +2,7 @@
 
 use crate::auth::Registration;
 use crate::reads::EnvKeysFor;
+use crate::store::mongo::MongoUri;
 use clap::{Args, ValueEnum};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::ModelId;
@@ -97,6 +98,8 @@ settings! {
     listen: SocketAddr = "CLAVIGER_LISTEN";
     /// Directory of the embedded store and its keys [default: ./claviger-data]
     data_dir: PathBuf = "CLAVIGER_DATA_DIR";
+    /// MongoDB to keep everything in, `mongodb://…`; give an address with a password by the variable only [default: the embedded store]
+    mongodb_uri: MongoUri = "CLAVIGER_MONGODB_URI";
     /// Base address of Anthropic's API [default: Anthropic's]
     anthropic_base_url: String = "CLAVIGER_ANTHROPIC_BASE_URL";
     /// File with the master keys, base64, one a line, the current one first [default: made in the data directory]
@@ -131,6 +134,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Directory of the embedded store and its keys.
     pub data_dir: PathBuf,
+    /// MongoDB to keep everything in, if not the embedded store.
+    pub mongodb_uri: Option<MongoUri>,
     /// Base address of Anthropic's API, if not Anthropic's.
     pub anthropic_base_url: Option<String>,
     /// Master keys from the environment, base64, comma between.
@@ -188,6 +193,7 @@ impl Config {
         Ok(Self {
             listen,
             data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from("claviger-data")),
+            mongodb_uri: settings.mongodb_uri,
             anthropic_base_url: settings.anthropic_base_url,
             master_keys: secret_variable("CLAVIGER_MASTER_KEYS"),
             master_keys_file: settings.master_keys_file,

@@ -14,6 +14,15 @@ use zeroize::Zeroizing;
 /// A key can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
+    /// A store that several processes share has no key file of its own.
+    #[error(
+        "with MongoDB every process needs the same key: give it by {variable} or {variable}_FILE (make one with `openssl rand \
+         -base64 32`)"
+    )]
+    NotGiven {
+        /// The variable.
+        variable: &'static str,
+    },
     /// The store is there, its master key isn't.
     #[error(
         "{path} is missing, but the data directory holds a store sealed under it: put the file back, or give the key by \
@@ -57,6 +66,8 @@ pub fn master_keys(config: &Config, is_new: bool, entropy: &dyn Entropy) -> Resu
         decode_all(text.expose(), "CLAVIGER_MASTER_KEYS")?
     } else if let Some(path) = &config.master_keys_file {
         read(path)?
+    } else if config.mongodb_uri.is_some() {
+        return Err(KeyFileError::NotGiven { variable: "CLAVIGER_MASTER_KEYS" });
     } else {
         let path = config.data_dir.join("master.key");
         match read(&path) {
@@ -84,6 +95,8 @@ pub fn master_keys(config: &Config, is_new: bool, entropy: &dyn Entropy) -> Resu
 pub fn token_key(config: &Config, entropy: &dyn Entropy) -> Result<TokenKey, KeyFileError> {
     let (keys, place) = if let Some(text) = &config.token_key {
         (decode_all(text.expose(), "CLAVIGER_TOKEN_KEY")?, "CLAVIGER_TOKEN_KEY".to_owned())
+    } else if config.mongodb_uri.is_some() && config.token_key_file.is_none() {
+        return Err(KeyFileError::NotGiven { variable: "CLAVIGER_TOKEN_KEY" });
     } else {
         let made_here = config.data_dir.join("token.key");
         let path = config.token_key_file.clone().unwrap_or_else(|| made_here.clone());

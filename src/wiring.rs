@@ -9,7 +9,8 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::key_files::{self, KeyFileError};
 use crate::reads::{CredentialPolicy, ModelList, StoreReads};
-use crate::store::sqlite::{OpenError, SqliteConfig, SqliteStore};
+use crate::store::mongo::{self, MongoConfig, MongoStore};
+use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_graphql::ports::Ports;
@@ -23,7 +24,9 @@ use tokio_util::task::TaskTracker;
 #[expect(missing_docs, reason = "each variant is its cause, documented there")]
 pub enum StartError {
     #[error(transparent)]
-    Store(#[from] OpenError),
+    Store(#[from] sqlite::OpenError),
+    #[error(transparent)]
+    MongoDb(#[from] mongo::OpenError),
     #[error(transparent)]
     Keys(#[from] KeyFileError),
     #[error(transparent)]
@@ -42,7 +45,7 @@ impl StartError {
     /// The code of the contract, for the exit code.
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Store(_) => ErrorCode::StoreUnavailable,
+            Self::Store(_) | Self::MongoDb(_) => ErrorCode::StoreUnavailable,
             Self::Keys(_) | Self::Vault(_) => ErrorCode::KeyUnavailable,
             Self::Upstream(_) | Self::Prices(_) | Self::NoModel => ErrorCode::Validation,
             Self::Failure(failure) => failure.code,
@@ -50,11 +53,62 @@ impl StartError {
     }
 }
 
+/// The store, for what is particular to each: closing, failure.
+#[derive(Clone)]
+enum Opened {
+    Embedded(Arc<SqliteStore>),
+    MongoDb(Arc<MongoStore>),
+}
+
+impl Opened {
+    async fn open(config: &Config, effects: &Effects, program: &str) -> Result<Self, StartError> {
+        if let Some(uri) = &config.mongodb_uri {
+            let mongo = MongoConfig::new(uri.clone(), Arc::clone(&effects.entropy));
+            return Ok(Self::MongoDb(Arc::new(MongoStore::open(&mongo).await?)));
+        }
+        Self::embedded(SqliteConfig::new(&config.data_dir, program, effects.clock.now())).await
+    }
+
+    /// Opening waits for the disk, so it has a thread of its own.
+    async fn embedded(sqlite: SqliteConfig) -> Result<Self, StartError> {
+        let opening = TaskTracker::new().spawn_blocking(move || SqliteStore::open(&sqlite));
+        let store = opening.await.map_err(|_| Failure::internal())??;
+        Ok(Self::Embedded(Arc::new(store)))
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Embedded(store) => Arc::<SqliteStore>::clone(store),
+            Self::MongoDb(store) => Arc::<MongoStore>::clone(store),
+        }
+    }
+
+    /// Resolves once the store can't write any more. On MongoDB that never is: a server may come back.
+    async fn failed(&self) {
+        if let Self::Embedded(store) = self
+            && store.failure().wait_for(Option::is_some).await.is_ok()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+
+    async fn close(self) {
+        match self {
+            Self::Embedded(store) => {
+                if TaskTracker::new().spawn_blocking(move || store.close()).await.is_err() {
+                    tracing::error!("the store could not be closed in order");
+                }
+            }
+            Self::MongoDb(store) => store.close().await,
+        }
+    }
+}
+
 /// The program without its faces.
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Core {
-    /// The store, for what is particular to it: closing, failure.
-    embedded: Arc<SqliteStore>,
+    opened: Opened,
     /// The store.
     pub store: Arc<dyn Store>,
     /// The vault over it.
@@ -77,8 +131,8 @@ impl Core {
     /// # Errors
     /// [`StartError`], which says what to do.
     pub async fn open(config: &Config, effects: Effects, program: &str) -> Result<Self, StartError> {
-        let sqlite = SqliteConfig::new(&config.data_dir, program, effects.clock.now());
-        Self::open_on(config, effects, sqlite).await
+        let opened = Opened::open(config, &effects, program).await?;
+        Self::assemble(config, effects, opened).await
     }
 
     /// The same on an embedded store with settings of its own, such as a bound of its size.
@@ -86,8 +140,12 @@ impl Core {
     /// # Errors
     /// [`StartError`], which says what to do.
     pub async fn open_on(config: &Config, effects: Effects, sqlite: SqliteConfig) -> Result<Self, StartError> {
-        let embedded = open_store(sqlite).await?;
-        let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&embedded);
+        let opened = Opened::embedded(sqlite).await?;
+        Self::assemble(config, effects, opened).await
+    }
+
+    async fn assemble(config: &Config, effects: Effects, opened: Opened) -> Result<Self, StartError> {
+        let store = opened.store();
         scrub(&*store).await;
         let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
         let keks = key_files::master_keys(config, is_new, &*effects.entropy)?;
@@ -129,7 +187,7 @@ impl Core {
             models: Arc::new(models),
             view_wait: Duration::from_millis(config.view_wait_ms),
         });
-        Ok(Self { embedded, store, keychain, bus, auth, reads, effects, tracker })
+        Ok(Self { opened, store, keychain, bus, auth, reads, effects, tracker })
     }
 
     /// What the schema stands on.
@@ -143,29 +201,15 @@ impl Core {
 
     /// Resolves once the store can't write any more: the process must then stop.
     pub async fn store_failed(&self) {
-        let mut failure = self.embedded.failure();
-        if failure.wait_for(Option::is_some).await.is_err() {
-            // The store was closed in order.
-            std::future::pending::<()>().await;
-        }
+        self.opened.failed().await;
     }
 
     /// Waits for commands under way, then closes the store.
     pub async fn close(self) {
         self.tracker.close();
         self.tracker.wait().await;
-        let embedded = self.embedded;
-        if TaskTracker::new().spawn_blocking(move || embedded.close()).await.is_err() {
-            tracing::error!("the store could not be closed in order");
-        }
+        self.opened.close().await;
     }
-}
-
-/// Opening waits for the disk, so it has a thread of its own.
-async fn open_store(sqlite: SqliteConfig) -> Result<Arc<SqliteStore>, StartError> {
-    let opening = TaskTracker::new().spawn_blocking(move || SqliteStore::open(&sqlite));
-    let store = opening.await.map_err(|_| Failure::internal())??;
-    Ok(Arc::new(store))
 }
 
 fn upstream(config: &Config) -> Result<AnthropicClient, ClientError> {

@@ -5,4 +5,5 @@ mod contract;
 mod gate;
 mod harness;
 mod kill;
+mod mongo;
 mod sqlite;

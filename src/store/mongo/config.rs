@@ -1,0 +1,68 @@
+//! How a MongoDB store is reached.
+
+use super::faults::{Faults, NoFaults};
+use claviger_vault::Entropy;
+use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
+use serde::Deserialize;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Where the server is, `mongodb://…`. May hold a password: it has no readable form.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct MongoUri(String);
+
+impl MongoUri {
+    /// The text, for the driver.
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for MongoUri {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl FromStr for MongoUri {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for MongoUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MongoUri(..)")
+    }
+}
+
+/// How to open the store.
+#[derive(Clone)]
+pub struct MongoConfig {
+    /// The server. A database named in it is used, else `claviger`.
+    pub uri: MongoUri,
+    /// Spreads retries of processes that are in each other's way, and marks rotations.
+    pub entropy: Arc<dyn Entropy>,
+    /// Failpoints, for tests.
+    pub faults: Arc<dyn Faults>,
+    /// Sees every command that is sent, for tests.
+    pub monitor: Option<EventHandler<CommandEvent>>,
+}
+
+impl MongoConfig {
+    /// A store at `uri`.
+    pub fn new(uri: MongoUri, entropy: Arc<dyn Entropy>) -> Self {
+        Self { uri, entropy, faults: Arc::new(NoFaults), monitor: None }
+    }
+}
+
+impl fmt::Debug for MongoConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoConfig").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}

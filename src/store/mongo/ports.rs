@@ -1,0 +1,96 @@
+//! The ports, each method a question to the server or a task for the batcher.
+
+use super::read::{self, Rotation};
+use super::store::MongoStore;
+use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
+use claviger_domain::stream::StreamName;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{
+    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction, Head,
+    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow, StoredEvent,
+    TimerRow, UserKeyRow, ViewRow, Views,
+};
+use uuid::Uuid;
+
+/// A future that answers or fails.
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// Methods that are one question each.
+macro_rules! questions {
+    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty = $question:path;)+) => {
+        $(fn $name(&self $(, $arg: $type)*) -> Answer<'_, $answer> {
+            self.ask(move |db| async move { $question(&db $(, $arg)*).await })
+        })+
+    };
+}
+
+impl Log for MongoStore {
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        Box::pin(self.queue(append))
+    }
+
+    fn head(&self) -> Answer<'_, Head> {
+        self.ask(|db| async move {
+            let (frontier, at) = read::head(&db).await?;
+            Ok(Head { position: frontier.size(), at, frontier: frontier.roots().to_vec() })
+        })
+    }
+
+    fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.position.clone()
+    }
+
+    questions! {
+        fn read(&self, after: u64, limit: usize) -> Vec<StoredEvent> = read::events_after;
+        fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Vec<StoredEvent> = read::stream_after;
+        fn history(&self, owner: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Vec<StoredEvent>
+            = read::history;
+        fn count_history(&self, owner: UserId, filter: HistoryFilter) -> u64 = read::count_history;
+        fn event(&self, id: EventId) -> Option<StoredEvent> = read::event;
+        fn command_record(&self, id: CommandId) -> Option<CommandRecord> = read::command_record;
+        fn forget_records(&self, now: Timestamp) -> u64 = read::forget_records;
+        fn claim(&self, kind: ClaimKind, hash: [u8; 32]) -> Option<(UserId, Uuid)> = read::claim;
+    }
+}
+
+impl Rows for MongoStore {
+    fn init_store_key(&self, row: StoreKeyRow) -> Answer<'_, bool> {
+        let mark = self.mark();
+        self.ask(move |db| async move { read::init_store_key(&db, row, mark).await })
+    }
+
+    fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool> {
+        let rotation = Rotation { session: id, from, now, until, mark: self.mark() };
+        self.ask(move |db| async move { read::rotate_session(&db, rotation).await })
+    }
+
+    /// Nothing to do: a shredded document is gone from the collections with its commit. What the oplog and backups still hold opens
+    /// under the user key of its time only, until a rotation gives a new one.
+    fn scrub(&self) -> Answer<'_, bool> {
+        Box::pin(std::future::ready(Ok(true)))
+    }
+
+    questions! {
+        fn store_keys(&self) -> Vec<StoreKeyRow> = read::store_keys;
+        fn user_keys_by_kek(&self) -> Vec<(KekId, u64)> = read::user_keys_by_kek;
+        fn user_key(&self, owner: UserId) -> Option<UserKeyRow> = read::user_key;
+        fn index_key(&self, owner: UserId) -> Option<IndexKeyRow> = read::index_key;
+        fn content_key(&self, stream: StreamName) -> Option<ContentKeyRow> = read::content_key;
+        fn secret(&self, owner: UserId, key: KeyId, secret_version: u32) -> Option<SecretRow> = read::secret;
+        fn count_secrets(&self) -> u64 = read::count_secrets;
+        fn credential(&self, owner: UserId) -> Option<CredentialRow> = read::credential;
+        fn session(&self, id: SessionId) -> Option<SessionRow> = read::session;
+        fn sessions(&self, owner: UserId) -> Vec<SessionRow> = read::sessions;
+        fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<TimerRow> = read::due_timers;
+    }
+}
+
+impl Views for MongoStore {
+    questions! {
+        fn page(&self, view: &'static str, owner: UserId, page: Page) -> PageOf = read::page;
+        fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Option<ViewRow> = read::view_row_of;
+        fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId> = read::default_key;
+        fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)> = read::defaults;
+        fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId> = read::owners;
+    }
+}

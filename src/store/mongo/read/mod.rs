@@ -1,0 +1,9 @@
+//! What readers ask, collection by collection, and how documents become types.
+
+mod events;
+mod rows;
+mod views;
+
+pub(super) use events::*;
+pub(super) use rows::*;
+pub(super) use views::*;

@@ -1,0 +1,197 @@
+//! The store itself: opening, closing, and the way to its batcher.
+
+use super::boot::judge;
+use super::config::MongoConfig;
+use super::error::{DbError, OpenError, code, open_error};
+use super::write::{Batcher, BatcherParts, Task};
+use super::{read, schema, session, watch};
+use claviger_projections::ports::{Append, AppendError, Appended, BoxFuture, StoreError};
+use claviger_vault::Entropy;
+use mongodb::bson::doc;
+use mongodb::options::{ClientOptions, ReadConcern};
+use mongodb::{Client, Database};
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch as signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Appends that may wait for the batcher; who asks more waits for a place.
+const QUEUE: usize = 1024;
+/// The database where the address names none.
+const DATABASE: &str = "claviger";
+/// How long a server is looked for and connected to. A caller waits no longer than this for a set without a primary.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a transaction may hold the head without anybody noticing that its process stopped, in seconds.
+const TRANSACTION_LIFETIME_S: i64 = 5;
+
+/// The store on a replica set: any number of processes, one order. Implements all ports.
+pub struct MongoStore {
+    pub(super) db: Database,
+    tasks: Mutex<Option<mpsc::UnboundedSender<Task>>>,
+    places: Arc<Semaphore>,
+    pub(super) position: signal::Receiver<u64>,
+    entropy: Arc<dyn Entropy>,
+    closing: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl fmt::Debug for MongoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoStore").field("position", &*self.position.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl MongoStore {
+    /// Opens the store: checks the deployment, makes what is missing.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is in the way and what to do.
+    pub async fn open(config: &MongoConfig) -> Result<Self, OpenError> {
+        let tracker = TaskTracker::new();
+        let opening = config.clone();
+        let opened = tracker.spawn(async move { Box::pin(connect(&opening)).await }).await;
+        let (db, last) = opened.map_err(|_| OpenError::Unreachable { code: 0 })??;
+        let (tasks, queue) = mpsc::unbounded_channel();
+        let (watched, position) = signal::channel(last);
+        let closing = CancellationToken::new();
+        let batcher = Batcher::new(BatcherParts {
+            db: db.clone(),
+            tasks: queue,
+            position: watched.clone(),
+            entropy: Arc::clone(&config.entropy),
+            faults: Arc::clone(&config.faults),
+            closing: closing.clone(),
+        });
+        tracker.spawn(batcher.run());
+        tracker.spawn(watch::follow(db.clone(), watched, closing.clone()));
+        Ok(Self {
+            db,
+            tasks: Mutex::new(Some(tasks)),
+            places: Arc::new(Semaphore::new(QUEUE)),
+            position,
+            entropy: Arc::clone(&config.entropy),
+            closing,
+            tracker,
+        })
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.db
+    }
+
+    /// Settles what was queued before, then ends all tasks and connections. Whoever asks later is answered [`StoreError::Closed`].
+    pub async fn close(&self) {
+        self.places.close();
+        self.stop();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    fn stop(&self) {
+        drop(self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.closing.cancel();
+    }
+
+    /// Random: tells the repeat of a write from another's.
+    pub(super) fn mark(&self) -> [u8; 16] {
+        let mut mark = [0; 16];
+        self.entropy.fill(&mut mark);
+        mark
+    }
+
+    /// Queues an append and waits for its answer. Once queued it is done, whether or not somebody waits.
+    pub(super) async fn queue(&self, append: Append) -> Result<Appended, AppendError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let task = Task::new(append, reply, place);
+        let queued = match &*self.tasks.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(tasks) => tasks.send(task).is_ok(),
+            None => false,
+        };
+        if !queued {
+            return Err(StoreError::Closed.into());
+        }
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Asks the server in a task of its own: whoever goes away leaves no driver's future half-way.
+    pub(super) fn ask<T: Send + 'static, F>(&self, question: impl FnOnce(Database) -> F) -> BoxFuture<'_, Result<T, StoreError>>
+    where
+        F: Future<Output = Result<T, DbError>> + Send + 'static,
+    {
+        if self.closing.is_cancelled() {
+            return Box::pin(std::future::ready(Err(StoreError::Closed)));
+        }
+        let asked = self.tracker.spawn(question(self.db.clone()));
+        Box::pin(async move {
+            let answer = asked.await.map_err(|_| StoreError::Closed)?;
+            answer.map_err(StoreError::from)
+        })
+    }
+}
+
+impl Drop for MongoStore {
+    /// Tells the tasks to end; what was queued is still settled as long as the runtime lives.
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Connects, checks, prepares; the database and the end of the log.
+async fn connect(config: &MongoConfig) -> Result<(Database, u64), OpenError> {
+    let uri = config.uri.expose();
+    if !uri.starts_with("mongodb://") {
+        return Err(OpenError::Address);
+    }
+    let mut options = ClientOptions::parse(uri).await.map_err(|_| OpenError::Address)?;
+    options.app_name.get_or_insert_with(|| "claviger".to_owned());
+    options.server_selection_timeout.get_or_insert(PATIENCE);
+    options.connect_timeout.get_or_insert(PATIENCE);
+    // Said out loud, whatever the address says: everything here relies on it.
+    options.write_concern = Some(session::durable());
+    options.read_concern = Some(ReadConcern::majority());
+    options.selection_criteria = Some(session::primary());
+    options.retry_writes = Some(true);
+    options.retry_reads = Some(true);
+    options.command_event_handler.clone_from(&config.monitor);
+    let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
+    let client = Client::with_options(options).map_err(|_| OpenError::Address)?;
+    check(&client).await?;
+    let db = client.database(&name);
+    schema::prepare(&db).await?;
+    let failed = |error| open_error(&name, error);
+    let last = read::last_position(&db).await.map_err(failed)?;
+    let head = read::head(&db).await.map_err(failed)?.0.size();
+    // Read in this order, a head may have moved on in between, and never back.
+    if head < last {
+        let what = format!("the head is at position {head}, an event at {last}");
+        return Err(OpenError::Damaged { database: name, what });
+    }
+    read::events_after(&db, head.saturating_sub(1), 1).await.map_err(failed)?;
+    Ok((db, head))
+}
+
+/// Whether the deployment can keep the promises.
+async fn check(client: &Client) -> Result<(), OpenError> {
+    let admin = client.database("admin");
+    let hello = admin.run_command(doc! { "hello": 1 }).await.map_err(|error| OpenError::Unreachable { code: code(&error) })?;
+    // Only an administrator's role may ask for it; the names in `hello` tell nearly as much.
+    let config = admin.run_command(doc! { "replSetGetConfig": 1 }).await.ok();
+    judge(&hello, config.as_ref())?;
+    let name = "transactionLifetimeLimitSeconds";
+    let lifetime = admin.run_command(doc! { "getParameter": 1, name: 1 }).await.ok();
+    if let Some(lifetime) = lifetime.and_then(|reply| super::boot::number(reply.get(name)))
+        && lifetime > TRANSACTION_LIFETIME_S
+    {
+        tracing::warn!(
+            lifetime_s = lifetime,
+            "a process that is stopped inside its transaction holds every writer for this long: set {name} to \
+             {TRANSACTION_LIFETIME_S}, as ops/compose.yaml does"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! Gathers, commits, answers. One transaction is in flight; what queues meanwhile goes into the next.
+
+use super::task::Task;
+use super::transaction::{self, Settled, Trouble};
+use crate::store::mongo::error::DbError;
+use crate::store::mongo::faults::Faults;
+use crate::store::mongo::watch::raise;
+use claviger_domain::id::EventId;
+use claviger_projections::ports::{Append, AppendError, StoreError};
+use claviger_vault::Entropy;
+use mongodb::{ClientSession, Database};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// Most appends in one transaction.
+const BATCH_APPENDS: usize = 256;
+/// Most bytes in one transaction, unless one append alone has more.
+const BATCH_BYTES: usize = 4 << 20;
+/// How long a transaction is tried again before its appends are refused as unavailable.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+/// Conflicts within this time mean that another process writes as well.
+const CONTENDED: Duration = Duration::from_secs(1);
+
+/// What a batcher is made of.
+pub(in crate::store::mongo) struct BatcherParts {
+    /// Where everything is.
+    pub(in crate::store::mongo) db: Database,
+    /// What there is to do.
+    pub(in crate::store::mongo) tasks: mpsc::UnboundedReceiver<Task>,
+    /// Told of every commit.
+    pub(in crate::store::mongo) position: watch::Sender<u64>,
+    /// Spreads retries.
+    pub(in crate::store::mongo) entropy: Arc<dyn Entropy>,
+    /// Failpoints.
+    pub(in crate::store::mongo) faults: Arc<dyn Faults>,
+    /// The store is closing: what can't be settled now is given up.
+    pub(in crate::store::mongo) closing: CancellationToken,
+}
+
+/// The batcher.
+pub(in crate::store::mongo) struct Batcher {
+    parts: BatcherParts,
+    /// Taken from the queue, but for the next transaction.
+    carried: Option<Task>,
+    /// When another process was last in the way.
+    conflict: Option<Instant>,
+    /// How long a transaction takes, smoothed.
+    commit_time: Duration,
+}
+
+/// A batch that ends the batcher: its appends are answered [`StoreError::Closed`], because nobody knows what became of them.
+struct Lost;
+
+impl Batcher {
+    /// A batcher that has done nothing yet.
+    pub(in crate::store::mongo) fn new(parts: BatcherParts) -> Self {
+        Self { parts, carried: None, conflict: None, commit_time: Duration::from_millis(5) }
+    }
+
+    /// Works until nobody can ask any more. What is dropped its callers see as [`StoreError::Closed`].
+    pub(in crate::store::mongo) async fn run(mut self) {
+        while let Some(first) = self.next().await {
+            let batch = self.gather(first);
+            if self.work(batch).await.is_err() {
+                return;
+            }
+            self.let_others_in().await;
+        }
+    }
+
+    async fn next(&mut self) -> Option<Task> {
+        match self.carried.take() {
+            Some(task) => Some(task),
+            None => self.parts.tasks.recv().await,
+        }
+    }
+
+    /// A task together with what queued meanwhile. No timer: under load the queue fills while a commit is under way.
+    fn gather(&mut self, first: Task) -> Vec<Task> {
+        let mut bytes = first.bytes();
+        let mut batch = vec![first];
+        while batch.len() < BATCH_APPENDS {
+            match self.parts.tasks.try_recv() {
+                Ok(task) if bytes + task.bytes() <= BATCH_BYTES => {
+                    bytes += task.bytes();
+                    batch.push(task);
+                }
+                Ok(task) => {
+                    self.carried = Some(task);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        batch
+    }
+
+    /// Settles a batch. After an unexpected error it is halved until only the culprit fails; the order stays.
+    async fn work(&mut self, batch: Vec<Task>) -> Result<(), Lost> {
+        let mut groups = vec![batch];
+        while let Some(mut group) = groups.pop() {
+            let appends: Vec<&Append> = group.iter().map(|task| task.append.as_ref()).collect();
+            match self.settle(&appends).await? {
+                Ok(settled) => {
+                    raise(&self.parts.position, settled.position);
+                    for (task, answer) in group.into_iter().zip(settled.answers) {
+                        task.answer(answer);
+                    }
+                }
+                Err(error) if group.len() == 1 || error.is_transient() => {
+                    let error = StoreError::from(error);
+                    for task in group {
+                        task.answer(Err(AppendError::Store(error.clone())));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = %StoreError::from(error), appends = group.len(), "a batch failed and is split");
+                    let later = group.split_off(group.len() / 2);
+                    groups.push(later);
+                    groups.push(group);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries a batch until it is settled or failed for good.
+    async fn settle(&mut self, appends: &[&Append]) -> Result<Result<Settled, DbError>, Lost> {
+        let began = Instant::now();
+        let mut session = match self.parts.db.client().start_session().await {
+            Ok(session) => session,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        for tries in 0.. {
+            let tried = Instant::now();
+            let attempt = transaction::attempt(&self.parts.db, &mut session, appends, self.parts.faults.as_ref());
+            match Box::pin(attempt).await {
+                Ok(settled) => {
+                    self.commit_time = (self.commit_time * 7 + tried.elapsed()) / 8;
+                    return Ok(Ok(settled));
+                }
+                Err(Trouble::Killed) => return Err(Lost),
+                Err(Trouble::Unknown(settled)) => {
+                    if self.is_in(&mut session, &settled).await? {
+                        return Ok(Ok(settled));
+                    }
+                    if began.elapsed() >= PATIENCE {
+                        let error = StoreError::Unavailable("MongoDB commits nothing: see its log".to_owned());
+                        return Ok(Err(error.into()));
+                    }
+                }
+                Err(Trouble::Failed(error)) if error.is_transient() && began.elapsed() < PATIENCE => {
+                    if error.is_conflict() {
+                        self.conflict = Some(Instant::now());
+                    }
+                }
+                Err(Trouble::Failed(error)) => return Ok(Err(error)),
+            }
+            self.pause(tries).await;
+        }
+        Err(Lost)
+    }
+
+    /// Finds out about a commit of unknown outcome, however long that takes: an answer that may be wrong is none. The rest of the queue
+    /// waits, since it could not be ordered behind it otherwise.
+    async fn is_in(&self, session: &mut ClientSession, settled: &Settled) -> Result<bool, Lost> {
+        let accepted = settled.answers.iter().filter_map(|answer| answer.as_ref().ok());
+        let events: Vec<EventId> = accepted.flat_map(|appended| &appended.placed).map(|placed| placed.id).collect();
+        if events.is_empty() {
+            return Ok(false);
+        }
+        for tries in 0.. {
+            match Box::pin(transaction::look_up(&self.parts.db, session, &events)).await {
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    tracing::warn!(error = %StoreError::from(error), "the outcome of a commit can't be looked up yet");
+                }
+            }
+            if self.parts.closing.is_cancelled() {
+                return Err(Lost);
+            }
+            self.pause(tries).await;
+        }
+        Err(Lost)
+    }
+
+    /// Waits a random part of a time that doubles with every try, at least about a commit's.
+    async fn pause(&self, tries: u32) {
+        let longest = (self.commit_time * 2_u32.saturating_pow(tries.min(8))).clamp(Duration::from_millis(2), LONGEST_PAUSE);
+        let mut random = [0; 4];
+        self.parts.entropy.fill(&mut random);
+        sleep(longest.mul_f64(f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX))).await;
+    }
+
+    /// While another process writes as well, leaves it time to take the head: whoever has just committed is otherwise always first.
+    async fn let_others_in(&self) {
+        if self.conflict.is_some_and(|at| at.elapsed() < CONTENDED) {
+            sleep(self.commit_time / 2).await;
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The batcher: the one task and transaction through which this process appends.
+
+mod batcher;
+mod changes;
+mod decide;
+mod known;
+mod plan;
+mod task;
+mod transaction;
+
+pub(super) use batcher::{Batcher, BatcherParts};
+pub(super) use task::Task;

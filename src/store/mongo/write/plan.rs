@@ -1,0 +1,200 @@
+//! What a batch writes, brought into as few commands as possible: one `insert`, one `delete`, one `update` per collection, each cut
+//! where a command would grow too large. The order of changes of one document is resolved in memory.
+
+use super::changes::Change;
+use crate::store::mongo::error::DbError;
+use crate::store::mongo::schema::{EVENTS, PARTS, id};
+use claviger_domain::id::UserId;
+use claviger_projections::ports::StoreError;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::{ClientSession, Database};
+use std::collections::{BTreeMap, HashMap};
+
+/// About how large a command may be: far below what the server takes.
+const COMMAND_BYTES: usize = 8 << 20;
+/// Most statements of a command.
+const COMMAND_STATEMENTS: usize = 5_000;
+
+/// What becomes of a document.
+enum Row {
+    Put { owner: Option<UserId>, document: Document },
+    Delete,
+}
+
+#[derive(Default)]
+struct Table {
+    /// Deleted first: whatever of it a later change puts, stands.
+    wipes: Vec<Document>,
+    rows: HashMap<Bson, Row>,
+}
+
+/// What a batch writes.
+#[derive(Default)]
+pub(super) struct Plan {
+    events: Vec<Document>,
+    parts: Vec<Document>,
+    tables: BTreeMap<&'static str, Table>,
+}
+
+impl Plan {
+    /// Adds the events of an append.
+    pub(super) fn insert(&mut self, events: Vec<Document>, parts: Vec<Document>) {
+        self.events.extend(events);
+        self.parts.extend(parts);
+    }
+
+    /// Adds a change, which comes after those added before.
+    pub(super) fn change(&mut self, change: Change) {
+        match change {
+            Change::Put { collection, id, owner, document } => {
+                self.tables.entry(collection).or_default().rows.insert(id, Row::Put { owner, document });
+            }
+            Change::Delete { collection, id } => {
+                self.tables.entry(collection).or_default().rows.insert(id, Row::Delete);
+            }
+            Change::Wipe { collection, field, owner, except } => {
+                self.tables.entry(collection).or_default().wipe(field, owner, except.as_ref());
+            }
+        }
+    }
+
+    /// Writes everything.
+    pub(super) async fn write(self, db: &Database, session: &mut ClientSession) -> Result<(), DbError> {
+        for (collection, documents) in [(EVENTS, self.events), (PARTS, self.parts)] {
+            run(db, session, ("insert", collection, "documents"), documents).await?;
+        }
+        for (collection, table) in self.tables {
+            let (deletes, updates) = table.statements();
+            run(db, session, ("delete", collection, "deletes"), deletes).await?;
+            run(db, session, ("update", collection, "updates"), updates).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Table {
+    fn wipe(&mut self, field: &str, of: UserId, except: Option<&Bson>) {
+        let mut filter = doc! { field: id(of.0) };
+        if let Some(except) = except {
+            filter.insert("_id", doc! { "$ne": except.clone() });
+        }
+        self.wipes.push(filter);
+        for (id, row) in &mut self.rows {
+            if matches!(row, Row::Put { owner, .. } if *owner == Some(of)) && Some(id) != except {
+                // Deleted, not forgotten: what stood there before may have been another owner's.
+                *row = Row::Delete;
+            }
+        }
+    }
+
+    fn statements(self) -> (Vec<Document>, Vec<Document>) {
+        let mut deletes: Vec<_> = self.wipes.into_iter().map(|filter| doc! { "q": filter, "limit": 0 }).collect();
+        let mut updates = Vec::new();
+        for (id, row) in self.rows {
+            match row {
+                Row::Put { document, .. } => updates.push(doc! { "q": { "_id": id }, "u": document, "upsert": true }),
+                Row::Delete => deletes.push(doc! { "q": { "_id": id }, "limit": 1 }),
+            }
+        }
+        (deletes, updates)
+    }
+}
+
+/// Runs statements of one kind as a few commands. A write error has aborted the transaction.
+async fn run(
+    db: &Database,
+    session: &mut ClientSession,
+    (command, collection, field): (&str, &str, &str),
+    statements: Vec<Document>,
+) -> Result<(), DbError> {
+    let (mut chunk, mut bytes) = (Vec::new(), 0);
+    for statement in statements {
+        let size = statement.to_vec().map_or(COMMAND_BYTES, |encoded| encoded.len());
+        if !chunk.is_empty() && (bytes + size > COMMAND_BYTES || chunk.len() >= COMMAND_STATEMENTS) {
+            send(db, session, doc! { command: collection, field: std::mem::take(&mut chunk) }).await?;
+            bytes = 0;
+        }
+        bytes += size;
+        chunk.push(statement);
+    }
+    if chunk.is_empty() { Ok(()) } else { send(db, session, doc! { command: collection, field: chunk }).await }
+}
+
+async fn send(db: &Database, session: &mut ClientSession, command: Document) -> Result<(), DbError> {
+    let reply = db.run_command(command).session(session).await?;
+    match reply.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
+        None => Ok(()),
+        Some(error) => {
+            let code = error.as_document().and_then(|error| error.get_i32("code").ok()).unwrap_or(0);
+            Err(StoreError::Unavailable(format!("MongoDB refused a statement with code {code}: see its log")).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::mongo::schema::SESSIONS;
+    use uuid::Uuid;
+
+    fn user(n: u128) -> UserId {
+        UserId(Uuid::from_u128(n))
+    }
+
+    fn put(n: i64, owner: UserId) -> Change {
+        let document = doc! { "_id": n, "owner": id(owner.0) };
+        Change::Put { collection: SESSIONS, id: n.into(), owner: Some(owner), document }
+    }
+
+    fn wipe(owner: UserId, except: Option<i64>) -> Change {
+        Change::Wipe { collection: SESSIONS, field: "owner", owner, except: except.map(Bson::from) }
+    }
+
+    /// What a collection holds after the statements, from what it held.
+    fn applied(before: &[(i64, UserId)], changes: Vec<Change>) -> Vec<(i64, UserId)> {
+        let mut plan = Plan::default();
+        for change in changes {
+            plan.change(change);
+        }
+        let (deletes, updates) = plan.tables.remove(SESSIONS).unwrap_or_default().statements();
+        let mut rows: BTreeMap<i64, UserId> = before.iter().copied().collect();
+        for delete in deletes {
+            let filter = delete.get_document("q").unwrap();
+            rows.retain(|n, owner| {
+                let by_owner = filter.get("owner").is_none_or(|wanted| *wanted == id(owner.0));
+                let by_id = match filter.get("_id") {
+                    None => true,
+                    Some(Bson::Document(except)) => except.get("$ne") != Some(&Bson::from(*n)),
+                    Some(wanted) => *wanted == Bson::from(*n),
+                };
+                !(by_owner && by_id)
+            });
+        }
+        for update in updates {
+            let document = update.get_document("u").unwrap();
+            let owner = [user(1), user(2)].into_iter().find(|owner| document.get("owner") == Some(&id(owner.0)));
+            rows.insert(document.get_i64("_id").unwrap(), owner.unwrap());
+        }
+        rows.into_iter().collect()
+    }
+
+    #[test]
+    fn changes_of_one_batch_come_out_as_if_made_one_by_one() {
+        let (a, b) = (user(1), user(2));
+        let delete = |n: i64| Change::Delete { collection: SESSIONS, id: n.into() };
+        let table = [
+            ("put, replace", vec![], vec![put(1, a), put(1, b)], vec![(1, b)]),
+            ("put, delete", vec![(1, a)], vec![put(1, a), delete(1)], vec![]),
+            ("delete, put", vec![(1, a)], vec![delete(1), put(1, b)], vec![(1, b)]),
+            ("put, wipe", vec![(2, a), (3, b)], vec![put(1, a), wipe(a, None)], vec![(3, b)]),
+            ("wipe, put", vec![(2, a), (3, b)], vec![wipe(a, None), put(1, a)], vec![(1, a), (3, b)]),
+            ("put, wipe but one", vec![(2, a)], vec![put(1, a), wipe(a, Some(1))], vec![(1, a)]),
+            ("put, wipe but another", vec![(2, a)], vec![put(1, a), wipe(a, Some(2))], vec![(2, a)]),
+            ("taken over, then wiped", vec![(1, b)], vec![put(1, a), wipe(a, None)], vec![]),
+            ("taken over, then the old owner wiped", vec![(1, a)], vec![put(1, b), wipe(a, None)], vec![(1, b)]),
+        ];
+        for (name, before, changes, after) in table {
+            assert_eq!(applied(&before, changes), after, "{name}");
+        }
+    }
+}
