@@ -3,7 +3,7 @@
 //! | collection | `_id` | holds | changes |
 //! |---|---|---|---|
 //! | `log_head` | `"head"` | position, time and frontier of the end of the log; `touch` | first and last in every transaction |
-//! | `events` | `{s, v}`: stream, version | the log; unique position, unique id | inserts only |
+//! | `events` | stream `/` version in 20 digits | the log; unique position, unique id | inserts only |
 //! | `parts` | `{p, n}`: position, index | sealed boxes of events that have more than one | inserts only |
 //! | `claims` | `{k, h}`: kind, keyed hash | who holds a unique value | with appends |
 //! | `commands` | command id | command records | with appends; forgotten after their time |

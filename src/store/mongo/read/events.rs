@@ -78,8 +78,7 @@ pub(in crate::store::mongo) async fn stream_after(
     after: u64,
     limit: usize,
 ) -> Result<Vec<StoredEvent>, DbError> {
-    let name = stream.to_string();
-    let filter = doc! { "_id": { "$gt": { "s": &name, "v": bound(after) }, "$lte": { "s": &name, "v": i64::MAX } } };
+    let filter = doc! { "_id": { "$gt": event_key(stream, after), "$lte": event_key(stream, u64::MAX) } };
     let found = events(db, filter, doc! { "_id": 1 }, limit).await?;
     let mut expected = after;
     for event in &found {
@@ -147,6 +146,18 @@ async fn events(db: &Database, filter: Document, sort: Document, limit: usize) -
     Ok(found.into_iter().map(|(event, _)| event).collect())
 }
 
+/// `_id` of an event: the stream and the version in twenty digits, so that the order of the keys is the order of the versions.
+pub(in crate::store::mongo) fn event_key(stream: StreamName, version: u64) -> String {
+    format!("{stream}/{version:020}")
+}
+
+/// Where an event stands in its stream.
+pub(in crate::store::mongo) fn event_place(cells: &Cells) -> Result<(StreamName, u64), StoreError> {
+    let place = cells.text("_id")?.rsplit_once('/');
+    let place = place.and_then(|(stream, version)| Some((StreamName::parse(stream)?, version.parse().ok()?)));
+    place.ok_or_else(|| cells.corrupt("_id"))
+}
+
 /// The parts of several events, by (position, index).
 async fn parts(db: &Database, wanted: &[(u64, u64)]) -> Result<HashMap<(u64, u64), Vec<u8>>, DbError> {
     let keys = wanted.iter().flat_map(|(position, boxes)| (0..*boxes).map(|part| part_id(*position, part)));
@@ -175,12 +186,12 @@ fn take_parts(parts: &mut HashMap<(u64, u64), Vec<u8>>, position: u64, boxes: u6
 /// The event of a document and how many boxes it has; more than one aren't in the document.
 fn stored_event(document: Document) -> Result<(StoredEvent, u64), StoreError> {
     let cells = Cells::new(EVENTS, document);
-    let key = cells.key()?;
+    let (stream, version) = event_place(&cells)?;
     let envelope = Envelope {
         position: cells.u64("position")?,
-        stream: key.stream("s")?,
+        stream,
         owner: cells.opt_id("owner")?.map(UserId),
-        version: key.u64("v")?,
+        version,
         id: EventId(cells.id("id")?),
         kind: cells.text("kind")?.to_owned(),
         schema: cells.u32("schema")?,

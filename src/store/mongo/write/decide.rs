@@ -2,10 +2,10 @@
 //! aborts nothing.
 
 use super::changes::{self, Change, opt_id, stored};
-use super::known::{Known, event_key};
+use super::known::Known;
 use super::plan::Plan;
 use crate::audit::{Frontier, leaf_hash};
-use crate::store::mongo::read::{claim_key, command_key, part_id};
+use crate::store::mongo::read::{claim_key, command_key, event_key, part_id};
 use crate::store::mongo::schema::{CLAIMS, COMMANDS, binary, id};
 use claviger_domain::event::Envelope;
 use claviger_domain::id::{EventId, UserId};
@@ -220,7 +220,7 @@ fn event_document(append: &Append, event: &NewEvent, placed: Placed, frontier: &
         _ => Bson::Null,
     };
     Ok(doc! {
-        "_id": event_key(append.stream, placed.version).ok_or(AppendError::Malformed("a number above 2^63 - 1"))?,
+        "_id": event_key(append.stream, placed.version),
         "position": stored(placed.position)?,
         "id": id(event.id.0),
         "owner": opt_id(append.owner.map(|owner| owner.0)),

@@ -2,7 +2,7 @@
 
 use crate::store::mongo::cells::Cells;
 use crate::store::mongo::error::DbError;
-use crate::store::mongo::read::{claim_key, claim_of, command_key, record_of};
+use crate::store::mongo::read::{claim_key, claim_of, command_key, event_key, event_place, record_of};
 use crate::store::mongo::schema::{CLAIMS, COMMANDS, EVENTS, id};
 use claviger_domain::id::{CommandId, EventId, UserId};
 use claviger_domain::stream::StreamName;
@@ -79,16 +79,14 @@ impl Reader<'_> {
             });
         }
         let near = expected.iter().flat_map(|(stream, version)| {
-            let versions = [*version, version.saturating_add(1)];
-            versions.into_iter().filter_map(|version| event_key(*stream, version))
+            [*version, version.saturating_add(1)].map(|version| event_key(*stream, version).into())
         });
         let wanted: Vec<Bson> = near.collect();
         let found = self.among(EVENTS, "_id", wanted, doc! { "owner": 1 }).await?;
         let mut owners: HashMap<(StreamName, u64), Option<UserId>> = HashMap::new();
         for document in found {
             let cells = Cells::new(EVENTS, document);
-            let key = cells.key()?;
-            owners.insert((key.stream("s")?, key.u64("v")?), cells.opt_id("owner")?.map(UserId));
+            owners.insert(event_place(&cells)?, cells.opt_id("owner")?.map(UserId));
         }
         let mut ends = HashMap::new();
         for (stream, version) in expected {
@@ -105,13 +103,12 @@ impl Reader<'_> {
 
     /// The end of one stream, wherever it is.
     async fn end_of(&mut self, stream: StreamName) -> Result<StreamEnd, DbError> {
-        let name = stream.to_string();
-        let filter = doc! { "_id": { "$gte": { "s": &name, "v": 0_i64 }, "$lte": { "s": &name, "v": i64::MAX } } };
+        let filter = doc! { "_id": { "$gte": event_key(stream, 0), "$lte": event_key(stream, u64::MAX) } };
         let events = self.db.collection::<Document>(EVENTS);
         let last = events.find_one(filter).sort(doc! { "_id": -1 }).projection(doc! { "owner": 1 }).session(&mut *self.session);
         let Some(last) = last.await? else { return Ok(StreamEnd { version: 0, owner: None }) };
         let cells = Cells::new(EVENTS, last);
-        Ok(StreamEnd { version: cells.key()?.u64("v")?, owner: cells.opt_id("owner")?.map(UserId) })
+        Ok(StreamEnd { version: event_place(&cells)?.1, owner: cells.opt_id("owner")?.map(UserId) })
     }
 
     async fn records(&mut self, appends: &[&Append]) -> Result<HashMap<CommandId, CommandRecord>, DbError> {
@@ -155,10 +152,4 @@ impl Reader<'_> {
         let ids = found.into_iter().map(|document| Cells::new(EVENTS, document).id("id").map(EventId));
         Ok(ids.collect::<Result<_, _>>()?)
     }
-}
-
-/// `_id` of an event, if there can be one.
-pub(super) fn event_key(stream: StreamName, version: u64) -> Option<Bson> {
-    let version = i64::try_from(version).ok().filter(|version| *version > 0)?;
-    Some(doc! { "s": stream.to_string(), "v": version }.into())
 }
