@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Licences that may be combined with Apache-2.0 in a program that is given away.
-const LICENCES: [&str; 10] = [
+const LICENCES: [&str; 11] = [
     "Apache-2.0",
+    // Permissive, for data: the list of root certificates that the MongoDB driver trusts.
+    "CDLA-Permissive-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-3-Clause",
     "BSL-1.0",

