@@ -187,6 +187,51 @@ pub struct Append {
     pub record: Option<RecordChange>,
 }
 
+impl Append {
+    /// An event of this append where it ended up: what its leaf is made of.
+    pub fn envelope(&self, event: &NewEvent, placed: Placed) -> Envelope {
+        Envelope {
+            position: placed.position,
+            stream: self.stream,
+            owner: self.owner,
+            version: placed.version,
+            id: event.id,
+            kind: event.kind.clone(),
+            schema: event.schema,
+            at: placed.at,
+            actor: self.actor,
+            command_id: self.command_id,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+        }
+    }
+
+    /// About how many bytes it writes: what bounds a batch, so that nobody waits for a transaction of hundreds of megabytes.
+    pub fn weight(&self) -> usize {
+        let event = |event: &NewEvent| 512 + event.facts.len() + event.content.iter().map(Vec::len).sum::<usize>();
+        let row = |row: &RowChange| match row {
+            RowChange::PutView(row) => 256 + row.facts.len() + row.content.as_ref().map_or(0, Vec::len),
+            RowChange::PutSecret(row) => 256 + row.sealed.len(),
+            RowChange::PutUserKey(_)
+            | RowChange::PutIndexKey(_)
+            | RowChange::PutContentKey(_)
+            | RowChange::DeleteSecret { .. }
+            | RowChange::PutCredential(_)
+            | RowChange::PutSession(_)
+            | RowChange::DeleteSession(_)
+            | RowChange::DeleteSessions { .. }
+            | RowChange::PutTimer(_)
+            | RowChange::DeleteTimer { .. }
+            | RowChange::DeleteView { .. }
+            | RowChange::PutDefault { .. }
+            | RowChange::DeleteDefault { .. }
+            | RowChange::EraseUser(_) => 256,
+        };
+        let claims = self.claims.len() * size_of::<ClaimChange>();
+        self.events.iter().map(event).sum::<usize>() + self.rows.iter().map(row).sum::<usize>() + claims
+    }
+}
+
 impl fmt::Debug for Append {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Append")

@@ -7,7 +7,6 @@ use super::plan::Plan;
 use crate::audit::{Frontier, leaf_hash};
 use crate::store::mongo::read::{claim_key, command_key, event_key, part_id};
 use crate::store::mongo::schema::{CLAIMS, COMMANDS, binary, id};
-use claviger_domain::event::Envelope;
 use claviger_domain::id::{EventId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
@@ -199,20 +198,7 @@ impl Draft {
 }
 
 fn event_document(append: &Append, event: &NewEvent, placed: Placed, frontier: &mut Frontier) -> Result<Document, AppendError> {
-    let envelope = Envelope {
-        position: placed.position,
-        stream: append.stream,
-        owner: append.owner,
-        version: placed.version,
-        id: event.id,
-        kind: event.kind.clone(),
-        schema: event.schema,
-        at: placed.at,
-        actor: append.actor,
-        command_id: append.command_id,
-        correlation_id: append.correlation_id,
-        causation_id: append.causation_id,
-    };
+    let envelope = append.envelope(event, placed);
     let leaf = leaf_hash(&envelope, &event.facts, &event.content);
     frontier.push(leaf);
     let content = match event.content.as_slice() {

@@ -5,7 +5,6 @@ use super::outcome::{Stop, stored};
 use crate::audit::{Frontier, leaf_hash};
 use crate::store::sqlite::query;
 use crate::store::sqlite::read::{claim, claim_kind, command_record};
-use claviger_domain::event::Envelope;
 use claviger_domain::id::UserId;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
@@ -86,20 +85,7 @@ fn insert_event(
     placed: Placed,
     frontier: &mut Frontier,
 ) -> Result<(), Stop> {
-    let envelope = Envelope {
-        position: placed.position,
-        stream: append.stream,
-        owner: append.owner,
-        version: placed.version,
-        id: event.id,
-        kind: event.kind.clone(),
-        schema: event.schema,
-        at: placed.at,
-        actor: append.actor,
-        command_id: append.command_id,
-        correlation_id: append.correlation_id,
-        causation_id: append.causation_id,
-    };
+    let envelope = append.envelope(event, placed);
     let leaf = leaf_hash(&envelope, &event.facts, &event.content);
     // Several boxes go into rows of their own: a row of many megabytes would have to be read whole for its facts.
     let (inline_box, parts) = match event.content.as_slice() {

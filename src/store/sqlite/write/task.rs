@@ -5,7 +5,7 @@ use super::outcome::{Stop, stored};
 use crate::store::sqlite::faults::Faults;
 use claviger_domain::id::SessionId;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::ports::{Append, AppendError, Appended, ClaimChange, NewEvent, RowChange, StoreError, StoreKeyRow};
+use claviger_projections::ports::{Append, AppendError, Appended, StoreError, StoreKeyRow};
 use rusqlite::{Connection, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -73,7 +73,7 @@ impl Task {
     /// A task to be queued.
     pub(in crate::store::sqlite) fn new(kind: TaskKind, permit: OwnedSemaphorePermit) -> Self {
         let bytes = match &kind {
-            TaskKind::Append { append, .. } => append_bytes(append),
+            TaskKind::Append { append, .. } => append.weight(),
             TaskKind::Rows { .. } => 256,
         };
         Self { kind, bytes, done: Done::NotYet, _permit: permit }
@@ -130,31 +130,6 @@ impl Task {
 fn send<T>(reply: Reply<T>, answer: T) {
     // An answer nobody waits for any more is dropped.
     drop(reply.send(answer));
-}
-
-/// About how many bytes an append writes: what bounds a batch, so that nobody waits for a transaction of hundreds of megabytes.
-fn append_bytes(append: &Append) -> usize {
-    let event = |event: &NewEvent| 512 + event.facts.len() + event.content.iter().map(Vec::len).sum::<usize>();
-    let row = |row: &RowChange| match row {
-        RowChange::PutView(row) => 256 + row.facts.len() + row.content.as_ref().map_or(0, Vec::len),
-        RowChange::PutSecret(row) => 256 + row.sealed.len(),
-        RowChange::PutUserKey(_)
-        | RowChange::PutIndexKey(_)
-        | RowChange::PutContentKey(_)
-        | RowChange::DeleteSecret { .. }
-        | RowChange::PutCredential(_)
-        | RowChange::PutSession(_)
-        | RowChange::DeleteSession(_)
-        | RowChange::DeleteSessions { .. }
-        | RowChange::PutTimer(_)
-        | RowChange::DeleteTimer { .. }
-        | RowChange::DeleteView { .. }
-        | RowChange::PutDefault { .. }
-        | RowChange::DeleteDefault { .. }
-        | RowChange::EraseUser(_) => 256,
-    };
-    let claims = append.claims.len() * size_of::<ClaimChange>();
-    append.events.iter().map(event).sum::<usize>() + append.rows.iter().map(row).sum::<usize>() + claims
 }
 
 fn change_rows(connection: &Connection, task: &RowTask) -> Result<u64, Stop> {
