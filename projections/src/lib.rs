@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod accounts;
+pub mod activity;
+pub mod follower;
 pub mod keys;
 pub mod ports;
 pub mod suite;

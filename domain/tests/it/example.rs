@@ -14,6 +14,7 @@ use claviger_domain::key_ring::{
 };
 use claviger_domain::key_test::{KeyTestLevel, KeyTestNotes, KeyTestStatus, KeyVerdict, Verdict};
 use claviger_domain::timestamp::Timestamp;
+use claviger_domain::system::{Rebuilt, SystemEvent};
 
 /// Bytes that count up from `first`, so that a swapped or cut byte shows.
 fn counting<const N: usize>(first: u8) -> [u8; N] {
@@ -101,4 +102,8 @@ pub(crate) fn account_events() -> Vec<AccountEvent> {
         AccountEvent::RefreshTokenReused(session_1),
         AccountEvent::AccountErased(NoFacts {}),
     ]
+}
+
+pub(crate) fn system_events() -> Vec<SystemEvent> {
+    vec![SystemEvent::ProjectionRebuilt(Rebuilt { view: "keys".to_owned(), owners: 12, changed: 2 })]
 }

@@ -1,10 +1,16 @@
 //! What the core needs of a store. `src/store` implements it; `suite` says what every implementation must do.
 
+mod followers;
+mod leases;
 mod log;
+mod repairs;
 mod rows;
 mod views;
 
+pub use followers::*;
+pub use leases::*;
 pub use log::*;
+pub use repairs::*;
 pub use rows::*;
 pub use views::*;
 
@@ -33,5 +39,5 @@ pub enum StoreError {
 }
 
 /// Everything a store offers.
-pub trait Store: Log + Rows + Views {}
-impl<T: Log + Rows + Views> Store for T {}
+pub trait Store: Log + Rows + Views + Leases + Followers + Repairs {}
+impl<T: Log + Rows + Views + Leases + Followers + Repairs> Store for T {}

@@ -9,6 +9,8 @@ use uuid::Uuid;
 pub const KEYS: &str = "keys";
 /// The view of accounts; its row id is the user's.
 pub const ACCOUNTS: &str = "accounts";
+/// The view of what calls taught about keys; written after its events.
+pub const ACTIVITY: &str = "activity";
 
 /// A row of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -104,7 +104,12 @@ impl DbError {
 
     /// Another transaction was in the way.
     pub(super) fn is_conflict(&self) -> bool {
-        matches!(self, Self::Mongo(error) if code(error) == WRITE_CONFLICT)
+        matches!(self, Self::Mongo(error) if Self::is_write_conflict(error))
+    }
+
+    /// Another transaction was in the way of a write outside one.
+    pub(super) fn is_write_conflict(error: &Error) -> bool {
+        code(error) == WRITE_CONFLICT
     }
 }
 

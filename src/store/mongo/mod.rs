@@ -25,6 +25,8 @@ mod cells;
 mod config;
 mod error;
 mod faults;
+mod follow;
+mod leases;
 mod ports;
 mod read;
 mod schema;

@@ -16,6 +16,9 @@
 //! | `timers` | `{o, k, s}`: owner, kind, subject | what is due | with appends |
 //! | `views` | `{o, w, i}`: owner, view, row id | rows of views | with appends |
 //! | `defaults` | `{o, t}`: owner, tag | the default key of a context: the key lets no second one stand | with appends |
+//! | `leases` | name | who does what one process alone may do; `until` and `seen` are the server's time | by their holders; touched by advances |
+//! | `checkpoints` | view | how far a view is that is written after its events | with advances and repairs |
+//! | `quarantine` | `{w, o, i}`: view, owner, row id | rows of such views that stand still | with advances and repairs |
 //! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first | once |
 //! | `meta` | `"store"` | the format | by a migration |
 //!
@@ -50,6 +53,9 @@ pub(super) const SESSIONS: &str = "sessions";
 pub(super) const TIMERS: &str = "timers";
 pub(super) const VIEWS: &str = "views";
 pub(super) const DEFAULTS: &str = "defaults";
+pub(super) const LEASES: &str = "leases";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
+pub(super) const QUARANTINE: &str = "quarantine";
 pub(super) const STORE_KEYS: &str = "store_keys";
 const META: &str = "meta";
 
@@ -93,6 +99,9 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
     (TIMERS, &[index("owner", &[("owner", 1)]), index("due", &[("due_at", 1)])]),
     (VIEWS, &[index("owner", &[("owner", 1)]), index("sort", &[("view", 1), ("owner", 1), ("sort", 1), ("id", 1)])]),
     (DEFAULTS, &[index("owner", &[("owner", 1), ("tag", 1)])]),
+    (LEASES, &[]),
+    (CHECKPOINTS, &[]),
+    (QUARANTINE, &[index("owner", &[("owner", 1)]), index("view", &[("view", 1), ("owner", 1), ("id", 1)])]),
     (STORE_KEYS, &[unique("seq", &[("seq", 1)])]),
     (META, &[]),
 ];

@@ -24,6 +24,8 @@ mod config;
 mod connection;
 mod error;
 mod faults;
+mod follow;
+mod leases;
 mod lock;
 mod ports;
 mod query;

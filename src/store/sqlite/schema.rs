@@ -16,11 +16,13 @@
 //! | `timers` | `owner`, `kind`, `subject` | what is due | with appends |
 //! | `views` | `owner`, `view`, `id` | rows of views | with appends |
 //! | `defaults` | `owner`, `tag` | the default key of a context: the key lets no second one stand | with appends |
+//! | `checkpoints` | `view` | how far a view is that is written after its events | with advances and repairs |
+//! | `quarantine` | `view`, `owner`, `id` | rows of such views that stand still | with advances and repairs |
 //! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK | once |
 //!
 //! Ids are 16-byte blobs, whose order is the order of the ids; times are milliseconds. `owner`, `subject` and `kind` of an event
 //! are copies for filters: the leaf is made of the envelope. `boxes` counts an event's sealed boxes: one stands in `content`,
-//! more in `parts`.
+//! more in `parts`. Leases live in the memory of the one process that has the file.
 //!
 //! Tables with sealed keys and secrets have row numbers (they are not `WITHOUT ROWID`): rows are only ever added at the end, so no page
 //! of theirs is split in the middle, and nothing stale can stay in an unused part of one.
@@ -171,6 +173,21 @@ CREATE TABLE defaults (
     key BLOB NOT NULL,
     PRIMARY KEY (owner, tag)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoints (
+    view TEXT PRIMARY KEY NOT NULL,
+    position INTEGER NOT NULL,
+    repairs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE quarantine (
+    view TEXT NOT NULL,
+    owner BLOB NOT NULL,
+    id BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (view, owner, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX quarantine_by_owner ON quarantine (owner);
 
 CREATE TABLE store_keys (
     kek BLOB PRIMARY KEY NOT NULL,

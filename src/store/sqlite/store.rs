@@ -3,6 +3,7 @@
 use super::config::SqliteConfig;
 use super::connection::{DATABASE_FILE, make_dir, open_reader, open_writer};
 use super::error::OpenError;
+use super::leases::Leases;
 use super::lock::Lock;
 use super::query::DbError;
 use super::read;
@@ -29,6 +30,7 @@ pub struct SqliteStore {
     places: Arc<Semaphore>,
     pub(super) readers: Readers,
     pub(super) position: watch::Receiver<u64>,
+    pub(super) leases: Arc<Leases>,
     failure: watch::Receiver<Option<Failure>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
@@ -70,6 +72,7 @@ impl SqliteStore {
             places: Arc::new(Semaphore::new(QUEUE)),
             readers: Readers::start(readers).map_err(failed)?,
             position,
+            leases: Arc::default(),
             failure,
             writer: Mutex::new(Some(thread.map_err(failed)?)),
             lock: Mutex::new(Some(lock)),

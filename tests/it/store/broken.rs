@@ -47,6 +47,16 @@ pub(super) enum How {
     OwnerForgotten,
     /// Drops an append when its caller goes away.
     DroppedWithItsCaller,
+    /// Gives a lease to whoever asks.
+    LeaseForAll,
+    /// Advances a view from wherever it is.
+    AdvanceTwice,
+    /// Moves the checkpoint of a view and forgets its rows.
+    CheckpointWithoutRows,
+    /// Lets whoever had a lease write on.
+    Unfenced,
+    /// Repairs rows from what was read earlier.
+    RepairFromOldEvents,
 }
 
 impl How {
@@ -66,6 +76,11 @@ impl How {
         Self::FactsReencoded,
         Self::OwnerForgotten,
         Self::DroppedWithItsCaller,
+        Self::LeaseForAll,
+        Self::AdvanceTwice,
+        Self::CheckpointWithoutRows,
+        Self::Unfenced,
+        Self::RepairFromOldEvents,
     ];
 
     /// Cases that must fail.
@@ -94,13 +109,18 @@ impl How {
             Self::FactsReencoded => &["facts_come_back_byte_for_byte"],
             Self::OwnerForgotten => &["a_history_shows_nobody_elses_events"],
             Self::DroppedWithItsCaller => &["a_caller_that_goes_away_stops_nothing"],
+            Self::LeaseForAll => &["a_lease_has_one_holder", "racing_for_a_lease_has_one_winner"],
+            Self::AdvanceTwice => &["an_advance_is_applied_once", "a_moved_checkpoint_changes_nothing"],
+            Self::CheckpointWithoutRows => &["a_view_and_its_checkpoint_move_together"],
+            Self::Unfenced => &["a_stale_token_changes_nothing"],
+            Self::RepairFromOldEvents => &["a_repair_on_top_of_old_events_changes_nothing"],
         }
     }
 }
 
 pub(super) struct Broken {
-    inner: Arc<dyn Store>,
-    how: How,
+    pub(super) inner: Arc<dyn Store>,
+    pub(super) how: How,
     counter: AtomicU64,
     given: Mutex<HashMap<EventId, u64>>,
 }
@@ -132,7 +152,12 @@ impl Broken {
             | How::TiesSkipped
             | How::RotationAlwaysWon
             | How::StaleRead
-            | How::OwnerForgotten => {}
+            | How::OwnerForgotten
+            | How::LeaseForAll
+            | How::AdvanceTwice
+            | How::CheckpointWithoutRows
+            | How::Unfenced
+            | How::RepairFromOldEvents => {}
         }
         self.inner.append(append).await
     }
@@ -221,7 +246,7 @@ fn without_check(change: ClaimChange) -> Vec<ClaimChange> {
     }
 }
 
-type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+pub(super) type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 macro_rules! whole {
     ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty;)+) => {

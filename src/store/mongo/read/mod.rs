@@ -1,9 +1,11 @@
 //! What readers ask, collection by collection, and how documents become types.
 
 mod events;
+mod follow;
 mod rows;
 mod views;
 
 pub(super) use events::*;
+pub(super) use follow::*;
 pub(super) use rows::*;
 pub(super) use views::*;

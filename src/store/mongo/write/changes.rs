@@ -2,7 +2,7 @@
 
 use crate::store::mongo::read::{default_id, secret_key, timer_kind, view_key};
 use crate::store::mongo::schema::{
-    CONTENT_KEYS, CREDENTIALS, DEFAULTS, INDEX_KEYS, SECRETS, SESSIONS, TIMERS, USER_KEYS, VIEWS, binary, id,
+    CONTENT_KEYS, CREDENTIALS, DEFAULTS, INDEX_KEYS, QUARANTINE, SECRETS, SESSIONS, TIMERS, USER_KEYS, VIEWS, binary, id,
 };
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{
@@ -47,7 +47,7 @@ pub(super) enum Change {
 }
 
 /// What of a user is destroyed at erasure, and where their id stands.
-const ERASED: [(&str, &str); 9] = [
+const ERASED: [(&str, &str); 10] = [
     (USER_KEYS, "owner"),
     (INDEX_KEYS, "_id"),
     (CONTENT_KEYS, "owner"),
@@ -56,6 +56,7 @@ const ERASED: [(&str, &str); 9] = [
     (SESSIONS, "owner"),
     (TIMERS, "owner"),
     (VIEWS, "owner"),
+    (QUARANTINE, "owner"),
     (DEFAULTS, "owner"),
 ];
 

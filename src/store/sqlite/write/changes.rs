@@ -104,7 +104,8 @@ fn put_timer(connection: &Connection, row: &TimerRow) -> Result<(), Stop> {
     run(connection, sql, params)
 }
 
-fn put_view(connection: &Connection, row: &ViewRow) -> Result<(), Stop> {
+/// Inserts or replaces a row of a view.
+pub(super) fn put_view(connection: &Connection, row: &ViewRow) -> Result<(), Stop> {
     let sql = "INSERT OR REPLACE INTO views (owner, view, id, sort, stream, facts, content) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let params = params![
         row.owner.0.as_bytes(),
@@ -129,6 +130,7 @@ fn erase(connection: &Connection, owner: UserId) -> Result<(), Stop> {
         "DELETE FROM sessions WHERE owner = ?1",
         "DELETE FROM timers WHERE owner = ?1",
         "DELETE FROM views WHERE owner = ?1",
+        "DELETE FROM quarantine WHERE owner = ?1",
         "DELETE FROM defaults WHERE owner = ?1",
     ];
     statements.into_iter().try_for_each(|sql| run(connection, sql, [owner.0.as_bytes()]))

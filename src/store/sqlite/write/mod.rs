@@ -3,10 +3,15 @@
 mod append;
 mod batch;
 mod changes;
+mod follow;
+mod job;
 mod outcome;
 mod task;
 mod writer;
 
+pub(super) use follow::{advance, replace, weight};
+pub(super) use job::{JobOf, Worked};
+pub(super) use outcome::Stop;
 pub(super) use task::{Reply, RowTask, Task, TaskKind};
 pub use writer::Failure;
 pub(super) use writer::{Message, Writer, WriterParts};

@@ -5,7 +5,7 @@ use claviger_projections::ports::{AppendError, StoreError};
 
 /// Why a task stops.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(in crate::store::sqlite) enum Stop {
     /// It is refused: its savepoint is rolled back, its neighbours go on.
     Refused(AppendError),
     /// SQLite failed: the transaction can't be relied on.

@@ -1,6 +1,7 @@
 //! What the writer is asked to do inside a transaction, and how it answers.
 
 use super::append::{self, End};
+use super::job::Job;
 use super::outcome::{Stop, stored};
 use crate::store::sqlite::faults::Faults;
 use claviger_domain::id::SessionId;
@@ -48,6 +49,8 @@ pub(in crate::store::sqlite) enum TaskKind {
         /// Who waits.
         reply: Reply<Result<u64, StoreError>>,
     },
+    /// Anything else, with its own answer.
+    Job(Box<dyn Job>),
 }
 
 /// A queued task.
@@ -75,6 +78,7 @@ impl Task {
         let bytes = match &kind {
             TaskKind::Append { append, .. } => append.weight(),
             TaskKind::Rows { .. } => 256,
+            TaskKind::Job(job) => job.bytes(),
         };
         Self { kind, bytes, done: Done::NotYet, _permit: permit }
     }
@@ -91,7 +95,14 @@ impl Task {
         end: &mut End,
         faults: &dyn Faults,
     ) -> Result<bool, rusqlite::Error> {
-        let went = match &self.kind {
+        let went = match &mut self.kind {
+            TaskKind::Job(job) => {
+                return match job.execute(connection) {
+                    Ok(wrote) => Ok(wrote),
+                    Err(Stop::Unexpected(error)) => Err(error),
+                    Err(Stop::Refused(_)) => Ok(false),
+                };
+            }
             TaskKind::Append { append, .. } => match faults.before_append(append) {
                 Some(fault) => return Err(fault.error()),
                 None => append::execute(connection, append, end).map(Done::Appended),
@@ -109,6 +120,7 @@ impl Task {
     /// Answers what the task came to, now that it is durable.
     pub(super) fn answer(self) {
         match (self.kind, self.done) {
+            (TaskKind::Job(job), _) => job.answer(),
             (TaskKind::Append { reply, .. }, Done::Appended(appended)) => send(reply, Ok(appended)),
             (TaskKind::Append { reply, .. }, Done::Refused(refusal)) => send(reply, Err(refusal)),
             (TaskKind::Rows { reply, .. }, Done::Changed(count)) => send(reply, Ok(count)),
@@ -123,6 +135,7 @@ impl Task {
         match self.kind {
             TaskKind::Append { reply, .. } => send(reply, Err(error.into())),
             TaskKind::Rows { reply, .. } => send(reply, Err(error)),
+            TaskKind::Job(job) => job.fail(error),
         }
     }
 }

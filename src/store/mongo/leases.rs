@@ -1,0 +1,65 @@
+//! Leases on MongoDB: one document each, changed by pipelines in which the server's own clock stands.
+
+use super::cells::{Cells, bound};
+use super::error::{DbError, is_duplicate};
+use super::schema::{LEASES, id};
+use claviger_projections::ports::{Hold, Holder, LeaseName};
+use mongodb::Database;
+use mongodb::bson::{DateTime, Document, doc};
+use mongodb::options::ReturnDocument;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How often a write that met another's is tried again.
+const TRIES: u32 = 8;
+
+/// Takes or renews. The server's clock stands in the update and not in the filter, where an upsert couldn't have it. A repeat after a lost
+/// answer finds its own holder, and renews.
+pub(super) async fn hold(db: &Database, name: LeaseName, holder: Holder, ttl_ms: u64) -> Result<Hold, DbError> {
+    let me = doc! { "$literal": id(holder.0) };
+    let long_ago = DateTime::from_millis(0);
+    let lapsed = doc! { "$lte": [{ "$ifNull": ["$until", long_ago] }, "$$NOW"] };
+    let mine = doc! { "$eq": ["$holder", me.clone()] };
+    let taken = doc! { "$add": [{ "$ifNull": ["$token", 0_i64] }, 1_i64] };
+    let pipeline = vec![
+        doc! { "$set": { "mine": mine, "lapsed": lapsed } },
+        doc! { "$set": {
+            "token": { "$cond": ["$mine", "$token", { "$cond": ["$lapsed", taken, "$token"] }] },
+            "holder": { "$cond": [{ "$or": ["$mine", "$lapsed"] }, me, "$holder"] },
+            "until": { "$cond": [{ "$or": ["$mine", "$lapsed"] }, { "$add": ["$$NOW", bound(ttl_ms)] }, "$until"] },
+            "seen": "$$NOW",
+        } },
+    ];
+    let mut tries = 0;
+    let document = loop {
+        let leases = db.collection::<Document>(LEASES);
+        let held = leases.find_one_and_update(doc! { "_id": name.to_string() }, pipeline.clone());
+        match held.upsert(true).return_document(ReturnDocument::After).await {
+            Ok(Some(document)) => break document,
+            Ok(None) => {}
+            // Two made it at the same time, or an advance was under way.
+            Err(error) if is_duplicate(&error) || DbError::is_write_conflict(&error) => {
+                if tries == TRIES {
+                    return Err(error.into());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        sleep(Duration::from_millis(2 << tries.min(6))).await;
+        tries += 1;
+    };
+    let cells = Cells::new(LEASES, document);
+    let by = Holder(cells.id("holder")?);
+    if by == holder {
+        return Ok(Hold::Ours { token: cells.u64("token")? });
+    }
+    let left_ms = u64::try_from(cells.millis("until")?.saturating_sub(cells.millis("seen")?)).unwrap_or(0);
+    Ok(Hold::Theirs { holder: by, left_ms })
+}
+
+/// Frees, if it is the holder's.
+pub(super) async fn release(db: &Database, name: LeaseName, holder: Holder) -> Result<bool, DbError> {
+    let mine = doc! { "_id": name.to_string(), "holder": id(holder.0) };
+    let free = doc! { "$set": { "holder": null, "until": DateTime::from_millis(0) } };
+    Ok(db.collection::<Document>(LEASES).find_one_and_update(mine, free).await?.is_some())
+}

@@ -1,0 +1,55 @@
+//! Leases of the embedded store. One process has the file, so they live in its memory: free at boot, and nobody from before it is left
+//! to be fenced off. They are looked at on the writer's thread only, so no lease changes hands while an advance is under way.
+
+use claviger_projections::ports::{Fence, Hold, Holder, LeaseName};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+struct Lease {
+    token: u64,
+    held: Option<(Holder, Instant)>,
+}
+
+/// Who has which lease.
+#[derive(Default)]
+pub(super) struct Leases(Mutex<HashMap<LeaseName, Lease>>);
+
+impl Leases {
+    /// Takes or renews.
+    pub(super) fn hold(&self, name: LeaseName, holder: Holder, ttl_ms: u64) -> Hold {
+        let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let lease = leases.entry(name).or_insert(Lease { token: 0, held: None });
+        match lease.held {
+            Some((by, _)) if by == holder => {}
+            Some((holder, until)) if until > now => {
+                let left_ms = u64::try_from((until - now).as_millis()).unwrap_or(u64::MAX);
+                return Hold::Theirs { holder, left_ms };
+            }
+            Some(_) | None => lease.token += 1,
+        }
+        // A time beyond what the clock can say never comes.
+        let until = now.checked_add(Duration::from_millis(ttl_ms)).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
+        lease.held = Some((holder, until));
+        Hold::Ours { token: lease.token }
+    }
+
+    /// Frees, if it is the holder's.
+    pub(super) fn release(&self, name: LeaseName, holder: Holder) -> bool {
+        let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match leases.get_mut(&name) {
+            Some(lease) if lease.held.is_some_and(|(by, _)| by == holder) => {
+                lease.held = None;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Whether a fence's token is the newest.
+    pub(super) fn is_newest(&self, fence: Fence) -> bool {
+        let leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        leases.get(&fence.lease).is_some_and(|lease| lease.token == fence.token)
+    }
+}
