@@ -56,12 +56,6 @@ impl Cells {
         self.u64(field).map(Timestamp)
     }
 
-    /// A point of the server's own time, in milliseconds.
-    pub(super) fn millis(&self, field: &str) -> Result<i64, StoreError> {
-        let found = self.document.get_datetime(field);
-        found.map(|at| at.timestamp_millis()).map_err(|_| self.corrupt(field))
-    }
-
     /// Yes or no.
     pub(super) fn bool(&self, field: &str) -> Result<bool, StoreError> {
         self.document.get_bool(field).map_err(|_| self.corrupt(field))

@@ -5,7 +5,7 @@ use super::error::{DbError, is_duplicate};
 use super::schema::{LEASES, id};
 use claviger_projections::ports::{Hold, Holder, LeaseName};
 use mongodb::Database;
-use mongodb::bson::{DateTime, Document, doc};
+use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -17,8 +17,9 @@ const TRIES: u32 = 8;
 /// answer finds its own holder, and renews.
 pub(super) async fn hold(db: &Database, name: LeaseName, holder: Holder, ttl_ms: u64) -> Result<Hold, DbError> {
     let me = doc! { "$literal": id(holder.0) };
-    let long_ago = DateTime::from_millis(0);
-    let lapsed = doc! { "$lte": [{ "$ifNull": ["$until", long_ago] }, "$$NOW"] };
+    // Numbers compare alike on every server that speaks the protocol; dates don't.
+    let now = doc! { "$toLong": "$$NOW" };
+    let lapsed = doc! { "$lte": [{ "$ifNull": ["$until", 0_i64] }, now.clone()] };
     let mine = doc! { "$eq": ["$holder", me.clone()] };
     let taken = doc! { "$add": [{ "$ifNull": ["$token", 0_i64] }, 1_i64] };
     let pipeline = vec![
@@ -26,8 +27,8 @@ pub(super) async fn hold(db: &Database, name: LeaseName, holder: Holder, ttl_ms:
         doc! { "$set": {
             "token": { "$cond": ["$mine", "$token", { "$cond": ["$lapsed", taken, "$token"] }] },
             "holder": { "$cond": [{ "$or": ["$mine", "$lapsed"] }, me, "$holder"] },
-            "until": { "$cond": [{ "$or": ["$mine", "$lapsed"] }, { "$add": ["$$NOW", bound(ttl_ms)] }, "$until"] },
-            "seen": "$$NOW",
+            "until": { "$cond": [{ "$or": ["$mine", "$lapsed"] }, { "$add": [now.clone(), bound(ttl_ms)] }, "$until"] },
+            "seen": now,
         } },
     ];
     let mut tries = 0;
@@ -53,13 +54,12 @@ pub(super) async fn hold(db: &Database, name: LeaseName, holder: Holder, ttl_ms:
     if by == holder {
         return Ok(Hold::Ours { token: cells.u64("token")? });
     }
-    let left_ms = u64::try_from(cells.millis("until")?.saturating_sub(cells.millis("seen")?)).unwrap_or(0);
-    Ok(Hold::Theirs { holder: by, left_ms })
+    Ok(Hold::Theirs { holder: by, left_ms: cells.u64("until")?.saturating_sub(cells.u64("seen")?) })
 }
 
 /// Frees, if it is the holder's.
 pub(super) async fn release(db: &Database, name: LeaseName, holder: Holder) -> Result<bool, DbError> {
     let mine = doc! { "_id": name.to_string(), "holder": id(holder.0) };
-    let free = doc! { "$set": { "holder": null, "until": DateTime::from_millis(0) } };
+    let free = doc! { "$set": { "holder": null, "until": 0_i64 } };
     Ok(db.collection::<Document>(LEASES).find_one_and_update(mine, free).await?.is_some())
 }
