@@ -122,6 +122,8 @@ settings! {
     introspection: bool = "CLAVIGER_INTROSPECTION";
     /// How long a query waits for its minPosition, in milliseconds [default: 5000]
     view_wait_ms: u64 = "CLAVIGER_VIEW_WAIT_MS";
+    /// How long another process waits before it takes over what one alone may do, in milliseconds [default: 10000]
+    lease_ms: u64 = "CLAVIGER_LEASE_MS";
     /// How long running requests may take to end after SIGTERM, in milliseconds [default: 20000]
     drain_ms: u64 = "CLAVIGER_DRAIN_MS";
 }
@@ -166,6 +168,8 @@ pub struct Config {
     pub introspection: bool,
     /// How long a query waits for its `minPosition`.
     pub view_wait_ms: u64,
+    /// How long a lease lasts that nobody renews.
+    pub lease_ms: u64,
     /// How long running requests may take to end.
     pub drain_ms: u64,
 }
@@ -190,6 +194,10 @@ impl Config {
         if !(1..=600_000).contains(&test_timeout_ms) {
             return Err(ConfigError::Value { name: "test_timeout_ms", reason: "write 1 to 600000 milliseconds" });
         }
+        let lease_ms = settings.lease_ms.unwrap_or(10_000);
+        if !(100..=600_000).contains(&lease_ms) {
+            return Err(ConfigError::Value { name: "lease_ms", reason: "write 100 to 600000 milliseconds" });
+        }
         Ok(Self {
             listen,
             data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from("claviger-data")),
@@ -213,6 +221,7 @@ impl Config {
             test_timeout_ms,
             introspection: settings.introspection.unwrap_or(true),
             view_wait_ms: settings.view_wait_ms.unwrap_or(5_000),
+            lease_ms,
             drain_ms: settings.drain_ms.unwrap_or(20_000),
         })
     }

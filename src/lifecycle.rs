@@ -1,23 +1,26 @@
 //! From a core to a running server, and back down in order.
 
 use crate::config::Config;
+use crate::followers::{ViewKeeper, followed_views};
 use crate::http::graphql::{Admission, EndpointSettings, GraphqlEndpoint};
 use crate::http::health::{HealthProbe, HealthReport, HealthStatus};
 use crate::http::schema::{SchemaExecutor, health_clock};
 use crate::http::server::{BindError, Server, ServerSettings};
 use crate::http::{envelope, graphiql, health};
+use crate::tenure::Tenure;
 use crate::timers::Timers;
 use crate::wiring::Core;
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::get;
 use claviger_graphql::limits::{Limits, SchemaTypesError};
-use claviger_projections::ports::Store;
+use claviger_projections::ports::{LeaseName, Store};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// The server can't run.
@@ -72,8 +75,14 @@ impl Listening {
     /// [`ServeError::StoreFailed`]; nothing acknowledged is lost.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
         let Self { server, router, core, has_timers } = self;
-        let timers = Timers { store: Arc::clone(&core.store), bus: Arc::clone(&core.bus), effects: core.effects.clone() };
-        let timers = has_timers.then(|| core.tracker.spawn(timers.run(shutdown.clone())));
+        let mut background: Vec<JoinHandle<()>> = followed_views()
+            .into_iter()
+            .map(|view| ViewKeeper::new(Arc::clone(&core.store), view, core.holder, core.lease))
+            .map(|keeper| core.tracker.spawn(keeper.run(shutdown.clone())))
+            .collect();
+        if has_timers {
+            background.push(core.tracker.spawn(run_timers(&core, shutdown.clone())));
+        }
         let failed = tokio::select! {
             drained = server.run(router, shutdown.clone()) => {
                 if drained.cut > 0 {
@@ -84,11 +93,22 @@ impl Listening {
             () = core.store_failed() => true,
         };
         shutdown.cancel();
-        if let Some(timers) = timers {
-            drop(timers.await);
+        for task in background {
+            drop(task.await);
         }
         core.close().await;
         if failed { Err(ServeError::StoreFailed) } else { Ok(()) }
+    }
+}
+
+/// Timers, wherever their lease is.
+fn run_timers(core: &Core, shutdown: CancellationToken) -> impl Future<Output = ()> + use<> {
+    let timers =
+        Arc::new(Timers { store: Arc::clone(&core.store), bus: Arc::clone(&core.bus), effects: core.effects.clone() });
+    let (holder, ttl) = (core.holder, core.lease);
+    let tenure = Tenure { store: Arc::clone(&core.store), name: LeaseName::Timers, holder, ttl };
+    async move {
+        tenure.run(&shutdown, |_, over| Arc::clone(&timers).run(over)).await;
     }
 }
 
@@ -119,8 +139,16 @@ impl HealthProbe for StoreProbe {
                 Ok(_) => HealthStatus::Healthy,
                 Err(_) => HealthStatus::Unhealthy,
             };
+            let mut quarantined = BTreeMap::new();
+            for view in followed_views() {
+                match self.0.count_quarantined(view.name()).await {
+                    Ok(0) | Err(_) => {}
+                    Ok(rows) => drop(quarantined.insert(view.name(), rows)),
+                }
+            }
             HealthReport {
                 services: BTreeMap::from([("database", database)]),
+                quarantined,
                 version: BTreeMap::from([("claviger", env!("CARGO_PKG_VERSION").to_owned())]),
             }
         })

@@ -1,4 +1,4 @@
-//! Timers: key expiry, key tests left open by a crash, old command records. Late timers let nothing through: what they record is judged
+//! Timers: key expiry, key tests left open by a crash, old command records. One process at a time does them, by lease. Late timers let nothing through: what they record is judged
 //! by the clock wherever it matters.
 
 use crate::bus::Bus;
@@ -29,11 +29,11 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// Does what is due, again and again, until shutdown.
-    pub async fn run(self, shutdown: CancellationToken) {
+    /// Does what is due, again and again, until it is over: at shutdown, or because the lease went to another process.
+    pub async fn run(self: Arc<Self>, over: CancellationToken) {
         let mut ticks: u64 = 0;
         loop {
-            self.tick().await;
+            self.do_due(&over).await;
             if ticks.is_multiple_of(SWEEP)
                 && let Err(error) = self.store.forget_records(self.effects.clock.now()).await
             {
@@ -41,7 +41,7 @@ impl Timers {
             }
             ticks += 1;
             tokio::select! {
-                () = shutdown.cancelled() => return,
+                () = over.cancelled() => return,
                 () = tokio::time::sleep(TICK) => {}
             }
         }
@@ -49,6 +49,10 @@ impl Timers {
 
     /// Does what is due now. One that fails stays, and is done at a later tick.
     pub async fn tick(&self) {
+        self.do_due(&CancellationToken::new()).await;
+    }
+
+    async fn do_due(&self, over: &CancellationToken) {
         let due = match self.store.due_timers(self.effects.clock.now(), BATCH).await {
             Ok(due) => due,
             Err(error) => {
@@ -57,6 +61,9 @@ impl Timers {
             }
         };
         for timer in due {
+            if over.is_cancelled() {
+                return;
+            }
             if let Err(failure) = self.bus.on_timer(&timer).await {
                 tracing::warn!(kind = ?timer.kind, code = failure.code.as_str(), "a timer waits for the next tick");
             }

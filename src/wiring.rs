@@ -14,7 +14,7 @@ use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_graphql::ports::Ports;
-use claviger_projections::ports::Store;
+use claviger_projections::ports::{Holder, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -121,6 +121,10 @@ pub struct Core {
     pub reads: Arc<StoreReads>,
     /// The outside world.
     pub effects: Effects,
+    /// This process, to whom leases are given.
+    pub holder: Holder,
+    /// How long a lease lasts that nobody renews.
+    pub lease: Duration,
     /// All tasks: waited for at the end.
     pub tracker: TaskTracker,
 }
@@ -187,7 +191,9 @@ impl Core {
             models: Arc::new(models),
             view_wait: Duration::from_millis(config.view_wait_ms),
         });
-        Ok(Self { opened, store, keychain, bus, auth, reads, effects, tracker })
+        let holder = Holder(effects.ids.next());
+        let lease = Duration::from_millis(config.lease_ms);
+        Ok(Self { opened, store, keychain, bus, auth, reads, effects, holder, lease, tracker })
     }
 
     /// What the schema stands on.

@@ -11,6 +11,7 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::text::{Context, Email, FullName, IdempotencyKey, KeyName, ModelId, Password, Username};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::accounts::AccountView;
+use claviger_projections::activity::KeyActivity;
 use claviger_projections::keys::KeyView;
 use claviger_projections::ports::{Direction, HistoryFilter, Page};
 use std::collections::BTreeSet;
@@ -176,6 +177,9 @@ pub trait Reads: Send + Sync {
     fn head(&self) -> Answer<'_, u64>;
     /// The account of a user.
     fn account(&self, user: UserId) -> Answer<'_, Option<AccountView>>;
+    /// What calls with a key taught about it; `None` before the first, for foreign and for unknown keys. Waits until the view of activity has
+    /// reached a position, or answers `VIEW_BEHIND`.
+    fn activity(&self, user: UserId, key: KeyId, position: Option<u64>) -> Answer<'_, Option<KeyActivity>>;
     /// A page of a user's keys.
     fn keys(&self, user: UserId, page: Page) -> Answer<'_, KeyPage>;
     /// A key of a user.

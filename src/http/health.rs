@@ -32,6 +32,8 @@ pub enum HealthStatus {
 pub struct HealthReport {
     /// The parts by name; `database` at least. `api` is added: it is what answers.
     pub services: BTreeMap<&'static str, HealthStatus>,
+    /// Rows that stand still because of an event that can't be taken in, by view. They make nothing unhealthy: everything else goes on.
+    pub quarantined: BTreeMap<&'static str, u64>,
     /// Versions by name, such as `claviger`, `store`.
     pub version: BTreeMap<&'static str, String>,
 }
@@ -53,6 +55,8 @@ struct Body {
     status: HealthStatus,
     timestamp: String,
     services: BTreeMap<&'static str, HealthStatus>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    quarantined: BTreeMap<&'static str, u64>,
     version: BTreeMap<&'static str, String>,
 }
 
@@ -78,5 +82,7 @@ async fn answer(State(health): State<Arc<Health>>, Extension(ids): Extension<Req
         return Problem::internal().into_response(ids.request);
     };
     let code = if status == HealthStatus::Healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(Body { status, timestamp, services: report.services, version: report.version })).into_response()
+    let HealthReport { services, quarantined, version } = report;
+    let body = Body { status, timestamp, services, quarantined, version };
+    (code, Json(body)).into_response()
 }

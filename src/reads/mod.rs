@@ -1,5 +1,6 @@
 //! Reads for every face: views and history, opened for their owner.
 
+mod activity;
 mod history;
 mod models;
 mod resolution;

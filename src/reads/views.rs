@@ -9,6 +9,7 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::text::Context;
 use claviger_graphql::ports::{Answer, Caller, Candidate, EventView, KeyPage, ModelInfo, Reads, SessionView};
 use claviger_projections::accounts::AccountView;
+use claviger_projections::activity::KeyActivity;
 use claviger_projections::keys::KeyView;
 use claviger_projections::ports::{ACCOUNTS, Direction, HistoryFilter, KEYS, Page};
 
@@ -45,6 +46,10 @@ impl Reads for StoreReads {
             let key = self.content_key(keys.as_ref(), StreamName::Account(user)).await?;
             open_account(&row, key.as_ref()).map(Some)
         })
+    }
+
+    fn activity(&self, user: UserId, key: KeyId, position: Option<u64>) -> Answer<'_, Option<KeyActivity>> {
+        Box::pin(self.key_activity(user, key, position))
     }
 
     fn keys(&self, user: UserId, page: Page) -> Answer<'_, KeyPage> {

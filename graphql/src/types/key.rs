@@ -1,13 +1,15 @@
 //! Keys, as their owner sees them.
 
+use super::activity::KeyActivity;
 use super::connection::{PageArgs, PageInfo};
 use super::event::{EventConnection, history};
+use super::{fault, ports};
 use crate::cursor;
 use crate::ids::{self, IdKind};
 use crate::ports::KeyPage;
 use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Enum, Error, ID, Object, SimpleObject};
-use claviger_domain::id::UserId;
+use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::key_test as domain;
 use claviger_projections::keys::KeyView;
 
@@ -70,6 +72,12 @@ impl ApiKey {
     /// The last test of the present secret.
     async fn last_test(&self) -> Option<KeyTest> {
         KeyTest::of(&self.view)
+    }
+    /// What calls with this key taught; null before the first. Written a moment after the calls: give the position that must be in it.
+    async fn activity(&self, ctx: &Context<'_>, min_position: Option<Position>) -> Result<Option<KeyActivity>, Error> {
+        let key = KeyId(self.view.id.0);
+        let activity = ports(ctx)?.reads.activity(self.owner, key, min_position.map(|position| position.0)).await;
+        Ok(activity.map_err(fault)?.as_ref().and_then(KeyActivity::of))
     }
     /// What happened to this key, newest first.
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]

@@ -1,5 +1,6 @@
 //! The contract's object types.
 
+mod activity;
 mod connection;
 mod event;
 mod key;

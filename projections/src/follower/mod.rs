@@ -1,0 +1,7 @@
+//! Views that are written after their events: the fold of a batch, and the follower that takes a view along the log.
+
+mod driver;
+mod fold;
+
+pub use driver::{BATCH, Follower, PATIENCE, Step};
+pub use fold::{FollowedView, Folded, Rows, Touch, fold, touched};

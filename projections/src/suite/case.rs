@@ -1,7 +1,7 @@
 //! What a case is, and how one is written.
 
 use super::harness::Harness;
-use crate::ports::{AppendError, BoxFuture, StoreError};
+use crate::ports::{AdvanceError, AppendError, BoxFuture, ReplaceError, StoreError};
 use std::fmt;
 
 /// What a store did that it must not do, or the reverse.
@@ -25,6 +25,18 @@ impl From<StoreError> for Failure {
 impl From<AppendError> for Failure {
     fn from(error: AppendError) -> Self {
         Self(format!("an append was refused: {error}"))
+    }
+}
+
+impl From<AdvanceError> for Failure {
+    fn from(error: AdvanceError) -> Self {
+        Self(format!("an advance was refused: {error}"))
+    }
+}
+
+impl From<ReplaceError> for Failure {
+    fn from(error: ReplaceError) -> Self {
+        Self(format!("a repair was refused: {error}"))
     }
 }
 

@@ -6,6 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// The longest a lease may last: the clock can't say any time there is.
+const LONGEST: Duration = Duration::from_hours(24);
+
 struct Lease {
     token: u64,
     held: Option<(Holder, Instant)>,
@@ -29,8 +32,7 @@ impl Leases {
             }
             Some(_) | None => lease.token += 1,
         }
-        // A time beyond what the clock can say never comes.
-        let until = now.checked_add(Duration::from_millis(ttl_ms)).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
+        let until = now + Duration::from_millis(ttl_ms).min(LONGEST);
         lease.held = Some((holder, until));
         Hold::Ours { token: lease.token }
     }

@@ -53,7 +53,7 @@ cases! {
     async fn a_view_and_its_checkpoint_move_together(harness) {
         let store = harness.fresh().await?;
         let fence = fence(store.as_ref(), 1).await?;
-        store.advance(step(fence, 0, 5, vec![row(user(1), 1, 1), row(user(1), 2, 2), row(user(2), 3, 3)])).await.map_err(failed)?;
+        store.advance(step(fence, 0, 5, vec![row(user(1), 1, 1), row(user(1), 2, 2), row(user(2), 3, 3)])).await?;
         equal!(seen(store.as_ref(), user(1)).await?, (vec![row(user(1), 2, 2), row(user(1), 1, 1)], at(5), vec![]), "the view");
         let changes = ViewChanges {
             deleted: vec![(user(1), uuid(1)), (user(1), uuid(9))],
@@ -61,7 +61,7 @@ cases! {
             quarantined: vec![poison(user(2), 3, 6)],
             ..ViewChanges::default()
         };
-        store.advance(Advance { changes, ..step(fence, 5, 6, vec![]) }).await.map_err(failed)?;
+        store.advance(Advance { changes, ..step(fence, 5, 6, vec![]) }).await?;
         let expected = (vec![row(user(1), 2, 7)], at(6), vec![poison(user(2), 3, 6)]);
         equal!(seen(store.as_ref(), user(1)).await?, expected, "the view after its second step");
         equal!(store.checkpoint(KEYS).await?, at(0), "another view's checkpoint");
@@ -72,7 +72,7 @@ cases! {
     async fn a_step_without_changes_moves_the_checkpoint(harness) {
         let store = harness.fresh().await?;
         let fence = fence(store.as_ref(), 1).await?;
-        store.advance(step(fence, 0, 3, vec![])).await.map_err(failed)?;
+        store.advance(step(fence, 0, 3, vec![])).await?;
         equal!(store.checkpoint(ACTIVITY).await?, at(3), "the checkpoint");
     }
 
@@ -81,9 +81,9 @@ cases! {
         let fence = fence(store.as_ref(), 1).await?;
         let quarantined = vec![poison(user(1), 1, 1), poison(user(2), 1, 1)];
         let first = ViewChanges { put: vec![row(user(1), 1, 1), row(user(2), 2, 1)], quarantined, ..ViewChanges::default() };
-        store.advance(Advance { changes: first, ..step(fence, 0, 1, vec![]) }).await.map_err(failed)?;
+        store.advance(Advance { changes: first, ..step(fence, 0, 1, vec![]) }).await?;
         let wiping = ViewChanges { wiped: vec![user(1)], put: vec![row(user(1), 5, 5)], ..ViewChanges::default() };
-        store.advance(Advance { changes: wiping, ..step(fence, 1, 2, vec![]) }).await.map_err(failed)?;
+        store.advance(Advance { changes: wiping, ..step(fence, 1, 2, vec![]) }).await?;
         let rest = vec![poison(user(2), 1, 1)];
         equal!(seen(store.as_ref(), user(1)).await?, (vec![row(user(1), 5, 5)], at(2), rest), "the wiped owner");
         equal!(store.page(ACTIVITY, user(2), WHOLE).await?.rows, [row(user(2), 2, 1)], "another owner");
@@ -93,20 +93,20 @@ cases! {
     async fn a_stale_token_changes_nothing(harness) {
         let store = harness.fresh().await?;
         let old = fence(store.as_ref(), 1).await?;
-        store.advance(step(old, 0, 1, vec![row(user(1), 1, 1)])).await.map_err(failed)?;
+        store.advance(step(old, 0, 1, vec![row(user(1), 1, 1)])).await?;
         let new = fence(store.as_ref(), 2).await?;
         let before = seen(store.as_ref(), user(1)).await?;
         equal!(store.advance(step(old, 1, 2, vec![row(user(1), 1, 9)])).await, Err(AdvanceError::Fenced), "the answer");
         let never = Fence { token: new.token + 1, ..new };
         equal!(store.advance(step(never, 1, 2, vec![])).await, Err(AdvanceError::Fenced), "the answer to a token of nobody");
         equal!(seen(store.as_ref(), user(1)).await?, before, "the view");
-        store.advance(step(new, 1, 2, vec![row(user(1), 1, 2)])).await.map_err(failed)?;
+        store.advance(step(new, 1, 2, vec![row(user(1), 1, 2)])).await?;
     }
 
     async fn a_moved_checkpoint_changes_nothing(harness) {
         let store = harness.fresh().await?;
         let fence = fence(store.as_ref(), 1).await?;
-        store.advance(step(fence, 0, 4, vec![row(user(1), 1, 1)])).await.map_err(failed)?;
+        store.advance(step(fence, 0, 4, vec![row(user(1), 1, 1)])).await?;
         let before = seen(store.as_ref(), user(1)).await?;
         for from in [0, 3, 5] {
             let answer = store.advance(step(fence, from, 9, vec![row(user(1), 1, 9)])).await;
@@ -138,13 +138,9 @@ cases! {
             quarantined: vec![poison(user(1), 1, 1)],
             ..ViewChanges::default()
         };
-        store.advance(Advance { changes, ..step(fence, 0, 1, vec![]) }).await.map_err(failed)?;
+        store.advance(Advance { changes, ..step(fence, 0, 1, vec![]) }).await?;
         store.append(make.rows(user(1), 0, vec![RowChange::EraseUser(user(1))])).await?;
         equal!(seen(store.as_ref(), user(1)).await?, (vec![], at(1), vec![]), "the erased user");
         ensure!(!store.page(ACTIVITY, user(2), WHOLE).await?.rows.is_empty(), "another user's rows went, too");
     }
-}
-
-fn failed(error: AdvanceError) -> Failure {
-    Failure(format!("an advance was refused: {error}"))
 }

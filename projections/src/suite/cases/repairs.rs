@@ -8,10 +8,6 @@ use crate::suite::build::{Maker, key, tag, user, user_key, uuid, view_row};
 use crate::suite::case::{Failure, cases, ensure, equal};
 use crate::suite::check::{ALL, WHOLE, whole_log};
 
-fn failed(error: ReplaceError) -> Failure {
-    Failure(format!("a repair was refused: {error}"))
-}
-
 fn of_keys(last: u64, rows: Vec<ViewRow>) -> Replace {
     let basis = Basis::Inline { last };
     Replace { view: KEYS, owner: user(1), basis, rows, defaults: Some(vec![(tag(2), key(2))]), quarantined: vec![] }
@@ -28,7 +24,7 @@ async fn at_position(store: &dyn Store, position: u64) -> Result<Fence, Failure>
     let quarantined = vec![Quarantined { owner: user(1), id: uuid(1), position: 1, reason: PoisonReason::UnknownEvent }];
     let changes = ViewChanges { put, quarantined, ..ViewChanges::default() };
     let advance = Advance { view: ACTIVITY, from: Checkpoint::default(), to: position, fence, changes };
-    store.advance(advance).await.map_err(|error| Failure(error.to_string()))?;
+    store.advance(advance).await?;
     Ok(fence)
 }
 
@@ -47,7 +43,7 @@ cases! {
         store.append(make.rows(user(1), 0, rows)).await?;
         store.append(make.append(user(2), 0, 1)).await?;
         let should = vec![view_row(user(1), uuid(3), 3), view_row(user(1), uuid(2), 1)];
-        store.replace(of_keys(1, should.clone())).await.map_err(failed)?;
+        store.replace(of_keys(1, should.clone())).await?;
         equal!(store.page(KEYS, user(1), WHOLE).await?.rows, should, "the owner's rows");
         equal!(store.defaults(user(1)).await?, [(tag(2), key(2))], "the owner's defaults");
         equal!(store.page(KEYS, user(2), WHOLE).await?.rows, [view_row(user(2), uuid(1), 1)], "another owner's rows");
@@ -60,7 +56,7 @@ cases! {
     async fn a_repair_without_defaults_leaves_them(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
         store.append(make.rows(user(1), 0, vec![RowChange::PutDefault { owner: user(1), tag: tag(1), key: key(1) }])).await?;
-        store.replace(Replace { defaults: None, ..of_keys(1, vec![]) }).await.map_err(failed)?;
+        store.replace(Replace { defaults: None, ..of_keys(1, vec![]) }).await?;
         equal!(store.defaults(user(1)).await?, [(tag(1), key(1))], "defaults");
     }
 
@@ -74,7 +70,7 @@ cases! {
             equal!(answer, Err(ReplaceError::Moved), "the answer to a repair at {last}");
         }
         equal!(store.page(KEYS, user(1), WHOLE).await?.rows, [before], "the rows");
-        store.replace(of_keys(2, vec![])).await.map_err(failed)?;
+        store.replace(of_keys(2, vec![])).await?;
         equal!(store.page(KEYS, user(1), WHOLE).await?.total, 0, "the rows after a repair at the right place");
     }
 
@@ -85,14 +81,14 @@ cases! {
         let fence = at_position(store.as_ref(), 4).await?;
         let read = store.checkpoint(ACTIVITY).await?;
         // Made at position 3: between it and the checkpoint there is nothing of this owner.
-        store.replace(of_activity(3)).await.map_err(failed)?;
+        store.replace(of_activity(3)).await?;
         let now = store.checkpoint(ACTIVITY).await?;
         equal!(now, Checkpoint { position: 4, repairs: 1 }, "the checkpoint");
         equal!(store.page(ACTIVITY, user(1), WHOLE).await?.rows, of_activity(3).rows, "the rows");
         equal!(store.quarantined(ACTIVITY, ALL).await?, [], "quarantines");
         let late = Advance { view: ACTIVITY, from: read, to: 5, fence, changes: ViewChanges::default() };
         equal!(store.advance(late.clone()).await, Err(AdvanceError::Moved { at: now }), "the answer to who read before");
-        store.advance(Advance { from: now, ..late }).await.map_err(|error| Failure(error.to_string()))?;
+        store.advance(Advance { from: now, ..late }).await?;
         equal!(store.checkpoint(ACTIVITY).await?, Checkpoint { position: 5, repairs: 1 }, "the checkpoint in the end");
     }
 

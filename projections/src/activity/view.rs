@@ -1,0 +1,127 @@
+//! A row of the view: one key. Nothing in it is personal, so nothing is sealed.
+
+use claviger_domain::key_test::{KeyTestStatus, KeyVerdict, Verdict};
+use claviger_domain::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How many days of calls a row keeps: the latest.
+pub const KEPT_DAYS: usize = 90;
+
+/// Milliseconds of a UTC day.
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+/// Why a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallFault {
+    /// Anthropic doesn't know the key.
+    KeyRefused,
+    /// There is no credit behind the key.
+    NoCredit,
+    /// The key may not use the model.
+    ModelRefused,
+    /// Too many calls in a short time.
+    RateLimited,
+    /// Anthropic answered with another failure.
+    Upstream,
+    /// There was no answer.
+    NoAnswer,
+}
+
+impl CallFault {
+    /// What a test's verdict says about its call; `None` where it went well.
+    pub const fn of_verdict(verdict: &KeyVerdict) -> Option<Self> {
+        if matches!(verdict.status, KeyTestStatus::Success) {
+            return None;
+        }
+        Some(if matches!(verdict.authentic, Verdict::No) {
+            Self::KeyRefused
+        } else if matches!(verdict.has_credit, Verdict::No) {
+            Self::NoCredit
+        } else if matches!(verdict.model_allowed, Verdict::No) {
+            Self::ModelRefused
+        } else if verdict.rate_limited_until.is_some() || matches!(verdict.upstream_status, Some(429)) {
+            Self::RateLimited
+        } else if verdict.upstream_status.is_some() {
+            Self::Upstream
+        } else {
+            Self::NoAnswer
+        })
+    }
+}
+
+/// One call with the key, whatever made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// When it ended.
+    pub at: Timestamp,
+    /// Why it failed, if it did.
+    pub fault: Option<CallFault>,
+    /// When the rate limit that it met ends.
+    pub rate_limited_until: Option<Timestamp>,
+}
+
+/// A failed call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultFacts {
+    /// When it ended.
+    pub at: Timestamp,
+    /// Why it failed.
+    pub fault: CallFault,
+}
+
+/// The calls of one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayOfCalls {
+    /// How many ended on it.
+    pub calls: u64,
+}
+
+/// What calls with a key taught about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyActivity {
+    /// When the key came in: sorts the rows.
+    pub since: Timestamp,
+    /// When the last call ended; `None` before the first.
+    pub last_call_at: Option<Timestamp>,
+    /// When the last successful call ended.
+    pub last_success_at: Option<Timestamp>,
+    /// The last call that failed.
+    pub last_fault: Option<FaultFacts>,
+    /// When the rate limit met last ends; `None` once a call went well again.
+    pub rate_limited_until: Option<Timestamp>,
+    /// Calls by UTC day, counted from 1970-01-01; at most [`KEPT_DAYS`].
+    pub days: BTreeMap<u64, DayOfCalls>,
+}
+
+impl KeyActivity {
+    /// A key that nobody has used.
+    pub fn new(since: Timestamp) -> Self {
+        Self { since, ..Self::default() }
+    }
+
+    /// Takes a call in.
+    pub fn call(&mut self, call: &Call) {
+        self.last_call_at = Some(call.at);
+        match call.fault {
+            None => {
+                self.last_success_at = Some(call.at);
+                self.rate_limited_until = None;
+            }
+            Some(fault) => {
+                self.last_fault = Some(FaultFacts { at: call.at, fault });
+                self.rate_limited_until = call.rate_limited_until.or(self.rate_limited_until);
+            }
+        }
+        self.days.entry(call.at.0 / DAY_MS).or_default().calls += 1;
+        while self.days.len() > KEPT_DAYS {
+            self.days.pop_first();
+        }
+    }
+
+    /// When a day of [`KeyActivity::days`] begins.
+    pub const fn start_of(day: u64) -> Timestamp {
+        Timestamp(day.saturating_mul(DAY_MS))
+    }
+}

@@ -1,0 +1,117 @@
+//! Takes a view along the log, step by step. What is decided lies in the store: a follower that is dropped, killed or fenced between any two
+//! steps leaves a view that the next one goes on from.
+
+use super::fold::{FollowedView, Rows, fold, touched};
+use crate::ports::{Advance, AdvanceError, Checkpoint, Fence, Quarantined, Store, StoreError};
+use claviger_domain::id::UserId;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Most events of one step.
+pub const BATCH: usize = 500;
+
+/// How often an event that can't be taken in is tried before its row stands still.
+pub const PATIENCE: u32 = 3;
+
+/// What a step came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There is nothing new.
+    Idle,
+    /// The view moved.
+    Advanced {
+        /// To where.
+        to: u64,
+        /// Rows that stand still from here on.
+        quarantined: Vec<Quarantined>,
+    },
+    /// An event can't be taken in; it is tried again.
+    Stuck(Quarantined),
+    /// Somebody else moved or repaired the view: the next step looks anew.
+    Moved,
+    /// The lease is somebody else's: no step of this follower will change anything any more.
+    Fenced,
+}
+
+/// Where the view was when it was last looked at.
+struct Seen {
+    at: Checkpoint,
+    still: BTreeSet<(UserId, Uuid)>,
+}
+
+/// One view's follower, for as long as one token lasts.
+#[expect(missing_debug_implementations, reason = "trait objects")]
+pub struct Follower {
+    store: Arc<dyn Store>,
+    view: Arc<dyn FollowedView>,
+    fence: Fence,
+    seen: Option<Seen>,
+    /// The event that was tried last without success, and how often.
+    tried: Option<(u64, u32)>,
+}
+
+impl Follower {
+    /// A follower that writes under a fence.
+    pub fn new(store: Arc<dyn Store>, view: Arc<dyn FollowedView>, fence: Fence) -> Self {
+        Self { store, view, fence, seen: None, tried: None }
+    }
+
+    /// Takes at most [`BATCH`] events in.
+    ///
+    /// # Errors
+    /// When the store fails. Whatever it did, the next step goes on from where the view then is.
+    pub async fn step(&mut self) -> Result<Step, StoreError> {
+        let stepped = self.try_step().await;
+        if !matches!(stepped, Ok(Step::Idle | Step::Advanced { .. })) {
+            self.seen = None;
+        }
+        stepped
+    }
+
+    async fn try_step(&mut self) -> Result<Step, StoreError> {
+        let Seen { at, still } = match self.seen.take() {
+            Some(seen) => seen,
+            None => self.look().await?,
+        };
+        let events = self.store.read(at.position, BATCH).await?;
+        let mut rows = Rows::new();
+        for place in touched(&*self.view, &events).difference(&still) {
+            if let Some(row) = self.store.row(self.view.name(), place.0, place.1).await? {
+                rows.insert(*place, row);
+            }
+        }
+        let given_up = self.tried.and_then(|(position, tries)| (tries >= PATIENCE).then_some(position));
+        let folded = fold(&*self.view, &events, &rows, &still, given_up);
+        if let Some(poison) = folded.poison {
+            let tries = self.tried.filter(|(position, _)| *position == poison.position).map_or(0, |(_, tries)| tries);
+            self.tried = Some((poison.position, tries + 1));
+        }
+        let Some(to) = folded.to else {
+            self.seen = Some(Seen { at, still });
+            return Ok(folded.poison.map_or(Step::Idle, Step::Stuck));
+        };
+        let quarantined = folded.changes.quarantined.clone();
+        let wiped = folded.changes.wiped.clone();
+        let advance = Advance { view: self.view.name(), from: at, to, fence: self.fence, changes: folded.changes };
+        match self.store.advance(advance).await {
+            Ok(()) => {}
+            Err(AdvanceError::Moved { .. }) => return Ok(Step::Moved),
+            Err(AdvanceError::Fenced) => return Ok(Step::Fenced),
+            Err(AdvanceError::Store(error)) => return Err(error),
+        }
+        let mut still = still;
+        still.retain(|(owner, _)| !wiped.contains(owner));
+        still.extend(quarantined.iter().map(|row| (row.owner, row.id)));
+        self.seen = Some(Seen { at: Checkpoint { position: to, ..at }, still });
+        Ok(Step::Advanced { to, quarantined })
+    }
+
+    async fn look(&self) -> Result<Seen, StoreError> {
+        let view = self.view.name();
+        // In this order: rows that stand still since then are found by a step that is refused.
+        let at = self.store.checkpoint(view).await?;
+        let still = self.store.quarantined(view, usize::MAX).await?;
+        Ok(Seen { at, still: still.iter().map(|row| (row.owner, row.id)).collect() })
+    }
+}

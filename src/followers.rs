@@ -1,0 +1,107 @@
+//! Keeps the views that are written after their events, one follower a view, wherever the view's lease is.
+
+use crate::tenure::Tenure;
+use claviger_projections::activity::ActivityView;
+use claviger_projections::follower::{FollowedView, Follower, Step};
+use claviger_projections::ports::{Fence, Holder, LeaseName, Quarantined, Store, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How often a follower looks that nothing woke.
+const POLL: Duration = Duration::from_secs(5);
+
+/// How long it waits after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Every view that has a follower.
+pub fn followed_views() -> Vec<Arc<dyn FollowedView>> {
+    vec![Arc::new(ActivityView)]
+}
+
+/// A view's follower, over all its tenures.
+#[expect(missing_debug_implementations, reason = "trait objects")]
+pub struct ViewKeeper {
+    store: Arc<dyn Store>,
+    view: Arc<dyn FollowedView>,
+    tenure: Tenure,
+}
+
+impl ViewKeeper {
+    /// Keeps a view, while this process has its lease.
+    pub fn new(store: Arc<dyn Store>, view: Arc<dyn FollowedView>, holder: Holder, ttl: Duration) -> Self {
+        let name = LeaseName::Follower(view.name());
+        Self { tenure: Tenure { store: Arc::clone(&store), name, holder, ttl }, store, view }
+    }
+
+    /// Follows until shutdown.
+    pub async fn run(self, shutdown: CancellationToken) {
+        self.tenure.run(&shutdown, |token, over| self.follow(token, over)).await;
+    }
+
+    async fn follow(&self, token: u64, over: CancellationToken) {
+        let fence = Fence { lease: self.tenure.name, token };
+        let mut follower = Follower::new(Arc::clone(&self.store), Arc::clone(&self.view), fence);
+        let mut commits = self.store.watch();
+        while !over.is_cancelled() {
+            // Before the step: a commit that comes during it wakes the next.
+            commits.mark_unchanged();
+            let (wait, wakes) = match follower.step().await {
+                Ok(Step::Advanced { quarantined, .. }) => {
+                    for row in &quarantined {
+                        self.tell_of(row);
+                    }
+                    continue;
+                }
+                Ok(Step::Moved) => continue,
+                Ok(Step::Fenced) => return,
+                Ok(Step::Idle) => (POLL, true),
+                Ok(Step::Stuck(poison)) => {
+                    let (position, reason) = (poison.position, poison.reason.as_str());
+                    tracing::warn!(view = self.view.name(), position, reason, "an event can't be taken in: it is tried again");
+                    (PAUSE, false)
+                }
+                Err(error) => {
+                    self.tell_of_failure(&error);
+                    (PAUSE, false)
+                }
+            };
+            tokio::select! {
+                () = over.cancelled() => return,
+                () = woken(&mut commits), if wakes => {}
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    fn tell_of(&self, row: &Quarantined) {
+        tracing::error!(
+            view = self.view.name(),
+            owner = %row.owner,
+            row = %row.id,
+            position = row.position,
+            reason = row.reason.as_str(),
+            "a row stands still because of an event that can't be taken in: run `claviger replay` for its view once the cause is mended"
+        );
+    }
+
+    fn tell_of_failure(&self, error: &StoreError) {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Closed => {
+                tracing::warn!(view = self.view.name(), %error, "the view can't be moved on now");
+            }
+            StoreError::Corrupt(_) | StoreError::Gap { .. } => {
+                tracing::error!(view = self.view.name(), %error, "the view can't be moved on: run `claviger verify`");
+            }
+        }
+    }
+}
+
+/// Resolves at the next commit; never for a store that is closed.
+async fn woken(commits: &mut watch::Receiver<u64>) {
+    if commits.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
