@@ -12,6 +12,7 @@ pub mod http;
 pub mod key_files;
 pub mod lifecycle;
 pub mod reads;
+pub mod replay;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;

@@ -14,7 +14,7 @@ pub use accounts::{AccountCall, AccountDone};
 pub(crate) use folds::decode;
 pub use keychain::{Keychain, KeychainError, UserKeys};
 pub(crate) use keys::scrub;
-pub(crate) use rows::{SESSION_MS, open_account, open_key, open_user_agent};
+pub(crate) use rows::{SESSION_MS, account_row, key_row, open_account, open_key, open_user_agent};
 pub(crate) use sealing::open_event;
 
 use crate::anthropic::probe::KeyProbe;

@@ -34,7 +34,7 @@ fn row<F: Serialize, C: Serialize>(
     ad: &ViewAd<'static>,
     sort: Timestamp,
     (facts, content): (&F, Option<&C>),
-    key: &ContentKey,
+    key: Option<&ContentKey>,
     effects: &Effects,
 ) -> Result<ViewRow, StoreError> {
     let unwritable = |_| StoreError::Corrupt(format!("row of view {} can't be written", ad.view));
@@ -42,6 +42,7 @@ fn row<F: Serialize, C: Serialize>(
     let content = content
         .map(|content| -> Result<Vec<u8>, StoreError> {
             let json = serde_json::to_vec(content).map_err(unwritable)?;
+            let key = key.ok_or_else(|| StoreError::Corrupt("there is no key for content of a row".to_owned()))?;
             seal_view(key, ad, &json, &*effects.entropy).map_err(|error| unsealable(&error))
         })
         .transpose()?;
@@ -77,6 +78,28 @@ fn open_row<F: DeserializeOwned, C: DeserializeOwned>(
     Ok((facts, content))
 }
 
+/// Makes a row of the view of keys.
+pub(crate) fn key_row(
+    owner: UserId,
+    view: &KeyView,
+    key: Option<&ContentKey>,
+    effects: &Effects,
+) -> Result<ViewRow, StoreError> {
+    let ad = ViewAd { owner, stream: StreamName::KeyRing(owner), view: KEYS, row: view.id.0 };
+    row(&ad, view.facts.created_at, (&view.facts, view.content.as_ref()), key, effects)
+}
+
+/// Makes a row of the view of accounts.
+pub(crate) fn account_row(
+    owner: UserId,
+    view: &AccountView,
+    key: Option<&ContentKey>,
+    effects: &Effects,
+) -> Result<ViewRow, StoreError> {
+    let ad = ViewAd { owner, stream: StreamName::Account(owner), view: ACCOUNTS, row: owner.0 };
+    row(&ad, view.facts.created_at, (&view.facts, view.content.as_ref()), key, effects)
+}
+
 /// Opens a row of the view of keys.
 pub(crate) fn open_key(row: &ViewRow, key: Option<&ContentKey>) -> Result<KeyView, Failure> {
     let (facts, content) = open_row(row, key)?;
@@ -110,7 +133,7 @@ impl InlineViews for KeyRingRows {
         }
         for id in view.take_changed() {
             rows.push(match view.keys().get(&id) {
-                Some(key) => RowChange::PutView(self.key_row(key)?),
+                Some(key) => RowChange::PutView(key_row(self.owner, key, Some(&self.key), &self.effects)?),
                 None => RowChange::DeleteView { view: KEYS, owner: self.owner, id: id.0 },
             });
         }
@@ -119,11 +142,6 @@ impl InlineViews for KeyRingRows {
 }
 
 impl KeyRingRows {
-    fn key_row(&self, key: &KeyView) -> Result<ViewRow, StoreError> {
-        let ad = ViewAd { owner: self.owner, stream: StreamName::KeyRing(self.owner), view: KEYS, row: key.id.0 };
-        row(&ad, key.facts.created_at, (&key.facts, key.content.as_ref()), &self.key, &self.effects)
-    }
-
     fn timer(&self, kind: TimerKind, subject: Uuid, due_at: Option<Timestamp>, command: Option<CommandId>) -> RowChange {
         let owner = self.owner;
         match due_at {
@@ -183,8 +201,7 @@ impl InlineViews for AccountRows {
 
 impl AccountRows {
     fn account_row(&self, view: &AccountView) -> Result<ViewRow, StoreError> {
-        let ad = ViewAd { owner: self.owner, stream: StreamName::Account(self.owner), view: ACCOUNTS, row: self.owner.0 };
-        row(&ad, view.facts.created_at, (&view.facts, view.content.as_ref()), &self.key, &self.effects)
+        account_row(self.owner, view, Some(&self.key), &self.effects)
     }
 
     fn sessions(&self, event: &AccountEvent, placed: &Placed) -> Result<Vec<RowChange>, StoreError> {

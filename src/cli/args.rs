@@ -12,8 +12,9 @@ Examples:
   claviger user add ada --email ada@example.org --password-stdin < password
   claviger key add --user ada --name work < key.txt
   claviger key test --user ada work
+  claviger replay --all --check               compare every view with the log
 
-Exit codes: 0 done, 1 verify found something, 2 wrong usage, 10 and above one for each error code (see ops/docs/errors).
+Exit codes: 0 done, 1 verify or replay found something, 2 wrong usage, 10 and above one for each error code (see ops/docs/errors).
 Every setting is a flag, a CLAVIGER_* variable, or a line of claviger.toml; flags win.";
 
 /// Bring your own Anthropic keys: an event-sourced vault and GraphQL server for them.
@@ -51,6 +52,8 @@ pub(super) enum Command {
     Key(KeyCommand),
     /// Read the whole log anew and compare it with everything made from it
     Verify,
+    /// Make a view anew from the log: rows that differ are mended in place, while servers go on
+    Replay(ReplayArgs),
     /// Look after the vault
     #[command(subcommand)]
     Vault(VaultCommand),
@@ -167,6 +170,29 @@ pub(super) enum KeyCommand {
         #[arg(long, default_value = "default")]
         context: String,
     },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ViewArg {
+    /// Keys with their defaults
+    Keys,
+    /// Accounts
+    Accounts,
+    /// What calls taught about keys
+    Activity,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ReplayArgs {
+    /// Which view
+    #[arg(value_enum, required_unless_present = "all", conflicts_with = "all")]
+    pub(super) view: Option<ViewArg>,
+    /// Every view
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Compare only: say whose rows differ, and end with 1 if any do
+    #[arg(long)]
+    pub(super) check: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ mod client;
 mod demo;
 mod key;
 mod output;
+mod replay;
 mod schema;
 mod serve;
 mod simulate;
@@ -148,6 +149,7 @@ async fn run(arguments: &Arguments) -> Result<ExitCode, CliError> {
         Command::User(user) => user::run(user, &config, arguments.json).await,
         Command::Key(key) => key::run(key, &config, arguments.json).await,
         Command::Verify => verify::run(&config, arguments.json).await,
+        Command::Replay(replay) => replay::run(replay, &config, arguments.json).await,
         Command::Vault(vault) => vault::run(vault, &config, arguments.json).await,
         // Both handled above: they need no configuration.
         Command::Simulate(_) | Command::Schema => Ok(ExitCode::SUCCESS),

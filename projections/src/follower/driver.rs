@@ -81,10 +81,11 @@ impl Follower {
                 rows.insert(*place, row);
             }
         }
-        let given_up = self.tried.and_then(|(position, tries)| (tries >= PATIENCE).then_some(position));
-        let folded = fold(&*self.view, &events, &rows, &still, given_up);
+        let before = self.tried;
+        let given_up = |position| before.is_some_and(|(at, tries)| at == position && tries >= PATIENCE);
+        let folded = fold(&*self.view, &events, &rows, &still, &given_up);
         if let Some(poison) = folded.poison {
-            let tries = self.tried.filter(|(position, _)| *position == poison.position).map_or(0, |(_, tries)| tries);
+            let tries = before.filter(|(position, _)| *position == poison.position).map_or(0, |(_, tries)| tries);
             self.tried = Some((poison.position, tries + 1));
         }
         let Some(to) = folded.to else {

@@ -31,6 +31,19 @@ pub trait FollowedView: Send + Sync {
     fn fold(&self, before: Option<&ViewRow>, event: &StoredEvent) -> Result<Option<ViewRow>, PoisonReason>;
 }
 
+impl ViewChanges {
+    /// What rows, and those that stand still, become by these changes.
+    pub fn apply(&self, rows: &mut Rows, still: &mut BTreeMap<(UserId, Uuid), Quarantined>) {
+        rows.retain(|(owner, _), _| !self.wiped.contains(owner));
+        still.retain(|(owner, _), _| !self.wiped.contains(owner));
+        for place in &self.deleted {
+            rows.remove(place);
+        }
+        rows.extend(self.put.iter().map(|row| ((row.owner, row.id), row.clone())));
+        still.extend(self.quarantined.iter().map(|row| ((row.owner, row.id), *row)));
+    }
+}
+
 /// Rows by owner and id.
 pub type Rows = BTreeMap<(UserId, Uuid), ViewRow>;
 
@@ -54,14 +67,14 @@ pub struct Folded {
     pub poison: Option<Quarantined>,
 }
 
-/// Folds events into rows. Rows that stand still (`still`) are passed over. At an event that can't be taken in the fold stops, unless it was
-/// given up (`given_up` is its position): then its row stands still from here on, and everything else goes on.
+/// Folds events into rows. Rows that stand still (`still`) are passed over. At an event that can't be taken in the fold stops, unless its
+/// position was given up: then its row stands still from here on, and everything else goes on.
 pub fn fold(
     view: &dyn FollowedView,
     events: &[StoredEvent],
     before: &Rows,
     still: &BTreeSet<(UserId, Uuid)>,
-    given_up: Option<u64>,
+    given_up: &dyn Fn(u64) -> bool,
 ) -> Folded {
     let (mut rows, mut still) = (before.clone(), still.clone());
     let mut changed = BTreeSet::new();
@@ -88,7 +101,7 @@ pub fn fold(
                 }
                 Err(reason) => {
                     let poison = Quarantined { owner, id, position, reason };
-                    if given_up != Some(position) {
+                    if !given_up(position) {
                         folded.poison = Some(poison);
                         break;
                     }

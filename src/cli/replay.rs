@@ -1,0 +1,66 @@
+//! `replay`: makes views anew from the log.
+
+use super::args::{ReplayArgs, ViewArg};
+use super::{CliError, output};
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::replay::{Replay, Report, View};
+use crate::wiring::Core;
+use claviger_domain::failure::Failure;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub(super) async fn run(arguments: &ReplayArgs, config: &Config, json: bool) -> Result<ExitCode, CliError> {
+    let core = Core::open(config, Effects::system(), "claviger replay").await?;
+    let replay = Replay {
+        store: Arc::clone(&core.store),
+        keychain: Arc::clone(&core.keychain),
+        effects: core.effects.clone(),
+        check: arguments.check,
+    };
+    let reports = replay_all(&replay, arguments).await;
+    drop(replay);
+    core.close().await;
+    let reports = reports?;
+    if json {
+        output::json(&reports);
+    } else {
+        for report in &reports {
+            tell(report, arguments.check);
+        }
+    }
+    let found = reports.iter().any(|report| report.failed_count > 0 || (arguments.check && report.differing_count > 0));
+    Ok(if found { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn replay_all(replay: &Replay, arguments: &ReplayArgs) -> Result<Vec<Report>, Failure> {
+    let wanted = arguments.view.map(|view| match view {
+        ViewArg::Keys => View::Keys,
+        ViewArg::Accounts => View::Accounts,
+        ViewArg::Activity => View::Activity,
+    });
+    let mut reports = Vec::new();
+    for view in View::ALL.iter().filter(|view| wanted.is_none_or(|wanted| wanted == **view)) {
+        reports.push(replay.run(*view).await?);
+    }
+    Ok(reports)
+}
+
+fn tell(report: &Report, check: bool) {
+    let view = report.view;
+    let (differs, fails) = if check { ("differs", "can't be judged") } else { ("mended", "can't be mended") };
+    for (owners, count, what) in
+        [(&report.differing, report.differing_count, differs), (&report.failed, report.failed_count, fails)]
+    {
+        for owner in owners {
+            output::line(&format!("{view} of {owner}: {what}"));
+        }
+        let named = owners.len() as u64;
+        if count > named {
+            output::line(&format!("and {} more", count - named));
+        }
+    }
+    let done = if check { String::new() } else { format!(", {} mended", report.changed) };
+    let still = if report.quarantined == 0 { String::new() } else { format!(", {} rows stand still", report.quarantined) };
+    output::line(&format!("{view}: {} owners, {} differed{done}{still}", report.owners, report.differing_count));
+}

@@ -1,0 +1,74 @@
+//! A repair leaves an event on the installation's own stream.
+
+use crate::bus::store_failure;
+use crate::effects::Effects;
+use claviger_domain::actor::{Actor, Via};
+use claviger_domain::event::Halved;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{CommandId, CorrelationId, EventId};
+use claviger_domain::stream::StreamName;
+use claviger_domain::system::SystemEvent;
+use claviger_projections::ports::{Append, AppendError, Expected, NewEvent, Store};
+
+/// How often an append is tried anew because another process wrote to the stream meanwhile.
+const MOST_TRIES: usize = 10;
+
+/// How many events are read at a time.
+const BATCH: usize = 500;
+
+/// Appends an event to the installation's stream; its position.
+pub(super) async fn record(store: &dyn Store, effects: &Effects, event: &SystemEvent) -> Result<u64, Failure> {
+    let halves = event.halves().map_err(|error| {
+        tracing::error!(%error, "an event can't be written");
+        Failure::internal()
+    })?;
+    let mut version = 0;
+    for _ in 0..MOST_TRIES {
+        version = end_of_stream(store, version).await?;
+        let event = NewEvent {
+            id: EventId(effects.ids.next()),
+            kind: halves.kind.to_owned(),
+            schema: halves.schema,
+            facts: halves.facts.clone(),
+            content: Vec::new(),
+            subject: halves.subject,
+        };
+        let append = Append {
+            stream: StreamName::System,
+            owner: None,
+            expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
+            events: vec![event],
+            at: effects.clock.now(),
+            actor: Actor { user: None, role: None, via: Via::Cli },
+            command_id: CommandId(effects.ids.next().into_bytes()),
+            correlation_id: CorrelationId(effects.ids.next()),
+            causation_id: None,
+            rows: Vec::new(),
+            claims: Vec::new(),
+            inline: None,
+            record: None,
+        };
+        match store.append(append).await {
+            Ok(appended) => return Ok(appended.position),
+            Err(AppendError::Conflict { .. }) => {}
+            Err(AppendError::Store(error)) => return Err(store_failure(&error)),
+            Err(error @ (AppendError::ClaimTaken { .. } | AppendError::Repeated(_) | AppendError::Malformed(_))) => {
+                tracing::error!(%error, "an event of the installation was refused");
+                return Err(Failure::internal());
+            }
+        }
+    }
+    tracing::error!(tries = MOST_TRIES, "too many processes write to the installation's stream at once");
+    Err(Failure::internal())
+}
+
+/// Version of the stream's last event.
+async fn end_of_stream(store: &dyn Store, mut version: u64) -> Result<u64, Failure> {
+    loop {
+        let events = store.read_stream(StreamName::System, version, BATCH).await.map_err(|error| store_failure(&error))?;
+        version = events.last().map_or(version, |event| event.envelope.version);
+        if events.len() < BATCH {
+            return Ok(version);
+        }
+    }
+}

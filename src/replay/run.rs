@@ -1,0 +1,214 @@
+//! Over all owners of a view.
+
+use super::inline::Inline;
+use super::{followed, record};
+use crate::bus::{Keychain, store_failure};
+use crate::effects::Effects;
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::UserId;
+use claviger_domain::system::{Rebuilt, SystemEvent};
+use claviger_projections::activity::ActivityView;
+use claviger_projections::ports::{ACCOUNTS, ACTIVITY, KEYS, ReplaceError, Store};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How many owners are listed at a time.
+const OWNERS: usize = 500;
+
+/// How often an owner is read again because something came in between.
+const MOST_TRIES: usize = 1000;
+
+/// How often mended owners are looked at again.
+const MOST_ROUNDS: usize = 3;
+
+/// How many owners are named one by one.
+const MOST_NAMED: usize = 100;
+
+/// A view that can be made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Keys with their defaults.
+    Keys,
+    /// Accounts.
+    Accounts,
+    /// What calls taught about keys.
+    Activity,
+}
+
+impl View {
+    /// Every one.
+    pub const ALL: &'static [Self] = &[Self::Keys, Self::Accounts, Self::Activity];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Keys => KEYS,
+            Self::Accounts => ACCOUNTS,
+            Self::Activity => ACTIVITY,
+        }
+    }
+}
+
+/// What was found, and done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The view.
+    pub view: &'static str,
+    /// How many owners were looked at.
+    pub owners: u64,
+    /// Whose rows weren't what the log says; at most a hundred.
+    pub differing: Vec<String>,
+    /// How many there are in all.
+    pub differing_count: u64,
+    /// Of how many of them the rows were replaced.
+    pub changed: u64,
+    /// Who can't be judged because their events or keys can't be read; at most a hundred. The log says why.
+    pub failed: Vec<String>,
+    /// How many there are in all.
+    pub failed_count: u64,
+    /// How many rows stand still because of an event that can't be taken in.
+    pub quarantined: u64,
+    /// Position of the event that records the repair.
+    pub position: Option<u64>,
+}
+
+/// A replay.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "trait objects and keys")]
+pub struct Replay {
+    /// Log and views.
+    pub store: Arc<dyn Store>,
+    /// Opens what is sealed.
+    pub keychain: Arc<Keychain>,
+    /// The outside world.
+    pub effects: Effects,
+    /// Compare only.
+    pub check: bool,
+}
+
+impl Replay {
+    /// Replays a view for all owners there are.
+    ///
+    /// # Errors
+    /// When the store doesn't answer. An owner who can't be judged is in the report.
+    pub async fn run(&self, view: View) -> Result<Report, Failure> {
+        let mut report = Report { view: view.name(), ..Report::default() };
+        let mut after = None;
+        let mut mended = BTreeSet::new();
+        loop {
+            let owners = self.owners(view, after).await?;
+            let Some(last) = owners.last() else { break };
+            after = Some(*last);
+            for owner in owners {
+                report.owners += 1;
+                match self.owner(view, owner).await {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        name(&mut report.differing, &mut report.differing_count, owner);
+                        mended.insert(owner);
+                    }
+                    Err(failure) if failure.code == ErrorCode::StoreUnavailable => return Err(failure),
+                    Err(_) => name(&mut report.failed, &mut report.failed_count, owner),
+                }
+            }
+        }
+        if !self.check && !mended.is_empty() {
+            report.changed = mended.len() as u64;
+            self.look_again(view, mended).await?;
+            let facts = Rebuilt { view: view.name().to_owned(), owners: report.owners, changed: report.changed };
+            let event = SystemEvent::ProjectionRebuilt(facts);
+            report.position = Some(record::record(&*self.store, &self.effects, &event).await?);
+        }
+        let counted = self.store.count_quarantined(view.name()).await;
+        report.quarantined = counted.map_err(|error| store_failure(&error))?;
+        Ok(report)
+    }
+
+    /// A command that had read a row before it was mended, and committed after, has written it back with its own change on top.
+    async fn look_again(&self, view: View, mut mended: BTreeSet<UserId>) -> Result<(), Failure> {
+        for _ in 0..MOST_ROUNDS {
+            let mut again = BTreeSet::new();
+            for owner in mended {
+                if !self.owner(view, owner).await? {
+                    again.insert(owner);
+                }
+            }
+            if again.is_empty() {
+                break;
+            }
+            mended = again;
+        }
+        Ok(())
+    }
+
+    /// The next owners, by id: those with a user key, and those with rows.
+    async fn owners(&self, view: View, after: Option<UserId>) -> Result<Vec<UserId>, Failure> {
+        let keyed = self.store.owners_with_keys(after, OWNERS).await.map_err(|error| store_failure(&error))?;
+        let shown = self.store.owners(view.name(), after, OWNERS).await.map_err(|error| store_failure(&error))?;
+        // A full list says nothing about owners after its last.
+        let end = |list: &[UserId]| if list.len() < OWNERS { None } else { list.last().copied() };
+        let bound = [end(&keyed), end(&shown)].into_iter().flatten().min();
+        let owners: BTreeSet<UserId> = keyed.into_iter().chain(shown).collect();
+        Ok(owners.into_iter().filter(|owner| bound.is_none_or(|bound| *owner <= bound)).collect())
+    }
+
+    /// Whether a view holds what it should of an owner. Unless this is a check, it does so afterwards.
+    async fn owner(&self, view: View, owner: UserId) -> Result<bool, Failure> {
+        match view {
+            View::Keys | View::Accounts => self.inline(view.name(), owner).await,
+            View::Activity => self.followed(owner).await,
+        }
+    }
+
+    async fn inline(&self, view: &'static str, owner: UserId) -> Result<bool, Failure> {
+        let (store, keychain) = (Arc::clone(&self.store), Arc::clone(&self.keychain));
+        let mut folded = Inline::new(store, keychain, self.effects.clone(), owner);
+        folded.read_on().await?;
+        for _ in 0..MOST_TRIES {
+            let agrees = folded.agrees(view).await?;
+            // What came in between was judged by an older fold.
+            if folded.read_on().await? {
+                continue;
+            }
+            if agrees || self.check {
+                return Ok(agrees);
+            }
+            match self.store.replace(folded.replacement(view)?).await {
+                Ok(()) => return Ok(false),
+                Err(ReplaceError::Moved) => drop(folded.read_on().await?),
+                Err(ReplaceError::Store(error)) => return Err(store_failure(&error)),
+            }
+        }
+        Err(restless(owner))
+    }
+
+    async fn followed(&self, owner: UserId) -> Result<bool, Failure> {
+        let view = ActivityView;
+        for _ in 0..MOST_TRIES {
+            let Some(compared) = followed::compare(&self.store, &view, owner).await? else { continue };
+            if compared.agrees || self.check {
+                return Ok(compared.agrees);
+            }
+            match self.store.replace(compared.replacement(ACTIVITY, owner)).await {
+                Ok(()) => return Ok(false),
+                Err(ReplaceError::Moved) => {}
+                Err(ReplaceError::Store(error)) => return Err(store_failure(&error)),
+            }
+        }
+        Err(restless(owner))
+    }
+}
+
+fn restless(owner: UserId) -> Failure {
+    tracing::error!(%owner, tries = MOST_TRIES, "events of this owner come faster than they can be read");
+    Failure::internal()
+}
+
+fn name(list: &mut Vec<String>, count: &mut u64, owner: UserId) {
+    *count += 1;
+    if list.len() < MOST_NAMED {
+        list.push(owner.to_string());
+    }
+}
