@@ -17,3 +17,5 @@ mod scenario;
 mod store;
 #[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod views;

@@ -2,6 +2,7 @@
 //! clock and Anthropic are the tests' own.
 #![cfg(test)]
 
+mod activity;
 mod client;
 mod crash;
 mod expiry;

@@ -167,6 +167,9 @@ async fn changes(stage: &Stage, ada: &Client, id: &str) {
     let on = ada.done("activateKey", json!({ "id": id })).await;
     assert_eq!((&on["key"]["isActive"], &on["key"]["isDefault"]), (&json!(true), &json!(false)), "nothing is promoted silently");
     let history = ada.ask("query($id: ID!) { key(id: $id) { history(first: 6) { nodes { type } } } }", json!({ "id": id })).await;
+    let activity = "query($id: ID!) { key(id: $id) { activity { lastCallAt lastSuccessAt lastFaultAt lastFault rateLimitedUntil \
+        callsByDay { day calls } } } }";
+    ada.ask(activity, json!({ "id": id })).await;
     let types: Vec<_> =
         history["key"]["history"]["nodes"].as_array().unwrap().iter().map(|event| event["type"].clone()).collect();
     assert_eq!(

@@ -8,3 +8,5 @@ mod harness;
 mod kill;
 mod mongo;
 mod sqlite;
+
+pub(crate) use mongo::server as mongo_server;

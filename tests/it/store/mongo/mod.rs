@@ -9,3 +9,5 @@ mod gate;
 mod harness;
 mod particular;
 mod server;
+
+pub(crate) use server::server;

@@ -1,0 +1,90 @@
+//! Leases in time: on the embedded store, where two holders stand for two processes.
+
+use claviger::store::sqlite::{SqliteConfig, SqliteStore};
+use claviger::tenure::Tenure;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{Hold, Holder, LeaseName, Leases, Store};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// A bound for what would never come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Two {
+    store: Arc<dyn Store>,
+    events: UnboundedReceiver<(u128, u64, &'static str)>,
+    sender: UnboundedSender<(u128, u64, &'static str)>,
+    tracker: TaskTracker,
+    _dir: TempDir,
+}
+
+impl Two {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = SqliteConfig::new(dir.path(), "claviger test", Timestamp(1_790_000_000_000));
+        let (sender, events) = unbounded_channel();
+        let store = Arc::new(SqliteStore::open(&config).unwrap());
+        Self { store, events, sender, tracker: TaskTracker::new(), _dir: dir }
+    }
+
+    /// Somebody who works whenever they have the lease; the token stops them.
+    fn start(&self, holder: u128, ttl: Duration) -> CancellationToken {
+        let shutdown = CancellationToken::new();
+        let store = Arc::clone(&self.store);
+        let tenure = Tenure { store, name: LeaseName::Timers, holder: Holder(Uuid::from_u128(holder)), ttl };
+        let (stop, sender) = (shutdown.clone(), self.sender.clone());
+        self.tracker.spawn(async move {
+            let work = |token, over: CancellationToken| {
+                let sender = sender.clone();
+                async move {
+                    drop(sender.send((holder, token, "begins")));
+                    over.cancelled().await;
+                    drop(sender.send((holder, token, "ends")));
+                }
+            };
+            tenure.run(&stop, work).await;
+        });
+        shutdown
+    }
+
+    async fn next(&mut self) -> (u128, u64, &'static str) {
+        timeout(PATIENCE, self.events.recv()).await.unwrap().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn whoever_stops_hands_the_work_over() {
+    let mut two = Two::new();
+    let first = two.start(1, Duration::from_millis(300));
+    assert_eq!(two.next().await, (1, 1, "begins"));
+    let second = two.start(2, Duration::from_millis(300));
+    first.cancel();
+    assert_eq!(two.next().await, (1, 1, "ends"));
+    assert_eq!(two.next().await, (2, 2, "begins"));
+    second.cancel();
+    assert_eq!(two.next().await, (2, 2, "ends"));
+    two.tracker.close();
+    timeout(PATIENCE, two.tracker.wait()).await.unwrap();
+    let free = two.store.hold(LeaseName::Timers, Holder(Uuid::from_u128(3)), 0).await.unwrap();
+    assert_eq!(free, Hold::Ours { token: 3 }, "the lease was not freed");
+}
+
+#[tokio::test]
+async fn whoever_loses_the_lease_ends_the_work_and_begins_anew_once_it_lapses() {
+    let mut two = Two::new();
+    let first = two.start(1, Duration::from_millis(300));
+    assert_eq!(two.next().await, (1, 1, "begins"));
+    // As if the process had been stopped for longer than its lease: somebody else has it when it renews.
+    assert!(two.store.release(LeaseName::Timers, Holder(Uuid::from_u128(1))).await.unwrap());
+    assert_eq!(two.store.hold(LeaseName::Timers, Holder(Uuid::from_u128(9)), 100).await.unwrap(), Hold::Ours { token: 2 });
+    assert_eq!(two.next().await, (1, 1, "ends"));
+    assert_eq!(two.next().await, (1, 3, "begins"));
+    first.cancel();
+    assert_eq!(two.next().await, (1, 3, "ends"));
+}
