@@ -79,12 +79,7 @@ fn open_row<F: DeserializeOwned, C: DeserializeOwned>(
 }
 
 /// Makes a row of the view of keys.
-pub(crate) fn key_row(
-    owner: UserId,
-    view: &KeyView,
-    key: Option<&ContentKey>,
-    effects: &Effects,
-) -> Result<ViewRow, StoreError> {
+pub(crate) fn key_row(owner: UserId, view: &KeyView, key: Option<&ContentKey>, effects: &Effects) -> Result<ViewRow, StoreError> {
     let ad = ViewAd { owner, stream: StreamName::KeyRing(owner), view: KEYS, row: view.id.0 };
     row(&ad, view.facts.created_at, (&view.facts, view.content.as_ref()), key, effects)
 }

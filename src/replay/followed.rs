@@ -23,11 +23,7 @@ pub(super) struct Compared {
 }
 
 /// Compares; `None` if the view moved on with this owner meanwhile.
-pub(super) async fn compare(
-    store: &Arc<dyn Store>,
-    view: &dyn FollowedView,
-    owner: UserId,
-) -> Result<Option<Compared>, Failure> {
+pub(super) async fn compare(store: &Arc<dyn Store>, view: &dyn FollowedView, owner: UserId) -> Result<Option<Compared>, Failure> {
     let failed = |error| store_failure(&error);
     let before = store.checkpoint(view.name()).await.map_err(failed)?;
     let stored = rows_of(&**store, view.name(), owner).await?;

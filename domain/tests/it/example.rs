@@ -13,8 +13,8 @@ use claviger_domain::key_ring::{
     SecretReplaced, Shown, TestStarted, Tested,
 };
 use claviger_domain::key_test::{KeyTestLevel, KeyTestNotes, KeyTestStatus, KeyVerdict, Verdict};
-use claviger_domain::timestamp::Timestamp;
 use claviger_domain::system::{Rebuilt, SystemEvent};
+use claviger_domain::timestamp::Timestamp;
 
 /// Bytes that count up from `first`, so that a swapped or cut byte shows.
 fn counting<const N: usize>(first: u8) -> [u8; N] {

@@ -4,4 +4,4 @@ mod driver;
 mod fold;
 
 pub use driver::{BATCH, Follower, PATIENCE, Step};
-pub use fold::{FollowedView, Folded, Rows, Touch, fold, touched};
+pub use fold::{Folded, FollowedView, Rows, Touch, fold, touched};

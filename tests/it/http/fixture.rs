@@ -160,7 +160,9 @@ impl HealthProbe for Probe {
     fn probe(&self) -> BoxFuture<'_, HealthReport> {
         let database = if self.0.unhealthy.load(Ordering::SeqCst) { HealthStatus::Degraded } else { HealthStatus::Healthy };
         let version = BTreeMap::from([("claviger", "0.0.0".to_owned())]);
-        Box::pin(async move { HealthReport { services: BTreeMap::from([("database", database)]), version, ..HealthReport::default() } })
+        Box::pin(async move {
+            HealthReport { services: BTreeMap::from([("database", database)]), version, ..HealthReport::default() }
+        })
     }
 }
 

@@ -45,7 +45,10 @@ pub(super) fn good() -> KeyVerdict {
 
 pub(super) fn tested(n: u128, verdict: KeyVerdict) -> KeyRingEvent {
     let test = TestId(Uuid::from_u128(5));
-    KeyRingEvent::KeyTested(Tested { key: key(n), test, level: KeyTestLevel::Full, model: None, secret_version: 1, verdict }, None)
+    KeyRingEvent::KeyTested(
+        Tested { key: key(n), test, level: KeyTestLevel::Full, model: None, secret_version: 1, verdict },
+        None,
+    )
 }
 
 /// An event of a stream as it would be stored.

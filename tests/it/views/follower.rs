@@ -8,8 +8,8 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::activity::ActivityView;
 use claviger_projections::follower::{BATCH, Follower, PATIENCE, Rows, Step, fold};
 use claviger_projections::ports::{
-    ACTIVITY, Basis, Fence, Followers, Hold, Holder, LeaseName, Leases, Log, NewEvent, Page, PoisonReason, Repairs, Replace, Store,
-    StoredEvent, ViewRow, Views,
+    ACTIVITY, Basis, Fence, Followers, Hold, Holder, LeaseName, Leases, Log, NewEvent, Page, PoisonReason, Repairs, Replace,
+    Store, StoredEvent, ViewRow, Views,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;

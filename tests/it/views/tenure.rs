@@ -3,7 +3,7 @@
 use claviger::store::sqlite::{SqliteConfig, SqliteStore};
 use claviger::tenure::Tenure;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::ports::{Hold, Holder, LeaseName, Leases, Store};
+use claviger_projections::ports::{Hold, Holder, LeaseName, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -43,9 +43,9 @@ impl Two {
             let work = |token, over: CancellationToken| {
                 let sender = sender.clone();
                 async move {
-                    drop(sender.send((holder, token, "begins")));
+                    sender.send((holder, token, "begins")).unwrap();
                     over.cancelled().await;
-                    drop(sender.send((holder, token, "ends")));
+                    sender.send((holder, token, "ends")).unwrap();
                 }
             };
             tenure.run(&stop, work).await;
@@ -76,14 +76,16 @@ async fn whoever_stops_hands_the_work_over() {
 }
 
 #[tokio::test]
-async fn whoever_loses_the_lease_ends_the_work_and_begins_anew_once_it_lapses() {
+async fn whoever_loses_the_lease_ends_the_work_and_begins_anew_once_it_is_free() {
     let mut two = Two::new();
     let first = two.start(1, Duration::from_millis(300));
     assert_eq!(two.next().await, (1, 1, "begins"));
     // As if the process had been stopped for longer than its lease: somebody else has it when it renews.
     assert!(two.store.release(LeaseName::Timers, Holder(Uuid::from_u128(1))).await.unwrap());
-    assert_eq!(two.store.hold(LeaseName::Timers, Holder(Uuid::from_u128(9)), 100).await.unwrap(), Hold::Ours { token: 2 });
+    let other = Holder(Uuid::from_u128(9));
+    assert_eq!(two.store.hold(LeaseName::Timers, other, 600_000).await.unwrap(), Hold::Ours { token: 2 });
     assert_eq!(two.next().await, (1, 1, "ends"));
+    assert!(two.store.release(LeaseName::Timers, other).await.unwrap(), "who lost the lease gave it away");
     assert_eq!(two.next().await, (1, 3, "begins"));
     first.cancel();
     assert_eq!(two.next().await, (1, 3, "ends"));

@@ -14,4 +14,7 @@ macro_rules! files {
     };
 }
 
-files!(append, claims, durability, erase, followers, history, leases, order, reads, records, refusals, repairs, rows, sessions, views);
+files!(
+    append, claims, durability, erase, followers, history, leases, order, reads, records, refusals, repairs, rows, sessions,
+    views
+);

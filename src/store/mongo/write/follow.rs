@@ -10,8 +10,7 @@ use crate::store::mongo::schema::{CHECKPOINTS, DEFAULTS, EVENTS, LEASES, QUARANT
 use crate::store::mongo::session::{self, Committed};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{
-    Advance, AdvanceError, AppendError, Basis, Checkpoint, Quarantined, Replace, ReplaceError, RowChange, StoreError,
-    ViewRow,
+    Advance, AdvanceError, AppendError, Basis, Checkpoint, Quarantined, Replace, ReplaceError, RowChange, StoreError, ViewRow,
 };
 use mongodb::bson::{Document, doc};
 use mongodb::{ClientSession, Database};
@@ -85,11 +84,7 @@ impl Step for Replace {
     }
 }
 
-async fn advance(
-    db: &Database,
-    session: &mut ClientSession,
-    advance: &Advance,
-) -> Result<Result<(), AdvanceError>, DbError> {
+async fn advance(db: &Database, session: &mut ClientSession, advance: &Advance) -> Result<Result<(), AdvanceError>, DbError> {
     // Written to, not only read: a lease that changes hands before the commit is a conflict.
     let newest = doc! { "_id": advance.fence.lease.to_string(), "token": bound(advance.fence.token) };
     let leases = db.collection::<Document>(LEASES);
@@ -112,11 +107,7 @@ async fn advance(
     Ok(Ok(()))
 }
 
-async fn replace(
-    db: &Database,
-    session: &mut ClientSession,
-    replace: &Replace,
-) -> Result<Result<(), ReplaceError>, DbError> {
+async fn replace(db: &Database, session: &mut ClientSession, replace: &Replace) -> Result<Result<(), ReplaceError>, DbError> {
     let Replace { view, owner, .. } = replace;
     match replace.basis {
         Basis::Inline { last } => {
@@ -182,11 +173,7 @@ async fn wipe(db: &Database, session: &mut ClientSession, view: &str, owner: Use
     Ok(())
 }
 
-async fn write(
-    db: &Database,
-    session: &mut ClientSession,
-    rows: impl Iterator<Item = RowChange> + Send,
-) -> Result<(), DbError> {
+async fn write(db: &Database, session: &mut ClientSession, rows: impl Iterator<Item = RowChange> + Send) -> Result<(), DbError> {
     let mut plan = Plan::default();
     for row in rows {
         for change in changes::of(&row).map_err(unstorable)? {
