@@ -7,7 +7,7 @@ use claviger::simulator::keys::{Scenario, key};
 use serde_json::Value;
 use std::process::Stdio;
 
-fn add_user(home: &Home) {
+pub(super) fn add_user(home: &Home) {
     let ran = home.run_with(&["user", "add", "ada", "--email", "ada@example.org", "--password-stdin"], "correct horse battery\n");
     assert!(ran.assert_code(0).stdout.starts_with("made the account ada ("));
 }

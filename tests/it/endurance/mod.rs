@@ -11,6 +11,7 @@ mod disk;
 mod kill;
 mod model;
 pub(crate) mod process;
+mod replay;
 pub(crate) mod shutdown;
 mod startup;
 

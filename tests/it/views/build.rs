@@ -1,5 +1,6 @@
 //! Events of key rings, as short as they can be said.
 
+use claviger::effects::{Ids, SystemIds};
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::event::{Envelope, Halved};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, Fingerprint, KeyId, TestId, UserId};
@@ -12,6 +13,11 @@ use uuid::Uuid;
 
 /// 2026-11-23T15:00:00Z.
 pub(super) const NOW: Timestamp = Timestamp(1_795_446_000_000);
+
+/// An id that nothing has.
+pub(super) fn fresh() -> Uuid {
+    SystemIds.next()
+}
 
 pub(super) fn user(n: u128) -> UserId {
     UserId(Uuid::from_u128(0x1_0000 + n))
@@ -88,7 +94,7 @@ pub(super) fn append(owner: UserId, version: u64, events: &[KeyRingEvent]) -> Ap
     let new = |event: &KeyRingEvent| {
         let halves = event.halves().unwrap();
         let (kind, schema, facts, subject) = (halves.kind.to_owned(), halves.schema, halves.facts, halves.subject);
-        NewEvent { id: EventId(Uuid::now_v7()), kind, schema, facts, content: Vec::new(), subject }
+        NewEvent { id: EventId(fresh()), kind, schema, facts, content: Vec::new(), subject }
     };
     Append {
         stream: StreamName::KeyRing(owner),
@@ -97,7 +103,7 @@ pub(super) fn append(owner: UserId, version: u64, events: &[KeyRingEvent]) -> Ap
         events: events.iter().map(new).collect(),
         at: NOW,
         actor: Actor { user: Some(owner), role: None, via: Via::Graphql },
-        command_id: CommandId(Uuid::now_v7().into_bytes()),
+        command_id: CommandId(fresh().into_bytes()),
         correlation_id: CorrelationId(Uuid::from_u128(1)),
         causation_id: None,
         rows: Vec::new(),

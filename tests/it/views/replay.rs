@@ -1,7 +1,7 @@
 //! Views are mended in place while commands and a follower go on, on both stores.
 
 use super::super::store::mongo_server;
-use super::build::NOW;
+use super::build::{NOW, fresh};
 use claviger::audit::verify::verify;
 use claviger::auth::Registration;
 use claviger::config::{Config, Settings};
@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 /// A bound for what would never come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn config(dir: &TempDir) -> Config {
     let mut config = Config::load(Settings::default()).unwrap();
@@ -39,8 +39,7 @@ fn config(dir: &TempDir) -> Config {
 }
 
 async fn register(ports: &Ports, name: &str) -> UserId {
-    let info =
-        RequestInfo { correlation: CorrelationId(Uuid::now_v7()), user_agent: None, peer: "test".to_owned(), via: Via::Graphql };
+    let info = RequestInfo { correlation: CorrelationId(fresh()), user_agent: None, peer: "test".to_owned(), via: Via::Graphql };
     let (username, email) = (Username::parse(name).unwrap(), Email::parse(&format!("{name}@example.org")).unwrap());
     let password = Password::parse(SecretText::new(format!("the password of {name}"))).unwrap();
     ports.accounts.register(info, username, email, password, None).await.unwrap().caller.user
@@ -48,7 +47,7 @@ async fn register(ports: &Ports, name: &str) -> UserId {
 
 async fn run(ports: &Ports, owner: UserId, command: KeyCommand) -> KeyId {
     let actor = Actor { user: Some(owner), role: Some(Role::User), via: Via::Graphql };
-    let call = Call { owner, actor, correlation: CorrelationId(Uuid::now_v7()), idempotency_key: None };
+    let call = Call { owner, actor, correlation: CorrelationId(fresh()), idempotency_key: None };
     ports.keys.run(call, command).await.unwrap().key.unwrap()
 }
 
@@ -61,9 +60,9 @@ async fn add(ports: &Ports, owner: UserId, name: &str) -> KeyId {
 
 /// Changes rows behind everybody's back: beside an event of somebody else.
 async fn damage(store: &dyn Store, rows: Vec<RowChange>) {
-    let stranger = UserId(Uuid::now_v7());
+    let stranger = UserId(fresh());
     let event = NewEvent {
-        id: EventId(Uuid::now_v7()),
+        id: EventId(fresh()),
         kind: "Damaged".to_owned(),
         schema: 1,
         facts: b"{}".to_vec(),
@@ -71,14 +70,14 @@ async fn damage(store: &dyn Store, rows: Vec<RowChange>) {
         subject: None,
     };
     let append = Append {
-        stream: StreamName::Run(Uuid::now_v7()),
+        stream: StreamName::Run(fresh()),
         owner: Some(stranger),
         expected: Expected::NoStream,
         events: vec![event],
         at: NOW,
         actor: Actor { user: None, role: None, via: Via::System },
-        command_id: CommandId(Uuid::now_v7().into_bytes()),
-        correlation_id: CorrelationId(Uuid::now_v7()),
+        command_id: CommandId(fresh().into_bytes()),
+        correlation_id: CorrelationId(fresh()),
         causation_id: None,
         rows,
         claims: Vec::new(),
