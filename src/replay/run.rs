@@ -116,10 +116,11 @@ impl Replay {
         }
         if !self.check && !mended.is_empty() {
             report.changed = mended.len() as u64;
-            self.look_again(view, mended).await?;
+            let looked = self.look_again(view, mended).await;
             let facts = Rebuilt { view: view.name().to_owned(), owners: report.owners, changed: report.changed };
             let event = SystemEvent::ProjectionRebuilt(facts);
             report.position = Some(record::record(&*self.store, &self.effects, &event).await?);
+            looked?;
         }
         let counted = self.store.count_quarantined(view.name()).await;
         report.quarantined = counted.map_err(|error| store_failure(&error))?;

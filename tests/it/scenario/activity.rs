@@ -2,7 +2,15 @@
 
 use super::stage::{Stage, StoreKind, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
+use claviger_domain::id::EventId;
+use claviger_domain::stream::StreamName;
+use claviger_projections::ports::{ACTIVITY as VIEW, Append, Expected, NewEvent, StoredEvent};
 use serde_json::{Value, json};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A bound for what would never come.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const ACTIVITY: &str = "query($id: ID!, $at: Position) { key(id: $id) { activity(minPosition: $at) { lastCallAt lastSuccessAt \
     lastFaultAt lastFault rateLimitedUntil callsByDay { day calls } } } }";
@@ -61,4 +69,55 @@ async fn a_view_that_never_gets_there_is_answered_view_behind() {
         assert!(answer.text.contains("the view of activity stands at position"), "{}", answer.text);
         stage.close().await;
     }
+}
+
+/// The same event once more, in a shape that nobody knows.
+fn unknown(last: &StoredEvent) -> Append {
+    let envelope = last.envelope.clone();
+    let id = EventId(Uuid::from_u128(77));
+    let event =
+        NewEvent { id, kind: envelope.kind, schema: 99, facts: last.facts.clone(), content: Vec::new(), subject: last.subject };
+    Append {
+        stream: envelope.stream,
+        owner: envelope.owner,
+        expected: Expected::Exact(envelope.version),
+        events: vec![event],
+        at: envelope.at,
+        actor: envelope.actor,
+        command_id: envelope.command_id,
+        correlation_id: envelope.correlation_id,
+        causation_id: None,
+        rows: Vec::new(),
+        claims: Vec::new(),
+        inline: None,
+        record: None,
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_taken_in_stops_one_key_and_is_counted() {
+    on_every_store(async |stage: &mut Stage| {
+        let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
+        ada.add("work", &key(Scenario::Good, 1)).await;
+        let his = bob.add("work", &key(Scenario::Good, 2)).await;
+        assert_eq!(stage.health().await.get("quarantined"), None);
+        let log = stage.store().read(0, 100).await.unwrap();
+        let is_ring = |event: &&StoredEvent| matches!(event.envelope.stream, StreamName::KeyRing(_));
+        let of_ada = log.iter().filter(is_ring).map(|event| event.envelope.stream).next().unwrap();
+        let last = log.iter().rfind(|event| event.envelope.stream == of_ada).unwrap();
+        stage.store().append(unknown(last)).await.unwrap();
+        let tested = bob.done("testKey", json!({ "id": his })).await;
+        let at = tested["commit"]["position"].clone();
+        let passed = async {
+            while stage.store().checkpoint(VIEW).await.unwrap().position.to_string() != at.as_str().unwrap() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, passed).await.unwrap();
+        assert_eq!(stage.health().await["quarantined"], json!({ "activity": 1 }));
+        assert_eq!(stage.health().await["status"], "healthy");
+        let activity = bob.ask(ACTIVITY, json!({ "id": his, "at": at })).await["key"]["activity"].clone();
+        assert_eq!(activity["callsByDay"][0]["calls"], 1, "everything else goes on");
+    })
+    .await;
 }

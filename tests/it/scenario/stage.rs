@@ -183,6 +183,17 @@ impl Stage {
         Timers { store: Arc::clone(store), bus: Arc::clone(bus), effects: effects.clone() }.tick().await;
     }
 
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.running.store
+    }
+
+    /// What `/health` says.
+    pub(super) async fn health(&self) -> Value {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = http.get(format!("http://{}/health", self.running.address)).send().await.unwrap();
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
     pub(super) fn bus(&self) -> &Arc<Bus> {
         &self.running.bus
     }
