@@ -3,18 +3,26 @@
 use crate::halves::{Facts, events};
 use serde::{Deserialize, Serialize};
 
-/// A view was compared with the log, and mended where it differed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rebuilt {
-    /// Which view.
-    pub view: String,
-    /// How many owners were looked at.
-    pub owners: u64,
-    /// Of how many the rows were replaced.
-    pub changed: u64,
+macro_rules! facts {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name { $($(#[$fdoc])* pub $field: $ty),* }
+        impl Facts for $name {}
+    )+};
 }
 
-impl Facts for Rebuilt {}
+facts! {
+    /// A view was compared with the log, and mended where it differed.
+    Rebuilt {
+        /// Which view.
+        view: String,
+        /// How many owners were looked at.
+        owners: u64,
+        /// Of how many the rows were replaced.
+        changed: u64,
+    }
+}
 
 events! {
     /// What happens to the installation.

@@ -1,4 +1,4 @@
-//! The installation itself: what was done to all of it. Its stream has no owner and its events have no content.
+//! The installation itself: what happens to it as a whole. Its events belong to nobody and have no content.
 
 mod event;
 
