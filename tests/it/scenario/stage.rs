@@ -112,18 +112,11 @@ impl Running {
     }
 }
 
-impl Running {
-    /// Ends wherever it is.
-    fn kill(&mut self) {
+impl Drop for Running {
+    fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
@@ -176,7 +169,6 @@ impl Stage {
     pub(super) async fn crash(&mut self) {
         let left = self.kind.left_by_a_crash(self.dir.path());
         self.config.data_dir = left.path().to_owned();
-        self.running.kill();
         self.running = Running::open(&self.config, &self.clock).await;
         self.dir = left;
     }
