@@ -59,7 +59,7 @@ async fn a_keys_activity_says_what_its_calls_taught() {
 
 #[tokio::test]
 async fn a_view_that_never_gets_there_is_answered_view_behind() {
-    for kind in StoreKind::available() {
+    for kind in StoreKind::available().await {
         let stage = Stage::with(*kind, |config| config.view_wait_ms = 1).await;
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;

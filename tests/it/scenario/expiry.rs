@@ -79,7 +79,7 @@ async fn a_read_waits_for_a_position_that_is_about_to_come() {
 
 #[tokio::test]
 async fn a_position_that_never_comes_is_answered_view_behind() {
-    for kind in StoreKind::available() {
+    for kind in StoreKind::available().await {
         let stage = Stage::with(*kind, |config| config.view_wait_ms = 1).await;
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;

@@ -162,7 +162,7 @@ async fn an_inactive_key_becomes_no_default() {
 
 #[tokio::test]
 async fn no_more_keys_than_allowed() {
-    for kind in StoreKind::available() {
+    for kind in StoreKind::available().await {
         let stage = Stage::with(*kind, |config| config.max_keys = 2).await;
         let ada = stage.user("ada").await;
         let id = ada.add("one", &key(Scenario::Good, 1)).await;

@@ -158,7 +158,7 @@ fn chosen(all: &[(String, bool)]) -> Option<(usize, &str)> {
 
 #[tokio::test]
 async fn the_resolution_goes_from_the_users_own_to_the_operators() {
-    for kind in StoreKind::available() {
+    for kind in StoreKind::available().await {
         let stage = Stage::with(*kind, |config| {
             config.anthropic_api_key = Some(SecretText::new(key(Scenario::Good, 90)));
             config.max_plan = true;

@@ -1,6 +1,7 @@
 //! A server in this process with everything around it: its store, the time, and Anthropic.
 
 use super::client::Client;
+use crate::store::mongo::server;
 use claviger::auth::Registration;
 use claviger::bus::Bus;
 use claviger::config::{Config, Settings};
@@ -9,6 +10,7 @@ use claviger::lifecycle::Listening;
 use claviger::simulator::{Simulator, SimulatorConfig};
 use claviger::timers::Timers;
 use claviger::wiring::Core;
+use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::Store;
 use serde_json::{Value, json};
@@ -23,17 +25,18 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A store to run on. Another one needs a value here, its configuration in [`plain_config`] and its way to crash in
+/// A store to run on. Another one needs a value here, its configuration in [`Stage::with`] and its way to crash in
 /// [`StoreKind::left_by_a_crash`].
 #[derive(Clone, Copy, Debug)]
 pub(super) enum StoreKind {
     Sqlite,
+    MongoDb,
 }
 
 impl StoreKind {
     /// The stores that can be had here.
-    pub(super) const fn available() -> &'static [Self] {
-        &[Self::Sqlite]
+    pub(super) async fn available() -> &'static [Self] {
+        if server().await.is_some() { &[Self::Sqlite, Self::MongoDb] } else { &[Self::Sqlite] }
     }
 
     /// What a process that is killed at this moment leaves behind.
@@ -49,13 +52,15 @@ impl StoreKind {
                 }
                 copy
             }
+            // Everything is in the database, which outlives its clients.
+            Self::MongoDb => tempfile::tempdir().unwrap(),
         }
     }
 }
 
 /// Plays a scenario on every store, each time on a fresh server.
 pub(super) async fn on_every_store(scenario: impl AsyncFn(&mut Stage)) {
-    for kind in StoreKind::available() {
+    for kind in StoreKind::available().await {
         let mut stage = Stage::open(*kind).await;
         Box::pin(scenario(&mut stage)).await;
         stage.close().await;
@@ -119,6 +124,8 @@ impl Drop for Running {
 pub(super) struct Stage {
     kind: StoreKind,
     config: Config,
+    /// On MongoDB: the stage's own.
+    database: Option<String>,
     dir: TempDir,
     running: Running,
     pub(super) clock: Arc<TestClock>,
@@ -140,15 +147,22 @@ impl Stage {
         let simulator = SimulatorConfig { slow_delay: Duration::from_millis(1), ..simulator };
         let simulator = Simulator::start(simulator).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let mut config = plain_config(kind, dir.path(), simulator.base_url());
+        let mut config = plain_config(dir.path(), simulator.base_url());
+        let database = match kind {
+            StoreKind::Sqlite => None,
+            StoreKind::MongoDb => Some(use_mongodb(&mut config).await),
+        };
         change(&mut config);
         let running = Running::open(&config, &clock).await;
-        Self { kind, config, dir, running, clock, simulator: Some(simulator) }
+        Self { kind, config, database, dir, running, clock, simulator: Some(simulator) }
     }
 
     /// Stops in order: a store that can't be closed fails the test.
     pub(super) async fn close(self) {
         self.running.close().await;
+        if let (Some(name), Some(server)) = (&self.database, server().await) {
+            server.remove(name).await;
+        }
     }
 
     /// Kills the server in the middle of everything and starts another on what it left behind.
@@ -248,8 +262,11 @@ pub(super) fn password(name: &str) -> String {
     format!("the password of {name}")
 }
 
+/// Thirty-two bytes in base64: several processes would share it, so none makes its own.
+const TEST_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
 /// Nothing of the environment that the tests run in.
-fn plain_config(kind: StoreKind, dir: &Path, base_url: String) -> Config {
+fn plain_config(dir: &Path, base_url: String) -> Config {
     let settings = Settings { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), ..Settings::default() };
     let mut config = Config::load(settings).unwrap();
     config.anthropic_base_url = Some(base_url);
@@ -258,8 +275,16 @@ fn plain_config(kind: StoreKind, dir: &Path, base_url: String) -> Config {
     config.claude_api_key = None;
     config.master_keys = None;
     config.token_key = None;
-    match kind {
-        StoreKind::Sqlite => dir.clone_into(&mut config.data_dir),
-    }
+    dir.clone_into(&mut config.data_dir);
     config
+}
+
+/// Takes a database of its own; answers with its name.
+async fn use_mongodb(config: &mut Config) -> String {
+    let server = server().await.expect("the kind is there only with a server");
+    let database = server.database();
+    config.mongodb_uri = Some(server.uri(&database));
+    config.master_keys = Some(SecretText::new(TEST_KEY.to_owned()));
+    config.token_key = Some(SecretText::new(TEST_KEY.to_owned()));
+    database
 }

@@ -118,7 +118,7 @@ async fn nobody_at_anthropics_address_says_nothing_about_the_key() {
 
 #[tokio::test]
 async fn no_answer_in_time_says_nothing_about_the_key() {
-    for kind in StoreKind::available() {
+    for kind in StoreKind::available().await {
         let stage = Stage::with(*kind, |config| config.test_timeout_ms = 50).await;
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Hang, 1)).await;

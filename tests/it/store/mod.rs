@@ -6,7 +6,7 @@ mod contract;
 mod gate;
 mod harness;
 mod kill;
-mod mongo;
+pub(crate) mod mongo;
 mod sqlite;
 
 pub(crate) use mongo::server as mongo_server;

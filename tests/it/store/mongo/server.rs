@@ -46,7 +46,13 @@ impl TestServer {
         self.uri_text(database).parse().unwrap()
     }
 
-    pub(super) fn uri_text(&self, database: &str) -> String {
+    /// Removes a database that a test is done with.
+    pub(crate) async fn remove(&self, database: &str) {
+        let client = mongodb::Client::with_uri_str(self.uri_text(database)).await.unwrap();
+        client.database(database).drop().await.unwrap();
+    }
+
+    pub(crate) fn uri_text(&self, database: &str) -> String {
         format!("{}/{database}?{}", self.hosts, self.options)
     }
 }
@@ -126,7 +132,7 @@ fn secantus() -> Option<TestServer> {
 }
 
 /// A server of one test, which may kill it.
-pub(super) struct OwnServer {
+pub(crate) struct OwnServer {
     program: PathBuf,
     port: u16,
     dir: tempfile::TempDir,
@@ -135,7 +141,7 @@ pub(super) struct OwnServer {
 
 impl OwnServer {
     /// Starts one, where SecantusDB can be had.
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let (program, port, dir) = (secantus_program()?, free_port(), tempfile::tempdir().unwrap());
         let process = Self::run(&program, port, dir.path());
         Some(Self { program, port, dir, process })
@@ -148,13 +154,13 @@ impl OwnServer {
     }
 
     /// Kills it and starts it again on what is on disk.
-    pub(super) fn kill_and_restart(&mut self) {
+    pub(crate) fn kill_and_restart(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         self.process = Self::run(&self.program, self.port, self.dir.path());
     }
 
-    pub(super) fn uri(&self) -> MongoUri {
+    pub(crate) fn uri(&self) -> MongoUri {
         let uri = format!("mongodb://127.0.0.1:{}/?replicaSet=secantus&serverSelectionTimeoutMS=20000", self.port);
         uri.parse().unwrap()
     }
