@@ -12,5 +12,6 @@ pub mod key_ring;
 pub mod key_test;
 pub mod secret;
 pub mod stream;
+pub mod system;
 pub mod text;
 pub mod timestamp;

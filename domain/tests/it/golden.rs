@@ -6,6 +6,7 @@ use crate::example;
 use claviger_domain::account::AccountEvent;
 use claviger_domain::event::{EventError, Halved};
 use claviger_domain::key_ring::KeyRingEvent;
+use claviger_domain::system::SystemEvent;
 use cqrs_es::DomainEvent;
 use serde::Deserialize;
 use serde_json::Value;
@@ -47,7 +48,7 @@ fn read(kind: &str, schema: u32) -> Golden {
 }
 
 fn all_types() -> impl Iterator<Item = (&'static str, u32)> {
-    KeyRingEvent::TYPES.iter().chain(AccountEvent::TYPES).copied()
+    KeyRingEvent::TYPES.iter().chain(AccountEvent::TYPES).chain(SystemEvent::TYPES).copied()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a switch of this test alone, not a setting of the server")]
@@ -91,6 +92,11 @@ fn key_ring_events_are_written_and_read_as_their_golden_files_say() {
 #[test]
 fn account_events_are_written_and_read_as_their_golden_files_say() {
     check(AccountEvent::TYPES, example::account_events());
+}
+
+#[test]
+fn system_events_are_written_and_read_as_their_golden_files_say() {
+    check(SystemEvent::TYPES, example::system_events());
 }
 
 #[test]
@@ -148,6 +154,7 @@ fn check_erased<E: Halved>(types: &[(&str, u32)]) {
 fn erased_events_keep_their_facts_and_have_no_content() {
     check_erased::<KeyRingEvent>(KeyRingEvent::TYPES);
     check_erased::<AccountEvent>(AccountEvent::TYPES);
+    check_erased::<SystemEvent>(SystemEvent::TYPES);
 }
 
 #[test]
@@ -156,6 +163,9 @@ fn events_about_a_key_name_it_as_their_subject_and_account_events_name_none() {
         assert_eq!(event.halves().unwrap().subject, Some(crate::given::key(1).0));
     }
     for event in example::account_events() {
+        assert_eq!(event.halves().unwrap().subject, None);
+    }
+    for event in example::system_events() {
         assert_eq!(event.halves().unwrap().subject, None);
     }
 }
@@ -274,6 +284,7 @@ fn check_extras<E: Halved + PartialEq + Debug>(types: &[(&str, u32)]) {
 fn facts_and_content_that_are_not_known_are_ignored() {
     check_extras::<KeyRingEvent>(KeyRingEvent::TYPES);
     check_extras::<AccountEvent>(AccountEvent::TYPES);
+    check_extras::<SystemEvent>(SystemEvent::TYPES);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! What the core needs of a store. `src/store` implements it; `suite` says what every implementation must do.
 
 mod log;
+mod rotation;
 mod rows;
 mod views;
 
 pub use log::*;
+pub use rotation::*;
 pub use rows::*;
 pub use views::*;
 
@@ -33,5 +35,5 @@ pub enum StoreError {
 }
 
 /// Everything a store offers.
-pub trait Store: Log + Rows + Views {}
-impl<T: Log + Rows + Views> Store for T {}
+pub trait Store: Log + Rows + Views + Rotation {}
+impl<T: Log + Rows + Views + Rotation> Store for T {}
