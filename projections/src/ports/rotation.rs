@@ -3,7 +3,7 @@
 //! Nothing here takes part in an append, and none of it leaves an event: it changes what wraps, not what is. Each change compares first,
 //! so two rotations that run side by side, or a rotation beside servers that write, never undo each other's work.
 
-use super::{BoxFuture, ContentKeyRow, CredentialRow, IndexKeyRow, KekId, SecretRow, StoreError, UserKeyRow};
+use super::{BoxFuture, ContentKeyRow, CredentialRow, IndexKeyRow, KekId, RowChange, SecretRow, StoreError, UserKeyRow};
 use claviger_domain::id::UserId;
 
 /// A user key, and whether it is worn.
@@ -11,7 +11,7 @@ use claviger_domain::id::UserId;
 pub struct UserKeyState {
     /// The row.
     pub row: UserKeyRow,
-    /// Something that it can open was destroyed since it was made ([`super::RowChange::shreds_of`]). Such a key is never wrapped by
+    /// Something that it can open was destroyed since it was made ([`RowChange::shreds_of`]). Such a key is never wrapped by
     /// another KEK: whoever had the old row and the new KEK could open what was destroyed.
     pub worn: bool,
 }
@@ -29,6 +29,17 @@ pub struct UserRows {
     pub secrets: Vec<SecretRow>,
     /// The password's hash.
     pub credential: Option<CredentialRow>,
+}
+
+impl UserRows {
+    /// All of it but the user key, as changes that put it.
+    pub fn sealed_rows(&self) -> Vec<RowChange> {
+        let index_key = self.index_key.iter().cloned().map(RowChange::PutIndexKey);
+        let content_keys = self.content_keys.iter().cloned().map(RowChange::PutContentKey);
+        let secrets = self.secrets.iter().cloned().map(RowChange::PutSecret);
+        let credential = self.credential.iter().cloned().map(RowChange::PutCredential);
+        index_key.chain(content_keys).chain(secrets).chain(credential).collect()
+    }
 }
 
 /// What a rotation of the master key asks of a store.
@@ -49,7 +60,8 @@ pub trait Rotation: Send + Sync {
     fn rewrap_user_key(&self, from: UserKeyRow, to: UserKeyRow) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Gives a user a new key: if everything that hangs on their key is still exactly `from`, it becomes `to` in one transaction, and no
-    /// older user key is left. `to` has the same index key, content keys, secrets and credential, wrapped by the next version.
+    /// older user key is left. `to` has the same index key, content keys, secrets and credential, wrapped by the next version, which
+    /// isn't worn.
     /// `false` if anything has changed meanwhile. Durable when it returns.
     fn rekey_user(&self, from: UserRows, to: UserRows) -> BoxFuture<'_, Result<bool, StoreError>>;
 }

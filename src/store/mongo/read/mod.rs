@@ -1,9 +1,11 @@
 //! What readers ask, collection by collection, and how documents become types.
 
 mod events;
+mod rotation;
 mod rows;
 mod views;
 
 pub(super) use events::*;
+pub(super) use rotation::*;
 pub(super) use rows::*;
 pub(super) use views::*;

@@ -3,10 +3,13 @@
 mod batcher;
 mod changes;
 mod decide;
+mod keys;
 mod known;
 mod plan;
+mod rekey;
 mod task;
 mod transaction;
 
 pub(super) use batcher::{Batcher, BatcherParts};
+pub(super) use rekey::rekey_user;
 pub(super) use task::Task;

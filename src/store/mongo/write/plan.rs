@@ -3,12 +3,12 @@
 
 use super::changes::Change;
 use crate::store::mongo::error::DbError;
-use crate::store::mongo::schema::{EVENTS, PARTS, id};
+use crate::store::mongo::schema::{EVENTS, PARTS, USER_KEYS, id};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::StoreError;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Database};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// About how large a command may be: far below what the server takes.
 const COMMAND_BYTES: usize = 8 << 20;
@@ -26,6 +26,8 @@ struct Table {
     /// Deleted first: whatever of it a later change puts, stands.
     wipes: Vec<Document>,
     rows: HashMap<Bson, Row>,
+    /// Whose documents are marked as worn, last: those put by the same batch too.
+    worn: BTreeSet<UserId>,
 }
 
 /// What a batch writes.
@@ -54,6 +56,9 @@ impl Plan {
             }
             Change::Wipe { collection, field, owner, except } => {
                 self.tables.entry(collection).or_default().wipe(field, owner, except.as_ref());
+            }
+            Change::Wear(owner) => {
+                self.tables.entry(USER_KEYS).or_default().worn.insert(owner);
             }
         }
     }
@@ -96,6 +101,8 @@ impl Table {
                 Row::Delete => deletes.push(doc! { "q": { "_id": id }, "limit": 1 }),
             }
         }
+        let wear = |owner: UserId| doc! { "q": { "owner": id(owner.0) }, "u": { "$set": { "worn": true } }, "multi": true };
+        updates.extend(self.worn.into_iter().map(wear));
         (deletes, updates)
     }
 }

@@ -98,7 +98,7 @@ fn made(fault: Fault) -> Trouble {
 
 /// Takes the head. From here on a commit of anybody else's is a conflict, at once; `touch` makes sure that something changes, because an
 /// update that changes nothing conflicts with nothing.
-async fn hold_head(db: &Database, session: &mut ClientSession) -> Result<End, DbError> {
+pub(super) async fn hold_head(db: &Database, session: &mut ClientSession) -> Result<End, DbError> {
     let heads = db.collection::<Document>(HEAD);
     let touch = heads.find_one_and_update(doc! { "_id": HEAD_ID }, doc! { "$inc": { "touch": 1_i64 } });
     let found = touch.return_document(ReturnDocument::After).session(session).await?;

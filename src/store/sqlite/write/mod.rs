@@ -4,6 +4,7 @@ mod append;
 mod batch;
 mod changes;
 mod outcome;
+mod rotation;
 mod task;
 mod writer;
 
