@@ -12,8 +12,8 @@ use claviger_projections::ports::{
     ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, Store, StoreError, StoreKeyRow, UserKeyRow,
 };
 use claviger_vault::{
-    ContentKey, CredentialAd, DataKey, DataKeyAd, Entropy, IndexKey, Kek, KekSet, StoreIndexKey, UserKey, VaultError, open_canary,
-    open_credential, open_secret, seal_canary, seal_credential, seal_secret, unwrap_content_key, unwrap_data_key,
+    ContentKey, CredentialAd, DataKey, DataKeyAd, Entropy, IndexKey, Kek, KekSet, StoreIndexKey, UserKey, VaultError,
+    open_canary, open_credential, open_secret, seal_canary, seal_credential, seal_secret, unwrap_content_key, unwrap_data_key,
     unwrap_index_key, unwrap_store_index_key, unwrap_user_key, wrap_content_key, wrap_data_key, wrap_index_key,
     wrap_store_index_key, wrap_user_key,
 };

@@ -19,7 +19,7 @@ pub use keychain::{Keychain, KeychainError, UserKeys};
 pub(crate) use keys::scrub;
 pub(crate) use master_keys::hex;
 pub use master_keys::{LookAgain, MasterKeys};
-pub use rotation::{Progress, Rotation, RotationError, Rotated};
+pub use rotation::{Progress, Rotated, Rotation, RotationError};
 pub(crate) use rows::{SESSION_MS, open_account, open_key, open_user_agent};
 pub(crate) use sealing::open_event;
 

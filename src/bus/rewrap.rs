@@ -1,8 +1,6 @@
 //! What a rotation makes of a user's rows: functions of the rows and the master keys.
 
-use claviger_projections::ports::{
-    ContentKeyRow, CredentialRow, IndexKeyRow, SecretRow, UserKeyRow, UserKeyState, UserRows,
-};
+use claviger_projections::ports::{ContentKeyRow, CredentialRow, IndexKeyRow, SecretRow, UserKeyRow, UserKeyState, UserRows};
 use claviger_vault::{
     CredentialAd, DataKeyAd, Entropy, KekSet, UserKey, UserKeyChange, VaultError, open_credential, rewrap_content_key,
     rewrap_credential, rewrap_data_key, rewrap_index_key, rewrap_user_key, unwrap_content_key, unwrap_data_key, unwrap_index_key,
@@ -39,7 +37,8 @@ pub(super) fn rekeyed(keks: &KekSet, from: &UserRows, entropy: &dyn Entropy) -> 
         Ok(CredentialRow { user_key_version: to_version, sealed, ..*row })
     });
     let to = keks.current();
-    let row = UserKeyRow { owner, version: to_version, kek: to.id(), wrapped: wrap_user_key(to, &new, owner, to_version, entropy)? };
+    let row =
+        UserKeyRow { owner, version: to_version, kek: to.id(), wrapped: wrap_user_key(to, &new, owner, to_version, entropy)? };
     Ok(UserRows {
         key: UserKeyState { row, worn: false },
         index_key: index_key.transpose()?,

@@ -93,7 +93,9 @@ pub enum RotationError {
         reason: VaultError,
     },
     /// It was told to stop.
-    #[error("stopped in order, {left} user keys are left: run `claviger vault rotate` again to go on; until then keep all master keys")]
+    #[error(
+        "stopped in order, {left} user keys are left: run `claviger vault rotate` again to go on; until then keep all master keys"
+    )]
     Stopped {
         /// User keys that another master key wraps.
         left: u64,

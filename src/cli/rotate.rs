@@ -76,12 +76,16 @@ fn tell(rotated: &Rotated, own: Option<&Path>, dropped: bool, json: bool) {
         }));
     }
     output::line(&format!("everything is under master key {}; nothing is under {} any more", hex(*to), from.join(", ")));
-    output::line(&format!("user keys wrapped anew: {rewrapped}; users with a new key, because they deleted something: {rekeyed}"));
+    output::line(&format!(
+        "user keys wrapped anew: {rewrapped}; users with a new key, because they deleted something: {rekeyed}"
+    ));
     output::line(&format!("opened with the new master key alone: keys of {users} users, data keys of {secrets} secrets"));
     output::line(&match (own, dropped) {
-        (Some(path), true) => format!("the old keys are gone from {}: backups made before this can't be opened with it", path.display()),
+        (Some(path), true) => {
+            format!("the old keys are gone from {}: backups made before this can't be opened with it", path.display())
+        }
         (Some(path), false) => format!(
-            "the old keys still stand in {}, behind the first line: remove those lines when no backup needs them (--drop-old does)",
+            "the old keys still stand in {}, behind the first line: remove those lines once no backup needs them",
             path.display()
         ),
         (None, _) => "remove the old keys from the lists of all processes, and restart these".to_owned(),

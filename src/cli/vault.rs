@@ -22,11 +22,8 @@ pub(super) async fn run(command: &VaultCommand, config: &Config, json: bool) -> 
         output::json(&status);
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<_> = status
-        .master_keys
-        .iter()
-        .map(|key| vec![key.id.clone(), key.state.to_owned(), key.user_keys.to_string()])
-        .collect();
+    let rows: Vec<_> =
+        status.master_keys.iter().map(|key| vec![key.id.clone(), key.state.to_owned(), key.user_keys.to_string()]).collect();
     output::table(&["MASTER KEY", "STATE", "USER KEYS UNDER IT"], &rows);
     output::line(&format!("secrets sealed: {}; every canary opens", status.secrets));
     if status.rotating {

@@ -56,12 +56,12 @@ pub trait Rotation: Send + Sync {
     fn user_rows(&self, owner: UserId) -> BoxFuture<'_, Result<Option<UserRows>, StoreError>>;
 
     /// Wraps a user key anew: if the row is still `from` and isn't worn, it becomes `to`, which has the same owner and version.
-    /// `false` if it has changed meanwhile. Durable when it returns.
+    /// `false` if it has changed meanwhile; `true` also for a repeat that finds `to`. Durable when it returns.
     fn rewrap_user_key(&self, from: UserKeyRow, to: UserKeyRow) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Gives a user a new key: if everything that hangs on their key is still exactly `from`, it becomes `to` in one transaction, and no
     /// older user key is left. `to` has the same index key, content keys, secrets and credential, wrapped by the next version, which
     /// isn't worn.
-    /// `false` if anything has changed meanwhile. Durable when it returns.
+    /// `false` if anything has changed meanwhile; `true` also for a repeat that finds `to`. Durable when it returns.
     fn rekey_user(&self, from: UserRows, to: UserRows) -> BoxFuture<'_, Result<bool, StoreError>>;
 }

@@ -14,9 +14,9 @@
 //! **Reading.** From the primary, what a majority has. Positions are checked to be consecutive. A change stream on the head and a
 //! poll wake who waits; they say nothing about what is true.
 //!
-//! **Outside a transaction** are written: rotations of sessions, rewraps of user keys, the first store key, and forgetting of records.
-//! Each is idempotent by its key, because not every server tells a repeat from the first time. A user gets a new key in a transaction
-//! that holds the head, so that no append commits what it sealed under the old one.
+//! **Outside a transaction** are written: rotations of sessions, rewraps of user keys, and forgetting of records. Each is idempotent by
+//! its key, because not every server tells a repeat from the first time. The store's first keys and new user keys leave no event either,
+//! and are written in a transaction that holds the head, so that no append commits what it sealed under an older key.
 //!
 //! **The driver.** Every call runs in a task of its own: a caller that goes away drops no driver's future half-way. Its texts are
 //! never passed on.

@@ -1,15 +1,15 @@
 //! The ports, each method a question to the server or a task for the batcher.
 
 use super::read::{self, SessionRotation};
-use super::write;
 use super::store::MongoStore;
+use super::write;
 use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction, Head,
-    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow, StoredEvent,
-    TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow,
+    StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
 use uuid::Uuid;
 
@@ -57,7 +57,7 @@ impl Log for MongoStore {
 impl Rows for MongoStore {
     fn init_store_key(&self, row: StoreKeyRow) -> Answer<'_, bool> {
         let mark = self.mark();
-        self.ask(move |db| async move { read::init_store_key(&db, row, mark).await })
+        self.ask(move |db| async move { write::init_store_key(&db, row, mark).await })
     }
 
     fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool> {

@@ -8,8 +8,8 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction, Head,
-    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow, StoredEvent,
-    TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow,
+    StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! Rows beside the log.
 
 use crate::store::mongo::cells::{Cells, bound, limit as at_most};
-use crate::store::mongo::error::{DbError, is_duplicate};
+use crate::store::mongo::error::DbError;
 use crate::store::mongo::schema::{
     CONTENT_KEYS, CREDENTIALS, INDEX_KEYS, SECRETS, SESSIONS, STORE_KEYS, TIMERS, USER_KEYS, binary, id,
 };
@@ -53,27 +53,6 @@ fn store_key(cells: &Cells) -> Result<StoreKeyRow, StoreError> {
 /// The store's own keys.
 pub(in crate::store::mongo) async fn store_keys(db: &Database) -> Result<Vec<StoreKeyRow>, DbError> {
     many(db, STORE_KEYS, (doc! {}, doc! { "seq": -1 }, usize::MAX), store_key).await
-}
-
-/// Inserts the first store key. Idempotent by its mark: whoever is told of a duplicate looks whose row stands there, so a repeat of a
-/// write whose answer was lost finds its own.
-pub(in crate::store::mongo) async fn init_store_key(db: &Database, row: StoreKeyRow, mark: [u8; 16]) -> Result<bool, DbError> {
-    let mark = binary(mark.to_vec());
-    let document = doc! {
-        "_id": binary(row.kek.to_vec()),
-        "seq": 1_i64,
-        "wrapped_index_key": binary(row.wrapped_index_key),
-        "canary": binary(row.canary),
-        "mark": mark.clone(),
-    };
-    match db.collection::<Document>(STORE_KEYS).insert_one(document).await {
-        Ok(_) => Ok(true),
-        Err(error) if is_duplicate(&error) => {
-            let mine = doc! { "seq": 1_i64, "mark": mark };
-            Ok(db.collection::<Document>(STORE_KEYS).find_one(mine).await?.is_some())
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// How many user keys each KEK wraps.

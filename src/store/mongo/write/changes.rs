@@ -130,14 +130,18 @@ fn put_user_key(row: &UserKeyRow) -> Change {
 
 /// The first store key has 1, so what comes with an append has one more than its place in the one order.
 fn put_store_key(row: &StoreKeyRow, position: u64) -> Result<Change, AppendError> {
-    let id = binary(row.kek.to_vec());
-    let document = doc! {
-        "_id": id.clone(),
-        "seq": stored(position.saturating_add(1))?,
+    let document = store_key_document(row, stored(position.saturating_add(1))?);
+    Ok(Change::Put { collection: STORE_KEYS, id: binary(row.kek.to_vec()), owner: None, document })
+}
+
+/// The store's own keys under a KEK; the highest `seq` is the newest.
+pub(super) fn store_key_document(row: &StoreKeyRow, seq: i64) -> Document {
+    doc! {
+        "_id": binary(row.kek.to_vec()),
+        "seq": seq,
         "wrapped_index_key": binary(row.wrapped_index_key.clone()),
         "canary": binary(row.canary.clone()),
-    };
-    Ok(Change::Put { collection: STORE_KEYS, id, owner: None, document })
+    }
 }
 
 fn put_index_key(row: &IndexKeyRow) -> Change {

@@ -11,5 +11,5 @@ mod task;
 mod transaction;
 
 pub(super) use batcher::{Batcher, BatcherParts};
-pub(super) use rekey::rekey_user;
+pub(super) use rekey::{init_store_key, rekey_user};
 pub(super) use task::Task;

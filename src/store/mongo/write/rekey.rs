@@ -1,31 +1,47 @@
-//! A new user key: everything that hangs on the old one changes in one transaction.
+//! Changes of keys that leave no event and still need a transaction: the store's first keys, and a new user key.
 
 use super::changes::{self, Change};
 use super::plan::Plan;
 use super::transaction::hold_head;
 use crate::store::mongo::error::DbError;
 use crate::store::mongo::read::rows_in;
-use crate::store::mongo::schema::{USER_KEYS, id};
+use crate::store::mongo::schema::{STORE_KEYS, USER_KEYS, binary, id};
 use crate::store::mongo::session::{self, Committed};
-use claviger_projections::ports::{AppendError, RowChange, StoreError, UserRows};
-use mongodb::bson::{Document, doc};
+use claviger_projections::ports::{AppendError, BoxFuture, RowChange, StoreError, StoreKeyRow, UserRows};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Database};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long a transaction is tried again before the rekeying is refused as unavailable.
+/// How long a transaction is tried again before the change is refused as unavailable.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Compares everything and changes everything. The head is held first, as by every append: an append that has sealed under the old key
-/// and reads its version has committed before, and then this finds its rows, or comes after, and is refused. Idempotent by what it
-/// writes, whose nonces are random: a try that finds its own rows has been there before.
+/// A change of keys; `true` if it was made, or finds that it was made before.
+trait KeyChange: Sync {
+    /// Compares and writes in a transaction that holds the head.
+    fn write<'a>(&'a self, db: &'a Database, session: &'a mut ClientSession) -> BoxFuture<'a, Result<bool, DbError>>;
+}
+
+/// Inserts the first store key, if there is none. `mark` is random: a repeat finds its own.
+pub(in crate::store::mongo) async fn init_store_key(db: &Database, row: StoreKeyRow, mark: [u8; 16]) -> Result<bool, DbError> {
+    change(db, &FirstStoreKey { row, mark: binary(mark.to_vec()) }).await
+}
+
+/// Gives a user a new key, if everything that hangs on the old one is as it was.
 pub(in crate::store::mongo) async fn rekey_user(db: &Database, from: UserRows, to: UserRows) -> Result<bool, DbError> {
+    change(db, &Rekey { from, to }).await
+}
+
+/// The head is held first, as by every append: an append that has sealed under the old key and read its version has committed before, and
+/// then its rows are found, or comes after, and is refused. Each change is idempotent by what it writes, random as it is: a try
+/// that finds its own rows has been there before, so a commit of unknown outcome is simply tried again.
+async fn change(db: &Database, change: &dyn KeyChange) -> Result<bool, DbError> {
     let began = Instant::now();
     let mut session = db.client().start_session().await?;
     for tries in 0.. {
-        match Box::pin(attempt(db, &mut session, &from, &to)).await {
+        match Box::pin(attempt(db, &mut session, change)).await {
             Ok(Some(done)) => return Ok(done),
             Ok(None) if began.elapsed() < PATIENCE => {}
             Err(error) if error.is_transient() && began.elapsed() < PATIENCE => {}
@@ -38,9 +54,13 @@ pub(in crate::store::mongo) async fn rekey_user(db: &Database, from: UserRows, t
 }
 
 /// Tries once; `None` if nobody knows how the commit ended.
-async fn attempt(db: &Database, session: &mut ClientSession, from: &UserRows, to: &UserRows) -> Result<Option<bool>, DbError> {
+async fn attempt(db: &Database, session: &mut ClientSession, change: &dyn KeyChange) -> Result<Option<bool>, DbError> {
     session::begin(session).await?;
-    match write(db, session, from, to).await {
+    let written = match hold_head(db, session).await {
+        Ok(_) => change.write(db, session).await,
+        Err(error) => Err(error),
+    };
+    match written {
         Ok(done) => Ok(match session::commit(session).await {
             Committed::Yes => Some(done),
             Committed::Unknown => None,
@@ -52,25 +72,51 @@ async fn attempt(db: &Database, session: &mut ClientSession, from: &UserRows, to
     }
 }
 
-async fn write(db: &Database, session: &mut ClientSession, from: &UserRows, to: &UserRows) -> Result<bool, DbError> {
-    hold_head(db, session).await?;
-    let found = rows_in(db, session, from.key.row.owner).await?;
-    if found.as_ref() == Some(to) {
-        return Ok(true);
+struct FirstStoreKey {
+    row: StoreKeyRow,
+    mark: Bson,
+}
+
+impl KeyChange for FirstStoreKey {
+    fn write<'a>(&'a self, db: &'a Database, session: &'a mut ClientSession) -> BoxFuture<'a, Result<bool, DbError>> {
+        Box::pin(async move {
+            let store_keys = db.collection::<Document>(STORE_KEYS);
+            if let Some(found) = store_keys.find_one(doc! {}).sort(doc! { "seq": -1 }).session(&mut *session).await? {
+                return Ok(found.get("mark") == Some(&self.mark));
+            }
+            let mut document = changes::store_key_document(&self.row, 1);
+            document.insert("mark", self.mark.clone());
+            store_keys.insert_one(document).session(session).await?;
+            Ok(true)
+        })
     }
-    if found.as_ref() != Some(from) {
-        return Ok(false);
+}
+
+struct Rekey {
+    from: UserRows,
+    to: UserRows,
+}
+
+impl KeyChange for Rekey {
+    fn write<'a>(&'a self, db: &'a Database, session: &'a mut ClientSession) -> BoxFuture<'a, Result<bool, DbError>> {
+        Box::pin(async move {
+            let owner = self.from.key.row.owner;
+            let found = rows_in(db, session, owner).await?;
+            if found.as_ref() != Some(&self.from) {
+                return Ok(found.as_ref() == Some(&self.to));
+            }
+            let of_owner = doc! { "owner": id(owner.0) };
+            db.collection::<Document>(USER_KEYS).delete_many(of_owner).session(&mut *session).await?;
+            let mut plan = Plan::default();
+            for row in std::iter::once(RowChange::PutUserKey(self.to.key.row.clone())).chain(self.to.sealed_rows()) {
+                // What is replaced here is no loss, unlike what an append replaces: the new key isn't worn.
+                let puts = changes::of(&row, 0).map_err(unstorable)?.into_iter();
+                puts.filter(|change| !matches!(change, Change::Wear(_))).for_each(|change| plan.change(change));
+            }
+            plan.write(db, session).await?;
+            Ok(true)
+        })
     }
-    let owner = doc! { "owner": id(from.key.row.owner.0) };
-    db.collection::<Document>(USER_KEYS).delete_many(owner).session(&mut *session).await?;
-    let mut plan = Plan::default();
-    for row in std::iter::once(RowChange::PutUserKey(to.key.row.clone())).chain(to.sealed_rows()) {
-        // What is replaced here is no loss, unlike what an append replaces: the new key isn't worn.
-        let puts = changes::of(&row, 0).map_err(unstorable)?.into_iter().filter(|change| !matches!(change, Change::Wear(_)));
-        puts.for_each(|change| plan.change(change));
-    }
-    plan.write(db, session).await?;
-    Ok(true)
 }
 
 fn unstorable(error: AppendError) -> StoreError {

@@ -8,12 +8,8 @@ use claviger_projections::ports::{KekId, StoreError, UserKeyRow, UserKeyState, U
 use rusqlite::{Connection, params};
 
 fn state(cells: &mut Cells<'_, '_>) -> Result<UserKeyState, StoreError> {
-    let row = UserKeyRow {
-        owner: UserId(cells.id()?),
-        version: cells.u32()?,
-        kek: cells.array()?,
-        wrapped: cells.bytes()?.to_vec(),
-    };
+    let row =
+        UserKeyRow { owner: UserId(cells.id()?), version: cells.u32()?, kek: cells.array()?, wrapped: cells.bytes()?.to_vec() };
     Ok(UserKeyState { row, worn: cells.u64()? != 0 })
 }
 

@@ -13,14 +13,22 @@ pub(super) fn rewrap(connection: &Connection, from: &UserKeyRow, to: &UserKeyRow
     let sql = "UPDATE user_keys SET kek = ?5, wrapped = ?6 \
                WHERE owner = ?1 AND version = ?2 AND kek = ?3 AND wrapped = ?4 AND worn = 0";
     let params = params![from.owner.0.as_bytes(), from.version, from.kek, from.wrapped, to.kek, to.wrapped];
-    Ok(connection.prepare_cached(sql)?.execute(params)?)
+    if connection.prepare_cached(sql)?.execute(params)? == 1 {
+        return Ok(1);
+    }
+    // A repeat finds what it wrote: the nonce is random.
+    let sql = "SELECT 1 FROM user_keys WHERE owner = ?1 AND version = ?2 AND wrapped = ?3";
+    let params = params![from.owner.0.as_bytes(), from.version, to.wrapped];
+    Ok(usize::from(connection.prepare_cached(sql)?.exists(params)?))
 }
 
 /// Gives a user a new key, if everything that hangs on the old one is as it was.
 pub(super) fn rekey(connection: &Connection, from: &UserRows, to: &UserRows) -> Result<usize, Stop> {
     let owner = from.key.row.owner;
-    if user_rows(connection, owner)?.as_ref() != Some(from) {
-        return Ok(0);
+    let found = user_rows(connection, owner)?;
+    if found.as_ref() != Some(from) {
+        // A repeat finds what it wrote.
+        return Ok(usize::from(found.as_ref() == Some(to)));
     }
     connection.prepare_cached("DELETE FROM user_keys WHERE owner = ?1")?.execute([owner.0.as_bytes()])?;
     changes::put_user_key(connection, &to.key.row)?;
