@@ -8,4 +8,4 @@ mod failures;
 mod gate;
 mod harness;
 mod particular;
-mod server;
+pub(crate) mod server;

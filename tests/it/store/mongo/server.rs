@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::OnceCell;
 
 /// A server that tests may use.
-pub(super) struct TestServer {
+pub(crate) struct TestServer {
     /// Scheme and hosts.
     hosts: String,
     /// Options, without the question mark.
@@ -22,7 +22,7 @@ pub(super) struct TestServer {
 static SERVER: OnceCell<Option<TestServer>> = OnceCell::const_new();
 
 /// The server, if there can be one.
-pub(super) async fn server() -> Option<&'static TestServer> {
+pub(crate) async fn server() -> Option<&'static TestServer> {
     let found = SERVER.get_or_init(find).await.as_ref();
     if found.is_none() {
         let required = std::env::var_os("CLAVIGER_REQUIRE_MONGODB").is_some_and(|value| value == "1");
@@ -36,17 +36,17 @@ pub(super) async fn server() -> Option<&'static TestServer> {
 
 impl TestServer {
     /// A database that no other test has.
-    pub(super) fn database(&self) -> String {
+    pub(crate) fn database(&self) -> String {
         let n = self.databases.fetch_add(1, Ordering::Relaxed);
         format!("claviger_test_{}_{n}", std::process::id())
     }
 
     /// The address of a database.
-    pub(super) fn uri(&self, database: &str) -> MongoUri {
+    pub(crate) fn uri(&self, database: &str) -> MongoUri {
         self.uri_text(database).parse().unwrap()
     }
 
-    pub(super) fn uri_text(&self, database: &str) -> String {
+    pub(crate) fn uri_text(&self, database: &str) -> String {
         format!("{}/{database}?{}", self.hosts, self.options)
     }
 }
