@@ -33,6 +33,9 @@ const BATCH: usize = 100;
 /// User keys wrapped at the same time.
 const AT_ONCE: usize = 16;
 
+/// Worn user keys replaced at the same time.
+const WORN_AT_ONCE: usize = 4;
+
 /// How often an append to the installation's stream is tried that others write to as well.
 const MAX_TRIES: usize = 10;
 
@@ -303,9 +306,11 @@ impl Rotation {
         while let Some(how) = moved.next().await {
             done.count(how?);
         }
-        // New user keys take the head of the log: side by side they would only be in each other's way.
-        for key in worn {
-            done.count(self.move_user(key).await?);
+        drop(moved);
+        // Larger transactions: a few at a time.
+        let mut moved = stream::iter(worn).map(|key| self.move_user(key)).buffer_unordered(WORN_AT_ONCE);
+        while let Some(how) = moved.next().await {
+            done.count(how?);
         }
         Ok(())
     }

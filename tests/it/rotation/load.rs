@@ -105,7 +105,7 @@ async fn rotates_under_load(place: Place, users: u64) {
     let rotating = rotation(beside.store(), &[NEW, OLD]);
     let began = Instant::now();
     for _ in 0..CUTS {
-        cut_after(&rotating, 1 + dice.below(usize::try_from(users).unwrap() / 150 + 2)).await;
+        cut_after(&rotating, 1 + dice.below(usize::try_from(users).unwrap() / 400 + 1)).await;
     }
     let rotated = to_the_end(&rotating).await.unwrap();
     let took = began.elapsed();

@@ -126,8 +126,8 @@ async fn a_rotation_is_refused_where_a_server_runs_where_a_key_lacks_and_where_t
     std::fs::remove_dir_all(home.data()).unwrap();
     with(&[1], &["vault", "status"]).assert_code(0);
     let id = MasterKeyId(kek(1).id()).to_string();
-    with(&[1], &["vault", "rotate"]).assert_refused(10, &[&id, "openssl rand -base64 32"]);
-    with(&[2, 1], &["vault", "rotate", "--drop-old"]).assert_refused(10, &["--drop-old"]);
+    with(&[1], &["vault", "rotate"]).assert_refused(13, &[&id, "openssl rand -base64 32"]);
+    with(&[2, 1], &["vault", "rotate", "--drop-old"]).assert_refused(13, &["--drop-old"]);
     let ran = with(&[2, 1], &["vault", "rotate"]);
     assert!(ran.assert_code(0).stdout.contains("remove the old keys from the lists"), "{ran:?}");
     with(&[2], &["vault", "status"]).assert_code(0);

@@ -44,8 +44,13 @@ pub(super) enum Change {
         /// `_id` of the one that stays.
         except: Option<Bson>,
     },
-    /// Marks a user's key as worn.
-    Wear(UserId),
+    /// Changes a user's key, so that a rotation which replaces it meanwhile is a conflict.
+    Touch {
+        /// Whose.
+        owner: UserId,
+        /// And marks it as worn.
+        wear: bool,
+    },
 }
 
 /// What of a user is destroyed at erasure, and where their id stands.
@@ -78,7 +83,8 @@ pub(super) fn opt_id(found: Option<Uuid>) -> Bson {
 
 /// The changes of documents that a row change of the append that ends at `position` comes to.
 pub(super) fn of(change: &RowChange, position: u64) -> Result<Vec<Change>, AppendError> {
-    let wear = change.shreds_of().map(Change::Wear);
+    let sealed = change.sealed_under().map(|(owner, _)| Change::Touch { owner, wear: false });
+    let shredded = change.shreds_of().map(|owner| Change::Touch { owner, wear: true });
     let delete = |collection, id| Change::Delete { collection, id };
     let one = match change {
         RowChange::PutUserKey(row) => put_user_key(row),
@@ -109,7 +115,7 @@ pub(super) fn of(change: &RowChange, position: u64) -> Result<Vec<Change>, Appen
             return Ok(ERASED.map(wipe).to_vec());
         }
     };
-    Ok(std::iter::once(one).chain(wear).collect())
+    Ok(std::iter::once(one).chain(sealed).chain(shredded).collect())
 }
 
 fn put(collection: &'static str, id: Bson, owner: UserId, fields: Document) -> Change {

@@ -1,6 +1,6 @@
 //! What appends must keep to because keys are rotated beside them: what is sealed is sealed under the newest user key, and a new user
-//! key is wrapped by the newest master key. Read after the head is held, as everything else: a rotation changes either of them in a
-//! transaction that holds it too, so nothing can come between this and the commit.
+//! key is wrapped by the newest master key. Read in the batch's transaction. Nothing can come between this and the commit: a user key that
+//! seals is touched as well, which is a conflict with whoever replaces it; the master key is changed by an append, which holds the head.
 
 use super::known::Reader;
 use crate::store::mongo::cells::Cells;

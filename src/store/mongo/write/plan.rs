@@ -8,7 +8,7 @@ use claviger_domain::id::UserId;
 use claviger_projections::ports::StoreError;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Database};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// About how large a command may be: far below what the server takes.
 const COMMAND_BYTES: usize = 8 << 20;
@@ -26,8 +26,8 @@ struct Table {
     /// Deleted first: whatever of it a later change puts, stands.
     wipes: Vec<Document>,
     rows: HashMap<Bson, Row>,
-    /// Whose documents are marked as worn, last: those put by the same batch too.
-    worn: BTreeSet<UserId>,
+    /// Whose documents are touched, and marked as worn, last: those put by the same batch too.
+    touched: BTreeMap<UserId, bool>,
 }
 
 /// What a batch writes.
@@ -57,8 +57,8 @@ impl Plan {
             Change::Wipe { collection, field, owner, except } => {
                 self.tables.entry(collection).or_default().wipe(field, owner, except.as_ref());
             }
-            Change::Wear(owner) => {
-                self.tables.entry(USER_KEYS).or_default().worn.insert(owner);
+            Change::Touch { owner, wear } => {
+                *self.tables.entry(USER_KEYS).or_default().touched.entry(owner).or_default() |= wear;
             }
         }
     }
@@ -101,8 +101,13 @@ impl Table {
                 Row::Delete => deletes.push(doc! { "q": { "_id": id }, "limit": 1 }),
             }
         }
-        let wear = |owner: UserId| doc! { "q": { "owner": id(owner.0) }, "u": { "$set": { "worn": true } }, "multi": true };
-        updates.extend(self.worn.into_iter().map(wear));
+        for (owner, wear) in self.touched {
+            let mut change = doc! { "$inc": { "touch": 1_i64 } };
+            if wear {
+                change.insert("$set", doc! { "worn": true });
+            }
+            updates.push(doc! { "q": { "owner": id(owner.0) }, "u": change, "multi": true });
+        }
         (deletes, updates)
     }
 }

@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// A change of keys; `true` if it was made, or finds that it was made before.
 trait KeyChange: Sync {
-    /// Compares and writes in a transaction that holds the head.
+    /// Compares and writes in the transaction that has begun.
     fn write<'a>(&'a self, db: &'a Database, session: &'a mut ClientSession) -> BoxFuture<'a, Result<bool, DbError>>;
 }
 
@@ -34,9 +34,8 @@ pub(in crate::store::mongo) async fn rekey_user(db: &Database, from: UserRows, t
     change(db, &Rekey { from, to }).await
 }
 
-/// The head is held first, as by every append: an append that has sealed under the old key and read its version has committed before, and
-/// then its rows are found, or comes after, and is refused. Each change is idempotent by what it writes, random as it is: a try
-/// that finds its own rows has been there before, so a commit of unknown outcome is simply tried again.
+/// Each change is idempotent by what it writes, random as it is: a try that finds its own rows has been there before, so a commit of
+/// unknown outcome is simply tried again.
 async fn change(db: &Database, change: &dyn KeyChange) -> Result<bool, DbError> {
     let began = Instant::now();
     let mut session = db.client().start_session().await?;
@@ -56,11 +55,7 @@ async fn change(db: &Database, change: &dyn KeyChange) -> Result<bool, DbError> 
 /// Tries once; `None` if nobody knows how the commit ended.
 async fn attempt(db: &Database, session: &mut ClientSession, change: &dyn KeyChange) -> Result<Option<bool>, DbError> {
     session::begin(session).await?;
-    let written = match hold_head(db, session).await {
-        Ok(_) => change.write(db, session).await,
-        Err(error) => Err(error),
-    };
-    match written {
+    match change.write(db, session).await {
         Ok(done) => Ok(match session::commit(session).await {
             Committed::Yes => Some(done),
             Committed::Unknown => None,
@@ -80,6 +75,8 @@ struct FirstStoreKey {
 impl KeyChange for FirstStoreKey {
     fn write<'a>(&'a self, db: &'a Database, session: &'a mut ClientSession) -> BoxFuture<'a, Result<bool, DbError>> {
         Box::pin(async move {
+            // Two first ones can't both be, and none comes beside an append that puts another.
+            hold_head(db, session).await?;
             let store_keys = db.collection::<Document>(STORE_KEYS);
             if let Some(found) = store_keys.find_one(doc! {}).sort(doc! { "seq": -1 }).session(&mut *session).await? {
                 return Ok(found.get("mark") == Some(&self.mark));
@@ -92,6 +89,8 @@ impl KeyChange for FirstStoreKey {
     }
 }
 
+/// Holds the head for nobody: it is in the way of this user's appends only. Every document that it compares it also changes, so whoever
+/// changes one of them meanwhile is a conflict; and whoever adds one touches the user key, which is another.
 struct Rekey {
     from: UserRows,
     to: UserRows,
@@ -111,7 +110,7 @@ impl KeyChange for Rekey {
             for row in std::iter::once(RowChange::PutUserKey(self.to.key.row.clone())).chain(self.to.sealed_rows()) {
                 // What is replaced here is no loss, unlike what an append replaces: the new key isn't worn.
                 let puts = changes::of(&row, 0).map_err(unstorable)?.into_iter();
-                puts.filter(|change| !matches!(change, Change::Wear(_))).for_each(|change| plan.change(change));
+                puts.filter(|change| !matches!(change, Change::Touch { .. })).for_each(|change| plan.change(change));
             }
             plan.write(db, session).await?;
             Ok(true)
