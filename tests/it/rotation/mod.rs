@@ -4,6 +4,7 @@
 //! `cargo test --test it rotation:: -- --nocapture` prints what they did.
 
 mod attacker;
+mod between;
 mod load;
 mod process;
 mod world;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use claviger::anthropic::client::{AnthropicClient, AnthropicConfig};
 use claviger::anthropic::prices::PriceTable;
 use claviger::anthropic::probe::KeyProbe;
-use claviger::bus::{AccountCall, Bus, BusConfig, Commands, Keychain, LookAgain, Rotation};
+use claviger::bus::{AccountCall, Bus, BusConfig, Commands, Keychain, LookAgain, Rotation, UserKeys};
 use claviger::effects::{Effects, OsEntropy};
 use claviger::store::mongo::{MongoConfig, MongoStore};
 use claviger::store::sqlite::{SqliteConfig, SqliteStore};
@@ -131,14 +131,21 @@ impl World {
     }
 
     pub(super) async fn open_with(place: &Place, keks: KekSet, again: Option<LookAgain>) -> Self {
-        let (opened, effects, tracker) = (place.open().await, Effects::system(), TaskTracker::new());
-        let keychain = Keychain::open_with(opened.store(), keks, again, effects.clone()).await.unwrap();
+        let opened = place.open().await;
+        let store = opened.store();
+        Self::over(opened, store, keks, again).await
+    }
+
+    /// The same over a store of the test's own.
+    pub(super) async fn over(opened: Opened, store: Arc<dyn Store>, keks: KekSet, again: Option<LookAgain>) -> Self {
+        let (effects, tracker) = (Effects::system(), TaskTracker::new());
+        let keychain = Keychain::open_with(Arc::clone(&store), keks, again, effects.clone()).await.unwrap();
         let keychain = Arc::new(keychain);
         let client = AnthropicClient::new(&AnthropicConfig::default()).unwrap();
         let probe = KeyProbe::new(client, Arc::new(PriceTable::builtin().unwrap()));
         let test_model = ModelId::parse("claude-haiku-4-5").unwrap();
         let config = BusConfig { max_keys: 100, test_timeout_ms: 1000, test_model };
-        let bus = Bus::new(opened.store(), Arc::clone(&keychain), effects.clone(), probe, config, tracker.clone());
+        let bus = Bus::new(store, Arc::clone(&keychain), effects.clone(), probe, config, tracker.clone());
         Self { opened, keychain, bus, effects, names: AtomicU64::new(0), tracker }
     }
 
@@ -212,12 +219,17 @@ impl World {
     /// Opens everything of a user as its owner knows it.
     pub(super) async fn open_all(&self, user: &User) -> Result<(), Failure> {
         let keys = self.keychain.user(user.id).await?.expect("user keys");
-        let secret = self.keychain.open_secret(&keys, user.key, user.secret_version).await?.expect("a secret");
+        self.open_all_with(user, &keys).await
+    }
+
+    /// The same with keys that were read before.
+    pub(super) async fn open_all_with(&self, user: &User, keys: &UserKeys) -> Result<(), Failure> {
+        let secret = self.keychain.open_secret(keys, user.key, user.secret_version).await?.expect("a secret");
         assert!(secret.expose() == user.secret, "another secret");
-        let phc = self.keychain.credential(&keys, user.password_version).await?.expect("a password's hash");
+        let phc = self.keychain.credential(keys, user.password_version).await?.expect("a password's hash");
         assert!(phc.expose().ends_with(&user.id.to_string()), "another password's hash");
         for stream in [StreamName::Account(user.id), StreamName::KeyRing(user.id)] {
-            assert!(self.keychain.content_key(&keys, stream).await?.is_some(), "no content key of {stream}");
+            assert!(self.keychain.content_key(keys, stream).await?.is_some(), "no content key of {stream}");
         }
         Ok(())
     }
