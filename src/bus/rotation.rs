@@ -36,7 +36,7 @@ const AT_ONCE: usize = 16;
 /// Worn user keys replaced at the same time.
 const WORN_AT_ONCE: usize = 4;
 
-/// How often an append to the installation's stream is tried that others write to as well.
+/// How often something is tried that others change as well: the installation's stream, a user's rows.
 const MAX_TRIES: usize = 10;
 
 /// How far a rotation is.
@@ -315,16 +315,16 @@ impl Rotation {
         Ok(())
     }
 
-    /// Moves one user, however often something of theirs changes meanwhile.
+    /// Moves one user. One whose rows change all the time is left for the next pass, so that a rotation can always be stopped.
     async fn move_user(&self, mut key: UserKeyState) -> Result<How, RotationError> {
         let owner = key.row.owner;
         let failed = |reason| RotationError::User { owner, reason };
-        loop {
+        for _ in 0..MAX_TRIES {
             if key.row.kek == self.to() {
-                return Ok(How::ByAnother);
+                return Ok(How::NotByThis);
             }
             if key.worn {
-                let Some(from) = self.store.user_rows(owner).await? else { return Ok(How::ByAnother) };
+                let Some(from) = self.store.user_rows(owner).await? else { return Ok(How::NotByThis) };
                 if from.key == key {
                     let to = rekeyed(&self.keks, &from, &*self.effects.entropy).map_err(failed)?;
                     if self.store.rekey_user(from, to).await? {
@@ -337,9 +337,10 @@ impl Rotation {
                     return Ok(How::Rewrapped);
                 }
             }
-            let Some(now) = self.store.user_rows(owner).await? else { return Ok(How::ByAnother) };
+            let Some(now) = self.store.user_rows(owner).await? else { return Ok(How::NotByThis) };
             key = now.key;
         }
+        Ok(How::NotByThis)
     }
 
     /// Opens everything with the new master key alone.
@@ -408,8 +409,8 @@ impl Rotation {
 enum How {
     Rewrapped,
     Rekeyed,
-    /// By another rotation, or the user was erased.
-    ByAnother,
+    /// By another rotation, or the user was erased, or it is left for the next pass.
+    NotByThis,
 }
 
 impl Rotated {
@@ -417,7 +418,7 @@ impl Rotated {
         match how {
             How::Rewrapped => self.rewrapped += 1,
             How::Rekeyed => self.rekeyed += 1,
-            How::ByAnother => {}
+            How::NotByThis => {}
         }
     }
 }
