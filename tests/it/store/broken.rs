@@ -323,7 +323,9 @@ impl Rotation for Broken {
     fn user_keys(&self, not_under: Option<KekId>, after: Option<UserId>, limit: usize) -> Answer<'_, Vec<UserKeyState>> {
         Box::pin(async move {
             let mut found = self.inner.user_keys(not_under, after, limit).await?;
-            found.iter_mut().for_each(|key| key.worn &= self.how != How::WearForgotten);
+            for key in &mut found {
+                key.worn &= self.how != How::WearForgotten;
+            }
             Ok(found)
         })
     }
@@ -331,7 +333,9 @@ impl Rotation for Broken {
     fn user_rows(&self, owner: UserId) -> Answer<'_, Option<UserRows>> {
         Box::pin(async move {
             let mut found = self.inner.user_rows(owner).await?;
-            found.iter_mut().for_each(|rows| rows.key.worn &= self.how != How::WearForgotten);
+            if let Some(rows) = &mut found {
+                rows.key.worn &= self.how != How::WearForgotten;
+            }
             Ok(found)
         })
     }

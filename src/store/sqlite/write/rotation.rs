@@ -51,7 +51,10 @@ pub(super) fn check_user_key(connection: &Connection, owner: UserId, version: u3
 /// Refuses a new user key under another KEK than the store's newest. A store that has no keys of its own yet has no newest.
 pub(super) fn check_master_key(connection: &Connection, kek: KekId) -> Result<(), Stop> {
     let sql = "SELECT kek FROM store_keys ORDER BY seq DESC LIMIT 1";
-    let newest = query::row(connection, "store_keys", sql, [], |cells| cells.array())?;
+    let newest = query::row(connection, "store_keys", sql, [], |cells| {
+        let kek: KekId = cells.array()?;
+        Ok(kek)
+    })?;
     match newest {
         Some(current) if current != kek => Err(AppendError::MasterKeyMoved { current }.into()),
         Some(_) | None => Ok(()),
