@@ -117,7 +117,9 @@ fn gather(value: &Bson, into: &mut Blobs) {
     } else if let Bson::Document(document) = value {
         document.iter().for_each(|(_, value)| gather(value, into));
     } else if let Bson::Array(items) = value {
-        items.iter().for_each(|item| gather(item, into));
+        for item in items {
+            gather(item, into);
+        }
     }
 }
 
