@@ -181,7 +181,7 @@ pub(super) enum VaultCommand {
 const ROTATE: &str = "\
 Examples:
   claviger vault rotate                       embedded store: stop the server first; a new key is made in master.key
-  CLAVIGER_MASTER_KEYS=$NEW,$OLD claviger vault rotate --mongodb-uri mongodb://db.example.org/claviger
+  CLAVIGER_MASTER_KEYS=$NEW,$OLD CLAVIGER_TOKEN_KEY=$TOKEN claviger vault rotate --mongodb-uri mongodb://db.example.org/claviger
 
 Where you give the master keys yourself, by CLAVIGER_MASTER_KEYS or a file of yours:
   1. Add the new key (`openssl rand -base64 32`) to the list of every process, behind the old one, and restart them.

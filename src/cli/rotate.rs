@@ -75,7 +75,9 @@ fn tell(rotated: &Rotated, own: Option<&Path>, dropped: bool, json: bool) {
             "old_keys_dropped": dropped,
         }));
     }
-    output::line(&format!("everything is under master key {}; nothing is under {} any more", hex(*to), from.join(", ")));
+    // None, if another process that ran the same rotation came to its end first.
+    let left = if from.is_empty() { String::new() } else { format!("; nothing is under {} any more", from.join(", ")) };
+    output::line(&format!("everything is under master key {}{left}", hex(*to)));
     output::line(&format!(
         "user keys wrapped anew: {rewrapped}; users with a new key, because they deleted something: {rekeyed}"
     ));

@@ -159,7 +159,7 @@ async fn two_thousand_users_rotate_under_load_on_the_embedded_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_rotate_under_load_on_mongodb() {
     let Some(server) = server().await else { return };
-    rotates_under_load(Place::mongodb(server, None), number("CLAVIGER_TEST_USERS").unwrap_or(200)).await;
+    rotates_under_load(Place::mongodb(server, None), number("CLAVIGER_TEST_USERS").unwrap_or(120)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
