@@ -1,6 +1,7 @@
 //! Master keys and the token key: from the environment, a file, or made once in the data directory.
 
 use crate::auth::TokenKey;
+use crate::bus::LookAgain;
 use crate::config::Config;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -85,6 +86,49 @@ pub fn master_keys(config: &Config, is_new: bool, entropy: &dyn Entropy) -> Resu
             read => read?,
         }
     };
+    keks(keys)
+}
+
+/// The key file that is this program's own, in the data directory; `None` where the operator gives the master keys.
+pub fn own_file(config: &Config) -> Option<PathBuf> {
+    let given = config.master_keys.is_some() || config.master_keys_file.is_some() || config.mongodb_uri.is_some();
+    (!given).then(|| config.data_dir.join("master.key"))
+}
+
+/// A way to read the master keys' file again, for a process that meets a key it doesn't have; `None` where they don't come from a file.
+pub fn look_again(config: &Config) -> Option<LookAgain> {
+    let from_file = config.master_keys.is_none().then(|| config.master_keys_file.clone()).flatten();
+    let path = from_file.or_else(|| own_file(config))?;
+    Some(Box::new(move || {
+        let keys = read(&path).inspect_err(|error| tracing::warn!(%error, "the master keys can't be read again")).ok()?;
+        keks(keys).ok()
+    }))
+}
+
+/// Puts a new key first into this program's own file, before the ones it holds. Durable when it returns: nothing may be wrapped by the
+/// new key before that.
+///
+/// # Errors
+/// [`KeyFileError`]; the file is then as it was, or holds the new key too.
+pub fn add_first(path: &Path, entropy: &dyn Entropy) -> Result<(), KeyFileError> {
+    let mut keys = read(path)?;
+    let mut key = Zeroizing::new([0; 32]);
+    entropy.fill(key.as_mut_slice());
+    keys.insert(0, key);
+    write(path, &keys)
+}
+
+/// Leaves only the first key in this program's own file. Call only once nothing is wrapped by the others any more.
+///
+/// # Errors
+/// [`KeyFileError`]; the file is then as it was, or holds the first key alone.
+pub fn keep_first(path: &Path) -> Result<(), KeyFileError> {
+    let mut keys = read(path)?;
+    keys.truncate(1);
+    write(path, &keys)
+}
+
+fn keks(keys: Vec<Key>) -> Result<KekSet, KeyFileError> {
     Ok(KekSet::new(keys.into_iter().map(|key| Kek::from_bytes(*key)).collect())?)
 }
 
@@ -139,22 +183,33 @@ fn read(path: &Path) -> Result<Vec<Key>, KeyFileError> {
     decode_all(&text, &path.display().to_string())
 }
 
-/// Makes a key file: complete under its name or not there at all, whatever crashes.
+/// Makes a key file with one new key.
 fn make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyFileError> {
-    let failed = |reason| KeyFileError::Unusable { path: path.to_owned(), reason };
     let mut key = Zeroizing::new([0; 32]);
     entropy.fill(key.as_mut_slice());
-    let text = Zeroizing::new(format!("{}\n", STANDARD.encode(key.as_slice())));
+    write(path, std::slice::from_ref(&key))?;
+    Ok(key)
+}
+
+/// Writes a key file: complete under its name or as it was before, whatever crashes. One that its owner made read-only stays so.
+fn write(path: &Path, keys: &[Key]) -> Result<(), KeyFileError> {
+    let failed = |reason| KeyFileError::Unusable { path: path.to_owned(), reason };
+    let mut text = Zeroizing::new(String::with_capacity(keys.len() * 45));
+    for key in keys {
+        STANDARD.encode_string(key.as_slice(), &mut text);
+        text.push('\n');
+    }
+    let mode = std::fs::metadata(path).map_or(0o600, |meta| meta.mode() & 0o600);
     let draft = path.with_extension("key.new");
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(failed)?;
     }
     drop(std::fs::remove_file(&draft));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(failed)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft).map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     std::fs::rename(&draft, path).map_err(failed)?;
     if let Some(dir) = path.parent() {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
     }
-    Ok(key)
+    Ok(())
 }

@@ -153,7 +153,8 @@ impl Core {
         scrub(&*store).await;
         let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
         let keks = key_files::master_keys(config, is_new, &*effects.entropy)?;
-        let keychain = Arc::new(Keychain::open(Arc::clone(&store), keks, effects.clone()).await?);
+        let again = key_files::look_again(config);
+        let keychain = Arc::new(Keychain::open_with(Arc::clone(&store), keks, again, effects.clone()).await?);
         let tracker = TaskTracker::new();
 
         let prices = Arc::new(PriceTable::builtin()?);

@@ -104,6 +104,8 @@ hex_bytes! {
     ContextTag[16],
     /// Keyed hash of a trimmed secret: tells duplicates of one user apart from new ones without the secret.
     Fingerprint[32],
+    /// Names a master key (KEK): derived from the key, and no secret.
+    MasterKeyId[8],
 }
 
 /// Reads exactly `N` bytes of lower- or upper-case hexadecimal.

@@ -112,7 +112,9 @@ impl Bus {
             }
             match self.append_account(&call, (version, key), (before.clone(), &events), rows).await {
                 Ok(appended) => return Ok(self.account_done(stream, account, before, events, &appended)),
-                Err(AppendError::Conflict { .. }) => {}
+                Err(AppendError::Conflict { .. } | AppendError::UserKeyMoved { .. }) => {}
+                // A rotation has begun: the next try wraps the new user's key by the master key that it leads to.
+                Err(AppendError::MasterKeyMoved { current }) => self.keychain.master_keys().seal_under(current),
                 Err(error) => return Err(append_failure(&error)),
             }
         }

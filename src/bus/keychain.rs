@@ -1,5 +1,6 @@
 //! The vault over the store: finds wrapped keys, opens them, makes new ones. Nothing opened is kept beyond one use.
 
+use super::master_keys::{LookAgain, MasterKeys, hex};
 use super::{store_failure, vault_failure};
 use crate::effects::Effects;
 use claviger_domain::api_key::ApiKeySecret;
@@ -11,8 +12,8 @@ use claviger_projections::ports::{
     ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, Store, StoreError, StoreKeyRow, UserKeyRow,
 };
 use claviger_vault::{
-    ContentKey, CredentialAd, DataKey, DataKeyAd, IndexKey, KekSet, StoreIndexKey, UserKey, VaultError, open_canary,
-    open_credential, open_secret, seal_canary, seal_credential, seal_secret, unwrap_content_key, unwrap_data_key,
+    ContentKey, CredentialAd, DataKey, DataKeyAd, Entropy, IndexKey, Kek, KekSet, StoreIndexKey, UserKey, VaultError,
+    open_canary, open_credential, open_secret, seal_canary, seal_credential, seal_secret, unwrap_content_key, unwrap_data_key,
     unwrap_index_key, unwrap_store_index_key, unwrap_user_key, wrap_content_key, wrap_data_key, wrap_index_key,
     wrap_store_index_key, wrap_user_key,
 };
@@ -63,14 +64,13 @@ pub struct UserKeys {
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct Keychain {
     store: Arc<dyn Store>,
-    keks: KekSet,
+    keks: MasterKeys,
     index: StoreIndexKey,
     effects: Effects,
 }
 
-fn hex(id: [u8; 8]) -> String {
-    format!("{:016x}", u64::from_be_bytes(id))
-}
+/// How often a row is read again that a rotation has moved on since its key was read. One user is moved once in a rotation.
+const MAX_READS: usize = 10;
 
 impl Keychain {
     /// Opens the vault: in a new store the first keys are made, in any other every master key in use must be there.
@@ -78,15 +78,23 @@ impl Keychain {
     /// # Errors
     /// [`KeychainError`], naming the key.
     pub async fn open(store: Arc<dyn Store>, keks: KekSet, effects: Effects) -> Result<Self, KeychainError> {
+        Self::open_with(store, keks, None, effects).await
+    }
+
+    /// The same with a way to look for master keys again, once a row names one that isn't at hand.
+    ///
+    /// # Errors
+    /// [`KeychainError`], naming the key.
+    pub async fn open_with(
+        store: Arc<dyn Store>,
+        keks: KekSet,
+        again: Option<LookAgain>,
+        effects: Effects,
+    ) -> Result<Self, KeychainError> {
         let mut rows = store.store_keys().await?;
         if rows.is_empty() {
-            let (kek, index) = (keks.current(), StoreIndexKey::generate(&*effects.entropy));
-            let row = StoreKeyRow {
-                kek: kek.id(),
-                wrapped_index_key: wrap_store_index_key(kek, &index, &*effects.entropy)?,
-                canary: seal_canary(kek, &*effects.entropy)?,
-            };
-            store.init_store_key(row).await?;
+            let index = StoreIndexKey::generate(&*effects.entropy);
+            store.init_store_key(store_key_row(keks.current(), &index, &*effects.entropy)?).await?;
             // Another process may have been first: what is stored counts.
             rows = store.store_keys().await?;
         }
@@ -97,14 +105,15 @@ impl Keychain {
         for row in &rows {
             open_canary(keks.get(row.kek)?, &row.canary).map_err(|_| KeychainError::Canary { id: hex(row.kek) })?;
         }
+        // The newest: what is made from now on goes under it, whichever stands first in the list.
         let row = rows.first().ok_or(StoreError::Corrupt("no store key".to_owned()))?;
         let index = unwrap_store_index_key(&keks, row.kek, &row.wrapped_index_key)?;
-        Ok(Self { store, keks, index, effects })
+        Ok(Self { store, keks: MasterKeys::new(keks, row.kek, again), index, effects })
     }
 
-    /// Ids of the master keys at hand, the current one first, in hex.
-    pub fn kek_ids(&self) -> Vec<String> {
-        self.keks.ids().into_iter().map(hex).collect()
+    /// The master keys at hand.
+    pub const fn master_keys(&self) -> &MasterKeys {
+        &self.keks
     }
 
     /// The store's index key: claims of usernames and e-mails, refresh tokens.
@@ -117,15 +126,48 @@ impl Keychain {
     /// # Errors
     /// When the store doesn't answer or the keys don't open.
     pub async fn user(&self, owner: UserId) -> Result<Option<UserKeys>, Failure> {
-        let row = self.store.user_key(owner).await.map_err(|error| store_failure(&error))?;
-        let index = self.store.index_key(owner).await.map_err(|error| store_failure(&error))?;
-        let (Some(row), Some(index)) = (row, index) else { return Ok(None) };
-        let open = || -> Result<UserKeys, VaultError> {
-            let user = unwrap_user_key(&self.keks, row.kek, owner, row.version, &row.wrapped)?;
-            let index = unwrap_index_key(&user, owner, index.user_key_version, &index.wrapped)?;
-            Ok(UserKeys { owner, version: row.version, user, index })
-        };
-        open().map(Some).map_err(|error| vault_failure(&error))
+        for _ in 0..MAX_READS {
+            let row = self.store.user_key(owner).await.map_err(|error| store_failure(&error))?;
+            let index = self.store.index_key(owner).await.map_err(|error| store_failure(&error))?;
+            let (Some(row), Some(index)) = (row, index) else { return Ok(None) };
+            if row.version != index.user_key_version {
+                // A rotation came between the two reads.
+                continue;
+            }
+            let open = || -> Result<UserKeys, VaultError> {
+                let keks = self.keks.having(row.kek);
+                let user = unwrap_user_key(&keks, row.kek, owner, row.version, &row.wrapped)?;
+                let index = unwrap_index_key(&user, owner, index.user_key_version, &index.wrapped)?;
+                Ok(UserKeys { owner, version: row.version, user, index })
+            };
+            return open().map(Some).map_err(|error| vault_failure(&error));
+        }
+        Err(mixed(owner))
+    }
+
+    /// Opens a row with the user key that wraps it: `keys` if it is of that version, else the one that is there now. Either was read
+    /// before the other, and a rotation may have come between.
+    async fn opened<R, T, F>(
+        &self,
+        keys: &UserKeys,
+        read: impl Fn() -> F,
+        version: impl Fn(&R) -> u32,
+        open: impl Fn(&UserKeys, &R) -> Result<T, VaultError>,
+    ) -> Result<Option<T>, Failure>
+    where
+        F: Future<Output = Result<Option<R>, StoreError>>,
+    {
+        let mut newer = None;
+        for _ in 0..MAX_READS {
+            let Some(row) = read().await.map_err(|error| store_failure(&error))? else { return Ok(None) };
+            let at_hand = newer.as_ref().unwrap_or(keys);
+            if version(&row) == at_hand.version {
+                return open(at_hand, &row).map(Some).map_err(|error| vault_failure(&error));
+            }
+            let Some(found) = self.user(keys.owner).await? else { return Ok(None) };
+            newer = Some(found);
+        }
+        Err(mixed(keys.owner))
     }
 
     /// Keys for a new user, and the rows that keep them.
@@ -134,7 +176,9 @@ impl Keychain {
     /// When they can't be wrapped.
     pub fn new_user(&self, owner: UserId) -> Result<(UserKeys, Vec<RowChange>), Failure> {
         let make = || -> Result<(UserKeys, Vec<RowChange>), VaultError> {
-            let (entropy, kek) = (&*self.effects.entropy, self.keks.current());
+            let (entropy, sealing) = (&*self.effects.entropy, self.keks.sealing());
+            let keks = self.keks.having(sealing);
+            let kek = keks.get(sealing)?;
             let (user, index) = (UserKey::generate(entropy), IndexKey::generate(entropy));
             let rows = vec![
                 RowChange::PutUserKey(UserKeyRow {
@@ -159,10 +203,10 @@ impl Keychain {
     /// # Errors
     /// When the store doesn't answer or the key doesn't open.
     pub async fn content_key(&self, keys: &UserKeys, stream: StreamName) -> Result<Option<ContentKey>, Failure> {
-        let row = self.store.content_key(stream).await.map_err(|error| store_failure(&error))?;
-        row.map(|row| unwrap_content_key(&keys.user, keys.owner, stream, row.user_key_version, &row.wrapped))
-            .transpose()
-            .map_err(|error| vault_failure(&error))
+        let open = |keys: &UserKeys, row: &ContentKeyRow| {
+            unwrap_content_key(&keys.user, keys.owner, stream, row.user_key_version, &row.wrapped)
+        };
+        self.opened(keys, || self.store.content_key(stream), |row| row.user_key_version, open).await
     }
 
     /// A content key for a new stream, and the row that keeps it.
@@ -210,14 +254,13 @@ impl Keychain {
     /// When the store doesn't answer or the secret doesn't open.
     pub async fn open_secret(&self, keys: &UserKeys, key: KeyId, secret_version: u32) -> Result<Option<SecretText>, Failure> {
         let owner = keys.owner;
-        let row = self.store.secret(owner, key, secret_version).await.map_err(|error| store_failure(&error))?;
-        let Some(row) = row else { return Ok(None) };
-        let open = || -> Result<SecretText, VaultError> {
+        let open = |keys: &UserKeys, row: &SecretRow| -> Result<SecretText, VaultError> {
             let ad = DataKeyAd { owner, key, secret_version, user_key_version: row.user_key_version };
             let data_key = unwrap_data_key(&keys.user, &ad, &row.wrapped_data_key)?;
             open_secret(&data_key, owner, key, secret_version, &row.sealed)
         };
-        open().map(Some).map_err(|error| vault_failure(&error))
+        let read = || self.store.secret(owner, key, secret_version);
+        self.opened(keys, read, |row| row.user_key_version, open).await
     }
 
     /// Seals a password's hash.
@@ -236,13 +279,26 @@ impl Keychain {
     /// # Errors
     /// When the store doesn't answer or the hash doesn't open.
     pub async fn credential(&self, keys: &UserKeys, password_version: u32) -> Result<Option<SecretText>, Failure> {
-        let row = self.store.credential(keys.owner).await.map_err(|error| store_failure(&error))?;
-        row.map(|row| {
+        let open = |keys: &UserKeys, row: &CredentialRow| {
             // The version that counts is the log's: an older row put back doesn't open.
             let ad = CredentialAd { owner: keys.owner, password_version, user_key_version: row.user_key_version };
             open_credential(&keys.user, &ad, &row.sealed)
-        })
-        .transpose()
-        .map_err(|error| vault_failure(&error))
+        };
+        self.opened(keys, || self.store.credential(keys.owner), |row| row.user_key_version, open).await
     }
+}
+
+/// The store's own keys under a master key.
+pub(super) fn store_key_row(kek: &Kek, index: &StoreIndexKey, entropy: &dyn Entropy) -> Result<StoreKeyRow, VaultError> {
+    Ok(StoreKeyRow {
+        kek: kek.id(),
+        wrapped_index_key: wrap_store_index_key(kek, index, entropy)?,
+        canary: seal_canary(kek, entropy)?,
+    })
+}
+
+/// Rows of one user never agree on a version: what a rotation changes, it changes at one moment.
+fn mixed(owner: UserId) -> Failure {
+    tracing::error!(%owner, "rows of a user are sealed under different user keys");
+    Failure::internal()
 }

@@ -8,7 +8,7 @@ use super::{Bus, Commands, MAX_TRIES, RECORD_MS, contended, same_request, store_
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
-use claviger_domain::id::{CommandId, EventId, KeyId};
+use claviger_domain::id::{CommandId, EventId, KeyId, UserId};
 use claviger_domain::key_ring::{
     ActivateKey, AddKey, ClearDefault, DeactivateKey, DeleteKey, KeyRing, KeyRingCommand, KeyRingError, KeyRingEvent, RenameKey,
     ReplaceSecret, SetDefault, SetExpiry,
@@ -72,7 +72,7 @@ impl KeyCommands for Commands {
 
 impl Bus {
     async fn run_key_command(&self, call: Call, command: KeyCommand) -> Result<KeyDone, Failure> {
-        let keys = self.keychain.user(call.owner).await?.ok_or_else(|| Failure::not_found("account"))?;
+        let keys = self.keys_of(call.owner).await?;
         let (mutation, input) = canonical(&command);
         let (command_id, request_hash) = match &call.idempotency_key {
             Some(key) => (keys.index.command_id(mutation, key.as_str()), Some(keys.index.request_hash(mutation, &input))),
@@ -88,6 +88,10 @@ impl Bus {
         }
         let plan = self.plan(&order, command)?;
         self.execute(&order, plan).await.map(|(done, _)| done)
+    }
+
+    async fn keys_of(&self, owner: UserId) -> Result<UserKeys, Failure> {
+        self.keychain.user(owner).await?.ok_or_else(|| Failure::not_found("account"))
     }
 
     /// The answer to a repeat, if this is one. While the first is still under way, waits for it.
@@ -162,6 +166,7 @@ impl Bus {
     /// Decides, appends, and decides anew when another process was faster. Also answers with what was decided.
     pub(super) async fn execute(&self, order: &Order, plan: Plan) -> Result<(KeyDone, Vec<KeyRingEvent>), Failure> {
         let turn = self.locks.lock(order.stream()).await;
+        let mut newer = None;
         for _ in 0..MAX_TRIES {
             let (version, ring) = self.rings.load(&*self.store, order.stream()).await?;
             let events = match plan.command.clone().decide(&ring) {
@@ -187,7 +192,8 @@ impl Bus {
             }
             let subject = plan.subject.or_else(|| events.first().and_then(subject_of));
             let plan = Plan { record: about(plan.record.clone(), subject), ..plan.clone() };
-            let append = self.prepare(order, &plan, (version, &ring), events.clone()).await?;
+            let keys = newer.as_ref().unwrap_or(&order.keys);
+            let append = self.prepare(order, keys, &plan, (version, &ring), events.clone()).await?;
             match self.store.append(append).await {
                 Ok(appended) => {
                     self.keep(order.stream(), ring, &events, appended.version);
@@ -201,6 +207,8 @@ impl Bus {
                     return Ok((KeyDone { commit, key: subject }, events));
                 }
                 Err(AppendError::Conflict { .. }) => {}
+                // A rotation came between: sealed anew under the key that is there now.
+                Err(AppendError::UserKeyMoved { .. }) => newer = Some(self.keys_of(order.call.owner).await?),
                 Err(AppendError::Repeated(record)) => {
                     drop(turn);
                     if let Some(request_hash) = &order.request_hash {
@@ -241,16 +249,17 @@ impl Bus {
     async fn prepare(
         &self,
         order: &Order,
+        keys: &UserKeys,
         plan: &Plan,
         (version, ring): (u64, &KeyRing),
         events: Vec<KeyRingEvent>,
     ) -> Result<Append, Failure> {
         let (owner, stream) = (order.call.owner, order.stream());
-        let mut rows = self.secret_rows(order, plan, ring, &events)?;
-        let key = if let Some(key) = self.keychain.content_key(&order.keys, stream).await? {
+        let mut rows = self.secret_rows(keys, plan, ring, &events)?;
+        let key = if let Some(key) = self.keychain.content_key(keys, stream).await? {
             key
         } else {
-            let (key, row) = self.keychain.new_content_key(&order.keys, stream)?;
+            let (key, row) = self.keychain.new_content_key(keys, stream)?;
             rows.push(row);
             key
         };
@@ -301,13 +310,13 @@ impl Bus {
     /// Secrets sealed and shredded with the events.
     fn secret_rows(
         &self,
-        order: &Order,
+        keys: &UserKeys,
         plan: &Plan,
         ring: &KeyRing,
         events: &[KeyRingEvent],
     ) -> Result<Vec<RowChange>, Failure> {
         let mut rows = Vec::new();
-        let owner = order.call.owner;
+        let owner = keys.owner;
         let shred = |key: KeyId| {
             let version = ring.keys.get(&key).map(|key| key.secret_version);
             version.map(|secret_version| RowChange::DeleteSecret { owner, key, secret_version })
@@ -315,11 +324,11 @@ impl Bus {
         for event in events {
             if let KeyRingEvent::KeyAdded(facts, _) = event {
                 let secret = plan.secret.as_ref().ok_or_else(Failure::internal)?;
-                rows.push(self.keychain.seal_secret(&order.keys, facts.key, facts.secret_version, secret)?);
+                rows.push(self.keychain.seal_secret(keys, facts.key, facts.secret_version, secret)?);
             } else if let KeyRingEvent::KeySecretReplaced(facts, _) = event {
                 let secret = plan.secret.as_ref().ok_or_else(Failure::internal)?;
                 rows.extend(shred(facts.key));
-                rows.push(self.keychain.seal_secret(&order.keys, facts.key, facts.secret_version, secret)?);
+                rows.push(self.keychain.seal_secret(keys, facts.key, facts.secret_version, secret)?);
             } else if let KeyRingEvent::KeyDeleted(facts) = event {
                 rows.extend(shred(facts.key));
             }
@@ -397,7 +406,7 @@ pub(super) fn append_failure(error: &AppendError) -> Failure {
             Failure::new(ErrorCode::Duplicate, "this e-mail address has an account: sign in, or use another")
                 .at(&["input", "email"])
         }
-        AppendError::Conflict { .. } => contended(),
+        AppendError::Conflict { .. } | AppendError::UserKeyMoved { .. } | AppendError::MasterKeyMoved { .. } => contended(),
         AppendError::Store(error) => store_failure(error),
         AppendError::Repeated(_) | AppendError::Malformed(_) => {
             tracing::error!(%error, "an append was refused that should not have been");

@@ -6,6 +6,9 @@ mod input;
 mod keychain;
 mod keys;
 mod locks;
+mod master_keys;
+mod rewrap;
+mod rotation;
 mod rows;
 mod sealing;
 mod tests;
@@ -14,6 +17,9 @@ pub use accounts::{AccountCall, AccountDone};
 pub(crate) use folds::decode;
 pub use keychain::{Keychain, KeychainError, UserKeys};
 pub(crate) use keys::scrub;
+pub(crate) use master_keys::hex;
+pub use master_keys::{LookAgain, MasterKeys};
+pub use rotation::{Progress, Rotated, Rotation, RotationError};
 pub(crate) use rows::{SESSION_MS, account_row, key_row, open_account, open_key, open_user_agent};
 pub(crate) use sealing::open_event;
 
@@ -125,6 +131,11 @@ pub(crate) fn store_failure(error: &StoreError) -> Failure {
 /// What a vault's fault looks like from outside.
 pub(crate) fn vault_failure(error: &VaultError) -> Failure {
     tracing::error!(%error, "the vault couldn't open or seal");
+    if let VaultError::UnknownKek { .. } = error {
+        // Names the key by its id, which is no secret. Only the operator can do something, and nothing is wrong with the request.
+        let message = format!("this server lacks a master key: {error} and restart it, then try again");
+        return Failure::new(ErrorCode::StoreUnavailable, message);
+    }
     Failure::internal()
 }
 

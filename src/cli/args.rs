@@ -199,6 +199,27 @@ pub(super) struct ReplayArgs {
 pub(super) enum VaultCommand {
     /// Which master keys are in use, and how much they protect
     Status,
+    /// Bring everything under a new master key; run it again if it was cut short
+    #[command(after_help = ROTATE)]
+    Rotate(RotateArgs),
+}
+
+const ROTATE: &str = "\
+Examples:
+  claviger vault rotate                       embedded store: stop the server first; a new key is made in master.key
+  CLAVIGER_MASTER_KEYS=$NEW,$OLD CLAVIGER_TOKEN_KEY=$TOKEN claviger vault rotate --mongodb-uri mongodb://db.example.org/claviger
+
+Where you give the master keys yourself, by CLAVIGER_MASTER_KEYS or a file of yours:
+  1. Add the new key (`openssl rand -base64 32`) to the list of every process, behind the old one, and restart them.
+  2. Run `claviger vault rotate` with the new key first in its list. On MongoDB the servers run on.
+  3. When it has ended, remove the old key from every list, and restart them. Destroy it once no backup needs it.
+Ctrl-C ends it after the batch under way. What it has done stays, and the next run goes on.";
+
+#[derive(Args, Debug)]
+pub(super) struct RotateArgs {
+    /// Remove the old keys from master.key at the end; backups made before need them
+    #[arg(long)]
+    pub(super) drop_old: bool,
 }
 
 /// Where a demo keeps its store when none is named.

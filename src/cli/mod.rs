@@ -6,6 +6,7 @@ mod demo;
 mod key;
 mod output;
 mod replay;
+mod rotate;
 mod schema;
 mod serve;
 mod simulate;
@@ -18,9 +19,12 @@ use clap::Parser as _;
 use claviger_domain::api_key::contains_secret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
+use claviger_projections::ports::StoreError;
 use std::process::ExitCode;
 
+use crate::bus::RotationError;
 use crate::config::{Config, ConfigError};
+use crate::key_files::KeyFileError;
 use crate::lifecycle::ServeError;
 use crate::wiring::StartError;
 
@@ -62,6 +66,28 @@ impl From<StartError> for CliError {
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         Self::new(ErrorCode::Validation, with_causes(&error))
+    }
+}
+
+impl From<RotationError> for CliError {
+    fn from(error: RotationError) -> Self {
+        let code = match &error {
+            RotationError::Store(StoreError::Corrupt(_) | StoreError::Gap { .. }) => ErrorCode::Internal,
+            RotationError::Store(StoreError::Unavailable(_) | StoreError::Closed) | RotationError::Unrecorded(_) => {
+                ErrorCode::StoreUnavailable
+            }
+            RotationError::StoreKeys(_) | RotationError::User { .. } => ErrorCode::KeyUnavailable,
+            RotationError::Stopped { .. } => ErrorCode::ShuttingDown,
+            RotationError::NothingToDo { .. } | RotationError::UsedBefore { .. } => ErrorCode::Validation,
+            RotationError::Overtaken { .. } => ErrorCode::Conflict,
+        };
+        Self::new(code, with_causes(&error))
+    }
+}
+
+impl From<KeyFileError> for CliError {
+    fn from(error: KeyFileError) -> Self {
+        Self::new(ErrorCode::KeyUnavailable, with_causes(&error))
     }
 }
 

@@ -31,6 +31,11 @@ pub(super) fn prompt(text: &str) {
     drop(write!(to, "{text}").and_then(|()| to.flush()));
 }
 
+/// Tells of progress, on standard error: standard output is the answer's.
+pub(super) fn note(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
 /// Whether a person reads along, so that colour helps.
 pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()

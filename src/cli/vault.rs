@@ -1,8 +1,8 @@
 //! `vault`: what protects what.
 
 use super::args::VaultCommand;
-use super::{CliError, output};
-use crate::bus::store_failure;
+use super::{CliError, output, rotate};
+use crate::bus::{hex, store_failure};
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::wiring::Core;
@@ -10,7 +10,9 @@ use claviger_projections::ports::StoreError;
 use std::process::ExitCode;
 
 pub(super) async fn run(command: &VaultCommand, config: &Config, json: bool) -> Result<ExitCode, CliError> {
-    let VaultCommand::Status = command;
+    if let VaultCommand::Rotate(rotate) = command {
+        return rotate::run(rotate, config, json).await;
+    }
     // Opening the core opens every canary: what comes after this line is known to work.
     let core = Core::open(config, Effects::system(), "claviger vault status").await?;
     let status = status(&core).await;
@@ -20,16 +22,13 @@ pub(super) async fn run(command: &VaultCommand, config: &Config, json: bool) -> 
         output::json(&status);
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<_> = status
-        .master_keys
-        .iter()
-        .map(|key| {
-            let current = if key.current { "current" } else { "older" };
-            vec![key.id.clone(), current.to_owned(), key.user_keys.to_string()]
-        })
-        .collect();
+    let rows: Vec<_> =
+        status.master_keys.iter().map(|key| vec![key.id.clone(), key.state.to_owned(), key.user_keys.to_string()]).collect();
     output::table(&["MASTER KEY", "STATE", "USER KEYS UNDER IT"], &rows);
     output::line(&format!("secrets sealed: {}; every canary opens", status.secrets));
+    if status.rotating {
+        output::line("a rotation is under way: `claviger vault rotate` goes on with it; until it ends keep all master keys");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -37,22 +36,29 @@ pub(super) async fn run(command: &VaultCommand, config: &Config, json: bool) -> 
 struct Status {
     master_keys: Vec<MasterKey>,
     secrets: u64,
+    rotating: bool,
 }
 
 #[derive(serde::Serialize)]
 struct MasterKey {
     id: String,
     current: bool,
+    state: &'static str,
     user_keys: u64,
 }
 
 async fn status(core: &Core) -> Result<Status, StoreError> {
-    let used = core.store.user_keys_by_kek().await?;
-    let count = |id: &str| {
-        let found = used.iter().find(|(kek, _)| format!("{:016x}", u64::from_be_bytes(*kek)) == id);
-        found.map_or(0, |(_, count)| *count)
-    };
-    let ids = core.keychain.kek_ids();
-    let master_keys = ids.iter().enumerate().map(|(n, id)| MasterKey { id: id.clone(), current: n == 0, user_keys: count(id) });
-    Ok(Status { master_keys: master_keys.collect(), secrets: core.store.count_secrets().await? })
+    let (rows, used) = (core.store.store_keys().await?, core.store.user_keys_by_kek().await?);
+    let (newest, rotating) = (rows.first().map(|row| row.kek), rows.len() > 1);
+    let master_keys = core.keychain.master_keys().ids().into_iter().map(|id| {
+        let current = newest == Some(id);
+        let state = match (current, rows.iter().any(|row| row.kek == id)) {
+            (true, _) => "current",
+            (false, true) => "older",
+            (false, false) => "not in use",
+        };
+        let user_keys = used.iter().find(|(kek, _)| *kek == id).map_or(0, |(_, count)| *count);
+        MasterKey { id: hex(id), current, state, user_keys }
+    });
+    Ok(Status { master_keys: master_keys.collect(), secrets: core.store.count_secrets().await?, rotating })
 }

@@ -52,7 +52,13 @@ pub(super) async fn record(store: &dyn Store, effects: &Effects, event: &SystemE
             Ok(appended) => return Ok(appended.position),
             Err(AppendError::Conflict { .. }) => {}
             Err(AppendError::Store(error)) => return Err(store_failure(&error)),
-            Err(error @ (AppendError::ClaimTaken { .. } | AppendError::Repeated(_) | AppendError::Malformed(_))) => {
+            Err(
+                error @ (AppendError::ClaimTaken { .. }
+                | AppendError::Repeated(_)
+                | AppendError::Malformed(_)
+                | AppendError::UserKeyMoved { .. }
+                | AppendError::MasterKeyMoved { .. }),
+            ) => {
                 tracing::error!(%error, "an event of the installation was refused");
                 return Err(Failure::internal());
             }

@@ -12,6 +12,8 @@ mod http;
 #[cfg(test)]
 mod leaks;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod scenario;
 #[cfg(test)]
 mod store;

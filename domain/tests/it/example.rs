@@ -7,13 +7,13 @@ use claviger_domain::account::{
     AccountEvent, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed, RevokeReason, Seen,
 };
 use claviger_domain::actor::Role;
-use claviger_domain::id::{ContextTag, Fingerprint};
+use claviger_domain::id::{ContextTag, Fingerprint, MasterKeyId};
 use claviger_domain::key_ring::{
     Added, ClearReason, Expired, ExpirySet, InContext, KeyOnly, KeyRingEvent, MadeDefault, Named, NoDefault, Previewed,
     SecretReplaced, Shown, TestStarted, Tested,
 };
 use claviger_domain::key_test::{KeyTestLevel, KeyTestNotes, KeyTestStatus, KeyVerdict, Verdict};
-use claviger_domain::system::{Rebuilt, SystemEvent};
+use claviger_domain::system::{Rebuilt, Rotated, RotationStarted, SystemEvent};
 use claviger_domain::timestamp::Timestamp;
 
 /// Bytes that count up from `first`, so that a swapped or cut byte shows.
@@ -105,5 +105,10 @@ pub(crate) fn account_events() -> Vec<AccountEvent> {
 }
 
 pub(crate) fn system_events() -> Vec<SystemEvent> {
-    vec![SystemEvent::ProjectionRebuilt(Rebuilt { view: "keys".to_owned(), owners: 12, changed: 2 })]
+    let (old, to) = (MasterKeyId(counting(0x51)), MasterKeyId(counting(0xe1)));
+    vec![
+        SystemEvent::ProjectionRebuilt(Rebuilt { view: "keys".to_owned(), owners: 12, changed: 2 }),
+        SystemEvent::MasterKeyRotationStarted(RotationStarted { to }),
+        SystemEvent::MasterKeyRotated(Rotated { from: vec![old], to, rewrapped: 1_998, rekeyed: 2 }),
+    ]
 }

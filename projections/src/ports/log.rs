@@ -1,6 +1,6 @@
 //! The log: appends and reads.
 
-use super::{BoxFuture, RowChange, StoreError};
+use super::{BoxFuture, KekId, RowChange, StoreError};
 use claviger_domain::actor::Actor;
 use claviger_domain::event::Envelope;
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
@@ -177,7 +177,9 @@ pub struct Append {
     pub correlation_id: CorrelationId,
     /// Because of which event.
     pub causation_id: Option<EventId>,
-    /// Rows whose content doesn't depend on where the events end up: sealed keys, secrets, credentials.
+    /// Rows whose content doesn't depend on where the events end up: sealed keys, secrets, credentials. What is sealed under a user key
+    /// is a precondition: its version must be the owner's newest when the append commits, else [`AppendError::UserKeyMoved`]. Rows of
+    /// that kind stand here and not among the inline ones, which may only repeat an owner of these.
     pub rows: Vec<RowChange>,
     /// Unique values.
     pub claims: Vec<ClaimChange>,
@@ -225,6 +227,8 @@ impl Append {
             | RowChange::DeleteView { .. }
             | RowChange::PutDefault { .. }
             | RowChange::DeleteDefault { .. }
+            | RowChange::PutStoreKey(_)
+            | RowChange::DeleteStoreKey(_)
             | RowChange::EraseUser(_) => 256,
         };
         let claims = self.claims.len() * size_of::<ClaimChange>();
@@ -276,6 +280,20 @@ pub enum AppendError {
     /// The command was committed before: this is its record.
     #[error("the command was committed before")]
     Repeated(Box<CommandRecord>),
+    /// A row is sealed under another version of a user key than the owner's newest: a rotation or an erasure came between. Seal anew.
+    #[error("the user's key is at version {actual}")]
+    UserKeyMoved {
+        /// Whose key.
+        owner: UserId,
+        /// Its version; 0 where there is none.
+        actual: u32,
+    },
+    /// A new user key is wrapped by another master key than the store's newest: a rotation has begun. Wrap anew.
+    #[error("new user keys go under another master key now")]
+    MasterKeyMoved {
+        /// The newest.
+        current: KekId,
+    },
     /// An append without events, of another owner than the stream's, with an event id that exists: a fault of the caller.
     #[error("malformed append: {0}")]
     Malformed(&'static str),

@@ -4,6 +4,7 @@ mod followers;
 mod leases;
 mod log;
 mod repairs;
+mod rotation;
 mod rows;
 mod views;
 
@@ -11,6 +12,7 @@ pub use followers::*;
 pub use leases::*;
 pub use log::*;
 pub use repairs::*;
+pub use rotation::*;
 pub use rows::*;
 pub use views::*;
 
@@ -39,5 +41,5 @@ pub enum StoreError {
 }
 
 /// Everything a store offers.
-pub trait Store: Log + Rows + Views + Leases + Followers + Repairs {}
-impl<T: Log + Rows + Views + Leases + Followers + Repairs> Store for T {}
+pub trait Store: Log + Rows + Views + Leases + Followers + Repairs + Rotation {}
+impl<T: Log + Rows + Views + Leases + Followers + Repairs + Rotation> Store for T {}

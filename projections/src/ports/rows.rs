@@ -193,9 +193,65 @@ pub enum RowChange {
         /// Of which context.
         tag: ContextTag,
     },
+    /// The store's own keys under a master key. The row put last is the newest: new user keys go under its KEK, and under no other.
+    PutStoreKey(StoreKeyRow),
+    /// Removes the copy under a KEK that a rotation has left behind.
+    DeleteStoreKey(KekId),
     /// Destroys every key of a user and every second copy of their content: user key, index key, content keys, secrets, credential,
     /// sessions, timers, view rows, defaults. Events stay, sealed for ever.
     EraseUser(UserId),
+}
+
+impl RowChange {
+    /// What it is sealed under, for a row that a user key seals: whose key, and which version of it.
+    pub const fn sealed_under(&self) -> Option<(UserId, u32)> {
+        match self {
+            Self::PutIndexKey(row) => Some((row.owner, row.user_key_version)),
+            Self::PutContentKey(row) => Some((row.owner, row.user_key_version)),
+            Self::PutSecret(row) => Some((row.owner, row.user_key_version)),
+            Self::PutCredential(row) => Some((row.owner, row.user_key_version)),
+            Self::PutUserKey(_)
+            | Self::DeleteSecret { .. }
+            | Self::PutSession(_)
+            | Self::DeleteSession(_)
+            | Self::DeleteSessions { .. }
+            | Self::PutTimer(_)
+            | Self::DeleteTimer { .. }
+            | Self::PutView(_)
+            | Self::DeleteView { .. }
+            | Self::PutDefault { .. }
+            | Self::DeleteDefault { .. }
+            | Self::PutStoreKey(_)
+            | Self::DeleteStoreKey(_)
+            | Self::EraseUser(_) => None,
+        }
+    }
+
+    /// Whose user key can still open what this destroys, in a copy of the row that lies elsewhere: the user gets a new one at the next
+    /// rotation. A password's hash that is replaced is such a thing too.
+    pub const fn shreds_of(&self) -> Option<UserId> {
+        match self {
+            Self::DeleteSecret { owner, .. } => Some(*owner),
+            Self::PutCredential(row) if row.password_version > 1 => Some(row.owner),
+            Self::PutCredential(_)
+            | Self::PutUserKey(_)
+            | Self::PutIndexKey(_)
+            | Self::PutContentKey(_)
+            | Self::PutSecret(_)
+            | Self::PutSession(_)
+            | Self::DeleteSession(_)
+            | Self::DeleteSessions { .. }
+            | Self::PutTimer(_)
+            | Self::DeleteTimer { .. }
+            | Self::PutView(_)
+            | Self::DeleteView { .. }
+            | Self::PutDefault { .. }
+            | Self::DeleteDefault { .. }
+            | Self::PutStoreKey(_)
+            | Self::DeleteStoreKey(_)
+            | Self::EraseUser(_) => None,
+        }
+    }
 }
 
 /// What the store knows of its own installation.
@@ -211,7 +267,7 @@ pub struct StoreKeyRow {
 
 /// Rows beside the log.
 pub trait Rows: Send + Sync {
-    /// The store's own keys, one row per KEK in use; empty for a new store.
+    /// The store's own keys, one row per KEK in use, the newest first; empty for a new store.
     fn store_keys(&self) -> BoxFuture<'_, Result<Vec<StoreKeyRow>, StoreError>>;
 
     /// Inserts the first store key row; `false` if another process was first (nothing is written then).

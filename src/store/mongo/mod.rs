@@ -14,8 +14,10 @@
 //! **Reading.** From the primary, what a majority has. Positions are checked to be consecutive. A change stream on the head and a
 //! poll wake who waits; they say nothing about what is true.
 //!
-//! **Outside a transaction** are written: rotations of sessions, the first store key, and forgetting of records. Each is idempotent by
-//! its key, because not every server tells a repeat from the first time.
+//! **Outside a transaction** are written: rotations of sessions, rewraps of user keys, and forgetting of records. Each is idempotent by
+//! its key, because not every server tells a repeat from the first time. The store's first keys and new user keys leave no event either,
+//! but have a transaction. One that gives a user a new key is a conflict with every append that seals under the old one, and with no
+//! other: such an append touches the user key.
 //!
 //! **The driver.** Every call runs in a task of its own: a caller that goes away drops no driver's future half-way. Its texts are
 //! never passed on.

@@ -1,14 +1,15 @@
 //! The ports, each method a question to the server or a task for the batcher.
 
-use super::read::{self, Rotation};
+use super::read::{self, SessionRotation};
 use super::store::MongoStore;
+use super::write;
 use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction, Head,
-    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow, StoredEvent,
-    TimerRow, UserKeyRow, ViewRow, Views,
+    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow,
+    StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
 use uuid::Uuid;
 
@@ -56,11 +57,11 @@ impl Log for MongoStore {
 impl Rows for MongoStore {
     fn init_store_key(&self, row: StoreKeyRow) -> Answer<'_, bool> {
         let mark = self.mark();
-        self.ask(move |db| async move { read::init_store_key(&db, row, mark).await })
+        self.ask(move |db| async move { write::init_store_key(&db, row, mark).await })
     }
 
     fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool> {
-        let rotation = Rotation { session: id, from, now, until, mark: self.mark() };
+        let rotation = SessionRotation { session: id, from, now, until, mark: self.mark() };
         self.ask(move |db| async move { read::rotate_session(&db, rotation).await })
     }
 
@@ -92,5 +93,14 @@ impl Views for MongoStore {
         fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId> = read::default_key;
         fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)> = read::defaults;
         fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId> = read::owners;
+    }
+}
+
+impl Rotation for MongoStore {
+    questions! {
+        fn user_keys(&self, not_under: Option<KekId>, after: Option<UserId>, limit: usize) -> Vec<UserKeyState> = read::user_keys;
+        fn user_rows(&self, owner: UserId) -> Option<UserRows> = read::user_rows;
+        fn rewrap_user_key(&self, from: UserKeyRow, to: UserKeyRow) -> bool = read::rewrap_user_key;
+        fn rekey_user(&self, from: UserRows, to: UserRows) -> bool = write::rekey_user;
     }
 }

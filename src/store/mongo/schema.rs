@@ -7,7 +7,7 @@
 //! | `parts` | `{p, n}`: position, index | sealed boxes of events that have more than one | inserts only |
 //! | `claims` | `{k, h}`: kind, keyed hash | who holds a unique value | with appends |
 //! | `commands` | command id | command records | with appends; forgotten after their time |
-//! | `user_keys` | `{o, v}`: owner, version | user keys, wrapped by a KEK | with appends |
+//! | `user_keys` | `{o, v}`: owner, version | user keys, wrapped by a KEK; `worn`: could open what was destroyed since; `touch` | with appends; rewrapped by compare and set |
 //! | `index_keys` | owner | users' index keys | with appends |
 //! | `content_keys` | stream | content keys | with appends |
 //! | `secrets` | `{o, k, v}`: owner, key, secret version | sealed secrets and their data keys | with appends |
@@ -19,8 +19,11 @@
 //! | `leases` | name | who does what one process alone may do; `until` and `seen` are the server's time | by their holders; touched by advances |
 //! | `checkpoints` | view | how far a view is that is written after its events | with advances and repairs |
 //! | `quarantine` | `{w, o, i}`: view, owner, row id | rows of such views that stand still | with advances and repairs |
-//! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first | once |
+//! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first, the highest is the newest | once, then with appends |
 //! | `meta` | `"store"` | the format | by a migration |
+//!
+//! What hangs on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also changes when a rotation gives the user a new one,
+//! all of it in one transaction. An append that adds to it changes `touch` of the user key: two such transactions are a conflict.
 //!
 //! Ids are binaries of subtype 4, whose order is the order of the ids; hashes and boxes binaries of subtype 0; numbers 64 bits;
 //! times milliseconds. What a collection is searched by stands beside `_id` as a field of its own.

@@ -8,8 +8,8 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction, Head,
-    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow, StoredEvent,
-    TimerRow, UserKeyRow, ViewRow, Views,
+    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow,
+    StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
 use uuid::Uuid;
 
@@ -142,5 +142,24 @@ impl Views for SqliteStore {
 
     fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Answer<'_, Vec<UserId>> {
         self.readers.ask(move |db| read::owners(db, view, after, limit))
+    }
+}
+
+impl Rotation for SqliteStore {
+    fn user_keys(&self, not_under: Option<KekId>, after: Option<UserId>, limit: usize) -> Answer<'_, Vec<UserKeyState>> {
+        self.readers.ask(move |db| read::user_keys(db, not_under, after, limit))
+    }
+
+    fn user_rows(&self, owner: UserId) -> Answer<'_, Option<UserRows>> {
+        self.readers.ask(move |db| read::user_rows(db, owner))
+    }
+
+    fn rewrap_user_key(&self, from: UserKeyRow, to: UserKeyRow) -> Answer<'_, bool> {
+        Box::pin(async move { Ok(self.change(RowTask::RewrapUserKey { from, to }).await? == 1) })
+    }
+
+    fn rekey_user(&self, from: UserRows, to: UserRows) -> Answer<'_, bool> {
+        let task = RowTask::RekeyUser { from: Box::new(from), to: Box::new(to) };
+        Box::pin(async move { Ok(self.change(task).await? == 1) })
     }
 }

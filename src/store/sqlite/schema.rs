@@ -7,7 +7,7 @@
 //! | `parts` | `position`, `part` | sealed boxes of events that have more than one | inserts only |
 //! | `claims` | `kind`, `hash` | who holds a unique value | with appends |
 //! | `commands` | `command_id` | command records | with appends; forgotten after their time |
-//! | `user_keys` | `owner`, `version` | user keys, wrapped by a KEK | with appends |
+//! | `user_keys` | `owner`, `version` | user keys, wrapped by a KEK; `worn`: could open what was destroyed since | with appends; rewrapped by compare and set |
 //! | `index_keys` | `owner` | users' index keys | with appends |
 //! | `content_keys` | `stream` | content keys | with appends |
 //! | `secrets` | `owner`, `key`, `secret_version` | sealed secrets and their data keys | with appends |
@@ -18,7 +18,10 @@
 //! | `defaults` | `owner`, `tag` | the default key of a context: the key lets no second one stand | with appends |
 //! | `checkpoints` | `view` | how far a view is that is written after its events | with advances and repairs |
 //! | `quarantine` | `view`, `owner`, `id` | rows of such views that stand still | with advances and repairs |
-//! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK | once |
+//! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK; the highest `seq` is the newest | once, then with appends |
+//!
+//! What hangs on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also changes when a rotation gives the user a new one,
+//! all of it in one transaction.
 //!
 //! Ids are 16-byte blobs, whose order is the order of the ids; times are milliseconds. `owner`, `subject` and `kind` of an event
 //! are copies for filters: the leaf is made of the envelope. `boxes` counts an event's sealed boxes: one stands in `content`,
@@ -104,6 +107,7 @@ CREATE TABLE user_keys (
     version INTEGER NOT NULL,
     kek BLOB NOT NULL,
     wrapped BLOB NOT NULL,
+    worn INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (owner, version)
 ) STRICT;
 CREATE INDEX user_keys_by_kek ON user_keys (kek);
@@ -192,7 +196,8 @@ CREATE INDEX quarantine_by_owner ON quarantine (owner);
 CREATE TABLE store_keys (
     kek BLOB PRIMARY KEY NOT NULL,
     wrapped_index_key BLOB NOT NULL,
-    canary BLOB NOT NULL
+    canary BLOB NOT NULL,
+    seq INTEGER NOT NULL UNIQUE
 ) STRICT;
 ";
 

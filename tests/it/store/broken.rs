@@ -6,8 +6,9 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, ClaimChange, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction,
-    Expected, Head, HistoryFilter, IndexKeyRow, InlineViews, KekId, Log, Page, PageOf, Placed, RowChange, Rows, SecretRow,
-    SessionRow, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, ViewRow, Views,
+    Expected, Head, HistoryFilter, IndexKeyRow, InlineViews, KekId, Log, Page, PageOf, Placed, Rotation, RowChange, Rows,
+    SecretRow, SessionRow, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow,
+    Views,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,6 +58,14 @@ pub(super) enum How {
     Unfenced,
     /// Repairs rows from what was read earlier.
     RepairFromOldEvents,
+    /// Wraps a user key anew whatever the row has become.
+    RewrapsWithoutCompare,
+    /// Gives a new user key whatever the rows have become.
+    RekeysWithoutCompare,
+    /// Takes what is sealed under any user key.
+    SealedUnderAnyKey,
+    /// Forgets that something was destroyed.
+    WearForgotten,
 }
 
 impl How {
@@ -81,6 +90,10 @@ impl How {
         Self::CheckpointWithoutRows,
         Self::Unfenced,
         Self::RepairFromOldEvents,
+        Self::RewrapsWithoutCompare,
+        Self::RekeysWithoutCompare,
+        Self::SealedUnderAnyKey,
+        Self::WearForgotten,
     ];
 
     /// Cases that must fail.
@@ -114,6 +127,10 @@ impl How {
             Self::CheckpointWithoutRows => &["a_view_and_its_checkpoint_move_together"],
             Self::Unfenced => &["a_stale_token_changes_nothing"],
             Self::RepairFromOldEvents => &["a_repair_on_top_of_old_events_changes_nothing"],
+            Self::RewrapsWithoutCompare => &["a_rewrap_of_a_row_that_has_changed_is_none"],
+            Self::RekeysWithoutCompare => &["a_new_user_key_for_rows_that_have_changed_is_none"],
+            Self::SealedUnderAnyKey => &["what_is_sealed_under_an_older_user_key_is_refused"],
+            Self::WearForgotten => &["what_is_destroyed_wears_the_user_key", "a_new_user_key_takes_the_place_of_the_old"],
         }
     }
 }
@@ -157,9 +174,26 @@ impl Broken {
             | How::AdvanceTwice
             | How::CheckpointWithoutRows
             | How::Unfenced
-            | How::RepairFromOldEvents => {}
+            | How::RepairFromOldEvents
+            | How::RewrapsWithoutCompare
+            | How::RekeysWithoutCompare
+            | How::WearForgotten => {}
+            How::SealedUnderAnyKey => {
+                for row in &mut append.rows {
+                    self.seal_anyhow(row).await?;
+                }
+            }
         }
         self.inner.append(append).await
+    }
+
+    async fn seal_anyhow(&self, row: &mut RowChange) -> Result<(), StoreError> {
+        let Some((owner, _)) = row.sealed_under() else { return Ok(()) };
+        let Some(newest) = self.inner.user_key(owner).await? else { return Ok(()) };
+        if let RowChange::PutSecret(row) = row {
+            row.user_key_version = newest.version;
+        }
+        Ok(())
     }
 
     async fn append_one_by_one(&self, mut append: Append) -> Result<Appended, AppendError> {
@@ -307,6 +341,46 @@ impl Rows for Broken {
         fn sessions(&self, owner: UserId) -> Vec<SessionRow>;
         fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<TimerRow>;
         fn scrub(&self) -> bool;
+    }
+}
+
+impl Rotation for Broken {
+    fn user_keys(&self, not_under: Option<KekId>, after: Option<UserId>, limit: usize) -> Answer<'_, Vec<UserKeyState>> {
+        Box::pin(async move {
+            let mut found = self.inner.user_keys(not_under, after, limit).await?;
+            for key in &mut found {
+                key.worn &= self.how != How::WearForgotten;
+            }
+            Ok(found)
+        })
+    }
+
+    fn user_rows(&self, owner: UserId) -> Answer<'_, Option<UserRows>> {
+        Box::pin(async move {
+            let mut found = self.inner.user_rows(owner).await?;
+            if let Some(rows) = &mut found {
+                rows.key.worn &= self.how != How::WearForgotten;
+            }
+            Ok(found)
+        })
+    }
+
+    fn rewrap_user_key(&self, mut from: UserKeyRow, to: UserKeyRow) -> Answer<'_, bool> {
+        Box::pin(async move {
+            if let (How::RewrapsWithoutCompare, Some(now)) = (self.how, self.inner.user_key(from.owner).await?) {
+                from = now;
+            }
+            self.inner.rewrap_user_key(from, to).await
+        })
+    }
+
+    fn rekey_user(&self, mut from: UserRows, to: UserRows) -> Answer<'_, bool> {
+        Box::pin(async move {
+            if let (How::RekeysWithoutCompare, Some(now)) = (self.how, self.inner.user_rows(from.key.row.owner).await?) {
+                from = now;
+            }
+            self.inner.rekey_user(from, to).await
+        })
     }
 }
 

@@ -305,7 +305,7 @@ async fn shredded_secrets_are_in_no_file_after_a_scrub() {
     let store = open(dir.path()).unwrap();
     let user_key = |n: u64| UserKeyRow { owner: secret(n).owner, version: 1, kek: [1; 8], wrapped: mark(n) };
     for n in 0..1500 {
-        let rows = vec![RowChange::PutSecret(secret(n)), RowChange::PutUserKey(user_key(n))];
+        let rows = vec![RowChange::PutUserKey(user_key(n)), RowChange::PutSecret(secret(n))];
         store.append(Append { rows, ..append(n) }).await.unwrap();
     }
     assert!(found(dir.path(), &|n| n == 700) >= 3);

@@ -15,6 +15,6 @@ macro_rules! files {
 }
 
 files!(
-    append, claims, durability, erase, followers, history, leases, order, reads, records, refusals, repairs, rows, sessions,
-    views
+    append, claims, durability, erase, followers, history, leases, order, reads, records, refusals, repairs, rotation, rows,
+    sessions, views
 );

@@ -17,13 +17,16 @@ cases! {
         let credential = CredentialRow { owner, password_version: 3, user_key_version: 5, sealed: (0..=255).collect() };
         let rows = vec![
             RowChange::PutUserKey(user_key(owner, 1, 7)),
-            RowChange::PutIndexKey(index.clone()),
-            RowChange::PutContentKey(content.clone()),
-            RowChange::PutCredential(credential.clone()),
             RowChange::PutSecret(secret(owner, key(1), 2)),
+            RowChange::PutUserKey(user_key(owner, 3, 7)),
+            RowChange::PutIndexKey(index.clone()),
+            RowChange::PutUserKey(user_key(owner, 4, 7)),
+            RowChange::PutContentKey(content.clone()),
+            RowChange::PutUserKey(user_key(owner, 5, 8)),
+            RowChange::PutCredential(credential.clone()),
         ];
         store.append(make.rows(owner, 0, rows)).await?;
-        equal!(store.user_key(owner).await?, Some(user_key(owner, 1, 7)), "the user key");
+        equal!(store.user_key(owner).await?, Some(user_key(owner, 5, 8)), "the user key");
         equal!(store.index_key(owner).await?, Some(index), "the index key");
         equal!(store.content_key(stream).await?, Some(content), "the content key");
         equal!(store.credential(owner).await?, Some(credential), "the credential");
@@ -34,7 +37,7 @@ cases! {
         let (store, make) = (harness.fresh().await?, Maker::default());
         let credential = |n: u8| CredentialRow { owner: user(1), password_version: 1, user_key_version: 1, sealed: vec![n; 100] };
         for n in 0..3 {
-            let rows = vec![RowChange::PutCredential(credential(n)), RowChange::PutUserKey(user_key(user(1), 1, n))];
+            let rows = vec![RowChange::PutUserKey(user_key(user(1), 1, n)), RowChange::PutCredential(credential(n))];
             store.append(make.rows(user(1), u64::from(n), rows)).await?;
         }
         equal!(store.credential(user(1)).await?, Some(credential(2)), "the credential");
@@ -55,7 +58,9 @@ cases! {
     async fn a_shredded_secret_is_gone_and_no_other(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
         let put = |of, version| RowChange::PutSecret(secret(user(of), key(1), version));
-        store.append(make.rows(user(1), 0, vec![put(1, 1), put(1, 2), put(2, 1), put(2, 2)])).await?;
+        let user_key = |n| RowChange::PutUserKey(user_key(user(n), 1, 1));
+        let rows = vec![user_key(1), user_key(2), put(1, 1), put(1, 2), put(2, 1), put(2, 2)];
+        store.append(make.rows(user(1), 0, rows)).await?;
         equal!(store.count_secrets().await?, 4, "secrets");
         let shred = RowChange::DeleteSecret { owner: user(1), key: key(1), secret_version: 1 };
         store.append(make.rows(user(1), 1, vec![shred.clone()])).await?;
@@ -69,7 +74,8 @@ cases! {
 
     async fn a_secret_is_given_to_its_owner_only(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
-        store.append(make.rows(user(1), 0, vec![RowChange::PutSecret(secret(user(1), key(1), 1))])).await?;
+        let rows = vec![RowChange::PutUserKey(user_key(user(1), 1, 1)), RowChange::PutSecret(secret(user(1), key(1), 1))];
+        store.append(make.rows(user(1), 0, rows)).await?;
         equal!(store.secret(user(2), key(1), 1).await?, None, "a secret for another owner");
         equal!(store.secret(user(1), key(2), 1).await?, None, "a secret of another key");
         equal!(store.secret(user(1), key(1), 2).await?, None, "a secret of another version");
@@ -139,7 +145,7 @@ cases! {
         let (store, make) = (harness.fresh().await?, Maker::default());
         let credential =
             |n: u8| RowChange::PutCredential(CredentialRow { owner: user(1), password_version: 1, user_key_version: 1, sealed: vec![n; 9] });
-        let append = Append { inline: inline(move |_| Ok(vec![credential(2)])), ..make.rows(user(1), 0, vec![credential(1)]) };
+        let append = Append { inline: inline(move |_| Ok(vec![credential(2)])), ..make.rows(user(1), 0, vec![RowChange::PutUserKey(user_key(user(1), 1, 1)), credential(1)]) };
         store.append(append).await?;
         equal!(store.credential(user(1)).await?.map(|row| row.sealed), Some(vec![2; 9]), "the credential");
     }
@@ -148,7 +154,7 @@ cases! {
         let (store, make) = (harness.fresh().await?, Maker::default());
         let put = |version| RowChange::PutSecret(secret(user(1), key(1), version));
         let shred = RowChange::DeleteSecret { owner: user(1), key: key(1), secret_version: 1 };
-        store.append(make.rows(user(1), 0, vec![put(1), put(2)])).await?;
+        store.append(make.rows(user(1), 0, vec![RowChange::PutUserKey(user_key(user(1), 1, 1)), put(1), put(2)])).await?;
         store.append(make.rows(user(1), 1, vec![shred])).await?;
         equal!(store.scrub().await?, true, "whether nothing was in the way");
         equal!(store.secret(user(1), key(1), 1).await?, None, "the shredded secret");

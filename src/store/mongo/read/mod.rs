@@ -2,10 +2,12 @@
 
 mod events;
 mod follow;
+mod rotation;
 mod rows;
 mod views;
 
 pub(super) use events::*;
 pub(super) use follow::*;
+pub(super) use rotation::*;
 pub(super) use rows::*;
 pub(super) use views::*;

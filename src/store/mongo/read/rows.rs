@@ -1,7 +1,7 @@
 //! Rows beside the log.
 
 use crate::store::mongo::cells::{Cells, bound, limit as at_most};
-use crate::store::mongo::error::{DbError, is_duplicate};
+use crate::store::mongo::error::DbError;
 use crate::store::mongo::schema::{
     CONTENT_KEYS, CREDENTIALS, INDEX_KEYS, SECRETS, SESSIONS, STORE_KEYS, TIMERS, USER_KEYS, binary, id,
 };
@@ -52,28 +52,7 @@ fn store_key(cells: &Cells) -> Result<StoreKeyRow, StoreError> {
 
 /// The store's own keys.
 pub(in crate::store::mongo) async fn store_keys(db: &Database) -> Result<Vec<StoreKeyRow>, DbError> {
-    many(db, STORE_KEYS, (doc! {}, doc! { "_id": 1 }, usize::MAX), store_key).await
-}
-
-/// Inserts the first store key. Idempotent by its mark: whoever is told of a duplicate looks whose row stands there, so a repeat of a
-/// write whose answer was lost finds its own.
-pub(in crate::store::mongo) async fn init_store_key(db: &Database, row: StoreKeyRow, mark: [u8; 16]) -> Result<bool, DbError> {
-    let mark = binary(mark.to_vec());
-    let document = doc! {
-        "_id": binary(row.kek.to_vec()),
-        "seq": 1_i64,
-        "wrapped_index_key": binary(row.wrapped_index_key),
-        "canary": binary(row.canary),
-        "mark": mark.clone(),
-    };
-    match db.collection::<Document>(STORE_KEYS).insert_one(document).await {
-        Ok(_) => Ok(true),
-        Err(error) if is_duplicate(&error) => {
-            let mine = doc! { "seq": 1_i64, "mark": mark };
-            Ok(db.collection::<Document>(STORE_KEYS).find_one(mine).await?.is_some())
-        }
-        Err(error) => Err(error.into()),
-    }
+    many(db, STORE_KEYS, (doc! {}, doc! { "seq": -1 }, usize::MAX), store_key).await
 }
 
 /// How many user keys each KEK wraps.
@@ -91,41 +70,51 @@ pub(in crate::store::mongo) async fn user_keys_by_kek(db: &Database) -> Result<V
 /// The newest user key of a user.
 pub(in crate::store::mongo) async fn user_key(db: &Database, owner: UserId) -> Result<Option<UserKeyRow>, DbError> {
     let newest = (doc! { "owner": id(owner.0) }, doc! { "version": -1 }, 1);
-    let mut found = many(db, USER_KEYS, newest, |cells| {
-        Ok(UserKeyRow {
-            owner: UserId(cells.id("owner")?),
-            version: cells.u32("version")?,
-            kek: cells.array("kek")?,
-            wrapped: cells.bytes("wrapped")?.to_vec(),
-        })
+    Ok(many(db, USER_KEYS, newest, user_key_row).await?.pop())
+}
+
+/// A user key.
+pub(super) fn user_key_row(cells: &Cells) -> Result<UserKeyRow, StoreError> {
+    Ok(UserKeyRow {
+        owner: UserId(cells.id("owner")?),
+        version: cells.u32("version")?,
+        kek: cells.array("kek")?,
+        wrapped: cells.bytes("wrapped")?.to_vec(),
     })
-    .await?;
-    Ok(found.pop())
+}
+
+/// `_id` of a version of a user's key.
+pub(in crate::store::mongo) fn user_key_id(owner: UserId, version: u32) -> Bson {
+    doc! { "o": id(owner.0), "v": i64::from(version) }.into()
 }
 
 /// A user's index key.
 pub(in crate::store::mongo) async fn index_key(db: &Database, owner: UserId) -> Result<Option<IndexKeyRow>, DbError> {
-    one(db, INDEX_KEYS, doc! { "_id": id(owner.0) }, |cells| {
-        Ok(IndexKeyRow {
-            owner: UserId(cells.id("_id")?),
-            user_key_version: cells.u32("user_key_version")?,
-            wrapped: cells.bytes("wrapped")?.to_vec(),
-        })
+    one(db, INDEX_KEYS, doc! { "_id": id(owner.0) }, index_key_row).await
+}
+
+/// An index key.
+pub(super) fn index_key_row(cells: &Cells) -> Result<IndexKeyRow, StoreError> {
+    Ok(IndexKeyRow {
+        owner: UserId(cells.id("_id")?),
+        user_key_version: cells.u32("user_key_version")?,
+        wrapped: cells.bytes("wrapped")?.to_vec(),
     })
-    .await
 }
 
 /// A stream's content key.
 pub(in crate::store::mongo) async fn content_key(db: &Database, stream: StreamName) -> Result<Option<ContentKeyRow>, DbError> {
-    one(db, CONTENT_KEYS, doc! { "_id": stream.to_string() }, |cells| {
-        Ok(ContentKeyRow {
-            stream: cells.stream("_id")?,
-            owner: UserId(cells.id("owner")?),
-            user_key_version: cells.u32("user_key_version")?,
-            wrapped: cells.bytes("wrapped")?.to_vec(),
-        })
+    one(db, CONTENT_KEYS, doc! { "_id": stream.to_string() }, content_key_row).await
+}
+
+/// A content key.
+pub(super) fn content_key_row(cells: &Cells) -> Result<ContentKeyRow, StoreError> {
+    Ok(ContentKeyRow {
+        stream: cells.stream("_id")?,
+        owner: UserId(cells.id("owner")?),
+        user_key_version: cells.u32("user_key_version")?,
+        wrapped: cells.bytes("wrapped")?.to_vec(),
     })
-    .await
 }
 
 /// `_id` of a version of a secret.
@@ -140,18 +129,20 @@ pub(in crate::store::mongo) async fn secret(
     key: KeyId,
     secret_version: u32,
 ) -> Result<Option<SecretRow>, DbError> {
-    one(db, SECRETS, doc! { "_id": secret_key(owner, key, secret_version) }, |cells| {
-        let named = cells.key()?;
-        Ok(SecretRow {
-            owner: UserId(named.id("o")?),
-            key: KeyId(named.id("k")?),
-            secret_version: named.u32("v")?,
-            user_key_version: cells.u32("user_key_version")?,
-            wrapped_data_key: cells.bytes("wrapped_data_key")?.to_vec(),
-            sealed: cells.bytes("sealed")?.to_vec(),
-        })
+    one(db, SECRETS, doc! { "_id": secret_key(owner, key, secret_version) }, secret_row).await
+}
+
+/// A version of a secret.
+pub(super) fn secret_row(cells: &Cells) -> Result<SecretRow, StoreError> {
+    let named = cells.key()?;
+    Ok(SecretRow {
+        owner: UserId(named.id("o")?),
+        key: KeyId(named.id("k")?),
+        secret_version: named.u32("v")?,
+        user_key_version: cells.u32("user_key_version")?,
+        wrapped_data_key: cells.bytes("wrapped_data_key")?.to_vec(),
+        sealed: cells.bytes("sealed")?.to_vec(),
     })
-    .await
 }
 
 /// How many secrets are kept.
@@ -161,15 +152,17 @@ pub(in crate::store::mongo) async fn count_secrets(db: &Database) -> Result<u64,
 
 /// A user's password hash.
 pub(in crate::store::mongo) async fn credential(db: &Database, owner: UserId) -> Result<Option<CredentialRow>, DbError> {
-    one(db, CREDENTIALS, doc! { "_id": id(owner.0) }, |cells| {
-        Ok(CredentialRow {
-            owner: UserId(cells.id("_id")?),
-            password_version: cells.u32("password_version")?,
-            user_key_version: cells.u32("user_key_version")?,
-            sealed: cells.bytes("sealed")?.to_vec(),
-        })
+    one(db, CREDENTIALS, doc! { "_id": id(owner.0) }, credential_row).await
+}
+
+/// A password hash.
+pub(super) fn credential_row(cells: &Cells) -> Result<CredentialRow, StoreError> {
+    Ok(CredentialRow {
+        owner: UserId(cells.id("_id")?),
+        password_version: cells.u32("password_version")?,
+        user_key_version: cells.u32("user_key_version")?,
+        sealed: cells.bytes("sealed")?.to_vec(),
     })
-    .await
 }
 
 /// A session.
@@ -198,7 +191,7 @@ fn session_row(cells: &Cells) -> Result<SessionRow, StoreError> {
 
 /// A rotation of a refresh token.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::store::mongo) struct Rotation {
+pub(in crate::store::mongo) struct SessionRotation {
     /// Of which session.
     pub(in crate::store::mongo) session: SessionId,
     /// Its generation must be this.
@@ -212,7 +205,7 @@ pub(in crate::store::mongo) struct Rotation {
 }
 
 /// Compare and set. Idempotent by its mark: if the answer is lost and the write repeated, the repeat finds its own mark.
-pub(in crate::store::mongo) async fn rotate_session(db: &Database, rotation: Rotation) -> Result<bool, DbError> {
+pub(in crate::store::mongo) async fn rotate_session(db: &Database, rotation: SessionRotation) -> Result<bool, DbError> {
     let sessions = db.collection::<Document>(SESSIONS);
     let Some(next) = rotation.from.checked_add(1) else { return Ok(false) };
     let (session, mark) = (id(rotation.session.0), binary(rotation.mark.to_vec()));

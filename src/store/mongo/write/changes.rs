@@ -1,13 +1,14 @@
 //! Row changes as changes of documents.
 
-use crate::store::mongo::read::{default_id, secret_key, timer_kind, view_key};
+use crate::store::mongo::read::{default_id, secret_key, timer_kind, user_key_id, view_key};
 use crate::store::mongo::schema::{
-    CONTENT_KEYS, CREDENTIALS, DEFAULTS, INDEX_KEYS, QUARANTINE, SECRETS, SESSIONS, TIMERS, USER_KEYS, VIEWS, binary, id,
+    CONTENT_KEYS, CREDENTIALS, DEFAULTS, INDEX_KEYS, QUARANTINE, SECRETS, SESSIONS, STORE_KEYS, TIMERS, USER_KEYS, VIEWS, binary,
+    id,
 };
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{
-    AppendError, ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, SessionRow, TimerKind, TimerRow, UserKeyRow,
-    ViewRow,
+    AppendError, ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, SessionRow, StoreKeyRow, TimerKind, TimerRow,
+    UserKeyRow, ViewRow,
 };
 use mongodb::bson::{Bson, Document, doc};
 use uuid::Uuid;
@@ -44,6 +45,13 @@ pub(super) enum Change {
         /// `_id` of the one that stays.
         except: Option<Bson>,
     },
+    /// Changes a user's key, so that a rotation which replaces it meanwhile is a conflict.
+    Touch {
+        /// Whose.
+        owner: UserId,
+        /// And marks it as worn.
+        wear: bool,
+    },
 }
 
 /// What of a user is destroyed at erasure, and where their id stands.
@@ -75,8 +83,10 @@ pub(super) fn opt_id(found: Option<Uuid>) -> Bson {
     found.map_or(Bson::Null, id)
 }
 
-/// The changes of documents that a row change comes to.
-pub(super) fn of(change: &RowChange) -> Result<Vec<Change>, AppendError> {
+/// The changes of documents that a row change of the append that ends at `position` comes to.
+pub(super) fn of(change: &RowChange, position: u64) -> Result<Vec<Change>, AppendError> {
+    let sealed = change.sealed_under().map(|(owner, _)| Change::Touch { owner, wear: false });
+    let shredded = change.shreds_of().map(|owner| Change::Touch { owner, wear: true });
     let delete = |collection, id| Change::Delete { collection, id };
     let one = match change {
         RowChange::PutUserKey(row) => put_user_key(row),
@@ -100,12 +110,14 @@ pub(super) fn of(change: &RowChange) -> Result<Vec<Change>, AppendError> {
             put(DEFAULTS, default, *owner, fields)
         }
         RowChange::DeleteDefault { owner, tag } => delete(DEFAULTS, default_id(*owner, *tag)),
+        RowChange::PutStoreKey(row) => put_store_key(row, position)?,
+        RowChange::DeleteStoreKey(kek) => delete(STORE_KEYS, binary(kek.to_vec())),
         RowChange::EraseUser(owner) => {
             let wipe = |(collection, field)| Change::Wipe { collection, field, owner: *owner, except: None };
             return Ok(ERASED.map(wipe).to_vec());
         }
     };
-    Ok(vec![one])
+    Ok(std::iter::once(one).chain(sealed).chain(shredded).collect())
 }
 
 fn put(collection: &'static str, id: Bson, owner: UserId, fields: Document) -> Change {
@@ -115,14 +127,29 @@ fn put(collection: &'static str, id: Bson, owner: UserId, fields: Document) -> C
 }
 
 fn put_user_key(row: &UserKeyRow) -> Change {
-    let key = doc! { "o": id(row.owner.0), "v": i64::from(row.version) };
     let fields = doc! {
         "owner": id(row.owner.0),
         "version": i64::from(row.version),
         "kek": binary(row.kek.to_vec()),
         "wrapped": binary(row.wrapped.clone()),
     };
-    put(USER_KEYS, key.into(), row.owner, fields)
+    put(USER_KEYS, user_key_id(row.owner, row.version), row.owner, fields)
+}
+
+/// The first store key has 1, so what comes with an append has one more than its place in the one order.
+fn put_store_key(row: &StoreKeyRow, position: u64) -> Result<Change, AppendError> {
+    let document = store_key_document(row, stored(position.saturating_add(1))?);
+    Ok(Change::Put { collection: STORE_KEYS, id: binary(row.kek.to_vec()), owner: None, document })
+}
+
+/// The store's own keys under a KEK; the highest `seq` is the newest.
+pub(super) fn store_key_document(row: &StoreKeyRow, seq: i64) -> Document {
+    doc! {
+        "_id": binary(row.kek.to_vec()),
+        "seq": seq,
+        "wrapped_index_key": binary(row.wrapped_index_key.clone()),
+        "canary": binary(row.canary.clone()),
+    }
 }
 
 fn put_index_key(row: &IndexKeyRow) -> Change {

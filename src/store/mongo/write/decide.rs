@@ -2,6 +2,7 @@
 //! aborts nothing.
 
 use super::changes::{self, Change, opt_id, stored};
+use super::keys::Keys;
 use super::known::Known;
 use super::plan::Plan;
 use crate::audit::{Frontier, leaf_hash};
@@ -46,6 +47,7 @@ struct Pieces {
     changes: Vec<Change>,
     claims: ClaimsMade,
     record: Option<CommandRecord>,
+    keys: Keys,
 }
 
 impl Draft {
@@ -57,9 +59,10 @@ impl Draft {
     /// Decides an append. A refusal leaves the draft as it was.
     pub(super) fn add(&mut self, append: &Append) -> Result<Appended, AppendError> {
         let (pieces, last) = self.decide(append)?;
-        let Pieces { end, placed, events, parts, changes, claims, record } = pieces;
+        let Pieces { end, placed, events, parts, changes, claims, record, keys } = pieces;
         let stream = super::known::StreamEnd { version: last.version, owner: append.owner };
         self.end = end;
+        self.known.keys = keys;
         self.plan.insert(events, parts);
         for change in changes {
             self.plan.change(change);
@@ -100,21 +103,18 @@ impl Draft {
             parts.extend(part_documents(event, last.position));
             placed.push(last);
         }
-        let mut changes = Vec::new();
-        for row in &append.rows {
-            changes.extend(changes::of(row)?);
-        }
-        if let Some(inline) = &append.inline {
-            for row in inline.rows(&placed)? {
-                changes.extend(changes::of(&row)?);
-            }
+        let (mut changes, mut keys) = (Vec::new(), self.known.keys.clone());
+        let inline = append.inline.as_ref().map(|inline| inline.rows(&placed)).transpose()?.unwrap_or_default();
+        for row in append.rows.iter().chain(&inline) {
+            keys.pass(row)?;
+            changes.extend(changes::of(row, last.position)?);
         }
         let claims = self.claims(append, &mut changes)?;
         let record = self.record(append, last)?;
         if let Some(record) = &record {
             changes.push(put_record(record)?);
         }
-        Ok((Pieces { end, placed, events, parts, changes, claims, record }, last))
+        Ok((Pieces { end, placed, events, parts, changes, claims, record, keys }, last))
     }
 
     /// The stream's version, if it is the expected one and the stream is the same owner's.

@@ -176,7 +176,8 @@ async fn wipe(db: &Database, session: &mut ClientSession, view: &str, owner: Use
 async fn write(db: &Database, session: &mut ClientSession, rows: impl Iterator<Item = RowChange> + Send) -> Result<(), DbError> {
     let mut plan = Plan::default();
     for row in rows {
-        for change in changes::of(&row).map_err(unstorable)? {
+        // Only a store key asks for the position, and no view is one.
+        for change in changes::of(&row, 0).map_err(unstorable)? {
             plan.change(change);
         }
     }
@@ -203,8 +204,11 @@ async fn quarantine(db: &Database, session: &mut ClientSession, view: &str, rows
 fn unstorable(error: AppendError) -> DbError {
     match error {
         AppendError::Store(error) => error.into(),
-        AppendError::Conflict { .. } | AppendError::ClaimTaken { .. } | AppendError::Repeated(_) | AppendError::Malformed(_) => {
-            StoreError::Unavailable("a value can't be stored".to_owned()).into()
-        }
+        AppendError::Conflict { .. }
+        | AppendError::ClaimTaken { .. }
+        | AppendError::Repeated(_)
+        | AppendError::Malformed(_)
+        | AppendError::UserKeyMoved { .. }
+        | AppendError::MasterKeyMoved { .. } => StoreError::Unavailable("a value can't be stored".to_owned()).into(),
     }
 }

@@ -1,5 +1,6 @@
 //! What a batch must know to decide its appends: read in its transaction, after the head is held.
 
+use super::keys::Keys;
 use crate::store::mongo::cells::Cells;
 use crate::store::mongo::error::DbError;
 use crate::store::mongo::read::{claim_key, claim_of, command_key, event_key, event_place, record_of};
@@ -29,6 +30,7 @@ pub(super) struct Known {
     pub(super) records: HashMap<CommandId, CommandRecord>,
     pub(super) claims: HashMap<(ClaimKind, [u8; 32]), (UserId, Uuid)>,
     pub(super) event_ids: HashSet<EventId>,
+    pub(super) keys: Keys,
 }
 
 /// The transaction of a batch.
@@ -38,13 +40,13 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn find(&mut self, collection: &str, filter: Document, fields: Document) -> Result<Vec<Document>, DbError> {
+    pub(super) async fn find(&mut self, collection: &str, filter: Document, fields: Document) -> Result<Vec<Document>, DbError> {
         let documents = self.db.collection::<Document>(collection);
         let mut cursor = documents.find(filter).projection(fields).session(&mut *self.session).await?;
         Ok(cursor.stream(self.session).try_collect().await?)
     }
 
-    async fn among(
+    pub(super) async fn among(
         &mut self,
         collection: &str,
         field: &str,
@@ -65,6 +67,7 @@ impl Reader<'_> {
             records: self.records(appends).await?,
             claims: self.claims(appends).await?,
             event_ids: self.event_ids(appends).await?,
+            keys: self.keys(appends).await?,
         })
     }
 

@@ -4,11 +4,14 @@ mod batcher;
 mod changes;
 mod decide;
 mod follow;
+mod keys;
 mod known;
 mod plan;
+mod rekey;
 mod task;
 mod transaction;
 
 pub(super) use batcher::{Batcher, BatcherParts};
 pub(super) use follow::settle;
+pub(super) use rekey::{init_store_key, rekey_user};
 pub(super) use task::Task;

@@ -3,7 +3,7 @@
 
 use super::changes::Change;
 use crate::store::mongo::error::DbError;
-use crate::store::mongo::schema::{EVENTS, PARTS, id};
+use crate::store::mongo::schema::{EVENTS, PARTS, USER_KEYS, id};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::StoreError;
 use mongodb::bson::{Bson, Document, doc};
@@ -26,6 +26,8 @@ struct Table {
     /// Deleted first: whatever of it a later change puts, stands.
     wipes: Vec<Document>,
     rows: HashMap<Bson, Row>,
+    /// Whose documents are touched, and marked as worn, last: those put by the same batch too.
+    touched: BTreeMap<UserId, bool>,
 }
 
 /// What a batch writes.
@@ -54,6 +56,9 @@ impl Plan {
             }
             Change::Wipe { collection, field, owner, except } => {
                 self.tables.entry(collection).or_default().wipe(field, owner, except.as_ref());
+            }
+            Change::Touch { owner, wear } => {
+                *self.tables.entry(USER_KEYS).or_default().touched.entry(owner).or_default() |= wear;
             }
         }
     }
@@ -95,6 +100,13 @@ impl Table {
                 Row::Put { document, .. } => updates.push(doc! { "q": { "_id": id }, "u": document, "upsert": true }),
                 Row::Delete => deletes.push(doc! { "q": { "_id": id }, "limit": 1 }),
             }
+        }
+        for (owner, wear) in self.touched {
+            let mut change = doc! { "$inc": { "touch": 1_i64 } };
+            if wear {
+                change.insert("$set", doc! { "worn": true });
+            }
+            updates.push(doc! { "q": { "owner": id(owner.0) }, "u": change, "multi": true });
         }
         (deletes, updates)
     }

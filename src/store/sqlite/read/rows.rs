@@ -13,7 +13,8 @@ use rusqlite::{Connection, params};
 
 /// The store's own keys.
 pub(in crate::store::sqlite) fn store_keys(connection: &Connection) -> Result<Vec<StoreKeyRow>, DbError> {
-    query::rows(connection, "store_keys", "SELECT kek, wrapped_index_key, canary FROM store_keys ORDER BY kek", [], |cells| {
+    let sql = "SELECT kek, wrapped_index_key, canary FROM store_keys ORDER BY seq DESC";
+    query::rows(connection, "store_keys", sql, [], |cells| {
         Ok(StoreKeyRow { kek: cells.array()?, wrapped_index_key: cells.bytes()?.to_vec(), canary: cells.bytes()?.to_vec() })
     })
 }
@@ -51,13 +52,16 @@ pub(in crate::store::sqlite) fn content_key(
     stream: StreamName,
 ) -> Result<Option<ContentKeyRow>, DbError> {
     let sql = "SELECT stream, owner, user_key_version, wrapped FROM content_keys WHERE stream = ?1";
-    query::row(connection, "content_keys", sql, [stream.to_string()], |cells| {
-        Ok(ContentKeyRow {
-            stream: cells.stream()?,
-            owner: UserId(cells.id()?),
-            user_key_version: cells.u32()?,
-            wrapped: cells.bytes()?.to_vec(),
-        })
+    query::row(connection, "content_keys", sql, [stream.to_string()], content_key_row)
+}
+
+/// Stream, owner, version, wrapped.
+pub(super) fn content_key_row(cells: &mut Cells<'_, '_>) -> Result<ContentKeyRow, StoreError> {
+    Ok(ContentKeyRow {
+        stream: cells.stream()?,
+        owner: UserId(cells.id()?),
+        user_key_version: cells.u32()?,
+        wrapped: cells.bytes()?.to_vec(),
     })
 }
 
@@ -70,15 +74,18 @@ pub(in crate::store::sqlite) fn secret(
 ) -> Result<Option<SecretRow>, DbError> {
     let sql = "SELECT owner, key, secret_version, user_key_version, wrapped_data_key, sealed FROM secrets \
                WHERE owner = ?1 AND key = ?2 AND secret_version = ?3";
-    query::row(connection, "secrets", sql, params![owner.0.as_bytes(), key.0.as_bytes(), secret_version], |cells| {
-        Ok(SecretRow {
-            owner: UserId(cells.id()?),
-            key: KeyId(cells.id()?),
-            secret_version: cells.u32()?,
-            user_key_version: cells.u32()?,
-            wrapped_data_key: cells.bytes()?.to_vec(),
-            sealed: cells.bytes()?.to_vec(),
-        })
+    query::row(connection, "secrets", sql, params![owner.0.as_bytes(), key.0.as_bytes(), secret_version], secret_row)
+}
+
+/// Owner, key, its version, the user key's, data key, secret.
+pub(super) fn secret_row(cells: &mut Cells<'_, '_>) -> Result<SecretRow, StoreError> {
+    Ok(SecretRow {
+        owner: UserId(cells.id()?),
+        key: KeyId(cells.id()?),
+        secret_version: cells.u32()?,
+        user_key_version: cells.u32()?,
+        wrapped_data_key: cells.bytes()?.to_vec(),
+        sealed: cells.bytes()?.to_vec(),
     })
 }
 

@@ -1,18 +1,23 @@
 //! Row changes, one statement each.
 
 use super::outcome::{Stop, stored};
+use super::rotation;
 use crate::store::sqlite::read::timer_kind;
 use claviger_domain::id::{SessionId, UserId};
-use claviger_projections::ports::{ContentKeyRow, RowChange, SecretRow, SessionRow, TimerRow, ViewRow};
+use claviger_projections::ports::{ContentKeyRow, RowChange, SecretRow, SessionRow, TimerRow, UserKeyRow, ViewRow};
 use rusqlite::{Connection, Params, params};
 use uuid::Uuid;
 
-/// Applies one change.
+/// Applies one change of an append.
 pub(super) fn apply(connection: &Connection, change: &RowChange) -> Result<(), Stop> {
+    if let Some((owner, version)) = change.sealed_under() {
+        rotation::check_user_key(connection, owner, version)?;
+    }
+    rotation::wear(connection, change)?;
     match change {
         RowChange::PutUserKey(row) => {
-            let sql = "INSERT OR REPLACE INTO user_keys (owner, version, kek, wrapped) VALUES (?1, ?2, ?3, ?4)";
-            run(connection, sql, params![row.owner.0.as_bytes(), row.version, row.kek, row.wrapped])
+            rotation::check_master_key(connection, row.kek)?;
+            put_user_key(connection, row)
         }
         RowChange::PutIndexKey(row) => {
             let sql = "INSERT OR REPLACE INTO index_keys (owner, user_key_version, wrapped) VALUES (?1, ?2, ?3)";
@@ -49,8 +54,16 @@ pub(super) fn apply(connection: &Connection, change: &RowChange) -> Result<(), S
         RowChange::DeleteDefault { owner, tag } => {
             run(connection, "DELETE FROM defaults WHERE owner = ?1 AND tag = ?2", params![owner.0.as_bytes(), tag.0])
         }
+        RowChange::PutStoreKey(row) => rotation::put_store_key(connection, row),
+        RowChange::DeleteStoreKey(kek) => run(connection, "DELETE FROM store_keys WHERE kek = ?1", [kek]),
         RowChange::EraseUser(owner) => erase(connection, *owner),
     }
+}
+
+/// Puts a user key, whatever wraps it.
+pub(super) fn put_user_key(connection: &Connection, row: &UserKeyRow) -> Result<(), Stop> {
+    let sql = "INSERT OR REPLACE INTO user_keys (owner, version, kek, wrapped) VALUES (?1, ?2, ?3, ?4)";
+    run(connection, sql, params![row.owner.0.as_bytes(), row.version, row.kek, row.wrapped])
 }
 
 fn run(connection: &Connection, sql: &str, params: impl Params) -> Result<(), Stop> {

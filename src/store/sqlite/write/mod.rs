@@ -6,6 +6,7 @@ mod changes;
 mod follow;
 mod job;
 mod outcome;
+mod rotation;
 mod task;
 mod writer;
 

@@ -3,10 +3,11 @@
 use super::append::{self, End};
 use super::job::Job;
 use super::outcome::{Stop, stored};
+use super::rotation;
 use crate::store::sqlite::faults::Faults;
 use claviger_domain::id::SessionId;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::ports::{Append, AppendError, Appended, StoreError, StoreKeyRow};
+use claviger_projections::ports::{Append, AppendError, Appended, StoreError, StoreKeyRow, UserKeyRow, UserRows};
 use rusqlite::{Connection, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -31,6 +32,20 @@ pub(in crate::store::sqlite) enum RowTask {
     },
     /// Forgets closed command records.
     ForgetRecords(Timestamp),
+    /// Wraps a user key anew.
+    RewrapUserKey {
+        /// The row must be this.
+        from: UserKeyRow,
+        /// What becomes of it.
+        to: UserKeyRow,
+    },
+    /// Gives a user a new key.
+    RekeyUser {
+        /// Everything that hangs on the old one must be this.
+        from: Box<UserRows>,
+        /// What becomes of it.
+        to: Box<UserRows>,
+    },
 }
 
 /// What is to be done, for whom, and how it went the last time it was tried: the answer is given only after the commit.
@@ -148,7 +163,7 @@ fn send<T>(reply: Reply<T>, answer: T) {
 fn change_rows(connection: &Connection, task: &RowTask) -> Result<u64, Stop> {
     let changed = match task {
         RowTask::InitStoreKey(row) => {
-            let sql = "INSERT INTO store_keys (kek, wrapped_index_key, canary) SELECT ?1, ?2, ?3 \
+            let sql = "INSERT INTO store_keys (kek, wrapped_index_key, canary, seq) SELECT ?1, ?2, ?3, 1 \
                        WHERE NOT EXISTS (SELECT 1 FROM store_keys)";
             connection.prepare_cached(sql)?.execute(params![row.kek, row.wrapped_index_key, row.canary])?
         }
@@ -161,6 +176,8 @@ fn change_rows(connection: &Connection, task: &RowTask) -> Result<u64, Stop> {
             let sql = "DELETE FROM commands WHERE open = 0 AND expires_at <= ?1";
             connection.prepare_cached(sql)?.execute([stored(now.0)?])?
         }
+        RowTask::RewrapUserKey { from, to } => rotation::rewrap(connection, from, to)?,
+        RowTask::RekeyUser { from, to } => rotation::rekey(connection, from, to)?,
     };
     Ok(changed as u64)
 }

@@ -8,6 +8,6 @@ mod failures;
 mod gate;
 mod harness;
 mod particular;
-mod server;
+pub(crate) mod server;
 
 pub(crate) use server::server;

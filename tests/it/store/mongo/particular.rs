@@ -5,7 +5,10 @@ use super::harness::MongoHarness;
 use super::server::{TestServer, server};
 use claviger::effects::OsEntropy;
 use claviger::store::mongo::{FORMAT, MongoConfig, MongoStore, OpenError};
-use claviger_projections::ports::{Append, AppendError, ClaimChange, ClaimKind, Log, RecordChange, Rows, StoreError, Views};
+use claviger_projections::ports::{
+    Append, AppendError, ClaimChange, ClaimKind, Expected, Log, RecordChange, Rotation, RowChange, Rows, StoreError, StoreKeyRow,
+    UserKeyRow, UserKeyState, UserRows, Views,
+};
 use claviger_projections::suite::FaultHooks;
 use futures::future::{join, join_all};
 use mongodb::bson::{Document, doc};
@@ -180,6 +183,21 @@ fn says_its_concern(event: &CommandStartedEvent) -> Result<(), String> {
     if said { Ok(()) } else { Err(format!("{}: {command}", event.command_name)) }
 }
 
+/// Everything a rotation of the master key sends.
+async fn rotated(store: &MongoStore, first: &Append) {
+    let owner = first.owner.unwrap();
+    let key = |version, kek| UserKeyRow { owner, version, kek: [kek; 8], wrapped: vec![kek; 105] };
+    let store_key = StoreKeyRow { kek: [1; 8], wrapped_index_key: vec![1; 105], canary: vec![1; 81] };
+    assert!(store.init_store_key(store_key).await.unwrap());
+    let rows = vec![RowChange::PutUserKey(key(1, 1))];
+    store.append(Append { rows, expected: Expected::Exact(1), events: append(7).events, ..first.clone() }).await.unwrap();
+    store.user_keys(None, None, 9).await.unwrap();
+    assert!(store.rewrap_user_key(key(1, 1), key(1, 2)).await.unwrap());
+    let from = store.user_rows(owner).await.unwrap().unwrap();
+    let to = UserRows { key: UserKeyState { row: key(2, 2), worn: false }, ..from.clone() };
+    assert!(store.rekey_user(from, to).await.unwrap());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_says_its_concern() {
     let Some(server) = server().await else { return };
@@ -203,6 +221,7 @@ async fn every_command_says_its_concern() {
     let page = claviger_projections::ports::Page { limit: 3, ..Default::default() };
     store.page(claviger_projections::ports::KEYS, owner, page).await.unwrap();
     store.user_keys_by_kek().await.unwrap();
+    rotated(&store, &first).await;
     store.rotate_session(claviger_domain::id::SessionId(owner.0), 1, first.at, first.at).await.unwrap();
     store.forget_records(first.at).await.unwrap();
     store.database().drop().await.unwrap();

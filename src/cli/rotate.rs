@@ -1,0 +1,95 @@
+//! `vault rotate`: everything under a new master key.
+
+use super::args::RotateArgs;
+use super::serve::on_signals;
+use super::{CliError, output};
+use crate::bus::{Progress, Rotated, Rotation, hex, store_failure};
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::key_files;
+use crate::wiring::Core;
+use claviger_domain::code::ErrorCode;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+pub(super) async fn run(args: &RotateArgs, config: &Config, json: bool) -> Result<ExitCode, CliError> {
+    let own = key_files::own_file(config);
+    if args.drop_old && own.is_none() {
+        let message = "--drop-old is for master.key in the data directory, and you give the master keys yourself: remove the old \
+                       ones from your list when the rotation has ended";
+        return Err(CliError::new(ErrorCode::Validation, message));
+    }
+    let stop = on_signals()?;
+    // Opening the core shows that every master key in use is at hand, and on the embedded store that no server runs.
+    let core = Core::open(config, Effects::system(), "claviger vault rotate").await?;
+    let rotated = rotate(&core, config, own.as_deref(), &stop).await;
+    core.close().await;
+    let rotated = rotated?;
+    if let (Some(path), true) = (&own, args.drop_old) {
+        key_files::keep_first(path)?;
+    }
+    tell(&rotated, own.as_deref(), args.drop_old, json);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn rotate(core: &Core, config: &Config, own: Option<&Path>, stop: &CancellationToken) -> Result<Rotated, CliError> {
+    let mut rotation = rotation(core, config)?;
+    if let Some(path) = own
+        && rotation.is_done().await.map_err(|error| store_failure(&error))?
+    {
+        // On disk before anything is wrapped by it; one that a crash leaves unused is the next run's.
+        key_files::add_first(path, &*core.effects.entropy)?;
+        rotation = self::rotation(core, config)?;
+        output::note(&format!(
+            "a new master key is the first line of {}: back this file up before you go on working",
+            path.display()
+        ));
+    }
+    Ok(rotation.run(&note, stop).await?)
+}
+
+fn rotation(core: &Core, config: &Config) -> Result<Rotation, CliError> {
+    let keks = key_files::master_keys(config, false, &*core.effects.entropy)?;
+    Ok(Rotation { store: Arc::clone(&core.store), keks, effects: core.effects.clone() })
+}
+
+fn note(progress: Progress) {
+    output::note(&match progress {
+        Progress::Moved { users, of } => format!("user keys under the new master key: {users} of {of}"),
+        Progress::Proved { users, of } => format!("users whose keys open with the new master key alone: {users} of {of}"),
+    });
+}
+
+fn tell(rotated: &Rotated, own: Option<&Path>, dropped: bool, json: bool) {
+    let Rotated { from, to, rewrapped, rekeyed, users, secrets } = rotated;
+    let from: Vec<String> = from.iter().copied().map(hex).collect();
+    if json {
+        return output::json(&serde_json::json!({
+            "from": from,
+            "to": hex(*to),
+            "rewrapped": rewrapped,
+            "rekeyed": rekeyed,
+            "opened": { "users": users, "secrets": secrets },
+            "old_keys_dropped": dropped,
+        }));
+    }
+    // None, if another process that ran the same rotation came to its end first.
+    let left = if from.is_empty() { String::new() } else { format!("; nothing is under {} any more", from.join(", ")) };
+    output::line(&format!("everything is under master key {}{left}", hex(*to)));
+    output::line(&format!(
+        "user keys wrapped anew: {rewrapped}; users with a new key, because they deleted something: {rekeyed}"
+    ));
+    output::line(&format!("opened with the new master key alone: keys of {users} users, data keys of {secrets} secrets"));
+    output::line(&match (own, dropped) {
+        (Some(path), true) => {
+            format!("the old keys are gone from {}: backups made before this can't be opened with it", path.display())
+        }
+        (Some(path), false) => format!(
+            "the old keys still stand in {}, behind the first line: remove those lines once no backup needs them",
+            path.display()
+        ),
+        (None, _) => "remove the old keys from the lists of all processes, and restart these".to_owned(),
+    });
+}

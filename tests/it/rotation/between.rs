@@ -1,0 +1,198 @@
+//! A rotation that comes exactly between two steps of somebody else.
+
+use super::world::{Opened, Place, User, World, keks, rotation};
+use crate::endurance::{Dice, seed};
+use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
+use claviger_domain::stream::StreamName;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{
+    Advance, AdvanceError, Append, AppendError, Appended, BoxFuture, Checkpoint, ClaimKind, CommandRecord, ContentKeyRow,
+    CredentialRow, Direction, Followers, Head, HistoryFilter, Hold, Holder, IndexKeyRow, KekId, LeaseName, Leases, Log, Page,
+    PageOf, Quarantined, Repairs, Replace, ReplaceError, Rotation, RowChange, Rows, SecretRow, SessionRow, Store, StoreError,
+    StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const OLD: u8 = 1;
+const NEW: u8 = 2;
+
+/// Rotates to this key, everything, at once.
+async fn rotate(store: Arc<dyn Store>, to: &[u8]) {
+    rotation(store, to).run(&|_| {}, &CancellationToken::new()).await.unwrap();
+}
+
+/// A store on which a rotation comes before the next append that carries what a user key seals, if one is set up.
+struct Between {
+    inner: Arc<dyn Store>,
+    /// The key to rotate to; 0 for no rotation.
+    next: AtomicU8,
+}
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+macro_rules! whole {
+    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty;)+) => {
+        $(fn $name(&self $(, $arg: $type)*) -> Answer<'_, $answer> { self.inner.$name($($arg),*) })+
+    };
+}
+
+impl Log for Between {
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        Box::pin(async move {
+            if append.rows.iter().any(|row| row.sealed_under().is_some() || matches!(row, RowChange::PutUserKey(_))) {
+                let to = self.next.swap(0, Ordering::SeqCst);
+                if to > 0 {
+                    rotate(Arc::clone(&self.inner), &[to, to - 1]).await;
+                }
+            }
+            self.inner.append(append).await
+        })
+    }
+
+    fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.watch()
+    }
+
+    whole! {
+        fn head(&self) -> Head;
+        fn read(&self, after: u64, limit: usize) -> Vec<StoredEvent>;
+        fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Vec<StoredEvent>;
+        fn history(&self, owner: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Vec<StoredEvent>;
+        fn count_history(&self, owner: UserId, filter: HistoryFilter) -> u64;
+        fn event(&self, id: EventId) -> Option<StoredEvent>;
+        fn command_record(&self, id: CommandId) -> Option<CommandRecord>;
+        fn forget_records(&self, now: Timestamp) -> u64;
+        fn claim(&self, kind: ClaimKind, hash: [u8; 32]) -> Option<(UserId, Uuid)>;
+    }
+}
+
+impl Rows for Between {
+    whole! {
+        fn store_keys(&self) -> Vec<StoreKeyRow>;
+        fn init_store_key(&self, row: StoreKeyRow) -> bool;
+        fn user_keys_by_kek(&self) -> Vec<(KekId, u64)>;
+        fn user_key(&self, owner: UserId) -> Option<UserKeyRow>;
+        fn index_key(&self, owner: UserId) -> Option<IndexKeyRow>;
+        fn content_key(&self, stream: StreamName) -> Option<ContentKeyRow>;
+        fn secret(&self, owner: UserId, key: KeyId, secret_version: u32) -> Option<SecretRow>;
+        fn count_secrets(&self) -> u64;
+        fn credential(&self, owner: UserId) -> Option<CredentialRow>;
+        fn session(&self, id: SessionId) -> Option<SessionRow>;
+        fn sessions(&self, owner: UserId) -> Vec<SessionRow>;
+        fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> bool;
+        fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<TimerRow>;
+        fn scrub(&self) -> bool;
+    }
+}
+
+impl Views for Between {
+    whole! {
+        fn page(&self, view: &'static str, owner: UserId, page: Page) -> PageOf;
+        fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Option<ViewRow>;
+        fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId>;
+        fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)>;
+        fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId>;
+    }
+}
+
+impl Rotation for Between {
+    whole! {
+        fn user_keys(&self, not_under: Option<KekId>, after: Option<UserId>, limit: usize) -> Vec<UserKeyState>;
+        fn user_rows(&self, owner: UserId) -> Option<UserRows>;
+        fn rewrap_user_key(&self, from: UserKeyRow, to: UserKeyRow) -> bool;
+        fn rekey_user(&self, from: UserRows, to: UserRows) -> bool;
+    }
+}
+
+impl Leases for Between {
+    whole! {
+        fn hold(&self, name: LeaseName, holder: Holder, ttl_ms: u64) -> Hold;
+        fn release(&self, name: LeaseName, holder: Holder) -> bool;
+    }
+}
+
+impl Followers for Between {
+    fn advance(&self, advance: Advance) -> BoxFuture<'_, Result<(), AdvanceError>> {
+        self.inner.advance(advance)
+    }
+
+    whole! {
+        fn checkpoint(&self, view: &'static str) -> Checkpoint;
+        fn quarantined(&self, view: &'static str, limit: usize) -> Vec<Quarantined>;
+        fn count_quarantined(&self, view: &'static str) -> u64;
+    }
+}
+
+impl Repairs for Between {
+    fn replace(&self, replace: Replace) -> BoxFuture<'_, Result<(), ReplaceError>> {
+        self.inner.replace(replace)
+    }
+
+    whole! {
+        fn owners_with_keys(&self, after: Option<UserId>, limit: usize) -> Vec<UserId>;
+    }
+}
+
+/// A user who has destroyed something, so that the next rotation gives them a new user key.
+async fn worn(world: &World, dice: &mut Dice) -> User {
+    let mut user = world.register(dice).await.unwrap();
+    world.replace(&mut user, dice).await.unwrap();
+    user
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_a_rotation_has_moved_since_their_key_was_read_open_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::open(&Place::sqlite(dir.path()), &[OLD, NEW]).await;
+    let user = worn(&world, &mut Dice::new(seed())).await;
+    let keys = world.keychain.user(user.id).await.unwrap().unwrap();
+    rotate(world.opened.store(), &[NEW, OLD]).await;
+    assert_eq!((keys.version, world.keychain.user(user.id).await.unwrap().unwrap().version), (1, 2));
+    world.open_all_with(&user, &keys).await.unwrap();
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_sealed_before_a_rotation_and_comes_after_it_is_sealed_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = Place::sqlite(dir.path()).open().await;
+    let between = Arc::new(Between { inner: opened.store(), next: AtomicU8::new(0) });
+    let every: Vec<u8> = (1..=9).collect();
+    let world = World::over(Opened::Sqlite(sqlite(&opened)), Arc::<Between>::clone(&between), keks(&every), None).await;
+    let mut dice = Dice::new(seed());
+    let mut user = worn(&world, &mut dice).await;
+    let version = async |user: &User| world.keychain.user(user.id).await.unwrap().unwrap().version;
+    let rotated = |to| between.next.store(to, Ordering::SeqCst);
+
+    rotated(2);
+    world.add(&mut user, &mut dice).await.unwrap();
+    assert_eq!(version(&user).await, 2);
+    world.open_all(&user).await.unwrap();
+
+    world.change_password(&mut user).await.unwrap();
+    rotated(3);
+    world.replace(&mut user, &mut dice).await.unwrap();
+    assert_eq!(version(&user).await, 3);
+    world.open_all(&user).await.unwrap();
+
+    rotated(4);
+    world.change_password(&mut user).await.unwrap();
+    assert_eq!(version(&user).await, 4);
+    world.open_all(&user).await.unwrap();
+
+    rotated(5);
+    let newcomer = world.register(&mut dice).await.unwrap();
+    assert_eq!(version(&newcomer).await, 1);
+    assert_eq!(between.user_key(newcomer.id).await.unwrap().unwrap().kek, super::world::kek(5).id());
+    world.open_all(&newcomer).await.unwrap();
+    assert_eq!(between.next.load(Ordering::SeqCst), 0);
+    world.close().await;
+}
+
+fn sqlite(opened: &Opened) -> Arc<claviger::store::sqlite::SqliteStore> {
+    let Opened::Sqlite(store) = opened else { panic!("another store") };
+    Arc::clone(store)
+}
