@@ -14,18 +14,26 @@
 //! **Reading.** From the primary, what a majority has. Positions are checked to be consecutive. A change stream on the head and a
 //! poll wake who waits; they say nothing about what is true.
 //!
-//! **Outside a transaction** are written: rotations of sessions, the first store key, and forgetting of records. Each is idempotent by
+//! **A process that stops** inside its transaction would hold the head for the server's transaction lifetime. Each process publishes
+//! the session it appends in, with a lease by the database's clock; who meets conflicts for two seconds ends the sessions of those
+//! whose lease lapsed.
+//!
+//! **Outside a transaction** are written: rotations of sessions, the first store key, forgetting of records, and the lines of the
+//! processes. Each is idempotent by
 //! its key, because not every server tells a repeat from the first time.
 //!
-//! **The driver.** Every call runs in a task of its own: a caller that goes away drops no driver's future half-way. Its texts are
-//! never passed on.
+//! **The driver.** Every call runs in a task of its own: a caller that goes away drops no driver's future half-way. No call is waited
+//! for without end: one that isn't answered in time is left alone, and what it may have done is ended or looked up in another session.
+//! The driver's texts are never passed on.
 
 mod boot;
+mod calls;
 mod cells;
 mod config;
 mod error;
 mod faults;
 mod ports;
+mod process;
 mod read;
 mod schema;
 mod session;

@@ -16,6 +16,7 @@
 //! | `timers` | `{o, k, s}`: owner, kind, subject | what is due | with appends |
 //! | `views` | `{o, w, i}`: owner, view, row id | rows of views | with appends |
 //! | `defaults` | `{o, t}`: owner, tag | the default key of a context: the key lets no second one stand | with appends |
+//! | `processes` | boot id | who appends: host and process, append session, until when it is believed alive | renewed every third of a lease |
 //! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first | once |
 //! | `meta` | `"store"` | the format | by a migration |
 //!
@@ -51,6 +52,7 @@ pub(super) const TIMERS: &str = "timers";
 pub(super) const VIEWS: &str = "views";
 pub(super) const DEFAULTS: &str = "defaults";
 pub(super) const STORE_KEYS: &str = "store_keys";
+pub(super) const PROCESSES: &str = "processes";
 const META: &str = "meta";
 
 /// `_id` of the one document of `log_head`.
@@ -94,6 +96,7 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
     (VIEWS, &[index("owner", &[("owner", 1)]), index("sort", &[("view", 1), ("owner", 1), ("sort", 1), ("id", 1)])]),
     (DEFAULTS, &[index("owner", &[("owner", 1), ("tag", 1)])]),
     (STORE_KEYS, &[unique("seq", &[("seq", 1)])]),
+    (PROCESSES, &[]),
     (META, &[]),
 ];
 
