@@ -11,8 +11,7 @@ use claviger_projections::ports::StoreError;
 use claviger_vault::Entropy;
 use futures::TryStreamExt;
 use mongodb::Database;
-use mongodb::bson::{Bson, Document, doc};
-use mongodb::error::Error;
+use mongodb::bson::{Document, doc};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -94,7 +93,7 @@ impl Process {
     pub(super) async fn end_lapsed(&self) -> Result<(), DbError> {
         let others = doc! { "_id": { "$ne": id(self.boot) }, "$expr": { "$lt": ["$until", { "$toLong": "$$NOW" }] } };
         let processes = self.db.collection::<Document>(PROCESSES);
-        let question = async move { Ok::<_, Error>(processes.find(others).await?.try_collect::<Vec<_>>().await?) };
+        let question = async move { processes.find(others).await?.try_collect::<Vec<_>>().await };
         let lapsed = self.calls.ask(question).await?;
         let lsids: Vec<_> = lapsed.iter().filter_map(|process| process.get_document("lsid").ok()).cloned().collect();
         if lsids.is_empty() {
@@ -126,7 +125,7 @@ impl Process {
                 tracing::warn!(error = %StoreError::from(error), "this process can't say that it lives");
             }
         }
-        if let Err(error) = self.remove(doc! { "_id": Bson::from(id(self.boot)) }).await {
+        if let Err(error) = self.remove(doc! { "_id": id(self.boot) }).await {
             tracing::debug!(error = %StoreError::from(error), "this process's line stays until its time is over");
         }
     }

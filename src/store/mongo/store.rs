@@ -87,9 +87,8 @@ impl MongoStore {
             drop(ends);
         });
         tracker.spawn(async move { process.keep(appended).await });
-        let (deaf, db_watched) = (Notify::new(), db.clone());
-        let watcher = Watcher { db: db_watched, calls: calls.clone(), watched, closing: closing.clone(), deaf };
-        tracker.spawn(watcher.run());
+        let deaf = Notify::new();
+        tracker.spawn(Watcher { db: db.clone(), calls: calls.clone(), watched, closing: closing.clone(), deaf }.run());
         Ok(Self {
             db,
             tasks: Mutex::new(Some(tasks)),

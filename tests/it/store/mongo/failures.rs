@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The log is dense and has exactly the events of these appends, each once.
-async fn has_exactly(store: &MongoStore, appends: &[Append]) {
+pub(super) async fn has_exactly(store: &MongoStore, appends: &[Append]) {
     let log = store.read(0, usize::MAX).await.unwrap();
     let ids: HashSet<_> = log.iter().map(|event| event.envelope.id).collect();
     assert_eq!((log.len(), ids.len()), (appends.len(), appends.len()));

@@ -3,9 +3,13 @@
 //! The server is, in this order: `CLAVIGER_TEST_MONGODB_URI`, a `mongod` on the path, SecantusDB from `ops/test-mongodb`. With none of
 //! them these tests say so and pass, unless `CLAVIGER_REQUIRE_MONGODB=1`.
 
+mod connections;
 mod contract;
 mod failures;
 mod gate;
 mod harness;
 mod particular;
+mod processes;
+mod proxy;
 mod server;
+mod stopped;

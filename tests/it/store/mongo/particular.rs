@@ -135,6 +135,23 @@ async fn a_newer_format_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_of_another_shape_is_refused_and_left_alone() {
+    let Some(server) = server().await else { return };
+    for (name, key, unique) in [("position", "position", false), ("position", "other", true), ("theirs", "position", true)] {
+        let harness = MongoHarness::new(server);
+        let client = mongodb::Client::with_uri_str(server.uri_text(&harness.database)).await.unwrap();
+        let database = client.database(&harness.database);
+        let index = doc! { "name": name, "key": { key: 1 }, "unique": unique };
+        database.run_command(doc! { "createIndexes": "events", "indexes": [index] }).await.unwrap();
+        let refused = MongoStore::open(&harness.config()).await.err().unwrap();
+        assert!(matches!(refused, OpenError::Index { collection: "events", code } if code != 0), "{refused:?}");
+        let names = database.collection::<Document>("events").list_index_names().await.unwrap();
+        assert!(names.iter().any(|found| found == name), "{names:?}");
+        database.drop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_store_answers_that_it_is_closed() {
     let Some(server) = server().await else { return };
     let (harness, store) = opened(server).await;
