@@ -2,7 +2,8 @@
 //!
 //! Two tests have a long form. `CLAVIGER_TEST_SECONDS=60` lets the concurrent clients go on for a minute instead of a bounded number
 //! of operations, `CLAVIGER_TEST_KILLS=50` kills the server fifty times instead of five; `CLAVIGER_TEST_SEED` changes the course of
-//! both. `cargo test --test it endurance:: -- --nocapture` prints what they did.
+//! both. The servers on one MongoDB (`servers.rs`) go on for `CLAVIGER_TEST_SECONDS` too, then with 200 users instead of 16.
+//! `cargo test --test it endurance:: -- --nocapture` prints what they did.
 
 pub(crate) mod account;
 mod command_line;
@@ -11,6 +12,7 @@ mod disk;
 mod kill;
 mod model;
 pub(crate) mod process;
+mod servers;
 pub(crate) mod shutdown;
 mod startup;
 
@@ -41,12 +43,12 @@ impl Dice {
 }
 
 /// A number from the environment: the long form of a test.
-fn number(variable: &str) -> Option<u64> {
+pub(crate) fn number(variable: &str) -> Option<u64> {
     let text = std::env::var_os(variable)?;
     Some(text.to_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{variable} must be a number")))
 }
 
 /// Where the course of a test begins.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     number("CLAVIGER_TEST_SEED").unwrap_or(20_261_123)
 }

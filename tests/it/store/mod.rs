@@ -5,5 +5,5 @@ mod contract;
 mod gate;
 mod harness;
 mod kill;
-mod mongo;
+pub(crate) mod mongo;
 mod sqlite;

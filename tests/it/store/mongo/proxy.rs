@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 /// What becomes of a connection when a message meets a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Act {
+pub(crate) enum Act {
     /// So many bytes of the request arrive, then both sides are cut.
     CutRequest(usize),
     /// The request arrives; so many bytes of the reply come back, then both sides are cut.
@@ -36,7 +36,7 @@ struct Rule {
 }
 
 /// The proxy. Its connections are cut when it is dropped.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     _ends: DropGuard,
@@ -54,7 +54,7 @@ struct Shared {
 
 impl Proxy {
     /// A proxy that does nothing but forward to `target`, host and port.
-    pub(super) async fn start(target: &str) -> Self {
+    pub(crate) async fn start(target: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let ends = CancellationToken::new();
@@ -77,42 +77,42 @@ impl Proxy {
     }
 
     /// A proxy before the server of the tests.
-    pub(super) async fn before(server: &TestServer) -> Self {
+    pub(crate) async fn before(server: &TestServer) -> Self {
         Self::start(&server.host()).await
     }
 
     /// The address of a database of that server, by way of this proxy.
-    pub(super) fn uri(&self, server: &TestServer, database: &str) -> MongoUri {
-        server.uri_by(&self.address.to_string(), database)
+    pub(crate) fn uri(&self, server: &TestServer, database: &str) -> MongoUri {
+        server.uri_by(&self.address.to_string(), database).parse().unwrap()
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The next `times` requests that contain this word meet it.
-    pub(super) fn rule(&self, word: &str, times: usize, act: Act) {
+    pub(crate) fn rule(&self, word: &str, times: usize, act: Act) {
         *self.shared.rule.lock().unwrap() = Rule { word: word.to_owned(), times, act: Some(act) };
     }
 
     /// Everything is forwarded again; what was swallowed stays so.
-    pub(super) fn forward(&self) {
+    pub(crate) fn forward(&self) {
         *self.shared.rule.lock().unwrap() = Rule::default();
     }
 
     /// Cuts every connection there is.
-    pub(super) fn cut_all(&self) {
+    pub(crate) fn cut_all(&self) {
         let new = self.shared.ends.child_token();
         std::mem::replace(&mut *self.shared.open.lock().unwrap(), new).cancel();
     }
 
     /// Waits until so many requests met a rule since the start.
-    pub(super) async fn met(&self, times: usize) {
+    pub(crate) async fn met(&self, times: usize) {
         self.shared.met.subscribe().wait_for(|met| *met >= times).await.unwrap();
     }
 
     /// How many requests met a rule since the start.
-    pub(super) fn times_met(&self) -> usize {
+    pub(crate) fn times_met(&self) -> usize {
         *self.shared.met.borrow()
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::OnceCell;
 
 /// A server that tests may use.
-pub(super) struct TestServer {
+pub(crate) struct TestServer {
     /// Scheme and hosts.
     hosts: String,
     /// Options, without the question mark.
@@ -22,7 +22,7 @@ pub(super) struct TestServer {
 static SERVER: OnceCell<Option<TestServer>> = OnceCell::const_new();
 
 /// The server, if there can be one.
-pub(super) async fn server() -> Option<&'static TestServer> {
+pub(crate) async fn server() -> Option<&'static TestServer> {
     let found = SERVER.get_or_init(find).await.as_ref();
     if found.is_none() {
         let required = std::env::var_os("CLAVIGER_REQUIRE_MONGODB").is_some_and(|value| value == "1");
@@ -36,17 +36,17 @@ pub(super) async fn server() -> Option<&'static TestServer> {
 
 impl TestServer {
     /// A database that no other test has.
-    pub(super) fn database(&self) -> String {
+    pub(crate) fn database(&self) -> String {
         let n = self.databases.fetch_add(1, Ordering::Relaxed);
         format!("claviger_test_{}_{n}", std::process::id())
     }
 
     /// The address of a database.
-    pub(super) fn uri(&self, database: &str) -> MongoUri {
+    pub(crate) fn uri(&self, database: &str) -> MongoUri {
         self.uri_text(database).parse().unwrap()
     }
 
-    pub(super) fn uri_text(&self, database: &str) -> String {
+    pub(crate) fn uri_text(&self, database: &str) -> String {
         format!("{}/{database}?{}", self.hosts, self.options)
     }
 
@@ -58,14 +58,14 @@ impl TestServer {
     }
 
     /// The first host with its port.
-    pub(super) fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.parts().1.to_owned()
     }
 
     /// The address of a database by way of a proxy: no other host may be asked.
-    pub(super) fn uri_by(&self, proxy: &str, database: &str) -> MongoUri {
+    pub(crate) fn uri_by(&self, proxy: &str, database: &str) -> String {
         let options: Vec<_> = self.options.split('&').filter(|option| !option.starts_with("replicaSet=")).collect();
-        format!("{}{proxy}/{database}?{}&directConnection=true", self.parts().0, options.join("&")).parse().unwrap()
+        format!("{}{proxy}/{database}?{}&directConnection=true", self.parts().0, options.join("&"))
     }
 }
 
@@ -144,7 +144,7 @@ fn secantus() -> Option<TestServer> {
 }
 
 /// A server of one test, which may kill it.
-pub(super) struct OwnServer {
+pub(crate) struct OwnServer {
     program: PathBuf,
     port: u16,
     dir: tempfile::TempDir,
@@ -153,7 +153,7 @@ pub(super) struct OwnServer {
 
 impl OwnServer {
     /// Starts one, where SecantusDB can be had.
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let (program, port, dir) = (secantus_program()?, free_port(), tempfile::tempdir().unwrap());
         let process = Self::run(&program, port, dir.path());
         Some(Self { program, port, dir, process })
@@ -166,18 +166,18 @@ impl OwnServer {
     }
 
     /// Kills it and starts it again on what is on disk.
-    pub(super) fn kill_and_restart(&mut self) {
+    pub(crate) fn kill_and_restart(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         self.process = Self::run(&self.program, self.port, self.dir.path());
     }
 
     /// Host and port.
-    pub(super) fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    pub(super) fn uri(&self) -> MongoUri {
+    pub(crate) fn uri(&self) -> MongoUri {
         let uri = format!("mongodb://127.0.0.1:{}/?replicaSet=secantus&serverSelectionTimeoutMS=20000", self.port);
         uri.parse().unwrap()
     }
