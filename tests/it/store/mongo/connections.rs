@@ -47,7 +47,7 @@ async fn survives(acts: &[(&str, Act)]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_cut_at_any_byte_of_a_transaction_loses_and_doubles_nothing() {
-    let cuts = [0, 1, 4, 15, 16, 40, usize::MAX];
+    let cuts = [0, 3, 16, usize::MAX];
     let of = |word| cuts.into_iter().flat_map(move |at| [(word, Act::CutRequest(at)), (word, Act::CutReply(at))]);
     let acts: Vec<_> = of("commitTransaction").chain(of("findAndModify")).collect();
     survives(&acts).await;

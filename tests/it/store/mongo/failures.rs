@@ -21,7 +21,7 @@ pub(super) async fn has_exactly(store: &MongoStore, appends: &[Append]) {
 }
 
 /// What the server does to a command, how often, and what it is.
-fn failures() -> Vec<(&'static str, i32, Document)> {
+pub(super) fn failures() -> Vec<(&'static str, i32, Document)> {
     let error = |code: i32, labels: &[&str]| doc! { "errorCode": code, "errorLabels": labels };
     let unknown = || doc! { "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
     let cut = || doc! { "closeConnection": true };
