@@ -10,6 +10,7 @@ use claviger::store::mongo::{MongoConfig, MongoStore};
 use claviger_domain::id::EventId;
 use claviger_projections::ports::Log;
 use claviger_projections::suite::FaultHooks;
+use futures::future::{join, join_all};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeMap, HashMap};
 use std::process::Stdio;
@@ -163,6 +164,48 @@ async fn a_process_stopped_inside_its_transaction_stalls_the_others_for_its_leas
     child.answers(1).await;
     assert_eq!(child.answered.values().copied().collect::<Vec<_>>(), [21]);
     child.order("append 100").await;
+    answered.extend(child.end().await);
+    consists_of(&store, answered).await;
+    store.close().await;
+    drop(harness);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_skips_nothing_of_a_process_that_is_parked_before_its_commit() {
+    let Some(server) = server().await else { return };
+    let harness = MongoHarness::new(server);
+    let uri = server.uri_text(&harness.database);
+    let store = MongoStore::open(&config(&uri)).await.unwrap();
+    let mut answered = HashMap::new();
+    answered.insert(append(0).events[0].id, store.append(append(0)).await.unwrap().position);
+    let mut child = Stopped::start(&uri).await;
+    child.order("park 1").await;
+    child.says("parked").await;
+
+    // Its event is written and not committed. Others write; a reader goes on from what it has.
+    let others = async { join_all((2..12).map(|n| store.append(append(n)))).await };
+    let reader = async {
+        for _ in 0..20 {
+            assert_eq!(store.read(1, 100).await.unwrap(), [], "nothing may pass what is parked");
+        }
+        child.order("release 0").await;
+        let (mut cursor, mut watch) = (1, store.watch());
+        while cursor < 12 {
+            for event in store.read(cursor, 3).await.unwrap() {
+                cursor += 1;
+                assert_eq!(event.envelope.position, cursor);
+            }
+            if cursor < 12 {
+                watch.wait_for(|known| *known > cursor).await.unwrap();
+            }
+        }
+    };
+    let (others, ()) = join(others, reader).await;
+    for (n, appended) in (2..12).zip(others) {
+        answered.insert(append(n).events[0].id, appended.unwrap().position);
+    }
+    child.answers(1).await;
+    assert_eq!(child.answered.values().copied().collect::<Vec<_>>(), [2]);
     answered.extend(child.end().await);
     consists_of(&store, answered).await;
     store.close().await;
