@@ -69,8 +69,10 @@ impl Process {
     pub(super) async fn change_session(&self, lsid: Document) -> Result<(), DbError> {
         {
             let mut sessions = self.sessions();
-            let old = std::mem::replace(&mut sessions.current, lsid);
+            let old = std::mem::replace(&mut sessions.current, lsid.clone());
             sessions.given_up.push(old);
+            // The driver may hand out again what a late call left in order.
+            sessions.given_up.retain(|given_up| *given_up != lsid);
             let surplus = sessions.given_up.len().saturating_sub(REMEMBERED);
             sessions.given_up.drain(..surplus);
         }
@@ -118,8 +120,12 @@ impl Process {
         self.calls.ask(async move { processes.delete_one(line).await }).await.map(drop)
     }
 
-    /// Renews every third of the lease until nothing is appended any more; then removes the line.
+    /// Renews every third of the lease until nothing is appended any more; then removes the line. Begins with the lines that killed
+    /// processes left, else nobody would remove them where one process works alone.
     pub(super) async fn keep(&self, appended: CancellationToken) {
+        if let Err(error) = self.end_lapsed().await {
+            tracing::debug!(error = %StoreError::from(error), "the lines of processes that are gone stay");
+        }
         while timeout(self.lease / 3, appended.cancelled()).await.is_err() {
             if let Err(error) = self.publish().await {
                 tracing::warn!(error = %StoreError::from(error), "this process can't say that it lives");

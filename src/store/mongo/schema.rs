@@ -16,7 +16,7 @@
 //! | `timers` | `{o, k, s}`: owner, kind, subject | what is due | with appends |
 //! | `views` | `{o, w, i}`: owner, view, row id | rows of views | with appends |
 //! | `defaults` | `{o, t}`: owner, tag | the default key of a context: the key lets no second one stand | with appends |
-//! | `processes` | boot id | who appends: host and process, append session, until when it is believed alive | renewed every third of a lease |
+//! | `processes` | boot id | who appends: host and process, append session, until when it is believed alive | with time |
 //! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first | once |
 //! | `meta` | `"store"` | the format | by a migration |
 //!

@@ -210,8 +210,8 @@ async fn check(client: &Client) -> Result<(), OpenError> {
     {
         tracing::warn!(
             lifetime_s = lifetime,
-            "a process that is stopped inside its transaction holds every writer for this long: set {name} to \
-             {TRANSACTION_LIFETIME_S}, as ops/compose.yaml does"
+            "a process that is stopped inside its transaction holds every writer for up to this long if its session can't be ended: \
+             set {name} to {TRANSACTION_LIFETIME_S}, as ops/compose.yaml does"
         );
     }
     Ok(())

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// Long enough for a transaction here, short enough to wait for it in a test.
 const ANSWER: Duration = Duration::from_secs(2);
 
+/// A bound for what would never come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A store behind a proxy.
 async fn behind_proxy(server: &'static TestServer) -> (MongoHarness, Proxy, MongoStore) {
     let (harness, proxy) = (MongoHarness::new(server), Proxy::before(server).await);
@@ -31,7 +34,9 @@ async fn survives(acts: &[(&str, Act)]) {
         let (first, began) = (appends.len() as u64, Instant::now());
         proxy.rule(word, 1, *act);
         let round: Vec<_> = (first..first + 10).map(append).collect();
-        for answer in join_all(round.iter().cloned().map(|append| store.append(append))).await {
+        let answers = join_all(round.iter().cloned().map(|append| store.append(append)));
+        let answers = tokio::time::timeout(PATIENCE, answers).await;
+        for answer in answers.unwrap_or_else(|_| panic!("{act:?} of {word}: never answered")) {
             assert!(answer.is_ok(), "{act:?} of {word}: {answer:?}");
         }
         assert_eq!(proxy.times_met(), n + 1, "{act:?} of {word} met nothing");
@@ -71,7 +76,7 @@ async fn a_read_on_a_half_open_connection_is_refused_in_time() {
     let (harness, proxy, store) = behind_proxy(server).await;
     store.append(append(0)).await.unwrap();
     proxy.rule("events", usize::MAX, Act::Swallow);
-    let answer = store.read(0, 9).await;
+    let answer = tokio::time::timeout(PATIENCE, store.read(0, 9)).await.expect("an answer");
     assert!(matches!(answer, Err(claviger_projections::ports::StoreError::Unavailable(_))), "{answer:?}");
     proxy.forward();
     assert_eq!(store.read(0, 9).await.unwrap().len(), 1);
@@ -94,7 +99,7 @@ async fn without_a_change_stream_the_poll_wakes() {
                 let mut watch = store.watch();
                 n += 1;
                 let position = writer.append(append(n)).await.unwrap().position;
-                let woken = tokio::time::timeout(Duration::from_secs(30), watch.wait_for(|known| *known >= position)).await;
+                let woken = tokio::time::timeout(PATIENCE, watch.wait_for(|known| *known >= position)).await;
                 assert!(woken.is_ok(), "{act:?} of {word}: not woken for position {position}");
             }
         }

@@ -60,6 +60,7 @@ impl Stage {
         Some(Self { harness, holder: Arc::new(holder), other, sent })
     }
 
+    /// Those that are believed alive, and those that aren't.
     async fn lines(&self) -> Vec<Document> {
         use futures::TryStreamExt;
         let processes = self.other.database().collection::<Document>("processes");
@@ -120,5 +121,21 @@ async fn who_holds_the_head_within_its_lease_is_left_alone() {
     let (held, other) = join(stage.holder.append(append(0)), others).await;
     assert_eq!((held.unwrap().position, other.unwrap().position), (1, 2));
     assert!(stage.sent.borrow().killed.is_empty());
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_line_of_a_process_that_was_killed_is_removed_by_the_next_one() {
+    let Some(stage) = Stage::new().await else { return };
+    let processes = stage.other.database().collection::<Document>("processes");
+    let lsid = doc! { "id": mongodb::bson::Uuid::from_bytes([7; 16]) };
+    let lapsed = doc! { "_id": "killed", "label": "process 1 on nowhere", "lsid": &lsid, "until": 1_i64 };
+    processes.insert_one(lapsed).await.unwrap();
+    let (mut sent, monitor) = watched();
+    let next = MongoStore::open(&MongoConfig { monitor: Some(monitor), ..stage.harness.config() }).await.unwrap();
+    sent.wait_for(|sent| sent.killed == [lsid.clone()]).await.unwrap();
+    next.close().await;
+    let mut labels = stage.lines().await.into_iter().map(|line| line.get_str("label").unwrap().to_owned());
+    assert!(labels.all(|label| label.contains(&std::process::id().to_string())));
     stage.end().await;
 }
