@@ -176,7 +176,14 @@ impl Run {
     /// The log is what was acknowledged: nothing lost, nothing doubled, no gap.
     async fn compare(&self, after: &Trouble) {
         for store in [&self.store, &self.spared] {
-            let log = store.read(0, usize::MAX).await.unwrap();
+            // A read may be refused as long as things recover; what it says when it is answered must be right.
+            let log = loop {
+                match store.read(0, usize::MAX).await {
+                    Ok(log) => break log,
+                    Err(StoreError::Unavailable(_)) => {}
+                    Err(other) => panic!("{other:?} after {after:?}"),
+                }
+            };
             let found: Vec<_> = log.iter().map(|event| (event.envelope.position, event.envelope.id)).collect();
             let expected: Vec<_> = self.account.iter().map(|(position, id)| (*position, *id)).collect();
             assert!(found == expected, "{} events, {} acknowledged, after {after:?}", found.len(), expected.len());
