@@ -63,7 +63,8 @@ enum Opened {
 impl Opened {
     async fn open(config: &Config, effects: &Effects, program: &str) -> Result<Self, StartError> {
         if let Some(uri) = &config.mongodb_uri {
-            let mongo = MongoConfig::new(uri.clone(), Arc::clone(&effects.entropy));
+            let lease = Duration::from_millis(config.lease_ms);
+            let mongo = MongoConfig { lease, ..MongoConfig::new(uri.clone(), Arc::clone(&effects.entropy)) };
             return Ok(Self::MongoDb(Arc::new(MongoStore::open(&mongo).await?)));
         }
         Self::embedded(SqliteConfig::new(&config.data_dir, program, effects.clock.now())).await

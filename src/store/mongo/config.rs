@@ -8,6 +8,7 @@ use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where the server is, `mongodb://…`. May hold a password: it has no readable form.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -41,6 +42,11 @@ impl fmt::Debug for MongoUri {
     }
 }
 
+/// As long as nothing else is said.
+const LEASE: Duration = Duration::from_secs(10);
+/// Longer than a commit may take, and than a transaction should live.
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// How to open the store.
 #[derive(Clone)]
 pub struct MongoConfig {
@@ -48,6 +54,10 @@ pub struct MongoConfig {
     pub uri: MongoUri,
     /// Spreads retries of processes that are in each other's way, and marks rotations.
     pub entropy: Arc<dyn Entropy>,
+    /// How long a process that says nothing is believed alive. After that its append session may be ended by another.
+    pub lease: Duration,
+    /// How long an answer of the server is waited for, whatever the connection looks like.
+    pub answer_within: Duration,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
     /// Sees every command that is sent, for tests.
@@ -57,7 +67,8 @@ pub struct MongoConfig {
 impl MongoConfig {
     /// A store at `uri`.
     pub fn new(uri: MongoUri, entropy: Arc<dyn Entropy>) -> Self {
-        Self { uri, entropy, faults: Arc::new(NoFaults), monitor: None }
+        let faults = Arc::new(NoFaults);
+        Self { uri, entropy, lease: LEASE, answer_within: ANSWER, faults, monitor: None }
     }
 }
 

@@ -73,6 +73,8 @@ pub(super) enum DbError {
     Mongo(Error),
     /// What came back makes no sense.
     Store(StoreError),
+    /// Nothing came back for so long that nobody waits any more.
+    Silent,
 }
 
 impl From<Error> for DbError {
@@ -92,6 +94,7 @@ impl From<DbError> for StoreError {
         match error {
             DbError::Mongo(error) => store_error(&error),
             DbError::Store(error) => error,
+            DbError::Silent => unreachable_server(),
         }
     }
 }
@@ -99,7 +102,11 @@ impl From<DbError> for StoreError {
 impl DbError {
     /// The whole transaction may be tried again.
     pub(super) fn is_transient(&self) -> bool {
-        matches!(self, Self::Mongo(error) if error.contains_label(TRANSIENT_TRANSACTION_ERROR))
+        match self {
+            Self::Mongo(error) => error.contains_label(TRANSIENT_TRANSACTION_ERROR),
+            Self::Store(_) => false,
+            Self::Silent => true,
+        }
     }
 
     /// Another transaction was in the way.
@@ -144,10 +151,14 @@ pub(super) fn is_unknown_commit(error: &Error) -> bool {
 
 /// What a caller may know of an error.
 pub(super) fn store_error(error: &Error) -> StoreError {
-    StoreError::Unavailable(match code(error) {
-        0 => "MongoDB can't be reached: see that it runs, then try again".to_owned(),
-        code => format!("MongoDB answered code {code}: if it stays, look at its log"),
-    })
+    match code(error) {
+        0 => unreachable_server(),
+        code => StoreError::Unavailable(format!("MongoDB answered code {code}: if it stays, look at its log")),
+    }
+}
+
+fn unreachable_server() -> StoreError {
+    StoreError::Unavailable("MongoDB can't be reached: see that it runs, then try again".to_owned())
 }
 
 /// What whoever opens the store is told of an error on the way.
@@ -157,5 +168,6 @@ pub(super) fn open_error(database: &str, error: DbError) -> OpenError {
         DbError::Mongo(error) if code(&error) == 0 => OpenError::Unreachable { code: 0 },
         DbError::Mongo(error) => OpenError::Server { database, code: code(&error) },
         DbError::Store(error) => OpenError::Damaged { database, what: error.to_string() },
+        DbError::Silent => OpenError::Unreachable { code: 0 },
     }
 }

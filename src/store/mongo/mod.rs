@@ -14,15 +14,21 @@
 //! **Reading.** From the primary, what a majority has. Positions are checked to be consecutive. A change stream on the head and a
 //! poll wake who waits; they say nothing about what is true.
 //!
-//! **Outside a transaction** are written: rotations of sessions, rewraps of user keys, and forgetting of records. Each is idempotent by
-//! its key, because not every server tells a repeat from the first time. The store's first keys and new user keys leave no event either,
-//! but have a transaction. One that gives a user a new key is a conflict with every append that seals under the old one, and with no
-//! other: such an append touches the user key.
+//! **A process that stops** inside its transaction would hold the head for the server's transaction lifetime. Each process publishes
+//! the session it appends in, with a lease by the database's clock; who meets conflicts for two seconds ends the sessions of those
+//! whose lease lapsed.
 //!
-//! **The driver.** Every call runs in a task of its own: a caller that goes away drops no driver's future half-way. Its texts are
-//! never passed on.
+//! **Outside a transaction** are written: rotations of sessions, rewraps of user keys, leases, forgetting of records, and the lines of the
+//! processes. Each is idempotent by its key, because not every server tells a repeat from the first time. The store's first keys and new
+//! user keys leave no event either, but have a transaction. One that gives a user a new key is a conflict with every append that seals
+//! under the old one, and with no other: such an append touches the user key.
+//!
+//! **The driver.** Every call runs in a task of its own: a caller that goes away drops no driver's future half-way. No call is waited
+//! for without end: one that isn't answered in time is left alone, and what it may have done is ended or looked up in another session.
+//! The driver's texts are never passed on.
 
 mod boot;
+mod calls;
 mod cells;
 mod config;
 mod error;
@@ -30,6 +36,7 @@ mod faults;
 mod follow;
 mod leases;
 mod ports;
+mod process;
 mod read;
 mod schema;
 mod session;

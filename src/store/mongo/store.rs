@@ -1,10 +1,13 @@
 //! The store itself: opening, closing, and the way to its batcher.
 
 use super::boot::judge;
+use super::calls::Calls;
 use super::config::MongoConfig;
 use super::error::{DbError, OpenError, code, open_error};
+use super::process::Process;
+use super::watch::Watcher;
 use super::write::{Batcher, BatcherParts, Task};
-use super::{read, schema, session, watch};
+use super::{read, schema, session};
 use claviger_projections::ports::{Append, AppendError, Appended, BoxFuture, StoreError};
 use claviger_vault::Entropy;
 use mongodb::bson::doc;
@@ -14,7 +17,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch as signal};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch as signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +27,8 @@ const QUEUE: usize = 1024;
 const DATABASE: &str = "claviger";
 /// How long a server is looked for and connected to. A caller waits no longer than this for a set without a primary.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A question may read much: it is waited for so many times longer than an answer in a transaction.
+const READ_PATIENCE: u32 = 3;
 /// How long a transaction may hold the head without anybody noticing that its process stopped, in seconds.
 const TRANSACTION_LIFETIME_S: i64 = 5;
 
@@ -35,7 +40,10 @@ pub struct MongoStore {
     pub(super) position: signal::Receiver<u64>,
     entropy: Arc<dyn Entropy>,
     closing: CancellationToken,
+    /// The tasks of this store, each of which ends.
     tracker: TaskTracker,
+    /// Calls of the driver, which may not.
+    calls: Calls,
 }
 
 impl fmt::Debug for MongoStore {
@@ -50,23 +58,37 @@ impl MongoStore {
     /// # Errors
     /// [`OpenError`] says what is in the way and what to do.
     pub async fn open(config: &MongoConfig) -> Result<Self, OpenError> {
-        let tracker = TaskTracker::new();
+        let (tracker, calls) = (TaskTracker::new(), Calls::new(config.answer_within));
         let opening = config.clone();
         let opened = tracker.spawn(async move { Box::pin(connect(&opening)).await }).await;
         let (db, last) = opened.map_err(|_| OpenError::Unreachable { code: 0 })??;
+        let failed = |error| open_error(db.name(), error);
+        let session = db.client().start_session().await.map_err(|error| failed(error.into()))?;
+        let process = Process::new(db.clone(), calls.clone(), config.lease, config.entropy.as_ref(), session.id().clone());
+        process.publish().await.map_err(failed)?;
+        let process = Arc::new(process);
         let (tasks, queue) = mpsc::unbounded_channel();
         let (watched, position) = signal::channel(last);
         let closing = CancellationToken::new();
-        let batcher = Batcher::new(BatcherParts {
+        let parts = BatcherParts {
             db: db.clone(),
+            calls: calls.clone(),
+            process: Arc::clone(&process),
             tasks: queue,
             position: watched.clone(),
             entropy: Arc::clone(&config.entropy),
             faults: Arc::clone(&config.faults),
             closing: closing.clone(),
+        };
+        let appended = CancellationToken::new();
+        let ends = appended.clone().drop_guard();
+        tracker.spawn(async move {
+            Batcher::new(parts, session).run().await;
+            drop(ends);
         });
-        tracker.spawn(batcher.run());
-        tracker.spawn(watch::follow(db.clone(), watched, closing.clone()));
+        tracker.spawn(async move { process.keep(appended).await });
+        let deaf = Notify::new();
+        tracker.spawn(Watcher { db: db.clone(), calls: calls.clone(), watched, closing: closing.clone(), deaf }.run());
         Ok(Self {
             db,
             tasks: Mutex::new(Some(tasks)),
@@ -75,6 +97,7 @@ impl MongoStore {
             entropy: Arc::clone(&config.entropy),
             closing,
             tracker,
+            calls,
         })
     }
 
@@ -89,6 +112,7 @@ impl MongoStore {
         self.stop();
         self.tracker.close();
         self.tracker.wait().await;
+        self.calls.end().await;
     }
 
     fn stop(&self) {
@@ -126,11 +150,8 @@ impl MongoStore {
         if self.closing.is_cancelled() {
             return Box::pin(std::future::ready(Err(StoreError::Closed)));
         }
-        let asked = self.tracker.spawn(question(self.db.clone()));
-        Box::pin(async move {
-            let answer = asked.await.map_err(|_| StoreError::Closed)?;
-            answer.map_err(StoreError::from)
-        })
+        let (calls, question) = (self.calls.with_patience(READ_PATIENCE), question(self.db.clone()));
+        Box::pin(async move { calls.ask(question).await.map_err(StoreError::from) })
     }
 }
 
@@ -189,8 +210,8 @@ async fn check(client: &Client) -> Result<(), OpenError> {
     {
         tracing::warn!(
             lifetime_s = lifetime,
-            "a process that is stopped inside its transaction holds every writer for this long: set {name} to \
-             {TRANSACTION_LIFETIME_S}, as ops/compose.yaml does"
+            "a process that is stopped inside its transaction holds every writer for up to this long if its session can't be ended: \
+             set {name} to {TRANSACTION_LIFETIME_S}, as ops/compose.yaml does"
         );
     }
     Ok(())

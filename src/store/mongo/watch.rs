@@ -1,16 +1,19 @@
-//! Wake-ups: a change stream on the head, and a poll beside it in case it says nothing. Both only wake: truth is what is read.
+//! Wake-ups: a change stream on the head, and a poll beside it in case it says nothing. Both only wake: truth is what is read. Each has a
+//! task of its own, and neither waits without end, so that a stream whose connection swallows everything never silences the poll.
 
+use super::calls::Calls;
 use super::cells::Cells;
 use super::error::{DbError, code};
 use super::read;
 use super::schema::{HEAD, HEAD_ID};
+use claviger_projections::ports::StoreError;
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
 use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::ChangeStreamEvent;
 use mongodb::options::ReadConcern;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// How long the server holds a question for changes. A driver's future is never dropped half-way, so closing waits for it.
 const AWAIT: Duration = Duration::from_millis(500);
+
+type Changes = ChangeStream<ChangeStreamEvent<Document>>;
 
 /// Raises the position watched; never lowers it.
 pub(super) fn raise(watched: &watch::Sender<u64>, position: u64) {
@@ -30,82 +35,112 @@ pub(super) fn raise(watched: &watch::Sender<u64>, position: u64) {
     });
 }
 
-/// Follows the head until the store closes.
-pub(super) async fn follow(db: Database, watched: watch::Sender<u64>, closing: CancellationToken) {
-    let mut changes = open(&db).await;
-    let mut poll = POLL.0;
-    let mut polled = Instant::now();
-    while !closing.is_cancelled() {
-        if let Some(stream) = &mut changes {
-            if !listen(stream, &watched, &closing).await {
-                (changes, poll) = (None, POLL.0);
+/// Watches the head for this process.
+pub(super) struct Watcher {
+    /// Where the head is.
+    pub(super) db: Database,
+    /// How it is asked for.
+    pub(super) calls: Calls,
+    /// Told of every move.
+    pub(super) watched: watch::Sender<u64>,
+    /// The store is closing.
+    pub(super) closing: CancellationToken,
+    /// The change stream has failed: nothing wakes but the poll.
+    pub(super) deaf: Notify,
+}
+
+impl Watcher {
+    /// Polls and listens until the store closes.
+    pub(super) async fn run(self) {
+        futures::future::join(self.poll(), self.listen()).await;
+    }
+
+    /// Looks ever less often as long as it finds nothing that the stream hadn't told.
+    async fn poll(&self) {
+        let mut pause = POLL.0;
+        while !self.closing.is_cancelled() {
+            tokio::select! {
+                () = self.closing.cancelled() => return,
+                () = self.deaf.notified() => pause = POLL.0,
+                () = tokio::time::sleep(pause) => pause = if self.look().await { POLL.0 } else { (pause * 2).min(POLL.1) },
             }
-        } else {
-            // Nothing wakes but the poll.
-            drop(timeout(poll, closing.cancelled()).await);
         }
-        if polled.elapsed() >= poll {
-            poll = if look(&db, &watched).await { POLL.0 } else { (poll * 2).min(POLL.1) };
-            polled = Instant::now();
-            if changes.is_none() && poll == POLL.1 {
-                changes = open(&db).await;
+    }
+
+    /// Looks where the head is; `true` if it has moved unnoticed.
+    async fn look(&self) -> bool {
+        let db = self.db.clone();
+        match self.calls.ask(async move { read::head(&db).await }).await {
+            Ok((frontier, _)) => {
+                let moved = frontier.size() > *self.watched.borrow();
+                raise(&self.watched, frontier.size());
+                moved
+            }
+            Err(DbError::Mongo(error)) => {
+                tracing::debug!(code = code(&error), "the head can't be polled");
+                false
+            }
+            Err(DbError::Silent) => {
+                tracing::debug!("the head can't be polled: no answer");
+                false
+            }
+            Err(DbError::Store(error)) => {
+                tracing::error!(%error, "the head can't be read");
+                false
+            }
+        }
+    }
+
+    async fn listen(&self) {
+        while !self.closing.is_cancelled() {
+            let db = self.db.clone();
+            match self.calls.ask(async move { open(&db).await }).await {
+                Ok(changes) => self.follow(changes).await,
+                Err(error) => {
+                    tracing::warn!(error = %StoreError::from(error), "there is no change stream; the log is polled");
+                }
+            }
+            self.deaf.notify_one();
+            drop(timeout(POLL.1, self.closing.cancelled()).await);
+        }
+    }
+
+    /// Follows a stream as long as it is of use.
+    async fn follow(&self, mut changes: Changes) {
+        while !self.closing.is_cancelled() {
+            let asked = Instant::now();
+            let next = self.calls.within(async move {
+                let next = changes.next_if_any().await;
+                (changes, next)
+            });
+            let Some((kept, next)) = next.await else {
+                tracing::warn!("the change stream of the log is not answered; the log is polled meanwhile");
+                return;
+            };
+            changes = kept;
+            match next {
+                Ok(Some(event)) => {
+                    if let Some(position) = position_of(event) {
+                        raise(&self.watched, position);
+                    }
+                }
+                Ok(None) if !changes.is_alive() => return,
+                // A server that doesn't hold the question would be asked without end.
+                Ok(None) if asked.elapsed() < AWAIT / 10 => drop(timeout(AWAIT / 5, self.closing.cancelled()).await),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(code = code(&error), "the change stream of the log failed; the log is polled meanwhile");
+                    return;
+                }
             }
         }
     }
 }
 
-/// Waits for one change, not for long; `false` if the stream is no use any more.
-async fn listen(
-    stream: &mut ChangeStream<ChangeStreamEvent<Document>>,
-    watched: &watch::Sender<u64>,
-    closing: &CancellationToken,
-) -> bool {
-    let asked = Instant::now();
-    match stream.next_if_any().await {
-        Ok(Some(event)) => {
-            if let Some(position) = position_of(event) {
-                raise(watched, position);
-            }
-            true
-        }
-        Ok(None) => {
-            // A server that doesn't hold the question would be asked without end.
-            if asked.elapsed() < AWAIT / 10 {
-                drop(timeout(AWAIT / 5, closing.cancelled()).await);
-            }
-            stream.is_alive()
-        }
-        Err(error) => {
-            tracing::warn!(code = code(&error), "the change stream of the log failed; the log is polled meanwhile");
-            false
-        }
-    }
-}
-
-/// Looks where the head is; `true` if it has moved unnoticed.
-async fn look(db: &Database, watched: &watch::Sender<u64>) -> bool {
-    match read::head(db).await {
-        Ok((frontier, _)) => {
-            let moved = frontier.size() > *watched.borrow();
-            raise(watched, frontier.size());
-            moved
-        }
-        Err(DbError::Mongo(error)) => {
-            tracing::debug!(code = code(&error), "the head can't be polled");
-            false
-        }
-        Err(DbError::Store(error)) => {
-            tracing::error!(%error, "the head can't be read");
-            false
-        }
-    }
-}
-
-async fn open(db: &Database) -> Option<ChangeStream<ChangeStreamEvent<Document>>> {
+async fn open(db: &Database) -> Result<Changes, mongodb::error::Error> {
     let only_head = [doc! { "$match": { "documentKey._id": HEAD_ID } }];
     let heads = db.collection::<Document>(HEAD);
-    let opened = heads.watch().pipeline(only_head).max_await_time(AWAIT).read_concern(ReadConcern::majority()).await;
-    opened.inspect_err(|error| tracing::warn!(code = code(error), "there is no change stream; the log is polled")).ok()
+    heads.watch().pipeline(only_head).max_await_time(AWAIT).read_concern(ReadConcern::majority()).await
 }
 
 /// The position a change tells of.

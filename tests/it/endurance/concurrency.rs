@@ -10,28 +10,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-const CLIENTS: u64 = 64;
+pub(super) const CLIENTS: u64 = 64;
 const OPERATIONS: usize = 20;
 const OBSERVERS: usize = 4;
 const CONTEXTS: [&str; 3] = ["default", "work", "play"];
 
 /// Without an upstream: no command of this test calls it.
-const NO_UPSTREAM: &str = "http://127.0.0.1:9";
+pub(super) const NO_UPSTREAM: &str = "http://127.0.0.1:9";
 
-const LOOK: &str = "{ viewer { keys(first: 20) { nodes { id isActive defaultFor } } \
+pub(super) const LOOK: &str = "{ viewer { keys(first: 20) { nodes { id isActive defaultFor } } \
     default: defaultKey { id isActive defaultFor } work: defaultKey(context: \"work\") { id isActive defaultFor } \
     play: defaultKey(context: \"play\") { id isActive defaultFor } } }";
 
 /// What one client was answered.
 #[derive(Default)]
-struct Tally {
-    events: Vec<(u64, String)>,
-    operations: u64,
-    conflicts: u64,
+pub(super) struct Tally {
+    pub(super) events: Vec<(u64, String)>,
+    pub(super) operations: u64,
+    pub(super) conflicts: u64,
     without_effect: u64,
 }
 
-fn order(dice: &mut Dice, keys: &[String]) -> Order {
+pub(super) fn order(dice: &mut Dice, keys: &[String]) -> Order {
     let (id, context) = (dice.pick(keys), dice.pick(&CONTEXTS));
     match dice.below(5) {
         0 | 1 => Order::new("setDefaultKey", "DefaultKeyInput", json!({"id": id, "context": context})),
@@ -41,7 +41,7 @@ fn order(dice: &mut Dice, keys: &[String]) -> Order {
     }
 }
 
-async fn client(account: Account, keys: &[String], n: u64, goes_on: impl Fn(u64) -> bool) -> Tally {
+pub(super) async fn client(account: Account, keys: &[String], n: u64, goes_on: impl Fn(u64) -> bool) -> Tally {
     let (mut dice, mut tally) = (Dice::new(seed() ^ (n << 32)), Tally::default());
     while goes_on(tally.operations) {
         let payload: Payload = account.command(&order(&mut dice, keys)).await;
@@ -61,7 +61,7 @@ async fn client(account: Account, keys: &[String], n: u64, goes_on: impl Fn(u64)
 }
 
 /// At most one default a context, and never an inactive one.
-fn check(state: &Value) {
+pub(super) fn check(state: &Value) {
     let viewer = &state["viewer"];
     let nodes = viewer["keys"]["nodes"].as_array().unwrap();
     assert_eq!(nodes.len(), 10);
@@ -81,7 +81,7 @@ fn check(state: &Value) {
     }
 }
 
-async fn observer(account: Account, ended: &AtomicBool) -> u64 {
+pub(super) async fn observer(account: Account, ended: &AtomicBool) -> u64 {
     let mut looks = 0;
     while !ended.load(Ordering::Relaxed) {
         check(&account.ask(LOOK, json!({})).await);

@@ -2,7 +2,8 @@
 //!
 //! Two tests have a long form. `CLAVIGER_TEST_SECONDS=60` lets the concurrent clients go on for a minute instead of a bounded number
 //! of operations, `CLAVIGER_TEST_KILLS=50` kills the server fifty times instead of five; `CLAVIGER_TEST_SEED` changes the course of
-//! both. `cargo test --test it endurance:: -- --nocapture` prints what they did.
+//! both. The servers on one MongoDB (`servers.rs`) go on for `CLAVIGER_TEST_SECONDS` too, then with 200 users instead of 16.
+//! `cargo test --test it endurance:: -- --nocapture` prints what they did.
 
 pub(crate) mod account;
 mod command_line;
@@ -12,6 +13,7 @@ mod kill;
 mod model;
 pub(crate) mod process;
 mod replay;
+mod servers;
 pub(crate) mod shutdown;
 mod startup;
 

@@ -1,9 +1,11 @@
 //! Gathers, commits, answers. One transaction is in flight; what queues meanwhile goes into the next.
 
 use super::task::Task;
-use super::transaction::{self, Settled, Trouble};
+use super::transaction::{self, Progress, Settled, Trouble};
+use crate::store::mongo::calls::Calls;
 use crate::store::mongo::error::DbError;
 use crate::store::mongo::faults::Faults;
+use crate::store::mongo::process::Process;
 use crate::store::mongo::watch::raise;
 use claviger_domain::id::EventId;
 use claviger_projections::ports::{Append, AppendError, StoreError};
@@ -26,10 +28,19 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// Conflicts within this time mean that another process writes as well.
 const CONTENDED: Duration = Duration::from_secs(1);
 
+/// Conflicts for this long, and nothing else, mean that somebody holds the head who may have stopped.
+const STOPPED: Duration = Duration::from_secs(2);
+/// How often it is looked for such a process while the conflicts go on.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What a batcher is made of.
 pub(in crate::store::mongo) struct BatcherParts {
     /// Where everything is.
     pub(in crate::store::mongo) db: Database,
+    /// How it is asked.
+    pub(in crate::store::mongo) calls: Calls,
+    /// This process among the others.
+    pub(in crate::store::mongo) process: Arc<Process>,
     /// What there is to do.
     pub(in crate::store::mongo) tasks: mpsc::UnboundedReceiver<Task>,
     /// Told of every commit.
@@ -45,10 +56,16 @@ pub(in crate::store::mongo) struct BatcherParts {
 /// The batcher.
 pub(in crate::store::mongo) struct Batcher {
     parts: BatcherParts,
+    /// `None` once a call in it was given up: the next is another.
+    session: Option<ClientSession>,
     /// Taken from the queue, but for the next transaction.
     carried: Option<Task>,
     /// When another process was last in the way.
     conflict: Option<Instant>,
+    /// Since when there is nothing but conflicts.
+    blocked: Option<Instant>,
+    /// When it was last looked for a process that stopped.
+    looked: Option<Instant>,
     /// How long a transaction takes, smoothed.
     commit_time: Duration,
 }
@@ -58,8 +75,9 @@ struct Lost;
 
 impl Batcher {
     /// A batcher that has done nothing yet.
-    pub(in crate::store::mongo) fn new(parts: BatcherParts) -> Self {
-        Self { parts, carried: None, conflict: None, commit_time: Duration::from_millis(5) }
+    pub(in crate::store::mongo) fn new(parts: BatcherParts, session: ClientSession) -> Self {
+        let commit_time = Duration::from_millis(5);
+        Self { parts, session: Some(session), carried: None, conflict: None, blocked: None, looked: None, commit_time }
     }
 
     /// Works until nobody can ask any more. What is dropped its callers see as [`StoreError::Closed`].
@@ -104,7 +122,7 @@ impl Batcher {
     async fn work(&mut self, batch: Vec<Task>) -> Result<(), Lost> {
         let mut groups = vec![batch];
         while let Some(mut group) = groups.pop() {
-            let appends: Vec<&Append> = group.iter().map(|task| task.append.as_ref()).collect();
+            let appends: Arc<[Arc<Append>]> = group.iter().map(|task| Arc::clone(&task.append)).collect();
             match self.settle(&appends).await? {
                 Ok(settled) => {
                     raise(&self.parts.position, settled.position);
@@ -130,23 +148,19 @@ impl Batcher {
     }
 
     /// Tries a batch until it is settled or failed for good.
-    async fn settle(&mut self, appends: &[&Append]) -> Result<Result<Settled, DbError>, Lost> {
+    async fn settle(&mut self, appends: &Arc<[Arc<Append>]>) -> Result<Result<Settled, DbError>, Lost> {
         let began = Instant::now();
-        let mut session = match self.parts.db.client().start_session().await {
-            Ok(session) => session,
-            Err(error) => return Ok(Err(error.into())),
-        };
         for tries in 0.. {
             let tried = Instant::now();
-            let attempt = transaction::attempt(&self.parts.db, &mut session, appends, self.parts.faults.as_ref());
-            match Box::pin(attempt).await {
+            match self.attempt(appends).await {
                 Ok(settled) => {
                     self.commit_time = (self.commit_time * 7 + tried.elapsed()) / 8;
+                    self.blocked = None;
                     return Ok(Ok(settled));
                 }
                 Err(Trouble::Killed) => return Err(Lost),
                 Err(Trouble::Unknown(settled)) => {
-                    if self.is_in(&mut session, &settled).await? {
+                    if self.is_in(&settled).await? {
                         return Ok(Ok(settled));
                     }
                     if began.elapsed() >= PATIENCE {
@@ -154,11 +168,7 @@ impl Batcher {
                         return Ok(Err(error.into()));
                     }
                 }
-                Err(Trouble::Failed(error)) if error.is_transient() && began.elapsed() < PATIENCE => {
-                    if error.is_conflict() {
-                        self.conflict = Some(Instant::now());
-                    }
-                }
+                Err(Trouble::Failed(error)) if error.is_transient() && began.elapsed() < PATIENCE => self.noticed(&error).await,
                 Err(Trouble::Failed(error)) => return Ok(Err(error)),
             }
             self.pause(tries).await;
@@ -166,18 +176,51 @@ impl Batcher {
         Err(Lost)
     }
 
+    /// The session of this process; another one if the last was given up.
+    async fn session(&mut self) -> Result<ClientSession, DbError> {
+        if let Some(session) = self.session.take() {
+            return Ok(session);
+        }
+        let client = self.parts.db.client().clone();
+        let session = self.parts.calls.ask(async move { client.start_session().await }).await?;
+        self.parts.process.change_session(session.id().clone()).await?;
+        Ok(session)
+    }
+
+    /// Tries a batch once, and waits for the outcome no longer than for any answer.
+    async fn attempt(&mut self, appends: &Arc<[Arc<Append>]>) -> Result<Settled, Trouble> {
+        let mut session = self.session().await?;
+        let progress: Arc<Progress> = Arc::default();
+        let (shared, db, appends) = (Arc::clone(&progress), self.parts.db.clone(), Arc::clone(appends));
+        let faults = Arc::clone(&self.parts.faults);
+        let attempt = async move {
+            let tried = transaction::attempt(&db, &mut session, &appends, faults.as_ref(), &shared).await;
+            (session, tried)
+        };
+        if let Some((session, tried)) = self.parts.calls.within(attempt).await {
+            self.session = Some(session);
+            return tried;
+        }
+        tracing::warn!("a transaction isn't answered: it is given up, and its session ended");
+        Err(progress.give_up().map_or(Trouble::Failed(DbError::Silent), Trouble::Unknown))
+    }
+
     /// Finds out about a commit of unknown outcome, however long that takes: an answer that may be wrong is none. The rest of the queue
     /// waits, since it could not be ordered behind it otherwise.
-    async fn is_in(&self, session: &mut ClientSession, settled: &Settled) -> Result<bool, Lost> {
+    async fn is_in(&mut self, settled: &Settled) -> Result<bool, Lost> {
         let accepted = settled.answers.iter().filter_map(|answer| answer.as_ref().ok());
-        let events: Vec<EventId> = accepted.flat_map(|appended| &appended.placed).map(|placed| placed.id).collect();
+        let events: Arc<[EventId]> = accepted.flat_map(|appended| &appended.placed).map(|placed| placed.id).collect();
         if events.is_empty() {
             return Ok(false);
         }
         for tries in 0.. {
-            match Box::pin(transaction::look_up(&self.parts.db, session, &events)).await {
-                Ok(found) => return Ok(found),
+            match self.look_up(&events).await {
+                Ok(found) => {
+                    self.blocked = None;
+                    return Ok(found);
+                }
                 Err(error) => {
+                    self.noticed(&error).await;
                     tracing::warn!(error = %StoreError::from(error), "the outcome of a commit can't be looked up yet");
                 }
             }
@@ -187,6 +230,38 @@ impl Batcher {
             self.pause(tries).await;
         }
         Err(Lost)
+    }
+
+    async fn look_up(&mut self, events: &Arc<[EventId]>) -> Result<bool, DbError> {
+        let mut session = self.session().await?;
+        let (db, events) = (self.parts.db.clone(), Arc::clone(events));
+        let question = async move {
+            let found = transaction::look_up(&db, &mut session, &events).await;
+            (session, found)
+        };
+        let (session, found) = self.parts.calls.within(question).await.ok_or(DbError::Silent)?;
+        self.session = Some(session);
+        found
+    }
+
+    /// Remembers a conflict. When there was nothing else for long, whoever holds the head may have stopped: its session is ended.
+    async fn noticed(&mut self, error: &DbError) {
+        if !error.is_conflict() {
+            self.blocked = None;
+            return;
+        }
+        let now = Instant::now();
+        self.conflict = Some(now);
+        let since = *self.blocked.get_or_insert(now);
+        if now - since < STOPPED || self.looked.is_some_and(|looked| now - looked < LOOK) {
+            return;
+        }
+        self.looked = Some(now);
+        for ended in [self.parts.process.end_given_up().await, self.parts.process.end_lapsed().await] {
+            if let Err(error) = ended {
+                tracing::warn!(error = %StoreError::from(error), "what holds the head of the log can't be looked for");
+            }
+        }
     }
 
     /// Waits a random part of a time that doubles with every try, at least about a commit's.

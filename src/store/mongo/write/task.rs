@@ -1,12 +1,13 @@
 //! What the batcher is asked to do, and how it answers.
 
 use claviger_projections::ports::{Append, AppendError, Appended};
+use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// A queued append.
 pub(in crate::store::mongo) struct Task {
     /// It.
-    pub(super) append: Box<Append>,
+    pub(super) append: Arc<Append>,
     bytes: usize,
     reply: oneshot::Sender<Result<Appended, AppendError>>,
     /// Its place in the queue, free again when it is answered.
@@ -21,7 +22,7 @@ impl Task {
         permit: OwnedSemaphorePermit,
     ) -> Self {
         let bytes = append.weight();
-        Self { append: Box::new(append), bytes, reply, _permit: permit }
+        Self { append: Arc::new(append), bytes, reply, _permit: permit }
     }
 
     /// About how much it writes.

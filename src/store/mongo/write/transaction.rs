@@ -13,6 +13,7 @@ use claviger_projections::ports::{Append, AppendError, Appended, StoreError};
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{ClientSession, Database};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What each append of a batch is answered, in order.
 pub(super) type Answers = Vec<Result<Appended, AppendError>>;
@@ -41,15 +42,57 @@ impl<E: Into<DbError>> From<E> for Trouble {
     }
 }
 
+/// How far an attempt is, shared with whoever waits for it. One that is given up goes on alone, since a driver's future is never dropped
+/// half-way; this makes sure that it doesn't commit behind the back of whoever has gone on.
+#[derive(Default)]
+pub(super) struct Progress(Mutex<Stage>);
+
+#[derive(Default)]
+enum Stage {
+    /// Nothing can be in.
+    #[default]
+    Writing,
+    /// The commit is under way; what the batch comes to if it goes through.
+    Committing(Settled),
+    /// Nobody waits any more.
+    GivenUp,
+}
+
+impl Progress {
+    fn change(&self, to: Stage) -> Stage {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), to)
+    }
+
+    /// Nobody waits any more. What may have been committed, if that was under way; if not, it never will.
+    pub(super) fn give_up(&self) -> Option<Settled> {
+        match self.change(Stage::GivenUp) {
+            Stage::Committing(settled) => Some(settled),
+            Stage::Writing | Stage::GivenUp => None,
+        }
+    }
+
+    /// The commit begins; `false` if it must not.
+    fn commits(&self, settled: Settled) -> bool {
+        let mut stage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited_for = !matches!(*stage, Stage::GivenUp);
+        if waited_for {
+            *stage = Stage::Committing(settled);
+        }
+        waited_for
+    }
+}
+
 /// Tries a batch once.
 pub(super) async fn attempt(
     db: &Database,
     session: &mut ClientSession,
-    appends: &[&Append],
+    appends: &[Arc<Append>],
     faults: &dyn Faults,
+    progress: &Progress,
 ) -> Result<Settled, Trouble> {
     session::begin(session).await?;
-    let written = write(db, session, appends, faults).await;
+    let appends: Vec<&Append> = appends.iter().map(AsRef::as_ref).collect();
+    let written = write(db, session, &appends, faults).await;
     let settled = match written {
         Ok(settled) => settled,
         Err(trouble) => {
@@ -57,7 +100,13 @@ pub(super) async fn attempt(
             return Err(trouble);
         }
     };
-    match session::commit(session).await {
+    if !progress.commits(settled) {
+        session::abort(session).await;
+        return Err(Trouble::Failed(DbError::Silent));
+    }
+    let committed = session::commit(session).await;
+    let Some(settled) = progress.give_up() else { return Err(Trouble::Failed(DbError::Silent)) };
+    match committed {
         Committed::Yes if faults.loses_answer() => Err(Trouble::Unknown(settled)),
         Committed::Yes => Ok(settled),
         Committed::Unknown => Err(Trouble::Unknown(settled)),
@@ -118,9 +167,9 @@ async fn move_head(db: &Database, session: &mut ClientSession, end: &End) -> Res
     Ok(())
 }
 
-/// Whether the events of a commit of unknown outcome are in. Asked in the session of that commit: if it never arrived, its transaction
-/// ends by this one, instead of holding the head for its lifetime. The head is held first: as long as that commit may still happen,
-/// taking it is a conflict, so once it is taken the answer is final.
+/// Whether the events of a commit of unknown outcome are in. Asked in the session of that commit, or in another after that one was ended:
+/// if it never arrived, its transaction ends by this, instead of holding the head for its lifetime. The head is held first: as long as
+/// that commit may still happen, taking it is a conflict, so once it is taken the answer is final.
 pub(super) async fn look_up(db: &Database, session: &mut ClientSession, events: &[EventId]) -> Result<bool, DbError> {
     session::begin(session).await?;
     let found = match hold_head(db, session).await {

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The log is dense and has exactly the events of these appends, each once.
-async fn has_exactly(store: &MongoStore, appends: &[Append]) {
+pub(super) async fn has_exactly(store: &MongoStore, appends: &[Append]) {
     let log = store.read(0, usize::MAX).await.unwrap();
     let ids: HashSet<_> = log.iter().map(|event| event.envelope.id).collect();
     assert_eq!((log.len(), ids.len()), (appends.len(), appends.len()));
@@ -21,7 +21,7 @@ async fn has_exactly(store: &MongoStore, appends: &[Append]) {
 }
 
 /// What the server does to a command, how often, and what it is.
-fn failures() -> Vec<(&'static str, i32, Document)> {
+pub(super) fn failures() -> Vec<(&'static str, i32, Document)> {
     let error = |code: i32, labels: &[&str]| doc! { "errorCode": code, "errorLabels": labels };
     let unknown = || doc! { "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
     let cut = || doc! { "closeConnection": true };

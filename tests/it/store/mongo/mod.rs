@@ -3,11 +3,16 @@
 //! The server is, in this order: `CLAVIGER_TEST_MONGODB_URI`, a `mongod` on the path, SecantusDB from `ops/test-mongodb`. With none of
 //! them these tests say so and pass, unless `CLAVIGER_REQUIRE_MONGODB=1`.
 
+mod connections;
 mod contract;
 mod failures;
 mod gate;
 mod harness;
 mod particular;
+mod processes;
+pub(crate) mod proxy;
+mod run;
 pub(crate) mod server;
+mod stopped;
 
 pub(crate) use server::server;

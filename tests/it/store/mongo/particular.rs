@@ -138,6 +138,23 @@ async fn a_newer_format_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_of_another_shape_is_refused_and_left_alone() {
+    let Some(server) = server().await else { return };
+    for (name, key, unique) in [("position", "position", false), ("position", "other", true), ("theirs", "position", true)] {
+        let harness = MongoHarness::new(server);
+        let client = mongodb::Client::with_uri_str(server.uri_text(&harness.database)).await.unwrap();
+        let database = client.database(&harness.database);
+        let index = doc! { "name": name, "key": { key: 1 }, "unique": unique };
+        database.run_command(doc! { "createIndexes": "events", "indexes": [index] }).await.unwrap();
+        let refused = MongoStore::open(&harness.config()).await.err().unwrap();
+        assert!(matches!(refused, OpenError::Index { collection: "events", code } if code != 0), "{refused:?}");
+        let names = database.collection::<Document>("events").list_index_names().await.unwrap();
+        assert!(names.iter().any(|found| found == name), "{names:?}");
+        database.drop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_store_answers_that_it_is_closed() {
     let Some(server) = server().await else { return };
     let (harness, store) = opened(server).await;
@@ -177,7 +194,7 @@ fn says_its_concern(event: &CommandStartedEvent) -> Result<(), String> {
         "find" | "aggregate" | "count" | "distinct" => reads("majority"),
         "insert" | "update" | "delete" | "findAndModify" | "create" | "createIndexes" => durable(),
         "hello" | "ping" | "getMore" | "killCursors" | "endSessions" | "listCollections" | "replSetGetConfig"
-        | "getParameter" => true,
+        | "getParameter" | "killSessions" => true,
         _ => false,
     };
     if said { Ok(()) } else { Err(format!("{}: {command}", event.command_name)) }

@@ -55,6 +55,24 @@ impl TestServer {
     pub(crate) fn uri_text(&self, database: &str) -> String {
         format!("{}/{database}?{}", self.hosts, self.options)
     }
+
+    /// Scheme and credentials; the first host with its port.
+    fn parts(&self) -> (&str, &str) {
+        let at = self.hosts.rfind('@').or_else(|| self.hosts.rfind('/')).unwrap() + 1;
+        let (head, hosts) = self.hosts.split_at(at);
+        (head, hosts.split(',').next().unwrap())
+    }
+
+    /// The first host with its port.
+    pub(crate) fn host(&self) -> String {
+        self.parts().1.to_owned()
+    }
+
+    /// The address of a database by way of a proxy: no other host may be asked.
+    pub(crate) fn uri_by(&self, proxy: &str, database: &str) -> String {
+        let options: Vec<_> = self.options.split('&').filter(|option| !option.starts_with("replicaSet=")).collect();
+        format!("{}{proxy}/{database}?{}&directConnection=true", self.parts().0, options.join("&"))
+    }
 }
 
 async fn find() -> Option<TestServer> {
@@ -149,7 +167,7 @@ impl OwnServer {
 
     fn run(program: &Path, port: u16, dir: &Path) -> Child {
         let port = port.to_string();
-        let arguments = ["--port", &port, "--cache-size", "128M", "--sync-on-commit", "--storage-path"];
+        let arguments = ["--port", &port, "--cache-size", "128M", "--sync-on-commit", "--enable-test-commands", "--storage-path"];
         Command::new(program).args(arguments).arg(dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
@@ -158,6 +176,11 @@ impl OwnServer {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         self.process = Self::run(&self.program, self.port, self.dir.path());
+    }
+
+    /// Host and port.
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     pub(crate) fn uri(&self) -> MongoUri {
