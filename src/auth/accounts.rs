@@ -1,5 +1,6 @@
 //! Checking who asks: passwords, tokens, sessions.
 
+use super::issuer::ExternalIssuer;
 use super::limiter::RateLimiter;
 use super::passwords::Passwords;
 use super::tokens::{Named, TokenKey, read_refresh, write_refresh};
@@ -69,9 +70,10 @@ pub struct AuthPorts {
 /// Local accounts.
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct Auth {
-    ports: AuthPorts,
+    pub(super) ports: AuthPorts,
     pub(super) passwords: Passwords,
     key: TokenKey,
+    pub(super) issuer: Option<ExternalIssuer>,
     pub(super) config: AuthConfig,
     by_pair: RateLimiter,
     by_peer: RateLimiter,
@@ -84,7 +86,13 @@ impl Auth {
         let by_pair = RateLimiter::new(config.attempts_per_pair, 6_000);
         let by_peer = RateLimiter::new(config.attempts_per_peer, 1_000);
         let by_name = RateLimiter::new(config.attempts_per_name, 36_000);
-        Self { ports, passwords, key, config, by_pair, by_peer, by_name }
+        Self { ports, passwords, key, issuer: None, config, by_pair, by_peer, by_name }
+    }
+
+    /// The same beside an external issuer, whose tokens are as good as ours.
+    #[must_use]
+    pub fn with_issuer(self, issuer: ExternalIssuer) -> Self {
+        Self { issuer: Some(issuer), ..self }
     }
 
     pub(super) fn bus(&self) -> &Arc<Bus> {
@@ -96,7 +104,9 @@ impl Auth {
     /// # Errors
     /// `UNAUTHENTICATED`, or a fault of the store.
     pub async fn authenticate(&self, token: &SecretText) -> Result<Caller, Failure> {
-        let named = self.key.check(token.expose(), self.ports.effects.clock.now()).ok_or_else(bad_token)?;
+        let Some(named) = self.key.check(token.expose(), self.ports.effects.clock.now()) else {
+            return self.authenticate_external(token).await;
+        };
         let session = self.ports.store.session(named.session).await.map_err(|error| store_failure(&error))?;
         let open = session.is_some_and(|session| session.owner == named.user);
         let account = self.bus().account_view(named.user, None).await?;
@@ -261,7 +271,7 @@ pub(super) fn call(user: UserId, info: &RequestInfo, command: AccountCommand, ph
     AccountCall { user, actor, correlation: info.correlation, command, phc }
 }
 
-fn bad_token() -> Failure {
+pub(super) fn bad_token() -> Failure {
     Failure::new(
         ErrorCode::Unauthenticated,
         "the access token is not valid, has expired, or its session has ended: refresh it (refreshSession) or sign in again",

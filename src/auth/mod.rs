@@ -1,12 +1,15 @@
 //! Who asks: local accounts, tokens, sessions.
 
 mod accounts;
+mod external;
+mod issuer;
 mod limiter;
 mod passwords;
 mod port;
 mod tokens;
 
 pub use accounts::{Auth, AuthConfig, AuthPorts, Registration};
+pub use issuer::{ExternalIssuer, IssuerKey, Jwks, JwksError, JwksSettings, KeySet, KeySetError, RoleClaim, Vouched};
 pub use limiter::RateLimiter;
 pub use passwords::Passwords;
 pub use port::AccountsPort;

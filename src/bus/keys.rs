@@ -397,6 +397,9 @@ pub(super) fn append_failure(error: &AppendError) -> Failure {
             Failure::new(ErrorCode::Duplicate, "this e-mail address has an account: sign in, or use another")
                 .at(&["input", "email"])
         }
+        AppendError::ClaimTaken { kind: ClaimKind::Identity, .. } => {
+            Failure::new(ErrorCode::Duplicate, "this identity has an account already")
+        }
         AppendError::Conflict { .. } => contended(),
         AppendError::Store(error) => store_failure(error),
         AppendError::Repeated(_) | AppendError::Malformed(_) => {

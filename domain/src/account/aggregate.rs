@@ -24,6 +24,9 @@ pub struct Account {
     pub is_active: bool,
     /// The user's content was destroyed.
     pub is_erased: bool,
+    /// The user comes with tokens of an external issuer; there is no password.
+    #[serde(default)]
+    pub is_external: bool,
     /// What the user may do.
     pub roles: BTreeSet<Role>,
     /// How often the password was set: the version of the credentials row that counts.
@@ -67,6 +70,7 @@ impl Aggregate for Account {
                 self.roles = facts.roles.into_iter().collect();
                 self.password_version = 1;
             }
+            AccountEvent::IdentityLinked(..) => self.is_external = true,
             AccountEvent::AccountRenamed(..) => {}
             AccountEvent::PasswordChanged(_) => self.password_version += 1,
             AccountEvent::RoleGranted(facts) => {
