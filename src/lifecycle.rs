@@ -1,6 +1,7 @@
 //! From a core to a running server, and back down in order.
 
 use crate::config::Config;
+use crate::http::envelope::Edge;
 use crate::http::graphql::{Admission, EndpointSettings, GraphqlEndpoint};
 use crate::http::health::{HealthProbe, HealthReport, HealthStatus};
 use crate::http::schema::{SchemaExecutor, health_clock};
@@ -52,6 +53,7 @@ impl Listening {
         let settings = ServerSettings { drain: Duration::from_millis(config.drain_ms), ..ServerSettings::default() };
         let server = Server::bind(config.listen, settings).await?;
         let router = router(&core, config)?;
+        core.auth.warm_up();
         Ok(Self { server, router, core, has_timers: true })
     }
 
@@ -107,7 +109,8 @@ fn router(core: &Core, config: &Config) -> Result<Router, ServeError> {
         .merge(graphiql::router())
         .route("/", get(async || Redirect::temporary("/graphiql")))
         .merge(health::router(probe, health_clock(Arc::clone(&core.effects.clock))));
-    Ok(envelope::wrap(faces, ids))
+    let edge = Edge { origins: config.origins.clone(), trusted_proxies: config.trusted_proxies.clone() };
+    Ok(envelope::wrap(faces, ids, edge))
 }
 
 struct StoreProbe(Arc<dyn Store>);

@@ -3,9 +3,9 @@
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
-use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, Passwords};
-use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, scrub};
-use crate::config::Config;
+use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, JwksSettings, Passwords};
+use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, scrub};
+use crate::config::{Config, IssuerConfig};
 use crate::effects::Effects;
 use crate::key_files::{self, KeyFileError};
 use crate::reads::{CredentialPolicy, ModelList, StoreReads};
@@ -35,6 +35,8 @@ pub enum StartError {
     Upstream(#[from] ClientError),
     #[error("the price table can't be read: {0}")]
     Prices(#[from] PriceError),
+    #[error(transparent)]
+    Issuer(#[from] JwksError),
     #[error("no model is known: set CLAVIGER_MODEL")]
     NoModel,
     #[error(transparent)]
@@ -47,7 +49,7 @@ impl StartError {
         match self {
             Self::Store(_) | Self::MongoDb(_) => ErrorCode::StoreUnavailable,
             Self::Keys(_) | Self::Vault(_) => ErrorCode::KeyUnavailable,
-            Self::Upstream(_) | Self::Prices(_) | Self::NoModel => ErrorCode::Validation,
+            Self::Upstream(_) | Self::Prices(_) | Self::NoModel | Self::Issuer(_) => ErrorCode::Validation,
             Self::Failure(failure) => failure.code,
         }
     }
@@ -115,6 +117,8 @@ pub struct Core {
     pub keychain: Arc<Keychain>,
     /// Commands.
     pub bus: Arc<Bus>,
+    /// Commands on keys, as often as people may give them.
+    key_commands: Arc<LimitedCommands>,
     /// Accounts and sessions.
     pub auth: Arc<Auth>,
     /// Reads.
@@ -171,7 +175,16 @@ impl Core {
             effects: effects.clone(),
         };
         let auth_config = AuthConfig { registration: config.registration, ..AuthConfig::default() };
-        let auth = Arc::new(Auth::new(ports, passwords, token_key, auth_config));
+        let mut auth = Auth::new(ports, passwords, token_key, auth_config);
+        if let Some(issuer) = &config.issuer {
+            auth = auth.with_issuer(external_issuer(issuer, &tracker)?);
+        }
+        let limited = LimitedCommands::new(
+            Commands(Arc::clone(&bus)),
+            Arc::clone(&effects.clock),
+            config.key_commands_per_minute,
+            config.key_tests_per_minute,
+        );
 
         let policy = CredentialPolicy {
             anthropic_api_key: config.anthropic_api_key.is_some(),
@@ -187,13 +200,14 @@ impl Core {
             models: Arc::new(models),
             view_wait: Duration::from_millis(config.view_wait_ms),
         });
-        Ok(Self { opened, store, keychain, bus, auth, reads, effects, tracker })
+        let (auth, key_commands) = (Arc::new(auth), Arc::new(limited));
+        Ok(Self { opened, store, keychain, bus, key_commands, auth, reads, effects, tracker })
     }
 
     /// What the schema stands on.
     pub fn ports(&self) -> Ports {
         Ports {
-            keys: Arc::new(Commands(Arc::clone(&self.bus))),
+            keys: Arc::<LimitedCommands>::clone(&self.key_commands),
             reads: Arc::<StoreReads>::clone(&self.reads),
             accounts: Arc::new(AccountsPort(Arc::clone(&self.auth))),
         }
@@ -210,6 +224,12 @@ impl Core {
         self.tracker.wait().await;
         self.opened.close().await;
     }
+}
+
+fn external_issuer(config: &IssuerConfig, tracker: &TaskTracker) -> Result<ExternalIssuer, JwksError> {
+    let jwks = Jwks::new(&config.url, JwksSettings::default(), tracker.clone())?;
+    let IssuerConfig { issuer, audience, role_claim, .. } = config.clone();
+    Ok(ExternalIssuer { issuer, audience, role_claim, jwks })
 }
 
 fn upstream(config: &Config) -> Result<AnthropicClient, ClientError> {

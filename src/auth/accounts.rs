@@ -1,11 +1,11 @@
 //! Checking who asks: passwords, tokens, sessions.
 
 use super::issuer::ExternalIssuer;
-use super::limiter::RateLimiter;
 use super::passwords::Passwords;
 use super::tokens::{Named, TokenKey, read_refresh, write_refresh};
 use crate::bus::{AccountCall, Bus, Keychain, SESSION_MS, store_failure};
 use crate::effects::Effects;
+use crate::limiter::{RateLimiter, refused};
 use claviger_domain::account::{AccountCommand, RegisterAccount, ReportRefreshReuse, SignIn};
 use claviger_domain::actor::{Actor, Role};
 use claviger_domain::code::ErrorCode;
@@ -95,6 +95,13 @@ impl Auth {
         Self { issuer: Some(issuer), ..self }
     }
 
+    /// Has the issuer's keys fetched behind the start: one that is down keeps its own users out, and nobody else.
+    pub fn warm_up(&self) {
+        if let Some(issuer) = &self.issuer {
+            issuer.jwks.warm_up();
+        }
+    }
+
     pub(super) fn bus(&self) -> &Arc<Bus> {
         &self.ports.bus
     }
@@ -168,11 +175,7 @@ impl Auth {
             .take(&pair(info, name), now)
             .and_then(|()| self.by_peer.take(&info.peer, now))
             .and_then(|()| self.by_name.take(name, now));
-        taken.map_err(|retry_after_ms| {
-            let seconds = retry_after_ms.div_ceil(1000);
-            Failure::new(ErrorCode::RateLimited, format!("too many failed attempts: try again in {seconds} s"))
-                .with(FailureDetail::RetryAfterMs(retry_after_ms))
-        })
+        taken.map_err(|retry_after_ms| refused("too many failed attempts", retry_after_ms))
     }
 
     pub(super) fn good_attempt(&self, info: &RequestInfo, name: &str) {

@@ -3,14 +3,13 @@
 mod accounts;
 mod external;
 mod issuer;
-mod limiter;
 mod passwords;
 mod port;
 mod tokens;
 
 pub use accounts::{Auth, AuthConfig, AuthPorts, Registration};
 pub use issuer::{ExternalIssuer, IssuerKey, Jwks, JwksError, JwksSettings, KeySet, KeySetError, RoleClaim, Vouched};
-pub use limiter::RateLimiter;
+pub(crate) use issuer::jwks_address;
 pub use passwords::Passwords;
 pub use port::AccountsPort;
 pub use tokens::{Named, TokenKey, TokenKeyError};

@@ -5,6 +5,7 @@ mod folds;
 mod input;
 mod keychain;
 mod keys;
+mod limited;
 mod locks;
 mod rows;
 mod sealing;
@@ -14,6 +15,7 @@ pub use accounts::{AccountCall, AccountDone};
 pub(crate) use folds::decode;
 pub use keychain::{Keychain, KeychainError, UserKeys};
 pub(crate) use keys::scrub;
+pub use limited::LimitedCommands;
 pub(crate) use rows::{SESSION_MS, open_account, open_key, open_user_agent};
 pub(crate) use sealing::open_event;
 

@@ -6,6 +6,7 @@ mod keys;
 mod roles;
 
 pub use claims::{ExternalIssuer, Vouched};
+pub(crate) use jwks::address as jwks_address;
 pub use jwks::{Jwks, JwksError, JwksSettings};
 pub use keys::{IssuerKey, KeySet, KeySetError};
 pub use roles::RoleClaim;

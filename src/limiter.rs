@@ -1,5 +1,7 @@
 //! A bucket a name: so many attempts at once, then one every so often. The clock is handed in.
 
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::timestamp::Timestamp;
 use lru::LruCache;
 use std::num::NonZeroUsize;
@@ -39,6 +41,11 @@ impl RateLimiter {
         Ok(())
     }
 
+    /// So many a minute, all at once if need be.
+    pub fn per_minute(attempts: u32) -> Self {
+        Self::new(attempts, 60_000 / u64::from(attempts.max(1)))
+    }
+
     /// Gives one attempt back: it was a good one.
     pub fn give_back(&self, name: &str) {
         let mut names = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,6 +53,13 @@ impl RateLimiter {
             *full_at = full_at.saturating_sub(self.interval_ms);
         }
     }
+}
+
+/// What a client is told that came too often.
+pub(crate) fn refused(why: &str, retry_after_ms: u64) -> Failure {
+    let seconds = retry_after_ms.div_ceil(1000);
+    Failure::new(ErrorCode::RateLimited, format!("{why}: try again in {seconds} s"))
+        .with(FailureDetail::RetryAfterMs(retry_after_ms))
 }
 
 #[cfg(test)]
