@@ -1,6 +1,6 @@
 //! Configuration: flags before `CLAVIGER_*` variables before `claviger.toml` before defaults. The only place that reads the environment.
 
-use crate::auth::{Registration, RoleClaim, jwks_address};
+use crate::auth::{JwksSettings, Registration, RoleClaim, jwks_address};
 use crate::http::origins::Origins;
 use crate::http::peer::TrustedProxies;
 use crate::reads::EnvKeysFor;
@@ -299,12 +299,15 @@ pub struct IssuerConfig {
     pub audience: String,
     /// Where they say what a user may do.
     pub role_claim: Option<RoleClaim>,
+    /// When keys are fetched; no setting of the operator's.
+    pub fetching: JwksSettings,
 }
 
 impl IssuerConfig {
     /// All of it or nothing: a token that isn't checked against an issuer and an audience says nothing.
     fn of(settings: &Settings) -> Result<Option<Self>, ConfigError> {
-        let text = |setting: &Option<String>| setting.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let text =
+            |setting: &Option<String>| setting.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
         let (url, issuer, audience) = (text(&settings.jwks_url), text(&settings.jwks_issuer), text(&settings.jwks_audience));
         let role_claim = text(&settings.jwks_role_claim).map(|claim| {
             let reason = "write the name of a claim, or a path such as realm_access.roles";
@@ -316,7 +319,8 @@ impl IssuerConfig {
             (Some(url), Some(issuer), Some(audience)) => {
                 let reason = "write the https:// address of the issuer's keys (http:// only on this machine), without a password";
                 jwks_address(&url).map_err(|_| ConfigError::Value { name: "jwks_url", reason })?;
-                Ok(Some(Self { url, issuer, audience, role_claim }))
+                let fetching = JwksSettings::default();
+                Ok(Some(Self { url, issuer, audience, role_claim, fetching }))
             }
             _ => Err(ConfigError::Value { name: "jwks_url", reason: "set jwks_url, jwks_issuer and jwks_audience together" }),
         }

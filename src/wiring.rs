@@ -3,7 +3,7 @@
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
-use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, JwksSettings, Passwords};
+use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords};
 use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, scrub};
 use crate::config::{Config, IssuerConfig};
 use crate::effects::Effects;
@@ -227,7 +227,7 @@ impl Core {
 }
 
 fn external_issuer(config: &IssuerConfig, tracker: &TaskTracker) -> Result<ExternalIssuer, JwksError> {
-    let jwks = Jwks::new(&config.url, JwksSettings::default(), tracker.clone())?;
+    let jwks = Jwks::new(&config.url, config.fetching, tracker.clone())?;
     let IssuerConfig { issuer, audience, role_claim, .. } = config.clone();
     Ok(ExternalIssuer { issuer, audience, role_claim, jwks })
 }

@@ -8,8 +8,8 @@ mod port;
 mod tokens;
 
 pub use accounts::{Auth, AuthConfig, AuthPorts, Registration};
-pub use issuer::{ExternalIssuer, IssuerKey, Jwks, JwksError, JwksSettings, KeySet, KeySetError, RoleClaim, Vouched};
 pub(crate) use issuer::jwks_address;
+pub use issuer::{ExternalIssuer, IssuerKey, Jwks, JwksError, JwksSettings, KeySet, KeySetError, RoleClaim, Vouched};
 pub use passwords::Passwords;
 pub use port::AccountsPort;
 pub use tokens::{Named, TokenKey, TokenKeyError};

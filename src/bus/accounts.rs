@@ -220,9 +220,9 @@ impl Bus {
 
     /// Username, and e-mail or external identity, taken and given back with the events.
     fn account_claims(&self, user: UserId, before: &AccountView, events: &[AccountEvent]) -> Vec<ClaimChange> {
-        let linked = events.iter().find_map(|event| {
-            if let AccountEvent::IdentityLinked(_, identity) = event { identity.as_ref() } else { None }
-        });
+        let linked = events
+            .iter()
+            .find_map(|event| if let AccountEvent::IdentityLinked(_, identity) = event { identity.as_ref() } else { None });
         let mut claims = Vec::new();
         for event in events {
             if let AccountEvent::AccountRegistered(_, Some(person)) = event {

@@ -117,8 +117,16 @@ mod tests {
         let origins: Origins = " https://App.Example.org:443/ ,http://localhost:3000,".parse().unwrap();
         assert_eq!(origins.0, BTreeSet::from(["https://app.example.org".to_owned(), "http://localhost:3000".to_owned()]));
         assert_eq!("".parse(), Ok(Origins::default()));
-        for bad in ["*", "null", "app.example.org", "https://a.org/path", "https://u:p@a.org", "ftp://a.org", "https://a.org?x", "file:///"]
-        {
+        for bad in [
+            "*",
+            "null",
+            "app.example.org",
+            "https://a.org/path",
+            "https://u:p@a.org",
+            "ftp://a.org",
+            "https://a.org?x",
+            "file:///",
+        ] {
             assert_eq!(bad.parse::<Origins>(), Err(OriginsError), "{bad}");
         }
     }

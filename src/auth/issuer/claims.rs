@@ -74,7 +74,8 @@ impl ExternalIssuer {
     pub async fn check(&self, token: &str, now: Timestamp) -> Result<Option<Vouched>, JwksError> {
         let Some((header, kid)) = header_of(token) else { return Ok(None) };
         let Some(keys) = self.jwks.find(&kid).await? else { return Ok(None) };
-        let claims = keys.iter().filter(|key| key.algorithms.contains(&header.alg)).find_map(|key| self.claims(token, key, &header));
+        let claims =
+            keys.iter().filter(|key| key.algorithms.contains(&header.alg)).find_map(|key| self.claims(token, key, &header));
         Ok(claims.and_then(|claims| self.vouched(&header, claims, now)))
     }
 
@@ -93,7 +94,8 @@ impl ExternalIssuer {
     fn vouched(&self, header: &Header, claims: Claims, now: Timestamp) -> Option<Vouched> {
         let seconds = now.0 / 1000;
         let latest = seconds + LEEWAY_S;
-        let timely = claims.iat <= latest && claims.nbf.is_none_or(|nbf| nbf <= latest) && seconds < claims.exp.checked_add(LEEWAY_S)?;
+        let timely =
+            claims.iat <= latest && claims.nbf.is_none_or(|nbf| nbf <= latest) && seconds < claims.exp.checked_add(LEEWAY_S)?;
         let named = (1..=MAX_SUBJECT).contains(&claims.sub.len());
         if !timely || !named || (!is_access_token(header) && is_id_token(&claims.rest)) {
             return None;

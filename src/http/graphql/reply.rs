@@ -143,9 +143,13 @@ fn retry_after_s(errors: &[ServerError]) -> Option<u64> {
     let limited = errors.iter().filter(|error| code_of(error) == Some(ErrorCode::RateLimited));
     let waits = limited.filter_map(|error| match error.extensions.as_ref()?.get("retryAfterMs")? {
         Value::Number(ms) => ms.as_u64(),
-        Value::Null | Value::String(_) | Value::Boolean(_) | Value::Binary(_) | Value::Enum(_) | Value::List(_) | Value::Object(_) => {
-            None
-        }
+        Value::Null
+        | Value::String(_)
+        | Value::Boolean(_)
+        | Value::Binary(_)
+        | Value::Enum(_)
+        | Value::List(_)
+        | Value::Object(_) => None,
     });
     waits.max().map(|ms| ms.div_ceil(1000))
 }

@@ -5,10 +5,14 @@
 mod client;
 mod crash;
 mod expiry;
+mod external;
 mod foreign;
+mod hostile_tokens;
 mod idempotency;
 mod inputs;
+mod issuer;
 mod lists;
+mod often;
 mod secrets;
 mod sessions;
 mod sign_in;
