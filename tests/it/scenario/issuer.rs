@@ -102,6 +102,8 @@ struct Shared {
 pub(super) struct Issuer {
     address: SocketAddr,
     shared: Arc<Shared>,
+    /// Between two fetches of a server.
+    pub(super) pause: Duration,
 }
 
 impl Issuer {
@@ -122,7 +124,7 @@ impl Issuer {
         };
         let router = Router::new().route("/jwks.json", get(answer));
         TaskTracker::new().spawn(async move { axum::serve(listener, router).await });
-        let issuer = Self { address, shared };
+        let issuer = Self { address, shared, pause: Duration::from_millis(1) };
         issuer.publish(keys);
         issuer
     }
@@ -151,14 +153,14 @@ impl Issuer {
         held.notify_one();
     }
 
-    /// Fetches follow each other at once, and keys are fresh for as long as the test says.
+    /// Keys are fresh for as long as the test says.
     pub(super) fn config(&self, fresh_for: Duration, role_claim: Option<&str>) -> IssuerConfig {
         IssuerConfig {
             url: format!("http://{}/jwks.json", self.address),
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
             role_claim: role_claim.map(|claim| claviger::auth::RoleClaim::parse(claim).unwrap()),
-            fetching: JwksSettings { fresh_for, pause: Duration::from_millis(1), ..JwksSettings::default() },
+            fetching: JwksSettings { fresh_for, pause: self.pause, ..JwksSettings::default() },
         }
     }
 }
