@@ -132,12 +132,14 @@ settings! {
     jwks_issuer: String = "CLAVIGER_JWKS_ISSUER";
     /// This server as the issuer's tokens name it (aud)
     jwks_audience: String = "CLAVIGER_JWKS_AUDIENCE";
-    /// The claim that says what its users may do, such as roles or realm_access.roles [default: none, our accounts say it]
+    /// The claim that says what its users may do, such as roles or `realm_access.roles` [default: none, our accounts say it]
     jwks_role_claim: String = "CLAVIGER_JWKS_ROLE_CLAIM";
     /// Pages of other origins that may use this server, `https://app.example.org`, comma between [default: its own only]
     origins: Origins = "CLAVIGER_ORIGINS";
     /// Networks of proxies whose word about the client's address counts, `10.0.0.0/8`, comma between [default: none]
     trusted_proxies: TrustedProxies = "CLAVIGER_TRUSTED_PROXIES";
+    /// Address to answer /metrics on, for Prometheus; nobody asks there who they are, so let it be a private one [default: none]
+    metrics_listen: SocketAddr = "CLAVIGER_METRICS_LISTEN";
     /// Changes of keys a minute for each user, tests included [default: 600]
     key_commands_per_minute: u32 = "CLAVIGER_KEY_COMMANDS_PER_MINUTE";
     /// Tests of keys a minute for each user [default: 60]
@@ -192,6 +194,8 @@ pub struct Config {
     pub origins: Origins,
     /// Proxies whose word about the client's address counts.
     pub trusted_proxies: TrustedProxies,
+    /// Address to answer `/metrics` on.
+    pub metrics_listen: Option<SocketAddr>,
     /// Changes of keys a minute for each user.
     pub key_commands_per_minute: u32,
     /// Tests of keys a minute for each user.
@@ -246,6 +250,7 @@ impl Config {
             issuer,
             origins: settings.origins.unwrap_or_default(),
             trusted_proxies: settings.trusted_proxies.unwrap_or_default(),
+            metrics_listen: settings.metrics_listen,
             key_commands_per_minute: per_minute("key_commands_per_minute", settings.key_commands_per_minute, 600)?,
             key_tests_per_minute: per_minute("key_tests_per_minute", settings.key_tests_per_minute, 60)?,
         })

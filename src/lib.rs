@@ -11,6 +11,7 @@ pub mod http;
 pub mod key_files;
 pub mod lifecycle;
 pub mod limiter;
+pub mod metrics;
 pub mod reads;
 pub mod simulator;
 pub mod store;

@@ -39,6 +39,7 @@ pub enum ServeError {
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Listening {
     server: Server,
+    metrics: Option<Server>,
     router: Router,
     core: Core,
     has_timers: bool,
@@ -51,15 +52,24 @@ impl Listening {
     /// [`ServeError`], which says what to do.
     pub async fn bind(core: Core, config: &Config) -> Result<Self, ServeError> {
         let settings = ServerSettings { drain: Duration::from_millis(config.drain_ms), ..ServerSettings::default() };
-        let server = Server::bind(config.listen, settings).await?;
+        let server = Server::bind(config.listen, settings).await?.counting(core.metrics.connections());
+        let metrics = match config.metrics_listen {
+            Some(address) => Some(Server::bind(address, settings).await?),
+            None => None,
+        };
         let router = router(&core, config)?;
         core.auth.warm_up();
-        Ok(Self { server, router, core, has_timers: true })
+        Ok(Self { server, metrics, router, core, has_timers: true })
     }
 
     /// Where it listens: a port of 0 has become a real one.
     pub fn address(&self) -> SocketAddr {
         self.server.local_addr()
+    }
+
+    /// Where it answers `/metrics`, if it does.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(Server::local_addr)
     }
 
     /// The same without timers: whoever holds the clock does what is due.
@@ -73,7 +83,9 @@ impl Listening {
     /// # Errors
     /// [`ServeError::StoreFailed`]; nothing acknowledged is lost.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
-        let Self { server, router, core, has_timers } = self;
+        let Self { server, metrics, router, core, has_timers } = self;
+        // Ends with the rest: nobody waits long for an answer there.
+        let metrics = metrics.map(|server| core.tracker.spawn(server.run(core.metrics.router(), shutdown.clone())));
         let timers = Timers { store: Arc::clone(&core.store), bus: Arc::clone(&core.bus), effects: core.effects.clone() };
         let timers = has_timers.then(|| core.tracker.spawn(timers.run(shutdown.clone())));
         let failed = tokio::select! {
@@ -88,6 +100,9 @@ impl Listening {
         shutdown.cancel();
         if let Some(timers) = timers {
             drop(timers.await);
+        }
+        if let Some(metrics) = metrics {
+            drop(metrics.await);
         }
         core.close().await;
         if failed { Err(ServeError::StoreFailed) } else { Ok(()) }
@@ -109,7 +124,8 @@ fn router(core: &Core, config: &Config) -> Result<Router, ServeError> {
         .merge(graphiql::router())
         .route("/", get(async || Redirect::temporary("/graphiql")))
         .merge(health::router(probe, health_clock(Arc::clone(&core.effects.clock))));
-    let edge = Edge { origins: config.origins.clone(), trusted_proxies: config.trusted_proxies.clone() };
+    let (origins, trusted_proxies) = (config.origins.clone(), config.trusted_proxies.clone());
+    let edge = Edge { origins, trusted_proxies, metrics: core.metrics.clone() };
     Ok(envelope::wrap(faces, ids, edge))
 }
 

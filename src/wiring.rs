@@ -8,6 +8,7 @@ use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, LimitedComma
 use crate::config::{Config, IssuerConfig};
 use crate::effects::Effects;
 use crate::key_files::{self, KeyFileError};
+use crate::metrics::{MeteredCommands, Metrics};
 use crate::reads::{CredentialPolicy, ModelList, StoreReads};
 use crate::store::mongo::{self, MongoConfig, MongoStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
@@ -118,7 +119,9 @@ pub struct Core {
     /// Commands.
     pub bus: Arc<Bus>,
     /// Commands on keys, as often as people may give them.
-    key_commands: Arc<LimitedCommands>,
+    key_commands: Arc<MeteredCommands>,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Accounts and sessions.
     pub auth: Arc<Auth>,
     /// Reads.
@@ -200,14 +203,15 @@ impl Core {
             models: Arc::new(models),
             view_wait: Duration::from_millis(config.view_wait_ms),
         });
-        let (auth, key_commands) = (Arc::new(auth), Arc::new(limited));
-        Ok(Self { opened, store, keychain, bus, key_commands, auth, reads, effects, tracker })
+        let (auth, metrics) = (Arc::new(auth), Metrics::default());
+        let key_commands = Arc::new(MeteredCommands { commands: Arc::new(limited), metrics: metrics.clone() });
+        Ok(Self { opened, store, keychain, bus, key_commands, metrics, auth, reads, effects, tracker })
     }
 
     /// What the schema stands on.
     pub fn ports(&self) -> Ports {
         Ports {
-            keys: Arc::<LimitedCommands>::clone(&self.key_commands),
+            keys: Arc::<MeteredCommands>::clone(&self.key_commands),
             reads: Arc::<StoreReads>::clone(&self.reads),
             accounts: Arc::new(AccountsPort(Arc::clone(&self.auth))),
         }

@@ -4,6 +4,7 @@ use super::origins::Origins;
 use super::panics;
 use super::peer::TrustedProxies;
 use super::problem::Problem;
+use crate::metrics::Metrics;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -12,6 +13,7 @@ use axum::{Extension, Router};
 use claviger_domain::id::CorrelationId;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -41,6 +43,8 @@ pub struct Edge {
     pub origins: Origins,
     /// Proxies whose word about clients counts.
     pub trusted_proxies: TrustedProxies,
+    /// Where answers are counted.
+    pub metrics: Metrics,
 }
 
 /// Wraps the merged faces: call this last. Adds the answers to unknown paths and wrong methods.
@@ -81,19 +85,22 @@ async fn around(State((source, edge)): State<(IdSource, Arc<Edge>)>, mut request
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }
+    // The route and not the path: whatever a client puts there by mistake stays out of the log. So does the query string.
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned());
+    let (method, began_at) = (known_method(request.method()), Instant::now());
     let span = tracing::info_span!(
         "http.request",
         request_id = %ids.request,
         correlation_id = %ids.correlation,
-        method = known_method(request.method()),
-        // The route and not the path: whatever a client puts there by mistake stays out of the log. So does the query string.
-        route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str),
+        method,
+        route,
     );
     let mut response = panics::caught(next.run(request))
         .instrument(span.clone())
         .await
         .unwrap_or_else(|_| Problem::internal().into_response(ids.request));
     let status = response.status();
+    edge.metrics.answered(&route, method, status.as_u16(), began_at.elapsed());
     span.in_scope(|| {
         if status.is_server_error() {
             tracing::error!(status = status.as_u16(), "request failed");

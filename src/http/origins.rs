@@ -12,7 +12,7 @@ use std::time::Duration;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// How long a browser may keep a preflight's answer; none keeps it longer.
-const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(2);
 
 /// Origins besides our own, in the form browsers send.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -57,7 +57,7 @@ fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
 
 impl Origins {
     /// Whether a request comes from a page that may send it, or from no page at all. For everything that changes something, and for
-    /// WebSockets, which no preflight protects: [`Origins::refuse_foreign`] looks after both.
+    /// `WebSockets`, which no preflight protects: [`Origins::refuse_foreign`] looks after both.
     pub fn permits(&self, headers: &HeaderMap, uri: &Uri) -> bool {
         let mut values = headers.get_all(header::ORIGIN).iter();
         let Some(value) = values.next() else { return true };

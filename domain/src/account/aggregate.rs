@@ -15,6 +15,7 @@ pub const MAX_SESSIONS: usize = 100;
 
 /// One user's account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub struct Account {
     /// Version of the stream.
     pub version: u64,

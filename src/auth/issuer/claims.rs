@@ -19,7 +19,7 @@ const MAX_LEN: usize = 16 * 1024;
 /// How far the issuer's clock may be from ours, in seconds.
 const LEEWAY_S: u64 = 30;
 
-/// Longest `sub` (OpenID Connect Core, section 2).
+/// Longest `sub` (section 2 of `OpenID` Connect Core).
 const MAX_SUBJECT: usize = 255;
 
 /// An issuer whose users may come with its tokens.

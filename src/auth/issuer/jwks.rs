@@ -62,8 +62,8 @@ pub struct JwksSettings {
 impl Default for JwksSettings {
     fn default() -> Self {
         Self {
-            fresh_for: Duration::from_secs(300),
-            usable_for: Duration::from_secs(24 * 3600),
+            fresh_for: Duration::from_mins(5),
+            usable_for: Duration::from_hours(24),
             pause: Duration::from_secs(5),
             timeout: Duration::from_secs(5),
         }
@@ -151,14 +151,13 @@ impl Jwks {
         let Ok(_place) = self.places.try_acquire() else { return Ok(None) };
         let _turn = self.turn.lock().await;
         let served = self.lock().ended.filter(|(began_at, _)| *began_at >= came_at);
-        let has_keys = match served {
-            Some((_, has_keys)) => has_keys,
-            None => {
-                self.pause().await;
-                let jwks = Arc::clone(self);
-                // A task of its own: whoever asked may go away, and the others still want the answer.
-                self.tracker.spawn(async move { jwks.fetch().await }).await.unwrap_or(false)
-            }
+        let has_keys = if let Some((_, has_keys)) = served {
+            has_keys
+        } else {
+            self.pause().await;
+            let jwks = Arc::clone(self);
+            // A task of its own: whoever asked may go away, and the others still want the answer.
+            self.tracker.spawn(async move { jwks.fetch().await }).await.unwrap_or(false)
         };
         match self.at_hand(kid) {
             Some(found) => Ok(Some(found)),

@@ -2,5 +2,6 @@
 //! answered, and the server's memory stays where it was.
 
 mod floods;
+mod metrics;
 mod scan;
 mod target;

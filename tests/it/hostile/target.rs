@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// A bound for what comes at once or never.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How much the server may grow in an attack, in KiB. Buffers of some hundred connections and the allocator's reserve; what is kept for
 /// each frame or connection of a flood would be many times that.

@@ -8,7 +8,11 @@ use std::sync::atomic::Ordering;
 const APP: &str = "https://app.example.org";
 
 async fn with(origins: &str, proxies: &str) -> Running {
-    let edge = Edge { origins: origins.parse().expect("origins"), trusted_proxies: proxies.parse().expect("networks") };
+    let edge = Edge {
+        origins: origins.parse().expect("origins"),
+        trusted_proxies: proxies.parse().expect("networks"),
+        ..Edge::default()
+    };
     Running::with(Options { edge, ..Options::default() }).await
 }
 

@@ -87,8 +87,8 @@ async fn what_is_no_hash_is_refused() {
         json!({"version": "1", "sha256Hash": good}),
         json!({"version": 1, "sha256Hash": 1}),
         json!({"version": 1, "sha256Hash": ""}),
-        json!({"version": 1, "sha256Hash": good[1..]}),
-        json!({"version": 1, "sha256Hash": format!("+{}", &good[1..])}),
+        json!({"version": 1, "sha256Hash": good.get(1..)}),
+        json!({"version": 1, "sha256Hash": format!("+{}", good.get(1..).unwrap_or_default())}),
     ] {
         for query in [None, Some("{ hello }")] {
             let body = json!({"query": query, "extensions": {"persistedQuery": persisted}});

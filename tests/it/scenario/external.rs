@@ -17,7 +17,7 @@ use uuid::Uuid;
 const WHO: &str = "{ viewer { id username email fullName roles sessions { id isCurrent } } }";
 
 /// Keys that stay fresh for the whole test.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// Plays a scenario on every store, with an issuer beside it; registration by password is closed.
 async fn with_issuer(issuer: &Issuer, fresh_for: Duration, role_claim: Option<&str>, scenario: impl AsyncFn(&mut Stage)) {

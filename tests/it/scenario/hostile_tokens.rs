@@ -90,9 +90,9 @@ impl Original<'_> {
             format!("{good}A"),
             format!("{good}="),
             format!("{good}=="),
-            good[..good.len() - 2].to_owned(),
-            good[..good.len() / 2].to_owned(),
-            good[1..].to_owned(),
+            good.get(..good.len() - 2).unwrap().to_owned(),
+            good.get(..good.len() / 2).unwrap().to_owned(),
+            good.get(1..).unwrap().to_owned(),
             good.to_uppercase(),
             format!("{claims}.{header}.{signature}"),
             format!("{header}.{claims}.{}", URL_SAFE.encode(&raw)),
@@ -217,7 +217,7 @@ async fn assert_all_refused(stage: &Stage, tokens: Vec<String>) {
 async fn stage(kind: StoreKind, issuer: &Issuer) -> Stage {
     let opened = Stage::with(kind, |config| {
         config.token_key = Some(SecretText::new(STANDARD.encode(SEED)));
-        config.issuer = Some(issuer.config(Duration::from_secs(3600), None));
+        config.issuer = Some(issuer.config(Duration::from_hours(1), None));
     });
     Box::pin(opened).await
 }
