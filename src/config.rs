@@ -140,9 +140,9 @@ settings! {
     trusted_proxies: TrustedProxies = "CLAVIGER_TRUSTED_PROXIES";
     /// Address to answer /metrics on, for Prometheus; nobody asks there who they are, so let it be a private one [default: none]
     metrics_listen: SocketAddr = "CLAVIGER_METRICS_LISTEN";
-    /// Changes of keys a minute for each user, tests included [default: 600]
+    /// Changes of keys a minute for each user, tests included; 0 for no limit [default: 600]
     key_commands_per_minute: u32 = "CLAVIGER_KEY_COMMANDS_PER_MINUTE";
-    /// Tests of keys a minute for each user [default: 60]
+    /// Tests of keys a minute for each user; 0 for no limit [default: 60]
     key_tests_per_minute: u32 = "CLAVIGER_KEY_TESTS_PER_MINUTE";
 }
 
@@ -334,8 +334,8 @@ impl IssuerConfig {
 
 fn per_minute(name: &'static str, setting: Option<u32>, default: u32) -> Result<u32, ConfigError> {
     let setting = setting.unwrap_or(default);
-    let reason = "write 1 to 60000 a minute";
-    if (1..=60_000).contains(&setting) { Ok(setting) } else { Err(ConfigError::Value { name, reason }) }
+    let reason = "write 1 to 60000 a minute, or 0 for no limit";
+    if setting <= 60_000 { Ok(setting) } else { Err(ConfigError::Value { name, reason }) }
 }
 
 /// A variable that holds a secret: never a flag, which everybody on the machine could read.

@@ -41,9 +41,9 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// So many a minute, all at once if need be.
+    /// So many a minute, all at once if need be; 0 for no limit.
     pub fn per_minute(attempts: u32) -> Self {
-        Self::new(attempts, 60_000 / u64::from(attempts.max(1)))
+        if attempts == 0 { Self::new(1, 0) } else { Self::new(attempts, 60_000 / u64::from(attempts)) }
     }
 
     /// Gives one attempt back: it was a good one.
@@ -78,6 +78,15 @@ mod tests {
         assert_eq!(limiter.take("ada", at(1000)), Ok(()));
         assert_eq!(limiter.take("ada", at(1000)), Err(1000));
         assert_eq!(limiter.take("bob", at(1000)), Ok(()), "names don't share a bucket");
+    }
+
+    #[test]
+    fn so_many_a_minute_and_without_a_number_any() {
+        let (few, any) = (RateLimiter::per_minute(2), RateLimiter::per_minute(0));
+        for n in 0..1_000 {
+            assert_eq!(few.take("ada", Timestamp(5)), if n < 2 { Ok(()) } else { Err(30_000) });
+            assert_eq!(any.take("ada", Timestamp(5)), Ok(()));
+        }
     }
 
     #[test]

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_key_checks_what_its_type_can_and_its_alg_allows() {
-        let modulus = "u".repeat(342);
+        let modulus = "u".repeat(341) + "w";
         let rsa = json!({"kty": "RSA", "n": modulus, "e": "AQAB", "kid": "rsa"});
         let mut narrowed = rsa.clone();
         narrowed["alg"] = "RS256".into();

@@ -111,7 +111,7 @@ mod tests {
     }
 
     fn text(n: usize, len: usize) -> String {
-        format!("{{ {n:0len$} }}")
+        format!("{{ {n} {} }}", " ".repeat(len))
     }
 
     fn offer(queries: &PersistedQueries, text: &str) {

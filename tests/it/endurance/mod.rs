@@ -41,7 +41,7 @@ impl Dice {
 }
 
 /// A number from the environment: the long form of a test.
-fn number(variable: &str) -> Option<u64> {
+pub(crate) fn number(variable: &str) -> Option<u64> {
     let text = std::env::var_os(variable)?;
     Some(text.to_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{variable} must be a number")))
 }

@@ -63,12 +63,14 @@ async fn flood(target: &Target, pieces: impl Iterator<Item = Vec<u8>>) -> bool {
 #[tokio::test]
 async fn streams_opened_and_reset_end_the_connection() {
     let target = Target::start();
-    let resets = streams(200_000).map(|stream| {
-        let mut bytes = frame(HEADERS, END_HEADERS, stream, &POST);
-        bytes.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
-        bytes
-    });
-    target.endures("rapid reset", async { assert!(flood(&target, resets).await, "the server closes such a connection") }).await;
+    let resets = || {
+        streams(200_000).map(|stream| {
+            let mut bytes = frame(HEADERS, END_HEADERS, stream, &POST);
+            bytes.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+            bytes
+        })
+    };
+    target.endures("rapid reset", async || assert!(flood(&target, resets()).await, "the server closes such a connection")).await;
 }
 
 #[tokio::test]
@@ -78,18 +80,18 @@ async fn frames_that_say_nothing_cost_nothing() {
     let begun = || std::iter::once(frame(HEADERS, 0, 1, &POST));
     let times = 100_000;
     target
-        .endures("empty DATA", async {
+        .endures("empty DATA", async || {
             flood(&target, opened().chain(std::iter::repeat_n(frame(DATA, 0, 1, &[]), times))).await;
         })
         .await;
     target
-        .endures("empty CONTINUATION", async {
+        .endures("empty CONTINUATION", async || {
             let closed = flood(&target, begun().chain(std::iter::repeat_n(frame(CONTINUATION, 0, 1, &[]), times))).await;
             assert!(closed, "headers that never end end the connection");
         })
         .await;
     target
-        .endures("long CONTINUATION", async {
+        .endures("long CONTINUATION", async || {
             // A header that nobody has heard of, again and again: far more than the bound of headers.
             let mut field = vec![0x00, 0x01, b'x', 0x7f, 0x81, 0x3f];
             field.extend([b'y'; 8192]);
@@ -98,12 +100,12 @@ async fn frames_that_say_nothing_cost_nothing() {
         })
         .await;
     target
-        .endures("SETTINGS", async {
+        .endures("SETTINGS", async || {
             flood(&target, std::iter::repeat_n(frame(SETTINGS, 0, 0, &[]), times)).await;
         })
         .await;
     target
-        .endures("PING", async {
+        .endures("PING", async || {
             flood(&target, std::iter::repeat_n(frame(PING, 0, 0, &[7; 8]), times)).await;
         })
         .await;
@@ -127,7 +129,7 @@ async fn bytes_of_no_protocol_are_answered_by_an_end() {
         ("an unknown version", b"GET / HTTP/9.9\r\n\r\n".to_vec()),
     ] {
         target
-            .endures(name, async {
+            .endures(name, async || {
                 let mut stream = target.connect().await;
                 // The server may have had enough before all is sent.
                 drop(stream.write_all(&bytes).await);
@@ -143,7 +145,7 @@ async fn bytes_of_no_protocol_are_answered_by_an_end() {
 async fn a_body_too_large_is_refused_by_its_length_alone() {
     let target = Target::start();
     target
-        .endures("10 MB announced", async {
+        .endures("10 MB announced", async || {
             for _ in 0..200 {
                 let mut stream = target.connect().await;
                 let head =
@@ -156,7 +158,7 @@ async fn a_body_too_large_is_refused_by_its_length_alone() {
         })
         .await;
     target
-        .endures("10 MB in chunks", async {
+        .endures("10 MB in chunks", async || {
             for _ in 0..20 {
                 let mut stream = target.connect().await;
                 let head =
@@ -174,7 +176,7 @@ async fn a_body_too_large_is_refused_by_its_length_alone() {
         })
         .await;
     target
-        .endures("deep JSON", async {
+        .endures("deep JSON", async || {
             for open in ["[", "{\"a\":", "{\"query\": [{\"query\": "] {
                 let body = open.repeat(1_000_000 / open.len());
                 let request = target.client.post(target.url("/graphql")).header("content-type", "application/json").body(body);
@@ -188,7 +190,7 @@ async fn a_body_too_large_is_refused_by_its_length_alone() {
 async fn a_thousand_clients_that_never_finish_their_headers_keep_nobody_out() {
     let target = Target::start();
     target
-        .endures("slow headers", async {
+        .endures("slow headers", async || {
             let slow = (0..1_000).map(async |n| {
                 let mut stream = target.connect().await;
                 let begun: &[u8] = if n % 2 == 0 { b"GET /health HTTP/1.1\r\nhost: x\r\nx-more: " } else { b"PRI * HT" };

@@ -1,5 +1,6 @@
 //! A server to attack, and an honest client of it.
 
+use crate::endurance::number;
 use crate::endurance::process::{Home, Server};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -49,9 +50,11 @@ impl Target {
     }
 
     /// Another client's request, which must be answered.
-    pub(super) async fn honest(&self) {
+    pub(super) async fn honest(&self) -> Duration {
+        let asked = Instant::now();
         let answer = timeout(PATIENCE, self.query("{ __typename }")).await.expect("others are answered");
         assert_eq!((answer.0, answer.2.as_str()), (200, "{\"data\":{\"__typename\":\"Query\"}}"));
+        asked.elapsed()
     }
 
     fn memory_kib(&self) -> u64 {
@@ -60,33 +63,50 @@ impl Target {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Runs an attack; meanwhile others are answered again and again, and afterwards the server is as large as before.
-    pub(super) async fn endures(&self, name: &str, attack: impl Future<Output = ()>) {
-        for _ in 0..20 {
-            self.honest().await;
+    /// Runs an attack, again and again for `CLAVIGER_TEST_SECONDS` if that is set; meanwhile others are answered, and afterwards the
+    /// server is as large as before.
+    pub(super) async fn endures(&self, name: &str, attack: impl AsyncFn()) {
+        let seconds = number("CLAVIGER_TEST_SECONDS").map(Duration::from_secs);
+        let mut calm = Vec::new();
+        let began_at = Instant::now();
+        while calm.len() < 50 || seconds.is_some_and(|seconds| began_at.elapsed() < seconds) {
+            calm.push(self.honest().await);
         }
         let before = self.memory_kib();
-        let mut slowest = Duration::ZERO;
-        let mut answered = 0_u32;
-        let mut attack = std::pin::pin!(attack);
+        let mut attacked = Vec::new();
+        let began_at = Instant::now();
+        let mut attacks = std::pin::pin!(async {
+            attack().await;
+            while seconds.is_some_and(|seconds| began_at.elapsed() < seconds) {
+                attack().await;
+            }
+        });
         let others = async {
             loop {
-                let asked = Instant::now();
-                self.honest().await;
-                slowest = slowest.max(asked.elapsed());
-                answered += 1;
+                attacked.push(self.honest().await);
                 tokio::task::yield_now().await;
             }
         };
         tokio::select! {
-            () = &mut attack => {}
+            () = &mut attacks => {}
             () = others => {}
         }
         self.honest().await;
         let after = self.memory_kib();
-        println!("{name}: {answered} others answered, slowest {slowest:?}; {before} KiB before, {after} KiB after");
+        println!(
+            "{name}: others before {}, meanwhile {}; {before} KiB before, {after} KiB after",
+            figures(calm),
+            figures(attacked)
+        );
         assert!(after < before + GROWTH_KIB, "{name}: {before} KiB became {after} KiB");
     }
+}
+
+fn figures(mut times: Vec<Duration>) -> String {
+    times.sort();
+    let at =
+        |percent: usize| times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).copied().unwrap_or_default();
+    format!("{} (p50 {:?}, p99 {:?})", times.len(), at(50), at(99))
 }
 
 pub(super) async fn answer(request: reqwest::RequestBuilder) -> (u16, String, String) {
