@@ -31,6 +31,9 @@ fn preface() -> Vec<u8> {
 /// `:method POST`, `:scheme http`, `:path /`, `:authority x`, by the static table of HPACK (RFC 7541, appendix A).
 const POST: [u8; 6] = [0x83, 0x86, 0x84, 0x41, 0x01, b'x'];
 
+/// The same to `/graphql`, of JSON: a request that waits for its body.
+const BEGUN_POST: &[u8] = b"\x83\x86\x41\x01x\x04\x08/graphql\x0f\x10\x10application/json";
+
 /// Odd numbers, as clients count their streams.
 fn streams(count: u32) -> impl Iterator<Item = u32> {
     (0..count).map(|n| 2 * n + 1)
@@ -76,12 +79,13 @@ async fn streams_opened_and_reset_end_the_connection() {
 #[tokio::test]
 async fn frames_that_say_nothing_cost_nothing() {
     let target = Target::start();
-    let opened = || std::iter::once(frame(HEADERS, END_HEADERS, 1, &POST));
+    let opened = || std::iter::once(frame(HEADERS, END_HEADERS, 1, BEGUN_POST));
     let begun = || std::iter::once(frame(HEADERS, 0, 1, &POST));
     let times = 100_000;
     target
         .endures("empty DATA", async || {
-            flood(&target, opened().chain(std::iter::repeat_n(frame(DATA, 0, 1, &[]), times))).await;
+            let closed = flood(&target, opened().chain(std::iter::repeat_n(frame(DATA, 0, 1, &[]), times))).await;
+            assert!(closed, "a body of nothing ends the connection");
         })
         .await;
     target
