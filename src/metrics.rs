@@ -44,6 +44,11 @@ struct OfCommand {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Ended {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfView {
     view: &'static str,
 }
@@ -66,6 +71,9 @@ pub struct Metrics {
     request_seconds: Family<OfRoute, Histogram, fn() -> Histogram>,
     commands: Family<Commanded, Counter>,
     command_seconds: Family<OfCommand, Histogram, fn() -> Histogram>,
+    appends: Family<Ended, Counter>,
+    append_seconds: Histogram,
+    events: Counter,
     connections: Level,
     streams: Family<OfFace, Level>,
     lag: Family<OfView, Level>,
@@ -84,6 +92,12 @@ impl Default for Metrics {
         registry.register("key_commands", "Commands on keys by outcome, OK or an error code", commands.clone());
         let command_seconds: Family<OfCommand, Histogram, fn() -> Histogram> = Family::new_with_constructor(seconds);
         registry.register("key_command_seconds", "Commands on keys from decision to durable commit", command_seconds.clone());
+        let appends = Family::default();
+        registry.register("appends", "Appends to the log by outcome", appends.clone());
+        let append_seconds = seconds();
+        registry.register("append_seconds", "Appends to the log, from the queue to the durable commit", append_seconds.clone());
+        let events = Counter::default();
+        registry.register("events", "Events this process has appended", events.clone());
         let connections = Level::default();
         registry.register("connections", "Connections open", connections.clone());
         let streams = Family::default();
@@ -104,6 +118,9 @@ impl Default for Metrics {
             request_seconds,
             commands,
             command_seconds,
+            appends,
+            append_seconds,
+            events,
             connections,
             streams,
             lag,
@@ -131,6 +148,15 @@ impl Metrics {
     fn commanded(&self, command: &'static str, code: Option<ErrorCode>, took: Duration) {
         self.commands.get_or_create(&Commanded { command, code: code.map_or("OK", ErrorCode::as_str) }).inc();
         self.command_seconds.get_or_create(&OfCommand { command }).observe(took.as_secs_f64());
+    }
+
+    /// An append ended.
+    pub(crate) fn appended(&self, outcome: &'static str, events: usize, took: Duration) {
+        self.appends.get_or_create(&Ended { outcome }).inc();
+        self.append_seconds.observe(took.as_secs_f64());
+        if outcome == "done" {
+            self.events.inc_by(events as u64);
+        }
     }
 
     /// Open connections.

@@ -165,7 +165,9 @@ impl Core {
         let models = ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
         let test_model = models.default_model(effects.clock.now()).ok_or(StartError::NoModel)?;
         let probe = KeyProbe::new(client, prices);
-        let bus_config = BusConfig { max_keys: config.max_keys, test_timeout_ms: config.test_timeout_ms, test_model };
+        let metrics = Metrics::default();
+        let (max_keys, test_timeout_ms) = (config.max_keys, config.test_timeout_ms);
+        let bus_config = BusConfig { max_keys, test_timeout_ms, test_model, metrics: metrics.clone() };
         let bus = Bus::new(Arc::clone(&store), Arc::clone(&keychain), effects.clone(), probe, bus_config, tracker.clone());
 
         let token_key = key_files::token_key(config, &*effects.entropy)?;
@@ -203,7 +205,7 @@ impl Core {
             models: Arc::new(models),
             view_wait: Duration::from_millis(config.view_wait_ms),
         });
-        let (auth, metrics) = (Arc::new(auth), Metrics::default());
+        let auth = Arc::new(auth);
         let key_commands = Arc::new(MeteredCommands { commands: Arc::new(limited), metrics: metrics.clone() });
         Ok(Self { opened, store, keychain, bus, key_commands, metrics, auth, reads, effects, tracker })
     }

@@ -199,23 +199,22 @@ impl Bus {
             key: Arc::new(key),
             effects: self.effects.clone(),
         });
-        self.store
-            .append(Append {
-                stream,
-                owner: Some(call.user),
-                expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
-                events: sealed,
-                at: self.effects.clock.now(),
-                actor: call.actor,
-                command_id: CommandId(self.effects.ids.next().into_bytes()),
-                correlation_id: call.correlation,
-                causation_id: None,
-                rows,
-                claims,
-                inline: Some(inline),
-                record: None,
-            })
-            .await
+        self.append(Append {
+            stream,
+            owner: Some(call.user),
+            expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
+            events: sealed,
+            at: self.effects.clock.now(),
+            actor: call.actor,
+            command_id: CommandId(self.effects.ids.next().into_bytes()),
+            correlation_id: call.correlation,
+            causation_id: None,
+            rows,
+            claims,
+            inline: Some(inline),
+            record: None,
+        })
+        .await
     }
 
     /// Username, and e-mail or external identity, taken and given back with the events.

@@ -188,7 +188,7 @@ impl Bus {
             let subject = plan.subject.or_else(|| events.first().and_then(subject_of));
             let plan = Plan { record: about(plan.record.clone(), subject), ..plan.clone() };
             let append = self.prepare(order, &plan, (version, &ring), events.clone()).await?;
-            match self.store.append(append).await {
+            match self.append(append).await {
                 Ok(appended) => {
                     self.keep(order.stream(), ring, &events, appended.version);
                     let commit = Commit {

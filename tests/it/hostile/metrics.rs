@@ -49,6 +49,9 @@ async fn metrics_have_an_address_of_their_own_and_name_nobody() {
         ("claviger_http_requests_total{route=\"/health\",method=\"other\",status=\"4xx\"}", 1.0),
         ("claviger_http_request_seconds_count{route=\"/graphql\"}", 3.0),
         ("claviger_key_commands_total{command=\"delete\",code=\"NOT_FOUND\"}", 2.0),
+        ("claviger_appends_total{outcome=\"done\"}", 1.0),
+        ("claviger_append_seconds_count", 1.0),
+        ("claviger_events_total", 2.0),
         ("claviger_key_command_seconds_count{command=\"delete\"}", 2.0),
     ] {
         assert!((sample(&text, name) - value).abs() < f64::EPSILON, "{name} is {}: {text}", sample(&text, name));
