@@ -204,8 +204,9 @@ impl Original<'_> {
 
 async fn assert_all_refused(stage: &Stage, tokens: Vec<String>) {
     assert!(tokens.len() >= 80, "{} tokens", tokens.len());
+    let nobody = stage.nobody();
     for token in tokens {
-        let client = stage.nobody().with_token(&token);
+        let client = nobody.with_token(&token);
         let answer = client.send("{ viewer { id } }", json!({})).await;
         let shown: String = token.chars().take(300).collect();
         assert_eq!((answer.status, answer.code().as_str()), (401, "UNAUTHENTICATED"), "{shown}: {}", answer.text);
