@@ -1,6 +1,8 @@
 //! Configuration: flags before `CLAVIGER_*` variables before `claviger.toml` before defaults. The only place that reads the environment.
 
-use crate::auth::Registration;
+use crate::auth::{JwksSettings, Registration, RoleClaim, jwks_address};
+use crate::http::origins::Origins;
+use crate::http::peer::TrustedProxies;
 use crate::reads::EnvKeysFor;
 use crate::store::mongo::MongoUri;
 use clap::{Args, ValueEnum};
@@ -126,6 +128,24 @@ settings! {
     lease_ms: u64 = "CLAVIGER_LEASE_MS";
     /// How long running requests may take to end after SIGTERM, in milliseconds [default: 20000]
     drain_ms: u64 = "CLAVIGER_DRAIN_MS";
+    /// Address of the keys of an external issuer, whose tokens are then taken beside our own [default: none]
+    jwks_url: String = "CLAVIGER_JWKS_URL";
+    /// The issuer as its tokens name it (iss)
+    jwks_issuer: String = "CLAVIGER_JWKS_ISSUER";
+    /// This server as the issuer's tokens name it (aud)
+    jwks_audience: String = "CLAVIGER_JWKS_AUDIENCE";
+    /// The claim that says what its users may do, such as roles or `realm_access.roles` [default: none, our accounts say it]
+    jwks_role_claim: String = "CLAVIGER_JWKS_ROLE_CLAIM";
+    /// Pages of other origins that may use this server, `https://app.example.org`, comma between [default: its own only]
+    origins: Origins = "CLAVIGER_ORIGINS";
+    /// Networks of proxies whose word about the client's address counts, `10.0.0.0/8`, comma between [default: none]
+    trusted_proxies: TrustedProxies = "CLAVIGER_TRUSTED_PROXIES";
+    /// Address to answer /metrics on, for Prometheus; nobody asks there who they are, so let it be a private one [default: none]
+    metrics_listen: SocketAddr = "CLAVIGER_METRICS_LISTEN";
+    /// Changes of keys a minute for each user, tests included; 0 for no limit [default: 600]
+    key_commands_per_minute: u32 = "CLAVIGER_KEY_COMMANDS_PER_MINUTE";
+    /// Tests of keys a minute for each user; 0 for no limit [default: 60]
+    key_tests_per_minute: u32 = "CLAVIGER_KEY_TESTS_PER_MINUTE";
 }
 
 /// Everything that can be configured, resolved.
@@ -172,6 +192,18 @@ pub struct Config {
     pub lease_ms: u64,
     /// How long running requests may take to end.
     pub drain_ms: u64,
+    /// An issuer whose users may come with its tokens.
+    pub issuer: Option<IssuerConfig>,
+    /// Pages of other origins that may use this server.
+    pub origins: Origins,
+    /// Proxies whose word about the client's address counts.
+    pub trusted_proxies: TrustedProxies,
+    /// Address to answer `/metrics` on.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Changes of keys a minute for each user.
+    pub key_commands_per_minute: u32,
+    /// Tests of keys a minute for each user.
+    pub key_tests_per_minute: u32,
 }
 
 impl Config {
@@ -181,6 +213,7 @@ impl Config {
     /// [`ConfigError`], which names the setting.
     pub fn load(settings: Settings) -> Result<Self, ConfigError> {
         let settings = with_file(settings)?;
+        let issuer = IssuerConfig::of(&settings)?;
         let listen = settings.listen.unwrap_or(DEFAULT_LISTEN);
         let registration = match settings.registration {
             Some(RegistrationSetting::Open) => Registration::Open,
@@ -223,6 +256,12 @@ impl Config {
             view_wait_ms: settings.view_wait_ms.unwrap_or(5_000),
             lease_ms,
             drain_ms: settings.drain_ms.unwrap_or(20_000),
+            issuer,
+            origins: settings.origins.unwrap_or_default(),
+            trusted_proxies: settings.trusted_proxies.unwrap_or_default(),
+            metrics_listen: settings.metrics_listen,
+            key_commands_per_minute: per_minute("key_commands_per_minute", settings.key_commands_per_minute, 600)?,
+            key_tests_per_minute: per_minute("key_tests_per_minute", settings.key_tests_per_minute, 60)?,
         })
     }
 }
@@ -261,6 +300,51 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
 /// Whether a text may be shown as the name of a setting.
 fn is_setting_name(text: &str) -> bool {
     (1..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// An external issuer, as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerConfig {
+    /// Where its keys are.
+    pub url: String,
+    /// As its tokens name it.
+    pub issuer: String,
+    /// We, as its tokens name us.
+    pub audience: String,
+    /// Where they say what a user may do.
+    pub role_claim: Option<RoleClaim>,
+    /// When keys are fetched; no setting of the operator's.
+    pub fetching: JwksSettings,
+}
+
+impl IssuerConfig {
+    /// All of it or nothing: a token that isn't checked against an issuer and an audience says nothing.
+    fn of(settings: &Settings) -> Result<Option<Self>, ConfigError> {
+        let text =
+            |setting: &Option<String>| setting.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let (url, issuer, audience) = (text(&settings.jwks_url), text(&settings.jwks_issuer), text(&settings.jwks_audience));
+        let role_claim = text(&settings.jwks_role_claim).map(|claim| {
+            let reason = "write the name of a claim, or a path such as realm_access.roles";
+            RoleClaim::parse(&claim).ok_or(ConfigError::Value { name: "jwks_role_claim", reason })
+        });
+        let role_claim = role_claim.transpose()?;
+        match (url, issuer, audience) {
+            (None, None, None) if role_claim.is_none() => Ok(None),
+            (Some(url), Some(issuer), Some(audience)) => {
+                let reason = "write the https:// address of the issuer's keys (http:// only on this machine), without a password";
+                jwks_address(&url).map_err(|_| ConfigError::Value { name: "jwks_url", reason })?;
+                let fetching = JwksSettings::default();
+                Ok(Some(Self { url, issuer, audience, role_claim, fetching }))
+            }
+            _ => Err(ConfigError::Value { name: "jwks_url", reason: "set jwks_url, jwks_issuer and jwks_audience together" }),
+        }
+    }
+}
+
+fn per_minute(name: &'static str, setting: Option<u32>, default: u32) -> Result<u32, ConfigError> {
+    let setting = setting.unwrap_or(default);
+    let reason = "write 1 to 60000 a minute, or 0 for no limit";
+    if setting <= 60_000 { Ok(setting) } else { Err(ConfigError::Value { name, reason }) }
 }
 
 /// A variable that holds a secret: never a flag, which everybody on the machine could read.

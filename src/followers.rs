@@ -1,5 +1,6 @@
 //! Keeps the views that are written after their events, one follower a view, wherever the view's lease is.
 
+use crate::metrics::{Level, Metrics};
 use crate::tenure::Tenure;
 use claviger_projections::activity::ActivityView;
 use claviger_projections::follower::{FollowedView, Follower, Step};
@@ -27,13 +28,23 @@ pub struct ViewKeeper {
     store: Arc<dyn Store>,
     view: Arc<dyn FollowedView>,
     tenure: Tenure,
+    lag: Level,
+    quarantined: Level,
 }
 
 impl ViewKeeper {
     /// Keeps a view, while this process has its lease.
     pub fn new(store: Arc<dyn Store>, view: Arc<dyn FollowedView>, holder: Holder, ttl: Duration) -> Self {
         let name = LeaseName::Follower(view.name());
-        Self { tenure: Tenure { store: Arc::clone(&store), name, holder, ttl }, store, view }
+        let tenure = Tenure { store: Arc::clone(&store), name, holder, ttl };
+        Self { tenure, store, view, lag: Level::default(), quarantined: Level::default() }
+    }
+
+    /// The same, telling how far the view is behind and how much of it stands still.
+    #[must_use]
+    pub fn counted(self, metrics: &Metrics) -> Self {
+        let name = self.view.name();
+        Self { lag: metrics.follower_lag(name), quarantined: metrics.follower_quarantined(name), ..self }
     }
 
     /// Follows until shutdown.
@@ -45,19 +56,31 @@ impl ViewKeeper {
         let fence = Fence { lease: self.tenure.name, token };
         let mut follower = Follower::new(Arc::clone(&self.store), Arc::clone(&self.view), fence);
         let mut commits = self.store.watch();
+        self.count_still().await;
         while !over.is_cancelled() {
             // Before the step: a commit that comes during it wakes the next.
             commits.mark_unchanged();
             let (wait, wakes) = match follower.step().await {
-                Ok(Step::Advanced { quarantined, .. }) => {
+                Ok(Step::Advanced { to, quarantined }) => {
+                    let behind = commits.borrow().saturating_sub(to);
+                    self.lag.set(i64::try_from(behind).unwrap_or(i64::MAX));
                     for row in &quarantined {
                         self.tell_of(row);
                     }
+                    if !quarantined.is_empty() {
+                        self.count_still().await;
+                    }
                     continue;
                 }
-                Ok(Step::Moved) => continue,
+                Ok(Step::Moved) => {
+                    self.count_still().await;
+                    continue;
+                }
                 Ok(Step::Fenced) => return,
-                Ok(Step::Idle) => (POLL, true),
+                Ok(Step::Idle) => {
+                    self.lag.set(0);
+                    (POLL, true)
+                }
                 Ok(Step::Stuck(poison)) => {
                     let (position, reason) = (poison.position, poison.reason.as_str());
                     tracing::warn!(view = self.view.name(), position, reason, "an event can't be taken in: it is tried again");
@@ -73,6 +96,12 @@ impl ViewKeeper {
                 () = woken(&mut commits), if wakes => {}
                 () = sleep(wait) => {}
             }
+        }
+    }
+
+    async fn count_still(&self) {
+        if let Ok(count) = self.store.count_quarantined(self.view.name()).await {
+            self.quarantined.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 

@@ -11,6 +11,8 @@ pub mod followers;
 pub mod http;
 pub mod key_files;
 pub mod lifecycle;
+pub mod limiter;
+pub mod metrics;
 pub mod reads;
 pub mod replay;
 pub mod simulator;

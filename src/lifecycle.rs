@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::followers::{ViewKeeper, followed_views};
+use crate::http::envelope::Edge;
 use crate::http::graphql::{Admission, EndpointSettings, GraphqlEndpoint};
 use crate::http::health::{HealthProbe, HealthReport, HealthStatus};
 use crate::http::schema::{SchemaExecutor, health_clock};
@@ -41,6 +42,7 @@ pub enum ServeError {
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Listening {
     server: Server,
+    metrics: Option<Server>,
     router: Router,
     core: Core,
     has_timers: bool,
@@ -53,14 +55,24 @@ impl Listening {
     /// [`ServeError`], which says what to do.
     pub async fn bind(core: Core, config: &Config) -> Result<Self, ServeError> {
         let settings = ServerSettings { drain: Duration::from_millis(config.drain_ms), ..ServerSettings::default() };
-        let server = Server::bind(config.listen, settings).await?;
+        let server = Server::bind(config.listen, settings).await?.counting(core.metrics.connections());
+        let metrics = match config.metrics_listen {
+            Some(address) => Some(Server::bind(address, settings).await?),
+            None => None,
+        };
         let router = router(&core, config)?;
-        Ok(Self { server, router, core, has_timers: true })
+        core.auth.warm_up();
+        Ok(Self { server, metrics, router, core, has_timers: true })
     }
 
     /// Where it listens: a port of 0 has become a real one.
     pub fn address(&self) -> SocketAddr {
         self.server.local_addr()
+    }
+
+    /// Where it answers `/metrics`, if it does.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(Server::local_addr)
     }
 
     /// The same without timers: whoever holds the clock does what is due.
@@ -74,11 +86,13 @@ impl Listening {
     /// # Errors
     /// [`ServeError::StoreFailed`]; nothing acknowledged is lost.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
-        let Self { server, router, core, has_timers } = self;
+        let Self { server, metrics, router, core, has_timers } = self;
+        // Ends with the rest: nobody waits long for an answer there.
+        let metrics = metrics.map(|server| core.tracker.spawn(server.run(core.metrics.router(), shutdown.clone())));
         let mut background: Vec<JoinHandle<()>> = followed_views()
             .into_iter()
             .map(|view| ViewKeeper::new(Arc::clone(&core.store), view, core.holder, core.lease))
-            .map(|keeper| core.tracker.spawn(keeper.run(shutdown.clone())))
+            .map(|keeper| core.tracker.spawn(keeper.counted(&core.metrics).run(shutdown.clone())))
             .collect();
         if has_timers {
             background.push(core.tracker.spawn(run_timers(&core, shutdown.clone())));
@@ -95,6 +109,9 @@ impl Listening {
         shutdown.cancel();
         for task in background {
             drop(task.await);
+        }
+        if let Some(metrics) = metrics {
+            drop(metrics.await);
         }
         core.close().await;
         if failed { Err(ServeError::StoreFailed) } else { Ok(()) }
@@ -126,7 +143,9 @@ fn router(core: &Core, config: &Config) -> Result<Router, ServeError> {
         .merge(graphiql::router())
         .route("/", get(async || Redirect::temporary("/graphiql")))
         .merge(health::router(probe, health_clock(Arc::clone(&core.effects.clock))));
-    Ok(envelope::wrap(faces, ids))
+    let (origins, trusted_proxies) = (config.origins.clone(), config.trusted_proxies.clone());
+    let edge = Edge { origins, trusted_proxies, metrics: core.metrics.clone() };
+    Ok(envelope::wrap(faces, ids, edge))
 }
 
 struct StoreProbe(Arc<dyn Store>);

@@ -3,11 +3,12 @@
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
-use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, Passwords};
-use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, scrub};
-use crate::config::Config;
+use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords};
+use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, scrub};
+use crate::config::{Config, IssuerConfig};
 use crate::effects::Effects;
 use crate::key_files::{self, KeyFileError};
+use crate::metrics::{MeteredCommands, Metrics};
 use crate::reads::{CredentialPolicy, ModelList, StoreReads};
 use crate::store::mongo::{self, MongoConfig, MongoStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
@@ -35,6 +36,8 @@ pub enum StartError {
     Upstream(#[from] ClientError),
     #[error("the price table can't be read: {0}")]
     Prices(#[from] PriceError),
+    #[error(transparent)]
+    Issuer(#[from] JwksError),
     #[error("no model is known: set CLAVIGER_MODEL")]
     NoModel,
     #[error(transparent)]
@@ -47,7 +50,7 @@ impl StartError {
         match self {
             Self::Store(_) | Self::MongoDb(_) => ErrorCode::StoreUnavailable,
             Self::Keys(_) | Self::Vault(_) => ErrorCode::KeyUnavailable,
-            Self::Upstream(_) | Self::Prices(_) | Self::NoModel => ErrorCode::Validation,
+            Self::Upstream(_) | Self::Prices(_) | Self::NoModel | Self::Issuer(_) => ErrorCode::Validation,
             Self::Failure(failure) => failure.code,
         }
     }
@@ -116,6 +119,10 @@ pub struct Core {
     pub keychain: Arc<Keychain>,
     /// Commands.
     pub bus: Arc<Bus>,
+    /// Commands on keys, as often as people may give them.
+    key_commands: Arc<MeteredCommands>,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Accounts and sessions.
     pub auth: Arc<Auth>,
     /// Reads.
@@ -164,7 +171,9 @@ impl Core {
         let models = ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
         let test_model = models.default_model(effects.clock.now()).ok_or(StartError::NoModel)?;
         let probe = KeyProbe::new(client, prices);
-        let bus_config = BusConfig { max_keys: config.max_keys, test_timeout_ms: config.test_timeout_ms, test_model };
+        let metrics = Metrics::default();
+        let (max_keys, test_timeout_ms) = (config.max_keys, config.test_timeout_ms);
+        let bus_config = BusConfig { max_keys, test_timeout_ms, test_model, metrics: metrics.clone() };
         let bus = Bus::new(Arc::clone(&store), Arc::clone(&keychain), effects.clone(), probe, bus_config, tracker.clone());
 
         let token_key = key_files::token_key(config, &*effects.entropy)?;
@@ -177,7 +186,16 @@ impl Core {
             effects: effects.clone(),
         };
         let auth_config = AuthConfig { registration: config.registration, ..AuthConfig::default() };
-        let auth = Arc::new(Auth::new(ports, passwords, token_key, auth_config));
+        let mut auth = Auth::new(ports, passwords, token_key, auth_config);
+        if let Some(issuer) = &config.issuer {
+            auth = auth.with_issuer(external_issuer(issuer, &tracker)?);
+        }
+        let limited = LimitedCommands::new(
+            Commands(Arc::clone(&bus)),
+            Arc::clone(&effects.clock),
+            config.key_commands_per_minute,
+            config.key_tests_per_minute,
+        );
 
         let policy = CredentialPolicy {
             anthropic_api_key: config.anthropic_api_key.is_some(),
@@ -195,13 +213,15 @@ impl Core {
         });
         let holder = Holder(effects.ids.next());
         let lease = Duration::from_millis(config.lease_ms);
-        Ok(Self { opened, store, keychain, bus, auth, reads, effects, holder, lease, tracker })
+        let auth = Arc::new(auth);
+        let key_commands = Arc::new(MeteredCommands { commands: Arc::new(limited), metrics: metrics.clone() });
+        Ok(Self { opened, store, keychain, bus, key_commands, metrics, auth, reads, effects, holder, lease, tracker })
     }
 
     /// What the schema stands on.
     pub fn ports(&self) -> Ports {
         Ports {
-            keys: Arc::new(Commands(Arc::clone(&self.bus))),
+            keys: Arc::<MeteredCommands>::clone(&self.key_commands),
             reads: Arc::<StoreReads>::clone(&self.reads),
             accounts: Arc::new(AccountsPort(Arc::clone(&self.auth))),
         }
@@ -218,6 +238,12 @@ impl Core {
         self.tracker.wait().await;
         self.opened.close().await;
     }
+}
+
+fn external_issuer(config: &IssuerConfig, tracker: &TaskTracker) -> Result<ExternalIssuer, JwksError> {
+    let jwks = Jwks::new(&config.url, config.fetching, tracker.clone())?;
+    let IssuerConfig { issuer, audience, role_claim, .. } = config.clone();
+    Ok(ExternalIssuer { issuer, audience, role_claim, jwks })
 }
 
 fn upstream(config: &Config) -> Result<AnthropicClient, ClientError> {

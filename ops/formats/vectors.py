@@ -237,6 +237,7 @@ def hashes():
     index_key, store_key = key("index key"), key("store index key")
     canonical = '{"context":"default","name":"Müller","secret":"' + SECRET + '"}'
     name, lowered = "müller strasse", "anna.müller@example.org"
+    issuer, subject = "https://login.example.org/", "00u1ada"
     command = keyed(index_key, "claviger/command/1", "addKey", "4711")[:16]
     request = keyed(index_key, "claviger/request/1", "addKey", canonical)
     return {
@@ -250,6 +251,8 @@ def hashes():
         ],
         "fingerprint": {"secret_utf8": SECRET, "value": keyed(index_key, "claviger/fingerprint/1", SECRET).hex()},
         "claim_username": {"folded": name, "value": keyed(store_key, "claviger/claim/username/1", name).hex()},
+        "claim_identity": {"issuer": issuer, "subject": subject,
+                           "value": keyed(store_key, "claviger/claim/identity/1", issuer, subject).hex()},
         "claim_email": {"email": lowered, "value": keyed(store_key, "claviger/claim/email/1", lowered).hex()},
     }
 

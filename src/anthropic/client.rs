@@ -276,7 +276,8 @@ fn base_url(text: &str) -> Result<Url, ClientError> {
     if usable { Ok(url) } else { Err(ClientError::BaseUrl) }
 }
 
-fn is_this_machine(url: &Url) -> bool {
+/// Whether a URL names this machine by its loopback address.
+pub(crate) fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

@@ -1,10 +1,11 @@
 //! Checking who asks: passwords, tokens, sessions.
 
-use super::limiter::RateLimiter;
+use super::issuer::ExternalIssuer;
 use super::passwords::Passwords;
 use super::tokens::{Named, TokenKey, read_refresh, write_refresh};
 use crate::bus::{AccountCall, Bus, Keychain, SESSION_MS, store_failure};
 use crate::effects::Effects;
+use crate::limiter::{RateLimiter, refused};
 use claviger_domain::account::{AccountCommand, RegisterAccount, ReportRefreshReuse, SignIn};
 use claviger_domain::actor::{Actor, Role};
 use claviger_domain::code::ErrorCode;
@@ -69,9 +70,10 @@ pub struct AuthPorts {
 /// Local accounts.
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct Auth {
-    ports: AuthPorts,
+    pub(super) ports: AuthPorts,
     pub(super) passwords: Passwords,
     key: TokenKey,
+    pub(super) issuer: Option<ExternalIssuer>,
     pub(super) config: AuthConfig,
     by_pair: RateLimiter,
     by_peer: RateLimiter,
@@ -84,7 +86,20 @@ impl Auth {
         let by_pair = RateLimiter::new(config.attempts_per_pair, 6_000);
         let by_peer = RateLimiter::new(config.attempts_per_peer, 1_000);
         let by_name = RateLimiter::new(config.attempts_per_name, 36_000);
-        Self { ports, passwords, key, config, by_pair, by_peer, by_name }
+        Self { ports, passwords, key, issuer: None, config, by_pair, by_peer, by_name }
+    }
+
+    /// The same beside an external issuer, whose tokens are as good as ours.
+    #[must_use]
+    pub fn with_issuer(self, issuer: ExternalIssuer) -> Self {
+        Self { issuer: Some(issuer), ..self }
+    }
+
+    /// Has the issuer's keys fetched behind the start: one that is down keeps its own users out, and nobody else.
+    pub fn warm_up(&self) {
+        if let Some(issuer) = &self.issuer {
+            issuer.jwks.warm_up();
+        }
     }
 
     pub(super) fn bus(&self) -> &Arc<Bus> {
@@ -96,7 +111,9 @@ impl Auth {
     /// # Errors
     /// `UNAUTHENTICATED`, or a fault of the store.
     pub async fn authenticate(&self, token: &SecretText) -> Result<Caller, Failure> {
-        let named = self.key.check(token.expose(), self.ports.effects.clock.now()).ok_or_else(bad_token)?;
+        let Some(named) = self.key.check(token.expose(), self.ports.effects.clock.now()) else {
+            return self.authenticate_external(token).await;
+        };
         let session = self.ports.store.session(named.session).await.map_err(|error| store_failure(&error))?;
         let open = session.is_some_and(|session| session.owner == named.user);
         let account = self.bus().account_view(named.user, None).await?;
@@ -158,11 +175,7 @@ impl Auth {
             .take(&pair(info, name), now)
             .and_then(|()| self.by_peer.take(&info.peer, now))
             .and_then(|()| self.by_name.take(name, now));
-        taken.map_err(|retry_after_ms| {
-            let seconds = retry_after_ms.div_ceil(1000);
-            Failure::new(ErrorCode::RateLimited, format!("too many failed attempts: try again in {seconds} s"))
-                .with(FailureDetail::RetryAfterMs(retry_after_ms))
-        })
+        taken.map_err(|retry_after_ms| refused("too many failed attempts", retry_after_ms))
     }
 
     pub(super) fn good_attempt(&self, info: &RequestInfo, name: &str) {
@@ -261,7 +274,7 @@ pub(super) fn call(user: UserId, info: &RequestInfo, command: AccountCommand, ph
     AccountCall { user, actor, correlation: info.correlation, command, phc }
 }
 
-fn bad_token() -> Failure {
+pub(super) fn bad_token() -> Failure {
     Failure::new(
         ErrorCode::Unauthenticated,
         "the access token is not valid, has expired, or its session has ended: refresh it (refreshSession) or sign in again",

@@ -1,13 +1,15 @@
 //! Who asks: local accounts, tokens, sessions.
 
 mod accounts;
-mod limiter;
+mod external;
+mod issuer;
 mod passwords;
 mod port;
 mod tokens;
 
 pub use accounts::{Auth, AuthConfig, AuthPorts, Registration};
-pub use limiter::RateLimiter;
+pub(crate) use issuer::jwks_address;
+pub use issuer::{ExternalIssuer, IssuerKey, Jwks, JwksError, JwksSettings, KeySet, KeySetError, RoleClaim, Vouched};
 pub use passwords::Passwords;
 pub use port::AccountsPort;
 pub use tokens::{Named, TokenKey, TokenKeyError};

@@ -1,7 +1,7 @@
 //! [`Auth`] as the schema's port.
 
 use super::accounts::{Auth, Registration, call};
-use claviger_domain::account::{ChangePassword, RegisterAccount, RevokeSessions, SignOut};
+use claviger_domain::account::{AccountError, ChangePassword, RegisterAccount, RevokeSessions, SignOut};
 use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
@@ -65,6 +65,10 @@ impl Accounts for AccountsPort {
     fn change_password(&self, info: RequestInfo, caller: Caller, current: SecretText, new: Password) -> Answer<'_, Tokens> {
         Box::pin(async move {
             let auth = &self.0;
+            if auth.bus().account(caller.user).await?.is_external {
+                let failure = Failure::new(ErrorCode::Validation, AccountError::NoPassword.to_string());
+                return Err(failure.at(&["input", "currentPassword"]));
+            }
             let limited = caller.user.to_string();
             auth.attempt(&info, &limited)?;
             if !auth.fits(Some(caller.user), &current).await? {

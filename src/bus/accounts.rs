@@ -5,7 +5,7 @@ use super::keys::append_failure;
 use super::rows::{AccountRows, open_account};
 use super::sealing::seal_events;
 use super::{Bus, MAX_TRIES, contended, store_failure};
-use claviger_domain::account::{Account, AccountCommand, AccountError, AccountEvent};
+use claviger_domain::account::{Account, AccountCommand, AccountError, AccountEvent, Identity};
 use claviger_domain::actor::Actor;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CommandId, CorrelationId, UserId};
@@ -77,12 +77,25 @@ impl Bus {
         Ok(holder.map(|(user, _)| user))
     }
 
+    /// The user who is somebody at an external issuer.
+    ///
+    /// # Errors
+    /// When the store doesn't answer.
+    pub async fn find_identity(&self, identity: &Identity) -> Result<Option<UserId>, Failure> {
+        let holder = self.store.claim(ClaimKind::Identity, self.identity_claim(identity)).await;
+        Ok(holder.map_err(|error| store_failure(&error))?.map(|(user, _)| user))
+    }
+
     /// An account as its stream is now.
     ///
     /// # Errors
     /// When the store doesn't answer.
     pub async fn account(&self, user: UserId) -> Result<Account, Failure> {
         self.accounts.load(&*self.store, StreamName::Account(user)).await.map(|(_, account)| account)
+    }
+
+    fn identity_claim(&self, identity: &Identity) -> [u8; 32] {
+        self.keychain.index().claim_identity(&identity.issuer, &identity.subject)
     }
 
     fn username_claim(&self, username: &str) -> [u8; 32] {
@@ -188,47 +201,51 @@ impl Bus {
             key: Arc::new(key),
             effects: self.effects.clone(),
         });
-        self.store
-            .append(Append {
-                stream,
-                owner: Some(call.user),
-                expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
-                events: sealed,
-                at: self.effects.clock.now(),
-                actor: call.actor,
-                command_id: CommandId(self.effects.ids.next().into_bytes()),
-                correlation_id: call.correlation,
-                causation_id: None,
-                rows,
-                claims,
-                inline: Some(inline),
-                record: None,
-            })
-            .await
+        self.append(Append {
+            stream,
+            owner: Some(call.user),
+            expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
+            events: sealed,
+            at: self.effects.clock.now(),
+            actor: call.actor,
+            command_id: CommandId(self.effects.ids.next().into_bytes()),
+            correlation_id: call.correlation,
+            causation_id: None,
+            rows,
+            claims,
+            inline: Some(inline),
+            record: None,
+        })
+        .await
     }
 
-    /// Username and e-mail taken and given back with the events.
+    /// Username, and e-mail or external identity, taken and given back with the events.
     fn account_claims(&self, user: UserId, before: &AccountView, events: &[AccountEvent]) -> Vec<ClaimChange> {
+        let linked = events
+            .iter()
+            .find_map(|event| if let AccountEvent::IdentityLinked(_, identity) = event { identity.as_ref() } else { None });
         let mut claims = Vec::new();
         for event in events {
             if let AccountEvent::AccountRegistered(_, Some(person)) = event {
-                for (kind, hash) in [
-                    (ClaimKind::Username, self.username_claim(&person.username)),
-                    (ClaimKind::Email, self.email_claim(&person.email)),
-                ] {
-                    claims.push(ClaimChange::Take { kind, hash, holder: user, subject: user.0 });
-                }
+                let unique = self.unique(&person.username, &person.email, linked);
+                claims.extend(unique.map(|(kind, hash)| ClaimChange::Take { kind, hash, holder: user, subject: user.0 }));
             }
             if let (AccountEvent::AccountErased(_), Some(person)) = (event, &before.content) {
-                for (kind, hash) in [
-                    (ClaimKind::Username, self.username_claim(&person.username)),
-                    (ClaimKind::Email, self.email_claim(&person.email)),
-                ] {
-                    claims.push(ClaimChange::Release { kind, hash });
-                }
+                let unique = self.unique(&person.username, &person.email, person.identity.as_ref());
+                claims.extend(unique.map(|(kind, hash)| ClaimChange::Release { kind, hash }));
             }
         }
         claims
+    }
+
+    /// What nobody else may have. An e-mail address that only an issuer knows of is not among it: it would keep its owner from
+    /// registering.
+    fn unique(&self, username: &str, email: &str, identity: Option<&Identity>) -> [(ClaimKind, [u8; 32]); 2] {
+        let second = match identity {
+            Some(identity) => (ClaimKind::Identity, self.identity_claim(identity)),
+            None => (ClaimKind::Email, self.email_claim(email)),
+        };
+        [(ClaimKind::Username, self.username_claim(username)), second]
     }
 }
 

@@ -194,7 +194,7 @@ impl Bus {
             let plan = Plan { record: about(plan.record.clone(), subject), ..plan.clone() };
             let keys = newer.as_ref().unwrap_or(&order.keys);
             let append = self.prepare(order, keys, &plan, (version, &ring), events.clone()).await?;
-            match self.store.append(append).await {
+            match self.append(append).await {
                 Ok(appended) => {
                     self.keep(order.stream(), ring, &events, appended.version);
                     let commit = Commit {
@@ -405,6 +405,9 @@ pub(super) fn append_failure(error: &AppendError) -> Failure {
         AppendError::ClaimTaken { kind: ClaimKind::Email, .. } => {
             Failure::new(ErrorCode::Duplicate, "this e-mail address has an account: sign in, or use another")
                 .at(&["input", "email"])
+        }
+        AppendError::ClaimTaken { kind: ClaimKind::Identity, .. } => {
+            Failure::new(ErrorCode::Duplicate, "this identity has an account already")
         }
         AppendError::Conflict { .. } | AppendError::UserKeyMoved { .. } | AppendError::MasterKeyMoved { .. } => contended(),
         AppendError::Store(error) => store_failure(error),

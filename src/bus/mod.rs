@@ -5,6 +5,7 @@ mod folds;
 mod input;
 mod keychain;
 mod keys;
+mod limited;
 mod locks;
 mod master_keys;
 mod rewrap;
@@ -17,6 +18,7 @@ pub use accounts::{AccountCall, AccountDone};
 pub(crate) use folds::decode;
 pub use keychain::{Keychain, KeychainError, UserKeys};
 pub(crate) use keys::scrub;
+pub use limited::LimitedCommands;
 pub(crate) use master_keys::hex;
 pub use master_keys::{LookAgain, MasterKeys};
 pub use rotation::{Progress, Rotated, Rotation, RotationError};
@@ -25,16 +27,18 @@ pub(crate) use sealing::open_event;
 
 use crate::anthropic::probe::KeyProbe;
 use crate::effects::Effects;
+use crate::metrics::Metrics;
 use claviger_domain::account::Account;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::key_ring::KeyRing;
 use claviger_domain::text::ModelId;
-use claviger_projections::ports::{CommandRecord, Store, StoreError};
+use claviger_projections::ports::{Append, AppendError, Appended, CommandRecord, Store, StoreError};
 use claviger_vault::VaultError;
 use folds::Folds;
 use locks::StreamLocks;
 use std::sync::Arc;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 /// How often a command is decided anew because another process wrote to its stream meanwhile.
@@ -52,6 +56,8 @@ pub struct BusConfig {
     pub test_timeout_ms: u64,
     /// The model a key is tested with where none is named.
     pub test_model: ModelId,
+    /// Where appends are counted.
+    pub metrics: Metrics,
 }
 
 /// The command bus.
@@ -94,6 +100,22 @@ impl Bus {
             rings: Folds::new(),
             accounts: Folds::new(),
         })
+    }
+
+    /// Appends, and counts it.
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let (events, began_at) = (append.events.len(), Instant::now());
+        let appended = self.store.append(append).await;
+        let outcome = match &appended {
+            Ok(_) => "done",
+            Err(AppendError::Conflict { .. }) => "conflict",
+            Err(AppendError::ClaimTaken { .. }) => "claim_taken",
+            Err(AppendError::Repeated(_)) => "repeated",
+            Err(AppendError::UserKeyMoved { .. } | AppendError::MasterKeyMoved { .. }) => "keys_moved",
+            Err(AppendError::Malformed(_) | AppendError::Store(_)) => "failed",
+        };
+        self.config.metrics.appended(outcome, events, began_at.elapsed());
+        appended
     }
 
     /// Runs a piece of work as a task of its own and waits for it.

@@ -225,6 +225,7 @@ impl AccountRows {
             }
             AccountEvent::SessionsRevoked(facts) => facts.sessions.iter().copied().map(RowChange::DeleteSession).collect(),
             AccountEvent::AccountRegistered(..)
+            | AccountEvent::IdentityLinked(..)
             | AccountEvent::AccountRenamed(..)
             | AccountEvent::PasswordChanged(_)
             | AccountEvent::RoleGranted(_)

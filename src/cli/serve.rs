@@ -17,6 +17,9 @@ pub(super) async fn run(config: &Config) -> Result<ExitCode, CliError> {
     let address = listening.address();
     output::line(&format!("claviger listens on http://{address}"));
     tracing::info!(%address, data_dir = %config.data_dir.display(), registration = ?config.registration, "ready: GraphQL at /graphql, a page to try it at /graphiql");
+    if let Some(address) = listening.metrics_address() {
+        tracing::info!(%address, "metrics at /metrics");
+    }
     listening.serve(shutdown).await?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)

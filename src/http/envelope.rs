@@ -1,14 +1,19 @@
 //! What goes around every request whatever its face: ids, a span, the headers of every answer, a net under panics.
 
+use super::origins::Origins;
 use super::panics;
+use super::peer::TrustedProxies;
 use super::problem::Problem;
-use axum::extract::{MatchedPath, Request, State};
+use crate::metrics::Metrics;
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Extension, Router};
 use claviger_domain::id::CorrelationId;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -31,9 +36,34 @@ impl RequestIds {
     }
 }
 
+/// Whom the server lets near.
+#[derive(Clone, Debug, Default)]
+pub struct Edge {
+    /// Pages of other origins that may use it.
+    pub origins: Origins,
+    /// Proxies whose word about clients counts.
+    pub trusted_proxies: TrustedProxies,
+    /// Where answers are counted.
+    pub metrics: Metrics,
+}
+
 /// Wraps the merged faces: call this last. Adds the answers to unknown paths and wrong methods.
-pub fn wrap(faces: Router, ids: IdSource) -> Router {
-    faces.fallback(unknown_path).method_not_allowed_fallback(wrong_method).layer(middleware::from_fn_with_state(ids, around))
+pub fn wrap(faces: Router, ids: IdSource, edge: Edge) -> Router {
+    let (cors, edge) = (edge.origins.cors(), Arc::new(edge));
+    faces
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&edge), refuse_foreign))
+        .layer(cors)
+        .layer(middleware::from_fn_with_state((ids, edge), around))
+}
+
+async fn refuse_foreign(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match edge.origins.refuse_foreign(&parts) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => problem.into_response(parts.extensions.get::<RequestIds>().map_or_else(Uuid::nil, |ids| ids.request)),
+    }
 }
 
 async fn unknown_path(Extension(ids): Extension<RequestIds>) -> Response {
@@ -47,22 +77,30 @@ async fn wrong_method(Extension(ids): Extension<RequestIds>) -> Response {
         .into_response(ids.request)
 }
 
-async fn around(State(source): State<IdSource>, mut request: Request, next: Next) -> Response {
+async fn around(State((source, edge)): State<(IdSource, Arc<Edge>)>, mut request: Request, next: Next) -> Response {
     let ids = RequestIds::new(&source);
     request.extensions_mut().insert(ids);
+    let socket = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(socket)| *socket);
+    let peer = socket.map(|socket| edge.trusted_proxies.peer(socket, request.headers()));
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
+    }
+    // The route and not the path: whatever a client puts there by mistake stays out of the log. So does the query string.
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned());
+    let (method, began_at) = (known_method(request.method()), Instant::now());
     let span = tracing::info_span!(
         "http.request",
         request_id = %ids.request,
         correlation_id = %ids.correlation,
-        method = known_method(request.method()),
-        // The route and not the path: whatever a client puts there by mistake stays out of the log. So does the query string.
-        route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str),
+        method,
+        route,
     );
     let mut response = panics::caught(next.run(request))
         .instrument(span.clone())
         .await
         .unwrap_or_else(|_| Problem::internal().into_response(ids.request));
     let status = response.status();
+    edge.metrics.answered(&route, method, status.as_u16(), began_at.elapsed());
     span.in_scope(|| {
         if status.is_server_error() {
             tracing::error!(status = status.as_u16(), "request failed");
@@ -70,7 +108,7 @@ async fn around(State(source): State<IdSource>, mut request: Request, next: Next
             tracing::debug!(status = status.as_u16(), "request answered");
         }
     });
-    dress(response.headers_mut(), ids.request);
+    dress(response.headers_mut(), ids.request, peer.is_some_and(|peer| peer.is_https));
     response
 }
 
@@ -89,17 +127,22 @@ fn known_method(method: &Method) -> &'static str {
 }
 
 /// The headers of every answer. What a face has set already (its own cache rule, its own policy) stays.
-fn dress(headers: &mut HeaderMap, request_id: Uuid) {
+fn dress(headers: &mut HeaderMap, request_id: Uuid, is_https: bool) {
     if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
         headers.insert("x-request-id", id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    let html = headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-    if html {
-        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(
-            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        ));
+    // A page's own policy stands; everything else is no page, and does nothing when it is taken for one.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"));
+    headers
+        .insert("permissions-policy", HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"));
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    if is_https {
+        // Only what came over TLS may say so (RFC 6797, section 7.2). Other names of the domain are not ours to speak for.
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
 }

@@ -1,6 +1,7 @@
 //! The schema behind the GraphQL face: checks who asks, tells the resolvers, executes.
 
 use super::graphql::{Executor, RequestContext};
+use super::peer::bucket;
 use crate::auth::Auth;
 use crate::effects::Clock;
 use async_graphql::{Request, Response, ServerError};
@@ -37,7 +38,7 @@ impl Executor for SchemaExecutor {
                 correlation: context.correlation_id,
                 user_agent: context.user_agent.map(|agent| agent.chars().take(USER_AGENT_MAX).collect()),
                 // Without a peer all share one bucket, which is the safe side.
-                peer: context.peer.map_or_else(String::new, |peer| peer.ip().to_string()),
+                peer: context.client.map_or_else(String::new, bucket),
                 via: Via::Graphql,
             };
             let mut request = request.data(info);

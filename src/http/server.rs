@@ -1,6 +1,7 @@
 //! The accept loop: what `axum::serve` leaves out (timeouts on headers, a cap on connections, a shutdown with an end).
 
 use super::preface::FirstBytes;
+use crate::metrics::{Counted, Level};
 use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
@@ -87,6 +88,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     settings: ServerSettings,
+    open: Level,
 }
 
 impl Server {
@@ -104,7 +106,13 @@ impl Server {
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, settings })
+        Ok(Self { listener, address, settings, open: Level::default() })
+    }
+
+    /// The same, counting its connections there.
+    #[must_use]
+    pub fn counting(self, open: Level) -> Self {
+        Self { open, ..self }
     }
 
     /// The address bound.
@@ -123,6 +131,7 @@ impl Server {
             shutdown,
             cut: CancellationToken::new(),
             first_bytes_within: self.settings.header_read_timeout,
+            open: self.open,
         };
         connections.accept(&self.listener).await;
         // From here on the kernel refuses newcomers, so that another process can take the address over.
@@ -159,6 +168,7 @@ struct Connections {
     shutdown: CancellationToken,
     cut: CancellationToken,
     first_bytes_within: Duration,
+    open: Level,
 }
 
 /// After a failure that is not the connection's own, such as no file descriptors left: they come back as connections end.
@@ -186,6 +196,7 @@ impl Connections {
     fn serve(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
         let (builder, router) = (Arc::clone(&self.builder), self.router.clone());
         let (shutdown, cut, within) = (self.shutdown.clone(), self.cut.clone(), self.first_bytes_within);
+        let open = Counted::new(self.open.clone());
         self.tasks.spawn(async move {
             // Small answers and text deltas go out at once; without it they only go out a little later.
             let _ = stream.set_nodelay(true);
@@ -206,7 +217,7 @@ impl Connections {
                     }
                 }
             }
-            drop(place);
+            drop((place, open));
         });
     }
 }

@@ -6,6 +6,8 @@ mod endurance;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod http;

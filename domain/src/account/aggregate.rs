@@ -15,6 +15,7 @@ pub const MAX_SESSIONS: usize = 100;
 
 /// One user's account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub struct Account {
     /// Version of the stream.
     pub version: u64,
@@ -24,6 +25,9 @@ pub struct Account {
     pub is_active: bool,
     /// The user's content was destroyed.
     pub is_erased: bool,
+    /// The user comes with tokens of an external issuer; there is no password.
+    #[serde(default)]
+    pub is_external: bool,
     /// What the user may do.
     pub roles: BTreeSet<Role>,
     /// How often the password was set: the version of the credentials row that counts.
@@ -67,6 +71,7 @@ impl Aggregate for Account {
                 self.roles = facts.roles.into_iter().collect();
                 self.password_version = 1;
             }
+            AccountEvent::IdentityLinked(..) => self.is_external = true,
             AccountEvent::AccountRenamed(..) => {}
             AccountEvent::PasswordChanged(_) => self.password_version += 1,
             AccountEvent::RoleGranted(facts) => {

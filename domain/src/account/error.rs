@@ -18,6 +18,9 @@ pub enum AccountError {
     /// The session has ended.
     #[error("the session has ended: sign in again")]
     NoSession,
+    /// There is no password to change.
+    #[error("this account has no password: it signs in at its identity provider, and the password is changed there")]
+    NoPassword,
     /// `user` can't be granted or revoked.
     #[error("the role {} belongs to every account and can't be granted or revoked", .0.as_str())]
     FixedRole(Role),
@@ -30,7 +33,7 @@ impl AccountError {
             Self::NotFound => ErrorCode::NotFound,
             Self::Exists => ErrorCode::Conflict,
             Self::Deactivated | Self::NoSession => ErrorCode::Unauthenticated,
-            Self::FixedRole(_) => ErrorCode::Validation,
+            Self::FixedRole(_) | Self::NoPassword => ErrorCode::Validation,
         }
     }
 }

@@ -67,6 +67,15 @@ pub struct Person {
     pub full_name: Option<String>,
 }
 
+/// Who the user is elsewhere: at the issuer whose tokens they bring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The issuer, as its tokens name it (`iss`).
+    pub issuer: String,
+    /// The user there (`sub`).
+    pub subject: String,
+}
+
 /// A new name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renamed {
@@ -88,6 +97,8 @@ events! {
     AccountEvent {
         /// A user came.
         AccountRegistered = 1 (Registered; content: Person),
+        /// They come with tokens of an external issuer instead of a password.
+        IdentityLinked = 1 (NoFacts; content: Identity),
         /// They write their name another way.
         AccountRenamed = 1 (NoFacts; content: Renamed),
         /// Another password; its hash is a credentials row of the same commit.

@@ -4,7 +4,7 @@ use crate::account::BROWSER;
 use crate::given::{HOUR_MS, NOW, key, session, test};
 use crate::key_ring::{MODEL, PREVIEW, TIMEOUT_MS};
 use claviger_domain::account::{
-    AccountEvent, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed, RevokeReason, Seen,
+    AccountEvent, Identity, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed, RevokeReason, Seen,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::id::{ContextTag, Fingerprint, MasterKeyId};
@@ -83,6 +83,10 @@ pub(crate) fn key_ring_events() -> Vec<KeyRingEvent> {
     ]
 }
 
+fn identity() -> Identity {
+    Identity { issuer: "https://login.example.org/".to_owned(), subject: "00u1ada".to_owned() }
+}
+
 pub(crate) fn account_events() -> Vec<AccountEvent> {
     let session_1 = OfSession { session: session(1) };
     let full_name = || Some("Ada Lovelace".to_owned());
@@ -90,6 +94,7 @@ pub(crate) fn account_events() -> Vec<AccountEvent> {
     let sessions = vec![session(1), session(2)];
     vec![
         AccountEvent::AccountRegistered(Registered { roles: vec![Role::User, Role::Admin] }, Some(person)),
+        AccountEvent::IdentityLinked(NoFacts {}, Some(identity())),
         AccountEvent::AccountRenamed(NoFacts {}, Some(Renamed { full_name: full_name() })),
         AccountEvent::PasswordChanged(NoFacts {}),
         AccountEvent::RoleGranted(OfRole { role: Role::Auditor }),

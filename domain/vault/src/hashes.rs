@@ -72,6 +72,11 @@ impl StoreIndexKey {
         keyed_hash(self.as_bytes(), &[b"claviger/claim/email/1", lowered.as_bytes()])
     }
 
+    /// What makes an external issuer's user unique: both texts as the token has them.
+    pub fn claim_identity(&self, issuer: &str, subject: &str) -> [u8; 32] {
+        keyed_hash(self.as_bytes(), &[b"claviger/claim/identity/1", issuer.as_bytes(), subject.as_bytes()])
+    }
+
     /// What makes a refresh token ours. The store keeps the generation only, so its reader can make none.
     pub fn refresh_mac(&self, session: SessionId, generation: u32) -> [u8; 32] {
         let generation = u64::from(generation).to_be_bytes();

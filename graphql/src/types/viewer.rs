@@ -92,7 +92,7 @@ impl Viewer {
     }
     /// What the user may do.
     async fn roles(&self) -> Vec<Role> {
-        self.account.facts.roles.iter().copied().map(Role::from).collect()
+        self.caller.roles.iter().copied().map(Role::from).collect()
     }
     /// When they came.
     async fn created_at(&self) -> DateTime {

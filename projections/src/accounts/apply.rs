@@ -16,7 +16,14 @@ impl AccountView {
                     username: person.username.clone(),
                     email: person.email.clone(),
                     full_name: person.full_name.clone(),
+                    identity: None,
                 });
+            }
+            AccountEvent::IdentityLinked(_, identity) => {
+                self.facts.is_external = true;
+                if let Some(content) = &mut self.content {
+                    content.identity.clone_from(identity);
+                }
             }
             AccountEvent::AccountRenamed(_, renamed) => {
                 if let (Some(content), Some(renamed)) = (&mut self.content, renamed) {
@@ -35,6 +42,10 @@ impl AccountView {
             AccountEvent::AccountErased(_) => {
                 self.facts.is_active = false;
                 self.content = None;
+            }
+            // An external issuer's user has one session with us, and tokens that outlive it.
+            AccountEvent::SignedOut(_) | AccountEvent::SessionsRevoked(_) if self.facts.is_external => {
+                self.facts.ended_at = Some(placed.at);
             }
             AccountEvent::PasswordChanged(_)
             | AccountEvent::SignedOut(_)

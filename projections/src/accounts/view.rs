@@ -1,5 +1,6 @@
 //! A row of the view.
 
+use claviger_domain::account::Identity;
 use claviger_domain::actor::Role;
 use claviger_domain::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,12 @@ pub struct AccountFacts {
     pub roles: BTreeSet<Role>,
     /// May they sign in?
     pub is_active: bool,
+    /// They come with tokens of an external issuer.
+    #[serde(default)]
+    pub is_external: bool,
+    /// Their session was ended then: tokens that the issuer made before are refused.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
     /// When they came.
     pub created_at: Timestamp,
     /// When they last signed in.
@@ -32,8 +39,11 @@ pub struct AccountFacts {
 pub struct AccountContent {
     /// As typed.
     pub username: String,
-    /// Lower-cased.
+    /// Lower-cased; empty where an issuer said none.
     pub email: String,
     /// As they write it.
     pub full_name: Option<String>,
+    /// Who they are at the external issuer.
+    #[serde(default)]
+    pub identity: Option<Identity>,
 }

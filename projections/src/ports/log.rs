@@ -83,6 +83,8 @@ pub enum ClaimKind {
     Email,
     /// A secret's fingerprint, unique per user because its key is.
     Secret,
+    /// An external issuer's user, unique in the store.
+    Identity,
 }
 
 /// A unique value taken, or given back.

@@ -1,5 +1,6 @@
 //! What every GraphQL request passes before execution, whichever face it came through.
 
+use super::persisted::PersistedQueries;
 use async_graphql::{Pos, Request, ServerError, Variables};
 use async_graphql_parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType};
 use claviger_domain::code::ErrorCode;
@@ -7,10 +8,11 @@ use claviger_graphql::limits::{LimitError, Limits, SchemaTypes, SchemaTypesError
 use claviger_graphql::secret_variables::{SecretInDocument, refuse_written_secrets};
 
 /// The bounds, and what the schema says of itself.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Admission {
     limits: Limits,
     types: SchemaTypes,
+    persisted: PersistedQueries,
 }
 
 /// Why a request is not executed.
@@ -59,7 +61,7 @@ impl Admission {
     /// # Errors
     /// When `sdl` is not what `Schema::sdl()` gives: a fault of the program.
     pub fn new(sdl: &str, limits: Limits) -> Result<Self, SchemaTypesError> {
-        Ok(Self { limits, types: SchemaTypes::from_sdl(sdl)? })
+        Ok(Self { limits, types: SchemaTypes::from_sdl(sdl)?, persisted: PersistedQueries::default() })
     }
 
     /// Judges a request and leaves its parsed document in it. Answers the kind of the operation that would run.
@@ -67,10 +69,7 @@ impl Admission {
     /// # Errors
     /// [`Refusal`]: nothing was executed.
     pub fn admit(&self, request: &mut Request) -> Result<OperationType, Refusal> {
-        if request.query.is_empty() && request.extensions.contains_key("persistedQuery") {
-            let message = "the hash of this query is unknown: send its text once".to_owned();
-            return Err(Refusal { code: ErrorCode::PersistedQueryNotFound, message, locations: Vec::new() });
-        }
+        let hash = self.persisted.resolve(request)?;
         self.limits.check_text(&request.query)?;
         let document = async_graphql_parser::parse_query(&request.query).map_err(|error| syntax(&error))?;
         self.limits.check_document(&document, &request.variables, &self.types)?;
@@ -78,6 +77,9 @@ impl Admission {
         let operation = chosen(&document, request.operation_name.as_deref())?;
         require_variables(operation, &request.variables)?;
         let kind = operation.ty;
+        if let Some(hash) = hash {
+            self.persisted.keep(hash, &request.query);
+        }
         // The library compares the name even where there is nothing to choose from.
         if matches!(document.operations, DocumentOperations::Single(_)) {
             request.operation_name = None;

@@ -1,13 +1,14 @@
 //! What the executor is told about who asks.
 
 use crate::http::envelope::RequestIds;
+use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use claviger_domain::id::CorrelationId;
 use claviger_domain::secret::SecretText;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use uuid::Uuid;
 
 /// Of one operation. Operations of a batch differ in their request id and share the rest.
@@ -20,8 +21,8 @@ pub struct RequestContext {
     pub request_id: Uuid,
     /// Ours; goes into the events this operation causes.
     pub correlation_id: CorrelationId,
-    /// The other end of the connection, a proxy perhaps.
-    pub peer: Option<SocketAddr>,
+    /// The client's address: the other end of the connection, or whom a trusted proxy names.
+    pub client: Option<IpAddr>,
     /// As the client calls itself.
     pub user_agent: Option<String>,
 }
@@ -36,10 +37,15 @@ impl RequestContext {
             token: bearer(&parts.headers)?,
             request_id: ids.request,
             correlation_id: ids.correlation,
-            peer: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer),
+            client: client(parts),
             user_agent: parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned),
         })
     }
+}
+
+fn client(parts: &Parts) -> Option<IpAddr> {
+    let connected = || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    parts.extensions.get::<Peer>().map(|peer| peer.client).or_else(connected)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<SecretText>, Problem> {

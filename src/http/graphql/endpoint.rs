@@ -129,13 +129,14 @@ impl<E: Executor> GraphqlEndpoint<E> {
     /// The whole body, if it is small enough and comes in time.
     async fn read(&self, body: Body) -> Result<Bytes, Problem> {
         let limit = self.settings.max_body_bytes;
+        // What announces that it is too large is refused before it is sent.
+        if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {
+            return Err(too_large(limit));
+        }
         let collected = tokio::time::timeout(self.settings.timeout, Limited::new(body, limit).collect()).await;
         match collected {
             Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                Err(Problem::new(ErrorCode::LimitExceeded, format!("the body is larger than the limit of {limit} bytes"))
-                    .with_status(StatusCode::PAYLOAD_TOO_LARGE))
-            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
             Ok(Err(_)) => Err(Problem::new(ErrorCode::BadRequest, "the body was cut off")),
             Err(_) => Err(Problem::new(ErrorCode::Timeout, "the body took too long").with_status(StatusCode::REQUEST_TIMEOUT)),
         }
@@ -174,6 +175,11 @@ impl<E: Executor> GraphqlEndpoint<E> {
             Err(_) => Reply::problem(Problem::new(ErrorCode::Timeout, "the request took too long"), request_id),
         }
     }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(ErrorCode::LimitExceeded, format!("the body is larger than the limit of {limit} bytes"))
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
 fn mutation_over_get() -> Problem {

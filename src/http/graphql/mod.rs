@@ -7,6 +7,7 @@ mod admission;
 mod context;
 mod endpoint;
 mod negotiation;
+mod persisted;
 mod reply;
 mod request;
 

@@ -38,6 +38,11 @@ impl Reply {
         complete_errors(&mut response.errors, request_id);
         let mut headers = std::mem::take(&mut response.http_headers);
         let mut content = Content { data: Some(response.data), errors: response.errors, extensions: response.extensions };
+        if content.data == Some(Value::Null)
+            && let Some(seconds) = retry_after_s(&content.errors)
+        {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         let mut status = StatusCode::OK;
         if before_execution {
             content.data = None;
@@ -131,6 +136,22 @@ pub fn complete_errors(errors: &mut [ServerError], request_id: Uuid) {
         }
         label(error, code, request_id);
     }
+}
+
+/// When to come back with a request that was refused whole because it came too often, in seconds.
+fn retry_after_s(errors: &[ServerError]) -> Option<u64> {
+    let limited = errors.iter().filter(|error| code_of(error) == Some(ErrorCode::RateLimited));
+    let waits = limited.filter_map(|error| match error.extensions.as_ref()?.get("retryAfterMs")? {
+        Value::Number(ms) => ms.as_u64(),
+        Value::Null
+        | Value::String(_)
+        | Value::Boolean(_)
+        | Value::Binary(_)
+        | Value::Enum(_)
+        | Value::List(_)
+        | Value::Object(_) => None,
+    });
+    waits.max().map(|ms| ms.div_ceil(1000))
 }
 
 fn label(error: &mut ServerError, code: ErrorCode, request_id: Uuid) {

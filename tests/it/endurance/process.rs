@@ -80,6 +80,8 @@ impl Home {
     /// The server, ready, with other arguments or variables.
     pub(crate) fn serve_with(&self, upstream: &str, change: impl FnOnce(&mut Command)) -> Server {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--anthropic-base-url", upstream]);
+        // A test's one user does more than any person would.
+        command.env("CLAVIGER_KEY_COMMANDS_PER_MINUTE", "0").env("CLAVIGER_KEY_TESTS_PER_MINUTE", "0");
         change(&mut command);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Log::follow(child.stderr.take().unwrap(), &self.log_file());

@@ -6,7 +6,7 @@ use async_graphql::{
     Context, EmptySubscription, Error, ErrorExtensions, Object, Request, Response, Scalar, ScalarType, Schema, Value,
 };
 use async_graphql::{InputObject, InputValueResult, ServerError};
-use claviger::http::envelope::{IdSource, wrap};
+use claviger::http::envelope::{Edge, IdSource, wrap};
 use claviger::http::graphql::{Admission, EndpointSettings, Executor, GraphqlEndpoint, RequestContext};
 use claviger::http::health::{HealthProbe, HealthReport, HealthStatus};
 use claviger::http::server::{Drained, Server, ServerSettings};
@@ -86,7 +86,7 @@ impl Query {
         Ok(format!(
             "{}|{}|{}|{}",
             context.token.as_ref().map_or("none", |token| token.expose()),
-            context.peer.map_or_else(String::new, |peer| peer.ip().to_string()),
+            context.client.map_or_else(String::new, |client| client.to_string()),
             context.user_agent.as_deref().unwrap_or("none"),
             context.correlation_id,
         ))
@@ -177,6 +177,7 @@ pub(super) struct Options {
     pub(super) limits: Limits,
     pub(super) endpoint: EndpointSettings,
     pub(super) server: ServerSettings,
+    pub(super) edge: Edge,
 }
 
 /// A running server.
@@ -208,7 +209,7 @@ impl Running {
         let server = Server::bind(localhost, options.server).await.expect("a free port");
         let address = server.local_addr();
         let shutdown = CancellationToken::new();
-        let ended = TaskTracker::new().spawn(server.run(wrap(faces, ids), shutdown.clone()));
+        let ended = TaskTracker::new().spawn(server.run(wrap(faces, ids, options.edge), shutdown.clone()));
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { address, shared, client, shutdown, ended }
     }

@@ -5,6 +5,8 @@ mod batches;
 mod fixture;
 mod gates;
 mod logs;
+mod origins;
 mod pages;
+mod persisted;
 mod requests;
 mod transport;

@@ -9,6 +9,7 @@ use claviger::anthropic::prices::PriceTable;
 use claviger::anthropic::probe::KeyProbe;
 use claviger::bus::{AccountCall, Bus, BusConfig, Commands, Keychain, LookAgain, Rotation, UserKeys};
 use claviger::effects::{Effects, OsEntropy};
+use claviger::metrics::Metrics;
 use claviger::store::mongo::{MongoConfig, MongoStore};
 use claviger::store::sqlite::{SqliteConfig, SqliteStore};
 use claviger_domain::account::{AccountCommand, ChangePassword, RegisterAccount};
@@ -144,7 +145,7 @@ impl World {
         let client = AnthropicClient::new(&AnthropicConfig::default()).unwrap();
         let probe = KeyProbe::new(client, Arc::new(PriceTable::builtin().unwrap()));
         let test_model = ModelId::parse("claude-haiku-4-5").unwrap();
-        let config = BusConfig { max_keys: 100, test_timeout_ms: 1000, test_model };
+        let config = BusConfig { max_keys: 100, test_timeout_ms: 1000, test_model, metrics: Metrics::default() };
         let bus = Bus::new(store, Arc::clone(&keychain), effects.clone(), probe, config, tracker.clone());
         Self { opened, keychain, bus, effects, names: AtomicU64::new(0), tracker }
     }

@@ -56,12 +56,17 @@ fn shape(mutation: &str) -> (&'static str, &'static str) {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
+    pub(super) headers: reqwest::header::HeaderMap,
     pub(super) text: String,
 }
 
 impl Answer {
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The data of an answer without errors.
@@ -113,8 +118,8 @@ impl Client {
             request = request.bearer_auth(token);
         }
         let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        Answer { status, text: response.text().await.unwrap() }
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.unwrap() }
     }
 
     pub(super) async fn send(&self, query: &str, variables: Value) -> Answer {

@@ -11,7 +11,9 @@ pub struct ChangePassword {
 
 impl ChangePassword {
     pub(super) fn decide(self, account: &Account) -> Result<Vec<AccountEvent>, AccountError> {
-        account.active()?;
+        if account.active()?.is_external {
+            return Err(AccountError::NoPassword);
+        }
         let mut events = vec![AccountEvent::PasswordChanged(NoFacts {})];
         events.extend(revoke(account.sessions.clone(), RevokeReason::PasswordChanged));
         if let Some((session, user_agent)) = self.session {

@@ -5,6 +5,7 @@ mod deactivate;
 mod erase;
 mod reactivate;
 mod register;
+mod register_external;
 mod rename;
 mod report_reuse;
 mod revoke_sessions;
@@ -17,6 +18,7 @@ pub use deactivate::DeactivateAccount;
 pub use erase::EraseAccount;
 pub use reactivate::ReactivateAccount;
 pub use register::RegisterAccount;
+pub use register_external::RegisterExternal;
 pub use rename::RenameAccount;
 pub use report_reuse::ReportRefreshReuse;
 pub use revoke_sessions::RevokeSessions;
@@ -33,6 +35,7 @@ use crate::id::SessionId;
 #[expect(missing_docs, reason = "each variant is its command, documented there")]
 pub enum AccountCommand {
     RegisterAccount(RegisterAccount),
+    RegisterExternal(RegisterExternal),
     RenameAccount(RenameAccount),
     ChangePassword(ChangePassword),
     GrantRole(GrantRole),
@@ -67,6 +70,7 @@ macro_rules! dispatch {
 }
 dispatch!(
     RegisterAccount,
+    RegisterExternal,
     RenameAccount,
     ChangePassword,
     GrantRole,

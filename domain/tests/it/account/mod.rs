@@ -1,6 +1,7 @@
 //! Rules of a user's account.
 
 mod build;
+mod external;
 mod lifecycle;
 mod roles;
 mod sessions;

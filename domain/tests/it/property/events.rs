@@ -2,7 +2,7 @@
 
 use super::settings;
 use claviger_domain::account::{
-    AccountEvent, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed, RevokeReason, Seen,
+    AccountEvent, Identity, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed, RevokeReason, Seen,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::event::Halved;
@@ -153,6 +153,8 @@ fn account_event() -> impl Strategy<Value = AccountEvent> {
             .prop_map(|(roles, person)| AccountEvent::AccountRegistered(Registered { roles }, person)),
         2 => of(of(text()).prop_map(|full_name| Renamed { full_name }))
             .prop_map(|content| AccountEvent::AccountRenamed(NoFacts {}, content)),
+        1 => of((text(), text()).prop_map(|(issuer, subject)| Identity { issuer, subject }))
+            .prop_map(|identity| AccountEvent::IdentityLinked(NoFacts {}, identity)),
         1 => role().prop_map(|role| AccountEvent::RoleGranted(OfRole { role })),
         1 => role().prop_map(|role| AccountEvent::RoleRevoked(OfRole { role })),
         2 => select(vec![

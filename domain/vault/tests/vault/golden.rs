@@ -245,6 +245,8 @@ fn keyed_hashes_give_the_exact_values() {
     assert_eq!(store.claim_username(text(v, "folded")), array(v, "value"));
     let v = &all["claim_email"];
     assert_eq!(store.claim_email(text(v, "email")), array(v, "value"));
+    let v = &all["claim_identity"];
+    assert_eq!(store.claim_identity(text(v, "issuer"), text(v, "subject")), array(v, "value"));
 }
 
 #[test]

@@ -242,6 +242,7 @@ pub(in crate::store::sqlite) const fn claim_kind(kind: ClaimKind) -> i64 {
         ClaimKind::Username => 1,
         ClaimKind::Email => 2,
         ClaimKind::Secret => 3,
+        ClaimKind::Identity => 4,
     }
 }
 

@@ -1,5 +1,7 @@
 //! A bucket a name: so many attempts at once, then one every so often. The clock is handed in.
 
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::timestamp::Timestamp;
 use lru::LruCache;
 use std::num::NonZeroUsize;
@@ -39,6 +41,11 @@ impl RateLimiter {
         Ok(())
     }
 
+    /// So many a minute, all at once if need be; 0 for no limit.
+    pub fn per_minute(attempts: u32) -> Self {
+        if attempts == 0 { Self::new(1, 0) } else { Self::new(attempts, 60_000 / u64::from(attempts)) }
+    }
+
     /// Gives one attempt back: it was a good one.
     pub fn give_back(&self, name: &str) {
         let mut names = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,6 +53,13 @@ impl RateLimiter {
             *full_at = full_at.saturating_sub(self.interval_ms);
         }
     }
+}
+
+/// What a client is told that came too often.
+pub(crate) fn refused(why: &str, retry_after_ms: u64) -> Failure {
+    let seconds = retry_after_ms.div_ceil(1000);
+    Failure::new(ErrorCode::RateLimited, format!("{why}: try again in {seconds} s"))
+        .with(FailureDetail::RetryAfterMs(retry_after_ms))
 }
 
 #[cfg(test)]
@@ -64,6 +78,15 @@ mod tests {
         assert_eq!(limiter.take("ada", at(1000)), Ok(()));
         assert_eq!(limiter.take("ada", at(1000)), Err(1000));
         assert_eq!(limiter.take("bob", at(1000)), Ok(()), "names don't share a bucket");
+    }
+
+    #[test]
+    fn so_many_a_minute_and_without_a_number_any() {
+        let (few, any) = (RateLimiter::per_minute(2), RateLimiter::per_minute(0));
+        for n in 0..1_000 {
+            assert_eq!(few.take("ada", Timestamp(5)), if n < 2 { Ok(()) } else { Err(30_000) });
+            assert_eq!(any.take("ada", Timestamp(5)), Ok(()));
+        }
     }
 
     #[test]

@@ -1,0 +1,52 @@
+use super::*;
+use crate::given::session;
+use claviger_domain::account::{
+    AccountError, AccountEvent, Identity, NoFacts, OfSession, Person, RegisterExternal, Registered, Seen,
+};
+use claviger_domain::actor::Role;
+use claviger_domain::text::{Email, Username};
+
+fn identity() -> Identity {
+    Identity { issuer: "https://login.example.org/".to_owned(), subject: "00u1ada".to_owned() }
+}
+
+fn register_external(email: Option<&str>) -> RegisterExternal {
+    RegisterExternal {
+        identity: identity(),
+        username: Username::parse("ada").unwrap(),
+        email: email.map(|email| Email::parse(email).unwrap()),
+        full_name: None,
+        session: session(1),
+    }
+}
+
+fn history(email: &str) -> [AccountEvent; 3] {
+    let person = Person { username: "ada".to_owned(), email: email.to_owned(), full_name: None };
+    [
+        AccountEvent::AccountRegistered(Registered { roles: vec![Role::User] }, Some(person)),
+        AccountEvent::IdentityLinked(NoFacts {}, Some(identity())),
+        AccountEvent::SignedIn(OfSession { session: session(1) }, Some(Seen { user_agent: None })),
+    ]
+}
+
+#[test]
+fn external_user_is_registered_linked_and_signed_in() {
+    let ada = account([]).when(register_external(Some("ada@example.org"))).then(history("ada@example.org"));
+    assert!(ada.is_external && ada.is_active);
+    assert_eq!(ada.sessions, [session(1)]);
+}
+
+#[test]
+fn external_user_needs_no_address() {
+    account([]).when(register_external(None)).then(history(""));
+}
+
+#[test]
+fn account_that_exists_is_not_made_external() {
+    account([registered()]).when(register_external(None)).refused(AccountError::Exists);
+}
+
+#[test]
+fn external_user_has_no_password_to_change() {
+    account(history("")).when(change_password(2)).refused(AccountError::NoPassword);
+}

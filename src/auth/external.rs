@@ -1,0 +1,102 @@
+//! Users of an external issuer: an account at first sight, one session, roles as the issuer says.
+
+use super::accounts::{Auth, bad_token};
+use super::issuer::{JwksError, Vouched};
+use crate::bus::{AccountCall, store_failure};
+use claviger_domain::account::{AccountCommand, RegisterExternal, SignIn};
+use claviger_domain::actor::{Actor, Via};
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{CorrelationId, SessionId, UserId};
+use claviger_domain::secret::SecretText;
+use claviger_domain::text::Username;
+use claviger_graphql::ports::Caller;
+use claviger_projections::accounts::AccountView;
+
+/// How often another username is tried when one is taken, or another process is faster.
+const MAX_TRIES: usize = 4;
+
+/// The session of an external issuer's user. They have one with us however many they have there, so it needs no id of its own.
+const fn only_session(user: UserId) -> SessionId {
+    SessionId(user.0)
+}
+
+impl Auth {
+    /// Who a token of the external issuer names: an account is made when they are seen first.
+    pub(super) async fn authenticate_external(&self, token: &SecretText) -> Result<Caller, Failure> {
+        let issuer = self.issuer.as_ref().ok_or_else(bad_token)?;
+        let checked = issuer.check(token.expose(), self.ports.effects.clock.now()).await.map_err(|error| unavailable(&error))?;
+        let vouched = checked.ok_or_else(bad_token)?;
+        let user = match self.bus().find_identity(&vouched.identity).await? {
+            Some(user) => user,
+            None => self.register_external(&vouched).await?,
+        };
+        let account = self.bus().account_view(user, None).await?.filter(|account| account.facts.is_active);
+        let account = account.ok_or_else(bad_token)?;
+        // A session that was ended takes the tokens made before with it; the next sign-in at the issuer makes newer ones.
+        if account.facts.ended_at.is_some_and(|ended_at| vouched.issued_at <= ended_at) {
+            return Err(bad_token());
+        }
+        self.open_session(user, &account).await?;
+        Ok(Caller { user, session: only_session(user), roles: vouched.roles.unwrap_or(account.facts.roles) })
+    }
+
+    /// Begins the session anew, if it was ended.
+    async fn open_session(&self, user: UserId, account: &AccountView) -> Result<(), Failure> {
+        let session = self.ports.store.session(only_session(user)).await.map_err(|error| store_failure(&error))?;
+        if session.is_some() || !account.facts.is_external {
+            return Ok(());
+        }
+        let command = SignIn { session: only_session(user), user_agent: None };
+        self.account_command(user, command.into()).await
+    }
+
+    async fn register_external(&self, vouched: &Vouched) -> Result<UserId, Failure> {
+        for attempt in 0..MAX_TRIES {
+            let user = self.new_user();
+            let command = RegisterExternal {
+                identity: vouched.identity.clone(),
+                username: username(vouched, user, attempt).ok_or_else(Failure::internal)?,
+                email: vouched.email.clone(),
+                full_name: vouched.full_name.clone(),
+                session: only_session(user),
+            };
+            match self.account_command(user, command.into()).await {
+                Ok(()) => return Ok(user),
+                // Either somebody else has the name, or another request was faster.
+                Err(failure) if failure.code == ErrorCode::Duplicate => {
+                    if let Some(user) = self.bus().find_identity(&vouched.identity).await? {
+                        return Ok(user);
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(Failure::new(ErrorCode::Conflict, "an account could not be made now: nothing was changed, try again"))
+    }
+
+    async fn account_command(&self, user: UserId, command: AccountCommand) -> Result<(), Failure> {
+        let actor = Actor { user: None, role: None, via: Via::System };
+        let correlation = CorrelationId(self.ports.effects.ids.next());
+        let call = AccountCall { user, actor, correlation, command, phc: None };
+        self.bus().run_account_command(call).await.map(|_| ())
+    }
+}
+
+/// As the issuer calls them while that is free, then with some of the user's id behind it.
+fn username(vouched: &Vouched, user: UserId, attempt: usize) -> Option<Username> {
+    let called = vouched.username.clone().filter(|_| attempt == 0);
+    called.or_else(|| {
+        let name: String = vouched.username.as_ref().map_or("user", Username::as_str).chars().take(30).collect();
+        // The last digits are the random ones.
+        let id = user.0.simple().to_string();
+        let tail: String = id.chars().skip(20).collect();
+        Username::parse(&format!("{}-{tail}", name.trim_end())).ok()
+    })
+}
+
+/// Whether a token is good can't be said while its issuer's keys can't be had.
+fn unavailable(error: &JwksError) -> Failure {
+    tracing::warn!(%error, "a token of the external issuer can't be judged");
+    Failure::new(ErrorCode::Upstream, "the identity provider can't be reached now: try again in a moment")
+}

@@ -1,0 +1,247 @@
+//! An issuer's keys, fetched and kept.
+//!
+//! Keys at hand answer at once, however old they are: a refresh goes on behind the requests (stale-while-revalidate), and an issuer
+//! that is down changes nothing for keys that are known. A key id that isn't known makes requests wait for a fetch that began after
+//! they came. All share that fetch, and fetches have a pause between them, so nobody can make us flood the issuer.
+
+use super::keys::{IssuerKey, KeySet, KeySetError};
+use crate::anthropic::client::is_this_machine;
+use futures::StreamExt as _;
+use reqwest::{StatusCode, Url, redirect};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+/// Bytes of a document: a hundred RSA keys with certificates fit.
+const MAX_BODY: usize = 512 * 1024;
+
+/// Requests that may wait for a fetch at a time; more are told at once that their key isn't known.
+const MAX_WAITING: usize = 500;
+
+/// The keys can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum JwksError {
+    /// The address is none, or would send keys over the network in clear.
+    #[error("the address of the issuer's keys must be https://… (http:// only on this machine), without a password")]
+    Address,
+    /// No client can be made.
+    #[error("no client can be made for the issuer's keys")]
+    Setup(#[source] reqwest::Error),
+    /// No answer.
+    #[error("the issuer doesn't answer")]
+    Unreachable(#[source] reqwest::Error),
+    /// An answer that isn't 200. Redirects aren't followed.
+    #[error("the issuer answers with status {0}")]
+    Status(StatusCode),
+    /// Too much.
+    #[error("the issuer's answer is larger than {MAX_BODY} bytes")]
+    TooLarge,
+    /// Not what it should be.
+    #[error("the issuer's answer can't be used")]
+    Unusable(#[from] KeySetError),
+    /// The last fetch failed, and nothing is known.
+    #[error("the issuer's keys can't be had now")]
+    Unavailable,
+}
+
+/// When keys are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JwksSettings {
+    /// Keys older than this are used, and refreshed behind the request.
+    pub fresh_for: Duration,
+    /// Keys older than this aren't used: an issuer that is gone for so long may have withdrawn them.
+    pub usable_for: Duration,
+    /// Between the beginnings of two fetches.
+    pub pause: Duration,
+    /// For one fetch.
+    pub timeout: Duration,
+}
+
+impl Default for JwksSettings {
+    fn default() -> Self {
+        Self {
+            fresh_for: Duration::from_mins(5),
+            usable_for: Duration::from_hours(24),
+            pause: Duration::from_secs(5),
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Known {
+    keys: Option<Arc<KeySet>>,
+    /// When the fetch of these keys began.
+    fetched_at: Option<Instant>,
+    /// When the newest fetch began, and whether it is still under way.
+    began_at: Option<Instant>,
+    /// When the newest fetch that has ended began, and whether it brought keys.
+    ended: Option<(Instant, bool)>,
+}
+
+/// An issuer's keys.
+#[expect(missing_debug_implementations, reason = "a client and keys")]
+pub struct Jwks {
+    url: Url,
+    client: reqwest::Client,
+    settings: JwksSettings,
+    tracker: TaskTracker,
+    known: Mutex<Known>,
+    /// Held by who fetches, and by who waits for the pause to end.
+    turn: tokio::sync::Mutex<()>,
+    places: Semaphore,
+}
+
+/// Reads and checks an address of keys.
+///
+/// # Errors
+/// [`JwksError::Address`].
+pub(crate) fn address(text: &str) -> Result<Url, JwksError> {
+    let url = Url::parse(text.trim()).map_err(|_| JwksError::Address)?;
+    let carried = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url));
+    let plain = url.username().is_empty() && url.password().is_none();
+    if carried && plain && url.has_host() { Ok(url) } else { Err(JwksError::Address) }
+}
+
+impl Jwks {
+    /// Nothing is fetched yet.
+    ///
+    /// # Errors
+    /// [`JwksError::Address`], [`JwksError::Setup`].
+    pub fn new(url: &str, settings: JwksSettings, tracker: TaskTracker) -> Result<Arc<Self>, JwksError> {
+        let url = address(url)?;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("claviger/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .timeout(settings.timeout);
+        if url.scheme() == "http" {
+            builder = builder.tls_certs_only([]);
+        }
+        let client = builder.build().map_err(|error| JwksError::Setup(error.without_url()))?;
+        let places = Semaphore::new(MAX_WAITING);
+        Ok(Arc::new(Self {
+            url,
+            client,
+            settings,
+            tracker,
+            known: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            places,
+        }))
+    }
+
+    /// Fetches now, behind whoever asks; the first request then needn't wait.
+    pub fn warm_up(self: &Arc<Self>) {
+        self.refresh_behind();
+    }
+
+    /// The keys of an id; `None` where the issuer has none of that id.
+    ///
+    /// # Errors
+    /// [`JwksError::Unavailable`] when the issuer can't be asked.
+    pub async fn find(self: &Arc<Self>, kid: &str) -> Result<Option<Vec<IssuerKey>>, JwksError> {
+        if let Some(found) = self.at_hand(kid) {
+            return Ok(Some(found));
+        }
+        let came_at = Instant::now();
+        let Ok(_place) = self.places.try_acquire() else { return Ok(None) };
+        let _turn = self.turn.lock().await;
+        let served = self.lock().ended.filter(|(began_at, _)| *began_at >= came_at);
+        let has_keys = if let Some((_, has_keys)) = served {
+            has_keys
+        } else {
+            self.pause().await;
+            let jwks = Arc::clone(self);
+            // A task of its own: whoever asked may go away, and the others still want the answer.
+            self.tracker.spawn(async move { jwks.fetch().await }).await.unwrap_or(false)
+        };
+        match self.at_hand(kid) {
+            Some(found) => Ok(Some(found)),
+            None if has_keys => Ok(None),
+            None => Err(JwksError::Unavailable),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at_hand(self: &Arc<Self>, kid: &str) -> Option<Vec<IssuerKey>> {
+        let (found, age) = {
+            let known = self.lock();
+            let age = known.fetched_at?.elapsed();
+            (known.keys.as_ref()?.find(kid).map(<[IssuerKey]>::to_vec), age)
+        };
+        if age > self.settings.usable_for {
+            return None;
+        }
+        if age > self.settings.fresh_for {
+            self.refresh_behind();
+        }
+        found
+    }
+
+    fn refresh_behind(self: &Arc<Self>) {
+        let is_due = self.lock().began_at.is_none_or(|began_at| began_at.elapsed() >= self.settings.pause);
+        // Whoever has the turn fetches already.
+        if !is_due || self.turn.try_lock().is_err() {
+            return;
+        }
+        let jwks = Arc::clone(self);
+        self.tracker.spawn(async move {
+            let Ok(_turn) = jwks.turn.try_lock() else { return };
+            jwks.fetch().await;
+        });
+    }
+
+    async fn pause(&self) {
+        let began_at = self.lock().began_at;
+        if let Some(began_at) = began_at {
+            tokio::time::sleep_until(began_at + self.settings.pause).await;
+        }
+    }
+
+    /// Fetches and keeps; whether there were keys.
+    async fn fetch(&self) -> bool {
+        let began_at = Instant::now();
+        self.lock().began_at = Some(began_at);
+        let fetched = self.ask().await;
+        let mut known = self.lock();
+        known.ended = Some((began_at, fetched.is_ok()));
+        match fetched {
+            Ok(keys) => {
+                tracing::debug!(keys = keys.len(), "the issuer's keys were fetched");
+                known.keys = Some(Arc::new(keys));
+                known.fetched_at = Some(began_at);
+                true
+            }
+            Err(error) => {
+                // Its cause may quote the answer; the kind says enough.
+                tracing::warn!(%error, kept = known.keys.is_some(), "the issuer's keys can't be fetched");
+                false
+            }
+        }
+    }
+
+    async fn ask(&self) -> Result<KeySet, JwksError> {
+        let unreachable = |error: reqwest::Error| JwksError::Unreachable(error.without_url());
+        let request = self.client.get(self.url.clone()).header("accept", "application/jwk-set+json, application/json");
+        let response = request.send().await.map_err(unreachable)?;
+        if response.status() != StatusCode::OK {
+            return Err(JwksError::Status(response.status()));
+        }
+        let mut body = Vec::new();
+        let mut pieces = response.bytes_stream();
+        while let Some(piece) = pieces.next().await {
+            body.extend_from_slice(&piece.map_err(unreachable)?);
+            if body.len() > MAX_BODY {
+                return Err(JwksError::TooLarge);
+            }
+        }
+        Ok(KeySet::read(&body)?)
+    }
+}

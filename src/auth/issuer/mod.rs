@@ -1,0 +1,12 @@
+//! Tokens of an external issuer, judged by the keys it publishes (JWKS, RFC 7517). Why it is so: `ops/docs/adr/0019-external-issuer.md`.
+
+mod claims;
+mod jwks;
+mod keys;
+mod roles;
+
+pub use claims::{ExternalIssuer, Vouched};
+pub(crate) use jwks::address as jwks_address;
+pub use jwks::{Jwks, JwksError, JwksSettings};
+pub use keys::{IssuerKey, KeySet, KeySetError};
+pub use roles::RoleClaim;

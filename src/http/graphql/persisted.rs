@@ -1,0 +1,147 @@
+//! Automatic persisted queries (Apollo's protocol): a client sends the hash of a query instead of its text, and the text once, when
+//! the hash isn't known. The text is kept under the hash that we made of it, so nobody can put another one there.
+
+use super::admission::Refusal;
+use async_graphql::{Request, Value};
+use claviger_domain::code::ErrorCode;
+use claviger_domain::id::read_hex;
+use lru::LruCache;
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes of texts kept; those not asked for the longest go first.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes of one text: longer ones run, and are sent each time.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// Counted for each text besides its bytes: hash, list, map.
+const OVERHEAD: usize = 200;
+
+/// Name of the extension.
+const EXTENSION: &str = "persistedQuery";
+
+type Hash = [u8; 32];
+
+#[derive(Debug)]
+struct Kept {
+    texts: LruCache<Hash, Arc<str>>,
+    bytes: usize,
+}
+
+/// The texts by their hashes.
+#[derive(Debug)]
+pub(super) struct PersistedQueries(Mutex<Kept>);
+
+impl Default for PersistedQueries {
+    fn default() -> Self {
+        Self(Mutex::new(Kept { texts: LruCache::unbounded(), bytes: 0 }))
+    }
+}
+
+impl PersistedQueries {
+    /// Puts the text into a request that has a hash only. Answers with the hash of a text that may be kept once the request is known
+    /// to be good.
+    pub(super) fn resolve(&self, request: &mut Request) -> Result<Option<Hash>, Refusal> {
+        let Some(extension) = request.extensions.get(EXTENSION) else { return Ok(None) };
+        let claimed = read(extension)?;
+        if request.query.is_empty() {
+            let known = self.lock().texts.get(&claimed).map(Arc::clone);
+            request.query = known.ok_or_else(unknown)?.to_string();
+            return Ok(None);
+        }
+        if <Hash>::from(Sha256::digest(&request.query)) == claimed {
+            Ok(Some(claimed))
+        } else {
+            Err(Refusal::bad_request("the sha256Hash in extensions.persistedQuery is not that of the query"))
+        }
+    }
+
+    /// Keeps a text.
+    pub(super) fn keep(&self, hash: Hash, text: &str) {
+        if text.len() > MAX_TEXT {
+            return;
+        }
+        let mut kept = self.lock();
+        let Kept { texts, bytes } = &mut *kept;
+        if texts.put(hash, Arc::from(text)).is_none() {
+            *bytes += text.len() + OVERHEAD;
+        }
+        while *bytes > MAX_BYTES
+            && let Some((_, oldest)) = texts.pop_lru()
+        {
+            *bytes = bytes.saturating_sub(oldest.len() + OVERHEAD);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unknown() -> Refusal {
+    let message = "the hash of this query is unknown: send its text once".to_owned();
+    Refusal { code: ErrorCode::PersistedQueryNotFound, message, locations: Vec::new() }
+}
+
+/// The hash in the extension, of the one version there is.
+fn read(extension: &Value) -> Result<Hash, Refusal> {
+    let wrong = || Refusal::bad_request("extensions.persistedQuery must have version 1 and sha256Hash, 64 hexadecimal digits");
+    let Value::Object(fields) = extension else { return Err(wrong()) };
+    let version =
+        fields.get("version").and_then(|version| if let Value::Number(number) = version { number.as_u64() } else { None });
+    let Some(Value::String(text)) = fields.get("sha256Hash") else { return Err(wrong()) };
+    let hash = read_hex::<32>(&text.to_ascii_lowercase());
+    hash.filter(|_| version == Some(1)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use claviger_domain::id::write_hex;
+    use serde_json::json;
+
+    fn request(query: &str, hash: Hash) -> Request {
+        let mut hex = String::new();
+        write_hex(&mut hex, &hash).unwrap();
+        let extensions = json!({ "persistedQuery": { "version": 1, "sha256Hash": hex } });
+        let mut request = Request::new(query);
+        request.extensions = serde_json::from_value(extensions).unwrap();
+        request
+    }
+
+    fn text(n: usize, len: usize) -> String {
+        format!("{{ {n} {} }}", " ".repeat(len))
+    }
+
+    fn offer(queries: &PersistedQueries, text: &str) {
+        let hash = Sha256::digest(text).into();
+        assert_eq!(queries.resolve(&mut request(text, hash)), Ok(Some(hash)));
+        queries.keep(hash, text);
+    }
+
+    fn knows(queries: &PersistedQueries, text: &str) -> bool {
+        let mut asked = request("", Sha256::digest(text).into());
+        let found = queries.resolve(&mut asked);
+        found.is_ok() && asked.query == text
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_least_asked_for_go_first() {
+        let queries = PersistedQueries::default();
+        let often = text(1_000_000, 60_000);
+        offer(&queries, &often);
+        for n in 0..1_000 {
+            offer(&queries, &text(n, 60_000));
+            offer(&queries, &text(n, 60_000));
+            assert!(knows(&queries, &often), "asked for again and again, so it stays");
+        }
+        let kept = queries.lock();
+        assert_eq!(kept.bytes, kept.texts.iter().map(|(_, text)| text.len() + OVERHEAD).sum::<usize>());
+        assert!(kept.bytes <= MAX_BYTES && kept.texts.len() > 100, "{} bytes, {} texts", kept.bytes, kept.texts.len());
+        drop(kept);
+        assert!(knows(&queries, &text(999, 60_000)) && !knows(&queries, &text(0, 60_000)));
+        offer(&queries, &text(5, MAX_TEXT));
+        assert!(!knows(&queries, &text(5, MAX_TEXT)), "too long to be kept");
+    }
+}

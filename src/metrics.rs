@@ -1,0 +1,260 @@
+//! What the server counts, in Prometheus's text format (`OpenMetrics`). Labels are routes, names and codes of this program: never ids,
+//! addresses or texts of anybody, which would be a leak and grow without bound.
+
+use axum::Router;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use claviger_domain::code::ErrorCode;
+use claviger_graphql::ports::{Answer, Call, KeyCommand, KeyCommands, KeyDone};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A counter that counts down too.
+pub type Level = Gauge;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Answered {
+    route: String,
+    method: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfRoute {
+    route: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Commanded {
+    command: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfCommand {
+    command: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Ended {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfView {
+    view: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfFace {
+    face: &'static str,
+}
+
+/// From half a millisecond to half a minute.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.0005, 2.0, 17))
+}
+
+/// Everything counted. Clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    requests: Family<Answered, Counter>,
+    request_seconds: Family<OfRoute, Histogram, fn() -> Histogram>,
+    commands: Family<Commanded, Counter>,
+    command_seconds: Family<OfCommand, Histogram, fn() -> Histogram>,
+    appends: Family<Ended, Counter>,
+    append_seconds: Histogram,
+    events: Counter,
+    connections: Level,
+    streams: Family<OfFace, Level>,
+    lag: Family<OfView, Level>,
+    quarantined: Family<OfView, Level>,
+    memory: Level,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("claviger");
+        let requests = Family::default();
+        registry.register("http_requests", "Requests answered", requests.clone());
+        let request_seconds: Family<OfRoute, Histogram, fn() -> Histogram> = Family::new_with_constructor(seconds);
+        registry.register("http_request_seconds", "From a request's headers to those of its answer", request_seconds.clone());
+        let commands = Family::default();
+        registry.register("key_commands", "Commands on keys by outcome, OK or an error code", commands.clone());
+        let command_seconds: Family<OfCommand, Histogram, fn() -> Histogram> = Family::new_with_constructor(seconds);
+        registry.register("key_command_seconds", "Commands on keys from decision to durable commit", command_seconds.clone());
+        let appends = Family::default();
+        registry.register("appends", "Appends to the log by outcome", appends.clone());
+        let append_seconds = seconds();
+        registry.register("append_seconds", "Appends to the log, from the queue to the durable commit", append_seconds.clone());
+        let events = Counter::default();
+        registry.register("events", "Events this process has appended", events.clone());
+        let connections = Level::default();
+        registry.register("connections", "Connections open", connections.clone());
+        let streams = Family::default();
+        registry.register("streams", "Live streams open", streams.clone());
+        let lag = Family::default();
+        registry.register("follower_lag_events", "Events that a view has not taken in yet", lag.clone());
+        let quarantined = Family::default();
+        registry.register(
+            "follower_quarantined",
+            "Documents of a view that an event could not be applied to",
+            quarantined.clone(),
+        );
+        let memory = Level::default();
+        registry.register("memory_resident_bytes", "Memory of this process", memory.clone());
+        Self {
+            registry: Arc::new(registry),
+            requests,
+            request_seconds,
+            commands,
+            command_seconds,
+            appends,
+            append_seconds,
+            events,
+            connections,
+            streams,
+            lag,
+            quarantined,
+            memory,
+        }
+    }
+}
+
+impl Metrics {
+    /// A request was answered.
+    pub fn answered(&self, route: &str, method: &'static str, status: u16, took: Duration) {
+        let status = match status / 100 {
+            1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            _ => "5xx",
+        };
+        self.requests.get_or_create(&Answered { route: route.to_owned(), method, status }).inc();
+        self.request_seconds.get_or_create(&OfRoute { route: route.to_owned() }).observe(took.as_secs_f64());
+    }
+
+    /// A command ended.
+    fn commanded(&self, command: &'static str, code: Option<ErrorCode>, took: Duration) {
+        self.commands.get_or_create(&Commanded { command, code: code.map_or("OK", ErrorCode::as_str) }).inc();
+        self.command_seconds.get_or_create(&OfCommand { command }).observe(took.as_secs_f64());
+    }
+
+    /// An append ended.
+    pub(crate) fn appended(&self, outcome: &'static str, events: usize, took: Duration) {
+        self.appends.get_or_create(&Ended { outcome }).inc();
+        self.append_seconds.observe(took.as_secs_f64());
+        if outcome == "done" {
+            self.events.inc_by(events as u64);
+        }
+    }
+
+    /// Open connections.
+    pub fn connections(&self) -> Level {
+        self.connections.clone()
+    }
+
+    /// Open streams of a face, such as `ws` or `sse`: whoever serves it counts up and down.
+    pub fn streams(&self, face: &'static str) -> Level {
+        self.streams.get_or_create_owned(&OfFace { face })
+    }
+
+    /// How far a follower is behind the log, in events: the follower sets it.
+    pub fn follower_lag(&self, view: &'static str) -> Level {
+        self.lag.get_or_create_owned(&OfView { view })
+    }
+
+    /// How many of a follower's documents are in quarantine: the follower sets it.
+    pub fn follower_quarantined(&self, view: &'static str) -> Level {
+        self.quarantined.get_or_create_owned(&OfView { view })
+    }
+
+    /// Everything as text.
+    pub fn text(&self) -> String {
+        self.memory.set(resident_bytes().unwrap_or(0));
+        let mut text = String::new();
+        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_err() {
+            // Writing to a string can't fail.
+            text.clear();
+        }
+        text
+    }
+
+    /// `GET /metrics`, for an address of its own: it tells how busy the server is, and to whom that matters isn't for it to judge.
+    pub fn router(&self) -> Router {
+        let metrics = self.clone();
+        Router::new().route("/metrics", get(async move || page(&metrics)))
+    }
+}
+
+fn page(metrics: &Metrics) -> Response {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], metrics.text()).into_response()
+}
+
+/// Linux says it in pages; elsewhere it isn't known.
+fn resident_bytes() -> Option<i64> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: i64 = pages.split(' ').nth(1)?.parse().ok()?;
+    pages.checked_mul(i64::try_from(rustix::param::page_size()).ok()?)
+}
+
+/// Commands on keys, counted by outcome.
+#[expect(missing_debug_implementations, reason = "trait objects")]
+pub struct MeteredCommands {
+    /// Who does them.
+    pub commands: Arc<dyn KeyCommands>,
+    /// Where they are counted.
+    pub metrics: Metrics,
+}
+
+impl KeyCommands for MeteredCommands {
+    fn run(&self, call: Call, command: KeyCommand) -> Answer<'_, KeyDone> {
+        let name = match &command {
+            KeyCommand::Add { .. } => "add",
+            KeyCommand::Test { .. } => "test",
+            KeyCommand::SetDefault { .. } => "set_default",
+            KeyCommand::ClearDefault { .. } => "clear_default",
+            KeyCommand::Activate { .. } => "activate",
+            KeyCommand::Deactivate { .. } => "deactivate",
+            KeyCommand::Rename { .. } => "rename",
+            KeyCommand::ReplaceSecret { .. } => "replace_secret",
+            KeyCommand::SetExpiry { .. } => "set_expiry",
+            KeyCommand::Delete { .. } => "delete",
+        };
+        Box::pin(async move {
+            let began_at = Instant::now();
+            let done = self.commands.run(call, command).await;
+            self.metrics.commanded(name, done.as_ref().err().map(|failure| failure.code), began_at.elapsed());
+            done
+        })
+    }
+}
+
+/// Counts something that is open, for as long as it lives.
+#[derive(Debug)]
+pub struct Counted(Level);
+
+impl Counted {
+    /// One more.
+    pub fn new(level: Level) -> Self {
+        level.inc();
+        Self(level)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
