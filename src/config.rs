@@ -1,6 +1,7 @@
 //! Configuration: flags before `CLAVIGER_*` variables before `claviger.toml` before defaults. The only place that reads the environment.
 
 use crate::auth::Registration;
+use crate::live::LiveSettings;
 use crate::reads::EnvKeysFor;
 use crate::store::mongo::MongoUri;
 use clap::{Args, ValueEnum};
@@ -9,6 +10,7 @@ use claviger_domain::text::ModelId;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The file looked for where none is named.
 const DEFAULT_FILE: &str = "claviger.toml";
@@ -124,6 +126,12 @@ settings! {
     view_wait_ms: u64 = "CLAVIGER_VIEW_WAIT_MS";
     /// How long running requests may take to end after SIGTERM, in milliseconds [default: 20000]
     drain_ms: u64 = "CLAVIGER_DRAIN_MS";
+    /// How long a client of a socket or stream may take nothing of what waits for it, in milliseconds [default: 30000]
+    stall_ms: u64 = "CLAVIGER_STALL_MS";
+    /// How often an event stream says that it is still there, in milliseconds [default: 15000]
+    heartbeat_ms: u64 = "CLAVIGER_HEARTBEAT_MS";
+    /// Most sockets and streams of one user at once [default: 100]
+    streams_per_user: usize = "CLAVIGER_STREAMS_PER_USER";
 }
 
 /// Everything that can be configured, resolved.
@@ -168,6 +176,8 @@ pub struct Config {
     pub view_wait_ms: u64,
     /// How long running requests may take to end.
     pub drain_ms: u64,
+    /// Bounds and times of sockets and event streams.
+    pub live: LiveSettings,
 }
 
 impl Config {
@@ -189,6 +199,13 @@ impl Config {
         let test_timeout_ms = settings.test_timeout_ms.unwrap_or(20_000);
         if !(1..=600_000).contains(&test_timeout_ms) {
             return Err(ConfigError::Value { name: "test_timeout_ms", reason: "write 1 to 600000 milliseconds" });
+        }
+        let mut live = LiveSettings::default();
+        live.stall = settings.stall_ms.map_or(live.stall, Duration::from_millis);
+        live.heartbeat = settings.heartbeat_ms.map_or(live.heartbeat, Duration::from_millis);
+        live.max_per_user = settings.streams_per_user.unwrap_or(live.max_per_user);
+        if live.stall.is_zero() || live.heartbeat.is_zero() {
+            return Err(ConfigError::Value { name: "stall_ms or heartbeat_ms", reason: "write 1 or more milliseconds" });
         }
         Ok(Self {
             listen,
@@ -214,6 +231,7 @@ impl Config {
             introspection: settings.introspection.unwrap_or(true),
             view_wait_ms: settings.view_wait_ms.unwrap_or(5_000),
             drain_ms: settings.drain_ms.unwrap_or(20_000),
+            live,
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod effects;
 pub mod http;
 pub mod key_files;
 pub mod lifecycle;
+pub mod live;
 pub mod reads;
 pub mod simulator;
 pub mod store;

@@ -3,9 +3,11 @@
 use crate::config::Config;
 use crate::http::graphql::{Admission, EndpointSettings, GraphqlEndpoint};
 use crate::http::health::{HealthProbe, HealthReport, HealthStatus};
+use crate::http::live::{LiveFace, LiveParts};
 use crate::http::schema::{SchemaExecutor, health_clock};
 use crate::http::server::{BindError, Server, ServerSettings};
 use crate::http::{envelope, graphiql, health};
+use crate::live::{Tail, Watch};
 use crate::timers::Timers;
 use crate::wiring::Core;
 use axum::Router;
@@ -39,6 +41,7 @@ pub enum ServeError {
 pub struct Listening {
     server: Server,
     router: Router,
+    live: Arc<LiveFace>,
     core: Core,
     has_timers: bool,
 }
@@ -51,8 +54,8 @@ impl Listening {
     pub async fn bind(core: Core, config: &Config) -> Result<Self, ServeError> {
         let settings = ServerSettings { drain: Duration::from_millis(config.drain_ms), ..ServerSettings::default() };
         let server = Server::bind(config.listen, settings).await?;
-        let router = router(&core, config)?;
-        Ok(Self { server, router, core, has_timers: true })
+        let (router, live) = faces(&core, config)?;
+        Ok(Self { server, router, live, core, has_timers: true })
     }
 
     /// Where it listens: a port of 0 has become a real one.
@@ -71,11 +74,14 @@ impl Listening {
     /// # Errors
     /// [`ServeError::StoreFailed`]; nothing acknowledged is lost.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
-        let Self { server, router, core, has_timers } = self;
+        let Self { server, router, live, core, has_timers } = self;
+        let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
+        let tail = core.tracker.spawn(tail.run(shutdown.clone()));
         let timers = Timers { store: Arc::clone(&core.store), bus: Arc::clone(&core.bus), effects: core.effects.clone() };
         let timers = has_timers.then(|| core.tracker.spawn(timers.run(shutdown.clone())));
         let failed = tokio::select! {
-            drained = server.run(router, shutdown.clone()) => {
+            // Streams end first: the server waits for them, and sockets have left it.
+            (drained, ()) = async { tokio::join!(server.run(router, shutdown.clone()), stop_at(&shutdown, &live)) } => {
                 if drained.cut > 0 {
                     tracing::warn!(cut = drained.cut, "requests that outlasted the drain time were cut");
                 }
@@ -84,6 +90,9 @@ impl Listening {
             () = core.store_failed() => true,
         };
         shutdown.cancel();
+        live.stop();
+        live.ended().await;
+        drop(tail.await);
         if let Some(timers) = timers {
             drop(timers.await);
         }
@@ -92,22 +101,35 @@ impl Listening {
     }
 }
 
+async fn stop_at(shutdown: &CancellationToken, live: &LiveFace) {
+    shutdown.cancelled().await;
+    live.stop();
+}
+
 /// The faces, put together.
-fn router(core: &Core, config: &Config) -> Result<Router, ServeError> {
+fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeError> {
     let schema = claviger_graphql::build(core.ports());
     let limits = Limits { introspection: config.introspection, ..Limits::default() };
     let admission = Arc::new(Admission::new(&schema.sdl(), limits)?);
     let ids = Arc::clone(&core.effects.ids);
     let ids: envelope::IdSource = Arc::new(move || ids.next());
     let executor = SchemaExecutor::new(schema, Arc::clone(&core.auth));
+    let (auth, clock) = (Arc::clone(&core.auth), Arc::clone(&core.effects.clock));
+    let live = LiveFace::new(LiveParts {
+        executor: executor.clone(),
+        admission: Arc::clone(&admission),
+        settings: config.live,
+        ids: Arc::clone(&ids),
+        watch: Watch { hub: Arc::clone(&core.hub), auth, clock },
+    });
     let endpoint = GraphqlEndpoint::new(executor, admission, EndpointSettings::default(), Arc::clone(&ids));
     let probe = Arc::new(StoreProbe(Arc::clone(&core.store)));
-    let faces = endpoint
-        .into_router()
+    let faces = Arc::clone(&live)
+        .into_router(endpoint)
         .merge(graphiql::router())
         .route("/", get(async || Redirect::temporary("/graphiql")))
         .merge(health::router(probe, health_clock(Arc::clone(&core.effects.clock))));
-    Ok(envelope::wrap(faces, ids))
+    Ok((envelope::wrap(faces, ids), live))
 }
 
 struct StoreProbe(Arc<dyn Store>);

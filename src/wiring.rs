@@ -4,16 +4,18 @@ use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
 use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, Passwords};
-use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, scrub};
+use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, scrub, store_failure};
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::key_files::{self, KeyFileError};
+use crate::live::{EventHub, LiveFeeds};
 use crate::reads::{CredentialPolicy, ModelList, StoreReads};
 use crate::store::mongo::{self, MongoConfig, MongoStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_graphql::ports::Ports;
+use claviger_projections::feed::Hub;
 use claviger_projections::ports::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,6 +121,8 @@ pub struct Core {
     pub auth: Arc<Auth>,
     /// Reads.
     pub reads: Arc<StoreReads>,
+    /// Who listens to new events. A [`crate::live::Tail`] must run for it.
+    pub hub: Arc<EventHub>,
     /// The outside world.
     pub effects: Effects,
     /// All tasks: waited for at the end.
@@ -187,7 +191,8 @@ impl Core {
             models: Arc::new(models),
             view_wait: Duration::from_millis(config.view_wait_ms),
         });
-        Ok(Self { opened, store, keychain, bus, auth, reads, effects, tracker })
+        let hub = Hub::new(store.head().await.map_err(|error| store_failure(&error))?.position);
+        Ok(Self { opened, store, keychain, bus, auth, reads, hub, effects, tracker })
     }
 
     /// What the schema stands on.
@@ -196,6 +201,7 @@ impl Core {
             keys: Arc::new(Commands(Arc::clone(&self.bus))),
             reads: Arc::<StoreReads>::clone(&self.reads),
             accounts: Arc::new(AccountsPort(Arc::clone(&self.auth))),
+            feeds: Arc::new(LiveFeeds { reads: Arc::clone(&self.reads), hub: Arc::clone(&self.hub) }),
         }
     }
 

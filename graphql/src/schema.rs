@@ -3,8 +3,8 @@
 use crate::mutation::{Mutation, MutationPayload};
 use crate::ports::Ports;
 use crate::query::Query;
-use crate::types::Node;
 use crate::subscription::Subscription;
+use crate::types::Node;
 use async_graphql::{Request, Response, Schema, SchemaBuilder};
 use futures::stream::BoxStream;
 

@@ -108,6 +108,14 @@ impl Auth {
         }
     }
 
+    pub(super) fn ports(&self) -> &AuthPorts {
+        &self.ports
+    }
+
+    pub(super) fn key(&self) -> &TokenKey {
+        &self.key
+    }
+
     /// Makes an account without signing in: the operator's door, whatever the policy.
     ///
     /// # Errors
@@ -261,7 +269,7 @@ pub(super) fn call(user: UserId, info: &RequestInfo, command: AccountCommand, ph
     AccountCall { user, actor, correlation: info.correlation, command, phc }
 }
 
-fn bad_token() -> Failure {
+pub(super) fn bad_token() -> Failure {
     Failure::new(
         ErrorCode::Unauthenticated,
         "the access token is not valid, has expired, or its session has ended: refresh it (refreshSession) or sign in again",

@@ -11,4 +11,4 @@ mod hub;
 
 pub use driver::{Batch, Driver, Next, Span};
 pub use follow::{Source, follow};
-pub use hub::{Hub, Told, Topic, Registration};
+pub use hub::{Hub, Registration, Told, Topic};
