@@ -8,6 +8,8 @@
 mod driver;
 mod follow;
 mod hub;
+#[cfg(test)]
+mod schedules;
 
 pub use driver::{Batch, Driver, Next, Span};
 pub use follow::{Source, follow};
