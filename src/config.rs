@@ -3,6 +3,7 @@
 use crate::auth::{JwksSettings, Registration, RoleClaim, jwks_address};
 use crate::http::origins::Origins;
 use crate::http::peer::TrustedProxies;
+use crate::live::LiveSettings;
 use crate::reads::EnvKeysFor;
 use crate::store::mongo::MongoUri;
 use clap::{Args, ValueEnum};
@@ -11,6 +12,7 @@ use claviger_domain::text::ModelId;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The file looked for where none is named.
 const DEFAULT_FILE: &str = "claviger.toml";
@@ -146,6 +148,12 @@ settings! {
     key_commands_per_minute: u32 = "CLAVIGER_KEY_COMMANDS_PER_MINUTE";
     /// Tests of keys a minute for each user; 0 for no limit [default: 60]
     key_tests_per_minute: u32 = "CLAVIGER_KEY_TESTS_PER_MINUTE";
+    /// How long a client of a socket or stream may take nothing of what waits for it, in milliseconds [default: 30000]
+    stall_ms: u64 = "CLAVIGER_STALL_MS";
+    /// How often an event stream says that it is still there, in milliseconds [default: 15000]
+    heartbeat_ms: u64 = "CLAVIGER_HEARTBEAT_MS";
+    /// Most sockets and streams of one user at once [default: 100]
+    streams_per_user: usize = "CLAVIGER_STREAMS_PER_USER";
 }
 
 /// Everything that can be configured, resolved.
@@ -204,6 +212,8 @@ pub struct Config {
     pub key_commands_per_minute: u32,
     /// Tests of keys a minute for each user.
     pub key_tests_per_minute: u32,
+    /// Bounds and times of sockets and event streams.
+    pub live: LiveSettings,
 }
 
 impl Config {
@@ -230,6 +240,13 @@ impl Config {
         let lease_ms = settings.lease_ms.unwrap_or(10_000);
         if !(100..=600_000).contains(&lease_ms) {
             return Err(ConfigError::Value { name: "lease_ms", reason: "write 100 to 600000 milliseconds" });
+        }
+        let mut live = LiveSettings::default();
+        live.stall = settings.stall_ms.map_or(live.stall, Duration::from_millis);
+        live.heartbeat = settings.heartbeat_ms.map_or(live.heartbeat, Duration::from_millis);
+        live.max_per_user = settings.streams_per_user.unwrap_or(live.max_per_user);
+        if live.stall.is_zero() || live.heartbeat.is_zero() {
+            return Err(ConfigError::Value { name: "stall_ms or heartbeat_ms", reason: "write 1 or more milliseconds" });
         }
         Ok(Self {
             listen,
@@ -262,6 +279,7 @@ impl Config {
             metrics_listen: settings.metrics_listen,
             key_commands_per_minute: per_minute("key_commands_per_minute", settings.key_commands_per_minute, 600)?,
             key_tests_per_minute: per_minute("key_tests_per_minute", settings.key_tests_per_minute, 60)?,
+            live,
         })
     }
 }

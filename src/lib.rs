@@ -12,6 +12,7 @@ pub mod http;
 pub mod key_files;
 pub mod lifecycle;
 pub mod limiter;
+pub mod live;
 pub mod metrics;
 pub mod reads;
 pub mod replay;

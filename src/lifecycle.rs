@@ -5,9 +5,11 @@ use crate::followers::{ViewKeeper, followed_views};
 use crate::http::envelope::Edge;
 use crate::http::graphql::{Admission, EndpointSettings, GraphqlEndpoint};
 use crate::http::health::{HealthProbe, HealthReport, HealthStatus};
+use crate::http::live::{LiveFace, LiveParts};
 use crate::http::schema::{SchemaExecutor, health_clock};
 use crate::http::server::{BindError, Server, ServerSettings};
 use crate::http::{envelope, graphiql, health};
+use crate::live::{Tail, Watch};
 use crate::tenure::Tenure;
 use crate::timers::Timers;
 use crate::wiring::Core;
@@ -44,6 +46,7 @@ pub struct Listening {
     server: Server,
     metrics: Option<Server>,
     router: Router,
+    live: Arc<LiveFace>,
     core: Core,
     has_timers: bool,
 }
@@ -60,9 +63,9 @@ impl Listening {
             Some(address) => Some(Server::bind(address, settings).await?),
             None => None,
         };
-        let router = router(&core, config)?;
+        let (router, live) = faces(&core, config)?;
         core.auth.warm_up();
-        Ok(Self { server, metrics, router, core, has_timers: true })
+        Ok(Self { server, metrics, router, live, core, has_timers: true })
     }
 
     /// Where it listens: a port of 0 has become a real one.
@@ -86,19 +89,22 @@ impl Listening {
     /// # Errors
     /// [`ServeError::StoreFailed`]; nothing acknowledged is lost.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
-        let Self { server, metrics, router, core, has_timers } = self;
+        let Self { server, metrics, router, live, core, has_timers } = self;
         // Ends with the rest: nobody waits long for an answer there.
         let metrics = metrics.map(|server| core.tracker.spawn(server.run(core.metrics.router(), shutdown.clone())));
+        let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
         let mut background: Vec<JoinHandle<()>> = followed_views()
             .into_iter()
             .map(|view| ViewKeeper::new(Arc::clone(&core.store), view, core.holder, core.lease))
             .map(|keeper| core.tracker.spawn(keeper.counted(&core.metrics).run(shutdown.clone())))
             .collect();
+        background.push(core.tracker.spawn(tail.run(shutdown.clone())));
         if has_timers {
             background.push(core.tracker.spawn(run_timers(&core, shutdown.clone())));
         }
         let failed = tokio::select! {
-            drained = server.run(router, shutdown.clone()) => {
+            // Streams end first: the server waits for them, and sockets have left it.
+            (drained, ()) = async { tokio::join!(server.run(router, shutdown.clone()), stop_at(&shutdown, &live)) } => {
                 if drained.cut > 0 {
                     tracing::warn!(cut = drained.cut, "requests that outlasted the drain time were cut");
                 }
@@ -107,6 +113,8 @@ impl Listening {
             () = core.store_failed() => true,
         };
         shutdown.cancel();
+        live.stop();
+        live.ended().await;
         for task in background {
             drop(task.await);
         }
@@ -116,6 +124,11 @@ impl Listening {
         core.close().await;
         if failed { Err(ServeError::StoreFailed) } else { Ok(()) }
     }
+}
+
+async fn stop_at(shutdown: &CancellationToken, live: &LiveFace) {
+    shutdown.cancelled().await;
+    live.stop();
 }
 
 /// Timers, wherever their lease is.
@@ -129,23 +142,31 @@ fn run_timers(core: &Core, shutdown: CancellationToken) -> impl Future<Output = 
 }
 
 /// The faces, put together.
-fn router(core: &Core, config: &Config) -> Result<Router, ServeError> {
+fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeError> {
     let schema = claviger_graphql::build(core.ports());
     let limits = Limits { introspection: config.introspection, ..Limits::default() };
     let admission = Arc::new(Admission::new(&schema.sdl(), limits)?);
     let ids = Arc::clone(&core.effects.ids);
     let ids: envelope::IdSource = Arc::new(move || ids.next());
     let executor = SchemaExecutor::new(schema, Arc::clone(&core.auth));
+    let (auth, clock) = (Arc::clone(&core.auth), Arc::clone(&core.effects.clock));
+    let live = LiveFace::new(LiveParts {
+        executor: executor.clone(),
+        admission: Arc::clone(&admission),
+        settings: config.live,
+        ids: Arc::clone(&ids),
+        watch: Watch { hub: Arc::clone(&core.hub), auth, clock },
+    });
     let endpoint = GraphqlEndpoint::new(executor, admission, EndpointSettings::default(), Arc::clone(&ids));
     let probe = Arc::new(StoreProbe(Arc::clone(&core.store)));
-    let faces = endpoint
-        .into_router()
+    let faces = Arc::clone(&live)
+        .into_router(endpoint)
         .merge(graphiql::router())
         .route("/", get(async || Redirect::temporary("/graphiql")))
         .merge(health::router(probe, health_clock(Arc::clone(&core.effects.clock))));
     let (origins, trusted_proxies) = (config.origins.clone(), config.trusted_proxies.clone());
     let edge = Edge { origins, trusted_proxies, metrics: core.metrics.clone() };
-    Ok(envelope::wrap(faces, ids, edge))
+    Ok((envelope::wrap(faces, ids, edge), live))
 }
 
 struct StoreProbe(Arc<dyn Store>);

@@ -4,10 +4,11 @@ use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
 use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords};
-use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, scrub};
+use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, scrub, store_failure};
 use crate::config::{Config, IssuerConfig};
 use crate::effects::Effects;
 use crate::key_files::{self, KeyFileError};
+use crate::live::{EventHub, LiveFeeds};
 use crate::metrics::{MeteredCommands, Metrics};
 use crate::reads::{CredentialPolicy, ModelList, StoreReads};
 use crate::store::mongo::{self, MongoConfig, MongoStore};
@@ -15,6 +16,7 @@ use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_graphql::ports::Ports;
+use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,6 +129,8 @@ pub struct Core {
     pub auth: Arc<Auth>,
     /// Reads.
     pub reads: Arc<StoreReads>,
+    /// Who listens to new events. A [`crate::live::Tail`] must run for it.
+    pub hub: Arc<EventHub>,
     /// The outside world.
     pub effects: Effects,
     /// This process, to whom leases are given.
@@ -211,11 +215,12 @@ impl Core {
             models: Arc::new(models),
             view_wait: Duration::from_millis(config.view_wait_ms),
         });
+        let hub = Hub::new(store.head().await.map_err(|error| store_failure(&error))?.position);
         let holder = Holder(effects.ids.next());
         let lease = Duration::from_millis(config.lease_ms);
         let auth = Arc::new(auth);
         let key_commands = Arc::new(MeteredCommands { commands: Arc::new(limited), metrics: metrics.clone() });
-        Ok(Self { opened, store, keychain, bus, key_commands, metrics, auth, reads, effects, holder, lease, tracker })
+        Ok(Self { opened, store, keychain, bus, key_commands, metrics, auth, reads, hub, effects, holder, lease, tracker })
     }
 
     /// What the schema stands on.
@@ -224,6 +229,7 @@ impl Core {
             keys: Arc::<MeteredCommands>::clone(&self.key_commands),
             reads: Arc::<StoreReads>::clone(&self.reads),
             accounts: Arc::new(AccountsPort(Arc::clone(&self.auth))),
+            feeds: Arc::new(LiveFeeds { reads: Arc::clone(&self.reads), hub: Arc::clone(&self.hub) }),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod ports;
 mod query;
 mod scalars;
 mod schema;
+mod subscription;
 mod types;
 
 pub use schema::{ClavigerSchema, build, sdl};

@@ -14,6 +14,7 @@ use claviger_projections::accounts::AccountView;
 use claviger_projections::activity::KeyActivity;
 use claviger_projections::keys::KeyView;
 use claviger_projections::ports::{Direction, HistoryFilter, Page};
+use futures::stream::BoxStream;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -245,6 +246,51 @@ pub trait Accounts: Send + Sync {
     fn change_password(&self, info: RequestInfo, caller: Caller, current: SecretText, new: Password) -> Answer<'_, Tokens>;
     /// Ends every other session of the caller.
     fn revoke_sessions(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()>;
+    /// A ticket for a stream of the caller's session.
+    fn stream_ticket(&self, caller: Caller) -> Answer<'_, StreamTicket>;
+}
+
+/// For a client that can't send a header with its stream.
+#[expect(missing_debug_implementations, reason = "holds a secret")]
+pub struct StreamTicket {
+    /// Goes into the URL.
+    pub ticket: SecretText,
+    /// Until when it may be used first.
+    pub expires_at: Timestamp,
+}
+
+/// Whose events a feed has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One user's, with their content.
+    Own(UserId),
+    /// Everybody's, without content: for auditors.
+    All,
+}
+
+/// Events from some point on, each once, in order, without end. A reader may be as slow as it likes.
+#[expect(missing_debug_implementations, reason = "a stream")]
+pub struct EventFeed {
+    /// Where it begins: the feed has what comes after this position.
+    pub start: u64,
+    /// The events.
+    pub events: BoxStream<'static, Result<Arc<EventView>, Failure>>,
+}
+
+/// Live feeds.
+pub trait Feeds: Send + Sync {
+    /// The events after a position, or from now on. `CURSOR_INVALID` for a position that the log hasn't reached.
+    fn events(&self, scope: Scope, after: Option<u64>) -> Answer<'_, EventFeed>;
+}
+
+/// A face that must know where a subscription stands, whatever the client selects, puts this into the request's data.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "functions")]
+pub struct Progress {
+    /// Goes before the argument `after`: a cursor the client held when its stream was cut.
+    pub resume: Option<String>,
+    /// Called with the cursor where the subscription begins, and then with each item's before the item itself.
+    pub passed: Arc<dyn Fn(String) + Send + Sync>,
 }
 
 /// Everything the schema stands on.
@@ -257,4 +303,6 @@ pub struct Ports {
     pub reads: Arc<dyn Reads>,
     /// Accounts and sessions.
     pub accounts: Arc<dyn Accounts>,
+    /// Live feeds.
+    pub feeds: Arc<dyn Feeds>,
 }

@@ -77,7 +77,7 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Error> {
         }
         IdKind::Event => {
             let event = ports(ctx)?.reads.event(caller.user, EventId(id)).await.map_err(fault)?;
-            event.map(|view| Node::Event(Event(view)))
+            event.map(|view| Node::Event(Event(std::sync::Arc::new(view))))
         }
     })
 }

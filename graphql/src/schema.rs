@@ -3,16 +3,18 @@
 use crate::mutation::{Mutation, MutationPayload};
 use crate::ports::Ports;
 use crate::query::Query;
+use crate::subscription::Subscription;
 use crate::types::Node;
-use async_graphql::{EmptySubscription, Request, Response, Schema, SchemaBuilder};
+use async_graphql::{Request, Response, Schema, SchemaBuilder};
+use futures::stream::BoxStream;
 
 /// The schema over its ports. Cheap to clone.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects")]
-pub struct ClavigerSchema(Schema<Query, Mutation, EmptySubscription>);
+pub struct ClavigerSchema(Schema<Query, Mutation, Subscription>);
 
-fn plain() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query, Mutation::default(), EmptySubscription)
+fn plain() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query, Mutation::default(), Subscription)
         .register_output_type::<Node>()
         .register_output_type::<MutationPayload>()
         .disable_suggestions()
@@ -34,6 +36,12 @@ impl ClavigerSchema {
     /// Executes an operation. Its data must hold a [`crate::ports::RequestInfo`], and a [`crate::ports::Caller`] if somebody is signed in.
     pub async fn execute(&self, request: Request) -> Response {
         self.0.execute(request).await
+    }
+
+    /// Executes a subscription: its items, or one answer without data where it can't begin. The data is that of [`Self::execute`], and a
+    /// [`crate::ports::Progress`] where the face wants to know.
+    pub fn subscribe(&self, request: Request) -> BoxStream<'static, Response> {
+        self.0.execute_stream(request)
     }
 
     /// The schema as text.

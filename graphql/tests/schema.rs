@@ -58,9 +58,7 @@ mod contract {
         "AuditKey",
         "InclusionProof",
         // Streams.
-        "Mutation.createStreamTicket",
-        "StreamTicket",
-        "Subscription",
+        "Subscription.orchestration",
         "OrchestrationMessage",
         "Snapshot",
         "StepText",

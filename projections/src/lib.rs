@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod activity;
+pub mod feed;
 pub mod follower;
 pub mod keys;
 pub mod ports;

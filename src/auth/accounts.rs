@@ -125,6 +125,14 @@ impl Auth {
         }
     }
 
+    pub(super) fn ports(&self) -> &AuthPorts {
+        &self.ports
+    }
+
+    pub(super) fn key(&self) -> &TokenKey {
+        &self.key
+    }
+
     /// Makes an account without signing in: the operator's door, whatever the policy.
     ///
     /// # Errors

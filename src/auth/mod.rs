@@ -2,14 +2,18 @@
 
 mod accounts;
 mod external;
+mod grants;
 mod issuer;
 mod passwords;
 mod port;
+mod tickets;
 mod tokens;
 
 pub use accounts::{Auth, AuthConfig, AuthPorts, Registration};
+pub use grants::{Denied, Grant};
 pub(crate) use issuer::jwks_address;
 pub use issuer::{ExternalIssuer, IssuerKey, Jwks, JwksError, JwksSettings, KeySet, KeySetError, RoleClaim, Vouched};
 pub use passwords::Passwords;
 pub use port::AccountsPort;
+pub use tickets::Ticket;
 pub use tokens::{Named, TokenKey, TokenKeyError};

@@ -7,7 +7,7 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Email, FullName, Password, Username};
-use claviger_graphql::ports::{Accounts, Answer, Caller, RequestInfo, Tokens};
+use claviger_graphql::ports::{Accounts, Answer, Caller, RequestInfo, StreamTicket, Tokens};
 use std::sync::Arc;
 
 /// The bucket of registrations from one address: one who fails again and again keeps nobody else out. No username holds an @.
@@ -89,5 +89,9 @@ impl Accounts for AccountsPort {
             let command = RevokeSessions { except: Some(caller.session) }.into();
             self.0.bus().run_account_command(call(caller.user, &info, command, None)).await.map(|_| ())
         })
+    }
+
+    fn stream_ticket(&self, caller: Caller) -> Answer<'_, StreamTicket> {
+        Box::pin(async move { Ok(self.0.new_ticket(&caller)) })
     }
 }

@@ -47,6 +47,17 @@ struct Claims {
     exp: u64,
 }
 
+/// What there is to say of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// It is good until then.
+    Good(Named, Timestamp),
+    /// It was good once.
+    Expired,
+    /// It is none of ours, or not good yet.
+    Bad,
+}
+
 /// What a good token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Named {
@@ -97,13 +108,27 @@ impl TokenKey {
 
     /// Checks a token: signature, algorithm, type, issuer, audience, times. `None` for everything else.
     pub fn check(&self, token: &str, now: Timestamp) -> Option<Named> {
-        if token.len() > MAX_LEN {
-            return None;
+        match self.read(token, now) {
+            Reading::Good(named, _) => Some(named),
+            Reading::Expired | Reading::Bad => None,
         }
-        let data = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?;
+    }
+
+    /// The same, telling an expired token from none.
+    pub fn read(&self, token: &str, now: Timestamp) -> Reading {
+        if token.len() > MAX_LEN {
+            return Reading::Bad;
+        }
+        let Ok(data) = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation) else { return Reading::Bad };
         let seconds = now.0 / 1000;
-        let good = data.header.typ.as_deref() == Some(TYPE) && data.claims.nbf <= seconds && seconds < data.claims.exp;
-        good.then_some(Named { user: UserId(data.claims.sub), session: SessionId(data.claims.sid) })
+        if data.header.typ.as_deref() != Some(TYPE) || data.claims.nbf > seconds {
+            return Reading::Bad;
+        }
+        if seconds >= data.claims.exp {
+            return Reading::Expired;
+        }
+        let named = Named { user: UserId(data.claims.sub), session: SessionId(data.claims.sid) };
+        Reading::Good(named, Timestamp(data.claims.exp.saturating_mul(1000)))
     }
 }
 

@@ -10,14 +10,16 @@ use claviger_domain::actor::Via;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_graphql::ClavigerSchema;
-use claviger_graphql::ports::RequestInfo;
+use claviger_graphql::ports::{Caller, Progress, RequestInfo};
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use std::sync::Arc;
 
 /// Most characters kept of a client's words about itself.
 const USER_AGENT_MAX: usize = 200;
 
 /// Executes operations on the schema.
+#[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct SchemaExecutor {
     schema: ClavigerSchema,
@@ -29,19 +31,37 @@ impl SchemaExecutor {
     pub fn new(schema: ClavigerSchema, auth: Arc<Auth>) -> Self {
         Self { schema, auth }
     }
+
+    /// Begins a subscription of somebody whose token was judged.
+    pub fn subscribe(
+        &self,
+        request: Request,
+        context: &RequestContext,
+        caller: Caller,
+        progress: Option<Progress>,
+    ) -> BoxStream<'static, Response> {
+        let request = request.data(info(context)).data(caller);
+        self.schema.subscribe(match progress {
+            Some(progress) => request.data(progress),
+            None => request,
+        })
+    }
+}
+
+fn info(context: &RequestContext) -> RequestInfo {
+    RequestInfo {
+        correlation: context.correlation_id,
+        user_agent: context.user_agent.as_ref().map(|agent| agent.chars().take(USER_AGENT_MAX).collect()),
+        // Without a peer all share one bucket, which is the safe side.
+        peer: context.client.map_or_else(String::new, bucket),
+        via: Via::Graphql,
+    }
 }
 
 impl Executor for SchemaExecutor {
     fn execute(&self, request: Request, context: RequestContext) -> BoxFuture<'_, Response> {
         Box::pin(async move {
-            let info = RequestInfo {
-                correlation: context.correlation_id,
-                user_agent: context.user_agent.map(|agent| agent.chars().take(USER_AGENT_MAX).collect()),
-                // Without a peer all share one bucket, which is the safe side.
-                peer: context.client.map_or_else(String::new, bucket),
-                via: Via::Graphql,
-            };
-            let mut request = request.data(info);
+            let mut request = request.data(info(&context));
             if let Some(token) = &context.token {
                 match self.auth.authenticate(token).await {
                     Ok(caller) => request = request.data(caller),

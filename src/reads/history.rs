@@ -13,7 +13,7 @@ use std::collections::hash_map::Entry;
 
 impl StoreReads {
     /// Opens events of one user: each stream's content key once.
-    pub(super) async fn open_events(&self, user: UserId, events: &[StoredEvent]) -> Result<Vec<EventView>, Failure> {
+    pub(crate) async fn open_events(&self, user: UserId, events: &[StoredEvent]) -> Result<Vec<EventView>, Failure> {
         let keys = self.keychain.user(user).await?;
         let mut content_keys: HashMap<StreamName, Option<ContentKey>> = HashMap::new();
         let mut views = Vec::with_capacity(events.len());

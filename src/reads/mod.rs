@@ -52,7 +52,7 @@ impl StoreReads {
         self.content_key(keys.as_ref(), StreamName::KeyRing(user)).await
     }
 
-    async fn head_position(&self) -> Result<u64, Failure> {
+    pub(crate) async fn head_position(&self) -> Result<u64, Failure> {
         self.store.head().await.map(|head| head.position).map_err(|error| store_failure(&error))
     }
 }

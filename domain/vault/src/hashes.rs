@@ -7,6 +7,7 @@ use claviger_domain::id::{CommandId, ContextTag, Fingerprint, SessionId};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// Block length of SHA-256.
@@ -86,5 +87,25 @@ impl StoreIndexKey {
     /// Whether `mac` is [`StoreIndexKey::refresh_mac`] of these; takes as long for a near miss as for a far one.
     pub fn verify_refresh_mac(&self, session: SessionId, generation: u32, mac: &[u8; 32]) -> bool {
         self.refresh_mac(session, generation).ct_eq(mac).into()
+    }
+
+    /// What makes a stream ticket ours. `body` is all of it but this.
+    pub fn ticket_mac(&self, body: &[u8]) -> [u8; 32] {
+        keyed_hash(self.as_bytes(), &[b"claviger/ticket/1", body])
+    }
+
+    /// Whether `mac` is [`StoreIndexKey::ticket_mac`] of this body, in constant time.
+    pub fn verify_ticket_mac(&self, body: &[u8], mac: &[u8; 32]) -> bool {
+        self.ticket_mac(body).ct_eq(mac).into()
+    }
+
+    /// What shows that a cursor was sent on the stream of a ticket.
+    pub fn ticket_event_mac(&self, ticket: Uuid, cursor: &str) -> [u8; 16] {
+        keyed_hash_16(self.as_bytes(), &[b"claviger/ticket-event/1", ticket.as_bytes(), cursor.as_bytes()])
+    }
+
+    /// Whether `mac` is [`StoreIndexKey::ticket_event_mac`] of these, in constant time.
+    pub fn verify_ticket_event_mac(&self, ticket: Uuid, cursor: &str, mac: &[u8; 16]) -> bool {
+        self.ticket_event_mac(ticket, cursor).ct_eq(mac).into()
     }
 }

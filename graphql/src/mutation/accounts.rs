@@ -1,11 +1,11 @@
 //! Accounts and sessions.
 
 use super::inputs::{ChangePasswordInput, LoginInput, LogoutInput, RefreshSessionInput, RegisterInput, RevokeSessionsInput};
-use super::payloads::{LogoutPayload, SessionPayload};
+use super::payloads::{LogoutPayload, SessionPayload, StreamTicket};
 use crate::error::user_error;
 use crate::ports::{RequestInfo, Tokens};
 use crate::scalars::DateTime;
-use crate::types::{Viewer, caller, ports};
+use crate::types::{Viewer, caller, fault, ports};
 use async_graphql::{Context, Error, Object};
 use claviger_domain::failure::Failure;
 use claviger_domain::text::{Email, FullName, Password, TextError, Username};
@@ -99,5 +99,10 @@ impl AccountMutations {
     async fn revoke_sessions(&self, ctx: &Context<'_>, input: RevokeSessionsInput) -> Result<LogoutPayload, Error> {
         let result = ports(ctx)?.accounts.revoke_sessions(info(ctx)?, caller(ctx)?.clone()).await;
         logout_payload(result, input.client_mutation_id)
+    }
+    /// For EventSource (?ticket=...): first used within 30 seconds, reopened only with its own Last-Event-ID.
+    async fn create_stream_ticket(&self, ctx: &Context<'_>) -> Result<StreamTicket, Error> {
+        let made = ports(ctx)?.accounts.stream_ticket(caller(ctx)?.clone()).await.map_err(fault)?;
+        Ok(StreamTicket { ticket: made.ticket.expose().to_owned(), expires_at: DateTime(made.expires_at) })
     }
 }

@@ -116,3 +116,12 @@ pub(crate) struct LogoutPayload {
     /// As it was given.
     pub(crate) client_mutation_id: Option<String>,
 }
+
+/// A ticket for a stream.
+#[derive(SimpleObject)]
+pub(crate) struct StreamTicket {
+    /// For ?ticket=.
+    pub(crate) ticket: String,
+    /// Until when it may be used first.
+    pub(crate) expires_at: DateTime,
+}

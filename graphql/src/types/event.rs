@@ -10,11 +10,12 @@ use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{Direction, HistoryFilter};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Something that happened.
 #[derive(Clone)]
-pub(crate) struct Event(pub(crate) EventView);
+pub(crate) struct Event(pub(crate) Arc<EventView>);
 
 #[Object]
 impl Event {
@@ -111,6 +112,13 @@ pub(crate) struct EventEdge {
     node: Event,
 }
 
+impl EventEdge {
+    /// An event as a subscription gives it.
+    pub(crate) fn of(event: Arc<EventView>) -> Self {
+        Self { cursor: Cursor(cursor::of_event(event.envelope.position)), node: Event(event) }
+    }
+}
+
 /// A user's history, or that of one thing of theirs.
 pub(crate) async fn history(
     ctx: &Context<'_>,
@@ -132,7 +140,7 @@ pub(crate) async fn history(
     }
     let cursors: Vec<String> = events.iter().map(|event| cursor::of_event(event.envelope.position)).collect();
     let page_info = PageInfo::of(&args, &cursors, more);
-    let nodes: Vec<Event> = events.into_iter().map(Event).collect();
+    let nodes: Vec<Event> = events.into_iter().map(|event| Event(Arc::new(event))).collect();
     let edges = cursors.into_iter().zip(&nodes).map(|(cursor, node)| EventEdge { cursor: Cursor(cursor), node: node.clone() });
     Ok(EventConnection { edges: edges.collect(), nodes, page_info })
 }

@@ -8,7 +8,7 @@ mod resolution;
 mod session;
 mod viewer;
 
-pub(crate) use event::Event;
+pub(crate) use event::{Event, EventEdge};
 pub(crate) use key::{ApiKey, KeyTestLevel};
 pub(crate) use resolution::{CredentialCandidate, Model};
 pub(crate) use session::Session;

@@ -2,7 +2,7 @@
 
 use super::persisted::PersistedQueries;
 use async_graphql::{Pos, Request, ServerError, Variables};
-use async_graphql_parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType};
+use async_graphql_parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection};
 use claviger_domain::code::ErrorCode;
 use claviger_graphql::limits::{LimitError, Limits, SchemaTypes, SchemaTypesError};
 use claviger_graphql::secret_variables::{SecretInDocument, refuse_written_secrets};
@@ -77,6 +77,9 @@ impl Admission {
         let operation = chosen(&document, request.operation_name.as_deref())?;
         require_variables(operation, &request.variables)?;
         let kind = operation.ty;
+        if kind == OperationType::Subscription {
+            require_one_field(operation)?;
+        }
         if let Some(hash) = hash {
             self.persisted.keep(hash, &request.query);
         }
@@ -114,6 +117,14 @@ fn chosen<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Result<&'
     };
     let unknown = || Refusal::bad_request("the document has no operation of the name in \"operationName\"");
     found.map(|(_, operation)| &operation.node).ok_or_else(unknown)
+}
+
+/// The specification wants one; the library would mix several, and leave out those behind fragments.
+fn require_one_field(operation: &OperationDefinition) -> Result<(), Refusal> {
+    match operation.selection_set.node.items.as_slice() {
+        [only] if matches!(only.node, Selection::Field(_)) => Ok(()),
+        _ => Err(Refusal::bad_request("a subscription has exactly one root field, written out and not in a fragment")),
+    }
 }
 
 /// A variable that must be there is checked here: the library would notice in the middle of execution.

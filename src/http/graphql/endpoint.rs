@@ -126,20 +126,8 @@ impl<E: Executor> GraphqlEndpoint<E> {
         })
     }
 
-    /// The whole body, if it is small enough and comes in time.
     async fn read(&self, body: Body) -> Result<Bytes, Problem> {
-        let limit = self.settings.max_body_bytes;
-        // What announces that it is too large is refused before it is sent.
-        if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {
-            return Err(too_large(limit));
-        }
-        let collected = tokio::time::timeout(self.settings.timeout, Limited::new(body, limit).collect()).await;
-        match collected {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-            Ok(Err(_)) => Err(Problem::new(ErrorCode::BadRequest, "the body was cut off")),
-            Err(_) => Err(Problem::new(ErrorCode::Timeout, "the body took too long").with_status(StatusCode::REQUEST_TIMEOUT)),
-        }
+        read_body(body, self.settings.max_body_bytes, self.settings.timeout).await
     }
 
     /// One after another, so that the mutations of a batch happen in its order.
@@ -160,8 +148,8 @@ impl<E: Executor> GraphqlEndpoint<E> {
         match self.admission.admit(&mut request) {
             Ok(OperationType::Mutation) if call.is_get => return Reply::problem(mutation_over_get(), request_id),
             Ok(OperationType::Subscription) => {
-                let refusal =
-                    Refusal::bad_request("this server has no subscriptions: ask with a query, and again from its cursor");
+                let message = "send subscriptions over a WebSocket (graphql-transport-ws) or with accept: text/event-stream";
+                let refusal = Refusal::bad_request(message);
                 return Reply::refused(refusal, call.media, request_id);
             }
             Ok(OperationType::Query | OperationType::Mutation) => {}
@@ -177,13 +165,26 @@ impl<E: Executor> GraphqlEndpoint<E> {
     }
 }
 
-fn too_large(limit: usize) -> Problem {
-    Problem::new(ErrorCode::LimitExceeded, format!("the body is larger than the limit of {limit} bytes"))
-        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
-}
-
-fn mutation_over_get() -> Problem {
+pub(in crate::http) fn mutation_over_get() -> Problem {
     Problem::new(ErrorCode::BadRequest, "send mutations by POST")
         .with_status(StatusCode::METHOD_NOT_ALLOWED)
         .with_header(header::ALLOW, HeaderValue::from_static("POST"))
+}
+
+/// The whole body, if it is small enough and comes in time.
+pub(in crate::http) async fn read_body(body: Body, limit: usize, within: Duration) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::new(ErrorCode::LimitExceeded, format!("the body is larger than the limit of {limit} bytes"))
+            .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+    };
+    // What announces that it is too large is refused before it is sent.
+    if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(within, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(ErrorCode::BadRequest, "the body was cut off")),
+        Err(_) => Err(Problem::new(ErrorCode::Timeout, "the body took too long").with_status(StatusCode::REQUEST_TIMEOUT)),
+    }
 }

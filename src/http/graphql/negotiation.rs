@@ -45,6 +45,20 @@ impl Media {
     }
 }
 
+/// Does the client want an event stream? One that names JSON too wants an answer.
+pub(in crate::http) fn wants_events(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).filter_map(|wish| wish.split(';').next()).map(str::trim);
+    let mut wants = false;
+    for name in names {
+        if name.eq_ignore_ascii_case("application/json") || name.eq_ignore_ascii_case("application/graphql-response+json") {
+            return false;
+        }
+        wants |= name.eq_ignore_ascii_case("text/event-stream");
+    }
+    wants
+}
+
 /// Thousandths of the quality, then how exactly the type was named.
 type Weight = (u16, u8);
 
@@ -77,7 +91,7 @@ fn thousandths(quality: &str) -> Option<u16> {
 ///
 /// # Errors
 /// 415.
-pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+pub(in crate::http) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     let unsupported =
         |message: &'static str| Err(Problem::new(ErrorCode::BadRequest, message).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

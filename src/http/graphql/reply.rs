@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The answer to one operation.
-pub(super) struct Reply {
+pub(in crate::http) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     content: Content,
@@ -31,7 +31,7 @@ struct Content {
 
 impl Reply {
     /// What the executor answered.
-    pub(super) fn executed(mut response: Response, media: Media, request_id: Uuid) -> Self {
+    pub(in crate::http) fn executed(mut response: Response, media: Media, request_id: Uuid) -> Self {
         let before_execution = response.data == Value::Null
             && !response.errors.is_empty()
             && response.errors.iter().all(|error| error.path.is_empty());
@@ -61,12 +61,12 @@ impl Reply {
     }
 
     /// A request that was refused before execution.
-    pub(super) fn refused(refusal: Refusal, media: Media, request_id: Uuid) -> Self {
+    pub(in crate::http) fn refused(refusal: Refusal, media: Media, request_id: Uuid) -> Self {
         Self::executed(Response::from_errors(vec![refusal.into()]), media, request_id)
     }
 
     /// What is wrong is not GraphQL's to say: the status is the problem's own, whatever the client accepts.
-    pub(super) fn problem(problem: Problem, request_id: Uuid) -> Self {
+    pub(in crate::http) fn problem(problem: Problem, request_id: Uuid) -> Self {
         let mut error = ServerError::new(problem.shown(), None);
         label(&mut error, problem.code, request_id);
         let content = Content { data: None, errors: vec![error], extensions: BTreeMap::new() };
@@ -74,12 +74,12 @@ impl Reply {
     }
 
     /// The answer of a request that came alone.
-    pub(super) fn alone(self, media: Media) -> axum::response::Response {
+    pub(in crate::http) fn alone(self, media: Media) -> axum::response::Response {
         written(self.status, self.headers, media, &self.content)
     }
 
     /// The answers of a batch: 200, unless all of them failed alike.
-    pub(super) fn together(replies: Vec<Self>, media: Media) -> axum::response::Response {
+    pub(in crate::http) fn together(replies: Vec<Self>, media: Media) -> axum::response::Response {
         let status = replies.first().map_or(StatusCode::OK, |first| first.status);
         let alike = replies.iter().all(|reply| reply.status == status);
         let mut headers = HeaderMap::new();

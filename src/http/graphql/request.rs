@@ -35,7 +35,7 @@ pub(super) fn from_body(body: &[u8], max_batch: usize) -> Result<Payload, Proble
 }
 
 /// Reads the query string of a GET. An empty parameter counts as left out.
-pub(super) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
+pub(in crate::http) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
     if !is_utf8(uri.query().unwrap_or_default()) {
         return Err(malformed("the query string is not UTF-8"));
     }
@@ -59,7 +59,8 @@ pub(super) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
     from_json(Value::Object(fields))
 }
 
-fn from_json(json: Value) -> Result<Request, Problem> {
+/// Reads one request.
+pub(in crate::http) fn from_json(json: Value) -> Result<Request, Problem> {
     let Value::Object(mut fields) = json else { return Err(malformed("a request must be a JSON object")) };
     let mut take = |name: &str| fields.remove(name).filter(|value| !value.is_null());
     let operation_name = match take("operationName") {

@@ -21,6 +21,7 @@ const ROOMS: [(&str, &[&str]); 4] = [
             "base64",
             "claviger-domain",
             "claviger-projections",
+            "futures",
             "serde",
             "serde_json",
             "thiserror",

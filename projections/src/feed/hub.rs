@@ -1,0 +1,191 @@
+//! Who listens, and what they are told.
+
+use super::driver::Span;
+use claviger_domain::id::UserId;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+/// How many spans wait for a slow listener before it is left to read the store.
+const SPANS: usize = 16;
+
+/// What can be listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// The events of one user.
+    Owner(UserId),
+    /// All events.
+    All,
+}
+
+/// What a listener was told.
+#[derive(Debug)]
+pub enum Told<T> {
+    /// A stretch of the log, as far as it concerns the topic.
+    Span(Arc<Span<u64, T>>),
+    /// More than the channel holds: read the store.
+    Lagged,
+}
+
+struct Room<T> {
+    sender: broadcast::Sender<Arc<Span<u64, T>>>,
+    /// Up to where its listeners were told everything. Between here and the hub's own position nothing concerned them.
+    told_to: u64,
+}
+
+struct State<T> {
+    position: u64,
+    rooms: HashMap<Topic, Room<T>>,
+}
+
+/// The hub of a process: one reader of the log tells everybody whom its events concern.
+pub struct Hub<T> {
+    state: Mutex<State<T>>,
+}
+
+impl<T> fmt::Debug for Hub<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
+impl<T> Hub<T> {
+    /// A hub whose reader has read up to `position`.
+    pub fn new(position: u64) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State { position, rooms: HashMap::new() }) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Up to where the reader has read.
+    pub fn position(&self) -> u64 {
+        self.lock().position
+    }
+
+    /// Listens from now on.
+    pub fn register(self: &Arc<Self>, topic: Topic) -> Registration<T> {
+        let mut state = self.lock();
+        let told_to = state.position;
+        let room = state.rooms.entry(topic).or_insert_with(|| Room { sender: broadcast::channel(SPANS).0, told_to });
+        let spans = room.sender.subscribe();
+        Registration { hub: Arc::clone(self), topic, spans }
+    }
+
+    /// Those topics that somebody listens to.
+    pub fn listened(&self, topics: impl IntoIterator<Item = Topic>) -> HashSet<Topic> {
+        let state = self.lock();
+        topics.into_iter().filter(|topic| state.rooms.contains_key(topic)).collect()
+    }
+
+    /// The reader has read up to `to`. `touched` are all topics concerned, each with its items, or `None` where nobody listened when
+    /// they were made or they couldn't be: whoever listens by now is told to read.
+    pub fn publish(&self, to: u64, touched: impl IntoIterator<Item = (Topic, Option<Vec<(u64, T)>>)>) {
+        let mut state = self.lock();
+        for (topic, items) in touched {
+            let Some(room) = state.rooms.get_mut(&topic) else { continue };
+            let span = match items {
+                Some(items) => Span { from: room.told_to, to, items },
+                None => Span { from: to, to, items: Vec::new() },
+            };
+            room.told_to = to;
+            // Nobody is left to tell only between the last one's leaving and the removal of the room.
+            let _ = room.sender.send(Arc::new(span));
+        }
+        state.position = state.position.max(to);
+    }
+
+    fn leave(&self, topic: Topic) {
+        let mut state = self.lock();
+        // The one that leaves still counts.
+        if state.rooms.get(&topic).is_some_and(|room| room.sender.receiver_count() <= 1) {
+            state.rooms.remove(&topic);
+        }
+    }
+}
+
+/// A place at the hub; given up when dropped.
+pub struct Registration<T> {
+    hub: Arc<Hub<T>>,
+    topic: Topic,
+    spans: broadcast::Receiver<Arc<Span<u64, T>>>,
+}
+
+impl<T> fmt::Debug for Registration<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+impl<T: Clone> Registration<T> {
+    /// Waits for the next thing told. Dropping the future loses nothing.
+    pub async fn told(&mut self) -> Told<T> {
+        match self.spans.recv().await {
+            Ok(span) => Told::Span(span),
+            Err(RecvError::Lagged(_)) => Told::Lagged,
+            // The room lives as long as somebody is in it.
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+impl<T> Drop for Registration<T> {
+    fn drop(&mut self) {
+        self.hub.leave(self.topic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use uuid::Uuid;
+
+    fn owner(n: u128) -> Topic {
+        Topic::Owner(UserId(Uuid::from_u128(n)))
+    }
+
+    fn told(listener: &mut Registration<u64>) -> Option<Span<u64, u64>> {
+        match listener.told().now_or_never()? {
+            Told::Span(span) => Some((*span).clone()),
+            Told::Lagged => panic!("lagged"),
+        }
+    }
+
+    #[test]
+    fn spans_of_a_topic_continue_each_other_whatever_happens_to_others() {
+        let hub = Hub::new(5);
+        let mut one = hub.register(owner(1));
+        hub.publish(7, [(owner(2), Some(vec![(6, 6), (7, 7)]))]);
+        assert_eq!(told(&mut one), None);
+        hub.publish(9, [(owner(1), Some(vec![(8, 8)])), (owner(2), None)]);
+        assert_eq!(told(&mut one), Some(Span { from: 5, to: 9, items: vec![(8, 8)] }));
+        let mut late = hub.register(owner(1));
+        hub.publish(10, [(owner(1), Some(vec![(10, 10)]))]);
+        for listener in [&mut one, &mut late] {
+            assert_eq!(told(listener), Some(Span { from: 9, to: 10, items: vec![(10, 10)] }));
+        }
+    }
+
+    #[test]
+    fn whoever_came_while_items_were_made_is_told_to_read() {
+        let hub = Hub::new(5);
+        assert!(hub.listened([owner(1)]).is_empty());
+        let mut one = hub.register(owner(1));
+        hub.publish(6, [(owner(1), None)]);
+        assert_eq!(told(&mut one), Some(Span { from: 6, to: 6, items: Vec::new() }));
+    }
+
+    #[test]
+    fn a_room_is_there_as_long_as_somebody_is_in_it() {
+        let hub: Arc<Hub<u64>> = Hub::new(0);
+        let (one, two) = (hub.register(Topic::All), hub.register(Topic::All));
+        drop(one);
+        assert_eq!(hub.listened([Topic::All, owner(1)]), HashSet::from([Topic::All]));
+        drop(two);
+        assert!(hub.listened([Topic::All]).is_empty());
+    }
+}

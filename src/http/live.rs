@@ -1,0 +1,107 @@
+//! What sockets and event streams share, and the path they share with plain requests.
+
+use super::envelope::{IdSource, RequestIds};
+use super::graphql::{Admission, GraphqlEndpoint, wants_events};
+use super::schema::SchemaExecutor;
+use super::{sse, ws};
+use crate::live::{LiveSettings, Seats, Watch};
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// What a live face is made of.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "keys")]
+pub struct LiveParts {
+    /// Executes.
+    pub executor: SchemaExecutor,
+    /// Judges documents, as for plain requests.
+    pub admission: Arc<Admission>,
+    /// Bounds and times.
+    pub settings: LiveSettings,
+    /// Numbers operations.
+    pub ids: IdSource,
+    /// Judges tokens, and watches over those that were good.
+    pub watch: Watch,
+}
+
+/// Sockets and event streams of one process.
+#[expect(missing_debug_implementations, reason = "keys")]
+pub struct LiveFace {
+    pub(super) parts: LiveParts,
+    pub(super) seats: Arc<Seats>,
+    pub(super) stop: CancellationToken,
+    pub(super) tasks: TaskTracker,
+    /// The stream that each ticket has now.
+    by_ticket: Mutex<HashMap<Uuid, CancellationToken>>,
+}
+
+impl LiveFace {
+    /// No socket, no stream yet.
+    pub fn new(parts: LiveParts) -> Arc<Self> {
+        let seats = Seats::new(parts.settings.max_in_all, parts.settings.max_per_user);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        Arc::new(Self { parts, seats, stop, tasks, by_ticket: Mutex::default() })
+    }
+
+    /// Ends every socket and stream in a way on which clients come back.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until they have ended. Each takes a bounded time.
+    pub async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// The path of the schema with all that is spoken there.
+    pub fn into_router(self: Arc<Self>, endpoint: GraphqlEndpoint<SchemaExecutor>) -> Router {
+        let endpoint = Arc::new(endpoint);
+        Router::new().route(
+            "/graphql",
+            any(move |request: Request| {
+                let (face, endpoint) = (Arc::clone(&self), Arc::clone(&endpoint));
+                async move {
+                    if ws::is_upgrade(&request) {
+                        ws::upgrade(&face, request)
+                    } else if wants_events(request.headers()) {
+                        sse::answer(&face, request).await
+                    } else {
+                        endpoint.respond(request).await
+                    }
+                }
+            }),
+        )
+    }
+
+    pub(super) fn ids_of(&self, request: &Request) -> RequestIds {
+        request.extensions().get::<RequestIds>().copied().unwrap_or_else(|| RequestIds::new(&self.parts.ids))
+    }
+
+    /// Makes a ticket's newest stream its only one. A stream without a predecessor may be the first only.
+    pub(super) fn take_over(&self, ticket: Uuid, is_first: bool) -> Option<CancellationToken> {
+        let mut streams = self.by_ticket.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_first && streams.contains_key(&ticket) {
+            return None;
+        }
+        let own = CancellationToken::new();
+        if let Some(before) = streams.insert(ticket, own.clone()) {
+            before.cancel();
+        }
+        Some(own)
+    }
+
+    /// The stream has ended by itself.
+    pub(super) fn give_up(&self, ticket: Uuid, own: &CancellationToken) {
+        let mut streams = self.by_ticket.lock().unwrap_or_else(PoisonError::into_inner);
+        if !own.is_cancelled() {
+            streams.remove(&ticket);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! From a request to an event stream, or to a refusal that a client can tell from one.
+
+use super::frames;
+use super::pump::{Cursors, OfTicket, Pump};
+use crate::auth::{Denied, Grant};
+use crate::http::envelope::RequestIds;
+use crate::http::graphql::{
+    Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, read_body, require_json,
+};
+use crate::http::live::LiveFace;
+use crate::http::problem::{Problem, challenge};
+use async_graphql::Response as Answer;
+use async_graphql_parser::types::OperationType;
+use axum::body::Body;
+use axum::extract::{Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::Response;
+use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::Failure;
+use claviger_domain::secret::SecretText;
+use claviger_graphql::ports::Progress;
+use futures::stream::{self, BoxStream, StreamExt};
+use std::sync::Arc;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+/// Most characters of a `Last-Event-ID`.
+const MAX_EVENT_ID: usize = 200;
+
+/// Who asks, and from where they go on.
+struct Asked {
+    grant: Option<Grant>,
+    resume: Option<String>,
+    ticket: Option<OfTicket>,
+}
+
+/// Answers one request for an event stream.
+pub(in crate::http) async fn answer(face: &Arc<LiveFace>, request: Request) -> Response {
+    let ids = face.ids_of(&request);
+    let (parts, body) = request.into_parts();
+    let answered = begin(face, &parts, body, ids).await;
+    answered.unwrap_or_else(|problem| problem.into_response(ids.request))
+}
+
+async fn begin(face: &Arc<LiveFace>, parts: &Parts, body: Body, ids: RequestIds) -> Result<Response, Problem> {
+    let context = RequestContext::from_parts(parts, ids)?;
+    let mut request = if parts.method == Method::GET {
+        from_uri(&parts.uri)?
+    } else if parts.method == Method::POST {
+        require_json(&parts.headers)?;
+        let settings = &face.parts.settings;
+        let bytes = read_body(body, settings.max_message_bytes, settings.timeout).await?;
+        let json = serde_json::from_slice(&bytes).map_err(|_| Problem::new(ErrorCode::BadRequest, "the body is not JSON"))?;
+        from_json(json)?
+    } else {
+        return Err(Problem::method_not_allowed("GET, POST"));
+    };
+    let kind = match face.parts.admission.admit(&mut request) {
+        Ok(OperationType::Mutation) if parts.method == Method::GET => return Err(mutation_over_get()),
+        Ok(kind) => kind,
+        // There is no event yet to put it into, and 200 would say that the stream has begun.
+        Err(refusal) => return Ok(Reply::refused(refusal, Media::GraphqlResponse, ids.request).alone(Media::GraphqlResponse)),
+    };
+    let mut seat = face
+        .seats
+        .take()
+        .map_err(|full| Problem::new(ErrorCode::LimitExceeded, full.to_string()).with_status(StatusCode::SERVICE_UNAVAILABLE))?;
+    let asked = asked(face, parts, &context, kind).await?;
+    if let Some(grant) = &asked.grant {
+        let too_many = |full: crate::live::Full| {
+            Problem::new(ErrorCode::LimitExceeded, full.to_string()).with_status(StatusCode::TOO_MANY_REQUESTS)
+        };
+        seat.claim(grant.caller.user).map_err(too_many)?;
+    }
+    let cursors = Arc::new(Cursors::default());
+    let answers = match (kind, &asked.grant) {
+        (OperationType::Subscription, Some(grant)) => {
+            let passing = Arc::clone(&cursors);
+            let progress = Progress { resume: asked.resume.clone(), passed: Arc::new(move |cursor| passing.passed(cursor)) };
+            face.parts.executor.subscribe(request, &context, grant.caller.clone(), Some(progress))
+        }
+        (OperationType::Subscription, None) => return Err(unauthenticated(&sign_in())),
+        (OperationType::Query | OperationType::Mutation, _) => once(face, request, context),
+    };
+    let guard = asked.grant.map(|grant| face.parts.watch.over(grant));
+    let pump = Pump { face: Arc::clone(face), answers, cursors, guard, seat, ticket: asked.ticket, request_id: ids.request };
+    Ok(started(pump).await)
+}
+
+/// The stream, or an error's status for a subscription that can't begin: on 200 an `EventSource` would come again and again.
+async fn started(mut pump: Pump) -> Response {
+    let first = {
+        let cursors = Arc::clone(&pump.cursors);
+        let begun = std::future::poll_fn(|cx| match pump.answers.poll_next_unpin(cx) {
+            std::task::Poll::Ready(answer) => std::task::Poll::Ready(answer),
+            std::task::Poll::Pending if cursors.start().is_some() => std::task::Poll::Ready(None),
+            std::task::Poll::Pending => std::task::Poll::Pending,
+        });
+        begun.await
+    };
+    let began = pump.cursors.start().is_some();
+    if let Some(refused) = first.as_ref().filter(|answer| !began && answer.is_err() && answer.data == async_graphql::Value::Null)
+    {
+        if let Some(of) = &pump.ticket {
+            pump.face.give_up(of.ticket.id, &of.own);
+        }
+        let errors = refused.errors.iter().cloned().map(|error| async_graphql::ServerError { path: Vec::new(), ..error });
+        let refused = Answer::from_errors(errors.collect());
+        return Reply::executed(refused, Media::GraphqlResponse, pump.request_id).alone(Media::GraphqlResponse);
+    }
+    let settings = &pump.face.parts.settings;
+    let (frames, body) = frames::channel(settings.max_waiting_frames, settings.max_waiting_bytes);
+    let tasks = pump.face.tasks.clone();
+    let span = tracing::info_span!("sse.stream", request_id = %pump.request_id);
+    tasks.spawn(pump.run(frames, first).instrument(span));
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies that keep answers back until they are whole.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+fn once(face: &Arc<LiveFace>, request: async_graphql::Request, context: RequestContext) -> BoxStream<'static, Answer> {
+    let (executor, within) = (face.parts.executor.clone(), face.parts.settings.timeout);
+    stream::once(async move {
+        timeout(within, executor.execute(request, context)).await.unwrap_or_else(|_| {
+            let mut error = async_graphql::ServerError::new("the request took too long", None);
+            error.extensions.get_or_insert_default().set("code", ErrorCode::Timeout.as_str());
+            Answer::from_errors(vec![error])
+        })
+    })
+    .boxed()
+}
+
+/// By header, or by a ticket where the client can't send one.
+async fn asked(face: &Arc<LiveFace>, parts: &Parts, context: &RequestContext, kind: OperationType) -> Result<Asked, Problem> {
+    let last = parts.headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
+    if last.is_some_and(|id| id.len() > MAX_EVENT_ID) {
+        return Err(Problem::new(ErrorCode::CursorInvalid, "Last-Event-ID is none of ours"));
+    }
+    let auth = &face.parts.watch.auth;
+    if let Some(text) = ticket_in(&parts.uri)? {
+        if kind != OperationType::Subscription {
+            return Err(Problem::new(ErrorCode::Forbidden, "a ticket is for subscriptions only"));
+        }
+        let (ticket, resume) = auth.ticket(&text, last).map_err(|failure| unauthenticated(&failure))?;
+        let grant = auth.grant_by_ticket(&ticket).await.map_err(denied)?;
+        let own = face.take_over(ticket.id, resume.is_none()).ok_or_else(|| unauthenticated(&used()))?;
+        return Ok(Asked { grant: Some(grant), resume, ticket: Some(OfTicket { ticket, own }) });
+    }
+    let grant = match &context.token {
+        Some(token) if kind == OperationType::Subscription => Some(auth.grant(token).await.map_err(denied)?),
+        Some(_) | None => None,
+    };
+    Ok(Asked { grant, resume: last.map(str::to_owned), ticket: None })
+}
+
+fn ticket_in(uri: &Uri) -> Result<Option<SecretText>, Problem> {
+    let malformed = |_| Problem::new(ErrorCode::BadRequest, "the query string can't be read");
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(malformed)?;
+    let mut tickets = pairs.into_iter().filter(|(name, text)| name == "ticket" && !text.is_empty());
+    match (tickets.next(), tickets.next()) {
+        (None, _) => Ok(None),
+        (Some((_, ticket)), None) => Ok(Some(SecretText::new(ticket))),
+        (Some(_), Some(_)) => Err(Problem::new(ErrorCode::BadRequest, "the parameter \"ticket\" is given twice")),
+    }
+}
+
+fn sign_in() -> Failure {
+    let message = "sign in first: send the access token as Authorization: Bearer TOKEN, or a ticket (createStreamTicket)";
+    Failure::new(ErrorCode::Unauthenticated, message)
+}
+
+fn used() -> Failure {
+    Failure::new(ErrorCode::Unauthenticated, "the ticket was used already: make another (createStreamTicket)")
+}
+
+fn unauthenticated(failure: &Failure) -> Problem {
+    Problem::new(failure.code, failure.message.clone()).with_header(header::WWW_AUTHENTICATE, challenge())
+}
+
+fn denied(denied: Denied) -> Problem {
+    let failure = denied.failure();
+    if failure.code == ErrorCode::Unauthenticated {
+        unauthenticated(&failure)
+    } else {
+        Problem::new(failure.code, failure.message)
+    }
+}

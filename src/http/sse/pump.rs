@@ -1,0 +1,168 @@
+//! The task behind one event stream.
+
+use super::frames::{self, Frames};
+use crate::auth::Ticket;
+use crate::http::graphql::complete_errors;
+use crate::http::live::LiveFace;
+use crate::live::{End, Guard, Seat};
+use async_graphql::{Response, Value};
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Where a subscription stands, as it says itself.
+#[derive(Debug, Default)]
+pub(super) struct Cursors {
+    /// Where it began.
+    pub(super) start: Mutex<Option<String>>,
+    /// The last item's.
+    pub(super) last: Mutex<Option<String>>,
+}
+
+impl Cursors {
+    pub(super) fn passed(&self, cursor: String) {
+        let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
+        if start.is_none() {
+            *start = Some(cursor);
+        } else {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(cursor);
+        }
+    }
+
+    pub(super) fn start(&self) -> Option<String> {
+        self.start.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn last(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A ticket's stream, and how it learns that another has taken its place.
+#[derive(Clone)]
+pub(super) struct OfTicket {
+    pub(super) ticket: Ticket,
+    pub(super) own: CancellationToken,
+}
+
+/// One event stream.
+pub(super) struct Pump {
+    pub(super) face: Arc<LiveFace>,
+    pub(super) answers: BoxStream<'static, Response>,
+    pub(super) cursors: Arc<Cursors>,
+    /// `None` where nobody said who they are: then there is nothing to revoke.
+    pub(super) guard: Option<Guard>,
+    pub(super) seat: Seat,
+    pub(super) ticket: Option<OfTicket>,
+    pub(super) request_id: Uuid,
+}
+
+enum Turn {
+    Answer(Option<Response>),
+    /// Ended by us: without `complete`, so that the client comes back.
+    End(&'static str),
+    Gone,
+    Tick,
+}
+
+impl Pump {
+    /// Fills the body until the end. `first` was had before the stream began.
+    pub(super) async fn run(mut self, frames: Frames, first: Option<Response>) {
+        if let Some(of) = &self.ticket
+            && let Some(start) = self.cursors.start()
+        {
+            let id = self.face.parts.watch.auth.ticket_event_id(&of.ticket, &start);
+            send(&self.face, &frames, frames::open(&id)).await;
+        }
+        let mut turn = first.map_or(Turn::Tick, |response| Turn::Answer(Some(response)));
+        while self.take(turn, &frames).await {
+            turn = self.turn(&frames).await;
+        }
+        if let Some(of) = &self.ticket {
+            self.face.give_up(of.ticket.id, &of.own);
+        }
+        drop(self.seat);
+    }
+
+    async fn turn(&mut self, frames: &Frames) -> Turn {
+        let settings = self.face.parts.settings;
+        let heartbeat = Instant::now() + settings.heartbeat;
+        let left = self.guard.as_ref().map(|guard| Instant::now() + guard.left());
+        let Self { face, answers, guard, ticket, .. } = self;
+        let ended = async {
+            match guard {
+                Some(guard) => guard.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        let replaced = async {
+            match ticket {
+                Some(of) => of.own.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = face.stop.cancelled() => Turn::End("the server restarts"),
+            end = ended => Turn::End(match end {
+                End::Revoked => "the session has ended",
+                End::Expired => "the token has expired",
+            }),
+            () = replaced => Turn::End("the ticket was used again"),
+            () = frames.closed() => Turn::Gone,
+            answer = answers.next() => Turn::Answer(answer),
+            () = sleep_until(left.map_or(heartbeat, |left| left.min(heartbeat))) => Turn::Tick,
+        }
+    }
+
+    /// Does what a turn brought; `false` at the end.
+    async fn take(&mut self, turn: Turn, frames: &Frames) -> bool {
+        match turn {
+            Turn::Gone => false,
+            Turn::End(why) => {
+                send(&self.face, frames, frames::comment(why)).await;
+                false
+            }
+            Turn::Tick if self.guard.as_ref().is_some_and(Guard::has_expired) => {
+                send(&self.face, frames, frames::comment("the token has expired")).await;
+                false
+            }
+            Turn::Tick => send(&self.face, frames, frames::comment("")).await,
+            Turn::Answer(None) => {
+                send(&self.face, frames, frames::complete()).await;
+                false
+            }
+            Turn::Answer(Some(mut response)) => {
+                complete_errors(&mut response.errors, self.request_id);
+                let is_end = response.data == Value::Null && !response.errors.is_empty();
+                let id = self.cursors.last().map(|cursor| match &self.ticket {
+                    Some(of) => self.face.parts.watch.auth.ticket_event_id(&of.ticket, &cursor),
+                    None => cursor,
+                });
+                let sent = send(&self.face, frames, frames::next(id.as_deref(), &response)).await;
+                if is_end {
+                    send(&self.face, frames, frames::complete()).await;
+                }
+                sent && !is_end
+            }
+        }
+    }
+}
+
+/// Sends a frame, unless the client takes nothing for too long.
+async fn send(face: &LiveFace, frames: &Frames, bytes: Bytes) -> bool {
+    // While a frame waits for room, what ends the stream must not wait with it.
+    let ended = async {
+        tokio::select! {
+            () = face.stop.cancelled() => {}
+            () = frames.closed() => {}
+        }
+    };
+    tokio::select! {
+        biased;
+        sent = timeout(face.parts.settings.stall, frames.send(bytes)) => sent.unwrap_or(false),
+        () = ended => false,
+    }
+}

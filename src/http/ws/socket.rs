@@ -1,0 +1,302 @@
+//! A socket's life: one task, which never waits for anything but all of it at once.
+
+use super::close::Close;
+use super::operations::{Operations, Step, What};
+use super::protocol::{self, FromClient};
+use super::wire::{Io, Wire};
+use crate::auth::Denied;
+use crate::http::envelope::RequestIds;
+use crate::http::graphql::{Executor, Refusal, RequestContext, complete_errors};
+use crate::http::live::LiveFace;
+use crate::live::{End, Guard, Seat};
+use async_graphql::{Request, Response, ServerError, Value};
+use async_graphql_parser::types::OperationType;
+use claviger_domain::code::ErrorCode;
+use claviger_domain::secret::SecretText;
+use futures::stream::{self, BoxStream, StreamExt};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::Message;
+use uuid::Uuid;
+
+/// Who is on the socket, once they have said so.
+struct Holder {
+    guard: Guard,
+    /// Queries and mutations are judged by it each time, as over HTTP.
+    token: SecretText,
+}
+
+/// One socket.
+pub(super) struct Socket<S> {
+    face: Arc<LiveFace>,
+    wire: Wire<S>,
+    context: RequestContext,
+    seat: Seat,
+    holder: Option<Holder>,
+    operations: Operations,
+    opened: Instant,
+    heard: Instant,
+    pinged: Instant,
+}
+
+enum Turn {
+    Stop,
+    End(End),
+    Io(Io),
+    Step(Option<Step>),
+    Tick,
+}
+
+/// `Err` ends the socket: with a reason, or without one where nobody is left to hear it.
+type Go = Result<(), Option<Close>>;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    pub(super) fn new(face: Arc<LiveFace>, wire: Wire<S>, context: RequestContext, seat: Seat) -> Self {
+        let now = Instant::now();
+        let operations = Operations::default();
+        Self { face, wire, context, seat, holder: None, operations, opened: now, heard: now, pinged: now }
+    }
+
+    /// Serves until the end.
+    pub(super) async fn run(mut self) {
+        let why = loop {
+            let turn = self.turn().await;
+            if let Err(why) = self.take(turn).await {
+                break why;
+            }
+        };
+        // Nothing is read from the store any more, whatever the farewell takes.
+        let Self { face, wire, operations, holder, .. } = self;
+        drop((operations, holder));
+        if let Some(close) = why {
+            tracing::debug!(?close, "socket closed");
+            farewell(wire, &close, face.parts.settings.closing).await;
+        }
+    }
+
+    async fn turn(&mut self) -> Turn {
+        let deadline = self.deadline();
+        let Self { face, wire, holder, operations, .. } = self;
+        let has_room = wire.has_room();
+        let ended = async {
+            match holder {
+                Some(holder) => holder.guard.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        // In random order: whatever is always ready starves nothing else.
+        tokio::select! {
+            () = face.stop.cancelled() => Turn::Stop,
+            end = ended => Turn::End(end),
+            io = poll_fn(|cx| wire.poll(cx, has_room)) => Turn::Io(io),
+            step = operations.next(), if has_room && !operations.is_idle() => Turn::Step(step),
+            () = sleep_until(deadline) => Turn::Tick,
+        }
+    }
+
+    /// When there is something to look after though nothing happens.
+    fn deadline(&mut self) -> Instant {
+        let (now, settings) = (Instant::now(), self.face.parts.settings);
+        let mut deadline = self.pinged + settings.ping;
+        match &self.holder {
+            Some(holder) => deadline = deadline.min(now + holder.guard.left()),
+            None => deadline = deadline.min(self.opened + settings.init_timeout),
+        }
+        self.wire.stalls_at(now, settings.stall).map_or(deadline, |stalls| deadline.min(stalls))
+    }
+
+    async fn take(&mut self, turn: Turn) -> Go {
+        match turn {
+            Turn::Stop => Err(Some(Close::Restarting)),
+            Turn::End(End::Revoked) => Err(Some(Close::Unauthorized)),
+            Turn::End(End::Expired) => Err(Some(Close::Expired)),
+            Turn::Io(Io::Sent) => Ok(()),
+            Turn::Io(Io::Gone) => Err(None),
+            Turn::Io(Io::Refused(close)) => Err(Some(close)),
+            Turn::Io(Io::Got(message)) => self.hear(message).await,
+            Turn::Step(step) => {
+                if let Some(step) = step {
+                    self.pass_on(step);
+                }
+                Ok(())
+            }
+            Turn::Tick => self.look_around(),
+        }
+    }
+
+    fn look_around(&mut self) -> Go {
+        let (now, settings) = (Instant::now(), self.face.parts.settings);
+        match &self.holder {
+            Some(holder) if holder.guard.has_expired() => return Err(Some(Close::Expired)),
+            None if now >= self.opened + settings.init_timeout => return Err(Some(Close::InitTimeout)),
+            Some(_) | None => {}
+        }
+        if self.wire.stalls_at(now, settings.stall).is_some_and(|stalls| now >= stalls) {
+            return Err(Some(Close::Stalled));
+        }
+        if now >= self.pinged + settings.ping {
+            // Whoever has much to take may be late with the answer: stalling is judged above.
+            if now >= self.heard + settings.ping * 2 && !self.wire.has_unsent() {
+                return Err(Some(Close::Silent));
+            }
+            self.pinged = now;
+            if self.holder.is_some() && self.wire.has_room() {
+                self.wire.push(protocol::ping());
+            }
+        }
+        Ok(())
+    }
+
+    async fn hear(&mut self, message: Message) -> Go {
+        self.heard = Instant::now();
+        let text = match &message {
+            Message::Text(text) => text,
+            Message::Binary(_) => return Err(Some(Close::BadMessage("messages are text"))),
+            Message::Close(_) => return Err(None),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
+        };
+        match protocol::read(text.as_str()).map_err(Some)? {
+            FromClient::Init(token) => self.greet(token).await,
+            FromClient::Ping(None) => {
+                self.wire.push(protocol::pong(None));
+                Ok(())
+            }
+            FromClient::Ping(Some(token)) => self.renew(token).await,
+            FromClient::Pong => Ok(()),
+            FromClient::Subscribe(id, request) => self.begin(id, *request),
+            FromClient::Complete(id) => {
+                self.operations.end(&id);
+                Ok(())
+            }
+        }
+    }
+
+    async fn greet(&mut self, token: Option<SecretText>) -> Go {
+        if self.holder.is_some() {
+            return Err(Some(Close::TooManyInits));
+        }
+        let token = token.ok_or(Some(Close::Unauthorized))?;
+        let watch = &self.face.parts.watch;
+        let deadline = self.opened + self.face.parts.settings.init_timeout;
+        let granted = timeout_at(deadline, watch.auth.grant(&token)).await.map_err(|_| Some(Close::InitTimeout))?;
+        let grant = granted.map_err(|denied| Some(close_of(&denied)))?;
+        self.seat.claim(grant.caller.user).map_err(|_| Some(Close::TooManySockets))?;
+        self.wire.push(protocol::ack(grant.until.to_string()));
+        self.holder = Some(Holder { guard: watch.over(grant), token });
+        Ok(())
+    }
+
+    /// The same user goes on under another token.
+    async fn renew(&mut self, token: SecretText) -> Go {
+        let Some(holder) = &mut self.holder else { return Err(Some(Close::Unauthorized)) };
+        let grant = match self.face.parts.watch.auth.grant(&token).await {
+            Ok(grant) if grant.caller.user == holder.guard.caller().user => grant,
+            Err(Denied::Fault(_)) => return Err(Some(Close::TryLater)),
+            Ok(_) | Err(Denied::Expired | Denied::Bad(_)) => return Err(Some(Close::Expired)),
+        };
+        self.wire.push(protocol::pong(Some(grant.until.to_string())));
+        holder.guard.renew(grant);
+        holder.token = token;
+        Ok(())
+    }
+
+    fn begin(&mut self, id: String, mut request: Request) -> Go {
+        let Some(holder) = &self.holder else { return Err(Some(Close::Unauthorized)) };
+        if self.operations.has(&id) {
+            return Err(Some(Close::SubscriberExists(id)));
+        }
+        let parts = &self.face.parts;
+        let ids = RequestIds::new(&parts.ids);
+        let most = parts.settings.max_operations;
+        if self.operations.len() >= most {
+            let message = format!("this socket has {most} operations under way, and that is the limit: end some first");
+            let refusal = Refusal { code: ErrorCode::LimitExceeded, message, locations: Vec::new() };
+            self.refuse(&id, refusal.into(), ids.request);
+            return Ok(());
+        }
+        let kind = match parts.admission.admit(&mut request) {
+            Ok(kind) => kind,
+            Err(refusal) => {
+                self.refuse(&id, refusal.into(), ids.request);
+                return Ok(());
+            }
+        };
+        let context = RequestContext { request_id: ids.request, correlation_id: ids.correlation, ..self.context.clone() };
+        let answers: BoxStream<'static, Response> = match kind {
+            OperationType::Subscription => parts.executor.subscribe(request, &context, holder.guard.caller().clone(), None),
+            OperationType::Query | OperationType::Mutation => {
+                let context = RequestContext { token: Some(holder.token.clone()), ..context };
+                let (executor, within) = (parts.executor.clone(), parts.settings.timeout);
+                stream::once(async move {
+                    timeout(within, executor.execute(request, context)).await.unwrap_or_else(|_| took_too_long())
+                })
+                .boxed()
+            }
+        };
+        self.operations.begin(id, ids.request, answers);
+        Ok(())
+    }
+
+    fn refuse(&mut self, id: &str, error: ServerError, request_id: Uuid) {
+        let mut errors = vec![error];
+        complete_errors(&mut errors, request_id);
+        self.wire.push(protocol::error(id, &errors));
+    }
+
+    fn pass_on(&mut self, step: Step) {
+        match step.what {
+            What::Answer(mut response) => {
+                complete_errors(&mut response.errors, step.request_id);
+                // Nothing was executed, or a subscription can't begin or go on: the protocol's error, after which nothing comes.
+                let is_end = response.data == Value::Null && !response.errors.is_empty();
+                if is_end {
+                    self.operations.end(&step.id);
+                    self.wire.push(protocol::error(&step.id, &response.errors));
+                } else {
+                    self.wire.push(protocol::next(&step.id, &response));
+                }
+            }
+            What::Failed => {
+                self.operations.end(&step.id);
+                self.refuse(&step.id, ServerError::new("internal error", None), step.request_id);
+            }
+            What::Done => {
+                if self.operations.end(&step.id) {
+                    self.wire.push(protocol::complete(&step.id));
+                }
+            }
+        }
+    }
+}
+
+const fn close_of(denied: &Denied) -> Close {
+    match denied {
+        Denied::Expired => Close::Expired,
+        Denied::Bad(_) => Close::Unauthorized,
+        Denied::Fault(_) => Close::TryLater,
+    }
+}
+
+fn took_too_long() -> Response {
+    let message = "the request took too long".to_owned();
+    Response::from_errors(vec![Refusal { code: ErrorCode::Timeout, message, locations: Vec::new() }.into()])
+}
+
+/// Says why, and waits for the other end to close: a connection cut with something unread in it would take the reason with it.
+async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(mut wire: Wire<S>, close: &Close, within: Duration) {
+    wire.forget_queue();
+    wire.push(Message::Close(Some(close.frame())));
+    let heard = async {
+        loop {
+            match poll_fn(|cx| wire.poll(cx, true)).await {
+                Io::Sent | Io::Got(_) => {}
+                Io::Gone | Io::Refused(_) => return,
+            }
+        }
+    };
+    // Whoever doesn't answer has had its time.
+    let _ = timeout(within, heard).await;
+}

@@ -1,0 +1,104 @@
+//! From an HTTP request to a socket.
+
+use super::counted::Counted;
+use super::socket::Socket;
+use super::wire::Wire;
+use crate::http::graphql::RequestContext;
+use crate::http::live::LiveFace;
+use crate::http::problem::Problem;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use claviger_domain::code::ErrorCode;
+use hyper_util::rt::TokioIo;
+use std::sync::Arc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tracing::Instrument;
+
+/// The one subprotocol spoken.
+const PROTOCOL: &str = "graphql-transport-ws";
+
+/// Small, because thousands of sockets say nothing most of the time.
+const READ_BUFFER: usize = 4 * 1024;
+
+/// Does a request ask for a socket?
+pub(in crate::http) fn is_upgrade(request: &Request) -> bool {
+    names(request.headers(), &header::UPGRADE, "websocket")
+}
+
+/// Whether a list of names in a header has this one.
+fn names(headers: &HeaderMap, header: &HeaderName, name: &str) -> bool {
+    let values = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|found| found.trim().eq_ignore_ascii_case(name))
+}
+
+/// Answers the handshake and leaves the socket to a task of its own.
+pub(in crate::http) fn upgrade(face: &Arc<LiveFace>, mut request: Request) -> Response {
+    let ids = face.ids_of(&request);
+    let upgraded = hyper::upgrade::on(&mut request);
+    let (mut parts, _) = request.into_parts();
+    // Tokens come in band: what a proxy adds here is nobody's.
+    parts.headers.remove(header::AUTHORIZATION);
+    let opened = accept_key(&parts.method, &parts.headers).and_then(|key| {
+        let seat = face.seats.take().map_err(|full| {
+            Problem::new(ErrorCode::LimitExceeded, full.to_string()).with_status(StatusCode::SERVICE_UNAVAILABLE)
+        })?;
+        Ok((key, seat, RequestContext::from_parts(&parts, ids)?))
+    });
+    let (key, seat, context) = match opened {
+        Ok(opened) => opened,
+        Err(problem) => return problem.into_response(ids.request),
+    };
+    let (face, span) = (Arc::clone(face), tracing::info_span!("ws.socket", request_id = %ids.request));
+    let tasks = face.tasks.clone();
+    let serve = async move {
+        let Ok(upgraded) = upgraded.await else { return };
+        let settings = &face.parts.settings;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(settings.max_message_bytes))
+            .max_frame_size(Some(settings.max_message_bytes));
+        let stream = Counted::new(TokioIo::new(upgraded));
+        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        let wire = Wire::new(socket, (settings.max_waiting_frames, settings.max_waiting_bytes));
+        Socket::new(face, wire, context, seat).run().await;
+    };
+    tasks.spawn(serve.instrument(span));
+    switching(&key)
+}
+
+fn switching(key: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+    if let Ok(key) = HeaderValue::from_str(key) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
+    }
+    response
+}
+
+/// Checks the handshake (RFC 6455, section 4.2.1) and answers its challenge.
+fn accept_key(method: &Method, headers: &HeaderMap) -> Result<String, Problem> {
+    if method != Method::GET || !names(headers, &header::CONNECTION, "upgrade") {
+        return Err(Problem::new(ErrorCode::BadRequest, "open a WebSocket with GET and connection: upgrade, over HTTP/1.1"));
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(Problem::new(ErrorCode::BadRequest, "this server speaks version 13 of WebSocket")
+            .with_status(StatusCode::UPGRADE_REQUIRED)
+            .with_header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+            .with_header(header::UPGRADE, HeaderValue::from_static("websocket")));
+    }
+    if !names(headers, &header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL) {
+        return Err(Problem::new(ErrorCode::BadRequest, "ask for the subprotocol graphql-transport-ws"));
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
+    let key = key.ok_or_else(|| Problem::new(ErrorCode::BadRequest, "sec-websocket-key must be 16 bytes in base64"))?;
+    Ok(derive_accept_key(key.as_bytes()))
+}

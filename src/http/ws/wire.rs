@@ -1,0 +1,109 @@
+//! The two directions of a socket: what came, and what waits to be sent.
+
+use super::close::Close;
+use super::counted::Counted;
+use futures::{Sink, Stream};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// What happened on the wire.
+pub(super) enum Io {
+    Sent,
+    Got(Message),
+    /// The other end has closed or gone.
+    Gone,
+    Refused(Close),
+}
+
+/// A socket with a bounded queue before it.
+pub(super) struct Wire<S> {
+    socket: WebSocketStream<Counted<S>>,
+    queue: VecDeque<Message>,
+    queued_bytes: usize,
+    /// Something was handed to the socket and isn't flushed yet.
+    is_dirty: bool,
+    most_frames: usize,
+    most_bytes: usize,
+    /// Since when nothing was taken though something waits, and how much had been taken then.
+    stuck: Option<(Instant, u64)>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(super) fn new(socket: WebSocketStream<Counted<S>>, (most_frames, most_bytes): (usize, usize)) -> Self {
+        Self { socket, queue: VecDeque::new(), queued_bytes: 0, is_dirty: false, most_frames, most_bytes, stuck: None }
+    }
+
+    /// May more be made ready for sending?
+    pub(super) fn has_room(&self) -> bool {
+        self.queue.len() < self.most_frames && self.queued_bytes < self.most_bytes
+    }
+
+    pub(super) fn push(&mut self, message: Message) {
+        self.queued_bytes = self.queued_bytes.saturating_add(message.len());
+        self.queue.push_back(message);
+    }
+
+    /// What was not begun to be sent won't be.
+    pub(super) fn forget_queue(&mut self) {
+        self.queue.clear();
+        self.queued_bytes = 0;
+    }
+
+    pub(super) fn has_unsent(&self) -> bool {
+        self.is_dirty || !self.queue.is_empty()
+    }
+
+    /// When the client will have taken nothing for `stall`, if it goes on like this.
+    pub(super) fn stalls_at(&mut self, now: Instant, stall: Duration) -> Option<Instant> {
+        let written = self.socket.get_ref().written();
+        self.stuck = match self.stuck {
+            _ if !self.has_unsent() => None,
+            Some((since, then)) if then == written => Some((since, then)),
+            Some(_) | None => Some((now, written)),
+        };
+        self.stuck.map(|(since, _)| since + stall)
+    }
+
+    /// Sends, and reads if `may_read`.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<Io> {
+        if self.has_unsent()
+            && let Poll::Ready(sent) = self.poll_send(cx)
+        {
+            return Poll::Ready(if sent.is_ok() { Io::Sent } else { Io::Gone });
+        }
+        if !may_read {
+            return Poll::Pending;
+        }
+        Poll::Ready(match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
+            Some(Ok(message)) => {
+                // Pings and closes are answered by the library with the next flush.
+                self.is_dirty |= matches!(message, Message::Ping(_) | Message::Close(_));
+                Io::Got(message)
+            }
+            Some(Err(Error::Capacity(_))) => Io::Refused(Close::BadMessage("the message is too large")),
+            Some(Err(Error::Protocol(_) | Error::Utf8(_))) => Io::Refused(Close::Broken),
+            Some(Err(_)) | None => Io::Gone,
+        })
+    }
+
+    /// One message, or the flush after the last.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if !self.queue.is_empty() {
+            ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
+            if let Some(message) = self.queue.pop_front() {
+                self.queued_bytes = self.queued_bytes.saturating_sub(message.len());
+                self.is_dirty = true;
+                return Poll::Ready(Pin::new(&mut self.socket).start_send(message));
+            }
+        }
+        ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+        self.is_dirty = false;
+        Poll::Ready(Ok(()))
+    }
+}
