@@ -1,0 +1,144 @@
+// Subscribes with every client, cuts, restarts and kills, and compares what each holds with the history. Exit code 0 only when nothing
+// was lost, doubled or out of order.
+//   node check.mjs PROGRAM [--schedules N] [--seed N] [--mongodb URI]
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Account } from './account.mjs';
+import { CLIENTS, Held } from './clients.mjs';
+import { Server, freePort, sharedKeys } from './server.mjs';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { schedules: { type: 'string', default: '20' }, seed: { type: 'string', default: '1' }, mongodb: { type: 'string' } },
+});
+const [program] = positionals;
+if (!program) {
+  console.error('usage: node check.mjs PROGRAM [--schedules N] [--seed N] [--mongodb URI]');
+  process.exit(2);
+}
+
+/** mulberry32: the same seed gives the same schedules. */
+function dice(seed) {
+  let state = seed >>> 0;
+  return (sides) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % sides;
+  };
+}
+
+let users = 0;
+async function user(server) {
+  users += 1;
+  return new Account(server.url).register(`user${users}of${process.pid}`);
+}
+
+async function begin(account, connect, url) {
+  const held = new Held(await account.cursor());
+  return { held, client: await connect(account, held, url) };
+}
+
+/** What came must be the end of the history, event by event. */
+async function agrees(account, held) {
+  const history = await account.history();
+  const from = history.length - account.renames;
+  assert.deepEqual(held.positions, history.slice(from));
+}
+
+/** A call that a restart may cut: its idempotency key makes the repeat harmless. */
+async function surely(account, url) {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      account.renames -= tries > 0 ? 1 : 0;
+      return await account.event(url);
+    } catch (error) {
+      if (tries > 200) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+async function inOrder(server, connect) {
+  const account = await user(server);
+  const { held, client } = await begin(account, connect);
+  for (let n = 0; n < 5; n += 1) await account.event();
+  await held.until(await account.event());
+  client.cut();
+  for (let n = 0; n < 5; n += 1) await account.event();
+  await held.until(await account.event());
+  for (const signal of ['SIGTERM', 'SIGKILL']) {
+    await server.restart(signal);
+    await held.until(await surely(account));
+  }
+  await agrees(account, held);
+  await client.close();
+}
+
+async function atRandom(server, connect, roll, withRestarts) {
+  const account = await user(server);
+  const { held, client } = await begin(account, connect);
+  let last = '0';
+  for (let step = 0; step < 12; step += 1) {
+    const choice = roll(20);
+    if (choice < 11) last = await surely(account);
+    else if (choice < 15) client.cut();
+    else if (choice < 17) client.pause();
+    else if (choice < 19 || !withRestarts) client.resume();
+    else await server.restart(roll(2) ? 'SIGKILL' : 'SIGTERM');
+  }
+  client.resume();
+  last = await surely(account);
+  await held.until(last);
+  await agrees(account, held);
+  await client.close();
+}
+
+async function acrossProcesses(uri) {
+  const directory = mkdtempSync(join(tmpdir(), 'claviger-live-'));
+  const environment = { ...sharedKeys(), CLAVIGER_MONGODB_URI: uri };
+  const one = await new Server(program, directory, await freePort(), environment).start();
+  const two = await new Server(program, directory, await freePort(), environment).start();
+  for (const [name, connect] of Object.entries(CLIENTS)) {
+    const account = await user(one);
+    const { held, client } = await begin(account, connect, two.url);
+    for (let n = 0; n < 5; n += 1) await account.event();
+    await held.until(await account.event());
+    client.cut();
+    for (let n = 0; n < 5; n += 1) await account.event();
+    await two.restart('SIGKILL');
+    await held.until(await account.event());
+    await agrees(account, held);
+    await client.close();
+    console.log(`${name}: subscribed at one process, written at another`);
+  }
+  await one.end('SIGTERM');
+  await two.end('SIGTERM');
+  rmSync(directory, { recursive: true });
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'claviger-live-'));
+const server = await new Server(program, directory, await freePort()).start();
+for (const [name, connect] of Object.entries(CLIENTS)) {
+  await inOrder(server, connect);
+  console.log(`${name}: subscribed, cut, resumed, across a restart and a kill`);
+}
+const [schedules, roll] = [Number(values.schedules), dice(Number(values.seed))];
+const names = Object.keys(CLIENTS);
+for (let n = 0; n < schedules; n += 1) {
+  const name = names[n % names.length];
+  try {
+    await atRandom(server, CLIENTS[name], roll, n % 10 === 9);
+  } catch (error) {
+    console.error(`schedule ${n} of seed ${values.seed} with ${name}`);
+    throw error;
+  }
+}
+console.log(`${schedules} random schedules: nothing lost, nothing doubled, nothing out of order`);
+await server.end('SIGTERM');
+rmSync(directory, { recursive: true });
+if (values.mongodb) await acrossProcesses(values.mongodb);
+process.exit(0);

@@ -1,0 +1,141 @@
+// The clients, each behind one face: subscribe after a cursor, hand over events, be cut. All keep the same rule: an event that lies
+// at or before the last one held is dropped, because stock clients that reconnect send the `after` they began with.
+import { EventSource } from 'eventsource';
+import { createClient as createSse } from 'graphql-sse';
+import { createClient as createWs } from 'graphql-ws';
+import WebSocket from 'ws';
+
+export const SUBSCRIPTION = 'subscription ($after: Cursor) { viewerEvents(after: $after) { cursor node { position type } } }';
+
+/** What a subscriber holds. */
+export class Held {
+  constructor(after) {
+    this.cursor = after;
+    this.positions = [];
+    this.waiting = [];
+  }
+
+  take({ cursor, node }) {
+    const last = this.positions.at(-1);
+    if (last !== undefined && BigInt(node.position) <= BigInt(last)) return;
+    this.positions.push(node.position);
+    this.cursor = cursor;
+    this.waiting = this.waiting.filter((wait) => !wait());
+  }
+
+  /** Resolves once it holds the event at this position. */
+  until(position, limit = 20_000) {
+    return new Promise((resolve, reject) => {
+      const there = () => BigInt(this.positions.at(-1) ?? 0) >= BigInt(position);
+      if (there()) return resolve();
+      const timer = setTimeout(() => reject(new Error(`position ${position} did not come in ${limit} ms`)), limit);
+      this.waiting.push(() => {
+        if (!there()) return false;
+        clearTimeout(timer);
+        resolve();
+        return true;
+      });
+    });
+  }
+}
+
+function received(held, message) {
+  if (message.errors) throw new Error(JSON.stringify(message.errors));
+  held.take(message.data.viewerEvents);
+}
+
+/** graphql-ws, which reconnects by itself and then sends the same variables again. */
+export function overWebSocket(account, held, url = account.url) {
+  const sockets = new Set();
+  class Tracked extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      sockets.add(this);
+      this.on('close', () => sockets.delete(this));
+    }
+  }
+  const client = createWs({
+    url: url.replace('http', 'ws'),
+    webSocketImpl: Tracked,
+    connectionParams: () => ({ token: account.token }),
+    retryAttempts: 100,
+    retryWait: () => new Promise((resolve) => setTimeout(resolve, 20)),
+    shouldRetry: () => true,
+  });
+  const failed = (error) => console.error('graphql-ws:', error);
+  const variables = { after: held.cursor };
+  const stop = client.subscribe({ query: SUBSCRIPTION, variables }, { next: (message) => received(held, message), error: failed, complete() {} });
+  return {
+    // As a network does it: no goodbye.
+    cut: () => sockets.forEach((socket) => socket.terminate()),
+    pause: () => sockets.forEach((socket) => socket.pause()),
+    resume: () => sockets.forEach((socket) => socket.resume()),
+    async close() {
+      stop();
+      await client.dispose();
+    },
+  };
+}
+
+/** graphql-sse, which reconnects by itself when it is told to. */
+export function overSse(account, held, url = account.url) {
+  let connections = new AbortController();
+  const client = createSse({
+    url,
+    headers: () => ({ authorization: `Bearer ${account.token}` }),
+    fetchFn: (input, init) => fetch(input, { ...init, signal: AbortSignal.any([init.signal, connections.signal]) }),
+    retryAttempts: 100,
+    retry: () => new Promise((resolve) => setTimeout(resolve, 20)),
+  });
+  let stop;
+  const subscribe = () => {
+    const variables = { after: held.cursor };
+    stop = client.subscribe(
+      { query: SUBSCRIPTION, variables },
+      // A stream that ends, in order or not, is opened again from where it was.
+      { next: (message) => received(held, message), error: () => again(), complete: () => again() },
+    );
+  };
+  let closed = false;
+  const again = () => closed || setTimeout(() => closed || subscribe(), 20);
+  subscribe();
+  return {
+    cut() {
+      connections.abort(new Error('cut'));
+      connections = new AbortController();
+    },
+    pause() {},
+    resume() {},
+    async close() {
+      closed = true;
+      stop();
+      client.dispose();
+    },
+  };
+}
+
+/** EventSource with a ticket, which sends Last-Event-ID by itself. */
+export async function overEventSource(account, held, url = account.url) {
+  const address = new URL(url);
+  address.searchParams.set('query', SUBSCRIPTION);
+  address.searchParams.set('variables', JSON.stringify({ after: held.cursor }));
+  address.searchParams.set('ticket', await account.ticket());
+  let connections = new AbortController();
+  const source = new EventSource(address, {
+    fetch: (input, init) => fetch(input, { ...init, signal: AbortSignal.any([init.signal, connections.signal]) }),
+  });
+  source.addEventListener('next', (event) => received(held, JSON.parse(event.data)));
+  return {
+    cut() {
+      connections.abort(new Error('cut'));
+      connections = new AbortController();
+    },
+    pause() {},
+    resume() {},
+    async close() {
+      source.close();
+    },
+  };
+}
+
+export const CLIENTS = { 'graphql-ws': overWebSocket, 'graphql-sse': overSse, eventsource: overEventSource };
