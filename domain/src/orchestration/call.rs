@@ -134,6 +134,16 @@ impl Default for Cost {
 }
 
 impl Cost {
+    /// Not known: the model is unpriced, or nobody heard what was used.
+    pub const fn unknown() -> Self {
+        Self(None)
+    }
+
+    /// Isn't known.
+    pub const fn is_unknown(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

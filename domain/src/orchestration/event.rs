@@ -141,6 +141,23 @@ pub enum PauseReason {
     KeyUnavailable,
 }
 
+/// Codes in facts are words like all others there.
+mod lower_case {
+    use crate::code::ErrorCode;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
+    pub(super) fn serialize<S: Serializer>(code: &ErrorCode, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&code.as_str().to_ascii_lowercase())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ErrorCode, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let known = ErrorCode::ALL.iter().copied().find(|code| code.as_str().to_ascii_lowercase() == word);
+        known.ok_or_else(|| de::Error::custom("not a code"))
+    }
+}
+
 macro_rules! facts_about_runs {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty),* $(,)? })+) => {$(
         $(#[$doc])*
@@ -241,7 +258,8 @@ facts_about_runs! {
         partial_bytes: u64,
         /// What it used, as far as is known.
         usage: Usage,
-        /// What that cost.
+        /// What that cost; absent where that isn't known.
+        #[serde(default = "Cost::unknown", skip_serializing_if = "Cost::is_unknown")]
         cost: Cost,
         /// It may have cost more than is known here.
         maybe_billed: bool,
@@ -264,7 +282,8 @@ facts_about_runs! {
         stop_reason: StopReason,
         /// What it used.
         usage: Usage,
-        /// What that cost.
+        /// What that cost; absent where that isn't known.
+        #[serde(default = "Cost::unknown", skip_serializing_if = "Cost::is_unknown")]
         cost: Cost,
         /// From the request to the first text; absent for a reply without text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -325,6 +344,7 @@ facts_about_runs! {
         /// See the module.
         prev_d: u64,
         /// The code of the contract.
+        #[serde(with = "lower_case")]
         code: ErrorCode,
         /// The step it failed by, if by one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
