@@ -39,7 +39,8 @@ fn event(ask: Ask) -> RunControlEvent {
 fn what_is_asked_for_already_or_is_so_is_not_asked_again() {
     use Ask::{Cancel, Pause, Resume};
     let (ended, not_paused) = (Err(RunError::Ended), Err(RunError::NotPaused));
-    let table: Vec<(Run, &[Ask], Ask, Result<Option<Ask>, RunError>)> = vec![
+    type Row = (Run, &'static [Ask], Ask, Result<Option<Ask>, RunError>);
+    let table: Vec<Row> = vec![
         (Run::default(), &[], Cancel, Err(RunError::NotFound)),
         (running().run, &[], Cancel, Ok(Some(Cancel))),
         (running().run, &[], Pause, Ok(Some(Pause))),

@@ -25,7 +25,7 @@ fn connection(source: &str, target: &str) -> Value {
 #[test]
 fn a_design_is_the_answer_of_one_call_that_gets_what_there_is() {
     let answer = design(&[block("a"), block("b")], &[connection("a", "b")]);
-    let played = with(&[answer.clone()]);
+    let played = with(std::slice::from_ref(&answer));
     assert_eq!(played.result(), serde_json::from_str::<Value>(&answer).unwrap());
     assert!(played.text(0).contains("# What is wanted\nA newsroom.") && played.text(0).contains(r#"{"name":"old"}"#));
     assert!(played.calls[0].is_json);

@@ -12,10 +12,14 @@ fn team() -> Draft {
 }
 
 fn with_plan(plan: &str) -> Played {
-    play(team(), |call: &Call| match call.purpose {
-        Purpose::Delegate => says(plan),
-        Purpose::Synthesize => says("A boat."),
-        _ => says(&format!("{} is done.", call.agent)),
+    play(team(), |call: &Call| {
+        if call.purpose == Purpose::Delegate {
+            says(plan)
+        } else if call.purpose == Purpose::Synthesize {
+            says("A boat.")
+        } else {
+            says(&format!("{} is done.", call.agent))
+        }
     })
 }
 
@@ -91,10 +95,8 @@ fn a_plan_for_nobody_known_gives_every_worker_the_whole_task() {
 
 #[test]
 fn a_worker_who_fails_ends_the_run() {
-    let played = play(team(), |call: &Call| match call.purpose {
-        Purpose::Delegate => says(r#"{"subtasks":[{"worker":"Ann","task":"Saw."},{"worker":"Bob","task":"Glue."}]}"#),
-        _ => Answer::Fails,
-    });
+    let split = r#"{"subtasks":[{"worker":"Ann","task":"Saw."},{"worker":"Bob","task":"Glue."}]}"#;
+    let played = play(team(), |call: &Call| if call.purpose == Purpose::Delegate { says(split) } else { Answer::Fails });
     assert_eq!(played.run.phase, Phase::Failed);
     assert!(played.calls.iter().all(|call| call.purpose != Purpose::Synthesize));
 }

@@ -9,10 +9,12 @@ fn with_choice(choice: &str) -> Played {
         specialists: agents(["Ann", "Bob", "Cid"]),
         specialist_names: None,
     };
-    play(draft, |call: &Call| match call.purpose {
-        Purpose::Route => says(choice),
-        _ => says(&format!("{} fixed it.", call.agent)),
-    })
+    play(
+        draft,
+        |call: &Call| {
+            if call.purpose == Purpose::Route { says(choice) } else { says(&format!("{} fixed it.", call.agent)) }
+        },
+    )
 }
 
 fn worked(played: &Played) -> Vec<&str> {
