@@ -35,11 +35,13 @@ fn event(ask: Ask) -> RunControlEvent {
     }
 }
 
+/// A run, what was asked of it before, what is asked now, and what comes of it.
+type Row = (Run, &'static [Ask], Ask, Result<Option<Ask>, RunError>);
+
 #[test]
 fn what_is_asked_for_already_or_is_so_is_not_asked_again() {
     use Ask::{Cancel, Pause, Resume};
     let (ended, not_paused) = (Err(RunError::Ended), Err(RunError::NotPaused));
-    type Row = (Run, &'static [Ask], Ask, Result<Option<Ask>, RunError>);
     let table: Vec<Row> = vec![
         (Run::default(), &[], Cancel, Err(RunError::NotFound)),
         (running().run, &[], Cancel, Ok(Some(Cancel))),
