@@ -36,6 +36,12 @@ ids! {
     SessionId,
     /// One test of a key, from `KeyTestStarted` to `KeyTested`.
     TestId,
+    /// An orchestration run.
+    RunId,
+    /// A step of a run.
+    StepId,
+    /// A process of ours, from its start to its end.
+    BootId,
     /// Ties together all that one request caused. Ours, never taken from a client's header.
     CorrelationId,
 }

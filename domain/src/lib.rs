@@ -10,6 +10,8 @@ mod halves;
 pub mod id;
 pub mod key_ring;
 pub mod key_test;
+pub mod orchestration;
+pub mod pattern;
 pub mod secret;
 pub mod stream;
 pub mod system;

@@ -126,6 +126,10 @@ texts! {
     Context = "the context", 1..=100;
     /// A person's name as they write it: 1 to 200 characters.
     FullName = "the full name", 1..=200;
+    /// What a run is called: 1 to 200 characters.
+    Title = "the title", 1..=200;
+    /// The name of an agent: 1 to 100 characters.
+    AgentName = "the agent's name", 1..=100;
     /// What a client gives to make a repeat harmless: 1 to 200 characters.
     IdempotencyKey = "the idempotency key", 1..=200;
 }

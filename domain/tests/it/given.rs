@@ -1,6 +1,6 @@
 //! Given, when, then; and the fixed ids and times that the tests speak of by number.
 
-use claviger_domain::id::{ContextTag, Fingerprint, KeyId, SessionId, TestId, UserId};
+use claviger_domain::id::{BootId, ContextTag, Fingerprint, KeyId, RunId, SessionId, StepId, TestId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use cqrs_es::Aggregate;
 use cqrs_es::test::{AggregateResultValidator, TestFramework};
@@ -31,6 +31,9 @@ fixed_ids! {
     key: KeyId = 2;
     session: SessionId = 4;
     test: TestId = 5;
+    run: RunId = 6;
+    step: StepId = 7;
+    boot: BootId = 8;
 }
 
 pub(crate) fn tag(n: u8) -> ContextTag {

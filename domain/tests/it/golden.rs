@@ -2,10 +2,11 @@
 //! A file that is missing is made by `UPDATE_GOLDEN=1 cargo test -p claviger-domain golden::` (the first run may still fail: tests run
 //! side by side); one that is there is never touched. Look at a new file before it is checked in: from then on it stays.
 
-use crate::example;
+use crate::{example, example_run};
 use claviger_domain::account::AccountEvent;
 use claviger_domain::event::{EventError, Halved};
 use claviger_domain::key_ring::KeyRingEvent;
+use claviger_domain::orchestration::{RunControlEvent, RunEvent};
 use claviger_domain::system::SystemEvent;
 use cqrs_es::DomainEvent;
 use serde::Deserialize;
@@ -48,7 +49,8 @@ fn read(kind: &str, schema: u32) -> Golden {
 }
 
 fn all_types() -> impl Iterator<Item = (&'static str, u32)> {
-    KeyRingEvent::TYPES.iter().chain(AccountEvent::TYPES).chain(SystemEvent::TYPES).copied()
+    let runs = RunEvent::TYPES.iter().chain(RunControlEvent::TYPES);
+    KeyRingEvent::TYPES.iter().chain(AccountEvent::TYPES).chain(SystemEvent::TYPES).chain(runs).copied()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a switch of this test alone, not a setting of the server")]
@@ -97,6 +99,12 @@ fn account_events_are_written_and_read_as_their_golden_files_say() {
 #[test]
 fn system_events_are_written_and_read_as_their_golden_files_say() {
     check(SystemEvent::TYPES, example::system_events());
+}
+
+#[test]
+fn run_events_are_written_and_read_as_their_golden_files_say() {
+    check(RunEvent::TYPES, example_run::run_events());
+    check(RunControlEvent::TYPES, example_run::run_control_events());
 }
 
 #[test]
@@ -155,6 +163,8 @@ fn erased_events_keep_their_facts_and_have_no_content() {
     check_erased::<KeyRingEvent>(KeyRingEvent::TYPES);
     check_erased::<AccountEvent>(AccountEvent::TYPES);
     check_erased::<SystemEvent>(SystemEvent::TYPES);
+    check_erased::<RunEvent>(RunEvent::TYPES);
+    check_erased::<RunControlEvent>(RunControlEvent::TYPES);
 }
 
 #[test]

@@ -1,0 +1,45 @@
+use crate::id::{RunId, StepId};
+use crate::orchestration::{Completed, Cost, Reply, Run, RunError, RunEvent, StopReason, Usage};
+
+/// Closes a call with its reply.
+#[derive(Clone, Debug)]
+pub struct CompleteStep {
+    /// The run.
+    pub run: RunId,
+    /// The step.
+    pub step: StepId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// The reply.
+    pub reply: Reply,
+    /// Why it ended.
+    pub stop_reason: StopReason,
+    /// What it used.
+    pub usage: Usage,
+    /// What that cost.
+    pub cost: Cost,
+    /// From the request to the first text.
+    pub first_token_ms: Option<u64>,
+    /// From the request to the end.
+    pub duration_ms: u64,
+}
+
+impl CompleteStep {
+    pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
+        let (credential, model) = super::under_way(run, self.step, self.attempt)?;
+        let facts = Completed {
+            run: self.run,
+            prev_d: 0,
+            step: self.step,
+            attempt: self.attempt,
+            credential,
+            model,
+            stop_reason: self.stop_reason,
+            usage: self.usage,
+            cost: self.cost,
+            first_token_ms: self.first_token_ms,
+            duration_ms: self.duration_ms,
+        };
+        Ok(vec![RunEvent::StepCompleted(facts, Some(self.reply))])
+    }
+}

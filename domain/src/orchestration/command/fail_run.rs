@@ -1,0 +1,27 @@
+use crate::code::ErrorCode;
+use crate::id::{RunId, StepId};
+use crate::orchestration::{Because, Failed, Run, RunError, RunEvent, SkipReason};
+
+/// Ends a run that came to nothing, once its calls have been closed.
+#[derive(Clone, Debug)]
+pub struct FailRun {
+    /// The run.
+    pub run: RunId,
+    /// The code of the contract.
+    pub code: ErrorCode,
+    /// The step it failed by.
+    pub step: Option<StepId>,
+    /// One sentence for a person.
+    pub message: String,
+}
+
+impl FailRun {
+    pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
+        super::alive(run)?;
+        super::quiet(run)?;
+        let mut events = super::skips(self.run, run, SkipReason::RunFailed);
+        let facts = Failed { run: self.run, prev_d: 0, code: self.code, step: self.step };
+        events.push(RunEvent::RunFailed(facts, Some(Because { message: self.message })));
+        Ok(events)
+    }
+}

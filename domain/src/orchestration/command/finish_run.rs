@@ -1,0 +1,17 @@
+use crate::id::RunId;
+use crate::orchestration::{Done, Run, RunError, RunEvent};
+
+/// Ends a run that is done. The planner says when.
+#[derive(Clone, Debug)]
+pub struct FinishRun {
+    /// The run.
+    pub run: RunId,
+}
+
+impl FinishRun {
+    pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
+        super::running(run)?;
+        super::quiet(run)?;
+        Ok(vec![RunEvent::RunCompleted(Done { run: self.run, prev_d: 0 })])
+    }
+}

@@ -1,0 +1,37 @@
+use crate::id::{RunId, StepId};
+use crate::orchestration::{Fallback, FellBack, Planned, PlannedStep, Run, RunError, RunEvent, SpokenOf};
+
+/// Gives steps their places, and records what was done instead of what a reply should have led to.
+#[derive(Clone, Debug)]
+pub struct PlanSteps {
+    /// The run.
+    pub run: RunId,
+    /// What was done instead: whose reply, what, and the name that it spoke of in vain.
+    pub fallbacks: Vec<(StepId, Fallback, Option<String>)>,
+    /// The steps.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// Most characters kept of a name that a reply made up.
+const NAME_MAX: usize = 200;
+
+impl PlanSteps {
+    pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
+        super::running(run)?;
+        if self.steps.iter().any(|step| run.step(step.step).is_some()) {
+            return Err(RunError::IdInUse);
+        }
+        let mut events = Vec::with_capacity(self.fallbacks.len() + 1);
+        for (step, fallback, name) in self.fallbacks {
+            if !run.step(step).ok_or(RunError::NoStep)?.is_completed() {
+                return Err(RunError::WrongStep);
+            }
+            let name = name.map(|name| SpokenOf { name: name.chars().take(NAME_MAX).collect() });
+            events.push(RunEvent::FallbackApplied(FellBack { run: self.run, prev_d: 0, step, fallback }, name));
+        }
+        if !self.steps.is_empty() {
+            events.push(RunEvent::StepsPlanned(Planned { run: self.run, prev_d: 0, steps: self.steps }));
+        }
+        Ok(events)
+    }
+}

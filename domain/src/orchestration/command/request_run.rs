@@ -1,0 +1,57 @@
+use crate::id::{ContextTag, KeyId, RunId};
+use crate::orchestration::{Asked, Definition, Phase, Requested, Resolution, Run, RunError, RunEvent};
+use crate::text::{Context, ModelId, Title};
+
+/// Asks for a run. The definition is checked, and a credential was found: what is refused never becomes a run.
+#[derive(Clone, Debug)]
+pub struct RequestRun {
+    /// Its id.
+    pub run: RunId,
+    /// What it does.
+    pub definition: Definition,
+    /// What its owner calls it.
+    pub title: Option<Title>,
+    /// The context.
+    pub context: Context,
+    /// Keyed hash of the context.
+    pub context_tag: ContextTag,
+    /// The key that was named.
+    pub named_key: Option<KeyId>,
+    /// Which credential it uses, and why.
+    pub resolution: Resolution,
+    /// The model where an agent names none.
+    pub model: ModelId,
+    /// Most tokens of a reply where an agent names none.
+    pub max_tokens: u32,
+    /// Most calls at once.
+    pub max_concurrency: u32,
+    /// Most attempts of a step that count.
+    pub max_attempts: u32,
+    /// Version of the price table.
+    pub price_table: String,
+}
+
+impl RequestRun {
+    pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
+        if run.phase != Phase::None {
+            return Err(RunError::IdInUse);
+        }
+        let facts = Requested {
+            run: self.run,
+            pattern: self.definition.pattern(),
+            agents: u32::try_from(self.definition.agents.len()).unwrap_or(u32::MAX),
+            model: self.model.as_str().to_owned(),
+            max_tokens: self.max_tokens,
+            max_concurrency: self.max_concurrency,
+            max_attempts: self.max_attempts,
+            price_table: self.price_table,
+            renderer: crate::pattern::RENDERER,
+            context_tag: self.context_tag,
+            named_key: self.named_key,
+            resolution: self.resolution,
+        };
+        let asked =
+            Asked { title: self.title.map(Title::into_string), context: self.context.into_string(), definition: self.definition };
+        Ok(vec![RunEvent::RunRequested(facts, Some(asked))])
+    }
+}

@@ -1,0 +1,24 @@
+use crate::id::RunId;
+use crate::orchestration::{Phase, Resolution, Resumed, Run, RunError, RunEvent};
+
+/// Lets a paused run go on, on a credential that was looked for anew.
+#[derive(Clone, Debug)]
+pub struct ResumeRun {
+    /// The run.
+    pub run: RunId,
+    /// Version of the control stream up to which requests are spent.
+    pub control: u64,
+    /// Which credential it uses, and why.
+    pub resolution: Resolution,
+}
+
+impl ResumeRun {
+    pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
+        super::alive(run)?;
+        if !matches!(run.phase, Phase::Paused(_)) {
+            return Err(RunError::NotPaused);
+        }
+        let Self { run, control, resolution } = self;
+        Ok(vec![RunEvent::RunResumed(Resumed { run, prev_d: 0, control, resolution })])
+    }
+}

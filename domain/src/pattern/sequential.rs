@@ -1,0 +1,64 @@
+//! One after another: the first gets the task, each other the task and the whole reply of the one before.
+
+use super::plan::{Plan, failed, one_each};
+use super::prompt::{Part, Prompt, Say};
+use super::words::{cut, text_of};
+use crate::orchestration::{Block, Definition, Purpose, Run, Step};
+use serde_json::{Map, Value, json};
+
+pub(super) fn plan(sequence: &[u32], run: &Run) -> Plan {
+    if run.steps.is_empty() {
+        return Plan::of(one_each(sequence, Purpose::Turn, None));
+    }
+    if let Some(step) = failed(run) {
+        return Plan::failed_by(run.definition.as_ref(), step);
+    }
+    match run.steps.iter().find(|step| !step.is_completed()) {
+        Some(next) => Plan::start([next]),
+        None => Plan::done(),
+    }
+}
+
+pub(super) fn prompt(definition: &Definition, task: &[Block], run: &Run, step: &Step) -> Prompt {
+    let before = step.planned.item.checked_sub(1).and_then(|item| run.steps.get(usize::try_from(item).ok()?));
+    match before {
+        None => Prompt { blocks: task.to_vec(), schema: None },
+        Some(before) => {
+            let name = before.planned.agent.map_or("", |place| definition.name(place));
+            let parts = [
+                Part::new("Task", Say::Text(text_of(task))),
+                Part::new(&format!("Reply of {name}, who worked on it before you"), Say::Text(before.said().to_owned())),
+            ];
+            Prompt::of(&parts)
+        }
+    }
+}
+
+pub(super) fn result(definition: &Definition, task: &[Block], run: &Run) -> Value {
+    let name = |step: &Step| step.planned.agent.map_or("", |place| definition.name(place)).to_owned();
+    let mut handed = text_of(task);
+    let (mut steps, mut replies) = (Vec::new(), Map::new());
+    for (n, step) in (1..).zip(&run.steps) {
+        steps.push(json!({
+            "step": n,
+            "agent": name(step),
+            "input": cut(&handed),
+            "output": cut(step.said()),
+            "duration_ms": step.duration_ms.unwrap_or_default(),
+        }));
+        step.said().clone_into(&mut handed);
+        replies.insert(name(step), step.said().into());
+    }
+    json!({
+        "pattern": "sequential",
+        "task": text_of(task),
+        "agents": run.steps.iter().map(name).collect::<Vec<_>>(),
+        "steps": steps,
+        "final_result": output(run),
+        "agent_results": replies,
+    })
+}
+
+pub(super) fn output(run: &Run) -> Option<&str> {
+    run.steps.last().filter(|step| step.is_completed()).map(Step::said)
+}
