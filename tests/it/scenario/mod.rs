@@ -9,6 +9,7 @@ mod foreign;
 mod idempotency;
 mod inputs;
 mod lists;
+mod live;
 mod secrets;
 mod sessions;
 mod sign_in;
