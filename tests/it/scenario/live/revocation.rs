@@ -4,8 +4,9 @@ use super::socket::Socket;
 use crate::scenario::client::Client;
 use crate::scenario::stage::{Stage, StoreKind, password};
 use claviger::bus::AccountCall;
-use claviger_domain::account::DeactivateAccount;
-use claviger_domain::actor::{Actor, Via};
+use claviger::simulator::keys::{Scenario, key};
+use claviger_domain::account::{AccountCommand, DeactivateAccount, GrantRole, RevokeRole};
+use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::id::{CorrelationId, UserId};
 use claviger_graphql::ids::{IdKind, decode_as};
 use serde_json::json;
@@ -15,6 +16,38 @@ async fn again(stage: &Stage, name: &str) -> Client {
     let nobody = stage.nobody();
     let payload = nobody.done("login", json!({ "usernameOrEmail": name, "password": password(name) })).await;
     nobody.with_token(payload["accessToken"].as_str().unwrap())
+}
+
+async fn by_operator(stage: &Stage, whose: &Client, command: AccountCommand) {
+    let id = whose.ask("{ viewer { id } }", json!({})).await["viewer"]["id"].as_str().unwrap().to_owned();
+    let call = AccountCall {
+        user: UserId(decode_as(IdKind::User, &id).unwrap()),
+        actor: Actor { user: None, role: None, via: Via::Cli },
+        correlation: CorrelationId(Uuid::from_u128(7)),
+        command,
+        phc: None,
+    };
+    stage.bus().run_account_command(call).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_auditor_sees_facts_of_all_and_content_of_none_as_long_as_they_are_one() {
+    let stage = Stage::open(StoreKind::Sqlite).await;
+    let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
+    by_operator(&stage, &ada, GrantRole { role: Role::Auditor }.into()).await;
+    let mut socket = Socket::of(&stage, &ada).await;
+    let query = "subscription($after: Cursor) { auditEvents(after: $after) { node { position type facts content } } }";
+    socket.subscribe("past", query, json!({ "after": "AQAAAAAAAAAA" })).await;
+    for position in 1..=5 {
+        let node = socket.next_of("past").await["auditEvents"]["node"].clone();
+        assert_eq!((&node["position"], &node["content"]), (&json!(position.to_string()), &json!(null)), "{node}");
+    }
+    bob.add("bob's", &key(Scenario::Good, 1)).await;
+    let live = socket.next_of("past").await["auditEvents"]["node"].clone();
+    assert_eq!((&live["type"], &live["content"]), (&json!("KeyAdded"), &json!(null)));
+    by_operator(&stage, &ada, RevokeRole { role: Role::Auditor }.into()).await;
+    assert_eq!(socket.closed().await, 4403);
+    stage.close().await;
 }
 
 #[tokio::test]
@@ -60,15 +93,7 @@ async fn deactivation_ends_every_socket() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
     let (socket, mut of_bob) = (Socket::of(&stage, &ada).await, Socket::of(&stage, &bob).await);
-    let id = ada.ask("{ viewer { id } }", json!({})).await["viewer"]["id"].as_str().unwrap().to_owned();
-    let call = AccountCall {
-        user: UserId(decode_as(IdKind::User, &id).unwrap()),
-        actor: Actor { user: None, role: None, via: Via::Cli },
-        correlation: CorrelationId(Uuid::from_u128(7)),
-        command: DeactivateAccount.into(),
-        phc: None,
-    };
-    stage.bus().run_account_command(call).await.unwrap();
+    by_operator(&stage, &ada, DeactivateAccount.into()).await;
     assert_eq!(socket.closed().await, 4401);
     assert!(of_bob.ask("1", "{ viewer { username } }", json!({})).await["viewer"].is_object());
     stage.close().await;
