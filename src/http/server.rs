@@ -1,6 +1,7 @@
 //! The accept loop: what `axum::serve` leaves out (timeouts on headers, a cap on connections, a shutdown with an end).
 
 use super::preface::FirstBytes;
+use super::stall::Draining;
 use crate::metrics::{Counted, Level};
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -32,6 +33,8 @@ pub struct ServerSettings {
     pub max_header_bytes: u32,
     /// A silent HTTP/2 connection is pinged after this long, and closed when it doesn't answer for as long again.
     pub keep_alive: Duration,
+    /// How long a client may take not a byte of what is sent to it. Longer than the faces' own patience, which give a reason.
+    pub write_stall: Duration,
     /// After shutdown was asked for, how long running requests may take to end.
     pub drain: Duration,
 }
@@ -45,6 +48,7 @@ impl Default for ServerSettings {
             max_reset_streams: 50,
             max_header_bytes: 64 * 1024,
             keep_alive: Duration::from_secs(20),
+            write_stall: Duration::from_secs(60),
             drain: Duration::from_secs(20),
         }
     }
@@ -132,6 +136,7 @@ impl Server {
             cut: CancellationToken::new(),
             first_bytes_within: self.settings.header_read_timeout,
             open: self.open,
+            write_stall: self.settings.write_stall,
         };
         connections.accept(&self.listener).await;
         // From here on the kernel refuses newcomers, so that another process can take the address over.
@@ -169,6 +174,7 @@ struct Connections {
     cut: CancellationToken,
     first_bytes_within: Duration,
     open: Level,
+    write_stall: Duration,
 }
 
 /// After a failure that is not the connection's own, such as no file descriptors left: they come back as connections end.
@@ -195,7 +201,8 @@ impl Connections {
 
     fn serve(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
         let (builder, router) = (Arc::clone(&self.builder), self.router.clone());
-        let (shutdown, cut, within) = (self.shutdown.clone(), self.cut.clone(), self.first_bytes_within);
+        let (shutdown, cut) = (self.shutdown.clone(), self.cut.clone());
+        let (within, write_stall) = (self.first_bytes_within, self.write_stall);
         let open = Counted::new(self.open.clone());
         self.tasks.spawn(async move {
             // Small answers and text deltas go out at once; without it they only go out a little later.
@@ -204,7 +211,7 @@ impl Connections {
                 request.extensions_mut().insert(ConnectInfo(peer));
                 router.clone().call(request)
             });
-            let stream = TokioIo::new(FirstBytes::new(stream, within));
+            let stream = TokioIo::new(Draining::new(FirstBytes::new(stream, within), write_stall));
             let connection = builder.serve_connection_with_upgrades(stream, service);
             let mut connection = std::pin::pin!(connection);
             tokio::select! {

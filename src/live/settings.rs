@@ -7,8 +7,10 @@ use std::time::Duration;
 pub struct LiveSettings {
     /// From a socket's opening to its `connection_init`.
     pub init_timeout: Duration,
-    /// How often a socket is pinged. One that was silent for two of these is taken for gone.
+    /// How often a socket is pinged.
     pub ping: Duration,
+    /// A socket that says nothing for so long, though it is pinged, is taken for gone.
+    pub silence: Duration,
     /// How often an event stream says that it is still there.
     pub heartbeat: Duration,
     /// How long a client may take nothing of what waits for it.
@@ -36,6 +38,7 @@ impl Default for LiveSettings {
         Self {
             init_timeout: Duration::from_secs(3),
             ping: Duration::from_secs(12),
+            silence: Duration::from_secs(24),
             heartbeat: Duration::from_secs(15),
             stall: Duration::from_secs(30),
             closing: Duration::from_secs(5),

@@ -59,7 +59,7 @@ impl<C: Copy + Ord, T: Clone> Driver<C, T> {
     }
 
     /// What to do.
-    pub fn next(&mut self) -> Next<C, T> {
+    pub fn wants(&mut self) -> Next<C, T> {
         match self.ready.pop_front() {
             Some((cursor, item)) => Next::Emit(cursor, item),
             None if self.behind => Next::Read(self.taken),
@@ -120,7 +120,7 @@ mod tests {
     fn settle(driver: &mut Driver<u64, u64>) -> (Vec<u64>, Next<u64, u64>) {
         let mut emitted = Vec::new();
         loop {
-            match driver.next() {
+            match driver.wants() {
                 Next::Emit(cursor, _) => emitted.push(cursor),
                 wants => return (emitted, wants),
             }

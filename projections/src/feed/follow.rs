@@ -43,7 +43,7 @@ where
 impl<S: Source<T>, T: Clone> Following<S, T> {
     async fn step(&mut self) -> Result<(u64, T), Failure> {
         loop {
-            match self.driver.next() {
+            match self.driver.wants() {
                 Next::Emit(cursor, item) => return Ok((cursor, item)),
                 Next::Read(after) => {
                     let batch = self.source.read(after).await?;

@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         if now >= self.pinged + settings.ping {
             // Whoever has much to take may be late with the answer: stalling is judged above.
-            if now >= self.heard + settings.ping * 2 && !self.wire.has_unsent() {
+            if now >= self.heard + settings.silence && !self.wire.has_unsent() {
                 return Err(Some(Close::Silent));
             }
             self.pinged = now;
@@ -289,14 +289,15 @@ fn took_too_long() -> Response {
 async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(mut wire: Wire<S>, close: &Close, within: Duration) {
     wire.forget_queue();
     wire.push(Message::Close(Some(close.frame())));
-    let heard = async {
-        loop {
-            match poll_fn(|cx| wire.poll(cx, true)).await {
-                Io::Sent | Io::Got(_) => {}
-                Io::Gone | Io::Refused(_) => return,
+    let said = async {
+        while wire.has_unsent() {
+            if let Io::Gone = poll_fn(|cx| wire.poll(cx, false)).await {
+                return Ok(());
             }
         }
+        while let Io::Sent | Io::Got(_) = poll_fn(|cx| wire.poll(cx, true)).await {}
+        wire.hang_up().await
     };
-    // Whoever doesn't answer has had its time.
-    let _ = timeout(within, heard).await;
+    // Whoever doesn't answer has had its time, and whoever is gone is gone.
+    let _ = timeout(within, said).await;
 }

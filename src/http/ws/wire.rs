@@ -4,10 +4,11 @@ use super::close::Close;
 use super::counted::Counted;
 use futures::{Sink, Stream};
 use std::collections::VecDeque;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -90,6 +91,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             Some(Err(Error::Protocol(_) | Error::Utf8(_))) => Io::Refused(Close::Broken),
             Some(Err(_)) | None => Io::Gone,
         })
+    }
+
+    /// Says that nothing more will be sent, and takes what still comes without looking at it until the other end is gone too. For a
+    /// socket whose frames can't be read any more.
+    pub(super) async fn hang_up(&mut self) -> io::Result<()> {
+        let stream = self.socket.get_mut();
+        stream.shutdown().await?;
+        let mut unread = [0; 4096];
+        while stream.read(&mut unread).await? > 0 {}
+        Ok(())
     }
 
     /// One message, or the flush after the last.

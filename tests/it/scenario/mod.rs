@@ -13,6 +13,7 @@ mod idempotency;
 mod inputs;
 mod issuer;
 mod lists;
+mod live;
 mod often;
 mod secrets;
 mod sessions;

@@ -7,11 +7,14 @@ use claviger::bus::Bus;
 use claviger::config::{Config, Settings};
 use claviger::effects::{Clock, Effects};
 use claviger::lifecycle::Listening;
+use claviger::live::EventHub;
 use claviger::simulator::{Simulator, SimulatorConfig};
 use claviger::timers::Timers;
 use claviger::wiring::Core;
+use claviger_domain::id::UserId;
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
+use claviger_projections::feed::Topic;
 use claviger_projections::ports::Store;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -82,6 +85,7 @@ struct Running {
     address: SocketAddr,
     store: Arc<dyn Store>,
     bus: Arc<Bus>,
+    hub: Arc<EventHub>,
     effects: Effects,
     stopping: CancellationToken,
     ended: JoinHandle<()>,
@@ -96,14 +100,14 @@ impl Running {
         let (effects_of_core, until) = (effects.clone(), stopping.clone());
         let opened = runtime.spawn(async move {
             let core = Core::open(&config, effects_of_core, "claviger scenario").await.unwrap();
-            let (store, bus) = (Arc::clone(&core.store), Arc::clone(&core.bus));
+            let (store, bus, hub) = (Arc::clone(&core.store), Arc::clone(&core.bus), Arc::clone(&core.hub));
             let listening = Listening::bind(core, &config).await.unwrap().without_timers();
             let address = listening.address();
             let ended = TaskTracker::new().spawn(async move { listening.serve(until).await.unwrap() });
-            (address, store, bus, ended)
+            (address, store, bus, hub, ended)
         });
-        let (address, store, bus, ended) = opened.await.unwrap();
-        Self { runtime: Some(runtime), address, store, bus, effects, stopping, ended }
+        let (address, store, bus, hub, ended) = opened.await.unwrap();
+        Self { runtime: Some(runtime), address, store, bus, hub, effects, stopping, ended }
     }
 
     async fn close(mut self) {
@@ -212,6 +216,21 @@ impl Stage {
         &self.running.bus
     }
 
+    /// Where the server listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.running.address
+    }
+
+    /// Asks the server to stop, without waiting for it.
+    pub(super) fn begin_to_stop(&self) {
+        self.running.stopping.cancel();
+    }
+
+    /// Does anything on the server listen to this user's events?
+    pub(super) fn is_listened_to(&self, user: UserId) -> bool {
+        !self.running.hub.listened([Topic::Owner(user)]).is_empty()
+    }
+
     /// Somebody who isn't signed in.
     pub(super) fn nobody(&self) -> Client {
         self.nobody_from(Ipv4Addr::LOCALHOST.into())
@@ -271,6 +290,8 @@ fn plain_config(dir: &Path, base_url: String) -> Config {
     let mut config = Config::load(settings).unwrap();
     config.anthropic_base_url = Some(base_url);
     config.registration = Registration::Open;
+    // Tests drop sockets without a word, and the server needn't wait for them.
+    config.live.closing = Duration::from_millis(200);
     config.anthropic_api_key = None;
     config.claude_api_key = None;
     config.master_keys = None;
