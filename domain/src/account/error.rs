@@ -15,9 +15,6 @@ pub enum AccountError {
     /// May not sign in. Faces answer as for a wrong password.
     #[error("the account is deactivated")]
     Deactivated,
-    /// The session has ended.
-    #[error("the session has ended: sign in again")]
-    NoSession,
     /// `user` can't be granted or revoked.
     #[error("the role {} belongs to every account and can't be granted or revoked", .0.as_str())]
     FixedRole(Role),
@@ -29,7 +26,7 @@ impl AccountError {
         match self {
             Self::NotFound => ErrorCode::NotFound,
             Self::Exists => ErrorCode::Conflict,
-            Self::Deactivated | Self::NoSession => ErrorCode::Unauthenticated,
+            Self::Deactivated => ErrorCode::Unauthenticated,
             Self::FixedRole(_) => ErrorCode::Validation,
         }
     }

@@ -61,7 +61,6 @@ impl Log for Between {
         fn read(&self, after: u64, limit: usize) -> Vec<StoredEvent>;
         fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Vec<StoredEvent>;
         fn history(&self, owner: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Vec<StoredEvent>;
-        fn count_history(&self, owner: UserId, filter: HistoryFilter) -> u64;
         fn event(&self, id: EventId) -> Option<StoredEvent>;
         fn command_record(&self, id: CommandId) -> Option<CommandRecord>;
         fn forget_records(&self, now: Timestamp) -> u64;

@@ -229,10 +229,8 @@ fn is_mere_touch(change: &Document) -> bool {
 }
 
 fn session_of(body: &Document) -> Option<Vec<u8>> {
-    match body.get_document("lsid").ok()?.get("id")? {
-        Bson::Binary(id) => Some(id.bytes.clone()),
-        _ => None,
-    }
+    let Bson::Binary(id) = body.get_document("lsid").ok()?.get("id")? else { return None };
+    Some(id.bytes.clone())
 }
 
 fn is_conflict(reply: &Document) -> bool {
