@@ -51,6 +51,9 @@ pub trait Halved: Sized {
     /// [`EventError::Malformed`] if a value can't be written as JSON, which no event of ours does.
     fn halves(&self) -> Result<Halves, EventError>;
 
+    /// The key or run the event is about.
+    fn subject(&self) -> Option<Uuid>;
+
     /// Puts the halves together. `content` is `None` once erased, or for readers it doesn't belong to.
     ///
     /// # Errors

@@ -45,6 +45,10 @@ macro_rules! events {
                 }
             }
 
+            fn subject(&self) -> Option<uuid::Uuid> {
+                match self { $(Self::$variant(facts, ..) => $crate::halves::Facts::subject(facts)),+ }
+            }
+
             fn from_halves(kind: &str, schema: u32, facts: &[u8], content: Option<&[u8]>) -> Result<Self, $crate::event::EventError> {
                 let _ = content;
                 match (kind, schema) {

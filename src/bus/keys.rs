@@ -7,6 +7,7 @@ use super::sealing::seal_events;
 use super::{Bus, Commands, MAX_TRIES, RECORD_MS, contended, same_request, store_failure};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
+use claviger_domain::event::Halved as _;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{CommandId, EventId, KeyId, UserId};
 use claviger_domain::key_ring::{
@@ -169,7 +170,9 @@ impl Bus {
         let mut newer = None;
         for _ in 0..MAX_TRIES {
             let (version, ring) = self.rings.load(&*self.store, order.stream()).await?;
+            let keys = newer.as_ref().unwrap_or(&order.keys);
             let events = match plan.command.clone().decide(&ring) {
+                Ok(events) if self.is_named_so(order, keys, &ring, &events).await? => Vec::new(),
                 Ok(events) => events,
                 // A repeat that raced its first must not be refused because of what the first did.
                 Err(error) => {
@@ -192,7 +195,6 @@ impl Bus {
             }
             let subject = plan.subject.or_else(|| events.first().and_then(subject_of));
             let plan = Plan { record: about(plan.record.clone(), subject), ..plan.clone() };
-            let keys = newer.as_ref().unwrap_or(&order.keys);
             let append = self.prepare(order, keys, &plan, (version, &ring), events.clone()).await?;
             match self.append(append).await {
                 Ok(appended) => {
@@ -236,6 +238,23 @@ impl Bus {
     fn scrub_soon(&self) {
         let store = Arc::clone(&self.store);
         self.tracker.spawn(async move { scrub(&*store).await });
+    }
+
+    /// Whether a key is only given the name that it has. Names are sealed, so the aggregate doesn't know them; the key's row does. A row of
+    /// another version than was folded says nothing: then the append decides, which finds the stream where the fold left it, or conflicts.
+    async fn is_named_so(
+        &self,
+        order: &Order,
+        keys: &UserKeys,
+        ring: &KeyRing,
+        events: &[KeyRingEvent],
+    ) -> Result<bool, Failure> {
+        let [KeyRingEvent::KeyRenamed(facts, Some(named))] = events else { return Ok(false) };
+        let Some(content_key) = self.keychain.content_key(keys, order.stream()).await? else { return Ok(false) };
+        let rows = self.touched(order, events, &content_key).await?;
+        let (Some(folded), Some(row)) = (ring.keys.get(&facts.key), rows.keys().get(&facts.key)) else { return Ok(false) };
+        let is_same = row.content.as_ref().is_some_and(|content| content.name == named.name);
+        Ok(is_same && row.facts.version == folded.version)
     }
 
     /// Things are as asked: nothing is committed, and the answer names where the log stands.
@@ -369,8 +388,7 @@ fn about(record: Option<RecordChange>, key: Option<KeyId>) -> Option<RecordChang
 }
 
 fn subject_of(event: &KeyRingEvent) -> Option<KeyId> {
-    use claviger_domain::event::Halved as _;
-    event.halves().ok()?.subject.map(KeyId)
+    event.subject().map(KeyId)
 }
 
 /// A refusal of the aggregate, as every face shows it.

@@ -15,9 +15,6 @@ pub enum AccountError {
     /// May not sign in. Faces answer as for a wrong password.
     #[error("the account is deactivated")]
     Deactivated,
-    /// The session has ended.
-    #[error("the session has ended: sign in again")]
-    NoSession,
     /// There is no password to change.
     #[error("this account has no password: it signs in at its identity provider, and the password is changed there")]
     NoPassword,
@@ -32,7 +29,7 @@ impl AccountError {
         match self {
             Self::NotFound => ErrorCode::NotFound,
             Self::Exists => ErrorCode::Conflict,
-            Self::Deactivated | Self::NoSession => ErrorCode::Unauthenticated,
+            Self::Deactivated => ErrorCode::Unauthenticated,
             Self::FixedRole(_) | Self::NoPassword => ErrorCode::Validation,
         }
     }

@@ -79,6 +79,7 @@ fn check<E: Halved + DomainEvent + PartialEq + Debug>(types: &[(&str, u32)], exa
         let halves = event.halves().unwrap();
         let golden = read(halves.kind, halves.schema);
         let name = file_name(halves.kind, halves.schema);
+        assert_eq!(event.subject(), halves.subject, "{name}");
         assert_eq!(String::from_utf8_lossy(&halves.facts), golden.facts.get(), "facts of {name}");
         assert_eq!(halves.content.as_deref(), golden.content(), "content of {name}");
         let decoded = E::from_halves(halves.kind, halves.schema, golden.facts(), golden.content()).unwrap();

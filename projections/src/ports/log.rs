@@ -223,7 +223,6 @@ impl Append {
             | RowChange::PutCredential(_)
             | RowChange::PutSession(_)
             | RowChange::DeleteSession(_)
-            | RowChange::DeleteSessions { .. }
             | RowChange::PutTimer(_)
             | RowChange::DeleteTimer { .. }
             | RowChange::DeleteView { .. }
@@ -360,9 +359,6 @@ pub trait Log: Send + Sync {
         direction: Direction,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>>;
-
-    /// How many events of an owner pass the filter.
-    fn count_history(&self, owner: UserId, filter: HistoryFilter) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// The event with this id.
     fn event(&self, id: EventId) -> BoxFuture<'_, Result<Option<StoredEvent>, StoreError>>;

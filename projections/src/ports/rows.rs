@@ -148,13 +148,6 @@ pub enum RowChange {
     PutSession(SessionRow),
     /// Ends one session.
     DeleteSession(SessionId),
-    /// Ends all sessions of a user but this one.
-    DeleteSessions {
-        /// Whose.
-        owner: UserId,
-        /// The one that stays.
-        except: Option<SessionId>,
-    },
     /// A timer.
     PutTimer(TimerRow),
     /// Unsets a timer.
@@ -214,7 +207,6 @@ impl RowChange {
             | Self::DeleteSecret { .. }
             | Self::PutSession(_)
             | Self::DeleteSession(_)
-            | Self::DeleteSessions { .. }
             | Self::PutTimer(_)
             | Self::DeleteTimer { .. }
             | Self::PutView(_)
@@ -240,7 +232,6 @@ impl RowChange {
             | Self::PutSecret(_)
             | Self::PutSession(_)
             | Self::DeleteSession(_)
-            | Self::DeleteSessions { .. }
             | Self::PutTimer(_)
             | Self::DeleteTimer { .. }
             | Self::PutView(_)

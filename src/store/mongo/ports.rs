@@ -46,7 +46,6 @@ impl Log for MongoStore {
         fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Vec<StoredEvent> = read::stream_after;
         fn history(&self, owner: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Vec<StoredEvent>
             = read::history;
-        fn count_history(&self, owner: UserId, filter: HistoryFilter) -> u64 = read::count_history;
         fn event(&self, id: EventId) -> Option<StoredEvent> = read::event;
         fn command_record(&self, id: CommandId) -> Option<CommandRecord> = read::command_record;
         fn forget_records(&self, now: Timestamp) -> u64 = read::forget_records;

@@ -40,10 +40,6 @@ impl Log for SqliteStore {
         self.readers.ask(move |db| read::history(db, owner, &filter, direction, limit))
     }
 
-    fn count_history(&self, owner: UserId, filter: HistoryFilter) -> Answer<'_, u64> {
-        self.readers.ask(move |db| read::count_history(db, owner, &filter))
-    }
-
     fn event(&self, id: EventId) -> Answer<'_, Option<StoredEvent>> {
         self.readers.ask(move |db| read::event(db, id))
     }

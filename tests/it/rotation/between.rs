@@ -1,7 +1,8 @@
-//! A rotation that comes exactly between two steps of somebody else.
+//! A rotation, or another process, that comes exactly between two steps of somebody else.
 
 use super::world::{Opened, Place, User, World, keks, rotation};
 use crate::endurance::{Dice, seed};
+use claviger_domain::code::ErrorCode;
 use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -11,8 +12,8 @@ use claviger_projections::ports::{
     PageOf, Quarantined, Repairs, Replace, ReplaceError, Rotation, RowChange, Rows, SecretRow, SessionRow, Store, StoreError,
     StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -29,6 +30,14 @@ struct Between {
     inner: Arc<dyn Store>,
     /// The key to rotate to; 0 for no rotation.
     next: AtomicU8,
+    /// Comes before the next row of a view is read.
+    before_row: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+impl Between {
+    fn new(inner: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self { inner, next: AtomicU8::new(0), before_row: Mutex::default() })
+    }
 }
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -61,7 +70,6 @@ impl Log for Between {
         fn read(&self, after: u64, limit: usize) -> Vec<StoredEvent>;
         fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Vec<StoredEvent>;
         fn history(&self, owner: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Vec<StoredEvent>;
-        fn count_history(&self, owner: UserId, filter: HistoryFilter) -> u64;
         fn event(&self, id: EventId) -> Option<StoredEvent>;
         fn command_record(&self, id: CommandId) -> Option<CommandRecord>;
         fn forget_records(&self, now: Timestamp) -> u64;
@@ -89,9 +97,18 @@ impl Rows for Between {
 }
 
 impl Views for Between {
+    fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Answer<'_, Option<ViewRow>> {
+        Box::pin(async move {
+            let before = self.before_row.lock().unwrap().take();
+            if let Some(before) = before {
+                before.await;
+            }
+            self.inner.row(view, owner, id).await
+        })
+    }
+
     whole! {
         fn page(&self, view: &'static str, owner: UserId, page: Page) -> PageOf;
-        fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Option<ViewRow>;
         fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId>;
         fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)>;
         fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId>;
@@ -159,7 +176,7 @@ async fn rows_that_a_rotation_has_moved_since_their_key_was_read_open_all_the_sa
 async fn what_was_sealed_before_a_rotation_and_comes_after_it_is_sealed_anew() {
     let dir = tempfile::tempdir().unwrap();
     let opened = Place::sqlite(dir.path()).open().await;
-    let between = Arc::new(Between { inner: opened.store(), next: AtomicU8::new(0) });
+    let between = Between::new(opened.store());
     let every: Vec<u8> = (1..=9).collect();
     let world = World::over(Opened::Sqlite(sqlite(&opened)), Arc::<Between>::clone(&between), keks(&every), None).await;
     let mut dice = Dice::new(seed());
@@ -189,6 +206,32 @@ async fn what_was_sealed_before_a_rotation_and_comes_after_it_is_sealed_anew() {
     assert_eq!(between.user_key(newcomer.id).await.unwrap().unwrap().kek, super::world::kek(5).id());
     world.open_all(&newcomer).await.unwrap();
     assert_eq!(between.next.load(Ordering::SeqCst), 0);
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_got_its_new_name_meanwhile_is_judged_as_it_is_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = Place::sqlite(dir.path()).open().await;
+    let between = Between::new(opened.store());
+    let world = World::over(opened.clone(), Arc::<Between>::clone(&between), keks(&[OLD]), None).await;
+    let other = Arc::new(World::over(opened.clone(), opened.store(), keks(&[OLD]), None).await);
+    let user = world.register(&mut Dice::new(seed())).await.unwrap();
+    let meanwhile = |name: &'static str| {
+        let (other, user) = (Arc::clone(&other), user.clone());
+        let renaming = async move { drop(other.rename(&user, name, None).await.unwrap()) };
+        *between.before_row.lock().unwrap() = Some(Box::pin(renaming));
+    };
+
+    let version = world.rename(&user, "one", None).await.unwrap().version;
+    meanwhile("two");
+    let refused = world.rename(&user, "two", Some(version)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Conflict);
+
+    meanwhile("three");
+    let commit = world.rename(&user, "three", None).await.unwrap();
+    assert_eq!((commit.event_ids, commit.version), (vec![], version + 2));
+    assert!(between.before_row.lock().unwrap().is_none());
     world.close().await;
 }
 

@@ -21,7 +21,7 @@ use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::{Context, Email, KeyName, ModelId, Username};
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::{Call, KeyCommand, KeyCommands as _};
+use claviger_graphql::ports::{Call, Commit, KeyCommand, KeyCommands as _, KeyDone};
 use claviger_projections::ports::Store;
 use claviger_vault::{Kek, KekSet};
 use futures::stream::{self, StreamExt as _};
@@ -167,10 +167,20 @@ impl World {
         self.bus.run_account_command(call).await.map(drop)
     }
 
-    async fn command(&self, user: UserId, command: KeyCommand) -> Result<KeyId, Failure> {
+    async fn done(&self, user: UserId, command: KeyCommand) -> Result<KeyDone, Failure> {
         let correlation = CorrelationId(self.effects.ids.next());
         let call = Call { owner: user, actor: Self::actor(Some(user)), correlation, idempotency_key: None };
-        Ok(Commands(Arc::clone(&self.bus)).run(call, command).await?.key.unwrap())
+        Commands(Arc::clone(&self.bus)).run(call, command).await
+    }
+
+    async fn command(&self, user: UserId, command: KeyCommand) -> Result<KeyId, Failure> {
+        Ok(self.done(user, command).await?.key.unwrap())
+    }
+
+    /// Gives the key another name.
+    pub(super) async fn rename(&self, user: &User, name: &str, expected: Option<u64>) -> Result<Commit, Failure> {
+        let command = KeyCommand::Rename { key: user.key, name: KeyName::parse(name).unwrap(), expected };
+        Ok(self.done(user.id, command).await?.commit)
     }
 
     /// A new user with one key.

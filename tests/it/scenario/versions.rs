@@ -66,6 +66,8 @@ async fn what_is_as_asked_commits_nothing() {
         let as_asked = |mutation: &'static str, input: Value| (mutation, input);
         for (mutation, input) in [
             as_asked("activateKey", json!({ "id": id })),
+            as_asked("renameKey", json!({ "id": id, "name": " work " })),
+            as_asked("renameKey", json!({ "id": id, "name": "work", "expectedVersion": added["key"]["version"] })),
             as_asked("setDefaultKey", json!({ "id": id })),
             as_asked("clearDefaultKey", json!({ "context": "night" })),
             as_asked("setKeyExpiry", json!({ "id": id, "expiresAt": null })),
@@ -83,6 +85,30 @@ async fn what_is_as_asked_commits_nothing() {
         let head = stage.head().await;
         assert_eq!(ada.done("deactivateKey", json!({ "id": id })).await["commit"]["eventIds"], json!([]));
         assert_eq!(stage.head().await, head);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_name_is_given_unless_the_key_has_it() {
+    on_every_store(async |stage: &mut Stage| {
+        let ada = stage.user("ada").await;
+        let id = ada.add("work", &key(Scenario::Good, 1)).await;
+        let other = ada.add("play", &key(Scenario::Good, 2)).await;
+        // What another key is called, or this one was, or nearly is, changes something.
+        for (id, name) in [(&id, "play"), (&id, "work"), (&id, "Work"), (&id, "work"), (&other, "work")] {
+            let version = ada.key(id).await["version"].clone();
+            for events in [1, 0] {
+                let head = stage.head().await;
+                let payload = ada.done("renameKey", json!({ "id": id, "name": name })).await;
+                assert_eq!(payload["commit"]["eventIds"].as_array().unwrap().len(), events, "{name}");
+                assert_eq!((&payload["key"]["name"], stage.head().await), (&json!(name), head + events as u64));
+            }
+            let stale = json!({ "id": id, "name": name, "expectedVersion": version });
+            assert_eq!(stage.refused(&ada, "renameKey", stale).await["code"], "CONFLICT", "{name}");
+        }
+        ada.done("deleteKey", json!({ "id": id })).await;
+        assert_eq!(stage.refused(&ada, "renameKey", json!({ "id": id, "name": "work" })).await["code"], "NOT_FOUND");
     })
     .await;
 }

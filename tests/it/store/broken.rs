@@ -311,7 +311,6 @@ impl Log for Broken {
     whole! {
         fn head(&self) -> Head;
         fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Vec<StoredEvent>;
-        fn count_history(&self, owner: UserId, filter: HistoryFilter) -> u64;
         fn event(&self, id: EventId) -> Option<StoredEvent>;
         fn command_record(&self, id: CommandId) -> Option<CommandRecord>;
         fn forget_records(&self, now: Timestamp) -> u64;

@@ -111,7 +111,6 @@ fn every_refusal_has_its_code() {
         (AccountError::NotFound, ErrorCode::NotFound),
         (AccountError::Exists, ErrorCode::Conflict),
         (AccountError::Deactivated, ErrorCode::Unauthenticated),
-        (AccountError::NoSession, ErrorCode::Unauthenticated),
         (AccountError::FixedRole(Role::User), ErrorCode::Validation),
     ];
     for (error, code) in table {

@@ -110,11 +110,6 @@ pub(in crate::store::mongo) async fn history(
     events(db, condition(owner, filter), doc! { "position": order }, limit).await
 }
 
-/// How many of an owner's events pass the filter.
-pub(in crate::store::mongo) async fn count_history(db: &Database, owner: UserId, filter: HistoryFilter) -> Result<u64, DbError> {
-    Ok(db.collection::<Document>(EVENTS).count_documents(condition(owner, filter)).await?)
-}
-
 fn condition(owner: UserId, filter: HistoryFilter) -> Document {
     let above = bound(filter.above.unwrap_or(0));
     let below = bound(filter.below.unwrap_or(u64::MAX));

@@ -34,7 +34,7 @@ pub(super) enum Change {
         /// Its `_id`.
         id: Bson,
     },
-    /// Deletes all documents of an owner but one.
+    /// Deletes all documents of an owner.
     Wipe {
         /// Of which collection.
         collection: &'static str,
@@ -42,8 +42,6 @@ pub(super) enum Change {
         field: &'static str,
         /// Whose.
         owner: UserId,
-        /// `_id` of the one that stays.
-        except: Option<Bson>,
     },
     /// Changes a user's key, so that a rotation which replaces it meanwhile is a conflict.
     Touch {
@@ -97,9 +95,6 @@ pub(super) fn of(change: &RowChange, position: u64) -> Result<Vec<Change>, Appen
         RowChange::PutCredential(row) => put_credential(row),
         RowChange::PutSession(row) => put_session(row)?,
         RowChange::DeleteSession(session) => delete(SESSIONS, id(session.0)),
-        RowChange::DeleteSessions { owner, except } => {
-            Change::Wipe { collection: SESSIONS, field: "owner", owner: *owner, except: except.map(|session| id(session.0)) }
-        }
         RowChange::PutTimer(row) => put_timer(row)?,
         RowChange::DeleteTimer { kind, owner, subject } => delete(TIMERS, timer_key(*kind, *owner, *subject)),
         RowChange::PutView(row) => put_view(row)?,
@@ -113,7 +108,7 @@ pub(super) fn of(change: &RowChange, position: u64) -> Result<Vec<Change>, Appen
         RowChange::PutStoreKey(row) => put_store_key(row, position)?,
         RowChange::DeleteStoreKey(kek) => delete(STORE_KEYS, binary(kek.to_vec())),
         RowChange::EraseUser(owner) => {
-            let wipe = |(collection, field)| Change::Wipe { collection, field, owner: *owner, except: None };
+            let wipe = |(collection, field)| Change::Wipe { collection, field, owner: *owner };
             return Ok(ERASED.map(wipe).to_vec());
         }
     };

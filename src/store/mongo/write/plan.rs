@@ -54,8 +54,8 @@ impl Plan {
             Change::Delete { collection, id } => {
                 self.tables.entry(collection).or_default().rows.insert(id, Row::Delete);
             }
-            Change::Wipe { collection, field, owner, except } => {
-                self.tables.entry(collection).or_default().wipe(field, owner, except.as_ref());
+            Change::Wipe { collection, field, owner } => {
+                self.tables.entry(collection).or_default().wipe(field, owner);
             }
             Change::Touch { owner, wear } => {
                 *self.tables.entry(USER_KEYS).or_default().touched.entry(owner).or_default() |= wear;
@@ -78,14 +78,10 @@ impl Plan {
 }
 
 impl Table {
-    fn wipe(&mut self, field: &str, of: UserId, except: Option<&Bson>) {
-        let mut filter = doc! { field: id(of.0) };
-        if let Some(except) = except {
-            filter.insert("_id", doc! { "$ne": except.clone() });
-        }
-        self.wipes.push(filter);
-        for (id, row) in &mut self.rows {
-            if matches!(row, Row::Put { owner, .. } if *owner == Some(of)) && Some(id) != except {
+    fn wipe(&mut self, field: &str, of: UserId) {
+        self.wipes.push(doc! { field: id(of.0) });
+        for row in self.rows.values_mut() {
+            if matches!(row, Row::Put { owner, .. } if *owner == Some(of)) {
                 // Deleted, not forgotten: what stood there before may have been another owner's.
                 *row = Row::Delete;
             }
@@ -158,8 +154,8 @@ mod tests {
         Change::Put { collection: SESSIONS, id: n.into(), owner: Some(owner), document }
     }
 
-    fn wipe(owner: UserId, except: Option<i64>) -> Change {
-        Change::Wipe { collection: SESSIONS, field: "owner", owner, except: except.map(Bson::from) }
+    fn wipe(owner: UserId) -> Change {
+        Change::Wipe { collection: SESSIONS, field: "owner", owner }
     }
 
     /// What a collection holds after the statements, from what it held.
@@ -174,11 +170,7 @@ mod tests {
             let filter = delete.get_document("q").unwrap();
             rows.retain(|n, owner| {
                 let by_owner = filter.get("owner").is_none_or(|wanted| *wanted == id(owner.0));
-                let by_id = match filter.get("_id") {
-                    None => true,
-                    Some(Bson::Document(except)) => except.get("$ne") != Some(&Bson::from(*n)),
-                    Some(wanted) => *wanted == Bson::from(*n),
-                };
+                let by_id = filter.get("_id").is_none_or(|wanted| *wanted == Bson::from(*n));
                 !(by_owner && by_id)
             });
         }
@@ -198,12 +190,10 @@ mod tests {
             ("put, replace", vec![], vec![put(1, a), put(1, b)], vec![(1, b)]),
             ("put, delete", vec![(1, a)], vec![put(1, a), delete(1)], vec![]),
             ("delete, put", vec![(1, a)], vec![delete(1), put(1, b)], vec![(1, b)]),
-            ("put, wipe", vec![(2, a), (3, b)], vec![put(1, a), wipe(a, None)], vec![(3, b)]),
-            ("wipe, put", vec![(2, a), (3, b)], vec![wipe(a, None), put(1, a)], vec![(1, a), (3, b)]),
-            ("put, wipe but one", vec![(2, a)], vec![put(1, a), wipe(a, Some(1))], vec![(1, a)]),
-            ("put, wipe but another", vec![(2, a)], vec![put(1, a), wipe(a, Some(2))], vec![(2, a)]),
-            ("taken over, then wiped", vec![(1, b)], vec![put(1, a), wipe(a, None)], vec![]),
-            ("taken over, then the old owner wiped", vec![(1, a)], vec![put(1, b), wipe(a, None)], vec![(1, b)]),
+            ("put, wipe", vec![(2, a), (3, b)], vec![put(1, a), wipe(a)], vec![(3, b)]),
+            ("wipe, put", vec![(2, a), (3, b)], vec![wipe(a), put(1, a)], vec![(1, a), (3, b)]),
+            ("taken over, then wiped", vec![(1, b)], vec![put(1, a), wipe(a)], vec![]),
+            ("taken over, then the old owner wiped", vec![(1, a)], vec![put(1, b), wipe(a)], vec![(1, b)]),
         ];
         for (name, before, changes, after) in table {
             assert_eq!(applied(&before, changes), after, "{name}");

@@ -97,17 +97,6 @@ pub(in crate::store::sqlite) fn history(
     events(connection, &sql, &[owner, subject, kinds, above, below, &limit])
 }
 
-/// How many of an owner's events pass the filter.
-pub(in crate::store::sqlite) fn count_history(
-    connection: &Connection,
-    owner: UserId,
-    filter: &HistoryFilter,
-) -> Result<u64, DbError> {
-    let bounds = Bounds::of(owner, filter);
-    let sql = format!("SELECT count(*) FROM events WHERE {}", bounds.condition());
-    query::count(connection, "events", &sql, &bounds.params()[..])
-}
-
 /// A history filter as parameters 1 to 5 and a condition; unset ones leave no trace in the condition, so that indexes are used.
 struct Bounds {
     owner: Uuid,

@@ -3,7 +3,7 @@
 use super::outcome::{Stop, stored};
 use super::rotation;
 use crate::store::sqlite::read::timer_kind;
-use claviger_domain::id::{SessionId, UserId};
+use claviger_domain::id::UserId;
 use claviger_projections::ports::{ContentKeyRow, RowChange, SecretRow, SessionRow, TimerRow, UserKeyRow, ViewRow};
 use rusqlite::{Connection, Params, params};
 use uuid::Uuid;
@@ -36,7 +36,6 @@ pub(super) fn apply(connection: &Connection, change: &RowChange) -> Result<(), S
         }
         RowChange::PutSession(row) => put_session(connection, row),
         RowChange::DeleteSession(id) => run(connection, "DELETE FROM sessions WHERE id = ?1", [id.0.as_bytes()]),
-        RowChange::DeleteSessions { owner, except } => delete_sessions(connection, *owner, *except),
         RowChange::PutTimer(row) => put_timer(connection, row),
         RowChange::DeleteTimer { kind, owner, subject } => {
             let sql = "DELETE FROM timers WHERE owner = ?1 AND kind = ?2 AND subject = ?3";
@@ -98,11 +97,6 @@ fn put_session(connection: &Connection, row: &SessionRow) -> Result<(), Stop> {
         row.content,
     ];
     run(connection, sql, params)
-}
-
-fn delete_sessions(connection: &Connection, owner: UserId, except: Option<SessionId>) -> Result<(), Stop> {
-    let except = except.map(|id| id.0.into_bytes());
-    run(connection, "DELETE FROM sessions WHERE owner = ?1 AND id IS NOT ?2", params![owner.0.as_bytes(), except])
 }
 
 fn put_timer(connection: &Connection, row: &TimerRow) -> Result<(), Stop> {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 /// Cases that run at the same time, each on a database of its own.
 const AT_ONCE: usize = 4;
 
-async fn run(case: &Case, harness: MongoHarness, limit_s: u64) -> Outcome {
+/// Runs a case; one that takes too long has failed.
+pub(super) async fn run(case: &Case, harness: MongoHarness, limit_s: u64) -> Outcome {
     let ended = tokio::time::timeout(Duration::from_secs(limit_s), (case.run)(&harness)).await;
     match ended {
         Ok(outcome) => {

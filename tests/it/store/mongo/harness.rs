@@ -2,9 +2,10 @@
 
 use super::super::broken::{Broken, How};
 use super::gate::Gate;
+use super::rewriting::Rewriting;
 use super::server::TestServer;
 use claviger::effects::OsEntropy;
-use claviger::store::mongo::{MongoConfig, MongoStore};
+use claviger::store::mongo::{MongoConfig, MongoStore, MongoUri};
 use claviger_projections::ports::{BoxFuture, Store};
 use claviger_projections::suite::{Failure, FaultHooks, Harness};
 use sha2::{Digest, Sha256};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 /// Makes stores on a database of its own, whole ones or broken ones.
 pub(super) struct MongoHarness {
-    server: &'static TestServer,
+    uri: MongoUri,
     pub(super) database: String,
     pub(super) gate: Arc<Gate>,
     /// Older ones stay open, as a process that was killed would not close them either.
@@ -22,8 +23,14 @@ pub(super) struct MongoHarness {
 
 impl MongoHarness {
     pub(super) fn new(server: &'static TestServer) -> Self {
-        let (gate, opened) = (Arc::default(), Mutex::default());
-        Self { server, database: server.database(), gate, opened, broken: None }
+        let (database, gate, opened) = (server.database(), Arc::default(), Mutex::default());
+        Self { uri: server.uri(&database), database, gate, opened, broken: None }
+    }
+
+    /// Stores that reach the server by way of a proxy.
+    pub(super) fn behind(server: &'static TestServer, proxy: &Rewriting) -> Self {
+        let new = Self::new(server);
+        Self { uri: proxy.uri(server, &new.database), ..new }
     }
 
     pub(super) fn broken(server: &'static TestServer, how: How) -> Self {
@@ -32,7 +39,7 @@ impl MongoHarness {
 
     pub(super) fn config(&self) -> MongoConfig {
         let faults = Arc::clone(&self.gate) as _;
-        MongoConfig { faults, ..MongoConfig::new(self.server.uri(&self.database), Arc::new(OsEntropy)) }
+        MongoConfig { faults, ..MongoConfig::new(self.uri.clone(), Arc::new(OsEntropy)) }
     }
 
     /// Opens the database once more, as another process would.

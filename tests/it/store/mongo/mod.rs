@@ -11,8 +11,10 @@ mod harness;
 mod particular;
 mod processes;
 pub(crate) mod proxy;
+mod rewriting;
 mod run;
 pub(crate) mod server;
 mod stopped;
+mod variants;
 
 pub(crate) use server::server;

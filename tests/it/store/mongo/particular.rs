@@ -234,7 +234,6 @@ async fn every_command_says_its_concern() {
     store.append(Append { claims: vec![claim], record: Some(record), ..first.clone() }).await.unwrap();
     drop(store.append(append(0)).await);
     store.read(0, 9).await.unwrap();
-    store.count_history(owner, claviger_projections::ports::HistoryFilter::default()).await.unwrap();
     let page = claviger_projections::ports::Page { limit: 3, ..Default::default() };
     store.page(claviger_projections::ports::KEYS, owner, page).await.unwrap();
     store.user_keys_by_kek().await.unwrap();

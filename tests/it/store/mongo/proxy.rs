@@ -6,7 +6,7 @@ use claviger::store::mongo::MongoUri;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -191,7 +191,7 @@ async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, replies: watch:
 }
 
 /// One message: its length comes first.
-async fn message(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
+pub(super) async fn message(from: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut message = vec![0; 4];
     from.read_exact(&mut message).await.ok()?;
     let length = u32::from_le_bytes(message[..4].try_into().unwrap()) as usize;
