@@ -8,4 +8,5 @@ mod headers;
 pub mod models;
 pub mod prices;
 pub mod probe;
+pub mod stream;
 mod wire;
