@@ -2,6 +2,7 @@
 //! can go wrong, the test of a key, and the models with their prices.
 
 mod advice;
+pub mod claude_program;
 pub mod client;
 pub mod error;
 mod headers;

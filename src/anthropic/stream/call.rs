@@ -131,22 +131,22 @@ impl Call {
         let by = (Instant::now() + self.limits.idle).min(answering.started + self.limits.whole);
         let read = timeout_at(by, answering.response.chunk()).await;
         let result = match read {
-            Err(_) => Err(answering.failure(late())),
-            Ok(Err(error)) => Err(answering.failure(UpstreamFailure::from_transport(&error, Some(200)))),
+            Err(_) => Err(answering.failure(&late())),
+            Ok(Err(error)) => Err(answering.failure(&UpstreamFailure::from_transport(&error, Some(200)))),
             Ok(Ok(None)) => Err(answering.unusable(Malformed::Cut)),
             Ok(Ok(Some(bytes))) => answering.take(&bytes, self.now, &mut self.ready),
         };
         match result {
             Ok(false) => self.phase = Phase::Under(Box::new(answering)),
             Ok(true) => self.ready.push_back(answering.end()),
-            Err(failure) => self.ready.push_back(CallItem::Failed(Box::new(failure))),
+            Err(failure) => self.ready.push_back(CallItem::Failed(failure)),
         }
     }
 }
 
 impl Answering {
     /// Whether the message is whole now.
-    fn take(&mut self, bytes: &[u8], now: Timestamp, ready: &mut VecDeque<CallItem>) -> Result<bool, CallFailure> {
+    fn take(&mut self, bytes: &[u8], now: Timestamp, ready: &mut VecDeque<CallItem>) -> Result<bool, Box<CallFailure>> {
         let Self { lines, message, headers, started, .. } = self;
         let mut error = None;
         let pushed = lines.push(bytes, |data| {
@@ -161,7 +161,7 @@ impl Answering {
             Ok(())
         });
         if let Some(failure) = error {
-            return Err(self.failure(failure));
+            return Err(self.failure(&failure));
         }
         // What comes after the end is nobody's concern, however it looks.
         if self.message.is_whole() {
@@ -190,13 +190,13 @@ impl Answering {
         }))
     }
 
-    fn unusable(&self, malformed: Malformed) -> CallFailure {
-        self.failure(UpstreamFailure { class: Cause::Malformed(malformed), ..late() })
+    fn unusable(&self, malformed: Malformed) -> Box<CallFailure> {
+        self.failure(&UpstreamFailure { class: Cause::Malformed(malformed), ..late() })
     }
 
-    fn failure(&self, failure: UpstreamFailure) -> CallFailure {
-        let failure = UpstreamFailure { status: Some(200), origin: Origin::of(&self.headers), ..failure };
-        CallFailure::of(failure, self.message.usage, RateLimits::of(&self.headers))
+    fn failure(&self, failure: &UpstreamFailure) -> Box<CallFailure> {
+        let failure = UpstreamFailure { status: Some(200), origin: Origin::of(&self.headers), ..failure.clone() };
+        Box::new(CallFailure::of(failure, self.message.usage, RateLimits::of(&self.headers)))
     }
 }
 

@@ -48,14 +48,12 @@ struct Block {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Delta {
-    TextDelta {
-        text: String,
-    },
-    ThinkingDelta {
-        thinking: String,
-    },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: String },
     #[serde(other)]
     Unknown,
 }
@@ -136,7 +134,7 @@ impl Message {
     pub(in super::super) fn take(&mut self, data: &[u8]) -> Result<Progress, Malformed> {
         let event = serde_json::from_slice(data).map_err(|_| Malformed::Unreadable)?;
         Ok(match event {
-            Event::MessageStart { message } => Progress::Item(self.start(message)),
+            Event::MessageStart { message } => Progress::Item(self.start(&message)),
             Event::Error => Progress::Error,
             Event::Unknown => Progress::Nothing,
             _ if self.id.is_none() => return Err(Malformed::Unreadable),
@@ -163,7 +161,7 @@ impl Message {
         })
     }
 
-    fn start(&mut self, start: Start) -> CallItem {
+    fn start(&mut self, start: &Start) -> CallItem {
         let message_id = clean_id(start.id.as_bytes()).unwrap_or_default();
         let before = std::mem::take(self);
         self.usage = start.usage.over(Usage::default());
@@ -177,8 +175,8 @@ impl Message {
     fn delta(&mut self, index: u64, delta: Delta) -> Result<Progress, Malformed> {
         let is_text = self.block.filter(|(open, _)| *open == index).ok_or(Malformed::Unreadable)?.1;
         Ok(match delta {
-            Delta::TextDelta { text } => told(Some(text).filter(|_| is_text)),
-            Delta::ThinkingDelta { thinking } => {
+            Delta::Text { text } => told(Some(text).filter(|_| is_text)),
+            Delta::Thinking { thinking } => {
                 self.thinking_bytes = self.thinking_bytes.saturating_add(u64::try_from(thinking.len()).unwrap_or(u64::MAX));
                 Progress::Nothing
             }

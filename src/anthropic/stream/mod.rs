@@ -12,5 +12,5 @@ pub use call::StreamLimits;
 pub use item::{CallEnd, CallFailure, CallItem, CallStream};
 pub use request::MessageRequest;
 
-pub(super) use lines::{EventLines, Lines};
+pub(super) use lines::Lines;
 pub(super) use message::{Message, Progress};

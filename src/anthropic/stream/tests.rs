@@ -1,7 +1,8 @@
 //! The state machines, fed in every way.
 
 use super::super::error::Malformed;
-use super::{CallItem, EventLines, Message, Progress};
+use super::lines::EventLines;
+use super::{CallItem, Message, Progress};
 use claviger_domain::orchestration::{StopReason, Usage};
 use proptest::prelude::*;
 
