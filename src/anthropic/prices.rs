@@ -30,6 +30,9 @@ pub struct Price {
 /// Why a table of prices was refused. Names the place, never guesses: a wrong price is worse than none.
 #[derive(Debug, thiserror::Error)]
 pub enum PriceError {
+    /// The file can't be read.
+    #[error("the file that CLAVIGER_PRICES names can't be opened")]
+    File(#[source] std::io::Error),
     /// Not JSON of this shape.
     #[error("the price table isn't readable")]
     Json(#[from] serde_json::Error),

@@ -120,7 +120,7 @@ impl Good {
 async fn serve(upstream: Upstream, asked: Asked, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let endpoint = asked.endpoint();
-    let key = parts.headers.get("x-api-key").and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
+    let key = key_of(&parts.headers);
     let request_id = upstream.next_id("req");
     let visit = upstream.counts().enter(&key, endpoint, &request_id);
     let caller = Caller { now: upstream.now(), upstream, key, request_id };
@@ -136,6 +136,13 @@ async fn serve(upstream: Upstream, asked: Asked, request: Request) -> Response<B
             frame
         }))
     })
+}
+
+/// The key, from `x-api-key`, else as a bearer token: so Anthropic's own client sends it (npm, 1.13.0).
+fn key_of(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = || text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    text("x-api-key").or_else(bearer).unwrap_or_default().to_owned()
 }
 
 /// Checks the call in the API's order: key, version, path, content type, size, request, model.
