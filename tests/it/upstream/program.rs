@@ -114,7 +114,7 @@ fn is_there(pid: &str) -> bool {
 #[tokio::test]
 async fn a_dropped_call_leaves_no_process_and_makes_room() {
     let (dir, tracker) = (TempDir::new().unwrap(), TaskTracker::new());
-    let program = program(&dir, Duration::from_secs(60), &tracker);
+    let program = program(&dir, Duration::from_mins(1), &tracker);
     let mut hanging = program.messages(request("hang"), NOW);
     while !matches!(hanging.next().await, Some(CallItem::Text(_))) {}
     let pids = std::fs::read_to_string(dir.path().join("pids")).unwrap();
