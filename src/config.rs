@@ -116,6 +116,8 @@ settings! {
     env_keys_for: EnvKeysSetting = "CLAVIGER_ENV_KEYS_FOR";
     /// Model used where none is named [default: the cheapest current one]
     model: String = "CLAVIGER_MODEL";
+    /// File with the prices of tokens, in the form of src/anthropic/prices.json [default: the table that was built in]
+    prices: PathBuf = "CLAVIGER_PRICES";
     /// Let runs use the operator's `claude` program [default: false]
     max_plan: bool = "CLAVIGER_MAX_PLAN";
     /// Most keys a user may have [default: 100]
@@ -186,6 +188,8 @@ pub struct Config {
     pub claude_api_key: Option<SecretText>,
     /// Model used where none is named.
     pub model: Option<ModelId>,
+    /// File with the prices of tokens, if not the built-in table.
+    pub prices: Option<PathBuf>,
     /// Let runs use the operator's `claude` program.
     pub max_plan: bool,
     /// Most keys a user may have.
@@ -266,6 +270,7 @@ impl Config {
             anthropic_api_key: secret_variable("ANTHROPIC_API_KEY"),
             claude_api_key: secret_variable("CLAUDE_API_KEY"),
             model: model.transpose()?,
+            prices: settings.prices,
             max_plan: settings.max_plan.unwrap_or(false),
             max_keys: settings.max_keys.unwrap_or(100),
             test_timeout_ms,

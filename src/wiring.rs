@@ -169,7 +169,7 @@ impl Core {
         let keychain = Arc::new(Keychain::open_with(Arc::clone(&store), keks, again, effects.clone()).await?);
         let tracker = TaskTracker::new();
 
-        let prices = Arc::new(PriceTable::builtin()?);
+        let prices = Arc::new(prices(config)?);
         let client = upstream(config)?;
         let operator = config.anthropic_api_key.clone().or_else(|| config.claude_api_key.clone());
         let models = ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
@@ -250,6 +250,12 @@ fn external_issuer(config: &IssuerConfig, tracker: &TaskTracker) -> Result<Exter
     let jwks = Jwks::new(&config.url, config.fetching, tracker.clone())?;
     let IssuerConfig { issuer, audience, role_claim, .. } = config.clone();
     Ok(ExternalIssuer { issuer, audience, role_claim, jwks })
+}
+
+/// The operator's table replaces the built-in one whole: half of each would be nobody's.
+fn prices(config: &Config) -> Result<PriceTable, PriceError> {
+    let Some(path) = &config.prices else { return PriceTable::builtin() };
+    PriceTable::parse(&std::fs::read_to_string(path).map_err(PriceError::File)?)
 }
 
 fn upstream(config: &Config) -> Result<AnthropicClient, ClientError> {

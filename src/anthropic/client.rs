@@ -250,6 +250,11 @@ impl AnthropicClient {
         Ok(Answer { status: status.as_u16(), origin, body })
     }
 
+    /// A request that is not sent yet, or why it can't be.
+    pub(super) fn post(&self, secret: &SecretText, path: &[&str], body: Vec<u8>) -> Result<RequestBuilder, UpstreamFailure> {
+        self.request(secret, Call { method: Method::POST, path, query: &[], body: Some(body) })
+    }
+
     fn request(&self, secret: &SecretText, call: Call<'_>) -> Result<RequestBuilder, UpstreamFailure> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -288,13 +293,13 @@ fn may_be_json(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_none_or(|value| value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("json")))
 }
 
-enum ReadError {
+pub(super) enum ReadError {
     TooBig,
     Transport(reqwest::Error),
 }
 
 /// Reads the body up to `max` bytes and gives up on the connection beyond that, whatever length was announced.
-async fn read_capped(mut response: Response, max: usize) -> Result<Vec<u8>, ReadError> {
+pub(super) async fn read_capped(mut response: Response, max: usize) -> Result<Vec<u8>, ReadError> {
     let announced = response.content_length().and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
     if announced > max {
         return Err(ReadError::TooBig);

@@ -3,7 +3,7 @@
 //! Nothing here carries upstream's own words: they may echo what was sent. Nor does it carry the transport's error, whose text may hold
 //! an address; what is left of that is its [`io::ErrorKind`].
 
-pub use super::headers::Origin;
+pub use super::headers::{Origin, RateLimits, Window};
 use super::headers::{clean_id, limited_until, retry_after_ms};
 use claviger_domain::timestamp::Timestamp;
 use reqwest::header::HeaderMap;
@@ -135,6 +135,11 @@ impl UpstreamFailure {
     /// A secret that can't be a header's value, so it was never sent: no key looks like that.
     pub(super) fn unsendable() -> Self {
         Self { sent: false, ..Self::bare(FailureClass::InvalidRequest) }
+    }
+
+    /// No answer in time, or not all of it.
+    pub(super) fn late() -> Self {
+        Self::bare(FailureClass::Timeout)
     }
 
     fn bare(class: FailureClass) -> Self {

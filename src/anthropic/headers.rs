@@ -38,6 +38,45 @@ impl Origin {
     }
 }
 
+/// What is left of one of the groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Most of it.
+    pub limit: Option<u64>,
+    /// What is left.
+    pub remaining: Option<u64>,
+    /// When all of it is there again.
+    pub reset: Option<Timestamp>,
+}
+
+/// What is left to the organisation of a key, for the family of models that was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Calls.
+    pub requests: Window,
+    /// Tokens of both kinds.
+    pub tokens: Window,
+    /// Tokens of input.
+    pub input_tokens: Window,
+    /// Tokens of output.
+    pub output_tokens: Window,
+}
+
+impl RateLimits {
+    /// Reads `anthropic-ratelimit-*`; what isn't there, or isn't readable, isn't known.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let [requests, tokens, input_tokens, output_tokens] = LIMITED.map(|group| {
+            let of = |what: &str| text(headers, &format!("anthropic-ratelimit-{group}-{what}"));
+            Window {
+                limit: of("limit").and_then(|value| value.parse().ok()),
+                remaining: of("remaining").and_then(|value| value.parse().ok()),
+                reset: of("reset").and_then(Timestamp::parse),
+            }
+        });
+        Self { requests, tokens, input_tokens, output_tokens }
+    }
+}
+
 /// An id that may be stored and shown: 1 to 128 printable ASCII characters that don't look like a secret, since a strange upstream may
 /// echo what it was sent.
 pub(super) fn clean_id(bytes: &[u8]) -> Option<String> {

@@ -2,10 +2,12 @@
 //! can go wrong, the test of a key, and the models with their prices.
 
 mod advice;
+pub mod claude_program;
 pub mod client;
 pub mod error;
 mod headers;
 pub mod models;
 pub mod prices;
 pub mod probe;
+pub mod stream;
 mod wire;

@@ -2,6 +2,7 @@
 //!
 //! The unit is a billionth of a US dollar per token, so that every price is a whole number: $1 per million tokens is 1,000.
 
+use claviger_domain::orchestration::{Cost, Usage};
 use claviger_domain::text::ModelId;
 use claviger_domain::timestamp::Timestamp;
 use serde::Deserialize;
@@ -29,6 +30,9 @@ pub struct Price {
 /// Why a table of prices was refused. Names the place, never guesses: a wrong price is worse than none.
 #[derive(Debug, thiserror::Error)]
 pub enum PriceError {
+    /// The file can't be read.
+    #[error("the file that CLAVIGER_PRICES names can't be opened")]
+    File(#[source] std::io::Error),
     /// Not JSON of this shape.
     #[error("the price table isn't readable")]
     Json(#[from] serde_json::Error),
@@ -133,6 +137,25 @@ impl PriceTable {
     }
 }
 
+impl PriceTable {
+    /// What a call cost. Of an unknown model, or beyond what can be counted, nobody knows.
+    pub fn cost(&self, model: &str, at: Timestamp, usage: Usage) -> Cost {
+        let total_input = usage.input.saturating_add(usage.cache_write()).saturating_add(usage.cache_read);
+        let priced = self.price(model, at, total_input).and_then(|price| {
+            [
+                (usage.input, price.input),
+                (usage.output, price.output),
+                (usage.cache_write_5m, price.cache_write_5m),
+                (usage.cache_write_1h, price.cache_write_1h),
+                (usage.cache_read, price.cache_read),
+            ]
+            .into_iter()
+            .try_fold(0_u64, |sum, (tokens, each)| sum.checked_add(tokens.checked_mul(each)?))
+        });
+        Cost(priced)
+    }
+}
+
 /// Bands must rise to one without an end, so that each length has exactly one price.
 fn rise(bands: &[Band]) -> bool {
     let ends: Vec<_> = bands.iter().map(|band| band.up_to.unwrap_or(u64::MAX)).collect();
@@ -195,6 +218,19 @@ mod tests {
         assert_eq!(read(Timestamp(change.0 - 1)), Some(200));
         assert_eq!(read(change), Some(100));
         assert_eq!(read(at("2025-01-01")), None);
+    }
+
+    #[test]
+    fn a_call_costs_what_each_of_its_tokens_costs() {
+        let table = PriceTable::builtin().unwrap();
+        let usage = Usage { input: 1, output: 10, cache_write_5m: 100, cache_write_1h: 1_000, cache_read: 10_000 };
+        let of = |model, usage| table.cost(model, at("2026-11-23"), usage).0;
+        assert_eq!(of("claude-opus-5-5", usage), Some(4_000 + 200_000 + 500_000 + 8_000_000 + 2_000_000));
+        // All three sums of input choose the band.
+        assert_eq!(of("claude-haiku-5-5", Usage { input: 100_000, ..Usage::default() }), Some(10_000_000));
+        assert_eq!(of("claude-haiku-5-5", Usage { input: 99_999, cache_read: 2, ..Usage::default() }), Some(49_999_600));
+        assert_eq!(of("claude-9", usage), None);
+        assert_eq!(of("claude-opus-5-5", Usage { output: u64::MAX, ..usage }), None);
     }
 
     #[test]

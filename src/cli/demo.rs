@@ -70,6 +70,7 @@ pub(super) async fn run(args: &DemoArgs, mut config: Config) -> Result<ExitCode,
 /// Nothing of the operator's goes into the tour: neither their keys nor those that protect a real store.
 fn on_its_own(config: &mut Config, effects: &Effects) {
     config.mongodb_uri = None;
+    config.prices = None;
     let mut master_key = Zeroizing::new([0; 32]);
     effects.entropy.fill(master_key.as_mut_slice());
     config.master_keys = Some(SecretText::new(STANDARD.encode(master_key.as_slice())));

@@ -4,8 +4,9 @@ use super::keys::Scenario;
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::secret::SecretText;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -50,6 +51,8 @@ pub struct Call {
     pub endpoint: Endpoint,
     /// The status answered; `None` while there is none.
     pub status: Option<u16>,
+    /// [`prompt_hash`] of what a model was asked; empty where none was.
+    pub prompt_hash: String,
     /// The JSON sent, where the simulator was told to keep it.
     pub body: Option<Value>,
 }
@@ -117,6 +120,12 @@ impl Counts {
         self.lock().log.iter().filter(|call| call.key == key).cloned().collect()
     }
 
+    /// How many of the last 10,000 calls asked this, with any key: a run's step is known by its system prompt and its message.
+    pub fn of_prompt(&self, system: &str, text: &str) -> u64 {
+        let wanted = prompt_hash(&format!("{system}\n{text}"));
+        u64::try_from(self.lock().log.iter().filter(|call| call.prompt_hash == wanted).count()).unwrap_or(u64::MAX)
+    }
+
     /// Waits until the counts please.
     pub async fn wait(&self, mut pleases: impl FnMut(&Self) -> bool) {
         let mut changed = self.0.changed.subscribe();
@@ -144,7 +153,7 @@ impl Counts {
             .iter()
             .map(|call| {
                 let (endpoint, key) = (call.endpoint.name(), hint(&call.key));
-                json!({"request_id": call.request_id, "key": key, "endpoint": endpoint, "status": call.status})
+                json!({"request_id": call.request_id, "key": key, "endpoint": endpoint, "status": call.status, "prompt": call.prompt_hash})
             })
             .collect();
         json!({"total": state.numbers.values().sum::<u64>(), "open": state.open, "keys": keys, "requests": requests})
@@ -159,7 +168,7 @@ impl Counts {
                 state.log.pop_front();
             }
             let (key, request_id) = (key.to_owned(), request_id.to_owned());
-            state.log.push_back(Call { key, request_id, endpoint, status: None, body: None });
+            state.log.push_back(Call { key, request_id, endpoint, status: None, prompt_hash: String::new(), body: None });
         });
         Visit { counts: self.clone(), request_id: request_id.to_owned() }
     }
@@ -194,6 +203,15 @@ impl Drop for Visit {
     fn drop(&mut self) {
         self.counts.change(|state| state.open = state.open.saturating_sub(1));
     }
+}
+
+/// Names a prompt (system prompt, line feed, last turn) without showing it: SHA-256 in hexadecimal.
+pub fn prompt_hash(prompt: &str) -> String {
+    Sha256::digest(prompt.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String can't fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// The Console's hint of a key; nothing at all of what isn't one.

@@ -1,6 +1,6 @@
 //! From a request to its answer: who asks, whether it is well-formed, and what the script or the key makes of it.
 
-use super::counts::{Endpoint, Visit};
+use super::counts::{Endpoint, Visit, prompt_hash};
 use super::faults;
 use super::keys::Scenario;
 use super::messages::Ask;
@@ -107,12 +107,20 @@ impl Good {
             Self::Message(ask) => &ask.model,
         }
     }
+
+    /// What a model is asked; empty if none is.
+    fn prompt(&self) -> &str {
+        match self {
+            Self::Json { .. } => "",
+            Self::Message(ask) => &ask.prompt,
+        }
+    }
 }
 
 async fn serve(upstream: Upstream, asked: Asked, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let endpoint = asked.endpoint();
-    let key = parts.headers.get("x-api-key").and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
+    let key = key_of(&parts.headers);
     let request_id = upstream.next_id("req");
     let visit = upstream.counts().enter(&key, endpoint, &request_id);
     let caller = Caller { now: upstream.now(), upstream, key, request_id };
@@ -128,6 +136,13 @@ async fn serve(upstream: Upstream, asked: Asked, request: Request) -> Response<B
             frame
         }))
     })
+}
+
+/// The key, from `x-api-key`, else as a bearer token: so Anthropic's own client sends it (npm, 1.13.0).
+fn key_of(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = || text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    text("x-api-key").or_else(bearer).unwrap_or_default().to_owned()
 }
 
 /// Checks the call in the API's order: key, version, path, content type, size, request, model.
@@ -153,6 +168,7 @@ async fn checked(caller: &Caller, asked: Asked, parts: &Parts, body: Body, visit
             if caller.upstream.config().record_bodies {
                 visit.note(|call| call.body = Some(sent));
             }
+            visit.note(|call| call.prompt_hash = prompt_hash(&ask.prompt));
             if models::one(&ask.model).is_none() {
                 return Err(unknown_model(&ask.model));
             }
@@ -185,7 +201,7 @@ async fn read(parts: &Parts, body: Body, endpoint: Endpoint) -> Result<(Ask, Val
 
 /// Lets happen what the script says, else what the key says.
 async fn perform(caller: &Caller, endpoint: Endpoint, good: Good) -> Response<Body> {
-    let scripted = caller.upstream.script().take(&caller.key);
+    let scripted = caller.upstream.script().take(&caller.key, good.prompt());
     let situation = Situation {
         endpoint,
         key: &caller.key,
@@ -223,7 +239,7 @@ async fn say(caller: &Caller, reply: &Reply, good: Good) -> Response<Body> {
     };
     let said = ask.answer(reply, caller.upstream.next_id("msg"));
     let mut response = if ask.stream {
-        let (pieces, end) = sse::pieces(&said, reply, caller.upstream.config().chunk_delay);
+        let (pieces, end) = sse::pieces(&said, reply, caller.upstream.config());
         caller.head(200, "text/event-stream; charset=utf-8", sse::body(pieces, end, stop))
     } else {
         caller.json(200, &said.to_json())

@@ -15,6 +15,8 @@ pub(super) struct Ask {
     last: String,
     schema: Option<Value>,
     input_tokens: u64,
+    /// System prompt and last turn, a line between.
+    pub(super) prompt: String,
 }
 
 /// An answer before it has a form.
@@ -56,7 +58,8 @@ impl Ask {
         let system = body.get("system").map(text_of).unwrap_or_default();
         let turns = body.get("messages").map(|turns| turns.to_string().len()).unwrap_or_default();
         let input_tokens = tokens(&system).saturating_add(count(turns)).max(1);
-        Ok((Self { model: model.to_owned(), stream, max_tokens, last, schema, input_tokens }, body))
+        let prompt = format!("{system}\n{last}");
+        Ok((Self { model: model.to_owned(), stream, max_tokens, last, schema, input_tokens, prompt }, body))
     }
 
     pub(super) fn token_count(&self) -> Value {

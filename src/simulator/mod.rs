@@ -8,6 +8,7 @@
 
 pub mod counts;
 mod faults;
+pub mod gate;
 mod handlers;
 pub mod keys;
 mod messages;

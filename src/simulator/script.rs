@@ -1,9 +1,10 @@
 //! What the upstream does with one call, and the queue of such acts that a test puts before the scenario of a key.
 
+use super::gate::Gate;
 use super::keys::Scenario;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What happens to one call that was well-formed.
@@ -38,6 +39,10 @@ pub struct Reply {
     pub split_bytes: usize,
     /// Streams: how it ends.
     pub ending: Ending,
+    /// Streams: bytes of another's making, put in at this place of the stream.
+    pub noise: Option<(usize, Vec<u8>)>,
+    /// Streams: held before this piece of text, counted from 0, until a test opens the gate.
+    pub gate: Option<(usize, Gate)>,
     /// The tokens reported; `None` counts them roughly.
     pub usage: Option<Usage>,
 }
@@ -70,8 +75,12 @@ pub enum Ending {
     Whole,
     /// By a broken connection after so many pieces of text.
     CutAfter(usize),
-    /// By an `error` event after so many pieces of text.
+    /// By a broken connection after so many bytes.
+    CutAtByte(usize),
+    /// By an `error` event (`overloaded_error`) after so many pieces of text.
     ErrorAfter(usize),
+    /// By an `error` event of this type after so many pieces of text.
+    ErrorOfType(usize, &'static str),
     /// Not at all: silence after so many pieces of text, until the client leaves.
     HangAfter(usize),
 }
@@ -132,9 +141,16 @@ pub enum Fault {
     Slow,
 }
 
+#[derive(Default)]
+struct Queues {
+    of_keys: HashMap<String, VecDeque<Act>>,
+    /// By a marker in the prompt.
+    of_prompts: Vec<(String, VecDeque<Act>)>,
+}
+
 /// The acts that come before the scenario of a key, first in, first out. Cheap to clone; clones share the queues.
 #[derive(Clone, Default)]
-pub struct Script(Arc<Mutex<HashMap<String, VecDeque<Act>>>>);
+pub struct Script(Arc<Mutex<Queues>>);
 
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,15 +161,34 @@ impl fmt::Debug for Script {
 impl Script {
     /// Puts an act at the end of the key's queue: its next well-formed call takes it, whatever the endpoint.
     pub fn push(&self, key: &str, act: Act) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key.to_owned()).or_default().push_back(act);
+        self.lock().of_keys.entry(key.to_owned()).or_default().push_back(act);
+    }
+
+    /// Puts an act at the end of a marker's queue: the next message whose system prompt or last turn contains the marker takes it,
+    /// whatever its key. Markers come before keys, in the order in which they were first used.
+    pub fn on_prompt(&self, marker: &str, act: Act) {
+        let mut queues = self.lock();
+        match queues.of_prompts.iter_mut().find(|(known, _)| known == marker) {
+            Some((_, acts)) => acts.push_back(act),
+            None => queues.of_prompts.push((marker.to_owned(), VecDeque::from([act]))),
+        }
     }
 
     /// How many acts of the key weren't taken yet.
     pub fn left(&self, key: &str) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).map_or(0, VecDeque::len)
+        self.lock().of_keys.get(key).map_or(0, VecDeque::len)
     }
 
-    pub(super) fn take(&self, key: &str) -> Option<Act> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key)?.pop_front()
+    pub(super) fn take(&self, key: &str, prompt: &str) -> Option<Act> {
+        let mut queues = self.lock();
+        let marked = queues.of_prompts.iter_mut().find(|(marker, acts)| !acts.is_empty() && prompt.contains(marker.as_str()));
+        if let Some((_, acts)) = marked {
+            return acts.pop_front();
+        }
+        queues.of_keys.get_mut(key)?.pop_front()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

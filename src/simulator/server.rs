@@ -36,6 +36,8 @@ pub struct SimulatorConfig {
     pub retry_after_s: u64,
     /// How long before each piece of a streamed text.
     pub chunk_delay: Duration,
+    /// Characters to a piece of a streamed text.
+    pub chunk_chars: usize,
     /// How long before each tenth of a slow answer.
     pub slow_delay: Duration,
     /// Where a redirect points.
@@ -52,10 +54,19 @@ impl SimulatorConfig {
             clock,
             retry_after_s: 30,
             chunk_delay: Duration::ZERO,
+            chunk_chars: 24,
             slow_delay: Duration::from_millis(200),
             redirect_to: "https://redirected.invalid/".to_owned(),
             record_bodies: false,
         }
+    }
+}
+
+impl SimulatorConfig {
+    /// The same with text that comes as fast as a person likes to watch it: some 240 characters a second, a word at a time.
+    #[must_use]
+    pub fn lively(self) -> Self {
+        Self { chunk_delay: Duration::from_millis(25), chunk_chars: 6, ..self }
     }
 }
 

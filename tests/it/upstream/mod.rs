@@ -2,7 +2,9 @@
 #![cfg(test)]
 
 mod client;
+mod program;
 mod simulator;
+mod stream;
 mod verdicts;
 
 use claviger::anthropic::client::{AnthropicClient, AnthropicConfig};

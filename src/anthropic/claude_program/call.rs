@@ -1,0 +1,274 @@
+//! One call by the program.
+
+use super::super::error::Malformed;
+use super::super::stream::{CallEnd, CallFailure, CallItem, CallStream, Lines, MessageRequest, StreamLimits};
+use super::child::{Group, Running};
+use super::lines::{Said, Talk};
+use crate::anthropic::error::{Origin, RateLimits};
+use claviger_domain::orchestration::{Block, FailureClass};
+use claviger_domain::secret::SecretText;
+use claviger_domain::timestamp::Timestamp;
+use futures::{StreamExt as _, stream};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::{fmt, io};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::pipe::Sender;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
+
+/// Most bytes read at once.
+const READ_MAX: usize = 16 * 1024;
+
+/// Where the program is and what surrounds it.
+#[derive(Clone)]
+pub struct ClaudeProgramConfig {
+    /// The program.
+    pub program: PathBuf,
+    /// The operator's own login. It goes into the program's environment and nowhere else.
+    pub token: SecretText,
+    /// Directory of the program's settings, its own per user.
+    pub config_dir: PathBuf,
+    /// `HOME` of the program.
+    pub home: PathBuf,
+    /// `PATH` of the program.
+    pub path: OsString,
+    /// Most processes at once; each takes about 195 MB.
+    pub at_once: usize,
+    /// Where the patience with a call ends.
+    pub limits: StreamLimits,
+}
+
+impl fmt::Debug for ClaudeProgramConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClaudeProgramConfig")
+            .field("program", &self.program)
+            .field("at_once", &self.at_once)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The operator's program. Cheap to clone; clones share the cap.
+#[derive(Clone, Debug)]
+pub struct ClaudeProgram {
+    config: Arc<ClaudeProgramConfig>,
+    free: Arc<Semaphore>,
+    tracker: TaskTracker,
+}
+
+impl ClaudeProgram {
+    /// Nothing is started. `tracker` waits for the processes that end.
+    pub fn new(config: ClaudeProgramConfig, tracker: TaskTracker) -> Self {
+        let free = Arc::new(Semaphore::new(config.at_once.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { config: Arc::new(config), free, tracker }
+    }
+
+    /// Asks the model. The process starts when the stream is polled and there is room for it; dropping the stream kills it.
+    pub fn messages(&self, request: MessageRequest, now: Timestamp) -> CallStream {
+        let call = Call { program: self.clone(), now, phase: Phase::Before(request), ready: VecDeque::new() };
+        stream::unfold(call, |mut call| async move { call.next().await.map(|item| (item, call)) }).boxed()
+    }
+
+    fn command(&self, request: &MessageRequest) -> Command {
+        let config = &self.config;
+        let mut command = Command::new(&config.program);
+        command
+            .args(["-p", "--output-format", "stream-json", "--verbose", "--include-partial-messages", "--model", &request.model])
+            .args(["--tools", "", "--system-prompt", request.system.as_deref().unwrap_or_default()])
+            .args(["--max-turns", "1", "--no-session-persistence"])
+            // Anything of ours could change what it does: an API key would even beat the token.
+            .env_clear()
+            .env("PATH", &config.path)
+            .env("HOME", &config.home)
+            .env("CLAUDE_CONFIG_DIR", &config.config_dir)
+            .env("CLAUDE_CODE_OAUTH_TOKEN", config.token.expose().trim())
+            .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+            .env("DISABLE_AUTOUPDATER", "1")
+            .env("CLAUDE_CODE_MAX_RETRIES", "0")
+            .env("API_TIMEOUT_MS", config.limits.whole.as_millis().to_string())
+            .current_dir(&config.config_dir);
+        command
+    }
+}
+
+/// What stands on the program's standard input; `None` if it can't.
+fn prompt(request: &MessageRequest) -> Option<Vec<u8>> {
+    let mut texts = Vec::with_capacity(request.blocks.len());
+    for block in &request.blocks {
+        match block {
+            Block::Text { text } => texts.push(text.clone()),
+            Block::Image { .. } => return None,
+        }
+    }
+    if let Some(schema) = &request.schema {
+        texts.push(format!("Answer with one JSON value of this schema and nothing else:\n{schema}"));
+    }
+    Some(texts.join("\n\n").into_bytes())
+}
+
+fn not_started(kind: io::ErrorKind) -> &'static str {
+    if kind == io::ErrorKind::NotFound {
+        "the claude program, or the directory of its settings, isn't there: check the server's settings"
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "the claude program may not be run by this server: check its rights"
+    } else if kind == io::ErrorKind::ArgumentListTooLong {
+        "the system prompt is too long for the claude program: shorten it"
+    } else {
+        "the claude program can't be started"
+    }
+}
+
+struct Call {
+    program: ClaudeProgram,
+    now: Timestamp,
+    phase: Phase,
+    ready: VecDeque<CallItem>,
+}
+
+enum Phase {
+    Before(MessageRequest),
+    Under(Box<Talking>),
+    Over,
+}
+
+struct Talking {
+    /// Kills and reaps when it goes.
+    _group: Group,
+    stdin: Option<Sender>,
+    stdout: tokio::net::unix::pipe::Receiver,
+    prompt: VecDeque<u8>,
+    started: Instant,
+    lines: Lines,
+    talk: Talk,
+    result: Option<bool>,
+}
+
+impl Call {
+    async fn next(&mut self) -> Option<CallItem> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Some(item);
+            }
+            match std::mem::replace(&mut self.phase, Phase::Over) {
+                Phase::Over => return None,
+                Phase::Before(request) => match self.begin(&request).await {
+                    Ok(talking) => self.phase = Phase::Under(Box::new(talking)),
+                    Err(failure) => return Some(CallItem::Failed(Box::new(failure))),
+                },
+                Phase::Under(talking) => self.go_on(*talking).await,
+            }
+        }
+    }
+
+    async fn begin(&self, request: &MessageRequest) -> Result<Talking, CallFailure> {
+        let refused = |message| CallFailure::bare(FailureClass::Request, message);
+        let prompt =
+            prompt(request).ok_or_else(|| refused("the claude program takes no pictures: use an API key for this run"))?;
+        let free = Arc::clone(&self.program.free);
+        let permit = free.acquire_owned().await.map_err(|_| refused("the claude program is not to be used any more"))?;
+        let limits = self.program.config.limits;
+        let started = Instant::now();
+        let running = Group::start(&mut self.program.command(request), permit, &self.program.tracker);
+        let running = running.map_err(|error| refused(not_started(error.kind())));
+        let Running { group, stdin, stdout } = running?;
+        Ok(Talking {
+            _group: group,
+            stdin: Some(stdin),
+            stdout,
+            prompt: prompt.into(),
+            started,
+            lines: Lines::new(limits.line_max, limits.total_max),
+            talk: Talk::default(),
+            result: None,
+        })
+    }
+
+    async fn go_on(&mut self, mut talking: Talking) {
+        let limits = self.program.config.limits;
+        let by = (Instant::now() + limits.idle).min(talking.started + limits.whole);
+        let read = timeout_at(by, talking.exchange(&mut self.ready)).await;
+        let failure = match read {
+            Err(_) => talking.broken(FailureClass::Timeout, "the claude program didn't answer in time"),
+            Ok(Err(Malformed::Cut)) => talking.broken(FailureClass::Connection, "the claude program ended in the middle"),
+            Ok(Err(Malformed::TooBig | Malformed::Unreadable | Malformed::Redirect)) => {
+                talking.broken(FailureClass::Protocol, "the claude program writes what can't be read")
+            }
+            Ok(Ok(())) => match talking.result {
+                None => {
+                    self.phase = Phase::Under(Box::new(talking));
+                    return;
+                }
+                Some(true) => talking.talk.failure(self.now),
+                Some(false) => {
+                    self.ready.push_back(talking.end());
+                    return;
+                }
+            },
+        };
+        self.ready.push_back(CallItem::Failed(Box::new(failure)));
+    }
+}
+
+impl Talking {
+    /// Reads once; until then, writes what is left of the prompt. Both at once, or a long prompt and a long answer would wait for each other.
+    async fn exchange(&mut self, ready: &mut VecDeque<CallItem>) -> Result<(), Malformed> {
+        let mut buffer = vec![0; READ_MAX];
+        let count = loop {
+            let Some(stdin) = &mut self.stdin else {
+                break self.stdout.read(&mut buffer).await;
+            };
+            tokio::select! {
+                count = self.stdout.read(&mut buffer) => break count,
+                written = stdin.write(self.prompt.make_contiguous()) => match written {
+                    Ok(count) if count < self.prompt.len() => drop(self.prompt.drain(..count)),
+                    // All of it is there, or nobody reads: the end of the pipe says so.
+                    Ok(_) | Err(_) => self.stdin = None,
+                },
+            }
+        };
+        let count = count.map_err(|_| Malformed::Cut)?;
+        if count == 0 {
+            return Err(Malformed::Cut);
+        }
+        let Self { lines, talk, result, .. } = self;
+        lines.push(buffer.get(..count).unwrap_or_default(), |line| {
+            if result.is_none() {
+                match talk.take(line)? {
+                    Said::Item(item) => ready.push_back(item),
+                    Said::Nothing => {}
+                    Said::Result { is_error } => *result = Some(is_error),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn end(&self) -> CallItem {
+        let message = &self.talk.message;
+        let failure = match message.stop_reason() {
+            Some(stop_reason) if message.is_whole() => {
+                return CallItem::Ended(Box::new(CallEnd {
+                    stop_reason,
+                    usage: message.usage,
+                    thinking_bytes: message.thinking_bytes,
+                    origin: Origin::default(),
+                    limits: RateLimits::default(),
+                }));
+            }
+            None => {
+                CallFailure { usage: message.usage, ..CallFailure::bare(FailureClass::Refusal, "the model refused to answer") }
+            }
+            Some(_) => self.broken(FailureClass::Connection, "the claude program ended in the middle"),
+        };
+        CallItem::Failed(Box::new(failure))
+    }
+
+    /// What a broken call used is never known for certain.
+    fn broken(&self, class: FailureClass, message: &str) -> CallFailure {
+        CallFailure { usage: self.talk.message.usage, maybe_billed: true, ..CallFailure::bare(class, message) }
+    }
+}

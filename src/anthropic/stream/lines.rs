@@ -1,0 +1,104 @@
+//! From bytes to lines and from lines to the data of server-sent events: bytes in, whole things out, however the bytes were torn.
+//! Memory is bounded by one line, one event and the total.
+
+use super::super::error::Malformed;
+
+/// Lines out of bytes. LF, CR LF and CR end one, as the format of server-sent events has it.
+#[derive(Debug)]
+pub(in super::super) struct Lines {
+    line: Vec<u8>,
+    after_cr: bool,
+    line_max: usize,
+    left: usize,
+}
+
+impl Lines {
+    /// Takes no line longer than `line_max` bytes and no more than `total_max` bytes in all.
+    pub(in super::super) const fn new(line_max: usize, total_max: usize) -> Self {
+        Self { line: Vec::new(), after_cr: false, line_max, left: total_max }
+    }
+
+    /// Hands each line that `bytes` complete to `each`, without its end.
+    ///
+    /// # Errors
+    /// [`Malformed::TooBig`] beyond a bound; what `each` refuses. Nothing more may be pushed then.
+    pub(in super::super) fn push(
+        &mut self,
+        bytes: &[u8],
+        mut each: impl FnMut(&[u8]) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or(Malformed::TooBig)?;
+        for part in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (end, text) = match part.split_last() {
+                Some((end @ (b'\n' | b'\r'), text)) => (Some(*end), text),
+                _ => (None, part),
+            };
+            let second_of_two = std::mem::take(&mut self.after_cr) && text.is_empty() && end == Some(b'\n');
+            if second_of_two {
+                continue;
+            }
+            if self.line.len().saturating_add(text.len()) > self.line_max {
+                return Err(Malformed::TooBig);
+            }
+            self.line.extend_from_slice(text);
+            if let Some(end) = end {
+                self.after_cr = end == b'\r';
+                let done = each(&self.line);
+                self.line.clear();
+                done?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The data of server-sent events. Names, ids and comments are passed over: Anthropic's data names its own type.
+#[derive(Debug)]
+pub(in super::super) struct EventLines {
+    lines: Lines,
+    data: Vec<u8>,
+    has_data: bool,
+    at_start: bool,
+    data_max: usize,
+}
+
+impl EventLines {
+    /// Takes no line and no event longer than `line_max` bytes and no more than `total_max` bytes in all.
+    pub(in super::super) const fn new(line_max: usize, total_max: usize) -> Self {
+        let lines = Lines::new(line_max, total_max);
+        Self { lines, data: Vec::new(), has_data: false, at_start: true, data_max: line_max }
+    }
+
+    /// Hands the data of each event that `bytes` complete to `each`.
+    ///
+    /// # Errors
+    /// [`Malformed::TooBig`] beyond a bound; what `each` refuses. Nothing more may be pushed then.
+    pub(in super::super) fn push(
+        &mut self,
+        bytes: &[u8],
+        mut each: impl FnMut(&[u8]) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        let Self { lines, data, has_data, at_start, data_max } = self;
+        lines.push(bytes, |line| {
+            let line = if std::mem::take(at_start) { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
+            if line.is_empty() {
+                let done = if std::mem::take(has_data) { each(data) } else { Ok(()) };
+                data.clear();
+                return done;
+            }
+            let value = match line.strip_prefix(b"data") {
+                Some([]) => &[][..],
+                Some([b':', value @ ..]) => value.strip_prefix(b" ").unwrap_or(value),
+                Some(_) | None => return Ok(()),
+            };
+            if data.len().saturating_add(value.len()) >= *data_max {
+                return Err(Malformed::TooBig);
+            }
+            if std::mem::replace(has_data, true) {
+                data.push(b'\n');
+            }
+            data.extend_from_slice(value);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! Max Plan against a program that behaves as the `claude` program was seen to.
+
+use super::{NOW, secret};
+use claviger::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
+use claviger::anthropic::stream::{CallFailure, CallItem, MessageRequest, StreamLimits};
+use claviger_domain::orchestration::{Block, FailureClass, StopReason, Usage};
+use futures::StreamExt as _;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio_util::task::TaskTracker;
+
+const TOKEN: &str = "sk-ant-oat01-a-token-of-the-operators";
+
+fn program(dir: &TempDir, idle: Duration, tracker: &TaskTracker) -> ClaudeProgram {
+    let config = ClaudeProgramConfig {
+        program: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/upstream/fake-claude.sh"),
+        token: secret(TOKEN),
+        config_dir: dir.path().to_owned(),
+        home: dir.path().to_owned(),
+        path: "/usr/local/bin:/usr/bin:/bin".into(),
+        at_once: 1,
+        limits: StreamLimits { idle, line_max: 64 * 1024, ..StreamLimits::default() },
+    };
+    assert!(!format!("{config:?}").contains(TOKEN));
+    ClaudeProgram::new(config, tracker.clone())
+}
+
+fn request(text: &str) -> MessageRequest {
+    let blocks = vec![Block::Text { text: text.to_owned() }];
+    let system = Some("You are brief.".to_owned());
+    MessageRequest { model: "claude-haiku-5-5".to_owned(), max_tokens: 100, system, blocks, schema: None }
+}
+
+async fn called(text: &str) -> Vec<CallItem> {
+    let (dir, tracker) = (TempDir::new().unwrap(), TaskTracker::new());
+    program(&dir, Duration::from_secs(30), &tracker).messages(request(text), NOW).collect().await
+}
+
+fn failed(items: &[CallItem]) -> &CallFailure {
+    let Some(CallItem::Failed(failure)) = items.last() else { panic!("{items:?}") };
+    failure
+}
+
+#[tokio::test]
+async fn an_answer_is_the_same_stream_of_items() {
+    let (dir, tracker) = (TempDir::new().unwrap(), TaskTracker::new());
+    let program = program(&dir, Duration::from_secs(30), &tracker);
+    // Longer than a pipe holds, so that writing must go on while the program reads.
+    let text = format!("hello {}", "x".repeat(200_000));
+    let schema = Some(json!({"type": "object"}));
+    let items: Vec<_> = program.messages(MessageRequest { schema, ..request(&text) }, NOW).collect().await;
+    let usage = |output| Usage { input: 7, output, ..Usage::default() };
+    assert_eq!(items[0], CallItem::Started { message_id: "msg_1".to_owned(), usage: usage(1) });
+    assert_eq!(items[1..4], [CallItem::Text("Hello ".to_owned()), CallItem::Text("you".to_owned()), CallItem::Usage(usage(5))]);
+    let CallItem::Ended(end) = &items[4] else { panic!("{items:?}") };
+    assert_eq!((end.stop_reason, end.usage), (StopReason::EndTurn, usage(5)));
+
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    let arguments = "-p\n--output-format\nstream-json\n--verbose\n--include-partial-messages\n--model\nclaude-haiku-5-5\n--tools\n\n\
+        --system-prompt\nYou are brief.\n--max-turns\n1\n--no-session-persistence\n";
+    assert_eq!(read("arguments"), arguments);
+    assert!(read("prompt").starts_with(&text) && read("prompt").ends_with("nothing else:\n{\"type\":\"object\"}"));
+    let environment = read("environment");
+    // The shell adds these three itself.
+    let names = environment.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name);
+    let names: Vec<_> = names.filter(|name| !["PWD", "SHLVL", "_", "OLDPWD"].contains(name)).collect();
+    let expected = [
+        "API_TIMEOUT_MS",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+        "CLAUDE_CODE_MAX_RETRIES",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CONFIG_DIR",
+        "DISABLE_AUTOUPDATER",
+        "HOME",
+        "PATH",
+    ];
+    assert_eq!(names, expected);
+    assert!(environment.contains(TOKEN) && !read("arguments").contains(TOKEN));
+}
+
+#[tokio::test]
+async fn every_failure_has_its_class() {
+    use FailureClass as F;
+    for (text, class, billed) in [
+        ("overloaded", F::Overloaded, false),
+        ("unknown-token", F::Authentication, false),
+        ("broken", F::Connection, true),
+        ("refuse", F::Refusal, false),
+        ("long-line", F::Protocol, true),
+    ] {
+        let items = called(text).await;
+        let failure = failed(&items);
+        assert_eq!((failure.class, failure.maybe_billed), (class, billed), "{text}");
+        assert!(!format!("{failure:?}").contains(TOKEN));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_sent_again_voids_the_first() {
+    let items = called("resend").await;
+    let at = items.iter().position(|item| matches!(item, CallItem::Restarted { .. })).unwrap();
+    assert!(items[..at].contains(&CallItem::Text("void".to_owned())));
+    assert_eq!(items[at + 1], CallItem::Text("Grüße".to_owned()));
+    assert!(matches!(items.last(), Some(CallItem::Ended(_))));
+}
+
+/// Whether the process is there, as a zombie too.
+fn is_there(pid: &str) -> bool {
+    PathBuf::from("/proc").join(pid).exists()
+}
+
+#[tokio::test]
+async fn a_dropped_call_leaves_no_process_and_makes_room() {
+    let (dir, tracker) = (TempDir::new().unwrap(), TaskTracker::new());
+    let program = program(&dir, Duration::from_mins(1), &tracker);
+    let mut hanging = program.messages(request("hang"), NOW);
+    while !matches!(hanging.next().await, Some(CallItem::Text(_))) {}
+    let pids = std::fs::read_to_string(dir.path().join("pids")).unwrap();
+    let (shell, sleeper) = pids.trim().split_once(' ').unwrap();
+    assert!(is_there(shell) && is_there(sleeper));
+    let mut next = program.messages(request("hello"), NOW);
+    assert!(futures::poll!(next.next()).is_pending(), "there is room for one");
+    drop(hanging);
+    let items: Vec<_> = next.collect().await;
+    assert!(matches!(items.last(), Some(CallItem::Ended(_))), "{items:?}");
+    tracker.close();
+    tracker.wait().await;
+    // Ours is reaped before its room is given back; the grandchild was killed with it, and whoever inherits it may still have to reap it.
+    assert!(!is_there(shell));
+    let stat = std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+}
+
+#[tokio::test]
+async fn a_silent_program_is_given_up_and_one_that_isnt_there_is_named() {
+    let (dir, tracker) = (TempDir::new().unwrap(), TaskTracker::new());
+    let items: Vec<_> = program(&dir, Duration::from_millis(300), &tracker).messages(request("hang"), NOW).collect().await;
+    assert_eq!((failed(&items).class, failed(&items).maybe_billed), (FailureClass::Timeout, true));
+    let image = Block::Image { media_type: "image/png".to_owned(), data: "aGk=".to_owned() };
+    let with_image = MessageRequest { blocks: vec![image], ..request("") };
+    let gone = TempDir::new().unwrap();
+    let absent = program(&gone, Duration::from_secs(30), &tracker);
+    drop(gone);
+    for (call, word) in [
+        (program(&dir, Duration::from_secs(30), &tracker).messages(with_image, NOW), "pictures"),
+        (absent.messages(request("hello"), NOW), "isn't there"),
+    ] {
+        let items: Vec<_> = call.collect().await;
+        assert_eq!((failed(&items).class, failed(&items).maybe_billed), (FailureClass::Request, false));
+        assert!(failed(&items).message.contains(word), "{}", failed(&items).message);
+    }
+}
