@@ -1,7 +1,10 @@
 // Subscribes with every client, cuts, restarts and kills, and compares what each holds with the history. Exit code 0 only when nothing
 // was lost, doubled or out of order.
-//   node check.mjs PROGRAM [--schedules N] [--seed N] [--mongodb URI]
+//   node check.mjs PROGRAM [--schedules N] [--seed N] [--mongodb PROGRAM] [--python PROGRAM]
+// --mongodb starts that server (SecantusDB) and two processes on it; --python runs gql_client.py, which needs gql[aiohttp,websockets].
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,11 +15,16 @@ import { Server, freePort, sharedKeys } from './server.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { schedules: { type: 'string', default: '20' }, seed: { type: 'string', default: '1' }, mongodb: { type: 'string' } },
+  options: {
+    schedules: { type: 'string', default: '20' },
+    seed: { type: 'string', default: '1' },
+    mongodb: { type: 'string' },
+    python: { type: 'string' },
+  },
 });
 const [program] = positionals;
 if (!program) {
-  console.error('usage: node check.mjs PROGRAM [--schedules N] [--seed N] [--mongodb URI]');
+  console.error('usage: node check.mjs PROGRAM [--schedules N] [--seed N] [--mongodb PROGRAM] [--python PROGRAM]');
   process.exit(2);
 }
 
@@ -97,8 +105,11 @@ async function atRandom(server, connect, roll, withRestarts) {
   await client.close();
 }
 
-async function acrossProcesses(uri) {
+async function acrossProcesses(mongodb) {
   const directory = mkdtempSync(join(tmpdir(), 'claviger-live-'));
+  const port = await freePort();
+  const database = spawn(mongodb, ['--port', port, '--cache-size', '128M', '--storage-path', join(directory, 'mongodb')], { stdio: 'ignore' });
+  const uri = `mongodb://127.0.0.1:${port}/claviger?replicaSet=secantus&serverSelectionTimeoutMS=30000`;
   const environment = { ...sharedKeys(), CLAVIGER_MONGODB_URI: uri };
   const one = await new Server(program, directory, await freePort(), environment).start();
   const two = await new Server(program, directory, await freePort(), environment).start();
@@ -117,7 +128,17 @@ async function acrossProcesses(uri) {
   }
   await one.end('SIGTERM');
   await two.end('SIGTERM');
+  database.kill('SIGKILL');
+  await once(database, 'exit');
   rmSync(directory, { recursive: true });
+}
+
+/** Python's gql against a running server. */
+async function fromPython(server, python) {
+  const script = join(import.meta.dirname, 'gql_client.py');
+  const run = spawn(python, [script, server.url], { stdio: 'inherit' });
+  const [code] = await once(run, 'exit');
+  assert.equal(code, 0, 'gql_client.py failed');
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'claviger-live-'));
@@ -126,6 +147,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
   await inOrder(server, connect);
   console.log(`${name}: subscribed, cut, resumed, across a restart and a kill`);
 }
+if (values.python) await fromPython(server, values.python);
 const [schedules, roll] = [Number(values.schedules), dice(Number(values.seed))];
 const names = Object.keys(CLIENTS);
 for (let n = 0; n < schedules; n += 1) {
