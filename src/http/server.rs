@@ -48,7 +48,7 @@ impl Default for ServerSettings {
             max_reset_streams: 50,
             max_header_bytes: 64 * 1024,
             keep_alive: Duration::from_secs(20),
-            write_stall: Duration::from_secs(60),
+            write_stall: Duration::from_mins(1),
             drain: Duration::from_secs(20),
         }
     }

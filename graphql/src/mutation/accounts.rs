@@ -100,7 +100,7 @@ impl AccountMutations {
         let result = ports(ctx)?.accounts.revoke_sessions(info(ctx)?, caller(ctx)?.clone()).await;
         logout_payload(result, input.client_mutation_id)
     }
-    /// For EventSource (?ticket=...): first used within 30 seconds, reopened only with its own Last-Event-ID.
+    /// For `EventSource` (`?ticket=...`): first used within 30 seconds, reopened only with its own Last-Event-ID.
     async fn create_stream_ticket(&self, ctx: &Context<'_>) -> Result<StreamTicket, Error> {
         let made = ports(ctx)?.accounts.stream_ticket(caller(ctx)?.clone()).await.map_err(fault)?;
         Ok(StreamTicket { ticket: made.ticket.expose().to_owned(), expires_at: DateTime(made.expires_at) })

@@ -116,13 +116,16 @@ mod tests {
     }
     use Came::{Lagged, Read, Told};
 
+    /// Name, where the feed starts, what came, what it emits, what it wants then.
+    type Case<'a> = (&'a str, &'a Driver<u64, u64>, Vec<Came>, Vec<u64>, Next<u64, u64>);
+
     /// What a feed emits until it wants something of the world, and what it wants then.
     fn settle(driver: &mut Driver<u64, u64>) -> (Vec<u64>, Next<u64, u64>) {
         let mut emitted = Vec::new();
         loop {
             match driver.wants() {
                 Next::Emit(cursor, _) => emitted.push(cursor),
-                wants => return (emitted, wants),
+                wants @ (Next::Read(_) | Next::Wait) => return (emitted, wants),
             }
         }
     }
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn what_comes_in_decides_what_goes_out() {
         let (now, past) = (Driver::from_now(10), Driver::after(3));
-        let cases: Vec<(&str, &Driver<u64, u64>, Vec<Came>, Vec<u64>, Next<u64, u64>)> = vec![
+        let cases: Vec<Case<'_>> = vec![
             ("from now on waits", &now, vec![], vec![], Next::Wait),
             ("from the past reads", &past, vec![], vec![], Next::Read(3)),
             ("a span that continues is taken", &now, vec![Told(span(10, 12, &[11, 12]))], vec![11, 12], Next::Wait),

@@ -23,6 +23,8 @@ impl Dice {
     }
 }
 
+type Feed = BoxStream<'static, Result<(u64, u64), Failure>>;
+
 /// The owner of each position, from 1.
 type Log = Arc<Mutex<Vec<u128>>>;
 
@@ -67,19 +69,14 @@ struct Client {
     owner: u128,
     start: u64,
     got: Vec<u64>,
-    feed: BoxStream<'static, Result<(u64, u64), Failure>>,
+    feed: Feed,
 }
 
 fn topic(owner: u128) -> Topic {
     Topic::Owner(UserId(Uuid::from_u128(owner)))
 }
 
-fn connect(
-    log: &Log,
-    hub: &Arc<Hub<u64>>,
-    owner: u128,
-    after: Option<u64>,
-) -> (u64, BoxStream<'static, Result<(u64, u64), Failure>>) {
+fn connect(log: &Log, hub: &Arc<Hub<u64>>, owner: u128, after: Option<u64>) -> (u64, Feed) {
     let listener = hub.register(topic(owner));
     let now = head(log);
     let (start, driver) = after.map_or((now, Driver::from_now(now)), |after| (after, Driver::after(after)));

@@ -61,7 +61,7 @@ pub(super) struct Pump {
 }
 
 enum Turn {
-    Answer(Option<Response>),
+    Answer(Option<Box<Response>>),
     /// Ended by us: without `complete`, so that the client comes back.
     End(&'static str),
     Gone,
@@ -77,7 +77,7 @@ impl Pump {
             let id = self.face.parts.watch.auth.ticket_event_id(&of.ticket, &start);
             send(&self.face, &frames, frames::open(&id)).await;
         }
-        let mut turn = first.map_or(Turn::Tick, |response| Turn::Answer(Some(response)));
+        let mut turn = first.map_or(Turn::Tick, |response| Turn::Answer(Some(Box::new(response))));
         while self.take(turn, &frames).await {
             turn = self.turn(&frames).await;
         }
@@ -112,7 +112,7 @@ impl Pump {
             }),
             () = replaced => Turn::End("the ticket was used again"),
             () = frames.closed() => Turn::Gone,
-            answer = answers.next() => Turn::Answer(answer),
+            answer = answers.next() => Turn::Answer(answer.map(Box::new)),
             () = sleep_until(left.map_or(heartbeat, |left| left.min(heartbeat))) => Turn::Tick,
         }
     }

@@ -191,8 +191,8 @@ async fn an_expired_token_closes_with_4403_unless_another_came_in_time() {
         assert_eq!(socket.event_of("1").await.1, "SignedIn");
     }
     renewed.say(&ping).await;
-    let pong = renewed.hear().await;
-    assert_eq!(pong, json!({ "type": "pong", "payload": { "expiresAt": fresh["expiresAt"] } }));
+    let answered = renewed.hear().await;
+    assert_eq!(answered, json!({ "type": "pong", "payload": { "expiresAt": fresh["expiresAt"] } }));
     // Another user's token is none.
     of_bob.say(&ping).await;
     assert_eq!(of_bob.closed().await, 4403);
