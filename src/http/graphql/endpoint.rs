@@ -176,6 +176,8 @@ pub(in crate::http) async fn read_body(body: Body, limit: usize, within: Duratio
     let too_large = || {
         Problem::new(ErrorCode::LimitExceeded, format!("the body is larger than the limit of {limit} bytes"))
             .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+            // The rest of the body isn't read, so the connection can't serve another request: clients must not try.
+            .with_header(header::CONNECTION, HeaderValue::from_static("close"))
     };
     // What announces that it is too large is refused before it is sent.
     if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {

@@ -151,7 +151,7 @@ async fn what_fails_before_execution_has_no_data_and_the_status_of_its_code() {
             "BAD_REQUEST",
             "Invalid value for argument",
         ),
-        (json!({"query": "subscription { anything }"}), "BAD_REQUEST", "this server has no subscriptions"),
+        (json!({"query": "subscription { anything }"}), "BAD_REQUEST", "send subscriptions over a WebSocket"),
         (
             json!({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "00".repeat(32)}}}),
             "PERSISTED_QUERY_NOT_FOUND",

@@ -168,6 +168,7 @@ async fn keys_change_without_a_single_refusal() {
     let issuer = Issuer::start(&[&old]).await;
     // Keys are stale at once: each request is answered with what is at hand while they are fetched behind it.
     with_issuer(&issuer, Duration::ZERO, None, async |stage: &mut Stage| {
+        issuer.publish(&[&old]);
         let said = claims(&stage.clock, "00u1ada");
         let (by_old, by_new) = (stage.nobody().with_token(&old.token(&said)), stage.nobody().with_token(&new.token(&said)));
         viewer(&by_old).await;
@@ -198,6 +199,7 @@ async fn an_issuer_that_is_down_keeps_nobody_out_whose_key_is_known() {
     let (key, other) = (Signing::ed25519("k1"), Signing::ed25519("k2"));
     let issuer = Issuer::start(&[&key]).await;
     with_issuer(&issuer, Duration::ZERO, None, async |stage: &mut Stage| {
+        issuer.publish(&[&key]);
         let said = claims(&stage.clock, "00u1ada");
         let ada = stage.nobody().with_token(&key.token(&said));
         viewer(&ada).await;

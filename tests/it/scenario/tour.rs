@@ -10,6 +10,9 @@ use claviger_graphql::limits::SchemaTypes;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
+/// Asked over sockets and event streams, by the tests in `live`.
+const SUBSCRIPTIONS: [&str; 2] = ["subscription { viewerEvents { cursor } }", "subscription { auditEvents { cursor } }"];
+
 #[tokio::test]
 async fn a_user_meets_every_field_of_the_schema() {
     on_every_store(async |stage: &mut Stage| {
@@ -21,7 +24,10 @@ async fn a_user_meets_every_field_of_the_schema() {
         nodes(&ada, &id, &session).await;
         changes(stage, &ada, &id).await;
         let others = sessions(stage, &ada).await;
-        let sent = [ada.sent(), others, stage.user("bob").await.sent()].concat();
+        let ticket =
+            ada.ask("mutation { createStreamTicket { ticket expiresAt } }", json!({})).await["createStreamTicket"].clone();
+        assert!(!ticket["ticket"].as_str().unwrap().is_empty() && ticket["expiresAt"].is_string());
+        let sent = [ada.sent(), others, bob.sent(), SUBSCRIPTIONS.map(str::to_owned).to_vec()].concat();
         let missed = not_asked_for(&sent);
         assert!(missed.is_empty(), "no scenario asks for {missed:#?}");
     })
