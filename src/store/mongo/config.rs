@@ -46,6 +46,8 @@ impl fmt::Debug for MongoUri {
 pub struct MongoConfig {
     /// The server. A database named in it is used, else `claviger`.
     pub uri: MongoUri,
+    /// The database to use instead of the one named there.
+    pub database: Option<String>,
     /// Spreads retries of processes that are in each other's way, and marks rotations.
     pub entropy: Arc<dyn Entropy>,
     /// Failpoints, for tests.
@@ -57,7 +59,7 @@ pub struct MongoConfig {
 impl MongoConfig {
     /// A store at `uri`.
     pub fn new(uri: MongoUri, entropy: Arc<dyn Entropy>) -> Self {
-        Self { uri, entropy, faults: Arc::new(NoFaults), monitor: None }
+        Self { uri, database: None, entropy, faults: Arc::new(NoFaults), monitor: None }
     }
 }
 

@@ -23,6 +23,7 @@
 mod boot;
 mod cells;
 mod config;
+mod counter;
 mod error;
 mod faults;
 mod follow;
@@ -32,6 +33,7 @@ mod read;
 mod schema;
 mod session;
 mod store;
+mod trial;
 mod watch;
 mod write;
 
@@ -41,3 +43,4 @@ pub use error::OpenError;
 pub use faults::{Fault, Faults, NoFaults};
 pub use schema::FORMAT;
 pub use store::MongoStore;
+pub use trial::MongoGround;
