@@ -46,7 +46,7 @@ impl TestServer {
         self.uri_text(database).parse().unwrap()
     }
 
-    pub(super) fn uri_text(&self, database: &str) -> String {
+    pub(in crate::store) fn uri_text(&self, database: &str) -> String {
         format!("{}/{database}?{}", self.hosts, self.options)
     }
 }
