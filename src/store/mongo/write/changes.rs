@@ -25,6 +25,8 @@ pub(super) enum Change {
         owner: Option<UserId>,
         /// All of it.
         document: Document,
+        /// It is known not to be there, from what was read while the head is held.
+        is_new: bool,
     },
     /// Deletes it, if it is there.
     Delete {
@@ -111,7 +113,7 @@ pub(super) fn of(change: &RowChange) -> Result<Vec<Change>, AppendError> {
 fn put(collection: &'static str, id: Bson, owner: UserId, fields: Document) -> Change {
     let mut document = doc! { "_id": id.clone() };
     document.extend(fields);
-    Change::Put { collection, id, owner: Some(owner), document }
+    Change::Put { collection, id, owner: Some(owner), document, is_new: false }
 }
 
 fn put_user_key(row: &UserKeyRow) -> Change {
