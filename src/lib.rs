@@ -3,6 +3,7 @@
 pub mod anthropic;
 pub mod audit;
 pub mod auth;
+pub mod bench;
 pub mod bus;
 pub mod cli;
 pub mod config;

@@ -4,6 +4,7 @@ use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
 use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords};
+use crate::bench::Ground;
 use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, scrub, store_failure};
 use crate::config::{Config, IssuerConfig};
 use crate::effects::Effects;
@@ -11,13 +12,14 @@ use crate::key_files::{self, KeyFileError};
 use crate::live::{EventHub, LiveFeeds};
 use crate::metrics::{MeteredCommands, Metrics};
 use crate::reads::{CredentialPolicy, ModelList, StoreReads};
-use crate::store::mongo::{self, MongoConfig, MongoStore};
-use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
+use crate::store::mongo::{self, MongoConfig, MongoGround, MongoStore};
+use crate::store::sqlite::{self, SqliteConfig, SqliteGround, SqliteStore};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_graphql::ports::Ports;
 use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -108,6 +110,14 @@ impl Opened {
             }
             Self::MongoDb(store) => store.close().await,
         }
+    }
+}
+
+/// Where throw-away stores of the configured kind are made: on the configured server, or beneath a directory.
+pub fn bench_ground(config: &Config, beneath: PathBuf, effects: &Effects) -> Box<dyn Ground> {
+    match &config.mongodb_uri {
+        Some(uri) => Box::new(MongoGround::new(uri.clone(), effects.clone())),
+        None => Box::new(SqliteGround::new(beneath, effects.clone())),
     }
 }
 

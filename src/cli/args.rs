@@ -13,6 +13,7 @@ Examples:
   claviger key add --user ada --name work < key.txt
   claviger key test --user ada work
   claviger replay --all --check               compare every view with the log
+  claviger bench append                       how many appends a second, beside bare inserts
 
 Exit codes: 0 done, 1 verify or replay found something, 2 wrong usage, 10 and above one for each error code (see ops/docs/errors).
 Every setting is a flag, a CLAVIGER_* variable, or a line of claviger.toml; flags win.";
@@ -59,6 +60,9 @@ pub(super) enum Command {
     Vault(VaultCommand),
     /// Print the GraphQL schema
     Schema,
+    /// Measure this program on this machine, against a baseline of the same run
+    #[command(subcommand)]
+    Bench(BenchCommand),
 }
 
 #[derive(Args, Debug)]
@@ -220,6 +224,50 @@ pub(super) struct RotateArgs {
     /// Remove the old keys from master.key at the end; backups made before need them
     #[arg(long)]
     pub(super) drop_old: bool,
+}
+
+const BENCH_APPEND: &str = "\
+Each append is one KeyAdded event with facts and sealed content, one row of the view of keys, one command record, to a stream of its
+writer's own, durable when answered. After each measurement the rows that the store wrote are read back and inserted bare, in the same
+batches, into tables (collections) with the same indexes: on SQLite by prepared INSERTs of one connection with the writer's pragmas, one
+transaction a batch; on MongoDB by insert_many, w: majority and journaled. On MongoDB the same documents are then appended once more by
+the same number of writers with a transaction each that counts up a counter.
+
+Build with `cargo build --release`, and let the machine do nothing else. Everything is written to a directory claviger-bench-… that is
+removed, or to databases claviger_bench_… that are dropped; drop them yourself after an interrupted run.
+
+Examples:
+  claviger bench append                                              the embedded store, in the system's temporary directory
+  claviger bench append --dir . --writers 64 --rounds 5 --markdown   on this disk, as a table for a document
+  claviger bench append --mongodb-uri mongodb://127.0.0.1/?replicaSet=rs0 --processes 2";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BenchCommand {
+    /// Durable appends a second, beside bare inserts of the same rows
+    #[command(after_help = BENCH_APPEND)]
+    Append(BenchAppendArgs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct BenchAppendArgs {
+    /// Numbers of writers, comma between
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64,200", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(super) writers: Vec<u16>,
+    /// How long each measurement of the store goes on
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(super) seconds: u64,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(super) rounds: u16,
+    /// How many processes would have the store open (MongoDB): writers are dealt out to them
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(super) processes: u16,
+    /// Where the embedded store to be measured is made, and removed [default: the system's temporary directory]
+    #[arg(long)]
+    pub(super) dir: Option<PathBuf>,
+    /// Print a table in Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub(super) markdown: bool,
 }
 
 /// Where a demo keeps its store when none is named.

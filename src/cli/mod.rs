@@ -1,6 +1,7 @@
 //! The command line. Standard output is the answer, standard error the log; `--json` makes the answer one JSON value.
 
 mod args;
+mod bench;
 mod client;
 mod demo;
 mod key;
@@ -177,6 +178,7 @@ async fn run(arguments: &Arguments) -> Result<ExitCode, CliError> {
         Command::Verify => verify::run(&config, arguments.json).await,
         Command::Replay(replay) => replay::run(replay, &config, arguments.json).await,
         Command::Vault(vault) => vault::run(vault, &config, arguments.json).await,
+        Command::Bench(bench) => bench::run(bench, &config, arguments.json).await,
         // Both handled above: they need no configuration.
         Command::Simulate(_) | Command::Schema => Ok(ExitCode::SUCCESS),
     }

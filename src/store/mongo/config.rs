@@ -52,6 +52,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub struct MongoConfig {
     /// The server. A database named in it is used, else `claviger`.
     pub uri: MongoUri,
+    /// The database to use instead of the one named there.
+    pub database: Option<String>,
     /// Spreads retries of processes that are in each other's way, and marks rotations.
     pub entropy: Arc<dyn Entropy>,
     /// How long a process that says nothing is believed alive. After that its append session may be ended by another.
@@ -68,7 +70,7 @@ impl MongoConfig {
     /// A store at `uri`.
     pub fn new(uri: MongoUri, entropy: Arc<dyn Entropy>) -> Self {
         let faults = Arc::new(NoFaults);
-        Self { uri, entropy, lease: LEASE, answer_within: ANSWER, faults, monitor: None }
+        Self { uri, database: None, entropy, lease: LEASE, answer_within: ANSWER, faults, monitor: None }
     }
 }
 

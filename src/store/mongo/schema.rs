@@ -14,7 +14,7 @@
 //! | `credentials` | owner | sealed password hashes | with appends |
 //! | `sessions` | session id | sessions | with appends; rotated by compare and set |
 //! | `timers` | `{o, k, s}`: owner, kind, subject | what is due | with appends |
-//! | `views` | `{o, w, i}`: owner, view, row id | rows of views | with appends |
+//! | `views` | owner, row id, view, as bytes one behind the other | rows of views | with appends |
 //! | `defaults` | `{o, t}`: owner, tag | the default key of a context: the key lets no second one stand | with appends |
 //! | `leases` | name | who does what one process alone may do; `until` and `seen` are the server's time | by their holders; touched by advances |
 //! | `checkpoints` | view | how far a view is that is written after its events | with advances and repairs |

@@ -179,7 +179,8 @@ async fn connect(config: &MongoConfig) -> Result<(Database, u64), OpenError> {
     options.retry_writes = Some(true);
     options.retry_reads = Some(true);
     options.command_event_handler.clone_from(&config.monitor);
-    let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
+    let named = config.database.clone().or_else(|| options.default_database.clone());
+    let name = named.unwrap_or_else(|| DATABASE.to_owned());
     let client = Client::with_options(options).map_err(|_| OpenError::Address)?;
     check(&client).await?;
     let db = client.database(&name);

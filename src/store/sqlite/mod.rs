@@ -33,6 +33,7 @@ mod read;
 mod readers;
 mod schema;
 mod store;
+mod trial;
 mod write;
 
 pub use config::SqliteConfig;
@@ -42,4 +43,5 @@ pub use faults::{Fault, Faults, NoFaults};
 pub use lock::LOCK_FILE;
 pub use schema::FORMAT;
 pub use store::SqliteStore;
+pub use trial::SqliteGround;
 pub use write::Failure;

@@ -1,5 +1,6 @@
 //! The stores: the contract suite on each, stores that are broken on purpose, and what is particular to each.
 
+mod bench;
 mod broken;
 mod broken_follow;
 mod contract;

@@ -26,6 +26,8 @@ pub(super) enum Change {
         owner: Option<UserId>,
         /// All of it.
         document: Document,
+        /// It is known not to be there, from what was read while the head is held.
+        is_new: bool,
     },
     /// Deletes it, if it is there.
     Delete {
@@ -118,7 +120,7 @@ pub(super) fn of(change: &RowChange, position: u64) -> Result<Vec<Change>, Appen
 fn put(collection: &'static str, id: Bson, owner: UserId, fields: Document) -> Change {
     let mut document = doc! { "_id": id.clone() };
     document.extend(fields);
-    Change::Put { collection, id, owner: Some(owner), document }
+    Change::Put { collection, id, owner: Some(owner), document, is_new: false }
 }
 
 fn put_user_key(row: &UserKeyRow) -> Change {
@@ -134,7 +136,7 @@ fn put_user_key(row: &UserKeyRow) -> Change {
 /// The first store key has 1, so what comes with an append has one more than its place in the one order.
 fn put_store_key(row: &StoreKeyRow, position: u64) -> Result<Change, AppendError> {
     let document = store_key_document(row, stored(position.saturating_add(1))?);
-    Ok(Change::Put { collection: STORE_KEYS, id: binary(row.kek.to_vec()), owner: None, document })
+    Ok(Change::Put { collection: STORE_KEYS, id: binary(row.kek.to_vec()), owner: None, document, is_new: false })
 }
 
 /// The store's own keys under a KEK; the highest `seq` is the newest.

@@ -112,7 +112,8 @@ impl Draft {
         let claims = self.claims(append, &mut changes)?;
         let record = self.record(append, last)?;
         if let Some(record) = &record {
-            changes.push(put_record(record)?);
+            let is_new = matches!(append.record, Some(RecordChange::Insert { .. }));
+            changes.push(put_record(record, is_new)?);
         }
         Ok((Pieces { end, placed, events, parts, changes, claims, record, keys }, last))
     }
@@ -160,7 +161,7 @@ impl Draft {
                     own.insert(key, Some((*holder, *subject)));
                     let id = claim_key(*kind, hash);
                     let document = doc! { "_id": id.clone(), "holder": self::id(holder.0), "subject": self::id(*subject) };
-                    changes.push(Change::Put { collection: CLAIMS, id, owner: None, document });
+                    changes.push(Change::Put { collection: CLAIMS, id, owner: None, document, is_new: true });
                 }
             }
         }
@@ -237,7 +238,7 @@ fn part_documents(event: &NewEvent, position: u64) -> Vec<Document> {
     }
 }
 
-fn put_record(record: &CommandRecord) -> Result<Change, AppendError> {
+fn put_record(record: &CommandRecord, is_new: bool) -> Result<Change, AppendError> {
     let event_ids: Vec<Bson> = record.event_ids.iter().map(|event| id(event.0)).collect();
     let document = doc! {
         "_id": command_key(record.command_id),
@@ -251,5 +252,5 @@ fn put_record(record: &CommandRecord) -> Result<Change, AppendError> {
         "open": record.open,
         "expires_at": stored(record.expires_at.0)?,
     };
-    Ok(Change::Put { collection: COMMANDS, id: command_key(record.command_id), owner: None, document })
+    Ok(Change::Put { collection: COMMANDS, id: command_key(record.command_id), owner: None, document, is_new })
 }

@@ -196,7 +196,7 @@ async fn quarantine(db: &Database, session: &mut ClientSession, view: &str, rows
             "position": stored(row.position).map_err(unstorable)?,
             "reason": row.reason.as_str(),
         };
-        plan.change(changes::Change::Put { collection: QUARANTINE, id: key, owner: Some(row.owner), document });
+        plan.change(changes::Change::Put { collection: QUARANTINE, id: key, owner: Some(row.owner), document, is_new: false });
     }
     plan.write(db, session).await
 }

@@ -1,24 +1,38 @@
-//! What a batch writes, brought into as few commands as possible: one `insert`, one `delete`, one `update` per collection, each cut
+//! What a batch writes, brought into as few commands as possible: one `delete`, one `insert`, one `update` per collection, each cut
 //! where a command would grow too large. The order of changes of one document is resolved in memory.
+//!
+//! What isn't there yet is inserted, because an upsert costs the server about twice as much. Where that isn't known and there are enough
+//! documents to pay for it, one question finds out.
 
 use super::changes::Change;
 use crate::store::mongo::error::DbError;
 use crate::store::mongo::schema::{EVENTS, PARTS, USER_KEYS, id};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::StoreError;
+use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Database};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// About how large a command may be: far below what the server takes.
 const COMMAND_BYTES: usize = 8 << 20;
 /// Most statements of a command.
 const COMMAND_STATEMENTS: usize = 5_000;
+/// From how many documents on it is asked which are there: fewer are upserted for less than a round trip.
+const ASK_FROM: usize = 16;
 
 /// What becomes of a document.
 enum Row {
-    Put { owner: Option<UserId>, document: Document },
+    Put { owner: Option<UserId>, document: Document, is_new: bool },
     Delete,
+}
+
+/// Statements of one collection, in the order they run.
+#[derive(Default)]
+struct Statements {
+    deletes: Vec<Document>,
+    inserts: Vec<Document>,
+    updates: Vec<Document>,
 }
 
 #[derive(Default)]
@@ -48,8 +62,11 @@ impl Plan {
     /// Adds a change, which comes after those added before.
     pub(super) fn change(&mut self, change: Change) {
         match change {
-            Change::Put { collection, id, owner, document } => {
-                self.tables.entry(collection).or_default().rows.insert(id, Row::Put { owner, document });
+            Change::Put { collection, id, owner, document, is_new } => {
+                let rows = &mut self.tables.entry(collection).or_default().rows;
+                // Deleted or put by an earlier append of the batch, and that alone may be why it isn't there.
+                let is_new = is_new && !rows.contains_key(&id);
+                rows.insert(id, Row::Put { owner, document, is_new });
             }
             Change::Delete { collection, id } => {
                 self.tables.entry(collection).or_default().rows.insert(id, Row::Delete);
@@ -69,8 +86,10 @@ impl Plan {
             run(db, session, ("insert", collection, "documents"), documents).await?;
         }
         for (collection, table) in self.tables {
-            let (deletes, updates) = table.statements();
+            let there = table.there(db, session, collection).await?;
+            let Statements { deletes, inserts, updates } = table.statements(there.as_ref());
             run(db, session, ("delete", collection, "deletes"), deletes).await?;
+            run(db, session, ("insert", collection, "documents"), inserts).await?;
             run(db, session, ("update", collection, "updates"), updates).await?;
         }
         Ok(())
@@ -88,13 +107,37 @@ impl Table {
         }
     }
 
-    fn statements(self) -> (Vec<Document>, Vec<Document>) {
-        let mut deletes: Vec<_> = self.wipes.into_iter().map(|filter| doc! { "q": filter, "limit": 0 }).collect();
-        let mut updates = Vec::new();
+    /// Which of the documents are there, if asking pays.
+    async fn there(
+        &self,
+        db: &Database,
+        session: &mut ClientSession,
+        collection: &str,
+    ) -> Result<Option<HashSet<Bson>>, DbError> {
+        let unknown = self.rows.iter().filter(|(_, row)| matches!(row, Row::Put { is_new: false, .. }));
+        let unknown: Vec<Bson> = unknown.map(|(id, _)| id.clone()).collect();
+        if unknown.len() < ASK_FROM {
+            return Ok(None);
+        }
+        let documents = db.collection::<Document>(collection);
+        let found = documents.find(doc! { "_id": { "$in": unknown } }).projection(doc! { "_id": 1 });
+        let mut found = found.session(&mut *session).await?;
+        let found: Vec<Document> = found.stream(session).try_collect().await?;
+        Ok(Some(found.into_iter().filter_map(|mut document| document.remove("_id")).collect()))
+    }
+
+    fn statements(self, there: Option<&HashSet<Bson>>) -> Statements {
+        let deletes = self.wipes.into_iter().map(|filter| doc! { "q": filter, "limit": 0 }).collect();
+        let mut statements = Statements { deletes, ..Statements::default() };
         for (id, row) in self.rows {
             match row {
-                Row::Put { document, .. } => updates.push(doc! { "q": { "_id": id }, "u": document, "upsert": true }),
-                Row::Delete => deletes.push(doc! { "q": { "_id": id }, "limit": 1 }),
+                Row::Put { document, is_new, .. } if is_new || there.is_some_and(|there| !there.contains(&id)) => {
+                    statements.inserts.push(document);
+                }
+                Row::Put { document, .. } => {
+                    statements.updates.push(doc! { "q": { "_id": id }, "u": document, "upsert": true });
+                }
+                Row::Delete => statements.deletes.push(doc! { "q": { "_id": id }, "limit": 1 }),
             }
         }
         for (owner, wear) in self.touched {
@@ -102,9 +145,9 @@ impl Table {
             if wear {
                 change.insert("$set", doc! { "worn": true });
             }
-            updates.push(doc! { "q": { "owner": id(owner.0) }, "u": change, "multi": true });
+            statements.updates.push(doc! { "q": { "owner": id(owner.0) }, "u": change, "multi": true });
         }
-        (deletes, updates)
+        statements
     }
 }
 
@@ -151,7 +194,13 @@ mod tests {
 
     fn put(n: i64, owner: UserId) -> Change {
         let document = doc! { "_id": n, "owner": id(owner.0) };
-        Change::Put { collection: SESSIONS, id: n.into(), owner: Some(owner), document }
+        Change::Put { collection: SESSIONS, id: n.into(), owner: Some(owner), document, is_new: false }
+    }
+
+    /// The same, known not to be there.
+    fn put_new(n: i64, owner: UserId) -> Change {
+        let document = doc! { "_id": n, "owner": id(owner.0) };
+        Change::Put { collection: SESSIONS, id: n.into(), owner: Some(owner), document, is_new: true }
     }
 
     fn wipe(owner: UserId) -> Change {
@@ -159,12 +208,12 @@ mod tests {
     }
 
     /// What a collection holds after the statements, from what it held.
-    fn applied(before: &[(i64, UserId)], changes: Vec<Change>) -> Vec<(i64, UserId)> {
+    fn applied(before: &[(i64, UserId)], changes: Vec<Change>, there: Option<&HashSet<Bson>>) -> Vec<(i64, UserId)> {
         let mut plan = Plan::default();
         for change in changes {
             plan.change(change);
         }
-        let (deletes, updates) = plan.tables.remove(SESSIONS).unwrap_or_default().statements();
+        let Statements { deletes, inserts, updates } = plan.tables.remove(SESSIONS).unwrap_or_default().statements(there);
         let mut rows: BTreeMap<i64, UserId> = before.iter().copied().collect();
         for delete in deletes {
             let filter = delete.get_document("q").unwrap();
@@ -174,10 +223,17 @@ mod tests {
                 !(by_owner && by_id)
             });
         }
-        for update in updates {
-            let document = update.get_document("u").unwrap();
+        let place = |document: &Document| {
             let owner = [user(1), user(2)].into_iter().find(|owner| document.get("owner") == Some(&id(owner.0)));
-            rows.insert(document.get_i64("_id").unwrap(), owner.unwrap());
+            (document.get_i64("_id").unwrap(), owner.unwrap())
+        };
+        for document in inserts {
+            let (n, owner) = place(&document);
+            assert_eq!(rows.insert(n, owner), None, "{n} is inserted and was there");
+        }
+        for update in updates {
+            let (n, owner) = place(update.get_document("u").unwrap());
+            rows.insert(n, owner);
         }
         rows.into_iter().collect()
     }
@@ -187,6 +243,11 @@ mod tests {
         let (a, b) = (user(1), user(2));
         let delete = |n: i64| Change::Delete { collection: SESSIONS, id: n.into() };
         let table = [
+            ("put what is new", vec![(2, b)], vec![put_new(1, a)], vec![(1, a), (2, b)]),
+            ("put what is new once deleted", vec![(1, b)], vec![delete(1), put_new(1, a)], vec![(1, a)]),
+            ("put what is new once wiped", vec![(1, b)], vec![wipe(b), put_new(1, a)], vec![(1, a)]),
+            ("put what is new, replace", vec![], vec![put_new(1, a), put(1, b)], vec![(1, b)]),
+            ("put what is new, delete, put again", vec![], vec![put_new(1, a), delete(1), put_new(1, b)], vec![(1, b)]),
             ("put, replace", vec![], vec![put(1, a), put(1, b)], vec![(1, b)]),
             ("put, delete", vec![(1, a)], vec![put(1, a), delete(1)], vec![]),
             ("delete, put", vec![(1, a)], vec![delete(1), put(1, b)], vec![(1, b)]),
@@ -196,7 +257,11 @@ mod tests {
             ("taken over, then the old owner wiped", vec![(1, a)], vec![put(1, b), wipe(a)], vec![(1, b)]),
         ];
         for (name, before, changes, after) in table {
-            assert_eq!(applied(&before, changes), after, "{name}");
+            // What is there may have been asked for, or not.
+            let there: HashSet<Bson> = before.iter().map(|(n, _)| Bson::from(*n)).collect();
+            for there in [None, Some(&there)] {
+                assert_eq!(applied(&before, changes.clone(), there), after, "{name}");
+            }
         }
     }
 }

@@ -15,4 +15,4 @@ pub(super) use job::{JobOf, Worked};
 pub(super) use outcome::Stop;
 pub(super) use task::{Reply, RowTask, Task, TaskKind};
 pub use writer::Failure;
-pub(super) use writer::{Message, Writer, WriterParts};
+pub(super) use writer::{CHECKPOINT_BYTES, COMMIT_BYTES, Message, Writer, WriterParts};

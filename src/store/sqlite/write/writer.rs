@@ -16,9 +16,9 @@ const BATCH_TASKS: usize = 256;
 /// Most bytes in one transaction, unless one task alone has more.
 const BATCH_BYTES: usize = 4 << 20;
 /// About how much may be written before the log is copied back into the database.
-const CHECKPOINT_BYTES: usize = 4 << 20;
+pub(in crate::store::sqlite) const CHECKPOINT_BYTES: usize = 4 << 20;
 /// What a commit writes beside its tasks' own bytes: pages are 4 KiB, and a few indexes are touched.
-const COMMIT_BYTES: usize = 48 << 10;
+pub(in crate::store::sqlite) const COMMIT_BYTES: usize = 48 << 10;
 
 /// The store can't write any more. The process should stop and start again: opening the file anew shows what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,131 @@
+//! Appends: how many a store takes in a second, beside the bare means it is made of.
+
+use super::error::BenchError;
+use super::figures::{Range, Sample, Spread, number, rate};
+use super::load;
+use super::trial::{Bare, Ground, Trial};
+use crate::effects::Effects;
+use serde::Serialize;
+use std::time::Duration;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct AppendBench {
+    /// Numbers of writers.
+    pub writers: Vec<usize>,
+    /// How long each measurement of the store goes on.
+    pub time: Duration,
+    /// How often everything is measured; the baselines of a round follow its measurement of the store.
+    pub rounds: usize,
+    /// How many processes have the store open.
+    pub processes: usize,
+}
+
+/// What one number of writers came to. Rates are appends in a second.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measured {
+    /// How many writers.
+    pub writers: usize,
+    /// The store.
+    pub appends_per_s: Range,
+    /// Appends in one transaction, on average.
+    pub mean_batch: f64,
+    /// Most appends in one transaction.
+    pub largest_batch: usize,
+    /// How often a transaction met another process's, in all rounds.
+    pub conflicts: u64,
+    /// What a writer waits.
+    pub latency: Spread,
+    /// The same rows inserted bare.
+    pub bare_per_s: Range,
+    /// The store's rate as a part of the bare one, round by round.
+    pub ratio: Range,
+    /// The same rows by a transaction each that counts up, where there is such a thing.
+    pub counter: Option<CounterMeasured>,
+}
+
+/// What a transaction for each append came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct CounterMeasured {
+    /// Appends in a second.
+    pub appends_per_s: Range,
+    /// How often a transaction met another one and was begun anew, in all rounds.
+    pub conflicts: u64,
+    /// What a writer waits.
+    pub latency: Spread,
+    /// How many times as fast the store is, round by round.
+    pub store_is_times: Range,
+}
+
+/// One round's.
+struct Round {
+    store: Sample,
+    batches: Vec<usize>,
+    bare: Bare,
+    counter: Option<Sample>,
+}
+
+/// Measures; `told` hears of each round that is done.
+///
+/// # Errors
+/// [`BenchError`], which says what to do.
+pub async fn measure(
+    ground: &dyn Ground,
+    bench: &AppendBench,
+    effects: &Effects,
+    told: impl Fn(usize, usize),
+) -> Result<Vec<Measured>, BenchError> {
+    let mut rounds: Vec<Vec<Round>> = bench.writers.iter().map(|_| Vec::new()).collect();
+    // Round by round: what the machine does beside it meanwhile hits every number of writers, store and baseline alike.
+    for round in 1..=bench.rounds {
+        for (writers, done) in bench.writers.iter().zip(&mut rounds) {
+            let trial = ground.trial(bench.processes).await?;
+            let went = one_round(&*trial, *writers, bench.time, effects).await;
+            trial.remove().await?;
+            done.push(went?);
+            told(round, *writers);
+        }
+    }
+    Ok(bench.writers.iter().zip(rounds).map(|(writers, rounds)| summary(*writers, &rounds)).collect())
+}
+
+async fn one_round(trial: &dyn Trial, writers: usize, time: Duration, effects: &Effects) -> Result<Round, BenchError> {
+    let mut store = load::run(&trial.stores(), writers, time, effects).await?;
+    store.conflicts = trial.conflicts();
+    let bare = trial.bare().await?;
+    if bare.appends != store.latencies.len() {
+        return Err(BenchError::Baseline(format!("{} of {} appends were found", bare.appends, store.latencies.len())));
+    }
+    let counter = trial.counter(writers, time).await?;
+    Ok(Round { store, batches: trial.batches(), bare, counter })
+}
+
+fn summary(writers: usize, rounds: &[Round]) -> Measured {
+    let batches: Vec<usize> = rounds.iter().flat_map(|round| round.batches.iter().copied()).collect();
+    let bare_rate = |round: &Round| rate(round.bare.appends, round.bare.took);
+    let all = |samples: Vec<&Sample>| Spread::of(samples.iter().flat_map(|sample| sample.latencies.iter().copied()).collect());
+    let counters: Vec<(&Round, &Sample)> =
+        rounds.iter().filter_map(|round| round.counter.as_ref().map(|counter| (round, counter))).collect();
+    let counter = (!counters.is_empty()).then(|| CounterMeasured {
+        appends_per_s: Range::of(counters.iter().map(|(_, counter)| counter.rate())),
+        conflicts: counters.iter().map(|(_, counter)| counter.conflicts).sum(),
+        latency: all(counters.iter().map(|(_, counter)| *counter).collect()),
+        store_is_times: Range::of(counters.iter().map(|(round, counter)| part(round.store.rate(), counter.rate()))),
+    });
+    Measured {
+        writers,
+        appends_per_s: Range::of(rounds.iter().map(|round| round.store.rate())),
+        mean_batch: part(number(batches.iter().sum()), number(batches.len())),
+        largest_batch: batches.iter().copied().max().unwrap_or_default(),
+        conflicts: rounds.iter().map(|round| round.store.conflicts).sum(),
+        latency: all(rounds.iter().map(|round| &round.store).collect()),
+        bare_per_s: Range::of(rounds.iter().map(bare_rate)),
+        ratio: Range::of(rounds.iter().map(|round| part(round.store.rate(), bare_rate(round)))),
+        counter,
+    }
+}
+
+/// One figure as a part of another; 0 of nothing.
+fn part(figure: f64, of: f64) -> f64 {
+    if of > 0.0 { figure / of } else { 0.0 }
+}
