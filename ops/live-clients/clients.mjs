@@ -68,8 +68,8 @@ export function overWebSocket(account, held, url = account.url) {
   return {
     // As a network does it: no goodbye.
     cut: () => sockets.forEach((socket) => socket.terminate()),
-    pause: () => sockets.forEach((socket) => socket.pause()),
-    resume: () => sockets.forEach((socket) => socket.resume()),
+    pause: () => sockets.forEach((socket) => socket.readyState === WebSocket.OPEN && socket.pause()),
+    resume: () => sockets.forEach((socket) => socket.readyState === WebSocket.OPEN && socket.resume()),
     async close() {
       stop();
       await client.dispose();
