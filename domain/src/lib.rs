@@ -16,3 +16,6 @@ pub mod secret;
 pub mod stream;
 pub mod text;
 pub mod timestamp;
+
+/// What folds events: for rooms that fold and decide nothing.
+pub use cqrs_es::Aggregate;

@@ -3,4 +3,5 @@
 pub mod accounts;
 pub mod keys;
 pub mod ports;
+pub mod run_feed;
 pub mod suite;
