@@ -11,6 +11,7 @@ mod scalars;
 mod schema;
 mod types;
 
+pub use cursor::{of_run_feed, to_run_feed};
 pub use schema::{ClavigerSchema, build, sdl};
 pub mod limits;
 pub mod secret_variables;

@@ -1,9 +1,11 @@
 //! What the core needs of a store. `src/store` implements it; `suite` says what every implementation must do.
 
+mod deltas;
 mod log;
 mod rows;
 mod views;
 
+pub use deltas::*;
 pub use log::*;
 pub use rows::*;
 pub use views::*;
@@ -33,5 +35,5 @@ pub enum StoreError {
 }
 
 /// Everything a store offers.
-pub trait Store: Log + Rows + Views {}
-impl<T: Log + Rows + Views> Store for T {}
+pub trait Store: Log + Rows + Views + Deltas {}
+impl<T: Log + Rows + Views + Deltas> Store for T {}

@@ -1,7 +1,7 @@
 //! What a case is, and how one is written.
 
 use super::harness::Harness;
-use crate::ports::{AppendError, BoxFuture, StoreError};
+use crate::ports::{AppendError, BoxFuture, FlushError, StoreError};
 use std::fmt;
 
 /// What a store did that it must not do, or the reverse.
@@ -25,6 +25,12 @@ impl From<StoreError> for Failure {
 impl From<AppendError> for Failure {
     fn from(error: AppendError) -> Self {
         Self(format!("an append was refused: {error}"))
+    }
+}
+
+impl From<FlushError> for Failure {
+    fn from(error: FlushError) -> Self {
+        Self(format!("a flush was refused: {error}"))
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::read::{self, Rotation};
 use super::store::MongoStore;
-use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
+use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction, Head,
-    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow, StoredEvent,
-    TimerRow, UserKeyRow, ViewRow, Views,
+    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, DeltaRow, Deltas,
+    Direction, FlushError, Head, HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rows, SecretRow, SessionRow, StoreError,
+    StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, ViewRow, Views,
 };
 use uuid::Uuid;
 
@@ -92,5 +92,21 @@ impl Views for MongoStore {
         fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId> = read::default_key;
         fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)> = read::defaults;
         fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId> = read::owners;
+    }
+}
+
+impl Deltas for MongoStore {
+    fn flush(&self, rows: Vec<DeltaRow>) -> BoxFuture<'_, Result<(), FlushError>> {
+        let asked = self.ask(move |db| async move { read::flush(&db, rows).await });
+        Box::pin(async move {
+            let taken = asked.await?;
+            if taken.is_empty() { Ok(()) } else { Err(FlushError::Taken(taken)) }
+        })
+    }
+
+    questions! {
+        fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> Vec<DeltaRow> = read::deltas;
+        fn count_deltas(&self, run: RunId, v: u64) -> u64 = read::count_deltas;
+        fn expire_deltas(&self, owner: UserId, run: RunId) -> u64 = read::expire_deltas;
     }
 }

@@ -16,6 +16,7 @@
 //! | `timers` | `{o, k, s}`: owner, kind, subject | what is due | with appends |
 //! | `views` | `{o, w, i}`: owner, view, row id | rows of views | with appends |
 //! | `defaults` | `{o, t}`: owner, tag | the default key of a context: the key lets no second one stand | with appends |
+//! | `deltas` | `{r, v, d}`: run, version, row | rows of text between a run's events, sealed | inserts by key; deleted when they expire |
 //! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first | once |
 //! | `meta` | `"store"` | the format | by a migration |
 //!
@@ -50,6 +51,7 @@ pub(super) const SESSIONS: &str = "sessions";
 pub(super) const TIMERS: &str = "timers";
 pub(super) const VIEWS: &str = "views";
 pub(super) const DEFAULTS: &str = "defaults";
+pub(super) const DELTAS: &str = "deltas";
 pub(super) const STORE_KEYS: &str = "store_keys";
 const META: &str = "meta";
 
@@ -93,6 +95,7 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
     (TIMERS, &[index("owner", &[("owner", 1)]), index("due", &[("due_at", 1)])]),
     (VIEWS, &[index("owner", &[("owner", 1)]), index("sort", &[("view", 1), ("owner", 1), ("sort", 1), ("id", 1)])]),
     (DEFAULTS, &[index("owner", &[("owner", 1), ("tag", 1)])]),
+    (DELTAS, &[unique("place", &[("run", 1), ("v", 1), ("d", 1)]), index("owner", &[("owner", 1)])]),
     (STORE_KEYS, &[unique("seq", &[("seq", 1)])]),
     (META, &[]),
 ];

@@ -16,6 +16,7 @@
 //! | `timers` | `owner`, `kind`, `subject` | what is due | with appends |
 //! | `views` | `owner`, `view`, `id` | rows of views | with appends |
 //! | `defaults` | `owner`, `tag` | the default key of a context: the key lets no second one stand | with appends |
+//! | `deltas` | `run`, `v`, `d` | rows of text between a run's events, sealed | inserts; deleted when they expire |
 //! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK | once |
 //!
 //! Ids are 16-byte blobs, whose order is the order of the ids; times are milliseconds. `owner`, `subject` and `kind` of an event
@@ -171,6 +172,17 @@ CREATE TABLE defaults (
     key BLOB NOT NULL,
     PRIMARY KEY (owner, tag)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE deltas (
+    run BLOB NOT NULL,
+    v INTEGER NOT NULL,
+    d INTEGER NOT NULL,
+    owner BLOB NOT NULL,
+    sealed BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (run, v, d)
+) STRICT;
+CREATE INDEX deltas_by_owner ON deltas (owner);
 
 CREATE TABLE store_keys (
     kek BLOB PRIMARY KEY NOT NULL,

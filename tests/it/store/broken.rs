@@ -1,13 +1,13 @@
 //! Stores that are broken on purpose: each hands everything to a whole store and does one thing wrong.
 
 use claviger_domain::actor::{Actor, Via};
-use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
+use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, BoxFuture, ClaimChange, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction,
-    Expected, Head, HistoryFilter, IndexKeyRow, InlineViews, KekId, Log, Page, PageOf, Placed, RowChange, Rows, SecretRow,
-    SessionRow, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, ViewRow, Views,
+    Append, AppendError, Appended, BoxFuture, ClaimChange, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, DeltaRow,
+    Deltas, Direction, Expected, FlushError, Head, HistoryFilter, IndexKeyRow, InlineViews, KekId, Log, Page, PageOf, Placed,
+    RowChange, Rows, SecretRow, SessionRow, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, ViewRow, Views,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +47,14 @@ pub(super) enum How {
     OwnerForgotten,
     /// Drops an append when its caller goes away.
     DroppedWithItsCaller,
+    /// Writes a row of text over the one that stands there.
+    TextReplaced,
+    /// Writes the text of one run of a flush only.
+    TextOfOneRunOnly,
+    /// Refuses a whole flush for one row of it.
+    NeighboursOfTakenTextLost,
+    /// Counts rows of text behind a missing one, too.
+    TextCountedPastAGap,
 }
 
 impl How {
@@ -66,6 +74,10 @@ impl How {
         Self::FactsReencoded,
         Self::OwnerForgotten,
         Self::DroppedWithItsCaller,
+        Self::TextReplaced,
+        Self::TextOfOneRunOnly,
+        Self::NeighboursOfTakenTextLost,
+        Self::TextCountedPastAGap,
     ];
 
     /// Cases that must fail.
@@ -94,6 +106,12 @@ impl How {
             Self::FactsReencoded => &["facts_come_back_byte_for_byte"],
             Self::OwnerForgotten => &["a_history_shows_nobody_elses_events"],
             Self::DroppedWithItsCaller => &["a_caller_that_goes_away_stops_nothing"],
+            Self::TextReplaced => {
+                &["a_row_of_text_is_never_replaced_and_its_neighbours_are_written", "racing_flushes_of_one_place_have_one_winner"]
+            }
+            Self::TextOfOneRunOnly => &["rows_of_text_come_back_as_they_were_flushed"],
+            Self::NeighboursOfTakenTextLost => &["a_row_of_text_is_never_replaced_and_its_neighbours_are_written"],
+            Self::TextCountedPastAGap => &["rows_of_text_are_counted_up_to_the_first_that_is_missing"],
         }
     }
 }
@@ -132,7 +150,11 @@ impl Broken {
             | How::TiesSkipped
             | How::RotationAlwaysWon
             | How::StaleRead
-            | How::OwnerForgotten => {}
+            | How::OwnerForgotten
+            | How::TextReplaced
+            | How::TextOfOneRunOnly
+            | How::NeighboursOfTakenTextLost
+            | How::TextCountedPastAGap => {}
         }
         self.inner.append(append).await
     }
@@ -193,6 +215,25 @@ impl Broken {
             found.sort_by_key(|event| event.envelope.position);
         }
         Ok(found)
+    }
+
+    async fn flush_wrongly(&self, mut rows: Vec<DeltaRow>) -> Result<(), FlushError> {
+        if self.how == How::TextOfOneRunOnly {
+            let first = rows.first().map(|row| row.place.run);
+            rows.retain(|row| Some(row.place.run) == first);
+        } else if self.how == How::TextReplaced {
+            for row in &rows {
+                self.inner.expire_deltas(row.owner, row.place.run).await?;
+            }
+        } else if self.how == How::NeighboursOfTakenTextLost {
+            for row in &rows {
+                let there = self.inner.deltas(row.place.run, (row.place.v, row.place.d - 1), 1).await?;
+                if there.first().is_some_and(|there| there.place == row.place && there.sealed != row.sealed) {
+                    return Err(FlushError::Taken(vec![row.place]));
+                }
+            }
+        }
+        self.inner.flush(rows).await
     }
 
     async fn history_wrongly(&self, filter: HistoryFilter, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
@@ -298,5 +339,26 @@ impl Views for Broken {
         fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId>;
         fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)>;
         fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId>;
+    }
+}
+
+impl Deltas for Broken {
+    fn flush(&self, rows: Vec<DeltaRow>) -> BoxFuture<'_, Result<(), FlushError>> {
+        Box::pin(self.flush_wrongly(rows))
+    }
+
+    fn count_deltas(&self, run: RunId, v: u64) -> Answer<'_, u64> {
+        if self.how != How::TextCountedPastAGap {
+            return self.inner.count_deltas(run, v);
+        }
+        Box::pin(async move {
+            let rows = self.inner.deltas(run, (v, 0), usize::MAX).await?;
+            Ok(rows.iter().filter(|row| row.place.v == v).count() as u64)
+        })
+    }
+
+    whole! {
+        fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> Vec<DeltaRow>;
+        fn expire_deltas(&self, owner: UserId, run: RunId) -> u64;
     }
 }

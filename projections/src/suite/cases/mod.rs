@@ -14,4 +14,4 @@ macro_rules! files {
     };
 }
 
-files!(append, claims, durability, erase, history, order, reads, records, refusals, rows, sessions, views);
+files!(append, claims, deltas, durability, erase, history, order, reads, records, refusals, rows, sessions, views);

@@ -1,9 +1,11 @@
 //! What readers ask, table by table. Each function runs inside one read transaction of a reader's connection.
 
+mod deltas;
 mod events;
 mod rows;
 mod views;
 
+pub(super) use deltas::*;
 pub(super) use events::*;
 pub(super) use rows::*;
 pub(super) use views::*;

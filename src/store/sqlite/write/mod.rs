@@ -3,6 +3,7 @@
 mod append;
 mod batch;
 mod changes;
+mod deltas;
 mod outcome;
 mod task;
 mod writer;
