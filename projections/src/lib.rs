@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod accounts;
+pub mod flusher;
 pub mod keys;
 pub mod ports;
 pub mod run_feed;
