@@ -109,10 +109,11 @@ impl How {
             Self::FactsReencoded => &["facts_come_back_byte_for_byte"],
             Self::OwnerForgotten => &["a_history_shows_nobody_elses_events"],
             Self::DroppedWithItsCaller => &["a_caller_that_goes_away_stops_nothing"],
-            Self::TextReplaced => &["a_row_of_text_is_never_replaced_and_its_neighbours_are_written"],
+            Self::TextReplaced | Self::NeighboursOfTakenTextLost => {
+                &["a_row_of_text_is_never_replaced_and_its_neighbours_are_written"]
+            }
             Self::TakenTextHidden => &["racing_flushes_of_one_place_have_one_winner"],
             Self::TextOfOneRunOnly => &["rows_of_text_come_back_as_they_were_flushed"],
-            Self::NeighboursOfTakenTextLost => &["a_row_of_text_is_never_replaced_and_its_neighbours_are_written"],
             Self::TextCountedPastAGap => &["rows_of_text_are_counted_up_to_the_first_that_is_missing"],
         }
     }

@@ -204,9 +204,8 @@ pub(super) fn at(v: u64, d: u64, i: u32) -> FeedCursor {
 /// A message in short: place, what, about which step and attempt.
 pub(super) fn short(message: &FeedMessage) -> String {
     let number = |step: &StepId| step.0.as_u128();
-    let texts = |texts: &[StepText]| {
-        texts.iter().map(|one| format!(" {}.{}={}", number(&one.step), one.attempt, one.text)).collect::<String>()
-    };
+    let text = |one: &StepText| format!(" {}.{}={}", number(&one.step), one.attempt, one.text);
+    let texts = |texts: &[StepText]| texts.iter().map(text).collect::<Vec<_>>().concat();
     let what = match &message.body {
         Body::Snapshot { run, partial } => format!("snapshot v{}{}", run.version, texts(partial)),
         Body::Event { event, .. } => event.stored.envelope.kind.clone(),

@@ -59,9 +59,9 @@ impl Reader {
             // A hint carries events only, or rows only.
             batch.rows_end = false;
             if dice.roll(2) == 0 {
-                batch.rows.clear()
+                batch.rows.clear();
             } else {
-                batch.events.clear()
+                batch.events.clear();
             }
             batch.events_end = false;
         }
@@ -85,7 +85,9 @@ impl Reader {
         let said: Vec<FeedMessage> = stored.all(&mut feed);
         assert!(feed.is_done());
         if !self.client.has_ended {
-            said.iter().for_each(|message| self.client.receive(message));
+            for message in &said {
+                self.client.receive(message);
+            }
         }
         assert!(self.client.has_ended);
     }
@@ -237,7 +239,9 @@ fn whoever_reads_holds_every_text_byte_for_byte() {
         world.end();
         let expires = dice.roll(3) == 0;
         for _ in 0..dice.roll(20) {
-            readers.iter_mut().for_each(|reader| reader.act(&world.stored, &mut dice));
+            for reader in &mut readers {
+                reader.act(&world.stored, &mut dice);
+            }
         }
         if expires {
             world.stored.rows.clear();
