@@ -17,3 +17,6 @@ pub mod stream;
 pub mod system;
 pub mod text;
 pub mod timestamp;
+
+/// What folds events: for rooms that fold and decide nothing.
+pub use cqrs_es::Aggregate;

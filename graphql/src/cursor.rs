@@ -4,10 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
+use claviger_domain::id::RunId;
+use claviger_projections::run_feed::FeedCursor;
 use uuid::Uuid;
 
 const EVENT: u8 = 1;
 const KEY: u8 = 2;
+const RUN_FEED: u8 = 3;
 
 /// The cursor of an event: the same in every list of events.
 pub(crate) fn of_event(position: u64) -> String {
@@ -24,6 +27,16 @@ pub(crate) fn of_key(created_at: u64, id: Uuid) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// The cursor of a message in the feed of a run.
+pub fn of_run_feed(run: RunId, place: FeedCursor) -> String {
+    let mut bytes = vec![RUN_FEED];
+    bytes.extend_from_slice(run.0.as_bytes());
+    bytes.extend_from_slice(&place.v.to_be_bytes());
+    bytes.extend_from_slice(&place.d.to_be_bytes());
+    bytes.extend_from_slice(&place.i.to_be_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
 /// Reads an event's cursor.
 pub(crate) fn to_event(text: &str) -> Result<u64, Failure> {
     let payload: [u8; 8] = payload(text, EVENT)?.try_into().map_err(|_| invalid())?;
@@ -37,6 +50,19 @@ pub(crate) fn to_key(text: &str) -> Result<(u64, Uuid), Failure> {
     let created_at: [u8; 8] = created_at.try_into().map_err(|_| invalid())?;
     let id: [u8; 16] = id.try_into().map_err(|_| invalid())?;
     Ok((u64::from_be_bytes(created_at), Uuid::from_bytes(id)))
+}
+
+/// Reads a cursor of the feed of this run; another run's is none.
+///
+/// # Errors
+/// `CURSOR_INVALID`.
+pub fn to_run_feed(text: &str, run: RunId) -> Result<FeedCursor, Failure> {
+    let payload: [u8; 36] = payload(text, RUN_FEED)?.try_into().map_err(|_| invalid())?;
+    let place = payload.strip_prefix(run.0.as_bytes()).ok_or_else(invalid)?;
+    let (v, rest) = place.split_first_chunk().ok_or_else(invalid)?;
+    let (d, i) = rest.split_first_chunk().ok_or_else(invalid)?;
+    let i = i.try_into().map_err(|_| invalid())?;
+    Ok(FeedCursor { v: u64::from_be_bytes(*v), d: u64::from_be_bytes(*d), i: u32::from_be_bytes(i) })
 }
 
 fn payload(text: &str, kind: u8) -> Result<Vec<u8>, Failure> {
@@ -74,6 +100,14 @@ mod tests {
                 assert_eq!(of_event(position), text);
                 assert_eq!(to_event(text), Ok(position));
                 assert!(to_key(text).is_err(), "a cursor serves its own kind of list only");
+            } else if vector["kind"] == 3 {
+                let run = RunId(vector["run_id"].as_str().unwrap().parse().unwrap());
+                let number = |name: &str| vector[name].as_u64().unwrap();
+                let place = FeedCursor { v: number("v"), d: number("d"), i: number("i").try_into().unwrap() };
+                assert_eq!(of_run_feed(run, place), text);
+                assert_eq!(to_run_feed(text, run), Ok(place));
+                assert!(to_run_feed(text, RunId(Uuid::nil())).is_err(), "a cursor serves its own run only");
+                assert!(to_event(text).is_err() && to_key(text).is_err(), "a cursor serves its own kind of list only");
             } else {
                 let (at, id) = (vector["created_at"].as_u64().unwrap(), vector["key_id"].as_str().unwrap().parse().unwrap());
                 assert_eq!(of_key(at, id), text);

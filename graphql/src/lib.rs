@@ -12,6 +12,7 @@ mod schema;
 mod subscription;
 mod types;
 
+pub use cursor::{of_run_feed, to_run_feed};
 pub use schema::{ClavigerSchema, build, sdl};
 pub mod limits;
 pub mod secret_variables;

@@ -190,6 +190,7 @@ def boxes():
     view = {"stream": RING, "view": "keys", "row": KEY}
     event = {"stream": RING, "version": 7, "type": "KeyAdded", "schema": 1}
     json_text = '{"name":"Müller’s key"}'.encode()
+    delta = f'[{{"step":"{SESSION}","attempt":1,"offset":4,"text":"ß 😀"}}]'
     content_ad = lps("claviger/content/1", one, OWNER, RING, 7, "KeyAdded", 1, 0, 1)
     return [
         box("user-key", kek, lps("claviger/user-key/1", one, OWNER, 3, kek_id(kek)), user_key, owner | version),
@@ -207,6 +208,8 @@ def boxes():
         box("content", key("content key"), content_ad, json_text, owner | event),
         box("content-empty", key("content key"), content_ad, b"", owner | event),
         box("view", key("content key"), lps("claviger/view/1", one, OWNER, RING, "keys", KEY), json_text, owner | view),
+        box("delta", key("content key"), lps("claviger/delta/1", one, OWNER, f"run/{RUN}", 9, 3), delta.encode(),
+            owner | {"stream": f"run/{RUN}", "v": 9, "d": 3}),
     ]
 
 
@@ -328,6 +331,9 @@ def cursors():
     out = [{"kind": 1, "position": at, "cursor": b64(b"\x01" + u64(at))} for at in (1, 300, 2**64 - 1)]
     at = 1_760_000_000_000
     out.append({"kind": 2, "created_at": at, "key_id": str(KEY), "cursor": b64(b"\x02" + u64(at) + KEY.bytes)})
+    for v, d, i in ((4, 2, 1), (2**63, 0, 2**32 - 1)):
+        place = RUN.bytes + u64(v) + u64(d) + u32(i)
+        out.append({"kind": 3, "run_id": str(RUN), "v": v, "d": d, "i": i, "cursor": b64(b"\x03" + place)})
     return out
 
 

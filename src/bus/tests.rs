@@ -5,7 +5,7 @@ use super::{Bus, RECORD_MS, store_failure};
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
-use claviger_domain::id::{CommandId, CorrelationId, KeyId, TestId};
+use claviger_domain::id::{CommandId, CorrelationId, KeyId, RunId, TestId};
 use claviger_domain::key_ring::{FinishKeyTest, KeyRingEvent, RecordExpiry, StartKeyTest};
 use claviger_domain::key_test::{KeyTestLevel, KeyTestNotes, KeyTestStatus, KeyVerdict, Verdict};
 use claviger_domain::text::ModelId;
@@ -116,6 +116,10 @@ impl Bus {
     /// # Errors
     /// When the store doesn't answer; the timer stays.
     pub async fn on_timer(&self, timer: &TimerRow) -> Result<(), Failure> {
+        if timer.kind == TimerKind::DeltaExpiry {
+            let expired = self.store.expire_deltas(timer.owner, RunId(timer.subject)).await;
+            return expired.map(drop).map_err(|error| store_failure(&error));
+        }
         let Some(keys) = self.keychain.user(timer.owner).await? else { return Ok(()) };
         let actor = Actor { user: None, role: None, via: Via::Timer };
         let correlation = CorrelationId(self.effects.ids.next());
@@ -130,6 +134,8 @@ impl Bus {
                 self.execute(&order, plan).await?;
             }
             TimerKind::KeyTest => self.close_abandoned_test(&order, timer).await?,
+            // Leaves no event, and needs no keys: done above.
+            TimerKind::DeltaExpiry => {}
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The personal half of events, and the copies of it in views.
+//! The personal half of events, the copies of it in views, and the text of replies under way.
 
 use crate::entropy::Entropy;
 use crate::error::{Result, VaultError};
@@ -42,6 +42,19 @@ pub struct ViewAd<'a> {
     pub row: Uuid,
 }
 
+/// Where a row of a run's text belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeltaAd {
+    /// Whose run it is.
+    pub owner: UserId,
+    /// The run's stream, whose content key seals it.
+    pub stream: StreamName,
+    /// Version of the event it comes after.
+    pub v: u64,
+    /// Which row after that event, from 1.
+    pub d: u64,
+}
+
 fn content_ad(ad: &ContentAd<'_>, index: u64, count: u64) -> Ad {
     Ad::new("claviger/content/1")
         .id(ad.owner.0)
@@ -55,6 +68,10 @@ fn content_ad(ad: &ContentAd<'_>, index: u64, count: u64) -> Ad {
 
 fn view_ad(ad: &ViewAd<'_>) -> Ad {
     Ad::new("claviger/view/1").id(ad.owner.0).text(&ad.stream.to_string()).text(ad.view).id(ad.row)
+}
+
+fn delta_ad(ad: &DeltaAd) -> Ad {
+    Ad::new("claviger/delta/1").id(ad.owner.0).text(&ad.stream.to_string()).int(ad.v).int(ad.d)
 }
 
 /// Seals an event's content: one box up to [`PIECE_LEN`] bytes, else one box per piece, in their order. Never empty.
@@ -109,4 +126,21 @@ pub fn seal_view(key: &ContentKey, ad: &ViewAd<'_>, json: &[u8], entropy: &dyn E
 /// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].
 pub fn open_view(key: &ContentKey, ad: &ViewAd<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     open(key.as_bytes(), &view_ad(ad), sealed)
+}
+
+/// Seals a row of a run's text: pieces of a reply before it is whole. Once only: a flush of unknown outcome is repeated with these bytes,
+/// and other bytes for the same row are refused by the store.
+///
+/// # Errors
+/// [`VaultError::TooLong`], which no row is.
+pub fn seal_delta(key: &ContentKey, ad: &DeltaAd, json: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>> {
+    seal(key.as_bytes(), &delta_ad(ad), json, entropy)
+}
+
+/// Opens what [`seal_delta`] made. The text is wiped when dropped.
+///
+/// # Errors
+/// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].
+pub fn open_delta(key: &ContentKey, ad: &DeltaAd, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    open(key.as_bytes(), &delta_ad(ad), sealed)
 }

@@ -10,7 +10,9 @@ mod sealed_box;
 mod secret;
 mod wrap;
 
-pub use content::{ContentAd, PIECE_LEN, ViewAd, open_content, open_view, seal_content, seal_view};
+pub use content::{
+    ContentAd, DeltaAd, PIECE_LEN, ViewAd, open_content, open_delta, open_view, seal_content, seal_delta, seal_view,
+};
 pub use entropy::Entropy;
 pub use error::VaultError;
 pub use keys::{ContentKey, DataKey, IndexKey, KEY_LEN, Kek, KekSet, StoreIndexKey, UserKey};

@@ -1,5 +1,6 @@
 //! What the core needs of a store. `src/store` implements it; `suite` says what every implementation must do.
 
+mod deltas;
 mod followers;
 mod leases;
 mod log;
@@ -8,6 +9,7 @@ mod rotation;
 mod rows;
 mod views;
 
+pub use deltas::*;
 pub use followers::*;
 pub use leases::*;
 pub use log::*;
@@ -41,5 +43,5 @@ pub enum StoreError {
 }
 
 /// Everything a store offers.
-pub trait Store: Log + Rows + Views + Leases + Followers + Repairs + Rotation {}
-impl<T: Log + Rows + Views + Leases + Followers + Repairs + Rotation> Store for T {}
+pub trait Store: Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas {}
+impl<T: Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas> Store for T {}

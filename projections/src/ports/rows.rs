@@ -105,6 +105,8 @@ pub enum TimerKind {
     KeyExpiry,
     /// The latest end of a key test: whoever ran it has crashed if it is still open.
     KeyTest,
+    /// The texts of a run that has ended expire.
+    DeltaExpiry,
 }
 
 /// Something to be done at a time. At most one per (kind, owner, subject).
@@ -114,7 +116,8 @@ pub struct TimerRow {
     pub kind: TimerKind,
     /// Whose.
     pub owner: UserId,
-    /// The key; for [`TimerKind::KeyTest`] the test, so that tests of one key don't take each other's timer.
+    /// The key; for [`TimerKind::KeyTest`] the test, so that tests of one key don't take each other's timer; for
+    /// [`TimerKind::DeltaExpiry`] the run.
     pub subject: Uuid,
     /// The command to close, for [`TimerKind::KeyTest`].
     pub command: Option<CommandId>,
@@ -191,7 +194,7 @@ pub enum RowChange {
     /// Removes the copy under a KEK that a rotation has left behind.
     DeleteStoreKey(KekId),
     /// Destroys every key of a user and every second copy of their content: user key, index key, content keys, secrets, credential,
-    /// sessions, timers, view rows, defaults. Events stay, sealed for ever.
+    /// sessions, timers, view rows, defaults, rows of text. Events stay, sealed for ever.
     EraseUser(UserId),
 }
 

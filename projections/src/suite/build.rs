@@ -1,11 +1,11 @@
 //! Things to put into a store, with as few words as possible.
 
 use crate::ports::{
-    Append, ClaimChange, ClaimKind, ContentKeyRow, CredentialRow, Expected, IndexKeyRow, InlineViews, KEYS, NewEvent, Placed,
-    RecordChange, RowChange, SecretRow, SessionRow, StoreError, TimerKind, TimerRow, UserKeyRow, ViewRow,
+    Append, ClaimChange, ClaimKind, ContentKeyRow, CredentialRow, DeltaPlace, DeltaRow, Expected, IndexKeyRow, InlineViews, KEYS,
+    NewEvent, Placed, RecordChange, RowChange, SecretRow, SessionRow, StoreError, TimerKind, TimerRow, UserKeyRow, ViewRow,
 };
 use claviger_domain::actor::{Actor, Role, Via};
-use claviger_domain::id::{CommandId, ContextTag, CorrelationId, EventId, KeyId, SessionId, UserId};
+use claviger_domain::id::{CommandId, ContextTag, CorrelationId, EventId, KeyId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use std::sync::Arc;
@@ -28,6 +28,21 @@ pub(super) const fn user(n: u64) -> UserId {
 /// A key, told apart by number.
 pub(super) const fn key(n: u64) -> KeyId {
     KeyId(uuid(0x2_0000 + n))
+}
+
+/// A run, told apart by number.
+pub(super) const fn run(n: u64) -> RunId {
+    RunId(uuid(0x4_0000 + n))
+}
+
+/// A place among a run's rows of text.
+pub(super) const fn place(run: RunId, (v, d): (u64, u64)) -> DeltaPlace {
+    DeltaPlace { run, v, d }
+}
+
+/// A row of text, whose bytes are told apart by number.
+pub(super) fn delta(owner: UserId, run: RunId, at: (u64, u64), n: u8) -> DeltaRow {
+    DeltaRow { place: place(run, at), owner, sealed: vec![n; 80], at: NOW }
 }
 
 /// A command, told apart by number.

@@ -1,7 +1,7 @@
 //! What a case is, and how one is written.
 
 use super::harness::Harness;
-use crate::ports::{AdvanceError, AppendError, BoxFuture, ReplaceError, StoreError};
+use crate::ports::{AdvanceError, AppendError, BoxFuture, FlushError, ReplaceError, StoreError};
 use std::fmt;
 
 /// What a store did that it must not do, or the reverse.
@@ -37,6 +37,12 @@ impl From<AdvanceError> for Failure {
 impl From<ReplaceError> for Failure {
     fn from(error: ReplaceError) -> Self {
         Self(format!("a repair was refused: {error}"))
+    }
+}
+
+impl From<FlushError> for Failure {
+    fn from(error: FlushError) -> Self {
+        Self(format!("a flush was refused: {error}"))
     }
 }
 

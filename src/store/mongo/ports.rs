@@ -3,13 +3,13 @@
 use super::read::{self, SessionRotation};
 use super::store::MongoStore;
 use super::write;
-use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
+use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction, Head,
-    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow,
-    StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, DeltaRow, Deltas,
+    Direction, FlushError, Head, HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow,
+    StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
 use uuid::Uuid;
 
@@ -101,5 +101,21 @@ impl Rotation for MongoStore {
         fn user_rows(&self, owner: UserId) -> Option<UserRows> = read::user_rows;
         fn rewrap_user_key(&self, from: UserKeyRow, to: UserKeyRow) -> bool = read::rewrap_user_key;
         fn rekey_user(&self, from: UserRows, to: UserRows) -> bool = write::rekey_user;
+    }
+}
+
+impl Deltas for MongoStore {
+    fn flush(&self, rows: Vec<DeltaRow>) -> BoxFuture<'_, Result<(), FlushError>> {
+        let asked = self.ask(move |db| async move { read::flush(&db, rows).await });
+        Box::pin(async move {
+            let taken = asked.await?;
+            if taken.is_empty() { Ok(()) } else { Err(FlushError::Taken(taken)) }
+        })
+    }
+
+    questions! {
+        fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> Vec<DeltaRow> = read::deltas;
+        fn count_deltas(&self, run: RunId, v: u64) -> u64 = read::count_deltas;
+        fn expire_deltas(&self, owner: UserId, run: RunId) -> u64 = read::expire_deltas;
     }
 }

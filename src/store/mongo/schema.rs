@@ -19,6 +19,7 @@
 //! | `leases` | name | who does what one process alone may do; `until` and `seen` are the server's time | by their holders; touched by advances |
 //! | `checkpoints` | view | how far a view is that is written after its events | with advances and repairs |
 //! | `quarantine` | `{w, o, i}`: view, owner, row id | rows of such views that stand still | with advances and repairs |
+//! | `deltas` | `{r, v, d}`: run, version, row | rows of text between a run's events, sealed | inserts by key; deleted when they expire |
 //! | `processes` | boot id | who appends: host and process, append session, until when it is believed alive | with time |
 //! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first, the highest is the newest | once, then with appends |
 //! | `meta` | `"store"` | the format | by a migration |
@@ -60,6 +61,7 @@ pub(super) const DEFAULTS: &str = "defaults";
 pub(super) const LEASES: &str = "leases";
 pub(super) const CHECKPOINTS: &str = "checkpoints";
 pub(super) const QUARANTINE: &str = "quarantine";
+pub(super) const DELTAS: &str = "deltas";
 pub(super) const STORE_KEYS: &str = "store_keys";
 pub(super) const PROCESSES: &str = "processes";
 const META: &str = "meta";
@@ -107,6 +109,7 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
     (LEASES, &[]),
     (CHECKPOINTS, &[]),
     (QUARANTINE, &[index("owner", &[("owner", 1)]), index("view", &[("view", 1), ("owner", 1), ("id", 1)])]),
+    (DELTAS, &[unique("place", &[("run", 1), ("v", 1), ("d", 1)]), index("owner", &[("owner", 1)])]),
     (STORE_KEYS, &[unique("seq", &[("seq", 1)])]),
     (PROCESSES, &[]),
     (META, &[]),

@@ -3,13 +3,13 @@
 use super::read;
 use super::store::SqliteStore;
 use super::write::{RowTask, TaskKind};
-use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
+use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction, Head,
-    HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow,
-    StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, DeltaRow, Deltas,
+    Direction, FlushError, Head, HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow,
+    StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
 use uuid::Uuid;
 
@@ -157,5 +157,23 @@ impl Rotation for SqliteStore {
     fn rekey_user(&self, from: UserRows, to: UserRows) -> Answer<'_, bool> {
         let task = RowTask::RekeyUser { from: Box::new(from), to: Box::new(to) };
         Box::pin(async move { Ok(self.change(task).await? == 1) })
+    }
+}
+
+impl Deltas for SqliteStore {
+    fn flush(&self, rows: Vec<DeltaRow>) -> BoxFuture<'_, Result<(), FlushError>> {
+        Box::pin(async move { self.ask(|reply| TaskKind::Flush { rows, reply }).await? })
+    }
+
+    fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> Answer<'_, Vec<DeltaRow>> {
+        self.readers.ask(move |db| read::deltas(db, run, after, limit))
+    }
+
+    fn count_deltas(&self, run: RunId, v: u64) -> Answer<'_, u64> {
+        self.readers.ask(move |db| read::count_deltas(db, run, v))
+    }
+
+    fn expire_deltas(&self, owner: UserId, run: RunId) -> Answer<'_, u64> {
+        self.change(RowTask::ExpireDeltas { owner, run })
     }
 }

@@ -18,6 +18,7 @@
 //! | `defaults` | `owner`, `tag` | the default key of a context: the key lets no second one stand | with appends |
 //! | `checkpoints` | `view` | how far a view is that is written after its events | with advances and repairs |
 //! | `quarantine` | `view`, `owner`, `id` | rows of such views that stand still | with advances and repairs |
+//! | `deltas` | `run`, `v`, `d` | rows of text between a run's events, sealed | inserts; deleted when they expire |
 //! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK; the highest `seq` is the newest | once, then with appends |
 //!
 //! What hangs on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also changes when a rotation gives the user a new one,
@@ -192,6 +193,16 @@ CREATE TABLE quarantine (
     PRIMARY KEY (view, owner, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX quarantine_by_owner ON quarantine (owner);
+CREATE TABLE deltas (
+    run BLOB NOT NULL,
+    v INTEGER NOT NULL,
+    d INTEGER NOT NULL,
+    owner BLOB NOT NULL,
+    sealed BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (run, v, d)
+) STRICT;
+CREATE INDEX deltas_by_owner ON deltas (owner);
 
 CREATE TABLE store_keys (
     kek BLOB PRIMARY KEY NOT NULL,

@@ -3,14 +3,14 @@
 use super::world::{Opened, Place, User, World, keks, rotation};
 use crate::endurance::{Dice, seed};
 use claviger_domain::code::ErrorCode;
-use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
+use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Advance, AdvanceError, Append, AppendError, Appended, BoxFuture, Checkpoint, ClaimKind, CommandRecord, ContentKeyRow,
-    CredentialRow, Direction, Followers, Head, HistoryFilter, Hold, Holder, IndexKeyRow, KekId, LeaseName, Leases, Log, Page,
-    PageOf, Quarantined, Repairs, Replace, ReplaceError, Rotation, RowChange, Rows, SecretRow, SessionRow, Store, StoreError,
-    StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    CredentialRow, DeltaRow, Deltas, Direction, FlushError, Followers, Head, HistoryFilter, Hold, Holder, IndexKeyRow, KekId,
+    LeaseName, Leases, Log, Page, PageOf, Quarantined, Repairs, Replace, ReplaceError, Rotation, RowChange, Rows, SecretRow,
+    SessionRow, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -140,6 +140,18 @@ impl Followers for Between {
         fn checkpoint(&self, view: &'static str) -> Checkpoint;
         fn quarantined(&self, view: &'static str, limit: usize) -> Vec<Quarantined>;
         fn count_quarantined(&self, view: &'static str) -> u64;
+    }
+}
+
+impl Deltas for Between {
+    fn flush(&self, rows: Vec<DeltaRow>) -> BoxFuture<'_, Result<(), FlushError>> {
+        self.inner.flush(rows)
+    }
+
+    whole! {
+        fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> Vec<DeltaRow>;
+        fn count_deltas(&self, run: RunId, v: u64) -> u64;
+        fn expire_deltas(&self, owner: UserId, run: RunId) -> u64;
     }
 }
 

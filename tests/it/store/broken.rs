@@ -1,14 +1,14 @@
 //! Stores that are broken on purpose: each hands everything to a whole store and does one thing wrong.
 
 use claviger_domain::actor::{Actor, Via};
-use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, SessionId, UserId};
+use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, BoxFuture, ClaimChange, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction,
-    Expected, Head, HistoryFilter, IndexKeyRow, InlineViews, KekId, Log, Page, PageOf, Placed, Rotation, RowChange, Rows,
-    SecretRow, SessionRow, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow,
-    Views,
+    Append, AppendError, Appended, BoxFuture, ClaimChange, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, DeltaRow,
+    Deltas, Direction, Expected, FlushError, Head, HistoryFilter, IndexKeyRow, InlineViews, KekId, Log, Page, PageOf, Placed,
+    Rotation, RowChange, Rows, SecretRow, SessionRow, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow,
+    UserKeyState, UserRows, ViewRow, Views,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,6 +66,16 @@ pub(super) enum How {
     SealedUnderAnyKey,
     /// Forgets that something was destroyed.
     WearForgotten,
+    /// Writes a row of text over the one that stands there.
+    TextReplaced,
+    /// Says of a row that another was written in place of that it is in.
+    TakenTextHidden,
+    /// Writes the text of one run of a flush only.
+    TextOfOneRunOnly,
+    /// Refuses a whole flush for one row of it.
+    NeighboursOfTakenTextLost,
+    /// Counts rows of text behind a missing one, too.
+    TextCountedPastAGap,
 }
 
 impl How {
@@ -94,6 +104,11 @@ impl How {
         Self::RekeysWithoutCompare,
         Self::SealedUnderAnyKey,
         Self::WearForgotten,
+        Self::TextReplaced,
+        Self::TakenTextHidden,
+        Self::TextOfOneRunOnly,
+        Self::NeighboursOfTakenTextLost,
+        Self::TextCountedPastAGap,
     ];
 
     /// Cases that must fail.
@@ -131,6 +146,12 @@ impl How {
             Self::RekeysWithoutCompare => &["a_new_user_key_for_rows_that_have_changed_is_none"],
             Self::SealedUnderAnyKey => &["what_is_sealed_under_an_older_user_key_is_refused"],
             Self::WearForgotten => &["what_is_destroyed_wears_the_user_key", "a_new_user_key_takes_the_place_of_the_old"],
+            Self::TextReplaced | Self::NeighboursOfTakenTextLost => {
+                &["a_row_of_text_is_never_replaced_and_its_neighbours_are_written"]
+            }
+            Self::TakenTextHidden => &["racing_flushes_of_one_place_have_one_winner"],
+            Self::TextOfOneRunOnly => &["rows_of_text_come_back_as_they_were_flushed"],
+            Self::TextCountedPastAGap => &["rows_of_text_are_counted_up_to_the_first_that_is_missing"],
         }
     }
 }
@@ -177,7 +198,12 @@ impl Broken {
             | How::RepairFromOldEvents
             | How::RewrapsWithoutCompare
             | How::RekeysWithoutCompare
-            | How::WearForgotten => {}
+            | How::WearForgotten
+            | How::TextReplaced
+            | How::TakenTextHidden
+            | How::TextOfOneRunOnly
+            | How::NeighboursOfTakenTextLost
+            | How::TextCountedPastAGap => {}
             How::SealedUnderAnyKey => {
                 for row in &mut append.rows {
                     self.seal_anyhow(row).await?;
@@ -252,6 +278,28 @@ impl Broken {
             found.sort_by_key(|event| event.envelope.position);
         }
         Ok(found)
+    }
+
+    async fn flush_wrongly(&self, mut rows: Vec<DeltaRow>) -> Result<(), FlushError> {
+        if self.how == How::TextOfOneRunOnly {
+            let first = rows.first().map(|row| row.place.run);
+            rows.retain(|row| Some(row.place.run) == first);
+        } else if self.how == How::TextReplaced {
+            for row in &rows {
+                self.inner.expire_deltas(row.owner, row.place.run).await?;
+            }
+        } else if self.how == How::NeighboursOfTakenTextLost {
+            for row in &rows {
+                let there = self.inner.deltas(row.place.run, (row.place.v, row.place.d - 1), 1).await?;
+                if there.first().is_some_and(|there| there.place == row.place && there.sealed != row.sealed) {
+                    return Err(FlushError::Taken(vec![row.place]));
+                }
+            }
+        }
+        match self.inner.flush(rows).await {
+            Err(FlushError::Taken(_)) if self.how == How::TakenTextHidden => Ok(()),
+            answer @ (Ok(()) | Err(_)) => answer,
+        }
     }
 
     async fn history_wrongly(&self, filter: HistoryFilter, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
@@ -396,5 +444,26 @@ impl Views for Broken {
         fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId>;
         fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)>;
         fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId>;
+    }
+}
+
+impl Deltas for Broken {
+    fn flush(&self, rows: Vec<DeltaRow>) -> BoxFuture<'_, Result<(), FlushError>> {
+        Box::pin(self.flush_wrongly(rows))
+    }
+
+    fn count_deltas(&self, run: RunId, v: u64) -> Answer<'_, u64> {
+        if self.how != How::TextCountedPastAGap {
+            return self.inner.count_deltas(run, v);
+        }
+        Box::pin(async move {
+            let rows = self.inner.deltas(run, (v, 0), usize::MAX).await?;
+            Ok(rows.iter().filter(|row| row.place.v == v).count() as u64)
+        })
+    }
+
+    whole! {
+        fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> Vec<DeltaRow>;
+        fn expire_deltas(&self, owner: UserId, run: RunId) -> u64;
     }
 }

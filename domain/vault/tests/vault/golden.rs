@@ -189,6 +189,15 @@ fn texts_sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
             let opened = open_view(&under, &ad, &v.sealed).unwrap();
             [&v.text, &*opened].map(|json| seal_view(&under, &ad, json, &v.nonce()).unwrap())
         }
+        "delta" => {
+            let under = key!(ContentKey, v.key);
+            let ad = DeltaAd { owner: v.owner(), stream: stream(v.inputs), v: int(v.inputs, "v"), d: int(v.inputs, "d") };
+            let opened = open_delta(&under, &ad, &v.sealed).unwrap();
+            for other in [DeltaAd { v: ad.v + 1, ..ad }, DeltaAd { d: ad.d + 1, ..ad }] {
+                assert_eq!(open_delta(&under, &other, &v.sealed).err(), Some(VaultError::Tampered), "in another place");
+            }
+            [&v.text, &*opened].map(|json| seal_delta(&under, &ad, json, &v.nonce()).unwrap())
+        }
         other => panic!("nobody tests the purpose {other}"),
     }
 }
@@ -203,7 +212,7 @@ fn every_purpose_seals_to_the_exact_bytes_and_opens() {
             assert_eq!(hex(&made), text(vector, "box"), "{}", text(vector, "purpose"));
         }
     }
-    assert_eq!(list("boxes").len(), 11, "a purpose was added: test it above");
+    assert_eq!(list("boxes").len(), 12, "a purpose was added: test it above");
 }
 
 #[test]

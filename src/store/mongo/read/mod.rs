@@ -1,11 +1,13 @@
 //! What readers ask, collection by collection, and how documents become types.
 
+mod deltas;
 mod events;
 mod follow;
 mod rotation;
 mod rows;
 mod views;
 
+pub(super) use deltas::*;
 pub(super) use events::*;
 pub(super) use follow::*;
 pub(super) use rotation::*;

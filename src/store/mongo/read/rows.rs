@@ -15,6 +15,7 @@ use claviger_projections::ports::{
 use futures::TryStreamExt;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
+use uuid::Uuid;
 
 /// One document, read into a type.
 async fn one<T>(
@@ -229,7 +230,13 @@ pub(in crate::store::mongo) const fn timer_kind(kind: TimerKind) -> i64 {
     match kind {
         TimerKind::KeyExpiry => 1,
         TimerKind::KeyTest => 2,
+        TimerKind::DeltaExpiry => 3,
     }
+}
+
+/// `_id` of a timer.
+pub(in crate::store::mongo) fn timer_key(kind: TimerKind, owner: UserId, subject: Uuid) -> Bson {
+    doc! { "o": id(owner.0), "k": timer_kind(kind), "s": id(subject) }.into()
 }
 
 /// Timers that are due, earliest first.
@@ -240,6 +247,7 @@ pub(in crate::store::mongo) async fn due_timers(db: &Database, now: Timestamp, l
         let kind = match cells.u64("kind")? {
             1 => TimerKind::KeyExpiry,
             2 => TimerKind::KeyTest,
+            3 => TimerKind::DeltaExpiry,
             _ => return Err(cells.corrupt("kind")),
         };
         Ok(TimerRow {

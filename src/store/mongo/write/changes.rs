@@ -1,14 +1,14 @@
 //! Row changes as changes of documents.
 
-use crate::store::mongo::read::{default_id, secret_key, timer_kind, user_key_id, view_key};
+use crate::store::mongo::read::{default_id, secret_key, timer_key, timer_kind, user_key_id, view_key};
 use crate::store::mongo::schema::{
-    CONTENT_KEYS, CREDENTIALS, DEFAULTS, INDEX_KEYS, QUARANTINE, SECRETS, SESSIONS, STORE_KEYS, TIMERS, USER_KEYS, VIEWS, binary,
-    id,
+    CONTENT_KEYS, CREDENTIALS, DEFAULTS, DELTAS, INDEX_KEYS, QUARANTINE, SECRETS, SESSIONS, STORE_KEYS, TIMERS, USER_KEYS, VIEWS,
+    binary, id,
 };
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{
-    AppendError, ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, SessionRow, StoreKeyRow, TimerKind, TimerRow,
-    UserKeyRow, ViewRow,
+    AppendError, ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, SessionRow, StoreKeyRow, TimerRow, UserKeyRow,
+    ViewRow,
 };
 use mongodb::bson::{Bson, Document, doc};
 use uuid::Uuid;
@@ -55,7 +55,7 @@ pub(super) enum Change {
 }
 
 /// What of a user is destroyed at erasure, and where their id stands.
-const ERASED: [(&str, &str); 10] = [
+const ERASED: [(&str, &str); 11] = [
     (USER_KEYS, "owner"),
     (INDEX_KEYS, "_id"),
     (CONTENT_KEYS, "owner"),
@@ -66,6 +66,7 @@ const ERASED: [(&str, &str); 10] = [
     (VIEWS, "owner"),
     (QUARANTINE, "owner"),
     (DEFAULTS, "owner"),
+    (DELTAS, "owner"),
 ];
 
 /// A number to be stored: BSON keeps 63 bits of it.
@@ -193,10 +194,6 @@ fn put_session(row: &SessionRow) -> Result<Change, AppendError> {
         "content": opt_binary(row.content.as_ref()),
     };
     Ok(put(SESSIONS, id(row.id.0), row.owner, fields))
-}
-
-fn timer_key(kind: TimerKind, owner: UserId, subject: Uuid) -> Bson {
-    doc! { "o": id(owner.0), "k": timer_kind(kind), "s": id(subject) }.into()
 }
 
 fn put_timer(row: &TimerRow) -> Result<Change, AppendError> {

@@ -1,11 +1,13 @@
 //! What readers ask, table by table. Each function runs inside one read transaction of a reader's connection.
 
+mod deltas;
 mod events;
 mod follow;
 mod rotation;
 mod rows;
 mod views;
 
+pub(super) use deltas::*;
 pub(super) use events::*;
 pub(super) use follow::*;
 pub(super) use rotation::*;

@@ -139,6 +139,7 @@ pub(in crate::store::sqlite) const fn timer_kind(kind: TimerKind) -> i64 {
     match kind {
         TimerKind::KeyExpiry => 1,
         TimerKind::KeyTest => 2,
+        TimerKind::DeltaExpiry => 3,
     }
 }
 
@@ -155,6 +156,7 @@ pub(in crate::store::sqlite) fn due_timers(
         let kind = match cells.u64()? {
             1 => TimerKind::KeyExpiry,
             2 => TimerKind::KeyTest,
+            3 => TimerKind::DeltaExpiry,
             _ => return Err(cells.corrupt()),
         };
         Ok(TimerRow { kind, owner, subject: cells.id()?, command: cells.opt_array()?.map(CommandId), due_at: cells.time()? })

@@ -139,6 +139,7 @@ fn erase(connection: &Connection, owner: UserId) -> Result<(), Stop> {
         "DELETE FROM views WHERE owner = ?1",
         "DELETE FROM quarantine WHERE owner = ?1",
         "DELETE FROM defaults WHERE owner = ?1",
+        "DELETE FROM deltas WHERE owner = ?1",
     ];
     statements.into_iter().try_for_each(|sql| run(connection, sql, [owner.0.as_bytes()]))
 }

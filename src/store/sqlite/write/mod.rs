@@ -3,6 +3,7 @@
 mod append;
 mod batch;
 mod changes;
+mod deltas;
 mod follow;
 mod job;
 mod outcome;

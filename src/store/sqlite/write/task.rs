@@ -1,13 +1,16 @@
 //! What the writer is asked to do inside a transaction, and how it answers.
 
 use super::append::{self, End};
+use super::deltas;
 use super::job::Job;
 use super::outcome::{Stop, stored};
 use super::rotation;
 use crate::store::sqlite::faults::Faults;
-use claviger_domain::id::SessionId;
+use claviger_domain::id::{RunId, SessionId, UserId};
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::ports::{Append, AppendError, Appended, StoreError, StoreKeyRow, UserKeyRow, UserRows};
+use claviger_projections::ports::{
+    Append, AppendError, Appended, DeltaPlace, DeltaRow, FlushError, StoreError, StoreKeyRow, UserKeyRow, UserRows,
+};
 use rusqlite::{Connection, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -46,6 +49,13 @@ pub(in crate::store::sqlite) enum RowTask {
         /// What becomes of it.
         to: Box<UserRows>,
     },
+    /// Deletes a run's rows of text and the timer that says so.
+    ExpireDeltas {
+        /// Whose run.
+        owner: UserId,
+        /// The run.
+        run: RunId,
+    },
 }
 
 /// What is to be done, for whom, and how it went the last time it was tried: the answer is given only after the commit.
@@ -66,6 +76,13 @@ pub(in crate::store::sqlite) enum TaskKind {
     },
     /// Anything else, with its own answer.
     Job(Box<dyn Job>),
+    /// Rows of text.
+    Flush {
+        /// They.
+        rows: Vec<DeltaRow>,
+        /// Who waits.
+        reply: Reply<Result<(), FlushError>>,
+    },
 }
 
 /// A queued task.
@@ -84,6 +101,7 @@ enum Done {
     NotYet,
     Appended(Appended),
     Changed(u64),
+    Flushed(Vec<DeltaPlace>),
     Refused(AppendError),
 }
 
@@ -94,6 +112,7 @@ impl Task {
             TaskKind::Append { append, .. } => append.weight(),
             TaskKind::Rows { .. } => 256,
             TaskKind::Job(job) => job.bytes(),
+            TaskKind::Flush { rows, .. } => rows.iter().map(|row| 256 + row.sealed.len()).sum(),
         };
         Self { kind, bytes, done: Done::NotYet, _permit: permit }
     }
@@ -123,6 +142,7 @@ impl Task {
                 None => append::execute(connection, append, end).map(Done::Appended),
             },
             TaskKind::Rows { task, .. } => change_rows(connection, task).map(Done::Changed),
+            TaskKind::Flush { rows, .. } => deltas::insert(connection, rows).map(Done::Flushed),
         };
         self.done = match went {
             Ok(done) => done,
@@ -141,6 +161,11 @@ impl Task {
             (TaskKind::Rows { reply, .. }, Done::Changed(count)) => send(reply, Ok(count)),
             (TaskKind::Rows { reply, .. }, Done::Refused(AppendError::Store(error))) => send(reply, Err(error)),
             (TaskKind::Rows { reply, .. }, _) => send(reply, Err(StoreError::Unavailable("a value can't be stored".to_owned()))),
+            (TaskKind::Flush { reply, .. }, Done::Flushed(taken)) if taken.is_empty() => send(reply, Ok(())),
+            (TaskKind::Flush { reply, .. }, Done::Flushed(taken)) => send(reply, Err(FlushError::Taken(taken))),
+            (TaskKind::Flush { reply, .. }, _) => {
+                send(reply, Err(StoreError::Unavailable("a value can't be stored".to_owned()).into()));
+            }
             (TaskKind::Append { reply, .. }, _) => send(reply, Err(StoreError::Closed.into())),
         }
     }
@@ -151,6 +176,7 @@ impl Task {
             TaskKind::Append { reply, .. } => send(reply, Err(error.into())),
             TaskKind::Rows { reply, .. } => send(reply, Err(error)),
             TaskKind::Job(job) => job.fail(error),
+            TaskKind::Flush { reply, .. } => send(reply, Err(error.into())),
         }
     }
 }
@@ -172,6 +198,7 @@ fn change_rows(connection: &Connection, task: &RowTask) -> Result<u64, Stop> {
                        WHERE id = ?1 AND generation = ?2";
             connection.prepare_cached(sql)?.execute(params![id.0.as_bytes(), from, stored(now.0)?, stored(until.0)?])?
         }
+        RowTask::ExpireDeltas { owner, run } => deltas::expire(connection, *owner, *run)?,
         RowTask::ForgetRecords(now) => {
             let sql = "DELETE FROM commands WHERE open = 0 AND expires_at <= ?1";
             connection.prepare_cached(sql)?.execute([stored(now.0)?])?

@@ -1,0 +1,120 @@
+//! What a subscriber is told.
+
+use super::cursor::FeedCursor;
+use crate::ports::StoredEvent;
+use claviger_domain::id::StepId;
+use claviger_domain::orchestration::{FailureClass, Run, RunEvent, Step};
+use std::sync::Arc;
+
+/// An event of a run: as it is stored, and as it is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRecord {
+    /// As it is stored.
+    pub stored: StoredEvent,
+    /// Decoded, with its content where that could be opened.
+    pub event: RunEvent,
+}
+
+impl RunRecord {
+    /// Its version.
+    pub fn version(&self) -> u64 {
+        self.stored.envelope.version
+    }
+}
+
+/// All text of an attempt so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepText {
+    /// The step.
+    pub step: StepId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// From its beginning.
+    pub text: String,
+}
+
+/// More text of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextDelta {
+    /// The step.
+    pub step: StepId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// The name of its agent, where it has one and names can be read.
+    pub agent: Option<String>,
+    /// Where it begins: UTF-8 bytes from the start of the attempt's text.
+    pub offset: u64,
+    /// The text.
+    pub text: String,
+}
+
+impl TextDelta {
+    /// Where the next piece begins.
+    pub fn end(&self) -> u64 {
+        self.offset + self.text.len() as u64
+    }
+}
+
+/// Why text is void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Superseded {
+    /// Another process has taken the run over; what the one before wrote later counts for nobody.
+    TakenOver,
+    /// The attempt came to nothing, and another has begun.
+    Failed(FailureClass),
+}
+
+impl Superseded {
+    /// The word shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TakenOver => "taken_over",
+            Self::Failed(class) => class.as_str(),
+        }
+    }
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// Where the run stands.
+    Snapshot {
+        /// The run.
+        run: Box<Run>,
+        /// The text so far of each running attempt.
+        partial: Vec<StepText>,
+    },
+    /// Something happened.
+    Event {
+        /// What.
+        event: Arc<RunRecord>,
+        /// The step it is about, as it stands after it.
+        step: Option<Box<Step>>,
+    },
+    /// More text.
+    Delta(TextDelta),
+    /// Text of this attempt beyond `keep_bytes` is void.
+    AttemptSuperseded {
+        /// The step.
+        step: StepId,
+        /// Which attempt.
+        attempt: u32,
+        /// What stays, in UTF-8 bytes from its beginning.
+        keep_bytes: u64,
+        /// Why.
+        reason: Superseded,
+    },
+    /// Text is gone; full texts of finished steps stand in for it.
+    Gap(Vec<StepText>),
+    /// The run has ended. Nothing follows.
+    Terminal(Box<Run>),
+}
+
+/// A message and its place: a reader that comes back with it gets exactly what follows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedMessage {
+    /// The place.
+    pub cursor: FeedCursor,
+    /// What it says.
+    pub body: Body,
+}
