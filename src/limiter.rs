@@ -31,6 +31,10 @@ impl RateLimiter {
     /// # Errors
     /// How many milliseconds until there is one.
     pub fn take(&self, name: &str, now: Timestamp) -> Result<(), u64> {
+        // No limit: requests that read the clock before one another aren't each other's business either.
+        if self.interval_ms == 0 {
+            return Ok(());
+        }
         let mut names = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let full_at = names.get(name).copied().unwrap_or(now.0).max(now.0) + self.interval_ms;
         let allowed = now.0 + self.interval_ms * self.burst;

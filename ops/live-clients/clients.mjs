@@ -114,17 +114,29 @@ export function overSse(account, held, url = account.url) {
   };
 }
 
-/** EventSource with a ticket, which sends Last-Event-ID by itself. */
+/**
+ * EventSource with a ticket, which sends Last-Event-ID by itself. Where it gives up (it was cut before it heard anything, so it has no id
+ * and its ticket is spent) the page takes another ticket, as it would after a long sleep.
+ */
 export async function overEventSource(account, held, url = account.url) {
-  const address = new URL(url);
-  address.searchParams.set('query', SUBSCRIPTION);
-  address.searchParams.set('variables', JSON.stringify({ after: held.cursor }));
-  address.searchParams.set('ticket', await account.ticket());
   let connections = new AbortController();
-  const source = new EventSource(address, {
-    fetch: (input, init) => fetch(input, { ...init, signal: AbortSignal.any([init.signal, connections.signal]) }),
-  });
-  source.addEventListener('next', (event) => received(held, JSON.parse(event.data)));
+  let source;
+  let closed = false;
+  const open = async () => {
+    const address = new URL(url);
+    address.searchParams.set('query', SUBSCRIPTION);
+    address.searchParams.set('variables', JSON.stringify({ after: held.cursor }));
+    address.searchParams.set('ticket', await account.ticket());
+    if (closed) return;
+    source = new EventSource(address, {
+      fetch: (input, init) => fetch(input, { ...init, signal: AbortSignal.any([init.signal, connections.signal]) }),
+    });
+    source.addEventListener('next', (event) => received(held, JSON.parse(event.data)));
+    const opened = source;
+    source.addEventListener('error', () => opened.readyState === EventSource.CLOSED && again());
+  };
+  const again = () => setTimeout(() => closed || open().catch(again), 20);
+  await open();
   return {
     cut() {
       connections.abort(new Error('cut'));
@@ -133,6 +145,7 @@ export async function overEventSource(account, held, url = account.url) {
     pause() {},
     resume() {},
     async close() {
+      closed = true;
       source.close();
     },
   };
