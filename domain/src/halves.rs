@@ -8,6 +8,36 @@ pub(crate) trait Facts {
     }
 }
 
+/// Makes structs of facts. `about key: KeyId = "The key.";` before them gives each that field, and makes it the subject of the event.
+macro_rules! facts {
+    (
+        about $subject:ident: $id:ty = $what:literal;
+        $($(#[$doc:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty),* $(,)? })+
+    ) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name {
+            #[doc = $what]
+            pub $subject: $id,
+            $($(#[$field_meta])* pub $field: $ty),*
+        }
+
+        impl $crate::halves::Facts for $name {
+            fn subject(&self) -> Option<uuid::Uuid> {
+                Some(self.$subject.0)
+            }
+        }
+    )+};
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty),* $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name { $($(#[$field_meta])* pub $field: $ty),* }
+
+        impl $crate::halves::Facts for $name {}
+    )+};
+}
+pub(crate) use facts;
+
 macro_rules! events {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $schema:literal ($facts:ty $(; $c:ident : $content:ty)?)),+ $(,)? }) => {
         $(#[$meta])*

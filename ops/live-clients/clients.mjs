@@ -77,13 +77,25 @@ export function overWebSocket(account, held, url = account.url) {
   };
 }
 
+/** A network that can be cut: fetches that go on end, and later ones are let through. */
+function network() {
+  let connections = new AbortController();
+  return {
+    fetch: (input, init) => fetch(input, { ...init, signal: AbortSignal.any([init.signal, connections.signal]) }),
+    cut() {
+      connections.abort(new Error('cut'));
+      connections = new AbortController();
+    },
+  };
+}
+
 /** graphql-sse, which reconnects by itself when it is told to. */
 export function overSse(account, held, url = account.url) {
-  let connections = new AbortController();
+  const net = network();
   const client = createSse({
     url,
     headers: () => ({ authorization: `Bearer ${account.token}` }),
-    fetchFn: (input, init) => fetch(input, { ...init, signal: AbortSignal.any([init.signal, connections.signal]) }),
+    fetchFn: net.fetch,
     retryAttempts: 100,
     retry: () => new Promise((resolve) => setTimeout(resolve, 20)),
   });
@@ -100,10 +112,7 @@ export function overSse(account, held, url = account.url) {
   const again = () => closed || setTimeout(() => closed || subscribe(), 20);
   subscribe();
   return {
-    cut() {
-      connections.abort(new Error('cut'));
-      connections = new AbortController();
-    },
+    cut: net.cut,
     pause() {},
     resume() {},
     async close() {
@@ -119,7 +128,7 @@ export function overSse(account, held, url = account.url) {
  * and its ticket is spent) the page takes another ticket, as it would after a long sleep.
  */
 export async function overEventSource(account, held, url = account.url) {
-  let connections = new AbortController();
+  const net = network();
   let source;
   let closed = false;
   const open = async () => {
@@ -128,9 +137,7 @@ export async function overEventSource(account, held, url = account.url) {
     address.searchParams.set('variables', JSON.stringify({ after: held.cursor }));
     address.searchParams.set('ticket', await account.ticket());
     if (closed) return;
-    source = new EventSource(address, {
-      fetch: (input, init) => fetch(input, { ...init, signal: AbortSignal.any([init.signal, connections.signal]) }),
-    });
+    source = new EventSource(address, { fetch: net.fetch });
     source.addEventListener('next', (event) => received(held, JSON.parse(event.data)));
     const opened = source;
     source.addEventListener('error', () => opened.readyState === EventSource.CLOSED && again());
@@ -138,10 +145,7 @@ export async function overEventSource(account, held, url = account.url) {
   const again = () => setTimeout(() => closed || open().catch(again), 20);
   await open();
   return {
-    cut() {
-      connections.abort(new Error('cut'));
-      connections = new AbortController();
-    },
+    cut: net.cut,
     pause() {},
     resume() {},
     async close() {

@@ -1,7 +1,7 @@
 //! What happens to an account.
 
 use crate::actor::Role;
-use crate::halves::{Facts, events};
+use crate::halves::{events, facts};
 use crate::id::SessionId;
 use serde::{Deserialize, Serialize};
 
@@ -17,15 +17,6 @@ pub enum RevokeReason {
     Deactivated,
     /// There were too many; the oldest ended.
     TooMany,
-}
-
-macro_rules! facts {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* $(,)? })+) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub struct $name { $($(#[$fdoc])* pub $field: $ty),* }
-        impl Facts for $name {}
-    )+};
 }
 
 facts! {

@@ -1,11 +1,10 @@
 //! What happens to keys. Facts are readable to auditors; content is sealed for the owner.
 
-use crate::halves::{Facts, events};
+use crate::halves::{events, facts};
 use crate::id::{ContextTag, Fingerprint, KeyId, TestId};
 use crate::key_test::{KeyTestLevel, KeyTestNotes, KeyVerdict};
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// Why a default was cleared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,25 +20,9 @@ pub enum ClearReason {
     Deleted,
 }
 
-macro_rules! facts_about_keys {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty),* $(,)? })+) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub struct $name {
-            /// The key.
-            pub key: KeyId,
-            $($(#[$field_meta])* pub $field: $ty),*
-        }
+facts! {
+    about key: KeyId = "The key.";
 
-        impl Facts for $name {
-            fn subject(&self) -> Option<Uuid> {
-                Some(self.key.0)
-            }
-        }
-    )+};
-}
-
-facts_about_keys! {
     /// The key alone says it all.
     KeyOnly {}
     /// A key came in.

@@ -6,11 +6,10 @@
 use super::call::{Cost, Credential, FailureClass, Resolution, StopReason, Usage};
 use super::definition::{AgentRole, Definition, Pattern};
 use crate::code::ErrorCode;
-use crate::halves::{Facts, events};
+use crate::halves::{events, facts};
 use crate::id::{BootId, ContextTag, KeyId, RunId, StepId};
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// What a step is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -158,25 +157,9 @@ mod lower_case {
     }
 }
 
-macro_rules! facts_about_runs {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty),* $(,)? })+) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub struct $name {
-            /// The run.
-            pub run: RunId,
-            $($(#[$field_meta])* pub $field: $ty),*
-        }
+facts! {
+    about run: RunId = "The run.";
 
-        impl Facts for $name {
-            fn subject(&self) -> Option<Uuid> {
-                Some(self.run.0)
-            }
-        }
-    )+};
-}
-
-facts_about_runs! {
     /// A run was asked for.
     Requested {
         /// How its agents work together.

@@ -1,17 +1,8 @@
 //! What happens to the installation.
 
-use crate::halves::{Facts, events};
+use crate::halves::{events, facts};
 use crate::id::MasterKeyId;
 use serde::{Deserialize, Serialize};
-
-macro_rules! facts {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* $(,)? })+) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub struct $name { $($(#[$fdoc])* pub $field: $ty),* }
-        impl Facts for $name {}
-    )+};
-}
 
 facts! {
     /// A view was compared with the log, and mended where it differed.
