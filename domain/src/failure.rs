@@ -2,6 +2,7 @@
 
 use crate::code::ErrorCode;
 use crate::id::KeyId;
+use crate::orchestration::Resolution;
 use crate::text::TextError;
 
 /// A refusal or a fault. `message` is for people, says what to do, and never holds a secret or a driver's words.
@@ -37,6 +38,8 @@ pub enum FailureDetail {
     Credentials,
     /// When to come back.
     RetryAfterMs(u64),
+    /// Every credential that was looked at, and why none is used.
+    Resolution(Resolution),
 }
 
 impl Failure {

@@ -125,10 +125,12 @@ pub(crate) fn user_error(failure: &Failure) -> Result<UserError, Error> {
 }
 
 fn conflict(failure: &Failure) -> ConflictError {
-    let (expected, actual, existing) = match failure.detail {
-        FailureDetail::Versions { expected, actual } => (expected, actual, None),
+    let (expected, actual, existing) = match &failure.detail {
+        FailureDetail::Versions { expected, actual } => (*expected, *actual, None),
         FailureDetail::Existing(key) => (None, None, Some(ID(ids::encode(IdKind::ApiKey, key.0)))),
-        FailureDetail::None | FailureDetail::Credentials | FailureDetail::RetryAfterMs(_) => (None, None, None),
+        FailureDetail::None | FailureDetail::Credentials | FailureDetail::RetryAfterMs(_) | FailureDetail::Resolution(_) => {
+            (None, None, None)
+        }
     };
     ConflictError {
         code: failure.code.into(),

@@ -7,6 +7,7 @@ pub mod ids;
 mod mutation;
 pub mod ports;
 mod query;
+mod run_ports;
 mod scalars;
 mod schema;
 mod subscription;

@@ -18,6 +18,7 @@ use futures::stream::BoxStream;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use crate::run_ports::*;
 pub use claviger_projections::ports::BoxFuture;
 
 /// The answer of a port.
@@ -305,4 +306,10 @@ pub struct Ports {
     pub accounts: Arc<dyn Accounts>,
     /// Live feeds.
     pub feeds: Arc<dyn Feeds>,
+    /// Commands on runs.
+    pub run_commands: Arc<dyn RunCommands>,
+    /// Reads of runs.
+    pub run_reads: Arc<dyn RunReads>,
+    /// Live feeds of runs.
+    pub run_feeds: Arc<dyn RunFeeds>,
 }

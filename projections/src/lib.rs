@@ -8,4 +8,5 @@ pub mod follower;
 pub mod keys;
 pub mod ports;
 pub mod run_feed;
+pub mod runs;
 pub mod suite;

@@ -232,6 +232,8 @@ facts! {
         credential: Credential,
         /// The model.
         model: String,
+        /// How the agents of its run work together: who adds up what calls used reads this event alone.
+        pattern: Pattern,
         /// Why.
         class: FailureClass,
         /// What the upstream's HTTP status was, if it answered.
@@ -261,6 +263,8 @@ facts! {
         credential: Credential,
         /// The model.
         model: String,
+        /// How the agents of its run work together: who adds up what calls used reads this event alone.
+        pattern: Pattern,
         /// Why the reply ended.
         stop_reason: StopReason,
         /// What it used.

@@ -11,6 +11,8 @@ pub enum LeaseName {
     Timers,
     /// Keeping a view that is written after its events.
     Follower(&'static str),
+    /// Working on the runs that this process has claimed. Whoever else gets it may claim them: their owner is gone.
+    Engine(Uuid),
 }
 
 impl fmt::Display for LeaseName {
@@ -18,6 +20,7 @@ impl fmt::Display for LeaseName {
         match self {
             Self::Timers => f.write_str("timers"),
             Self::Follower(view) => write!(f, "follower/{view}"),
+            Self::Engine(process) => write!(f, "engine/{process}"),
         }
     }
 }

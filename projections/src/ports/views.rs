@@ -11,6 +11,10 @@ pub const KEYS: &str = "keys";
 pub const ACCOUNTS: &str = "accounts";
 /// The view of what calls taught about keys; written after its events.
 pub const ACTIVITY: &str = "activity";
+/// The view of runs.
+pub const RUNS: &str = "runs";
+/// The runs that haven't ended, for whoever works on them; its row id is the run's.
+pub const OPEN_RUNS: &str = "open_runs";
 
 /// A row of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +72,14 @@ pub trait Views: Send + Sync {
 
     /// All defaults of a user, ordered by tag.
     fn defaults(&self, owner: UserId) -> BoxFuture<'_, Result<Vec<(ContextTag, KeyId)>, StoreError>>;
+
+    /// Rows of a view, whoever owns them, behind the one with this owner and id; ordered by owner and id, at most `limit`.
+    fn rows_of_all(
+        &self,
+        view: &'static str,
+        after: Option<(UserId, Uuid)>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<ViewRow>, StoreError>>;
 
     /// Owners that have rows in a view, with id above `after`, ordered by id, at most `limit`.
     fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> BoxFuture<'_, Result<Vec<UserId>, StoreError>>;

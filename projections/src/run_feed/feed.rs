@@ -200,12 +200,12 @@ impl RunFeed {
     /// The snapshot, and the end if the run has ended. Nothing was said before.
     fn begin(&mut self) -> Vec<FeedMessage> {
         self.after = Some(self.newest);
-        let run = Box::new(self.fold.run().clone());
-        let snapshot = Body::Snapshot { run: run.clone(), partial: self.fold.partial() };
+        let view = Box::new(self.fold.view().clone());
+        let snapshot = Body::Snapshot { view: view.clone(), partial: self.fold.partial() };
         let mut said = vec![FeedMessage { cursor: self.newest, body: snapshot }];
         if self.is_done {
             let cursor = FeedCursor { i: self.newest.i + 1, ..self.newest };
-            said.push(FeedMessage { cursor, body: Body::Terminal(run) });
+            said.push(FeedMessage { cursor, body: Body::Terminal(view) });
         }
         said
     }

@@ -1,8 +1,7 @@
 //! A run and the text under way, folded from its events and rows. Snapshot, cursor and partial texts all come from here.
 
-use super::message::{Body, RunRecord, StepText, Superseded, TextDelta};
+use super::message::{Body, RunRecord, RunView, StepText, Superseded, TextDelta};
 use super::text::DeltaItem;
-use claviger_domain::Aggregate;
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{AttemptFailed, AttemptStarted, Claimed, Completed, Run, RunEvent, Step};
 use std::collections::BTreeMap;
@@ -27,7 +26,7 @@ struct Void {
 /// The fold.
 #[derive(Clone, Debug, Default)]
 pub struct RunFold {
-    run: Run,
+    view: RunView,
     growing: BTreeMap<StepId, Growing>,
     void: BTreeMap<StepId, Void>,
 }
@@ -35,7 +34,12 @@ pub struct RunFold {
 impl RunFold {
     /// The run.
     pub const fn run(&self) -> &Run {
-        &self.run
+        &self.view.run
+    }
+
+    /// The run and its times.
+    pub const fn view(&self) -> &RunView {
+        &self.view
     }
 
     /// The text so far of each running attempt, in the order of the plan.
@@ -44,7 +48,7 @@ impl RunFold {
             let growing = self.growing.get(&step)?;
             Some(StepText { step, attempt, text: growing.text.clone() })
         };
-        self.run.running().filter_map(text).collect()
+        self.view.run.running().filter_map(text).collect()
     }
 
     /// Bytes of text of each running attempt: what a claim says is kept.
@@ -54,12 +58,12 @@ impl RunFold {
 
     /// The full texts of the steps that are done.
     pub fn finished(&self) -> Vec<StepText> {
-        self.run.steps.iter().filter(|step| step.is_completed()).filter_map(full_text).collect()
+        self.view.run.steps.iter().filter(|step| step.is_completed()).filter_map(full_text).collect()
     }
 
     /// Takes an event in; what it says to a subscriber, in fixed order.
     pub fn event(&mut self, record: &Arc<RunRecord>) -> Vec<Body> {
-        self.run.apply(record.event.clone());
+        self.view.apply(record.event.clone(), record.stored.envelope.at);
         let (step, more) = match &record.event {
             RunEvent::RunClaimed(facts) => (None, self.claimed(facts)),
             RunEvent::StepAttemptStarted(facts) => (Some(facts.step), self.started(facts)),
@@ -75,11 +79,11 @@ impl RunFold {
             | RunEvent::RunCompleted(_)
             | RunEvent::RunFailed(..) => (None, Vec::new()),
         };
-        let step = step.and_then(|step| self.run.step(step)).cloned().map(Box::new);
+        let step = step.and_then(|step| self.view.run.step(step)).cloned().map(Box::new);
         let mut bodies = vec![Body::Event { event: Arc::clone(record), step }];
         bodies.extend(more);
-        if self.run.phase.is_final() {
-            bodies.push(Body::Terminal(Box::new(self.run.clone())));
+        if self.view.run.phase.is_final() {
+            bodies.push(Body::Terminal(Box::new(self.view.clone())));
         }
         bodies
     }
@@ -102,13 +106,13 @@ impl RunFold {
     }
 
     fn agent(&self, step: StepId) -> Option<String> {
-        let place = self.run.step(step)?.planned.agent?;
-        Some(self.run.definition.as_ref()?.agent(place)?.name.clone())
+        let place = self.view.run.step(step)?.planned.agent?;
+        Some(self.view.run.definition.as_ref()?.agent(place)?.name.clone())
     }
 
     /// What the process before wrote after the new one had counted is cut off.
     fn claimed(&mut self, facts: &Claimed) -> Vec<Body> {
-        let running: Vec<_> = self.run.running().collect();
+        let running: Vec<_> = self.view.run.running().collect();
         let cut = |(step, attempt)| {
             let kept = facts.kept.iter().find(|kept| kept.step == step && kept.attempt == attempt);
             let keep_bytes = kept.map_or(0, |kept| kept.bytes);
@@ -141,7 +145,7 @@ impl RunFold {
     /// A reply that the pieces don't add up to is given whole.
     fn completed(&mut self, facts: &Completed) -> Vec<Body> {
         let seen = self.growing.remove(&facts.step).map(|growing| growing.text).unwrap_or_default();
-        let full = self.run.step(facts.step).and_then(full_text);
+        let full = self.view.run.step(facts.step).and_then(full_text);
         full.filter(|full| full.text != seen).map(|full| Body::Gap(vec![full])).into_iter().collect()
     }
 }

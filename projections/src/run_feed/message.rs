@@ -2,8 +2,10 @@
 
 use super::cursor::FeedCursor;
 use crate::ports::StoredEvent;
+use claviger_domain::Aggregate as _;
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{FailureClass, Run, RunEvent, Step};
+use claviger_domain::timestamp::Timestamp;
 use std::sync::Arc;
 
 /// An event of a run: as it is stored, and as it is read.
@@ -19,6 +21,39 @@ impl RunRecord {
     /// Its version.
     pub fn version(&self) -> u64 {
         self.stored.envelope.version
+    }
+}
+
+/// A run with the times of what happened to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunView {
+    /// The run.
+    pub run: Run,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When somebody began to work on it.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl RunView {
+    /// Takes an event in.
+    pub fn apply(&mut self, event: RunEvent, at: Timestamp) {
+        match &event {
+            RunEvent::RunRequested(..) => self.created_at = at,
+            RunEvent::RunClaimed(_) => self.started_at = self.started_at.or(Some(at)),
+            RunEvent::RunCancelled(_) | RunEvent::RunCompleted(_) | RunEvent::RunFailed(..) => self.finished_at = Some(at),
+            RunEvent::StepsPlanned(_)
+            | RunEvent::StepAttemptStarted(_)
+            | RunEvent::StepAttemptFailed(..)
+            | RunEvent::StepCompleted(..)
+            | RunEvent::StepSkipped(_)
+            | RunEvent::FallbackApplied(..)
+            | RunEvent::RunPaused(_)
+            | RunEvent::RunResumed(_) => {}
+        }
+        self.run.apply(event);
     }
 }
 
@@ -80,7 +115,7 @@ pub enum Body {
     /// Where the run stands.
     Snapshot {
         /// The run.
-        run: Box<Run>,
+        view: Box<RunView>,
         /// The text so far of each running attempt.
         partial: Vec<StepText>,
     },
@@ -107,7 +142,7 @@ pub enum Body {
     /// Text is gone; full texts of finished steps stand in for it.
     Gap(Vec<StepText>),
     /// The run has ended. Nothing follows.
-    Terminal(Box<Run>),
+    Terminal(Box<RunView>),
 }
 
 /// A message and its place: a reader that comes back with it gets exactly what follows.

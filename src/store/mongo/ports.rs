@@ -91,6 +91,7 @@ impl Views for MongoStore {
         fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Option<ViewRow> = read::view_row_of;
         fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId> = read::default_key;
         fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)> = read::defaults;
+        fn rows_of_all(&self, view: &'static str, after: Option<(UserId, Uuid)>, limit: usize) -> Vec<ViewRow> = read::rows_of_all;
         fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId> = read::owners;
     }
 }

@@ -136,6 +136,10 @@ impl Views for SqliteStore {
         self.readers.ask(move |db| read::defaults(db, owner))
     }
 
+    fn rows_of_all(&self, view: &'static str, after: Option<(UserId, Uuid)>, limit: usize) -> Answer<'_, Vec<ViewRow>> {
+        self.readers.ask(move |db| read::rows_of_all(db, view, after, limit))
+    }
+
     fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Answer<'_, Vec<UserId>> {
         self.readers.ask(move |db| read::owners(db, view, after, limit))
     }

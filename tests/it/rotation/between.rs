@@ -111,6 +111,7 @@ impl Views for Between {
         fn page(&self, view: &'static str, owner: UserId, page: Page) -> PageOf;
         fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId>;
         fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)>;
+        fn rows_of_all(&self, view: &'static str, after: Option<(UserId, Uuid)>, limit: usize) -> Vec<ViewRow>;
         fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId>;
     }
 }

@@ -443,6 +443,7 @@ impl Views for Broken {
         fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Option<ViewRow>;
         fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId>;
         fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)>;
+        fn rows_of_all(&self, view: &'static str, after: Option<(UserId, Uuid)>, limit: usize) -> Vec<ViewRow>;
         fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId>;
     }
 }

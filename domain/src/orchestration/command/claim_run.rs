@@ -35,6 +35,7 @@ impl ClaimRun {
                 attempt: kept.attempt,
                 credential,
                 model,
+                pattern: super::pattern_of(run)?,
                 class: FailureClass::Interrupted,
                 status: None,
                 partial_bytes: kept.bytes,

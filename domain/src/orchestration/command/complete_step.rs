@@ -26,7 +26,7 @@ pub struct CompleteStep {
 
 impl CompleteStep {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        let (credential, model) = super::under_way(run, self.step, self.attempt)?;
+        let (credential, model, pattern) = super::under_way(run, self.step, self.attempt)?;
         let facts = Completed {
             run: self.run,
             prev_d: 0,
@@ -34,6 +34,7 @@ impl CompleteStep {
             attempt: self.attempt,
             credential,
             model,
+            pattern,
             stop_reason: self.stop_reason,
             usage: self.usage,
             cost: self.cost,

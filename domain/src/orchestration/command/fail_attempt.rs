@@ -30,7 +30,7 @@ pub struct FailAttempt {
 
 impl FailAttempt {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        let (credential, model) = super::under_way(run, self.step, self.attempt)?;
+        let (credential, model, pattern) = super::under_way(run, self.step, self.attempt)?;
         let facts = AttemptFailed {
             run: self.run,
             prev_d: 0,
@@ -38,6 +38,7 @@ impl FailAttempt {
             attempt: self.attempt,
             credential,
             model,
+            pattern,
             class: self.class,
             status: self.status,
             partial_bytes: self.partial_bytes,

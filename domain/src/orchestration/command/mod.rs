@@ -26,6 +26,7 @@ pub use resume_run::ResumeRun;
 pub use start_attempt::StartAttempt;
 
 use super::call::Credential;
+use super::definition::Pattern;
 use super::error::RunError;
 use super::event::{RunEvent, SkipReason, Skipped};
 use super::run::{Phase, Run, StepState};
@@ -84,18 +85,24 @@ fn running(run: &Run) -> Result<(), RunError> {
     if run.phase == Phase::Running { Ok(()) } else { Err(RunError::WrongPhase(run.phase)) }
 }
 
+/// How the agents of a run work together.
+fn pattern_of(run: &Run) -> Result<Pattern, RunError> {
+    run.settings.as_ref().map(|settings| settings.pattern).ok_or(RunError::NotFound)
+}
+
 /// No call is under way.
 fn quiet(run: &Run) -> Result<(), RunError> {
     if run.running().next().is_some() { Err(RunError::CallsUnderWay) } else { Ok(()) }
 }
 
-/// What the attempt that is under way was made with.
-fn under_way(run: &Run, step: StepId, attempt: u32) -> Result<(Credential, String), RunError> {
+/// What the attempt that is under way was made with, and in which pattern.
+fn under_way(run: &Run, step: StepId, attempt: u32) -> Result<(Credential, String, Pattern), RunError> {
     running(run)?;
+    let pattern = pattern_of(run)?;
     let step = run.step(step).ok_or(RunError::NoStep)?;
     match (step.state, step.credential) {
         (StepState::Running { attempt: current }, Some(credential)) if current == attempt => {
-            Ok((credential, step.planned.model.clone()))
+            Ok((credential, step.planned.model.clone(), pattern))
         }
         _ => Err(RunError::WrongStep),
     }

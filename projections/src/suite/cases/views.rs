@@ -163,6 +163,21 @@ cases! {
         equal!(store.owners(ACCOUNTS, None, 100).await?, [user(2)], "owners of another view");
     }
 
+    async fn rows_of_all_owners_are_listed_in_order(harness) {
+        let (store, make) = (harness.fresh().await?, Maker::default());
+        let places = [(2, 1), (1, 2), (1, 1), (3, 0)];
+        let rows = places.into_iter().zip(1..).map(|((n, id), sort)| RowChange::PutView(view_row(user(n), uuid(id), sort)));
+        let elsewhere = RowChange::PutView(ViewRow { view: ACCOUNTS, ..view_row(user(1), uuid(3), 1) });
+        store.append(make.rows(user(1), 0, rows.chain([elsewhere]).collect())).await?;
+        let place = |row: &ViewRow| (row.owner, row.id);
+        let all: Vec<_> = store.rows_of_all(KEYS, None, 100).await?.iter().map(place).collect();
+        let expected = [(user(1), uuid(1)), (user(1), uuid(2)), (user(2), uuid(1)), (user(3), uuid(0))];
+        equal!(all, expected, "rows");
+        let behind: Vec<_> = store.rows_of_all(KEYS, Some((user(1), uuid(1))), 2).await?.iter().map(place).collect();
+        equal!(behind, [(user(1), uuid(2)), (user(2), uuid(1))], "the next two");
+        equal!(store.rows_of_all(KEYS, Some((user(3), uuid(0))), 2).await?, [], "rows behind the last");
+    }
+
     async fn an_inline_view_knows_where_its_events_are(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
         store.append(make.append(user(2), 0, 3)).await?;

@@ -86,6 +86,7 @@ pub(super) fn failed(n: u8, attempt: u32, class: FailureClass, partial_bytes: u6
         attempt,
         credential: CREDENTIAL,
         model: "m".to_owned(),
+        pattern: Pattern::Parallel,
         class,
         status: None,
         partial_bytes,
@@ -105,6 +106,7 @@ pub(super) fn completed(n: u8, attempt: u32, text: &str) -> RunEvent {
         attempt,
         credential: CREDENTIAL,
         model: "m".to_owned(),
+        pattern: Pattern::Parallel,
         stop_reason: StopReason::EndTurn,
         usage: Usage::default(),
         cost: Cost::default(),
@@ -207,7 +209,7 @@ pub(super) fn short(message: &FeedMessage) -> String {
     let text = |one: &StepText| format!(" {}.{}={}", number(&one.step), one.attempt, one.text);
     let texts = |texts: &[StepText]| texts.iter().map(text).collect::<Vec<_>>().concat();
     let what = match &message.body {
-        Body::Snapshot { run, partial } => format!("snapshot v{}{}", run.version, texts(partial)),
+        Body::Snapshot { view, partial } => format!("snapshot v{}{}", view.run.version, texts(partial)),
         Body::Event { event, .. } => event.stored.envelope.kind.clone(),
         Body::Delta(delta) => format!("delta {}.{}@{} {}", number(&delta.step), delta.attempt, delta.offset, delta.text),
         Body::AttemptSuperseded { step, attempt, keep_bytes, reason } => {
@@ -235,13 +237,13 @@ impl Client {
         assert!(!self.has_ended, "something follows the end");
         self.cursor = Some(message.cursor);
         match &message.body {
-            Body::Snapshot { run, partial } => {
+            Body::Snapshot { view, partial } => {
                 assert!(self.held.is_empty() && self.versions.is_empty(), "a snapshot comes first");
-                self.versions = (1..=run.version).collect();
+                self.versions = (1..=view.run.version).collect();
                 for one in partial {
                     self.held.insert((one.step, one.attempt), one.text.clone());
                 }
-                for step in run.steps.iter().filter(|step| step.is_completed()) {
+                for step in view.run.steps.iter().filter(|step| step.is_completed()) {
                     self.held.insert((step.planned.step, step.attempts), step.reply.clone().unwrap());
                 }
             }

@@ -135,3 +135,23 @@ pub(in crate::store::mongo) async fn owners(
     let read = |document| Cells::new(VIEWS, document).id("_id").map(UserId);
     Ok(documents.into_iter().map(read).collect::<Result<_, StoreError>>()?)
 }
+
+/// Rows of a view, whoever owns them.
+pub(in crate::store::mongo) async fn rows_of_all(
+    db: &Database,
+    view: &'static str,
+    after: Option<(UserId, Uuid)>,
+    limit: usize,
+) -> Result<Vec<ViewRow>, DbError> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let mut wanted = doc! { "view": view };
+    if let Some((owner, row)) = after {
+        let (owner, row) = (id(owner.0), id(row));
+        wanted.insert("$or", vec![doc! { "owner": { "$gt": owner.clone() } }, doc! { "owner": owner, "id": { "$gt": row } }]);
+    }
+    let find = db.collection::<Document>(VIEWS).find(wanted).sort(doc! { "owner": 1, "id": 1 }).limit(at_most(limit));
+    let documents: Vec<Document> = find.await?.try_collect().await?;
+    Ok(documents.into_iter().map(|document| view_row(view, document)).collect::<Result<_, _>>()?)
+}

@@ -96,3 +96,17 @@ pub(in crate::store::sqlite) fn owners(
     let sql = "SELECT DISTINCT owner FROM views WHERE view = ?1 AND owner > ?2 ORDER BY owner LIMIT ?3";
     query::rows(connection, "views", sql, params![view, after, sql_limit(limit)], |cells| cells.id().map(UserId))
 }
+
+/// Rows of a view, whoever owns them.
+pub(in crate::store::sqlite) fn rows_of_all(
+    connection: &Connection,
+    view: &'static str,
+    after: Option<(UserId, Uuid)>,
+    limit: usize,
+) -> Result<Vec<ViewRow>, DbError> {
+    // Empty blobs come before every id.
+    let (owner, id) = after.map_or_else(Default::default, |(owner, id)| (owner.0.as_bytes().to_vec(), id.as_bytes().to_vec()));
+    let sql = "SELECT id, owner, sort, stream, facts, content FROM views WHERE view = ?1 AND (owner, id) > (?2, ?3) \
+               ORDER BY owner, id LIMIT ?4";
+    query::rows(connection, "views", sql, params![view, owner, id, sql_limit(limit)], |cells| view_row(view, cells))
+}
