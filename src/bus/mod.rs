@@ -11,6 +11,7 @@ mod master_keys;
 mod rewrap;
 mod rotation;
 mod rows;
+mod run_rows;
 mod sealing;
 mod tests;
 

@@ -30,7 +30,7 @@ pub(crate) const SESSION_MS: u64 = 30 * 24 * 3600 * 1000;
 pub(crate) const SESSIONS: &str = "sessions";
 
 /// Makes a view's row.
-fn row<F: Serialize, C: Serialize>(
+pub(super) fn row<F: Serialize, C: Serialize>(
     ad: &ViewAd<'static>,
     sort: Timestamp,
     (facts, content): (&F, Option<&C>),
@@ -46,11 +46,7 @@ fn row<F: Serialize, C: Serialize>(
             seal_view(key, ad, &json, &*effects.entropy).map_err(|error| unsealable(&error))
         })
         .transpose()?;
-    Ok(ViewRow { view: view_name(ad.view), owner: ad.owner, id: ad.row, sort: sort.0, stream: ad.stream, facts, content })
-}
-
-fn view_name(name: &str) -> &'static str {
-    if name == KEYS { KEYS } else { ACCOUNTS }
+    Ok(ViewRow { view: ad.view, owner: ad.owner, id: ad.row, sort: sort.0, stream: ad.stream, facts, content })
 }
 
 fn unsealable(error: &VaultError) -> StoreError {
@@ -58,7 +54,7 @@ fn unsealable(error: &VaultError) -> StoreError {
 }
 
 /// Opens a view's row.
-fn open_row<F: DeserializeOwned, C: DeserializeOwned>(
+pub(super) fn open_row<F: DeserializeOwned, C: DeserializeOwned>(
     row: &ViewRow,
     key: Option<&ContentKey>,
 ) -> Result<(F, Option<C>), Failure> {

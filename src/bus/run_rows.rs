@@ -1,0 +1,80 @@
+//! Rows that are written with a run's events: the run in its owner's list, what says that there is work to do, and when its text expires.
+
+use super::rows::{open_row, row};
+use crate::effects::Effects;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{RunId, UserId};
+use claviger_domain::orchestration::RunEvent;
+use claviger_domain::stream::StreamName;
+use claviger_projections::ports::{
+    InlineViews, OPEN_RUNS, Placed, RUNS, RowChange, StoreError, TimerKind, TimerRow, ViewRow,
+};
+use claviger_projections::runs::{OpenRun, RunSummary};
+use claviger_vault::{ContentKey, ViewAd};
+use std::sync::Arc;
+
+/// How long the text of a run is kept after its end, in pieces; the replies are events and stay: a day.
+const DELTAS_MS: u64 = 24 * 3600 * 1000;
+
+/// What a run's events write.
+pub(crate) struct RunRows {
+    /// The run as it was before.
+    pub(crate) before: Option<RunSummary>,
+    pub(crate) events: Vec<RunEvent>,
+    pub(crate) owner: UserId,
+    pub(crate) key: Arc<ContentKey>,
+    pub(crate) effects: Effects,
+}
+
+impl InlineViews for RunRows {
+    fn rows(&self, placed: &[Placed]) -> Result<Vec<RowChange>, StoreError> {
+        let mut summary = self.before.clone();
+        let mut end = None;
+        for (event, placed) in self.events.iter().zip(placed) {
+            summary = RunSummary::after(summary, event, placed.at);
+            end = summary.as_ref().filter(|summary| summary.facts.state.is_final()).map(|_| placed.at);
+        }
+        let summary = summary.ok_or_else(|| StoreError::Corrupt("a run without a beginning".to_owned()))?;
+        let subject = summary.id.0;
+        let mut rows = vec![RowChange::PutView(run_row(self.owner, &summary, Some(&self.key), &self.effects)?)];
+        rows.push(match open_run_row(self.owner, &summary)? {
+            Some(row) => RowChange::PutView(row),
+            None => RowChange::DeleteView { view: OPEN_RUNS, owner: self.owner, id: subject },
+        });
+        if let Some(at) = end {
+            let (owner, due_at) = (self.owner, at.plus_ms(DELTAS_MS));
+            rows.push(RowChange::PutTimer(TimerRow { kind: TimerKind::DeltaExpiry, owner, subject, command: None, due_at }));
+        }
+        Ok(rows)
+    }
+}
+
+/// Makes a row of the view of runs.
+pub(crate) fn run_row(
+    owner: UserId,
+    summary: &RunSummary,
+    key: Option<&ContentKey>,
+    effects: &Effects,
+) -> Result<ViewRow, StoreError> {
+    let ad = ViewAd { owner, stream: StreamName::Run(summary.id.0), view: RUNS, row: summary.id.0 };
+    row(&ad, summary.facts.created_at, (&summary.facts, summary.content.as_ref()), key, effects)
+}
+
+/// Makes the row of a run that hasn't ended, for those who look for work; `None` once it has.
+pub(crate) fn open_run_row(owner: UserId, summary: &RunSummary) -> Result<Option<ViewRow>, StoreError> {
+    let Some(open) = summary.open() else { return Ok(None) };
+    let facts = serde_json::to_vec(&open).map_err(|_| StoreError::Corrupt("a row of open runs can't be written".to_owned()))?;
+    let (id, sort) = (summary.id.0, summary.facts.created_at.0);
+    Ok(Some(ViewRow { view: OPEN_RUNS, owner, id, sort, stream: StreamName::Run(id), facts, content: None }))
+}
+
+/// Opens a row of the view of runs.
+pub(crate) fn open_run(row: &ViewRow, key: Option<&ContentKey>) -> Result<RunSummary, Failure> {
+    let (facts, content) = open_row(row, key)?;
+    Ok(RunSummary { id: RunId(row.id), facts, content })
+}
+
+/// Reads the row of a run that hasn't ended.
+pub(crate) fn read_open_run(row: &ViewRow) -> Result<OpenRun, Failure> {
+    open_row::<OpenRun, ()>(row, None).map(|(open, _)| open)
+}
