@@ -4,6 +4,8 @@ mod activity;
 mod history;
 mod models;
 mod resolution;
+mod run_list;
+mod usage;
 mod views;
 
 pub use models::ModelList;
