@@ -152,7 +152,7 @@ pub(in crate::store::mongo) async fn rows_of_all(
         wanted.insert("$or", vec![doc! { "owner": { "$gt": owner.clone() } }, doc! { "owner": owner, "id": { "$gt": row } }]);
     }
     let views = db.collection::<Document>(VIEWS);
-    let cursor = views.find(wanted).sort(doc! { "owner": 1, "id": 1 }).limit(at_most(limit)).await?;
-    let documents: Vec<Document> = cursor.try_collect().await?;
+    let find = views.find(wanted).sort(doc! { "owner": 1, "id": 1 }).limit(at_most(limit));
+    let documents: Vec<Document> = find.await?.try_collect().await?;
     Ok(documents.into_iter().map(|document| view_row(view, document)).collect::<Result<_, _>>()?)
 }
