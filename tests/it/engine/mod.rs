@@ -1,5 +1,13 @@
 //! Runs, from the request to the end: through the ports that every face uses, with the engine at work and Anthropic simulated.
 #![cfg(test)]
 
+mod calm;
+mod client;
+mod errors;
+mod inputs;
+mod malformed;
 mod patterns;
+mod reactions;
+mod record;
+mod schedules;
 mod world;

@@ -2,6 +2,7 @@
 
 use crate::store::mongo::server;
 use claviger::auth::Registration;
+use claviger::bus::Bus;
 use claviger::config::{Config, Settings};
 use claviger::effects::Effects;
 use claviger::live::Tail;
@@ -57,6 +58,8 @@ impl Kind {
 /// A store and Anthropic; processes come and go.
 pub(super) struct World {
     pub(super) config: Config,
+    /// The outside world of its processes; the operating system's unless a test puts another.
+    pub(super) effects: Effects,
     pub(super) simulator: Simulator,
     database: Option<String>,
     _dir: TempDir,
@@ -97,12 +100,17 @@ impl World {
             database = Some(name);
         }
         change(&mut config);
-        Self { config, simulator, database, _dir: dir }
+        Self { config, effects: Effects::system(), simulator, database, _dir: dir }
     }
 
     /// A process on the store, at work.
     pub(super) async fn process(&self) -> Process {
-        Process::start(&self.config).await
+        Process::start(&self.config, self.effects.clone(), true).await
+    }
+
+    /// A process that takes commands and works on nothing.
+    pub(super) async fn idle_process(&self) -> Process {
+        Process::start(&self.config, self.effects.clone(), false).await
     }
 
     pub(super) async fn close(self) {
@@ -117,31 +125,34 @@ pub(super) struct Process {
     runtime: Option<Runtime>,
     pub(super) ports: Ports,
     pub(super) store: Arc<dyn Store>,
+    pub(super) bus: Arc<Bus>,
     stopping: CancellationToken,
     ended: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Process {
-    async fn start(config: &Config) -> Self {
+    async fn start(config: &Config, effects: Effects, works: bool) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (config, stopping) = (config.clone(), CancellationToken::new());
         let until = stopping.clone();
         let started = runtime.spawn(async move {
-            let core = Core::open(&config, Effects::system(), "claviger engine test").await.unwrap();
-            let (ports, store) = (core.ports(), Arc::clone(&core.store));
+            let core = Core::open(&config, effects, "claviger engine test").await.unwrap();
+            let (ports, store, bus) = (core.ports(), Arc::clone(&core.store), Arc::clone(&core.bus));
             let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
             let tracker = core.tracker.clone();
             let tail = tracker.spawn(tail.run(until.clone()));
-            let engine = tracker.spawn(core.engine().unwrap().run(until));
+            let engine = core.engine().filter(|_| works).map(|engine| tracker.spawn(engine.run(until)));
             let ended = tokio::task::spawn(async move {
-                engine.await.unwrap();
+                if let Some(engine) = engine {
+                    engine.await.unwrap();
+                }
                 tail.await.unwrap();
                 core.close().await;
             });
-            (ports, store, ended)
+            (ports, store, bus, ended)
         });
-        let (ports, store, ended) = started.await.unwrap();
-        Self { runtime: Some(runtime), ports, store, stopping, ended: Some(ended) }
+        let (ports, store, bus, ended) = started.await.unwrap();
+        Self { runtime: Some(runtime), ports, store, bus, stopping, ended: Some(ended) }
     }
 
     /// Stops in order.
@@ -150,8 +161,21 @@ impl Process {
         self.ended.take().unwrap().await.unwrap();
     }
 
+    /// Gone in the middle of everything; returns once nothing of it is left.
+    pub(super) async fn vanish(mut self) {
+        let runtime = self.runtime.take().unwrap();
+        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(30))).await.unwrap();
+    }
+
     /// A new user whose default key is of this scenario.
     pub(super) async fn user(&self, name: &str, scenario: Scenario) -> User {
+        let user = self.newcomer(name).await;
+        user.add_key(self, "work", &key(scenario, 1)).await;
+        user
+    }
+
+    /// A new user without a key.
+    pub(super) async fn newcomer(&self, name: &str) -> User {
         let info = RequestInfo {
             correlation: CorrelationId(Uuid::now_v7()),
             user_agent: None,
@@ -161,9 +185,7 @@ impl Process {
         let (username, email) = (Username::parse(name).unwrap(), Email::parse(&format!("{name}@example.org")).unwrap());
         let password = Password::parse(SecretText::new("a long enough password".to_owned())).unwrap();
         let tokens = self.ports.accounts.register(info, username, email, password, None).await.unwrap();
-        let user = User { caller: tokens.caller };
-        user.add_key(self, "work", &key(scenario, 1)).await;
-        user
+        User { caller: tokens.caller }
     }
 
     /// Asks for a run.
