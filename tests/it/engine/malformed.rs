@@ -130,7 +130,7 @@ async fn a_cut_at_any_byte_inside_characters_too_loses_and_doubles_nothing() {
     let (world, process, ada) = opened().await;
     let text = "ñ✓𝄞".repeat(60);
     // The text begins behind some 600 bytes; each piece of it is longer than the step.
-    let cuts = (0..60).map(|n| n * 13).chain((700..740).filter(|at| at % 13 != 0)).map(|at| (at, format!("Cut at byte {at}.")));
+    let cuts = (0..110).map(|n| n * 13).chain((700..740).filter(|at| at % 13 != 0)).map(|at| (at, format!("Cut at byte {at}.")));
     let cut = |(at, task): (usize, String)| {
         let (world, process, ada, text) = (&world, &process, &ada, &text);
         async move {

@@ -3,9 +3,11 @@
 
 mod calm;
 mod client;
+mod differential;
 mod errors;
 mod inputs;
 mod malformed;
+mod oracle;
 mod patterns;
 mod reactions;
 mod record;

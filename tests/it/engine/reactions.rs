@@ -11,7 +11,7 @@ use claviger_domain::id::RunId;
 use claviger_domain::orchestration::{CredentialSource, Draft, FailureClass, OnFailure, Phase, RunEvent, StepState};
 use claviger_domain::secret::SecretText;
 use claviger_graphql::ports::StartRun;
-use claviger_projections::run_feed::{Body, Superseded};
+use claviger_projections::run_feed::{Body, FeedCursor, Superseded};
 use futures::StreamExt as _;
 use std::path::Path;
 
@@ -23,23 +23,17 @@ fn held(gate: &Gate) -> Act {
     Act::Reply(Reply { gate: Some((1, gate.clone())), ..Reply::default() })
 }
 
-/// Waits for an event of the run.
+/// Waits for an event of the run, which may have happened already.
 async fn happened(process: &Process, user: &User, run: RunId, mut pleases: impl FnMut(&RunEvent) -> bool) {
-    if process.events(run).await.len() > 1 {
-        // A snapshot says nothing of what is past: from the beginning then.
-        let after = claviger_projections::run_feed::FeedCursor::default();
-        let mut messages = process.messages(user, run, Some(after)).await;
-        while let Some(message) = messages.next().await {
-            if let Body::Event { event, .. } = message.unwrap().body
-                && pleases(&event.event)
-            {
-                return;
-            }
+    let mut messages = process.messages(user, run, Some(FeedCursor::default())).await;
+    while let Some(message) = messages.next().await {
+        if let Body::Event { event, .. } = message.unwrap().body
+            && pleases(&event.event)
+        {
+            return;
         }
-        panic!("the run ended without it");
     }
-    let pleases = |body: &Body| matches!(body, Body::Event { event, .. } if pleases(&event.event));
-    process.until(user, run, pleases).await;
+    panic!("the run ended without it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,7 +200,7 @@ async fn a_run_without_a_key_goes_through_the_operators_program() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_the_program_begins_again_closes_its_attempt_and_voids_its_text() {
     let (world, process, ada, run) = planned("resend").await;
-    let mut messages = process.messages(&ada, run, Some(claviger_projections::run_feed::FeedCursor::default())).await;
+    let mut messages = process.messages(&ada, run, Some(FeedCursor::default())).await;
     let (mut texts, mut void) = (vec![], vec![]);
     while let Some(message) = messages.next().await {
         match message.unwrap().body {

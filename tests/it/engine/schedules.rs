@@ -106,7 +106,8 @@ async fn subscribe(ground: &Ground, user: &User, run: RunId, mut dice: Dice) -> 
         };
         client.connects(after);
         let mut messages = process.messages(user, run, after).await;
-        let stays = 1 + dice.below(if dice.below(2) == 0 { 12 } else { 200 });
+        let most = if dice.below(2) == 0 { 12 } else { 200 };
+        let stays = 1 + dice.below(most);
         let is_slow = dice.below(3) == 0;
         for _ in 0..stays {
             let message = tokio::select! {
@@ -136,7 +137,7 @@ async fn schedule(world: &World, ground: &Ground, user: &User, (count, restarts)
     }
     let subscribers: Vec<_> = runs.iter().flat_map(|run| [*run; SUBSCRIBERS]).map(|run| (run, Dice::new(dice.next()))).collect();
     let subscribed = join_all(subscribers.into_iter().map(|(run, dice)| subscribe(ground, user, run, dice)));
-    let until: Vec<_> = (0..restarts).map(|_| 1 + dice.below(count * SUBSCRIBERS * 25)).collect();
+    let until: Vec<_> = (0..restarts).map(|_| 1 + dice.below(count * SUBSCRIBERS * 9)).collect();
     let restarting = async {
         for messages in until {
             let from = *ground.told.borrow();
@@ -184,8 +185,8 @@ async fn schedules(kind: Kind, count: usize) {
     println!(
         "{kind:?}: {count} runs, {SUBSCRIBERS} subscribers each: {steps} steps done in {attempts} attempts; text added up \
          {added_up} times over {} messages and {} restarts",
-        ground.told.borrow(),
-        ground.leave.borrow()
+        *ground.told.borrow(),
+        *ground.leave.borrow()
     );
     assert!(attempts > steps && added_up > steps / 2, "the schedules show nothing: {all:?}");
     ground.process.write().await.take().unwrap().vanish().await;
@@ -220,18 +221,14 @@ async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_
         let timers = Timers { store: Arc::clone(&process.store), bus: Arc::clone(&process.bus), effects };
         // Not before their time.
         timers.tick().await;
-        assert_eq!(
-            all_of(&process, &ada, run, Some(places[0])).await,
-            before[before.iter().position(|one| one.cursor == places[0]).unwrap() + 1..]
-        );
+        let again = all_of(&process, &ada, run, Some(places[0])).await;
+        assert!(before.ends_with(&again[again.len() - 1..]) && again.iter().any(|one| matches!(one.body, Body::Delta(_))));
         clock.put(25 * 3_600_000);
         timers.tick().await;
         let replies: Vec<_> =
             process.detail(&ada, run).await.view.run.steps.into_iter().map(|step| step.reply.unwrap()).collect();
         let whole = all_of(&process, &ada, run, Some(FeedCursor::default())).await;
         for (after, steps_before) in [(FeedCursor::default(), 0), (places[0], 0), (*places.last().unwrap(), 1)] {
-            let mut client = Client::default();
-            client.connects(Some(after));
             let after = all_of(&process, &ada, run, Some(after)).await;
             let said: Vec<_> =
                 after.iter().filter_map(|one| if let Body::Gap(texts) = &one.body { Some(texts) } else { None }).collect();
