@@ -159,7 +159,7 @@ impl RunBus {
         match self.begin(&order, caller, begun).await {
             Ok(done) => Ok(done),
             // A repeat that raced its first must not be refused because of what the first did.
-            Err(failure) => self.replayed(&order).await?.map_or(Err(failure), Ok),
+            Err(failure) => self.replayed(&order).await?.ok_or(failure),
         }
     }
 
