@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 use uuid::Uuid;
 
 /// What an id names.
@@ -13,10 +14,13 @@ pub enum IdKind {
     Session,
     Event,
     Correlation,
+    Orchestration,
+    Step,
 }
 
 impl IdKind {
-    const ALL: [Self; 5] = [Self::User, Self::ApiKey, Self::Session, Self::Event, Self::Correlation];
+    const ALL: [Self; 7] =
+        [Self::User, Self::ApiKey, Self::Session, Self::Event, Self::Correlation, Self::Orchestration, Self::Step];
 
     const fn name(self) -> &'static str {
         match self {
@@ -25,6 +29,8 @@ impl IdKind {
             Self::Session => "Session",
             Self::Event => "Event",
             Self::Correlation => "Correlation",
+            Self::Orchestration => "Orchestration",
+            Self::Step => "Step",
         }
     }
 }
@@ -51,25 +57,41 @@ pub fn decode_as(kind: IdKind, text: &str) -> Option<Uuid> {
     decode(text).filter(|(found, _)| *found == kind).map(|(_, id)| id)
 }
 
-/// Replaces the ids inside an event's facts by global ones: clients never see a bare UUID that names something of theirs.
-pub fn translate_facts(facts: &mut serde_json::Value) {
-    let serde_json::Value::Object(fields) = facts else { return };
-    for (name, value) in fields {
-        let kind = match name.as_str() {
-            "key" | "previous" => IdKind::ApiKey,
-            "session" | "sessions" => IdKind::Session,
-            "user" => IdKind::User,
-            _ => continue,
-        };
-        for item in value.as_array_mut().map_or_else(Vec::new, |items| items.iter_mut().collect()) {
-            translate(kind, item);
+/// Replaces the ids inside an event's facts by global ones, however deep: clients never see a bare UUID that names something of theirs.
+/// What is nobody's to ask for (the process that owns a run) stays as it is.
+pub fn translate_facts(facts: &mut Value) {
+    match facts {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match kind_of(name) {
+                    Some(kind) => translate(kind, value),
+                    None => translate_facts(value),
+                }
+            }
         }
-        translate(kind, value);
+        Value::Array(items) => items.iter_mut().for_each(translate_facts),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
-fn translate(kind: IdKind, value: &mut serde_json::Value) {
-    if let Some(id) = value.as_str().and_then(|text| Uuid::try_parse(text).ok()) {
-        *value = serde_json::Value::String(encode(kind, id));
+/// What the ids in a field of this name name.
+fn kind_of(field: &str) -> Option<IdKind> {
+    match field {
+        "key" | "previous" | "named_key" => Some(IdKind::ApiKey),
+        "session" | "sessions" => Some(IdKind::Session),
+        "user" => Some(IdKind::User),
+        "run" => Some(IdKind::Orchestration),
+        "step" => Some(IdKind::Step),
+        _ => None,
+    }
+}
+
+fn translate(kind: IdKind, value: &mut Value) {
+    if let Value::Array(items) = value {
+        for item in items {
+            translate(kind, item);
+        }
+    } else if let Some(id) = value.as_str().and_then(|text| Uuid::try_parse(text).ok()) {
+        *value = Value::String(encode(kind, id));
     }
 }
