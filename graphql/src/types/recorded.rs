@@ -88,3 +88,41 @@ fn of_plan(why: Why) -> String {
     }
     .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use claviger_domain::timestamp::Timestamp;
+
+    #[test]
+    fn each_reason_is_a_sentence_like_that_of_the_query() {
+        use CredentialSource::{DefaultKey, EnvAnthropicApiKey, EnvClaudeApiKey, MaxPlan, NamedKey};
+        let expired = Why::Expired { at: Timestamp(1_760_000_000_000) };
+        let cases = [
+            (NamedKey, Why::Chosen, None, "it is active"),
+            (NamedKey, Why::NotSet, None, "there is no such key of yours"),
+            (NamedKey, Why::Inactive, None, "it is inactive"),
+            (NamedKey, expired, None, "it expired at 2025-10-09T08:53:20.000Z"),
+            (DefaultKey, Why::NotSet, Some("work"), "you have no default key for the context \"work\""),
+            (DefaultKey, Why::NotSet, None, "you have no default key for its context"),
+            (DefaultKey, Why::Chosen, Some("work"), "your default key for the context \"work\": it is active"),
+            (DefaultKey, Why::Inactive, Some("default"), "your default key for the context \"default\": it is inactive"),
+            (
+                DefaultKey,
+                Why::NotNeeded,
+                Some("default"),
+                "your default key for the context \"default\": it is active, but one before it is used",
+            ),
+            (EnvAnthropicApiKey, Why::NotSet, None, "ANTHROPIC_API_KEY is not set on the server"),
+            (EnvAnthropicApiKey, Why::Chosen, None, "ANTHROPIC_API_KEY is set on the server"),
+            (EnvClaudeApiKey, Why::NotNeeded, None, "CLAUDE_API_KEY is set on the server, but one before it is used"),
+            (EnvClaudeApiKey, Why::NotForYou, None, "the operator lets it serve others only"),
+            (MaxPlan, Why::NotSet, None, "the operator has not switched it on"),
+            (MaxPlan, Why::Chosen, None, "the operator switched it on"),
+            (MaxPlan, Why::NotNeeded, None, "the operator switched it on, but one before it is used"),
+        ];
+        for (source, why, context, expected) in cases {
+            assert_eq!(reason(&Considered { source, key: None, why }, context), expected);
+        }
+    }
+}

@@ -176,3 +176,91 @@ pub(crate) async fn usage_of_key(
     }
     Ok(row(Group { key: Some(key), ..Group::default() }, &sum))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::UsageDimension::{Day, Key, Model, Pattern as ByPattern};
+    use super::*;
+    use uuid::Uuid;
+
+    const KEY: KeyId = KeyId(Uuid::from_u128(5));
+
+    /// Two runs on two days with two models; one call of the operator's credential, one whose cost nobody knows.
+    fn cells() -> Vec<UsageCell> {
+        let cell = |run, day, key, model: &str, pattern, calls, cost| UsageCell {
+            run: RunId(Uuid::from_u128(run)),
+            day,
+            key,
+            model: model.to_owned(),
+            pattern,
+            calls,
+            usage: Usage { input: 10 * calls, output: calls, cache_write_5m: 1, cache_write_1h: 2, cache_read: 4 },
+            cost: Cost(cost),
+        };
+        vec![
+            cell(1, 20_000, Some(KEY), "a", domain::Pattern::Debate, 2, Some(100)),
+            cell(1, 20_001, Some(KEY), "a", domain::Pattern::Debate, 3, Some(50)),
+            cell(2, 20_001, Some(KEY), "b", domain::Pattern::Parallel, 1, None),
+            cell(3, 20_001, None, "a", domain::Pattern::Parallel, 4, Some(7)),
+        ]
+    }
+
+    #[test]
+    fn rows_are_told_apart_by_what_is_asked_and_count_each_run_once() {
+        let key = ids::encode(IdKind::ApiKey, KEY.0);
+        let (first, second) = ("2024-10-04", "2024-10-05");
+        // key, model, day, pattern; runs, calls, cost.
+        type Row<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<Pattern>, i32, i32, Option<u64>);
+        let key = Some(key.as_str());
+        let cases: [(&[UsageDimension], &[Row]); 6] = [
+            (&[], &[(None, None, None, None, 3, 10, None)]),
+            (&[Key], &[(None, None, None, None, 1, 4, Some(7)), (key, None, None, None, 2, 6, None)]),
+            (&[Model], &[(None, Some("a"), None, None, 2, 9, Some(157)), (None, Some("b"), None, None, 1, 1, None)]),
+            (&[Day], &[(None, None, Some(second), None, 3, 8, None), (None, None, Some(first), None, 1, 2, Some(100))]),
+            (
+                &[ByPattern],
+                &[
+                    (None, None, None, Some(Pattern::Debate), 1, 5, Some(150)),
+                    (None, None, None, Some(Pattern::Parallel), 2, 5, None),
+                ],
+            ),
+            (
+                &[ByPattern, Day, Model, Key, Key],
+                &[
+                    (None, Some("a"), Some(second), Some(Pattern::Parallel), 1, 4, Some(7)),
+                    (key, Some("a"), Some(second), Some(Pattern::Debate), 1, 3, Some(50)),
+                    (key, Some("b"), Some(second), Some(Pattern::Parallel), 1, 1, None),
+                    (key, Some("a"), Some(first), Some(Pattern::Debate), 1, 2, Some(100)),
+                ],
+            ),
+        ];
+        for (by, expected) in cases {
+            let rows = add_up(&cells(), by);
+            let found: Vec<Row> = rows
+                .iter()
+                .map(|row| {
+                    let cost = row.cost_nano_usd.map(|cost| cost.0);
+                    let (key, model, day) = (row.key_id.as_ref().map(|id| id.as_str()), row.model.as_deref(), row.day.as_deref());
+                    (key, model, day, row.pattern, row.runs, row.calls, cost)
+                })
+                .collect();
+            assert_eq!(found, expected, "{by:?}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_added_up_and_nothing_is_one_row_of_noughts_or_none() {
+        let row = add_up(&cells(), &[]).remove(0);
+        let tokens = |input, output, written, read| TokenUsage {
+            input_tokens: UInt64(input),
+            output_tokens: UInt64(output),
+            cache_creation_input_tokens: UInt64(written),
+            cache_read_input_tokens: UInt64(read),
+        };
+        assert_eq!(row.usage, tokens(100, 10, 12, 16));
+        let nothing = add_up(&[], &[]);
+        assert_eq!(nothing.len(), 1);
+        assert_eq!((nothing[0].runs, nothing[0].calls, nothing[0].cost_nano_usd), (0, 0, Some(UInt64(0))));
+        assert_eq!(add_up(&[], &[Day]), []);
+    }
+}
