@@ -24,7 +24,7 @@ pub(crate) use master_keys::hex;
 pub use master_keys::{LookAgain, MasterKeys};
 pub use rotation::{Progress, Rotated, Rotation, RotationError};
 pub(crate) use rows::{SESSION_MS, account_row, key_row, open_account, open_key, open_user_agent};
-pub(crate) use run_rows::open_run;
+pub(crate) use run_rows::{open_run, open_run_row, run_row, run_row_says};
 pub(crate) use sealing::open_event;
 
 use crate::anthropic::probe::KeyProbe;
