@@ -182,8 +182,15 @@ pub(super) enum ViewArg {
     Keys,
     /// Accounts
     Accounts,
+    /// Runs
+    Runs,
+    /// Runs that haven't ended, for whoever works on them
+    #[value(name = "open_runs")]
+    OpenRuns,
     /// What calls taught about keys
     Activity,
+    /// What calls of runs used
+    Usage,
 }
 
 #[derive(Args, Debug)]
