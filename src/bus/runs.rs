@@ -18,6 +18,7 @@ use claviger_domain::text::{Context, ModelId, Title};
 use claviger_domain::timestamp::Timestamp;
 use claviger_graphql::ports::{Answer, Call, Caller, Commit, RunCommand, RunCommands, RunDone, StartRun};
 use claviger_projections::ports::{Append, AppendError, Appended, CommandRecord, Expected, OPEN_RUNS, Page, RUNS, RecordChange};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Most calls of a run at once that anybody may ask for.
@@ -133,15 +134,14 @@ impl RunBus {
         let StartRun { draft, title, model, key, context, max_concurrency } = start;
         let definition = draft.check(&self.settings.bounds).map_err(|error| definition_failure(&error))?;
         let max_concurrency = concurrency(max_concurrency, self.settings.max_concurrency)?;
-        let input = serde_json::to_vec(&(
-            &definition,
-            title.as_ref().map(Title::as_str),
-            model.as_ref().map(ModelId::as_str),
-            key,
-            context.as_str(),
-            max_concurrency,
-        ));
-        let order = self.order(call, "startOrchestration", &input.map_err(|_| Failure::internal())?).await?;
+        let input = canonical(&definition, &json!({
+            "title": title.as_ref().map(Title::as_str),
+            "model": model.as_ref().map(ModelId::as_str),
+            "keyId": key,
+            "context": context.as_str(),
+            "maxConcurrency": max_concurrency,
+        }))?;
+        let order = self.order(call, "startOrchestration", &input).await?;
         if let Some(done) = self.replayed(&order).await? {
             return Ok(done);
         }
@@ -336,6 +336,13 @@ impl RunBus {
         let commit = Commit { position: head.position, stream, version, event_ids: Vec::new(), replayed: false };
         Ok(RunDone { commit, run })
     }
+}
+
+/// What a request hash is made of: the input as JSON with sorted keys, the pattern as it is stored.
+fn canonical(definition: &Definition, rest: &Value) -> Result<Vec<u8>, Failure> {
+    let pattern = serde_json::to_value(definition).map_err(|_| Failure::internal())?;
+    // serde_json keeps object keys sorted.
+    serde_json::to_vec(&json!({ "pattern": pattern, "input": rest })).map_err(|_| Failure::internal())
 }
 
 fn concurrency(given: Option<u32>, default: u32) -> Result<u32, Failure> {
