@@ -1,14 +1,13 @@
 //! Every run's rows against the log. A run has a content key of its own, so none is kept once its row is compared.
 
 use super::verify::Report;
-use crate::bus::{Keychain, UserKeys, open_run_row, run_row_says, store_failure};
+use crate::bus::{Keychain, open_run_row, run_row_says, store_failure};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::RunEvent;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::ports::{OPEN_RUNS, RUNS, Store, ViewRow};
+use claviger_projections::ports::{OPEN_RUNS, Page, RUNS, Store};
 use claviger_projections::runs::RunSummary;
-use claviger_vault::ContentKey;
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
@@ -61,9 +60,12 @@ impl Runs {
                 should.insert(*place, row);
             }
         }
-        let mut rows = AllRows::new(store, OPEN_RUNS);
-        while let Some(batch) = rows.next().await? {
-            for row in batch {
+        let mut after = None;
+        loop {
+            let rows = store.rows_of_all(OPEN_RUNS, after, BATCH).await.map_err(|error| store_failure(&error))?;
+            let Some(last) = rows.last() else { break };
+            after = Some((last.owner, last.id));
+            for row in rows {
                 if should.remove(&(row.owner, row.id)).as_ref() != Some(&row) {
                     wrong(row.id);
                 }
@@ -73,59 +75,51 @@ impl Runs {
         Ok(())
     }
 
+    /// Owner by owner, by the index that lists are read by: there may be many runs that have ended.
     async fn compare_all(mut self, store: &dyn Store, keychain: &Keychain, report: &mut Report) -> Result<(), Failure> {
-        let wrong = |report: &mut Report, run| report.problem(format!("the run {run} in the view isn't that of the log"));
-        let mut keys = KeysOfOne { keychain, keys: None };
-        let mut rows = AllRows::new(store, RUNS);
-        while let Some(batch) = rows.next().await? {
-            for row in batch {
-                report.runs += 1;
-                let key = keys.content_key(&row).await?;
-                let should = self.summaries.remove(&(row.owner, row.id));
-                if !should.is_some_and(|should| run_row_says(&row, key.as_ref(), &should)) {
-                    wrong(report, RunId(row.id));
-                }
+        let mut after = None;
+        loop {
+            let owners = store.owners(RUNS, after, BATCH).await.map_err(|error| store_failure(&error))?;
+            let Some(last) = owners.last() else { break };
+            after = Some(*last);
+            for owner in owners {
+                self.compare_owner(store, keychain, owner, report).await?;
             }
         }
         self.summaries.values().for_each(|missing| wrong(report, missing.id));
         Ok(())
     }
-}
 
-/// All rows of a view, owner by owner.
-struct AllRows<'store> {
-    store: &'store dyn Store,
-    view: &'static str,
-    after: Option<(UserId, Uuid)>,
-}
-
-impl<'store> AllRows<'store> {
-    const fn new(store: &'store dyn Store, view: &'static str) -> Self {
-        Self { store, view, after: None }
-    }
-
-    async fn next(&mut self) -> Result<Option<Vec<ViewRow>>, Failure> {
-        let rows = self.store.rows_of_all(self.view, self.after, BATCH).await.map_err(|error| store_failure(&error))?;
-        let Some(last) = rows.last() else { return Ok(None) };
-        self.after = Some((last.owner, last.id));
-        Ok(Some(rows))
-    }
-}
-
-/// The keys of the owner whose rows are looked at.
-struct KeysOfOne<'keychain> {
-    keychain: &'keychain Keychain,
-    keys: Option<(UserId, Option<UserKeys>)>,
-}
-
-impl KeysOfOne<'_> {
-    async fn content_key(&mut self, row: &ViewRow) -> Result<Option<ContentKey>, Failure> {
-        if self.keys.as_ref().is_none_or(|(owner, _)| *owner != row.owner) {
-            self.keys = Some((row.owner, self.keychain.user(row.owner).await?));
-        }
-        match &self.keys {
-            Some((_, Some(keys))) => self.keychain.content_key(keys, row.stream).await,
-            Some((_, None)) | None => Ok(None),
+    async fn compare_owner(
+        &mut self,
+        store: &dyn Store,
+        keychain: &Keychain,
+        owner: UserId,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let keys = keychain.user(owner).await?;
+        let mut page = Page { limit: BATCH, ..Page::default() };
+        loop {
+            let found = store.page(RUNS, owner, page).await.map_err(|error| store_failure(&error))?;
+            page.after = found.rows.last().map(|row| (row.sort, row.id));
+            for row in &found.rows {
+                report.runs += 1;
+                let key = match &keys {
+                    Some(keys) => keychain.content_key(keys, row.stream).await?,
+                    None => None,
+                };
+                let should = self.summaries.remove(&(owner, row.id));
+                if !should.is_some_and(|should| run_row_says(row, key.as_ref(), &should)) {
+                    wrong(report, RunId(row.id));
+                }
+            }
+            if !found.more {
+                return Ok(());
+            }
         }
     }
+}
+
+fn wrong(report: &mut Report, run: RunId) {
+    report.problem(format!("the run {run} in the view isn't that of the log"));
 }
