@@ -6,9 +6,7 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::RunEvent;
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{
-    InlineViews, OPEN_RUNS, Placed, RUNS, RowChange, StoreError, TimerKind, TimerRow, ViewRow,
-};
+use claviger_projections::ports::{InlineViews, OPEN_RUNS, Placed, RUNS, RowChange, StoreError, TimerKind, TimerRow, ViewRow};
 use claviger_projections::runs::{OpenRun, RunSummary};
 use claviger_vault::{ContentKey, ViewAd};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The state machines, fed in every way.
 
 use super::super::error::Malformed;
-use super::lines::EventLines;
 use super::{CallItem, Message, Progress};
+use crate::lines::EventLines;
 use claviger_domain::orchestration::{StopReason, Usage};
 use proptest::prelude::*;
 
