@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::ModelId;
 use serde::Deserialize;
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -120,6 +121,10 @@ settings! {
     prices: PathBuf = "CLAVIGER_PRICES";
     /// Let runs use the operator's `claude` program [default: false]
     max_plan: bool = "CLAVIGER_MAX_PLAN";
+    /// The operator's `claude` program [default: claude]
+    claude_bin: PathBuf = "CLAVIGER_CLAUDE_BIN";
+    /// Most calls of runs at once with one key [default: 16]
+    calls_per_key: usize = "CLAVIGER_CALLS_PER_KEY";
     /// Most keys a user may have [default: 100]
     max_keys: usize = "CLAVIGER_MAX_KEYS";
     /// How long a key test may take, in milliseconds [default: 20000]
@@ -192,6 +197,14 @@ pub struct Config {
     pub prices: Option<PathBuf>,
     /// Let runs use the operator's `claude` program.
     pub max_plan: bool,
+    /// The operator's `claude` program.
+    pub claude_bin: PathBuf,
+    /// The operator's own login for it, if there is one.
+    pub claude_token: Option<SecretText>,
+    /// `PATH`, for it.
+    pub path: OsString,
+    /// Most calls of runs at once with one key.
+    pub calls_per_key: usize,
     /// Most keys a user may have.
     pub max_keys: usize,
     /// How long a key test may take.
@@ -245,6 +258,15 @@ impl Config {
         if !(100..=600_000).contains(&lease_ms) {
             return Err(ConfigError::Value { name: "lease_ms", reason: "write 100 to 600000 milliseconds" });
         }
+        let (max_plan, claude_token) = (settings.max_plan.unwrap_or(false), secret_variable("CLAUDE_CODE_OAUTH_TOKEN"));
+        if max_plan && claude_token.is_none() {
+            let reason = "set CLAUDE_CODE_OAUTH_TOKEN to the operator's own token, which `claude setup-token` makes";
+            return Err(ConfigError::Value { name: "max_plan", reason });
+        }
+        let calls_per_key = settings.calls_per_key.unwrap_or(16);
+        if !(1..=1_000).contains(&calls_per_key) {
+            return Err(ConfigError::Value { name: "calls_per_key", reason: "write 1 to 1000 calls" });
+        }
         let mut live = LiveSettings::default();
         live.stall = settings.stall_ms.map_or(live.stall, Duration::from_millis);
         live.heartbeat = settings.heartbeat_ms.map_or(live.heartbeat, Duration::from_millis);
@@ -271,7 +293,11 @@ impl Config {
             claude_api_key: secret_variable("CLAUDE_API_KEY"),
             model: model.transpose()?,
             prices: settings.prices,
-            max_plan: settings.max_plan.unwrap_or(false),
+            max_plan,
+            claude_bin: settings.claude_bin.unwrap_or_else(|| PathBuf::from("claude")),
+            claude_token,
+            path: search_path(),
+            calls_per_key,
             max_keys: settings.max_keys.unwrap_or(100),
             test_timeout_ms,
             introspection: settings.introspection.unwrap_or(true),
@@ -368,6 +394,12 @@ fn per_minute(name: &'static str, setting: Option<u32>, default: u32) -> Result<
     let setting = setting.unwrap_or(default);
     let reason = "write 1 to 60000 a minute, or 0 for no limit";
     if setting <= 60_000 { Ok(setting) } else { Err(ConfigError::Value { name, reason }) }
+}
+
+/// Where programs are found.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_default()
 }
 
 /// A variable that holds a secret: never a flag, which everybody on the machine could read.

@@ -5,6 +5,7 @@ use crate::tenure::Tenure;
 use claviger_projections::activity::ActivityView;
 use claviger_projections::follower::{FollowedView, Follower, Step};
 use claviger_projections::ports::{Fence, Holder, LeaseName, Quarantined, Store, StoreError};
+use claviger_projections::usage::UsageView;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -19,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Every view that has a follower.
 pub fn followed_views() -> Vec<Arc<dyn FollowedView>> {
-    vec![Arc::new(ActivityView)]
+    vec![Arc::new(ActivityView), Arc::new(UsageView)]
 }
 
 /// A view's follower, over all its tenures.

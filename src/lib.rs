@@ -8,6 +8,7 @@ pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod effects;
+pub mod engine;
 pub mod followers;
 pub mod http;
 pub mod key_files;

@@ -99,6 +99,9 @@ impl Listening {
             .map(|keeper| core.tracker.spawn(keeper.counted(&core.metrics).run(shutdown.clone())))
             .collect();
         background.push(core.tracker.spawn(tail.run(shutdown.clone())));
+        if let Some(engine) = core.engine() {
+            background.push(core.tracker.spawn(engine.run(shutdown.clone())));
+        }
         if has_timers {
             background.push(core.tracker.spawn(run_timers(&core, shutdown.clone())));
         }

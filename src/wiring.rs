@@ -1,15 +1,18 @@
 //! Puts the rooms together. The only place that names a concrete store.
 
+use crate::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
+use crate::anthropic::stream::StreamLimits;
 use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords};
 use crate::bench::Ground;
-use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, scrub, store_failure};
+use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, RunBus, RunSettings, scrub, store_failure};
 use crate::config::{Config, IssuerConfig};
 use crate::effects::Effects;
+use crate::engine::{Engine, EngineHandle, EngineParts, EngineSettings, Operator};
 use crate::key_files::{self, KeyFileError};
-use crate::live::{EventHub, LiveFeeds};
+use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub};
 use crate::metrics::{MeteredCommands, Metrics};
 use crate::reads::{CredentialPolicy, ModelList, StoreReads};
 use crate::store::mongo::{self, MongoConfig, MongoGround, MongoStore};
@@ -20,9 +23,12 @@ use claviger_graphql::ports::Ports;
 use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
+
+/// Most `claude` programs at once: each takes about 195 MB.
+const CLAUDE_PROGRAMS: usize = 4;
 
 /// Why the program can't start.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +139,12 @@ pub struct Core {
     pub bus: Arc<Bus>,
     /// Commands on keys, as often as people may give them.
     key_commands: Arc<MeteredCommands>,
+    /// Commands on runs.
+    run_commands: RunBus,
+    /// Works on runs, once somebody lets it.
+    engine: Mutex<Option<Engine>>,
+    /// Who is told of runs' text.
+    runs: Arc<RunHub>,
     /// What is counted.
     pub metrics: Metrics,
     /// Accounts and sessions.
@@ -184,7 +196,7 @@ impl Core {
         let operator = config.anthropic_api_key.clone().or_else(|| config.claude_api_key.clone());
         let models = ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
         let test_model = models.default_model(effects.clock.now()).ok_or(StartError::NoModel)?;
-        let probe = KeyProbe::new(client, prices);
+        let probe = KeyProbe::new(client.clone(), Arc::clone(&prices));
         let metrics = Metrics::default();
         let (max_keys, test_timeout_ms) = (config.max_keys, config.test_timeout_ms);
         let bus_config = BusConfig { max_keys, test_timeout_ms, test_model, metrics: metrics.clone() };
@@ -230,7 +242,42 @@ impl Core {
         let lease = Duration::from_millis(config.lease_ms);
         let auth = Arc::new(auth);
         let key_commands = Arc::new(MeteredCommands { commands: Arc::new(limited), metrics: metrics.clone() });
-        Ok(Self { opened, store, keychain, bus, key_commands, metrics, auth, reads, hub, effects, holder, lease, tracker })
+        let (engine, told) = EngineHandle::new();
+        let runs = Arc::new(RunHub::default());
+        let parts = EngineParts {
+            bus: Arc::clone(&bus),
+            reads: Arc::clone(&reads),
+            hub: Arc::clone(&hub),
+            runs: Arc::clone(&runs),
+            client,
+            operator: operator_of(config, &tracker),
+            holder,
+            tracker: tracker.clone(),
+            settings: engine_settings(config),
+            prices: Arc::clone(&prices),
+        };
+        let run_settings = Arc::new(RunSettings::new(prices.version()));
+        let run_commands =
+            RunBus { bus: Arc::clone(&bus), reads: Arc::clone(&reads), settings: run_settings, engine: Arc::new(engine) };
+        let engine = Mutex::new(Some(Engine::new(parts, told)));
+        Ok(Self {
+            opened,
+            store,
+            keychain,
+            bus,
+            key_commands,
+            run_commands,
+            engine,
+            runs,
+            metrics,
+            auth,
+            reads,
+            hub,
+            effects,
+            holder,
+            lease,
+            tracker,
+        })
     }
 
     /// What the schema stands on.
@@ -240,7 +287,19 @@ impl Core {
             reads: Arc::<StoreReads>::clone(&self.reads),
             accounts: Arc::new(AccountsPort(Arc::clone(&self.auth))),
             feeds: Arc::new(LiveFeeds { reads: Arc::clone(&self.reads), hub: Arc::clone(&self.hub) }),
+            run_commands: Arc::new(self.run_commands.clone()),
+            run_reads: Arc::<StoreReads>::clone(&self.reads),
+            run_feeds: Arc::new(LiveRuns {
+                reads: Arc::clone(&self.reads),
+                hub: Arc::clone(&self.hub),
+                runs: Arc::clone(&self.runs),
+            }),
         }
+    }
+
+    /// What works on runs, for the one who lets it. Without it, this process only takes commands.
+    pub fn engine(&self) -> Option<Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Resolves once the store can't write any more: the process must then stop.
@@ -266,6 +325,33 @@ fn external_issuer(config: &IssuerConfig, tracker: &TaskTracker) -> Result<Exter
 fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     let Some(path) = &config.prices else { return PriceTable::builtin() };
     PriceTable::parse(&std::fs::read_to_string(path).map_err(PriceError::File)?)
+}
+
+/// The operator's own credentials, for those whom they serve.
+fn operator_of(config: &Config, tracker: &TaskTracker) -> Operator {
+    let program = config.claude_token.clone().filter(|_| config.max_plan).map(|token| {
+        let settings = config.data_dir.join("claude");
+        let program = ClaudeProgramConfig {
+            program: config.claude_bin.clone(),
+            token,
+            config_dir: settings.clone(),
+            home: settings.clone(),
+            path: config.path.clone(),
+            at_once: CLAUDE_PROGRAMS,
+            limits: StreamLimits::default(),
+        };
+        (ClaudeProgram::new(program, tracker.clone()), settings)
+    });
+    Operator { anthropic_api_key: config.anthropic_api_key.clone(), claude_api_key: config.claude_api_key.clone(), program }
+}
+
+fn engine_settings(config: &Config) -> EngineSettings {
+    EngineSettings {
+        lease: Duration::from_millis(config.lease_ms),
+        drain: Duration::from_millis(config.drain_ms),
+        calls_per_key: config.calls_per_key,
+        ..EngineSettings::default()
+    }
 }
 
 fn upstream(config: &Config) -> Result<AnthropicClient, ClientError> {

@@ -6,6 +6,7 @@ use claviger_domain::event::Envelope;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CorrelationId, EventId, KeyId, SessionId, UserId};
 use claviger_domain::key_test::KeyTestLevel;
+use claviger_domain::orchestration::Why;
 use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::{Context, Email, FullName, IdempotencyKey, KeyName, ModelId, Password, Username};
@@ -139,6 +140,8 @@ pub struct Candidate {
     pub key: Option<KeyView>,
     /// A run would use it.
     pub chosen: bool,
+    /// The same as a run records it.
+    pub why: Why,
     /// Why, or why not.
     pub reason: String,
 }

@@ -10,3 +10,4 @@ pub mod ports;
 pub mod run_feed;
 pub mod runs;
 pub mod suite;
+pub mod usage;

@@ -91,7 +91,7 @@ impl Bus {
         self.execute(&order, plan).await.map(|(done, _)| done)
     }
 
-    async fn keys_of(&self, owner: UserId) -> Result<UserKeys, Failure> {
+    pub(super) async fn keys_of(&self, owner: UserId) -> Result<UserKeys, Failure> {
         self.keychain.user(owner).await?.ok_or_else(|| Failure::not_found("account"))
     }
 

@@ -12,6 +12,7 @@ mod rewrap;
 mod rotation;
 mod rows;
 mod run_rows;
+mod runs;
 mod sealing;
 mod tests;
 
@@ -24,7 +25,9 @@ pub(crate) use master_keys::hex;
 pub use master_keys::{LookAgain, MasterKeys};
 pub use rotation::{Progress, Rotated, Rotation, RotationError};
 pub(crate) use rows::{SESSION_MS, account_row, key_row, open_account, open_key, open_user_agent};
-pub(crate) use sealing::open_event;
+pub(crate) use run_rows::{RunRows, open_run, read_open_run};
+pub use runs::{RunBus, RunSettings, WakeEngine};
+pub(crate) use sealing::{open_event, seal_events};
 
 use crate::anthropic::probe::KeyProbe;
 use crate::effects::Effects;
@@ -33,6 +36,7 @@ use claviger_domain::account::Account;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::key_ring::KeyRing;
+use claviger_domain::orchestration::{Run, RunControl};
 use claviger_domain::text::ModelId;
 use claviger_projections::ports::{Append, AppendError, Appended, CommandRecord, Store, StoreError};
 use claviger_vault::VaultError;
@@ -73,6 +77,8 @@ pub struct Bus {
     locks: StreamLocks,
     rings: Folds<KeyRing>,
     accounts: Folds<Account>,
+    runs: Folds<Run>,
+    controls: Folds<RunControl>,
 }
 
 /// The bus as the schema's port.
@@ -100,11 +106,13 @@ impl Bus {
             locks: StreamLocks::default(),
             rings: Folds::new(),
             accounts: Folds::new(),
+            runs: Folds::new(),
+            controls: Folds::new(),
         })
     }
 
     /// Appends, and counts it.
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+    pub(crate) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let (events, began_at) = (append.events.len(), Instant::now());
         let appended = self.store.append(append).await;
         let outcome = match &appended {

@@ -40,6 +40,25 @@ pub(crate) fn seal_events<E: Halved>(
     Ok(sealed)
 }
 
+/// Events that have no content, for an append.
+pub(crate) fn plain_events<E: Halved>(events: &[E], effects: &Effects) -> Result<Vec<NewEvent>, Failure> {
+    let plain = |event: &E| {
+        let halves = event.halves().ok().filter(|halves| halves.content.is_none()).ok_or_else(|| {
+            tracing::error!("an event has content that nothing can seal");
+            Failure::internal()
+        })?;
+        Ok(NewEvent {
+            id: EventId(effects.ids.next()),
+            kind: halves.kind.to_owned(),
+            schema: halves.schema,
+            facts: halves.facts,
+            content: Vec::new(),
+            subject: halves.subject,
+        })
+    };
+    events.iter().map(plain).collect()
+}
+
 /// Opens an event's content; `None` where it has none, or its key was destroyed.
 pub(crate) fn open_event(event: &StoredEvent, key: Option<&ContentKey>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     let (Some(key), Some(owner), false) = (key, event.envelope.owner, event.content.is_empty()) else { return Ok(None) };

@@ -4,7 +4,8 @@ use super::EventHub;
 use super::feeds::stripped;
 use crate::reads::StoreReads;
 use claviger_domain::failure::Failure;
-use claviger_domain::id::UserId;
+use claviger_domain::id::{RunId, UserId};
+use claviger_domain::stream::StreamName;
 use claviger_graphql::ports::EventView;
 use claviger_projections::feed::Topic;
 use claviger_projections::ports::StoredEvent;
@@ -80,9 +81,11 @@ impl Tail {
                 by_owner.entry(owner).or_default().push(event.clone());
             }
         }
+        let runs: HashSet<Topic> = events.iter().filter_map(run_of).collect();
         let topics: HashSet<Topic> = by_owner.keys().map(|owner| Topic::Owner(*owner)).chain([Topic::All]).collect();
         let listened = self.hub.listened(topics);
-        let mut told = Vec::with_capacity(by_owner.len() + 1);
+        let mut told = Vec::with_capacity(by_owner.len() + runs.len() + 1);
+        told.extend(runs.into_iter().map(|run| (run, None)));
         for (owner, events) in by_owner {
             let topic = Topic::Owner(owner);
             let items = if listened.contains(&topic) && carried(&events) {
@@ -95,6 +98,13 @@ impl Tail {
         let all = listened.contains(&Topic::All) && carried(events);
         told.push((Topic::All, if all { items(events.iter().map(stripped).collect()) } else { None }));
         told
+    }
+}
+
+const fn run_of(event: &StoredEvent) -> Option<Topic> {
+    match event.envelope.stream {
+        StreamName::Run(run) | StreamName::RunControl(run) => Some(Topic::Run(RunId(run))),
+        StreamName::Account(_) | StreamName::KeyRing(_) | StreamName::System => None,
     }
 }
 

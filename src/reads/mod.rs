@@ -4,10 +4,16 @@ mod activity;
 mod history;
 mod models;
 mod resolution;
+mod run_list;
+mod run_reader;
+mod runs;
+mod usage;
 mod views;
 
 pub use models::ModelList;
+pub(crate) use resolution::recorded;
 pub use resolution::{CredentialPolicy, EnvKeysFor};
+pub(crate) use run_reader::{RunReader, feed_failure};
 
 use crate::bus::{Keychain, UserKeys, store_failure};
 use crate::effects::Effects;

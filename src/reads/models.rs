@@ -51,6 +51,19 @@ impl ModelList {
             .collect()
     }
 
+    /// The ids that Anthropic lists for the operator's key; `None` where there is no such list.
+    pub async fn known_to_operator(&self, now: Timestamp) -> Option<Vec<ModelId>> {
+        self.secret.as_ref()?;
+        self.known(now).await;
+        self.last().map(|(_, models)| models.into_iter().map(|model| model.id).collect())
+    }
+
+    /// Most tokens of thinking and answer that a model gives, where that is known.
+    pub fn max_output_tokens(&self, model: &str) -> Option<u64> {
+        let models = self.last().map_or_else(builtin_models, |(_, models)| models);
+        models.iter().find(|known| known.id.as_str() == model).and_then(|known| known.max_output_tokens)
+    }
+
     fn last(&self) -> Option<(Timestamp, Vec<models::ModelInfo>)> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -6,6 +6,7 @@ use claviger_domain::actor::Role;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::key_test::KeyTestStatus;
+use claviger_domain::orchestration::{Considered, CredentialSource, Resolution, Why};
 use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
 use claviger_graphql::ports::{Caller, Candidate, Reads as _, Source};
@@ -36,15 +37,15 @@ pub struct CredentialPolicy {
 }
 
 impl StoreReads {
-    pub(super) async fn resolve(&self, caller: Caller, context: Context, key: Option<KeyId>) -> Result<Vec<Candidate>, Failure> {
+    pub(crate) async fn resolve(&self, caller: Caller, context: Context, key: Option<KeyId>) -> Result<Vec<Candidate>, Failure> {
         let now = self.effects.clock.now();
         if let Some(key) = key {
             let view = self.key(caller.user, key).await?;
-            let (usable, reason) = match &view {
-                None => (false, "there is no such key of yours".to_owned()),
+            let (why, reason) = match &view {
+                None => (Why::NotSet, "there is no such key of yours".to_owned()),
                 Some(view) => judge(view, now),
             };
-            return Ok(vec![Candidate { source: Source::NamedKey, key: view, chosen: usable, reason }]);
+            return Ok(vec![candidate(Source::NamedKey, view, why, reason)]);
         }
         let mut candidates = vec![self.default_candidate(caller.user, &context, now).await?];
         if context.as_str() != "default"
@@ -60,24 +61,24 @@ impl StoreReads {
     async fn default_candidate(&self, user: UserId, context: &Context, now: Timestamp) -> Result<Candidate, Failure> {
         let view = self.default_key(user, context.clone()).await?;
         let name = context.as_str();
-        let (usable, reason) = match &view {
-            None => (false, format!("you have no default key for the context {name:?}")),
+        let (why, reason) = match &view {
+            None => (Why::NotSet, format!("you have no default key for the context {name:?}")),
             Some(view) => {
-                let (usable, reason) = judge(view, now);
-                (usable, format!("your default key for the context {name:?}: {reason}"))
+                let (why, reason) = judge(view, now);
+                (why, format!("your default key for the context {name:?}: {reason}"))
             }
         };
-        Ok(Candidate { source: Source::DefaultKey, key: view, chosen: usable, reason })
+        Ok(candidate(Source::DefaultKey, view, why, reason))
     }
 }
 
 /// Can a key be used now? A failed test or a rate limit is shown, never a reason to spend somebody else's money.
-fn judge(view: &KeyView, now: Timestamp) -> (bool, String) {
+fn judge(view: &KeyView, now: Timestamp) -> (Why, String) {
     if !view.facts.is_active {
-        return (false, "it is inactive".to_owned());
+        return (Why::Inactive, "it is inactive".to_owned());
     }
     if let Some(at) = view.facts.expires_at.filter(|at| *at <= now) {
-        return (false, format!("it expired at {at}"));
+        return (Why::Expired { at }, format!("it expired at {at}"));
     }
     let last = match &view.facts.last_test {
         None => ", never tested",
@@ -87,7 +88,28 @@ fn judge(view: &KeyView, now: Timestamp) -> (bool, String) {
             KeyTestStatus::Inconclusive => ", its last test was inconclusive",
         },
     };
-    (true, format!("it is active{last}"))
+    (Why::Chosen, format!("it is active{last}"))
+}
+
+fn candidate(source: Source, key: Option<KeyView>, why: Why, reason: String) -> Candidate {
+    Candidate { source, key, chosen: why == Why::Chosen, why, reason }
+}
+
+/// What a run records of the candidates.
+pub(crate) fn recorded(candidates: &[Candidate]) -> Resolution {
+    let source = |source| match source {
+        Source::NamedKey => CredentialSource::NamedKey,
+        Source::DefaultKey => CredentialSource::DefaultKey,
+        Source::EnvAnthropicApiKey => CredentialSource::EnvAnthropicApiKey,
+        Source::EnvClaudeApiKey => CredentialSource::EnvClaudeApiKey,
+        Source::MaxPlan => CredentialSource::MaxPlan,
+    };
+    let considered = |candidate: &Candidate| Considered {
+        source: source(candidate.source),
+        key: candidate.key.as_ref().map(|view| view.id),
+        why: candidate.why,
+    };
+    Resolution { considered: candidates.iter().map(considered).collect() }
 }
 
 impl CredentialPolicy {
@@ -99,18 +121,22 @@ impl CredentialPolicy {
             EnvKeysFor::Nobody => Err("the operator lets it serve nobody"),
         };
         let variable = |source, set: bool, name: &str| {
-            let (chosen, reason) = match (set, served) {
-                (false, _) => (false, format!("{name} is not set on the server")),
-                (true, Err(reason)) => (false, reason.to_owned()),
-                (true, Ok(())) => (true, format!("{name} is set on the server")),
+            let (why, reason) = match (set, served) {
+                (false, _) => (Why::NotSet, format!("{name} is not set on the server")),
+                (true, Err(reason)) => (Why::NotForYou, reason.to_owned()),
+                (true, Ok(())) => (Why::Chosen, format!("{name} is set on the server")),
             };
-            Candidate { source, key: None, chosen, reason }
+            candidate(source, None, why, reason)
         };
-        let plan = if self.max_plan { "the operator switched it on" } else { "the operator has not switched it on" };
+        let (why, plan) = if self.max_plan {
+            (Why::Chosen, "the operator switched it on")
+        } else {
+            (Why::NotSet, "the operator has not switched it on")
+        };
         [
             variable(Source::EnvAnthropicApiKey, self.anthropic_api_key, "ANTHROPIC_API_KEY"),
             variable(Source::EnvClaudeApiKey, self.claude_api_key, "CLAUDE_API_KEY"),
-            Candidate { source: Source::MaxPlan, key: None, chosen: self.max_plan, reason: plan.to_owned() },
+            candidate(Source::MaxPlan, None, why, plan.to_owned()),
         ]
     }
 }
@@ -121,6 +147,7 @@ fn choose_first(candidates: &mut [Candidate]) {
     for candidate in candidates {
         if candidate.chosen && found {
             candidate.chosen = false;
+            candidate.why = Why::NotNeeded;
             candidate.reason.push_str(", but one before it is used");
         }
         found |= candidate.chosen;

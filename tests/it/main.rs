@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod endurance;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod formats;
 #[cfg(test)]
 mod hostile;

@@ -365,6 +365,10 @@ impl Aggregate for Run {
                 self.phase = Phase::Running;
                 self.control = facts.control;
                 self.resolution = Some(facts.resolution);
+                // What waited for this may begin.
+                for step in self.steps.iter_mut().filter(|step| step.state == StepState::Waiting { until: None }) {
+                    step.state = StepState::Planned;
+                }
             }
             RunEvent::RunCancelled(facts) => {
                 self.phase = Phase::Cancelled;

@@ -1,22 +1,39 @@
 //! From events to the row. Another kind of call is one more event that becomes a [`Call`].
 
-use super::view::{Call, CallFault, KeyActivity};
+use super::view::{Call, CallEnd, KeyActivity};
 use crate::follower::{FollowedView, Touch};
 use crate::ports::{ACTIVITY, PoisonReason, StoredEvent, ViewRow};
 use claviger_domain::event::Halved;
-use claviger_domain::id::UserId;
+use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::key_ring::KeyRingEvent;
+use claviger_domain::orchestration::{Credential, RunEvent};
 use claviger_domain::stream::StreamName;
+use claviger_domain::timestamp::Timestamp;
+use serde::Deserialize;
 
 /// The view, as a follower keeps it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ActivityView;
 
-/// What an event does to the row of its key.
+/// What an event does to the row of a key.
 enum Effect {
-    Begin,
-    Called(Call),
-    End,
+    Begin(KeyId),
+    Called(KeyId, Call),
+    End(KeyId),
+}
+
+impl Effect {
+    const fn key(&self) -> KeyId {
+        match self {
+            Self::Begin(key) | Self::Called(key, _) | Self::End(key) => *key,
+        }
+    }
+}
+
+/// All that is wanted of an event that can't be read.
+#[derive(Deserialize)]
+struct Naming {
+    credential: Credential,
 }
 
 impl ActivityView {
@@ -28,13 +45,13 @@ impl ActivityView {
         serde_json::from_slice(&row.facts).map_err(|_| PoisonReason::UnreadableRow)
     }
 
-    fn row(owner: UserId, event: &StoredEvent, activity: &KeyActivity) -> Result<ViewRow, PoisonReason> {
+    fn row(owner: UserId, key: KeyId, activity: &KeyActivity) -> Result<ViewRow, PoisonReason> {
         Ok(ViewRow {
             view: ACTIVITY,
             owner,
-            id: event.subject.unwrap_or(owner.0),
+            id: key.0,
             sort: activity.since.0,
-            stream: event.envelope.stream,
+            stream: StreamName::KeyRing(owner),
             facts: serde_json::to_vec(activity).map_err(|_| PoisonReason::UnwritableRow)?,
             content: None,
         })
@@ -42,26 +59,63 @@ impl ActivityView {
 
     fn effect(event: &StoredEvent) -> Result<Option<Effect>, PoisonReason> {
         let envelope = &event.envelope;
-        let decoded = KeyRingEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None);
-        Ok(match decoded.map_err(|_| PoisonReason::UnknownEvent)? {
-            KeyRingEvent::KeyAdded(..) => Some(Effect::Begin),
-            KeyRingEvent::KeyTested(facts, _) => Some(Effect::Called(Call {
-                at: envelope.at,
-                fault: CallFault::of_verdict(&facts.verdict),
-                rate_limited_until: facts.verdict.rate_limited_until,
-            })),
-            KeyRingEvent::KeyDeleted(_) => Some(Effect::End),
-            KeyRingEvent::KeyRenamed(..)
-            | KeyRingEvent::KeyTestStarted(_)
-            | KeyRingEvent::DefaultSet(..)
-            | KeyRingEvent::DefaultCleared(..)
-            | KeyRingEvent::KeyActivated(_)
-            | KeyRingEvent::KeyDeactivated(_)
-            | KeyRingEvent::KeySecretReplaced(..)
-            | KeyRingEvent::KeyExpirySet(_)
-            | KeyRingEvent::KeyExpired(_) => None,
-        })
+        match envelope.stream {
+            StreamName::KeyRing(_) => {
+                let decoded = KeyRingEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None);
+                decoded.map(|event| of_ring(&event, envelope.at)).map_err(|_| PoisonReason::UnknownEvent)
+            }
+            StreamName::Run(_) => {
+                let decoded = RunEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None);
+                decoded.map(|event| of_run(&event, envelope.at)).map_err(|_| PoisonReason::UnknownEvent)
+            }
+            StreamName::Account(_) | StreamName::RunControl(_) | StreamName::System => Ok(None),
+        }
     }
+}
+
+fn of_ring(event: &KeyRingEvent, at: Timestamp) -> Option<Effect> {
+    match event {
+        KeyRingEvent::KeyAdded(facts, _) => Some(Effect::Begin(facts.key)),
+        KeyRingEvent::KeyTested(facts, _) => {
+            Some(Effect::Called(facts.key, Call { at, end: CallEnd::of_verdict(&facts.verdict) }))
+        }
+        KeyRingEvent::KeyDeleted(facts) => Some(Effect::End(facts.key)),
+        KeyRingEvent::KeyRenamed(..)
+        | KeyRingEvent::KeyTestStarted(_)
+        | KeyRingEvent::DefaultSet(..)
+        | KeyRingEvent::DefaultCleared(..)
+        | KeyRingEvent::KeyActivated(_)
+        | KeyRingEvent::KeyDeactivated(_)
+        | KeyRingEvent::KeySecretReplaced(..)
+        | KeyRingEvent::KeyExpirySet(_)
+        | KeyRingEvent::KeyExpired(_) => None,
+    }
+}
+
+/// The operator's credentials have no row.
+fn of_run(event: &RunEvent, at: Timestamp) -> Option<Effect> {
+    let (key, end) = match event {
+        RunEvent::StepCompleted(facts, _) => (facts.credential.key?, CallEnd::Well),
+        RunEvent::StepAttemptFailed(facts, _) => (facts.credential.key?, CallEnd::of_attempt(facts.class, facts.next)),
+        RunEvent::RunRequested(..)
+        | RunEvent::RunClaimed(_)
+        | RunEvent::StepsPlanned(_)
+        | RunEvent::StepAttemptStarted(_)
+        | RunEvent::StepSkipped(_)
+        | RunEvent::FallbackApplied(..)
+        | RunEvent::RunPaused(_)
+        | RunEvent::RunResumed(_)
+        | RunEvent::RunCancelled(_)
+        | RunEvent::RunCompleted(_)
+        | RunEvent::RunFailed(..) => return None,
+    };
+    Some(Effect::Called(key, Call { at, end }))
+}
+
+/// Which row an event may be about that can't be read: its key's, or one that isn't there, so that it is told of all the same.
+fn guessed(owner: UserId, event: &StoredEvent) -> Touch {
+    let named = serde_json::from_slice::<Naming>(&event.facts).ok().and_then(|naming| naming.credential.key);
+    Touch::Row(owner, named.map(|key| key.0).or(event.subject).unwrap_or(owner.0))
 }
 
 impl FollowedView for ActivityView {
@@ -70,29 +124,29 @@ impl FollowedView for ActivityView {
     }
 
     fn touch(&self, event: &StoredEvent) -> Touch {
-        match event.envelope.stream {
-            // An event that can't be read may be about anything of its key.
-            StreamName::KeyRing(owner) => match Self::effect(event) {
-                Ok(None) => Touch::Nothing,
-                Ok(Some(_)) | Err(_) => Touch::Row(owner, event.subject.unwrap_or(owner.0)),
-            },
-            StreamName::Account(owner) if event.envelope.kind == "AccountErased" => Touch::Owner(owner),
-            StreamName::Account(_) | StreamName::Run(_) | StreamName::RunControl(_) | StreamName::System => Touch::Nothing,
+        let Some(owner) = event.envelope.owner else { return Touch::Nothing };
+        if matches!(event.envelope.stream, StreamName::Account(_)) && event.envelope.kind == "AccountErased" {
+            return Touch::Owner(owner);
+        }
+        match Self::effect(event) {
+            Ok(None) => Touch::Nothing,
+            Ok(Some(effect)) => Touch::Row(owner, effect.key().0),
+            Err(_) => guessed(owner, event),
         }
     }
 
     fn fold(&self, before: Option<&ViewRow>, event: &StoredEvent) -> Result<Option<ViewRow>, PoisonReason> {
-        let StreamName::KeyRing(owner) = event.envelope.stream else { return Ok(before.cloned()) };
+        let Some(owner) = event.envelope.owner else { return Ok(before.cloned()) };
         match (Self::effect(event)?, before) {
             (None, before) => Ok(before.cloned()),
-            (Some(Effect::Begin), _) => Self::row(owner, event, &KeyActivity::new(event.envelope.at)).map(Some),
-            (Some(Effect::Called(call)), Some(row)) => {
+            (Some(Effect::Begin(key)), _) => Self::row(owner, key, &KeyActivity::new(event.envelope.at)).map(Some),
+            (Some(Effect::Called(key, call)), Some(row)) => {
                 let mut activity = Self::read(row)?;
                 activity.call(&call);
-                Self::row(owner, event, &activity).map(Some)
+                Self::row(owner, key, &activity).map(Some)
             }
-            // A test that ended after its key was deleted.
-            (Some(Effect::Called(_)), None) | (Some(Effect::End), _) => Ok(None),
+            // A call that ended after its key was deleted.
+            (Some(Effect::Called(..)), None) | (Some(Effect::End(_)), _) => Ok(None),
         }
     }
 }

@@ -4,4 +4,4 @@ mod apply;
 mod view;
 
 pub use apply::ActivityView;
-pub use view::{Call, CallFault, DayOfCalls, FaultFacts, KEPT_DAYS, KeyActivity};
+pub use view::{Call, CallEnd, CallFault, DayOfCalls, FaultFacts, KEPT_DAYS, KeyActivity};

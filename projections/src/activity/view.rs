@@ -1,6 +1,7 @@
 //! A row of the view: one key. Nothing in it is personal, so nothing is sealed.
 
 use claviger_domain::key_test::{KeyTestStatus, KeyVerdict, Verdict};
+use claviger_domain::orchestration::{FailureClass, Next};
 use claviger_domain::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,15 +52,62 @@ impl CallFault {
     }
 }
 
+/// What a call said about its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    /// The upstream answered as it should.
+    Well,
+    /// It failed.
+    Failed {
+        /// Why.
+        fault: CallFault,
+        /// When the rate limit that it met ends.
+        rate_limited_until: Option<Timestamp>,
+    },
+    /// Nothing: it ended before there was an answer, and not for the upstream's or the key's sake.
+    Unheard,
+}
+
+impl CallEnd {
+    /// What a test's verdict says.
+    pub const fn of_verdict(verdict: &KeyVerdict) -> Self {
+        match CallFault::of_verdict(verdict) {
+            None => Self::Well,
+            Some(fault) => Self::Failed { fault, rate_limited_until: verdict.rate_limited_until },
+        }
+    }
+
+    /// What a failed attempt of a step says.
+    pub const fn of_attempt(class: FailureClass, next: Next) -> Self {
+        let (fault, rate_limited_until) = match class {
+            // The upstream did what it was asked to; that its answer wasn't of use says nothing against the key.
+            FailureClass::InvalidOutput | FailureClass::Refusal => return Self::Well,
+            FailureClass::Interrupted | FailureClass::Restarted | FailureClass::Cancelled => return Self::Unheard,
+            FailureClass::Authentication => (CallFault::KeyRefused, None),
+            // As in the test of a key: who may spend nothing more has no credit.
+            FailureClass::Credit | FailureClass::SpendLimit => (CallFault::NoCredit, None),
+            FailureClass::Permission => (CallFault::ModelRefused, None),
+            FailureClass::RateLimit => (
+                CallFault::RateLimited,
+                match next {
+                    Next::Retry { at } => Some(at),
+                    Next::GiveUp | Next::Pause => None,
+                },
+            ),
+            FailureClass::Request | FailureClass::Overloaded | FailureClass::Protocol => (CallFault::Upstream, None),
+            FailureClass::Connection | FailureClass::Timeout => (CallFault::NoAnswer, None),
+        };
+        Self::Failed { fault, rate_limited_until }
+    }
+}
+
 /// One call with the key, whatever made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
     /// When it ended.
     pub at: Timestamp,
-    /// Why it failed, if it did.
-    pub fault: Option<CallFault>,
-    /// When the rate limit that it met ends.
-    pub rate_limited_until: Option<Timestamp>,
+    /// What it said about the key.
+    pub end: CallEnd,
 }
 
 /// A failed call.
@@ -104,15 +152,16 @@ impl KeyActivity {
     /// Takes a call in.
     pub fn call(&mut self, call: &Call) {
         self.last_call_at = Some(call.at);
-        match call.fault {
-            None => {
+        match call.end {
+            CallEnd::Well => {
                 self.last_success_at = Some(call.at);
                 self.rate_limited_until = None;
             }
-            Some(fault) => {
+            CallEnd::Failed { fault, rate_limited_until } => {
                 self.last_fault = Some(FaultFacts { at: call.at, fault });
-                self.rate_limited_until = call.rate_limited_until.or(self.rate_limited_until);
+                self.rate_limited_until = rate_limited_until.or(self.rate_limited_until);
             }
+            CallEnd::Unheard => {}
         }
         self.days.entry(call.at.0 / DAY_MS).or_default().calls += 1;
         while self.days.len() > KEPT_DAYS {

@@ -1,7 +1,7 @@
 //! Who listens, and what they are told.
 
 use super::driver::Span;
-use claviger_domain::id::UserId;
+use claviger_domain::id::{RunId, UserId};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,8 @@ const SPANS: usize = 16;
 pub enum Topic {
     /// The events of one user.
     Owner(UserId),
+    /// The events of one run and what is asked of it. Listeners are only told that there is something to read.
+    Run(RunId),
     /// All events.
     All,
 }

@@ -6,11 +6,14 @@ use crate::run_feed::DeltaItem;
 use claviger_domain::id::RunId;
 use claviger_domain::timestamp::Timestamp;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+/// Most bytes of text that wait to be durable, of all runs together; one longer piece counts as so many.
+const ROOM: u32 = 16 << 20;
 
 enum Order {
     Begin(RunOwner),
-    Write(RunId, DeltaItem),
+    Write(RunId, DeltaItem, OwnedSemaphorePermit),
     Close(RunId, oneshot::Sender<Result<u64, FlushFailure>>),
     Open(RunId, u64),
     End(RunId),
@@ -31,7 +34,10 @@ pub struct FlusherParts {
 
 /// The way to the flusher. What is asked in order is done in order.
 #[derive(Clone, Debug)]
-pub struct FlushHandle(mpsc::UnboundedSender<Order>);
+pub struct FlushHandle {
+    orders: mpsc::UnboundedSender<Order>,
+    room: Arc<Semaphore>,
+}
 
 impl FlushHandle {
     /// This process owns a run from now on; its last event is the claim.
@@ -39,9 +45,14 @@ impl FlushHandle {
         self.send(Order::Begin(run));
     }
 
-    /// More text. It is durable when the listener is told so.
-    pub fn write(&self, run: RunId, item: DeltaItem) {
-        self.send(Order::Write(run, item));
+    /// More text. It is durable when the listener is told so. Waits while more text than memory is meant for waits to be durable: a store
+    /// that doesn't answer slows down whoever writes.
+    pub async fn write(&self, run: RunId, item: DeltaItem) {
+        let bytes = u32::try_from(item.text.len()).unwrap_or(u32::MAX).clamp(1, ROOM);
+        // Nobody closes it.
+        if let Ok(permit) = Arc::clone(&self.room).acquire_many_owned(bytes).await {
+            self.send(Order::Write(run, item, permit));
+        }
     }
 
     /// Closes a run's gate: everything written before is made durable; how many rows there are since the event before.
@@ -66,7 +77,7 @@ impl FlushHandle {
 
     fn send(&self, order: Order) {
         // A flusher that has ended answers by closing what waits for it.
-        drop(self.0.send(order));
+        drop(self.orders.send(order));
     }
 }
 
@@ -82,7 +93,8 @@ impl Flusher {
     /// A flusher and the way to it.
     pub fn new(parts: FlusherParts) -> (Self, FlushHandle) {
         let (sender, orders) = mpsc::unbounded_channel();
-        (Self { parts, orders, book: Book::default() }, FlushHandle(sender))
+        let room = Arc::new(Semaphore::new(usize::try_from(ROOM).unwrap_or(usize::MAX)));
+        (Self { parts, orders, book: Book::default() }, FlushHandle { orders: sender, room })
     }
 
     /// Works until nobody can ask any more and everything is flushed.
@@ -112,7 +124,7 @@ impl Flusher {
     fn note(&mut self, order: Order) {
         match order {
             Order::Begin(run) => self.book.begin(run),
-            Order::Write(run, item) => self.book.write(run, item),
+            Order::Write(run, item, room) => self.book.write(run, item, room),
             Order::Close(run, reply) => self.book.close(run, reply),
             Order::Open(run, v) => self.book.open(run, v),
             Order::End(run) => self.book.end(run),

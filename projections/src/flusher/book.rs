@@ -6,7 +6,7 @@ use claviger_domain::id::{RunId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// About how much text goes into one row of a run; the rest goes into the next flush.
 const ROW_BYTES: usize = 256 << 10;
@@ -79,13 +79,19 @@ enum Gate {
     Closed,
 }
 
+/// A piece of text, with the room that it takes until it is durable or nobody's.
+struct Piece {
+    item: DeltaItem,
+    room: OwnedSemaphorePermit,
+}
+
 struct Entry {
     of: RunOwner,
     /// Rows durable after event `of.v`.
     d: u64,
-    ready: Vec<DeltaItem>,
+    ready: Vec<Piece>,
     /// Written after the gate was closed.
-    held: Vec<DeltaItem>,
+    held: Vec<Piece>,
     gate: Gate,
 }
 
@@ -93,6 +99,8 @@ struct Entry {
 pub(super) struct Flight {
     pub(super) rows: Vec<DeltaRow>,
     opened: Vec<Flushed>,
+    /// Given back when it has landed.
+    room: Vec<OwnedSemaphorePermit>,
 }
 
 /// The runs.
@@ -109,10 +117,10 @@ impl Book {
     }
 
     /// Text of a run that isn't known is dropped: whoever lost a run is told so by what it asks next.
-    pub(super) fn write(&mut self, run: RunId, item: DeltaItem) {
+    pub(super) fn write(&mut self, run: RunId, item: DeltaItem, room: OwnedSemaphorePermit) {
         if let Some(entry) = self.runs.get_mut(&run) {
             let waiting = if matches!(entry.gate, Gate::Open) { &mut entry.ready } else { &mut entry.held };
-            add(waiting, item);
+            add(waiting, Piece { item, room });
         }
     }
 
@@ -143,14 +151,16 @@ impl Book {
 
     /// One row of each run that has text, sealed; `None` if there is nothing to flush.
     pub(super) fn take(&mut self, at: Timestamp) -> Option<Flight> {
-        let mut flight = Flight { rows: Vec::new(), opened: Vec::new() };
+        let mut flight = Flight { rows: Vec::new(), opened: Vec::new(), room: Vec::new() };
         let mut unsealed = Vec::new();
         for (run, entry) in &mut self.runs {
             if entry.ready.is_empty() {
                 continue;
             }
             let place = DeltaPlace { run: *run, v: entry.of.v, d: entry.d + 1 };
-            let items = one_row(&mut entry.ready);
+            let (items, room): (Vec<_>, Vec<_>) =
+                one_row(&mut entry.ready).into_iter().map(|piece| (piece.item, piece.room)).unzip();
+            flight.room.extend(room);
             let json = crate::run_feed::to_json(&items).map_err(|_| FlushFailure::Unsealed);
             match json.and_then(|json| entry.of.seal.seal(place, &json)) {
                 Ok(sealed) => {
@@ -215,19 +225,25 @@ impl Book {
 }
 
 /// Adds a piece, to the one before it if that is of the same attempt and ends where it begins.
-fn add(items: &mut Vec<DeltaItem>, item: DeltaItem) {
-    let last = items.last_mut().filter(|last| (last.step, last.attempt) == (item.step, item.attempt));
-    match last.filter(|last| last.offset + last.text.len() as u64 == item.offset && last.text.len() < ROW_BYTES) {
-        Some(last) => last.text.push_str(&item.text),
-        None => items.push(item),
+fn add(pieces: &mut Vec<Piece>, piece: Piece) {
+    let Piece { item, room } = piece;
+    let last = pieces.last_mut().filter(|last| (last.item.step, last.item.attempt) == (item.step, item.attempt));
+    let fits =
+        |last: &&mut Piece| last.item.offset + last.item.text.len() as u64 == item.offset && last.item.text.len() < ROW_BYTES;
+    match last.filter(fits) {
+        Some(last) => {
+            last.item.text.push_str(&item.text);
+            last.room.merge(room);
+        }
+        None => pieces.push(Piece { item, room }),
     }
 }
 
 /// The first pieces, as many as fit into a row, one at least.
-fn one_row(ready: &mut Vec<DeltaItem>) -> Vec<DeltaItem> {
+fn one_row(ready: &mut Vec<Piece>) -> Vec<Piece> {
     let mut bytes = 0;
-    let fits = |item: &&DeltaItem| {
-        bytes += item.text.len();
+    let fits = |piece: &&Piece| {
+        bytes += piece.item.text.len();
         bytes <= ROW_BYTES
     };
     let count = ready.iter().take_while(fits).count().max(1);

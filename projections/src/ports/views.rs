@@ -15,6 +15,8 @@ pub const ACTIVITY: &str = "activity";
 pub const RUNS: &str = "runs";
 /// The runs that haven't ended, for whoever works on them; its row id is the run's.
 pub const OPEN_RUNS: &str = "open_runs";
+/// The view of what the calls of a run used on a day; written after its events.
+pub const USAGE: &str = "usage";
 
 /// A row of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::flusher::*;
 use claviger_projections::ports::*;
 use claviger_projections::run_feed::{DeltaItem, from_json};
+use futures::FutureExt as _;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
@@ -94,7 +95,7 @@ impl Stage {
 
     fn write(&self, n: u128, offset: u64, text: &str) {
         let item = DeltaItem { step: StepId(Uuid::from_u128(9)), attempt: 1, offset, text: text.to_owned() };
-        self.handle.write(run(n), item);
+        assert!(self.handle.write(run(n), item).now_or_never().is_some(), "there is room");
     }
 
     /// Lets the flusher go on until it waits.

@@ -74,6 +74,13 @@ impl ClaudeProgram {
         stream::unfold(call, |mut call| async move { call.next().await.map(|item| (item, call)) }).boxed()
     }
 
+    /// The same program with another directory of settings; the cap is shared.
+    #[must_use]
+    pub fn with_config_dir(&self, config_dir: PathBuf) -> Self {
+        let config = ClaudeProgramConfig { config_dir, ..(*self.config).clone() };
+        Self { config: Arc::new(config), free: Arc::clone(&self.free), tracker: self.tracker.clone() }
+    }
+
     fn command(&self, request: &MessageRequest) -> Command {
         let config = &self.config;
         let mut command = Command::new(&config.program);

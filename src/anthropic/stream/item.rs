@@ -80,7 +80,7 @@ pub struct CallFailure {
 
 impl CallFailure {
     /// A failure of this class, before any answer and without a cost.
-    pub(in super::super) fn bare(class: FailureClass, message: &str) -> Self {
+    pub(crate) fn bare(class: FailureClass, message: &str) -> Self {
         Self {
             class,
             until: None,

@@ -11,7 +11,7 @@ const ROOMS: [(&str, &[&str]); 4] = [
         "claviger-vault",
         &["chacha20poly1305", "claviger-domain", "hkdf", "hmac", "sha2", "subtle", "thiserror", "uuid", "zeroize"],
     ),
-    ("claviger-projections", &["claviger-domain", "futures", "serde", "serde_json", "thiserror", "tokio", "uuid"]),
+    ("claviger-projections", &["claviger-domain", "futures", "serde", "serde_json", "sha2", "thiserror", "tokio", "uuid"]),
     (
         "claviger-graphql",
         &[

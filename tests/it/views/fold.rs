@@ -4,7 +4,7 @@ use super::build::{NOW, added, deleted, good, key, ring, stored, tested, user};
 use claviger_domain::key_test::{KeyTestStatus, KeyVerdict, Verdict};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::activity::{ActivityView, Call, CallFault, KEPT_DAYS, KeyActivity};
+use claviger_projections::activity::{ActivityView, Call, CallEnd, CallFault, KEPT_DAYS, KeyActivity};
 use claviger_projections::follower::{Folded, Rows, fold, touched};
 use claviger_projections::ports::{PoisonReason, Quarantined, StoredEvent, ViewChanges, ViewRow};
 use std::collections::BTreeSet;
@@ -36,9 +36,11 @@ fn a_verdict_says_why_its_call_failed() {
 #[test]
 fn calls_leave_the_last_of_everything_and_a_count_by_day() {
     let day = 24 * 3600 * 1000;
-    let limited = Call { at: NOW, fault: Some(CallFault::RateLimited), rate_limited_until: Some(NOW.plus_ms(9)) };
-    let lost = Call { at: NOW.plus_ms(1), fault: Some(CallFault::NoAnswer), rate_limited_until: None };
-    let well = Call { at: NOW.plus_ms(day), fault: None, rate_limited_until: None };
+    let failed = |fault, rate_limited_until| CallEnd::Failed { fault, rate_limited_until };
+    let limited = Call { at: NOW, end: failed(CallFault::RateLimited, Some(NOW.plus_ms(9))) };
+    let lost = Call { at: NOW.plus_ms(1), end: failed(CallFault::NoAnswer, None) };
+    let unheard = Call { at: NOW.plus_ms(2), end: CallEnd::Unheard };
+    let well = Call { at: NOW.plus_ms(day), end: CallEnd::Well };
     let mut activity = KeyActivity::new(NOW);
     assert_eq!(activity.last_call_at, None);
     activity.call(&limited);
@@ -46,14 +48,18 @@ fn calls_leave_the_last_of_everything_and_a_count_by_day() {
     assert_eq!((activity.last_call_at, activity.last_success_at), (Some(lost.at), None));
     assert_eq!(activity.last_fault.map(|fault| (fault.at, fault.fault)), Some((lost.at, CallFault::NoAnswer)));
     assert_eq!(activity.rate_limited_until, Some(NOW.plus_ms(9)), "no answer says nothing about the limit");
+    activity.call(&unheard);
+    assert_eq!((activity.last_call_at, activity.last_success_at), (Some(unheard.at), None), "who heard nothing had no success");
+    assert_eq!(activity.last_fault.map(|fault| fault.at), Some(lost.at), "and no fault");
+    assert_eq!(activity.rate_limited_until, Some(NOW.plus_ms(9)));
     activity.call(&well);
     assert_eq!((activity.last_success_at, activity.rate_limited_until), (Some(well.at), None));
     assert!(activity.last_fault.is_some());
     let today = NOW.0 / day;
-    assert_eq!(activity.days.iter().map(|(day, of)| (*day, of.calls)).collect::<Vec<_>>(), [(today, 2), (today + 1, 1)]);
+    assert_eq!(activity.days.iter().map(|(day, of)| (*day, of.calls)).collect::<Vec<_>>(), [(today, 3), (today + 1, 1)]);
     assert_eq!(KeyActivity::start_of(today).to_string(), "2026-11-23T00:00:00.000Z");
     for n in 0..KEPT_DAYS as u64 * 2 {
-        activity.call(&Call { at: Timestamp(NOW.0 + n * day), ..well });
+        activity.call(&Call { at: Timestamp(NOW.0 + n * day), end: CallEnd::Well });
     }
     assert_eq!(activity.days.len(), KEPT_DAYS);
     assert_eq!(activity.days.last_key_value().map(|(day, _)| *day), Some(today + KEPT_DAYS as u64 * 2 - 1));

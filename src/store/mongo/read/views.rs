@@ -151,7 +151,8 @@ pub(in crate::store::mongo) async fn rows_of_all(
         let (owner, row) = (id(owner.0), id(row));
         wanted.insert("$or", vec![doc! { "owner": { "$gt": owner.clone() } }, doc! { "owner": owner, "id": { "$gt": row } }]);
     }
-    let find = db.collection::<Document>(VIEWS).find(wanted).sort(doc! { "owner": 1, "id": 1 }).limit(at_most(limit));
+    let views = db.collection::<Document>(VIEWS);
+    let find = views.find(wanted).sort(doc! { "owner": 1, "id": 1 }).limit(at_most(limit));
     let documents: Vec<Document> = find.await?.try_collect().await?;
     Ok(documents.into_iter().map(|document| view_row(view, document)).collect::<Result<_, _>>()?)
 }

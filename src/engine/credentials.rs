@@ -1,0 +1,117 @@
+//! Which credential a call is made with, and the call itself.
+
+use super::parts::Shared;
+use crate::anthropic::claude_program::ClaudeProgram;
+use crate::anthropic::stream::{CallFailure, CallItem, CallStream, MessageRequest};
+use claviger_domain::failure::Failure;
+use claviger_domain::id::UserId;
+use claviger_domain::orchestration::{Credential, CredentialSource, FailureClass, Resolution};
+use claviger_domain::secret::SecretText;
+use futures::StreamExt as _;
+use futures::stream::{iter, once};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The operator's own credentials.
+#[derive(Clone, Default)]
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+pub struct Operator {
+    /// `ANTHROPIC_API_KEY`.
+    pub anthropic_api_key: Option<SecretText>,
+    /// `CLAUDE_API_KEY`.
+    pub claude_api_key: Option<SecretText>,
+    /// The `claude` program, and where each user has a directory of its settings.
+    pub program: Option<(ClaudeProgram, PathBuf)>,
+}
+
+/// What a call needs that isn't there any more.
+enum Missing {
+    /// The secret was replaced since the call was announced: there is another.
+    Replaced,
+    /// It can't be had.
+    Gone(&'static str),
+    /// It can't be looked for now.
+    Fault,
+}
+
+/// The chosen credential as it is now: with the current version of a key's secret; `None` if it can't be used any more.
+pub(super) async fn current(shared: &Shared, owner: UserId, resolution: &Resolution) -> Result<Option<Credential>, Failure> {
+    let Some(chosen) = resolution.chosen() else { return Ok(None) };
+    let (source, key) = (chosen.source, chosen.key);
+    let operator = &shared.parts.operator;
+    let is_there = match source {
+        CredentialSource::NamedKey | CredentialSource::DefaultKey => {
+            let Some(key) = key else { return Ok(None) };
+            let version = shared.parts.bus.usable_secret(owner, key, shared.effects().clock.now()).await?;
+            return Ok(version.map(|version| Credential { source, key: Some(key), secret_version: Some(version) }));
+        }
+        CredentialSource::EnvAnthropicApiKey => operator.anthropic_api_key.is_some(),
+        CredentialSource::EnvClaudeApiKey => operator.claude_api_key.is_some(),
+        CredentialSource::MaxPlan => operator.program.is_some(),
+    };
+    Ok(is_there.then_some(Credential { source, key: None, secret_version: None }))
+}
+
+/// The call. Nothing is opened or sent before it is polled: by then the event that announces it is durable.
+pub(super) fn call(shared: &Arc<Shared>, owner: UserId, credential: Credential, request: MessageRequest) -> CallStream {
+    let shared = Arc::clone(shared);
+    once(async move {
+        let now = shared.effects().clock.now();
+        let made = match credential.source {
+            CredentialSource::MaxPlan => program_of(&shared, owner).map(|program| program.messages(request, now)),
+            CredentialSource::NamedKey
+            | CredentialSource::DefaultKey
+            | CredentialSource::EnvAnthropicApiKey
+            | CredentialSource::EnvClaudeApiKey => secret(&shared, owner, credential)
+                .await
+                .map(|secret| shared.parts.client.messages(&secret, &request, shared.parts.settings.limits, now)),
+        };
+        made.unwrap_or_else(|missing| iter([CallItem::Failed(Box::new(missing.failure()))]).boxed())
+    })
+    .flatten()
+    .boxed()
+}
+
+/// Opens the secret, for this one use.
+async fn secret(shared: &Shared, owner: UserId, credential: Credential) -> Result<SecretText, Missing> {
+    let operator = &shared.parts.operator;
+    let variable = |secret: &Option<SecretText>| secret.clone().ok_or(Missing::Gone("the server's key isn't set any more"));
+    match (credential.source, credential.key, credential.secret_version) {
+        (CredentialSource::EnvAnthropicApiKey, ..) => variable(&operator.anthropic_api_key),
+        (CredentialSource::EnvClaudeApiKey, ..) => variable(&operator.claude_api_key),
+        (_, Some(key), Some(version)) => {
+            let keychain = &shared.parts.reads.keychain;
+            let keys = keychain.user(owner).await.map_err(|_| Missing::Fault)?;
+            let keys = keys.ok_or(Missing::Gone("the account is gone"))?;
+            keychain.open_secret(&keys, key, version).await.map_err(|_| Missing::Fault)?.ok_or(Missing::Replaced)
+        }
+        (CredentialSource::NamedKey | CredentialSource::DefaultKey | CredentialSource::MaxPlan, ..) => {
+            Err(Missing::Gone("the key is gone"))
+        }
+    }
+}
+
+fn program_of(shared: &Shared, owner: UserId) -> Result<ClaudeProgram, Missing> {
+    let (program, settings) = shared.parts.operator.program.as_ref().ok_or(Missing::Gone("Max Plan is switched off"))?;
+    let own = settings.join(owner.to_string());
+    make_private(&own).map_err(|_| Missing::Gone("the directory of the claude program's settings can't be made"))?;
+    Ok(program.with_config_dir(own))
+}
+
+fn make_private(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+impl Missing {
+    /// The same as a call that was never sent.
+    fn failure(&self) -> CallFailure {
+        match self {
+            Self::Replaced => {
+                CallFailure::bare(FailureClass::Interrupted, "the key's secret was replaced: the call is made with the new one")
+            }
+            Self::Gone(why) => CallFailure::bare(FailureClass::Authentication, why),
+            Self::Fault => CallFailure::bare(FailureClass::Connection, "the key couldn't be opened just now"),
+        }
+    }
+}

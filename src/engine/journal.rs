@@ -1,0 +1,185 @@
+//! What happens to a run, written down. The only place that appends to a run which this process works on.
+
+use super::parts::Shared;
+use crate::bus::{RunRows, seal_events};
+use claviger_domain::actor::{Actor, Via};
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{CommandId, CorrelationId, EventId, RunId, UserId};
+use claviger_domain::orchestration::RunEvent;
+use claviger_domain::stream::StreamName;
+use claviger_projections::flusher::{FlushFailure, RunOwner, SealText};
+use claviger_projections::ports::{Append, AppendError, Appended, DeltaPlace, Expected, NewEvent, StoreError};
+use claviger_projections::runs::RunSummary;
+use claviger_vault::{ContentKey, DeltaAd, seal_delta};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// The shortest and the longest wait for a store that doesn't answer.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// Why this process can write nothing more for a run. The next look at the runs that haven't ended finds it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Lost {
+    /// Another process has claimed it.
+    #[error("another process works on the run")]
+    Taken,
+    /// Its owner was erased.
+    #[error("the run's owner is gone")]
+    Erased,
+    /// The store takes nothing more, or something can't be sealed.
+    #[error("the run can't be written down")]
+    Unwritable,
+}
+
+/// A run's journal.
+pub(super) struct Journal {
+    shared: Arc<Shared>,
+    run: RunId,
+    owner: UserId,
+    key: Arc<ContentKey>,
+    correlation: CorrelationId,
+    requested: EventId,
+    summary: Option<RunSummary>,
+    version: u64,
+    /// Rows of text after the last event, counted before this process wrote any; `None` once it writes itself.
+    counted: Option<u64>,
+}
+
+/// Where a run stands in the log when somebody begins to work on it.
+pub(super) struct Origin {
+    pub(super) run: RunId,
+    pub(super) owner: UserId,
+    pub(super) key: ContentKey,
+    /// Ties everything to the request.
+    pub(super) correlation: CorrelationId,
+    /// The event that asked for it.
+    pub(super) requested: EventId,
+    pub(super) summary: Option<RunSummary>,
+    pub(super) version: u64,
+    pub(super) rows: u64,
+}
+
+impl Journal {
+    pub(super) fn new(shared: Arc<Shared>, origin: Origin) -> Self {
+        let Origin { run, owner, key, correlation, requested, summary, version, rows } = origin;
+        Self { shared, run, owner, key: Arc::new(key), correlation, requested, summary, version, counted: Some(rows) }
+    }
+
+    /// Appends; returns when it is durable. Everything written before as text is durable then, too, and counted by the first event.
+    ///
+    /// # Errors
+    /// [`Lost`]: the run must be left alone. Nothing of it was appended, as far as anybody can know.
+    pub(super) async fn append(&mut self, mut events: Vec<RunEvent>) -> Result<(), Lost> {
+        let rows = match self.counted {
+            Some(rows) => rows,
+            None => self.shared.flush.close(self.run).await.map_err(|failure| lost_text(&failure))?,
+        };
+        if let Some(first) = events.first_mut() {
+            first.set_prev_d(rows);
+        }
+        // An erased user's run goes on nowhere: what is sealed now nobody could open.
+        let user = self.shared.store().user_key(self.owner).await;
+        if matches!(user, Ok(None)) {
+            return Err(Lost::Erased);
+        }
+        let stream = StreamName::Run(self.run.0);
+        let sealed = seal_events(&events, &self.key, (self.owner, stream, self.version), self.shared.effects());
+        let appended = self.append_patiently(&events, sealed.map_err(|_| Lost::Unwritable)?).await?;
+        for (event, placed) in events.iter().zip(&appended.placed) {
+            self.summary = RunSummary::after(self.summary.take(), event, placed.at);
+        }
+        self.version = appended.version;
+        self.go_on();
+        Ok(())
+    }
+
+    async fn append_patiently(&self, events: &[RunEvent], sealed: Vec<NewEvent>) -> Result<Appended, Lost> {
+        let mut pause = PAUSE.0;
+        loop {
+            let append = self.append_of(events.to_vec(), sealed.clone());
+            match self.shared.parts.bus.append(append).await {
+                Ok(appended) => return Ok(appended),
+                Err(AppendError::Conflict { .. }) => return Err(Lost::Taken),
+                // Nothing of it is in.
+                Err(AppendError::Store(StoreError::Unavailable(_))) => sleep(pause).await,
+                Err(error) => {
+                    tracing::error!(run = %self.run, %error, "a run's events can't be appended");
+                    return Err(Lost::Unwritable);
+                }
+            }
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    fn append_of(&self, events: Vec<RunEvent>, sealed: Vec<NewEvent>) -> Append {
+        let effects = self.shared.effects();
+        let rows = RunRows {
+            before: self.summary.clone(),
+            events,
+            owner: self.owner,
+            key: Arc::clone(&self.key),
+            effects: effects.clone(),
+        };
+        Append {
+            stream: StreamName::Run(self.run.0),
+            owner: Some(self.owner),
+            expected: Expected::Exact(self.version),
+            events: sealed,
+            at: effects.clock.now(),
+            actor: Actor { user: None, role: None, via: Via::Engine },
+            command_id: CommandId(effects.ids.next().into_bytes()),
+            correlation_id: self.correlation,
+            causation_id: Some(self.requested),
+            rows: Vec::new(),
+            claims: Vec::new(),
+            inline: Some(Arc::new(rows)),
+            record: None,
+        }
+    }
+
+    /// Text may be written behind the event that is the last now.
+    fn go_on(&mut self) {
+        if self.counted.take().is_none() {
+            return self.shared.flush.open(self.run, self.version);
+        }
+        let seal = Seal { key: Arc::clone(&self.key), shared: Arc::clone(&self.shared), owner: self.owner };
+        self.shared.parts.runs.own(self.run, true);
+        self.shared.flush.begin(RunOwner { run: self.run, owner: self.owner, v: self.version, seal: Arc::new(seal) });
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if self.counted.is_none() {
+            self.shared.flush.end(self.run);
+            self.shared.parts.runs.own(self.run, false);
+        }
+    }
+}
+
+fn lost_text(failure: &FlushFailure) -> Lost {
+    match failure {
+        FlushFailure::Lost | FlushFailure::NotOpen => Lost::Taken,
+        FlushFailure::Unsealed | FlushFailure::Store => Lost::Unwritable,
+    }
+}
+
+/// Seals a run's text. The key is held as long as this process works on the run.
+struct Seal {
+    key: Arc<ContentKey>,
+    shared: Arc<Shared>,
+    owner: UserId,
+}
+
+impl SealText for Seal {
+    fn seal(&self, place: DeltaPlace, json: &[u8]) -> Result<Vec<u8>, FlushFailure> {
+        let ad = DeltaAd { owner: self.owner, stream: StreamName::Run(place.run.0), v: place.v, d: place.d };
+        seal_delta(&self.key, &ad, json, &*self.shared.effects().entropy).map_err(|_| FlushFailure::Unsealed)
+    }
+}
+
+/// What a fault of a read looks like to whoever works on a run.
+pub(super) fn unreadable(_: Failure) -> Lost {
+    Lost::Unwritable
+}

@@ -1,0 +1,126 @@
+//! A run read from the store: its events, opened and decoded, and its rows of text. What a feed, a detail and a new owner are made of.
+
+use crate::bus::{Keychain, decode, open_event, store_failure, vault_failure};
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{CorrelationId, EventId, RunId, UserId};
+use claviger_domain::orchestration::RunEvent;
+use claviger_domain::stream::StreamName;
+use claviger_projections::ports::{DeltaRow, Store, StoredEvent};
+use claviger_projections::run_feed::{Batch, FeedError, OpenedDeltas, RunFeed, RunRecord, from_json};
+use claviger_projections::runs::RunSummary;
+use claviger_vault::{ContentKey, DeltaAd, open_delta};
+use std::sync::Arc;
+
+/// Events, and rows of text, read at a time.
+const BATCH: (usize, usize) = (64, 256);
+
+/// A run, and where it came from.
+pub(crate) struct Loaded {
+    pub(crate) feed: RunFeed,
+    pub(crate) summary: Option<RunSummary>,
+    /// Ties everything to the request.
+    pub(crate) correlation: CorrelationId,
+    /// The event that asked for it.
+    pub(crate) requested: EventId,
+}
+
+/// Reads one run.
+#[derive(Clone)]
+pub(crate) struct RunReader {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keychain: Arc<Keychain>,
+    pub(crate) owner: UserId,
+    pub(crate) run: RunId,
+}
+
+impl RunReader {
+    /// What follows what the feed has. Keys are opened for this read alone, so that after an erasure nothing is read any more.
+    pub(crate) async fn batch(&self, feed: &RunFeed) -> Result<Batch, Failure> {
+        let key = self.key().await?;
+        let failed = |error| store_failure(&error);
+        let stream = StreamName::Run(self.run.0);
+        // Events first: a row that is missing then is gone for good.
+        let stored = self.store.read_stream(stream, feed.events_after(), BATCH.0).await.map_err(failed)?;
+        let rows = self.store.deltas(self.run, feed.rows_after(), BATCH.1).await.map_err(failed)?;
+        let (events_end, rows_end) = (stored.len() < BATCH.0, rows.len() < BATCH.1);
+        let events = stored.into_iter().map(|event| record(event, key.as_ref())).collect::<Result<_, _>>()?;
+        // Rows of an erased user are as good as gone.
+        let rows = match &key {
+            Some(key) => rows.iter().map(|row| self.opened(row, key)).collect::<Result<_, _>>()?,
+            None => Vec::new(),
+        };
+        Ok(Batch { events, rows, events_end, rows_end })
+    }
+
+    /// The run folded as far as it is stored.
+    pub(crate) async fn whole(&self) -> Result<RunFeed, Failure> {
+        let mut feed = RunFeed::new(None);
+        loop {
+            let batch = self.batch(&feed).await?;
+            let is_end = batch.events_end && batch.rows_end;
+            feed.take(batch).map_err(|error| feed_failure(&error))?;
+            if is_end && !feed.needs_rows() {
+                return Ok(feed);
+            }
+        }
+    }
+
+    /// The same, with what whoever works on it must know.
+    pub(crate) async fn loaded(&self) -> Result<Loaded, Failure> {
+        let mut feed = RunFeed::new(None);
+        let (mut summary, mut first) = (None, None);
+        loop {
+            let batch = self.batch(&feed).await?;
+            let is_end = batch.events_end && batch.rows_end;
+            for record in &batch.events {
+                let envelope = &record.stored.envelope;
+                first = first.or(Some((envelope.correlation_id, envelope.id)));
+                summary = RunSummary::after(summary, &record.event, envelope.at);
+            }
+            feed.take(batch).map_err(|error| feed_failure(&error))?;
+            if is_end && !feed.needs_rows() {
+                let (correlation, requested) = first.ok_or_else(|| Failure::not_found("orchestration"))?;
+                return Ok(Loaded { feed, summary, correlation, requested });
+            }
+        }
+    }
+
+    /// The content key of the run's stream; `None` once erased.
+    pub(crate) async fn key(&self) -> Result<Option<ContentKey>, Failure> {
+        match self.keychain.user(self.owner).await? {
+            Some(keys) => self.keychain.content_key(&keys, StreamName::Run(self.run.0)).await,
+            None => Ok(None),
+        }
+    }
+
+    fn opened(&self, row: &DeltaRow, key: &ContentKey) -> Result<OpenedDeltas, Failure> {
+        let ad = DeltaAd { owner: row.owner, stream: StreamName::Run(self.run.0), v: row.place.v, d: row.place.d };
+        let json = open_delta(key, &ad, &row.sealed).map_err(|error| vault_failure(&error))?;
+        let items = from_json(&json).map_err(|_| {
+            tracing::error!(run = %self.run, v = row.place.v, d = row.place.d, "a row of text can't be read");
+            Failure::internal()
+        })?;
+        Ok(OpenedDeltas { v: row.place.v, d: row.place.d, items })
+    }
+}
+
+fn record(stored: StoredEvent, key: Option<&ContentKey>) -> Result<Arc<RunRecord>, Failure> {
+    let content = open_event(&stored, key)?;
+    let event: RunEvent = decode(&stored, content.as_ref().map(|content| content.as_slice()))?;
+    Ok(Arc::new(RunRecord { stored, event }))
+}
+
+/// What a feed's error looks like from outside.
+pub(crate) fn feed_failure(error: &FeedError) -> Failure {
+    use claviger_domain::code::ErrorCode;
+    match error {
+        FeedError::Ahead => Failure::new(
+            ErrorCode::CursorInvalid,
+            "the cursor is of a message that this orchestration doesn't have: take one of its feed, or leave it out",
+        ),
+        FeedError::OutOfOrder { expected } => {
+            tracing::error!(expected, "an event of a run is missing in what was read");
+            Failure::internal()
+        }
+    }
+}

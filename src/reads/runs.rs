@@ -1,0 +1,39 @@
+//! [`RunReads`] over the log and views.
+
+use super::StoreReads;
+use super::run_reader::RunReader;
+use crate::bus::store_failure;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{RunId, UserId};
+use claviger_domain::timestamp::Timestamp;
+use claviger_graphql::ports::{Answer, RunDetail, RunFilter, RunPage, RunReads, UsageCell};
+use claviger_projections::ports::{Page, RUNS};
+use std::sync::Arc;
+
+impl StoreReads {
+    /// What reads a user's run; `None` for foreign and unknown ids.
+    pub(crate) async fn reader_of(&self, user: UserId, run: RunId) -> Result<Option<RunReader>, Failure> {
+        let row = self.store.row(RUNS, user, run.0).await.map_err(|error| store_failure(&error))?;
+        let (store, keychain) = (Arc::clone(&self.store), Arc::clone(&self.keychain));
+        Ok(row.map(|_| RunReader { store, keychain, owner: user, run }))
+    }
+}
+
+impl RunReads for StoreReads {
+    fn run(&self, user: UserId, run: RunId) -> Answer<'_, Option<RunDetail>> {
+        Box::pin(async move {
+            let Some(reader) = self.reader_of(user, run).await? else { return Ok(None) };
+            let feed = reader.whole().await?;
+            let (view, partial) = (feed.fold().view().clone(), feed.fold().partial());
+            Ok(Some(RunDetail { id: run, view, partial, cursor: feed.newest() }))
+        })
+    }
+
+    fn runs(&self, user: UserId, filter: RunFilter, page: Page) -> Answer<'_, RunPage> {
+        Box::pin(self.runs_page(user, filter, page))
+    }
+
+    fn usage(&self, user: UserId, from: Timestamp, to: Timestamp) -> Answer<'_, Vec<UsageCell>> {
+        Box::pin(self.usage_cells(user, from, to))
+    }
+}
