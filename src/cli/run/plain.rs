@@ -12,7 +12,7 @@ const NAME_MAX: usize = 20;
 
 /// Lines of a run.
 #[derive(Debug, Default)]
-pub(super) struct Plain {
+pub(in crate::cli) struct Plain {
     /// Lines of all steps as they come, not each step's text when it ends.
     is_live: bool,
     /// Bytes of each step's text that were written.

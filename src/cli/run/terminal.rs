@@ -10,7 +10,7 @@ const BEGIN: &str = "\u{1b}[?25l\u{1b}[?7l";
 const END: &str = "\u{1b}[?7h\u{1b}[?25h";
 
 /// A run drawn in place. Dropping it gives the terminal back as it was.
-pub(super) struct Terminal<W: Write> {
+pub(in crate::cli) struct Terminal<W: Write> {
     out: W,
     size: fn() -> Size,
     colour: bool,
