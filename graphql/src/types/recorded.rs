@@ -37,7 +37,7 @@ impl CredentialResolution {
             };
             let context = if one.source == CredentialSource::DefaultKey { contexts.next().flatten() } else { None };
             let chosen = one.why == Why::Chosen;
-            candidates.push(Candidate { source: one.source.into(), key, chosen, reason: reason(one, context) });
+            candidates.push(Candidate { source: one.source.into(), key, chosen, why: one.why, reason: reason(one, context) });
         }
         Ok(Self::of(owner, candidates))
     }
