@@ -27,11 +27,13 @@ pub(super) async fn tour(client: &mut Client) -> Result<bool, CliError> {
     heading("She runs each pattern on that key, and watches the agents write");
     let (runs, since) = (replies::runs(), SystemClock.now());
     let wanted = runs.len();
-    for input in runs {
+    for (place, input) in runs.into_iter().enumerate() {
+        if place > 0 {
+            output::line("");
+        }
         if !one(client, input).await? {
             return Ok(false);
         }
-        output::line("");
     }
     used(client, wanted, since).await?;
     Ok(true)

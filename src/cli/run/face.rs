@@ -118,6 +118,11 @@ impl Face {
 
 /// The final text, or each step's where the pattern has none.
 fn result(screen: &RunScreen, apart: bool) {
+    let error = screen.run.as_ref().and_then(|run| run.error.as_ref()).filter(|_| apart);
+    if let Some(error) = error {
+        // The last row of the screen may have had no room for it.
+        output::line(&harmless(&error.message));
+    }
     if apart {
         output::line("");
     }

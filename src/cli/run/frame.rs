@@ -97,7 +97,9 @@ impl Row {
 /// What a step is for, with its round.
 pub(super) fn purpose(step: &StepScreen) -> String {
     let round = step.round.map(|round| format!(", round {round}")).unwrap_or_default();
-    one_line(&format!("{}{round}", step.purpose))
+    // Who has no name is called by what it does.
+    let what = if step.agent == step.purpose { "" } else { &step.purpose };
+    one_line(&format!("{what}{round}"))
 }
 
 /// Tokens that a step has written: counted, or about so many while it writes.

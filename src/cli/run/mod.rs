@@ -12,6 +12,8 @@ mod message;
 mod pattern;
 mod plain;
 mod queries;
+#[cfg(test)]
+mod sample;
 mod screen;
 mod show;
 mod start;

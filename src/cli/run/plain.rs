@@ -102,7 +102,8 @@ pub(super) fn heading(step: &StepScreen) -> String {
     }
     let why = step.trouble.as_ref().filter(|_| step.state == StepState::Failed);
     let why = why.map(|trouble| format!(": {}", one_line(&trouble.message))).unwrap_or_default();
-    format!("{}, {} ({}){why}", one_line(&step.agent), purpose(step), parts.join(", "))
+    let purpose = Some(purpose(step)).filter(|purpose| !purpose.is_empty()).map(|purpose| format!(", {purpose}"));
+    format!("{}{} ({}){why}", one_line(&step.agent), purpose.unwrap_or_default(), parts.join(", "))
 }
 
 #[cfg(test)]
