@@ -417,3 +417,24 @@ fn search_path() -> OsString {
 fn secret_variable(name: &str) -> Option<SecretText> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty()).map(SecretText::new)
 }
+
+/// The access token of the command line's user, which a flag would show to everybody on the machine.
+pub(crate) fn client_token() -> Option<SecretText> {
+    secret_variable("CLAVIGER_TOKEN")
+}
+
+/// How a terminal may be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// In colour: `NO_COLOR` isn't set.
+    pub(crate) colour: bool,
+    /// It knows no cursor movements, by its own word.
+    pub(crate) is_dumb: bool,
+}
+
+/// How the terminal of this process may be written to.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+pub(crate) fn look() -> Look {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Look { colour: set("NO_COLOR").is_none(), is_dumb: set("TERM").is_none_or(|term| term == "dumb") }
+}
