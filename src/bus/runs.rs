@@ -134,13 +134,16 @@ impl RunBus {
         let StartRun { draft, title, model, key, context, max_concurrency } = start;
         let definition = draft.check(&self.settings.bounds).map_err(|error| definition_failure(&error))?;
         let max_concurrency = concurrency(max_concurrency, self.settings.max_concurrency)?;
-        let input = canonical(&definition, &json!({
-            "title": title.as_ref().map(Title::as_str),
-            "model": model.as_ref().map(ModelId::as_str),
-            "keyId": key,
-            "context": context.as_str(),
-            "maxConcurrency": max_concurrency,
-        }))?;
+        let input = canonical(
+            &definition,
+            &json!({
+                "title": title.as_ref().map(Title::as_str),
+                "model": model.as_ref().map(ModelId::as_str),
+                "keyId": key,
+                "context": context.as_str(),
+                "maxConcurrency": max_concurrency,
+            }),
+        )?;
         let order = self.order(call, "startOrchestration", &input).await?;
         if let Some(done) = self.replayed(&order).await? {
             return Ok(done);

@@ -85,6 +85,9 @@ pub(super) struct SimulateArgs {
     /// List the scenarios with a key for each, and end
     #[arg(long)]
     pub(super) keys: bool,
+    /// Milliseconds between two pieces of a streamed text; 0 for all at once
+    #[arg(long, default_value = "25", value_name = "MS")]
+    pub(super) pace_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
