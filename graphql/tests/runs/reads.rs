@@ -2,10 +2,12 @@
 
 use super::fakes::{World, ask, ask_as};
 use super::story::{GONE_KEY, KEY, OWNER, RUN, STARTED_MS, Story, agent, step};
+use async_graphql::Variables;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::*;
 use claviger_domain::timestamp::Timestamp;
 use claviger_graphql::ids::{IdKind, encode};
+use claviger_graphql::limits::{Limits, SchemaTypes};
 use claviger_graphql::of_run_feed;
 use claviger_graphql::ports::UsageCell;
 use claviger_projections::activity::KeyActivity;
@@ -265,7 +267,8 @@ fn used() -> Arc<World> {
         usage: Usage { input: 5, ..Usage::default() },
         cost: Cost(Some(3)),
     };
-    let activity = KeyActivity { last_call_at: Some(Timestamp(STARTED_MS)), ..KeyActivity::new(Timestamp(1)) };
+    let (last_used_at, last_call_at) = (Some(Timestamp(STARTED_MS)), Some(Timestamp(STARTED_MS + 1)));
+    let activity = KeyActivity { last_used_at, last_call_at, ..KeyActivity::new(Timestamp(1)) };
     Arc::new(World {
         usage: vec![cell(1, Some(KEY)), cell(2, None), cell(1, Some(KEY))],
         activity: Some(activity),
@@ -295,6 +298,10 @@ fn a_key_has_its_own_usage_and_its_last_use_without_waiting() {
     assert_eq!(data["key"]["lastUsedAt"], Timestamp(STARTED_MS).to_string());
     assert_eq!(data["key"]["usage"], json!({ "keyId": key, "runs": 1, "calls": 4, "costNanoUsd": "6" }));
     assert_eq!(world.times(&format!("activity {KEY} None")), 1, "it asks for no position");
+    let mut tested = World::of(Story::sequential());
+    tested.activity = Some(KeyActivity { last_call_at: Some(Timestamp(5)), ..KeyActivity::new(Timestamp(1)) });
+    let data = ask(&Arc::new(tested), query, json!({ "id": key }));
+    assert_eq!(data["key"]["lastUsedAt"], Value::Null, "a test is no use");
 }
 
 #[test]
@@ -312,4 +319,24 @@ fn a_time_that_ends_before_it_begins_or_is_too_long_is_refused() {
     }
     assert_eq!(world.times("usage"), 0);
     ask(&world, "{ viewer { usage(from: \"2024-01-01T00:00:00Z\", to: \"2025-01-01T00:00:00Z\") { runs } } }", json!({}));
+}
+
+#[test]
+fn lists_of_orchestrations_cost_their_items_and_no_input_of_theirs_holds_a_secret() {
+    let types = SchemaTypes::from_sdl(&claviger_graphql::sdl()).unwrap();
+    for (parent, field) in [("Viewer", "orchestrations"), ("Orchestration", "history")] {
+        assert!(types.field(parent, field).unwrap().is_connection(), "{parent}.{field}");
+    }
+    for input in ["StartOrchestrationInput", "OrchestrationInput"] {
+        assert!(!types.holds_secret(input), "{input}");
+    }
+    let check = |first: u32| {
+        let query = format!(
+            "{{ viewer {{ orchestrations(first: {first}) {{ nodes {{ id history(first: 100) {{ nodes {{ id }} }} }} }} }} }}"
+        );
+        let document = async_graphql_parser::parse_query(&query).unwrap();
+        Limits::default().check_document(&document, &Variables::default(), &types).map_err(|error| error.message)
+    };
+    assert_eq!(check(20), Ok(()));
+    assert!(check(100).unwrap_err().contains("complexity"));
 }
