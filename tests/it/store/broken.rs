@@ -192,6 +192,7 @@ impl Broken {
             | How::CursorAtInsteadOfAfter
             | How::CursorOneTooFar
             | How::TiesSkipped
+            | How::OwnersRestSkipped
             | How::RotationAlwaysWon
             | How::StaleRead
             | How::OwnerForgotten
