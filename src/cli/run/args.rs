@@ -6,18 +6,23 @@ use std::time::Duration;
 
 pub(in crate::cli) const EXAMPLES: &str = "\
 Examples:
-  export CLAVIGER_TOKEN=...                   an access token (mutation login), or name yourself: --user ada --password-stdin < password
-  claviger run start --pattern debate --task 'Tea or coffee?' --rounds 2 \\
-      --agent 'Ann=You argue for tea.' --agent 'Bob=You argue for coffee.' --agent 'Mo:moderator=You weigh and decide.'
-  claviger run start --pattern parallel --task @task.txt --agent 'A=@a.txt' --agent 'B=@b.txt' --aggregator 'C=Merge.' --on-failure quorum:1
-  claviger run start --file debate.toml       {\"debate\": {\"topic\": ..., \"agents\": [...]}} as JSON or TOML, in the API's words (PatternInput)
-  claviger run attach ID                      watch a run, from wherever it is
+  export CLAVIGER_TOKEN=...            an access token (mutation login); or name yourself:
+                                       --user ada --password-stdin < password
+  claviger run start --pattern debate --task 'Tea or coffee?' --rounds 2 \
+    --agent 'Ann=You argue for tea.' --agent 'Bob=You argue for coffee.' \
+    --agent 'Mo:moderator=You weigh what was said and decide.'
+  claviger run start --pattern parallel --task @task.txt --on-failure quorum:1 \
+    --agent 'A=@a.txt' --agent 'B=@b.txt' --aggregator 'C=You merge.'
+  claviger run start --file tea.toml   the pattern as JSON or TOML: PatternInput of the API,
+                                       such as {\"debate\": {\"topic\": ..., \"agents\": [...]}}
+  claviger run attach ID               watch a run, from wherever it is
   claviger run list --state running
   claviger run show ID --json
   claviger run cancel ID
 
-Ctrl-C leaves a run that is watched, and the run goes on. Exit codes: 0 completed, 3 cancelled, 130 left before its end; a failed run ends with
-the code of what failed it (see ops/docs/errors).";
+Ctrl-C leaves a run that is watched, and the run goes on.
+Exit codes: 0 completed, 3 cancelled, 130 left before its end; a failed run ends with the code
+of what failed it (see ops/docs/errors).";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
