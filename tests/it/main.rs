@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod endurance;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod formats;
 #[cfg(test)]
 mod hostile;
@@ -23,3 +25,5 @@ mod store;
 mod upstream;
 #[cfg(test)]
 mod views;
+#[cfg(test)]
+mod watching;
