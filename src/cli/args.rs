@@ -85,6 +85,9 @@ pub(super) struct SimulateArgs {
     /// List the scenarios with a key for each, and end
     #[arg(long)]
     pub(super) keys: bool,
+    /// Milliseconds between two pieces of a streamed text; 0 for all at once
+    #[arg(long, default_value = "25", value_name = "MS")]
+    pub(super) pace_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -187,8 +190,15 @@ pub(super) enum ViewArg {
     Keys,
     /// Accounts
     Accounts,
+    /// Runs
+    Runs,
+    /// Runs that haven't ended, for whoever works on them
+    #[value(name = "open_runs")]
+    OpenRuns,
     /// What calls taught about keys
     Activity,
+    /// What calls of runs used
+    Usage,
 }
 
 #[derive(Args, Debug)]

@@ -94,7 +94,7 @@ pub fn prompt(run: &Run, step: &Step) -> Option<Prompt> {
         Work::Design { prompt, current } => design::prompt(prompt, current.as_ref()),
     };
     if step.is_repaired {
-        let why = step.trouble.as_deref().unwrap_or_default();
+        let why = step.repair.as_deref().unwrap_or_default();
         let text =
             format!("# Your last answer could not be used\n{why}\nAnswer again, in the form that is asked for and nothing else.");
         prompt.blocks.push(Block::Text { text });

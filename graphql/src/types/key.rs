@@ -24,9 +24,9 @@ pub(crate) struct ApiKey {
 
 impl ApiKey {
     /// What the view has now: nobody waits for it, so it is never behind.
-    async fn last_call(&self, ctx: &Context<'_>) -> Result<Option<Timestamp>, Error> {
+    async fn last_use(&self, ctx: &Context<'_>) -> Result<Option<Timestamp>, Error> {
         let activity = ports(ctx)?.reads.activity(self.owner, self.view.id, None).await.map_err(fault)?;
-        Ok(activity.and_then(|activity| activity.last_call_at))
+        Ok(activity.and_then(|activity| activity.last_used_at))
     }
 }
 
@@ -75,9 +75,9 @@ impl ApiKey {
     async fn updated_at(&self) -> DateTime {
         DateTime(self.view.facts.updated_at)
     }
-    /// When the last call with it ended; null before the first. Written a moment after the call.
+    /// When the last call of an orchestration with it ended; null before the first. A test is no use. Written a moment after the call.
     async fn last_used_at(&self, ctx: &Context<'_>) -> Option<Result<DateTime, Error>> {
-        self.last_call(ctx).await.map(|at| at.map(DateTime)).transpose()
+        self.last_use(ctx).await.map(|at| at.map(DateTime)).transpose()
     }
     /// When it expires; judged by the clock at use.
     async fn expires_at(&self) -> Option<DateTime> {

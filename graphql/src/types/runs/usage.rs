@@ -185,6 +185,9 @@ mod tests {
 
     const KEY: KeyId = KeyId(Uuid::from_u128(5));
 
+    /// Key, model, day, pattern; runs, calls, cost.
+    type Row<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<Pattern>, i32, i32, Option<u64>);
+
     /// Two runs on two days with two models; one call of the operator's credential, one whose cost nobody knows.
     fn cells() -> Vec<UsageCell> {
         let cell = |run, day, key, model: &str, pattern, calls, cost| UsageCell {
@@ -209,8 +212,6 @@ mod tests {
     fn rows_are_told_apart_by_what_is_asked_and_count_each_run_once() {
         let key = ids::encode(IdKind::ApiKey, KEY.0);
         let (first, second) = ("2024-10-04", "2024-10-05");
-        // key, model, day, pattern; runs, calls, cost.
-        type Row<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<Pattern>, i32, i32, Option<u64>);
         let key = Some(key.as_str());
         let cases: [(&[UsageDimension], &[Row]); 6] = [
             (&[], &[(None, None, None, None, 3, 10, None)]),
