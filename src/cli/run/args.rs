@@ -50,7 +50,7 @@ pub(in crate::cli) struct ServerArgs {
     /// Address of the server
     #[arg(long, env = "CLAVIGER_URL", default_value = "http://127.0.0.1:8005", value_name = "URL")]
     pub(in crate::cli) url: String,
-    /// Log in by this username or e-mail address; without it, the token in CLAVIGER_TOKEN says who you are
+    /// Log in by this username or e-mail address; without it, the token in `CLAVIGER_TOKEN` says who you are
     #[arg(long, value_name = "NAME", requires = "password_stdin")]
     pub(in crate::cli) user: Option<String>,
     /// Read the password from standard input, one line (a flag could be read by everybody on the machine)
@@ -141,7 +141,7 @@ pub(in crate::cli) struct StartArgs {
 /// A pattern, from a file or from flags. `--model`, which every command takes, names the model.
 #[derive(Args, Debug, Default)]
 pub(in crate::cli) struct PatternArgs {
-    /// The pattern as JSON or TOML, as PatternInput or StartOrchestrationInput of the API has it; - for standard input
+    /// The pattern as JSON or TOML, as `PatternInput` or `StartOrchestrationInput` of the API has it; - for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pattern", "task", "agent", "manager", "router", "aggregator", "rounds", "on_failure"])]
     pub(in crate::cli) file: Option<PathBuf>,
     /// How the agents work together
