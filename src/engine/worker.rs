@@ -140,7 +140,7 @@ impl Worker {
         let reads = &shared.parts.reads;
         let (store, keychain) = (Arc::clone(&reads.store), Arc::clone(&reads.keychain));
         let reader = RunReader { store, keychain, owner, run: id };
-        let Some(key) = reader.key().await? else { return Ok(None) };
+        let (Some(key), Some(key_row)) = (reader.key().await?, reader.key_row().await?) else { return Ok(None) };
         let loaded = reader.loaded().await?;
         let run = loaded.feed.fold().run().clone();
         let control = shared.parts.bus.run_control(id).await?;
@@ -152,6 +152,7 @@ impl Worker {
             run: id,
             owner,
             key,
+            key_row,
             correlation: loaded.correlation,
             requested: loaded.requested,
             summary: loaded.summary,
