@@ -38,6 +38,8 @@ pub(super) enum How {
     EventsOneByOne,
     /// Forgets the id in a cursor, so that ties are skipped.
     TiesSkipped,
+    /// Begins behind the owner of a place where it should begin behind its row.
+    OwnersRestSkipped,
     /// Says that every rotation went through.
     RotationAlwaysWon,
     /// Forgets what it was told after a restart or earlier: the newest event is held back.
@@ -90,6 +92,7 @@ impl How {
         Self::RowsOfRefusals,
         Self::EventsOneByOne,
         Self::TiesSkipped,
+        Self::OwnersRestSkipped,
         Self::RotationAlwaysWon,
         Self::StaleRead,
         Self::FactsReencoded,
@@ -132,6 +135,7 @@ impl How {
             }
             Self::EventsOneByOne => &["a_taken_value_is_refused_with_its_holder", "the_events_of_one_append_stay_together"],
             Self::TiesSkipped => &["a_view_is_paged_forward", "a_page_lies_strictly_between_its_places"],
+            Self::OwnersRestSkipped => &["rows_of_all_owners_are_listed_in_order"],
             Self::RotationAlwaysWon => &["a_racing_rotation_happens_once", "a_rotation_from_another_generation_is_none"],
             Self::StaleRead => &["whoever_reads_after_an_answer_sees_the_append", "a_restart_goes_on_where_it_was"],
             Self::FactsReencoded => &["facts_come_back_byte_for_byte"],
@@ -188,6 +192,7 @@ impl Broken {
             | How::CursorAtInsteadOfAfter
             | How::CursorOneTooFar
             | How::TiesSkipped
+            | How::OwnersRestSkipped
             | How::RotationAlwaysWon
             | How::StaleRead
             | How::OwnerForgotten
@@ -439,11 +444,17 @@ impl Views for Broken {
         self.inner.page(view, owner, page)
     }
 
+    fn rows_of_all(&self, view: &'static str, mut after: Option<(UserId, Uuid)>, limit: usize) -> Answer<'_, Vec<ViewRow>> {
+        if self.how == How::OwnersRestSkipped {
+            after = after.map(|(owner, _)| (owner, Uuid::max()));
+        }
+        self.inner.rows_of_all(view, after, limit)
+    }
+
     whole! {
         fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Option<ViewRow>;
         fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId>;
         fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)>;
-        fn rows_of_all(&self, view: &'static str, after: Option<(UserId, Uuid)>, limit: usize) -> Vec<ViewRow>;
         fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId>;
     }
 }
