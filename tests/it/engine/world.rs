@@ -2,6 +2,7 @@
 
 use crate::store::mongo::server;
 use claviger::auth::Registration;
+use claviger::bus::Keychain;
 use claviger::config::{Config, Settings};
 use claviger::effects::Effects;
 use claviger::live::Tail;
@@ -17,7 +18,7 @@ use claviger_domain::orchestration::{AgentDraft, Ask, Block, Draft, RunEvent};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, Email, IdempotencyKey, KeyName, Password, Username};
 use claviger_graphql::ports::{Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, RunDetail, RunDone, StartRun};
-use claviger_projections::ports::{Store, StoredEvent};
+use claviger_projections::ports::{Holder, Store, StoredEvent};
 use claviger_projections::run_feed::{Body, FeedCursor, FeedMessage};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -102,7 +103,17 @@ impl World {
 
     /// A process on the store, at work.
     pub(super) async fn process(&self) -> Process {
-        Process::start(&self.config).await
+        Process::start(&self.config, None, true).await
+    }
+
+    /// A process over a store that somebody else opened; at work, or only taking commands.
+    pub(super) async fn process_over(&self, store: Arc<dyn Store>, works: bool) -> Process {
+        Process::start(&self.config, Some(store), works).await
+    }
+
+    /// A process that only takes commands and answers.
+    pub(super) async fn clerk(&self) -> Process {
+        Process::start(&self.config, None, false).await
     }
 
     pub(super) async fn close(self) {
@@ -117,31 +128,40 @@ pub(super) struct Process {
     runtime: Option<Runtime>,
     pub(super) ports: Ports,
     pub(super) store: Arc<dyn Store>,
+    pub(super) keychain: Arc<Keychain>,
+    pub(super) holder: Holder,
     stopping: CancellationToken,
     ended: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Process {
-    async fn start(config: &Config) -> Self {
+    async fn start(config: &Config, store: Option<Arc<dyn Store>>, works: bool) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (config, stopping) = (config.clone(), CancellationToken::new());
         let until = stopping.clone();
         let started = runtime.spawn(async move {
-            let core = Core::open(&config, Effects::system(), "claviger engine test").await.unwrap();
-            let (ports, store) = (core.ports(), Arc::clone(&core.store));
+            let core = match store {
+                Some(store) => Core::open_over(&config, Effects::system(), store).await,
+                None => Core::open(&config, Effects::system(), "claviger engine test").await,
+            };
+            let core = core.unwrap();
+            let (ports, store, keychain) = (core.ports(), Arc::clone(&core.store), Arc::clone(&core.keychain));
+            let holder = core.holder;
             let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
             let tracker = core.tracker.clone();
             let tail = tracker.spawn(tail.run(until.clone()));
-            let engine = tracker.spawn(core.engine().unwrap().run(until));
+            let engine = works.then(|| tracker.spawn(core.engine().unwrap().run(until)));
             let ended = tokio::task::spawn(async move {
-                engine.await.unwrap();
+                if let Some(engine) = engine {
+                    engine.await.unwrap();
+                }
                 tail.await.unwrap();
                 core.close().await;
             });
-            (ports, store, ended)
+            (ports, store, keychain, holder, ended)
         });
-        let (ports, store, ended) = started.await.unwrap();
-        Self { runtime: Some(runtime), ports, store, stopping, ended: Some(ended) }
+        let (ports, store, keychain, holder, ended) = started.await.unwrap();
+        Self { runtime: Some(runtime), ports, store, keychain, holder, stopping, ended: Some(ended) }
     }
 
     /// Stops in order.
