@@ -258,22 +258,12 @@ impl Config {
         if !(100..=600_000).contains(&lease_ms) {
             return Err(ConfigError::Value { name: "lease_ms", reason: "write 100 to 600000 milliseconds" });
         }
-        let (max_plan, claude_token) = (settings.max_plan.unwrap_or(false), secret_variable("CLAUDE_CODE_OAUTH_TOKEN"));
-        if max_plan && claude_token.is_none() {
-            let reason = "set CLAUDE_CODE_OAUTH_TOKEN to the operator's own token, which `claude setup-token` makes";
-            return Err(ConfigError::Value { name: "max_plan", reason });
-        }
+        let claude_token = claude_token(&settings)?;
         let calls_per_key = settings.calls_per_key.unwrap_or(16);
         if !(1..=1_000).contains(&calls_per_key) {
             return Err(ConfigError::Value { name: "calls_per_key", reason: "write 1 to 1000 calls" });
         }
-        let mut live = LiveSettings::default();
-        live.stall = settings.stall_ms.map_or(live.stall, Duration::from_millis);
-        live.heartbeat = settings.heartbeat_ms.map_or(live.heartbeat, Duration::from_millis);
-        live.max_per_user = settings.streams_per_user.unwrap_or(live.max_per_user);
-        if live.stall.is_zero() || live.heartbeat.is_zero() {
-            return Err(ConfigError::Value { name: "stall_ms or heartbeat_ms", reason: "write 1 or more milliseconds" });
-        }
+        let live = live_settings(&settings)?;
         Ok(Self {
             listen,
             data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from("claviger-data")),
@@ -293,7 +283,7 @@ impl Config {
             claude_api_key: secret_variable("CLAUDE_API_KEY"),
             model: model.transpose()?,
             prices: settings.prices,
-            max_plan,
+            max_plan: settings.max_plan.unwrap_or(false),
             claude_bin: settings.claude_bin.unwrap_or_else(|| PathBuf::from("claude")),
             claude_token,
             path: search_path(),
@@ -390,6 +380,27 @@ impl IssuerConfig {
     }
 }
 
+/// The operator's own login for the `claude` program: without it the program can do nothing.
+fn claude_token(settings: &Settings) -> Result<Option<SecretText>, ConfigError> {
+    let token = secret_variable("CLAUDE_CODE_OAUTH_TOKEN");
+    if settings.max_plan == Some(true) && token.is_none() {
+        let reason = "set CLAUDE_CODE_OAUTH_TOKEN to the operator's own token, which `claude setup-token` makes";
+        return Err(ConfigError::Value { name: "max_plan", reason });
+    }
+    Ok(token)
+}
+
+fn live_settings(settings: &Settings) -> Result<LiveSettings, ConfigError> {
+    let mut live = LiveSettings::default();
+    live.stall = settings.stall_ms.map_or(live.stall, Duration::from_millis);
+    live.heartbeat = settings.heartbeat_ms.map_or(live.heartbeat, Duration::from_millis);
+    live.max_per_user = settings.streams_per_user.unwrap_or(live.max_per_user);
+    if live.stall.is_zero() || live.heartbeat.is_zero() {
+        return Err(ConfigError::Value { name: "stall_ms or heartbeat_ms", reason: "write 1 or more milliseconds" });
+    }
+    Ok(live)
+}
+
 fn per_minute(name: &'static str, setting: Option<u32>, default: u32) -> Result<u32, ConfigError> {
     let setting = setting.unwrap_or(default);
     let reason = "write 1 to 60000 a minute, or 0 for no limit";
@@ -397,7 +408,6 @@ fn per_minute(name: &'static str, setting: Option<u32>, default: u32) -> Result<
 }
 
 /// Where programs are found.
-#[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
 fn search_path() -> OsString {
     std::env::var_os("PATH").unwrap_or_default()
 }
@@ -406,4 +416,25 @@ fn search_path() -> OsString {
 #[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
 fn secret_variable(name: &str) -> Option<SecretText> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty()).map(SecretText::new)
+}
+
+/// The access token of the command line's user, which a flag would show to everybody on the machine.
+pub(crate) fn client_token() -> Option<SecretText> {
+    secret_variable("CLAVIGER_TOKEN")
+}
+
+/// How a terminal may be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// In colour: `NO_COLOR` isn't set.
+    pub(crate) colour: bool,
+    /// It knows no cursor movements, by its own word.
+    pub(crate) is_dumb: bool,
+}
+
+/// How the terminal of this process may be written to.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+pub(crate) fn look() -> Look {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Look { colour: set("NO_COLOR").is_none(), is_dumb: set("TERM").is_none_or(|term| term == "dumb") }
 }

@@ -14,6 +14,7 @@ pub mod http;
 pub mod key_files;
 pub mod lifecycle;
 pub mod limiter;
+mod lines;
 pub mod live;
 pub mod metrics;
 pub mod reads;

@@ -203,12 +203,9 @@ impl Core {
         let keychain = Arc::new(Keychain::open_with(Arc::clone(&store), keks, again, effects.clone()).await?);
         let tracker = TaskTracker::new();
 
-        let prices = Arc::new(prices(config)?);
-        let client = upstream(config)?;
-        let operator = config.anthropic_api_key.clone().or_else(|| config.claude_api_key.clone());
-        let models = ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
-        let test_model = models.default_model(effects.clock.now()).ok_or(StartError::NoModel)?;
-        let probe = KeyProbe::new(client.clone(), Arc::clone(&prices));
+        let upstream = Upstream::of(config)?;
+        let test_model = upstream.models.default_model(effects.clock.now()).ok_or(StartError::NoModel)?;
+        let probe = KeyProbe::new(upstream.client.clone(), Arc::clone(&upstream.prices));
         let metrics = Metrics::default();
         let (max_keys, test_timeout_ms) = (config.max_keys, config.test_timeout_ms);
         let bus_config = BusConfig { max_keys, test_timeout_ms, test_model, metrics: metrics.clone() };
@@ -235,18 +232,12 @@ impl Core {
             config.key_tests_per_minute,
         );
 
-        let policy = CredentialPolicy {
-            anthropic_api_key: config.anthropic_api_key.is_some(),
-            claude_api_key: config.claude_api_key.is_some(),
-            env_keys_for: config.env_keys_for,
-            max_plan: config.max_plan,
-        };
         let reads = Arc::new(StoreReads {
             store: Arc::clone(&store),
             keychain: Arc::clone(&keychain),
             effects: effects.clone(),
-            policy,
-            models: Arc::new(models),
+            policy: policy(config),
+            models: Arc::clone(&upstream.models),
             view_wait: Duration::from_millis(config.view_wait_ms),
         });
         let hub = Hub::new(store.head().await.map_err(|error| store_failure(&error))?.position);
@@ -254,24 +245,9 @@ impl Core {
         let lease = Duration::from_millis(config.lease_ms);
         let auth = Arc::new(auth);
         let key_commands = Arc::new(MeteredCommands { commands: Arc::new(limited), metrics: metrics.clone() });
-        let (engine, told) = EngineHandle::new();
-        let runs = Arc::new(RunHub::default());
-        let parts = EngineParts {
-            bus: Arc::clone(&bus),
-            reads: Arc::clone(&reads),
-            hub: Arc::clone(&hub),
-            runs: Arc::clone(&runs),
-            client,
-            operator: operator_of(config, &tracker),
-            holder,
-            tracker: tracker.clone(),
-            settings: engine_settings(config),
-            prices: Arc::clone(&prices),
-        };
-        let run_settings = Arc::new(RunSettings::new(prices.version()));
-        let run_commands =
-            RunBus { bus: Arc::clone(&bus), reads: Arc::clone(&reads), settings: run_settings, engine: Arc::new(engine) };
-        let engine = Mutex::new(Some(Engine::new(parts, told)));
+        let rooms = Rooms { bus: &bus, reads: &reads, hub: &hub, tracker: &tracker };
+        let (run_commands, engine, runs) = work_on_runs(config, &rooms, upstream, holder);
+        let engine = Mutex::new(Some(engine));
         Ok(Self {
             opened,
             store,
@@ -337,6 +313,62 @@ fn external_issuer(config: &IssuerConfig, tracker: &TaskTracker) -> Result<Exter
 fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     let Some(path) = &config.prices else { return PriceTable::builtin() };
     PriceTable::parse(&std::fs::read_to_string(path).map_err(PriceError::File)?)
+}
+
+/// Anthropic, and what is known of it.
+struct Upstream {
+    client: AnthropicClient,
+    prices: Arc<PriceTable>,
+    models: Arc<ModelList>,
+}
+
+impl Upstream {
+    fn of(config: &Config) -> Result<Self, StartError> {
+        let prices = Arc::new(prices(config)?);
+        let client = upstream(config)?;
+        let operator = config.anthropic_api_key.clone().or_else(|| config.claude_api_key.clone());
+        let models = ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
+        Ok(Self { client, prices, models: Arc::new(models) })
+    }
+}
+
+/// What the engine is put beside.
+struct Rooms<'a> {
+    bus: &'a Arc<Bus>,
+    reads: &'a Arc<StoreReads>,
+    hub: &'a Arc<EventHub>,
+    tracker: &'a TaskTracker,
+}
+
+/// Commands on runs, who works on them, and who is told of their text.
+fn work_on_runs(config: &Config, rooms: &Rooms<'_>, upstream: Upstream, holder: Holder) -> (RunBus, Engine, Arc<RunHub>) {
+    let (engine, told) = EngineHandle::new();
+    let runs = Arc::new(RunHub::default());
+    let settings = Arc::new(RunSettings::new(upstream.prices.version()));
+    let (bus, reads) = (Arc::clone(rooms.bus), Arc::clone(rooms.reads));
+    let commands = RunBus { bus: Arc::clone(&bus), reads: Arc::clone(&reads), settings, engine: Arc::new(engine) };
+    let engine = EngineParts {
+        bus,
+        reads,
+        hub: Arc::clone(rooms.hub),
+        runs: Arc::clone(&runs),
+        client: upstream.client,
+        prices: upstream.prices,
+        operator: operator_of(config, rooms.tracker),
+        holder,
+        tracker: rooms.tracker.clone(),
+        settings: engine_settings(config),
+    };
+    (commands, Engine::new(engine, told), runs)
+}
+
+fn policy(config: &Config) -> CredentialPolicy {
+    CredentialPolicy {
+        anthropic_api_key: config.anthropic_api_key.is_some(),
+        claude_api_key: config.claude_api_key.is_some(),
+        env_keys_for: config.env_keys_for,
+        max_plan: config.max_plan,
+    }
 }
 
 /// The operator's own credentials, for those whom they serve.

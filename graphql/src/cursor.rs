@@ -11,6 +11,7 @@ use uuid::Uuid;
 const EVENT: u8 = 1;
 const KEY: u8 = 2;
 const RUN_FEED: u8 = 3;
+const RUN: u8 = 4;
 
 /// The cursor of an event: the same in every list of events.
 pub(crate) fn of_event(position: u64) -> String {
@@ -21,7 +22,16 @@ pub(crate) fn of_event(position: u64) -> String {
 
 /// The cursor of a row in the list of keys.
 pub(crate) fn of_key(created_at: u64, id: Uuid) -> String {
-    let mut bytes = vec![KEY];
+    of_row(KEY, created_at, id)
+}
+
+/// The cursor of a row in the list of runs.
+pub(crate) fn of_run(created_at: u64, id: Uuid) -> String {
+    of_row(RUN, created_at, id)
+}
+
+fn of_row(kind: u8, created_at: u64, id: Uuid) -> String {
+    let mut bytes = vec![kind];
     bytes.extend_from_slice(&created_at.to_be_bytes());
     bytes.extend_from_slice(id.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
@@ -45,7 +55,16 @@ pub(crate) fn to_event(text: &str) -> Result<u64, Failure> {
 
 /// Reads a key's cursor.
 pub(crate) fn to_key(text: &str) -> Result<(u64, Uuid), Failure> {
-    let payload = payload(text, KEY)?;
+    to_row(text, KEY)
+}
+
+/// Reads a cursor of the list of runs.
+pub(crate) fn to_run(text: &str) -> Result<(u64, Uuid), Failure> {
+    to_row(text, RUN)
+}
+
+fn to_row(text: &str, kind: u8) -> Result<(u64, Uuid), Failure> {
+    let payload = payload(text, kind)?;
     let (created_at, id) = payload.split_at_checked(8).ok_or_else(invalid)?;
     let created_at: [u8; 8] = created_at.try_into().map_err(|_| invalid())?;
     let id: [u8; 16] = id.try_into().map_err(|_| invalid())?;
@@ -108,17 +127,23 @@ mod tests {
                 assert_eq!(to_run_feed(text, run), Ok(place));
                 assert!(to_run_feed(text, RunId(Uuid::nil())).is_err(), "a cursor serves its own run only");
                 assert!(to_event(text).is_err() && to_key(text).is_err(), "a cursor serves its own kind of list only");
+            } else if vector["kind"] == 4 {
+                let (at, id) = (vector["created_at"].as_u64().unwrap(), vector["run_id"].as_str().unwrap().parse().unwrap());
+                assert_eq!(of_run(at, id), text);
+                assert_eq!(to_run(text), Ok((at, id)));
+                assert!(to_event(text).is_err() && to_key(text).is_err(), "a cursor serves its own kind of list only");
             } else {
                 let (at, id) = (vector["created_at"].as_u64().unwrap(), vector["key_id"].as_str().unwrap().parse().unwrap());
                 assert_eq!(of_key(at, id), text);
                 assert_eq!(to_key(text), Ok((at, id)));
-                assert!(to_event(text).is_err(), "a cursor serves its own kind of list only");
+                assert!(to_event(text).is_err() && to_run(text).is_err(), "a cursor serves its own kind of list only");
             }
         }
     }
 
     #[test]
     fn what_is_no_cursor_is_refused() {
+        assert!(to_run("BAAAAAAAAAAB").is_err());
         for text in ["", "AQ", "AQAAAAAAAAAB=", "AQAAAAAAAAABAA", "AgAAAAAAAAAB", "AAAAAAAAAAAB", "!", &"A".repeat(1000)] {
             assert_eq!(to_event(text).unwrap_err().code, ErrorCode::CursorInvalid, "{text}");
             assert_eq!(to_key(text).unwrap_err().code, ErrorCode::CursorInvalid, "{text}");

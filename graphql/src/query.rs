@@ -2,9 +2,9 @@
 
 use crate::ids::{self, IdKind};
 use crate::scalars::Position;
-use crate::types::{ApiKey, Event, Model, Node, Session, Viewer, caller, fault, ports, reach};
+use crate::types::{ApiKey, Event, Model, Node, Orchestration, Session, Viewer, caller, fault, ports, reach};
 use async_graphql::{Context, Error, ID, Object};
-use claviger_domain::id::{EventId, KeyId};
+use claviger_domain::id::{EventId, KeyId, RunId};
 
 /// The root of queries.
 pub(crate) struct Query;
@@ -40,6 +40,15 @@ impl Query {
     async fn key(&self, ctx: &Context<'_>, id: ID, min_position: Option<Position>) -> Option<Result<ApiKey, Error>> {
         key_of_caller(ctx, &id, min_position).await.transpose()
     }
+    /// An orchestration of the viewer. Foreign and unknown ids are both null.
+    async fn orchestration(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        min_position: Option<Position>,
+    ) -> Option<Result<Orchestration, Error>> {
+        orchestration_of_caller(ctx, &id, min_position).await.transpose()
+    }
     /// From the upstream, else its last answer, else the price table: never an error.
     async fn models(&self, ctx: &Context<'_>) -> Result<Vec<Model>, Error> {
         caller(ctx)?;
@@ -58,6 +67,19 @@ async fn key_of_caller(ctx: &Context<'_>, id: &str, min_position: Option<Positio
     }
 }
 
+async fn orchestration_of_caller(
+    ctx: &Context<'_>,
+    id: &str,
+    min_position: Option<Position>,
+) -> Result<Option<Orchestration>, Error> {
+    let caller = caller(ctx)?;
+    reach(ctx, min_position).await?;
+    match ids::decode_as(IdKind::Orchestration, id) {
+        Some(id) => Orchestration::load(ctx, caller.user, RunId(id)).await,
+        None => Ok(None),
+    }
+}
+
 pub(crate) async fn key(ctx: &Context<'_>, owner: claviger_domain::id::UserId, id: KeyId) -> Result<Option<ApiKey>, Error> {
     let view = ports(ctx)?.reads.key(owner, id).await.map_err(fault)?;
     Ok(view.map(|view| ApiKey { owner, view }))
@@ -68,8 +90,9 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Error> {
     let Some((kind, id)) = ids::decode(id) else { return Ok(None) };
     Ok(match kind {
         IdKind::User if id == caller.user.0 => Some(Node::Viewer(Viewer::load(ctx, caller).await?)),
-        IdKind::User | IdKind::Correlation => None,
+        IdKind::User | IdKind::Correlation | IdKind::Step => None,
         IdKind::ApiKey => key(ctx, caller.user, KeyId(id)).await?.map(Node::ApiKey),
+        IdKind::Orchestration => Orchestration::load(ctx, caller.user, RunId(id)).await?.map(Node::Orchestration),
         IdKind::Session => {
             let sessions = ports(ctx)?.reads.sessions(caller.user).await.map_err(fault)?;
             let view = sessions.into_iter().find(|session| session.id.0 == id);

@@ -1,6 +1,6 @@
 //! The contract's scalars.
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use async_graphql::{InputType, InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
 
@@ -47,21 +47,40 @@ pub(crate) struct Position(pub(crate) u64);
 #[Scalar(name = "Position")]
 impl ScalarType for Position {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let read = if let Value::String(text) = &value {
-            text.parse().ok().filter(|_| !text.starts_with('+'))
-        } else if let Value::Number(number) = &value {
-            number.as_u64()
-        } else {
-            return Err(InputValueError::expected_type(value));
-        };
-        read.map(Self).ok_or_else(|| {
-            InputValueError::custom("not a position: write an unsigned 64-bit integer as decimal text, such as \"42\"")
-        })
+        unsigned(value, "a position").map(Self)
     }
 
     fn to_value(&self) -> Value {
         Value::String(self.0.to_string())
     }
+}
+
+/// Unsigned 64-bit integer as decimal text: tokens, nano-dollars (10^-9 USD; every list price is a whole number of them per token).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UInt64(pub(crate) u64);
+
+#[Scalar(name = "UInt64")]
+impl ScalarType for UInt64 {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        unsigned(value, "a count").map(Self)
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+fn unsigned<T: InputType>(value: Value, what: &str) -> Result<u64, InputValueError<T>> {
+    let read = if let Value::String(text) = &value {
+        text.parse().ok().filter(|_| !text.starts_with('+'))
+    } else if let Value::Number(number) = &value {
+        number.as_u64()
+    } else {
+        return Err(InputValueError::expected_type(value));
+    };
+    read.ok_or_else(|| {
+        InputValueError::custom(format!("not {what}: write an unsigned 64-bit integer as decimal text, such as \"42\""))
+    })
 }
 
 /// Write-only. Accepted through variables only: literals and variable defaults are refused before execution.

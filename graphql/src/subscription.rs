@@ -2,13 +2,16 @@
 
 use crate::cursor;
 use crate::error::top_level;
+use crate::ids::{self, IdKind};
 use crate::ports::{Progress, Scope};
 use crate::scalars::Cursor;
-use crate::types::{EventEdge, caller, fault, ports};
-use async_graphql::{Context, Error, Subscription};
+use crate::types::{EventEdge, Followed, OrchestrationMessage, caller, fault, ports};
+use async_graphql::{Context, Error, ID, Subscription};
 use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
+use claviger_domain::id::RunId;
+use claviger_projections::run_feed::Body;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use std::future::ready;
 
@@ -16,9 +19,30 @@ use std::future::ready;
 pub(crate) struct Subscription;
 
 type Edges = BoxStream<'static, Result<EventEdge, Error>>;
+type Messages = BoxStream<'static, Result<OrchestrationMessage, Error>>;
+
+/// The contract's default of deltas.
+#[expect(clippy::unnecessary_wraps, reason = "the argument is nullable")]
+fn with_deltas() -> Option<bool> {
+    Some(true)
+}
 
 #[Subscription]
 impl Subscription {
+    /// One orchestration's feed. Without `after`: a Snapshot, then what follows it. With `after`: exactly what follows that cursor. deltas
+    /// false leaves out `TextDelta`. It ends after Terminal.
+    async fn orchestration(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        after: Option<Cursor>,
+        #[graphql(default_with = "with_deltas()")] deltas: Option<bool>,
+    ) -> Result<Messages, Error> {
+        let owner = caller(ctx)?.user;
+        let unknown = || fault(Failure::not_found("orchestration"));
+        let run = RunId(ids::decode_as(IdKind::Orchestration, &id).ok_or_else(unknown)?);
+        messages(ctx, Followed { owner, run }, after, deltas.unwrap_or(true)).await?.ok_or_else(unknown)
+    }
     /// The viewer's own events (account, keys, orchestrations), in log order; without `after` from now on.
     async fn viewer_events(&self, ctx: &Context<'_>, after: Option<Cursor>, types: Option<Vec<String>>) -> Result<Edges, Error> {
         edges(ctx, Scope::Own(caller(ctx)?.user), after, types).await
@@ -53,4 +77,27 @@ async fn edges(ctx: &Context<'_>, scope: Scope, after: Option<Cursor>, types: Op
             Ok(EventEdge::of(event))
         })
         .boxed())
+}
+
+async fn messages(ctx: &Context<'_>, followed: Followed, after: Option<Cursor>, deltas: bool) -> Result<Option<Messages>, Error> {
+    let Followed { owner, run } = followed;
+    let progress = ctx.data_opt::<Progress>().cloned();
+    let resume = progress.as_ref().and_then(|progress| progress.resume.clone());
+    let after = resume.or(after.map(|after| after.0));
+    let after = after.map(|text| cursor::to_run_feed(&text, run)).transpose().map_err(fault)?;
+    let Some(feed) = ports(ctx)?.run_feeds.follow(owner, run, after).await.map_err(fault)? else { return Ok(None) };
+    let passed = progress.map(|progress| progress.passed);
+    if let Some(passed) = &passed {
+        // Before its snapshot a reader has nothing: whoever is cut off there gets everything from the first event on.
+        passed(cursor::of_run_feed(run, after.unwrap_or_default()));
+    }
+    let wanted = feed.messages.try_filter(move |message| ready(deltas || !matches!(message.body, Body::Delta(_))));
+    let shown = wanted.map(move |message| {
+        let message = message.map_err(fault)?;
+        if let Some(passed) = &passed {
+            passed(cursor::of_run_feed(run, message.cursor));
+        }
+        followed.show(message).map_err(fault)
+    });
+    Ok(Some(shown.boxed()))
 }

@@ -334,6 +334,7 @@ def cursors():
     for v, d, i in ((4, 2, 1), (2**63, 0, 2**32 - 1)):
         place = RUN.bytes + u64(v) + u64(d) + u32(i)
         out.append({"kind": 3, "run_id": str(RUN), "v": v, "d": d, "i": i, "cursor": b64(b"\x03" + place)})
+    out.append({"kind": 4, "created_at": at, "run_id": str(RUN), "cursor": b64(b"\x04" + u64(at) + RUN.bytes)})
     return out
 
 

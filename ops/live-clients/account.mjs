@@ -36,6 +36,21 @@ export class Account {
     return renameKey.commit.position;
   }
 
+  /** Asks for a run of three agents, one after another. */
+  async start(task, idempotencyKey) {
+    const query = 'mutation ($input: StartOrchestrationInput!) { startOrchestration(input: $input) { orchestration { id } userErrors { message } } }';
+    const agents = ['Ann', 'Bea', 'Cid'].map((name) => ({ name, systemPrompt: `You are ${name}.` }));
+    const { startOrchestration } = await this.ask(query, { input: { pattern: { sequential: { task, agents } }, idempotencyKey } });
+    if (!startOrchestration.orchestration) throw new Error(JSON.stringify(startOrchestration.userErrors));
+    return startOrchestration.orchestration.id;
+  }
+
+  /** A run as it stands. */
+  async run(id) {
+    const query = 'query ($id: ID!) { orchestration(id: $id) { state steps { id state attempt output } } }';
+    return (await this.ask(query, { id })).orchestration;
+  }
+
   /** Where the events stand now. */
   async cursor() {
     return (await this.ask('{ viewer { eventsCursor } }')).viewer.eventsCursor;

@@ -1,6 +1,6 @@
 // Subscribes with every client, cuts, restarts and kills, and compares what each holds with the history. Exit code 0 only when nothing
 // was lost, doubled or out of order.
-//   node check.mjs PROGRAM [--schedules N] [--seed N] [--mongodb PROGRAM] [--python PROGRAM]
+//   node check.mjs PROGRAM [--schedules N] [--runs N] [--seed N] [--mongodb PROGRAM] [--python PROGRAM]
 // --mongodb starts that server (SecantusDB) and two processes on it; --python runs gql_client.py, which needs gql[aiohttp,websockets].
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -11,12 +11,14 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Account } from './account.mjs';
 import { CLIENTS, Held } from './clients.mjs';
-import { Server, freePort, sharedKeys } from './server.mjs';
+import { RunText } from './runs.mjs';
+import { Server, Simulated, freePort, sharedKeys } from './server.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     schedules: { type: 'string', default: '20' },
+    runs: { type: 'string', default: '9' },
     seed: { type: 'string', default: '1' },
     mongodb: { type: 'string' },
     python: { type: 'string' },
@@ -24,7 +26,7 @@ const { values, positionals } = parseArgs({
 });
 const [program] = positionals;
 if (!program) {
-  console.error('usage: node check.mjs PROGRAM [--schedules N] [--seed N] [--mongodb PROGRAM] [--python PROGRAM]');
+  console.error('usage: node check.mjs PROGRAM [--schedules N] [--runs N] [--seed N] [--mongodb PROGRAM] [--python PROGRAM]');
   process.exit(2);
 }
 
@@ -105,6 +107,40 @@ async function atRandom(server, connect, roll, withRestarts) {
   await client.close();
 }
 
+/** A run followed by three clients at once, cut and slowed at random, one of them from its middle on. */
+async function watched(server, roll, withRestarts) {
+  const account = await user(server);
+  const id = await account.start('Count to three.', 'the one run');
+  const watching = [];
+  const watch = async (connect) => {
+    const text = new RunText(id);
+    watching.push({ text, client: await connect(account, text) });
+  };
+  const clients = Object.values(CLIENTS);
+  for (const connect of clients) await watch(connect);
+  const isOver = () => watching.every(({ text }) => text.isOver);
+  for (let step = 0; step < 200 && !isOver(); step += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    const { client } = watching[roll(watching.length)];
+    const choice = roll(20);
+    if (choice < 6) client.cut();
+    else if (choice < 8) client.pause();
+    else if (choice < 10) client.resume();
+    else if (choice === 10 && watching.length < 6) await watch(clients[roll(clients.length)]);
+    else if (choice === 11 && withRestarts) await server.restart(roll(2) ? 'SIGKILL' : 'SIGTERM');
+  }
+  watching.forEach(({ client }) => client.resume());
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error('a subscriber never saw the end')), 30_000).unref());
+  await Promise.race([Promise.all(watching.map(({ text }) => text.ended)), late]);
+  const run = await account.run(id);
+  assert.equal(run.state, 'COMPLETED');
+  for (const { text, client } of watching) {
+    text.agrees(run);
+    await client.close();
+  }
+  return run.steps.reduce((attempts, step) => attempts + step.attempt, 0);
+}
+
 async function acrossProcesses(mongodb) {
   const directory = mkdtempSync(join(tmpdir(), 'claviger-live-'));
   const port = await freePort();
@@ -142,7 +178,8 @@ async function fromPython(server, python) {
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'claviger-live-'));
-const server = await new Server(program, directory, await freePort()).start();
+const simulated = await new Simulated(program, await freePort()).start();
+const server = await new Server(program, directory, await freePort(), { CLAVIGER_ANTHROPIC_BASE_URL: simulated.url }).start();
 for (const [name, connect] of Object.entries(CLIENTS)) {
   await inOrder(server, connect);
   console.log(`${name}: subscribed, cut, resumed, across a restart and a kill`);
@@ -160,7 +197,18 @@ for (let n = 0; n < schedules; n += 1) {
   }
 }
 console.log(`${schedules} random schedules: nothing lost, nothing doubled, nothing out of order`);
+let attempts = 0;
+for (let n = 0; n < Number(values.runs); n += 1) {
+  try {
+    attempts += await watched(server, roll, n % 3 === 2);
+  } catch (error) {
+    console.error(`run ${n} of seed ${values.seed}`);
+    throw error;
+  }
+}
+console.log(`${values.runs} runs of 3 steps in ${attempts} attempts, each followed by every client: every character once`);
 await server.end('SIGTERM');
+simulated.end();
 rmSync(directory, { recursive: true });
 if (values.mongodb) await acrossProcesses(values.mongodb);
 process.exit(0);

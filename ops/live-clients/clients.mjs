@@ -5,17 +5,21 @@ import { createClient as createSse } from 'graphql-sse';
 import { createClient as createWs } from 'graphql-ws';
 import WebSocket from 'ws';
 
-export const SUBSCRIPTION = 'subscription ($after: Cursor) { viewerEvents(after: $after) { cursor node { position type } } }';
-
-/** What a subscriber holds. */
+/** What a subscriber of the viewer's events holds. */
 export class Held {
+  query = 'subscription ($after: Cursor) { viewerEvents(after: $after) { cursor node { position type } } }';
+
   constructor(after) {
     this.cursor = after;
     this.positions = [];
     this.waiting = [];
   }
 
-  take({ cursor, node }) {
+  variables() {
+    return { after: this.cursor };
+  }
+
+  take({ viewerEvents: { cursor, node } }) {
     const last = this.positions.at(-1);
     if (last !== undefined && BigInt(node.position) <= BigInt(last)) return;
     this.positions.push(node.position);
@@ -41,7 +45,7 @@ export class Held {
 
 function received(held, message) {
   if (message.errors) throw new Error(JSON.stringify(message.errors));
-  held.take(message.data.viewerEvents);
+  held.take(message.data);
 }
 
 /** graphql-ws, which reconnects by itself and then sends the same variables again. */
@@ -63,8 +67,8 @@ export function overWebSocket(account, held, url = account.url) {
     shouldRetry: () => true,
   });
   const failed = (error) => console.error('graphql-ws:', error);
-  const variables = { after: held.cursor };
-  const stop = client.subscribe({ query: SUBSCRIPTION, variables }, { next: (message) => received(held, message), error: failed, complete() {} });
+  const { query } = held;
+  const stop = client.subscribe({ query, variables: held.variables() }, { next: (message) => received(held, message), error: failed, complete() {} });
   return {
     // As a network does it: no goodbye.
     cut: () => sockets.forEach((socket) => socket.terminate()),
@@ -101,11 +105,10 @@ export function overSse(account, held, url = account.url) {
   });
   let stop;
   const subscribe = () => {
-    const variables = { after: held.cursor };
     stop = client.subscribe(
-      { query: SUBSCRIPTION, variables },
+      { query: held.query, variables: held.variables() },
       // A stream that ends, in order or not, is opened again from where it was.
-      { next: (message) => received(held, message), error: () => again(), complete: () => again() },
+      { next: (message) => received(held, message), error: () => again(), complete: () => (held.isOver ? undefined : again()) },
     );
   };
   let closed = false;
@@ -133,14 +136,15 @@ export async function overEventSource(account, held, url = account.url) {
   let closed = false;
   const open = async () => {
     const address = new URL(url);
-    address.searchParams.set('query', SUBSCRIPTION);
-    address.searchParams.set('variables', JSON.stringify({ after: held.cursor }));
+    address.searchParams.set('query', held.query);
+    address.searchParams.set('variables', JSON.stringify(held.variables()));
     address.searchParams.set('ticket', await account.ticket());
     if (closed) return;
     source = new EventSource(address, { fetch: net.fetch });
     source.addEventListener('next', (event) => received(held, JSON.parse(event.data)));
     const opened = source;
-    source.addEventListener('error', () => opened.readyState === EventSource.CLOSED && again());
+    // An ended run answers 204, after which EventSource stays away.
+    source.addEventListener('error', () => opened.readyState === EventSource.CLOSED && !held.isOver && again());
   };
   const again = () => setTimeout(() => closed || open().catch(again), 20);
   await open();

@@ -52,3 +52,24 @@ export class Server {
     await this.start();
   }
 }
+
+/** The simulated Anthropic. */
+export class Simulated {
+  constructor(program, port) {
+    Object.assign(this, { program, port });
+    this.url = `http://127.0.0.1:${port}`;
+  }
+
+  async start() {
+    const settings = ['simulate', '--at', `127.0.0.1:${this.port}`, '--pace-ms', '15'];
+    this.process = spawn(this.program, settings, { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'inherit'] });
+    for await (const chunk of this.process.stdout) {
+      if (String(chunk).includes('listens on')) break;
+    }
+    return this;
+  }
+
+  end() {
+    this.process.kill('SIGKILL');
+  }
+}

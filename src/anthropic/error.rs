@@ -5,6 +5,7 @@
 
 pub use super::headers::{Origin, RateLimits, Window};
 use super::headers::{clean_id, limited_until, retry_after_ms};
+use crate::lines::TooBig;
 use claviger_domain::timestamp::Timestamp;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -64,6 +65,12 @@ pub enum Malformed {
     Unreadable,
     /// A redirect: never followed, since the key would travel along.
     Redirect,
+}
+
+impl From<TooBig> for Malformed {
+    fn from(_: TooBig) -> Self {
+        Self::TooBig
+    }
 }
 
 /// A call that brought no answer, or one that says no.

@@ -1,12 +1,14 @@
 //! `verify`: reads the whole log anew, checks every leaf and the tree, folds it again and compares with what the views hold.
 
 use super::leaf_hash;
+use super::runs::{Runs, Taken};
 use super::tree::Frontier;
 use crate::bus::{Keychain, decode, open_account, open_event, open_key, store_failure};
 use claviger_domain::account::AccountEvent;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{ContextTag, KeyId, UserId};
 use claviger_domain::key_ring::KeyRingEvent;
+use claviger_domain::orchestration::{RunControlEvent, RunEvent};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::accounts::AccountView;
@@ -16,6 +18,7 @@ use claviger_vault::ContentKey;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// How many events are read at a time.
 const BATCH: usize = 1000;
@@ -34,6 +37,8 @@ pub struct Report {
     pub accounts: u64,
     /// Keys compared.
     pub keys: u64,
+    /// Runs compared.
+    pub runs: u64,
     /// Root of the tree over all events, in hex.
     pub root: String,
     /// What is not as it should be, each with its place; at most a hundred.
@@ -43,7 +48,7 @@ pub struct Report {
 }
 
 impl Report {
-    fn problem(&mut self, text: String) {
+    pub(super) fn problem(&mut self, text: String) {
         self.problem_count += 1;
         if self.problems.len() < MOST_PROBLEMS {
             self.problems.push(text);
@@ -62,6 +67,7 @@ struct Verify {
     content_keys: HashMap<StreamName, Option<ContentKey>>,
     rings: BTreeMap<UserId, KeysView>,
     accounts: BTreeMap<UserId, AccountView>,
+    runs: Runs,
     erased: HashSet<UserId>,
 }
 
@@ -80,12 +86,14 @@ pub async fn verify(store: Arc<dyn Store>, keychain: Arc<Keychain>) -> Result<Re
         content_keys: HashMap::new(),
         rings: BTreeMap::new(),
         accounts: BTreeMap::new(),
+        runs: Runs::default(),
         erased: HashSet::new(),
     };
     verify.log().await?;
     verify.head().await?;
     verify.accounts().await?;
     verify.keys().await?;
+    verify.runs().await?;
     verify.report.streams = verify.versions.len() as u64;
     Ok(verify.report)
 }
@@ -152,12 +160,36 @@ impl Verify {
                 }
                 Err(_) => self.report.problem(format!("position {}: no account event we know", envelope.position)),
             },
-            StreamName::Run(_) | StreamName::RunControl(_) | StreamName::System => {}
+            StreamName::Run(run) => match decode::<RunEvent>(event, content) {
+                Ok(decoded) => self.run_event(owner, run, &decoded, event),
+                Err(_) => self.report.problem(format!("position {}: no event of a run we know", envelope.position)),
+            },
+            StreamName::RunControl(_) => {
+                if decode::<RunControlEvent>(event, content).is_err() {
+                    self.report.problem(format!("position {}: no request to a run we know", envelope.position));
+                }
+            }
+            StreamName::System => {}
         }
         Ok(())
     }
 
+    fn run_event(&mut self, owner: UserId, run: Uuid, decoded: &RunEvent, event: &StoredEvent) {
+        let envelope = &event.envelope;
+        match self.runs.take(owner, run, decoded, envelope.at) {
+            Taken::Open => {}
+            // There may be as many keys as runs: one is kept for as long as its run's events come.
+            Taken::Ended => drop(self.content_keys.remove(&envelope.stream)),
+            Taken::Nothing => {
+                self.report.problem(format!("position {}: the run {run} has no beginning", envelope.position));
+            }
+        }
+    }
+
     async fn open(&mut self, owner: UserId, event: &StoredEvent) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Failure> {
+        if event.content.is_empty() {
+            return Ok(None);
+        }
         let stream = event.envelope.stream;
         if !self.content_keys.contains_key(&stream) {
             let key = match self.keychain.user(owner).await? {
@@ -212,6 +244,11 @@ impl Verify {
             self.compare_defaults(owner, defaults).await?;
         }
         Ok(())
+    }
+
+    async fn runs(&mut self) -> Result<(), Failure> {
+        let folded = std::mem::take(&mut self.runs);
+        folded.compare(&*self.store, &self.keychain, &self.erased, &mut self.report).await
     }
 
     async fn compare_keys(&mut self, owner: UserId, expected: BTreeMap<KeyId, KeyView>) -> Result<(), Failure> {

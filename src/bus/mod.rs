@@ -25,7 +25,7 @@ pub(crate) use master_keys::hex;
 pub use master_keys::{LookAgain, MasterKeys};
 pub use rotation::{Progress, Rotated, Rotation, RotationError};
 pub(crate) use rows::{SESSION_MS, account_row, key_row, open_account, open_key, open_user_agent};
-pub(crate) use run_rows::{RunRows, open_run, read_open_run};
+pub(crate) use run_rows::{RunRows, open_run, open_run_row, read_open_run, run_row, run_row_says};
 pub use runs::{RunBus, RunSettings, WakeEngine};
 pub(crate) use sealing::{open_event, seal_events};
 

@@ -76,3 +76,10 @@ pub(crate) fn open_run(row: &ViewRow, key: Option<&ContentKey>) -> Result<RunSum
 pub(crate) fn read_open_run(row: &ViewRow) -> Result<OpenRun, Failure> {
     open_row::<OpenRun, ()>(row, None).map(|(open, _)| open)
 }
+
+/// Whether a row of the view of runs is what the log says.
+pub(crate) fn run_row_says(row: &ViewRow, key: Option<&ContentKey>, should: &RunSummary) -> bool {
+    (row.sort, row.stream) == (should.facts.created_at.0, StreamName::Run(should.id.0))
+        && row.content.is_some() == should.content.is_some()
+        && open_run(row, key).as_ref().ok() == Some(should)
+}

@@ -18,6 +18,7 @@ use claviger_domain::text::{Context, ModelId, Title};
 use claviger_domain::timestamp::Timestamp;
 use claviger_graphql::ports::{Answer, Call, Caller, Commit, RunCommand, RunCommands, RunDone, StartRun};
 use claviger_projections::ports::{Append, AppendError, Appended, CommandRecord, Expected, OPEN_RUNS, Page, RUNS, RecordChange};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Most calls of a run at once that anybody may ask for.
@@ -133,15 +134,17 @@ impl RunBus {
         let StartRun { draft, title, model, key, context, max_concurrency } = start;
         let definition = draft.check(&self.settings.bounds).map_err(|error| definition_failure(&error))?;
         let max_concurrency = concurrency(max_concurrency, self.settings.max_concurrency)?;
-        let input = serde_json::to_vec(&(
+        let input = canonical(
             &definition,
-            title.as_ref().map(Title::as_str),
-            model.as_ref().map(ModelId::as_str),
-            key,
-            context.as_str(),
-            max_concurrency,
-        ));
-        let order = self.order(call, "startOrchestration", &input.map_err(|_| Failure::internal())?).await?;
+            &json!({
+                "title": title.as_ref().map(Title::as_str),
+                "model": model.as_ref().map(ModelId::as_str),
+                "keyId": key,
+                "context": context.as_str(),
+                "maxConcurrency": max_concurrency,
+            }),
+        )?;
+        let order = self.order(call, "startOrchestration", &input).await?;
         if let Some(done) = self.replayed(&order).await? {
             return Ok(done);
         }
@@ -164,7 +167,7 @@ impl RunBus {
             max_attempts: self.settings.max_attempts,
             price_table: self.settings.price_table.clone(),
         };
-        let events = Command::from(request).decide(&Run::default()).map_err(|error| refusal(&error))?;
+        let events = Command::from(request).decide(&Run::default()).map_err(|error| refusal(error))?;
         self.request(&order, run, events).await
     }
 
@@ -263,8 +266,8 @@ impl RunBus {
         if let Some(known) = self.reads.models.known_to_operator(now).await.filter(|_| of_operator)
             && let Some(unknown) = asked.iter().find(|model| !known.iter().any(|id| id.as_str() == **model))
         {
-            let names = known.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ");
-            let message = format!("this server's key doesn't have the model {unknown}: choose one of {names}");
+            let those = known.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ");
+            let message = format!("this server's key doesn't have the model {unknown}: choose one of {those}");
             return Err(Failure::new(ErrorCode::Validation, message).at(&["input", "model"]));
         }
         Ok(given.unwrap_or(default))
@@ -283,7 +286,7 @@ impl RunBus {
         }
         let row = self.bus.store.row(RUNS, owner, run.0).await.map_err(|error| store_failure(&error))?;
         if row.is_none() {
-            return Err(refusal(&RunError::NotFound));
+            return Err(refusal(RunError::NotFound));
         }
         let _turn = self.bus.locks.lock(stream).await;
         for _ in 0..MAX_TRIES {
@@ -292,7 +295,7 @@ impl RunBus {
             let decided = match (AskRun { run, ask }).decide(&state, &control) {
                 Ok(decided) => decided,
                 // A repeat that raced its first must not be refused because of what the first did.
-                Err(error) => return self.replayed(&order).await?.map_or_else(|| Err(refusal(&error)), Ok),
+                Err(error) => return self.replayed(&order).await?.map_or_else(|| Err(refusal(error)), Ok),
             };
             let Some(event) = decided else {
                 // Things are as asked, or asked for already.
@@ -322,7 +325,7 @@ impl RunBus {
 
     /// A run without a credential would stand still again at once: who resumes it is told so.
     async fn check_resumable(&self, caller: Caller, run: RunId) -> Result<(), Failure> {
-        let Some(reader) = self.reads.reader_of(caller.user, run).await? else { return Err(refusal(&RunError::NotFound)) };
+        let Some(reader) = self.reads.reader_of(caller.user, run).await? else { return Err(refusal(RunError::NotFound)) };
         let feed = reader.whole().await?;
         let run = feed.fold().run();
         let named = run.settings.as_ref().and_then(|settings| settings.named_key);
@@ -336,6 +339,13 @@ impl RunBus {
         let commit = Commit { position: head.position, stream, version, event_ids: Vec::new(), replayed: false };
         Ok(RunDone { commit, run })
     }
+}
+
+/// What a request hash is made of: the input as JSON with sorted keys, the pattern as it is stored.
+fn canonical(definition: &Definition, rest: &Value) -> Result<Vec<u8>, Failure> {
+    let pattern = serde_json::to_value(definition).map_err(|_| Failure::internal())?;
+    // serde_json keeps object keys sorted.
+    serde_json::to_vec(&json!({ "pattern": pattern, "input": rest })).map_err(|_| Failure::internal())
 }
 
 fn concurrency(given: Option<u32>, default: u32) -> Result<u32, Failure> {
@@ -377,7 +387,7 @@ fn definition_failure(error: &DefinitionError) -> Failure {
     Failure::new(error.code(), error.to_string()).at(&path)
 }
 
-fn refusal(error: &RunError) -> Failure {
+fn refusal(error: RunError) -> Failure {
     if error.code() == ErrorCode::Internal {
         tracing::error!(%error, "a command on a run can't be what it is");
         return Failure::internal();

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use super::run::RunCommand;
 use crate::config::Settings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -12,10 +13,11 @@ Examples:
   claviger user add ada --email ada@example.org --password-stdin < password
   claviger key add --user ada --name work < key.txt
   claviger key test --user ada work
+  claviger run --help                         start, watch, list and stop orchestrations
   claviger replay --all --check               compare every view with the log
   claviger bench append                       how many appends a second, beside bare inserts
 
-Exit codes: 0 done, 1 verify or replay found something, 2 wrong usage, 10 and above one for each error code (see ops/docs/errors).
+Exit codes: 0 done, 1 verify or replay found something, 2 wrong usage, 3 the run was cancelled, 130 interrupted, 10 and above one for each error code (see ops/docs/errors).
 Every setting is a flag, a CLAVIGER_* variable, or a line of claviger.toml; flags win.";
 
 /// Bring your own Anthropic keys: an event-sourced vault and GraphQL server for them.
@@ -51,6 +53,9 @@ pub(super) enum Command {
     /// Manage a user's keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Start orchestrations on a server and watch them
+    #[command(subcommand)]
+    Run(RunCommand),
     /// Read the whole log anew and compare it with everything made from it
     Verify,
     /// Make a view anew from the log: rows that differ are mended in place, while servers go on
@@ -80,6 +85,9 @@ pub(super) struct SimulateArgs {
     /// List the scenarios with a key for each, and end
     #[arg(long)]
     pub(super) keys: bool,
+    /// Milliseconds between two pieces of a streamed text; 0 for all at once
+    #[arg(long, default_value = "25", value_name = "MS")]
+    pub(super) pace_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -182,8 +190,15 @@ pub(super) enum ViewArg {
     Keys,
     /// Accounts
     Accounts,
+    /// Runs
+    Runs,
+    /// Runs that haven't ended, for whoever works on them
+    #[value(name = "open_runs")]
+    OpenRuns,
     /// What calls taught about keys
     Activity,
+    /// What calls of runs used
+    Usage,
 }
 
 #[derive(Args, Debug)]

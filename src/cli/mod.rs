@@ -4,10 +4,12 @@ mod args;
 mod bench;
 mod client;
 mod demo;
+mod harmless;
 mod key;
 mod output;
 mod replay;
 mod rotate;
+mod run;
 mod schema;
 mod serve;
 mod simulate;
@@ -130,7 +132,7 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&CliError::from(error), arguments.json),
     };
-    match runtime.block_on(run(&arguments)) {
+    match runtime.block_on(dispatch(&arguments)) {
         Ok(code) => code,
         Err(error) => failed(&error, arguments.json),
     }
@@ -162,12 +164,16 @@ fn failed(error: &CliError, json: bool) -> ExitCode {
     ExitCode::from(error.code.exit_code())
 }
 
-async fn run(arguments: &Arguments) -> Result<ExitCode, CliError> {
+async fn dispatch(arguments: &Arguments) -> Result<ExitCode, CliError> {
     if let Command::Schema = arguments.command {
         return schema::run();
     }
     if let Command::Simulate(simulate) = &arguments.command {
         return simulate::run(simulate, arguments.json).await;
+    }
+    if let Command::Run(command) = &arguments.command {
+        // Servers have their configuration; a client of theirs needs none of it.
+        return run::run(command, arguments.settings.model.as_deref(), arguments.json).await;
     }
     let config = Config::load(arguments.settings.clone())?;
     match &arguments.command {
@@ -180,6 +186,6 @@ async fn run(arguments: &Arguments) -> Result<ExitCode, CliError> {
         Command::Vault(vault) => vault::run(vault, &config, arguments.json).await,
         Command::Bench(bench) => bench::run(bench, &config, arguments.json).await,
         // Both handled above: they need no configuration.
-        Command::Simulate(_) | Command::Schema => Ok(ExitCode::SUCCESS),
+        Command::Simulate(_) | Command::Schema | Command::Run(_) => Ok(ExitCode::SUCCESS),
     }
 }

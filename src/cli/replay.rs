@@ -37,7 +37,10 @@ async fn replay_all(replay: &Replay, arguments: &ReplayArgs) -> Result<Vec<Repor
     let wanted = arguments.view.map(|view| match view {
         ViewArg::Keys => View::Keys,
         ViewArg::Accounts => View::Accounts,
+        ViewArg::Runs => View::Runs,
+        ViewArg::OpenRuns => View::OpenRuns,
         ViewArg::Activity => View::Activity,
+        ViewArg::Usage => View::Usage,
     });
     let mut reports = Vec::new();
     for view in View::ALL.iter().filter(|view| wanted.is_none_or(|wanted| wanted == **view)) {

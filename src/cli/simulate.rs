@@ -9,6 +9,7 @@ use crate::simulator::{SimulatorConfig, serve_until};
 use claviger_domain::code::ErrorCode;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) async fn run(args: &SimulateArgs, json: bool) -> Result<ExitCode, CliError> {
     if args.keys {
@@ -16,7 +17,8 @@ pub(super) async fn run(args: &SimulateArgs, json: bool) -> Result<ExitCode, Cli
         return Ok(ExitCode::SUCCESS);
     }
     let shutdown = on_signals()?;
-    let mut config = SimulatorConfig::new(Arc::new(|| SystemClock.now()));
+    let mut config = SimulatorConfig::new(Arc::new(|| SystemClock.now())).lively();
+    config.chunk_delay = Duration::from_millis(args.pace_ms);
     config.listen = args.at;
     let ready = |address| {
         output::line(&format!("the simulated Anthropic listens on http://{address}"));

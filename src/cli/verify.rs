@@ -24,11 +24,12 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<ExitCode, CliErro
             output::line(&format!("and {} more", report.problem_count - told));
         }
         output::line(&format!(
-            "events {}, streams {}, accounts {}, keys {}: {}",
+            "events {}, streams {}, accounts {}, keys {}, runs {}: {}",
             report.events,
             report.streams,
             report.accounts,
             report.keys,
+            report.runs,
             if report.problem_count == 0 {
                 "all as the log says".to_owned()
             } else {

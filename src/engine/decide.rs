@@ -233,17 +233,17 @@ impl Worker {
             status: None,
             partial_bytes: call.text.len() as u64,
             usage: call.usage,
-            cost: self.cost(call, call.usage, now),
+            cost: self.cost(call, (call.usage, true), now),
             maybe_billed: true,
             next,
             trouble: Trouble { message: trouble.to_owned(), upstream_request_id: None },
         })
     }
 
-    /// What a call cost; nothing for one that used nothing, whatever its model.
-    fn cost(&self, call: &Call, usage: Usage, now: Timestamp) -> Cost {
+    /// What a call cost. One that told nothing cost nothing, whatever its model, unless it may have been billed.
+    fn cost(&self, call: &Call, (usage, maybe_billed): (Usage, bool), now: Timestamp) -> Cost {
         if usage == Usage::default() {
-            return Cost::default();
+            return if maybe_billed { Cost::unknown() } else { Cost::default() };
         }
         self.shared.parts.prices.cost(&call.model, now, usage)
     }
@@ -292,7 +292,7 @@ impl Worker {
     fn ended(&mut self, call: &Call, end: &CallEnd, now: Timestamp) -> Result<(), RunError> {
         let step = self.run.step(call.step).ok_or(RunError::NoStep)?;
         let upstream_request_id = end.origin.request_id.clone();
-        let cost = self.cost(call, end.usage, now);
+        let cost = self.cost(call, (end.usage, false), now);
         let (why, next) = match judge(step, &call.text) {
             Judgement::Use => {
                 return self.take(CompleteStep {
@@ -350,7 +350,7 @@ impl Worker {
             status: failure.status,
             partial_bytes: call.text.len() as u64,
             usage,
-            cost: self.cost(call, usage, now),
+            cost: self.cost(call, (usage, failure.maybe_billed), now),
             maybe_billed: failure.maybe_billed,
             next: reaction.next,
             trouble: Trouble { message: failure.message.clone(), upstream_request_id: failure.origin.request_id.clone() },

@@ -56,7 +56,7 @@ pub(super) struct Worker {
     pub(super) run: Run,
     pub(super) control: RunControl,
     journal: Journal,
-    events: Registration<Arc<EventView>>,
+    asks: Registration<Arc<EventView>>,
     /// Decided, not yet written down.
     pub(super) batch: Vec<RunEvent>,
     pub(super) calls: Vec<Call>,
@@ -82,9 +82,9 @@ pub(super) async fn work(shared: Arc<Shared>, place: (UserId, RunId), estate: Es
     let run = place.1;
     let hub: &Arc<EventHub> = &shared.parts.hub;
     // Before anything is read: what is asked meanwhile is told.
-    let events = hub.register(Topic::Run(run));
+    let asks = hub.register(Topic::RunControl(run));
     let working = async {
-        let Some(mut worker) = Worker::load(Arc::clone(&shared), place, estate, events).await? else { return Ok(Outcome::Rests) };
+        let Some(mut worker) = Worker::load(Arc::clone(&shared), place, estate, asks).await? else { return Ok(Outcome::Rests) };
         worker.drive(&signals).await
     };
     let ended = tokio::select! {
@@ -135,7 +135,7 @@ impl Worker {
         shared: Arc<Shared>,
         (owner, id): (UserId, RunId),
         estate: Estate,
-        events: Registration<Arc<EventView>>,
+        asks: Registration<Arc<EventView>>,
     ) -> Result<Option<Self>, Stop> {
         let reads = &shared.parts.reads;
         let (store, keychain) = (Arc::clone(&reads.store), Arc::clone(&reads.keychain));
@@ -166,7 +166,7 @@ impl Worker {
             run,
             control,
             journal,
-            events,
+            asks,
             batch: Vec::new(),
             calls: Vec::new(),
             announced: Vec::new(),
@@ -283,7 +283,7 @@ impl Worker {
         tokio::select! {
             () = signals.abort.cancelled() => return Ok(false),
             () = signals.drain.cancelled(), if !self.is_draining => self.is_draining = true,
-            _ = self.events.told() => {
+            _ = self.asks.told() => {
                 let control = self.shared.parts.bus.run_control(self.id).await?;
                 let is_known = control.version() == self.control.version();
                 self.control = control;

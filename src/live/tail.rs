@@ -103,7 +103,8 @@ impl Tail {
 
 const fn run_of(event: &StoredEvent) -> Option<Topic> {
     match event.envelope.stream {
-        StreamName::Run(run) | StreamName::RunControl(run) => Some(Topic::Run(RunId(run))),
+        StreamName::Run(run) => Some(Topic::Run(RunId(run))),
+        StreamName::RunControl(run) => Some(Topic::RunControl(RunId(run))),
         StreamName::Account(_) | StreamName::KeyRing(_) | StreamName::System => None,
     }
 }

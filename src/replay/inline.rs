@@ -1,5 +1,7 @@
 //! Views that are written with their events.
 
+use super::run::Replay;
+use super::runs::Runs;
 use crate::bus::{Keychain, account_row, decode, key_row, open_account, open_event, open_key, store_failure};
 use crate::effects::Effects;
 use claviger_domain::account::AccountEvent;
@@ -10,7 +12,8 @@ use claviger_domain::stream::StreamName;
 use claviger_projections::accounts::AccountView;
 use claviger_projections::keys::KeysView;
 use claviger_projections::ports::{
-    ACCOUNTS, Basis, Direction, HistoryFilter, KEYS, Page, Placed, Replace, Store, StoreError, StoredEvent, ViewRow,
+    ACCOUNTS, Basis, Direction, HistoryFilter, KEYS, OPEN_RUNS, Page, Placed, RUNS, Replace, Store, StoreError, StoredEvent,
+    ViewRow,
 };
 use claviger_vault::ContentKey;
 use std::sync::Arc;
@@ -18,14 +21,43 @@ use std::sync::Arc;
 /// How many events or rows are read at a time.
 pub(super) const BATCH: usize = 500;
 
-/// One owner, folded from the log as far as it went when it was last read.
+/// Views that are written with their events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InlineView {
+    Keys,
+    Accounts,
+    Runs,
+    OpenRuns,
+}
+
+impl InlineView {
+    const fn is_of_runs(self) -> bool {
+        match self {
+            Self::Runs | Self::OpenRuns => true,
+            Self::Keys | Self::Accounts => false,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Keys => KEYS,
+            Self::Accounts => ACCOUNTS,
+            Self::Runs => RUNS,
+            Self::OpenRuns => OPEN_RUNS,
+        }
+    }
+}
+
+/// One owner, folded from the log as far as it went when it was last read, for one view.
 pub(super) struct Inline {
+    view: InlineView,
     store: Arc<dyn Store>,
     keychain: Arc<Keychain>,
     effects: Effects,
     owner: UserId,
     ring: KeysView,
     account: Option<AccountView>,
+    runs: Runs,
     erased: bool,
     ring_key: Option<ContentKey>,
     account_key: Option<ContentKey>,
@@ -34,9 +66,11 @@ pub(super) struct Inline {
 }
 
 impl Inline {
-    pub(super) fn new(store: Arc<dyn Store>, keychain: Arc<Keychain>, effects: Effects, owner: UserId) -> Self {
+    pub(super) fn new(view: InlineView, replay: &Replay, owner: UserId) -> Self {
+        let Replay { store, keychain, effects, .. } = replay.clone();
+        let runs = Runs::new(Arc::clone(&keychain), owner);
         let (ring, account, ring_key, account_key) = (KeysView::default(), None, None, None);
-        Self { store, keychain, effects, owner, ring, account, erased: false, ring_key, account_key, last: 0 }
+        Self { view, store, keychain, effects, owner, ring, account, runs, erased: false, ring_key, account_key, last: 0 }
     }
 
     /// Takes in what is new in the log; whether there was anything.
@@ -50,7 +84,7 @@ impl Inline {
                 self.open_keys().await?;
             }
             for event in &events {
-                self.take(event)?;
+                self.take(event).await?;
             }
             if events.len() < BATCH {
                 return Ok(self.last > from);
@@ -70,7 +104,7 @@ impl Inline {
         Ok(())
     }
 
-    fn take(&mut self, event: &StoredEvent) -> Result<(), Failure> {
+    async fn take(&mut self, event: &StoredEvent) -> Result<(), Failure> {
         let envelope = &event.envelope;
         let placed = Placed { id: envelope.id, position: envelope.position, version: envelope.version, at: envelope.at };
         match envelope.stream {
@@ -83,20 +117,33 @@ impl Inline {
                 let content = open_event(event, self.account_key.as_ref())?;
                 let decoded = decode::<AccountEvent>(event, content.as_ref().map(|content| content.as_slice()))?;
                 self.account.get_or_insert_default().apply(&decoded, &placed);
-                self.erased |= matches!(decoded, AccountEvent::AccountErased(_));
+                if matches!(decoded, AccountEvent::AccountErased(_)) {
+                    self.erased = true;
+                    self.runs.erase();
+                }
             }
+            StreamName::Run(run) if self.view.is_of_runs() && !self.erased => self.runs.take(run, event).await?,
             StreamName::Run(_) | StreamName::RunControl(_) | StreamName::System => {}
         }
         self.last = envelope.position;
         Ok(())
     }
 
-    /// Whether a view holds what it should. Right only if nothing new came meanwhile.
-    pub(super) async fn agrees(&self, view: &'static str) -> Result<bool, Failure> {
-        let rows = rows_of(&*self.store, view, self.owner).await?;
-        if view == ACCOUNTS {
-            return Ok(self.account_agrees(&rows));
+    /// Whether the view holds what it should. Right only if nothing new came meanwhile.
+    pub(super) async fn agrees(&self) -> Result<bool, Failure> {
+        let mut rows = rows_of(&*self.store, self.view.name(), self.owner).await?;
+        match self.view {
+            InlineView::Keys => self.keys_agree(&rows).await,
+            InlineView::Accounts => Ok(self.account_agrees(&rows)),
+            InlineView::Runs => self.runs.agree(&rows).await,
+            InlineView::OpenRuns => {
+                rows.sort_by_key(|row| row.id);
+                Ok(rows == self.runs.open_rows()?)
+            }
         }
+    }
+
+    async fn keys_agree(&self, rows: &[ViewRow]) -> Result<bool, Failure> {
         let defaults = self.store.defaults(self.owner).await.map_err(|error| store_failure(&error))?;
         let ring = self.shown_ring();
         let row_agrees = |row: &ViewRow| {
@@ -125,17 +172,24 @@ impl Inline {
     }
 
     /// The view's rows as they should be.
-    pub(super) fn replacement(&self, view: &'static str) -> Result<Replace, Failure> {
-        let owner = self.owner;
-        let ring = self.shown_ring();
-        let rows: Result<Vec<ViewRow>, StoreError> = if view == KEYS {
-            ring.keys().values().map(|key| key_row(owner, key, self.ring_key.as_ref(), &self.effects)).collect()
-        } else {
-            let account = self.account.iter();
-            account.map(|account| account_row(owner, account, self.account_key.as_ref(), &self.effects)).collect()
+    pub(super) async fn replacement(&self) -> Result<Replace, Failure> {
+        let (owner, view) = (self.owner, self.view.name());
+        let mut defaults = None;
+        let rows = match self.view {
+            InlineView::Keys => {
+                let ring = self.shown_ring();
+                defaults = Some(ring.defaults().into_iter().collect());
+                let rows = ring.keys().values().map(|key| key_row(owner, key, self.ring_key.as_ref(), &self.effects));
+                rows.collect::<Result<_, StoreError>>().map_err(|error| store_failure(&error))?
+            }
+            InlineView::Accounts => {
+                let account = self.account.iter();
+                let rows = account.map(|account| account_row(owner, account, self.account_key.as_ref(), &self.effects));
+                rows.collect::<Result<_, StoreError>>().map_err(|error| store_failure(&error))?
+            }
+            InlineView::Runs => self.runs.rows(&self.effects).await?,
+            InlineView::OpenRuns => self.runs.open_rows()?,
         };
-        let rows = rows.map_err(|error| store_failure(&error))?;
-        let defaults = (view == KEYS).then(|| ring.defaults().into_iter().collect());
         Ok(Replace { view, owner, basis: Basis::Inline { last: self.last }, rows, defaults, quarantined: Vec::new() })
     }
 }

@@ -5,5 +5,6 @@ mod followed;
 mod inline;
 mod record;
 mod run;
+mod runs;
 
 pub use run::{Replay, Report, View};

@@ -1,6 +1,6 @@
 //! Over all owners of a view.
 
-use super::inline::Inline;
+use super::inline::{Inline, InlineView};
 use super::{followed, record};
 use crate::bus::{Keychain, store_failure};
 use crate::effects::Effects;
@@ -9,7 +9,9 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
 use claviger_domain::system::{Rebuilt, SystemEvent};
 use claviger_projections::activity::ActivityView;
-use claviger_projections::ports::{ACCOUNTS, ACTIVITY, KEYS, ReplaceError, Store};
+use claviger_projections::follower::FollowedView;
+use claviger_projections::ports::{ACCOUNTS, ACTIVITY, KEYS, OPEN_RUNS, RUNS, ReplaceError, Store, USAGE};
+use claviger_projections::usage::UsageView;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,20 +35,29 @@ pub enum View {
     Keys,
     /// Accounts.
     Accounts,
+    /// Runs.
+    Runs,
+    /// Runs that haven't ended, for whoever works on them.
+    OpenRuns,
     /// What calls taught about keys.
     Activity,
+    /// What calls of runs used.
+    Usage,
 }
 
 impl View {
     /// Every one.
-    pub const ALL: &'static [Self] = &[Self::Keys, Self::Accounts, Self::Activity];
+    pub const ALL: &'static [Self] = &[Self::Keys, Self::Accounts, Self::Runs, Self::OpenRuns, Self::Activity, Self::Usage];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Keys => KEYS,
             Self::Accounts => ACCOUNTS,
+            Self::Runs => RUNS,
+            Self::OpenRuns => OPEN_RUNS,
             Self::Activity => ACTIVITY,
+            Self::Usage => USAGE,
         }
     }
 }
@@ -158,17 +169,20 @@ impl Replay {
     /// Whether a view holds what it should of an owner. Unless this is a check, it does so afterwards.
     async fn owner(&self, view: View, owner: UserId) -> Result<bool, Failure> {
         match view {
-            View::Keys | View::Accounts => self.inline(view.name(), owner).await,
-            View::Activity => self.followed(owner).await,
+            View::Keys => self.inline(InlineView::Keys, owner).await,
+            View::Accounts => self.inline(InlineView::Accounts, owner).await,
+            View::Runs => self.inline(InlineView::Runs, owner).await,
+            View::OpenRuns => self.inline(InlineView::OpenRuns, owner).await,
+            View::Activity => self.followed(&ActivityView, owner).await,
+            View::Usage => self.followed(&UsageView, owner).await,
         }
     }
 
-    async fn inline(&self, view: &'static str, owner: UserId) -> Result<bool, Failure> {
-        let (store, keychain) = (Arc::clone(&self.store), Arc::clone(&self.keychain));
-        let mut folded = Inline::new(store, keychain, self.effects.clone(), owner);
+    async fn inline(&self, view: InlineView, owner: UserId) -> Result<bool, Failure> {
+        let mut folded = Inline::new(view, self, owner);
         folded.read_on().await?;
         for _ in 0..MOST_TRIES {
-            let agrees = folded.agrees(view).await?;
+            let agrees = folded.agrees().await?;
             // What came in between was judged by an older fold.
             if folded.read_on().await? {
                 continue;
@@ -176,7 +190,7 @@ impl Replay {
             if agrees || self.check {
                 return Ok(agrees);
             }
-            match self.store.replace(folded.replacement(view)?).await {
+            match self.store.replace(folded.replacement().await?).await {
                 Ok(()) => return Ok(false),
                 Err(ReplaceError::Moved) => drop(folded.read_on().await?),
                 Err(ReplaceError::Store(error)) => return Err(store_failure(&error)),
@@ -185,14 +199,13 @@ impl Replay {
         Err(restless(owner))
     }
 
-    async fn followed(&self, owner: UserId) -> Result<bool, Failure> {
-        let view = ActivityView;
+    async fn followed(&self, view: &dyn FollowedView, owner: UserId) -> Result<bool, Failure> {
         for _ in 0..MOST_TRIES {
-            let Some(compared) = followed::compare(&self.store, &view, owner).await? else { continue };
+            let Some(compared) = followed::compare(&self.store, view, owner).await? else { continue };
             if compared.agrees || self.check {
                 return Ok(compared.agrees);
             }
-            match self.store.replace(compared.replacement(ACTIVITY, owner)).await {
+            match self.store.replace(compared.replacement(view.name(), owner)).await {
                 Ok(()) => return Ok(false),
                 Err(ReplaceError::Moved) => {}
                 Err(ReplaceError::Store(error)) => return Err(store_failure(&error)),

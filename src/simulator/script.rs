@@ -179,7 +179,7 @@ impl Script {
         self.lock().of_keys.get(key).map_or(0, VecDeque::len)
     }
 
-    pub(super) fn take(&self, key: &str, prompt: &str) -> Option<Act> {
+    pub(crate) fn take(&self, key: &str, prompt: &str) -> Option<Act> {
         let mut queues = self.lock();
         let marked = queues.of_prompts.iter_mut().find(|(marker, acts)| !acts.is_empty() && prompt.contains(marker.as_str()));
         if let Some((_, acts)) = marked {

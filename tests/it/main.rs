@@ -25,3 +25,5 @@ mod store;
 mod upstream;
 #[cfg(test)]
 mod views;
+#[cfg(test)]
+mod watching;

@@ -79,6 +79,8 @@ pub struct Step {
     pub credential: Option<Credential>,
     /// An answer was in the wrong form already: the next such is final.
     pub is_repaired: bool,
+    /// What was wrong with that answer, in words: the next attempt is told. Later failures of other kinds leave it alone.
+    pub repair: Option<String>,
     /// The reply; `None` before, and after its content was erased.
     pub reply: Option<String>,
     /// Why the reply ended.
@@ -108,6 +110,7 @@ impl Step {
             counted: 0,
             credential: None,
             is_repaired: false,
+            repair: None,
             reply: None,
             stop_reason: None,
             usage: Usage::default(),
@@ -349,6 +352,9 @@ impl Aggregate for Run {
                 self.attempt_failed(&facts);
                 if let Some(trouble) = trouble {
                     self.step_mut(facts.step, |step| {
+                        if facts.class == FailureClass::InvalidOutput && step.repair.is_none() {
+                            step.repair = Some(trouble.message.clone());
+                        }
                         step.trouble = Some(trouble.message);
                         step.upstream_request_id = trouble.upstream_request_id;
                     });

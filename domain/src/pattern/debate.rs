@@ -43,8 +43,10 @@ fn speakers(definition: &Definition, participants: &[u32]) -> Vec<u32> {
 pub(super) fn prompt(definition: &Definition, (topic, rounds): (&str, u32), run: &Run, step: &Step) -> Prompt {
     let round = step.planned.round.unwrap_or(1);
     let is_moderator = step.planned.agent.is_some_and(|place| moderates(definition, place));
+    // The same whenever it is asked, so that it can be shown later: what came after the step was not heard.
+    let before = run.steps.iter().take_while(|said| said.planned.step != step.planned.step);
     // A moderator weighs this round; the others answer everything.
-    let heard = run.steps.iter().filter(|said| said.is_completed() && (!is_moderator || said.planned.round == Some(round)));
+    let heard = before.filter(|said| said.is_completed() && (!is_moderator || said.planned.round == Some(round)));
     let name = |said: &Step| said.planned.agent.map_or("", |place| definition.name(place)).to_owned();
     let heard: Vec<_> = heard
         .map(|said| (format!("{}, round {}", name(said), said.planned.round.unwrap_or(1)), said.said().to_owned()))

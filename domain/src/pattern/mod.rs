@@ -17,5 +17,5 @@ mod words;
 pub use debate::HEARD_MAX;
 pub use outcome::{Judgement, judge, output, result};
 pub use plan::{End, FallBack, NextStep, Plan, code_of, plan};
-pub use prompt::{Prompt, RENDERER, prompt, system_prompt};
+pub use prompt::{Prompt, RENDERER, prompt, shown, system_prompt};
 pub use words::{cut, text_of};

@@ -62,10 +62,24 @@ impl Prompt {
         Self { blocks: vec![Block::Text { text }], schema: None }
     }
 
+    /// As it is shown to people: see [`shown`].
+    pub fn text(&self) -> String {
+        shown(&self.blocks)
+    }
+
     /// The same, to be answered by JSON of this schema.
     pub(super) fn answered_by(self, schema: Value) -> Self {
         Self { schema: Some(schema), ..self }
     }
+}
+
+/// Blocks as they are shown to people: a picture is a placeholder that names its type.
+pub fn shown(blocks: &[Block]) -> String {
+    let shown = blocks.iter().map(|block| match block {
+        Block::Text { text } => text.clone(),
+        Block::Image { media_type, .. } => format!("[picture: {media_type}]"),
+    });
+    shown.collect::<Vec<_>>().join("\n\n")
 }
 
 /// What the agent of a step is told; `None` for a run whose content was erased.
@@ -80,7 +94,7 @@ pub fn prompt(run: &Run, step: &Step) -> Option<Prompt> {
         Work::Design { prompt, current } => design::prompt(prompt, current.as_ref()),
     };
     if step.is_repaired {
-        let why = step.trouble.as_deref().unwrap_or_default();
+        let why = step.repair.as_deref().unwrap_or_default();
         let text =
             format!("# Your last answer could not be used\n{why}\nAnswer again, in the form that is asked for and nothing else.");
         prompt.blocks.push(Block::Text { text });

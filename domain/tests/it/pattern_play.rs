@@ -15,6 +15,7 @@ use claviger_domain::text::ModelId;
 use claviger_domain::timestamp::Timestamp;
 use cqrs_es::Aggregate as _;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 pub(crate) fn agent(name: &str) -> AgentDraft {
     AgentDraft { name: name.to_owned(), system_prompt: format!("You are {name}."), ..AgentDraft::default() }
@@ -166,6 +167,15 @@ impl Played {
         self.calls.push(call);
     }
 
+    /// What an agent was told can still be shown at the end, when its step and those after it are done.
+    fn check_told(&self, told: &BTreeMap<StepId, String>) {
+        for (step, text) in told {
+            let step = self.run.step(*step).unwrap();
+            let shown = prompt(&self.run, step).unwrap().text();
+            assert_eq!(shown.replace("[picture: image/png]", "[picture]"), *text);
+        }
+    }
+
     fn settle(&mut self, id: StepId, answer: Answer) {
         let text = match answer {
             Answer::Says(text) => text,
@@ -182,6 +192,7 @@ impl Played {
 /// Plays a run to its end. Calls that may begin together do, and are answered in their order.
 pub(crate) fn play(draft: Draft, mut answer: impl FnMut(&Call) -> Answer) -> Played {
     let mut played = Played::begin(draft);
+    let mut told = BTreeMap::new();
     for _ in 0..1_000 {
         let next = plan(&played.run);
         if !next.steps.is_empty() {
@@ -192,11 +203,13 @@ pub(crate) fn play(draft: Draft, mut answer: impl FnMut(&Call) -> Answer) -> Pla
                 End::Failed { code, step, message } => played.take(FailRun { run: run(1), code, step, message }),
             }
             assert!(played.run.phase.is_final());
+            played.check_told(&told);
             return played;
         } else {
             assert!(!next.ready.is_empty(), "a run that neither ends nor goes on");
             let from = played.calls.len();
             next.ready.iter().for_each(|step| played.call(*step));
+            told.extend(next.ready.iter().copied().zip(played.calls[from..].iter().map(|call| call.text.clone())));
             let answers: Vec<_> = played.calls[from..].iter().map(&mut answer).collect();
             next.ready.iter().zip(answers).for_each(|(step, answer)| played.settle(*step, answer));
         }

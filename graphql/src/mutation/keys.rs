@@ -1,22 +1,22 @@
 //! Commands on keys: parse, hand on, read the key as it is now.
 
+use super::call::{call, model};
 use super::inputs::{
     AddKeyInput, ClearDefaultKeyInput, DefaultKeyInput, KeyInput, RenameKeyInput, ReplaceKeySecretInput, SetKeyExpiryInput,
     TestKeyInput,
 };
 use super::payloads::{DeleteKeyPayload, KeyPayload};
 use crate::ids::{self, IdKind};
-use crate::ports::{Call, KeyCommand, KeyDone, RequestInfo};
+use crate::ports::{KeyCommand, KeyDone};
 use crate::query;
 use crate::scalars::{Position, Secret};
 use crate::types::{KeyTestLevel, caller, context_of, ports};
 use async_graphql::{Context, Error, ID, Object};
-use claviger_domain::actor::Actor;
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::KeyId;
-use claviger_domain::text::{self, IdempotencyKey, KeyName, ModelId};
+use claviger_domain::text::{self, KeyName};
 
 /// Commands on keys.
 #[derive(Default)]
@@ -41,18 +41,6 @@ fn name(given: &str) -> Result<KeyName, Failure> {
 
 fn secret(given: &Secret) -> Result<ApiKeySecret, Failure> {
     ApiKeySecret::parse(&given.0).map_err(|error| Failure::new(ErrorCode::Validation, error.to_string()).at(&["input", "secret"]))
-}
-
-fn call(ctx: &Context<'_>, idempotency_key: Option<&ID>) -> Result<Result<Call, Failure>, Error> {
-    let caller = caller(ctx)?;
-    let info = ctx.data::<RequestInfo>()?;
-    let parsed = idempotency_key.map(|key| IdempotencyKey::parse(key)).transpose();
-    Ok(parsed.map_err(|error| Failure::text(&error, &["input", "idempotencyKey"])).map(|idempotency_key| Call {
-        owner: caller.user,
-        actor: Actor { user: Some(caller.user), role: caller.roles.last().copied(), via: info.via },
-        correlation: info.correlation,
-        idempotency_key,
-    }))
 }
 
 async fn run(
@@ -103,13 +91,7 @@ impl KeyMutations {
     }
     /// Tries a key at Anthropic. Works on inactive keys; never blocks other commands.
     async fn test_key(&self, ctx: &Context<'_>, input: TestKeyInput) -> Result<KeyPayload, Error> {
-        let model = input.model.as_deref().map(|model| {
-            ModelId::parse(model).ok_or_else(|| {
-                let message =
-                    "the model id isn't one: letters, digits and . _ : - only, at most 128 (the query models lists them)";
-                Failure::new(ErrorCode::Validation, message).at(&["input", "model"])
-            })
-        });
+        let model = input.model.as_deref().map(model);
         let level = input.level.unwrap_or(KeyTestLevel::Full).into();
         let command = model.transpose().map(|model| KeyCommand::Test { key: key_id(&input.id), level, model });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await

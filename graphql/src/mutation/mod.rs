@@ -1,9 +1,13 @@
-//! Mutations: accounts and keys.
+//! Mutations: accounts, keys and orchestrations.
 
 mod accounts;
+mod call;
 mod inputs;
 mod keys;
+mod patterns;
 mod payloads;
+mod run_inputs;
+mod runs;
 
 pub(crate) use payloads::MutationPayload;
 
@@ -11,4 +15,4 @@ use async_graphql::MergedObject;
 
 /// The root of mutations. They run one after another.
 #[derive(MergedObject, Default)]
-pub(crate) struct Mutation(accounts::AccountMutations, keys::KeyMutations);
+pub(crate) struct Mutation(accounts::AccountMutations, keys::KeyMutations, runs::RunMutations);

@@ -4,7 +4,7 @@ use crate::error::{UserError, user_error};
 use crate::ids::{self, IdKind};
 use crate::ports;
 use crate::scalars::{DateTime, Position};
-use crate::types::{ApiKey, Viewer};
+use crate::types::{ApiKey, Orchestration, Viewer};
 use async_graphql::{Error, ID, Interface, SimpleObject};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::KeyId;
@@ -36,7 +36,7 @@ impl From<ports::Commit> for Commit {
     }
 }
 
-/// What every mutation of keys answers.
+/// What every mutation of keys and orchestrations answers.
 #[derive(Interface)]
 #[expect(clippy::large_enum_variant, reason = "never made: it only names the interface")]
 #[graphql(
@@ -47,6 +47,7 @@ impl From<ports::Commit> for Commit {
 pub(crate) enum MutationPayload {
     Key(KeyPayload),
     Delete(DeleteKeyPayload),
+    Orchestration(OrchestrationPayload),
 }
 
 /// A key after a mutation, as it is now.
@@ -89,6 +90,19 @@ impl DeleteKeyPayload {
         };
         Ok(Self { deleted_id, user_errors, commit, client_mutation_id })
     }
+}
+
+/// An orchestration after a mutation, as it is now.
+#[derive(SimpleObject)]
+pub(crate) struct OrchestrationPayload {
+    /// The orchestration; null after a refusal.
+    pub(crate) orchestration: Option<Orchestration>,
+    /// Why nothing was changed.
+    pub(crate) user_errors: Vec<UserError>,
+    /// What was committed.
+    pub(crate) commit: Option<Commit>,
+    /// As it was given.
+    pub(crate) client_mutation_id: Option<String>,
 }
 
 /// Tokens, or why there are none.

@@ -3,6 +3,7 @@
 use super::activity::KeyActivity;
 use super::connection::{PageArgs, PageInfo};
 use super::event::{EventConnection, history};
+use super::runs::{UsageRow, usage_of_key};
 use super::{fault, ports};
 use crate::cursor;
 use crate::ids::{self, IdKind};
@@ -11,6 +12,7 @@ use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Enum, Error, ID, Object, SimpleObject};
 use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::key_test as domain;
+use claviger_domain::timestamp::Timestamp;
 use claviger_projections::keys::KeyView;
 
 /// An Anthropic API key of the viewer. The secret itself can never be read.
@@ -18,6 +20,14 @@ use claviger_projections::keys::KeyView;
 pub(crate) struct ApiKey {
     pub(crate) owner: UserId,
     pub(crate) view: KeyView,
+}
+
+impl ApiKey {
+    /// What the view has now: nobody waits for it, so it is never behind.
+    async fn last_use(&self, ctx: &Context<'_>) -> Result<Option<Timestamp>, Error> {
+        let activity = ports(ctx)?.reads.activity(self.owner, self.view.id, None).await.map_err(fault)?;
+        Ok(activity.and_then(|activity| activity.last_used_at))
+    }
 }
 
 #[Object]
@@ -65,6 +75,10 @@ impl ApiKey {
     async fn updated_at(&self) -> DateTime {
         DateTime(self.view.facts.updated_at)
     }
+    /// When the last call of an orchestration with it ended; null before the first. A test is no use. Written a moment after the call.
+    async fn last_used_at(&self, ctx: &Context<'_>) -> Option<Result<DateTime, Error>> {
+        self.last_use(ctx).await.map(|at| at.map(DateTime)).transpose()
+    }
     /// When it expires; judged by the clock at use.
     async fn expires_at(&self) -> Option<DateTime> {
         self.view.facts.expires_at.map(DateTime)
@@ -78,6 +92,11 @@ impl ApiKey {
         let key = KeyId(self.view.id.0);
         let activity = ports(ctx)?.reads.activity(self.owner, key, min_position.map(|position| position.0)).await;
         Ok(activity.map_err(fault)?.as_ref().and_then(KeyActivity::of))
+    }
+    /// What calls of orchestrations with this key used on the UTC days that the time from `from` to `to` touches, at most 366 days. Written
+    /// a moment after the calls.
+    async fn usage(&self, ctx: &Context<'_>, from: DateTime, to: DateTime) -> Result<UsageRow, Error> {
+        usage_of_key(ctx, self.owner, self.view.id, from, to).await
     }
     /// What happened to this key, newest first.
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]

@@ -4,13 +4,16 @@ mod activity;
 mod connection;
 mod event;
 mod key;
+mod recorded;
 mod resolution;
+mod runs;
 mod session;
 mod viewer;
 
 pub(crate) use event::{Event, EventEdge};
 pub(crate) use key::{ApiKey, KeyTestLevel};
-pub(crate) use resolution::{CredentialCandidate, Model};
+pub(crate) use resolution::{CredentialCandidate, CredentialResolution, Model};
+pub(crate) use runs::{AgentRole, FailurePolicy, Followed, Orchestration, OrchestrationMessage};
 pub(crate) use session::Session;
 pub(crate) use viewer::{Viewer, context_of, default_context, reach};
 
@@ -28,6 +31,7 @@ pub(crate) enum Node {
     ApiKey(ApiKey),
     Session(Session),
     Event(Event),
+    Orchestration(Orchestration),
 }
 
 /// The ports, which the schema was built with.

@@ -40,7 +40,7 @@ pub(crate) struct CredentialResolution {
     /// The one; null when there is none.
     chosen: Option<CredentialCandidate>,
     /// All that were looked at, in order.
-    candidates: Vec<CredentialCandidate>,
+    pub(crate) candidates: Vec<CredentialCandidate>,
 }
 
 impl CredentialResolution {

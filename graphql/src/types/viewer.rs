@@ -4,20 +4,23 @@ use super::connection::PageArgs;
 use super::event::{EventConnection, history};
 use super::key::{ApiKey, ApiKeyConnection};
 use super::resolution::CredentialResolution;
+use super::runs::{OrchestrationConnection, OrchestrationState, Pattern, UsageDimension, UsageRow, orchestrations, usage_by};
 use super::session::Session;
 use super::{fault, ports};
 use crate::cursor;
 use crate::error::top_level;
 use crate::ids::{self, IdKind};
-use crate::ports::Caller;
+use crate::ports::{Caller, RunFilter};
 use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Enum, Error, ID, Object};
 use claviger_domain::actor;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::KeyId;
+use claviger_domain::orchestration;
 use claviger_domain::text;
 use claviger_projections::accounts::AccountView;
 use claviger_projections::ports::Page;
+use claviger_projections::runs::RunState;
 
 /// What a user may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -149,7 +152,39 @@ impl Viewer {
         let head = ports(ctx)?.reads.head().await.map_err(fault)?;
         Ok(Cursor(cursor::of_event(head)))
     }
-    /// What happened to the user's account and keys, newest first.
+    /// The user's orchestrations, newest first; first defaults to 20, at most 100. state and pattern: only such ones. minPosition waits until
+    /// that commit is in the view.
+    #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
+    async fn orchestrations(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<Cursor>,
+        last: Option<i32>,
+        before: Option<Cursor>,
+        state: Option<Vec<OrchestrationState>>,
+        pattern: Option<Vec<Pattern>>,
+        min_position: Option<Position>,
+    ) -> Result<OrchestrationConnection, Error> {
+        reach(ctx, min_position).await?;
+        let filter = RunFilter {
+            states: state.unwrap_or_default().into_iter().map(RunState::from).collect(),
+            patterns: pattern.unwrap_or_default().into_iter().map(orchestration::Pattern::from).collect(),
+        };
+        orchestrations(ctx, self.caller.user, PageArgs { first, after, last, before }, filter).await
+    }
+    /// What the user's calls used on the UTC days that the time from `from` to `to` touches, at most 366 days; a row for each combination of
+    /// what rows are told apart by, newest day first. Written a moment after the calls.
+    async fn usage(
+        &self,
+        ctx: &Context<'_>,
+        from: DateTime,
+        to: DateTime,
+        #[graphql(default_with = "no_dimensions()")] group_by: Option<Vec<UsageDimension>>,
+    ) -> Result<Vec<UsageRow>, Error> {
+        usage_by(ctx, self.caller.user, from, to, &group_by.unwrap_or_default()).await
+    }
+    /// What happened to the user's account, keys and orchestrations, newest first.
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn history(
         &self,
@@ -162,6 +197,12 @@ impl Viewer {
     ) -> Result<EventConnection, Error> {
         history(ctx, self.caller.user, None, PageArgs { first, after, last, before }, types).await
     }
+}
+
+/// The contract's default of groupBy.
+#[expect(clippy::unnecessary_wraps, reason = "the argument is nullable")]
+fn no_dimensions() -> Option<Vec<UsageDimension>> {
+    Some(Vec::new())
 }
 
 /// The contract's default of every context argument.

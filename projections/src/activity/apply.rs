@@ -18,14 +18,17 @@ pub struct ActivityView;
 /// What an event does to the row of a key.
 enum Effect {
     Begin(KeyId),
+    /// By a test.
     Called(KeyId, Call),
+    /// By a run.
+    Used(KeyId, Call),
     End(KeyId),
 }
 
 impl Effect {
     const fn key(&self) -> KeyId {
         match self {
-            Self::Begin(key) | Self::Called(key, _) | Self::End(key) => *key,
+            Self::Begin(key) | Self::Called(key, _) | Self::Used(key, _) | Self::End(key) => *key,
         }
     }
 }
@@ -109,7 +112,7 @@ fn of_run(event: &RunEvent, at: Timestamp) -> Option<Effect> {
         | RunEvent::RunCompleted(_)
         | RunEvent::RunFailed(..) => return None,
     };
-    Some(Effect::Called(key, Call { at, end }))
+    Some(Effect::Used(key, Call { at, end }))
 }
 
 /// Which row an event may be about that can't be read: its key's, or one that isn't there, so that it is told of all the same.
@@ -145,8 +148,13 @@ impl FollowedView for ActivityView {
                 activity.call(&call);
                 Self::row(owner, key, &activity).map(Some)
             }
+            (Some(Effect::Used(key, call)), Some(row)) => {
+                let mut activity = Self::read(row)?;
+                activity.used(&call);
+                Self::row(owner, key, &activity).map(Some)
+            }
             // A call that ended after its key was deleted.
-            (Some(Effect::Called(..)), None) | (Some(Effect::End(_)), _) => Ok(None),
+            (Some(Effect::Called(..) | Effect::Used(..)), None) | (Some(Effect::End(_)), _) => Ok(None),
         }
     }
 }

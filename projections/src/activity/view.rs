@@ -133,6 +133,9 @@ pub struct KeyActivity {
     pub since: Timestamp,
     /// When the last call ended; `None` before the first.
     pub last_call_at: Option<Timestamp>,
+    /// When the last call of a run ended: a test of the key is a call and no use.
+    #[serde(default)]
+    pub last_used_at: Option<Timestamp>,
     /// When the last successful call ended.
     pub last_success_at: Option<Timestamp>,
     /// The last call that failed.
@@ -167,6 +170,12 @@ impl KeyActivity {
         while self.days.len() > KEPT_DAYS {
             self.days.pop_first();
         }
+    }
+
+    /// Takes a call of a run in.
+    pub fn used(&mut self, call: &Call) {
+        self.last_used_at = Some(call.at);
+        self.call(call);
     }
 
     /// When a day of [`KeyActivity::days`] begins.

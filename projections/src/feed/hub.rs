@@ -16,8 +16,10 @@ const SPANS: usize = 16;
 pub enum Topic {
     /// The events of one user.
     Owner(UserId),
-    /// The events of one run and what is asked of it. Listeners are only told that there is something to read.
+    /// The events of one run. Listeners are only told that there is something to read.
     Run(RunId),
+    /// What is asked of one run. Told likewise.
+    RunControl(RunId),
     /// All events.
     All,
 }

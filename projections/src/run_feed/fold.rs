@@ -1,6 +1,6 @@
 //! A run and the text under way, folded from its events and rows. Snapshot, cursor and partial texts all come from here.
 
-use super::message::{Body, RunRecord, RunView, StepText, Superseded, TextDelta};
+use super::message::{Body, RunRecord, RunView, StepText, StepView, Superseded, TextDelta};
 use super::text::DeltaItem;
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{AttemptFailed, AttemptStarted, Claimed, Completed, Run, RunEvent, Step};
@@ -79,7 +79,8 @@ impl RunFold {
             | RunEvent::RunCompleted(_)
             | RunEvent::RunFailed(..) => (None, Vec::new()),
         };
-        let step = step.and_then(|step| self.view.run.step(step)).cloned().map(Box::new);
+        let run = &self.view.run;
+        let step = step.and_then(|step| run.step(step)).map(|step| Box::new(StepView::of(run, step)));
         let mut bodies = vec![Body::Event { event: Arc::clone(record), step }];
         bodies.extend(more);
         if self.view.run.phase.is_final() {
@@ -106,8 +107,7 @@ impl RunFold {
     }
 
     fn agent(&self, step: StepId) -> Option<String> {
-        let place = self.view.run.step(step)?.planned.agent?;
-        Some(self.view.run.definition.as_ref()?.agent(place)?.name.clone())
+        StepView::agent_of(&self.view.run, self.view.run.step(step)?)
     }
 
     /// What the process before wrote after the new one had counted is cut off.

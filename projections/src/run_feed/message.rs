@@ -5,6 +5,7 @@ use crate::ports::StoredEvent;
 use claviger_domain::Aggregate as _;
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{FailureClass, Run, RunEvent, Step};
+use claviger_domain::pattern;
 use claviger_domain::timestamp::Timestamp;
 use std::sync::Arc;
 
@@ -54,6 +55,35 @@ impl RunView {
             | RunEvent::RunResumed(_) => {}
         }
         self.run.apply(event);
+    }
+}
+
+/// A step, with what only its run can say about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepView {
+    /// The step.
+    pub step: Step,
+    /// The name of its agent, where it has one and names can be read.
+    pub agent: Option<String>,
+    /// What its agent was told; `None` before it has begun, and where texts can't be read.
+    pub told: Option<String>,
+}
+
+impl StepView {
+    /// A step of this run.
+    pub fn of(run: &Run, step: &Step) -> Self {
+        Self { step: step.clone(), agent: Self::agent_of(run, step), told: Self::told_to(run, step) }
+    }
+
+    /// The name of a step's agent.
+    pub fn agent_of(run: &Run, step: &Step) -> Option<String> {
+        Some(run.definition.as_ref()?.agent(step.planned.agent?)?.name.clone())
+    }
+
+    /// What a step's agent was told.
+    pub fn told_to(run: &Run, step: &Step) -> Option<String> {
+        let prompt = if step.attempts == 0 { None } else { pattern::prompt(run, step) };
+        prompt.map(|prompt| prompt.text())
     }
 }
 
@@ -124,7 +154,7 @@ pub enum Body {
         /// What.
         event: Arc<RunRecord>,
         /// The step it is about, as it stands after it.
-        step: Option<Box<Step>>,
+        step: Option<Box<StepView>>,
     },
     /// More text.
     Delta(TextDelta),

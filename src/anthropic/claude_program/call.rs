@@ -1,10 +1,11 @@
 //! One call by the program.
 
 use super::super::error::Malformed;
-use super::super::stream::{CallEnd, CallFailure, CallItem, CallStream, Lines, MessageRequest, StreamLimits};
+use super::super::stream::{CallEnd, CallFailure, CallItem, CallStream, MessageRequest, StreamLimits};
 use super::child::{Group, Running};
 use super::lines::{Said, Talk};
 use crate::anthropic::error::{Origin, RateLimits};
+use crate::lines::Lines;
 use claviger_domain::orchestration::{Block, FailureClass};
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;

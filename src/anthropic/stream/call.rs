@@ -4,9 +4,9 @@ use super::super::client::{ANSWER_MAX, AnthropicClient, SHORT_ANSWER_MAX, read_c
 use super::super::error::{FailureClass as Cause, Malformed, UpstreamFailure};
 use super::super::headers::{Origin, RateLimits};
 use super::item::{CallEnd, CallFailure, CallItem, CallStream};
-use super::lines::EventLines;
 use super::message::{Message, Progress};
 use super::request::MessageRequest;
+use crate::lines::EventLines;
 use claviger_domain::orchestration::FailureClass;
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;

@@ -2,7 +2,6 @@
 
 mod call;
 mod item;
-mod lines;
 mod message;
 mod request;
 #[cfg(test)]
@@ -12,5 +11,4 @@ pub use call::StreamLimits;
 pub use item::{CallEnd, CallFailure, CallItem, CallStream};
 pub use request::MessageRequest;
 
-pub(super) use lines::Lines;
 pub(super) use message::{Message, Progress};

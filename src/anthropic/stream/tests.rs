@@ -1,8 +1,8 @@
 //! The state machines, fed in every way.
 
 use super::super::error::Malformed;
-use super::lines::EventLines;
 use super::{CallItem, Message, Progress};
+use crate::lines::EventLines;
 use claviger_domain::orchestration::{StopReason, Usage};
 use proptest::prelude::*;
 
@@ -32,7 +32,7 @@ const RECORDED: &str = concat!(
 fn fed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<CallItem>, Message), Malformed> {
     let (mut lines, mut message, mut items) = (EventLines::new(4096, 1 << 20), Message::default(), Vec::new());
     for piece in pieces {
-        lines.push(piece, |data| {
+        lines.push::<Malformed>(piece, |data| {
             if let Progress::Item(item) = message.take(data)? {
                 items.push(item);
             }

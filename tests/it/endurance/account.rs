@@ -40,6 +40,11 @@ impl Account {
         Self { url: url.to_owned(), ..self.clone() }
     }
 
+    /// The access token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Where the server answers.
     pub(super) fn url(&self) -> &str {
         &self.url

@@ -8,7 +8,7 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Advance, AdvanceError, Append, AppendError, Appended, BoxFuture, ClaimChange, DeltaRow, Direction, Expected, FlushError,
     HistoryFilter, Hold, Holder, InlineViews, KekId, LeaseName, Page, PageOf, Placed, Replace, ReplaceError, RowChange, Store,
-    StoreError, StoredEvent, UserKeyRow, UserKeyState, UserRows,
+    StoreError, StoredEvent, UserKeyRow, UserKeyState, UserRows, ViewRow,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,6 +38,8 @@ pub(super) enum How {
     EventsOneByOne,
     /// Forgets the id in a cursor, so that ties are skipped.
     TiesSkipped,
+    /// Begins behind the owner of a place where it should begin behind its row.
+    OwnersRestSkipped,
     /// Says that every rotation went through.
     RotationAlwaysWon,
     /// Forgets what it was told after a restart or earlier: the newest event is held back.
@@ -90,6 +92,7 @@ impl How {
         Self::RowsOfRefusals,
         Self::EventsOneByOne,
         Self::TiesSkipped,
+        Self::OwnersRestSkipped,
         Self::RotationAlwaysWon,
         Self::StaleRead,
         Self::FactsReencoded,
@@ -132,6 +135,7 @@ impl How {
             }
             Self::EventsOneByOne => &["a_taken_value_is_refused_with_its_holder", "the_events_of_one_append_stay_together"],
             Self::TiesSkipped => &["a_view_is_paged_forward", "a_page_lies_strictly_between_its_places"],
+            Self::OwnersRestSkipped => &["rows_of_all_owners_are_listed_in_order"],
             Self::RotationAlwaysWon => &["a_racing_rotation_happens_once", "a_rotation_from_another_generation_is_none"],
             Self::StaleRead => &["whoever_reads_after_an_answer_sees_the_append", "a_restart_goes_on_where_it_was"],
             Self::FactsReencoded => &["facts_come_back_byte_for_byte"],
@@ -188,6 +192,7 @@ impl Broken {
             | How::CursorAtInsteadOfAfter
             | How::CursorOneTooFar
             | How::TiesSkipped
+            | How::OwnersRestSkipped
             | How::RotationAlwaysWon
             | How::StaleRead
             | How::OwnerForgotten
@@ -398,6 +403,13 @@ impl Bent for Broken {
             page.after = page.after.map(|(sort, _)| (sort, Uuid::nil()));
         }
         self.inner.page(view, owner, page)
+    }
+
+    fn rows_of_all(&self, view: &'static str, mut after: Option<(UserId, Uuid)>, limit: usize) -> Answer<'_, Vec<ViewRow>> {
+        if self.how == How::OwnersRestSkipped {
+            after = after.map(|(owner, _)| (owner, Uuid::max()));
+        }
+        self.inner.rows_of_all(view, after, limit)
     }
 
     fn flush(&self, rows: Vec<DeltaRow>) -> BoxFuture<'_, Result<(), FlushError>> {

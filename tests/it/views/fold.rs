@@ -52,7 +52,9 @@ fn calls_leave_the_last_of_everything_and_a_count_by_day() {
     assert_eq!((activity.last_call_at, activity.last_success_at), (Some(unheard.at), None), "who heard nothing had no success");
     assert_eq!(activity.last_fault.map(|fault| fault.at), Some(lost.at), "and no fault");
     assert_eq!(activity.rate_limited_until, Some(NOW.plus_ms(9)));
-    activity.call(&well);
+    assert_eq!(activity.last_used_at, None, "none of these was a run's");
+    activity.used(&well);
+    assert_eq!(activity.last_used_at, Some(well.at));
     assert_eq!((activity.last_success_at, activity.rate_limited_until), (Some(well.at), None));
     assert!(activity.last_fault.is_some());
     let today = NOW.0 / day;

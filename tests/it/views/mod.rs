@@ -1,7 +1,10 @@
-//! Views that are written after their events: the fold as a table, followers on a store, leases in time, and repair under load.
+//! Views: folds as tables, followers on a store, leases in time, repair under load, and the rows of runs.
 
 mod build;
 mod fold;
 mod follower;
 mod replay;
+mod runs;
 mod tenure;
+mod usage;
+mod world;

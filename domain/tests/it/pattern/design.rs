@@ -1,6 +1,8 @@
+use crate::given::NOW;
 use crate::pattern_play::{Played, play, says};
 use claviger_domain::code::ErrorCode;
-use claviger_domain::orchestration::{Draft, Phase};
+use claviger_domain::orchestration::{Draft, FailureClass, Next, Phase};
+use claviger_domain::pattern::{plan, prompt};
 use serde_json::{Value, json};
 
 fn with(answers: &[String]) -> Played {
@@ -59,4 +61,18 @@ fn a_design_that_stays_wrong_fails_the_run() {
     let (code, message) = played.failure();
     assert_eq!(code, ErrorCode::Upstream);
     assert!(message.starts_with("the call came to nothing: the answer isn't JSON"), "{message}");
+}
+
+#[test]
+fn what_was_wrong_with_an_answer_is_still_told_after_a_failure_of_another_kind() {
+    let mut played = Played::begin(Draft::Design { prompt: "A team.".to_owned(), current: None });
+    let next = plan(&played.run);
+    played.plan_steps(&next);
+    let step = played.run.steps[0].planned.step;
+    for (class, message) in [(FailureClass::InvalidOutput, "there are no blocks"), (FailureClass::Overloaded, "too busy")] {
+        played.start(step);
+        played.fail(step, class, Next::Retry { at: NOW }, message);
+    }
+    let told = prompt(&played.run, &played.run.steps[0]).unwrap().text();
+    assert!(told.contains("could not be used\nthere are no blocks\n") && !told.contains("too busy"), "{told}");
 }

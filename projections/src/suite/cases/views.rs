@@ -1,6 +1,6 @@
 //! Views and defaults.
 
-use crate::ports::{ACCOUNTS, Append, KEYS, Page, PageOf, RowChange, Store, ViewRow};
+use crate::ports::{ACCOUNTS, Append, KEYS, Page, PageOf, RUNS, RowChange, Store, ViewRow};
 use crate::suite::build::{Maker, inline, key, tag, user, uuid, view_row};
 use crate::suite::case::{Failure, cases, ensure, equal};
 use crate::suite::check::WHOLE;
@@ -167,8 +167,9 @@ cases! {
         let (store, make) = (harness.fresh().await?, Maker::default());
         let places = [(2, 1), (1, 2), (1, 1), (3, 0)];
         let rows = places.into_iter().zip(1..).map(|((n, id), sort)| RowChange::PutView(view_row(user(n), uuid(id), sort)));
-        let elsewhere = RowChange::PutView(ViewRow { view: ACCOUNTS, ..view_row(user(1), uuid(3), 1) });
-        store.append(make.rows(user(1), 0, rows.chain([elsewhere]).collect())).await?;
+        // One of the others has a name as long as this one's.
+        let elsewhere = [ACCOUNTS, RUNS].map(|view| RowChange::PutView(ViewRow { view, ..view_row(user(1), uuid(3), 1) }));
+        store.append(make.rows(user(1), 0, rows.chain(elsewhere).collect())).await?;
         let place = |row: &ViewRow| (row.owner, row.id);
         let all: Vec<_> = store.rows_of_all(KEYS, None, 100).await?.iter().map(place).collect();
         let expected = [(user(1), uuid(1)), (user(1), uuid(2)), (user(2), uuid(1)), (user(3), uuid(0))];
@@ -176,6 +177,8 @@ cases! {
         let behind: Vec<_> = store.rows_of_all(KEYS, Some((user(1), uuid(1))), 2).await?.iter().map(place).collect();
         equal!(behind, [(user(1), uuid(2)), (user(2), uuid(1))], "the next two");
         equal!(store.rows_of_all(KEYS, Some((user(3), uuid(0))), 2).await?, [], "rows behind the last");
+        let elsewhere: Vec<_> = store.rows_of_all(RUNS, None, 2).await?.iter().map(place).collect();
+        equal!(elsewhere, [(user(1), uuid(3))], "rows of another view");
     }
 
     async fn an_inline_view_knows_where_its_events_are(harness) {

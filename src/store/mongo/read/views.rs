@@ -136,7 +136,8 @@ pub(in crate::store::mongo) async fn owners(
     Ok(documents.into_iter().map(read).collect::<Result<_, StoreError>>()?)
 }
 
-/// Rows of a view, whoever owns them.
+/// Rows of a view, whoever owns them. Their keys are ordered by length first, then by owner and id: between two of this view lie those of
+/// views with names as long, and no others.
 pub(in crate::store::mongo) async fn rows_of_all(
     db: &Database,
     view: &'static str,
@@ -146,13 +147,13 @@ pub(in crate::store::mongo) async fn rows_of_all(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let mut wanted = doc! { "view": view };
-    if let Some((owner, row)) = after {
-        let (owner, row) = (id(owner.0), id(row));
-        wanted.insert("$or", vec![doc! { "owner": { "$gt": owner.clone() } }, doc! { "owner": owner, "id": { "$gt": row } }]);
-    }
+    let mut between = doc! { "$lte": view_key(view, UserId(Uuid::max()), Uuid::max()) };
+    match after {
+        Some((owner, row)) => between.insert("$gt", view_key(view, owner, row)),
+        None => between.insert("$gte", view_key(view, UserId(Uuid::nil()), Uuid::nil())),
+    };
     let views = db.collection::<Document>(VIEWS);
-    let find = views.find(wanted).sort(doc! { "owner": 1, "id": 1 }).limit(at_most(limit));
+    let find = views.find(doc! { "view": view, "_id": between }).sort(doc! { "_id": 1 }).limit(at_most(limit));
     let documents: Vec<Document> = find.await?.try_collect().await?;
     Ok(documents.into_iter().map(|document| view_row(view, document)).collect::<Result<_, _>>()?)
 }

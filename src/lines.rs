@@ -1,11 +1,14 @@
 //! From bytes to lines and from lines to the data of server-sent events: bytes in, whole things out, however the bytes were torn.
 //! Memory is bounded by one line, one event and the total.
 
-use super::super::error::Malformed;
+/// A line, an event or the whole is longer than allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is longer than allowed")]
+pub(crate) struct TooBig;
 
 /// Lines out of bytes. LF, CR LF and CR end one, as the format of server-sent events has it.
 #[derive(Debug)]
-pub(in super::super) struct Lines {
+pub(crate) struct Lines {
     line: Vec<u8>,
     after_cr: bool,
     line_max: usize,
@@ -14,20 +17,16 @@ pub(in super::super) struct Lines {
 
 impl Lines {
     /// Takes no line longer than `line_max` bytes and no more than `total_max` bytes in all.
-    pub(in super::super) const fn new(line_max: usize, total_max: usize) -> Self {
+    pub(crate) const fn new(line_max: usize, total_max: usize) -> Self {
         Self { line: Vec::new(), after_cr: false, line_max, left: total_max }
     }
 
     /// Hands each line that `bytes` complete to `each`, without its end.
     ///
     /// # Errors
-    /// [`Malformed::TooBig`] beyond a bound; what `each` refuses. Nothing more may be pushed then.
-    pub(in super::super) fn push(
-        &mut self,
-        bytes: &[u8],
-        mut each: impl FnMut(&[u8]) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
-        self.left = self.left.checked_sub(bytes.len()).ok_or(Malformed::TooBig)?;
+    /// [`TooBig`] beyond a bound; what `each` refuses. Nothing more may be pushed then.
+    pub(crate) fn push<E: From<TooBig>>(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or(TooBig)?;
         for part in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
             let (end, text) = match part.split_last() {
                 Some((end @ (b'\n' | b'\r'), text)) => (Some(*end), text),
@@ -38,7 +37,7 @@ impl Lines {
                 continue;
             }
             if self.line.len().saturating_add(text.len()) > self.line_max {
-                return Err(Malformed::TooBig);
+                return Err(TooBig.into());
             }
             self.line.extend_from_slice(text);
             if let Some(end) = end {
@@ -52,9 +51,9 @@ impl Lines {
     }
 }
 
-/// The data of server-sent events. Names, ids and comments are passed over: Anthropic's data names its own type.
+/// The data of server-sent events. Names, ids and comments are passed over: the data of those who are read here says what it is.
 #[derive(Debug)]
-pub(in super::super) struct EventLines {
+pub(crate) struct EventLines {
     lines: Lines,
     data: Vec<u8>,
     has_data: bool,
@@ -64,7 +63,7 @@ pub(in super::super) struct EventLines {
 
 impl EventLines {
     /// Takes no line and no event longer than `line_max` bytes and no more than `total_max` bytes in all.
-    pub(in super::super) const fn new(line_max: usize, total_max: usize) -> Self {
+    pub(crate) const fn new(line_max: usize, total_max: usize) -> Self {
         let lines = Lines::new(line_max, total_max);
         Self { lines, data: Vec::new(), has_data: false, at_start: true, data_max: line_max }
     }
@@ -72,12 +71,8 @@ impl EventLines {
     /// Hands the data of each event that `bytes` complete to `each`.
     ///
     /// # Errors
-    /// [`Malformed::TooBig`] beyond a bound; what `each` refuses. Nothing more may be pushed then.
-    pub(in super::super) fn push(
-        &mut self,
-        bytes: &[u8],
-        mut each: impl FnMut(&[u8]) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
+    /// [`TooBig`] beyond a bound; what `each` refuses. Nothing more may be pushed then.
+    pub(crate) fn push<E: From<TooBig>>(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let Self { lines, data, has_data, at_start, data_max } = self;
         lines.push(bytes, |line| {
             let line = if std::mem::take(at_start) { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
@@ -92,7 +87,7 @@ impl EventLines {
                 Some(_) | None => return Ok(()),
             };
             if data.len().saturating_add(value.len()) >= *data_max {
-                return Err(Malformed::TooBig);
+                return Err(TooBig.into());
             }
             if std::mem::replace(has_data, true) {
                 data.push(b'\n');

@@ -1,0 +1,285 @@
+//! Orchestrations, as their owner sees them.
+
+use super::definition::pattern_input;
+use super::step::{OrchestrationError, Step, StepText, int};
+use super::usage::TokenUsage;
+use super::words::{OrchestrationState, Pattern, pause_reason};
+use crate::cursor;
+use crate::ids::{self, IdKind};
+use crate::ports::{RunDetail, RunFilter, RunReads};
+use crate::scalars::{Cursor, DateTime, UInt64};
+use crate::types::connection::{PageArgs, PageInfo};
+use crate::types::event::{EventConnection, history};
+use crate::types::resolution::CredentialResolution;
+use crate::types::{fault, ports};
+use async_graphql::{Context, Error, ID, Object, SimpleObject};
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{RunId, UserId};
+use claviger_domain::orchestration::{Cost, PauseReason, Phase, Usage};
+use claviger_domain::pattern;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::Page;
+use claviger_projections::runs::RunSummary;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use std::sync::Arc;
+
+/// An orchestration of the viewer.
+#[derive(Clone)]
+pub(crate) struct Orchestration {
+    owner: UserId,
+    id: RunId,
+    known: Known,
+}
+
+/// What is known of an orchestration.
+#[derive(Clone)]
+enum Known {
+    /// All of it.
+    Whole(Arc<RunDetail>),
+    /// Its row in a list.
+    Listed {
+        row: Arc<RunSummary>,
+        /// All of it once somebody asks: read at most once, whatever the number of fields and of copies.
+        whole: Shared<BoxFuture<'static, Result<Arc<RunDetail>, Failure>>>,
+        /// A field is selected that the row doesn't have. Then every field is shown from one state, and `cursor` fits all of them.
+        is_wanted_whole: bool,
+    },
+}
+
+/// Fields that the row of a list doesn't have.
+const NOT_IN_A_ROW: [&str; 8] = ["input", "steps", "output", "result", "error", "resolution", "partial", "cursor"];
+
+/// What a row of a list says, wherever it is taken from.
+struct Row {
+    pattern: Pattern,
+    state: OrchestrationState,
+    paused: Option<PauseReason>,
+    title: Option<String>,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+    usage: Usage,
+    cost: Cost,
+}
+
+impl Row {
+    fn of_list(row: &RunSummary) -> Self {
+        let facts = &row.facts;
+        Self {
+            pattern: facts.pattern.into(),
+            state: facts.state.into(),
+            paused: facts.paused,
+            title: row.content.as_ref().and_then(|content| content.title.clone()),
+            created_at: facts.created_at,
+            started_at: facts.started_at,
+            finished_at: facts.finished_at,
+            usage: facts.usage,
+            cost: facts.cost,
+        }
+    }
+
+    fn of_whole(detail: &RunDetail) -> Result<Self, Failure> {
+        let (view, run) = (&detail.view, &detail.view.run);
+        let paused = match run.phase {
+            Phase::Paused(reason) => Some(reason),
+            Phase::None | Phase::Queued | Phase::Running | Phase::Completed | Phase::Failed | Phase::Cancelled => None,
+        };
+        Ok(Self {
+            // Only a run without its first event has none, and such a run isn't found.
+            pattern: run.settings.as_ref().ok_or_else(Failure::internal)?.pattern.into(),
+            state: OrchestrationState::of(run.phase),
+            paused,
+            title: run.title.clone(),
+            created_at: view.created_at,
+            started_at: view.started_at,
+            finished_at: view.finished_at,
+            usage: run.usage(),
+            cost: run.cost(),
+        })
+    }
+}
+
+impl Orchestration {
+    pub(crate) fn whole(owner: UserId, detail: RunDetail) -> Self {
+        Self { owner, id: detail.id, known: Known::Whole(Arc::new(detail)) }
+    }
+
+    /// An orchestration of a user, by its id; `None` for foreign and unknown ones.
+    pub(crate) async fn load(ctx: &Context<'_>, owner: UserId, id: RunId) -> Result<Option<Self>, Error> {
+        let detail = ports(ctx)?.run_reads.run(owner, id).await.map_err(fault)?;
+        Ok(detail.map(|detail| Self::whole(owner, detail)))
+    }
+
+    fn listed(reads: Arc<dyn RunReads>, owner: UserId, row: RunSummary, is_wanted_whole: bool) -> Self {
+        let id = row.id;
+        let whole = async move {
+            let detail = reads.run(owner, id).await?;
+            detail.map(Arc::new).ok_or_else(|| Failure::not_found("orchestration"))
+        };
+        let whole = whole.boxed().shared();
+        Self { owner, id, known: Known::Listed { row: Arc::new(row), whole, is_wanted_whole } }
+    }
+
+    async fn detail(&self) -> Result<Arc<RunDetail>, Error> {
+        match &self.known {
+            Known::Whole(detail) => Ok(Arc::clone(detail)),
+            Known::Listed { whole, .. } => whole.clone().await.map_err(fault),
+        }
+    }
+
+    async fn row(&self) -> Result<Row, Error> {
+        match &self.known {
+            Known::Listed { row, is_wanted_whole: false, .. } => Ok(Row::of_list(row)),
+            Known::Listed { .. } | Known::Whole(_) => Row::of_whole(&*self.detail().await?).map_err(fault),
+        }
+    }
+
+    async fn resolved(&self, ctx: &Context<'_>) -> Result<CredentialResolution, Error> {
+        let detail = self.detail().await?;
+        let run = &detail.view.run;
+        let considered = run.resolution.as_ref().map_or(&[][..], |resolution| &resolution.considered);
+        CredentialResolution::recorded(ctx, self.owner, considered, run.context.as_deref()).await
+    }
+}
+
+// A nullable field that fails is null itself and not its parent only as an option of a result.
+#[Object]
+impl Orchestration {
+    /// Its id.
+    pub(crate) async fn id(&self) -> ID {
+        ID(ids::encode(IdKind::Orchestration, self.id.0))
+    }
+    /// How its agents work together.
+    async fn pattern(&self) -> Result<Pattern, Error> {
+        Ok(self.row().await?.pattern)
+    }
+    /// Where it stands.
+    async fn state(&self) -> Result<OrchestrationState, Error> {
+        Ok(self.row().await?.state)
+    }
+    /// Why it stands still, if it does: `requested`, `spend_limit`, `key_unavailable`.
+    async fn pause_reason(&self) -> Option<Result<&'static str, Error>> {
+        self.row().await.map(|row| row.paused.map(pause_reason)).transpose()
+    }
+    /// What its owner calls it.
+    async fn title(&self) -> Option<Result<String, Error>> {
+        self.row().await.map(|row| row.title).transpose()
+    }
+    /// What it was asked to do, in the shape of `PatternInput`, pictures as placeholders. null once its content was deleted
+    async fn input(&self) -> Option<Result<serde_json::Value, Error>> {
+        self.detail().await.map(|detail| detail.view.run.definition.as_ref().map(pattern_input)).transpose()
+    }
+    /// Its steps, in the order of their plan; more may get their places later.
+    async fn steps(&self) -> Result<Vec<Step>, Error> {
+        Ok(Step::all(&self.detail().await?))
+    }
+    /// The final text (synthesis, verdict, aggregate, last reply), where the pattern has one.
+    async fn output(&self) -> Option<Result<String, Error>> {
+        self.detail().await.map(|detail| pattern::output(&detail.view.run).map(str::to_owned)).transpose()
+    }
+    /// The pattern's whole result, in the REST facade's shape.
+    async fn result(&self) -> Option<Result<serde_json::Value, Error>> {
+        self.detail().await.map(|detail| pattern::result(&detail.view.run)).transpose()
+    }
+    /// Why it came to nothing, if it did.
+    async fn error(&self) -> Option<Result<OrchestrationError, Error>> {
+        self.detail().await.map(|detail| OrchestrationError::of_run(&detail.view.run)).transpose()
+    }
+    /// Which credential it uses, and why; judged when it was asked for, and anew when it was resumed.
+    async fn resolution(&self, ctx: &Context<'_>) -> Result<CredentialResolution, Error> {
+        self.resolved(ctx).await
+    }
+    /// What the calls of all steps used.
+    async fn usage(&self) -> Result<TokenUsage, Error> {
+        Ok(self.row().await?.usage.into())
+    }
+    /// What they cost; null where that isn't known of every call.
+    async fn cost_nano_usd(&self) -> Option<Result<UInt64, Error>> {
+        self.row().await.map(|row| row.cost.0.map(UInt64)).transpose()
+    }
+    /// When it was asked for.
+    async fn created_at(&self) -> Result<DateTime, Error> {
+        Ok(DateTime(self.row().await?.created_at))
+    }
+    /// When somebody began to work on it.
+    async fn started_at(&self) -> Option<Result<DateTime, Error>> {
+        self.row().await.map(|row| row.started_at.map(DateTime)).transpose()
+    }
+    /// When it ended.
+    async fn finished_at(&self) -> Option<Result<DateTime, Error>> {
+        self.row().await.map(|row| row.finished_at.map(DateTime)).transpose()
+    }
+    /// From when somebody began to work on it (or it was asked for, if nobody did) to its end; null before.
+    async fn duration_ms(&self) -> Option<Result<i32, Error>> {
+        let duration = |row: Row| Some(int(row.finished_at?.ms_since(row.started_at.unwrap_or(row.created_at))));
+        self.row().await.map(duration).transpose()
+    }
+    /// Text so far of each running attempt, and the cursor of the newest feed item contained here: subscribing after it misses nothing.
+    /// This object, partial and cursor come from one fold of the run's own events and deltas.
+    async fn partial(&self) -> Result<Vec<StepText>, Error> {
+        Ok(StepText::all(&self.detail().await?.partial))
+    }
+    /// See partial.
+    async fn cursor(&self) -> Result<Cursor, Error> {
+        Ok(Cursor(cursor::of_run_feed(self.id, self.detail().await?.cursor)))
+    }
+    /// What happened to it, newest first.
+    #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
+    async fn history(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<Cursor>,
+        last: Option<i32>,
+        before: Option<Cursor>,
+        types: Option<Vec<String>>,
+    ) -> Result<EventConnection, Error> {
+        history(ctx, self.owner, Some(self.id.0), PageArgs { first, after, last, before }, types).await
+    }
+}
+
+/// A page of orchestrations.
+#[derive(Clone, SimpleObject)]
+pub(crate) struct OrchestrationConnection {
+    /// The orchestrations with their cursors.
+    edges: Vec<OrchestrationEdge>,
+    /// The orchestrations.
+    nodes: Vec<Orchestration>,
+    /// Where the page stands.
+    page_info: PageInfo,
+    /// How many there are that were asked for, whatever the page.
+    total_count: i32,
+}
+
+/// An orchestration with its cursor.
+#[derive(Clone, SimpleObject)]
+pub(crate) struct OrchestrationEdge {
+    /// Its cursor in this list; its feed has its own.
+    cursor: Cursor,
+    /// The orchestration.
+    node: Orchestration,
+}
+
+/// A page of a user's orchestrations.
+pub(crate) async fn orchestrations(
+    ctx: &Context<'_>,
+    owner: UserId,
+    args: PageArgs,
+    filter: RunFilter,
+) -> Result<OrchestrationConnection, Error> {
+    let limit = args.limit().map_err(fault)?;
+    let (after, before) = args.bounds(cursor::to_run).map_err(fault)?;
+    let page = Page { after, before, from_end: args.is_backward(), limit };
+    let reads = &ports(ctx)?.run_reads;
+    let page = reads.runs(owner, filter, page).await.map_err(fault)?;
+    let (nodes, edges) = (ctx.look_ahead().field("nodes"), ctx.look_ahead().field("edges").field("node"));
+    let is_wanted_whole = NOT_IN_A_ROW.iter().any(|name| nodes.field(name).exists() || edges.field(name).exists());
+    let cursors: Vec<String> = page.runs.iter().map(|run| cursor::of_run(run.facts.created_at.0, run.id.0)).collect();
+    let page_info = PageInfo::of(&args, &cursors, page.more);
+    let listed = |row| Orchestration::listed(Arc::clone(reads), owner, row, is_wanted_whole);
+    let nodes: Vec<_> = page.runs.into_iter().map(listed).collect();
+    let edge = |(cursor, node): (String, &Orchestration)| OrchestrationEdge { cursor: Cursor(cursor), node: node.clone() };
+    let edges = cursors.into_iter().zip(&nodes).map(edge).collect();
+    Ok(OrchestrationConnection { edges, nodes, page_info, total_count: int(page.total) })
+}

@@ -1,0 +1,199 @@
+//! Steps of an orchestration.
+
+use super::usage::TokenUsage;
+use super::words::{AgentRole, StepState};
+use crate::error::ErrorCode;
+use crate::ids::{self, IdKind};
+use crate::ports::RunDetail;
+use crate::scalars::UInt64;
+use async_graphql::{ID, Object, SimpleObject};
+use claviger_domain::id::StepId;
+use claviger_domain::orchestration::{self as domain, Run, RunFailure};
+use claviger_domain::pattern::code_of;
+use claviger_projections::run_feed::{self, StepView};
+use std::sync::Arc;
+
+/// A whole number of the schema; what is greater is shown as the greatest.
+pub(super) fn int(count: impl TryInto<i32>) -> i32 {
+    count.try_into().unwrap_or(i32::MAX)
+}
+
+pub(super) fn step_id(step: StepId) -> ID {
+    ID(ids::encode(IdKind::Step, step.0))
+}
+
+/// One agent's part: calls to a model, of which the last decides.
+#[derive(Clone)]
+pub(crate) struct Step {
+    known: domain::Step,
+    agent: Option<String>,
+    told: Told,
+}
+
+/// What the agent was told.
+#[derive(Clone)]
+enum Told {
+    /// This.
+    Known(Option<String>),
+    /// What this run says: put together only when it is asked for.
+    By(Arc<RunDetail>),
+}
+
+impl Step {
+    /// All steps of a run.
+    pub(super) fn all(detail: &Arc<RunDetail>) -> Vec<Self> {
+        let run = &detail.view.run;
+        let of = |step: &domain::Step| Self {
+            known: step.clone(),
+            agent: StepView::agent_of(run, step),
+            told: Told::By(Arc::clone(detail)),
+        };
+        run.steps.iter().map(of).collect()
+    }
+}
+
+impl From<StepView> for Step {
+    fn from(view: StepView) -> Self {
+        Self { known: view.step, agent: view.agent, told: Told::Known(view.told) }
+    }
+}
+
+#[Object]
+impl Step {
+    /// Its id.
+    async fn id(&self) -> ID {
+        step_id(self.known.planned.step)
+    }
+    /// Whose; null where no agent is named, and once its content was deleted.
+    async fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
+    }
+    /// What that agent is in its team.
+    async fn role(&self) -> AgentRole {
+        self.known.planned.role.into()
+    }
+    /// What the step is for: turn, delegate, work, synthesize, route, aggregate, verdict, design.
+    async fn purpose(&self) -> &str {
+        self.known.planned.purpose.as_str()
+    }
+    /// In which round, from 1, where there are rounds.
+    async fn round(&self) -> Option<i32> {
+        self.known.planned.round.map(int)
+    }
+    /// Where it stands.
+    async fn state(&self) -> StepState {
+        StepState::of(self.known.state)
+    }
+    /// Attempts begun.
+    async fn attempt(&self) -> i32 {
+        int(self.known.attempts)
+    }
+    /// What the agent was told; null before the step has begun, and once its content was deleted.
+    async fn input(&self) -> Option<String> {
+        match &self.told {
+            Told::Known(told) => told.clone(),
+            Told::By(detail) => StepView::told_to(&detail.view.run, &self.known),
+        }
+    }
+    /// The reply, "No response" where it had no text; null before, and once its content was deleted.
+    async fn output(&self) -> Option<&str> {
+        self.known.reply.as_ref().map(|_| self.known.said())
+    }
+    /// The model it is done with.
+    async fn model(&self) -> &str {
+        &self.known.planned.model
+    }
+    /// Why the reply ended.
+    async fn stop_reason(&self) -> Option<&str> {
+        self.known.stop_reason.map(domain::StopReason::as_str)
+    }
+    /// What all attempts used.
+    async fn usage(&self) -> TokenUsage {
+        self.known.usage.into()
+    }
+    /// What they cost; null where that isn't known.
+    async fn cost_nano_usd(&self) -> Option<UInt64> {
+        self.known.cost.0.map(UInt64)
+    }
+    /// From the request to the first text.
+    async fn first_token_ms(&self) -> Option<i32> {
+        self.known.first_token_ms.map(int)
+    }
+    /// From the request to the end.
+    async fn duration_ms(&self) -> Option<i32> {
+        self.known.duration_ms.map(int)
+    }
+    /// Why it came to nothing, if it did.
+    async fn error(&self) -> Option<OrchestrationError> {
+        OrchestrationError::of_step(&self.known)
+    }
+}
+
+/// Why an orchestration or a step came to nothing.
+#[derive(Clone, SimpleObject)]
+pub(crate) struct OrchestrationError {
+    /// The code.
+    code: ErrorCode,
+    /// One sentence for a person.
+    message: String,
+    /// The step by which it came.
+    step_id: Option<ID>,
+    /// Anthropic's HTTP status, if it answered.
+    upstream_status: Option<i32>,
+    /// Anthropic's request id, to quote to their support.
+    upstream_request_id: Option<String>,
+}
+
+/// Stands for words that were deleted.
+const DELETED: &str = "what was said about it was deleted with its content";
+
+impl OrchestrationError {
+    fn of_step(step: &domain::Step) -> Option<Self> {
+        let class = match step.state {
+            domain::StepState::Failed(class) => class,
+            domain::StepState::Planned
+            | domain::StepState::Running { .. }
+            | domain::StepState::Waiting { .. }
+            | domain::StepState::Completed
+            | domain::StepState::Skipped => return None,
+        };
+        Some(Self {
+            code: code_of(class).into(),
+            message: step.trouble.clone().unwrap_or_else(|| DELETED.to_owned()),
+            step_id: Some(step_id(step.planned.step)),
+            upstream_status: step.upstream_status.map(i32::from),
+            upstream_request_id: step.upstream_request_id.clone(),
+        })
+    }
+
+    pub(super) fn of_run(run: &Run) -> Option<Self> {
+        let RunFailure { code, step, message } = run.failure.clone()?;
+        let by = step.and_then(|step| run.step(step));
+        Some(Self {
+            code: code.into(),
+            message: message.unwrap_or_else(|| DELETED.to_owned()),
+            step_id: step.map(step_id),
+            upstream_status: by.and_then(|step| step.upstream_status).map(i32::from),
+            upstream_request_id: by.and_then(|step| step.upstream_request_id.clone()),
+        })
+    }
+}
+
+/// All text of an attempt so far.
+#[derive(Clone, SimpleObject)]
+pub(crate) struct StepText {
+    /// The step.
+    step_id: ID,
+    /// Which attempt.
+    attempt: i32,
+    /// From its beginning.
+    text: String,
+}
+
+impl StepText {
+    pub(super) fn all(texts: &[run_feed::StepText]) -> Vec<Self> {
+        let of =
+            |text: &run_feed::StepText| Self { step_id: step_id(text.step), attempt: int(text.attempt), text: text.text.clone() };
+        texts.iter().map(of).collect()
+    }
+}

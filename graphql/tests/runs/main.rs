@@ -1,0 +1,12 @@
+//! Orchestrations as clients see them, over ports that hold everything in memory and answer at once.
+
+#[cfg(test)]
+mod fakes;
+#[cfg(test)]
+mod messages;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+mod reads;
+#[cfg(test)]
+mod story;

@@ -1,0 +1,9 @@
+//! A small GraphQL client: the command line and the demo talk to a server as anybody else would.
+
+mod ask;
+mod events;
+mod trouble;
+
+pub(super) use ask::Client;
+pub(super) use events::{Events, Next};
+pub(super) use trouble::{Trouble, code_of};

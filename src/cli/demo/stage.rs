@@ -1,0 +1,120 @@
+//! Where the demo takes place: a server on a throw-away store, and a simulated Anthropic.
+
+use super::replies;
+use super::telling::heading;
+use super::{keys, runs};
+use crate::audit::verify::verify;
+use crate::auth::Registration;
+use crate::bus::Keychain;
+use crate::cli::args::{DemoArgs, demo_dir};
+use crate::cli::client::Client;
+use crate::cli::serve::on_signals;
+use crate::cli::{CliError, output, with_causes};
+use crate::config::Config;
+use crate::effects::{Clock as _, Effects, SystemClock};
+use crate::lifecycle::Listening;
+use crate::simulator::{Simulator, SimulatorConfig};
+use crate::wiring::Core;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use claviger_domain::code::ErrorCode;
+use claviger_domain::secret::SecretText;
+use claviger_projections::ports::Store;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
+
+/// The demo's user. The password opens a throw-away store on a loopback address, nothing else.
+pub(super) const USERNAME: &str = "ada";
+pub(super) const PASSWORD: &str = "correct horse battery";
+
+pub(in crate::cli) async fn run(args: &DemoArgs, mut config: Config) -> Result<ExitCode, CliError> {
+    let shutdown = on_signals()?;
+    let throw_away = ThrowAway(demo_dir(std::process::id()));
+    let effects = Effects::system();
+    config.data_dir.clone_from(&throw_away.0);
+    on_its_own(&mut config, &effects);
+    if !config.listen.ip().is_loopback() {
+        return Err(CliError::new(
+            ErrorCode::Validation,
+            "the demo's password is public, so it listens on loopback addresses only",
+        ));
+    }
+    let simulator = Simulator::start(SimulatorConfig::new(Arc::new(|| SystemClock.now()))).await;
+    let simulator = simulator.map_err(|error| CliError::new(ErrorCode::Internal, with_causes(&error)))?;
+    replies::prepare(&simulator.script(), output::is_terminal());
+    config.anthropic_base_url = Some(simulator.base_url());
+
+    let core = Core::open(&config, effects, "claviger demo").await?;
+    let (store, keychain) = (Arc::clone(&core.store), Arc::clone(&core.keychain));
+    let listening = Listening::bind(core, &config).await?;
+    let address = listening.address();
+    let serving = TaskTracker::new().spawn(listening.serve(shutdown.clone()));
+
+    let toured = shutdown.run_until_cancelled(tour(address, store, keychain)).await;
+    // Whoever ends the demo in its middle has seen enough: that is no failure, though the server may have gone first.
+    let toured = toured.filter(|_| !shutdown.is_cancelled()).unwrap_or(Ok(()));
+    if args.exit || toured.is_err() {
+        shutdown.cancel();
+    } else if !shutdown.is_cancelled() {
+        where_to_click(address);
+    }
+    let served = serving.await.map_err(|_| CliError::new(ErrorCode::Internal, "the server ended without a word"))?;
+    simulator.stop().await;
+    toured?;
+    served?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Nothing of the operator's goes into the tour: neither their keys nor those that protect a real store.
+fn on_its_own(config: &mut Config, effects: &Effects) {
+    config.mongodb_uri = None;
+    config.prices = None;
+    let mut master_key = Zeroizing::new([0; 32]);
+    effects.entropy.fill(master_key.as_mut_slice());
+    config.master_keys = Some(SecretText::new(STANDARD.encode(master_key.as_slice())));
+    config.master_keys_file = None;
+    config.token_key = None;
+    config.token_key_file = None;
+    config.anthropic_api_key = None;
+    config.claude_api_key = None;
+    config.registration = Registration::Open;
+}
+
+/// The store goes with the demo.
+struct ThrowAway(PathBuf);
+
+impl Drop for ThrowAway {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// The whole tour, through the public API but for the last look at the log.
+async fn tour(address: SocketAddr, store: Arc<dyn Store>, keychain: Arc<Keychain>) -> Result<(), CliError> {
+    let mut client = Client::new(&format!("http://{address}"))?;
+    keys::tour(&mut client, address).await?;
+    if !runs::tour(&mut client).await? {
+        return Ok(());
+    }
+    heading("The log, read anew and compared with everything made from it");
+    let report = verify(store, keychain).await?;
+    output::line(&format!("{} events, {} problems, tree root {}", report.events, report.problem_count, report.root));
+    if report.problem_count > 0 {
+        return Err(CliError::new(ErrorCode::Internal, "the log and the views differ"));
+    }
+    Ok(())
+}
+
+fn where_to_click(address: SocketAddr) {
+    heading("Go on from here");
+    output::line(&format!("open http://{address}/graphiql, log in as {USERNAME} with the password {PASSWORD:?}:"));
+    output::line("  mutation($p: Secret!) { login(input: {usernameOrEmail: \"ada\", password: $p}) { accessToken } }");
+    output::line("or from here, with that password on standard input:");
+    output::line(&format!("  claviger run list --url http://{address} --user {USERNAME} --password-stdin"));
+    output::line("keys for every kind of answer: claviger simulate --keys");
+    output::line("Ctrl-C ends the demo and removes its store");
+}

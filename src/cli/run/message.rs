@@ -1,0 +1,201 @@
+//! What a server says about a run, in the shape in which [`super::queries`] asks for it.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(in crate::cli) enum RunState {
+    /// Nobody works on it yet.
+    Queued,
+    /// Somebody works on it.
+    Running,
+    /// It stands still.
+    Paused,
+    /// It is done.
+    Completed,
+    /// It came to nothing.
+    Failed,
+    /// It was stopped for good.
+    Cancelled,
+}
+
+impl RunState {
+    /// The word shown.
+    pub(in crate::cli) const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(in crate::cli) enum StepState {
+    /// It has its place.
+    Planned,
+    /// An attempt is under way.
+    Running,
+    /// It is tried again.
+    Waiting,
+    /// It is done.
+    Completed,
+    /// It came to nothing.
+    Failed,
+    /// It was left out.
+    Skipped,
+}
+
+impl StepState {
+    /// Nothing will happen to it any more.
+    pub(in crate::cli) const fn is_settled(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Skipped)
+    }
+
+    /// The word shown.
+    pub(in crate::cli) const fn word(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// Tokens, as decimal text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(in crate::cli) struct Usage {
+    input_tokens: String,
+    output_tokens: String,
+    cache_creation_input_tokens: String,
+    cache_read_input_tokens: String,
+}
+
+impl Usage {
+    /// Tokens in, those of caches too, and tokens out.
+    pub(in crate::cli) fn in_and_out(&self) -> (u64, u64) {
+        let number = |text: &String| text.parse::<u64>().unwrap_or_default();
+        let read = [&self.input_tokens, &self.cache_creation_input_tokens, &self.cache_read_input_tokens];
+        (read.into_iter().map(number).fold(0, u64::saturating_add), number(&self.output_tokens))
+    }
+
+    #[cfg(test)]
+    pub(in crate::cli) fn of(input: u64, output: u64) -> Self {
+        Self { input_tokens: input.to_string(), output_tokens: output.to_string(), ..Self::default() }
+    }
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(in crate::cli) struct RunTrouble {
+    /// Which of the one set of codes.
+    pub(in crate::cli) code: String,
+    /// In words.
+    pub(in crate::cli) message: String,
+}
+
+/// A step as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct WireStep {
+    pub(in crate::cli) id: String,
+    pub(in crate::cli) agent: Option<String>,
+    pub(in crate::cli) purpose: String,
+    pub(in crate::cli) round: Option<u32>,
+    pub(in crate::cli) state: StepState,
+    pub(in crate::cli) attempt: u32,
+    pub(in crate::cli) output: Option<String>,
+    #[serde(default)]
+    pub(in crate::cli) usage: Usage,
+    pub(in crate::cli) duration_ms: Option<u64>,
+    pub(in crate::cli) error: Option<RunTrouble>,
+}
+
+/// A run as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct WireRun {
+    pub(in crate::cli) id: String,
+    pub(in crate::cli) pattern: String,
+    pub(in crate::cli) state: RunState,
+    pub(in crate::cli) title: Option<String>,
+    pub(in crate::cli) output: Option<String>,
+    pub(in crate::cli) error: Option<RunTrouble>,
+    #[serde(default)]
+    pub(in crate::cli) usage: Usage,
+    pub(in crate::cli) cost_nano_usd: Option<String>,
+    pub(in crate::cli) duration_ms: Option<u64>,
+    #[serde(default)]
+    pub(in crate::cli) steps: Vec<WireStep>,
+}
+
+/// All text of an attempt so far.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct StepText {
+    pub(in crate::cli) step_id: String,
+    pub(in crate::cli) attempt: u32,
+    pub(in crate::cli) text: String,
+}
+
+/// An event of a run's history.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(in crate::cli) struct WireEvent {
+    #[serde(rename = "type")]
+    pub(in crate::cli) kind: String,
+    #[serde(default)]
+    pub(in crate::cli) facts: Value,
+}
+
+/// A message of a run's feed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "__typename")]
+#[serde(rename_all_fields = "camelCase")]
+pub(in crate::cli) enum Message {
+    /// Where the run stands.
+    Snapshot {
+        cursor: String,
+        orchestration: Box<WireRun>,
+        #[serde(default)]
+        partial: Vec<StepText>,
+    },
+    /// Something happened; the step it is about, as it stands after it.
+    EventMessage { cursor: String, event: WireEvent, step: Option<Box<WireStep>> },
+    /// More text of an attempt, from this byte on.
+    TextDelta { cursor: String, step_id: String, attempt: u32, offset: usize, text: String },
+    /// Text of this attempt beyond so many bytes is void.
+    AttemptSuperseded { cursor: String, step_id: String, attempt: u32, keep_bytes: usize, reason: String },
+    /// Text is gone; full texts of finished steps stand in for it.
+    GapMarker {
+        cursor: String,
+        #[serde(default)]
+        steps: Vec<StepText>,
+    },
+    /// The run has ended.
+    Terminal { cursor: String, orchestration: Box<WireRun> },
+}
+
+impl Message {
+    /// Its place in the feed.
+    pub(in crate::cli) fn cursor(&self) -> &str {
+        match self {
+            Self::Snapshot { cursor, .. }
+            | Self::EventMessage { cursor, .. }
+            | Self::TextDelta { cursor, .. }
+            | Self::AttemptSuperseded { cursor, .. }
+            | Self::GapMarker { cursor, .. }
+            | Self::Terminal { cursor, .. } => cursor,
+        }
+    }
+}

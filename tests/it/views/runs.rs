@@ -1,0 +1,194 @@
+//! Rows of runs: found by verify and replay where they aren't what the log says, mended in place, and listed, on both stores.
+
+use super::super::store::mongo_server;
+use super::build::{NOW, fresh};
+use super::world::{add, claimed, completed, config, damage, debate, ended, goes_on, register, sequential, start};
+use claviger::audit::verify::verify;
+use claviger::bus::AccountCall;
+use claviger::config::Config;
+use claviger::effects::Effects;
+use claviger::replay::{Replay, View};
+use claviger::wiring::Core;
+use claviger_domain::account::EraseAccount;
+use claviger_domain::actor::{Actor, Via};
+use claviger_domain::id::{CorrelationId, RunId, UserId};
+use claviger_domain::orchestration::Pattern;
+use claviger_domain::stream::StreamName;
+use claviger_graphql::ports::{Ports, RunFilter};
+use claviger_projections::ports::{OPEN_RUNS, Page, RUNS, RowChange, ViewRow};
+use claviger_projections::runs::RunState;
+use std::sync::Arc;
+use uuid::Uuid;
+
+async fn opened(config: &Config) -> Core {
+    Core::open(config, Effects::system(), "claviger test").await.unwrap()
+}
+
+async fn problems(core: &Core) -> Vec<String> {
+    verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await.unwrap().problems
+}
+
+/// Replays a view: whose rows differed.
+async fn replayed(core: &Core, view: View, check: bool) -> Vec<String> {
+    let (store, keychain, effects) = (Arc::clone(&core.store), Arc::clone(&core.keychain), core.effects.clone());
+    let report = Replay { store, keychain, effects, check }.run(view).await.unwrap();
+    assert_eq!(report.failed_count, 0, "{report:?}");
+    report.differing
+}
+
+/// Three runs of a user: one that is done, one that somebody works on, one that nobody has taken yet.
+async fn three(core: &Core, ports: &Ports, owner: UserId) -> [RunId; 3] {
+    let key = add(ports, owner, "key").await;
+    let done = start(ports, owner, "the first", sequential()).await;
+    let running = start(ports, owner, "the second", debate()).await;
+    let queued = start(ports, owner, "the third", sequential()).await;
+    let events = vec![claimed(done), completed(done, key, 5), ended(done)];
+    goes_on(&*core.store, owner, done, NOW, events).await;
+    goes_on(&*core.store, owner, running, NOW, vec![claimed(running)]).await;
+    [done, running, queued]
+}
+
+async fn row(core: &Core, view: &'static str, owner: UserId, run: RunId) -> ViewRow {
+    core.store.row(view, owner, run.0).await.unwrap().unwrap()
+}
+
+/// A wrong row, and what is said of it.
+type Wrong = (RowChange, View, RunId);
+
+async fn wrong_rows(core: &Core, ada: UserId, [done, running, queued]: [RunId; 3]) -> Vec<Wrong> {
+    let (first, second) = (row(core, RUNS, ada, done).await, row(core, RUNS, ada, running).await);
+    let open = row(core, OPEN_RUNS, ada, running).await;
+    let stranger = RunId(fresh());
+    let facts = |row: &ViewRow, from: &str, to: &str| {
+        let facts = String::from_utf8(row.facts.clone()).unwrap();
+        assert!(facts.contains(from), "{facts}");
+        ViewRow { facts: facts.replace(from, to).into_bytes(), ..row.clone() }
+    };
+    let lost = |view, run: RunId| RowChange::DeleteView { view, owner: ada, id: run.0 };
+    let put = RowChange::PutView;
+    vec![
+        (lost(RUNS, queued), View::Runs, queued),
+        (put(facts(&first, "completed", "running")), View::Runs, done),
+        (put(facts(&first, "\"calls\":1", "\"calls\":2")), View::Runs, done),
+        (put(ViewRow { facts: b"{".to_vec(), ..first.clone() }), View::Runs, done),
+        (put(ViewRow { content: second.content.clone(), ..first.clone() }), View::Runs, done),
+        (put(ViewRow { content: None, ..first.clone() }), View::Runs, done),
+        (put(ViewRow { sort: first.sort + 1, ..first.clone() }), View::Runs, done),
+        (put(ViewRow { stream: StreamName::Run(running.0), ..first.clone() }), View::Runs, done),
+        (put(ViewRow { id: stranger.0, ..first.clone() }), View::Runs, stranger),
+        (lost(OPEN_RUNS, running), View::OpenRuns, running),
+        (put(facts(&open, "false", "true")), View::OpenRuns, running),
+        (put(ViewRow { content: second.content, ..open.clone() }), View::OpenRuns, running),
+        (put(ViewRow { id: done.0, stream: StreamName::Run(done.0), ..open }), View::OpenRuns, done),
+    ]
+}
+
+fn said_of(view: View, run: RunId) -> String {
+    let what = if view == View::Runs { "run" } else { "open run" };
+    format!("the {what} {run} in the view isn't that of the log")
+}
+
+async fn wrong_rows_are_found_and_mended(config: Config) {
+    let core = opened(&config).await;
+    let ports = core.ports();
+    let (ada, bob) = (register(&ports, "ada").await, register(&ports, "bob").await);
+    let runs = three(&core, &ports, ada).await;
+    three(&core, &ports, bob).await;
+    let report = verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await.unwrap();
+    assert_eq!((report.problems, report.runs), (vec![], 6));
+    for (change, view, run) in wrong_rows(&core, ada, runs).await {
+        let what = format!("{change:?}");
+        damage(&*core.store, vec![change]).await;
+        assert_eq!(problems(&core).await, [said_of(view, run)], "{what}");
+        for other in [View::Runs, View::OpenRuns] {
+            let differing = if other == view { vec![ada.to_string()] } else { vec![] };
+            assert_eq!(replayed(&core, other, true).await, differing, "{what}");
+        }
+        assert_eq!(replayed(&core, view, false).await, [ada.to_string()], "{what}");
+        assert_eq!(problems(&core).await, Vec::<String>::new(), "{what}");
+    }
+    core.close().await;
+}
+
+#[tokio::test]
+async fn wrong_rows_of_runs_are_found_and_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    Box::pin(wrong_rows_are_found_and_mended(config(&dir))).await;
+}
+
+#[tokio::test]
+async fn wrong_rows_of_runs_are_found_and_mended_with_mongodb_too() {
+    let Some(server) = mongo_server().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { mongodb_uri: Some(server.uri(&server.database())), ..config(&dir) };
+    Box::pin(wrong_rows_are_found_and_mended(config)).await;
+}
+
+#[tokio::test]
+async fn an_erased_user_has_no_rows_of_runs_and_those_put_back_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let core = opened(&config(&dir)).await;
+    let ports = core.ports();
+    let ada = register(&ports, "ada").await;
+    let [_, running, _] = three(&core, &ports, ada).await;
+    let rows = [row(&core, RUNS, ada, running).await, row(&core, OPEN_RUNS, ada, running).await];
+    let actor = Actor { user: Some(ada), role: None, via: Via::Cli };
+    let (correlation, command) = (CorrelationId(fresh()), EraseAccount.into());
+    let erase = AccountCall { user: ada, actor, correlation, command, phc: None };
+    core.bus.run_account_command(erase).await.unwrap();
+    let report = verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await.unwrap();
+    assert_eq!((report.problems, report.runs), (vec![], 0));
+    damage(&*core.store, rows.map(RowChange::PutView).to_vec()).await;
+    let both = [said_of(View::OpenRuns, running), said_of(View::Runs, running)];
+    assert_eq!(problems(&core).await, both);
+    for view in [View::Runs, View::OpenRuns] {
+        assert_eq!(replayed(&core, view, false).await, [ada.to_string()]);
+    }
+    assert_eq!(problems(&core).await, Vec::<String>::new());
+    core.close().await;
+}
+
+#[tokio::test]
+async fn runs_are_listed_newest_first_by_state_and_pattern_with_their_titles() {
+    let dir = tempfile::tempdir().unwrap();
+    let core = opened(&config(&dir)).await;
+    let ports = core.ports();
+    let (ada, eve) = (register(&ports, "ada").await, register(&ports, "eve").await);
+    let [done, running, queued] = three(&core, &ports, ada).await;
+    let all = |limit| Page { limit, ..Page::default() };
+    let states = |states: &[RunState]| RunFilter { states: states.to_vec(), patterns: vec![] };
+    let after = |row: ViewRow| Page { after: Some((row.sort, row.id)), ..all(10) };
+    let last = |limit| Page { from_end: true, ..all(limit) };
+    let behind = after(row(&core, RUNS, ada, queued).await);
+    let sequential = RunFilter { states: vec![], patterns: vec![Pattern::Sequential] };
+    let neither = RunFilter { states: vec![RunState::Running], patterns: vec![Pattern::Sequential] };
+    let table = [
+        (RunFilter::default(), all(10), vec![queued, running, done], 3, false),
+        (RunFilter::default(), all(2), vec![queued, running], 3, true),
+        (states(&[RunState::Queued, RunState::Completed]), all(1), vec![queued], 2, true),
+        (states(&[RunState::Queued, RunState::Completed]), last(1), vec![done], 2, true),
+        (states(&[RunState::Running]), all(10), vec![running], 1, false),
+        (sequential.clone(), all(10), vec![queued, done], 2, false),
+        (sequential, behind, vec![done], 2, false),
+        (neither, all(10), vec![], 0, false),
+    ];
+    for (filter, page, expected, total, more) in table {
+        let found = ports.run_reads.runs(ada, filter.clone(), page).await.unwrap();
+        let ids: Vec<RunId> = found.runs.iter().map(|run| run.id).collect();
+        assert_eq!((ids, found.total, found.more), (expected, total, more), "{filter:?} {page:?}");
+        for run in found.runs {
+            let title = if run.id == done {
+                "the first"
+            } else if run.id == running {
+                "the second"
+            } else {
+                "the third"
+            };
+            assert_eq!(run.content.unwrap().title.as_deref(), Some(title));
+        }
+    }
+    assert_eq!(ports.run_reads.runs(eve, states(&[RunState::Running]), all(10)).await.unwrap().total, 0, "nobody else's");
+    assert_eq!(core.store.row(RUNS, eve, running.0).await.unwrap(), None);
+    assert_ne!(running.0, Uuid::nil());
+    core.close().await;
+}
