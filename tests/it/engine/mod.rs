@@ -1,10 +1,13 @@
 //! Runs, from the request to the end: through the ports that every face uses, with the engine at work and Anthropic simulated.
 #![cfg(test)]
 
+mod boundaries;
 mod calm;
 mod client;
 mod differential;
 mod errors;
+mod evidence;
+mod ground;
 mod inputs;
 mod malformed;
 mod oracle;

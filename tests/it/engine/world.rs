@@ -2,7 +2,7 @@
 
 use crate::store::mongo::server;
 use claviger::auth::Registration;
-use claviger::bus::Bus;
+use claviger::bus::{Bus, Keychain};
 use claviger::config::{Config, Settings};
 use claviger::effects::Effects;
 use claviger::live::Tail;
@@ -18,7 +18,7 @@ use claviger_domain::orchestration::{AgentDraft, Ask, Block, Draft, RunEvent};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, Email, IdempotencyKey, KeyName, Password, Username};
 use claviger_graphql::ports::{Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, RunDetail, RunDone, StartRun};
-use claviger_projections::ports::{Store, StoredEvent};
+use claviger_projections::ports::{Holder, Store, StoredEvent};
 use claviger_projections::run_feed::{Body, FeedCursor, FeedMessage};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -105,12 +105,17 @@ impl World {
 
     /// A process on the store, at work.
     pub(super) async fn process(&self) -> Process {
-        Process::start(&self.config, self.effects.clone(), true).await
+        Process::start(&self.config, self.effects.clone(), None, true).await
     }
 
-    /// A process that takes commands and works on nothing.
-    pub(super) async fn idle_process(&self) -> Process {
-        Process::start(&self.config, self.effects.clone(), false).await
+    /// A process over a store that somebody else opened; at work, or only taking commands.
+    pub(super) async fn process_over(&self, store: Arc<dyn Store>, works: bool) -> Process {
+        Process::start(&self.config, self.effects.clone(), Some(store), works).await
+    }
+
+    /// A process that takes commands and answers, and works on nothing.
+    pub(super) async fn clerk(&self) -> Process {
+        Process::start(&self.config, self.effects.clone(), None, false).await
     }
 
     pub(super) async fn close(self) {
@@ -126,18 +131,25 @@ pub(super) struct Process {
     pub(super) ports: Ports,
     pub(super) store: Arc<dyn Store>,
     pub(super) bus: Arc<Bus>,
+    pub(super) keychain: Arc<Keychain>,
+    pub(super) holder: Holder,
     stopping: CancellationToken,
     ended: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Process {
-    async fn start(config: &Config, effects: Effects, works: bool) -> Self {
+    async fn start(config: &Config, effects: Effects, store: Option<Arc<dyn Store>>, works: bool) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (config, stopping) = (config.clone(), CancellationToken::new());
         let until = stopping.clone();
         let started = runtime.spawn(async move {
-            let core = Core::open(&config, effects, "claviger engine test").await.unwrap();
+            let core = match store {
+                Some(store) => Core::open_over(&config, effects, store).await,
+                None => Core::open(&config, effects, "claviger engine test").await,
+            };
+            let core = core.unwrap();
             let (ports, store, bus) = (core.ports(), Arc::clone(&core.store), Arc::clone(&core.bus));
+            let (keychain, holder) = (Arc::clone(&core.keychain), core.holder);
             let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
             let tracker = core.tracker.clone();
             let tail = tracker.spawn(tail.run(until.clone()));
@@ -149,10 +161,10 @@ impl Process {
                 tail.await.unwrap();
                 core.close().await;
             });
-            (ports, store, bus, ended)
+            (ports, store, bus, (keychain, holder), ended)
         });
-        let (ports, store, bus, ended) = started.await.unwrap();
-        Self { runtime: Some(runtime), ports, store, bus, stopping, ended: Some(ended) }
+        let (ports, store, bus, (keychain, holder), ended) = started.await.unwrap();
+        Self { runtime: Some(runtime), ports, store, bus, keychain, holder, stopping, ended: Some(ended) }
     }
 
     /// Stops in order.
