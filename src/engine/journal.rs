@@ -8,7 +8,9 @@ use claviger_domain::id::{CommandId, CorrelationId, EventId, RunId, UserId};
 use claviger_domain::orchestration::RunEvent;
 use claviger_domain::stream::StreamName;
 use claviger_projections::flusher::{FlushFailure, RunOwner, SealText};
-use claviger_projections::ports::{Append, AppendError, Appended, ContentKeyRow, DeltaPlace, Expected, NewEvent, RowChange, StoreError};
+use claviger_projections::ports::{
+    Append, AppendError, Appended, ContentKeyRow, DeltaPlace, Expected, NewEvent, RowChange, StoreError,
+};
 use claviger_projections::runs::RunSummary;
 use claviger_vault::{ContentKey, DeltaAd, seal_delta};
 use std::sync::Arc;

@@ -184,7 +184,9 @@ async fn a_limit_of_rate_parks_the_key_for_all_runs_and_counts_no_attempt() {
     }
     let first = process.start_run(&ada, line("First.", ["Ann"])).await;
     let six = |body: &Body| match body {
-        Body::Event { step: Some(step), event } => step.attempts == 6 && matches!(event.event, RunEvent::StepAttemptFailed(..)),
+        Body::Event { step: Some(view), event } => {
+            view.step.attempts == 6 && matches!(event.event, RunEvent::StepAttemptFailed(..))
+        }
         Body::Snapshot { view, .. } => view.run.steps.iter().any(|step| step.attempts == 6),
         Body::Event { .. } | Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => false,
     };
