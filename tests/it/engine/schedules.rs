@@ -164,7 +164,8 @@ async fn schedule(world: &World, ground: &Ground, user: &User, (count, restarts)
 }
 
 async fn schedules(kind: Kind, count: usize) {
-    let mut world = World::open(kind).await;
+    // A lease that a busy machine keeps, and whose end a new process needn't wait for long.
+    let mut world = World::with(kind, |config| config.lease_ms = 3_000).await;
     world.effects = calm();
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;

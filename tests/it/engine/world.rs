@@ -28,7 +28,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use tokio_util::task::TaskTracker;
 
 /// Thirty-two bytes in base64: processes share it.
 const TEST_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -154,7 +154,7 @@ impl Process {
             let tracker = core.tracker.clone();
             let tail = tracker.spawn(tail.run(until.clone()));
             let engine = core.engine().filter(|_| works).map(|engine| tracker.spawn(engine.run(until)));
-            let ended = tokio::task::spawn(async move {
+            let ended = TaskTracker::new().spawn(async move {
                 if let Some(engine) = engine {
                     engine.await.unwrap();
                 }
@@ -189,7 +189,7 @@ impl Process {
     /// A new user without a key.
     pub(super) async fn newcomer(&self, name: &str) -> User {
         let info = RequestInfo {
-            correlation: CorrelationId(Uuid::now_v7()),
+            correlation: CorrelationId(Effects::system().ids.next()),
             user_agent: None,
             peer: "test".to_owned(),
             via: Via::Graphql,
@@ -239,7 +239,7 @@ impl Process {
             }
             panic!("the run ended without it");
         };
-        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it takes too long")
+        tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("it takes too long")
     }
 
     /// The run once it has ended.
@@ -292,7 +292,7 @@ impl User {
         Call {
             owner: self.id(),
             actor: Actor { user: Some(self.id()), role: Some(Role::User), via: Via::Graphql },
-            correlation: CorrelationId(Uuid::now_v7()),
+            correlation: CorrelationId(Effects::system().ids.next()),
             idempotency_key: idempotency.map(|key| IdempotencyKey::parse(key).unwrap()),
         }
     }
