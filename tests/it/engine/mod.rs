@@ -2,7 +2,12 @@
 #![cfg(test)]
 
 mod boundaries;
+mod controls;
 mod evidence;
+mod farm;
 mod ground;
+mod kill;
 mod patterns;
+mod prefixes;
 mod world;
+mod zombie;
