@@ -61,9 +61,12 @@ impl Calls {
         let since = |(hash, count): (&String, &u64)| (hash.clone(), count - before.0.get(hash).copied().unwrap_or(0));
         Self(self.0.iter().map(since).filter(|(_, count)| *count > 0).collect())
     }
+}
 
-    pub(super) fn total(&self) -> u64 {
-        self.0.values().sum()
+impl Calls {
+    /// How many there were for this request.
+    pub(super) fn for_request(&self, hash: &str) -> u64 {
+        self.0.get(hash).copied().unwrap_or(0)
     }
 }
 
@@ -120,7 +123,7 @@ pub(super) fn steps(events: &[StoredEvent]) -> BTreeMap<StepId, Told> {
 /// Every call stands in history, and every repeat has its reason there: an attempt that was cut.
 pub(super) fn check_calls(steps: &BTreeMap<StepId, Told>, calls: &Calls, crashes: u64) {
     for (step, told) in steps {
-        let made = calls.0.get(&told.request_hash).copied().unwrap_or(0);
+        let made = calls.for_request(&told.request_hash);
         assert!(told.is_completed, "{step:?} {told:?}");
         assert!((1..=told.started).contains(&made), "{step:?}: {made} calls, {told:?}");
         assert!(told.interrupted <= crashes, "{step:?}: {crashes} crashes, {told:?}");

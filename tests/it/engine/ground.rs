@@ -2,6 +2,7 @@
 
 use super::world::{Kind, World};
 use crate::store::bent::{Bent, Over};
+use crate::store::mongo::server::server;
 use claviger::effects::OsEntropy;
 use claviger::store::mongo::{MongoConfig, MongoStore};
 use claviger::store::sqlite::{SqliteConfig, SqliteStore};
@@ -14,6 +15,7 @@ use claviger_projections::ports::{
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
 use tokio::sync::watch;
 
 /// An open store.
@@ -53,6 +55,36 @@ impl Ground {
         match self {
             Self::Sqlite(store) => tokio::task::spawn_blocking(move || store.close()).await.unwrap(),
             Self::MongoDb(store) => store.close().await,
+        }
+    }
+}
+
+/// An empty store beside a world's, gone when closed.
+pub(super) struct Fresh {
+    pub(super) ground: Ground,
+    database: Option<String>,
+    _dir: TempDir,
+}
+
+impl Fresh {
+    pub(super) async fn open(kind: Kind) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        if kind == Kind::Sqlite {
+            let config = SqliteConfig::new(dir.path(), "claviger engine test", Timestamp(1_795_446_000_000));
+            let ground = Ground::Sqlite(Arc::new(SqliteStore::open(&config).unwrap()));
+            return Self { ground, database: None, _dir: dir };
+        }
+        let server = server().await.expect("the kind is there only with a server");
+        let name = server.database();
+        let config = MongoConfig::new(server.uri(&name), Arc::new(OsEntropy));
+        let ground = Ground::MongoDb(Arc::new(MongoStore::open(&config).await.unwrap()));
+        Self { ground, database: Some(name), _dir: dir }
+    }
+
+    pub(super) async fn close(self) {
+        self.ground.close().await;
+        if let (Some(name), Some(server)) = (&self.database, server().await) {
+            server.remove(name).await;
         }
     }
 }

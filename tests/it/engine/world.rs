@@ -23,6 +23,7 @@ use claviger_projections::run_feed::{Body, FeedCursor, FeedMessage};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -73,9 +74,16 @@ impl World {
 
     /// The same with another configuration.
     pub(super) async fn with(kind: Kind, change: impl FnOnce(&mut Config)) -> Self {
+        Self::paced(kind, Duration::ZERO, change).await
+    }
+
+    /// The same with text that comes a few characters at a time, with a pause before each.
+    pub(super) async fn paced(kind: Kind, chunk_delay: Duration, change: impl FnOnce(&mut Config)) -> Self {
         let clock = Effects::system().clock;
         let simulator = SimulatorConfig::new(Arc::new(move || clock.now()));
-        let simulator = Simulator::start(SimulatorConfig { record_bodies: true, ..simulator }).await.unwrap();
+        let chunk_chars = if chunk_delay.is_zero() { simulator.chunk_chars } else { 6 };
+        let simulator = SimulatorConfig { record_bodies: true, chunk_delay, chunk_chars, ..simulator };
+        let simulator = Simulator::start(simulator).await.unwrap();
         // What a schema alone allows isn't a design yet: its connections must meet.
         for _ in 0..DESIGNS {
             simulator.script().on_prompt(DESIGN_PROMPT, Act::Reply(Reply::text(DESIGN)));
@@ -116,6 +124,17 @@ impl World {
     /// A process that takes commands and answers, and works on nothing.
     pub(super) async fn clerk(&self) -> Process {
         Process::start(&self.config, self.effects.clone(), None, false).await
+    }
+
+    /// What a server needs in its environment to serve this world's store.
+    pub(super) async fn describe(&self, command: &mut Command) {
+        command.env("CLAVIGER_DATA_DIR", &self.config.data_dir);
+        command.env("CLAVIGER_LEASE_MS", self.config.lease_ms.to_string());
+        command.env("CLAVIGER_DRAIN_MS", self.config.drain_ms.to_string());
+        command.env("CLAVIGER_MASTER_KEYS", TEST_KEY).env("CLAVIGER_TOKEN_KEY", TEST_KEY);
+        if let (Some(name), Some(server)) = (&self.database, server().await) {
+            command.env("CLAVIGER_MONGODB_URI", server.uri_text(name));
+        }
     }
 
     pub(super) async fn close(self) {
@@ -197,7 +216,7 @@ impl Process {
         let (username, email) = (Username::parse(name).unwrap(), Email::parse(&format!("{name}@example.org")).unwrap());
         let password = Password::parse(SecretText::new("a long enough password".to_owned())).unwrap();
         let tokens = self.ports.accounts.register(info, username, email, password, None).await.unwrap();
-        User { caller: tokens.caller }
+        User { caller: tokens.caller, token: tokens.access.expose().to_owned() }
     }
 
     /// Asks for a run.
@@ -281,6 +300,8 @@ impl Drop for Process {
 /// Somebody signed in.
 pub(super) struct User {
     pub(super) caller: Caller,
+    /// For requests over HTTP.
+    pub(super) token: String,
 }
 
 impl User {
