@@ -59,7 +59,8 @@ impl Client {
                 // What is held already is dropped; it may be all of the piece.
                 let known = usize::try_from(known).unwrap();
                 if let Some(new) = delta.text.get(known..) {
-                    assert_eq!(&held[held.len() - known..], &delta.text[..known], "the same place says the same");
+                    let (again, begins) = (delta.text.get(..known), held.len() - known);
+                    assert_eq!(held.get(begins..), again, "the same place says the same");
                     held.push_str(new);
                 }
             }

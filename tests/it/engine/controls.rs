@@ -69,7 +69,7 @@ impl Stage {
             match answer {
                 Ok(_) => (last, is_cancelled) = (ask, is_cancelled || ask == Ask::Cancel),
                 Err(failure) => {
-                    assert!(failure.code == ErrorCode::Conflict, "{ask:?}: {failure:?}")
+                    assert!(failure.code == ErrorCode::Conflict, "{ask:?}: {failure:?}");
                 }
             }
         }

@@ -7,7 +7,7 @@ use claviger::simulator::keys::{Scenario, key};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{KeyId, RunId};
-use claviger_domain::orchestration::{AgentDraft, AgentRole, Ask, Block, CredentialSource, Draft, OnFailure, Phase, Why};
+use claviger_domain::orchestration::{AgentDraft, AgentRole, Ask, Block, CredentialSource as S, Draft, OnFailure, Phase, Why};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, ModelId};
 use claviger_graphql::ports::{KeyCommand, RunFilter, StartRun};
@@ -137,7 +137,7 @@ async fn a_model_that_the_operators_key_doesnt_have_is_refused_with_those_it_has
     let known = StartRun { model: ModelId::parse("claude-sonnet-5"), ..start(line("Go.", ["Ann"])) };
     let run = process.try_start(&eve, known, None).await.unwrap().run;
     let detail = process.ended(&eve, run).await;
-    assert_eq!(detail.view.run.steps[0].credential.unwrap().source, CredentialSource::EnvAnthropicApiKey);
+    assert_eq!(detail.view.run.steps[0].credential.unwrap().source, S::EnvAnthropicApiKey);
     assert_eq!((detail.view.run.phase, detail.view.run.steps[0].planned.model.as_str()), (Phase::Completed, "claude-sonnet-5"));
     // What a user's key has nobody knows before it is used.
     let ada = process.user("ada", Scenario::Good).await;
@@ -198,10 +198,9 @@ async fn without_any_credential_the_answer_lists_what_was_tried() {
         assert!(failure.message.contains(words), "{}", failure.message);
     }
     let FailureDetail::Resolution(tried) = failure.detail else { panic!("what was tried is a list") };
-    use CredentialSource as C;
     let sources: Vec<_> = tried.considered.iter().map(|one| (one.source, one.why)).collect();
     let expected =
-        [C::DefaultKey, C::DefaultKey, C::EnvAnthropicApiKey, C::EnvClaudeApiKey, C::MaxPlan].map(|of| (of, Why::NotSet));
+        [S::DefaultKey, S::DefaultKey, S::EnvAnthropicApiKey, S::EnvClaudeApiKey, S::MaxPlan].map(|of| (of, Why::NotSet));
     assert_eq!(sources, expected);
     process.stop().await;
     world.close().await;

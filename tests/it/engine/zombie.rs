@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::evidence::facts;
+use tokio_util::task::TaskTracker;
 
 /// A piece of text every so often: a reply takes half a second.
 const PACE: Duration = Duration::from_millis(20);
@@ -40,7 +41,7 @@ impl Scene {
         let other = farm.serve().await;
         let (url, heard) = (watch::Sender::new(other.url().to_owned()), Arc::new(watch::Sender::new(0)));
         let watcher = Watcher::new(run.clone(), &farm.user, url.subscribe(), heard);
-        let watcher = tokio::task::spawn(async move {
+        let watcher = TaskTracker::new().spawn(async move {
             let _url = url;
             watcher.watch().await
         });
