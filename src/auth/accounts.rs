@@ -119,7 +119,7 @@ impl Auth {
         let account = self.bus().account_view(named.user, None).await?;
         match account {
             Some(account) if open && account.facts.is_active => {
-                Ok(Caller { user: named.user, session: named.session, roles: account.facts.roles })
+                Ok(Caller { user: named.user, session: named.session, roles: account.facts.roles, foreign: None })
             }
             _ => Err(bad_token()),
         }
@@ -171,7 +171,7 @@ impl Auth {
         let expires_at = now.plus_ms(ACCESS_MS);
         let access = self.key.sign(Named { user, session }, now, expires_at).ok_or_else(Failure::internal)?;
         let refresh = write_refresh(self.ports.keychain.index(), session, generation);
-        Ok(Tokens { access, refresh, expires_at, caller: Caller { user, session, roles } })
+        Ok(Tokens { access, refresh, expires_at, caller: Caller { user, session, roles, foreign: None } })
     }
 
     /// Takes an attempt of this name from this address. Taken before the check and given back after a good one, so that guesses made

@@ -192,10 +192,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// The same user goes on under another token.
     async fn renew(&mut self, token: SecretText) -> Go {
         let Some(holder) = &mut self.holder else { return Err(Some(Close::Unauthorized)) };
-        let grant = match self.face.parts.watch.auth.grant(&token).await {
-            Ok(grant) if grant.caller.user == holder.guard.caller().user => grant,
-            Err(Denied::Fault(_)) => return Err(Some(Close::TryLater)),
-            Ok(_) | Err(Denied::Expired | Denied::Bad(_)) => return Err(Some(Close::Expired)),
+        let parts = &self.face.parts;
+        // An issuer whose keys can't be had holds the socket up no longer than at its beginning.
+        let granted = timeout(parts.settings.init_timeout, parts.watch.auth.grant(&token)).await;
+        let before = holder.guard.caller();
+        let grant = match granted {
+            // What was begun with roles that are gone mustn't go on.
+            Ok(Ok(grant)) if grant.caller.user == before.user && before.roles.is_subset(&grant.caller.roles) => grant,
+            Err(_) | Ok(Err(Denied::Fault(_))) => return Err(Some(Close::TryLater)),
+            Ok(Ok(_) | Err(Denied::Expired | Denied::Bad(_))) => return Err(Some(Close::Expired)),
         };
         self.wire.push(protocol::pong(Some(grant.until.to_string())));
         holder.guard.renew(grant);
