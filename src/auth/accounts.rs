@@ -114,10 +114,10 @@ impl Auth {
         let Some(named) = self.key.check(token.expose(), self.ports.effects.clock.now()) else {
             return self.authenticate_external(token).await;
         };
-        let session = self.ports.store.session(named.session).await.map_err(|error| store_failure(&error))?;
-        let open = session.is_some_and(|session| session.owner == named.user);
-        let account = self.bus().account_view(named.user, None).await?;
-        match account {
+        let (session, account) =
+            futures::join!(self.ports.store.session(named.session), self.bus().account_view(named.user, None));
+        let open = session.map_err(|error| store_failure(&error))?.is_some_and(|session| session.owner == named.user);
+        match account? {
             Some(account) if open && account.facts.is_active => {
                 Ok(Caller { user: named.user, session: named.session, roles: account.facts.roles, foreign: None })
             }

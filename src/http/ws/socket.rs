@@ -16,6 +16,7 @@ use claviger_domain::secret::SecretText;
 use futures::stream::{self, BoxStream, StreamExt};
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -61,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Serves until the end.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
         let why = loop {
             let turn = self.turn().await;
             if let Err(why) = self.take(turn).await {
@@ -69,11 +70,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
         };
         // Nothing is read from the store any more, whatever the farewell takes.
-        let Self { face, wire, operations, holder, .. } = self;
+        let Self { face, wire, operations, holder, .. } = *self;
         drop((operations, holder));
         if let Some(close) = why {
             tracing::debug!(?close, "socket closed");
-            farewell(wire, &close, face.parts.settings.closing).await;
+            // Boxed, as all that is done once: the task of a socket is as large as the largest thing it may do.
+            Box::pin(farewell(wire, &close, face.parts.settings.closing)).await;
         }
     }
 
@@ -116,12 +118,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Turn::Io(Io::Sent) => Ok(()),
             Turn::Io(Io::Gone) => Err(None),
             Turn::Io(Io::Refused(close)) => Err(Some(close)),
-            Turn::Io(Io::Got(message)) => self.hear(message).await,
+            // Boxed: what judging a token takes, thousands of idle sockets needn't hold.
+            Turn::Io(Io::Got(message)) => Box::pin(self.hear(message)).await,
             Turn::Step(step) => {
                 if let Some(step) = step {
                     self.pass_on(step);
                 }
-                Ok(())
+                // At once, instead of in another turn: an event that thousands wait for is as many turns.
+                let sent = poll_fn(|cx| Poll::Ready(self.wire.poll_all(cx))).await;
+                if let Poll::Ready(Io::Gone) = sent { Err(None) } else { Ok(()) }
             }
             Turn::Tick => self.look_around(),
         }
