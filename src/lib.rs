@@ -15,6 +15,7 @@ pub mod lifecycle;
 pub mod limiter;
 pub mod live;
 pub mod metrics;
+pub mod open_files;
 pub mod reads;
 pub mod replay;
 pub mod simulator;
