@@ -270,7 +270,7 @@ impl Worker {
     async fn resolve(&mut self) -> Result<Resolution, Stop> {
         let bus = &self.shared.parts.bus;
         let roles = bus.account_view(self.owner, None).await?.map(|account| account.facts.roles).unwrap_or_default();
-        let caller = Caller { user: self.owner, session: claviger_domain::id::SessionId(Uuid::nil()), roles };
+        let caller = Caller { user: self.owner, session: claviger_domain::id::SessionId(Uuid::nil()), roles, foreign: None };
         let named = self.run.settings.as_ref().and_then(|settings| settings.named_key);
         let context = self.run.context.as_deref().and_then(|context| Context::parse(context).ok());
         let Some(context) = context else { return Err(Lost::Erased.into()) };

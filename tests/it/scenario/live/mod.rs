@@ -1,6 +1,7 @@
 //! Sockets and event streams, from the other end.
 
 mod closes;
+mod external;
 mod feeds;
 mod revocation;
 mod socket;
