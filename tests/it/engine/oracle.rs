@@ -137,10 +137,11 @@ impl<'a> Oracle<'a> {
     fn step(&mut self, who: Option<&str>, (purpose, round): (Purpose, Option<u32>), wanted: &Wanted, may_fail: bool) -> Outcome {
         let (mut attempts, mut counted, mut is_repaired) = (0, 0, false);
         let is_held = self.cancels == Some(self.steps.len());
+        let is_stormy = self.one_in(5);
         let outcome = loop {
             attempts += 1;
             counted += 1;
-            if self.one_in(3) {
+            if self.one_in(4) || (is_stormy && !self.one_in(4)) {
                 let (act, class) = self.fault(may_fail, counted);
                 self.answers(who, act);
                 match class {
