@@ -71,6 +71,8 @@ impl StartError {
 enum Opened {
     Embedded(Arc<SqliteStore>),
     MongoDb(Arc<MongoStore>),
+    /// Somebody else's, who closes it.
+    Given(Arc<dyn Store>),
 }
 
 impl Opened {
@@ -94,6 +96,7 @@ impl Opened {
         match self {
             Self::Embedded(store) => Arc::<SqliteStore>::clone(store),
             Self::MongoDb(store) => Arc::<MongoStore>::clone(store),
+            Self::Given(store) => Arc::clone(store),
         }
     }
 
@@ -115,6 +118,7 @@ impl Opened {
                 }
             }
             Self::MongoDb(store) => store.close().await,
+            Self::Given(_) => {}
         }
     }
 }
@@ -180,6 +184,14 @@ impl Core {
     pub async fn open_on(config: &Config, effects: Effects, sqlite: SqliteConfig) -> Result<Self, StartError> {
         let opened = Opened::embedded(sqlite).await?;
         Self::assemble(config, effects, opened).await
+    }
+
+    /// The same over a store that is open already. Whoever opened it closes it.
+    ///
+    /// # Errors
+    /// [`StartError`], which says what to do.
+    pub async fn open_over(config: &Config, effects: Effects, store: Arc<dyn Store>) -> Result<Self, StartError> {
+        Self::assemble(config, effects, Opened::Given(store)).await
     }
 
     async fn assemble(config: &Config, effects: Effects, opened: Opened) -> Result<Self, StartError> {

@@ -187,7 +187,7 @@ impl RunBus {
             max_attempts: self.settings.max_attempts,
             price_table: self.settings.price_table.clone(),
         };
-        let events = Command::from(request).decide(&Run::default()).map_err(|error| refusal(error))?;
+        let events = Command::from(request).decide(&Run::default()).map_err(refusal)?;
         self.request(order, run, events).await
     }
 

@@ -214,7 +214,7 @@ impl Hands {
         if outcome == Outcome::Broken {
             self.broken.insert(run);
         }
-        if self.again.remove(&run) && outcome == Outcome::Rests {
+        if self.again.remove(&run) && outcome != Outcome::Broken {
             self.adopt(owner, run, Estate(None));
         }
         while self.at_work.len() < self.shared.parts.settings.runs_at_once {
@@ -235,11 +235,14 @@ impl Hands {
             after = rows.last().map(|row| (row.owner, row.id));
             for row in &rows {
                 let run = RunId(row.id);
-                if self.at_work.contains(&run) || waiting.contains(&run) || self.broken.contains(&run) {
+                if self.at_work.contains(&run) || self.broken.contains(&run) {
                     continue;
                 }
-                if let Some(estate) = self.estate(row, looks_at_resting, &mut estates).await? {
-                    self.adopt(row.owner, run, estate);
+                // Also of those that wait for room here: as long as they do, their owner before must not have them back.
+                match self.estate(row, looks_at_resting, &mut estates).await? {
+                    Some(estate) if !waiting.contains(&run) => self.adopt(row.owner, run, estate),
+                    Some(_) => {}
+                    None => self.queue.retain(|(_, queued, Estate(estate))| *queued != run || estate.is_none()),
                 }
             }
             if rows.len() < BATCH {

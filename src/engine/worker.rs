@@ -191,6 +191,9 @@ impl Worker {
     async fn drive(&mut self, signals: &Signals) -> Result<Outcome, Stop> {
         loop {
             if self.settle().await? == Flow::Rests {
+                if self.is_asked_to_go_on().await? {
+                    continue;
+                }
                 return Ok(Outcome::Rests);
             }
             if self.is_draining && self.calls.is_empty() {
@@ -205,6 +208,16 @@ impl Worker {
                 return Ok(Outcome::Left);
             }
         }
+    }
+
+    /// Whether something was asked of a run that stands still now while its pause was written down. Whoever asks after that sees the
+    /// pause and has its own process claim the run; whoever asked before saw a run that is ours, and left it to us.
+    async fn is_asked_to_go_on(&mut self) -> Result<bool, Stop> {
+        if !matches!(self.run.phase, Phase::Paused(_)) {
+            return Ok(false);
+        }
+        self.control = self.shared.parts.bus.run_control(self.id).await?;
+        Ok(matches!(self.control.pending(self.run.control), Some(Ask::Cancel | Ask::Resume)))
     }
 
     /// Decides, writes down, and makes the calls that were announced.

@@ -35,6 +35,11 @@ impl Account {
         Self { token: Arc::from(token), ..nobody }
     }
 
+    /// A user who has a token already.
+    pub(crate) fn with_token(url: &str, token: &str) -> Self {
+        Self { http: http(), url: url.to_owned(), token: Arc::from(token) }
+    }
+
     /// The same user on a server that was started anew.
     pub(crate) fn at(&self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self.clone() }
@@ -46,7 +51,7 @@ impl Account {
     }
 
     /// Where the server answers.
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 

@@ -237,7 +237,7 @@ async fn repeats_start_one_run_whatever_they_race_and_another_input_is_refused()
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_runs_that_havent_ended_are_refused_and_a_repeat_of_the_last_isnt() {
     let world = World::open(Kind::Sqlite).await;
-    let process = world.idle_process().await;
+    let process = world.clerk().await;
     let ada = process.user("ada", Scenario::Good).await;
     for _ in 0..3 {
         let many = (0..(MOST_OPEN - 1) / 3).map(|_| process.try_start(&ada, start(line("Go.", ["Ann"])), None));

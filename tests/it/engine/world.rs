@@ -2,7 +2,7 @@
 
 use crate::store::mongo::server;
 use claviger::auth::Registration;
-use claviger::bus::Bus;
+use claviger::bus::{Bus, Keychain};
 use claviger::config::{Config, Settings};
 use claviger::effects::Effects;
 use claviger::live::Tail;
@@ -18,17 +18,18 @@ use claviger_domain::orchestration::{AgentDraft, Ask, Block, Draft, RunEvent};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, Email, IdempotencyKey, KeyName, Password, Username};
 use claviger_graphql::ports::{Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, RunDetail, RunDone, StartRun};
-use claviger_projections::ports::{Store, StoredEvent};
+use claviger_projections::ports::{Holder, Store, StoredEvent};
 use claviger_projections::run_feed::{Body, FeedCursor, FeedMessage};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use tokio_util::task::TaskTracker;
 
 /// Thirty-two bytes in base64: processes share it.
 const TEST_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -73,9 +74,16 @@ impl World {
 
     /// The same with another configuration.
     pub(super) async fn with(kind: Kind, change: impl FnOnce(&mut Config)) -> Self {
+        Self::paced(kind, Duration::ZERO, change).await
+    }
+
+    /// The same with text that comes a few characters at a time, with a pause before each.
+    pub(super) async fn paced(kind: Kind, chunk_delay: Duration, change: impl FnOnce(&mut Config)) -> Self {
         let clock = Effects::system().clock;
         let simulator = SimulatorConfig::new(Arc::new(move || clock.now()));
-        let simulator = Simulator::start(SimulatorConfig { record_bodies: true, ..simulator }).await.unwrap();
+        let chunk_chars = if chunk_delay.is_zero() { simulator.chunk_chars } else { 6 };
+        let simulator = SimulatorConfig { record_bodies: true, chunk_delay, chunk_chars, ..simulator };
+        let simulator = Simulator::start(simulator).await.unwrap();
         // What a schema alone allows isn't a design yet: its connections must meet.
         for _ in 0..DESIGNS {
             simulator.script().on_prompt(DESIGN_PROMPT, Act::Reply(Reply::text(DESIGN)));
@@ -105,12 +113,28 @@ impl World {
 
     /// A process on the store, at work.
     pub(super) async fn process(&self) -> Process {
-        Process::start(&self.config, self.effects.clone(), true).await
+        Process::start(&self.config, self.effects.clone(), None, true).await
     }
 
-    /// A process that takes commands and works on nothing.
-    pub(super) async fn idle_process(&self) -> Process {
-        Process::start(&self.config, self.effects.clone(), false).await
+    /// A process over a store that somebody else opened; at work, or only taking commands.
+    pub(super) async fn process_over(&self, store: Arc<dyn Store>, works: bool) -> Process {
+        Process::start(&self.config, self.effects.clone(), Some(store), works).await
+    }
+
+    /// A process that takes commands and answers, and works on nothing.
+    pub(super) async fn clerk(&self) -> Process {
+        Process::start(&self.config, self.effects.clone(), None, false).await
+    }
+
+    /// What a server needs in its environment to serve this world's store.
+    pub(super) async fn describe(&self, command: &mut Command) {
+        command.env("CLAVIGER_DATA_DIR", &self.config.data_dir);
+        command.env("CLAVIGER_LEASE_MS", self.config.lease_ms.to_string());
+        command.env("CLAVIGER_DRAIN_MS", self.config.drain_ms.to_string());
+        command.env("CLAVIGER_MASTER_KEYS", TEST_KEY).env("CLAVIGER_TOKEN_KEY", TEST_KEY);
+        if let (Some(name), Some(server)) = (&self.database, server().await) {
+            command.env("CLAVIGER_MONGODB_URI", server.uri_text(name));
+        }
     }
 
     pub(super) async fn close(self) {
@@ -126,33 +150,40 @@ pub(super) struct Process {
     pub(super) ports: Ports,
     pub(super) store: Arc<dyn Store>,
     pub(super) bus: Arc<Bus>,
+    pub(super) keychain: Arc<Keychain>,
+    pub(super) holder: Holder,
     stopping: CancellationToken,
     ended: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Process {
-    async fn start(config: &Config, effects: Effects, works: bool) -> Self {
+    async fn start(config: &Config, effects: Effects, store: Option<Arc<dyn Store>>, works: bool) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (config, stopping) = (config.clone(), CancellationToken::new());
         let until = stopping.clone();
         let started = runtime.spawn(async move {
-            let core = Core::open(&config, effects, "claviger engine test").await.unwrap();
+            let core = match store {
+                Some(store) => Core::open_over(&config, effects, store).await,
+                None => Core::open(&config, effects, "claviger engine test").await,
+            };
+            let core = core.unwrap();
             let (ports, store, bus) = (core.ports(), Arc::clone(&core.store), Arc::clone(&core.bus));
+            let (keychain, holder) = (Arc::clone(&core.keychain), core.holder);
             let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
             let tracker = core.tracker.clone();
             let tail = tracker.spawn(tail.run(until.clone()));
             let engine = core.engine().filter(|_| works).map(|engine| tracker.spawn(engine.run(until)));
-            let ended = tokio::task::spawn(async move {
+            let ended = TaskTracker::new().spawn(async move {
                 if let Some(engine) = engine {
                     engine.await.unwrap();
                 }
                 tail.await.unwrap();
                 core.close().await;
             });
-            (ports, store, bus, ended)
+            (ports, store, bus, (keychain, holder), ended)
         });
-        let (ports, store, bus, ended) = started.await.unwrap();
-        Self { runtime: Some(runtime), ports, store, bus, stopping, ended: Some(ended) }
+        let (ports, store, bus, (keychain, holder), ended) = started.await.unwrap();
+        Self { runtime: Some(runtime), ports, store, bus, keychain, holder, stopping, ended: Some(ended) }
     }
 
     /// Stops in order.
@@ -177,7 +208,7 @@ impl Process {
     /// A new user without a key.
     pub(super) async fn newcomer(&self, name: &str) -> User {
         let info = RequestInfo {
-            correlation: CorrelationId(Uuid::now_v7()),
+            correlation: CorrelationId(Effects::system().ids.next()),
             user_agent: None,
             peer: "test".to_owned(),
             via: Via::Graphql,
@@ -185,7 +216,7 @@ impl Process {
         let (username, email) = (Username::parse(name).unwrap(), Email::parse(&format!("{name}@example.org")).unwrap());
         let password = Password::parse(SecretText::new("a long enough password".to_owned())).unwrap();
         let tokens = self.ports.accounts.register(info, username, email, password, None).await.unwrap();
-        User { caller: tokens.caller }
+        User { caller: tokens.caller, token: tokens.access.expose().to_owned() }
     }
 
     /// Asks for a run.
@@ -227,7 +258,7 @@ impl Process {
             }
             panic!("the run ended without it");
         };
-        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it takes too long")
+        tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("it takes too long")
     }
 
     /// The run once it has ended.
@@ -269,6 +300,8 @@ impl Drop for Process {
 /// Somebody signed in.
 pub(super) struct User {
     pub(super) caller: Caller,
+    /// For requests over HTTP.
+    pub(super) token: String,
 }
 
 impl User {
@@ -280,7 +313,7 @@ impl User {
         Call {
             owner: self.id(),
             actor: Actor { user: Some(self.id()), role: Some(Role::User), via: Via::Graphql },
-            correlation: CorrelationId(Uuid::now_v7()),
+            correlation: CorrelationId(Effects::system().ids.next()),
             idempotency_key: idempotency.map(|key| IdempotencyKey::parse(key).unwrap()),
         }
     }

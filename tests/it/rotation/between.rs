@@ -2,16 +2,10 @@
 
 use super::world::{Opened, Place, User, World, keks, rotation};
 use crate::endurance::{Dice, seed};
+use crate::store::bent::{Answer, Bent, Over};
 use claviger_domain::code::ErrorCode;
-use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionId, UserId};
-use claviger_domain::stream::StreamName;
-use claviger_domain::timestamp::Timestamp;
-use claviger_projections::ports::{
-    Advance, AdvanceError, Append, AppendError, Appended, BoxFuture, Checkpoint, ClaimKind, CommandRecord, ContentKeyRow,
-    CredentialRow, DeltaRow, Deltas, Direction, FlushError, Followers, Head, HistoryFilter, Hold, Holder, IndexKeyRow, KekId,
-    LeaseName, Leases, Log, Page, PageOf, Quarantined, Repairs, Replace, ReplaceError, Rotation, RowChange, Rows, SecretRow,
-    SessionRow, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
-};
+use claviger_domain::id::UserId;
+use claviger_projections::ports::{Append, AppendError, Appended, BoxFuture, RowChange, Store, ViewRow};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
@@ -40,15 +34,11 @@ impl Between {
     }
 }
 
-type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+impl Bent for Between {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
 
-macro_rules! whole {
-    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty;)+) => {
-        $(fn $name(&self $(, $arg: $type)*) -> Answer<'_, $answer> { self.inner.$name($($arg),*) })+
-    };
-}
-
-impl Log for Between {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
         Box::pin(async move {
             if append.rows.iter().any(|row| row.sealed_under().is_some() || matches!(row, RowChange::PutUserKey(_))) {
@@ -61,42 +51,6 @@ impl Log for Between {
         })
     }
 
-    fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.inner.watch()
-    }
-
-    whole! {
-        fn head(&self) -> Head;
-        fn read(&self, after: u64, limit: usize) -> Vec<StoredEvent>;
-        fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Vec<StoredEvent>;
-        fn history(&self, owner: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Vec<StoredEvent>;
-        fn event(&self, id: EventId) -> Option<StoredEvent>;
-        fn command_record(&self, id: CommandId) -> Option<CommandRecord>;
-        fn forget_records(&self, now: Timestamp) -> u64;
-        fn claim(&self, kind: ClaimKind, hash: [u8; 32]) -> Option<(UserId, Uuid)>;
-    }
-}
-
-impl Rows for Between {
-    whole! {
-        fn store_keys(&self) -> Vec<StoreKeyRow>;
-        fn init_store_key(&self, row: StoreKeyRow) -> bool;
-        fn user_keys_by_kek(&self) -> Vec<(KekId, u64)>;
-        fn user_key(&self, owner: UserId) -> Option<UserKeyRow>;
-        fn index_key(&self, owner: UserId) -> Option<IndexKeyRow>;
-        fn content_key(&self, stream: StreamName) -> Option<ContentKeyRow>;
-        fn secret(&self, owner: UserId, key: KeyId, secret_version: u32) -> Option<SecretRow>;
-        fn count_secrets(&self) -> u64;
-        fn credential(&self, owner: UserId) -> Option<CredentialRow>;
-        fn session(&self, id: SessionId) -> Option<SessionRow>;
-        fn sessions(&self, owner: UserId) -> Vec<SessionRow>;
-        fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> bool;
-        fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<TimerRow>;
-        fn scrub(&self) -> bool;
-    }
-}
-
-impl Views for Between {
     fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Answer<'_, Option<ViewRow>> {
         Box::pin(async move {
             let before = self.before_row.lock().unwrap().take();
@@ -105,64 +59,6 @@ impl Views for Between {
             }
             self.inner.row(view, owner, id).await
         })
-    }
-
-    whole! {
-        fn page(&self, view: &'static str, owner: UserId, page: Page) -> PageOf;
-        fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId>;
-        fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)>;
-        fn rows_of_all(&self, view: &'static str, after: Option<(UserId, Uuid)>, limit: usize) -> Vec<ViewRow>;
-        fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId>;
-    }
-}
-
-impl Rotation for Between {
-    whole! {
-        fn user_keys(&self, not_under: Option<KekId>, after: Option<UserId>, limit: usize) -> Vec<UserKeyState>;
-        fn user_rows(&self, owner: UserId) -> Option<UserRows>;
-        fn rewrap_user_key(&self, from: UserKeyRow, to: UserKeyRow) -> bool;
-        fn rekey_user(&self, from: UserRows, to: UserRows) -> bool;
-    }
-}
-
-impl Leases for Between {
-    whole! {
-        fn hold(&self, name: LeaseName, holder: Holder, ttl_ms: u64) -> Hold;
-        fn release(&self, name: LeaseName, holder: Holder) -> bool;
-    }
-}
-
-impl Followers for Between {
-    fn advance(&self, advance: Advance) -> BoxFuture<'_, Result<(), AdvanceError>> {
-        self.inner.advance(advance)
-    }
-
-    whole! {
-        fn checkpoint(&self, view: &'static str) -> Checkpoint;
-        fn quarantined(&self, view: &'static str, limit: usize) -> Vec<Quarantined>;
-        fn count_quarantined(&self, view: &'static str) -> u64;
-    }
-}
-
-impl Deltas for Between {
-    fn flush(&self, rows: Vec<DeltaRow>) -> BoxFuture<'_, Result<(), FlushError>> {
-        self.inner.flush(rows)
-    }
-
-    whole! {
-        fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> Vec<DeltaRow>;
-        fn count_deltas(&self, run: RunId, v: u64) -> u64;
-        fn expire_deltas(&self, owner: UserId, run: RunId) -> u64;
-    }
-}
-
-impl Repairs for Between {
-    fn replace(&self, replace: Replace) -> BoxFuture<'_, Result<(), ReplaceError>> {
-        self.inner.replace(replace)
-    }
-
-    whole! {
-        fn owners_with_keys(&self, after: Option<UserId>, limit: usize) -> Vec<UserId>;
     }
 }
 
@@ -191,7 +87,7 @@ async fn what_was_sealed_before_a_rotation_and_comes_after_it_is_sealed_anew() {
     let opened = Place::sqlite(dir.path()).open().await;
     let between = Between::new(opened.store());
     let every: Vec<u8> = (1..=9).collect();
-    let world = World::over(Opened::Sqlite(sqlite(&opened)), Arc::<Between>::clone(&between), keks(&every), None).await;
+    let world = World::over(Opened::Sqlite(sqlite(&opened)), Over::store(&between), keks(&every), None).await;
     let mut dice = Dice::new(seed());
     let mut user = worn(&world, &mut dice).await;
     let version = async |user: &User| world.keychain.user(user.id).await.unwrap().unwrap().version;
@@ -227,7 +123,7 @@ async fn a_key_that_got_its_new_name_meanwhile_is_judged_as_it_is_now() {
     let dir = tempfile::tempdir().unwrap();
     let opened = Place::sqlite(dir.path()).open().await;
     let between = Between::new(opened.store());
-    let world = World::over(opened.clone(), Arc::<Between>::clone(&between), keks(&[OLD]), None).await;
+    let world = World::over(opened.clone(), Over::store(&between), keks(&[OLD]), None).await;
     let other = Arc::new(World::over(opened.clone(), opened.store(), keks(&[OLD]), None).await);
     let user = world.register(&mut Dice::new(seed())).await.unwrap();
     let meanwhile = |name: &'static str| {

@@ -1,14 +1,14 @@
 //! Stores that are broken on purpose: each hands everything to a whole store and does one thing wrong.
 
+use super::bent::{Answer, Bent};
 use claviger_domain::actor::{Actor, Via};
-use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionId, UserId};
+use claviger_domain::id::{EventId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, BoxFuture, ClaimChange, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, DeltaRow,
-    Deltas, Direction, Expected, FlushError, Head, HistoryFilter, IndexKeyRow, InlineViews, KekId, Log, Page, PageOf, Placed,
-    Rotation, RowChange, Rows, SecretRow, SessionRow, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow,
-    UserKeyState, UserRows, ViewRow, Views,
+    Advance, AdvanceError, Append, AppendError, Appended, BoxFuture, ClaimChange, DeltaRow, Direction, Expected, FlushError,
+    HistoryFilter, Hold, Holder, InlineViews, KekId, LeaseName, Page, PageOf, Placed, Replace, ReplaceError, RowChange, Store,
+    StoreError, StoredEvent, UserKeyRow, UserKeyState, UserRows, ViewRow,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -333,15 +333,11 @@ fn without_check(change: ClaimChange) -> Vec<ClaimChange> {
     }
 }
 
-pub(super) type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+impl Bent for Broken {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
 
-macro_rules! whole {
-    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty;)+) => {
-        $(fn $name(&self $(, $arg: $type)*) -> Answer<'_, $answer> { self.inner.$name($($arg),*) })+
-    };
-}
-
-impl Log for Broken {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
         Box::pin(self.append_wrongly(append))
     }
@@ -357,21 +353,6 @@ impl Log for Broken {
         self.inner.history(owner, filter, direction, limit)
     }
 
-    fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.inner.watch()
-    }
-
-    whole! {
-        fn head(&self) -> Head;
-        fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Vec<StoredEvent>;
-        fn event(&self, id: EventId) -> Option<StoredEvent>;
-        fn command_record(&self, id: CommandId) -> Option<CommandRecord>;
-        fn forget_records(&self, now: Timestamp) -> u64;
-        fn claim(&self, kind: ClaimKind, hash: [u8; 32]) -> Option<(UserId, Uuid)>;
-    }
-}
-
-impl Rows for Broken {
     fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool> {
         Box::pin(async move {
             let rotated = self.inner.rotate_session(id, from, now, until).await?;
@@ -379,24 +360,6 @@ impl Rows for Broken {
         })
     }
 
-    whole! {
-        fn store_keys(&self) -> Vec<StoreKeyRow>;
-        fn init_store_key(&self, row: StoreKeyRow) -> bool;
-        fn user_keys_by_kek(&self) -> Vec<(KekId, u64)>;
-        fn user_key(&self, owner: UserId) -> Option<UserKeyRow>;
-        fn index_key(&self, owner: UserId) -> Option<IndexKeyRow>;
-        fn content_key(&self, stream: StreamName) -> Option<ContentKeyRow>;
-        fn secret(&self, owner: UserId, key: KeyId, secret_version: u32) -> Option<SecretRow>;
-        fn count_secrets(&self) -> u64;
-        fn credential(&self, owner: UserId) -> Option<CredentialRow>;
-        fn session(&self, id: SessionId) -> Option<SessionRow>;
-        fn sessions(&self, owner: UserId) -> Vec<SessionRow>;
-        fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<TimerRow>;
-        fn scrub(&self) -> bool;
-    }
-}
-
-impl Rotation for Broken {
     fn user_keys(&self, not_under: Option<KekId>, after: Option<UserId>, limit: usize) -> Answer<'_, Vec<UserKeyState>> {
         Box::pin(async move {
             let mut found = self.inner.user_keys(not_under, after, limit).await?;
@@ -434,9 +397,7 @@ impl Rotation for Broken {
             self.inner.rekey_user(from, to).await
         })
     }
-}
 
-impl Views for Broken {
     fn page(&self, view: &'static str, owner: UserId, mut page: Page) -> Answer<'_, PageOf> {
         if self.how == How::TiesSkipped {
             page.after = page.after.map(|(sort, _)| (sort, Uuid::nil()));
@@ -451,15 +412,6 @@ impl Views for Broken {
         self.inner.rows_of_all(view, after, limit)
     }
 
-    whole! {
-        fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Option<ViewRow>;
-        fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId>;
-        fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)>;
-        fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId>;
-    }
-}
-
-impl Deltas for Broken {
     fn flush(&self, rows: Vec<DeltaRow>) -> BoxFuture<'_, Result<(), FlushError>> {
         Box::pin(self.flush_wrongly(rows))
     }
@@ -474,8 +426,18 @@ impl Deltas for Broken {
         })
     }
 
-    whole! {
-        fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> Vec<DeltaRow>;
-        fn expire_deltas(&self, owner: UserId, run: RunId) -> u64;
+    fn hold(&self, name: LeaseName, holder: Holder, ttl_ms: u64) -> Answer<'_, Hold> {
+        Box::pin(async move {
+            let held = self.inner.hold(name, holder, ttl_ms).await?;
+            Ok(if self.how == How::LeaseForAll { Hold::Ours { token: 1 } } else { held })
+        })
+    }
+
+    fn advance(&self, advance: Advance) -> BoxFuture<'_, Result<(), AdvanceError>> {
+        Box::pin(self.advance_wrongly(advance))
+    }
+
+    fn replace(&self, replace: Replace) -> BoxFuture<'_, Result<(), ReplaceError>> {
+        Box::pin(self.replace_wrongly(replace))
     }
 }

@@ -1,5 +1,6 @@
 //! Runs the contract suite on the embedded store.
 
+use super::bent::Over;
 use super::broken::{Broken, How};
 use super::gate::Gate;
 use claviger::store::sqlite::{DATABASE_FILE, SqliteConfig, SqliteStore};
@@ -50,7 +51,7 @@ impl SqliteHarness {
         self.opened.lock().unwrap().push((Arc::clone(&store), dir));
         Ok(match self.broken {
             None => store,
-            Some(how) => Arc::new(Broken::new(store, how)),
+            Some(how) => Over::store(&Arc::new(Broken::new(store, how))),
         })
     }
 }

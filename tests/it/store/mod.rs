@@ -1,6 +1,7 @@
 //! The stores: the contract suite on each, stores that are broken on purpose, and what is particular to each.
 
 mod bench;
+pub(crate) mod bent;
 mod broken;
 mod broken_follow;
 mod contract;

@@ -1,5 +1,6 @@
 //! Runs the contract suite on MongoDB.
 
+use super::super::bent::Over;
 use super::super::broken::{Broken, How};
 use super::gate::Gate;
 use super::rewriting::Rewriting;
@@ -54,7 +55,7 @@ impl MongoHarness {
         let store = self.open().await?;
         Ok(match self.broken {
             None => store,
-            Some(how) => Arc::new(Broken::new(store, how)),
+            Some(how) => Over::store(&Arc::new(Broken::new(store, how))),
         })
     }
 

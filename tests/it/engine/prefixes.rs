@@ -1,0 +1,140 @@
+//! History cut off after any of its events, also between two that were appended together: an engine that finds nothing else goes on from
+//! there.
+
+use super::evidence::{Calls, check_texts, facts, result, steps};
+use super::ground::{Fresh, Ground, kinds};
+use super::world::{Kind, User, World, one_of_each};
+use crate::endurance::number;
+use claviger::simulator::keys::Scenario;
+use claviger_domain::id::{KeyId, RunId, UserId};
+use claviger_domain::orchestration::Phase;
+use claviger_domain::stream::StreamName;
+use claviger_projections::ports::{Append, Expected, NewEvent, OPEN_RUNS, RowChange, Store, StoredEvent, ViewRow};
+use claviger_projections::runs::RunSummary;
+use std::time::Instant;
+
+/// The keys that go with an event: those of its user with the account's first, those of its stream with the stream's first, its secret.
+async fn keys(from: &dyn Store, owner: UserId, event: &StoredEvent) -> Vec<RowChange> {
+    let (mut rows, stream) = (Vec::new(), event.envelope.stream);
+    if event.envelope.version == 1 {
+        if stream == StreamName::Account(owner) {
+            rows.push(RowChange::PutUserKey(from.user_key(owner).await.unwrap().unwrap()));
+            rows.push(RowChange::PutIndexKey(from.index_key(owner).await.unwrap().unwrap()));
+        }
+        rows.extend(from.content_key(stream).await.unwrap().map(RowChange::PutContentKey));
+    }
+    if event.envelope.kind == "KeyAdded" {
+        rows.extend(from.secret(owner, KeyId(event.subject.unwrap()), 1).await.unwrap().map(RowChange::PutSecret));
+    }
+    rows
+}
+
+/// The row by which an engine finds the run.
+fn open_row(owner: UserId, run: RunId, events: &[StoredEvent]) -> RowChange {
+    let fold = |before, event: &StoredEvent| RunSummary::after(before, &facts(event), event.envelope.at);
+    let summary = events.iter().fold(None, fold).unwrap();
+    let facts = serde_json::to_vec(&summary.open().expect("it hasn't ended")).unwrap();
+    let (stream, sort) = (StreamName::Run(run.0), summary.facts.created_at.0);
+    RowChange::PutView(ViewRow { view: OPEN_RUNS, owner, id: run.0, sort, stream, facts, content: None })
+}
+
+async fn append(to: &dyn Store, event: &StoredEvent, rows: Vec<RowChange>) {
+    let StoredEvent { envelope, facts, content, subject, .. } = event.clone();
+    let event = NewEvent { id: envelope.id, kind: envelope.kind, schema: envelope.schema, facts, content, subject };
+    let append = Append {
+        stream: envelope.stream,
+        owner: envelope.owner,
+        expected: if envelope.version == 1 { Expected::NoStream } else { Expected::Exact(envelope.version - 1) },
+        events: vec![event],
+        at: envelope.at,
+        actor: envelope.actor,
+        command_id: envelope.command_id,
+        correlation_id: envelope.correlation_id,
+        causation_id: envelope.causation_id,
+        rows,
+        claims: Vec::new(),
+        inline: None,
+        record: None,
+    };
+    to.append(append).await.unwrap();
+}
+
+/// Everything of the user, and so many events of the run with the text between them.
+async fn copy(from: &dyn Store, to: &dyn Store, (owner, run): (UserId, RunId), count: usize) -> Vec<StoredEvent> {
+    for key in from.store_keys().await.unwrap() {
+        to.init_store_key(key).await.unwrap();
+    }
+    for event in from.read(0, 10_000).await.unwrap() {
+        if matches!(event.envelope.stream, StreamName::Account(_) | StreamName::KeyRing(_)) {
+            append(to, &event, keys(from, owner, &event).await).await;
+        }
+    }
+    let mut events = from.read_stream(StreamName::Run(run.0), 0, 10_000).await.unwrap();
+    events.truncate(count);
+    for (n, event) in events.iter().enumerate() {
+        let mut rows = keys(from, owner, event).await;
+        if n + 1 == count {
+            rows.push(open_row(owner, run, &events));
+        }
+        append(to, event, rows).await;
+    }
+    let mut text = from.deltas(run, (0, 0), 10_000).await.unwrap();
+    text.retain(|row| row.place.v <= count as u64);
+    to.flush(text).await.unwrap();
+    events
+}
+
+/// The run as an engine finishes it that finds only its first events.
+async fn finished(world: &World, (kind, ground, user): (Kind, &Ground, &User), run: RunId, count: usize) -> String {
+    let fresh = Fresh::open(kind).await;
+    let prefix = copy(&*ground.store(), &*fresh.ground.store(), (user.id(), run), count).await;
+    let before = steps(&prefix);
+    let clerk = world.process_over(fresh.ground.store(), false).await;
+    let calls = Calls::of(&world.simulator, &clerk, user).await;
+    clerk.stop().await;
+
+    let process = world.process_over(fresh.ground.store(), true).await;
+    let detail = process.ended(user, run).await;
+    assert_eq!(detail.view.run.phase, Phase::Completed, "{:?}", process.kinds(run).await);
+    let calls = Calls::of(&world.simulator, &process, user).await.since(&calls);
+    for (step, told) in steps(&process.events(run).await) {
+        let known = before.get(&step).cloned().unwrap_or_default();
+        let made = calls.for_request(&told.request_hash);
+        assert_eq!(made, u64::from(!known.is_completed), "what is done isn't called for, what isn't is once: {told:?}");
+        assert_eq!(told.interrupted, u64::from(known.started == 1 && !known.is_completed), "{told:?}");
+    }
+    check_texts(&process, user, run).await;
+    process.stop().await;
+    fresh.close().await;
+    result(&detail.view.run)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_from_any_of_its_events() {
+    for kind in kinds().await {
+        let (began, mut count) = (Instant::now(), 0);
+        let world = World::with(*kind, |config| config.lease_ms = 60_000).await;
+        let ground = Ground::of(&world).await;
+        let process = world.process_over(ground.store(), true).await;
+        let user = process.user("ada", Scenario::Good).await;
+        let mut runs = Vec::new();
+        for (name, draft) in one_of_each() {
+            // A database is slow to make: one pattern with all kinds of steps stands for the others there.
+            if *kind == Kind::Sqlite || name == "hierarchical" || number("CLAVIGER_TEST_KILLS").is_some() {
+                let run = process.start_run(&user, draft).await;
+                let expected = result(&process.ended(&user, run).await.view.run);
+                runs.push((name, run, process.events(run).await.len(), expected));
+            }
+        }
+        process.stop().await;
+        for (name, run, events, expected) in runs {
+            for cut in 1..events {
+                assert_eq!(finished(&world, (*kind, &ground, &user), run, cut).await, expected, "{name} cut after {cut}");
+                count += 1;
+            }
+        }
+        println!("{kind:?}: {count} cuts in {:.1} s", began.elapsed().as_secs_f64());
+        ground.close().await;
+        world.close().await;
+    }
+}
