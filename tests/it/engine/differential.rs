@@ -117,8 +117,7 @@ fn compare(run: &Run, story: &Story) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_engine_does_what_the_oracle_foresees_until_everything_has_happened() {
     for kind in Kind::available().await {
-        // A lease lost on a busy machine would be one interruption more than the oracle knows of.
-        let mut world = World::with(*kind, |config| config.lease_ms = 20_000).await;
+        let mut world = World::steady(*kind).await;
         world.effects = calm();
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
@@ -130,7 +129,7 @@ async fn the_engine_does_what_the_oracle_foresees_until_everything_has_happened(
             let stories: Vec<_> = (0..AT_ONCE.min(count - told)).map(|n| story(&world, told + n, &mut dice)).collect();
             told += stories.len();
             let lives = join_all(stories.iter().map(|story| lived(&process, &ada, story)));
-            let runs = tokio::time::timeout(std::time::Duration::from_secs(120), lives).await.expect("a run doesn't end");
+            let runs = tokio::time::timeout(std::time::Duration::from_mins(2), lives).await.expect("a run doesn't end");
             for (run, story) in runs.into_iter().zip(&stories) {
                 compare(&process.detail(&ada, run).await.view.run, story);
                 happened.extend(process.kinds(run).await);

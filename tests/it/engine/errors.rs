@@ -82,7 +82,7 @@ const ROWS: [Row; 32] = {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_the_table_of_errors_leads_to_its_reaction() {
-    let mut world = World::open(Kind::Sqlite).await;
+    let mut world = World::steady(Kind::Sqlite).await;
     world.effects = calm();
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
@@ -174,7 +174,7 @@ fn limited(retry_after: &str) -> Act {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_rate_parks_the_key_for_all_runs_and_counts_no_attempt() {
-    let mut world = World::open(Kind::Sqlite).await;
+    let mut world = World::steady(Kind::Sqlite).await;
     world.effects = calm();
     let process = world.process().await;
     let (ada, bob) = (process.user("ada", Scenario::Good).await, process.user("bob", Scenario::Flaky).await);
@@ -213,8 +213,7 @@ async fn a_limit_of_rate_parks_the_key_for_all_runs_and_counts_no_attempt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_spending_pauses_once_other_calls_have_ended_and_resume_goes_on() {
     for kind in Kind::available().await {
-        // A lease lost on a busy machine would be an attempt more.
-        let world = World::with(*kind, |config| config.lease_ms = 20_000).await;
+        let world = World::steady(*kind).await;
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
         let spent = Refusal { code: Some("enforced_spend_limit_reached"), ..Refusal::new(429, "rate_limit_error", "spent") };
@@ -245,7 +244,7 @@ async fn a_limit_of_spending_pauses_once_other_calls_have_ended_and_resume_goes_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
-    let mut world = World::open(Kind::Sqlite).await;
+    let mut world = World::steady(Kind::Sqlite).await;
     let (clock, effects) = forward();
     world.effects = effects;
     let process = world.process().await;
@@ -300,7 +299,7 @@ async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_replaced_between_two_steps_is_used_for_the_second() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let gate = Gate::default();
@@ -322,7 +321,7 @@ async fn a_secret_replaced_between_two_steps_is_used_for_the_second() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_run_stops_its_call_within_a_second_and_a_leaving_subscriber_stops_nothing() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let (gate, counts) = (Gate::default(), world.simulator.counts());

@@ -68,6 +68,12 @@ pub(super) struct Oracle<'a> {
     cancels: Option<usize>,
 }
 
+/// What no repeat mends.
+const FATAL: [FailureClass; 2] = [FailureClass::Permission, FailureClass::Refusal];
+
+/// What is tried again, so many times; everything else is waited for and doesn't count.
+const TRANSIENT: [FailureClass; 2] = [FailureClass::Overloaded, FailureClass::Connection];
+
 const CODE_OF: [(FailureClass, ErrorCode); 5] = [
     (FailureClass::Permission, ErrorCode::KeyUnavailable),
     (FailureClass::Refusal, ErrorCode::Upstream),
@@ -122,12 +128,7 @@ impl<'a> Oracle<'a> {
                     (Act::Reply(silent), FailureClass::Refusal)
                 }
             };
-            let is_fatal = match found.1 {
-                FailureClass::Permission | FailureClass::Refusal => true,
-                FailureClass::Overloaded | FailureClass::Connection => is_last,
-                _ => false,
-            };
-            if may_fail || !is_fatal {
+            if may_fail || !(FATAL.contains(&found.1) || TRANSIENT.contains(&found.1) && is_last) {
                 return found;
             }
         }
@@ -144,10 +145,11 @@ impl<'a> Oracle<'a> {
             if self.one_in(4) || (is_stormy && !self.one_in(4)) {
                 let (act, class) = self.fault(may_fail, counted);
                 self.answers(who, act);
-                match class {
-                    FailureClass::RateLimit | FailureClass::SpendLimit => counted -= 1,
-                    FailureClass::Overloaded | FailureClass::Connection if counted < MOST => {}
-                    _ => break Outcome::Failed(class),
+                if FATAL.contains(&class) || TRANSIENT.contains(&class) && counted == MOST {
+                    break Outcome::Failed(class);
+                }
+                if !TRANSIENT.contains(&class) {
+                    counted -= 1;
                 }
                 continue;
             }
@@ -243,7 +245,7 @@ impl<'a> Oracle<'a> {
     }
 
     pub(super) fn sequential(mut self) -> Story {
-        let agents: Vec<_> = ["Ann", "Ben", "Cid"][..1 + self.dice.below(3)].iter().map(|name| self.agent(name)).collect();
+        let agents: Vec<_> = ["Ann", "Ben", "Cid"][..=self.dice.below(3)].iter().map(|name| self.agent(name)).collect();
         self.cancels = Some(self.dice.below(8));
         let turns: Vec<_> = agents.iter().map(|agent| (agent.name.clone(), Purpose::Turn)).collect();
         self.in_turn(&turns, None);
@@ -287,7 +289,7 @@ impl<'a> Oracle<'a> {
         let (mut fallbacks, mut output) = (vec![], None);
         if let Outcome::Said(text) = outcome {
             let mut chosen = vec![];
-            match self.json_of(&text, &mut fallbacks) {
+            match Self::json_of(&text, &mut fallbacks) {
                 None => fallbacks.push(Fallback::EveryWorker),
                 Some(value) => {
                     for part in value["subtasks"].as_array().unwrap() {
@@ -312,12 +314,12 @@ impl<'a> Oracle<'a> {
     }
 
     /// What a structured reply says, and that it stood in other text.
-    fn json_of(&self, text: &str, fallbacks: &mut Vec<Fallback>) -> Option<Value> {
+    fn json_of(text: &str, fallbacks: &mut Vec<Fallback>) -> Option<Value> {
         if text.starts_with("Here it is") {
             fallbacks.push(Fallback::JsonInText);
         }
         let (from, to) = (text.find('{')?, text.rfind('}')?);
-        serde_json::from_str(&text[from..=to]).ok()
+        serde_json::from_str(text.get(from..=to)?).ok()
     }
 
     pub(super) fn routing(mut self) -> Story {
@@ -335,7 +337,7 @@ impl<'a> Oracle<'a> {
         let (mut fallbacks, mut output) = (vec![], None);
         if let Outcome::Said(text) = outcome {
             let mut chosen: Vec<String> = vec![];
-            match self.json_of(&text, &mut fallbacks) {
+            match Self::json_of(&text, &mut fallbacks) {
                 None => fallbacks.push(Fallback::FirstSpecialist),
                 Some(value) => {
                     for name in value["selected_agents"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned())
@@ -413,7 +415,7 @@ impl<'a> Oracle<'a> {
         let outcome = self.step(None, (Purpose::Design, None), &Wanted::Json(vec![design]), true);
         let (mut fallbacks, mut output) = (vec![], None);
         if let Outcome::Said(text) = outcome {
-            self.json_of(&text, &mut fallbacks);
+            Self::json_of(&text, &mut fallbacks);
             output = Some(text);
         }
         let draft = Draft::Design { prompt: format!("Design {}.", self.number), current: None };

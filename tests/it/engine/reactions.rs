@@ -38,7 +38,7 @@ async fn happened(process: &Process, user: &User, run: RunId, mut pleases: impl 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_failure_stops_the_others_at_once_where_all_must_succeed() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let (gate, counts) = (Gate::default(), world.simulator.counts());
@@ -67,7 +67,7 @@ async fn one_failure_stops_the_others_at_once_where_all_must_succeed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_may_fail_as_the_request_says() {
-    let mut world = World::open(Kind::Sqlite).await;
+    let mut world = World::steady(Kind::Sqlite).await;
     world.effects = calm();
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
@@ -104,7 +104,7 @@ async fn as_many_may_fail_as_the_request_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_calls_of_a_run_are_under_way_than_the_request_allows() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let gates: Vec<_> = (0..6).map(|_| Gate::default()).collect();
@@ -141,7 +141,7 @@ async fn no_more_calls_of_a_run_are_under_way_than_the_request_allows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_of_one_key_take_turns_within_the_bound_of_its_calls() {
-    let world = World::with(Kind::Sqlite, |config| config.calls_per_key = 1).await;
+    let world = World::steady_with(|config| config.calls_per_key = 1).await;
     let process = world.process().await;
     let (ada, bob) = (process.user("ada", Scenario::Good).await, process.user("bob", Scenario::Flaky).await);
     let (gate, secret) = (Gate::default(), key(Scenario::Good, 1));
@@ -169,7 +169,7 @@ async fn runs_of_one_key_take_turns_within_the_bound_of_its_calls() {
 }
 
 async fn planned(task: &str) -> (World, Process, User, RunId) {
-    let mut world = World::with(Kind::Sqlite, |config| {
+    let mut world = World::steady_with(|config| {
         config.max_plan = true;
         config.claude_bin = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/upstream/fake-claude.sh");
         config.claude_token = Some(SecretText::new("sk-ant-oat01-a-token-of-the-operators".to_owned()));

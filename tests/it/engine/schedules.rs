@@ -145,7 +145,7 @@ async fn schedule(world: &World, ground: &Ground, user: &User, (count, restarts)
             let _ = ground.told.subscribe().wait_for(|told| *told >= from + messages).await;
             ground.restart(world).await;
         }
-        std::future::pending::<()>().await
+        std::future::pending::<()>().await;
     };
     let clients = tokio::select! {
         clients = subscribed => clients,
@@ -178,7 +178,7 @@ async fn schedules(kind: Kind, count: usize) {
         let restarts = if kind == Kind::Sqlite { 1 + dice.below(3) } else { 1 };
         let own = Dice::new(dice.next());
         let schedule = schedule(&world, &ground, &ada, (now, restarts), own);
-        let figures = tokio::time::timeout(Duration::from_secs(120), schedule).await.expect("a schedule doesn't end");
+        let figures = tokio::time::timeout(Duration::from_mins(2), schedule).await.expect("a schedule doesn't end");
         for (sum, figure) in all.iter_mut().zip(figures) {
             *sum += figure;
         }
@@ -212,7 +212,7 @@ async fn all_of(process: &Process, user: &User, run: RunId, after: Option<FeedCu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_texts() {
     for kind in Kind::available().await {
-        let mut world = World::open(*kind).await;
+        let mut world = World::steady(*kind).await;
         let (clock, effects) = forward();
         world.effects = effects.clone();
         let process = world.process().await;
