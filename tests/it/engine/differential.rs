@@ -5,6 +5,7 @@
 
 use super::calm::calm;
 use super::oracle::{Foreseen, Oracle, Outcome, Story};
+use super::record::came;
 use super::world::{Kind, Process, User, World};
 use crate::endurance::{Dice, number, seed};
 use claviger::simulator::keys::Scenario;
@@ -64,7 +65,7 @@ async fn lived(process: &Process, user: &User, story: &Story) -> RunId {
     }
     let cancelling = async {
         if let Some(gate) = &story.cancel_at {
-            gate.arrived(1).await;
+            came(gate, 1).await;
             process.ask(user, run, Ask::Cancel).await.unwrap();
         }
     };

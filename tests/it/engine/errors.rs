@@ -1,7 +1,7 @@
 //! Every row of the table of upstream's errors (`UPSTREAM.md`, section 1), met by a run.
 
 use super::calm::{calm, forward};
-use super::record::line;
+use super::record::{came, line};
 use super::world::{Kind, Process, User, World, start};
 use claviger::simulator::gate::Gate;
 use claviger::simulator::keys::{Scenario, key};
@@ -225,7 +225,7 @@ async fn a_limit_of_spending_pauses_once_other_calls_have_ended_and_resume_goes_
             .on_prompt("You are Two.", Act::Reply(Reply { gate: Some((1, gate.clone())), ..Reply::default() }));
         let (_, draft) = super::world::one_of_each().remove(3);
         let run = process.start_run(&ada, draft).await;
-        gate.arrived(1).await;
+        came(&gate, 1).await;
         failed_once(&process, &ada, run).await;
         assert_eq!(process.detail(&ada, run).await.view.run.phase, Phase::Running, "a call is under way");
         gate.open();
@@ -256,7 +256,7 @@ async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
         let held = Reply { gate: Some((1, gate.clone())), ..Reply::default() };
         world.simulator.script().on_prompt(&format!("{how}."), Act::Reply(held));
         let run = process.start_run(&user, line(&format!("{how}."), ["Ann", "Ben"])).await;
-        gate.arrived(1).await;
+        came(&gate, 1).await;
         match how {
             "deactivated" => process.deactivate(&user, first).await,
             "deleted" => drop(process.key(&user, KeyCommand::Delete { key: first, expected: None }).await.unwrap()),
@@ -305,7 +305,7 @@ async fn a_secret_replaced_between_two_steps_is_used_for_the_second() {
     let gate = Gate::default();
     world.simulator.script().on_prompt("You are Ann.", Act::Reply(Reply { gate: Some((1, gate.clone())), ..Reply::default() }));
     let run = process.start_run(&ada, line("Count.", ["Ann", "Ben"])).await;
-    gate.arrived(1).await;
+    came(&gate, 1).await;
     let key_id = process.detail(&ada, run).await.view.run.steps[0].credential.unwrap().key.unwrap();
     let (old, new) = (key(Scenario::Good, 1), key(Scenario::Good, 2));
     let secret = ApiKeySecret::parse(&SecretText::new(new.clone())).unwrap();
@@ -333,7 +333,7 @@ async fn a_cancelled_run_stops_its_call_within_a_second_and_a_leaving_subscriber
     }
     let left = process.start_run(&ada, line("Left.", ["Ann"])).await;
     let cancelled = process.start_run(&ada, line("Cancelled.", ["Ann", "Ben"])).await;
-    gate.arrived(2).await;
+    came(&gate, 2).await;
     let mut messages = process.messages(&ada, left, None).await;
     assert!(messages.next().await.is_some());
     drop(messages);

@@ -1,7 +1,7 @@
 //! What agents that work side by side do to each other: failures, bounds of how many call at once, turns; and the operator's program.
 
 use super::calm::calm;
-use super::record::line;
+use super::record::{came, line};
 use super::world::{Kind, Process, User, World, agents, start};
 use claviger::simulator::gate::Gate;
 use claviger::simulator::keys::{Scenario, key};
@@ -49,8 +49,8 @@ async fn one_failure_stops_the_others_at_once_where_all_must_succeed() {
     let own = Gate::default();
     world.simulator.script().on_prompt("You are Three.", Act::Reply(Reply { gate: Some((0, own.clone())), ..before }));
     let run = process.start_run(&ada, side_by_side("Name a colour.", ["One", "Two", "Three"], OnFailure::Fail)).await;
-    gate.arrived(2).await;
-    own.arrived(1).await;
+    came(&gate, 2).await;
+    came(&own, 1).await;
     own.open();
     let detail = process.ended(&ada, run).await;
     counts.wait(|counts| counts.open() == 0).await;
@@ -116,9 +116,9 @@ async fn no_more_calls_of_a_run_are_under_way_than_the_request_allows() {
     let run = process.try_start(&ada, asked, None).await.unwrap().run;
     let counts = world.simulator.counts();
     for (n, gate) in gates.iter().enumerate() {
-        gate.arrived(1).await;
+        came(gate, 1).await;
         if let Some(next) = gates.get(n + 1) {
-            next.arrived(1).await;
+            came(next, 1).await;
             assert_eq!(counts.open(), 2);
             assert_eq!(counts.of_key(&key(Scenario::Good, 1)), u64::try_from(n).unwrap() + 2, "two at once, and no more");
         }
@@ -147,7 +147,7 @@ async fn runs_of_one_key_take_turns_within_the_bound_of_its_calls() {
     let (gate, secret) = (Gate::default(), key(Scenario::Good, 1));
     world.simulator.script().push(&secret, held(&gate));
     let long = process.start_run(&ada, side_by_side("Long.", ["A1", "A2", "A3", "A4", "A5"], OnFailure::Fail)).await;
-    gate.arrived(1).await;
+    came(&gate, 1).await;
     let short = process.start_run(&ada, side_by_side("Short.", ["B1"], OnFailure::Fail)).await;
     // Its calls would be announced together with its steps, were there room for them: it stands in the queue now.
     happened(&process, &ada, short, |event| matches!(event, RunEvent::StepsPlanned(_))).await;
