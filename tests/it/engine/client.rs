@@ -58,9 +58,8 @@ impl Client {
                 let known = (held.len() as u64).checked_sub(delta.offset).expect("no text is missing before this piece");
                 // What is held already is dropped; it may be all of the piece.
                 let known = usize::try_from(known).unwrap();
-                if let Some(new) = delta.text.get(known..) {
-                    let (again, begins) = (delta.text.get(..known), held.len() - known);
-                    assert_eq!(held.get(begins..), again, "the same place says the same");
+                if let Some((again, new)) = delta.text.split_at_checked(known) {
+                    assert!(held.ends_with(again), "the same place says the same");
                     held.push_str(new);
                 }
             }

@@ -5,6 +5,7 @@
 
 use super::calm::calm;
 use super::oracle::{Foreseen, Oracle, Outcome, Story};
+use super::record::came;
 use super::world::{Kind, Process, User, World};
 use crate::endurance::{Dice, number, seed};
 use claviger::simulator::keys::Scenario;
@@ -64,7 +65,7 @@ async fn lived(process: &Process, user: &User, story: &Story) -> RunId {
     }
     let cancelling = async {
         if let Some(gate) = &story.cancel_at {
-            gate.arrived(1).await;
+            came(gate, 1).await;
             process.ask(user, run, Ask::Cancel).await.unwrap();
         }
     };
@@ -117,8 +118,7 @@ fn compare(run: &Run, story: &Story) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_engine_does_what_the_oracle_foresees_until_everything_has_happened() {
     for kind in Kind::available().await {
-        // A lease lost on a busy machine would be one interruption more than the oracle knows of.
-        let mut world = World::with(*kind, |config| config.lease_ms = 20_000).await;
+        let mut world = World::steady(*kind).await;
         world.effects = calm();
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;

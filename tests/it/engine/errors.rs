@@ -1,7 +1,7 @@
 //! Every row of the table of upstream's errors (`UPSTREAM.md`, section 1), met by a run.
 
 use super::calm::{calm, forward};
-use super::record::line;
+use super::record::{came, line};
 use super::world::{Kind, Process, User, World, start};
 use claviger::simulator::gate::Gate;
 use claviger::simulator::keys::{Scenario, key};
@@ -82,7 +82,7 @@ const ROWS: [Row; 32] = {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_the_table_of_errors_leads_to_its_reaction() {
-    let mut world = World::open(Kind::Sqlite).await;
+    let mut world = World::steady(Kind::Sqlite).await;
     world.effects = calm();
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
@@ -174,7 +174,7 @@ fn limited(retry_after: &str) -> Act {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_rate_parks_the_key_for_all_runs_and_counts_no_attempt() {
-    let mut world = World::open(Kind::Sqlite).await;
+    let mut world = World::steady(Kind::Sqlite).await;
     world.effects = calm();
     let process = world.process().await;
     let (ada, bob) = (process.user("ada", Scenario::Good).await, process.user("bob", Scenario::Flaky).await);
@@ -213,8 +213,7 @@ async fn a_limit_of_rate_parks_the_key_for_all_runs_and_counts_no_attempt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_spending_pauses_once_other_calls_have_ended_and_resume_goes_on() {
     for kind in Kind::available().await {
-        // A lease lost on a busy machine would be an attempt more.
-        let world = World::with(*kind, |config| config.lease_ms = 20_000).await;
+        let world = World::steady(*kind).await;
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
         let spent = Refusal { code: Some("enforced_spend_limit_reached"), ..Refusal::new(429, "rate_limit_error", "spent") };
@@ -226,7 +225,7 @@ async fn a_limit_of_spending_pauses_once_other_calls_have_ended_and_resume_goes_
             .on_prompt("You are Two.", Act::Reply(Reply { gate: Some((1, gate.clone())), ..Reply::default() }));
         let (_, draft) = super::world::one_of_each().remove(3);
         let run = process.start_run(&ada, draft).await;
-        gate.arrived(1).await;
+        came(&gate, 1).await;
         failed_once(&process, &ada, run).await;
         assert_eq!(process.detail(&ada, run).await.view.run.phase, Phase::Running, "a call is under way");
         gate.open();
@@ -245,7 +244,7 @@ async fn a_limit_of_spending_pauses_once_other_calls_have_ended_and_resume_goes_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
-    let mut world = World::open(Kind::Sqlite).await;
+    let mut world = World::steady(Kind::Sqlite).await;
     let (clock, effects) = forward();
     world.effects = effects;
     let process = world.process().await;
@@ -257,7 +256,7 @@ async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
         let held = Reply { gate: Some((1, gate.clone())), ..Reply::default() };
         world.simulator.script().on_prompt(&format!("{how}."), Act::Reply(held));
         let run = process.start_run(&user, line(&format!("{how}."), ["Ann", "Ben"])).await;
-        gate.arrived(1).await;
+        came(&gate, 1).await;
         match how {
             "deactivated" => process.deactivate(&user, first).await,
             "deleted" => drop(process.key(&user, KeyCommand::Delete { key: first, expected: None }).await.unwrap()),
@@ -300,13 +299,13 @@ async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_replaced_between_two_steps_is_used_for_the_second() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let gate = Gate::default();
     world.simulator.script().on_prompt("You are Ann.", Act::Reply(Reply { gate: Some((1, gate.clone())), ..Reply::default() }));
     let run = process.start_run(&ada, line("Count.", ["Ann", "Ben"])).await;
-    gate.arrived(1).await;
+    came(&gate, 1).await;
     let key_id = process.detail(&ada, run).await.view.run.steps[0].credential.unwrap().key.unwrap();
     let (old, new) = (key(Scenario::Good, 1), key(Scenario::Good, 2));
     let secret = ApiKeySecret::parse(&SecretText::new(new.clone())).unwrap();
@@ -322,7 +321,7 @@ async fn a_secret_replaced_between_two_steps_is_used_for_the_second() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_run_stops_its_call_within_a_second_and_a_leaving_subscriber_stops_nothing() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let (gate, counts) = (Gate::default(), world.simulator.counts());
@@ -334,7 +333,7 @@ async fn a_cancelled_run_stops_its_call_within_a_second_and_a_leaving_subscriber
     }
     let left = process.start_run(&ada, line("Left.", ["Ann"])).await;
     let cancelled = process.start_run(&ada, line("Cancelled.", ["Ann", "Ben"])).await;
-    gate.arrived(2).await;
+    came(&gate, 2).await;
     let mut messages = process.messages(&ada, left, None).await;
     assert!(messages.next().await.is_some());
     drop(messages);

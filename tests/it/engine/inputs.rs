@@ -7,7 +7,7 @@ use claviger::simulator::keys::{Scenario, key};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{KeyId, RunId};
-use claviger_domain::orchestration::{AgentDraft, AgentRole, Ask, Block, CredentialSource as S, Draft, OnFailure, Phase, Why};
+use claviger_domain::orchestration::{AgentDraft, AgentRole, Ask, Block, CredentialSource, Draft, OnFailure, Phase, Why};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, ModelId};
 use claviger_graphql::ports::{KeyCommand, RunFilter, StartRun};
@@ -101,7 +101,7 @@ fn bad_drafts() -> Vec<Bad> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_a_bound_is_refused_before_anything_starts() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     for (draft, code, path, words) in bad_drafts() {
@@ -123,7 +123,7 @@ async fn what_breaks_a_bound_is_refused_before_anything_starts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_the_operators_key_doesnt_have_is_refused_with_those_it_has() {
     let operators = || Some(SecretText::new(key(Scenario::Good, 9)));
-    let world = World::with(Kind::Sqlite, |config| config.anthropic_api_key = operators()).await;
+    let world = World::steady_with(|config| config.anthropic_api_key = operators()).await;
     let process = world.process().await;
     let eve = process.newcomer("eve").await;
     let unknown = ModelId::parse("claude-none-1");
@@ -137,7 +137,7 @@ async fn a_model_that_the_operators_key_doesnt_have_is_refused_with_those_it_has
     let known = StartRun { model: ModelId::parse("claude-sonnet-5"), ..start(line("Go.", ["Ann"])) };
     let run = process.try_start(&eve, known, None).await.unwrap().run;
     let detail = process.ended(&eve, run).await;
-    assert_eq!(detail.view.run.steps[0].credential.unwrap().source, S::EnvAnthropicApiKey);
+    assert_eq!(detail.view.run.steps[0].credential.unwrap().source, CredentialSource::EnvAnthropicApiKey);
     assert_eq!((detail.view.run.phase, detail.view.run.steps[0].planned.model.as_str()), (Phase::Completed, "claude-sonnet-5"));
     // What a user's key has nobody knows before it is used.
     let ada = process.user("ada", Scenario::Good).await;
@@ -150,7 +150,7 @@ async fn a_model_that_the_operators_key_doesnt_have_is_refused_with_those_it_has
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_named_key_is_used_or_the_request_is_refused() {
-    let mut world = World::with(Kind::Sqlite, |config| {
+    let mut world = World::steady_with(|config| {
         // Were it to fall through, this would serve.
         config.anthropic_api_key = Some(SecretText::new(key(Scenario::Good, 9)));
     })
@@ -188,7 +188,7 @@ async fn a_named_key_is_used_or_the_request_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_credential_the_answer_lists_what_was_tried() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let ada = process.newcomer("ada").await;
     let asked = StartRun { context: Context::parse("work").unwrap(), ..start(line("Go.", ["Ann"])) };
@@ -199,8 +199,14 @@ async fn without_any_credential_the_answer_lists_what_was_tried() {
     }
     let FailureDetail::Resolution(tried) = failure.detail else { panic!("what was tried is a list") };
     let sources: Vec<_> = tried.considered.iter().map(|one| (one.source, one.why)).collect();
-    let expected =
-        [S::DefaultKey, S::DefaultKey, S::EnvAnthropicApiKey, S::EnvClaudeApiKey, S::MaxPlan].map(|of| (of, Why::NotSet));
+    let expected = [
+        CredentialSource::DefaultKey,
+        CredentialSource::DefaultKey,
+        CredentialSource::EnvAnthropicApiKey,
+        CredentialSource::EnvClaudeApiKey,
+        CredentialSource::MaxPlan,
+    ]
+    .map(|of| (of, Why::NotSet));
     assert_eq!(sources, expected);
     process.stop().await;
     world.close().await;
@@ -209,7 +215,7 @@ async fn without_any_credential_the_answer_lists_what_was_tried() {
 #[tokio::test(flavor = "multi_thread")]
 async fn repeats_start_one_run_whatever_they_race_and_another_input_is_refused() {
     for kind in Kind::available().await {
-        let world = World::open(*kind).await;
+        let world = World::steady(*kind).await;
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
         let asked = || start(line("Once.", ["Ann"]));
@@ -235,7 +241,7 @@ async fn repeats_start_one_run_whatever_they_race_and_another_input_is_refused()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_runs_that_havent_ended_are_refused_and_a_repeat_of_the_last_isnt() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.clerk().await;
     let ada = process.user("ada", Scenario::Good).await;
     for _ in 0..3 {
@@ -262,7 +268,7 @@ async fn too_many_runs_that_havent_ended_are_refused_and_a_repeat_of_the_last_is
 
 #[tokio::test(flavor = "multi_thread")]
 async fn asks_of_foreign_unknown_and_ended_runs_are_refused() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let (ada, bob) = (process.user("ada", Scenario::Good).await, process.user("bob", Scenario::RateLimited).await);
     let ended = process.start_run(&ada, line("Go.", ["Ann"])).await;

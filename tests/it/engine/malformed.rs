@@ -16,7 +16,7 @@ use futures::future::join_all;
 const MIB: usize = 1024 * 1024;
 
 async fn opened() -> (World, Process, User) {
-    let mut world = World::open(Kind::Sqlite).await;
+    let mut world = World::steady(Kind::Sqlite).await;
     world.effects = calm();
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;

@@ -68,6 +68,12 @@ pub(super) struct Oracle<'a> {
     cancels: Option<usize>,
 }
 
+/// What no repeat mends.
+const FATAL: [FailureClass; 2] = [FailureClass::Permission, FailureClass::Refusal];
+
+/// What is tried again, so many times; everything else is waited for and doesn't count.
+const TRANSIENT: [FailureClass; 2] = [FailureClass::Overloaded, FailureClass::Connection];
+
 const CODE_OF: [(FailureClass, ErrorCode); 5] = [
     (FailureClass::Permission, ErrorCode::KeyUnavailable),
     (FailureClass::Refusal, ErrorCode::Upstream),
@@ -122,10 +128,7 @@ impl<'a> Oracle<'a> {
                     (Act::Reply(silent), FailureClass::Refusal)
                 }
             };
-            let always = [FailureClass::Permission, FailureClass::Refusal].contains(&found.1);
-            let in_the_end = [FailureClass::Overloaded, FailureClass::Connection].contains(&found.1);
-            let is_fatal = always || (in_the_end && is_last);
-            if may_fail || !is_fatal {
+            if may_fail || !(FATAL.contains(&found.1) || TRANSIENT.contains(&found.1) && is_last) {
                 return found;
             }
         }
@@ -135,16 +138,18 @@ impl<'a> Oracle<'a> {
     fn step(&mut self, who: Option<&str>, (purpose, round): (Purpose, Option<u32>), wanted: &Wanted, may_fail: bool) -> Outcome {
         let (mut attempts, mut counted, mut is_repaired) = (0, 0, false);
         let is_held = self.cancels == Some(self.steps.len());
+        let is_stormy = self.one_in(5);
         let outcome = loop {
             attempts += 1;
             counted += 1;
-            if self.one_in(3) {
+            if self.one_in(4) || (is_stormy && !self.one_in(4)) {
                 let (act, class) = self.fault(may_fail, counted);
                 self.answers(who, act);
-                if [FailureClass::RateLimit, FailureClass::SpendLimit].contains(&class) {
-                    counted -= 1;
-                } else if ![FailureClass::Overloaded, FailureClass::Connection].contains(&class) || counted >= MOST {
+                if FATAL.contains(&class) || TRANSIENT.contains(&class) && counted == MOST {
                     break Outcome::Failed(class);
+                }
+                if !TRANSIENT.contains(&class) {
+                    counted -= 1;
                 }
                 continue;
             }

@@ -1,7 +1,7 @@
 //! What agents that work side by side do to each other: failures, bounds of how many call at once, turns; and the operator's program.
 
 use super::calm::calm;
-use super::record::line;
+use super::record::{came, line};
 use super::world::{Kind, Process, User, World, agents, start};
 use claviger::simulator::gate::Gate;
 use claviger::simulator::keys::{Scenario, key};
@@ -38,7 +38,7 @@ async fn happened(process: &Process, user: &User, run: RunId, mut pleases: impl 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_failure_stops_the_others_at_once_where_all_must_succeed() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let (gate, counts) = (Gate::default(), world.simulator.counts());
@@ -49,8 +49,8 @@ async fn one_failure_stops_the_others_at_once_where_all_must_succeed() {
     let own = Gate::default();
     world.simulator.script().on_prompt("You are Three.", Act::Reply(Reply { gate: Some((0, own.clone())), ..before }));
     let run = process.start_run(&ada, side_by_side("Name a colour.", ["One", "Two", "Three"], OnFailure::Fail)).await;
-    gate.arrived(2).await;
-    own.arrived(1).await;
+    came(&gate, 2).await;
+    came(&own, 1).await;
     own.open();
     let detail = process.ended(&ada, run).await;
     counts.wait(|counts| counts.open() == 0).await;
@@ -67,7 +67,7 @@ async fn one_failure_stops_the_others_at_once_where_all_must_succeed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_may_fail_as_the_request_says() {
-    let mut world = World::open(Kind::Sqlite).await;
+    let mut world = World::steady(Kind::Sqlite).await;
     world.effects = calm();
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
@@ -104,7 +104,7 @@ async fn as_many_may_fail_as_the_request_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_calls_of_a_run_are_under_way_than_the_request_allows() {
-    let world = World::open(Kind::Sqlite).await;
+    let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let gates: Vec<_> = (0..6).map(|_| Gate::default()).collect();
@@ -116,9 +116,9 @@ async fn no_more_calls_of_a_run_are_under_way_than_the_request_allows() {
     let run = process.try_start(&ada, asked, None).await.unwrap().run;
     let counts = world.simulator.counts();
     for (n, gate) in gates.iter().enumerate() {
-        gate.arrived(1).await;
+        came(gate, 1).await;
         if let Some(next) = gates.get(n + 1) {
-            next.arrived(1).await;
+            came(next, 1).await;
             assert_eq!(counts.open(), 2);
             assert_eq!(counts.of_key(&key(Scenario::Good, 1)), u64::try_from(n).unwrap() + 2, "two at once, and no more");
         }
@@ -141,13 +141,13 @@ async fn no_more_calls_of_a_run_are_under_way_than_the_request_allows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_of_one_key_take_turns_within_the_bound_of_its_calls() {
-    let world = World::with(Kind::Sqlite, |config| config.calls_per_key = 1).await;
+    let world = World::steady_with(|config| config.calls_per_key = 1).await;
     let process = world.process().await;
     let (ada, bob) = (process.user("ada", Scenario::Good).await, process.user("bob", Scenario::Flaky).await);
     let (gate, secret) = (Gate::default(), key(Scenario::Good, 1));
     world.simulator.script().push(&secret, held(&gate));
     let long = process.start_run(&ada, side_by_side("Long.", ["A1", "A2", "A3", "A4", "A5"], OnFailure::Fail)).await;
-    gate.arrived(1).await;
+    came(&gate, 1).await;
     let short = process.start_run(&ada, side_by_side("Short.", ["B1"], OnFailure::Fail)).await;
     // Its calls would be announced together with its steps, were there room for them: it stands in the queue now.
     happened(&process, &ada, short, |event| matches!(event, RunEvent::StepsPlanned(_))).await;
@@ -169,7 +169,7 @@ async fn runs_of_one_key_take_turns_within_the_bound_of_its_calls() {
 }
 
 async fn planned(task: &str) -> (World, Process, User, RunId) {
-    let mut world = World::with(Kind::Sqlite, |config| {
+    let mut world = World::steady_with(|config| {
         config.max_plan = true;
         config.claude_bin = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/upstream/fake-claude.sh");
         config.claude_token = Some(SecretText::new("sk-ant-oat01-a-token-of-the-operators".to_owned()));

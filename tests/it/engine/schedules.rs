@@ -212,7 +212,7 @@ async fn all_of(process: &Process, user: &User, run: RunId, after: Option<FeedCu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_texts() {
     for kind in Kind::available().await {
-        let mut world = World::open(*kind).await;
+        let mut world = World::steady(*kind).await;
         let (clock, effects) = forward();
         world.effects = effects.clone();
         let process = world.process().await;
