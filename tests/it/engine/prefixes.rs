@@ -9,7 +9,7 @@ use claviger::simulator::keys::Scenario;
 use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::orchestration::Phase;
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{Append, Expected, NewEvent, OPEN_RUNS, RowChange, Store, StoredEvent, ViewRow};
+use claviger_projections::ports::{Append, Expected, NewEvent, OPEN_RUNS, RUNS, RowChange, Store, StoredEvent, ViewRow};
 use claviger_projections::runs::RunSummary;
 use std::time::Instant;
 
@@ -29,13 +29,15 @@ async fn keys(from: &dyn Store, owner: UserId, event: &StoredEvent) -> Vec<RowCh
     rows
 }
 
-/// The row by which an engine finds the run.
-fn open_row(owner: UserId, run: RunId, events: &[StoredEvent]) -> RowChange {
+/// The rows by which an engine and a reader find the run.
+fn rows(owner: UserId, run: RunId, events: &[StoredEvent]) -> [RowChange; 2] {
     let fold = |before, event: &StoredEvent| RunSummary::after(before, &facts(event), event.envelope.at);
     let summary = events.iter().fold(None, fold).unwrap();
-    let facts = serde_json::to_vec(&summary.open().expect("it hasn't ended")).unwrap();
+    let open = serde_json::to_vec(&summary.open().expect("it hasn't ended")).unwrap();
+    let listed = serde_json::to_vec(&summary.facts).unwrap();
     let (stream, sort) = (StreamName::Run(run.0), summary.facts.created_at.0);
-    RowChange::PutView(ViewRow { view: OPEN_RUNS, owner, id: run.0, sort, stream, facts, content: None })
+    [(OPEN_RUNS, open), (RUNS, listed)]
+        .map(|(view, facts)| RowChange::PutView(ViewRow { view, owner, id: run.0, sort, stream, facts, content: None }))
 }
 
 async fn append(to: &dyn Store, event: &StoredEvent, rows: Vec<RowChange>) {
@@ -72,11 +74,11 @@ async fn copy(from: &dyn Store, to: &dyn Store, (owner, run): (UserId, RunId), c
     let mut events = from.read_stream(StreamName::Run(run.0), 0, 10_000).await.unwrap();
     events.truncate(count);
     for (n, event) in events.iter().enumerate() {
-        let mut rows = keys(from, owner, event).await;
+        let mut with = keys(from, owner, event).await;
         if n + 1 == count {
-            rows.push(open_row(owner, run, &events));
+            with.extend(rows(owner, run, &events));
         }
-        append(to, event, rows).await;
+        append(to, event, with).await;
     }
     let mut text = from.deltas(run, (0, 0), 10_000).await.unwrap();
     text.retain(|row| row.place.v <= count as u64);
