@@ -166,9 +166,8 @@ impl Scene {
             let mut first = None;
             while let Some(told) = feed.next().await? {
                 match told {
-                    Told::Text(_) => first = first.or(Some(asked.elapsed())),
                     // A run that was over before anybody came has said everything by its snapshot.
-                    Told::End => first = first.or(Some(asked.elapsed())),
+                    Told::Text(_) | Told::End => first = first.or(Some(asked.elapsed())),
                     Told::Event(_) => {}
                 }
             }

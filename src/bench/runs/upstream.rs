@@ -94,10 +94,10 @@ async fn answer(stream: &mut TcpStream, pieces: u32, pace: Duration) -> io::Resu
         data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n";
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(&chunk(begin)).await?;
-    let began = Instant::now();
+    let first = Instant::now();
     for piece in 0..pieces {
         if !pace.is_zero() {
-            sleep_until(began + pace * piece).await;
+            sleep_until(first + pace * piece).await;
         }
         let delta = format!(
             "data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{STAMP}{} \"}}}}\n\n",
