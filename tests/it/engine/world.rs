@@ -137,7 +137,8 @@ impl World {
 
     pub(super) async fn close(self) {
         if let (Some(name), Some(server)) = (&self.database, server().await) {
-            server.remove(name).await;
+            // A process that was killed may have left a transaction open, and the server ends it in its own time.
+            drop(tokio::time::timeout(Duration::from_secs(5), server.remove(name)).await);
         }
     }
 }
