@@ -44,7 +44,7 @@ struct Course {
 
 impl Course {
     async fn new(kind: Kind) -> Self {
-        let world = World::paced(kind, PACE, |_| {}).await;
+        let world = World::apart(kind, PACE, |_| {}).await;
         Self {
             farm: Farm::open(world).await,
             dice: Dice::new(seed()),
@@ -75,9 +75,9 @@ impl Course {
         self.done.push((run, self.kills - self.lives[&run]));
     }
 
-    async fn serve(&mut self) -> Server {
+    fn serve(&mut self) -> Server {
         let began = Instant::now();
-        let server = self.farm.serve().await;
+        let server = self.farm.serve();
         self.listening.note(began);
         self.url.send_replace(server.url().to_owned());
         server
@@ -116,7 +116,7 @@ impl Course {
         server.kill();
         self.kills += 1;
         let calls = self.farm.world.simulator.counts().total();
-        let server = self.serve().await;
+        let server = self.serve();
         self.goes_on(calls, Instant::now()).await;
         server
     }
@@ -124,7 +124,7 @@ impl Course {
 
 async fn killed_again_and_again(kind: Kind, kills: u64, patience: Option<Duration>) {
     let (began, mut course) = (Instant::now(), Course::new(kind).await);
-    let mut server = course.serve().await;
+    let mut server = course.serve();
     for _ in 0..kills {
         course.load(&server).await;
         server = course.kill(server).await;
