@@ -149,7 +149,9 @@ impl Held {
     /// Takes a message in by the client's rule: what it has already it drops, what is void it cuts off.
     pub(super) fn take(&mut self, body: Body) {
         match body {
-            Body::Snapshot { partial, .. } | Body::Gap(partial) => {
+            // What is durable was counted, so that nothing of it is void for anybody.
+            Body::Gap(gone) => panic!("text is gone: {gone:?}"),
+            Body::Snapshot { partial, .. } => {
                 self.0.extend(partial.into_iter().map(|one| ((one.step, one.attempt), one.text)));
             }
             Body::Delta(delta) => {

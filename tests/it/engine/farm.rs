@@ -41,9 +41,9 @@ impl Farm {
     }
 
     /// A server that listens.
-    pub(super) async fn serve(&self) -> Server {
+    pub(super) fn serve(&self) -> Server {
         let mut variables = std::process::Command::new("none");
-        self.world.describe(&mut variables).await;
+        self.world.describe(&mut variables);
         self.home.serve_with(&self.world.simulator.base_url(), |command| {
             command.envs(variables.get_envs().filter_map(|(name, value)| Some((name, value?))));
         })

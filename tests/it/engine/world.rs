@@ -1,6 +1,6 @@
 //! Processes without faces: their store, their engine, Anthropic, and one user with a key.
 
-use crate::store::mongo::server;
+use crate::store::mongo::server::{OwnServer, server};
 use claviger::auth::Registration;
 use claviger::bus::{Bus, Keychain};
 use claviger::config::{Config, Settings};
@@ -62,8 +62,10 @@ pub(super) struct World {
     /// The outside world of its processes; the operating system's unless a test puts another.
     pub(super) effects: Effects,
     pub(super) simulator: Simulator,
-    database: Option<String>,
+    /// The address of the database, as text, and its name where others are beside it.
+    database: Option<(String, Option<String>)>,
     _dir: TempDir,
+    _own: Option<OwnServer>,
 }
 
 impl World {
@@ -79,6 +81,16 @@ impl World {
 
     /// The same with text that comes a few characters at a time, with a pause before each.
     pub(super) async fn paced(kind: Kind, chunk_delay: Duration, change: impl FnOnce(&mut Config)) -> Self {
+        Self::made(kind, chunk_delay, change, false).await
+    }
+
+    /// The same on a MongoDB of its own, where one can be had: killed processes leave transactions open, and other tests would wait for
+    /// their end.
+    pub(super) async fn apart(kind: Kind, chunk_delay: Duration, change: impl FnOnce(&mut Config)) -> Self {
+        Self::made(kind, chunk_delay, change, true).await
+    }
+
+    async fn made(kind: Kind, chunk_delay: Duration, change: impl FnOnce(&mut Config), is_apart: bool) -> Self {
         let clock = Effects::system().clock;
         let simulator = SimulatorConfig::new(Arc::new(move || clock.now()));
         let chunk_chars = if chunk_delay.is_zero() { simulator.chunk_chars } else { 6 };
@@ -101,14 +113,22 @@ impl World {
         config.token_key = Some(SecretText::new(TEST_KEY.to_owned()));
         dir.path().clone_into(&mut config.data_dir);
         let mut database = None;
+        let mut own = None;
         if kind == Kind::MongoDb {
-            let server = server().await.expect("the kind is there only with a server");
-            let name = server.database();
-            config.mongodb_uri = Some(server.uri(&name));
-            database = Some(name);
+            let (uri, name);
+            own = if is_apart { OwnServer::start() } else { None };
+            if let Some(own) = &own {
+                (uri, name) = (own.uri_text(), None);
+            } else {
+                let server = server().await.expect("the kind is there only with a server");
+                let database = server.database();
+                (uri, name) = (server.uri_text(&database), Some(database));
+            }
+            config.mongodb_uri = Some(uri.parse().unwrap());
+            database = Some((uri, name));
         }
         change(&mut config);
-        Self { config, effects: Effects::system(), simulator, database, _dir: dir }
+        Self { config, effects: Effects::system(), simulator, database, _dir: dir, _own: own }
     }
 
     /// A process on the store, at work.
@@ -127,19 +147,20 @@ impl World {
     }
 
     /// What a server needs in its environment to serve this world's store.
-    pub(super) async fn describe(&self, command: &mut Command) {
+    pub(super) fn describe(&self, command: &mut Command) {
         command.env("CLAVIGER_DATA_DIR", &self.config.data_dir);
         command.env("CLAVIGER_LEASE_MS", self.config.lease_ms.to_string());
         command.env("CLAVIGER_DRAIN_MS", self.config.drain_ms.to_string());
         command.env("CLAVIGER_MASTER_KEYS", TEST_KEY).env("CLAVIGER_TOKEN_KEY", TEST_KEY);
-        if let (Some(name), Some(server)) = (&self.database, server().await) {
-            command.env("CLAVIGER_MONGODB_URI", server.uri_text(name));
+        if let Some((uri, _)) = &self.database {
+            command.env("CLAVIGER_MONGODB_URI", uri);
         }
     }
 
     pub(super) async fn close(self) {
-        if let (Some(name), Some(server)) = (&self.database, server().await) {
-            server.remove(name).await;
+        if let (Some((_, Some(name))), Some(server)) = (&self.database, server().await) {
+            // A process that was killed may have left a transaction open, and the server ends it in its own time.
+            drop(tokio::time::timeout(Duration::from_secs(5), server.remove(name)).await);
         }
     }
 }

@@ -30,15 +30,15 @@ struct Scene {
 
 impl Scene {
     async fn open(pace: Duration, (lease_ms, drain_ms): (u64, u64)) -> Self {
-        let world = World::paced(Kind::MongoDb, pace, |config| {
+        let world = World::apart(Kind::MongoDb, pace, |config| {
             (config.lease_ms, config.drain_ms) = (lease_ms, drain_ms);
         });
         let farm = Farm::open(world.await).await;
-        let (clerk, owner) = (farm.world.clerk().await, farm.serve().await);
+        let (clerk, owner) = (farm.world.clerk().await, farm.serve());
         // Nobody else is there to claim it.
         let run = farm.start(&owner, pattern(0)).await;
         clerk.until(&farm.user, run.run, |body| matches!(body, Body::Delta(_))).await;
-        let other = farm.serve().await;
+        let other = farm.serve();
         let (url, heard) = (watch::Sender::new(other.url().to_owned()), Arc::new(watch::Sender::new(0)));
         let watcher = Watcher::new(run.clone(), &farm.user, url.subscribe(), heard);
         let watcher = TaskTracker::new().spawn(async move {

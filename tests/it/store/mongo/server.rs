@@ -184,8 +184,11 @@ impl OwnServer {
     }
 
     pub(crate) fn uri(&self) -> MongoUri {
-        let uri = format!("mongodb://127.0.0.1:{}/?replicaSet=secantus&serverSelectionTimeoutMS=20000", self.port);
-        uri.parse().unwrap()
+        self.uri_text().parse().unwrap()
+    }
+
+    pub(crate) fn uri_text(&self) -> String {
+        format!("mongodb://127.0.0.1:{}/?replicaSet=secantus&serverSelectionTimeoutMS=20000", self.port)
     }
 }
 
