@@ -26,7 +26,9 @@ impl Tenure {
     pub async fn run<F: Future<Output = ()>>(&self, shutdown: &CancellationToken, work: impl Fn(u64, CancellationToken) -> F) {
         while !shutdown.is_cancelled() {
             let asked = Instant::now();
-            let wait = match self.hold().await {
+            // A store that doesn't answer keeps nobody from leaving; what it grants too late lapses by itself.
+            let Some(held) = shutdown.run_until_cancelled(self.hold()).await else { return };
+            let wait = match held {
                 Some(Hold::Ours { token }) => {
                     tracing::info!(lease = %self.name, token, "this process has the lease");
                     let over = shutdown.child_token();
