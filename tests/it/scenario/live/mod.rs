@@ -4,6 +4,9 @@ mod closes;
 mod external;
 mod feeds;
 mod revocation;
+mod runs;
 mod socket;
 mod streams;
 mod tickets;
+
+pub(super) use runs::{FEED, runs};
