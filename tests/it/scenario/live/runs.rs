@@ -71,8 +71,8 @@ pub(in crate::scenario) async fn runs(stage: &Stage, client: &Client) {
     let default = client.add("for runs", &key(Scenario::Good, 77)).await;
     client.done("setDefaultKey", json!({ "id": default })).await;
     let id = start(client, "Count to three.").await;
-    let (texts, state, end) = heard(stage, client, &id).await;
-    assert_eq!(state, "COMPLETED");
+    let (texts, ended, end) = heard(stage, client, &id).await;
+    assert_eq!(ended, "COMPLETED");
     let mut socket = Socket::of(stage, client).await;
     socket.subscribe("end", FEED, json!({ "id": id, "after": end })).await;
     assert_eq!(socket.hear().await, json!({ "type": "complete", "id": "end" }), "nothing follows the end");
@@ -87,8 +87,8 @@ pub(in crate::scenario) async fn runs(stage: &Stage, client: &Client) {
         let payload = client.done(mutation, json!({ "id": id })).await;
         assert!(payload["commit"]["stream"].as_str().unwrap().starts_with("run-control/"), "{mutation}");
     }
-    let (_, state, _) = heard(stage, client, &id).await;
-    assert_eq!(state, "CANCELLED");
+    let (_, ended, _) = heard(stage, client, &id).await;
+    assert_eq!(ended, "CANCELLED");
     let refused = client.run("resumeOrchestration", json!({ "id": id })).await;
     assert_eq!(refused["userErrors"][0]["code"], "CONFLICT");
 }
