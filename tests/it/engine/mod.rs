@@ -8,6 +8,7 @@ mod farm;
 mod ground;
 mod kill;
 mod patterns;
+mod pauses;
 mod prefixes;
 mod world;
 mod zombie;
