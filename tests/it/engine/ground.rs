@@ -27,16 +27,12 @@ pub(super) enum Ground {
 impl Ground {
     /// The world's store.
     pub(super) async fn of(world: &World) -> Self {
-        match &world.config.mongodb_uri {
-            Some(uri) => {
-                let config = MongoConfig::new(uri.clone(), Arc::new(OsEntropy));
-                Self::MongoDb(Arc::new(MongoStore::open(&config).await.unwrap()))
-            }
-            None => {
-                let config = SqliteConfig::new(&world.config.data_dir, "claviger engine test", Timestamp(1_795_446_000_000));
-                Self::Sqlite(Arc::new(SqliteStore::open(&config).unwrap()))
-            }
+        if let Some(uri) = &world.config.mongodb_uri {
+            let config = MongoConfig::new(uri.clone(), Arc::new(OsEntropy));
+            return Self::MongoDb(Arc::new(MongoStore::open(&config).await.unwrap()));
         }
+        let config = SqliteConfig::new(&world.config.data_dir, "claviger engine test", Timestamp(1_795_446_000_000));
+        Self::Sqlite(Arc::new(SqliteStore::open(&config).unwrap()))
     }
 
     pub(super) fn store(&self) -> Arc<dyn Store> {

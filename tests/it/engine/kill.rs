@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 /// Runs at once.
 const RUNS: usize = 4;
@@ -67,7 +68,7 @@ impl Course {
             let run: Run = self.farm.start(server, pattern(self.asked)).await;
             self.lives.insert(run.run, self.kills);
             let watcher = Watcher::new(run, &self.farm.user, self.url.subscribe(), Arc::clone(&self.heard));
-            self.watching.push(tokio::task::spawn(watcher.watch()));
+            self.watching.push(TaskTracker::new().spawn(watcher.watch()));
         }
     }
 

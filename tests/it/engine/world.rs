@@ -29,7 +29,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use tokio_util::task::TaskTracker;
 
 /// Thirty-two bytes in base64: processes share it.
 const TEST_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -191,7 +191,7 @@ impl Process {
             let tracker = core.tracker.clone();
             let tail = tracker.spawn(tail.run(until.clone()));
             let engine = works.then(|| tracker.spawn(core.engine().unwrap().run(until)));
-            let ended = tokio::task::spawn(async move {
+            let ended = TaskTracker::new().spawn(async move {
                 if let Some(engine) = engine {
                     engine.await.unwrap();
                 }
@@ -213,7 +213,7 @@ impl Process {
     /// A new user whose default key is of this scenario.
     pub(super) async fn user(&self, name: &str, scenario: Scenario) -> User {
         let info = RequestInfo {
-            correlation: CorrelationId(Uuid::now_v7()),
+            correlation: CorrelationId(Effects::system().ids.next()),
             user_agent: None,
             peer: "test".to_owned(),
             via: Via::Graphql,
@@ -265,7 +265,7 @@ impl Process {
             }
             panic!("the run ended without it");
         };
-        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it takes too long")
+        tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("it takes too long")
     }
 
     /// The run once it has ended.
@@ -320,7 +320,7 @@ impl User {
         Call {
             owner: self.id(),
             actor: Actor { user: Some(self.id()), role: Some(Role::User), via: Via::Graphql },
-            correlation: CorrelationId(Uuid::now_v7()),
+            correlation: CorrelationId(Effects::system().ids.next()),
             idempotency_key: idempotency.map(|key| IdempotencyKey::parse(key).unwrap()),
         }
     }

@@ -1,5 +1,6 @@
 //! Two servers on one MongoDB: a run's owner is stopped beyond its lease, killed, or told to go, and the other takes its runs over.
 
+use super::evidence::facts;
 use super::farm::{Farm, Run, Watcher, pattern};
 use super::ground::kinds;
 use super::world::{Kind, Process, World};
@@ -11,8 +12,7 @@ use rustix::process::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-
-use super::evidence::facts;
+use tokio_util::task::TaskTracker;
 
 /// A piece of text every so often: a reply takes half a second.
 const PACE: Duration = Duration::from_millis(20);
@@ -40,7 +40,7 @@ impl Scene {
         let other = farm.serve();
         let (url, heard) = (watch::Sender::new(other.url().to_owned()), Arc::new(watch::Sender::new(0)));
         let watcher = Watcher::new(run.clone(), &farm.user, url.subscribe(), heard);
-        let watcher = tokio::task::spawn(async move {
+        let watcher = TaskTracker::new().spawn(async move {
             let _url = url;
             watcher.watch().await
         });
