@@ -17,6 +17,7 @@ pub mod limiter;
 mod lines;
 pub mod live;
 pub mod metrics;
+pub mod open_files;
 pub mod reads;
 pub mod replay;
 pub mod simulator;

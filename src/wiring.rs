@@ -6,7 +6,7 @@ use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
 use crate::anthropic::stream::StreamLimits;
 use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords};
-use crate::bench::Ground;
+use crate::bench::{BareRows, BenchError, Ground};
 use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, RunBus, RunSettings, scrub, store_failure};
 use crate::config::{Config, IssuerConfig};
 use crate::effects::Effects;
@@ -16,7 +16,7 @@ use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub};
 use crate::metrics::{MeteredCommands, Metrics};
 use crate::reads::{CredentialPolicy, ModelList, StoreReads};
 use crate::store::mongo::{self, MongoConfig, MongoGround, MongoStore};
-use crate::store::sqlite::{self, SqliteConfig, SqliteGround, SqliteStore};
+use crate::store::sqlite::{self, SqliteConfig, SqliteGround, SqliteRows, SqliteStore};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_graphql::ports::Ports;
@@ -129,6 +129,14 @@ pub fn bench_ground(config: &Config, beneath: PathBuf, effects: &Effects) -> Box
         Some(uri) => Box::new(MongoGround::new(uri.clone(), effects.clone())),
         None => Box::new(SqliteGround::new(beneath, effects.clone())),
     }
+}
+
+/// The rows of a store in a data directory, read beside its server without what the store's ports promise.
+///
+/// # Errors
+/// When there is no store.
+pub fn bench_rows(config: &Config) -> Result<Arc<dyn BareRows>, BenchError> {
+    Ok(Arc::new(SqliteRows::open(&config.data_dir)?))
 }
 
 /// The program without its faces.

@@ -34,6 +34,19 @@ pub struct Caller {
     pub session: SessionId,
     /// What the user may do now.
     pub roles: BTreeSet<Role>,
+    /// What an external issuer's token says of itself, if the user came with one.
+    pub foreign: Option<ForeignToken>,
+}
+
+/// A token that we didn't make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignToken {
+    /// When it was made: a session that ended afterwards has ended it.
+    pub issued_at: Timestamp,
+    /// Until when it is good.
+    pub until: Timestamp,
+    /// The roles are those that it claims, whatever our account says.
+    pub decides_roles: bool,
 }
 
 /// What one request carries, whoever asks.

@@ -71,7 +71,9 @@ impl Runs {
                 }
             }
         }
-        should.keys().for_each(|(_, run)| wrong(*run));
+        for (_, run) in should.keys() {
+            wrong(*run);
+        }
         Ok(())
     }
 
@@ -86,7 +88,9 @@ impl Runs {
                 self.compare_owner(store, keychain, owner, report).await?;
             }
         }
-        self.summaries.values().for_each(|missing| wrong(report, missing.id));
+        for missing in self.summaries.values() {
+            wrong(report, missing.id);
+        }
         Ok(())
     }
 

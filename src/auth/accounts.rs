@@ -114,12 +114,12 @@ impl Auth {
         let Some(named) = self.key.check(token.expose(), self.ports.effects.clock.now()) else {
             return self.authenticate_external(token).await;
         };
-        let session = self.ports.store.session(named.session).await.map_err(|error| store_failure(&error))?;
-        let open = session.is_some_and(|session| session.owner == named.user);
-        let account = self.bus().account_view(named.user, None).await?;
-        match account {
+        let (session, account) =
+            futures::join!(self.ports.store.session(named.session), self.bus().account_view(named.user, None));
+        let open = session.map_err(|error| store_failure(&error))?.is_some_and(|session| session.owner == named.user);
+        match account? {
             Some(account) if open && account.facts.is_active => {
-                Ok(Caller { user: named.user, session: named.session, roles: account.facts.roles })
+                Ok(Caller { user: named.user, session: named.session, roles: account.facts.roles, foreign: None })
             }
             _ => Err(bad_token()),
         }
@@ -171,7 +171,7 @@ impl Auth {
         let expires_at = now.plus_ms(ACCESS_MS);
         let access = self.key.sign(Named { user, session }, now, expires_at).ok_or_else(Failure::internal)?;
         let refresh = write_refresh(self.ports.keychain.index(), session, generation);
-        Ok(Tokens { access, refresh, expires_at, caller: Caller { user, session, roles } })
+        Ok(Tokens { access, refresh, expires_at, caller: Caller { user, session, roles, foreign: None } })
     }
 
     /// Takes an attempt of this name from this address. Taken before the check and given back after a good one, so that guesses made

@@ -1,7 +1,8 @@
 //! Users of an external issuer: an account at first sight, one session, roles as the issuer says.
 
 use super::accounts::{Auth, bad_token};
-use super::issuer::{JwksError, Vouched};
+use super::grants::{Denied, Grant};
+use super::issuer::{Judged, JwksError, Vouched};
 use crate::bus::{AccountCall, store_failure};
 use claviger_domain::account::{AccountCommand, RegisterExternal, SignIn};
 use claviger_domain::actor::{Actor, Via};
@@ -10,7 +11,8 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::Username;
-use claviger_graphql::ports::Caller;
+use claviger_domain::timestamp::Timestamp;
+use claviger_graphql::ports::{Caller, ForeignToken};
 use claviger_projections::accounts::AccountView;
 
 /// How often another username is tried when one is taken, or another process is faster.
@@ -24,21 +26,40 @@ const fn only_session(user: UserId) -> SessionId {
 impl Auth {
     /// Who a token of the external issuer names: an account is made when they are seen first.
     pub(super) async fn authenticate_external(&self, token: &SecretText) -> Result<Caller, Failure> {
-        let issuer = self.issuer.as_ref().ok_or_else(bad_token)?;
-        let checked = issuer.check(token.expose(), self.ports.effects.clock.now()).await.map_err(|error| unavailable(&error))?;
-        let vouched = checked.ok_or_else(bad_token)?;
+        match self.judge_external(token).await? {
+            Judged::Good(vouched) => self.vouched_caller(*vouched).await,
+            Judged::Expired | Judged::Bad => Err(bad_token()),
+        }
+    }
+
+    /// What such a token grants for longer than one request: until it expires, to the second. The leeway for clocks that differ is
+    /// for requests, which end by themselves.
+    pub(super) async fn grant_external(&self, token: &SecretText) -> Result<Grant, Denied> {
+        let vouched = match self.judge_external(token).await? {
+            Judged::Good(vouched) if vouched.expires_at > self.ports.effects.clock.now() => *vouched,
+            Judged::Good(_) | Judged::Expired => return Err(Denied::Expired),
+            Judged::Bad => return Err(Denied::Bad(bad_token())),
+        };
+        let until = vouched.expires_at;
+        Ok(Grant { caller: self.vouched_caller(vouched).await?, until })
+    }
+
+    async fn judge_external(&self, token: &SecretText) -> Result<Judged, Failure> {
+        let Some(issuer) = &self.issuer else { return Ok(Judged::Bad) };
+        issuer.check(token.expose(), self.ports.effects.clock.now()).await.map_err(|error| unavailable(&error))
+    }
+
+    async fn vouched_caller(&self, vouched: Vouched) -> Result<Caller, Failure> {
         let user = match self.bus().find_identity(&vouched.identity).await? {
             Some(user) => user,
             None => self.register_external(&vouched).await?,
         };
-        let account = self.bus().account_view(user, None).await?.filter(|account| account.facts.is_active);
-        let account = account.ok_or_else(bad_token)?;
-        // A session that was ended takes the tokens made before with it; the next sign-in at the issuer makes newer ones.
-        if account.facts.ended_at.is_some_and(|ended_at| vouched.issued_at <= ended_at) {
-            return Err(bad_token());
-        }
+        let account = self.bus().account_view(user, None).await?;
+        let account = account.filter(|account| lets_in(account, vouched.issued_at)).ok_or_else(bad_token)?;
         self.open_session(user, &account).await?;
-        Ok(Caller { user, session: only_session(user), roles: vouched.roles.unwrap_or(account.facts.roles) })
+        let (issued_at, until) = (vouched.issued_at, vouched.expires_at);
+        let foreign = Some(ForeignToken { issued_at, until, decides_roles: vouched.roles.is_some() });
+        Ok(Caller { user, session: only_session(user), roles: vouched.roles.unwrap_or(account.facts.roles), foreign })
     }
 
     /// Begins the session anew, if it was ended.
@@ -81,6 +102,12 @@ impl Auth {
         let call = AccountCall { user, actor, correlation, command, phc: None };
         self.bus().run_account_command(call).await.map(|_| ())
     }
+}
+
+/// Whether an account takes its user's tokens of that time. A session that was ended takes the tokens made before with it; the next
+/// sign-in at the issuer makes newer ones.
+pub(super) fn lets_in(account: &AccountView, issued_at: Timestamp) -> bool {
+    account.facts.is_active && account.facts.ended_at.is_none_or(|ended_at| ended_at < issued_at)
 }
 
 /// As the issuer calls them while that is free, then with some of the user's id behind it.

@@ -1,6 +1,7 @@
 //! What a token or a ticket grants for longer than one request.
 
 use super::accounts::{Auth, bad_token};
+use super::external::lets_in;
 use super::tickets::Ticket;
 use super::tokens::{Named, Reading};
 use crate::bus::store_failure;
@@ -45,6 +46,12 @@ impl Denied {
     }
 }
 
+impl From<Failure> for Denied {
+    fn from(failure: Failure) -> Self {
+        if failure.code == ErrorCode::Unauthenticated { Self::Bad(failure) } else { Self::Fault(failure) }
+    }
+}
+
 impl Auth {
     /// What an access token grants.
     ///
@@ -52,24 +59,31 @@ impl Auth {
     /// [`Denied`].
     pub async fn grant(&self, token: &SecretText) -> Result<Grant, Denied> {
         match self.key().read(token.expose(), self.ports().effects.clock.now()) {
-            Reading::Bad => Err(Denied::Bad(bad_token())),
+            Reading::Bad => self.grant_external(token).await,
             Reading::Expired => Err(Denied::Expired),
-            Reading::Good(named, until) => self.granted(named, until).await,
+            Reading::Good(Named { user, session }, until) => {
+                self.granted(Caller { user, session, roles: BTreeSet::new(), foreign: None }, until).await
+            }
         }
     }
 
-    /// What a ticket grants: as long as its session lives.
+    /// What a ticket grants: as long as its session lives, or for an issuer's users the token that it was made with.
     ///
     /// # Errors
     /// [`Denied`].
     pub async fn grant_by_ticket(&self, ticket: &Ticket) -> Result<Grant, Denied> {
+        let caller =
+            Caller { user: ticket.user, session: ticket.session, roles: ticket.claimed.clone(), foreign: ticket.foreign };
+        if let Some(foreign) = ticket.foreign {
+            let expired = foreign.until <= self.ports().effects.clock.now();
+            return if expired { Err(Denied::Expired) } else { self.granted(caller, foreign.until).await };
+        }
         let found = self.ports().store.session(ticket.session).await.map_err(|error| Denied::Fault(store_failure(&error)))?;
         let until = found.ok_or_else(|| Denied::Bad(bad_ticket()))?.expires_at;
-        self.granted(Named { user: ticket.user, session: ticket.session }, until).await
+        self.granted(caller, until).await
     }
 
-    async fn granted(&self, named: Named, until: Timestamp) -> Result<Grant, Denied> {
-        let caller = Caller { user: named.user, session: named.session, roles: BTreeSet::new() };
+    async fn granted(&self, caller: Caller, until: Timestamp) -> Result<Grant, Denied> {
         let roles = self.roles_now(&caller).await.map_err(Denied::Fault)?;
         let roles = roles.ok_or_else(|| Denied::Bad(bad_token()))?;
         Ok(Grant { caller: Caller { roles, ..caller }, until })
@@ -80,6 +94,12 @@ impl Auth {
     /// # Errors
     /// When the store doesn't answer.
     pub async fn roles_now(&self, caller: &Caller) -> Result<Option<BTreeSet<Role>>, Failure> {
+        if let Some(foreign) = &caller.foreign {
+            // Their one session may have been ended and begun anew since: it is the token's age that counts.
+            let account = self.bus().account_view(caller.user, None).await?;
+            let account = account.filter(|account| lets_in(account, foreign.issued_at));
+            return Ok(account.map(|account| if foreign.decides_roles { caller.roles.clone() } else { account.facts.roles }));
+        }
         let session = self.ports().store.session(caller.session).await.map_err(|error| store_failure(&error))?;
         if session.is_none_or(|session| session.owner != caller.user) {
             return Ok(None);
@@ -92,7 +112,15 @@ impl Auth {
     pub fn new_ticket(&self, caller: &Caller) -> StreamTicket {
         let effects = &self.ports().effects;
         let until = effects.clock.now().plus_ms(FIRST_USE_MS);
-        let ticket = Ticket { id: effects.ids.next(), user: caller.user, session: caller.session, first_use_until: until };
+        let claimed = caller.foreign.filter(|foreign| foreign.decides_roles).map_or_else(BTreeSet::new, |_| caller.roles.clone());
+        let ticket = Ticket {
+            id: effects.ids.next(),
+            user: caller.user,
+            session: caller.session,
+            first_use_until: until,
+            foreign: caller.foreign,
+            claimed,
+        };
         StreamTicket { ticket: ticket.write(self.ports().keychain.index()), expires_at: until }
     }
 

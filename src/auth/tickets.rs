@@ -2,14 +2,17 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claviger_domain::actor::Role;
 use claviger_domain::id::{SessionId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
+use claviger_graphql::ports::ForeignToken;
 use claviger_vault::StoreIndexKey;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// A ticket, read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// Which.
     pub id: Uuid,
@@ -19,18 +22,34 @@ pub struct Ticket {
     pub session: SessionId,
     /// Until when it may be used first.
     pub first_use_until: Timestamp,
+    /// The issuer's token that it was made with, and lasts no longer than.
+    pub foreign: Option<ForeignToken>,
+    /// The roles that this token claims, where they are the issuer's to give.
+    pub claimed: BTreeSet<Role>,
 }
 
-const BODY: usize = 1 + 16 * 3 + 8;
+/// The bit that says that roles are the token's; those below stand for roles, in their order.
+const DECIDES_ROLES: u8 = 0x80;
+
+/// Roles and their bits.
+const ROLES: [(Role, u8); 3] = [(Role::User, 1), (Role::Auditor, 2), (Role::Admin, 4)];
+
+const MAC: usize = 32;
 
 impl Ticket {
     fn body(&self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(BODY + 32);
-        body.push(1);
+        let mut body = Vec::with_capacity(128);
+        body.push(if self.foreign.is_some() { 2 } else { 1 });
         body.extend_from_slice(self.id.as_bytes());
         body.extend_from_slice(self.user.0.as_bytes());
         body.extend_from_slice(self.session.0.as_bytes());
         body.extend_from_slice(&self.first_use_until.0.to_be_bytes());
+        if let Some(foreign) = self.foreign {
+            body.extend_from_slice(&foreign.issued_at.0.to_be_bytes());
+            body.extend_from_slice(&foreign.until.0.to_be_bytes());
+            let claimed = ROLES.iter().filter(|(role, _)| self.claimed.contains(role)).fold(0, |bits, (_, bit)| bits | bit);
+            body.push(if foreign.decides_roles { DECIDES_ROLES | claimed } else { 0 });
+        }
         body
     }
 
@@ -48,20 +67,28 @@ impl Ticket {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (body, mac) = bytes.split_at_checked(BODY)?;
+        let (body, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC)?)?;
         if !index.verify_ticket_mac(body, mac.try_into().ok()?) {
             return None;
         }
         let (format, rest) = body.split_first()?;
         let (id, rest) = rest.split_at_checked(16)?;
         let (user, rest) = rest.split_at_checked(16)?;
-        let (session, until) = rest.split_at_checked(16)?;
+        let (session, rest) = rest.split_at_checked(16)?;
+        let (until, rest) = rest.split_at_checked(8)?;
         let id_of = |bytes: &[u8]| bytes.try_into().ok().map(Uuid::from_bytes);
-        (*format == 1).then_some(Self {
+        let (foreign, claimed) = match format {
+            1 => rest.is_empty().then(|| (None, BTreeSet::new()))?,
+            2 => foreign(rest).map(|(foreign, claimed)| (Some(foreign), claimed))?,
+            _ => return None,
+        };
+        Some(Self {
             id: id_of(id)?,
             user: UserId(id_of(user)?),
             session: SessionId(id_of(session)?),
-            first_use_until: Timestamp(u64::from_be_bytes(until.try_into().ok()?)),
+            first_use_until: time_of(until)?,
+            foreign,
+            claimed,
         })
     }
 
@@ -82,6 +109,20 @@ impl Ticket {
     }
 }
 
+fn time_of(bytes: &[u8]) -> Option<Timestamp> {
+    bytes.try_into().ok().map(u64::from_be_bytes).map(Timestamp)
+}
+
+/// What a ticket of the second format says of the token that it was made with.
+fn foreign(bytes: &[u8]) -> Option<(ForeignToken, BTreeSet<Role>)> {
+    let (issued_at, rest) = bytes.split_at_checked(8)?;
+    let (until, rest) = rest.split_at_checked(8)?;
+    let [bits] = rest else { return None };
+    let foreign =
+        ForeignToken { issued_at: time_of(issued_at)?, until: time_of(until)?, decides_roles: bits & DECIDES_ROLES != 0 };
+    Some((foreign, ROLES.iter().filter(|(_, bit)| bits & bit != 0).map(|(role, _)| *role).collect()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,28 +136,47 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_what_we_made_is_a_ticket_or_an_id_of_its_stream() {
-        let index = StoreIndexKey::generate(&Fixed(7));
-        let ticket = Ticket {
+    fn ticket() -> Ticket {
+        Ticket {
             id: Uuid::from_u128(1),
             user: UserId(Uuid::from_u128(2)),
             session: SessionId(Uuid::from_u128(3)),
             first_use_until: Timestamp(1_760_000_000_000),
-        };
-        let text = ticket.write(&index);
-        assert_eq!(Ticket::read(&index, text.expose()), Some(ticket));
-        assert_eq!(Ticket::read(&StoreIndexKey::generate(&Fixed(8)), text.expose()), None);
-        let bytes = URL_SAFE_NO_PAD.decode(text.expose()).unwrap();
-        for n in 0..bytes.len() {
-            let mut changed = bytes.clone();
-            changed[n] ^= 1;
-            assert_eq!(Ticket::read(&index, &URL_SAFE_NO_PAD.encode(&changed)), None, "byte {n}");
-            assert_eq!(Ticket::read(&index, &URL_SAFE_NO_PAD.encode(&bytes[..n])), None, "first {n} bytes");
+            foreign: None,
+            claimed: BTreeSet::new(),
         }
+    }
+
+    fn foreign(decides_roles: bool, claimed: &[Role]) -> Ticket {
+        let token = ForeignToken { issued_at: Timestamp(1_759_999_000_000), until: Timestamp(1_760_000_600_000), decides_roles };
+        Ticket { foreign: Some(token), claimed: claimed.iter().copied().collect(), ..ticket() }
+    }
+
+    #[test]
+    fn only_what_we_made_is_a_ticket() {
+        let index = StoreIndexKey::generate(&Fixed(7));
+        let of_all = foreign(true, Role::ALL);
+        for ticket in [ticket(), foreign(false, &[]), foreign(true, &[Role::User]), of_all] {
+            let text = ticket.write(&index);
+            assert_eq!(Ticket::read(&index, text.expose()), Some(ticket));
+            assert_eq!(Ticket::read(&StoreIndexKey::generate(&Fixed(8)), text.expose()), None);
+            let bytes = URL_SAFE_NO_PAD.decode(text.expose()).unwrap();
+            for n in 0..bytes.len() {
+                let mut changed = bytes.clone();
+                changed[n] ^= 1;
+                assert_eq!(Ticket::read(&index, &URL_SAFE_NO_PAD.encode(&changed)), None, "byte {n}");
+                assert_eq!(Ticket::read(&index, &URL_SAFE_NO_PAD.encode(&bytes[..n])), None, "first {n} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_is_good_on_the_stream_it_was_sent_on_only() {
+        let index = StoreIndexKey::generate(&Fixed(7));
+        let ticket = ticket();
         let id = ticket.event_id(&index, "AQAAAAAAAAAB");
         assert_eq!(ticket.cursor_of(&index, &id).as_deref(), Some("AQAAAAAAAAAB"));
-        let other = Ticket { id: Uuid::from_u128(9), ..ticket };
+        let other = Ticket { id: Uuid::from_u128(9), ..ticket.clone() };
         for (ticket, id) in
             [(&other, id.as_str()), (&ticket, "AQAAAAAAAAAB"), (&ticket, &id.replace("AB.", "AC.")), (&ticket, "")]
         {

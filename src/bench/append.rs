@@ -1,7 +1,7 @@
 //! Appends: how many a store takes in a second, beside the bare means it is made of.
 
 use super::error::BenchError;
-use super::figures::{Range, Sample, Spread, number, rate};
+use super::figures::{Range, Sample, Spread, number, part, rate};
 use super::load;
 use super::trial::{Bare, Ground, Trial};
 use crate::effects::Effects;
@@ -123,9 +123,4 @@ fn summary(writers: usize, rounds: &[Round]) -> Measured {
         ratio: Range::of(rounds.iter().map(|round| part(round.store.rate(), bare_rate(round)))),
         counter,
     }
-}
-
-/// One figure as a part of another; 0 of nothing.
-fn part(figure: f64, of: f64) -> f64 {
-    if of > 0.0 { figure / of } else { 0.0 }
 }

@@ -27,6 +27,11 @@ pub(super) fn rate(count: usize, took: Duration) -> f64 {
     if seconds > 0.0 { number(count) / seconds } else { 0.0 }
 }
 
+/// One figure as a part of another; 0 of nothing.
+pub(super) fn part(figure: f64, of: f64) -> f64 {
+    if of > 0.0 { figure / of } else { 0.0 }
+}
+
 /// A count as a fraction of figures.
 #[expect(clippy::cast_precision_loss, reason = "counts of a measurement are far below 2^52")]
 pub(super) fn number(count: usize) -> f64 {

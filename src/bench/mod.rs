@@ -4,15 +4,27 @@
 //! same batches, so that a ratio says what the store's promises cost and little about the machine.
 
 mod append;
+mod attacks;
 mod batches;
 mod error;
 mod figures;
+mod http;
+mod live;
 mod load;
+mod person;
+mod query;
+mod runs;
+mod subject;
 mod trial;
 
 pub use append::{AppendBench, Measured, measure};
+pub use attacks::{AttackBench, AttackMeasured, http2, measure_attacks, serve_nothing};
 pub use batches::Batches;
 pub use error::BenchError;
 pub use figures::{Range, Sample, Spread};
+pub use live::{LiveBench, LiveMeasured, measure_live, serve_bare_feed};
 pub use load::{CONTENT_BYTES, run};
+pub use query::{BareRows, QueryBench, QueryMeasured, measure_queries, serve_bare_keys};
+pub use runs::{RunBench, RunMeasured, measure_runs, serve_upstream};
+pub use subject::Cores;
 pub use trial::{Bare, Ground, Trial};

@@ -209,6 +209,28 @@ impl Keychain {
         self.opened(keys, || self.store.content_key(stream), |row| row.user_key_version, open).await
     }
 
+    /// The same for whoever opens nothing else of this user, so that the index key isn't read: both rows are asked for at once.
+    ///
+    /// # Errors
+    /// When the store doesn't answer or the key doesn't open.
+    pub async fn content_key_of(&self, owner: UserId, stream: StreamName) -> Result<Option<ContentKey>, Failure> {
+        let (user, content) = futures::join!(self.store.user_key(owner), self.store.content_key(stream));
+        let user = user.map_err(|error| store_failure(&error))?;
+        let content = content.map_err(|error| store_failure(&error))?;
+        let (Some(user), Some(content)) = (user, content) else { return Ok(None) };
+        if user.version != content.user_key_version {
+            // A rotation came between the two reads.
+            let Some(keys) = self.user(owner).await? else { return Ok(None) };
+            return self.content_key(&keys, stream).await;
+        }
+        let open = || -> Result<ContentKey, VaultError> {
+            let keks = self.keks.having(user.kek);
+            let key = unwrap_user_key(&keks, user.kek, owner, user.version, &user.wrapped)?;
+            unwrap_content_key(&key, owner, stream, content.user_key_version, &content.wrapped)
+        };
+        open().map(Some).map_err(|error| vault_failure(&error))
+    }
+
     /// A content key for a new stream, and the row that keeps it.
     ///
     /// # Errors

@@ -78,6 +78,16 @@ pub struct RunBus {
     pub engine: Arc<dyn WakeEngine>,
 }
 
+/// A run that is asked for, once its definition has been checked.
+struct Begun {
+    definition: Definition,
+    title: Option<Title>,
+    model: Option<ModelId>,
+    key: Option<KeyId>,
+    context: Context,
+    max_concurrency: u32,
+}
+
 /// A command on its way.
 struct Order {
     call: Call,
@@ -148,6 +158,16 @@ impl RunBus {
         if let Some(done) = self.replayed(&order).await? {
             return Ok(done);
         }
+        let begun = Begun { definition, title, model, key, context, max_concurrency };
+        match self.begin(&order, caller, begun).await {
+            Ok(done) => Ok(done),
+            // A repeat that raced its first must not be refused because of what the first did.
+            Err(failure) => self.replayed(&order).await?.ok_or(failure),
+        }
+    }
+
+    async fn begin(&self, order: &Order, caller: Caller, begun: Begun) -> Result<RunDone, Failure> {
+        let Begun { definition, title, model, key, context, max_concurrency } = begun;
         self.check_open(order.call.owner).await?;
         let resolution = self.resolved(caller, &context, key).await?;
         let model = self.model(model, &definition, &resolution).await?;
@@ -167,8 +187,8 @@ impl RunBus {
             max_attempts: self.settings.max_attempts,
             price_table: self.settings.price_table.clone(),
         };
-        let events = Command::from(request).decide(&Run::default()).map_err(|error| refusal(error))?;
-        self.request(&order, run, events).await
+        let events = Command::from(request).decide(&Run::default()).map_err(refusal)?;
+        self.request(order, run, events).await
     }
 
     /// Commits the request, and has somebody work on it.

@@ -256,11 +256,167 @@ Examples:
   claviger bench append --dir . --writers 64 --rounds 5 --markdown   on this disk, as a table for a document
   claviger bench append --mongodb-uri mongodb://127.0.0.1/?replicaSet=rs0 --processes 2";
 
+const BENCH_LIVE: &str = "\
+A server of this program's own (embedded store) and, in turn, sockets over a broadcast channel, each in a process of its own; all
+subscribers are in this one. An event is renameKey over HTTP: what subscribers wait begins before it is asked for, so it has the commit in
+it. Before memory is looked at, the server was started anew, all have heard of one event and then of nothing for two seconds. Stalled
+readers ask for answers of megabytes and read none of them. Needs as many open files as there are subscriptions.
+
+Examples:
+  claviger bench live
+  claviger bench live --subscriptions 1000 --rounds 1";
+
+const BENCH_QUERY: &str = "\
+hello is { __typename }, keys is a list of ten keys; both with an access token. The handler is axum alone: it reads JSON, checks the token's
+signature, reads the rows of session, account, wrapped keys and view in one transaction, and writes the facts as they are stored. It opens
+nothing that is sealed. cpu is processor time of the measured process for each answer.
+
+Examples:
+  claviger bench query
+  claviger bench query --connections 64 --seconds 10 --markdown";
+
+const BENCH_ATTACKS: &str = "\
+Others are connections that list keys, again as soon as they are answered. They and the attacker share a core; the server and the one that
+accepts and closes share another. Aside: the attacker is aimed at the latter. Attackers are bounded in connections at a time and a second.
+
+Examples:
+  claviger bench attacks
+  claviger bench attacks --only HTTP/2 --rounds 5";
+
+const BENCH_RUNS: &str = "\
+The server (embedded store) and an upstream that answers at once are processes of their own; clients are in this one. A commit is an append of
+one writer alone on a store of the same kind. Each piece of text says when the upstream wrote it. While many stream, each has a subscriber
+over an event stream, and the server's memory is what it grew by.
+
+Examples:
+  claviger bench runs
+  claviger bench runs --streams 50 --seconds 5 --kills 3";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
     /// Durable appends a second, beside bare inserts of the same rows
     #[command(after_help = BENCH_APPEND)]
     Append(BenchAppendArgs),
+    /// Thousands of idle subscriptions: memory of each, how soon all hear of an event, what stalled readers cost the others
+    #[command(after_help = BENCH_LIVE)]
+    Live(BenchLiveArgs),
+    /// Queries a second, beside a bare handler that checks the same token and reads the same rows
+    #[command(after_help = BENCH_QUERY)]
+    Query(BenchQueryArgs),
+    /// What others wait while somebody attacks, beside the same attacker aimed at a server that does nothing
+    #[command(after_help = BENCH_ATTACKS)]
+    Attacks(BenchAttacksArgs),
+    /// Runs: what the engine costs beside one commit and beside the upstream, how late text is while many stream, how soon a killed one goes on
+    #[command(after_help = BENCH_RUNS)]
+    Runs(BenchRunsArgs),
+    /// A baseline in a process of its own; measurements start it
+    #[command(hide = true)]
+    Part(BenchPartArgs),
+}
+
+/// Where and how a server is measured.
+#[derive(Args, Debug)]
+pub(super) struct BenchPlaceArgs {
+    /// How often everything is measured, server and baseline in turn
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(super) rounds: u16,
+    /// Let the system say who runs on which core, instead of keeping what is measured and who measures apart
+    #[arg(long)]
+    pub(super) together: bool,
+    /// Where the embedded store is made, and removed [default: the system's temporary directory]
+    #[arg(long)]
+    pub(super) dir: Option<PathBuf>,
+    /// Print a table in Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub(super) markdown: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct BenchLiveArgs {
+    /// Sockets that subscribe and then say nothing
+    #[arg(long, default_value_t = 9_000, value_parser = clap::value_parser!(u16).range(1..=9_800))]
+    pub(super) subscriptions: u16,
+    /// Events one after the other, and then as many as fast as they can be made
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(super) events: u16,
+    /// Readers that take nothing
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=100))]
+    pub(super) stalled: u16,
+    #[command(flatten)]
+    pub(super) place: BenchPlaceArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct BenchQueryArgs {
+    /// Keys of the user who asks
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub(super) keys: u16,
+    /// Connections that ask again as soon as they are answered
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(super) connections: u16,
+    /// How long each measurement goes on
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub(super) seconds: u64,
+    #[command(flatten)]
+    pub(super) place: BenchPlaceArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct BenchAttacksArgs {
+    /// Attacks whose names contain this [default: all]
+    #[arg(long)]
+    pub(super) only: Option<String>,
+    /// Keys that the others list
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub(super) keys: u16,
+    /// Connections of the others
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(super) connections: u16,
+    /// How long each measurement goes on
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub(super) seconds: u64,
+    #[command(flatten)]
+    pub(super) place: BenchPlaceArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct BenchRunsArgs {
+    /// Runs one after the other, for each of the first figures
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(10..=10_000))]
+    pub(super) runs: u16,
+    /// Runs that stream at once
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=900))]
+    pub(super) streams: u16,
+    /// How long each of those streams
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub(super) seconds: u64,
+    /// How often the server is killed in the middle of a run
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(super) kills: u16,
+    /// Where the embedded store is made, and removed [default: the system's temporary directory]
+    #[arg(long)]
+    pub(super) dir: Option<PathBuf>,
+    /// Print a table in Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub(super) markdown: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct BenchPartArgs {
+    /// Which
+    pub(super) part: BenchPart,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum BenchPart {
+    /// Sockets over a broadcast channel
+    Feed,
+    /// A handler that reads rows
+    Keys,
+    /// Accepts and closes
+    Nothing,
+    /// Streams text that says when it was written
+    Upstream,
 }
 
 #[derive(Args, Debug)]

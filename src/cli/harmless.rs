@@ -1,5 +1,7 @@
 //! Text of others on its way to a terminal: what would command the terminal is shown instead, and how wide the rest is.
 
+use std::fmt::Write as _;
+
 /// The same text without anything that a terminal would obey: control characters (but line breaks and tabs) become their pictures,
 /// those of the second range and marks that turn the direction of writing a replacement character. A line break of two characters
 /// becomes one.
@@ -35,7 +37,8 @@ pub(super) fn harmless_json(json: &str) -> String {
     for letter in json.chars() {
         match letter {
             '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                shown.push_str(&format!("\\u{:04x}", u32::from(letter)));
+                // Writing into a text can't fail.
+                let _ = write!(shown, "\\u{:04x}", u32::from(letter));
             }
             _ => shown.push(letter),
         }

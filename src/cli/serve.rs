@@ -3,7 +3,9 @@
 use super::{CliError, output};
 use crate::config::Config;
 use crate::effects::Effects;
+use crate::http::server::ServerSettings;
 use crate::lifecycle::Listening;
+use crate::open_files;
 use crate::wiring::Core;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 pub(super) async fn run(config: &Config) -> Result<ExitCode, CliError> {
     let shutdown = on_signals()?;
+    have_files();
     let core = Core::open(config, Effects::system(), "claviger serve").await?;
     let listening = Listening::bind(core, config).await?;
     let address = listening.address();
@@ -23,6 +26,17 @@ pub(super) async fn run(config: &Config) -> Result<ExitCode, CliError> {
     listening.serve(shutdown).await?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Files beside connections: the store's, the log's, the runtime's, calls to Anthropic.
+const OTHER_FILES: u64 = 256;
+
+/// As many files as the system lets us have; says so where that is less than the connections that would be taken.
+fn have_files() {
+    let wanted = u64::try_from(ServerSettings::default().max_connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    if let Some(limit) = open_files::raise().filter(|limit| *limit < wanted) {
+        tracing::warn!(limit, wanted, "fewer open files are allowed than there may be connections: raise ulimit -n");
+    }
 }
 
 /// A token that SIGTERM or Ctrl-C cancels; a second signal ends the process at once, which the store survives.

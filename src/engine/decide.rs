@@ -66,7 +66,7 @@ impl Worker {
                 self.end(end, given.now)?;
                 return Ok(Flow::Rests);
             }
-            if plan.steps.is_empty() {
+            if plan.steps.is_empty() && plan.fallbacks.is_empty() {
                 self.start_ready(&plan.ready, given)?;
                 break;
             }

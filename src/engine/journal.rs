@@ -8,7 +8,9 @@ use claviger_domain::id::{CommandId, CorrelationId, EventId, RunId, UserId};
 use claviger_domain::orchestration::RunEvent;
 use claviger_domain::stream::StreamName;
 use claviger_projections::flusher::{FlushFailure, RunOwner, SealText};
-use claviger_projections::ports::{Append, AppendError, Appended, DeltaPlace, Expected, NewEvent, StoreError};
+use claviger_projections::ports::{
+    Append, AppendError, Appended, ContentKeyRow, DeltaPlace, Expected, NewEvent, RowChange, StoreError,
+};
 use claviger_projections::runs::RunSummary;
 use claviger_vault::{ContentKey, DeltaAd, seal_delta};
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub(super) struct Journal {
     run: RunId,
     owner: UserId,
     key: Arc<ContentKey>,
+    /// Its row as it was last read: put back unchanged with every append, which so is refused once the owner was erased.
+    key_row: ContentKeyRow,
     correlation: CorrelationId,
     requested: EventId,
     summary: Option<RunSummary>,
@@ -51,6 +55,7 @@ pub(super) struct Origin {
     pub(super) run: RunId,
     pub(super) owner: UserId,
     pub(super) key: ContentKey,
+    pub(super) key_row: ContentKeyRow,
     /// Ties everything to the request.
     pub(super) correlation: CorrelationId,
     /// The event that asked for it.
@@ -62,8 +67,8 @@ pub(super) struct Origin {
 
 impl Journal {
     pub(super) fn new(shared: Arc<Shared>, origin: Origin) -> Self {
-        let Origin { run, owner, key, correlation, requested, summary, version, rows } = origin;
-        Self { shared, run, owner, key: Arc::new(key), correlation, requested, summary, version, counted: Some(rows) }
+        let Origin { run, owner, key, key_row, correlation, requested, summary, version, rows } = origin;
+        Self { shared, run, owner, key: Arc::new(key), key_row, correlation, requested, summary, version, counted: Some(rows) }
     }
 
     /// Appends; returns when it is durable. Everything written before as text is durable then, too, and counted by the first event.
@@ -78,11 +83,6 @@ impl Journal {
         if let Some(first) = events.first_mut() {
             first.set_prev_d(rows);
         }
-        // An erased user's run goes on nowhere: what is sealed now nobody could open.
-        let user = self.shared.store().user_key(self.owner).await;
-        if matches!(user, Ok(None)) {
-            return Err(Lost::Erased);
-        }
         let stream = StreamName::Run(self.run.0);
         let sealed = seal_events(&events, &self.key, (self.owner, stream, self.version), self.shared.effects());
         let appended = self.append_patiently(&events, sealed.map_err(|_| Lost::Unwritable)?).await?;
@@ -94,13 +94,15 @@ impl Journal {
         Ok(())
     }
 
-    async fn append_patiently(&self, events: &[RunEvent], sealed: Vec<NewEvent>) -> Result<Appended, Lost> {
+    async fn append_patiently(&mut self, events: &[RunEvent], sealed: Vec<NewEvent>) -> Result<Appended, Lost> {
         let mut pause = PAUSE.0;
         loop {
             let append = self.append_of(events.to_vec(), sealed.clone());
             match self.shared.parts.bus.append(append).await {
                 Ok(appended) => return Ok(appended),
                 Err(AppendError::Conflict { .. }) => return Err(Lost::Taken),
+                // An erasure or a rotation came between. What an erased user's key sealed nobody could open.
+                Err(AppendError::UserKeyMoved { .. }) => self.read_key_row().await?,
                 // Nothing of it is in.
                 Err(AppendError::Store(StoreError::Unavailable(_))) => sleep(pause).await,
                 Err(error) => {
@@ -110,6 +112,16 @@ impl Journal {
             }
             pause = (pause * 2).min(PAUSE.1);
         }
+    }
+
+    async fn read_key_row(&mut self) -> Result<(), Lost> {
+        match self.shared.store().content_key(StreamName::Run(self.run.0)).await {
+            Ok(Some(row)) => self.key_row = row,
+            Ok(None) => return Err(Lost::Erased),
+            // Asked again by the next refusal.
+            Err(error) => tracing::debug!(run = %self.run, %error, "a run's key can't be read now"),
+        }
+        Ok(())
     }
 
     fn append_of(&self, events: Vec<RunEvent>, sealed: Vec<NewEvent>) -> Append {
@@ -131,7 +143,7 @@ impl Journal {
             command_id: CommandId(effects.ids.next().into_bytes()),
             correlation_id: self.correlation,
             causation_id: Some(self.requested),
-            rows: Vec::new(),
+            rows: vec![RowChange::PutContentKey(self.key_row.clone())],
             claims: Vec::new(),
             inline: Some(Arc::new(rows)),
             record: None,

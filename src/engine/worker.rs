@@ -140,7 +140,7 @@ impl Worker {
         let reads = &shared.parts.reads;
         let (store, keychain) = (Arc::clone(&reads.store), Arc::clone(&reads.keychain));
         let reader = RunReader { store, keychain, owner, run: id };
-        let Some(key) = reader.key().await? else { return Ok(None) };
+        let (Some(key), Some(key_row)) = (reader.key().await?, reader.key_row().await?) else { return Ok(None) };
         let loaded = reader.loaded().await?;
         let run = loaded.feed.fold().run().clone();
         let control = shared.parts.bus.run_control(id).await?;
@@ -152,6 +152,7 @@ impl Worker {
             run: id,
             owner,
             key,
+            key_row,
             correlation: loaded.correlation,
             requested: loaded.requested,
             summary: loaded.summary,
@@ -269,7 +270,7 @@ impl Worker {
     async fn resolve(&mut self) -> Result<Resolution, Stop> {
         let bus = &self.shared.parts.bus;
         let roles = bus.account_view(self.owner, None).await?.map(|account| account.facts.roles).unwrap_or_default();
-        let caller = Caller { user: self.owner, session: claviger_domain::id::SessionId(Uuid::nil()), roles };
+        let caller = Caller { user: self.owner, session: claviger_domain::id::SessionId(Uuid::nil()), roles, foreign: None };
         let named = self.run.settings.as_ref().and_then(|settings| settings.named_key);
         let context = self.run.context.as_deref().and_then(|context| Context::parse(context).ok());
         let Some(context) = context else { return Err(Lost::Erased.into()) };

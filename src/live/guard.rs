@@ -78,7 +78,8 @@ impl Guard {
     pub async fn ended(&mut self) -> End {
         loop {
             if self.must_check {
-                match self.watch.auth.roles_now(&self.grant.caller).await {
+                // Boxed: it is seldom asked, and thousands wait here.
+                match Box::pin(self.watch.auth.roles_now(&self.grant.caller)).await {
                     Ok(None) => return End::Revoked,
                     Ok(Some(roles)) if !self.grant.caller.roles.is_subset(&roles) => return End::Expired,
                     Ok(Some(_)) => self.must_check = false,

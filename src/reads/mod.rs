@@ -54,8 +54,7 @@ impl StoreReads {
 
     /// The content key of a user's key ring.
     async fn ring_key(&self, user: UserId) -> Result<Option<ContentKey>, Failure> {
-        let keys = self.keychain.user(user).await?;
-        self.content_key(keys.as_ref(), StreamName::KeyRing(user)).await
+        self.keychain.content_key_of(user, StreamName::KeyRing(user)).await
     }
 
     pub(crate) async fn head_position(&self) -> Result<u64, Failure> {

@@ -5,7 +5,7 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::{CorrelationId, EventId, RunId, UserId};
 use claviger_domain::orchestration::RunEvent;
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{DeltaRow, Store, StoredEvent};
+use claviger_projections::ports::{ContentKeyRow, DeltaRow, Store, StoredEvent};
 use claviger_projections::run_feed::{Batch, FeedError, OpenedDeltas, RunFeed, RunRecord, from_json};
 use claviger_projections::runs::RunSummary;
 use claviger_vault::{ContentKey, DeltaAd, open_delta};
@@ -91,6 +91,11 @@ impl RunReader {
             Some(keys) => self.keychain.content_key(&keys, StreamName::Run(self.run.0)).await,
             None => Ok(None),
         }
+    }
+
+    /// Where that key is kept, wrapped.
+    pub(crate) async fn key_row(&self) -> Result<Option<ContentKeyRow>, Failure> {
+        self.store.content_key(StreamName::Run(self.run.0)).await.map_err(|error| store_failure(&error))
     }
 
     fn opened(&self, row: &DeltaRow, key: &ContentKey) -> Result<OpenedDeltas, Failure> {

@@ -1,9 +1,9 @@
 //! One call that answers with a design: blocks that work, and connections between them. An answer that isn't one is asked for once more.
 
-use super::plan::{Plan, failed};
+use super::plan::{FallBack, Plan, failed};
 use super::prompt::{Part, Prompt, Say};
 use super::structured::read;
-use crate::orchestration::{Purpose, Run, Step};
+use crate::orchestration::{Fallback, Purpose, Run, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
@@ -91,7 +91,15 @@ pub(super) fn plan(run: &Run) -> Plan {
             let step = super::plan::NextStep { agent: None, purpose: Purpose::Design, round: None, item: 0 };
             Plan::of(vec![step])
         }
-        Some(step) if step.is_completed() => Plan::done(),
+        Some(step) if step.is_completed() => {
+            let step_id = step.planned.step;
+            let is_in_text = read::<Design>(step.reply.as_deref().unwrap_or_default()).is_ok_and(|found| found.is_in_text);
+            if is_in_text && !run.fallbacks.contains(&(step_id, Fallback::JsonInText)) {
+                let fallback = FallBack { step: step_id, fallback: Fallback::JsonInText, name: None };
+                return Plan { fallbacks: vec![fallback], ..Plan::default() };
+            }
+            Plan::done()
+        }
         Some(step) => Plan::start([step]),
     }
 }

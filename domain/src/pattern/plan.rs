@@ -48,7 +48,7 @@ pub enum End {
 /// What a run does next. Steps to plan come first: once they have their places, the plan is asked for anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Recorded together with `steps`.
+    /// Recorded together with `steps`, or alone: the plan is then asked for anew.
     pub fallbacks: Vec<FallBack>,
     /// To get their places.
     pub steps: Vec<NextStep>,

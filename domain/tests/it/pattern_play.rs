@@ -195,7 +195,7 @@ pub(crate) fn play(draft: Draft, mut answer: impl FnMut(&Call) -> Answer) -> Pla
     let mut told = BTreeMap::new();
     for _ in 0..1_000 {
         let next = plan(&played.run);
-        if !next.steps.is_empty() {
+        if !next.steps.is_empty() || !next.fallbacks.is_empty() {
             played.plan_steps(&next);
         } else if let Some(end) = next.end {
             match end {

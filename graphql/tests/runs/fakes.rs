@@ -188,7 +188,7 @@ impl RunFeeds for World {
 }
 
 fn request(query: &str, variables: Value, user: UserId) -> Request {
-    let caller = Caller { user, session: SessionId::default(), roles: BTreeSet::from([Role::User]) };
+    let caller = Caller { user, session: SessionId::default(), roles: BTreeSet::from([Role::User]), foreign: None };
     let (correlation, peer) = (CorrelationId(Uuid::from_u128(8)), "::1".to_owned());
     let info = RequestInfo { correlation, user_agent: None, peer, via: Via::Graphql };
     Request::new(query).variables(Variables::from_json(variables)).data(caller).data(info)

@@ -54,6 +54,17 @@ pub struct Vouched {
     pub full_name: Option<FullName>,
 }
 
+/// What there is to say of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// It is good.
+    Good(Box<Vouched>),
+    /// It was good once.
+    Expired,
+    /// It is no token of this issuer for us, or not good yet.
+    Bad,
+}
+
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
@@ -67,16 +78,16 @@ struct Claims {
 }
 
 impl ExternalIssuer {
-    /// Checks a token. `None` for whatever is no good token of this issuer for us.
+    /// Checks a token.
     ///
     /// # Errors
     /// [`JwksError`] when that can't be known now, because the issuer's keys can't be had.
-    pub async fn check(&self, token: &str, now: Timestamp) -> Result<Option<Vouched>, JwksError> {
-        let Some((header, kid)) = header_of(token) else { return Ok(None) };
-        let Some(keys) = self.jwks.find(&kid).await? else { return Ok(None) };
+    pub async fn check(&self, token: &str, now: Timestamp) -> Result<Judged, JwksError> {
+        let Some((header, kid)) = header_of(token) else { return Ok(Judged::Bad) };
+        let Some(keys) = self.jwks.find(&kid).await? else { return Ok(Judged::Bad) };
         let claims =
             keys.iter().filter(|key| key.algorithms.contains(&header.alg)).find_map(|key| self.claims(token, key, &header));
-        Ok(claims.and_then(|claims| self.vouched(&header, claims, now)))
+        Ok(claims.and_then(|claims| self.judge(&header, claims, now)).unwrap_or(Judged::Bad))
     }
 
     /// The claims, if the key made the token's signature.
@@ -91,15 +102,22 @@ impl ExternalIssuer {
         jsonwebtoken::decode::<Claims>(token, &key.key, &validation).ok().map(|data| data.claims)
     }
 
-    fn vouched(&self, header: &Header, claims: Claims, now: Timestamp) -> Option<Vouched> {
+    /// `None` for claims that can't be a good token's at any time, or not yet.
+    fn judge(&self, header: &Header, claims: Claims, now: Timestamp) -> Option<Judged> {
         let seconds = now.0 / 1000;
         let latest = seconds + LEEWAY_S;
-        let timely =
-            claims.iat <= latest && claims.nbf.is_none_or(|nbf| nbf <= latest) && seconds < claims.exp.checked_add(LEEWAY_S)?;
+        let begun = claims.iat <= latest && claims.nbf.is_none_or(|nbf| nbf <= latest);
         let named = (1..=MAX_SUBJECT).contains(&claims.sub.len());
-        if !timely || !named || (!is_access_token(header) && is_id_token(&claims.rest)) {
+        if !begun || !named || (!is_access_token(header) && is_id_token(&claims.rest)) {
             return None;
         }
+        if seconds >= claims.exp.checked_add(LEEWAY_S)? {
+            return Some(Judged::Expired);
+        }
+        self.vouched(claims).map(Box::new).map(Judged::Good)
+    }
+
+    fn vouched(&self, claims: Claims) -> Option<Vouched> {
         let text = |name: &str| claims.rest.get(name).and_then(Value::as_str);
         let unchecked = claims.rest.get("email_verified") == Some(&Value::Bool(false));
         Some(Vouched {

@@ -5,7 +5,7 @@ mod jwks;
 mod keys;
 mod roles;
 
-pub use claims::{ExternalIssuer, Vouched};
+pub use claims::{ExternalIssuer, Judged, Vouched};
 pub(crate) use jwks::address as jwks_address;
 pub use jwks::{Jwks, JwksError, JwksSettings};
 pub use keys::{IssuerKey, KeySet, KeySetError};

@@ -13,7 +13,7 @@ use std::time::Duration;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// How long a server may say nothing. An event stream says every 15 seconds that it is there.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// How often a question is put again whose answer broke off, where its repeat does no harm.
 const REPEATS: usize = 5;

@@ -74,7 +74,7 @@ impl Trouble {
         let mut message = error.get("message").and_then(Value::as_str).unwrap_or("no reason was given").to_owned();
         for candidate in error.get("candidates").and_then(Value::as_array).into_iter().flatten() {
             let text = |name: &str| candidate.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            message.push_str(&format!("\n  {}: {}", text("source"), text("reason")));
+            message = format!("{message}\n  {}: {}", text("source"), text("reason"));
         }
         Self::Refused { code: code_of(code.unwrap_or_default()), message: harmless(&message) }
     }
@@ -93,10 +93,8 @@ impl From<Trouble> for CliError {
             Trouble::Foreign(_) => ErrorCode::BadRequest,
             Trouble::Refused { code, .. } => *code,
         };
-        let hint = match code {
-            ErrorCode::Unauthenticated => " (give a token in CLAVIGER_TOKEN, or --user NAME --password-stdin)",
-            _ => "",
-        };
+        let is_nobody = code == ErrorCode::Unauthenticated;
+        let hint = if is_nobody { " (give a token in CLAVIGER_TOKEN, or --user NAME --password-stdin)" } else { "" };
         Self::new(code, format!("{trouble}{hint}"))
     }
 }

@@ -179,7 +179,7 @@ mod tests {
             assert!(!texts.is_empty() && texts.iter().all(|text| !text.contains("  ")), "{marker:?}");
         }
         for start in runs.match_indices("\"systemPrompt\":\"").map(|(at, found)| at + found.len()) {
-            let prompt = runs[start..].split('"').next().unwrap();
+            let prompt = runs.split_at(start).1.split('"').next().unwrap();
             assert!(SAID.iter().any(|(marker, _)| *marker == prompt), "nothing is said to {prompt:?}");
         }
     }

@@ -6,18 +6,23 @@ use std::time::Duration;
 
 pub(in crate::cli) const EXAMPLES: &str = "\
 Examples:
-  export CLAVIGER_TOKEN=...                   an access token (mutation login), or name yourself: --user ada --password-stdin < password
-  claviger run start --pattern debate --task 'Tea or coffee?' --rounds 2 \\
-      --agent 'Ann=You argue for tea.' --agent 'Bob=You argue for coffee.' --agent 'Mo:moderator=You weigh and decide.'
-  claviger run start --pattern parallel --task @task.txt --agent 'A=@a.txt' --agent 'B=@b.txt' --aggregator 'C=Merge.' --on-failure quorum:1
-  claviger run start --file debate.toml       {\"debate\": {\"topic\": ..., \"agents\": [...]}} as JSON or TOML, in the API's words (PatternInput)
-  claviger run attach ID                      watch a run, from wherever it is
+  export CLAVIGER_TOKEN=...            an access token (mutation login); or name yourself:
+                                       --user ada --password-stdin < password
+  claviger run start --pattern debate --task 'Tea or coffee?' --rounds 2 \
+    --agent 'Ann=You argue for tea.' --agent 'Bob=You argue for coffee.' \
+    --agent 'Mo:moderator=You weigh what was said and decide.'
+  claviger run start --pattern parallel --task @task.txt --on-failure quorum:1 \
+    --agent 'A=@a.txt' --agent 'B=@b.txt' --aggregator 'C=You merge.'
+  claviger run start --file tea.toml   the pattern as JSON or TOML: PatternInput of the API,
+                                       such as {\"debate\": {\"topic\": ..., \"agents\": [...]}}
+  claviger run attach ID               watch a run, from wherever it is
   claviger run list --state running
   claviger run show ID --json
   claviger run cancel ID
 
-Ctrl-C leaves a run that is watched, and the run goes on. Exit codes: 0 completed, 3 cancelled, 130 left before its end; a failed run ends with
-the code of what failed it (see ops/docs/errors).";
+Ctrl-C leaves a run that is watched, and the run goes on.
+Exit codes: 0 completed, 3 cancelled, 130 left before its end; a failed run ends with the code
+of what failed it (see ops/docs/errors).";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -45,7 +50,7 @@ pub(in crate::cli) struct ServerArgs {
     /// Address of the server
     #[arg(long, env = "CLAVIGER_URL", default_value = "http://127.0.0.1:8005", value_name = "URL")]
     pub(in crate::cli) url: String,
-    /// Log in by this username or e-mail address; without it, the token in CLAVIGER_TOKEN says who you are
+    /// Log in by this username or e-mail address; without it, the token in `CLAVIGER_TOKEN` says who you are
     #[arg(long, value_name = "NAME", requires = "password_stdin")]
     pub(in crate::cli) user: Option<String>,
     /// Read the password from standard input, one line (a flag could be read by everybody on the machine)
@@ -136,7 +141,7 @@ pub(in crate::cli) struct StartArgs {
 /// A pattern, from a file or from flags. `--model`, which every command takes, names the model.
 #[derive(Args, Debug, Default)]
 pub(in crate::cli) struct PatternArgs {
-    /// The pattern as JSON or TOML, as PatternInput or StartOrchestrationInput of the API has it; - for standard input
+    /// The pattern as JSON or TOML, as `PatternInput` or `StartOrchestrationInput` of the API has it; - for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pattern", "task", "agent", "manager", "router", "aggregator", "rounds", "on_failure"])]
     pub(in crate::cli) file: Option<PathBuf>,
     /// How the agents work together

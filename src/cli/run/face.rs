@@ -78,7 +78,11 @@ impl Face {
     /// A message came, and these are its changes.
     pub(in crate::cli) fn tell(&mut self, message: &Value, screen: &RunScreen, changes: &[Change]) {
         match self {
-            Self::Lines(plain, _) => plain.lines(screen, changes).iter().for_each(|line| output::line(line)),
+            Self::Lines(plain, _) => {
+                for line in plain.lines(screen, changes) {
+                    output::line(&line);
+                }
+            }
             Self::Json => output::line(&harmless_json(&message.to_string())),
             // Drawn when it is time; shown at the end.
             Self::Screen(..) | Self::Result => {}
@@ -108,7 +112,9 @@ impl Face {
             Self::Lines(_, true) => {
                 let output = screen.run.as_ref().and_then(|run| run.output.as_deref());
                 let shown = output.map(|output| format!("\n== result\n{}", harmless(output.trim_end())));
-                shown.iter().for_each(|text| output::line(text));
+                if let Some(text) = shown {
+                    output::line(&text);
+                }
             }
             Self::Result => result(screen, false),
             Self::Screen(_, false) | Self::Lines(_, false) | Self::Json => {}

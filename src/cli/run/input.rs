@@ -53,8 +53,8 @@ fn from_text(text: &str, ending: Option<&str>) -> Result<Map<String, Value>, Cli
     if !found.contains_key("pattern") {
         found = Map::from_iter([("pattern".to_owned(), Value::Object(found))]);
     }
-    let named = found.get("pattern").and_then(Value::as_object).ok_or_else(no_pattern)?;
-    let mut names = named.keys();
+    let pattern = found.get("pattern").and_then(Value::as_object).ok_or_else(no_pattern)?;
+    let mut names = pattern.keys();
     match (names.next(), names.next()) {
         (Some(name), None) if PATTERNS.contains(&name.as_str()) => Ok(found),
         (Some(name), None) => Err(wrong(format!("there is no pattern {name:?}: it is one of {}", PATTERNS.join(", ")))),

@@ -74,25 +74,24 @@ impl StepState {
 
 /// Tokens, as decimal text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 pub(in crate::cli) struct Usage {
-    input_tokens: String,
-    output_tokens: String,
-    cache_creation_input_tokens: String,
-    cache_read_input_tokens: String,
+    #[serde(rename = "inputTokens")]
+    input: String,
+    #[serde(rename = "outputTokens")]
+    output: String,
+    #[serde(rename = "cacheCreationInputTokens")]
+    cache_creation: String,
+    #[serde(rename = "cacheReadInputTokens")]
+    cache_read: String,
 }
 
 impl Usage {
     /// Tokens in, those of caches too, and tokens out.
     pub(in crate::cli) fn in_and_out(&self) -> (u64, u64) {
         let number = |text: &String| text.parse::<u64>().unwrap_or_default();
-        let read = [&self.input_tokens, &self.cache_creation_input_tokens, &self.cache_read_input_tokens];
-        (read.into_iter().map(number).fold(0, u64::saturating_add), number(&self.output_tokens))
-    }
-
-    #[cfg(test)]
-    pub(in crate::cli) fn of(input: u64, output: u64) -> Self {
-        Self { input_tokens: input.to_string(), output_tokens: output.to_string(), ..Self::default() }
+        let read = [&self.input, &self.cache_creation, &self.cache_read];
+        (read.into_iter().map(number).fold(0, u64::saturating_add), number(&self.output))
     }
 }
 
@@ -171,7 +170,8 @@ pub(in crate::cli) enum Message {
         partial: Vec<StepText>,
     },
     /// Something happened; the step it is about, as it stands after it.
-    EventMessage { cursor: String, event: WireEvent, step: Option<Box<WireStep>> },
+    #[serde(rename = "EventMessage")]
+    Event { cursor: String, event: WireEvent, step: Option<Box<WireStep>> },
     /// More text of an attempt, from this byte on.
     TextDelta { cursor: String, step_id: String, attempt: u32, offset: usize, text: String },
     /// Text of this attempt beyond so many bytes is void.
@@ -191,7 +191,7 @@ impl Message {
     pub(in crate::cli) fn cursor(&self) -> &str {
         match self {
             Self::Snapshot { cursor, .. }
-            | Self::EventMessage { cursor, .. }
+            | Self::Event { cursor, .. }
             | Self::TextDelta { cursor, .. }
             | Self::AttemptSuperseded { cursor, .. }
             | Self::GapMarker { cursor, .. }

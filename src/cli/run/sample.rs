@@ -57,7 +57,7 @@ pub(super) fn message(value: Value) -> Message {
 }
 
 /// An event.
-pub(super) fn event(kind: &str, facts: Value, step: Option<Step>) -> Message {
+pub(super) fn event(kind: &str, facts: &Value, step: Option<Step>) -> Message {
     let step = step.map(|step| step.0);
     message(
         json!({ "__typename": "EventMessage", "cursor": "e", "event": { "type": kind, "at": "x", "facts": facts }, "step": step }),

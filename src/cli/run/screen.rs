@@ -93,7 +93,7 @@ impl RunScreen {
         self.began_ms.get_or_insert(now_ms);
         match message {
             Message::Snapshot { orchestration, partial, .. } => self.snapshot(orchestration, partial, now_ms, &mut changes),
-            Message::EventMessage { event, step, .. } => {
+            Message::Event { event, step, .. } => {
                 if let Some(step) = step {
                     self.update(step, now_ms, &mut changes);
                 }

@@ -43,7 +43,7 @@ impl<W: Write> Terminal<W> {
         }
         let up = self.rows_drawn(pen.size.columns);
         if up > 0 {
-            text.push_str(&format!("\u{1b}[{up}A\r"));
+            text = format!("{text}\u{1b}[{up}A\r");
         }
         let mut put = |row: &str| {
             text.push_str(row);

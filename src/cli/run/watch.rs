@@ -117,12 +117,13 @@ impl Feed<'_> {
             Err(trouble) => trouble,
         };
         match self.lost {
+            None => Err(trouble.into()),
             Some((since, _)) if trouble.passes() && since.elapsed() < self.patience => Ok(Said::Cut),
-            Some(_) if trouble.passes() => {
-                let message = format!("{trouble}; the run goes on: claviger run attach {}", self.id);
-                Err(CliError::new(CliError::from(trouble).code, message))
+            // A token that expired meanwhile comes here too.
+            Some(_) => {
+                let CliError { code, message } = CliError::from(trouble);
+                Err(CliError::new(code, format!("{message}; the run goes on: claviger run attach {}", self.id)))
             }
-            Some(_) | None => Err(trouble.into()),
         }
     }
 }
@@ -193,7 +194,7 @@ async fn turn(
     interruptions: &mut Interruptions,
     now: &impl Fn() -> u64,
 ) -> Turn {
-    let mut ticks = interval(face.pace().unwrap_or(Duration::from_secs(3600)));
+    let mut ticks = interval(face.pace().unwrap_or(Duration::from_hours(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let next = feed.next(screen.cursor.as_deref());
     tokio::pin!(next);

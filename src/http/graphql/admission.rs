@@ -2,7 +2,9 @@
 
 use super::persisted::PersistedQueries;
 use async_graphql::{Pos, Request, ServerError, Variables};
-use async_graphql_parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection};
+use async_graphql_parser::types::{
+    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
+};
 use claviger_domain::code::ErrorCode;
 use claviger_graphql::limits::{LimitError, Limits, SchemaTypes, SchemaTypesError};
 use claviger_graphql::secret_variables::{SecretInDocument, refuse_written_secrets};
@@ -71,7 +73,7 @@ impl Admission {
     pub fn admit(&self, request: &mut Request) -> Result<OperationType, Refusal> {
         let hash = self.persisted.resolve(request)?;
         self.limits.check_text(&request.query)?;
-        let document = async_graphql_parser::parse_query(&request.query).map_err(|error| syntax(&error))?;
+        let mut document = async_graphql_parser::parse_query(&request.query).map_err(|error| syntax(&error))?;
         self.limits.check_document(&document, &request.variables, &self.types)?;
         refuse_written_secrets(&document, &self.types)?;
         let operation = chosen(&document, request.operation_name.as_deref())?;
@@ -87,8 +89,35 @@ impl Admission {
         if matches!(document.operations, DocumentOperations::Single(_)) {
             request.operation_name = None;
         }
+        if kind == OperationType::Subscription {
+            trim(&mut document);
+        }
         request.set_parsed_query(document);
         Ok(kind)
+    }
+}
+
+/// Gives back what the parser took in reserve: a subscription keeps its document for as long as it lives, and there are thousands.
+fn trim(document: &mut ExecutableDocument) {
+    match &mut document.operations {
+        DocumentOperations::Single(operation) => trim_selections(&mut operation.node.selection_set.node),
+        DocumentOperations::Multiple(operations) => {
+            for operation in operations.values_mut() {
+                trim_selections(&mut operation.node.selection_set.node);
+            }
+        }
+    }
+}
+
+/// The document was measured before, so it is not deep.
+fn trim_selections(selections: &mut SelectionSet) {
+    selections.items.shrink_to_fit();
+    for selection in &mut selections.items {
+        match &mut selection.node {
+            Selection::Field(field) => trim_selections(&mut field.node.selection_set.node),
+            Selection::InlineFragment(fragment) => trim_selections(&mut fragment.node.selection_set.node),
+            Selection::FragmentSpread(_) => {}
+        }
     }
 }
 

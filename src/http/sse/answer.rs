@@ -83,18 +83,23 @@ async fn begin(face: &Arc<LiveFace>, parts: &Parts, body: Body, ids: RequestIds)
         (OperationType::Subscription, None) => return Err(unauthenticated(&sign_in())),
         (OperationType::Query | OperationType::Mutation, _) => once(face, request, context),
     };
+    let is_resumed = asked.resume.is_some();
     let guard = asked.grant.map(|grant| face.parts.watch.over(grant));
     let pump = Pump { face: Arc::clone(face), answers, cursors, guard, seat, ticket: asked.ticket, request_id: ids.request };
-    Ok(started(pump).await)
+    Ok(started(pump, is_resumed).await)
 }
 
-/// The stream, or an error's status for a subscription that can't begin: on 200 an `EventSource` would come again and again.
-async fn started(mut pump: Pump) -> Response {
-    let first = {
+/// The stream, or an error's status for a subscription that can't begin: on 200 an `EventSource` would come again and again. So it would
+/// to one that has nothing to say any more: 204 tells whoever had its end that it was the end.
+async fn started(mut pump: Pump, is_resumed: bool) -> Response {
+    let (first, is_over) = {
         let cursors = Arc::clone(&pump.cursors);
         let begun = std::future::poll_fn(|cx| match pump.answers.poll_next_unpin(cx) {
-            std::task::Poll::Ready(answer) => std::task::Poll::Ready(answer),
-            std::task::Poll::Pending if cursors.start().is_some() => std::task::Poll::Ready(None),
+            std::task::Poll::Ready(answer) => {
+                let is_over = answer.is_none();
+                std::task::Poll::Ready((answer, is_over))
+            }
+            std::task::Poll::Pending if cursors.start().is_some() => std::task::Poll::Ready((None, false)),
             std::task::Poll::Pending => std::task::Poll::Pending,
         });
         begun.await
@@ -108,6 +113,14 @@ async fn started(mut pump: Pump) -> Response {
         let errors = refused.errors.iter().cloned().map(|error| async_graphql::ServerError { path: Vec::new(), ..error });
         let refused = Answer::from_errors(errors.collect());
         return Reply::executed(refused, Media::GraphqlResponse, pump.request_id).alone(Media::GraphqlResponse);
+    }
+    if is_over && is_resumed {
+        if let Some(of) = &pump.ticket {
+            pump.face.give_up(of.ticket.id, &of.own);
+        }
+        let mut nothing = Response::new(Body::empty());
+        *nothing.status_mut() = StatusCode::NO_CONTENT;
+        return nothing;
     }
     let settings = &pump.face.parts.settings;
     let (frames, body) = frames::channel(settings.max_waiting_frames, settings.max_waiting_bytes);

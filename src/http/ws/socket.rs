@@ -16,6 +16,7 @@ use claviger_domain::secret::SecretText;
 use futures::stream::{self, BoxStream, StreamExt};
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -61,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Serves until the end.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
         let why = loop {
             let turn = self.turn().await;
             if let Err(why) = self.take(turn).await {
@@ -69,11 +70,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
         };
         // Nothing is read from the store any more, whatever the farewell takes.
-        let Self { face, wire, operations, holder, .. } = self;
+        let Self { face, wire, operations, holder, .. } = *self;
         drop((operations, holder));
         if let Some(close) = why {
             tracing::debug!(?close, "socket closed");
-            farewell(wire, &close, face.parts.settings.closing).await;
+            // Boxed, as all that is done once: the task of a socket is as large as the largest thing it may do.
+            Box::pin(farewell(wire, &close, face.parts.settings.closing)).await;
         }
     }
 
@@ -116,12 +118,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Turn::Io(Io::Sent) => Ok(()),
             Turn::Io(Io::Gone) => Err(None),
             Turn::Io(Io::Refused(close)) => Err(Some(close)),
-            Turn::Io(Io::Got(message)) => self.hear(message).await,
+            // Boxed: what judging a token takes, thousands of idle sockets needn't hold.
+            Turn::Io(Io::Got(message)) => Box::pin(self.hear(message)).await,
             Turn::Step(step) => {
                 if let Some(step) = step {
                     self.pass_on(step);
                 }
-                Ok(())
+                // At once, instead of in another turn: an event that thousands wait for is as many turns.
+                let sent = poll_fn(|cx| Poll::Ready(self.wire.poll_all(cx))).await;
+                if let Poll::Ready(Io::Gone) = sent { Err(None) } else { Ok(()) }
             }
             Turn::Tick => self.look_around(),
         }
@@ -192,10 +197,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// The same user goes on under another token.
     async fn renew(&mut self, token: SecretText) -> Go {
         let Some(holder) = &mut self.holder else { return Err(Some(Close::Unauthorized)) };
-        let grant = match self.face.parts.watch.auth.grant(&token).await {
-            Ok(grant) if grant.caller.user == holder.guard.caller().user => grant,
-            Err(Denied::Fault(_)) => return Err(Some(Close::TryLater)),
-            Ok(_) | Err(Denied::Expired | Denied::Bad(_)) => return Err(Some(Close::Expired)),
+        let parts = &self.face.parts;
+        // An issuer whose keys can't be had holds the socket up no longer than at its beginning.
+        let granted = timeout(parts.settings.init_timeout, parts.watch.auth.grant(&token)).await;
+        let before = holder.guard.caller();
+        let grant = match granted {
+            // What was begun with roles that are gone mustn't go on.
+            Ok(Ok(grant)) if grant.caller.user == before.user && before.roles.is_subset(&grant.caller.roles) => grant,
+            Err(_) | Ok(Err(Denied::Fault(_))) => return Err(Some(Close::TryLater)),
+            Ok(Ok(_) | Err(Denied::Expired | Denied::Bad(_))) => return Err(Some(Close::Expired)),
         };
         self.wire.push(protocol::pong(Some(grant.until.to_string())));
         holder.guard.renew(grant);

@@ -22,7 +22,7 @@ use tracing::Instrument;
 const PROTOCOL: &str = "graphql-transport-ws";
 
 /// Small, because thousands of sockets say nothing most of the time.
-const READ_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 1024;
 
 /// Does a request ask for a socket?
 pub(in crate::http) fn is_upgrade(request: &Request) -> bool {
@@ -65,7 +65,8 @@ pub(in crate::http) fn upgrade(face: &Arc<LiveFace>, mut request: Request) -> Re
         let stream = Counted::new(TokioIo::new(upgraded));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
         let wire = Wire::new(socket, (settings.max_waiting_frames, settings.max_waiting_bytes));
-        Socket::new(face, wire, context, seat).run().await;
+        // Boxed twice: the task's own future would hold the socket once for each place that it passes through.
+        Box::pin(Box::new(Socket::new(face, wire, context, seat)).run()).await;
     };
     tasks.spawn(serve.instrument(span));
     switching(&key)

@@ -73,10 +73,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Sends, and reads if `may_read`.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<Io> {
-        if self.has_unsent()
-            && let Poll::Ready(sent) = self.poll_send(cx)
-        {
-            return Poll::Ready(if sent.is_ok() { Io::Sent } else { Io::Gone });
+        if let Poll::Ready(sent) = self.poll_all(cx) {
+            return Poll::Ready(sent);
         }
         if !may_read {
             return Poll::Pending;
@@ -91,6 +89,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             Some(Err(Error::Protocol(_) | Error::Utf8(_))) => Io::Refused(Close::Broken),
             Some(Err(_)) | None => Io::Gone,
         })
+    }
+
+    /// Sends as much as the system takes now.
+    pub(super) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Io> {
+        let mut sent = Poll::Pending;
+        while self.has_unsent() {
+            match self.poll_send(cx) {
+                Poll::Ready(Ok(())) => sent = Poll::Ready(Io::Sent),
+                Poll::Ready(Err(_)) => return Poll::Ready(Io::Gone),
+                Poll::Pending => break,
+            }
+        }
+        sent
     }
 
     /// Says that nothing more will be sent, and takes what still comes without looking at it until the other end is gone too. For a

@@ -19,6 +19,7 @@
 //! the write-ahead log, where older pages would live on. Readers hold their snapshot for one question only, so they seldom stand
 //! in the way.
 
+mod bare;
 mod cells;
 mod config;
 mod connection;
@@ -36,6 +37,7 @@ mod store;
 mod trial;
 mod write;
 
+pub use bare::SqliteRows;
 pub use config::SqliteConfig;
 pub use connection::DATABASE_FILE;
 pub use error::OpenError;

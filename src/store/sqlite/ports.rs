@@ -63,7 +63,7 @@ impl Log for SqliteStore {
 
 impl Rows for SqliteStore {
     fn store_keys(&self) -> Answer<'_, Vec<StoreKeyRow>> {
-        self.readers.ask(|db| read::store_keys(db))
+        self.readers.ask(read::store_keys)
     }
 
     fn init_store_key(&self, row: StoreKeyRow) -> Answer<'_, bool> {
@@ -71,7 +71,7 @@ impl Rows for SqliteStore {
     }
 
     fn user_keys_by_kek(&self) -> Answer<'_, Vec<(KekId, u64)>> {
-        self.readers.ask(|db| read::user_keys_by_kek(db))
+        self.readers.ask(read::user_keys_by_kek)
     }
 
     fn user_key(&self, owner: UserId) -> Answer<'_, Option<UserKeyRow>> {
@@ -91,7 +91,7 @@ impl Rows for SqliteStore {
     }
 
     fn count_secrets(&self) -> Answer<'_, u64> {
-        self.readers.ask(|db| read::count_secrets(db))
+        self.readers.ask(read::count_secrets)
     }
 
     fn credential(&self, owner: UserId) -> Answer<'_, Option<CredentialRow>> {

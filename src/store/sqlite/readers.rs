@@ -3,26 +3,66 @@
 
 use super::query::DbError;
 use claviger_projections::ports::{BoxFuture, StoreError};
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
+use std::collections::VecDeque;
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::{Semaphore, oneshot};
 
 /// Questions that may wait; who asks more waits for a place.
 const QUEUE: usize = 1024;
 
-type Question = Box<dyn FnOnce(&mut Connection) + Send>;
+type Question = Box<dyn FnOnce(&Connection) + Send>;
 
-enum Message {
-    Question(Question),
-    Close,
+#[derive(Default)]
+struct Waiting {
+    questions: VecDeque<Question>,
+    is_closed: bool,
+}
+
+/// One question wakes one thread. A channel behind a lock would wake two: whoever takes it hands the lock to the next who waits.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+}
+
+impl Queue {
+    fn push(&self, question: Question) -> Result<(), StoreError> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_closed {
+            return Err(StoreError::Closed);
+        }
+        waiting.questions.push_back(question);
+        drop(waiting);
+        self.more.notify_one();
+        Ok(())
+    }
+
+    /// Waits for one; `None` once nothing more will come.
+    fn next(&self) -> Option<Question> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(question) = waiting.questions.pop_front() {
+                return Some(question);
+            }
+            if waiting.is_closed {
+                return None;
+            }
+            waiting = self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn close(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_closed = true;
+        self.more.notify_all();
+    }
 }
 
 /// The readers.
 pub(super) struct Readers {
-    questions: Sender<Message>,
+    queue: Arc<Queue>,
     places: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -30,32 +70,31 @@ pub(super) struct Readers {
 impl Readers {
     /// Starts one thread per connection.
     pub(super) fn start(connections: Vec<Connection>) -> io::Result<Self> {
-        let (questions, queue) = channel();
-        let queue = Arc::new(Mutex::new(queue));
+        let queue = Arc::<Queue>::default();
         let start = |connection| {
             let queue = Arc::clone(&queue);
-            Builder::new().name("claviger-reader".to_owned()).spawn(move || serve(connection, &queue))
+            Builder::new().name("claviger-reader".to_owned()).spawn(move || serve(&connection, &queue))
         };
         let threads = connections.into_iter().map(start).collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { questions, places: Arc::new(Semaphore::new(QUEUE)), threads: Mutex::new(threads) })
+        Ok(Self { queue, places: Arc::new(Semaphore::new(QUEUE)), threads: Mutex::new(threads) })
     }
 
     /// Asks inside one read transaction, which ends with the question: no reader stays in the way of a checkpoint.
     pub(super) fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Transaction<'_>) -> Result<T, DbError> + Send + 'static,
+        question: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, StoreError>> {
         Box::pin(async move {
             let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
             let (reply, answer) = oneshot::channel();
-            let ask = move |connection: &mut Connection| {
+            let ask = move |connection: &Connection| {
                 let _place = place;
                 // Whoever asked may have gone: a read nobody waits for isn't made.
                 if !reply.is_closed() {
                     drop(reply.send(in_transaction(connection, question)));
                 }
             };
-            self.questions.send(Message::Question(Box::new(ask))).map_err(|_| StoreError::Closed)?;
+            self.queue.push(Box::new(ask))?;
             answer.await.map_err(|_| StoreError::Closed)?
         })
     }
@@ -63,9 +102,7 @@ impl Readers {
     /// Answers what was asked before, and ends the threads.
     pub(super) fn close(&self) {
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for _ in &threads {
-            drop(self.questions.send(Message::Close));
-        }
+        self.queue.close();
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a reader's thread had panicked");
@@ -75,20 +112,18 @@ impl Readers {
     }
 }
 
-fn in_transaction<T>(
-    connection: &mut Connection,
-    question: impl FnOnce(&Transaction<'_>) -> Result<T, DbError>,
-) -> Result<T, StoreError> {
-    let transaction = connection.transaction().map_err(DbError::from)?;
-    question(&transaction).map_err(StoreError::from)
+fn in_transaction<T>(connection: &Connection, question: impl FnOnce(&Connection) -> Result<T, DbError>) -> Result<T, StoreError> {
+    // Kept statements: these two would else be parsed for every question.
+    let run = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute(()));
+    run("BEGIN").map_err(DbError::from)?;
+    let answer = question(connection);
+    // Nothing was written, so both ends are alike; after some errors SQLite has ended it already.
+    drop(run("ROLLBACK"));
+    answer.map_err(StoreError::from)
 }
 
-fn serve(mut connection: Connection, queue: &Mutex<Receiver<Message>>) {
-    loop {
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match next {
-            Ok(Message::Question(question)) => question(&mut connection),
-            Ok(Message::Close) | Err(_) => return,
-        }
+fn serve(connection: &Connection, queue: &Queue) {
+    while let Some(question) = queue.next() {
+        question(connection);
     }
 }

@@ -2,13 +2,23 @@
 #![cfg(test)]
 
 mod boundaries;
+mod calm;
+mod client;
 mod controls;
+mod differential;
+mod errors;
 mod evidence;
 mod farm;
 mod ground;
+mod inputs;
 mod kill;
+mod malformed;
+mod oracle;
 mod patterns;
 mod pauses;
 mod prefixes;
+mod reactions;
+mod record;
+mod schedules;
 mod world;
 mod zombie;

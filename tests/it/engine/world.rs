@@ -2,7 +2,7 @@
 
 use crate::store::mongo::server::{OwnServer, server};
 use claviger::auth::Registration;
-use claviger::bus::Keychain;
+use claviger::bus::{Bus, Keychain};
 use claviger::config::{Config, Settings};
 use claviger::effects::Effects;
 use claviger::live::Tail;
@@ -59,6 +59,8 @@ impl Kind {
 /// A store and Anthropic; processes come and go.
 pub(super) struct World {
     pub(super) config: Config,
+    /// The outside world of its processes; the operating system's unless a test puts another.
+    pub(super) effects: Effects,
     pub(super) simulator: Simulator,
     /// The address of the database, as text, and its name where others are beside it.
     database: Option<(String, Option<String>)>,
@@ -126,22 +128,22 @@ impl World {
             database = Some((uri, name));
         }
         change(&mut config);
-        Self { config, simulator, database, _dir: dir, _own: own }
+        Self { config, effects: Effects::system(), simulator, database, _dir: dir, _own: own }
     }
 
     /// A process on the store, at work.
     pub(super) async fn process(&self) -> Process {
-        Process::start(&self.config, None, true).await
+        Process::start(&self.config, self.effects.clone(), None, true).await
     }
 
     /// A process over a store that somebody else opened; at work, or only taking commands.
     pub(super) async fn process_over(&self, store: Arc<dyn Store>, works: bool) -> Process {
-        Process::start(&self.config, Some(store), works).await
+        Process::start(&self.config, self.effects.clone(), Some(store), works).await
     }
 
-    /// A process that only takes commands and answers.
+    /// A process that takes commands and answers, and works on nothing.
     pub(super) async fn clerk(&self) -> Process {
-        Process::start(&self.config, None, false).await
+        Process::start(&self.config, self.effects.clone(), None, false).await
     }
 
     /// What a server needs in its environment to serve this world's store.
@@ -168,6 +170,7 @@ pub(super) struct Process {
     runtime: Option<Runtime>,
     pub(super) ports: Ports,
     pub(super) store: Arc<dyn Store>,
+    pub(super) bus: Arc<Bus>,
     pub(super) keychain: Arc<Keychain>,
     pub(super) holder: Holder,
     stopping: CancellationToken,
@@ -175,22 +178,22 @@ pub(super) struct Process {
 }
 
 impl Process {
-    async fn start(config: &Config, store: Option<Arc<dyn Store>>, works: bool) -> Self {
+    async fn start(config: &Config, effects: Effects, store: Option<Arc<dyn Store>>, works: bool) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (config, stopping) = (config.clone(), CancellationToken::new());
         let until = stopping.clone();
         let started = runtime.spawn(async move {
             let core = match store {
-                Some(store) => Core::open_over(&config, Effects::system(), store).await,
-                None => Core::open(&config, Effects::system(), "claviger engine test").await,
+                Some(store) => Core::open_over(&config, effects, store).await,
+                None => Core::open(&config, effects, "claviger engine test").await,
             };
             let core = core.unwrap();
-            let (ports, store, keychain) = (core.ports(), Arc::clone(&core.store), Arc::clone(&core.keychain));
-            let holder = core.holder;
+            let (ports, store, bus) = (core.ports(), Arc::clone(&core.store), Arc::clone(&core.bus));
+            let (keychain, holder) = (Arc::clone(&core.keychain), core.holder);
             let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
             let tracker = core.tracker.clone();
             let tail = tracker.spawn(tail.run(until.clone()));
-            let engine = works.then(|| tracker.spawn(core.engine().unwrap().run(until)));
+            let engine = core.engine().filter(|_| works).map(|engine| tracker.spawn(engine.run(until)));
             let ended = TaskTracker::new().spawn(async move {
                 if let Some(engine) = engine {
                     engine.await.unwrap();
@@ -198,10 +201,10 @@ impl Process {
                 tail.await.unwrap();
                 core.close().await;
             });
-            (ports, store, keychain, holder, ended)
+            (ports, store, bus, (keychain, holder), ended)
         });
-        let (ports, store, keychain, holder, ended) = started.await.unwrap();
-        Self { runtime: Some(runtime), ports, store, keychain, holder, stopping, ended: Some(ended) }
+        let (ports, store, bus, (keychain, holder), ended) = started.await.unwrap();
+        Self { runtime: Some(runtime), ports, store, bus, keychain, holder, stopping, ended: Some(ended) }
     }
 
     /// Stops in order.
@@ -210,8 +213,21 @@ impl Process {
         self.ended.take().unwrap().await.unwrap();
     }
 
+    /// Gone in the middle of everything; returns once nothing of it is left.
+    pub(super) async fn vanish(mut self) {
+        let runtime = self.runtime.take().unwrap();
+        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(30))).await.unwrap();
+    }
+
     /// A new user whose default key is of this scenario.
     pub(super) async fn user(&self, name: &str, scenario: Scenario) -> User {
+        let user = self.newcomer(name).await;
+        user.add_key(self, "work", &key(scenario, 1)).await;
+        user
+    }
+
+    /// A new user without a key.
+    pub(super) async fn newcomer(&self, name: &str) -> User {
         let info = RequestInfo {
             correlation: CorrelationId(Effects::system().ids.next()),
             user_agent: None,
@@ -221,9 +237,7 @@ impl Process {
         let (username, email) = (Username::parse(name).unwrap(), Email::parse(&format!("{name}@example.org")).unwrap());
         let password = Password::parse(SecretText::new("a long enough password".to_owned())).unwrap();
         let tokens = self.ports.accounts.register(info, username, email, password, None).await.unwrap();
-        let user = User { caller: tokens.caller, token: tokens.access.expose().to_owned() };
-        user.add_key(self, "work", &key(scenario, 1)).await;
-        user
+        User { caller: tokens.caller, token: tokens.access.expose().to_owned() }
     }
 
     /// Asks for a run.

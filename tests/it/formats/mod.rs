@@ -81,7 +81,8 @@ fn trees_are_those_of_the_golden_vectors() {
 
 #[test]
 fn global_ids_are_those_of_the_golden_vectors() {
-    let kinds = [IdKind::User, IdKind::ApiKey, IdKind::Session, IdKind::Event, IdKind::Correlation];
+    let kinds =
+        [IdKind::User, IdKind::ApiKey, IdKind::Session, IdKind::Event, IdKind::Correlation, IdKind::Orchestration, IdKind::Step];
     for vector in vectors()["global_ids"].as_array().unwrap() {
         let (text, uuid) = (vector["id"].as_str().unwrap(), id(&vector["uuid"]).unwrap());
         match kinds.into_iter().find(|kind| format!("{kind:?}") == vector["type"].as_str().unwrap()) {

@@ -1,43 +1,11 @@
 //! Bytes that are no requests, too many, or never end.
 
 use super::target::{PATIENCE, Target, until_closed};
+use claviger::bench::http2::{
+    BEGUN_POST, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, POST, SETTINGS, frame, preface, resets,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
-
-/// A frame of HTTP/2 (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
-    bytes.extend_from_slice(&[kind, flags]);
-    bytes.extend_from_slice(&stream.to_be_bytes());
-    bytes.extend_from_slice(payload);
-    bytes
-}
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const CONTINUATION: u8 = 9;
-const END_HEADERS: u8 = 4;
-
-/// The preface and empty settings.
-fn preface() -> Vec<u8> {
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    bytes.extend(frame(SETTINGS, 0, 0, &[]));
-    bytes
-}
-
-/// `:method POST`, `:scheme http`, `:path /`, `:authority x`, by the static table of HPACK (RFC 7541, appendix A).
-const POST: [u8; 6] = [0x83, 0x86, 0x84, 0x41, 0x01, b'x'];
-
-/// The same to `/graphql`, of JSON: a request that waits for its body.
-const BEGUN_POST: &[u8] = b"\x83\x86\x41\x01x\x04\x08/graphql\x0f\x10\x10application/json";
-
-/// Odd numbers, as clients count their streams.
-fn streams(count: u32) -> impl Iterator<Item = u32> {
-    (0..count).map(|n| 2 * n + 1)
-}
 
 /// Sends as long as the server takes it, reading what it says meanwhile, so that neither side stalls; ends when it closes or all is sent.
 async fn flood(target: &Target, pieces: impl Iterator<Item = Vec<u8>>) -> bool {
@@ -66,14 +34,9 @@ async fn flood(target: &Target, pieces: impl Iterator<Item = Vec<u8>>) -> bool {
 #[tokio::test]
 async fn streams_opened_and_reset_end_the_connection() {
     let target = Target::start();
-    let resets = || {
-        streams(200_000).map(|stream| {
-            let mut bytes = frame(HEADERS, END_HEADERS, stream, &POST);
-            bytes.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
-            bytes
-        })
-    };
-    target.endures("rapid reset", async || assert!(flood(&target, resets()).await, "the server closes such a connection")).await;
+    target
+        .endures("rapid reset", async || assert!(flood(&target, resets(200_000)).await, "the server closes such a connection"))
+        .await;
 }
 
 #[tokio::test]

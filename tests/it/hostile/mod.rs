@@ -2,6 +2,7 @@
 //! answered, and the server's memory stays where it was.
 
 mod floods;
+mod measured;
 mod metrics;
 mod scan;
 mod target;

@@ -32,6 +32,7 @@ const FRAGMENTS: [(&str, &str); 5] = [
 fn shape(mutation: &str) -> (&'static str, &'static str) {
     const SESSION: &str = "accessToken refreshToken expiresAt viewer { id username }";
     const KEY: &str = "key { ...K } commit { ...C }";
+    const RUN: &str = "orchestration { id state } commit { ...C }";
     match mutation {
         "register" => ("RegisterInput", SESSION),
         "login" => ("LoginInput", SESSION),
@@ -47,6 +48,8 @@ fn shape(mutation: &str) -> (&'static str, &'static str) {
         "renameKey" => ("RenameKeyInput", KEY),
         "replaceKeySecret" => ("ReplaceKeySecretInput", KEY),
         "setKeyExpiry" => ("SetKeyExpiryInput", KEY),
+        "startOrchestration" => ("StartOrchestrationInput", RUN),
+        "cancelOrchestration" | "pauseOrchestration" | "resumeOrchestration" => ("OrchestrationInput", RUN),
         "deleteKey" => ("KeyInput", "deletedId commit { ...C }"),
         other => panic!("no mutation {other}"),
     }

@@ -32,7 +32,7 @@ async fn with_issuer(issuer: &Issuer, fresh_for: Duration, role_claim: Option<&s
     }
 }
 
-async fn run(stage: &Stage, user: UserId, command: AccountCommand) {
+pub(super) async fn run(stage: &Stage, user: UserId, command: AccountCommand) {
     let actor = Actor { user: None, role: None, via: Via::Cli };
     let call = AccountCall { user, actor, correlation: CorrelationId(Uuid::from_u128(1)), command, phc: None };
     stage.bus().run_account_command(call).await.unwrap();

@@ -1,6 +1,7 @@
 //! One user uses everything there is, and the schema is asked at the end whether that was all.
 
 use super::client::Client;
+use super::live::{FEED, runs};
 use super::stage::{Stage, on_every_store, password};
 use async_graphql_parser::types::{Selection, SelectionSet};
 use async_graphql_parser::types::{TypeKind, TypeSystemDefinition};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Asked over sockets and event streams, by the tests in `live`.
-const SUBSCRIPTIONS: [&str; 2] = ["subscription { viewerEvents { cursor } }", "subscription { auditEvents { cursor } }"];
+const SUBSCRIPTIONS: [&str; 3] = ["subscription { viewerEvents { cursor } }", "subscription { auditEvents { cursor } }", FEED];
 
 #[tokio::test]
 async fn a_user_meets_every_field_of_the_schema() {
@@ -23,6 +24,7 @@ async fn a_user_meets_every_field_of_the_schema() {
         let session = reads(&ada, &id).await;
         nodes(&ada, &id, &session).await;
         changes(stage, &ada, &id).await;
+        runs(stage, &ada).await;
         let others = sessions(stage, &ada).await;
         let bob = stage.user("bob").await;
         let ticket = "mutation { createStreamTicket { ticket expiresAt } }";

@@ -104,7 +104,7 @@ pub(super) async fn start(ports: &Ports, owner: UserId, title: &str, draft: Draf
     let (title, context) = (Some(Title::parse(title).unwrap()), Context::parse("default").unwrap());
     let model = Some(ModelId::parse("claude-haiku-4-5").unwrap());
     let start = StartRun { draft, title, model, key: None, context, max_concurrency: None };
-    let caller = Caller { user: owner, session: SessionId(fresh()), roles: BTreeSet::from([Role::User]) };
+    let caller = Caller { user: owner, session: SessionId(fresh()), roles: BTreeSet::from([Role::User]), foreign: None };
     ports.run_commands.run(call(owner), caller, RunCommand::Start(Box::new(start))).await.unwrap().run
 }
 

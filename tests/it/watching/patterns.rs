@@ -35,9 +35,11 @@ async fn a_run_is_started_watched_listed_and_shown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_says_what_is_run_and_a_script_gets_json_lines() {
     let stage = Stage::new().await;
+    stage.says("You are Ann.", "Coffee!");
     stage.says("You are Mo.", "Tea.");
     let file = stage.home.work().join("debate.toml");
-    let toml = "title = \"From a file\"\n[pattern.debate]\ntopic = \"Tea?\"\nrounds = 1\n[[pattern.debate.agents]]\nname = \"Mo\"\n\
+    let toml = "title = \"From a file\"\n[pattern.debate]\ntopic = \"Tea?\"\nrounds = 1\n[[pattern.debate.agents]]\nname = \"Ann\"\n\
+        systemPrompt = \"You are Ann.\"\n[[pattern.debate.agents]]\nname = \"Mo\"\n\
         role = \"MODERATOR\"\nsystemPrompt = \"You are Mo.\"\n";
     std::fs::write(&file, toml).unwrap();
     let arguments = ["start", "--file", file.to_str().unwrap(), "--json", "--key", "work", "--idempotency-key", "once"];

@@ -1,7 +1,7 @@
 use crate::given::NOW;
 use crate::pattern_play::{Played, play, says};
 use claviger_domain::code::ErrorCode;
-use claviger_domain::orchestration::{Draft, FailureClass, Next, Phase};
+use claviger_domain::orchestration::{Draft, FailureClass, Fallback, Next, Phase};
 use claviger_domain::pattern::{plan, prompt};
 use serde_json::{Value, json};
 
@@ -31,6 +31,15 @@ fn a_design_is_the_answer_of_one_call_that_gets_what_there_is() {
     assert_eq!(played.result(), serde_json::from_str::<Value>(&answer).unwrap());
     assert!(played.text(0).contains("# What is wanted\nA newsroom.") && played.text(0).contains(r#"{"name":"old"}"#));
     assert!(played.calls[0].is_json);
+}
+
+#[test]
+fn a_design_that_stood_in_other_text_is_taken_out_of_it_and_that_is_recorded_once() {
+    let answer = design(&[block("a")], &[]);
+    let played = with(&[format!("Here it is:\n```json\n{answer}\n```")]);
+    assert_eq!(played.result(), serde_json::from_str::<Value>(&answer).unwrap());
+    assert_eq!(played.fallbacks(), [Fallback::JsonInText]);
+    assert_eq!(with(&[answer]).fallbacks(), []);
 }
 
 #[test]

@@ -15,8 +15,8 @@ fn after(events: &[RunEvent]) -> RunSummary {
     summary.unwrap()
 }
 
-fn second(n: u64) -> Option<Timestamp> {
-    Some(NOON.plus_ms(n * 1000))
+fn second(n: u64) -> Timestamp {
+    NOON.plus_ms(n * 1000)
 }
 
 fn paused(control: u64) -> RunEvent {
@@ -56,7 +56,7 @@ fn nothing_but_a_request_begins_a_run() {
 #[test]
 fn a_run_starts_with_its_first_claim_and_belongs_to_the_last() {
     let row = after(&[requested(run(1), None), claimed(run(1), 1), claimed(run(1), 2)]);
-    assert_eq!((row.facts.state, row.facts.started_at, row.facts.owner), (RunState::Running, second(1), Some(boot(2))));
+    assert_eq!((row.facts.state, row.facts.started_at, row.facts.owner), (RunState::Running, Some(second(1)), Some(boot(2))));
     assert_eq!(row.open(), Some(OpenRun { owner: Some(boot(2)), is_paused: false, control: 0 }));
 }
 
@@ -84,7 +84,7 @@ fn a_pause_and_what_ends_it_spend_requests() {
     assert_eq!((row.facts.state, row.facts.owner), (RunState::Paused, Some(boot(2))), "a claim alone resumes nothing");
     events.push(resumed(2));
     let row = after(&events);
-    assert_eq!((row.facts.state, row.facts.paused, row.facts.started_at), (RunState::Running, None, second(1)));
+    assert_eq!((row.facts.state, row.facts.paused, row.facts.started_at), (RunState::Running, None, Some(second(1))));
     assert_eq!(row.open(), Some(OpenRun { owner: Some(boot(2)), is_paused: false, control: 2 }));
 }
 
@@ -92,7 +92,7 @@ fn a_pause_and_what_ends_it_spend_requests() {
 fn an_ended_run_has_no_work_left() {
     for (end, state, control) in ends() {
         let row = after(&[requested(run(1), None), claimed(run(1), 1), paused(2), end]);
-        assert_eq!((row.facts.state, row.facts.paused, row.facts.finished_at), (state, None, second(3)));
+        assert_eq!((row.facts.state, row.facts.paused, row.facts.finished_at), (state, None, Some(second(3))));
         assert_eq!((row.facts.control, row.open()), (control, None), "{state:?}");
     }
 }

@@ -16,8 +16,11 @@ fn rows(events: Vec<StoredEvent>) -> Vec<ViewRow> {
     folded.changes.put
 }
 
-/// A row in short: run, day, and of each cell the key, calls, input and cost.
-fn short(row: &ViewRow) -> (Uuid, u64, Vec<(Option<Uuid>, u64, u64, Option<u64>)>) {
+/// A cell in short: key, calls, input and cost.
+type Short = (Option<Uuid>, u64, u64, Option<u64>);
+
+/// A row in short: run, day and cells.
+fn short(row: &ViewRow) -> (Uuid, u64, Vec<Short>) {
     let facts = UsageView::read(row).unwrap();
     assert_eq!(facts.pattern, Pattern::Parallel);
     let cell = |cell: &claviger_projections::usage::Cell| (cell.key.map(|key| key.0), cell.calls, cell.usage.input, cell.cost.0);

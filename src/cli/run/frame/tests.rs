@@ -5,7 +5,7 @@ use serde_json::json;
 const PEN: Pen = Pen { size: Size { columns: 72, rows: 12 }, colour: false };
 
 fn rows(screen: &RunScreen, pen: Pen) -> String {
-    live(screen, 0, 2500, pen).iter().map(|row| format!("{}\n", row.trim_end())).collect()
+    live(screen, 0, 2500, pen).iter().map(|row| row.trim_end()).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn no_row_is_wider_than_the_terminal_or_commands_it() {
     wicked.0["agent"] = json!(evil);
     wicked.0["purpose"] = json!(evil);
     let mut screen = screen(&[Step::done("a", 1, evil), wicked, Step::failed("c", evil)], &[("x", 1, evil)]);
-    screen.apply(&event("RunPaused", json!({ "reason": evil }), None), 2000);
+    screen.apply(&event("RunPaused", &json!({ "reason": evil }), None), 2000);
     for columns in [1, 7, 20, 72, 300] {
         for colour in [false, true] {
             let pen = Pen { size: Size { columns, rows: 12 }, colour };
@@ -92,7 +92,7 @@ fn the_last_row_says_where_the_run_stands() {
     seen.cut_ms = Some(500);
     assert!(last(&seen).ends_with("the server went away, looking for it… 2.0 s"), "{}", last(&seen));
     seen.cut_ms = None;
-    seen.apply(&event("RunPaused", json!({ "reason": "spend_limit" }), None), 2000);
+    seen.apply(&event("RunPaused", &json!({ "reason": "spend_limit" }), None), 2000);
     assert_eq!(last(&seen), "‖ paused (spend limit): claviger run resume run-1");
     let mut failed = run("FAILED", &[Step::failed("a", "x")]);
     failed["error"] = json!({ "code": "UPSTREAM", "message": "overloaded" });

@@ -18,15 +18,15 @@ fn feed() -> Vec<super::super::message::Message> {
     };
     vec![
         message(json!({ "__typename": "Snapshot", "cursor": "s", "orchestration": run("RUNNING", &[]), "partial": [] })),
-        event("StepAttemptStarted", json!({}), Some(Step::running("a", 1))),
+        event("StepAttemptStarted", &json!({}), Some(Step::running("a", 1))),
         delta(0, "one\ntw"),
         delta(6, "o\u{1b}[2J\nthr"),
         message(
             json!({ "__typename": "AttemptSuperseded", "cursor": "x", "stepId": "a", "attempt": 1, "keepBytes": 4, "reason": "taken_over" }),
         ),
         delta(4, "2\n"),
-        event("StepCompleted", json!({}), Some(Step::done("a", 1, "one\n2\nend"))),
-        event("FallbackApplied", json!({ "step": "a", "fallback": "every_worker" }), Some(Step::done("a", 1, "one\n2\nend"))),
+        event("StepCompleted", &json!({}), Some(Step::done("a", 1, "one\n2\nend"))),
+        event("FallbackApplied", &json!({ "step": "a", "fallback": "every_worker" }), Some(Step::done("a", 1, "one\n2\nend"))),
         message(json!({ "__typename": "Terminal", "cursor": "t", "state": "COMPLETED", "orchestration": run("COMPLETED", &[]) })),
     ]
 }
@@ -65,8 +65,8 @@ fn failures_are_told_with_their_reason() {
     let lines = told(
         false,
         &[
-            event("StepAttemptFailed", json!({}), Some(Step::waiting("a", 1, "over\u{7}loaded"))),
-            event("StepAttemptFailed", json!({}), Some(Step::failed("b", "refused"))),
+            event("StepAttemptFailed", &json!({}), Some(Step::waiting("a", 1, "over\u{7}loaded"))),
+            event("StepAttemptFailed", &json!({}), Some(Step::failed("b", "refused"))),
         ],
     );
     let expected = ["-- Agent a is tried again: over␇loaded", "== Agent b, turn, round 1 (failed, 0 tokens): refused", ""];

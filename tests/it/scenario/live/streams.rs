@@ -85,7 +85,7 @@ pub(super) async fn get(stage: &Stage, query: &[(&str, &str)], headers: &[(&str,
     headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
 }
 
-async fn post(stage: &Stage, client: &Client, body: Value, headers: &[(&str, &str)]) -> reqwest::Response {
+pub(super) async fn post(stage: &Stage, client: &Client, body: Value, headers: &[(&str, &str)]) -> reqwest::Response {
     let request = http()
         .post(format!("http://{}/graphql", stage.address()))
         .header("accept", "text/event-stream")

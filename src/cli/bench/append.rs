@@ -1,31 +1,17 @@
-//! `bench`: measurements against a baseline of the same run.
+//! `bench append`.
 
-use super::args::{BenchAppendArgs, BenchCommand};
-use super::{CliError, output};
-use crate::bench::{AppendBench, BenchError, CONTENT_BYTES, Measured, Range, measure};
+use super::figures::{markdown, parts, warn_unoptimised, whole};
+use crate::bench::{AppendBench, CONTENT_BYTES, Measured, measure};
+use crate::cli::args::BenchAppendArgs;
+use crate::cli::{CliError, output};
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::wiring;
 use claviger_domain::code::ErrorCode;
-use std::process::ExitCode;
 use std::time::Duration;
 
-impl From<BenchError> for CliError {
-    fn from(error: BenchError) -> Self {
-        Self::new(ErrorCode::StoreUnavailable, super::with_causes(&error))
-    }
-}
-
-pub(super) async fn run(command: &BenchCommand, config: &Config, json: bool) -> Result<ExitCode, CliError> {
-    let BenchCommand::Append(args) = command;
-    append(args, config, json).await?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn append(args: &BenchAppendArgs, config: &Config, json: bool) -> Result<(), CliError> {
-    if cfg!(debug_assertions) {
-        tracing::warn!("this program was built without optimisation, so its figures mean little: cargo build --release");
-    }
+pub(super) async fn run(args: &BenchAppendArgs, config: &Config, json: bool) -> Result<(), CliError> {
+    warn_unoptimised();
     if args.processes > 1 && config.mongodb_uri.is_none() {
         let message = "an embedded store has one process: give --mongodb-uri, or leave --processes out";
         return Err(CliError::new(ErrorCode::Validation, message));
@@ -89,20 +75,4 @@ fn table(measured: &[Measured], contended: bool) -> (Vec<&'static str>, Vec<Vec<
         row
     });
     (heading, rows.collect())
-}
-
-fn whole(range: Range) -> String {
-    format!("{:.0} ({:.0} to {:.0})", range.median, range.low, range.high)
-}
-
-fn parts(range: Range) -> String {
-    format!("{:.2} ({:.2} to {:.2})", range.median, range.low, range.high)
-}
-
-fn markdown(heading: &[&str], rows: &[Vec<String>]) {
-    output::line(&format!("| {} |", heading.join(" | ")));
-    output::line(&format!("|{}", "---:|".repeat(heading.len())));
-    for row in rows {
-        output::line(&format!("| {} |", row.join(" | ")));
-    }
 }

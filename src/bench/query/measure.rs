@@ -1,0 +1,117 @@
+//! The measurement.
+
+use super::load::{self, KEYS};
+use crate::bench::error::BenchError;
+use crate::bench::figures::{Range, Sample, Spread, number, part};
+use crate::bench::http::post_to;
+use crate::bench::person::Person;
+use crate::bench::subject::{self, Cores, Scratch, Subject};
+use serde::Serialize;
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct QueryBench {
+    /// This program.
+    pub program: PathBuf,
+    /// Where the server's store is made, and removed.
+    pub dir: PathBuf,
+    /// Its name there.
+    pub name: String,
+    /// Keys that the user has.
+    pub keys: usize,
+    /// Connections that ask at a time.
+    pub connections: usize,
+    /// How long each measurement goes on.
+    pub time: Duration,
+    /// How often everything is measured, server and baseline in turn.
+    pub rounds: usize,
+    /// Who runs where.
+    pub cores: Cores,
+}
+
+/// What one query came to. Each range is over the rounds.
+#[derive(Clone, Debug, Serialize)]
+pub struct QueryMeasured {
+    /// Which.
+    pub query: &'static str,
+    /// Answers in a second.
+    pub per_s: Range,
+    /// The handler's.
+    pub bare_per_s: Range,
+    /// The first as a part of the second, round by round.
+    pub ratio: Range,
+    /// What a client waits.
+    pub waits: Spread,
+    /// The same at the handler.
+    pub bare_waits: Spread,
+    /// Processor time of an answer, in microseconds.
+    pub cpu_us: Range,
+    /// The handler's.
+    pub bare_cpu_us: Range,
+}
+
+struct Round {
+    server: (Sample, f64),
+    bare: (Sample, f64),
+}
+
+/// One query: its name, the document, the handler's path.
+const QUERIES: [(&str, &str, &str); 2] = [("hello", "{ __typename }", "/hello"), ("keys", KEYS, "/keys")];
+
+/// Measures; `told` hears of each round that is done.
+///
+/// # Errors
+/// [`BenchError`], which says what to do.
+pub async fn measure(bench: &QueryBench, told: impl Fn(usize)) -> Result<Vec<QueryMeasured>, BenchError> {
+    bench.cores.settle();
+    let scratch = Scratch::beneath(&bench.dir, &bench.name);
+    let variables = [("CLAVIGER_KEY_COMMANDS_PER_MINUTE", "0"), ("CLAVIGER_MAX_KEYS", "1000")];
+    let server = Subject::start(subject::serve(&bench.program, scratch.path(), &variables), bench.cores.server).await?;
+    let person = Person::register(server.address(), bench.keys).await?;
+    let mut part = subject::part(&bench.program, "keys");
+    part.arg("--data-dir").arg(scratch.path());
+    let bare = Subject::start(part, bench.cores.server).await?;
+    let mut rounds: Vec<Vec<Round>> = QUERIES.iter().map(|_| Vec::new()).collect();
+    for round in 1..=bench.rounds {
+        for ((_, document, path), done) in QUERIES.iter().zip(&mut rounds) {
+            let request = |path: &str| -> Arc<[u8]> {
+                post_to(path, Some(&person.token), &json!({ "query": document }).to_string()).into()
+            };
+            let server = one(bench, &server, &request("/graphql")).await?;
+            done.push(Round { server, bare: one(bench, &bare, &request(path)).await? });
+        }
+        told(round);
+    }
+    drop(bare);
+    server.stop().await?;
+    Ok(QUERIES.iter().zip(&rounds).map(|((query, ..), rounds)| summary(query, rounds)).collect())
+}
+
+/// Answers, and processor time of each in microseconds.
+async fn one(bench: &QueryBench, subject: &Subject, request: &Arc<[u8]>) -> Result<(Sample, f64), BenchError> {
+    let before = subject.worked()?;
+    let sample = load::run(subject.address(), request, bench.connections, bench.time).await?;
+    let worked = subject.worked()?.saturating_sub(before);
+    let each = part(worked.as_secs_f64() * 1e6, number(sample.latencies.len()));
+    Ok((sample, each))
+}
+
+fn summary(query: &'static str, rounds: &[Round]) -> QueryMeasured {
+    let all = |sample: fn(&Round) -> &Sample| {
+        Spread::of(rounds.iter().flat_map(|round| sample(round).latencies.iter().copied()).collect())
+    };
+    QueryMeasured {
+        query,
+        per_s: Range::of(rounds.iter().map(|round| round.server.0.rate())),
+        bare_per_s: Range::of(rounds.iter().map(|round| round.bare.0.rate())),
+        ratio: Range::of(rounds.iter().map(|round| part(round.server.0.rate(), round.bare.0.rate()))),
+        waits: all(|round| &round.server.0),
+        bare_waits: all(|round| &round.bare.0),
+        cpu_us: Range::of(rounds.iter().map(|round| round.server.1)),
+        bare_cpu_us: Range::of(rounds.iter().map(|round| round.bare.1)),
+    }
+}

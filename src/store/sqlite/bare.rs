@@ -1,0 +1,88 @@
+//! The rows that listing keys reads, read bare: the baseline of `claviger bench query`.
+
+use super::connection::open_reader;
+use super::query::{self, DbError};
+use super::readers::Readers;
+use crate::bench::{BareRows, BenchError};
+use claviger_domain::id::{SessionId, UserId};
+use claviger_domain::stream::StreamName;
+use claviger_projections::ports::{ACCOUNTS, BoxFuture, KEYS, StoreError};
+use rusqlite::Connection;
+use std::path::Path;
+
+/// Connections, as many as the store has.
+const READERS: usize = 4;
+
+/// Keys of one page.
+const PAGE: i64 = 51;
+
+/// Reads beside a server that has the store.
+pub struct SqliteRows(Readers);
+
+impl std::fmt::Debug for SqliteRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteRows").finish_non_exhaustive()
+    }
+}
+
+impl SqliteRows {
+    /// Opens the database in a data directory for reading.
+    ///
+    /// # Errors
+    /// [`BenchError`] if there is none.
+    pub fn open(dir: &Path) -> Result<Self, BenchError> {
+        let connections = (0..READERS).map(|_| open_reader(dir)).collect::<Result<Vec<_>, _>>();
+        let connections = connections.map_err(|error| BenchError::Open(Box::new(error)))?;
+        Ok(Self(Readers::start(connections)?))
+    }
+}
+
+impl BareRows for SqliteRows {
+    fn session(&self, user: UserId, session: SessionId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.0.ask(move |connection| is_open(connection, user, session))
+    }
+
+    fn keys(&self, user: UserId, session: SessionId) -> BoxFuture<'_, Result<Option<Vec<String>>, StoreError>> {
+        // One question in one transaction: nobody has to wait for a thread twice.
+        self.0.ask(move |connection| {
+            if !is_open(connection, user, session)? {
+                return Ok(None);
+            }
+            wrapped_keys(connection, user)?;
+            let sql = "SELECT facts, content FROM views WHERE view = ?1 AND owner = ?2 ORDER BY sort DESC, id DESC LIMIT ?3";
+            let rows = query::rows(connection, "views", sql, (KEYS, user.0.as_bytes(), PAGE), |cells| {
+                let facts = String::from_utf8_lossy(cells.bytes()?).into_owned();
+                cells.opt_bytes()?;
+                Ok(facts)
+            })?;
+            let sql = "SELECT count(*) FROM views WHERE view = ?1 AND owner = ?2";
+            query::count(connection, "views", sql, (KEYS, user.0.as_bytes()))?;
+            Ok(Some(rows))
+        })
+    }
+}
+
+/// The rows that say whether a session's token counts.
+fn is_open(connection: &Connection, user: UserId, session: SessionId) -> Result<bool, DbError> {
+    let sql = "SELECT owner FROM sessions WHERE id = ?1";
+    let owner = query::row(connection, "sessions", sql, [session.0.as_bytes()], |cells| {
+        let owner = cells.id()?;
+        Ok(owner)
+    })?;
+    let sql = "SELECT facts FROM views WHERE view = ?1 AND owner = ?2 AND id = ?2";
+    let account = query::row(connection, "views", sql, (ACCOUNTS, user.0.as_bytes()), |cells| Ok(cells.bytes()?.len()))?;
+    Ok(owner == Some(user.0) && account.is_some())
+}
+
+/// The rows that what is sealed would be opened with.
+fn wrapped_keys(connection: &Connection, user: UserId) -> Result<(), DbError> {
+    let owner = user.0.as_bytes();
+    let sql = "SELECT wrapped FROM user_keys WHERE owner = ?1 ORDER BY version DESC LIMIT 1";
+    query::row(connection, "user_keys", sql, [owner], |cells| Ok(cells.bytes()?.to_vec()))?;
+    let sql = "SELECT wrapped FROM index_keys WHERE owner = ?1";
+    query::row(connection, "index_keys", sql, [owner], |cells| Ok(cells.bytes()?.to_vec()))?;
+    let sql = "SELECT wrapped FROM content_keys WHERE stream = ?1";
+    let stream = StreamName::KeyRing(user).to_string();
+    query::row(connection, "content_keys", sql, [stream], |cells| Ok(cells.bytes()?.to_vec()))?;
+    Ok(())
+}

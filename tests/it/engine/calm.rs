@@ -1,0 +1,50 @@
+//! An outside world that doesn't keep a test waiting: what is drawn by chance between nothing and a bound is nothing, and the clock goes
+//! on by itself or is put forward.
+
+use claviger::effects::{Clock, Effects};
+use claviger_domain::timestamp::Timestamp;
+use claviger_vault::Entropy;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What waits are drawn from: eight bytes. Keys and nonces are longer, and stay the operating system's.
+const DRAWN: usize = 8;
+
+struct NoWaits(Arc<dyn Entropy>);
+
+impl Entropy for NoWaits {
+    fn fill(&self, out: &mut [u8]) {
+        if out.len() == DRAWN { out.fill(0) } else { self.0.fill(out) }
+    }
+}
+
+/// A clock that can be put forward.
+pub(super) struct Forward {
+    system: Arc<dyn Clock>,
+    by_ms: AtomicU64,
+}
+
+impl Forward {
+    pub(super) fn put(&self, ms: u64) {
+        self.by_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Forward {
+    fn now(&self) -> Timestamp {
+        self.system.now().plus_ms(self.by_ms.load(Ordering::SeqCst))
+    }
+}
+
+/// Nothing is waited for that chance decides.
+pub(super) fn calm() -> Effects {
+    forward().1
+}
+
+/// The same, and its clock.
+pub(super) fn forward() -> (Arc<Forward>, Effects) {
+    let system = Effects::system();
+    let clock = Arc::new(Forward { system: system.clock, by_ms: AtomicU64::new(0) });
+    let effects = Effects { clock: Arc::<Forward>::clone(&clock), ids: system.ids, entropy: Arc::new(NoWaits(system.entropy)) };
+    (clock, effects)
+}

@@ -1,0 +1,255 @@
+//! Answers that aren't what the protocol says, or not in the form that was asked for: typed errors, bounded memory, and a run whose state
+//! stays right.
+
+use super::calm::calm;
+use super::record::line;
+use super::world::{Kind, Process, User, World, one_of_each};
+use claviger::simulator::keys::{Scenario, key};
+use claviger::simulator::script::{Act, Ending, Raw, Reply};
+use claviger_domain::code::ErrorCode;
+use claviger_domain::id::RunId;
+use claviger_domain::orchestration::{Draft, FailureClass, Fallback, Phase, StepState};
+use claviger_projections::run_feed::{Body, FeedCursor};
+use futures::StreamExt as _;
+use futures::future::join_all;
+
+const MIB: usize = 1024 * 1024;
+
+async fn opened() -> (World, Process, User) {
+    let mut world = World::steady(Kind::Sqlite).await;
+    world.effects = calm();
+    let process = world.process().await;
+    let ada = process.user("ada", Scenario::Good).await;
+    (world, process, ada)
+}
+
+/// A run of one step whose first call is answered so; its end, and what was seen of its text by attempt.
+async fn answered(world: &World, process: &Process, ada: &User, (task, act): (&str, Act)) -> (RunId, Vec<(u32, String)>) {
+    world.simulator.script().on_prompt(task, act);
+    let run = process.start_run(ada, line(task, ["Ann"])).await;
+    let (mut texts, mut messages) = (Vec::<(u32, String)>::new(), process.messages(ada, run, Some(FeedCursor::default())).await);
+    while let Some(message) = messages.next().await {
+        let Body::Delta(delta) = message.unwrap().body else { continue };
+        match texts.last_mut() {
+            Some((attempt, text)) if *attempt == delta.attempt => {
+                assert_eq!(text.len() as u64, delta.offset);
+                text.push_str(&delta.text);
+            }
+            Some(_) | None => texts.push((delta.attempt, delta.text)),
+        }
+    }
+    (run, texts)
+}
+
+fn stream_of(body: impl Into<Vec<u8>>) -> Act {
+    let headers = vec![("content-type", "text/event-stream".to_owned())];
+    Act::Raw(Raw { status: 200, headers, body: body.into() })
+}
+
+const START: &str = r#"data: {"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":3,"output_tokens":1}}}"#;
+const OPEN: &str = r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+const SAY: &str = r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"half"}}"#;
+const STOP: &str = r#"data: {"type":"message_stop"}"#;
+
+/// Bodies of streams that can't be used, with the class of failure they lead to. The next attempt succeeds.
+fn bad_streams() -> Vec<(&'static str, Act, &'static str)> {
+    let events = |events: &[&str]| stream_of(events.join("\n\n") + "\n\n");
+    let noise = |at, bytes: &[u8]| Act::Reply(Reply { noise: Some((at, bytes.to_vec())), ..Reply::default() });
+    // Lines of comment that never end in an event.
+    let endless = [b":".as_slice(), &vec![b'x'; MIB / 2], b"\n"].concat().repeat(130);
+    vec![
+        ("empty", events(&[]), "connection"),
+        ("no end", events(&[START, OPEN, SAY]), "connection"),
+        ("no reason", events(&[START, OPEN, SAY, STOP]), "protocol"),
+        ("no start", events(&[OPEN, SAY]), "protocol"),
+        ("another block", events(&[START, SAY]), "protocol"),
+        ("no json", events(&[START, "data: {\"type\":"]), "protocol"),
+        ("no number", events(&[&START.replace(":3,", ":-3,")]), "protocol"),
+        ("no text", events(&[START, OPEN, &SAY.replace("\"half\"", "7")]), "protocol"),
+        ("no utf-8", noise(400, b"\xff\xfe"), "protocol"),
+        ("a 100 MB line", stream_of([b"data: ".as_slice(), &vec![b'x'; 100 * MIB]].concat()), "protocol"),
+        ("endless", stream_of(endless), "protocol"),
+        (
+            "overloaded",
+            Act::Reply(Reply { ending: Ending::ErrorOfType(1, "overloaded_error"), ..Reply::default() }),
+            "overloaded",
+        ),
+        ("a fault", Act::Reply(Reply { ending: Ending::ErrorOfType(1, "api_error"), ..Reply::default() }), "overloaded"),
+        ("too fast", Act::Reply(Reply { ending: Ending::ErrorOfType(1, "rate_limit_error"), ..Reply::default() }), "rate_limit"),
+        ("new error", Act::Reply(Reply { ending: Ending::ErrorOfType(1, "brand_new_error"), ..Reply::default() }), "overloaded"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_cant_be_used_is_a_failure_of_its_class_and_is_tried_again() {
+    let (world, process, ada) = opened().await;
+    for (name, act, class) in bad_streams() {
+        let task = format!("Task: {name}.");
+        let (run, texts) = answered(&world, &process, &ada, (&task, act)).await;
+        let detail = process.detail(&ada, run).await;
+        let step = &detail.view.run.steps[0];
+        assert_eq!((detail.view.run.phase, step.attempts), (Phase::Completed, 2), "{name}");
+        let failed = process.facts(run, "StepAttemptFailed").await;
+        assert_eq!(
+            (failed.len(), failed[0].1["class"].as_str(), failed[0].1["status"].as_u64()),
+            (1, Some(class), Some(200)),
+            "{name}"
+        );
+        assert_eq!(failed[0].1["maybe_billed"], true, "{name}");
+        let (attempt, text) = texts.last().unwrap();
+        assert_eq!((*attempt, Some(text.as_str())), (2, step.reply.as_deref()), "{name}");
+        let void: usize = texts.iter().filter(|(attempt, _)| *attempt == 1).map(|(_, text)| text.len()).sum();
+        assert_eq!(failed[0].1["partial_bytes"].as_u64(), Some(void as u64), "{name}: what was seen is what was received");
+    }
+    process.stop().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_after_the_head_that_no_repeat_mends_fails_the_run() {
+    let (world, process, ada) = opened().await;
+    for (kind, class, code) in [
+        ("invalid_request_error", FailureClass::Request, ErrorCode::Validation),
+        ("authentication_error", FailureClass::Authentication, ErrorCode::KeyUnavailable),
+        ("permission_error", FailureClass::Permission, ErrorCode::KeyUnavailable),
+        ("billing_error", FailureClass::Credit, ErrorCode::KeyUnavailable),
+    ] {
+        let act = Act::Reply(Reply { ending: Ending::ErrorOfType(1, kind), ..Reply::default() });
+        let (run, _) = answered(&world, &process, &ada, (kind, act)).await;
+        let run = process.detail(&ada, run).await.view.run;
+        assert_eq!((run.phase, run.failure.unwrap().code), (Phase::Failed, code), "{kind}");
+        assert_eq!((run.steps[0].state, run.steps[0].upstream_status), (StepState::Failed(class), Some(200)), "{kind}");
+        assert!(run.steps[0].usage.input > 0 && run.steps[0].upstream_request_id.is_some(), "{kind}");
+    }
+    process.stop().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_at_any_byte_inside_characters_too_loses_and_doubles_nothing() {
+    let (world, process, ada) = opened().await;
+    let text = "ñ✓𝄞".repeat(60);
+    // The text begins behind some 600 bytes; each piece of it is longer than the step.
+    let cuts = (0..110).map(|n| n * 13).chain((700..740).filter(|at| at % 13 != 0)).map(|at| (at, format!("Cut at byte {at}.")));
+    let cut = |(at, task): (usize, String)| {
+        let (world, process, ada, text) = (&world, &process, &ada, &text);
+        async move {
+            let script = world.simulator.script();
+            let first = Act::Reply(Reply { ending: Ending::CutAtByte(at), split_bytes: 7, ..Reply::text(text.as_str()) });
+            script.on_prompt(&task, first);
+            let (run, texts) = answered(world, process, ada, (&task, Act::Reply(Reply::text(text.as_str())))).await;
+            let step = process.detail(ada, run).await.view.run.steps.remove(0);
+            assert_eq!((step.attempts, step.reply.as_ref()), (2, Some(text)), "{at}");
+            assert_eq!(texts.last(), Some(&(2, text.clone())), "{at}");
+            let void = texts.iter().find(|(attempt, _)| *attempt == 1).map_or("", |(_, text)| text);
+            assert!(text.starts_with(void), "{at}");
+            void.len()
+        }
+    };
+    let seen = join_all(cuts.map(cut)).await;
+    assert!(seen.contains(&0) && seen.iter().any(|seen| *seen > 100), "cuts before the text, and in it");
+    process.stop().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_nobody_knows_and_a_message_that_begins_again_are_taken() {
+    let (world, process, ada) = opened().await;
+    let noise = b"event: brand_new\ndata: {\"type\":\"brand_new\",\"x\":[1]}\n\n: a comment\n\nretry: 7\n\n".to_vec();
+    let act = Act::Reply(Reply { noise: Some((0, noise)), ..Reply::text("All of it.") });
+    let (run, texts) = answered(&world, &process, &ada, ("Unknown events.", act)).await;
+    assert_eq!(texts, [(1, "All of it.".to_owned())]);
+    assert_eq!(process.detail(&ada, run).await.view.run.steps[0].attempts, 1);
+    let reason = r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}"#;
+    let second = START.replace("msg_1", "msg_2");
+    let body = [START, OPEN, SAY, &second, OPEN, &SAY.replace("half", "whole"), reason, STOP].join("\n\n") + "\n\n";
+    let (run, texts) = answered(&world, &process, &ada, ("Begins again.", stream_of(body))).await;
+    assert_eq!(texts, [(1, "half".to_owned()), (2, "whole".to_owned())]);
+    let step = process.detail(&ada, run).await.view.run.steps.remove(0);
+    assert_eq!((step.reply.as_deref(), step.attempts, step.counted), (Some("whole"), 2, 1));
+    process.stop().await;
+    world.close().await;
+}
+
+/// What an agent that must answer in JSON says, and what that leads to: attempts of its step, fallbacks, the run's phase.
+type Said = (usize, &'static [&'static str], u32, &'static [Fallback], Phase);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_where_json_was_asked_for_is_repaired_once_and_then_falls_back_or_fails() {
+    const PLAN: &str = r#"{"subtasks":[{"worker":"Wall","task":"Build it."}]}"#;
+    const CHOICE: &str = r#"{"selected_agents":["Painter"],"reasoning":"It is a wall."}"#;
+    const DESIGN: &str =
+        r#"{"name":"n","description":"d","blocks":[{"id":"b","type":"debate","data":{"label":"l"}}],"connections":[]}"#;
+    let fenced = |json: &str| -> &'static str { format!("Sure:\n```json\n{json}\n```\nDone.").leak() };
+    let leaked = |said: Vec<&'static str>| -> &'static [&'static str] { said.leak() };
+    let (world, process, ada) = opened().await;
+    let cases: Vec<Said> = vec![
+        (2, leaked(vec!["no json", PLAN]), 2, &[], Phase::Completed),
+        (2, leaked(vec!["no json", "none again"]), 2, &[Fallback::EveryWorker], Phase::Completed),
+        (2, leaked(vec![fenced(PLAN)]), 1, &[Fallback::JsonInText], Phase::Completed),
+        (
+            2,
+            &[r#"{"subtasks":[{"worker":"Nobody","task":"x"}]}"#],
+            1,
+            &[Fallback::UnknownWorker, Fallback::NoKnownWorker],
+            Phase::Completed,
+        ),
+        (
+            2,
+            &[r#"{"subtasks":[{"worker":"Nobody","task":"x"},{"worker":"Roof","task":"y"}]}"#],
+            1,
+            &[Fallback::UnknownWorker],
+            Phase::Completed,
+        ),
+        (4, leaked(vec!["", CHOICE]), 2, &[], Phase::Completed),
+        (4, leaked(vec!["{}", "{\"selected_agents\":7}"]), 2, &[Fallback::FirstSpecialist], Phase::Completed),
+        (4, leaked(vec![fenced(CHOICE)]), 1, &[Fallback::JsonInText], Phase::Completed),
+        (
+            4,
+            &[r#"{"selected_agents":["Nobody"]}"#],
+            1,
+            &[Fallback::UnknownSpecialist, Fallback::NoKnownSpecialist],
+            Phase::Completed,
+        ),
+        (5, leaked(vec!["no json", DESIGN]), 2, &[], Phase::Completed),
+        (5, leaked(vec![fenced(DESIGN)]), 1, &[Fallback::JsonInText], Phase::Completed),
+        (5, leaked(vec!["no json", "none again"]), 2, &[], Phase::Failed),
+        (5, leaked(vec!["no json", r#"{"name":"n","description":"d","blocks":[],"connections":[]}"#]), 2, &[], Phase::Failed),
+    ];
+    for (n, (pattern, said, attempts, fallbacks, phase)) in cases.into_iter().enumerate() {
+        let marker = format!("Case {n}.");
+        for text in said {
+            world.simulator.script().on_prompt(&marker, Act::Reply(Reply::text(*text)));
+        }
+        let run = process.start_run(&ada, asked(pattern, &marker)).await;
+        let run = process.ended(&ada, run).await.view.run;
+        let got: Vec<_> = run.fallbacks.iter().map(|(_, fallback)| *fallback).collect();
+        assert_eq!((run.phase, run.steps[0].attempts, &got[..]), (phase, attempts, fallbacks), "{n}: {said:?}");
+        assert_eq!(claviger_domain::pattern::result(&run).is_some(), phase == Phase::Completed, "{n}");
+        if phase == Phase::Failed {
+            assert_eq!(run.failure.unwrap().code, ErrorCode::Upstream, "{n}");
+            assert_eq!(run.steps[0].state, StepState::Failed(FailureClass::InvalidOutput), "{n}");
+        }
+        let calls = world.simulator.counts().calls(&key(Scenario::Good, 1));
+        let of_case = calls.iter().filter_map(|call| call.body.as_ref()).filter(|body| body.to_string().contains(&marker));
+        let repairs = of_case.filter(|body| body["messages"].to_string().contains("Your last answer could not be used")).count();
+        assert_eq!(repairs, usize::from(attempts == 2), "{n}: a repair is told what was wrong");
+    }
+    process.stop().await;
+    world.close().await;
+}
+
+/// One of each pattern with a task of this text; only the first agent is asked in words that hold it and not yet a reply.
+fn asked(pattern: usize, text: &str) -> Draft {
+    let text = text.to_owned();
+    match one_of_each().remove(pattern).1 {
+        Draft::Hierarchical { manager, workers, worker_names, .. } => {
+            Draft::Hierarchical { task: text, manager, workers, worker_names }
+        }
+        Draft::Routing { router, specialists, specialist_names, .. } => {
+            Draft::Routing { task: text, router, specialists, specialist_names }
+        }
+        Draft::Design { current, .. } => Draft::Design { prompt: text, current },
+        other @ (Draft::Sequential { .. } | Draft::Debate { .. } | Draft::Parallel { .. }) => other,
+    }
+}

@@ -1,0 +1,63 @@
+//! What was written down of a run, as an auditor reads it, and what keys are told to do while it goes on.
+
+use super::world::{Kind, Process, User, World, agents, task};
+use claviger::config::Config;
+use claviger::simulator::gate::Gate;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{KeyId, RunId};
+use claviger_domain::orchestration::Draft;
+use claviger_graphql::ports::{KeyCommand, KeyDone};
+use serde_json::Value;
+use std::time::Duration;
+
+/// A lease that a busy machine doesn't lose: who lost one would begin its calls anew, and these tests count them.
+const LONG_LEASE_MS: u64 = 30_000;
+
+impl World {
+    /// An empty store whose process keeps its lease.
+    pub(super) async fn steady(kind: Kind) -> Self {
+        Self::with(kind, |config| config.lease_ms = LONG_LEASE_MS).await
+    }
+
+    /// The same on the embedded store with another configuration.
+    pub(super) async fn steady_with(change: impl FnOnce(&mut Config)) -> Self {
+        let change = |config: &mut Config| {
+            config.lease_ms = LONG_LEASE_MS;
+            change(config);
+        };
+        Self::with(Kind::Sqlite, change).await
+    }
+}
+
+impl Process {
+    /// The facts of the run's events of a type, with their times, in order.
+    pub(super) async fn facts(&self, run: RunId, kind: &str) -> Vec<(u64, Value)> {
+        let events = self.events(run).await.into_iter().filter(|event| event.envelope.kind == kind);
+        events.map(|event| (event.envelope.at.0, serde_json::from_slice(&event.facts).unwrap())).collect()
+    }
+
+    /// A command on keys.
+    pub(super) async fn key(&self, user: &User, command: KeyCommand) -> Result<KeyDone, Failure> {
+        self.ports.keys.run(user.call(None), command).await
+    }
+
+    /// The types of what was asked of the run.
+    pub(super) async fn kinds_of_control(&self, run: RunId) -> Vec<String> {
+        let stream = claviger_domain::stream::StreamName::RunControl(run.0);
+        self.store.read_stream(stream, 0, 1_000).await.unwrap().into_iter().map(|event| event.envelope.kind).collect()
+    }
+
+    pub(super) async fn deactivate(&self, user: &User, key: KeyId) {
+        self.key(user, KeyCommand::Deactivate { key, expected: None }).await.unwrap();
+    }
+}
+
+/// A run of steps, one after another.
+pub(super) fn line<const N: usize>(text: &str, names: [&str; N]) -> Draft {
+    Draft::Sequential { task: task(text), agents: agents(names), sequence: None }
+}
+
+/// Waits until so many calls have come to the gate; a run that never makes them fails the test.
+pub(super) async fn came(gate: &Gate, count: usize) {
+    tokio::time::timeout(Duration::from_mins(1), gate.arrived(count)).await.expect("no call comes");
+}
