@@ -68,9 +68,7 @@ impl Stage {
             asked.push((ask, answer.as_ref().map(|done| done.commit.position).map_err(|failure| failure.code)));
             match answer {
                 Ok(_) => (last, is_cancelled) = (ask, is_cancelled || ask == Ask::Cancel),
-                Err(failure) => {
-                    assert!(failure.code == ErrorCode::Conflict, "{ask:?}: {failure:?}");
-                }
+                Err(failure) => assert_eq!(failure.code, ErrorCode::Conflict, "{ask:?}: {failure:?}"),
             }
         }
         if last == Ask::Pause && !is_cancelled {

@@ -15,6 +15,7 @@ mod kill;
 mod malformed;
 mod oracle;
 mod patterns;
+mod pauses;
 mod prefixes;
 mod reactions;
 mod record;

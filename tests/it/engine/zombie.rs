@@ -1,5 +1,6 @@
 //! Two servers on one MongoDB: a run's owner is stopped beyond its lease, killed, or told to go, and the other takes its runs over.
 
+use super::evidence::facts;
 use super::farm::{Farm, Run, Watcher, pattern};
 use super::ground::kinds;
 use super::world::{Kind, Process, World};
@@ -11,8 +12,6 @@ use rustix::process::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-
-use super::evidence::facts;
 use tokio_util::task::TaskTracker;
 
 /// A piece of text every so often: a reply takes half a second.
