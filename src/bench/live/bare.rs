@@ -52,15 +52,16 @@ async fn socket(stream: TcpStream, tell: broadcast::Sender<Arc<str>>) {
         let said = tokio::select! {
             told = next => told.map(|text| text.to_string()),
             heard = socket.next() => match heard {
-                Some(Ok(Message::Text(text))) if text.contains("connection_init") => Some(r#"{"type":"connection_ack"}"#.to_owned()),
+                // Before the answer: whoever has it hears all that comes after it, as with a cursor.
+                Some(Ok(Message::Text(text))) if text.contains("connection_init") => {
+                    told = Some(tell.subscribe());
+                    Some(r#"{"type":"connection_ack"}"#.to_owned())
+                }
                 Some(Ok(Message::Text(text))) if text.contains("publish") => {
                     drop(tell.send(NEXT.into()));
                     continue;
                 }
-                Some(Ok(_)) => {
-                    told = Some(tell.subscribe());
-                    continue;
-                }
+                Some(Ok(_)) => continue,
                 Some(Err(_)) | None => return,
             },
         };
