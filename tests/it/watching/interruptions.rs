@@ -12,7 +12,7 @@ async fn a_watcher_waits_for_a_server_that_was_killed_and_sees_the_run_to_its_en
     stage.begins_to_say("You are Ann.", "Half of this is lost.");
     stage.says("You are Ann.", "All of it is here.");
     let watcher = Going::of(stage.command(&relay.url(), &[&["start", "--json"], &ONE[..]].concat()));
-    let watcher = watcher.says("\"TextDelta\"").await;
+    let watcher = watcher.says("\"text\":\"").await;
     stage.server.kill();
     stage.server = stage.home.serve(&stage.simulator.base_url());
     relay.point_to(stage.server.url());
@@ -53,7 +53,7 @@ async fn a_run_stands_still_and_goes_on_when_it_is_asked_to() {
     let gate = stage.begins_to_say("You are Ann.", "One thing at a time.");
     stage.says("You are Bob.", "And then the other.");
     let start = [&["start", "--json"], &ONE[..], &["--agent", "Bob=You are Bob."]].concat();
-    let watcher = stage.begin(&start).says("\"TextDelta\"").await;
+    let watcher = stage.begin(&start).says("\"text\":\"").await;
     let id = stage.run(&["list", "--json"]).await.json()["id"].as_str().unwrap().to_owned();
     stage.run(&["pause", &id]).await.assert_code(0);
     gate.open();
@@ -68,7 +68,7 @@ async fn a_run_stands_still_and_goes_on_when_it_is_asked_to() {
 async fn an_interruption_leaves_the_run_or_cancels_it_as_was_asked() {
     let stage = Stage::new().await;
     let gate = stage.begins_to_say("You are Ann.", "It goes on without you.");
-    let left = stage.begin(&[&["start", "--json"], &ONE[..]].concat()).says("\"TextDelta\"").await;
+    let left = stage.begin(&[&["start", "--json"], &ONE[..]].concat()).says("\"text\":\"").await;
     left.signal(Signal::INT);
     let left = left.ended().await;
     left.assert_code(130);
@@ -80,7 +80,7 @@ async fn an_interruption_leaves_the_run_or_cancels_it_as_was_asked() {
 
     stage.begins_to_say("You are Ann.", "This is never said.");
     let start = [&["start", "--json", "--cancel-on-interrupt"], &ONE[..]].concat();
-    let cancelling = stage.begin(&start).says("\"TextDelta\"").await;
+    let cancelling = stage.begin(&start).says("\"text\":\"").await;
     cancelling.signal(Signal::INT);
     let cancelled = cancelling.ended().await;
     assert!(cancelled.assert_code(3).stdout.contains("\"CANCELLED\""), "{cancelled:?}");
