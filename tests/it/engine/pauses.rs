@@ -1,13 +1,12 @@
 //! What is asked exactly while a run's pause is written down.
 
 use super::ground::{Ground, kinds};
-use super::world::{World, one_of_each};
+use super::world::{World, has_text, one_of_each};
 use crate::store::bent::{Answer, Bent, Over};
 use claviger::simulator::keys::Scenario;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::{Ask, Phase};
 use claviger_projections::ports::{Append, AppendError, Appended, BoxFuture, DeltaRow, OPEN_RUNS, Store, ViewRow};
-use claviger_projections::run_feed::Body;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -69,7 +68,7 @@ async fn what_another_process_is_asked_while_a_pause_is_written_down_is_done() {
             let other = world.process_over(Over::store(&theirs), true).await;
             let user = owner.user(&format!("{ask:?}").to_lowercase(), Scenario::Good).await;
             let run = owner.start_run(&user, one_of_each().remove(0).1).await;
-            owner.until(&user, run, |body| matches!(body, Body::Delta(_))).await;
+            owner.until(&user, run, has_text).await;
             other.ask(&user, run, Ask::Pause).await.unwrap();
             mine.is_held.subscribe().wait_for(|is_held| *is_held).await.unwrap();
             // The other finds a run in somebody else's hands, and leaves it to them.

@@ -408,3 +408,12 @@ pub(super) fn one_of_each() -> Vec<(&'static str, Draft)> {
         ("design", Draft::Design { prompt: of(DESIGN_PROMPT), current: None }),
     ]
 }
+
+/// Text, in a piece or in the snapshot of whoever came later.
+pub(super) fn has_text(body: &Body) -> bool {
+    match body {
+        Body::Delta(_) => true,
+        Body::Snapshot { partial, .. } => partial.iter().any(|one| !one.text.is_empty()),
+        Body::Event { .. } | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => false,
+    }
+}

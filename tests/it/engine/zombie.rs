@@ -3,7 +3,7 @@
 use super::evidence::facts;
 use super::farm::{Farm, Run, Watcher, pattern};
 use super::ground::kinds;
-use super::world::{Kind, Process, World};
+use super::world::{Kind, Process, World, has_text};
 use crate::endurance::number;
 use crate::endurance::process::Server;
 use claviger_domain::orchestration::{FailureClass, RunEvent};
@@ -36,7 +36,7 @@ impl Scene {
         let (clerk, owner) = (farm.world.clerk().await, farm.serve());
         // Nobody else is there to claim it.
         let run = farm.start(&owner, pattern(0)).await;
-        clerk.until(&farm.user, run.run, |body| matches!(body, Body::Delta(_))).await;
+        clerk.until(&farm.user, run.run, has_text).await;
         let other = farm.serve();
         let (url, heard) = (watch::Sender::new(other.url().to_owned()), Arc::new(watch::Sender::new(0)));
         let watcher = Watcher::new(run.clone(), &farm.user, url.subscribe(), heard);
