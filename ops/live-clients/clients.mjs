@@ -62,7 +62,8 @@ export function overWebSocket(account, held, url = account.url) {
     url: url.replace('http', 'ws'),
     webSocketImpl: Tracked,
     connectionParams: () => ({ token: account.token }),
-    retryAttempts: 100,
+    // A server that ends calls under way before it starts again may be away for seconds.
+    retryAttempts: 10_000,
     retryWait: () => new Promise((resolve) => setTimeout(resolve, 20)),
     shouldRetry: () => true,
   });
@@ -100,7 +101,7 @@ export function overSse(account, held, url = account.url) {
     url,
     headers: () => ({ authorization: `Bearer ${account.token}` }),
     fetchFn: net.fetch,
-    retryAttempts: 100,
+    retryAttempts: 10_000,
     retry: () => new Promise((resolve) => setTimeout(resolve, 20)),
   });
   let stop;
