@@ -141,7 +141,7 @@ impl Worker {
         let (store, keychain) = (Arc::clone(&reads.store), Arc::clone(&reads.keychain));
         let reader = RunReader { store, keychain, owner, run: id };
         let (Some(key), Some(key_row)) = (reader.key().await?, reader.key_row().await?) else { return Ok(None) };
-        let loaded = reader.loaded().await?;
+        let loaded = reader.loaded(Some(&key)).await?;
         let run = loaded.feed.fold().run().clone();
         let control = shared.parts.bus.run_control(id).await?;
         if !may_claim(&run, &control, estate, BootId(shared.parts.holder.0)) {

@@ -37,15 +37,19 @@ impl RunReader {
     /// What follows what the feed has. Keys are opened for this read alone, so that after an erasure nothing is read any more.
     pub(crate) async fn batch(&self, feed: &RunFeed) -> Result<Batch, Failure> {
         let key = self.key().await?;
+        self.batch_under(feed, key.as_ref()).await
+    }
+
+    async fn batch_under(&self, feed: &RunFeed, key: Option<&ContentKey>) -> Result<Batch, Failure> {
         let failed = |error| store_failure(&error);
         let stream = StreamName::Run(self.run.0);
         // Events first: a row that is missing then is gone for good.
         let stored = self.store.read_stream(stream, feed.events_after(), BATCH.0).await.map_err(failed)?;
         let rows = self.store.deltas(self.run, feed.rows_after(), BATCH.1).await.map_err(failed)?;
         let (events_end, rows_end) = (stored.len() < BATCH.0, rows.len() < BATCH.1);
-        let events = stored.into_iter().map(|event| record(event, key.as_ref())).collect::<Result<_, _>>()?;
+        let events = stored.into_iter().map(|event| record(event, key)).collect::<Result<_, _>>()?;
         // Rows of an erased user are as good as gone.
-        let rows = match &key {
+        let rows = match key {
             Some(key) => rows.iter().map(|row| self.opened(row, key)).collect::<Result<_, _>>()?,
             None => Vec::new(),
         };
@@ -54,23 +58,16 @@ impl RunReader {
 
     /// The run folded as far as it is stored.
     pub(crate) async fn whole(&self) -> Result<RunFeed, Failure> {
-        let mut feed = RunFeed::new(None);
-        loop {
-            let batch = self.batch(&feed).await?;
-            let is_end = batch.events_end && batch.rows_end;
-            feed.take(batch).map_err(|error| feed_failure(&error))?;
-            if is_end && !feed.needs_rows() {
-                return Ok(feed);
-            }
-        }
+        let key = self.key().await?;
+        Ok(self.loaded(key.as_ref()).await?.feed)
     }
 
-    /// The same, with what whoever works on it must know.
-    pub(crate) async fn loaded(&self) -> Result<Loaded, Failure> {
+    /// The same under a key that is at hand, with what whoever works on it must know.
+    pub(crate) async fn loaded(&self, key: Option<&ContentKey>) -> Result<Loaded, Failure> {
         let mut feed = RunFeed::new(None);
         let (mut summary, mut first) = (None, None);
         loop {
-            let batch = self.batch(&feed).await?;
+            let batch = self.batch_under(&feed, key).await?;
             let is_end = batch.events_end && batch.rows_end;
             for record in &batch.events {
                 let envelope = &record.stored.envelope;
