@@ -1,5 +1,6 @@
 //! The ports of leases, followers and repairs.
 
+use super::error::DbError;
 use super::store::MongoStore;
 use super::{leases, read, write};
 use claviger_domain::id::UserId;
@@ -8,12 +9,22 @@ use claviger_projections::ports::{
     ReplaceError, StoreError,
 };
 
+use std::sync::Arc;
+
 /// A future that answers or fails.
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 impl Leases for MongoStore {
     fn hold(&self, name: LeaseName, holder: Holder, ttl_ms: u64) -> Answer<'_, Hold> {
-        self.ask(move |db| async move { leases::hold(&db, name, holder, ttl_ms).await })
+        let process = Arc::clone(&self.process);
+        self.ask(move |db| async move {
+            let held = leases::hold(&db, name, holder, ttl_ms).await;
+            if held.as_ref().is_err_and(DbError::is_conflict) {
+                // Who was killed in an advance under this lease holds it still.
+                process.end_lapsed().await?;
+            }
+            held
+        })
     }
 
     fn release(&self, name: LeaseName, holder: Holder) -> Answer<'_, bool> {
@@ -27,7 +38,8 @@ impl Followers for MongoStore {
     }
 
     fn advance(&self, advance: Advance) -> BoxFuture<'_, Result<(), AdvanceError>> {
-        let asked = self.ask(move |db| async move { write::settle(&db, &advance).await });
+        let process = Arc::clone(&self.process);
+        let asked = self.ask(move |_| async move { write::settle(&process, &advance).await });
         Box::pin(async move { asked.await? })
     }
 
@@ -42,7 +54,8 @@ impl Followers for MongoStore {
 
 impl Repairs for MongoStore {
     fn replace(&self, replace: Replace) -> BoxFuture<'_, Result<(), ReplaceError>> {
-        let asked = self.ask(move |db| async move { write::settle(&db, &replace).await });
+        let process = Arc::clone(&self.process);
+        let asked = self.ask(move |_| async move { write::settle(&process, &replace).await });
         Box::pin(async move { asked.await? })
     }
 

@@ -1,7 +1,7 @@
-//! Who else writes. A process that is stopped inside its transaction holds the head, and with it every writer, for the server's
-//! transaction lifetime. So each process says in `processes` which session it appends in, and until when it is to be believed alive;
-//! the session of one whose time is over is ended by whoever waits for the head. Ending that of a process that lives after all does no
-//! harm: its transaction is gone, it is told so, and begins again.
+//! Who else writes. A process that is stopped inside its transaction holds the head, and with it every writer, or a view and its lease, for
+//! the server's transaction lifetime. So each process says in `processes` which sessions it writes in, and until when it is to be believed
+//! alive; the sessions of one whose time is over are ended by whoever waits for what they hold. Ending those of a process that lives after
+//! all does no harm: its transaction is gone, it is told so, and begins again.
 
 use super::calls::Calls;
 use super::cells::Cells;
@@ -10,8 +10,8 @@ use super::schema::{PROCESSES, id};
 use claviger_projections::ports::StoreError;
 use claviger_vault::Entropy;
 use futures::TryStreamExt;
-use mongodb::Database;
 use mongodb::bson::{Document, doc};
+use mongodb::{ClientSession, Database};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -30,13 +30,41 @@ pub(super) struct Process {
     label: String,
     lease: Duration,
     sessions: Mutex<Sessions>,
+    /// The session of what is written beside appends, unless somebody has it.
+    aside: tokio::sync::Mutex<Option<ClientSession>>,
 }
 
 struct Sessions {
     /// The one appends are made in.
     current: Document,
+    /// The one of what is written beside them, once there was something.
+    aside: Option<Document>,
     /// Those whose calls were given up, newest last.
     given_up: Vec<Document>,
+}
+
+impl Sessions {
+    /// Remembers a session that another takes the place of.
+    fn give_up(&mut self, old: Document, by: &Document) {
+        self.given_up.push(old);
+        // The driver may hand out again what a late call left in order.
+        self.given_up.retain(|given_up| given_up != by);
+        let surplus = self.given_up.len().saturating_sub(REMEMBERED);
+        self.given_up.drain(..surplus);
+    }
+}
+
+/// A session that is lent.
+pub(super) struct Lent<'a> {
+    pub(super) session: ClientSession,
+    place: tokio::sync::MutexGuard<'a, Option<ClientSession>>,
+}
+
+impl Lent<'_> {
+    /// Gives it back, with no transaction open in it.
+    pub(super) fn give_back(mut self) {
+        *self.place = Some(self.session);
+    }
 }
 
 impl Process {
@@ -47,18 +75,28 @@ impl Process {
         let boot = uuid::Builder::from_random_bytes(random).into_uuid();
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let label = format!("process {} on {host}", std::process::id());
-        Self { db, calls, boot, label, lease, sessions: Mutex::new(Sessions { current: lsid, given_up: Vec::new() }) }
+        let sessions = Mutex::new(Sessions { current: lsid, aside: None, given_up: Vec::new() });
+        Self { db, calls, boot, label, lease, sessions, aside: tokio::sync::Mutex::default() }
+    }
+
+    /// The database.
+    pub(super) const fn database(&self) -> &Database {
+        &self.db
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says, by the database's clock, that this process lives and appends in its session.
+    /// Says, by the database's clock, that this process lives and writes in its sessions.
     pub(super) async fn publish(&self) -> Result<(), DbError> {
         let until = doc! { "$add": [{ "$toLong": "$$NOW" }, i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX)] };
-        let lsid = self.sessions().current.clone();
-        let set = doc! { "$set": { "label": { "$literal": &self.label }, "lsid": { "$literal": lsid }, "until": until } };
+        let (lsid, aside) = {
+            let sessions = self.sessions();
+            (sessions.current.clone(), sessions.aside.clone())
+        };
+        let (label, lsid, aside) = (doc! { "$literal": &self.label }, doc! { "$literal": lsid }, doc! { "$literal": aside });
+        let set = doc! { "$set": { "label": label, "lsid": lsid, "aside": aside, "until": until } };
         let processes = self.db.collection::<Document>(PROCESSES);
         let filter = doc! { "_id": id(self.boot) };
         self.calls.ask(async move { processes.update_one(filter, vec![set]).upsert(true).await }).await.map(drop)
@@ -70,14 +108,35 @@ impl Process {
         {
             let mut sessions = self.sessions();
             let old = std::mem::replace(&mut sessions.current, lsid.clone());
-            sessions.given_up.push(old);
-            // The driver may hand out again what a late call left in order.
-            sessions.given_up.retain(|given_up| *given_up != lsid);
-            let surplus = sessions.given_up.len().saturating_sub(REMEMBERED);
-            sessions.given_up.drain(..surplus);
+            sessions.give_up(old, &lsid);
         }
         self.publish().await?;
         self.end_given_up().await
+    }
+
+    /// Lends the session of what is written beside appends, to one after the other. It is known to everybody before it is used. Who was cut
+    /// short, or doesn't know what became of its commit, doesn't give it back: the next gets another, and the old one is ended.
+    pub(super) async fn lend(&self) -> Result<Lent<'_>, DbError> {
+        let mut place = self.aside.lock().await;
+        if let Some(session) = place.take() {
+            return Ok(Lent { session, place });
+        }
+        let session = self.db.client().start_session().await?;
+        let lsid = session.id().clone();
+        let is_first = {
+            let mut sessions = self.sessions();
+            let old = sessions.aside.replace(lsid.clone());
+            let is_first = old.is_none();
+            if let Some(old) = old {
+                sessions.give_up(old, &lsid);
+            }
+            is_first
+        };
+        self.publish().await?;
+        if !is_first {
+            self.end_given_up().await?;
+        }
+        Ok(Lent { session, place })
     }
 
     /// Ends the sessions that this process gave up.
@@ -97,7 +156,8 @@ impl Process {
         let processes = self.db.collection::<Document>(PROCESSES);
         let question = async move { processes.find(others).await?.try_collect::<Vec<_>>().await };
         let lapsed = self.calls.ask(question).await?;
-        let lsids: Vec<_> = lapsed.iter().filter_map(|process| process.get_document("lsid").ok()).cloned().collect();
+        let of = |process: &Document| ["lsid", "aside"].map(|session| process.get_document(session).ok().cloned());
+        let lsids: Vec<_> = lapsed.iter().flat_map(of).flatten().collect();
         if lsids.is_empty() {
             return Ok(());
         }
@@ -108,7 +168,7 @@ impl Process {
             let found = Cells::new(PROCESSES, process);
             tracing::warn!(
                 process = found.text("label").unwrap_or_default(),
-                "the session of a process that doesn't answer for itself any more was ended"
+                "the sessions of a process that doesn't answer for itself any more were ended"
             );
             self.remove(line).await?;
         }

@@ -35,6 +35,8 @@ const TRANSACTION_LIFETIME_S: i64 = 5;
 /// The store on a replica set: any number of processes, one order. Implements all ports.
 pub struct MongoStore {
     pub(super) db: Database,
+    /// This process among the others.
+    pub(super) process: Arc<Process>,
     tasks: Mutex<Option<mpsc::UnboundedSender<Task>>>,
     places: Arc<Semaphore>,
     pub(super) position: signal::Receiver<u64>,
@@ -86,11 +88,13 @@ impl MongoStore {
             Batcher::new(parts, session).run().await;
             drop(ends);
         });
-        tracker.spawn(async move { process.keep(appended).await });
+        let keeping = Arc::clone(&process);
+        tracker.spawn(async move { keeping.keep(appended).await });
         let deaf = Notify::new();
         tracker.spawn(Watcher { db: db.clone(), calls: calls.clone(), watched, closing: closing.clone(), deaf }.run());
         Ok(Self {
             db,
+            process,
             tasks: Mutex::new(Some(tasks)),
             places: Arc::new(Semaphore::new(QUEUE)),
             position,

@@ -5,6 +5,7 @@ use super::plan::Plan;
 use super::transaction::hold_head;
 use crate::store::mongo::cells::bound;
 use crate::store::mongo::error::{DbError, is_duplicate};
+use crate::store::mongo::process::Process;
 use crate::store::mongo::read::{checkpoint_of, quarantine_id};
 use crate::store::mongo::schema::{CHECKPOINTS, DEFAULTS, EVENTS, LEASES, QUARANTINE, VIEWS, id};
 use crate::store::mongo::session::{self, Committed};
@@ -19,6 +20,8 @@ use tokio::time::{Instant, sleep};
 
 /// How long a transaction is tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Conflicts for so long may be those of a process that stopped; it is looked for such a one as often.
+const STOPPED: Duration = Duration::from_millis(500);
 /// The shortest and the longest pause between two tries.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
@@ -35,37 +38,58 @@ pub(in crate::store::mongo) trait Step: Sync {
 }
 
 /// Runs a transaction until it goes through or is refused; a refusal aborts it. It may run several times. After a commit of unknown outcome
-/// nothing is repeated: whoever asked looks where the checkpoint is.
-pub(in crate::store::mongo) async fn settle<S: Step>(db: &Database, step: &S) -> Result<Result<(), S::Refusal>, DbError> {
+/// nothing is repeated: whoever asked looks where the checkpoint is. A process that was killed in the middle of its own may be in the way:
+/// then its sessions are ended.
+pub(in crate::store::mongo) async fn settle<S: Step>(process: &Process, step: &S) -> Result<Result<(), S::Refusal>, DbError> {
     let began = Instant::now();
-    let mut pause = PAUSE.0;
-    let mut session = db.client().start_session().await?;
+    let (mut pause, mut next_look) = (PAUSE.0, STOPPED);
+    let mut lent = process.lend().await?;
     loop {
-        session::begin(&mut session).await?;
-        match step.attempt(db, &mut session).await {
-            Ok(Ok(())) => {
-                return match session::commit(&mut session).await {
-                    Committed::Yes => Ok(Ok(())),
-                    Committed::Unknown => {
-                        Err(StoreError::Unavailable("nobody knows whether MongoDB committed: look again".to_owned()).into())
-                    }
-                };
+        let error = match attempt(process.database(), &mut lent.session, step).await {
+            Ok(Settled::Done(answer)) => {
+                lent.give_back();
+                return Ok(answer);
             }
-            Ok(Err(refusal)) => {
-                session::abort(&mut session).await;
-                return Ok(Err(refusal));
+            Ok(Settled::Unknown) => {
+                return Err(StoreError::Unavailable("nobody knows whether MongoDB committed: look again".to_owned()).into());
             }
-            Err(error) => {
-                session::abort(&mut session).await;
-                let again = error.is_transient() || matches!(&error, DbError::Mongo(error) if is_duplicate(error));
-                if !again || began.elapsed() >= PATIENCE {
-                    return Err(error);
-                }
+            Err(error) => error,
+        };
+        let again = error.is_transient() || matches!(&error, DbError::Mongo(error) if is_duplicate(error));
+        if !again || began.elapsed() >= PATIENCE {
+            lent.give_back();
+            return Err(error);
+        }
+        if began.elapsed() >= next_look {
+            next_look = began.elapsed() + STOPPED;
+            if let Err(error) = process.end_lapsed().await {
+                tracing::warn!(error = %StoreError::from(error), "what is in a view's way can't be looked for");
             }
         }
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE.1);
     }
+}
+
+enum Settled<R> {
+    /// Committed, or refused.
+    Done(Result<(), R>),
+    /// Nobody knows.
+    Unknown,
+}
+
+/// One try. Leaves no transaction open, as far as that can be said.
+async fn attempt<S: Step>(db: &Database, session: &mut ClientSession, step: &S) -> Result<Settled<S::Refusal>, DbError> {
+    session::begin(session).await?;
+    let tried = step.attempt(db, session).await;
+    if let Ok(Ok(())) = tried {
+        return Ok(match session::commit(session).await {
+            Committed::Yes => Settled::Done(Ok(())),
+            Committed::Unknown => Settled::Unknown,
+        });
+    }
+    session::abort(session).await;
+    tried.map(Settled::Done)
 }
 
 impl Step for Advance {
