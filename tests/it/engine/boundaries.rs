@@ -74,7 +74,7 @@ impl Stage {
             () = undisturbed => {}
         }
         // It may have halted at the append that ended the run.
-        let Some(run) = halting.halted_at() else {
+        let Some(run) = halting.halted_by_the_end().await else {
             process.stop().await;
             return None;
         };

@@ -141,6 +141,14 @@ impl Halting {
         *self.halted.borrow()
     }
 
+    /// The same of a run that has ended: whoever watched it may have seen its last append before it halted there.
+    pub(super) async fn halted_by_the_end(&self) -> Option<RunId> {
+        if self.met.load(Ordering::SeqCst) >= self.at {
+            self.halted().await;
+        }
+        self.halted_at()
+    }
+
     fn has_halted(&self) -> bool {
         self.halted_at().is_some()
     }
