@@ -127,14 +127,18 @@ async fn of_the_server(bench: &LiveBench, scratch: &Scratch, person: &Person) ->
     let subject = start(bench, scratch).await?;
     let (manners, mut publisher) = of_server(subject.address(), person).await?;
     let (crowd, idle_kib, kib_each) = gathered(bench, &subject, &manners, &mut publisher).await?;
-    let waits = one_by_one(&mut publisher, &crowd, bench.events).await?;
+    let mut waits = one_by_one(&mut publisher, &crowd, bench.events).await?;
     let deliveries = at_once(&mut publisher, &crowd, bench.events).await?;
     let before = subject.memory_kib()?;
     let deaf = stalled(&manners, bench.stalled).await?;
     tokio::time::sleep(bench.settle).await;
     let kib_each_stalled = kib(subject.memory_kib()?.saturating_sub(before), bench.stalled);
     let beside_stalled = one_by_one(&mut publisher, &crowd, bench.events).await?;
-    drop((deaf, crowd, publisher));
+    drop(deaf);
+    tokio::time::sleep(bench.settle).await;
+    // Before and after: by and by sockets are pinged, which isn't the fault of those that stalled.
+    waits.extend(one_by_one(&mut publisher, &crowd, bench.events).await?);
+    drop((crowd, publisher));
     subject.stop().await?;
     Ok(Round { idle_kib, kib_each, waits, beside_stalled, kib_each_stalled, deliveries })
 }
