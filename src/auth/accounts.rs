@@ -1,5 +1,6 @@
 //! Checking who asks: passwords, tokens, sessions.
 
+use super::checked::CheckedTokens;
 use super::issuer::ExternalIssuer;
 use super::passwords::Passwords;
 use super::tokens::{Named, TokenKey, read_refresh, write_refresh};
@@ -73,6 +74,7 @@ pub struct Auth {
     pub(super) ports: AuthPorts,
     pub(super) passwords: Passwords,
     key: TokenKey,
+    checked: CheckedTokens,
     pub(super) issuer: Option<ExternalIssuer>,
     pub(super) config: AuthConfig,
     by_pair: RateLimiter,
@@ -86,7 +88,7 @@ impl Auth {
         let by_pair = RateLimiter::new(config.attempts_per_pair, 6_000);
         let by_peer = RateLimiter::new(config.attempts_per_peer, 1_000);
         let by_name = RateLimiter::new(config.attempts_per_name, 36_000);
-        Self { ports, passwords, key, issuer: None, config, by_pair, by_peer, by_name }
+        Self { ports, passwords, key, checked: CheckedTokens::default(), issuer: None, config, by_pair, by_peer, by_name }
     }
 
     /// The same beside an external issuer, whose tokens are as good as ours.
@@ -111,7 +113,7 @@ impl Auth {
     /// # Errors
     /// `UNAUTHENTICATED`, or a fault of the store.
     pub async fn authenticate(&self, token: &SecretText) -> Result<Caller, Failure> {
-        let Some(named) = self.key.check(token.expose(), self.ports.effects.clock.now()) else {
+        let Some(named) = self.checked.check(&self.key, token.expose(), self.ports.effects.clock.now()) else {
             return self.authenticate_external(token).await;
         };
         let (session, account) =

@@ -1,6 +1,7 @@
 //! Who asks: local accounts, tokens, sessions.
 
 mod accounts;
+mod checked;
 mod external;
 mod grants;
 mod issuer;

@@ -22,17 +22,13 @@ fn at<T>(result: Result<T, TextError>, field: &str) -> Result<T, Failure> {
     result.map_err(|error| Failure::text(&error, &["input", field]))
 }
 
-async fn payload(
-    ctx: &Context<'_>,
-    result: Result<Tokens, Failure>,
-    client_mutation_id: Option<String>,
-) -> Result<SessionPayload, Error> {
+fn payload(result: Result<Tokens, Failure>, client_mutation_id: Option<String>) -> Result<SessionPayload, Error> {
     match result {
         Ok(tokens) => Ok(SessionPayload {
             access_token: Some(tokens.access.expose().to_owned()),
             refresh_token: Some(tokens.refresh.expose().to_owned()),
             expires_at: Some(DateTime(tokens.expires_at)),
-            viewer: Some(Viewer::load(ctx, &tokens.caller).await?),
+            viewer: Some(Viewer::of(&tokens.caller)),
             user_errors: Vec::new(),
             client_mutation_id,
         }),
@@ -68,18 +64,18 @@ impl AccountMutations {
             }
             Err(failure) => Err(failure),
         };
-        payload(ctx, result, input.client_mutation_id).await
+        payload(result, input.client_mutation_id)
     }
     /// Signs in. A wrong name and a wrong password are answered alike.
     async fn login(&self, ctx: &Context<'_>, input: LoginInput) -> Result<SessionPayload, Error> {
         let result = ports(ctx)?.accounts.login(info(ctx)?, input.username_or_email, input.password.0).await;
-        payload(ctx, result, input.client_mutation_id).await
+        payload(result, input.client_mutation_id)
     }
     /// The next tokens of a session. A refresh token serves once; within 10 seconds its repeat gives the same successor again, later it
     /// ends the session, because somebody has a copy.
     async fn refresh_session(&self, ctx: &Context<'_>, input: RefreshSessionInput) -> Result<SessionPayload, Error> {
         let result = ports(ctx)?.accounts.refresh(info(ctx)?, input.refresh_token.0).await;
-        payload(ctx, result, input.client_mutation_id).await
+        payload(result, input.client_mutation_id)
     }
     /// Ends the session of this request.
     async fn logout(&self, ctx: &Context<'_>, input: LogoutInput) -> Result<LogoutPayload, Error> {
@@ -93,7 +89,7 @@ impl AccountMutations {
             Ok(new) => ports(ctx)?.accounts.change_password(info(ctx)?, caller, input.current_password.0, new).await,
             Err(failure) => Err(failure),
         };
-        payload(ctx, result, input.client_mutation_id).await
+        payload(result, input.client_mutation_id)
     }
     /// Ends every other session of the viewer, at once, live sockets too.
     async fn revoke_sessions(&self, ctx: &Context<'_>, input: RevokeSessionsInput) -> Result<LogoutPayload, Error> {

@@ -24,6 +24,7 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 
 /// Every id is unique across all types.
+#[expect(clippy::large_enum_variant, reason = "made once, and shown at once")]
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID"))]
 pub(crate) enum Node {

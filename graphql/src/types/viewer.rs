@@ -21,6 +21,8 @@ use claviger_domain::text;
 use claviger_projections::accounts::AccountView;
 use claviger_projections::ports::Page;
 use claviger_projections::runs::RunState;
+use futures::lock::Mutex;
+use std::sync::Arc;
 
 /// What a user may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -38,7 +40,8 @@ pub(crate) enum Role {
 #[derive(Clone)]
 pub(crate) struct Viewer {
     caller: Caller,
-    account: AccountView,
+    /// Read once one of its fields is asked for: most ask for keys and runs alone.
+    account: Arc<Mutex<Option<Arc<AccountView>>>>,
 }
 
 impl Viewer {
@@ -54,11 +57,20 @@ impl Viewer {
         Ok(view.map(|view| ApiKey { owner: self.caller.user, view }))
     }
 
-    /// Loads the caller's account.
-    pub(crate) async fn load(ctx: &Context<'_>, caller: &Caller) -> Result<Self, Error> {
-        let account = ports(ctx)?.reads.account(caller.user).await.map_err(fault)?;
-        let account = account.ok_or_else(|| top_level(&Failure::not_found("account")))?;
-        Ok(Self { caller: caller.clone(), account })
+    /// The caller, whose account is there: that was asked when their token was.
+    pub(crate) fn of(caller: &Caller) -> Self {
+        Self { caller: caller.clone(), account: Arc::default() }
+    }
+
+    async fn account(&self, ctx: &Context<'_>) -> Result<Arc<AccountView>, Error> {
+        let mut kept = self.account.lock().await;
+        if let Some(account) = &*kept {
+            return Ok(Arc::clone(account));
+        }
+        let account = ports(ctx)?.reads.account(self.caller.user).await.map_err(fault)?;
+        let account = Arc::new(account.ok_or_else(|| top_level(&Failure::not_found("account")))?);
+        *kept = Some(Arc::clone(&account));
+        Ok(account)
     }
 }
 
@@ -82,24 +94,25 @@ impl Viewer {
         ID(ids::encode(IdKind::User, self.caller.user.0))
     }
     /// As typed at registration.
-    async fn username(&self) -> &str {
-        self.account.content.as_ref().map_or("", |content| &content.username)
+    async fn username(&self, ctx: &Context<'_>) -> Result<String, Error> {
+        Ok(self.account(ctx).await?.content.as_ref().map(|content| content.username.clone()).unwrap_or_default())
     }
     /// Lower-cased.
-    async fn email(&self) -> &str {
-        self.account.content.as_ref().map_or("", |content| &content.email)
+    async fn email(&self, ctx: &Context<'_>) -> Result<String, Error> {
+        Ok(self.account(ctx).await?.content.as_ref().map(|content| content.email.clone()).unwrap_or_default())
     }
     /// As they write it.
-    async fn full_name(&self) -> Option<&str> {
-        self.account.content.as_ref().and_then(|content| content.full_name.as_deref())
+    async fn full_name(&self, ctx: &Context<'_>) -> Option<Result<String, Error>> {
+        let account = self.account(ctx).await;
+        account.map(|account| account.content.as_ref().and_then(|content| content.full_name.clone())).transpose()
     }
     /// What the user may do.
     async fn roles(&self) -> Vec<Role> {
         self.caller.roles.iter().copied().map(Role::from).collect()
     }
     /// When they came.
-    async fn created_at(&self) -> DateTime {
-        DateTime(self.account.facts.created_at)
+    async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime, Error> {
+        Ok(DateTime(self.account(ctx).await?.facts.created_at))
     }
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     /// The user's keys, newest first; first defaults to 20, at most 100. minPosition waits until that commit is in the view.

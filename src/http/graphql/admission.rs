@@ -1,5 +1,6 @@
 //! What every GraphQL request passes before execution, whichever face it came through.
 
+use super::documents::Documents;
 use super::persisted::PersistedQueries;
 use async_graphql::{Pos, Request, ServerError, Variables};
 use async_graphql_parser::types::{
@@ -15,6 +16,7 @@ pub struct Admission {
     limits: Limits,
     types: SchemaTypes,
     persisted: PersistedQueries,
+    documents: Documents,
 }
 
 /// Why a request is not executed.
@@ -63,7 +65,12 @@ impl Admission {
     /// # Errors
     /// When `sdl` is not what `Schema::sdl()` gives: a fault of the program.
     pub fn new(sdl: &str, limits: Limits) -> Result<Self, SchemaTypesError> {
-        Ok(Self { limits, types: SchemaTypes::from_sdl(sdl)?, persisted: PersistedQueries::default() })
+        Ok(Self {
+            limits,
+            types: SchemaTypes::from_sdl(sdl)?,
+            persisted: PersistedQueries::default(),
+            documents: Documents::default(),
+        })
     }
 
     /// Judges a request and leaves its parsed document in it. Answers the kind of the operation that would run.
@@ -72,10 +79,18 @@ impl Admission {
     /// [`Refusal`]: nothing was executed.
     pub fn admit(&self, request: &mut Request) -> Result<OperationType, Refusal> {
         let hash = self.persisted.resolve(request)?;
-        self.limits.check_text(&request.query)?;
-        let mut document = async_graphql_parser::parse_query(&request.query).map_err(|error| syntax(&error))?;
+        let known = self.documents.get(&request.query);
+        let mut document = if let Some(known) = &known {
+            ExecutableDocument::clone(known)
+        } else {
+            self.limits.check_text(&request.query)?;
+            async_graphql_parser::parse_query(&request.query).map_err(|error| syntax(&error))?
+        };
         self.limits.check_document(&document, &request.variables, &self.types)?;
-        refuse_written_secrets(&document, &self.types)?;
+        if known.is_none() {
+            refuse_written_secrets(&document, &self.types)?;
+            self.documents.keep(&request.query, &document);
+        }
         let operation = chosen(&document, request.operation_name.as_deref())?;
         require_variables(operation, &request.variables)?;
         let kind = operation.ty;

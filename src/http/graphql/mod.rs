@@ -5,6 +5,7 @@
 
 mod admission;
 mod context;
+mod documents;
 mod endpoint;
 mod negotiation;
 mod persisted;

@@ -1,6 +1,7 @@
 //! The rows that listing keys reads, read bare: the baseline of `claviger bench query`.
 
 use super::connection::open_reader;
+use super::near::Near;
 use super::query::{self, DbError};
 use super::readers::Readers;
 use crate::bench::{BareRows, BenchError};
@@ -33,7 +34,9 @@ impl SqliteRows {
     pub fn open(dir: &Path) -> Result<Self, BenchError> {
         let connections = (0..READERS).map(|_| open_reader(dir)).collect::<Result<Vec<_>, _>>();
         let connections = connections.map_err(|error| BenchError::Open(Box::new(error)))?;
-        Ok(Self(Readers::start(connections)?))
+        // Its questions go to threads, as those of whoever takes a pool of connections do.
+        let near = Near::over(Vec::new()).map_err(|error| BenchError::Open(Box::new(error)))?;
+        Ok(Self(Readers::start(connections, near)?))
     }
 }
 

@@ -15,7 +15,7 @@ pub struct SqliteConfig {
     pub program: String,
     /// When this process started, for the same purpose.
     pub started_at: Timestamp,
-    /// How many connections (and threads) read, 1 to 64.
+    /// How many threads read what takes long, and how many connections are there for what doesn't, 1 to 64.
     pub readers: usize,
     /// The database may not grow beyond so many pages of 4 KiB; the store then answers as it does when the disk is full.
     pub max_pages: Option<u32>,

@@ -28,6 +28,7 @@ mod faults;
 mod follow;
 mod leases;
 mod lock;
+mod near;
 mod ports;
 mod query;
 mod read;

@@ -22,7 +22,7 @@ impl Log for SqliteStore {
     }
 
     fn head(&self) -> Answer<'_, Head> {
-        self.readers.ask(|db| {
+        self.readers.look(|db| {
             let (frontier, at) = read::head(db)?;
             Ok(Head { position: frontier.size(), at, frontier: frontier.roots().to_vec() })
         })
@@ -45,7 +45,7 @@ impl Log for SqliteStore {
     }
 
     fn command_record(&self, id: CommandId) -> Answer<'_, Option<CommandRecord>> {
-        self.readers.ask(move |db| read::command_record(db, id))
+        self.readers.look(move |db| read::command_record(db, id))
     }
 
     fn forget_records(&self, now: Timestamp) -> Answer<'_, u64> {
@@ -75,19 +75,19 @@ impl Rows for SqliteStore {
     }
 
     fn user_key(&self, owner: UserId) -> Answer<'_, Option<UserKeyRow>> {
-        self.readers.ask(move |db| read::user_key(db, owner))
+        self.readers.look(move |db| read::user_key(db, owner))
     }
 
     fn index_key(&self, owner: UserId) -> Answer<'_, Option<IndexKeyRow>> {
-        self.readers.ask(move |db| read::index_key(db, owner))
+        self.readers.look(move |db| read::index_key(db, owner))
     }
 
     fn content_key(&self, stream: StreamName) -> Answer<'_, Option<ContentKeyRow>> {
-        self.readers.ask(move |db| read::content_key(db, stream))
+        self.readers.look(move |db| read::content_key(db, stream))
     }
 
     fn secret(&self, owner: UserId, key: KeyId, secret_version: u32) -> Answer<'_, Option<SecretRow>> {
-        self.readers.ask(move |db| read::secret(db, owner, key, secret_version))
+        self.readers.look(move |db| read::secret(db, owner, key, secret_version))
     }
 
     fn count_secrets(&self) -> Answer<'_, u64> {
@@ -95,15 +95,15 @@ impl Rows for SqliteStore {
     }
 
     fn credential(&self, owner: UserId) -> Answer<'_, Option<CredentialRow>> {
-        self.readers.ask(move |db| read::credential(db, owner))
+        self.readers.look(move |db| read::credential(db, owner))
     }
 
     fn session(&self, id: SessionId) -> Answer<'_, Option<SessionRow>> {
-        self.readers.ask(move |db| read::session(db, id))
+        self.readers.look(move |db| read::session(db, id))
     }
 
     fn sessions(&self, owner: UserId) -> Answer<'_, Vec<SessionRow>> {
-        self.readers.ask(move |db| read::sessions(db, owner))
+        self.readers.look(move |db| read::sessions(db, owner))
     }
 
     fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool> {
@@ -125,11 +125,11 @@ impl Views for SqliteStore {
     }
 
     fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Answer<'_, Option<ViewRow>> {
-        self.readers.ask(move |db| read::view_row_of(db, view, owner, id))
+        self.readers.look(move |db| read::view_row_of(db, view, owner, id))
     }
 
     fn default_key(&self, owner: UserId, tag: ContextTag) -> Answer<'_, Option<KeyId>> {
-        self.readers.ask(move |db| read::default_key(db, owner, tag))
+        self.readers.look(move |db| read::default_key(db, owner, tag))
     }
 
     fn defaults(&self, owner: UserId) -> Answer<'_, Vec<(ContextTag, KeyId)>> {
@@ -170,7 +170,7 @@ impl Deltas for SqliteStore {
     }
 
     fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> Answer<'_, Vec<DeltaRow>> {
-        self.readers.ask(move |db| read::deltas(db, run, after, limit))
+        self.readers.look(move |db| read::deltas(db, run, after, limit))
     }
 
     fn count_deltas(&self, run: RunId, v: u64) -> Answer<'_, u64> {

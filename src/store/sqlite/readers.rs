@@ -1,6 +1,7 @@
-//! Reading: a few threads, each with a connection of its own, take questions from one queue. Threads rather than the runtime's
-//! blocking pool, because a connection with its prepared statements stays where it is.
+//! Reading: on the spot where that is quick, else by a few threads, each with a connection of its own, which take questions from one
+//! queue. Threads rather than the runtime's blocking pool, because a connection with its prepared statements stays where it is.
 
+use super::near::Near;
 use super::query::DbError;
 use claviger_projections::ports::{BoxFuture, StoreError};
 use rusqlite::Connection;
@@ -9,6 +10,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::coop::consume_budget;
 
 /// Questions that may wait; who asks more waits for a place.
 const QUEUE: usize = 1024;
@@ -62,47 +64,75 @@ impl Queue {
 
 /// The readers.
 pub(super) struct Readers {
+    near: Near,
     queue: Arc<Queue>,
     places: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Readers {
-    /// Starts one thread per connection.
-    pub(super) fn start(connections: Vec<Connection>) -> io::Result<Self> {
+    /// Starts one thread per connection; those that are near are used by whoever asks.
+    pub(super) fn start(connections: Vec<Connection>, near: Near) -> io::Result<Self> {
         let queue = Arc::<Queue>::default();
         let start = |connection| {
             let queue = Arc::clone(&queue);
             Builder::new().name("claviger-reader".to_owned()).spawn(move || serve(&connection, &queue))
         };
         let threads = connections.into_iter().map(start).collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { queue, places: Arc::new(Semaphore::new(QUEUE)), threads: Mutex::new(threads) })
+        Ok(Self { near, queue, places: Arc::new(Semaphore::new(QUEUE)), threads: Mutex::new(threads) })
     }
 
     /// Asks inside one read transaction, which ends with the question: no reader stays in the way of a checkpoint.
     pub(super) fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
+        question: impl Fn(&Connection) -> Result<T, DbError> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, StoreError>> {
         Box::pin(async move {
-            let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
-            let (reply, answer) = oneshot::channel();
-            let ask = move |connection: &Connection| {
-                let _place = place;
-                // Whoever asked may have gone: a read nobody waits for isn't made.
-                if !reply.is_closed() {
-                    drop(reply.send(in_transaction(connection, question)));
-                }
-            };
-            self.queue.push(Box::new(ask))?;
-            answer.await.map_err(|_| StoreError::Closed)?
+            // Whoever reads on and on lets others have their turn.
+            consume_budget().await;
+            match self.near.ask(&question) {
+                Some(answer) => answer,
+                None => self.ask_thread(question).await,
+            }
         })
+    }
+
+    /// The same for a question of one statement, which needs no transaction around it.
+    pub(super) fn look<T: Send + 'static>(
+        &self,
+        question: impl Fn(&Connection) -> Result<T, DbError> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, StoreError>> {
+        Box::pin(async move {
+            consume_budget().await;
+            match self.near.look(&question) {
+                Some(answer) => answer,
+                None => self.ask_thread(question).await,
+            }
+        })
+    }
+
+    async fn ask_thread<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let ask = move |connection: &Connection| {
+            let _place = place;
+            // Whoever asked may have gone: a read nobody waits for isn't made.
+            if !reply.is_closed() {
+                drop(reply.send(in_transaction(connection, question).map_err(StoreError::from)));
+            }
+        };
+        self.queue.push(Box::new(ask))?;
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Answers what was asked before, and ends the threads.
     pub(super) fn close(&self) {
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         self.queue.close();
+        self.near.close();
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a reader's thread had panicked");
@@ -112,14 +142,18 @@ impl Readers {
     }
 }
 
-fn in_transaction<T>(connection: &Connection, question: impl FnOnce(&Connection) -> Result<T, DbError>) -> Result<T, StoreError> {
+/// Asks inside one transaction, which ends with the question.
+pub(super) fn in_transaction<T>(
+    connection: &Connection,
+    question: impl FnOnce(&Connection) -> Result<T, DbError>,
+) -> Result<T, DbError> {
     // Kept statements: these two would else be parsed for every question.
     let run = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute(()));
-    run("BEGIN").map_err(DbError::from)?;
+    run("BEGIN")?;
     let answer = question(connection);
     // Nothing was written, so both ends are alike; after some errors SQLite has ended it already.
     drop(run("ROLLBACK"));
-    answer.map_err(StoreError::from)
+    answer
 }
 
 fn serve(connection: &Connection, queue: &Queue) {

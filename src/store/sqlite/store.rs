@@ -5,6 +5,7 @@ use super::connection::{DATABASE_FILE, make_dir, open_reader, open_writer};
 use super::error::OpenError;
 use super::leases::Leases;
 use super::lock::Lock;
+use super::near::Near;
 use super::query::DbError;
 use super::read;
 use super::readers::Readers;
@@ -54,7 +55,8 @@ impl SqliteStore {
         let connection = open_writer(config)?;
         let end = read_end(&connection, &path)?;
         let failed = |source| OpenError::from_io(&path, source);
-        let readers = (0..config.readers.clamp(1, 64)).map(|_| open_reader(&config.dir)).collect::<Result<Vec<_>, _>>()?;
+        let open = || (0..config.readers.clamp(1, 64)).map(|_| open_reader(&config.dir)).collect::<Result<Vec<_>, _>>();
+        let near = Near::over(open()?).map_err(|error| OpenError::from_sqlite(&path, &error))?;
         let (tasks, messages) = channel();
         let (position_sender, position) = watch::channel(end.0.size());
         let (failure_sender, failure) = watch::channel(None);
@@ -70,7 +72,7 @@ impl SqliteStore {
         Ok(Self {
             tasks,
             places: Arc::new(Semaphore::new(QUEUE)),
-            readers: Readers::start(readers).map_err(failed)?,
+            readers: Readers::start(open()?, near).map_err(failed)?,
             position,
             leases: Arc::default(),
             failure,

@@ -101,6 +101,27 @@ async fn a_closed_store_says_so_and_leaves_one_file() {
     assert_eq!(open(dir.path()).unwrap().head().await.unwrap().position, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn long_reads_among_thousands_of_short_ones_are_answered_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let events: u64 = 1_200;
+    for done in join_all((0..events).map(|n| store.append(append(n)))).await {
+        done.unwrap();
+    }
+    for _ in 0..20 {
+        // More steps than a read on the spot may take, and then more short ones than go by between two looks at the steps.
+        let all = store.read(0, 2_000).await.unwrap();
+        assert_eq!((all.len() as u64, all.last().unwrap().envelope.position), (events, events));
+        for n in 0..300 {
+            assert_eq!(store.head().await.unwrap().position, events);
+            assert_eq!(store.read(n, 1).await.unwrap()[0].envelope.position, n + 1);
+        }
+    }
+    // No read is left open: the log can be emptied.
+    assert!(store.scrub().await.unwrap());
+}
+
 #[test]
 fn another_programs_file_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
