@@ -29,9 +29,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 const CONTENDED: Duration = Duration::from_secs(1);
 
 /// Conflicts for this long, and nothing else, mean that somebody holds the head who may have stopped.
-const STOPPED: Duration = Duration::from_secs(2);
+const STOPPED: Duration = Duration::from_millis(500);
 /// How often it is looked for such a process while the conflicts go on.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What a batcher is made of.
 pub(in crate::store::mongo) struct BatcherParts {
