@@ -221,7 +221,7 @@ impl Core {
 
         let token_key = key_files::token_key(config, &*effects.entropy)?;
         let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let passwords = Passwords::new(at_once, Arc::clone(&effects.entropy), tracker.clone())?;
+        let passwords = Passwords::new(at_once, Arc::clone(&effects.entropy), tracker.clone());
         let ports = AuthPorts {
             store: Arc::clone(&store),
             keychain: Arc::clone(&keychain),

@@ -1,7 +1,9 @@
 //! Password hashes: argon2id, a bounded number at a time, because each takes 19 MiB and a core.
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use claviger_domain::failure::Failure;
 use claviger_domain::secret::SecretText;
 use claviger_vault::Entropy;
@@ -16,18 +18,15 @@ pub struct Passwords {
     places: Arc<Semaphore>,
     entropy: Arc<dyn Entropy>,
     tracker: TaskTracker,
-    /// A hash of nothing anybody knows: checked when there is no user, so that it takes as long as when there is one.
+    /// A hash of nothing: checked when there is no user, so that it takes as long as when there is one.
     nobody: Arc<SecretText>,
 }
 
 impl Passwords {
     /// At most `at_once` hashes at a time.
-    ///
-    /// # Errors
-    /// When the parameters of argon2 don't fit, which they do.
-    pub fn new(at_once: usize, entropy: Arc<dyn Entropy>, tracker: TaskTracker) -> Result<Self, Failure> {
-        let nobody = hash(&salt(&*entropy), &salt(&*entropy))?;
-        Ok(Self { places: Arc::new(Semaphore::new(at_once)), entropy, tracker, nobody: Arc::new(nobody) })
+    pub fn new(at_once: usize, entropy: Arc<dyn Entropy>, tracker: TaskTracker) -> Self {
+        let nobody = Arc::new(of_nothing(&*entropy));
+        Self { places: Arc::new(Semaphore::new(at_once)), entropy, tracker, nobody }
     }
 
     /// The hash of a password, as PHC text.
@@ -66,7 +65,42 @@ fn salt(entropy: &dyn Entropy) -> [u8; 16] {
     salt
 }
 
+/// What a hash looks like, made without hashing: a start would else take 19 MiB and as long as a sign-in.
+fn of_nothing(entropy: &dyn Entropy) -> SecretText {
+    let mut digest = [0; 32];
+    entropy.fill(&mut digest);
+    let params = Params::default();
+    let (memory, time, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
+    let (salt, digest) = (STANDARD_NO_PAD.encode(salt(entropy)), STANDARD_NO_PAD.encode(digest));
+    SecretText::new(format!("$argon2id$v=19$m={memory},t={time},p={lanes}${salt}${digest}"))
+}
+
 fn hash(password: &[u8], salt: &[u8]) -> Result<SecretText, Failure> {
     let phc = Argon2::default().hash_password_with_salt(password, salt).map_err(|_| Failure::internal())?;
     Ok(SecretText::new(phc.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counting;
+
+    impl Entropy for Counting {
+        fn fill(&self, out: &mut [u8]) {
+            (0..).zip(out).for_each(|(n, byte)| *byte = n);
+        }
+    }
+
+    #[test]
+    fn the_hash_of_nothing_is_checked_like_any_other_and_fits_nothing() {
+        let nobody = of_nothing(&Counting);
+        let any = hash(b"a password", &salt(&Counting)).unwrap();
+        let (nobody, any) = (PasswordHash::new(nobody.expose()).unwrap(), PasswordHash::new(any.expose()).unwrap());
+        assert_eq!((nobody.algorithm, nobody.version, &nobody.params), (any.algorithm, any.version, &any.params));
+        let lengths = |phc: &PasswordHash| (phc.salt.map(|salt| salt.len()), phc.hash.map(|hash| hash.len()));
+        assert_eq!(lengths(&nobody), lengths(&any));
+        let error = Argon2::default().verify_password(b"a password", &nobody).unwrap_err();
+        assert_eq!(error, argon2::password_hash::Error::PasswordInvalid);
+    }
 }
