@@ -10,6 +10,9 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Subscribers that come and go before memory is looked at: what the first of all take is not each one's.
+const FIRST: usize = 100;
+
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct LiveBench {
@@ -111,9 +114,14 @@ async fn start(bench: &LiveBench, scratch: &Scratch) -> Result<Subject, BenchErr
 async fn gathered(
     bench: &LiveBench,
     subject: &Subject,
-    manners: &Manners,
+    manners: &mut Manners,
     publisher: &mut Publisher,
 ) -> Result<(Crowd, u64, f64), BenchError> {
+    let first = Crowd::gather(manners, FIRST).await?;
+    one_by_one(publisher, &first, 1).await?;
+    drop(first);
+    tokio::time::sleep(bench.settle).await;
+    manners.after = publisher.cursor().await?;
     let idle = subject.memory_kib()?;
     let crowd = Crowd::gather(manners, bench.subscriptions).await?;
     // Sockets that are open may not have subscribed yet: the first event finds all of them, and isn't counted.
@@ -125,8 +133,8 @@ async fn gathered(
 
 async fn of_the_server(bench: &LiveBench, scratch: &Scratch, person: &Person) -> Result<Round, BenchError> {
     let subject = start(bench, scratch).await?;
-    let (manners, mut publisher) = of_server(subject.address(), person).await?;
-    let (crowd, idle_kib, kib_each) = gathered(bench, &subject, &manners, &mut publisher).await?;
+    let (mut manners, mut publisher) = of_server(subject.address(), person).await?;
+    let (crowd, idle_kib, kib_each) = gathered(bench, &subject, &mut manners, &mut publisher).await?;
     let mut waits = one_by_one(&mut publisher, &crowd, bench.events).await?;
     let deliveries = at_once(&mut publisher, &crowd, bench.events).await?;
     let before = subject.memory_kib()?;
@@ -145,9 +153,9 @@ async fn of_the_server(bench: &LiveBench, scratch: &Scratch, person: &Person) ->
 
 async fn of_bare_sockets(bench: &LiveBench) -> Result<Round, BenchError> {
     let subject = Subject::start(subject::part(&bench.program, "feed"), bench.cores.server).await?;
-    let manners = Manners { address: subject.address(), token: String::new(), after: String::new() };
+    let mut manners = Manners { address: subject.address(), token: String::new(), after: String::new() };
     let mut publisher = Publisher::Bare(Box::new(connect_to_publish(subject.address()).await?));
-    let (crowd, idle_kib, kib_each) = gathered(bench, &subject, &manners, &mut publisher).await?;
+    let (crowd, idle_kib, kib_each) = gathered(bench, &subject, &mut manners, &mut publisher).await?;
     let waits = one_by_one(&mut publisher, &crowd, bench.events).await?;
     let deliveries = at_once(&mut publisher, &crowd, bench.events).await?;
     Ok(Round { idle_kib, kib_each, waits, deliveries, ..Round::default() })

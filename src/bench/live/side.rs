@@ -30,6 +30,14 @@ impl Publisher {
             }
         }
     }
+
+    /// Where events stand now; bare sockets have no cursor.
+    pub(super) async fn cursor(&mut self) -> Result<String, BenchError> {
+        match self {
+            Self::Bare(_) => Ok(String::new()),
+            Self::Server { talk, person, .. } => person.cursor(talk).await,
+        }
+    }
 }
 
 /// How long each subscriber waited for each of so many events, made one after the other.
