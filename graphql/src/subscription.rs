@@ -41,11 +41,12 @@ impl Subscription {
         let owner = caller(ctx)?.user;
         let unknown = || fault(Failure::not_found("orchestration"));
         let run = RunId(ids::decode_as(IdKind::Orchestration, &id).ok_or_else(unknown)?);
-        messages(ctx, Followed { owner, run }, after, deltas.unwrap_or(true)).await?.ok_or_else(unknown)
+        // Boxed here and below: what a beginning takes is else held for as long as the subscription lives.
+        Box::pin(messages(ctx, Followed { owner, run }, after, deltas.unwrap_or(true))).await?.ok_or_else(unknown)
     }
     /// The viewer's own events (account, keys, orchestrations), in log order; without `after` from now on.
     async fn viewer_events(&self, ctx: &Context<'_>, after: Option<Cursor>, types: Option<Vec<String>>) -> Result<Edges, Error> {
-        edges(ctx, Scope::Own(caller(ctx)?.user), after, types).await
+        Box::pin(edges(ctx, Scope::Own(caller(ctx)?.user), after, types)).await
     }
     /// Every event, for the roles AUDITOR and ADMIN.
     async fn audit_events(&self, ctx: &Context<'_>, after: Option<Cursor>, types: Option<Vec<String>>) -> Result<Edges, Error> {
@@ -53,7 +54,7 @@ impl Subscription {
         if !roles.contains(&Role::Auditor) && !roles.contains(&Role::Admin) {
             return Err(top_level(&Failure::new(ErrorCode::Forbidden, "this is for auditors and administrators")));
         }
-        edges(ctx, Scope::All, after, types).await
+        Box::pin(edges(ctx, Scope::All, after, types)).await
     }
 }
 

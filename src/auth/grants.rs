@@ -89,6 +89,15 @@ impl Auth {
         Ok(Grant { caller: Caller { roles, ..caller }, until })
     }
 
+    /// A caller whose token was judged before, and hasn't expired, with what they may do now.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` once their session has ended or they may not sign in, or a fault of the store.
+    pub async fn judged_again(&self, caller: &Caller) -> Result<Caller, Failure> {
+        let roles = self.roles_now(caller).await?.ok_or_else(bad_token)?;
+        Ok(Caller { roles, ..caller.clone() })
+    }
+
     /// What a caller may do now; `None` if their session has ended or they may not sign in.
     ///
     /// # Errors

@@ -62,8 +62,13 @@ impl Executor for SchemaExecutor {
     fn execute(&self, request: Request, context: RequestContext) -> BoxFuture<'_, Response> {
         Box::pin(async move {
             let mut request = request.data(info(&context));
-            if let Some(token) = &context.token {
-                match self.auth.authenticate(token).await {
+            let judged = match (&context.token, &context.holder) {
+                (Some(token), _) => Some(self.auth.authenticate(token).await),
+                (None, Some(holder)) => Some(self.auth.judged_again(holder).await),
+                (None, None) => None,
+            };
+            if let Some(judged) = judged {
+                match judged {
                     Ok(caller) => request = request.data(caller),
                     // A client that sends its token with everything must be able to get the next one.
                     Err(failure) if failure.code == ErrorCode::Unauthenticated && only_signs_in(&mut request) => {}

@@ -78,13 +78,13 @@ impl Guard {
     pub async fn ended(&mut self) -> End {
         loop {
             if self.must_check {
-                // Boxed: it is seldom asked, and thousands wait here.
+                // Boxed, as the pause below: it is seldom asked, and thousands wait here.
                 match Box::pin(self.watch.auth.roles_now(&self.grant.caller)).await {
                     Ok(None) => return End::Revoked,
                     Ok(Some(roles)) if !self.grant.caller.roles.is_subset(&roles) => return End::Expired,
                     Ok(Some(_)) => self.must_check = false,
                     Err(_) => {
-                        tokio::time::sleep(PAUSE).await;
+                        Box::pin(tokio::time::sleep(PAUSE)).await;
                         continue;
                     }
                 }

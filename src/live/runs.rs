@@ -40,7 +40,8 @@ impl RunFeeds for LiveRuns {
     fn follow(&self, user: UserId, run: RunId, after: Option<FeedCursor>) -> Answer<'_, Option<RunMessages>> {
         Box::pin(async move {
             let Some(reader) = self.reads.reader_of(user, run).await? else { return Ok(None) };
-            let mut following = Following {
+            // Boxed: a stream that is unfolded holds its state twice.
+            let mut following = Box::new(Following {
                 // Before anything is read: what is committed meanwhile is told.
                 events: self.hub.register(Topic::Run(run)),
                 text: self.runs.listen(run),
@@ -50,7 +51,7 @@ impl RunFeeds for LiveRuns {
                 feed: RunFeed::new(after),
                 outbox: Outbox::new(WAITING.0, WAITING.1),
                 is_behind: true,
-            };
+            });
             // A cursor that can't be is refused before the stream begins.
             while following.is_behind && following.outbox.is_empty() {
                 following.read().await?;

@@ -30,7 +30,8 @@ where
     S: Source<T> + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    let following = Following { source, driver, listener };
+    // Boxed: a stream that is unfolded holds its state twice.
+    let following = Box::new(Following { source, driver, listener });
     unfold(Some(following), |following| async {
         let mut following = following?;
         match following.step().await {

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use claviger_domain::id::CorrelationId;
 use claviger_domain::secret::SecretText;
+use claviger_graphql::ports::Caller;
 use std::net::{IpAddr, SocketAddr};
 use uuid::Uuid;
 
@@ -17,6 +18,8 @@ use uuid::Uuid;
 pub struct RequestContext {
     /// The bearer token as it was sent, not judged yet.
     pub token: Option<SecretText>,
+    /// Who holds the socket that it came over, as they were judged last.
+    pub holder: Option<Box<Caller>>,
     /// Ours; also in the errors of the answer.
     pub request_id: Uuid,
     /// Ours; goes into the events this operation causes.
@@ -35,6 +38,7 @@ impl RequestContext {
     pub fn from_parts(parts: &Parts, ids: RequestIds) -> Result<Self, Problem> {
         Ok(Self {
             token: bearer(&parts.headers)?,
+            holder: None,
             request_id: ids.request,
             correlation_id: ids.correlation,
             client: client(parts),

@@ -1,12 +1,10 @@
 //! The operations of one socket: each a stream of answers, taken in turn so that none starves another.
 
-use crate::http::panics::Panicked;
 use async_graphql::Response;
-use futures::future::Either;
-use futures::stream::{self, AbortHandle, Abortable, BoxStream, SelectAll, Stream, StreamExt};
-use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
+use futures::stream::{BoxStream, StreamExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use uuid::Uuid;
 
 /// What an operation did.
@@ -24,50 +22,75 @@ pub(super) enum What {
     Done,
 }
 
-/// The operations under way. Those that are ready stand in a queue: whoever gave an answer goes to its end.
+/// The operations under way. A plain list, because there are few on a socket, and thousands of sockets that have one.
 #[derive(Default)]
 pub(super) struct Operations {
-    streams: SelectAll<Abortable<BoxStream<'static, Step>>>,
-    under_way: HashMap<Arc<str>, AbortHandle>,
+    under_way: Vec<Operation>,
+    /// Where it is looked first: behind the one that gave the last step.
+    first: usize,
+}
+
+struct Operation {
+    id: Arc<str>,
+    request_id: Uuid,
+    answers: BoxStream<'static, Response>,
+}
+
+impl Operation {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        // A span for as long as something is done, and none while nothing is: one that is open is kept. Too dear for more than debugging.
+        let span = tracing::debug_span!("ws.operation", request_id = %self.request_id).entered();
+        let polled = catch_unwind(AssertUnwindSafe(|| self.answers.poll_next_unpin(cx)));
+        drop(span);
+        let what = match polled {
+            Ok(answered) => ready!(answered).map_or(What::Done, |response| What::Answer(Box::new(response))),
+            Err(_) => What::Failed,
+        };
+        Poll::Ready(Step { id: Arc::clone(&self.id), request_id: self.request_id, what })
+    }
 }
 
 impl Operations {
+    fn place(&self, id: &str) -> Option<usize> {
+        self.under_way.iter().position(|operation| &*operation.id == id)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.under_way.len()
     }
 
     pub(super) fn has(&self, id: &str) -> bool {
-        self.under_way.contains_key(id)
+        self.place(id).is_some()
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.streams.is_empty()
+        self.under_way.is_empty()
     }
 
     /// Begins one under an id that isn't taken.
-    pub(super) fn begin(&mut self, id: String, request_id: Uuid, answers: impl Stream<Item = Response> + Send + 'static) {
-        let id: Arc<str> = id.into();
-        let of_steps = Arc::clone(&id);
-        let steps = AssertUnwindSafe(answers)
-            .catch_unwind()
-            .map(|answered| answered.map_err(|_| Panicked))
-            .map(|answered| answered.map_or(What::Failed, |response| What::Answer(Box::new(response))))
-            .chain(stream::once(std::future::ready(What::Done)))
-            .map(move |what| Step { id: Arc::clone(&of_steps), request_id, what })
-            .boxed();
-        let (steps, handle) = stream::abortable(steps);
-        self.under_way.insert(id, handle);
-        self.streams.push(steps);
+    pub(super) fn begin(&mut self, id: String, request_id: Uuid, answers: BoxStream<'static, Response>) {
+        self.under_way.reserve_exact(1);
+        self.under_way.push(Operation { id: id.into(), request_id, answers });
     }
 
-    /// Ends one, as far as it is under way: from here on nothing more comes of it.
+    /// Ends one, as far as it is under way: from here on nothing more comes of it. One whose step was the end must be ended.
     pub(super) fn end(&mut self, id: &str) -> bool {
-        let handle = self.under_way.remove(id);
-        handle.inspect(AbortHandle::abort).is_some()
+        self.place(id).map(|at| self.under_way.remove(at)).is_some()
     }
 
-    /// Waits for a step. May be dropped.
-    pub(super) fn next(&mut self) -> impl Future<Output = Option<Step>> + '_ {
-        if self.streams.is_empty() { Either::Left(std::future::pending()) } else { Either::Right(self.streams.next()) }
+    /// Waits for a step; for ever if nothing is under way. May be dropped.
+    pub(super) async fn next(&mut self) -> Step {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let count = self.under_way.len();
+        for at in (0..count).map(|offset| (self.first + offset) % count) {
+            if let Some(Poll::Ready(step)) = self.under_way.get_mut(at).map(|operation| operation.poll(cx)) {
+                self.first = at + 1;
+                return Poll::Ready(step);
+            }
+        }
+        Poll::Pending
     }
 }

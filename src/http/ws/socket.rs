@@ -21,14 +21,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
+use tracing::Instrument as _;
 use uuid::Uuid;
-
-/// Who is on the socket, once they have said so.
-struct Holder {
-    guard: Guard,
-    /// Queries and mutations are judged by it each time, as over HTTP.
-    token: SecretText,
-}
 
 /// One socket.
 pub(super) struct Socket<S> {
@@ -36,7 +30,8 @@ pub(super) struct Socket<S> {
     wire: Wire<S>,
     context: RequestContext,
     seat: Seat,
-    holder: Option<Holder>,
+    /// Watches over who is on the socket, once they have said so.
+    holder: Option<Guard>,
     operations: Operations,
     opened: Instant,
     heard: Instant,
@@ -47,7 +42,7 @@ enum Turn {
     Stop,
     End(End),
     Io(Io),
-    Step(Option<Step>),
+    Step(Step),
     Tick,
 }
 
@@ -70,10 +65,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
         };
         // Nothing is read from the store any more, whatever the farewell takes.
-        let Self { face, wire, operations, holder, .. } = *self;
+        let Self { face, wire, operations, holder, context, .. } = *self;
         drop((operations, holder));
         if let Some(close) = why {
-            tracing::debug!(?close, "socket closed");
+            tracing::debug!(request_id = %context.request_id, ?close, "socket closed");
             // Boxed, as all that is done once: the task of a socket is as large as the largest thing it may do.
             Box::pin(farewell(wire, &close, face.parts.settings.closing)).await;
         }
@@ -85,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let has_room = wire.has_room();
         let ended = async {
             match holder {
-                Some(holder) => holder.guard.ended().await,
+                Some(holder) => holder.ended().await,
                 None => std::future::pending().await,
             }
         };
@@ -104,7 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let (now, settings) = (Instant::now(), self.face.parts.settings);
         let mut deadline = self.pinged + settings.ping;
         match &self.holder {
-            Some(holder) => deadline = deadline.min(now + holder.guard.left()),
+            Some(holder) => deadline = deadline.min(now + holder.left()),
             None => deadline = deadline.min(self.opened + settings.init_timeout),
         }
         self.wire.stalls_at(now, settings.stall).map_or(deadline, |stalls| deadline.min(stalls))
@@ -119,11 +114,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Turn::Io(Io::Gone) => Err(None),
             Turn::Io(Io::Refused(close)) => Err(Some(close)),
             // Boxed: what judging a token takes, thousands of idle sockets needn't hold.
-            Turn::Io(Io::Got(message)) => Box::pin(self.hear(message)).await,
+            Turn::Io(Io::Got(message)) => {
+                let span = tracing::info_span!("ws.message", request_id = %self.context.request_id);
+                Box::pin(self.hear(message).instrument(span)).await
+            }
             Turn::Step(step) => {
-                if let Some(step) = step {
-                    self.pass_on(step);
-                }
+                self.pass_on(step);
                 // At once, instead of in another turn: an event that thousands wait for is as many turns.
                 let sent = poll_fn(|cx| Poll::Ready(self.wire.poll_all(cx))).await;
                 if let Poll::Ready(Io::Gone) = sent { Err(None) } else { Ok(()) }
@@ -135,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn look_around(&mut self) -> Go {
         let (now, settings) = (Instant::now(), self.face.parts.settings);
         match &self.holder {
-            Some(holder) if holder.guard.has_expired() => return Err(Some(Close::Expired)),
+            Some(holder) if holder.has_expired() => return Err(Some(Close::Expired)),
             None if now >= self.opened + settings.init_timeout => return Err(Some(Close::InitTimeout)),
             Some(_) | None => {}
         }
@@ -190,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let grant = granted.map_err(|denied| Some(close_of(&denied)))?;
         self.seat.claim(grant.caller.user).map_err(|_| Some(Close::TooManySockets))?;
         self.wire.push(protocol::ack(grant.until.to_string()));
-        self.holder = Some(Holder { guard: watch.over(grant), token });
+        self.holder = Some(watch.over(grant));
         Ok(())
     }
 
@@ -200,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let parts = &self.face.parts;
         // An issuer whose keys can't be had holds the socket up no longer than at its beginning.
         let granted = timeout(parts.settings.init_timeout, parts.watch.auth.grant(&token)).await;
-        let before = holder.guard.caller();
+        let before = holder.caller();
         let grant = match granted {
             // What was begun with roles that are gone mustn't go on.
             Ok(Ok(grant)) if grant.caller.user == before.user && before.roles.is_subset(&grant.caller.roles) => grant,
@@ -208,13 +204,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Ok(Ok(_) | Err(Denied::Expired | Denied::Bad(_))) => return Err(Some(Close::Expired)),
         };
         self.wire.push(protocol::pong(Some(grant.until.to_string())));
-        holder.guard.renew(grant);
-        holder.token = token;
+        holder.renew(grant);
         Ok(())
     }
 
     fn begin(&mut self, id: String, mut request: Request) -> Go {
         let Some(holder) = &self.holder else { return Err(Some(Close::Unauthorized)) };
+        if holder.has_expired() {
+            return Err(Some(Close::Expired));
+        }
         if self.operations.has(&id) {
             return Err(Some(Close::SubscriberExists(id)));
         }
@@ -236,9 +234,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         };
         let context = RequestContext { request_id: ids.request, correlation_id: ids.correlation, ..self.context.clone() };
         let answers: BoxStream<'static, Response> = match kind {
-            OperationType::Subscription => parts.executor.subscribe(request, &context, holder.guard.caller().clone(), None),
+            OperationType::Subscription => parts.executor.subscribe(request, &context, holder.caller().clone(), None),
             OperationType::Query | OperationType::Mutation => {
-                let context = RequestContext { token: Some(holder.token.clone()), ..context };
+                // Judged anew each time, as over HTTP.
+                let context = RequestContext { holder: Some(Box::new(holder.caller().clone())), ..context };
                 let (executor, within) = (parts.executor.clone(), parts.settings.timeout);
                 stream::once(async move {
                     timeout(within, executor.execute(request, context)).await.unwrap_or_else(|_| took_too_long())

@@ -16,13 +16,12 @@ use std::sync::Arc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tracing::Instrument;
 
 /// The one subprotocol spoken.
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// Small, because thousands of sockets say nothing most of the time.
-const READ_BUFFER: usize = 1024;
+/// Small, because thousands of sockets say nothing most of the time. It grows with what comes.
+const READ_BUFFER: usize = 128;
 
 /// Does a request ask for a socket?
 pub(in crate::http) fn is_upgrade(request: &Request) -> bool {
@@ -52,8 +51,7 @@ pub(in crate::http) fn upgrade(face: &Arc<LiveFace>, mut request: Request) -> Re
         Ok(opened) => opened,
         Err(problem) => return problem.into_response(ids.request),
     };
-    let (face, span) = (Arc::clone(face), tracing::info_span!("ws.socket", request_id = %ids.request));
-    let tasks = face.tasks.clone();
+    let (face, tasks) = (Arc::clone(face), face.tasks.clone());
     let serve = async move {
         let Ok(upgraded) = upgraded.await else { return };
         let settings = &face.parts.settings;
@@ -65,10 +63,13 @@ pub(in crate::http) fn upgrade(face: &Arc<LiveFace>, mut request: Request) -> Re
         let stream = Counted::new(TokioIo::new(upgraded));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
         let wire = Wire::new(socket, (settings.max_waiting_frames, settings.max_waiting_bytes));
-        // Boxed twice: the task's own future would hold the socket once for each place that it passes through.
-        Box::pin(Box::new(Socket::new(face, wire, context, seat)).run()).await;
+        // In a task of its own, and boxed twice: its future would else hold the socket once for each place that it passes through, and what
+        // it took to begin.
+        let socket = Box::new(Socket::new(Arc::clone(&face), wire, context, seat));
+        face.tasks.spawn(Box::pin(socket.run()));
     };
-    tasks.spawn(serve.instrument(span));
+    // In no span: one that is open is kept, and thousands of sockets say nothing. Whatever they do opens its own.
+    tasks.spawn(serve);
     switching(&key)
 }
 

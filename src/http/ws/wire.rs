@@ -126,6 +126,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
         self.is_dirty = false;
+        // Thousands of sockets have nothing to say most of the time.
+        self.queue = VecDeque::new();
         Poll::Ready(Ok(()))
     }
 }
