@@ -248,20 +248,32 @@ impl Config {
             Some(RegistrationSetting::Closed) | None => Registration::Closed,
         };
         let model = settings.model.as_deref().map(|model| {
-            ModelId::parse(model).ok_or(ConfigError::Value { name: "model", reason: "write a model id such as claude-haiku-5-5" })
+            ModelId::parse(model).ok_or(ConfigError::Value {
+                name: "model",
+                reason: "write a model id such as claude-haiku-5-5",
+            })
         });
         let test_timeout_ms = settings.test_timeout_ms.unwrap_or(20_000);
         if !(1..=600_000).contains(&test_timeout_ms) {
-            return Err(ConfigError::Value { name: "test_timeout_ms", reason: "write 1 to 600000 milliseconds" });
+            return Err(ConfigError::Value {
+                name: "test_timeout_ms",
+                reason: "write 1 to 600000 milliseconds",
+            });
         }
         let lease_ms = settings.lease_ms.unwrap_or(10_000);
         if !(100..=600_000).contains(&lease_ms) {
-            return Err(ConfigError::Value { name: "lease_ms", reason: "write 100 to 600000 milliseconds" });
+            return Err(ConfigError::Value {
+                name: "lease_ms",
+                reason: "write 100 to 600000 milliseconds",
+            });
         }
         let claude_token = claude_token(&settings)?;
         let calls_per_key = settings.calls_per_key.unwrap_or(16);
         if !(1..=1_000).contains(&calls_per_key) {
-            return Err(ConfigError::Value { name: "calls_per_key", reason: "write 1 to 1000 calls" });
+            return Err(ConfigError::Value {
+                name: "calls_per_key",
+                reason: "write 1 to 1000 calls",
+            });
         }
         let live = live_settings(&settings)?;
         Ok(Self {
@@ -298,8 +310,16 @@ impl Config {
             origins: settings.origins.unwrap_or_default(),
             trusted_proxies: settings.trusted_proxies.unwrap_or_default(),
             metrics_listen: settings.metrics_listen,
-            key_commands_per_minute: per_minute("key_commands_per_minute", settings.key_commands_per_minute, 600)?,
-            key_tests_per_minute: per_minute("key_tests_per_minute", settings.key_tests_per_minute, 60)?,
+            key_commands_per_minute: per_minute(
+                "key_commands_per_minute",
+                settings.key_commands_per_minute,
+                600,
+            )?,
+            key_tests_per_minute: per_minute(
+                "key_tests_per_minute",
+                settings.key_tests_per_minute,
+                60,
+            )?,
             live,
         })
     }
@@ -320,8 +340,14 @@ fn with_file(settings: Settings) -> Result<Settings, ConfigError> {
 fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     toml::from_str(text).map_err(|error| {
         // The error's own words quote the line or the value, which may be a secret in the wrong place: only its place is used.
-        let line = error.span().map_or(0, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
-        let setting = text.lines().nth(line).and_then(|line| line.split_once('=')).map_or("", |(name, _)| name.trim());
+        let line = error
+            .span()
+            .map_or(0, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+        let setting = text
+            .lines()
+            .nth(line)
+            .and_then(|line| line.split_once('='))
+            .map_or("", |(name, _)| name.trim());
         let what = if toml::from_str::<toml::Table>(text).is_err() {
             "this isn't TOML".to_owned()
         } else if !is_setting_name(setting) {
@@ -338,7 +364,8 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
 
 /// Whether a text may be shown as the name of a setting.
 fn is_setting_name(text: &str) -> bool {
-    (1..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    (1..=30).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 /// An external issuer, as configured.
@@ -359,9 +386,11 @@ pub struct IssuerConfig {
 impl IssuerConfig {
     /// All of it or nothing: a token that isn't checked against an issuer and an audience says nothing.
     fn of(settings: &Settings) -> Result<Option<Self>, ConfigError> {
-        let text =
-            |setting: &Option<String>| setting.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-        let (url, issuer, audience) = (text(&settings.jwks_url), text(&settings.jwks_issuer), text(&settings.jwks_audience));
+        let text = |setting: &Option<String>| {
+            setting.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let (url, issuer, audience) =
+            (text(&settings.jwks_url), text(&settings.jwks_issuer), text(&settings.jwks_audience));
         let role_claim = text(&settings.jwks_role_claim).map(|claim| {
             let reason = "write the name of a claim, or a path such as realm_access.roles";
             RoleClaim::parse(&claim).ok_or(ConfigError::Value { name: "jwks_role_claim", reason })
@@ -375,7 +404,10 @@ impl IssuerConfig {
                 let fetching = JwksSettings::default();
                 Ok(Some(Self { url, issuer, audience, role_claim, fetching }))
             }
-            _ => Err(ConfigError::Value { name: "jwks_url", reason: "set jwks_url, jwks_issuer and jwks_audience together" }),
+            _ => Err(ConfigError::Value {
+                name: "jwks_url",
+                reason: "set jwks_url, jwks_issuer and jwks_audience together",
+            }),
         }
     }
 }
@@ -396,7 +428,10 @@ fn live_settings(settings: &Settings) -> Result<LiveSettings, ConfigError> {
     live.heartbeat = settings.heartbeat_ms.map_or(live.heartbeat, Duration::from_millis);
     live.max_per_user = settings.streams_per_user.unwrap_or(live.max_per_user);
     if live.stall.is_zero() || live.heartbeat.is_zero() {
-        return Err(ConfigError::Value { name: "stall_ms or heartbeat_ms", reason: "write 1 or more milliseconds" });
+        return Err(ConfigError::Value {
+            name: "stall_ms or heartbeat_ms",
+            reason: "write 1 or more milliseconds",
+        });
     }
     Ok(live)
 }
@@ -436,5 +471,8 @@ pub(crate) struct Look {
 #[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
 pub(crate) fn look() -> Look {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    Look { colour: set("NO_COLOR").is_none(), is_dumb: set("TERM").is_none_or(|term| term == "dumb") }
+    Look {
+        colour: set("NO_COLOR").is_none(),
+        is_dumb: set("TERM").is_none_or(|term| term == "dumb"),
+    }
 }

@@ -33,7 +33,11 @@ pub struct Effects {
 impl Effects {
     /// The operating system's.
     pub fn system() -> Self {
-        Self { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), entropy: Arc::new(OsEntropy) }
+        Self {
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(SystemIds),
+            entropy: Arc::new(OsEntropy),
+        }
     }
 }
 

@@ -35,7 +35,12 @@ pub struct ViewKeeper {
 
 impl ViewKeeper {
     /// Keeps a view, while this process has its lease.
-    pub fn new(store: Arc<dyn Store>, view: Arc<dyn FollowedView>, holder: Holder, ttl: Duration) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        view: Arc<dyn FollowedView>,
+        holder: Holder,
+        ttl: Duration,
+    ) -> Self {
         let name = LeaseName::Follower(view.name());
         let tenure = Tenure { store: Arc::clone(&store), name, holder, ttl };
         Self { tenure, store, view, lag: Level::default(), quarantined: Level::default() }
@@ -45,7 +50,11 @@ impl ViewKeeper {
     #[must_use]
     pub fn counted(self, metrics: &Metrics) -> Self {
         let name = self.view.name();
-        Self { lag: metrics.follower_lag(name), quarantined: metrics.follower_quarantined(name), ..self }
+        Self {
+            lag: metrics.follower_lag(name),
+            quarantined: metrics.follower_quarantined(name),
+            ..self
+        }
     }
 
     /// Follows until shutdown.
@@ -84,7 +93,12 @@ impl ViewKeeper {
                 }
                 Ok(Step::Stuck(poison)) => {
                     let (position, reason) = (poison.position, poison.reason.as_str());
-                    tracing::warn!(view = self.view.name(), position, reason, "an event can't be taken in: it is tried again");
+                    tracing::warn!(
+                        view = self.view.name(),
+                        position,
+                        reason,
+                        "an event can't be taken in: it is tried again"
+                    );
                     (PAUSE, false)
                 }
                 Err(error) => {

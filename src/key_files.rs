@@ -34,7 +34,9 @@ pub enum KeyFileError {
         path: PathBuf,
     },
     /// Others may read it.
-    #[error("{path} can be read by others or belongs to another user: run `chmod 0400 {path}` as its owner, this program's user")]
+    #[error(
+        "{path} can be read by others or belongs to another user: run `chmod 0400 {path}` as its owner, this program's user"
+    )]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -62,7 +64,11 @@ pub enum KeyFileError {
 ///
 /// # Errors
 /// [`KeyFileError`], which says what to do.
-pub fn master_keys(config: &Config, is_new: bool, entropy: &dyn Entropy) -> Result<KekSet, KeyFileError> {
+pub fn master_keys(
+    config: &Config,
+    is_new: bool,
+    entropy: &dyn Entropy,
+) -> Result<KekSet, KeyFileError> {
     let keys = if let Some(text) = &config.master_keys {
         decode_all(text.expose(), "CLAVIGER_MASTER_KEYS")?
     } else if let Some(path) = &config.master_keys_file {
@@ -72,7 +78,9 @@ pub fn master_keys(config: &Config, is_new: bool, entropy: &dyn Entropy) -> Resu
     } else {
         let path = config.data_dir.join("master.key");
         match read(&path) {
-            Err(KeyFileError::Unusable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => {
+            Err(KeyFileError::Unusable { reason, .. })
+                if reason.kind() == io::ErrorKind::NotFound =>
+            {
                 if !is_new {
                     return Err(KeyFileError::Missing { path });
                 }
@@ -91,7 +99,9 @@ pub fn master_keys(config: &Config, is_new: bool, entropy: &dyn Entropy) -> Resu
 
 /// The key file that is this program's own, in the data directory; `None` where the operator gives the master keys.
 pub fn own_file(config: &Config) -> Option<PathBuf> {
-    let given = config.master_keys.is_some() || config.master_keys_file.is_some() || config.mongodb_uri.is_some();
+    let given = config.master_keys.is_some()
+        || config.master_keys_file.is_some()
+        || config.mongodb_uri.is_some();
     (!given).then(|| config.data_dir.join("master.key"))
 }
 
@@ -100,7 +110,9 @@ pub fn look_again(config: &Config) -> Option<LookAgain> {
     let from_file = config.master_keys.is_none().then(|| config.master_keys_file.clone()).flatten();
     let path = from_file.or_else(|| own_file(config))?;
     Some(Box::new(move || {
-        let keys = read(&path).inspect_err(|error| tracing::warn!(%error, "the master keys can't be read again")).ok()?;
+        let keys = read(&path)
+            .inspect_err(|error| tracing::warn!(%error, "the master keys can't be read again"))
+            .ok()?;
         keks(keys).ok()
     }))
 }
@@ -145,7 +157,9 @@ pub fn token_key(config: &Config, entropy: &dyn Entropy) -> Result<TokenKey, Key
         let made_here = config.data_dir.join("token.key");
         let path = config.token_key_file.clone().unwrap_or_else(|| made_here.clone());
         let keys = match read(&path) {
-            Err(KeyFileError::Unusable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound && path == made_here => {
+            Err(KeyFileError::Unusable { reason, .. })
+                if reason.kind() == io::ErrorKind::NotFound && path == made_here =>
+            {
                 vec![make(&path, entropy)?]
             }
             read => read?,
@@ -168,7 +182,8 @@ fn decode_all(text: &str, place: &str) -> Result<Vec<Key>, KeyFileError> {
             <[u8; 32]>::try_from(bytes.as_slice()).ok().map(Zeroizing::new)
         })
         .collect();
-    keys.filter(|keys| !keys.is_empty()).ok_or_else(|| KeyFileError::Malformed { place: place.to_owned() })
+    keys.filter(|keys| !keys.is_empty())
+        .ok_or_else(|| KeyFileError::Malformed { place: place.to_owned() })
 }
 
 fn read(path: &Path) -> Result<Vec<Key>, KeyFileError> {
@@ -205,7 +220,8 @@ fn write(path: &Path, keys: &[Key]) -> Result<(), KeyFileError> {
         std::fs::create_dir_all(dir).map_err(failed)?;
     }
     drop(std::fs::remove_file(&draft));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft).map_err(failed)?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft).map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     std::fs::rename(&draft, path).map_err(failed)?;
     if let Some(dir) = path.parent() {

@@ -36,7 +36,9 @@ pub enum ServeError {
     #[error("the schema can't be read")]
     Schema(#[from] SchemaTypesError),
     /// The store can't write any more.
-    #[error("the store can't be written any more: see the log, mend the disk, then start again; nothing acknowledged is lost")]
+    #[error(
+        "the store can't be written any more: see the log, mend the disk, then start again; nothing acknowledged is lost"
+    )]
     StoreFailed,
 }
 
@@ -57,8 +59,12 @@ impl Listening {
     /// # Errors
     /// [`ServeError`], which says what to do.
     pub async fn bind(core: Core, config: &Config) -> Result<Self, ServeError> {
-        let settings = ServerSettings { drain: Duration::from_millis(config.drain_ms), ..ServerSettings::default() };
-        let server = Server::bind(config.listen, settings).await?.counting(core.metrics.connections());
+        let settings = ServerSettings {
+            drain: Duration::from_millis(config.drain_ms),
+            ..ServerSettings::default()
+        };
+        let server =
+            Server::bind(config.listen, settings).await?.counting(core.metrics.connections());
         let metrics = match config.metrics_listen {
             Some(address) => Some(Server::bind(address, settings).await?),
             None => None,
@@ -91,7 +97,8 @@ impl Listening {
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
         let Self { server, metrics, router, live, core, has_timers } = self;
         // Ends with the rest: nobody waits long for an answer there.
-        let metrics = metrics.map(|server| core.tracker.spawn(server.run(core.metrics.router(), shutdown.clone())));
+        let metrics = metrics
+            .map(|server| core.tracker.spawn(server.run(core.metrics.router(), shutdown.clone())));
         let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
         let mut background: Vec<JoinHandle<()>> = followed_views()
             .into_iter()
@@ -136,7 +143,11 @@ async fn stop_at(shutdown: &CancellationToken, live: &LiveFace) {
 
 /// Timers, wherever their lease is.
 fn run_timers(core: &Core, shutdown: CancellationToken) -> impl Future<Output = ()> + use<> {
-    let timers = Arc::new(Timers { store: Arc::clone(&core.store), bus: Arc::clone(&core.bus), effects: core.effects.clone() });
+    let timers = Arc::new(Timers {
+        store: Arc::clone(&core.store),
+        bus: Arc::clone(&core.bus),
+        effects: core.effects.clone(),
+    });
     let (holder, ttl) = (core.holder, core.lease);
     let tenure = Tenure { store: Arc::clone(&core.store), name: LeaseName::Timers, holder, ttl };
     async move {
@@ -160,7 +171,8 @@ fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeE
         ids: Arc::clone(&ids),
         watch: Watch { hub: Arc::clone(&core.hub), auth, clock },
     });
-    let endpoint = GraphqlEndpoint::new(executor, admission, EndpointSettings::default(), Arc::clone(&ids));
+    let endpoint =
+        GraphqlEndpoint::new(executor, admission, EndpointSettings::default(), Arc::clone(&ids));
     let probe = Arc::new(StoreProbe(Arc::clone(&core.store)));
     let faces = Arc::clone(&live)
         .into_router(endpoint)
@@ -183,7 +195,8 @@ impl HealthProbe for StoreProbe {
             };
             let mut quarantined = BTreeMap::new();
             // A database that doesn't answer is waited for once.
-            let views = if database == HealthStatus::Healthy { followed_views() } else { Vec::new() };
+            let views =
+                if database == HealthStatus::Healthy { followed_views() } else { Vec::new() };
             for view in views {
                 match self.0.count_quarantined(view.name()).await {
                     Ok(0) | Err(_) => {}

@@ -47,7 +47,11 @@ impl RateLimiter {
 
     /// So many a minute, all at once if need be; 0 for no limit.
     pub fn per_minute(attempts: u32) -> Self {
-        if attempts == 0 { Self::new(1, 0) } else { Self::new(attempts, 60_000 / u64::from(attempts)) }
+        if attempts == 0 {
+            Self::new(1, 0)
+        } else {
+            Self::new(attempts, 60_000 / u64::from(attempts))
+        }
     }
 
     /// Gives one attempt back: it was a good one.

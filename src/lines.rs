@@ -25,14 +25,19 @@ impl Lines {
     ///
     /// # Errors
     /// [`TooBig`] beyond a bound; what `each` refuses. Nothing more may be pushed then.
-    pub(crate) fn push<E: From<TooBig>>(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn push<E: From<TooBig>>(
+        &mut self,
+        bytes: &[u8],
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.left = self.left.checked_sub(bytes.len()).ok_or(TooBig)?;
         for part in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
             let (end, text) = match part.split_last() {
                 Some((end @ (b'\n' | b'\r'), text)) => (Some(*end), text),
                 _ => (None, part),
             };
-            let second_of_two = std::mem::take(&mut self.after_cr) && text.is_empty() && end == Some(b'\n');
+            let second_of_two =
+                std::mem::take(&mut self.after_cr) && text.is_empty() && end == Some(b'\n');
             if second_of_two {
                 continue;
             }
@@ -72,10 +77,18 @@ impl EventLines {
     ///
     /// # Errors
     /// [`TooBig`] beyond a bound; what `each` refuses. Nothing more may be pushed then.
-    pub(crate) fn push<E: From<TooBig>>(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn push<E: From<TooBig>>(
+        &mut self,
+        bytes: &[u8],
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let Self { lines, data, has_data, at_start, data_max } = self;
         lines.push(bytes, |line| {
-            let line = if std::mem::take(at_start) { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
+            let line = if std::mem::take(at_start) {
+                line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
+            } else {
+                line
+            };
             if line.is_empty() {
                 let done = if std::mem::take(has_data) { each(data) } else { Ok(()) };
                 data.clear();

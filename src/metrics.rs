@@ -86,16 +86,34 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("claviger");
         let requests = Family::default();
         registry.register("http_requests", "Requests answered", requests.clone());
-        let request_seconds: Family<OfRoute, Histogram, fn() -> Histogram> = Family::new_with_constructor(seconds);
-        registry.register("http_request_seconds", "From a request's headers to those of its answer", request_seconds.clone());
+        let request_seconds: Family<OfRoute, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(seconds);
+        registry.register(
+            "http_request_seconds",
+            "From a request's headers to those of its answer",
+            request_seconds.clone(),
+        );
         let commands = Family::default();
-        registry.register("key_commands", "Commands on keys by outcome, OK or an error code", commands.clone());
-        let command_seconds: Family<OfCommand, Histogram, fn() -> Histogram> = Family::new_with_constructor(seconds);
-        registry.register("key_command_seconds", "Commands on keys from decision to durable commit", command_seconds.clone());
+        registry.register(
+            "key_commands",
+            "Commands on keys by outcome, OK or an error code",
+            commands.clone(),
+        );
+        let command_seconds: Family<OfCommand, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(seconds);
+        registry.register(
+            "key_command_seconds",
+            "Commands on keys from decision to durable commit",
+            command_seconds.clone(),
+        );
         let appends = Family::default();
         registry.register("appends", "Appends to the log by outcome", appends.clone());
         let append_seconds = seconds();
-        registry.register("append_seconds", "Appends to the log, from the queue to the durable commit", append_seconds.clone());
+        registry.register(
+            "append_seconds",
+            "Appends to the log, from the queue to the durable commit",
+            append_seconds.clone(),
+        );
         let events = Counter::default();
         registry.register("events", "Events this process has appended", events.clone());
         let connections = Level::default();
@@ -103,7 +121,11 @@ impl Default for Metrics {
         let streams = Family::default();
         registry.register("streams", "Live streams open", streams.clone());
         let lag = Family::default();
-        registry.register("follower_lag_events", "Events that a view has not taken in yet", lag.clone());
+        registry.register(
+            "follower_lag_events",
+            "Events that a view has not taken in yet",
+            lag.clone(),
+        );
         let quarantined = Family::default();
         registry.register(
             "follower_quarantined",
@@ -141,12 +163,16 @@ impl Metrics {
             _ => "5xx",
         };
         self.requests.get_or_create(&Answered { route: route.to_owned(), method, status }).inc();
-        self.request_seconds.get_or_create(&OfRoute { route: route.to_owned() }).observe(took.as_secs_f64());
+        self.request_seconds
+            .get_or_create(&OfRoute { route: route.to_owned() })
+            .observe(took.as_secs_f64());
     }
 
     /// A command ended.
     fn commanded(&self, command: &'static str, code: Option<ErrorCode>, took: Duration) {
-        self.commands.get_or_create(&Commanded { command, code: code.map_or("OK", ErrorCode::as_str) }).inc();
+        self.commands
+            .get_or_create(&Commanded { command, code: code.map_or("OK", ErrorCode::as_str) })
+            .inc();
         self.command_seconds.get_or_create(&OfCommand { command }).observe(took.as_secs_f64());
     }
 
@@ -235,7 +261,11 @@ impl KeyCommands for MeteredCommands {
         Box::pin(async move {
             let began_at = Instant::now();
             let done = self.commands.run(call, command).await;
-            self.metrics.commanded(name, done.as_ref().err().map(|failure| failure.code), began_at.elapsed());
+            self.metrics.commanded(
+                name,
+                done.as_ref().err().map(|failure| failure.code),
+                began_at.elapsed(),
+            );
             done
         })
     }

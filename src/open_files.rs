@@ -7,7 +7,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// The usual first limit (1,024) is for programs that call `select`; this one doesn't, and each socket is a file.
 pub fn raise() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current == maximum || setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+    if current == maximum
+        || setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err()
+    {
         return current;
     }
     maximum

@@ -17,9 +17,14 @@ fn may_be_written(metadata: &Metadata<'_>) -> bool {
 pub fn start(filter: Option<&str>, quiet: bool, json: bool) {
     let fallback = if quiet { "warn" } else { "info" };
     let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(fallback));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let lines = if json { lines.json().boxed() } else { lines.boxed() };
-    let started = tracing_subscriber::registry().with(lines.with_filter(filter_fn(may_be_written))).with(filter).try_init();
+    let started = tracing_subscriber::registry()
+        .with(lines.with_filter(filter_fn(may_be_written)))
+        .with(filter)
+        .try_init();
     // A second start, as tests do, changes nothing.
     drop(started);
 }

@@ -23,7 +23,11 @@ pub struct Tenure {
 impl Tenure {
     /// Has the work done whenever the lease is held, until shutdown. The work is given the token it may write under, and must end soon
     /// after its cancellation: it is cancelled before the lease can lapse, by this process's monotonic clock, and at shutdown.
-    pub async fn run<F: Future<Output = ()>>(&self, shutdown: &CancellationToken, work: impl Fn(u64, CancellationToken) -> F) {
+    pub async fn run<F: Future<Output = ()>>(
+        &self,
+        shutdown: &CancellationToken,
+        work: impl Fn(u64, CancellationToken) -> F,
+    ) {
         while !shutdown.is_cancelled() {
             let asked = Instant::now();
             // A store that doesn't answer keeps nobody from leaving; what it grants too late lapses by itself.
@@ -35,7 +39,9 @@ impl Tenure {
                     self.serve(token, asked, over, &work).await;
                     continue;
                 }
-                Some(Hold::Theirs { left_ms, .. }) => Duration::from_millis(left_ms.saturating_add(1)).min(self.renewal()),
+                Some(Hold::Theirs { left_ms, .. }) => {
+                    Duration::from_millis(left_ms.saturating_add(1)).min(self.renewal())
+                }
                 None => self.renewal(),
             };
             tokio::select! {
@@ -68,7 +74,9 @@ impl Tenure {
         match self.store.release(self.name, self.holder).await {
             Ok(true) => tracing::info!(lease = %self.name, "the lease is free"),
             Ok(false) => tracing::warn!(lease = %self.name, "the lease went to another process"),
-            Err(error) => tracing::warn!(lease = %self.name, %error, "the lease can't be freed now: it lapses by itself"),
+            Err(error) => {
+                tracing::warn!(lease = %self.name, %error, "the lease can't be freed now: it lapses by itself")
+            }
         }
     }
 
@@ -100,7 +108,10 @@ impl Tenure {
     async fn hold(&self) -> Option<Hold> {
         let ttl_ms = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
         let held = self.store.hold(self.name, self.holder, ttl_ms).await;
-        held.inspect_err(|error| tracing::warn!(lease = %self.name, %error, "the lease can't be asked for now")).ok()
+        held.inspect_err(
+            |error| tracing::warn!(lease = %self.name, %error, "the lease can't be asked for now"),
+        )
+        .ok()
     }
 
     /// How long between two renewals, or two tries to have it.

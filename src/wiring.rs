@@ -5,9 +5,14 @@ use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
 use crate::anthropic::stream::StreamLimits;
-use crate::auth::{AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords};
+use crate::auth::{
+    AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords,
+};
 use crate::bench::{BareRows, BenchError, Ground};
-use crate::bus::{Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, RunBus, RunSettings, scrub, store_failure};
+use crate::bus::{
+    Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, RunBus, RunSettings, scrub,
+    store_failure,
+};
 use crate::config::{Config, IssuerConfig};
 use crate::effects::Effects;
 use crate::engine::{Engine, EngineHandle, EngineParts, EngineSettings, Operator};
@@ -60,7 +65,9 @@ impl StartError {
         match self {
             Self::Store(_) | Self::MongoDb(_) => ErrorCode::StoreUnavailable,
             Self::Keys(_) | Self::Vault(_) => ErrorCode::KeyUnavailable,
-            Self::Upstream(_) | Self::Prices(_) | Self::NoModel | Self::Issuer(_) => ErrorCode::Validation,
+            Self::Upstream(_) | Self::Prices(_) | Self::NoModel | Self::Issuer(_) => {
+                ErrorCode::Validation
+            }
             Self::Failure(failure) => failure.code,
         }
     }
@@ -79,7 +86,10 @@ impl Opened {
     async fn open(config: &Config, effects: &Effects, program: &str) -> Result<Self, StartError> {
         if let Some(uri) = &config.mongodb_uri {
             let lease = Duration::from_millis(config.lease_ms);
-            let mongo = MongoConfig { lease, ..MongoConfig::new(uri.clone(), Arc::clone(&effects.entropy)) };
+            let mongo = MongoConfig {
+                lease,
+                ..MongoConfig::new(uri.clone(), Arc::clone(&effects.entropy))
+            };
             return Ok(Self::MongoDb(Arc::new(MongoStore::open(&mongo).await?)));
         }
         Self::embedded(SqliteConfig::new(&config.data_dir, program, effects.clock.now())).await
@@ -180,7 +190,11 @@ impl Core {
     ///
     /// # Errors
     /// [`StartError`], which says what to do.
-    pub async fn open(config: &Config, effects: Effects, program: &str) -> Result<Self, StartError> {
+    pub async fn open(
+        config: &Config,
+        effects: Effects,
+        program: &str,
+    ) -> Result<Self, StartError> {
         let opened = Opened::open(config, &effects, program).await?;
         Self::assemble(config, effects, opened).await
     }
@@ -189,7 +203,11 @@ impl Core {
     ///
     /// # Errors
     /// [`StartError`], which says what to do.
-    pub async fn open_on(config: &Config, effects: Effects, sqlite: SqliteConfig) -> Result<Self, StartError> {
+    pub async fn open_on(
+        config: &Config,
+        effects: Effects,
+        sqlite: SqliteConfig,
+    ) -> Result<Self, StartError> {
         let opened = Opened::embedded(sqlite).await?;
         Self::assemble(config, effects, opened).await
     }
@@ -198,26 +216,44 @@ impl Core {
     ///
     /// # Errors
     /// [`StartError`], which says what to do.
-    pub async fn open_over(config: &Config, effects: Effects, store: Arc<dyn Store>) -> Result<Self, StartError> {
+    pub async fn open_over(
+        config: &Config,
+        effects: Effects,
+        store: Arc<dyn Store>,
+    ) -> Result<Self, StartError> {
         Self::assemble(config, effects, Opened::Given(store)).await
     }
 
-    async fn assemble(config: &Config, effects: Effects, opened: Opened) -> Result<Self, StartError> {
+    async fn assemble(
+        config: &Config,
+        effects: Effects,
+        opened: Opened,
+    ) -> Result<Self, StartError> {
         let store = opened.store();
         scrub(&*store).await;
         let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
         let keks = key_files::master_keys(config, is_new, &*effects.entropy)?;
         let again = key_files::look_again(config);
-        let keychain = Arc::new(Keychain::open_with(Arc::clone(&store), keks, again, effects.clone()).await?);
+        let keychain =
+            Arc::new(Keychain::open_with(Arc::clone(&store), keks, again, effects.clone()).await?);
         let tracker = TaskTracker::new();
 
         let upstream = Upstream::of(config)?;
-        let test_model = upstream.models.default_model(effects.clock.now()).ok_or(StartError::NoModel)?;
+        let test_model =
+            upstream.models.default_model(effects.clock.now()).ok_or(StartError::NoModel)?;
         let probe = KeyProbe::new(upstream.client.clone(), Arc::clone(&upstream.prices));
         let metrics = Metrics::default();
         let (max_keys, test_timeout_ms) = (config.max_keys, config.test_timeout_ms);
-        let bus_config = BusConfig { max_keys, test_timeout_ms, test_model, metrics: metrics.clone() };
-        let bus = Bus::new(Arc::clone(&store), Arc::clone(&keychain), effects.clone(), probe, bus_config, tracker.clone());
+        let bus_config =
+            BusConfig { max_keys, test_timeout_ms, test_model, metrics: metrics.clone() };
+        let bus = Bus::new(
+            Arc::clone(&store),
+            Arc::clone(&keychain),
+            effects.clone(),
+            probe,
+            bus_config,
+            tracker.clone(),
+        );
 
         let token_key = key_files::token_key(config, &*effects.entropy)?;
         let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -252,7 +288,8 @@ impl Core {
         let holder = Holder(effects.ids.next());
         let lease = Duration::from_millis(config.lease_ms);
         let auth = Arc::new(auth);
-        let key_commands = Arc::new(MeteredCommands { commands: Arc::new(limited), metrics: metrics.clone() });
+        let key_commands =
+            Arc::new(MeteredCommands { commands: Arc::new(limited), metrics: metrics.clone() });
         let rooms = Rooms { bus: &bus, reads: &reads, hub: &hub, tracker: &tracker };
         let (run_commands, engine, runs) = work_on_runs(config, &rooms, upstream, holder);
         let engine = Mutex::new(Some(engine));
@@ -282,7 +319,10 @@ impl Core {
             keys: Arc::<MeteredCommands>::clone(&self.key_commands),
             reads: Arc::<StoreReads>::clone(&self.reads),
             accounts: Arc::new(AccountsPort(Arc::clone(&self.auth))),
-            feeds: Arc::new(LiveFeeds { reads: Arc::clone(&self.reads), hub: Arc::clone(&self.hub) }),
+            feeds: Arc::new(LiveFeeds {
+                reads: Arc::clone(&self.reads),
+                hub: Arc::clone(&self.hub),
+            }),
             run_commands: Arc::new(self.run_commands.clone()),
             run_reads: Arc::<StoreReads>::clone(&self.reads),
             run_feeds: Arc::new(LiveRuns {
@@ -311,7 +351,10 @@ impl Core {
     }
 }
 
-fn external_issuer(config: &IssuerConfig, tracker: &TaskTracker) -> Result<ExternalIssuer, JwksError> {
+fn external_issuer(
+    config: &IssuerConfig,
+    tracker: &TaskTracker,
+) -> Result<ExternalIssuer, JwksError> {
     let jwks = Jwks::new(&config.url, config.fetching, tracker.clone())?;
     let IssuerConfig { issuer, audience, role_claim, .. } = config.clone();
     Ok(ExternalIssuer { issuer, audience, role_claim, jwks })
@@ -335,7 +378,8 @@ impl Upstream {
         let prices = Arc::new(prices(config)?);
         let client = upstream(config)?;
         let operator = config.anthropic_api_key.clone().or_else(|| config.claude_api_key.clone());
-        let models = ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
+        let models =
+            ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
         Ok(Self { client, prices, models: Arc::new(models) })
     }
 }
@@ -349,12 +393,22 @@ struct Rooms<'a> {
 }
 
 /// Commands on runs, who works on them, and who is told of their text.
-fn work_on_runs(config: &Config, rooms: &Rooms<'_>, upstream: Upstream, holder: Holder) -> (RunBus, Engine, Arc<RunHub>) {
+fn work_on_runs(
+    config: &Config,
+    rooms: &Rooms<'_>,
+    upstream: Upstream,
+    holder: Holder,
+) -> (RunBus, Engine, Arc<RunHub>) {
     let (engine, told) = EngineHandle::new();
     let runs = Arc::new(RunHub::default());
     let settings = Arc::new(RunSettings::new(upstream.prices.version()));
     let (bus, reads) = (Arc::clone(rooms.bus), Arc::clone(rooms.reads));
-    let commands = RunBus { bus: Arc::clone(&bus), reads: Arc::clone(&reads), settings, engine: Arc::new(engine) };
+    let commands = RunBus {
+        bus: Arc::clone(&bus),
+        reads: Arc::clone(&reads),
+        settings,
+        engine: Arc::new(engine),
+    };
     let engine = EngineParts {
         bus,
         reads,
@@ -394,7 +448,11 @@ fn operator_of(config: &Config, tracker: &TaskTracker) -> Operator {
         };
         (ClaudeProgram::new(program, tracker.clone()), settings)
     });
-    Operator { anthropic_api_key: config.anthropic_api_key.clone(), claude_api_key: config.claude_api_key.clone(), program }
+    Operator {
+        anthropic_api_key: config.anthropic_api_key.clone(),
+        claude_api_key: config.claude_api_key.clone(),
+        program,
+    }
 }
 
 fn engine_settings(config: &Config) -> EngineSettings {

@@ -20,7 +20,9 @@ pub enum ApiKeyShapeError {
     #[error("the secret is empty: paste the whole API key, which begins with sk-ant-")]
     Empty,
     /// Another kind of text.
-    #[error("this is no Anthropic API key: one begins with sk-ant- (make one in the Anthropic Console under API keys)")]
+    #[error(
+        "this is no Anthropic API key: one begins with sk-ant- (make one in the Anthropic Console under API keys)"
+    )]
     NotAnthropic,
     /// An admin key.
     #[error(
@@ -38,7 +40,9 @@ pub enum ApiKeyShapeError {
     )]
     Session,
     /// Whitespace, control or other characters that no key has.
-    #[error("the secret contains a character that no API key has: letters, digits, - and _ only; copy it again")]
+    #[error(
+        "the secret contains a character that no API key has: letters, digits, - and _ only; copy it again"
+    )]
     Characters,
     /// Too long for a key.
     #[error("the secret is longer than {MAX_LEN} characters: copy the API key alone")]
@@ -53,7 +57,11 @@ impl ApiKeySecret {
     pub fn parse(secret: &SecretText) -> Result<Self, ApiKeyShapeError> {
         let text = secret.expose().trim();
         let Some(rest) = text.strip_prefix(PREFIX) else {
-            return Err(if text.is_empty() { ApiKeyShapeError::Empty } else { ApiKeyShapeError::NotAnthropic });
+            return Err(if text.is_empty() {
+                ApiKeyShapeError::Empty
+            } else {
+                ApiKeyShapeError::NotAnthropic
+            });
         };
         if text.len() > MAX_LEN {
             return Err(ApiKeyShapeError::TooLong);
@@ -86,13 +94,19 @@ impl ApiKeySecret {
     /// is secret: `sk-ant-...`.
     pub fn preview(&self) -> String {
         let text = self.expose();
-        let kind = text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).map(|(kind, _)| kind);
-        let is_kind =
-            |kind: &&str| !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let kind =
+            text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).map(|(kind, _)| kind);
+        let is_kind = |kind: &&str| {
+            !kind.is_empty()
+                && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
         let head = kind.filter(is_kind).map(|kind| PREFIX.len() + kind.len() + 1 + 3);
-        let ends = head.and_then(|head| Some((text.get(..head)?, text.get(text.len().checked_sub(4)?..)?)));
+        let ends = head
+            .and_then(|head| Some((text.get(..head)?, text.get(text.len().checked_sub(4)?..)?)));
         match ends {
-            Some((head, tail)) if text.len() >= 40 && head.len() <= 20 => format!("{head}...{tail}"),
+            Some((head, tail)) if text.len() >= 40 && head.len() <= 20 => {
+                format!("{head}...{tail}")
+            }
             _ => format!("{PREFIX}..."),
         }
     }

@@ -58,7 +58,12 @@ pub trait Halved: Sized {
     ///
     /// # Errors
     /// [`EventError`], for what was not written by [`Halved::halves`].
-    fn from_halves(kind: &str, schema: u32, facts: &[u8], content: Option<&[u8]>) -> Result<Self, EventError>;
+    fn from_halves(
+        kind: &str,
+        schema: u32,
+        facts: &[u8],
+        content: Option<&[u8]>,
+    ) -> Result<Self, EventError>;
 }
 
 /// Everything about an event but its payload.
@@ -163,12 +168,20 @@ impl Fields {
 }
 
 /// Serialises one half.
-pub(crate) fn to_json<T: Serialize>(kind: &'static str, half: &'static str, value: &T) -> Result<Vec<u8>, EventError> {
+pub(crate) fn to_json<T: Serialize>(
+    kind: &'static str,
+    half: &'static str,
+    value: &T,
+) -> Result<Vec<u8>, EventError> {
     serde_json::to_vec(value).map_err(|_| EventError::Malformed { kind: kind.to_owned(), half })
 }
 
 /// Reads one half. Serde would take an array of the values for an object too: no half of ours is one.
-pub(crate) fn from_json<T: serde::de::DeserializeOwned>(kind: &str, half: &'static str, bytes: &[u8]) -> Result<T, EventError> {
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
+    kind: &str,
+    half: &'static str,
+    bytes: &[u8],
+) -> Result<T, EventError> {
     let malformed = || EventError::Malformed { kind: kind.to_owned(), half };
     if !bytes.starts_with(b"{") {
         return Err(malformed());

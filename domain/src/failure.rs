@@ -74,6 +74,9 @@ impl Failure {
 
     /// Our fault. What happened goes into the log at the place that found it, never into the answer.
     pub fn internal() -> Self {
-        Self::new(ErrorCode::Internal, "something went wrong on our side: try again, and quote the request id if it stays")
+        Self::new(
+            ErrorCode::Internal,
+            "something went wrong on our side: try again, and quote the request id if it stays",
+        )
     }
 }

@@ -37,13 +37,17 @@ pub enum TextError {
         max: usize,
     },
     /// Control characters, line breaks and invisible direction marks included.
-    #[error("{what} contains a control or invisible formatting character: use visible characters and spaces")]
+    #[error(
+        "{what} contains a control or invisible formatting character: use visible characters and spaces"
+    )]
     Control {
         /// Which text.
         what: &'static str,
     },
     /// A pasted key.
-    #[error("{what} contains sk-ant-, which looks like a secret: give it a plain name, and put the key into the secret field")]
+    #[error(
+        "{what} contains sk-ant-, which looks like a secret: give it a plain name, and put the key into the secret field"
+    )]
     Secret {
         /// Which text.
         what: &'static str,
@@ -176,7 +180,9 @@ impl Email {
         // Lower-casing first: it can lengthen a text, and turns the Kelvin sign into the k of a pasted key.
         let text = plain("the e-mail address", &text.to_lowercase(), 3, 254)?;
         let (name, host) = text.rsplit_once('@').ok_or(TextError::Email)?;
-        let named = !name.is_empty() && name.len() <= 64 && !name.contains(|c: char| c == '@' || c.is_whitespace());
+        let named = !name.is_empty()
+            && name.len() <= 64
+            && !name.contains(|c: char| c == '@' || c.is_whitespace());
         let hosted = host.split('.').count() >= 2
             && host.split('.').all(|label| {
                 !label.is_empty()
@@ -229,7 +235,9 @@ impl ModelId {
     /// Checks the shape; whether the model exists only the upstream knows.
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (1..=128).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'));
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'));
         (fits && !contains_secret(text)).then(|| Self(text.to_owned()))
     }
 

@@ -6,7 +6,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Never read from a clock in here: time enters with the command.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
@@ -29,7 +31,10 @@ impl Timestamp {
     pub fn parse(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         // Rounds down: a plain division would move the last moment of 1969 into 1970.
-        u64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self).filter(|at| *at <= Self::MAX)
+        u64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000))
+            .ok()
+            .map(Self)
+            .filter(|at| *at <= Self::MAX)
     }
 
     /// The same point as a calendar date and time.

@@ -81,7 +81,11 @@ pub fn to_run_feed(text: &str, run: RunId) -> Result<FeedCursor, Failure> {
     let (v, rest) = place.split_first_chunk().ok_or_else(invalid)?;
     let (d, i) = rest.split_first_chunk().ok_or_else(invalid)?;
     let i = i.try_into().map_err(|_| invalid())?;
-    Ok(FeedCursor { v: u64::from_be_bytes(*v), d: u64::from_be_bytes(*d), i: u32::from_be_bytes(i) })
+    Ok(FeedCursor {
+        v: u64::from_be_bytes(*v),
+        d: u64::from_be_bytes(*d),
+        i: u32::from_be_bytes(i),
+    })
 }
 
 fn payload(text: &str, kind: u8) -> Result<Vec<u8>, Failure> {
@@ -109,7 +113,8 @@ mod tests {
 
     #[test]
     fn cursors_are_those_of_the_golden_vectors() {
-        let vectors: Value = serde_json::from_str(include_str!("../../ops/formats/vectors.json")).unwrap();
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../ops/formats/vectors.json")).unwrap();
         let cursors = vectors["cursors"].as_array().unwrap();
         assert!(cursors.len() >= 2);
         for vector in cursors {
@@ -122,21 +127,43 @@ mod tests {
             } else if vector["kind"] == 3 {
                 let run = RunId(vector["run_id"].as_str().unwrap().parse().unwrap());
                 let number = |name: &str| vector[name].as_u64().unwrap();
-                let place = FeedCursor { v: number("v"), d: number("d"), i: number("i").try_into().unwrap() };
+                let place = FeedCursor {
+                    v: number("v"),
+                    d: number("d"),
+                    i: number("i").try_into().unwrap(),
+                };
                 assert_eq!(of_run_feed(run, place), text);
                 assert_eq!(to_run_feed(text, run), Ok(place));
-                assert!(to_run_feed(text, RunId(Uuid::nil())).is_err(), "a cursor serves its own run only");
-                assert!(to_event(text).is_err() && to_key(text).is_err(), "a cursor serves its own kind of list only");
+                assert!(
+                    to_run_feed(text, RunId(Uuid::nil())).is_err(),
+                    "a cursor serves its own run only"
+                );
+                assert!(
+                    to_event(text).is_err() && to_key(text).is_err(),
+                    "a cursor serves its own kind of list only"
+                );
             } else if vector["kind"] == 4 {
-                let (at, id) = (vector["created_at"].as_u64().unwrap(), vector["run_id"].as_str().unwrap().parse().unwrap());
+                let (at, id) = (
+                    vector["created_at"].as_u64().unwrap(),
+                    vector["run_id"].as_str().unwrap().parse().unwrap(),
+                );
                 assert_eq!(of_run(at, id), text);
                 assert_eq!(to_run(text), Ok((at, id)));
-                assert!(to_event(text).is_err() && to_key(text).is_err(), "a cursor serves its own kind of list only");
+                assert!(
+                    to_event(text).is_err() && to_key(text).is_err(),
+                    "a cursor serves its own kind of list only"
+                );
             } else {
-                let (at, id) = (vector["created_at"].as_u64().unwrap(), vector["key_id"].as_str().unwrap().parse().unwrap());
+                let (at, id) = (
+                    vector["created_at"].as_u64().unwrap(),
+                    vector["key_id"].as_str().unwrap().parse().unwrap(),
+                );
                 assert_eq!(of_key(at, id), text);
                 assert_eq!(to_key(text), Ok((at, id)));
-                assert!(to_event(text).is_err() && to_run(text).is_err(), "a cursor serves its own kind of list only");
+                assert!(
+                    to_event(text).is_err() && to_run(text).is_err(),
+                    "a cursor serves its own kind of list only"
+                );
             }
         }
     }
@@ -144,7 +171,16 @@ mod tests {
     #[test]
     fn what_is_no_cursor_is_refused() {
         assert!(to_run("BAAAAAAAAAAB").is_err());
-        for text in ["", "AQ", "AQAAAAAAAAAB=", "AQAAAAAAAAABAA", "AgAAAAAAAAAB", "AAAAAAAAAAAB", "!", &"A".repeat(1000)] {
+        for text in [
+            "",
+            "AQ",
+            "AQAAAAAAAAAB=",
+            "AQAAAAAAAAABAA",
+            "AgAAAAAAAAAB",
+            "AAAAAAAAAAAB",
+            "!",
+            &"A".repeat(1000),
+        ] {
             assert_eq!(to_event(text).unwrap_err().code, ErrorCode::CursorInvalid, "{text}");
             assert_eq!(to_key(text).unwrap_err().code, ErrorCode::CursorInvalid, "{text}");
         }

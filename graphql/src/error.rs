@@ -98,15 +98,27 @@ pub(crate) fn user_error(failure: &Failure) -> Result<UserError, Error> {
     let code = ErrorCode::from(failure.code);
     let (message, path) = (failure.message.clone(), failure.path.clone());
     Ok(match failure.code {
-        Code::Validation | Code::LimitExceeded => UserError::ValidationError(ValidationError { code, message, path }),
-        Code::Conflict | Code::Duplicate | Code::IdempotencyKeyReused => UserError::ConflictError(conflict(failure)),
+        Code::Validation | Code::LimitExceeded => {
+            UserError::ValidationError(ValidationError { code, message, path })
+        }
+        Code::Conflict | Code::Duplicate | Code::IdempotencyKeyReused => {
+            UserError::ConflictError(conflict(failure))
+        }
         Code::NotFound => UserError::NotFoundError(NotFoundError { code, message, path }),
-        Code::NoCredential | Code::KeyUnavailable => {
-            UserError::CredentialError(CredentialError { code, message, path, candidates: Vec::new() })
-        }
-        Code::Upstream => {
-            UserError::UpstreamError(UpstreamError { code, message, path, status: None, retry_after_ms: None, request_id: None })
-        }
+        Code::NoCredential | Code::KeyUnavailable => UserError::CredentialError(CredentialError {
+            code,
+            message,
+            path,
+            candidates: Vec::new(),
+        }),
+        Code::Upstream => UserError::UpstreamError(UpstreamError {
+            code,
+            message,
+            path,
+            status: None,
+            retry_after_ms: None,
+            request_id: None,
+        }),
         Code::Unauthenticated | Code::Forbidden if failure.detail == FailureDetail::Credentials => {
             UserError::AuthError(AuthError { code, message, path })
         }
@@ -128,9 +140,10 @@ fn conflict(failure: &Failure) -> ConflictError {
     let (expected, actual, existing) = match &failure.detail {
         FailureDetail::Versions { expected, actual } => (*expected, *actual, None),
         FailureDetail::Existing(key) => (None, None, Some(ID(ids::encode(IdKind::ApiKey, key.0)))),
-        FailureDetail::None | FailureDetail::Credentials | FailureDetail::RetryAfterMs(_) | FailureDetail::Resolution(_) => {
-            (None, None, None)
-        }
+        FailureDetail::None
+        | FailureDetail::Credentials
+        | FailureDetail::RetryAfterMs(_)
+        | FailureDetail::Resolution(_) => (None, None, None),
     };
     ConflictError {
         code: failure.code.into(),

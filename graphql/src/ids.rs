@@ -19,8 +19,15 @@ pub enum IdKind {
 }
 
 impl IdKind {
-    const ALL: [Self; 7] =
-        [Self::User, Self::ApiKey, Self::Session, Self::Event, Self::Correlation, Self::Orchestration, Self::Step];
+    const ALL: [Self; 7] = [
+        Self::User,
+        Self::ApiKey,
+        Self::Session,
+        Self::Event,
+        Self::Correlation,
+        Self::Orchestration,
+        Self::Step,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -103,7 +110,12 @@ mod tests {
     use std::path::Path;
 
     /// What was a bare id and what became of it, wherever it stood; everything else must have stayed.
-    fn compare(field: &str, before: &Value, after: &Value, changed: &mut Vec<(String, Uuid, IdKind)>) {
+    fn compare(
+        field: &str,
+        before: &Value,
+        after: &Value,
+        changed: &mut Vec<(String, Uuid, IdKind)>,
+    ) {
         match (before, after) {
             (Value::Object(before), Value::Object(after)) => {
                 assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
@@ -111,11 +123,15 @@ mod tests {
             }
             (Value::Array(before), Value::Array(after)) => {
                 assert_eq!(before.len(), after.len());
-                before.iter().zip(after).for_each(|(before, after)| compare(field, before, after, changed));
+                before
+                    .iter()
+                    .zip(after)
+                    .for_each(|(before, after)| compare(field, before, after, changed));
             }
             (before, after) if before == after => {}
             (before, after) => {
-                let (kind, id) = decode(after.as_str().unwrap()).expect("what changed is a global id");
+                let (kind, id) =
+                    decode(after.as_str().unwrap()).expect("what changed is a global id");
                 assert_eq!(before.as_str().unwrap(), id.as_hyphenated().to_string());
                 changed.push((field.to_owned(), id, kind));
             }
@@ -127,7 +143,8 @@ mod tests {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../domain/golden");
         let mut seen = std::collections::BTreeSet::new();
         for (kind, version) in RunEvent::TYPES.iter().chain(RunControlEvent::TYPES) {
-            let file = std::fs::read_to_string(golden.join(format!("{kind}.{version}.json"))).unwrap();
+            let file =
+                std::fs::read_to_string(golden.join(format!("{kind}.{version}.json"))).unwrap();
             let facts = serde_json::from_str::<Value>(&file).unwrap()["facts"].clone();
             let (mut shown, mut changed) = (facts.clone(), Vec::new());
             translate_facts(&mut shown);
@@ -142,7 +159,8 @@ mod tests {
                 assert_eq!(*kind, right, "{field}");
             }
             // The owner is a process: the only bare id that may stay.
-            let ids = facts.to_string().matches("0199c82c-").count() - usize::from(facts.get("owner").is_some());
+            let ids = facts.to_string().matches("0199c82c-").count()
+                - usize::from(facts.get("owner").is_some());
             assert_eq!(changed.len(), ids, "{kind}: {shown}");
             assert_eq!(facts.get("owner"), shown.get("owner"));
             seen.extend(changed.into_iter().map(|(field, ..)| field));
@@ -152,8 +170,7 @@ mod tests {
 
     #[test]
     fn a_facts_number_of_an_item_and_a_word_that_is_no_id_stay() {
-        let mut facts =
-            serde_json::json!({ "run": "none", "item": 3, "step": null, "sessions": [Uuid::nil()], "key": { "at": 1 } });
+        let mut facts = serde_json::json!({ "run": "none", "item": 3, "step": null, "sessions": [Uuid::nil()], "key": { "at": 1 } });
         translate_facts(&mut facts);
         let session = encode(IdKind::Session, Uuid::nil());
         assert_eq!(

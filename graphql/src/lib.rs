@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod cursor;
-#[expect(dead_code, reason = "the derive makes a method of each field, for interfaces that have it")]
+#[expect(
+    dead_code,
+    reason = "the derive makes a method of each field, for interfaces that have it"
+)]
 mod error;
 pub mod ids;
 mod mutation;

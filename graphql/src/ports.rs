@@ -9,7 +9,9 @@ use claviger_domain::key_test::KeyTestLevel;
 use claviger_domain::orchestration::Why;
 use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
-use claviger_domain::text::{Context, Email, FullName, IdempotencyKey, KeyName, ModelId, Password, Username};
+use claviger_domain::text::{
+    Context, Email, FullName, IdempotencyKey, KeyName, ModelId, Password, Username,
+};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::accounts::AccountView;
 use claviger_projections::activity::KeyActivity;
@@ -80,16 +82,54 @@ pub struct Call {
 #[expect(missing_docs, reason = "the contract's mutations and their inputs")]
 #[derive(Clone)]
 pub enum KeyCommand {
-    Add { name: KeyName, secret: ApiKeySecret, make_default: Option<bool>, context: Context, expires_at: Option<Timestamp> },
-    Test { key: KeyId, level: KeyTestLevel, model: Option<ModelId> },
-    SetDefault { key: KeyId, context: Context, expected: Option<u64> },
-    ClearDefault { context: Context, expected: Option<u64> },
-    Activate { key: KeyId, expected: Option<u64> },
-    Deactivate { key: KeyId, expected: Option<u64> },
-    Rename { key: KeyId, name: KeyName, expected: Option<u64> },
-    ReplaceSecret { key: KeyId, secret: ApiKeySecret, expected: Option<u64> },
-    SetExpiry { key: KeyId, expires_at: Option<Timestamp>, expected: Option<u64> },
-    Delete { key: KeyId, expected: Option<u64> },
+    Add {
+        name: KeyName,
+        secret: ApiKeySecret,
+        make_default: Option<bool>,
+        context: Context,
+        expires_at: Option<Timestamp>,
+    },
+    Test {
+        key: KeyId,
+        level: KeyTestLevel,
+        model: Option<ModelId>,
+    },
+    SetDefault {
+        key: KeyId,
+        context: Context,
+        expected: Option<u64>,
+    },
+    ClearDefault {
+        context: Context,
+        expected: Option<u64>,
+    },
+    Activate {
+        key: KeyId,
+        expected: Option<u64>,
+    },
+    Deactivate {
+        key: KeyId,
+        expected: Option<u64>,
+    },
+    Rename {
+        key: KeyId,
+        name: KeyName,
+        expected: Option<u64>,
+    },
+    ReplaceSecret {
+        key: KeyId,
+        secret: ApiKeySecret,
+        expected: Option<u64>,
+    },
+    SetExpiry {
+        key: KeyId,
+        expires_at: Option<Timestamp>,
+        expected: Option<u64>,
+    },
+    Delete {
+        key: KeyId,
+        expected: Option<u64>,
+    },
 }
 
 /// What was committed.
@@ -197,7 +237,12 @@ pub trait Reads: Send + Sync {
     fn account(&self, user: UserId) -> Answer<'_, Option<AccountView>>;
     /// What calls with a key taught about it; `None` before the first, for foreign and for unknown keys. Waits until the view of activity has
     /// reached a position, or answers `VIEW_BEHIND`.
-    fn activity(&self, user: UserId, key: KeyId, position: Option<u64>) -> Answer<'_, Option<KeyActivity>>;
+    fn activity(
+        &self,
+        user: UserId,
+        key: KeyId,
+        position: Option<u64>,
+    ) -> Answer<'_, Option<KeyActivity>>;
     /// A page of a user's keys.
     fn keys(&self, user: UserId, page: Page) -> Answer<'_, KeyPage>;
     /// A key of a user.
@@ -205,9 +250,20 @@ pub trait Reads: Send + Sync {
     /// The default of a context.
     fn default_key(&self, user: UserId, context: Context) -> Answer<'_, Option<KeyView>>;
     /// Which credential a run would use now; the candidates in the order they are looked at.
-    fn resolution(&self, caller: Caller, context: Context, key: Option<KeyId>) -> Answer<'_, Vec<Candidate>>;
+    fn resolution(
+        &self,
+        caller: Caller,
+        context: Context,
+        key: Option<KeyId>,
+    ) -> Answer<'_, Vec<Candidate>>;
     /// A user's events.
-    fn history(&self, user: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Answer<'_, Vec<EventView>>;
+    fn history(
+        &self,
+        user: UserId,
+        filter: HistoryFilter,
+        direction: Direction,
+        limit: usize,
+    ) -> Answer<'_, Vec<EventView>>;
     /// An event of a user.
     fn event(&self, user: UserId, id: EventId) -> Answer<'_, Option<EventView>>;
     /// A user's sessions, newest first.
@@ -254,13 +310,24 @@ pub trait Accounts: Send + Sync {
         full_name: Option<FullName>,
     ) -> Answer<'_, Tokens>;
     /// Signs in.
-    fn login(&self, info: RequestInfo, username_or_email: String, password: SecretText) -> Answer<'_, Tokens>;
+    fn login(
+        &self,
+        info: RequestInfo,
+        username_or_email: String,
+        password: SecretText,
+    ) -> Answer<'_, Tokens>;
     /// Next tokens of a session.
     fn refresh(&self, info: RequestInfo, refresh_token: SecretText) -> Answer<'_, Tokens>;
     /// Ends the caller's session.
     fn logout(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()>;
     /// Changes the password: every session ends, and a new one begins.
-    fn change_password(&self, info: RequestInfo, caller: Caller, current: SecretText, new: Password) -> Answer<'_, Tokens>;
+    fn change_password(
+        &self,
+        info: RequestInfo,
+        caller: Caller,
+        current: SecretText,
+        new: Password,
+    ) -> Answer<'_, Tokens>;
     /// Ends every other session of the caller.
     fn revoke_sessions(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()>;
     /// A ticket for a stream of the caller's session.

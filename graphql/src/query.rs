@@ -2,7 +2,9 @@
 
 use crate::ids::{self, IdKind};
 use crate::scalars::Position;
-use crate::types::{ApiKey, Event, Model, Node, Orchestration, Session, Viewer, caller, fault, ports, reach};
+use crate::types::{
+    ApiKey, Event, Model, Node, Orchestration, Session, Viewer, caller, fault, ports, reach,
+};
 use async_graphql::{Context, Error, ID, Object};
 use claviger_domain::id::{EventId, KeyId, RunId};
 
@@ -38,7 +40,12 @@ impl Query {
         caller(ctx).map(Viewer::of)
     }
     /// A key of the viewer. Foreign and unknown ids are both null.
-    async fn key(&self, ctx: &Context<'_>, id: ID, min_position: Option<Position>) -> Option<Result<ApiKey, Error>> {
+    async fn key(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        min_position: Option<Position>,
+    ) -> Option<Result<ApiKey, Error>> {
         key_of_caller(ctx, &id, min_position).await.transpose()
     }
     /// An orchestration of the viewer. Foreign and unknown ids are both null.
@@ -59,7 +66,11 @@ impl Query {
 }
 
 // A nullable field that fails is null itself and not its parent only as an option of a result.
-async fn key_of_caller(ctx: &Context<'_>, id: &str, min_position: Option<Position>) -> Result<Option<ApiKey>, Error> {
+async fn key_of_caller(
+    ctx: &Context<'_>,
+    id: &str,
+    min_position: Option<Position>,
+) -> Result<Option<ApiKey>, Error> {
     let caller = caller(ctx)?;
     reach(ctx, min_position).await?;
     match ids::decode_as(IdKind::ApiKey, id) {
@@ -81,7 +92,11 @@ async fn orchestration_of_caller(
     }
 }
 
-pub(crate) async fn key(ctx: &Context<'_>, owner: claviger_domain::id::UserId, id: KeyId) -> Result<Option<ApiKey>, Error> {
+pub(crate) async fn key(
+    ctx: &Context<'_>,
+    owner: claviger_domain::id::UserId,
+    id: KeyId,
+) -> Result<Option<ApiKey>, Error> {
     let view = ports(ctx)?.reads.key(owner, id).await.map_err(fault)?;
     Ok(view.map(|view| ApiKey { owner, view }))
 }
@@ -93,7 +108,9 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Error> {
         IdKind::User if id == caller.user.0 => Some(Node::Viewer(Viewer::of(caller))),
         IdKind::User | IdKind::Correlation | IdKind::Step => None,
         IdKind::ApiKey => key(ctx, caller.user, KeyId(id)).await?.map(Node::ApiKey),
-        IdKind::Orchestration => Orchestration::load(ctx, caller.user, RunId(id)).await?.map(Node::Orchestration),
+        IdKind::Orchestration => {
+            Orchestration::load(ctx, caller.user, RunId(id)).await?.map(Node::Orchestration)
+        }
         IdKind::Session => {
             let sessions = ports(ctx)?.reads.sessions(caller.user).await.map_err(fault)?;
             let view = sessions.into_iter().find(|session| session.id.0 == id);

@@ -133,5 +133,10 @@ pub struct RunMessages {
 /// Live feeds of runs.
 pub trait RunFeeds: Send + Sync {
     /// The feed of a user's run; `None` for foreign and unknown ids. `CURSOR_INVALID` for a place that the run doesn't have.
-    fn follow(&self, user: UserId, run: RunId, after: Option<FeedCursor>) -> Answer<'_, Option<RunMessages>>;
+    fn follow(
+        &self,
+        user: UserId,
+        run: RunId,
+        after: Option<FeedCursor>,
+    ) -> Answer<'_, Option<RunMessages>>;
 }

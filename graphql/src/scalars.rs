@@ -8,7 +8,10 @@ use claviger_domain::timestamp::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DateTime(pub(crate) Timestamp);
 
-#[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
+#[Scalar(
+    name = "DateTime",
+    specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html"
+)]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
@@ -79,7 +82,9 @@ fn unsigned<T: InputType>(value: Value, what: &str) -> Result<u64, InputValueErr
         return Err(InputValueError::expected_type(value));
     };
     read.ok_or_else(|| {
-        InputValueError::custom(format!("not {what}: write an unsigned 64-bit integer as decimal text, such as \"42\""))
+        InputValueError::custom(format!(
+            "not {what}: write an unsigned 64-bit integer as decimal text, such as \"42\""
+        ))
     })
 }
 
@@ -91,7 +96,9 @@ pub(crate) struct Secret(pub(crate) SecretText);
 impl ScalarType for Secret {
     fn parse(value: Value) -> InputValueResult<Self> {
         // The usual error would quote the value.
-        let Value::String(text) = value else { return Err(InputValueError::custom("a secret must be text")) };
+        let Value::String(text) = value else {
+            return Err(InputValueError::custom("a secret must be text"));
+        };
         Ok(Self(SecretText::new(text)))
     }
 

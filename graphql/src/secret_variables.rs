@@ -9,7 +9,9 @@
 
 use crate::limits::SchemaTypes;
 use async_graphql::Pos;
-use async_graphql_parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet};
+use async_graphql_parser::types::{
+    ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet,
+};
 use async_graphql_value::Value;
 use claviger_domain::code::ErrorCode;
 
@@ -34,7 +36,10 @@ impl SecretInDocument {
 ///
 /// # Errors
 /// The first secret that is written out.
-pub fn refuse_written_secrets(document: &ExecutableDocument, types: &SchemaTypes) -> Result<(), SecretInDocument> {
+pub fn refuse_written_secrets(
+    document: &ExecutableDocument,
+    types: &SchemaTypes,
+) -> Result<(), SecretInDocument> {
     let search = Search { document, types };
     for (_, operation) in document.operations.iter() {
         search.defaults(&operation.node)?;
@@ -61,7 +66,11 @@ impl Search<'_> {
             let variable = &variable.node;
             if let Some(default) = &variable.default_value {
                 let ty = crate::limits::innermost(&variable.var_type.node);
-                let fault = self.fault(&default.node.clone().into_value(), &ty, format!("${}", variable.name.node));
+                let fault = self.fault(
+                    &default.node.clone().into_value(),
+                    &ty,
+                    format!("${}", variable.name.node),
+                );
                 refuse(fault, default.pos, |path| format!("the variable \"{path}\""))?;
             }
         }
@@ -74,7 +83,8 @@ impl Search<'_> {
             match &selection.node {
                 Selection::Field(field) => self.field(&field.node, parent)?,
                 Selection::InlineFragment(fragment) => {
-                    let on = fragment.node.type_condition.as_ref().map(|on| on.node.on.node.as_str());
+                    let on =
+                        fragment.node.type_condition.as_ref().map(|on| on.node.on.node.as_str());
                     self.set(&fragment.node.selection_set.node, on.or(parent))?;
                 }
                 Selection::FragmentSpread(_) => {}
@@ -84,14 +94,18 @@ impl Search<'_> {
     }
 
     fn field(&self, field: &Field, parent: Option<&str>) -> Result<(), SecretInDocument> {
-        let Some(shape) = parent.and_then(|parent| self.types.field(parent, field.name.node.as_str())) else {
+        let Some(shape) =
+            parent.and_then(|parent| self.types.field(parent, field.name.node.as_str()))
+        else {
             // Unknown to the schema: validation refuses it, and nothing below can be judged.
             return Ok(());
         };
         for (name, value) in &field.arguments {
             if let Some(ty) = shape.arguments.get(name.node.as_str()) {
                 let fault = self.fault(&value.node, ty, name.node.to_string());
-                refuse(fault, value.pos, |path| format!("the argument \"{path}\" of \"{}\"", field.name.node))?;
+                refuse(fault, value.pos, |path| {
+                    format!("the argument \"{path}\" of \"{}\"", field.name.node)
+                })?;
             }
         }
         self.set(&field.selection_set.node, Some(&shape.output))
@@ -108,28 +122,47 @@ impl Search<'_> {
                 .declared_otherwise(name.as_str(), ty)
                 .then(|| (path, format!("declare the variable \"${name}\" as \"{ty}\""))),
             Value::List(items) => items.iter().find_map(|item| self.fault(item, ty, path.clone())),
-            Value::Object(fields) if !self.types.is_secret(ty) => fields.iter().find_map(|(name, value)| {
-                let ty = self.types.input_field(ty, name.as_str())?;
-                self.fault(value, ty, format!("{path}.{name}"))
-            }),
-            // A scalar where an input object belongs is refused too: validation would quote it.
-            Value::Object(_) | Value::Number(_) | Value::String(_) | Value::Boolean(_) | Value::Binary(_) | Value::Enum(_) => {
-                Some((path, "pass it as a variable of the request, not in the text of the query".to_owned()))
+            Value::Object(fields) if !self.types.is_secret(ty) => {
+                fields.iter().find_map(|(name, value)| {
+                    let ty = self.types.input_field(ty, name.as_str())?;
+                    self.fault(value, ty, format!("{path}.{name}"))
+                })
             }
+            // A scalar where an input object belongs is refused too: validation would quote it.
+            Value::Object(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Boolean(_)
+            | Value::Binary(_)
+            | Value::Enum(_) => Some((
+                path,
+                "pass it as a variable of the request, not in the text of the query".to_owned(),
+            )),
         }
     }
 
     /// Whether an operation declares the variable as another type. Fragments don't say which operation they are for: all count.
     fn declared_otherwise(&self, variable: &str, ty: &str) -> bool {
-        let mut definitions = self.document.operations.iter().flat_map(|(_, operation)| &operation.node.variable_definitions);
+        let mut definitions = self
+            .document
+            .operations
+            .iter()
+            .flat_map(|(_, operation)| &operation.node.variable_definitions);
         definitions.any(|definition| {
-            definition.node.name.node == variable && crate::limits::innermost(&definition.node.var_type.node) != ty
+            definition.node.name.node == variable
+                && crate::limits::innermost(&definition.node.var_type.node) != ty
         })
     }
 }
 
-fn refuse(fault: Option<Fault>, position: Pos, place: impl FnOnce(String) -> String) -> Result<(), SecretInDocument> {
-    fault.map_or(Ok(()), |(path, advice)| Err(SecretInDocument { place: place(path), advice, position }))
+fn refuse(
+    fault: Option<Fault>,
+    position: Pos,
+    place: impl FnOnce(String) -> String,
+) -> Result<(), SecretInDocument> {
+    fault.map_or(Ok(()), |(path, advice)| {
+        Err(SecretInDocument { place: place(path), advice, position })
+    })
 }
 
 #[cfg(test)]
@@ -162,14 +195,23 @@ input Plain { name: String! other: Plain }
             ("{ me(proof: 12345) { id } }", "the argument \"proof\" of \"me\" takes"),
             ("{ me(proof: hunter2) { id } }", "the argument \"proof\" of \"me\" takes"),
             ("{ me(proof: {hunter: 2}) { id } }", "the argument \"proof\" of \"me\" takes"),
-            ("{ alias: me(proof: \"\"\"hunter2\"\"\") { id } }", "the argument \"proof\" of \"me\" takes"),
+            (
+                "{ alias: me(proof: \"\"\"hunter2\"\"\") { id } }",
+                "the argument \"proof\" of \"me\" takes",
+            ),
             ("{ users(any: [\"hunter2\"]) { id } }", "the argument \"any\" of \"users\" takes"),
-            ("query($s: Secret!) { users(any: [$s, \"hunter2\"]) { id } }", "the argument \"any\" of \"users\" takes"),
+            (
+                "query($s: Secret!) { users(any: [$s, \"hunter2\"]) { id } }",
+                "the argument \"any\" of \"users\" takes",
+            ),
             (
                 "mutation { login(input: {name: \"a\", password: \"hunter2\"}) { id } }",
                 "the argument \"input.password\" of \"login\" takes",
             ),
-            ("mutation { login(input: \"hunter2\") { id } }", "the argument \"input\" of \"login\" takes"),
+            (
+                "mutation { login(input: \"hunter2\") { id } }",
+                "the argument \"input\" of \"login\" takes",
+            ),
             (
                 "mutation { set(many: [{name: \"a\", password: \"hunter2\"}]) { id } }",
                 "the argument \"many.password\" of \"set\" takes",
@@ -178,18 +220,36 @@ input Plain { name: String! other: Plain }
                 "mutation($p: Secret!) { login(input: {name: \"a\", password: $p, inner: {login: {name: \"b\", password: \"hunter2\"}}}) { id } }",
                 "the argument \"input.inner.login.password\" of \"login\" takes",
             ),
-            ("{ users { check(deep: {list: [[null, \"hunter2\"]]}) } }", "the argument \"deep.list\" of \"check\" takes"),
-            ("{ users { ...F } } fragment F on User { check(deep: {list: [[\"hunter2\"]]}) }", "of \"check\""),
-            ("{ users { id } } fragment Unused on User { check(deep: {list: [[\"hunter2\"]]}) }", "of \"check\""),
+            (
+                "{ users { check(deep: {list: [[null, \"hunter2\"]]}) } }",
+                "the argument \"deep.list\" of \"check\" takes",
+            ),
+            (
+                "{ users { ...F } } fragment F on User { check(deep: {list: [[\"hunter2\"]]}) }",
+                "of \"check\"",
+            ),
+            (
+                "{ users { id } } fragment Unused on User { check(deep: {list: [[\"hunter2\"]]}) }",
+                "of \"check\"",
+            ),
             ("{ ... { me(proof: \"hunter2\") { id } } }", "of \"me\""),
             ("{ ... on Root { me(proof: \"hunter2\") { id } } }", "of \"me\""),
-            ("query($s: Secret = \"hunter2\") { me(proof: $s) { id } }", "the variable \"$s\" takes"),
-            ("query($s: [Secret!]! = [\"hunter2\"]) { users(any: $s) { id } }", "the variable \"$s\" takes"),
+            (
+                "query($s: Secret = \"hunter2\") { me(proof: $s) { id } }",
+                "the variable \"$s\" takes",
+            ),
+            (
+                "query($s: [Secret!]! = [\"hunter2\"]) { users(any: $s) { id } }",
+                "the variable \"$s\" takes",
+            ),
             (
                 "mutation($i: Login = {name: \"a\", password: \"hunter2\"}) { login(input: $i) { id } }",
                 "the variable \"$i.password\" takes",
             ),
-            ("query A { me { id } } mutation B { login(input: {name: \"a\", password: \"hunter2\"}) { id } }", "of \"login\""),
+            (
+                "query A { me { id } } mutation B { login(input: {name: \"a\", password: \"hunter2\"}) { id } }",
+                "of \"login\"",
+            ),
         ];
         for (query, expected) in cases {
             let message = place(query).unwrap_or_else(|| panic!("accepted: {query}"));

@@ -42,33 +42,59 @@ impl Subscription {
         let unknown = || fault(Failure::not_found("orchestration"));
         let run = RunId(ids::decode_as(IdKind::Orchestration, &id).ok_or_else(unknown)?);
         // Boxed here and below: what a beginning takes is else held for as long as the subscription lives.
-        Box::pin(messages(ctx, Followed { owner, run }, after, deltas.unwrap_or(true))).await?.ok_or_else(unknown)
+        Box::pin(messages(ctx, Followed { owner, run }, after, deltas.unwrap_or(true)))
+            .await?
+            .ok_or_else(unknown)
     }
     /// The viewer's own events (account, keys, orchestrations), in log order; without `after` from now on.
-    async fn viewer_events(&self, ctx: &Context<'_>, after: Option<Cursor>, types: Option<Vec<String>>) -> Result<Edges, Error> {
+    async fn viewer_events(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<Cursor>,
+        types: Option<Vec<String>>,
+    ) -> Result<Edges, Error> {
         Box::pin(edges(ctx, Scope::Own(caller(ctx)?.user), after, types)).await
     }
     /// Every event, for the roles AUDITOR and ADMIN.
-    async fn audit_events(&self, ctx: &Context<'_>, after: Option<Cursor>, types: Option<Vec<String>>) -> Result<Edges, Error> {
+    async fn audit_events(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<Cursor>,
+        types: Option<Vec<String>>,
+    ) -> Result<Edges, Error> {
         let roles = &caller(ctx)?.roles;
         if !roles.contains(&Role::Auditor) && !roles.contains(&Role::Admin) {
-            return Err(top_level(&Failure::new(ErrorCode::Forbidden, "this is for auditors and administrators")));
+            return Err(top_level(&Failure::new(
+                ErrorCode::Forbidden,
+                "this is for auditors and administrators",
+            )));
         }
         Box::pin(edges(ctx, Scope::All, after, types)).await
     }
 }
 
-async fn edges(ctx: &Context<'_>, scope: Scope, after: Option<Cursor>, types: Option<Vec<String>>) -> Result<Edges, Error> {
+async fn edges(
+    ctx: &Context<'_>,
+    scope: Scope,
+    after: Option<Cursor>,
+    types: Option<Vec<String>>,
+) -> Result<Edges, Error> {
     let progress = ctx.data_opt::<Progress>().cloned();
     let resume = progress.as_ref().and_then(|progress| progress.resume.clone());
-    let after = resume.or(after.map(|after| after.0)).map(|text| cursor::to_event(&text)).transpose().map_err(fault)?;
+    let after = resume
+        .or(after.map(|after| after.0))
+        .map(|text| cursor::to_event(&text))
+        .transpose()
+        .map_err(fault)?;
     let feed = ports(ctx)?.feeds.events(scope, after).await.map_err(fault)?;
     let passed = progress.map(|progress| progress.passed);
     if let Some(passed) = &passed {
         passed(cursor::of_event(feed.start));
     }
     let types = types.unwrap_or_default();
-    let wanted = feed.events.try_filter(move |event| ready(types.is_empty() || types.contains(&event.envelope.kind)));
+    let wanted = feed
+        .events
+        .try_filter(move |event| ready(types.is_empty() || types.contains(&event.envelope.kind)));
     Ok(wanted
         .map(move |event| {
             let event = event.map_err(fault)?;
@@ -80,19 +106,28 @@ async fn edges(ctx: &Context<'_>, scope: Scope, after: Option<Cursor>, types: Op
         .boxed())
 }
 
-async fn messages(ctx: &Context<'_>, followed: Followed, after: Option<Cursor>, deltas: bool) -> Result<Option<Messages>, Error> {
+async fn messages(
+    ctx: &Context<'_>,
+    followed: Followed,
+    after: Option<Cursor>,
+    deltas: bool,
+) -> Result<Option<Messages>, Error> {
     let Followed { owner, run } = followed;
     let progress = ctx.data_opt::<Progress>().cloned();
     let resume = progress.as_ref().and_then(|progress| progress.resume.clone());
     let after = resume.or(after.map(|after| after.0));
     let after = after.map(|text| cursor::to_run_feed(&text, run)).transpose().map_err(fault)?;
-    let Some(feed) = ports(ctx)?.run_feeds.follow(owner, run, after).await.map_err(fault)? else { return Ok(None) };
+    let Some(feed) = ports(ctx)?.run_feeds.follow(owner, run, after).await.map_err(fault)? else {
+        return Ok(None);
+    };
     let passed = progress.map(|progress| progress.passed);
     if let Some(passed) = &passed {
         // Before its snapshot a reader has nothing: whoever is cut off there gets everything from the first event on.
         passed(cursor::of_run_feed(run, after.unwrap_or_default()));
     }
-    let wanted = feed.messages.try_filter(move |message| ready(deltas || !matches!(message.body, Body::Delta(_))));
+    let wanted = feed
+        .messages
+        .try_filter(move |message| ready(deltas || !matches!(message.body, Body::Delta(_))));
     let shown = wanted.map(move |message| {
         let message = message.map_err(fault)?;
         if let Some(passed) = &passed {

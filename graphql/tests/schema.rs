@@ -3,7 +3,9 @@
 #[cfg(test)]
 mod contract {
     use async_graphql_parser::parse_schema;
-    use async_graphql_parser::types::{FieldDefinition, InputValueDefinition, TypeKind, TypeSystemDefinition};
+    use async_graphql_parser::types::{
+        FieldDefinition, InputValueDefinition, TypeKind, TypeSystemDefinition,
+    };
     use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
 
@@ -32,8 +34,11 @@ mod contract {
         let mut lines = BTreeSet::new();
         for definition in parse_schema(sdl).expect("the SDL parses").definitions {
             let TypeSystemDefinition::Type(definition) = definition else { continue };
-            let (name, directives) = (definition.node.name.node.to_string(), &definition.node.directives);
-            for directive in directives.iter().filter(|directive| directive.node.name.node == "oneOf") {
+            let (name, directives) =
+                (definition.node.name.node.to_string(), &definition.node.directives);
+            for directive in
+                directives.iter().filter(|directive| directive.node.name.node == "oneOf")
+            {
                 lines.insert((name.clone(), format!("@{}", directive.node.name.node)));
             }
             of_type(&name, definition.node.kind, &mut lines);
@@ -86,13 +91,19 @@ mod contract {
     }
 
     fn of_value(value: &InputValueDefinition) -> String {
-        let default = value.default_value.as_ref().map(|default| format!(" = {}", default.node)).unwrap_or_default();
+        let default = value
+            .default_value
+            .as_ref()
+            .map(|default| format!(" = {}", default.node))
+            .unwrap_or_default();
         format!("{}{default}", value.ty.node)
     }
 
     /// Is `place` the excused one, or inside it?
     fn is_in(place: &str, excused: &str) -> bool {
-        place.strip_prefix(excused).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '(']))
+        place
+            .strip_prefix(excused)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '(']))
     }
 
     #[test]
@@ -101,29 +112,49 @@ mod contract {
         let (wanted, there) = (lines(&contract), lines(&claviger_graphql::sdl()));
         assert!(wanted.len() > 500, "the contract was read only in part: {} lines", wanted.len());
         let missing: Vec<_> = wanted.difference(&there).collect();
-        let unexcused: Vec<_> =
-            missing.iter().filter(|(place, _)| !NOT_YET.iter().any(|excused| is_in(place, excused))).collect();
-        assert!(unexcused.is_empty(), "the server's schema lacks what the contract has: {unexcused:#?}");
-        let stale: Vec<_> = NOT_YET.iter().filter(|excused| !missing.iter().any(|(place, _)| is_in(place, excused))).collect();
-        assert!(stale.is_empty(), "nothing of this is missing any more, take it off the list: {stale:#?}");
+        let unexcused: Vec<_> = missing
+            .iter()
+            .filter(|(place, _)| !NOT_YET.iter().any(|excused| is_in(place, excused)))
+            .collect();
+        assert!(
+            unexcused.is_empty(),
+            "the server's schema lacks what the contract has: {unexcused:#?}"
+        );
+        let stale: Vec<_> = NOT_YET
+            .iter()
+            .filter(|excused| !missing.iter().any(|(place, _)| is_in(place, excused)))
+            .collect();
+        assert!(
+            stale.is_empty(),
+            "nothing of this is missing any more, take it off the list: {stale:#?}"
+        );
     }
 
     #[test]
     fn nothing_listed_as_missing_is_there_in_part() {
         let there = lines(&claviger_graphql::sdl());
-        let in_part: Vec<_> = NOT_YET.iter().filter(|excused| there.iter().any(|(place, _)| is_in(place, excused))).collect();
+        let in_part: Vec<_> = NOT_YET
+            .iter()
+            .filter(|excused| there.iter().any(|(place, _)| is_in(place, excused)))
+            .collect();
         assert!(in_part.is_empty(), "list what is missing of these, not all of them: {in_part:#?}");
     }
 
     /// `UPDATE=1 cargo test -p claviger-graphql` writes it anew.
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "asks whether to write the file, which is no configuration")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "asks whether to write the file, which is no configuration"
+    )]
     fn the_schema_that_is_checked_in_is_current() {
         let (path, sdl) = (file("schema.graphql"), claviger_graphql::sdl());
         if std::env::var("UPDATE").is_ok() {
             std::fs::write(&path, &sdl).expect("the file can be written");
         }
         let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(checked_in == sdl, "graphql/schema.graphql is stale: UPDATE=1 cargo test -p claviger-graphql");
+        assert!(
+            checked_in == sdl,
+            "graphql/schema.graphql is stale: UPDATE=1 cargo test -p claviger-graphql"
+        );
     }
 }

@@ -6,9 +6,15 @@ use claviger_domain::key_test::KeyTestLevel;
 /// The sentence of a test that went well.
 pub(super) fn on_success(level: KeyTestLevel, model: &str) -> String {
     match level {
-        KeyTestLevel::Authentic => "Anthropic accepts this key: run a FULL test to see whether it has credit.".to_owned(),
-        KeyTestLevel::Model => format!("Anthropic accepts this key for {model}: run a FULL test to see whether it has credit."),
-        KeyTestLevel::Full => format!("The key works and has credit: it just answered with {model}, so there is nothing to do."),
+        KeyTestLevel::Authentic => {
+            "Anthropic accepts this key: run a FULL test to see whether it has credit.".to_owned()
+        }
+        KeyTestLevel::Model => format!(
+            "Anthropic accepts this key for {model}: run a FULL test to see whether it has credit."
+        ),
+        KeyTestLevel::Full => format!(
+            "The key works and has credit: it just answered with {model}, so there is nothing to do."
+        ),
     }
 }
 
@@ -21,7 +27,13 @@ pub(super) fn on_failure(level: KeyTestLevel, model: &str, failure: &UpstreamFai
     // Where the key is excused, the status helps whoever looks for the cause.
     failure.status.map_or_else(
         || general.to_owned(),
-        |status| general.replacen(", which says nothing", &format!(" (HTTP {status}), which says nothing"), 1),
+        |status| {
+            general.replacen(
+                ", which says nothing",
+                &format!(" (HTTP {status}), which says nothing"),
+                1,
+            )
+        },
     )
 }
 
@@ -29,7 +41,9 @@ pub(super) fn on_failure(level: KeyTestLevel, model: &str, failure: &UpstreamFai
 fn particular(level: KeyTestLevel, model: &str, failure: &UpstreamFailure) -> Option<String> {
     let asked_model = level != KeyTestLevel::Authentic;
     if let FailureClass::RateLimited { until: Some(until) } = failure.class {
-        Some(format!("Anthropic is limiting the rate of this key's organisation: test again after {until}."))
+        Some(format!(
+            "Anthropic is limiting the rate of this key's organisation: test again after {until}."
+        ))
     } else if let FailureClass::SpendLimit { until } = failure.class {
         Some(format!(
             "This key's organisation or workspace has reached its spend limit: raise the limit in the Anthropic Console, or wait until {until}."
@@ -62,15 +76,21 @@ fn sentence(class: FailureClass) -> &'static str {
         FailureClass::NotFound => {
             "Anthropic's address doesn't know the request, which says nothing about the key: check the configured upstream address, then test again."
         }
-        FailureClass::RateLimited { .. } => "Anthropic is limiting the rate of this key's organisation: test again in a minute.",
+        FailureClass::RateLimited { .. } => {
+            "Anthropic is limiting the rate of this key's organisation: test again in a minute."
+        }
         FailureClass::SpendLimit { .. } => {
             "This key's organisation or workspace has reached its spend limit: raise the limit in the Anthropic Console."
         }
         FailureClass::InvalidRequest | FailureClass::Conflict | FailureClass::TooLarge => {
             "Anthropic refused the test itself, which says nothing about the key: try another model, and report it with the request id if that doesn't help."
         }
-        FailureClass::Overloaded => "Anthropic is overloaded, which says nothing about the key: test again in a few minutes.",
-        FailureClass::Server => "Anthropic had a fault, which says nothing about the key: test again in a minute.",
+        FailureClass::Overloaded => {
+            "Anthropic is overloaded, which says nothing about the key: test again in a few minutes."
+        }
+        FailureClass::Server => {
+            "Anthropic had a fault, which says nothing about the key: test again in a minute."
+        }
         FailureClass::Network => {
             "Anthropic couldn't be reached, which says nothing about the key: check the network and the configured upstream address, then test again."
         }

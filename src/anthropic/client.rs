@@ -64,13 +64,19 @@ impl Default for AnthropicConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Not an address this client can use.
-    #[error("the upstream address isn't one: write it as https://host, without user, query or fragment")]
+    #[error(
+        "the upstream address isn't one: write it as https://host, without user, query or fragment"
+    )]
     BaseUrl,
     /// Keys would cross a network unencrypted.
-    #[error("the upstream address is plain http on another machine: use https, since keys would travel readable")]
+    #[error(
+        "the upstream address is plain http on another machine: use https, since keys would travel readable"
+    )]
     Plaintext,
     /// The TLS set-up failed; usually the system has no certificate authorities.
-    #[error("the http client can't be set up: check that the system's certificate authorities are installed (ca-certificates)")]
+    #[error(
+        "the http client can't be set up: check that the system's certificate authorities are installed (ca-certificates)"
+    )]
     Setup(#[source] reqwest::Error),
 }
 
@@ -102,7 +108,9 @@ pub struct AnthropicClient {
 
 impl fmt::Debug for AnthropicClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnthropicClient").field("call_timeout", &self.call_timeout).finish_non_exhaustive()
+        f.debug_struct("AnthropicClient")
+            .field("call_timeout", &self.call_timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -154,7 +162,11 @@ impl AnthropicClient {
     ///
     /// # Errors
     /// [`UpstreamFailure`].
-    pub async fn first_model(&self, secret: &SecretText, now: Timestamp) -> Result<Answer<()>, UpstreamFailure> {
+    pub async fn first_model(
+        &self,
+        secret: &SecretText,
+        now: Timestamp,
+    ) -> Result<Answer<()>, UpstreamFailure> {
         Ok(self.models_page(secret, 1, None, now).await?.map(|_| ()))
     }
 
@@ -180,7 +192,11 @@ impl AnthropicClient {
     ///
     /// # Errors
     /// [`UpstreamFailure`] of the first page that failed; a list with a hole is none.
-    pub async fn models(&self, secret: &SecretText, now: Timestamp) -> Result<Answer<Vec<ModelInfo>>, UpstreamFailure> {
+    pub async fn models(
+        &self,
+        secret: &SecretText,
+        now: Timestamp,
+    ) -> Result<Answer<Vec<ModelInfo>>, UpstreamFailure> {
         let mut page = self.models_page(secret, 1000, None, now).await?;
         let mut models = Vec::new();
         for _ in 1..MODEL_PAGES_MAX {
@@ -203,7 +219,12 @@ impl AnthropicClient {
         now: Timestamp,
     ) -> Result<Answer<u64>, UpstreamFailure> {
         let body = Some(short_request(model.as_str(), None));
-        let call = Call { method: Method::POST, path: &["v1", "messages", "count_tokens"], query: &[], body };
+        let call = Call {
+            method: Method::POST,
+            path: &["v1", "messages", "count_tokens"],
+            query: &[],
+            body,
+        };
         Ok(self.short_call::<TokenCount>(secret, call, now).await?.map(|count| count.input_tokens))
     }
 
@@ -211,7 +232,12 @@ impl AnthropicClient {
     ///
     /// # Errors
     /// [`UpstreamFailure`].
-    pub async fn one_token(&self, secret: &SecretText, model: &ModelId, now: Timestamp) -> Result<Answer<()>, UpstreamFailure> {
+    pub async fn one_token(
+        &self,
+        secret: &SecretText,
+        model: &ModelId,
+        now: Timestamp,
+    ) -> Result<Answer<()>, UpstreamFailure> {
         let body = Some(short_request(model.as_str(), Some(1)));
         let call = Call { method: Method::POST, path: &["v1", "messages"], query: &[], body };
         Ok(self.short_call::<ShortMessage>(secret, call, now).await?.map(|_| ()))
@@ -225,7 +251,8 @@ impl AnthropicClient {
     ) -> Result<Answer<T>, UpstreamFailure> {
         let started = Instant::now();
         let request = self.request(secret, call)?.timeout(self.call_timeout);
-        let response = request.send().await.map_err(|error| UpstreamFailure::from_transport(&error, None))?;
+        let response =
+            request.send().await.map_err(|error| UpstreamFailure::from_transport(&error, None))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let origin = Origin::of(&headers);
         let body = read_capped(response, SHORT_ANSWER_MAX).await;
@@ -251,11 +278,20 @@ impl AnthropicClient {
     }
 
     /// A request that is not sent yet, or why it can't be.
-    pub(super) fn post(&self, secret: &SecretText, path: &[&str], body: Vec<u8>) -> Result<RequestBuilder, UpstreamFailure> {
+    pub(super) fn post(
+        &self,
+        secret: &SecretText,
+        path: &[&str],
+        body: Vec<u8>,
+    ) -> Result<RequestBuilder, UpstreamFailure> {
         self.request(secret, Call { method: Method::POST, path, query: &[], body: Some(body) })
     }
 
-    fn request(&self, secret: &SecretText, call: Call<'_>) -> Result<RequestBuilder, UpstreamFailure> {
+    fn request(
+        &self,
+        secret: &SecretText,
+        call: Call<'_>,
+    ) -> Result<RequestBuilder, UpstreamFailure> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(call.path);
@@ -264,9 +300,14 @@ impl AnthropicClient {
             url.query_pairs_mut().extend_pairs(call.query);
         }
         let key = Bytes::from_owner(KeyBytes(secret.clone()));
-        let mut key = HeaderValue::from_maybe_shared(key).map_err(|_| UpstreamFailure::unsendable())?;
+        let mut key =
+            HeaderValue::from_maybe_shared(key).map_err(|_| UpstreamFailure::unsendable())?;
         key.set_sensitive(true);
-        let request = self.http.request(call.method, url).header(X_API_KEY, key).header(VERSION, ANTHROPIC_VERSION);
+        let request = self
+            .http
+            .request(call.method, url)
+            .header(X_API_KEY, key)
+            .header(VERSION, ANTHROPIC_VERSION);
         Ok(match call.body {
             Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
             None => request,
@@ -276,7 +317,10 @@ impl AnthropicClient {
 
 fn base_url(text: &str) -> Result<Url, ClientError> {
     let url = Url::parse(text.trim()).map_err(|_| ClientError::BaseUrl)?;
-    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
     let usable = matches!(url.scheme(), "http" | "https") && url.has_host() && plain;
     if usable { Ok(url) } else { Err(ClientError::BaseUrl) }
 }
@@ -290,7 +334,9 @@ pub(crate) fn is_this_machine(url: &Url) -> bool {
 
 /// A missing content type is no reason to doubt an answer; another one is.
 fn may_be_json(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_none_or(|value| value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("json")))
+    headers.get(CONTENT_TYPE).is_none_or(|value| {
+        value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("json"))
+    })
 }
 
 pub(super) enum ReadError {
@@ -300,7 +346,8 @@ pub(super) enum ReadError {
 
 /// Reads the body up to `max` bytes and gives up on the connection beyond that, whatever length was announced.
 pub(super) async fn read_capped(mut response: Response, max: usize) -> Result<Vec<u8>, ReadError> {
-    let announced = response.content_length().and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
+    let announced =
+        response.content_length().and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
     if announced > max {
         return Err(ReadError::TooBig);
     }
@@ -319,20 +366,32 @@ mod tests {
     use super::*;
 
     fn client(base_url: &str) -> Result<AnthropicClient, ClientError> {
-        AnthropicClient::new(&AnthropicConfig { base_url: base_url.to_owned(), ..AnthropicConfig::default() })
+        AnthropicClient::new(&AnthropicConfig {
+            base_url: base_url.to_owned(),
+            ..AnthropicConfig::default()
+        })
     }
 
     #[test]
     fn keys_are_sent_over_tls_or_to_this_machine_only() {
-        for good in ["http://127.0.0.1:1", "http://localhost:8080/", "http://[::1]:1", " http://127.0.0.1 "] {
+        for good in
+            ["http://127.0.0.1:1", "http://localhost:8080/", "http://[::1]:1", " http://127.0.0.1 "]
+        {
             assert!(client(good).is_ok(), "{good}");
         }
         for plain in ["http://10.0.0.1", "http://localhost.example.org", "http://simulator:8080"] {
             assert!(matches!(client(plain), Err(ClientError::Plaintext)), "{plain}");
         }
-        for bad in
-            ["", "api", "ftp://127.0.0.1", "https://user@h", "https://u:p@h", "https://h/?a=b", "https://h/#f", "file:///x"]
-        {
+        for bad in [
+            "",
+            "api",
+            "ftp://127.0.0.1",
+            "https://user@h",
+            "https://u:p@h",
+            "https://h/?a=b",
+            "https://h/#f",
+            "file:///x",
+        ] {
             assert!(matches!(client(bad), Err(ClientError::BaseUrl)), "{bad}");
         }
     }
@@ -340,7 +399,12 @@ mod tests {
     #[test]
     fn a_request_hides_the_key_and_keeps_the_path_of_the_base() {
         let secret = SecretText::new(" sk-ant-api03-abcdefghijklmnop ".to_owned());
-        let call = || Call { method: Method::GET, path: &["v1", "models"], query: &[("limit", "1")], body: None };
+        let call = || Call {
+            method: Method::GET,
+            path: &["v1", "models"],
+            query: &[("limit", "1")],
+            body: None,
+        };
         for (base, expected) in [
             ("http://127.0.0.1:1", "http://127.0.0.1:1/v1/models?limit=1"),
             ("http://127.0.0.1:1/", "http://127.0.0.1:1/v1/models?limit=1"),

@@ -102,11 +102,12 @@ impl UpstreamFailure {
         if origin.request_id.is_none() {
             origin.request_id = fault.request_id.as_deref().and_then(|id| clean_id(id.as_bytes()));
         }
-        let should_retry = match headers.get("x-should-retry").map(reqwest::header::HeaderValue::as_bytes) {
-            Some(b"true") => Some(true),
-            Some(b"false") => Some(false),
-            _ => None,
-        };
+        let should_retry =
+            match headers.get("x-should-retry").map(reqwest::header::HeaderValue::as_bytes) {
+                Some(b"true") => Some(true),
+                Some(b"false") => Some(false),
+                _ => None,
+            };
         Self {
             class: class_of(status, headers, &fault, now),
             status: Some(status),
@@ -172,7 +173,9 @@ impl fmt::Display for UpstreamFailure {
             FailureClass::Permission => "the key may not do this",
             FailureClass::NotFound => "anthropic doesn't know what was asked for",
             FailureClass::RateLimited { .. } => "the key's organisation is rate-limited",
-            FailureClass::SpendLimit { .. } => "the key's organisation or workspace reached its spend limit",
+            FailureClass::SpendLimit { .. } => {
+                "the key's organisation or workspace reached its spend limit"
+            }
             FailureClass::InvalidRequest => "anthropic refused the request as invalid",
             FailureClass::Conflict => "anthropic met a conflict",
             FailureClass::TooLarge => "the request is too large for anthropic",
@@ -181,9 +184,15 @@ impl fmt::Display for UpstreamFailure {
             FailureClass::Network => "anthropic couldn't be reached",
             FailureClass::Timeout => "anthropic didn't answer in time",
             FailureClass::Malformed(Malformed::Cut) => "anthropic's answer was cut off",
-            FailureClass::Malformed(Malformed::TooBig) => "anthropic's answer is longer than allowed",
-            FailureClass::Malformed(Malformed::Unreadable) => "the answer isn't one of anthropic's api",
-            FailureClass::Malformed(Malformed::Redirect) => "the answer is a redirect, which isn't followed with a key",
+            FailureClass::Malformed(Malformed::TooBig) => {
+                "anthropic's answer is longer than allowed"
+            }
+            FailureClass::Malformed(Malformed::Unreadable) => {
+                "the answer isn't one of anthropic's api"
+            }
+            FailureClass::Malformed(Malformed::Redirect) => {
+                "the answer is a redirect, which isn't followed with a key"
+            }
         })?;
         if let Some(status) = self.status {
             write!(f, " (HTTP {status})")?;
@@ -253,7 +262,9 @@ fn class_of(status: u16, headers: &HeaderMap, fault: &Fault, now: Timestamp) -> 
 
 /// "You have reached your specified API usage limits. You will regain access on …", or the same of a workspace.
 fn own_limit(fault: &Fault) -> bool {
-    fault.says("usage limits") || fault.says("usage limit") && fault.says("regain access") || fault.says("spend limit")
+    fault.says("usage limits")
+        || fault.says("usage limit") && fault.says("regain access")
+        || fault.says("spend limit")
 }
 
 /// An `error` event in a stream has a type, and no status of its own.
@@ -263,9 +274,15 @@ fn class_of_type(headers: &HeaderMap, fault: &Fault, now: Timestamp) -> FailureC
         Some("billing_error") => FailureClass::Billing,
         Some("permission_error") => FailureClass::Permission,
         Some("not_found_error") => FailureClass::NotFound,
-        Some("rate_limit_error") => FailureClass::RateLimited { until: limited_until(headers, now) },
-        Some("invalid_request_error") if fault.says("credit balance is too low") => FailureClass::Billing,
-        Some("invalid_request_error") if own_limit(fault) => FailureClass::SpendLimit { until: next_month(now) },
+        Some("rate_limit_error") => {
+            FailureClass::RateLimited { until: limited_until(headers, now) }
+        }
+        Some("invalid_request_error") if fault.says("credit balance is too low") => {
+            FailureClass::Billing
+        }
+        Some("invalid_request_error") if own_limit(fault) => {
+            FailureClass::SpendLimit { until: next_month(now) }
+        }
         Some("invalid_request_error") => FailureClass::InvalidRequest,
         Some("conflict_error") => FailureClass::Conflict,
         Some("request_too_large") => FailureClass::TooLarge,
@@ -314,15 +331,19 @@ mod tests {
         if let Some(code) = code {
             error["details"] = serde_json::json!({"error_code": code});
         }
-        serde_json::json!({"type": "error", "error": error, "request_id": "req_body"}).to_string().into_bytes()
+        serde_json::json!({"type": "error", "error": error, "request_id": "req_body"})
+            .to_string()
+            .into_bytes()
     }
 
     fn class(status: u16, kind: &str, message: &str, code: Option<&str>) -> FailureClass {
-        UpstreamFailure::from_answer(status, &HeaderMap::new(), &body(kind, message, code), NOW).class
+        UpstreamFailure::from_answer(status, &HeaderMap::new(), &body(kind, message, code), NOW)
+            .class
     }
 
     const INVALID: &str = "invalid_request_error";
-    const CREDIT: &str = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.";
+    const CREDIT: &str =
+        "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.";
     const OWN: &str = "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.";
     const WORKSPACE: &str = "You have reached your specified workspace API usage limits. You will regain access on 2026-12-01.";
 
@@ -338,7 +359,13 @@ mod tests {
             (400, INVALID, WORKSPACE, None, spent),
             (400, INVALID, "", Some("organization_on_hold"), OnHold),
             (403, "permission_error", "", Some("organization_on_hold"), OnHold),
-            (400, INVALID, "prompt is too long: 200001 tokens > 200000 maximum", None, InvalidRequest),
+            (
+                400,
+                INVALID,
+                "prompt is too long: 200001 tokens > 200000 maximum",
+                None,
+                InvalidRequest,
+            ),
             (401, "authentication_error", "invalid x-api-key", None, Authentication),
             (402, "billing_error", "", None, Billing),
             (403, "permission_error", "", None, Permission),
@@ -360,7 +387,11 @@ mod tests {
             (529, "overloaded_error", "", None, Overloaded),
             (302, "", "", None, Malformed(super::Malformed::Redirect)),
         ] {
-            assert_eq!(class(status, kind, message, code), expected, "{status} {kind} {message} {code:?}");
+            assert_eq!(
+                class(status, kind, message, code),
+                expected,
+                "{status} {kind} {message} {code:?}"
+            );
         }
     }
 
@@ -389,7 +420,14 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_error_object_is_classed_by_its_status() {
-        for bytes in [&b""[..], b"<html>model</html>", b"[1]", b"{\"error\":\"x\"}", b"\xff\xfe", b"{\"error\":{\"type\":"] {
+        for bytes in [
+            &b""[..],
+            b"<html>model</html>",
+            b"[1]",
+            b"{\"error\":\"x\"}",
+            b"\xff\xfe",
+            b"{\"error\":{\"type\":",
+        ] {
             let failure = UpstreamFailure::from_answer(404, &HeaderMap::new(), bytes, NOW);
             assert_eq!((failure.class, failure.names_model), (FailureClass::NotFound, false));
             let failure = UpstreamFailure::from_answer(200, &HeaderMap::new(), bytes, NOW);
@@ -409,13 +447,15 @@ mod tests {
         .into_iter()
         .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
         .collect();
-        let failure = UpstreamFailure::from_answer(429, &headers, &body("rate_limit_error", "", None), NOW);
+        let failure =
+            UpstreamFailure::from_answer(429, &headers, &body("rate_limit_error", "", None), NOW);
         assert_eq!(failure.class, FailureClass::RateLimited { until: Some(NOW.plus_ms(7000)) });
         assert_eq!((failure.retry_after_ms, failure.should_retry), (Some(7000), Some(false)));
         assert_eq!(failure.origin.request_id.as_deref(), Some("req_head"));
         assert_eq!(failure.origin.organization_id.as_deref(), Some("org"));
         assert_eq!(failure.origin.workspace_id.as_deref(), Some("wrkspc"));
-        let failure = UpstreamFailure::from_answer(500, &HeaderMap::new(), &body("api_error", "", None), NOW);
+        let failure =
+            UpstreamFailure::from_answer(500, &HeaderMap::new(), &body("api_error", "", None), NOW);
         assert_eq!(failure.origin.request_id.as_deref(), Some("req_body"));
     }
 

@@ -81,7 +81,8 @@ impl RateLimits {
 /// echo what it was sent.
 pub(super) fn clean_id(bytes: &[u8]) -> Option<String> {
     let text = str::from_utf8(bytes).ok()?.trim();
-    let fits = (1..=MAX_ID_LEN).contains(&text.len()) && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    let fits = (1..=MAX_ID_LEN).contains(&text.len())
+        && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     (fits && !contains_secret(text)).then(|| text.to_owned())
 }
 
@@ -112,9 +113,11 @@ fn whole(value: &str, factor: u64) -> Option<u64> {
     let part = match (started, factor) {
         (false, _) => 0,
         (true, 1) => 1,
-        (true, _) => {
-            fraction.get(..fraction.len().min(3)).and_then(|part| format!("{part:0<3}").parse().ok()).unwrap_or(0).max(1)
-        }
+        (true, _) => fraction
+            .get(..fraction.len().min(3))
+            .and_then(|part| format!("{part:0<3}").parse().ok())
+            .unwrap_or(0)
+            .max(1),
     };
     Some(whole.saturating_add(part))
 }
@@ -166,9 +169,16 @@ mod tests {
             ("retry-after", "", None),
             ("retry-after-ms", "250", Some(250)),
         ] {
-            assert_eq!(retry_after_ms(&headers(&[(name, value)]), NOW), expected, "{name}: {value}");
+            assert_eq!(
+                retry_after_ms(&headers(&[(name, value)]), NOW),
+                expected,
+                "{name}: {value}"
+            );
         }
-        assert_eq!(retry_after_ms(&headers(&[("retry-after", "9"), ("retry-after-ms", "10")]), NOW), Some(10));
+        assert_eq!(
+            retry_after_ms(&headers(&[("retry-after", "9"), ("retry-after-ms", "10")]), NOW),
+            Some(10)
+        );
     }
 
     #[test]
@@ -182,8 +192,14 @@ mod tests {
         ];
         assert_eq!(until(&spent), Some(NOW.plus_ms(13_000)));
         assert_eq!(until(&spent[2..]), Some(NOW.plus_ms(613_000)));
-        assert_eq!(until(&[("anthropic-ratelimit-tokens-reset", "9999-01-01T00:00:00Z")]), Some(NOW.plus_ms(MAX_RETRY_AFTER_MS)));
-        assert_eq!(until(&[("anthropic-ratelimit-tokens-reset", "1970-01-01T00:00:00Z")]), Some(NOW));
+        assert_eq!(
+            until(&[("anthropic-ratelimit-tokens-reset", "9999-01-01T00:00:00Z")]),
+            Some(NOW.plus_ms(MAX_RETRY_AFTER_MS))
+        );
+        assert_eq!(
+            until(&[("anthropic-ratelimit-tokens-reset", "1970-01-01T00:00:00Z")]),
+            Some(NOW)
+        );
         assert_eq!(until(&[("anthropic-ratelimit-tokens-reset", "tomorrow")]), None);
         assert_eq!(until(&[]), None);
     }
@@ -191,7 +207,9 @@ mod tests {
     #[test]
     fn ids_that_are_no_ids_are_dropped() {
         assert_eq!(clean_id(b"req_011CS"), Some("req_011CS".to_owned()));
-        for bad in [&b""[..], b"  ", b"a\tb", b"caf\xc3\xa9", b"\xff", b"x-sk-ANT-api03-abc", &[b'a'; 129]] {
+        for bad in
+            [&b""[..], b"  ", b"a\tb", b"caf\xc3\xa9", b"\xff", b"x-sk-ANT-api03-abc", &[b'a'; 129]]
+        {
             assert_eq!(clean_id(bad), None);
         }
     }

@@ -35,7 +35,11 @@ pub struct ModelPage {
 
 impl ModelPage {
     pub(super) fn from_wire(page: WirePage) -> Self {
-        let next = page.last_id.as_deref().filter(|_| page.has_more && !page.data.is_empty()).and_then(ModelId::parse);
+        let next = page
+            .last_id
+            .as_deref()
+            .filter(|_| page.has_more && !page.data.is_empty())
+            .and_then(ModelId::parse);
         Self { models: page.data.into_iter().filter_map(ModelInfo::from_wire).collect(), next }
     }
 }
@@ -43,7 +47,9 @@ impl ModelPage {
 impl ModelInfo {
     fn from_wire(model: WireModel) -> Option<Self> {
         let id = ModelId::parse(&model.id)?;
-        let name = model.display_name.map(|name| name.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect());
+        let name = model.display_name.map(|name| {
+            name.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect()
+        });
         let display_name = name.filter(|name: &String| !name.is_empty() && !contains_secret(name));
         Some(Self {
             display_name: display_name.unwrap_or_else(|| id.as_str().to_owned()),
@@ -78,14 +84,22 @@ const BUILTIN: [Builtin; 13] = [
 pub fn builtin_models() -> Vec<ModelInfo> {
     let model = |&(id, name, max_input_tokens, max_output_tokens): &Builtin| {
         let id = ModelId::parse(id)?;
-        Some(ModelInfo { id, display_name: name.to_owned(), created_at: None, max_input_tokens, max_output_tokens })
+        Some(ModelInfo {
+            id,
+            display_name: name.to_owned(),
+            created_at: None,
+            max_input_tokens,
+            max_output_tokens,
+        })
     };
     BUILTIN.iter().filter_map(model).collect()
 }
 
 /// The cheapest of the built-in models at this time: the default of runs and of full tests. `None` only if the table prices none of them.
 pub fn cheapest_model(prices: &PriceTable, at: Timestamp) -> Option<ModelId> {
-    let cost = |model: &ModelInfo| prices.price(model.id.as_str(), at, 0).map(|price| (price.output, price.input));
+    let cost = |model: &ModelInfo| {
+        prices.price(model.id.as_str(), at, 0).map(|price| (price.output, price.input))
+    };
     let offers = builtin_models().into_iter().filter_map(|model| Some((cost(&model)?, model)));
     offers.min_by_key(|(cost, _)| *cost).map(|(_, model)| model.id)
 }
@@ -117,7 +131,11 @@ mod tests {
         .unwrap();
         let page = ModelPage::from_wire(page);
         assert_eq!(page.next, ModelId::parse("claude-b"));
-        let seen: Vec<_> = page.models.iter().map(|m| (m.id.as_str(), m.display_name.as_str(), m.max_output_tokens)).collect();
+        let seen: Vec<_> = page
+            .models
+            .iter()
+            .map(|m| (m.id.as_str(), m.display_name.as_str(), m.max_output_tokens))
+            .collect();
         assert_eq!(seen, [("claude-a", "A one", Some(6)), ("claude-b", "claude-b", None)]);
         assert_eq!(page.models[0].created_at, Timestamp::parse("2026-01-02T03:04:05Z"));
         assert_eq!(page.models[1].created_at, None);

@@ -54,7 +54,10 @@ pub enum PriceError {
 #[serde(deny_unknown_fields)]
 struct File {
     version: String,
-    #[expect(dead_code, reason = "for those who edit the file; any other unit would be another format")]
+    #[expect(
+        dead_code,
+        reason = "for those who edit the file; any other unit would be another format"
+    )]
     unit: Unit,
     prices: Vec<Entry>,
 }
@@ -107,7 +110,8 @@ impl PriceTable {
         let file: File = serde_json::from_str(json)?;
         let mut prices: BTreeMap<String, BTreeMap<Timestamp, Vec<Band>>> = BTreeMap::new();
         for Entry { models, from, bands } in file.prices {
-            let at = Timestamp::parse(&format!("{from}T00:00:00Z")).ok_or(PriceError::Date(from))?;
+            let at =
+                Timestamp::parse(&format!("{from}T00:00:00Z")).ok_or(PriceError::Date(from))?;
             for model in models {
                 if ModelId::parse(&model).is_none() {
                     return Err(PriceError::Model(model));
@@ -133,14 +137,18 @@ impl PriceTable {
     pub fn price(&self, model: &str, at: Timestamp, total_input: u64) -> Option<Price> {
         let dates = self.prices.get(model).or_else(|| self.prices.get(undated(model)?))?;
         let (_, bands) = dates.range(..=at).next_back()?;
-        bands.iter().find(|band| band.up_to.is_none_or(|up_to| total_input <= up_to)).map(|band| band.price)
+        bands
+            .iter()
+            .find(|band| band.up_to.is_none_or(|up_to| total_input <= up_to))
+            .map(|band| band.price)
     }
 }
 
 impl PriceTable {
     /// What a call cost. Of an unknown model, or beyond what can be counted, nobody knows.
     pub fn cost(&self, model: &str, at: Timestamp, usage: Usage) -> Cost {
-        let total_input = usage.input.saturating_add(usage.cache_write()).saturating_add(usage.cache_read);
+        let total_input =
+            usage.input.saturating_add(usage.cache_write()).saturating_add(usage.cache_read);
         let priced = self.price(model, at, total_input).and_then(|price| {
             [
                 (usage.input, price.input),
@@ -206,7 +214,11 @@ mod tests {
             ("claude-haiku-4-5", 0, haiku_4),
             ("claude-haiku-4-5-20251001", 0, haiku_4),
         ] {
-            assert_eq!(table.price(model, at("2026-11-23"), total_input).map(row), Some(expected), "{model} {total_input}");
+            assert_eq!(
+                table.price(model, at("2026-11-23"), total_input).map(row),
+                Some(expected),
+                "{model} {total_input}"
+            );
         }
     }
 
@@ -223,12 +235,27 @@ mod tests {
     #[test]
     fn a_call_costs_what_each_of_its_tokens_costs() {
         let table = PriceTable::builtin().unwrap();
-        let usage = Usage { input: 1, output: 10, cache_write_5m: 100, cache_write_1h: 1_000, cache_read: 10_000 };
+        let usage = Usage {
+            input: 1,
+            output: 10,
+            cache_write_5m: 100,
+            cache_write_1h: 1_000,
+            cache_read: 10_000,
+        };
         let of = |model, usage| table.cost(model, at("2026-11-23"), usage).0;
-        assert_eq!(of("claude-opus-5-5", usage), Some(4_000 + 200_000 + 500_000 + 8_000_000 + 2_000_000));
+        assert_eq!(
+            of("claude-opus-5-5", usage),
+            Some(4_000 + 200_000 + 500_000 + 8_000_000 + 2_000_000)
+        );
         // All three sums of input choose the band.
-        assert_eq!(of("claude-haiku-5-5", Usage { input: 100_000, ..Usage::default() }), Some(10_000_000));
-        assert_eq!(of("claude-haiku-5-5", Usage { input: 99_999, cache_read: 2, ..Usage::default() }), Some(49_999_600));
+        assert_eq!(
+            of("claude-haiku-5-5", Usage { input: 100_000, ..Usage::default() }),
+            Some(10_000_000)
+        );
+        assert_eq!(
+            of("claude-haiku-5-5", Usage { input: 99_999, cache_read: 2, ..Usage::default() }),
+            Some(49_999_600)
+        );
         assert_eq!(of("claude-9", usage), None);
         assert_eq!(of("claude-opus-5-5", Usage { output: u64::MAX, ..usage }), None);
     }
@@ -236,25 +263,41 @@ mod tests {
     #[test]
     fn an_unknown_model_is_unpriced() {
         let table = PriceTable::builtin().unwrap();
-        for model in ["", "claude-9", "claude-opus-5-99999", "claude-haiku-4-5-2025100x", "-20251001", "é-20251001"] {
+        for model in [
+            "",
+            "claude-9",
+            "claude-opus-5-99999",
+            "claude-haiku-4-5-2025100x",
+            "-20251001",
+            "é-20251001",
+        ] {
             assert_eq!(table.price(model, at("2026-11-23"), 0), None, "{model}");
         }
     }
 
     #[test]
     fn a_table_with_a_fault_is_refused() {
-        let price = r#"{"input":1,"cache_write_5m":1,"cache_write_1h":1,"cache_read":1,"output":1}"#;
+        let price =
+            r#"{"input":1,"cache_write_5m":1,"cache_write_1h":1,"cache_read":1,"output":1}"#;
         let table = |models: &str, from: &str, bands: &str| {
             let entry = format!(r#"{{"models":{models},"from":"{from}","bands":{bands}}}"#);
-            PriceTable::parse(&format!(r#"{{"version":"x","unit":"nano-USD per token","prices":[{entry}]}}"#))
+            PriceTable::parse(&format!(
+                r#"{{"version":"x","unit":"nano-USD per token","prices":[{entry}]}}"#
+            ))
         };
         let end = format!(r#"{{"price":{price}}}"#);
         let upto = |n: u64| format!(r#"{{"up_to":{n},"price":{price}}}"#);
         assert!(table(r#"["a"]"#, "2026-01-01", &format!("[{},{end}]", upto(5))).is_ok());
-        for bands in
-            ["[]".to_owned(), format!("[{}]", upto(5)), format!("[{end},{end}]"), format!("[{},{},{end}]", upto(5), upto(5))]
-        {
-            assert!(matches!(table(r#"["a"]"#, "2026-01-01", &bands), Err(PriceError::Bands(_))), "{bands}");
+        for bands in [
+            "[]".to_owned(),
+            format!("[{}]", upto(5)),
+            format!("[{end},{end}]"),
+            format!("[{},{},{end}]", upto(5), upto(5)),
+        ] {
+            assert!(
+                matches!(table(r#"["a"]"#, "2026-01-01", &bands), Err(PriceError::Bands(_))),
+                "{bands}"
+            );
         }
         let bands = format!("[{end}]");
         assert!(matches!(table(r#"["a"]"#, "soon", &bands), Err(PriceError::Date(_))));

@@ -69,21 +69,37 @@ impl KeyProbe {
         let level = if model.is_some() { level } else { KeyTestLevel::Authentic };
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (verdict, notes) = judge(level, model.as_ref(), &ProbeAnswer { result, duration_ms });
-        KeyTestOutcome { verdict, notes, model_tested: model.map(|model| model.as_str().to_owned()) }
+        KeyTestOutcome {
+            verdict,
+            notes,
+            model_tested: model.map(|model| model.as_str().to_owned()),
+        }
     }
 
     /// The cheapest; should an operator's table price none of ours, the first we know.
     fn usual_model(&self, now: Timestamp) -> Option<ModelId> {
-        cheapest_model(&self.prices, now).or_else(|| builtin_models().into_iter().next().map(|model| model.id))
+        cheapest_model(&self.prices, now)
+            .or_else(|| builtin_models().into_iter().next().map(|model| model.id))
     }
 }
 
 /// The table of verdicts (BEHAVIOUR 3), as a function.
-pub fn judge(level: KeyTestLevel, model: Option<&ModelId>, answer: &ProbeAnswer) -> (KeyVerdict, KeyTestNotes) {
+pub fn judge(
+    level: KeyTestLevel,
+    model: Option<&ModelId>,
+    answer: &ProbeAnswer,
+) -> (KeyVerdict, KeyTestNotes) {
     let name = model.map_or("the model", ModelId::as_str);
     let (row, upstream_status, origin, message) = match &answer.result {
-        Ok(good) => (on_success(level), Some(good.status), &good.origin, advice::on_success(level, name)),
-        Err(failure) => (on_failure(level, failure), failure.status, &failure.origin, advice::on_failure(level, name, failure)),
+        Ok(good) => {
+            (on_success(level), Some(good.status), &good.origin, advice::on_success(level, name))
+        }
+        Err(failure) => (
+            on_failure(level, failure),
+            failure.status,
+            &failure.origin,
+            advice::on_failure(level, name, failure),
+        ),
     };
     let verdict = KeyVerdict {
         status: row.status,
@@ -116,7 +132,12 @@ struct Row {
 }
 
 impl Row {
-    fn new(status: KeyTestStatus, authentic: Verdict, has_credit: Verdict, model_allowed: Verdict) -> Self {
+    fn new(
+        status: KeyTestStatus,
+        authentic: Verdict,
+        has_credit: Verdict,
+        model_allowed: Verdict,
+    ) -> Self {
         Self { status, authentic, has_credit, model_allowed, until: None }
     }
 }
@@ -145,8 +166,12 @@ fn on_failure(level: KeyTestLevel, failure: &UpstreamFailure) -> Row {
         }
         FailureClass::Permission if asked_model => Row::new(Failed, Yes, Unknown, No),
         FailureClass::Permission => Row::new(Inconclusive, Yes, Unknown, Unknown),
-        FailureClass::NotFound if asked_model && failure.names_model => Row::new(Failed, Yes, Unknown, No),
-        FailureClass::RateLimited { until } => Row { until, ..Row::new(Inconclusive, Yes, Unknown, Unknown) },
+        FailureClass::NotFound if asked_model && failure.names_model => {
+            Row::new(Failed, Yes, Unknown, No)
+        }
+        FailureClass::RateLimited { until } => {
+            Row { until, ..Row::new(Inconclusive, Yes, Unknown, Unknown) }
+        }
         FailureClass::NotFound
         | FailureClass::InvalidRequest
         | FailureClass::Conflict
@@ -173,7 +198,10 @@ mod tests {
 
     type Expected = (KeyTestStatus, Verdict, Verdict, Verdict);
 
-    fn judged(level: KeyTestLevel, result: Result<Answer<()>, UpstreamFailure>) -> (KeyVerdict, KeyTestNotes) {
+    fn judged(
+        level: KeyTestLevel,
+        result: Result<Answer<()>, UpstreamFailure>,
+    ) -> (KeyVerdict, KeyTestNotes) {
         let model = ModelId::parse("claude-haiku-5-5").unwrap();
         judge(level, Some(&model), &ProbeAnswer { result, duration_ms: 12 })
     }
@@ -202,7 +230,10 @@ mod tests {
         ] {
             let (verdict, _) = judged(level, good());
             assert_eq!(row(&verdict), expected, "{level:?}");
-            assert_eq!((verdict.upstream_status, verdict.duration_ms, verdict.rate_limited_until), (Some(200), 12, None));
+            assert_eq!(
+                (verdict.upstream_status, verdict.duration_ms, verdict.rate_limited_until),
+                (Some(200), 12, None)
+            );
         }
     }
 
@@ -215,7 +246,13 @@ mod tests {
         let credit = "Your credit balance is too low to access the Anthropic API.";
         let own = "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.";
         for (status, message, code, authentic, others) in [
-            (401, "invalid x-api-key", None, (Failed, No, Unknown, Unknown), (Failed, No, Unknown, Unknown)),
+            (
+                401,
+                "invalid x-api-key",
+                None,
+                (Failed, No, Unknown, Unknown),
+                (Failed, No, Unknown, Unknown),
+            ),
             (402, "", None, no_credit, no_credit),
             (400, credit, None, no_credit, no_credit),
             (400, own, None, no_credit, no_credit),
@@ -237,7 +274,8 @@ mod tests {
             (302, "", None, nothing, nothing),
         ] {
             for level in LEVELS {
-                let (verdict, notes) = judged(level, Err(answered(status, "some_error", message, code)));
+                let (verdict, notes) =
+                    judged(level, Err(answered(status, "some_error", message, code)));
                 let expected = if level == Authentic { authentic } else { others };
                 assert_eq!(row(&verdict), expected, "{status} {message} {code:?} at {level:?}");
                 assert_eq!(verdict.upstream_status, Some(status));
@@ -248,9 +286,11 @@ mod tests {
 
     #[test]
     fn what_never_answered_says_nothing() {
-        let failure = |class| UpstreamFailure { class, status: None, ..answered(500, "", "", None) };
+        let failure =
+            |class| UpstreamFailure { class, status: None, ..answered(500, "", "", None) };
         let malformed =
-            [Malformed::Cut, Malformed::TooBig, Malformed::Unreadable, Malformed::Redirect].map(FailureClass::Malformed);
+            [Malformed::Cut, Malformed::TooBig, Malformed::Unreadable, Malformed::Redirect]
+                .map(FailureClass::Malformed);
         for class in [FailureClass::Network, FailureClass::Timeout].into_iter().chain(malformed) {
             for level in LEVELS {
                 let (verdict, _) = judged(level, Err(failure(class)));
@@ -261,7 +301,9 @@ mod tests {
 
     #[test]
     fn only_a_limit_of_rate_has_an_end() {
-        let until = |status, message, code| judged(Full, Err(answered(status, "e", message, code))).0.rate_limited_until;
+        let until = |status, message, code| {
+            judged(Full, Err(answered(status, "e", message, code))).0.rate_limited_until
+        };
         let december = Timestamp::parse("2026-12-01T00:00:00Z");
         assert_eq!(until(429, "", None), Some(NOW.plus_ms(7000)));
         assert_eq!(until(429, "", Some("enforced_spend_limit_reached")), december);
@@ -273,13 +315,25 @@ mod tests {
     fn each_message_is_one_sentence_of_ours() {
         let spend = Some("enforced_spend_limit_reached");
         let codes = [(None, 0), (spend, 0)];
-        for (status, (code, _)) in
-            [400, 401, 402, 403, 404, 409, 413, 429, 500, 529, 302].into_iter().flat_map(|s| codes.map(|c| (s, c)))
+        for (status, (code, _)) in [400, 401, 402, 403, 404, 409, 413, 429, 500, 529, 302]
+            .into_iter()
+            .flat_map(|s| codes.map(|c| (s, c)))
         {
             for level in LEVELS {
-                let (_, notes) = judged(level, Err(answered(status, "e", "WORDS OF THEIRS about a model", code)));
-                assert!(notes.message.ends_with('.') && notes.message.contains(": "), "{}", notes.message);
-                assert!(!notes.message.contains(". ") && !notes.message.contains("THEIRS"), "{}", notes.message);
+                let (_, notes) = judged(
+                    level,
+                    Err(answered(status, "e", "WORDS OF THEIRS about a model", code)),
+                );
+                assert!(
+                    notes.message.ends_with('.') && notes.message.contains(": "),
+                    "{}",
+                    notes.message
+                );
+                assert!(
+                    !notes.message.contains(". ") && !notes.message.contains("THEIRS"),
+                    "{}",
+                    notes.message
+                );
             }
         }
     }

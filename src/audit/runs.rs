@@ -31,7 +31,13 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    pub(super) fn take(&mut self, owner: UserId, run: Uuid, event: &RunEvent, at: Timestamp) -> Taken {
+    pub(super) fn take(
+        &mut self,
+        owner: UserId,
+        run: Uuid,
+        event: &RunEvent,
+        at: Timestamp,
+    ) -> Taken {
         let before = self.summaries.remove(&(owner, run));
         let Some(after) = RunSummary::after(before, event, at) else { return Taken::Nothing };
         let taken = if after.facts.state.is_final() { Taken::Ended } else { Taken::Open };
@@ -53,16 +59,23 @@ impl Runs {
     }
 
     async fn compare_open(&self, store: &dyn Store, report: &mut Report) -> Result<(), Failure> {
-        let mut wrong = |run: Uuid| report.problem(format!("the open run {run} in the view isn't that of the log"));
+        let mut wrong = |run: Uuid| {
+            report.problem(format!("the open run {run} in the view isn't that of the log"))
+        };
         let mut should = BTreeMap::new();
         for (place, summary) in &self.summaries {
-            if let Some(row) = open_run_row(place.0, summary).map_err(|error| store_failure(&error))? {
+            if let Some(row) =
+                open_run_row(place.0, summary).map_err(|error| store_failure(&error))?
+            {
                 should.insert(*place, row);
             }
         }
         let mut after = None;
         loop {
-            let rows = store.rows_of_all(OPEN_RUNS, after, BATCH).await.map_err(|error| store_failure(&error))?;
+            let rows = store
+                .rows_of_all(OPEN_RUNS, after, BATCH)
+                .await
+                .map_err(|error| store_failure(&error))?;
             let Some(last) = rows.last() else { break };
             after = Some((last.owner, last.id));
             for row in rows {
@@ -78,10 +91,16 @@ impl Runs {
     }
 
     /// Owner by owner, by the index that lists are read by: there may be many runs that have ended.
-    async fn compare_all(mut self, store: &dyn Store, keychain: &Keychain, report: &mut Report) -> Result<(), Failure> {
+    async fn compare_all(
+        mut self,
+        store: &dyn Store,
+        keychain: &Keychain,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
         let mut after = None;
         loop {
-            let owners = store.owners(RUNS, after, BATCH).await.map_err(|error| store_failure(&error))?;
+            let owners =
+                store.owners(RUNS, after, BATCH).await.map_err(|error| store_failure(&error))?;
             let Some(last) = owners.last() else { break };
             after = Some(*last);
             for owner in owners {
@@ -104,7 +123,8 @@ impl Runs {
         let keys = keychain.user(owner).await?;
         let mut page = Page { limit: BATCH, ..Page::default() };
         loop {
-            let found = store.page(RUNS, owner, page).await.map_err(|error| store_failure(&error))?;
+            let found =
+                store.page(RUNS, owner, page).await.map_err(|error| store_failure(&error))?;
             page.after = found.rows.last().map(|row| (row.sort, row.id));
             for row in &found.rows {
                 report.runs += 1;

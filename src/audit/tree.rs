@@ -94,7 +94,10 @@ mod tests {
         for (n, leaf) in leaves.iter().enumerate() {
             frontier.push(*leaf);
             assert_eq!(frontier.root(), root_by_definition(&leaves[..=n]), "size {}", n + 1);
-            assert_eq!(Frontier::from_bytes(frontier.size(), &frontier.to_bytes()), Some(frontier.clone()));
+            assert_eq!(
+                Frontier::from_bytes(frontier.size(), &frontier.to_bytes()),
+                Some(frontier.clone())
+            );
         }
     }
 

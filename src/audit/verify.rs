@@ -101,7 +101,11 @@ pub async fn verify(store: Arc<dyn Store>, keychain: Arc<Keychain>) -> Result<Re
 impl Verify {
     async fn log(&mut self) -> Result<(), Failure> {
         loop {
-            let events = self.store.read(self.report.events, BATCH).await.map_err(|error| store_failure(&error))?;
+            let events = self
+                .store
+                .read(self.report.events, BATCH)
+                .await
+                .map_err(|error| store_failure(&error))?;
             for event in &events {
                 self.event(event).await?;
             }
@@ -116,7 +120,8 @@ impl Verify {
         let position = envelope.position;
         self.report.events += 1;
         if position != self.report.events {
-            self.report.problem(format!("position {position} stands where {} should", self.report.events));
+            self.report
+                .problem(format!("position {position} stands where {} should", self.report.events));
         }
         if envelope.at < self.last_at {
             self.report.problem(format!("position {position} is earlier than the one before it"));
@@ -125,13 +130,16 @@ impl Verify {
         let version = self.versions.entry(envelope.stream).or_default();
         *version += 1;
         if envelope.version != *version {
-            let message =
-                format!("position {position}: {} has version {} where {version} should be", envelope.stream, envelope.version);
+            let message = format!(
+                "position {position}: {} has version {} where {version} should be",
+                envelope.stream, envelope.version
+            );
             self.report.problem(message);
         }
         let hash = leaf_hash(envelope, &event.facts, &event.content);
         if hash != event.leaf {
-            self.report.problem(format!("position {position}: the event isn't what its leaf was made of"));
+            self.report
+                .problem(format!("position {position}: the event isn't what its leaf was made of"));
         }
         self.frontier.push(hash);
         self.fold(event).await
@@ -140,16 +148,24 @@ impl Verify {
     async fn fold(&mut self, event: &StoredEvent) -> Result<(), Failure> {
         let envelope = &event.envelope;
         let Some(owner) = envelope.owner else { return Ok(()) };
-        let placed = Placed { id: envelope.id, position: envelope.position, version: envelope.version, at: envelope.at };
+        let placed = Placed {
+            id: envelope.id,
+            position: envelope.position,
+            version: envelope.version,
+            at: envelope.at,
+        };
         let Ok(content) = self.open(owner, event).await else {
-            self.report.problem(format!("position {}: the content doesn't open", envelope.position));
+            self.report
+                .problem(format!("position {}: the content doesn't open", envelope.position));
             return Ok(());
         };
         let content = content.as_ref().map(|content| content.as_slice());
         match envelope.stream {
             StreamName::KeyRing(_) => match decode::<KeyRingEvent>(event, content) {
                 Ok(decoded) => self.rings.entry(owner).or_default().apply(&decoded, &placed),
-                Err(_) => self.report.problem(format!("position {}: no key ring event we know", envelope.position)),
+                Err(_) => self
+                    .report
+                    .problem(format!("position {}: no key ring event we know", envelope.position)),
             },
             StreamName::Account(_) => match decode::<AccountEvent>(event, content) {
                 Ok(decoded) => {
@@ -158,15 +174,22 @@ impl Verify {
                         self.erased.insert(owner);
                     }
                 }
-                Err(_) => self.report.problem(format!("position {}: no account event we know", envelope.position)),
+                Err(_) => self
+                    .report
+                    .problem(format!("position {}: no account event we know", envelope.position)),
             },
             StreamName::Run(run) => match decode::<RunEvent>(event, content) {
                 Ok(decoded) => self.run_event(owner, run, &decoded, event),
-                Err(_) => self.report.problem(format!("position {}: no event of a run we know", envelope.position)),
+                Err(_) => self
+                    .report
+                    .problem(format!("position {}: no event of a run we know", envelope.position)),
             },
             StreamName::RunControl(_) => {
                 if decode::<RunControlEvent>(event, content).is_err() {
-                    self.report.problem(format!("position {}: no request to a run we know", envelope.position));
+                    self.report.problem(format!(
+                        "position {}: no request to a run we know",
+                        envelope.position
+                    ));
                 }
             }
             StreamName::System => {}
@@ -181,12 +204,19 @@ impl Verify {
             // There may be as many keys as runs: one is kept for as long as its run's events come.
             Taken::Ended => drop(self.content_keys.remove(&envelope.stream)),
             Taken::Nothing => {
-                self.report.problem(format!("position {}: the run {run} has no beginning", envelope.position));
+                self.report.problem(format!(
+                    "position {}: the run {run} has no beginning",
+                    envelope.position
+                ));
             }
         }
     }
 
-    async fn open(&mut self, owner: UserId, event: &StoredEvent) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Failure> {
+    async fn open(
+        &mut self,
+        owner: UserId,
+        event: &StoredEvent,
+    ) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Failure> {
         if event.content.is_empty() {
             return Ok(None);
         }
@@ -204,7 +234,10 @@ impl Verify {
     async fn head(&mut self) -> Result<(), Failure> {
         let head = self.store.head().await.map_err(|error| store_failure(&error))?;
         if head.position != self.report.events {
-            self.report.problem(format!("the head stands at {}, the log at {}", head.position, self.report.events));
+            self.report.problem(format!(
+                "the head stands at {}, the log at {}",
+                head.position, self.report.events
+            ));
         }
         if head.frontier.as_slice() != self.frontier.roots() {
             self.report.problem("the head's tree isn't the tree of the log".to_owned());
@@ -223,11 +256,16 @@ impl Verify {
             if self.erased.contains(&owner) {
                 account.content = None;
             }
-            let row = self.store.row(ACCOUNTS, owner, owner.0).await.map_err(|error| store_failure(&error))?;
+            let row = self
+                .store
+                .row(ACCOUNTS, owner, owner.0)
+                .await
+                .map_err(|error| store_failure(&error))?;
             let key = self.content_keys.get(&StreamName::Account(owner)).and_then(Option::as_ref);
             let stored = row.map(|row| open_account(&row, key)).transpose();
             if stored != Ok(Some(account)) {
-                self.report.problem(format!("the account {owner} in the view isn't that of the log"));
+                self.report
+                    .problem(format!("the account {owner} in the view isn't that of the log"));
             }
         }
         Ok(())
@@ -235,7 +273,8 @@ impl Verify {
 
     async fn keys(&mut self) -> Result<(), Failure> {
         let folded = std::mem::take(&mut self.rings);
-        let owners: Vec<UserId> = self.versions.keys().filter_map(|stream| owner_of_ring(*stream)).collect();
+        let owners: Vec<UserId> =
+            self.versions.keys().filter_map(|stream| owner_of_ring(*stream)).collect();
         for owner in owners {
             let ring = if self.erased.contains(&owner) { None } else { folded.get(&owner) };
             let expected = ring.map(|ring| ring.keys().clone()).unwrap_or_default();
@@ -251,17 +290,24 @@ impl Verify {
         folded.compare(&*self.store, &self.keychain, &self.erased, &mut self.report).await
     }
 
-    async fn compare_keys(&mut self, owner: UserId, expected: BTreeMap<KeyId, KeyView>) -> Result<(), Failure> {
+    async fn compare_keys(
+        &mut self,
+        owner: UserId,
+        expected: BTreeMap<KeyId, KeyView>,
+    ) -> Result<(), Failure> {
         let mut stored = BTreeMap::new();
         let mut page = Page { limit: BATCH, ..Page::default() };
         loop {
-            let found = self.store.page(KEYS, owner, page).await.map_err(|error| store_failure(&error))?;
+            let found =
+                self.store.page(KEYS, owner, page).await.map_err(|error| store_failure(&error))?;
             page.after = found.rows.last().map(|row| (row.sort, row.id));
             let key = self.content_keys.get(&StreamName::KeyRing(owner)).and_then(Option::as_ref);
             for row in &found.rows {
                 match open_key(row, key) {
                     Ok(view) => drop(stored.insert(view.id, view)),
-                    Err(_) => self.report.problem(format!("the key {} in the view can't be read", row.id)),
+                    Err(_) => {
+                        self.report.problem(format!("the key {} in the view can't be read", row.id))
+                    }
                 }
             }
             if !found.more {
@@ -277,10 +323,15 @@ impl Verify {
         Ok(())
     }
 
-    async fn compare_defaults(&mut self, owner: UserId, expected: BTreeMap<ContextTag, KeyId>) -> Result<(), Failure> {
+    async fn compare_defaults(
+        &mut self,
+        owner: UserId,
+        expected: BTreeMap<ContextTag, KeyId>,
+    ) -> Result<(), Failure> {
         let stored = self.store.defaults(owner).await.map_err(|error| store_failure(&error))?;
         if stored.into_iter().collect::<BTreeMap<_, _>>() != expected {
-            self.report.problem(format!("the defaults of {owner} in the view aren't those of the log"));
+            self.report
+                .problem(format!("the defaults of {owner} in the view aren't those of the log"));
         }
         Ok(())
     }
@@ -289,6 +340,9 @@ impl Verify {
 const fn owner_of_ring(stream: StreamName) -> Option<UserId> {
     match stream {
         StreamName::KeyRing(owner) => Some(owner),
-        StreamName::Account(_) | StreamName::Run(_) | StreamName::RunControl(_) | StreamName::System => None,
+        StreamName::Account(_)
+        | StreamName::Run(_)
+        | StreamName::RunControl(_)
+        | StreamName::System => None,
     }
 }

@@ -50,7 +50,12 @@ pub struct AuthConfig {
 
 impl Default for AuthConfig {
     fn default() -> Self {
-        Self { registration: Registration::Closed, attempts_per_pair: 10, attempts_per_peer: 60, attempts_per_name: 100 }
+        Self {
+            registration: Registration::Closed,
+            attempts_per_pair: 10,
+            attempts_per_peer: 60,
+            attempts_per_name: 100,
+        }
     }
 }
 
@@ -88,7 +93,17 @@ impl Auth {
         let by_pair = RateLimiter::new(config.attempts_per_pair, 6_000);
         let by_peer = RateLimiter::new(config.attempts_per_peer, 1_000);
         let by_name = RateLimiter::new(config.attempts_per_name, 36_000);
-        Self { ports, passwords, key, checked: CheckedTokens::default(), issuer: None, config, by_pair, by_peer, by_name }
+        Self {
+            ports,
+            passwords,
+            key,
+            checked: CheckedTokens::default(),
+            issuer: None,
+            config,
+            by_pair,
+            by_peer,
+            by_name,
+        }
     }
 
     /// The same beside an external issuer, whose tokens are as good as ours.
@@ -113,16 +128,25 @@ impl Auth {
     /// # Errors
     /// `UNAUTHENTICATED`, or a fault of the store.
     pub async fn authenticate(&self, token: &SecretText) -> Result<Caller, Failure> {
-        let Some(named) = self.checked.check(&self.key, token.expose(), self.ports.effects.clock.now()) else {
+        let Some(named) =
+            self.checked.check(&self.key, token.expose(), self.ports.effects.clock.now())
+        else {
             return self.authenticate_external(token).await;
         };
-        let (session, account) =
-            futures::join!(self.ports.store.session(named.session), self.bus().account_view(named.user, None));
-        let open = session.map_err(|error| store_failure(&error))?.is_some_and(|session| session.owner == named.user);
+        let (session, account) = futures::join!(
+            self.ports.store.session(named.session),
+            self.bus().account_view(named.user, None)
+        );
+        let open = session
+            .map_err(|error| store_failure(&error))?
+            .is_some_and(|session| session.owner == named.user);
         match account? {
-            Some(account) if open && account.facts.is_active => {
-                Ok(Caller { user: named.user, session: named.session, roles: account.facts.roles, foreign: None })
-            }
+            Some(account) if open && account.facts.is_active => Ok(Caller {
+                user: named.user,
+                session: named.session,
+                roles: account.facts.roles,
+                foreign: None,
+            }),
             _ => Err(bad_token()),
         }
     }
@@ -150,7 +174,8 @@ impl Auth {
         let phc = self.passwords.hash(password.expose()).await?;
         let command = RegisterAccount { username, email, full_name, role, session: None }.into();
         let actor = Actor { user: None, role: None, via: info.via };
-        let call = AccountCall { user, actor, correlation: info.correlation, command, phc: Some(phc) };
+        let call =
+            AccountCall { user, actor, correlation: info.correlation, command, phc: Some(phc) };
         self.bus().run_account_command(call).await.map(|_| user)
     }
 
@@ -171,9 +196,17 @@ impl Auth {
     ) -> Result<Tokens, Failure> {
         let now = self.ports.effects.clock.now();
         let expires_at = now.plus_ms(ACCESS_MS);
-        let access = self.key.sign(Named { user, session }, now, expires_at).ok_or_else(Failure::internal)?;
+        let access = self
+            .key
+            .sign(Named { user, session }, now, expires_at)
+            .ok_or_else(Failure::internal)?;
         let refresh = write_refresh(self.ports.keychain.index(), session, generation);
-        Ok(Tokens { access, refresh, expires_at, caller: Caller { user, session, roles, foreign: None } })
+        Ok(Tokens {
+            access,
+            refresh,
+            expires_at,
+            caller: Caller { user, session, roles, foreign: None },
+        })
     }
 
     /// Takes an attempt of this name from this address. Taken before the check and given back after a good one, so that guesses made
@@ -195,7 +228,11 @@ impl Auth {
     }
 
     /// Is this the user's password? Takes as long for nobody and for the deactivated.
-    pub(super) async fn fits(&self, user: Option<UserId>, password: &SecretText) -> Result<bool, Failure> {
+    pub(super) async fn fits(
+        &self,
+        user: Option<UserId>,
+        password: &SecretText,
+    ) -> Result<bool, Failure> {
         let phc = match user {
             Some(user) => self.password_hash(user).await?,
             None => None,
@@ -215,7 +252,12 @@ impl Auth {
         }
     }
 
-    pub(super) async fn sign_in(&self, info: RequestInfo, name: String, password: SecretText) -> Result<Tokens, Failure> {
+    pub(super) async fn sign_in(
+        &self,
+        info: RequestInfo,
+        name: String,
+        password: SecretText,
+    ) -> Result<Tokens, Failure> {
         let limited = name.trim().to_lowercase();
         self.attempt(&info, &limited)?;
         let user = if name.len() <= 1000 { self.bus().find_user(&name).await? } else { None };
@@ -223,33 +265,49 @@ impl Auth {
         let user = user.filter(|_| fits).ok_or_else(wrong_password)?;
         let session = self.new_session();
         let command = SignIn { session, user_agent: info.user_agent.clone() }.into();
-        let done = self.bus().run_account_command(call(user, &info, command, None)).await.map_err(|failure| {
-            // Deactivated between the check and the commit.
-            if failure.code == ErrorCode::Unauthenticated { wrong_password() } else { failure }
-        })?;
+        let done = self.bus().run_account_command(call(user, &info, command, None)).await.map_err(
+            |failure| {
+                // Deactivated between the check and the commit.
+                if failure.code == ErrorCode::Unauthenticated { wrong_password() } else { failure }
+            },
+        )?;
         self.good_attempt(&info, &limited);
         self.tokens(user, session, done.view.facts.roles, 1)
     }
 
-    pub(super) async fn refresh_tokens(&self, info: RequestInfo, token: SecretText) -> Result<Tokens, Failure> {
+    pub(super) async fn refresh_tokens(
+        &self,
+        info: RequestInfo,
+        token: SecretText,
+    ) -> Result<Tokens, Failure> {
         let store = &self.ports.store;
-        let (id, generation) = read_refresh(self.ports.keychain.index(), &token).ok_or_else(bad_refresh)?;
+        let (id, generation) =
+            read_refresh(self.ports.keychain.index(), &token).ok_or_else(bad_refresh)?;
         // Twice: another request may rotate between the read and the compare-and-set.
         for _ in 0..2 {
-            let session = store.session(id).await.map_err(|error| store_failure(&error))?.ok_or_else(bad_refresh)?;
+            let session = store
+                .session(id)
+                .await
+                .map_err(|error| store_failure(&error))?
+                .ok_or_else(bad_refresh)?;
             let now = self.ports.effects.clock.now();
             if session.expires_at <= now || generation > session.generation {
                 return Err(bad_refresh());
             }
             if generation < session.generation {
-                let in_grace = generation + 1 == session.generation && now.ms_since(session.rotated_at) <= GRACE_MS;
+                let in_grace = generation + 1 == session.generation
+                    && now.ms_since(session.rotated_at) <= GRACE_MS;
                 if !in_grace {
                     return Err(self.reused(&info, &session).await);
                 }
                 return self.refreshed(&session, session.generation).await;
             }
             let until = now.plus_ms(SESSION_MS);
-            if store.rotate_session(id, generation, now, until).await.map_err(|error| store_failure(&error))? {
+            if store
+                .rotate_session(id, generation, now, until)
+                .await
+                .map_err(|error| store_failure(&error))?
+            {
                 return self.refreshed(&session, generation + 1).await;
             }
         }
@@ -257,7 +315,11 @@ impl Auth {
     }
 
     async fn refreshed(&self, session: &SessionRow, generation: u32) -> Result<Tokens, Failure> {
-        let account = self.bus().account_view(session.owner, None).await?.filter(|account| account.facts.is_active);
+        let account = self
+            .bus()
+            .account_view(session.owner, None)
+            .await?
+            .filter(|account| account.facts.is_active);
         let roles = account.ok_or_else(bad_refresh)?.facts.roles;
         self.tokens(session.owner, session.id, roles, generation)
     }
@@ -279,7 +341,12 @@ fn pair(info: &RequestInfo, name: &str) -> String {
 }
 
 /// A command that a user gives on their own account.
-pub(super) fn call(user: UserId, info: &RequestInfo, command: AccountCommand, phc: Option<SecretText>) -> AccountCall {
+pub(super) fn call(
+    user: UserId,
+    info: &RequestInfo,
+    command: AccountCommand,
+    phc: Option<SecretText>,
+) -> AccountCall {
     let actor = Actor { user: Some(user), role: Some(Role::User), via: info.via };
     AccountCall { user, actor, correlation: info.correlation, command, phc }
 }
@@ -292,11 +359,15 @@ pub(super) fn bad_token() -> Failure {
 }
 
 fn wrong_password() -> Failure {
-    Failure::new(ErrorCode::Unauthenticated, "wrong username, e-mail address or password").with(FailureDetail::Credentials)
+    Failure::new(ErrorCode::Unauthenticated, "wrong username, e-mail address or password")
+        .with(FailureDetail::Credentials)
 }
 
 fn bad_refresh() -> Failure {
-    Failure::new(ErrorCode::Unauthenticated, "the refresh token is not valid any more: sign in again")
-        .at(&["input", "refreshToken"])
-        .with(FailureDetail::Credentials)
+    Failure::new(
+        ErrorCode::Unauthenticated,
+        "the refresh token is not valid any more: sign in again",
+    )
+    .at(&["input", "refreshToken"])
+    .with(FailureDetail::Credentials)
 }

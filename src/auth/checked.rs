@@ -45,7 +45,8 @@ mod tests {
     #[test]
     fn a_token_that_was_good_ends_in_its_time_and_makes_no_other_good() {
         let key = TokenKey::from_seed(&[7; 32]).unwrap();
-        let named = Named { user: UserId(Uuid::from_u128(1)), session: SessionId(Uuid::from_u128(2)) };
+        let named =
+            Named { user: UserId(Uuid::from_u128(1)), session: SessionId(Uuid::from_u128(2)) };
         let (now, end) = (Timestamp(1_000_000), Timestamp(1_900_000));
         let token = key.sign(named, now, end).unwrap();
         let checked = CheckedTokens::default();

@@ -25,7 +25,10 @@ const fn only_session(user: UserId) -> SessionId {
 
 impl Auth {
     /// Who a token of the external issuer names: an account is made when they are seen first.
-    pub(super) async fn authenticate_external(&self, token: &SecretText) -> Result<Caller, Failure> {
+    pub(super) async fn authenticate_external(
+        &self,
+        token: &SecretText,
+    ) -> Result<Caller, Failure> {
         match self.judge_external(token).await? {
             Judged::Good(vouched) => self.vouched_caller(*vouched).await,
             Judged::Expired | Judged::Bad => Err(bad_token()),
@@ -36,7 +39,9 @@ impl Auth {
     /// for requests, which end by themselves.
     pub(super) async fn grant_external(&self, token: &SecretText) -> Result<Grant, Denied> {
         let vouched = match self.judge_external(token).await? {
-            Judged::Good(vouched) if vouched.expires_at > self.ports.effects.clock.now() => *vouched,
+            Judged::Good(vouched) if vouched.expires_at > self.ports.effects.clock.now() => {
+                *vouched
+            }
             Judged::Good(_) | Judged::Expired => return Err(Denied::Expired),
             Judged::Bad => return Err(Denied::Bad(bad_token())),
         };
@@ -46,7 +51,10 @@ impl Auth {
 
     async fn judge_external(&self, token: &SecretText) -> Result<Judged, Failure> {
         let Some(issuer) = &self.issuer else { return Ok(Judged::Bad) };
-        issuer.check(token.expose(), self.ports.effects.clock.now()).await.map_err(|error| unavailable(&error))
+        issuer
+            .check(token.expose(), self.ports.effects.clock.now())
+            .await
+            .map_err(|error| unavailable(&error))
     }
 
     async fn vouched_caller(&self, vouched: Vouched) -> Result<Caller, Failure> {
@@ -55,16 +63,28 @@ impl Auth {
             None => self.register_external(&vouched).await?,
         };
         let account = self.bus().account_view(user, None).await?;
-        let account = account.filter(|account| lets_in(account, vouched.issued_at)).ok_or_else(bad_token)?;
+        let account =
+            account.filter(|account| lets_in(account, vouched.issued_at)).ok_or_else(bad_token)?;
         self.open_session(user, &account).await?;
         let (issued_at, until) = (vouched.issued_at, vouched.expires_at);
-        let foreign = Some(ForeignToken { issued_at, until, decides_roles: vouched.roles.is_some() });
-        Ok(Caller { user, session: only_session(user), roles: vouched.roles.unwrap_or(account.facts.roles), foreign })
+        let foreign =
+            Some(ForeignToken { issued_at, until, decides_roles: vouched.roles.is_some() });
+        Ok(Caller {
+            user,
+            session: only_session(user),
+            roles: vouched.roles.unwrap_or(account.facts.roles),
+            foreign,
+        })
     }
 
     /// Begins the session anew, if it was ended.
     async fn open_session(&self, user: UserId, account: &AccountView) -> Result<(), Failure> {
-        let session = self.ports.store.session(only_session(user)).await.map_err(|error| store_failure(&error))?;
+        let session = self
+            .ports
+            .store
+            .session(only_session(user))
+            .await
+            .map_err(|error| store_failure(&error))?;
         if session.is_some() || !account.facts.is_external {
             return Ok(());
         }
@@ -93,7 +113,10 @@ impl Auth {
                 Err(failure) => return Err(failure),
             }
         }
-        Err(Failure::new(ErrorCode::Conflict, "an account could not be made now: nothing was changed, try again"))
+        Err(Failure::new(
+            ErrorCode::Conflict,
+            "an account could not be made now: nothing was changed, try again",
+        ))
     }
 
     async fn account_command(&self, user: UserId, command: AccountCommand) -> Result<(), Failure> {
@@ -114,7 +137,8 @@ pub(super) fn lets_in(account: &AccountView, issued_at: Timestamp) -> bool {
 fn username(vouched: &Vouched, user: UserId, attempt: usize) -> Option<Username> {
     let called = vouched.username.clone().filter(|_| attempt == 0);
     called.or_else(|| {
-        let name: String = vouched.username.as_ref().map_or("user", Username::as_str).chars().take(30).collect();
+        let name: String =
+            vouched.username.as_ref().map_or("user", Username::as_str).chars().take(30).collect();
         // The last digits are the random ones.
         let id = user.0.simple().to_string();
         let tail: String = id.chars().skip(20).collect();
@@ -125,5 +149,8 @@ fn username(vouched: &Vouched, user: UserId, attempt: usize) -> Option<Username>
 /// Whether a token is good can't be said while its issuer's keys can't be had.
 fn unavailable(error: &JwksError) -> Failure {
     tracing::warn!(%error, "a token of the external issuer can't be judged");
-    Failure::new(ErrorCode::Upstream, "the identity provider can't be reached now: try again in a moment")
+    Failure::new(
+        ErrorCode::Upstream,
+        "the identity provider can't be reached now: try again in a moment",
+    )
 }

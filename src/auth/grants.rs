@@ -48,7 +48,11 @@ impl Denied {
 
 impl From<Failure> for Denied {
     fn from(failure: Failure) -> Self {
-        if failure.code == ErrorCode::Unauthenticated { Self::Bad(failure) } else { Self::Fault(failure) }
+        if failure.code == ErrorCode::Unauthenticated {
+            Self::Bad(failure)
+        } else {
+            Self::Fault(failure)
+        }
     }
 }
 
@@ -62,7 +66,8 @@ impl Auth {
             Reading::Bad => self.grant_external(token).await,
             Reading::Expired => Err(Denied::Expired),
             Reading::Good(Named { user, session }, until) => {
-                self.granted(Caller { user, session, roles: BTreeSet::new(), foreign: None }, until).await
+                self.granted(Caller { user, session, roles: BTreeSet::new(), foreign: None }, until)
+                    .await
             }
         }
     }
@@ -72,13 +77,26 @@ impl Auth {
     /// # Errors
     /// [`Denied`].
     pub async fn grant_by_ticket(&self, ticket: &Ticket) -> Result<Grant, Denied> {
-        let caller =
-            Caller { user: ticket.user, session: ticket.session, roles: ticket.claimed.clone(), foreign: ticket.foreign };
+        let caller = Caller {
+            user: ticket.user,
+            session: ticket.session,
+            roles: ticket.claimed.clone(),
+            foreign: ticket.foreign,
+        };
         if let Some(foreign) = ticket.foreign {
             let expired = foreign.until <= self.ports().effects.clock.now();
-            return if expired { Err(Denied::Expired) } else { self.granted(caller, foreign.until).await };
+            return if expired {
+                Err(Denied::Expired)
+            } else {
+                self.granted(caller, foreign.until).await
+            };
         }
-        let found = self.ports().store.session(ticket.session).await.map_err(|error| Denied::Fault(store_failure(&error)))?;
+        let found = self
+            .ports()
+            .store
+            .session(ticket.session)
+            .await
+            .map_err(|error| Denied::Fault(store_failure(&error)))?;
         let until = found.ok_or_else(|| Denied::Bad(bad_ticket()))?.expires_at;
         self.granted(caller, until).await
     }
@@ -107,9 +125,16 @@ impl Auth {
             // Their one session may have been ended and begun anew since: it is the token's age that counts.
             let account = self.bus().account_view(caller.user, None).await?;
             let account = account.filter(|account| lets_in(account, foreign.issued_at));
-            return Ok(account.map(|account| if foreign.decides_roles { caller.roles.clone() } else { account.facts.roles }));
+            return Ok(account.map(|account| {
+                if foreign.decides_roles { caller.roles.clone() } else { account.facts.roles }
+            }));
         }
-        let session = self.ports().store.session(caller.session).await.map_err(|error| store_failure(&error))?;
+        let session = self
+            .ports()
+            .store
+            .session(caller.session)
+            .await
+            .map_err(|error| store_failure(&error))?;
         if session.is_none_or(|session| session.owner != caller.user) {
             return Ok(None);
         }
@@ -121,7 +146,10 @@ impl Auth {
     pub fn new_ticket(&self, caller: &Caller) -> StreamTicket {
         let effects = &self.ports().effects;
         let until = effects.clock.now().plus_ms(FIRST_USE_MS);
-        let claimed = caller.foreign.filter(|foreign| foreign.decides_roles).map_or_else(BTreeSet::new, |_| caller.roles.clone());
+        let claimed = caller
+            .foreign
+            .filter(|foreign| foreign.decides_roles)
+            .map_or_else(BTreeSet::new, |_| caller.roles.clone());
         let ticket = Ticket {
             id: effects.ids.next(),
             user: caller.user,
@@ -138,11 +166,18 @@ impl Auth {
     ///
     /// # Errors
     /// `UNAUTHENTICATED`.
-    pub fn ticket(&self, text: &SecretText, last_event_id: Option<&str>) -> Result<(Ticket, Option<String>), Failure> {
+    pub fn ticket(
+        &self,
+        text: &SecretText,
+        last_event_id: Option<&str>,
+    ) -> Result<(Ticket, Option<String>), Failure> {
         let index = self.ports().keychain.index();
         let ticket = Ticket::read(index, text.expose()).ok_or_else(bad_ticket)?;
         match last_event_id {
-            Some(id) => ticket.cursor_of(index, id).map(|cursor| (ticket, Some(cursor))).ok_or_else(bad_ticket),
+            Some(id) => ticket
+                .cursor_of(index, id)
+                .map(|cursor| (ticket, Some(cursor)))
+                .ok_or_else(bad_ticket),
             None if self.ports().effects.clock.now() < ticket.first_use_until => Ok((ticket, None)),
             None => Err(bad_ticket()),
         }

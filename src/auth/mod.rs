@@ -13,7 +13,10 @@ mod tokens;
 pub use accounts::{Auth, AuthConfig, AuthPorts, Registration};
 pub use grants::{Denied, Grant};
 pub(crate) use issuer::jwks_address;
-pub use issuer::{ExternalIssuer, IssuerKey, Judged, Jwks, JwksError, JwksSettings, KeySet, KeySetError, RoleClaim, Vouched};
+pub use issuer::{
+    ExternalIssuer, IssuerKey, Judged, Jwks, JwksError, JwksSettings, KeySet, KeySetError,
+    RoleClaim, Vouched,
+};
 pub use passwords::Passwords;
 pub use port::AccountsPort;
 pub use tickets::Ticket;

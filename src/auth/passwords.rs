@@ -42,18 +42,26 @@ impl Passwords {
     ///
     /// # Errors
     /// When the process is going down.
-    pub async fn verify(&self, password: &SecretText, phc: Option<SecretText>) -> Result<bool, Failure> {
+    pub async fn verify(
+        &self,
+        password: &SecretText,
+        phc: Option<SecretText>,
+    ) -> Result<bool, Failure> {
         let (password, nobody) = (password.clone(), Arc::clone(&self.nobody));
         self.run(move || {
             let (known, phc) = (phc.is_some(), phc.as_ref().unwrap_or(&nobody));
-            let fits = PasswordHash::new(phc.expose())
-                .is_ok_and(|parsed| Argon2::default().verify_password(password.expose().as_bytes(), &parsed).is_ok());
+            let fits = PasswordHash::new(phc.expose()).is_ok_and(|parsed| {
+                Argon2::default().verify_password(password.expose().as_bytes(), &parsed).is_ok()
+            });
             known && fits
         })
         .await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
         let _place = self.places.acquire().await.map_err(|_| Failure::internal())?;
         self.tracker.spawn_blocking(work).await.map_err(|_| Failure::internal())
     }
@@ -76,7 +84,9 @@ fn of_nothing(entropy: &dyn Entropy) -> SecretText {
 }
 
 fn hash(password: &[u8], salt: &[u8]) -> Result<SecretText, Failure> {
-    let phc = Argon2::default().hash_password_with_salt(password, salt).map_err(|_| Failure::internal())?;
+    let phc = Argon2::default()
+        .hash_password_with_salt(password, salt)
+        .map_err(|_| Failure::internal())?;
     Ok(SecretText::new(phc.to_string()))
 }
 
@@ -96,9 +106,14 @@ mod tests {
     fn the_hash_of_nothing_is_checked_like_any_other_and_fits_nothing() {
         let nobody = of_nothing(&Counting);
         let any = hash(b"a password", &salt(&Counting)).unwrap();
-        let (nobody, any) = (PasswordHash::new(nobody.expose()).unwrap(), PasswordHash::new(any.expose()).unwrap());
-        assert_eq!((nobody.algorithm, nobody.version, &nobody.params), (any.algorithm, any.version, &any.params));
-        let lengths = |phc: &PasswordHash| (phc.salt.map(|salt| salt.len()), phc.hash.map(|hash| hash.len()));
+        let (nobody, any) =
+            (PasswordHash::new(nobody.expose()).unwrap(), PasswordHash::new(any.expose()).unwrap());
+        assert_eq!(
+            (nobody.algorithm, nobody.version, &nobody.params),
+            (any.algorithm, any.version, &any.params)
+        );
+        let lengths =
+            |phc: &PasswordHash| (phc.salt.map(|salt| salt.len()), phc.hash.map(|hash| hash.len()));
         assert_eq!(lengths(&nobody), lengths(&any));
         let error = Argon2::default().verify_password(b"a password", &nobody).unwrap_err();
         assert_eq!(error, argon2::password_hash::Error::PasswordInvalid);

@@ -1,7 +1,9 @@
 //! [`Auth`] as the schema's port.
 
 use super::accounts::{Auth, Registration, call};
-use claviger_domain::account::{AccountError, ChangePassword, RegisterAccount, RevokeSessions, SignOut};
+use claviger_domain::account::{
+    AccountError, ChangePassword, RegisterAccount, RevokeSessions, SignOut,
+};
 use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
@@ -32,22 +34,38 @@ impl Accounts for AccountsPort {
         Box::pin(async move {
             let auth = &self.0;
             if auth.config.registration == Registration::Closed {
-                let message = "registration is closed on this server: ask its operator for an account";
-                return Err(Failure::new(ErrorCode::Forbidden, message).with(FailureDetail::Credentials));
+                let message =
+                    "registration is closed on this server: ask its operator for an account";
+                return Err(
+                    Failure::new(ErrorCode::Forbidden, message).with(FailureDetail::Credentials)
+                );
             }
             let limited = registrations(&info);
             auth.attempt(&info, &limited)?;
             let (user, session) = (auth.new_user(), auth.new_session());
             let phc = auth.passwords.hash(password.expose()).await?;
             let session_from = Some((session, info.user_agent.clone()));
-            let command = RegisterAccount { username, email, full_name, role: Role::User, session: session_from }.into();
-            let done = auth.bus().run_account_command(call(user, &info, command, Some(phc))).await?;
+            let command = RegisterAccount {
+                username,
+                email,
+                full_name,
+                role: Role::User,
+                session: session_from,
+            }
+            .into();
+            let done =
+                auth.bus().run_account_command(call(user, &info, command, Some(phc))).await?;
             auth.good_attempt(&info, &limited);
             auth.tokens(user, session, done.view.facts.roles, 1)
         })
     }
 
-    fn login(&self, info: RequestInfo, username_or_email: String, password: SecretText) -> Answer<'_, Tokens> {
+    fn login(
+        &self,
+        info: RequestInfo,
+        username_or_email: String,
+        password: SecretText,
+    ) -> Answer<'_, Tokens> {
         Box::pin(self.0.sign_in(info, username_or_email, password))
     }
 
@@ -58,28 +76,48 @@ impl Accounts for AccountsPort {
     fn logout(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()> {
         Box::pin(async move {
             let command = SignOut { session: caller.session }.into();
-            self.0.bus().run_account_command(call(caller.user, &info, command, None)).await.map(|_| ())
+            self.0
+                .bus()
+                .run_account_command(call(caller.user, &info, command, None))
+                .await
+                .map(|_| ())
         })
     }
 
-    fn change_password(&self, info: RequestInfo, caller: Caller, current: SecretText, new: Password) -> Answer<'_, Tokens> {
+    fn change_password(
+        &self,
+        info: RequestInfo,
+        caller: Caller,
+        current: SecretText,
+        new: Password,
+    ) -> Answer<'_, Tokens> {
         Box::pin(async move {
             let auth = &self.0;
             if auth.bus().account(caller.user).await?.is_external {
-                let failure = Failure::new(ErrorCode::Validation, AccountError::NoPassword.to_string());
+                let failure =
+                    Failure::new(ErrorCode::Validation, AccountError::NoPassword.to_string());
                 return Err(failure.at(&["input", "currentPassword"]));
             }
             let limited = caller.user.to_string();
             auth.attempt(&info, &limited)?;
             if !auth.fits(Some(caller.user), &current).await? {
-                let failure = Failure::new(ErrorCode::Unauthenticated, "the current password is wrong: nothing was changed");
-                return Err(failure.at(&["input", "currentPassword"]).with(FailureDetail::Credentials));
+                let failure = Failure::new(
+                    ErrorCode::Unauthenticated,
+                    "the current password is wrong: nothing was changed",
+                );
+                return Err(failure
+                    .at(&["input", "currentPassword"])
+                    .with(FailureDetail::Credentials));
             }
             auth.good_attempt(&info, &limited);
             let session = auth.new_session();
             let phc = auth.passwords.hash(new.expose()).await?;
-            let command = ChangePassword { session: Some((session, info.user_agent.clone())) }.into();
-            let done = auth.bus().run_account_command(call(caller.user, &info, command, Some(phc))).await?;
+            let command =
+                ChangePassword { session: Some((session, info.user_agent.clone())) }.into();
+            let done = auth
+                .bus()
+                .run_account_command(call(caller.user, &info, command, Some(phc)))
+                .await?;
             auth.tokens(caller.user, session, done.view.facts.roles, 1)
         })
     }
@@ -87,7 +125,11 @@ impl Accounts for AccountsPort {
     fn revoke_sessions(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()> {
         Box::pin(async move {
             let command = RevokeSessions { except: Some(caller.session) }.into();
-            self.0.bus().run_account_command(call(caller.user, &info, command, None)).await.map(|_| ())
+            self.0
+                .bus()
+                .run_account_command(call(caller.user, &info, command, None))
+                .await
+                .map(|_| ())
         })
     }
 

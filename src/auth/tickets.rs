@@ -47,7 +47,10 @@ impl Ticket {
         if let Some(foreign) = self.foreign {
             body.extend_from_slice(&foreign.issued_at.0.to_be_bytes());
             body.extend_from_slice(&foreign.until.0.to_be_bytes());
-            let claimed = ROLES.iter().filter(|(role, _)| self.claimed.contains(role)).fold(0, |bits, (_, bit)| bits | bit);
+            let claimed = ROLES
+                .iter()
+                .filter(|(role, _)| self.claimed.contains(role))
+                .fold(0, |bits, (_, bit)| bits | bit);
             body.push(if foreign.decides_roles { DECIDES_ROLES | claimed } else { 0 });
         }
         body
@@ -118,9 +121,15 @@ fn foreign(bytes: &[u8]) -> Option<(ForeignToken, BTreeSet<Role>)> {
     let (issued_at, rest) = bytes.split_at_checked(8)?;
     let (until, rest) = rest.split_at_checked(8)?;
     let [bits] = rest else { return None };
-    let foreign =
-        ForeignToken { issued_at: time_of(issued_at)?, until: time_of(until)?, decides_roles: bits & DECIDES_ROLES != 0 };
-    Some((foreign, ROLES.iter().filter(|(_, bit)| bits & bit != 0).map(|(role, _)| *role).collect()))
+    let foreign = ForeignToken {
+        issued_at: time_of(issued_at)?,
+        until: time_of(until)?,
+        decides_roles: bits & DECIDES_ROLES != 0,
+    };
+    Some((
+        foreign,
+        ROLES.iter().filter(|(_, bit)| bits & bit != 0).map(|(role, _)| *role).collect(),
+    ))
 }
 
 #[cfg(test)]
@@ -148,7 +157,11 @@ mod tests {
     }
 
     fn foreign(decides_roles: bool, claimed: &[Role]) -> Ticket {
-        let token = ForeignToken { issued_at: Timestamp(1_759_999_000_000), until: Timestamp(1_760_000_600_000), decides_roles };
+        let token = ForeignToken {
+            issued_at: Timestamp(1_759_999_000_000),
+            until: Timestamp(1_760_000_600_000),
+            decides_roles,
+        };
         Ticket { foreign: Some(token), claimed: claimed.iter().copied().collect(), ..ticket() }
     }
 
@@ -164,8 +177,16 @@ mod tests {
             for n in 0..bytes.len() {
                 let mut changed = bytes.clone();
                 changed[n] ^= 1;
-                assert_eq!(Ticket::read(&index, &URL_SAFE_NO_PAD.encode(&changed)), None, "byte {n}");
-                assert_eq!(Ticket::read(&index, &URL_SAFE_NO_PAD.encode(&bytes[..n])), None, "first {n} bytes");
+                assert_eq!(
+                    Ticket::read(&index, &URL_SAFE_NO_PAD.encode(&changed)),
+                    None,
+                    "byte {n}"
+                );
+                assert_eq!(
+                    Ticket::read(&index, &URL_SAFE_NO_PAD.encode(&bytes[..n])),
+                    None,
+                    "first {n} bytes"
+                );
             }
         }
     }
@@ -177,9 +198,12 @@ mod tests {
         let id = ticket.event_id(&index, "AQAAAAAAAAAB");
         assert_eq!(ticket.cursor_of(&index, &id).as_deref(), Some("AQAAAAAAAAAB"));
         let other = Ticket { id: Uuid::from_u128(9), ..ticket.clone() };
-        for (ticket, id) in
-            [(&other, id.as_str()), (&ticket, "AQAAAAAAAAAB"), (&ticket, &id.replace("AB.", "AC.")), (&ticket, "")]
-        {
+        for (ticket, id) in [
+            (&other, id.as_str()),
+            (&ticket, "AQAAAAAAAAAB"),
+            (&ticket, &id.replace("AB.", "AC.")),
+            (&ticket, ""),
+        ] {
             assert_eq!(ticket.cursor_of(&index, id), None, "{id}");
         }
     }

@@ -119,7 +119,10 @@ impl TokenKey {
         if token.len() > MAX_LEN {
             return Reading::Bad;
         }
-        let Ok(data) = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation) else { return Reading::Bad };
+        let Ok(data) = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation)
+        else {
+            return Reading::Bad;
+        };
         let seconds = now.0 / 1000;
         if data.header.typ.as_deref() != Some(TYPE) || data.claims.nbf > seconds {
             return Reading::Bad;
@@ -133,7 +136,11 @@ impl TokenKey {
 }
 
 /// Writes a refresh token (`FORMATS.md`, section 4).
-pub(super) fn write_refresh(index: &StoreIndexKey, session: SessionId, generation: u32) -> SecretText {
+pub(super) fn write_refresh(
+    index: &StoreIndexKey,
+    session: SessionId,
+    generation: u32,
+) -> SecretText {
     let mut bytes = Zeroizing::new(Vec::with_capacity(53));
     bytes.push(1);
     bytes.extend_from_slice(session.0.as_bytes());
@@ -155,7 +162,8 @@ pub(super) fn read_refresh(index: &StoreIndexKey, token: &SecretText) -> Option<
     let session = SessionId(Uuid::from_bytes(session.try_into().ok()?));
     let generation = u32::from_be_bytes(generation.try_into().ok()?);
     let mac: [u8; 32] = mac.try_into().ok()?;
-    (*format == 1 && index.verify_refresh_mac(session, generation, &mac)).then_some((session, generation))
+    (*format == 1 && index.verify_refresh_mac(session, generation, &mac))
+        .then_some((session, generation))
 }
 
 #[cfg(test)]
@@ -179,7 +187,8 @@ mod tests {
 
     #[test]
     fn refresh_tokens_are_those_of_the_golden_vectors() {
-        let vectors: Value = serde_json::from_str(include_str!("../../ops/formats/vectors.json")).unwrap();
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../ops/formats/vectors.json")).unwrap();
         let tokens = vectors["refresh_tokens"].as_array().unwrap();
         assert!(!tokens.is_empty());
         for vector in tokens {
@@ -200,12 +209,21 @@ mod tests {
         for n in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[n] ^= 1;
-            assert_eq!(read_refresh(&index, &SecretText::new(URL_SAFE_NO_PAD.encode(&changed))), None, "byte {n}");
-            assert_eq!(read_refresh(&index, &SecretText::new(URL_SAFE_NO_PAD.encode(&bytes[..n]))), None, "first {n} bytes");
+            assert_eq!(
+                read_refresh(&index, &SecretText::new(URL_SAFE_NO_PAD.encode(&changed))),
+                None,
+                "byte {n}"
+            );
+            assert_eq!(
+                read_refresh(&index, &SecretText::new(URL_SAFE_NO_PAD.encode(&bytes[..n]))),
+                None,
+                "first {n} bytes"
+            );
         }
     }
 
-    const NAMED: Named = Named { user: UserId(Uuid::from_u128(1)), session: SessionId(Uuid::from_u128(2)) };
+    const NAMED: Named =
+        Named { user: UserId(Uuid::from_u128(1)), session: SessionId(Uuid::from_u128(2)) };
     const NOW: Timestamp = Timestamp(1_760_000_000_000);
 
     fn key(seed: u8) -> TokenKey {
@@ -229,11 +247,18 @@ mod tests {
 
     #[test]
     fn a_token_of_another_type_issuer_or_audience_is_none() {
-        let (header, s) = (Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::EdDSA) }, NOW.0 / 1000);
+        let (header, s) =
+            (Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::EdDSA) }, NOW.0 / 1000);
         let good = serde_json::json!({ "iss": ISSUER, "aud": ISSUER, "sub": NAMED.user.0, "sid": NAMED.session.0,
             "iat": s, "nbf": s, "exp": s + 60 });
         assert_eq!(key(1).check(&forged(&header, &good), NOW), Some(NAMED));
-        for (claim, value) in [("iss", "other"), ("aud", "other"), ("sub", "nobody"), ("sid", "nothing"), ("exp", "soon")] {
+        for (claim, value) in [
+            ("iss", "other"),
+            ("aud", "other"),
+            ("sub", "nobody"),
+            ("sid", "nothing"),
+            ("exp", "soon"),
+        ] {
             let mut claims = good.clone();
             claims[claim] = value.into();
             assert_eq!(key(1).check(&forged(&header, &claims), NOW), None, "{claim}");
@@ -249,7 +274,12 @@ mod tests {
     fn a_token_of_another_algorithm_is_none() {
         let token = key(1).sign(NAMED, NOW, NOW.plus_ms(60_000)).unwrap();
         let (_, rest) = token.expose().split_once('.').unwrap();
-        for header in [r#"{"alg":"none","typ":"at+jwt"}"#, r#"{"alg":"HS256","typ":"at+jwt"}"#, r#"{"typ":"at+jwt"}"#, "{}"] {
+        for header in [
+            r#"{"alg":"none","typ":"at+jwt"}"#,
+            r#"{"alg":"HS256","typ":"at+jwt"}"#,
+            r#"{"typ":"at+jwt"}"#,
+            "{}",
+        ] {
             let forged = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header));
             assert_eq!(key(1).check(&forged, NOW), None, "{header}");
         }

@@ -86,31 +86,52 @@ pub async fn measure(
             told(round, *writers);
         }
     }
-    Ok(bench.writers.iter().zip(rounds).map(|(writers, rounds)| summary(*writers, &rounds)).collect())
+    Ok(bench
+        .writers
+        .iter()
+        .zip(rounds)
+        .map(|(writers, rounds)| summary(*writers, &rounds))
+        .collect())
 }
 
-async fn one_round(trial: &dyn Trial, writers: usize, time: Duration, effects: &Effects) -> Result<Round, BenchError> {
+async fn one_round(
+    trial: &dyn Trial,
+    writers: usize,
+    time: Duration,
+    effects: &Effects,
+) -> Result<Round, BenchError> {
     let mut store = load::run(&trial.stores(), writers, time, effects).await?;
     store.conflicts = trial.conflicts();
     let bare = trial.bare().await?;
     if bare.appends != store.latencies.len() {
-        return Err(BenchError::Baseline(format!("{} of {} appends were found", bare.appends, store.latencies.len())));
+        return Err(BenchError::Baseline(format!(
+            "{} of {} appends were found",
+            bare.appends,
+            store.latencies.len()
+        )));
     }
     let counter = trial.counter(writers, time).await?;
     Ok(Round { store, batches: trial.batches(), bare, counter })
 }
 
 fn summary(writers: usize, rounds: &[Round]) -> Measured {
-    let batches: Vec<usize> = rounds.iter().flat_map(|round| round.batches.iter().copied()).collect();
+    let batches: Vec<usize> =
+        rounds.iter().flat_map(|round| round.batches.iter().copied()).collect();
     let bare_rate = |round: &Round| rate(round.bare.appends, round.bare.took);
-    let all = |samples: Vec<&Sample>| Spread::of(samples.iter().flat_map(|sample| sample.latencies.iter().copied()).collect());
-    let counters: Vec<(&Round, &Sample)> =
-        rounds.iter().filter_map(|round| round.counter.as_ref().map(|counter| (round, counter))).collect();
+    let all = |samples: Vec<&Sample>| {
+        Spread::of(samples.iter().flat_map(|sample| sample.latencies.iter().copied()).collect())
+    };
+    let counters: Vec<(&Round, &Sample)> = rounds
+        .iter()
+        .filter_map(|round| round.counter.as_ref().map(|counter| (round, counter)))
+        .collect();
     let counter = (!counters.is_empty()).then(|| CounterMeasured {
         appends_per_s: Range::of(counters.iter().map(|(_, counter)| counter.rate())),
         conflicts: counters.iter().map(|(_, counter)| counter.conflicts).sum(),
         latency: all(counters.iter().map(|(_, counter)| *counter).collect()),
-        store_is_times: Range::of(counters.iter().map(|(round, counter)| part(round.store.rate(), counter.rate()))),
+        store_is_times: Range::of(
+            counters.iter().map(|(round, counter)| part(round.store.rate(), counter.rate())),
+        ),
     });
     Measured {
         writers,

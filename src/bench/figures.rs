@@ -110,7 +110,11 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_count_by_its_time() {
-        let sample = Sample { latencies: vec![Duration::ZERO; 50], took: Duration::from_millis(500), conflicts: 0 };
+        let sample = Sample {
+            latencies: vec![Duration::ZERO; 50],
+            took: Duration::from_millis(500),
+            conflicts: 0,
+        };
         assert!((sample.rate() - 100.0).abs() < 1e-9);
         assert!(Sample::default().rate().abs() < 1e-9);
     }

@@ -15,7 +15,8 @@ pub(super) fn post(token: Option<&str>, body: &str) -> Vec<u8> {
 
 /// The same to another path.
 pub(super) fn post_to(path: &str, token: Option<&str>, body: &str) -> Vec<u8> {
-    let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let authorization =
+        token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\nhost: bench\r\n{authorization}accept: application/json\r\ncontent-type: application/json\r\n\
@@ -36,18 +37,30 @@ impl Talk {
     pub(super) async fn open(address: SocketAddr) -> Result<Self, BenchError> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::with_capacity(16 * 1024, stream), line: Vec::new(), body: Vec::new() })
+        Ok(Self {
+            stream: BufReader::with_capacity(16 * 1024, stream),
+            line: Vec::new(),
+            body: Vec::new(),
+        })
     }
 
     /// Asks, and reads the answer to its end.
     pub(super) async fn ask(&mut self, request: &[u8]) -> Result<u16, BenchError> {
         self.stream.get_mut().write_all(request).await?;
-        let status = self.next_line().await?.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
+        let status = self
+            .next_line()
+            .await?
+            .get(9..12)
+            .and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
         let status = status.ok_or(BenchError::Subject("it doesn't answer in HTTP/1.1"))?;
         let mut length = 0;
         loop {
             let line = self.next_line().await?;
-            let Some((name, value)) = std::str::from_utf8(line).ok().and_then(|line| line.split_once(':')) else { break };
+            let Some((name, value)) =
+                std::str::from_utf8(line).ok().and_then(|line| line.split_once(':'))
+            else {
+                break;
+            };
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.trim().parse().unwrap_or(usize::MAX);
             }

@@ -8,7 +8,8 @@ use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, Expected, InlineViews, KEYS, NewEvent, Placed, RecordChange, RowChange, Store, StoreError, ViewRow,
+    Append, Expected, InlineViews, KEYS, NewEvent, Placed, RecordChange, RowChange, Store,
+    StoreError, ViewRow,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +26,12 @@ const RECORD_MS: u64 = 7 * 24 * 3600 * 1000;
 ///
 /// # Errors
 /// [`BenchError`] if the store refuses an append.
-pub async fn run(stores: &[Arc<dyn Store>], writers: usize, time: Duration, effects: &Effects) -> Result<Sample, BenchError> {
+pub async fn run(
+    stores: &[Arc<dyn Store>],
+    writers: usize,
+    time: Duration,
+    effects: &Effects,
+) -> Result<Sample, BenchError> {
     let tracker = TaskTracker::new();
     let began = Instant::now();
     let running: Vec<_> = stores
@@ -33,7 +39,11 @@ pub async fn run(stores: &[Arc<dyn Store>], writers: usize, time: Duration, effe
         .cycle()
         .take(writers)
         .map(|store| {
-            let writer = Writer { store: Arc::clone(store), owner: UserId(effects.ids.next()), effects: effects.clone() };
+            let writer = Writer {
+                store: Arc::clone(store),
+                owner: UserId(effects.ids.next()),
+                effects: effects.clone(),
+            };
             tracker.spawn(writer.run(began + time))
         })
         .collect();
@@ -114,7 +124,8 @@ fn sealed(id: Uuid) -> Vec<u8> {
     let (mut state, mut sealed) = (id.as_u128(), Vec::with_capacity(CONTENT_BYTES + 16));
     while sealed.len() < CONTENT_BYTES {
         // A linear congruence with Knuth's 64-bit constants: no secret depends on it.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         sealed.extend_from_slice(&state.to_be_bytes());
     }
     sealed.truncate(CONTENT_BYTES);
@@ -129,7 +140,8 @@ struct Row {
 
 impl InlineViews for Row {
     fn rows(&self, placed: &[Placed]) -> Result<Vec<RowChange>, StoreError> {
-        let (at, version) = placed.last().map_or((Timestamp::default(), 0), |placed| (placed.at, placed.version));
+        let (at, version) =
+            placed.last().map_or((Timestamp::default(), 0), |placed| (placed.at, placed.version));
         let facts = format!(
             "{{\"is_active\":true,\"secret_version\":1,\"version\":{version},\"created_at\":{0},\"updated_at\":{0},\
              \"expires_at\":null,\"default_tags\":[],\"last_test\":null}}",

@@ -19,21 +19,26 @@ impl Person {
         let query = "mutation($input: RegisterInput!) { register(input: $input) { accessToken } }";
         let input = json!({ "username": "bench", "email": "bench@example.org", "password": "a password for measuring" });
         let data = ask(&mut talk, None, query, &json!({ "input": input })).await?;
-        let token = text(&data, "/register/accessToken").ok_or(BenchError::Subject("it makes no account"))?;
+        let token = text(&data, "/register/accessToken")
+            .ok_or(BenchError::Subject("it makes no account"))?;
         let mut person = Self { token, key: String::new() };
         for n in 0..keys {
             let query = "mutation($input: AddKeyInput!) { addKey(input: $input) { key { id } } }";
             let secret = format!("sk-ant-api03-bench-{n:04}-{}AA", "x".repeat(60));
-            let input = json!({ "name": format!("key {n} of a person who has some"), "secret": secret });
-            let added = ask(&mut talk, Some(&person.token), query, &json!({ "input": input })).await?;
-            person.key = text(&added, "/addKey/key/id").ok_or(BenchError::Subject("it adds no key"))?;
+            let input =
+                json!({ "name": format!("key {n} of a person who has some"), "secret": secret });
+            let added =
+                ask(&mut talk, Some(&person.token), query, &json!({ "input": input })).await?;
+            person.key =
+                text(&added, "/addKey/key/id").ok_or(BenchError::Subject("it adds no key"))?;
         }
         Ok(person)
     }
 
     /// Where the events stand.
     pub(super) async fn cursor(&self, talk: &mut Talk) -> Result<String, BenchError> {
-        let data = ask(talk, Some(&self.token), "{ viewer { eventsCursor } }", &Value::Null).await?;
+        let data =
+            ask(talk, Some(&self.token), "{ viewer { eventsCursor } }", &Value::Null).await?;
         text(&data, "/viewer/eventsCursor").ok_or(BenchError::Subject("it has no cursor"))
     }
 
@@ -41,15 +46,24 @@ impl Person {
     pub(super) fn event(&self, n: usize) -> Vec<u8> {
         let query = "mutation($input: RenameKeyInput!) { renameKey(input: $input) { commit { position } } }";
         let input = json!({ "id": self.key, "name": format!("name {n}") });
-        post(Some(&self.token), &json!({ "query": query, "variables": { "input": input } }).to_string())
+        post(
+            Some(&self.token),
+            &json!({ "query": query, "variables": { "input": input } }).to_string(),
+        )
     }
 }
 
 /// Asks, and answers with the data.
-async fn ask(talk: &mut Talk, token: Option<&str>, query: &str, variables: &Value) -> Result<Value, BenchError> {
+async fn ask(
+    talk: &mut Talk,
+    token: Option<&str>,
+    query: &str,
+    variables: &Value,
+) -> Result<Value, BenchError> {
     let body = json!({ "query": query, "variables": variables }).to_string();
     talk.ask(&post(token, &body)).await?;
-    let answer: Value = serde_json::from_slice(&talk.body).map_err(|_| BenchError::Subject("it doesn't answer in JSON"))?;
+    let answer: Value = serde_json::from_slice(&talk.body)
+        .map_err(|_| BenchError::Subject("it doesn't answer in JSON"))?;
     if answer.get("errors").is_some() {
         return Err(BenchError::Subject("it refuses what the measurement asks"));
     }

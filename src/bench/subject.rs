@@ -89,7 +89,10 @@ impl Subject {
     pub(super) fn memory_kib(&self) -> Result<u64, BenchError> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-        line.trim().trim_end_matches(" kB").parse().map_err(|_| BenchError::Subject("its memory can't be read"))
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .map_err(|_| BenchError::Subject("its memory can't be read"))
     }
 
     /// Time on the processor so far, in user and kernel.
@@ -97,7 +100,12 @@ impl Subject {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // The name, in parentheses, may hold anything; the 12th and 13th field after it are the times.
         let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
-        let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
         Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
     }
 
@@ -139,7 +147,9 @@ fn begin(mut command: Command, core: Option<usize>) -> Result<Subject, BenchErro
     let mut words = BufReader::new(words);
     let mut line = String::new();
     words.read_line(&mut line)?;
-    if let Some(address) = line.trim().rsplit_once("http://").and_then(|(_, address)| address.parse().ok()) {
+    if let Some(address) =
+        line.trim().rsplit_once("http://").and_then(|(_, address)| address.parse().ok())
+    {
         return Ok(Subject { child, _words: words, address });
     }
     drop(child.kill());
@@ -173,7 +183,10 @@ pub(super) fn serve(program: &Path, data_dir: &Path, variables: &[(&str, &str)])
     command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
     // Not a file that happens to lie where the measurement was started.
     command.env_clear().current_dir("/").envs(variables.iter().copied());
-    command.env("CLAVIGER_LOG", "error").env("CLAVIGER_REGISTRATION", "open").env("CLAVIGER_DRAIN_MS", "2000");
+    command
+        .env("CLAVIGER_LOG", "error")
+        .env("CLAVIGER_REGISTRATION", "open")
+        .env("CLAVIGER_DRAIN_MS", "2000");
     command
 }
 

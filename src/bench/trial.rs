@@ -38,7 +38,11 @@ pub trait Trial: Send + Sync {
 
     /// Appends the same rows the obvious way, a transaction each that counts up and inserts, by so many writers for so long at most. `None`
     /// where there is no such thing.
-    fn counter(&self, writers: usize, time: Duration) -> BoxFuture<'_, Result<Option<Sample>, BenchError>>;
+    fn counter(
+        &self,
+        writers: usize,
+        time: Duration,
+    ) -> BoxFuture<'_, Result<Option<Sample>, BenchError>>;
 
     /// Closes the store and removes everything.
     fn remove(self: Box<Self>) -> BoxFuture<'static, Result<(), BenchError>>;

@@ -13,7 +13,8 @@ use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
 use claviger_projections::accounts::AccountView;
 use claviger_projections::ports::{
-    ACCOUNTS, Append, AppendError, Appended, ClaimChange, ClaimKind, Expected, InlineViews, RowChange,
+    ACCOUNTS, Append, AppendError, Appended, ClaimChange, ClaimKind, Expected, InlineViews,
+    RowChange,
 };
 use claviger_vault::ContentKey;
 use std::sync::Arc;
@@ -57,7 +58,10 @@ impl Bus {
     ///
     /// # Errors
     /// The refusal or fault.
-    pub async fn run_account_command(self: &Arc<Self>, call: AccountCall) -> Result<AccountDone, Failure> {
+    pub async fn run_account_command(
+        self: &Arc<Self>,
+        call: AccountCall,
+    ) -> Result<AccountDone, Failure> {
         let bus = Arc::clone(self);
         self.detached(async move { bus.account_command(call).await }).await
     }
@@ -91,7 +95,10 @@ impl Bus {
     /// # Errors
     /// When the store doesn't answer.
     pub async fn account(&self, user: UserId) -> Result<Account, Failure> {
-        self.accounts.load(&*self.store, StreamName::Account(user)).await.map(|(_, account)| account)
+        self.accounts
+            .load(&*self.store, StreamName::Account(user))
+            .await
+            .map(|(_, account)| account)
     }
 
     fn identity_claim(&self, identity: &Identity) -> [u8; 32] {
@@ -123,11 +130,16 @@ impl Bus {
                 let password_version = account.password_version + 1;
                 rows.push(self.keychain.seal_credential(&keys, phc, password_version)?);
             }
-            match self.append_account(&call, (version, key), (before.clone(), &events), rows).await {
-                Ok(appended) => return Ok(self.account_done(stream, account, before, events, &appended)),
+            match self.append_account(&call, (version, key), (before.clone(), &events), rows).await
+            {
+                Ok(appended) => {
+                    return Ok(self.account_done(stream, account, before, events, &appended));
+                }
                 Err(AppendError::Conflict { .. } | AppendError::UserKeyMoved { .. }) => {}
                 // A rotation has begun: the next try wraps the new user's key by the master key that it leads to.
-                Err(AppendError::MasterKeyMoved { current }) => self.keychain.master_keys().seal_under(current),
+                Err(AppendError::MasterKeyMoved { current }) => {
+                    self.keychain.master_keys().seal_under(current)
+                }
                 Err(error) => return Err(append_failure(&error)),
             }
         }
@@ -151,7 +163,11 @@ impl Bus {
     }
 
     /// The user's keys, made anew with the first event of their account.
-    async fn keys_for(&self, call: &AccountCall, version: u64) -> Result<(UserKeys, Vec<RowChange>), Failure> {
+    async fn keys_for(
+        &self,
+        call: &AccountCall,
+        version: u64,
+    ) -> Result<(UserKeys, Vec<RowChange>), Failure> {
         if version == 0 {
             return self.keychain.new_user(call.user);
         }
@@ -178,8 +194,13 @@ impl Bus {
     ///
     /// # Errors
     /// When the store doesn't answer or the row doesn't open.
-    pub async fn account_view(&self, user: UserId, key: Option<&ContentKey>) -> Result<Option<AccountView>, Failure> {
-        let row = self.store.row(ACCOUNTS, user, user.0).await.map_err(|error| store_failure(&error))?;
+    pub async fn account_view(
+        &self,
+        user: UserId,
+        key: Option<&ContentKey>,
+    ) -> Result<Option<AccountView>, Failure> {
+        let row =
+            self.store.row(ACCOUNTS, user, user.0).await.map_err(|error| store_failure(&error))?;
         row.map(|row| open_account(&row, key)).transpose()
     }
 
@@ -220,15 +241,29 @@ impl Bus {
     }
 
     /// Username, and e-mail or external identity, taken and given back with the events.
-    fn account_claims(&self, user: UserId, before: &AccountView, events: &[AccountEvent]) -> Vec<ClaimChange> {
-        let linked = events
-            .iter()
-            .find_map(|event| if let AccountEvent::IdentityLinked(_, identity) = event { identity.as_ref() } else { None });
+    fn account_claims(
+        &self,
+        user: UserId,
+        before: &AccountView,
+        events: &[AccountEvent],
+    ) -> Vec<ClaimChange> {
+        let linked = events.iter().find_map(|event| {
+            if let AccountEvent::IdentityLinked(_, identity) = event {
+                identity.as_ref()
+            } else {
+                None
+            }
+        });
         let mut claims = Vec::new();
         for event in events {
             if let AccountEvent::AccountRegistered(_, Some(person)) = event {
                 let unique = self.unique(&person.username, &person.email, linked);
-                claims.extend(unique.map(|(kind, hash)| ClaimChange::Take { kind, hash, holder: user, subject: user.0 }));
+                claims.extend(unique.map(|(kind, hash)| ClaimChange::Take {
+                    kind,
+                    hash,
+                    holder: user,
+                    subject: user.0,
+                }));
             }
             if let (AccountEvent::AccountErased(_), Some(person)) = (event, &before.content) {
                 let unique = self.unique(&person.username, &person.email, person.identity.as_ref());
@@ -240,7 +275,12 @@ impl Bus {
 
     /// What nobody else may have. An e-mail address that only an issuer knows of is not among it: it would keep its owner from
     /// registering.
-    fn unique(&self, username: &str, email: &str, identity: Option<&Identity>) -> [(ClaimKind, [u8; 32]); 2] {
+    fn unique(
+        &self,
+        username: &str,
+        email: &str,
+        identity: Option<&Identity>,
+    ) -> [(ClaimKind, [u8; 32]); 2] {
         let second = match identity {
             Some(identity) => (ClaimKind::Identity, self.identity_claim(identity)),
             None => (ClaimKind::Email, self.email_claim(email)),

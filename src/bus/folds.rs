@@ -30,11 +30,18 @@ where
     }
 
     /// The aggregate as its stream is now, with the stream's version.
-    pub(crate) async fn load(&self, store: &dyn Store, stream: StreamName) -> Result<(u64, A), Failure> {
+    pub(crate) async fn load(
+        &self,
+        store: &dyn Store,
+        stream: StreamName,
+    ) -> Result<(u64, A), Failure> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).cloned();
         let (mut version, mut aggregate) = kept.unwrap_or_default();
         loop {
-            let events = store.read_stream(stream, version, BATCH).await.map_err(|error| store_failure(&error))?;
+            let events = store
+                .read_stream(stream, version, BATCH)
+                .await
+                .map_err(|error| store_failure(&error))?;
             let more = events.len() == BATCH;
             for event in events {
                 version = event.envelope.version;

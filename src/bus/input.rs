@@ -31,24 +31,33 @@ fn describe(command: &KeyCommand) -> (&'static str, Value) {
             "testKey",
             json!({ "id": key, "level": level_name(*level), "model": model.as_ref().map(claviger_domain::text::ModelId::as_str) }),
         ),
-        KeyCommand::SetDefault { key, context, expected } => {
-            ("setDefaultKey", json!({ "id": key, "context": context.as_str(), "expectedVersion": expected }))
-        }
+        KeyCommand::SetDefault { key, context, expected } => (
+            "setDefaultKey",
+            json!({ "id": key, "context": context.as_str(), "expectedVersion": expected }),
+        ),
         KeyCommand::ClearDefault { context, expected } => {
             ("clearDefaultKey", json!({ "context": context.as_str(), "expectedVersion": expected }))
         }
-        KeyCommand::Activate { key, expected } => ("activateKey", json!({ "id": key, "expectedVersion": expected })),
-        KeyCommand::Deactivate { key, expected } => ("deactivateKey", json!({ "id": key, "expectedVersion": expected })),
+        KeyCommand::Activate { key, expected } => {
+            ("activateKey", json!({ "id": key, "expectedVersion": expected }))
+        }
+        KeyCommand::Deactivate { key, expected } => {
+            ("deactivateKey", json!({ "id": key, "expectedVersion": expected }))
+        }
         KeyCommand::Rename { key, name, expected } => {
             ("renameKey", json!({ "id": key, "name": name.as_str(), "expectedVersion": expected }))
         }
-        KeyCommand::ReplaceSecret { key, secret, expected } => {
-            ("replaceKeySecret", json!({ "id": key, "secret": secret.expose(), "expectedVersion": expected }))
+        KeyCommand::ReplaceSecret { key, secret, expected } => (
+            "replaceKeySecret",
+            json!({ "id": key, "secret": secret.expose(), "expectedVersion": expected }),
+        ),
+        KeyCommand::SetExpiry { key, expires_at, expected } => (
+            "setKeyExpiry",
+            json!({ "id": key, "expiresAt": expires_at.map(|at| at.0), "expectedVersion": expected }),
+        ),
+        KeyCommand::Delete { key, expected } => {
+            ("deleteKey", json!({ "id": key, "expectedVersion": expected }))
         }
-        KeyCommand::SetExpiry { key, expires_at, expected } => {
-            ("setKeyExpiry", json!({ "id": key, "expiresAt": expires_at.map(|at| at.0), "expectedVersion": expected }))
-        }
-        KeyCommand::Delete { key, expected } => ("deleteKey", json!({ "id": key, "expectedVersion": expected })),
     }
 }
 

@@ -9,13 +9,15 @@ use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{
-    ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, Store, StoreError, StoreKeyRow, UserKeyRow,
+    ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, Store, StoreError,
+    StoreKeyRow, UserKeyRow,
 };
 use claviger_vault::{
-    ContentKey, CredentialAd, DataKey, DataKeyAd, Entropy, IndexKey, Kek, KekSet, StoreIndexKey, UserKey, VaultError,
-    open_canary, open_credential, open_secret, seal_canary, seal_credential, seal_secret, unwrap_content_key, unwrap_data_key,
-    unwrap_index_key, unwrap_store_index_key, unwrap_user_key, wrap_content_key, wrap_data_key, wrap_index_key,
-    wrap_store_index_key, wrap_user_key,
+    ContentKey, CredentialAd, DataKey, DataKeyAd, Entropy, IndexKey, Kek, KekSet, StoreIndexKey,
+    UserKey, VaultError, open_canary, open_credential, open_secret, seal_canary, seal_credential,
+    seal_secret, unwrap_content_key, unwrap_data_key, unwrap_index_key, unwrap_store_index_key,
+    unwrap_user_key, wrap_content_key, wrap_data_key, wrap_index_key, wrap_store_index_key,
+    wrap_user_key,
 };
 use std::sync::Arc;
 
@@ -77,7 +79,11 @@ impl Keychain {
     ///
     /// # Errors
     /// [`KeychainError`], naming the key.
-    pub async fn open(store: Arc<dyn Store>, keks: KekSet, effects: Effects) -> Result<Self, KeychainError> {
+    pub async fn open(
+        store: Arc<dyn Store>,
+        keks: KekSet,
+        effects: Effects,
+    ) -> Result<Self, KeychainError> {
         Self::open_with(store, keks, None, effects).await
     }
 
@@ -99,11 +105,14 @@ impl Keychain {
             rows = store.store_keys().await?;
         }
         let used = store.user_keys_by_kek().await?.into_iter().map(|(kek, _)| kek);
-        if let Some(id) = used.chain(rows.iter().map(|row| row.kek)).find(|id| keks.get(*id).is_err()) {
+        if let Some(id) =
+            used.chain(rows.iter().map(|row| row.kek)).find(|id| keks.get(*id).is_err())
+        {
             return Err(KeychainError::MissingKek { id: hex(id) });
         }
         for row in &rows {
-            open_canary(keks.get(row.kek)?, &row.canary).map_err(|_| KeychainError::Canary { id: hex(row.kek) })?;
+            open_canary(keks.get(row.kek)?, &row.canary)
+                .map_err(|_| KeychainError::Canary { id: hex(row.kek) })?;
         }
         // The newest: what is made from now on goes under it, whichever stands first in the list.
         let row = rows.first().ok_or(StoreError::Corrupt("no store key".to_owned()))?;
@@ -159,7 +168,9 @@ impl Keychain {
     {
         let mut newer = None;
         for _ in 0..MAX_READS {
-            let Some(row) = read().await.map_err(|error| store_failure(&error))? else { return Ok(None) };
+            let Some(row) = read().await.map_err(|error| store_failure(&error))? else {
+                return Ok(None);
+            };
             let at_hand = newer.as_ref().unwrap_or(keys);
             if version(&row) == at_hand.version {
                 return open(at_hand, &row).map(Some).map_err(|error| vault_failure(&error));
@@ -202,7 +213,11 @@ impl Keychain {
     ///
     /// # Errors
     /// When the store doesn't answer or the key doesn't open.
-    pub async fn content_key(&self, keys: &UserKeys, stream: StreamName) -> Result<Option<ContentKey>, Failure> {
+    pub async fn content_key(
+        &self,
+        keys: &UserKeys,
+        stream: StreamName,
+    ) -> Result<Option<ContentKey>, Failure> {
         let open = |keys: &UserKeys, row: &ContentKeyRow| {
             unwrap_content_key(&keys.user, keys.owner, stream, row.user_key_version, &row.wrapped)
         };
@@ -213,8 +228,13 @@ impl Keychain {
     ///
     /// # Errors
     /// When the store doesn't answer or the key doesn't open.
-    pub async fn content_key_of(&self, owner: UserId, stream: StreamName) -> Result<Option<ContentKey>, Failure> {
-        let (user, content) = futures::join!(self.store.user_key(owner), self.store.content_key(stream));
+    pub async fn content_key_of(
+        &self,
+        owner: UserId,
+        stream: StreamName,
+    ) -> Result<Option<ContentKey>, Failure> {
+        let (user, content) =
+            futures::join!(self.store.user_key(owner), self.store.content_key(stream));
         let user = user.map_err(|error| store_failure(&error))?;
         let content = content.map_err(|error| store_failure(&error))?;
         let (Some(user), Some(content)) = (user, content) else { return Ok(None) };
@@ -235,11 +255,23 @@ impl Keychain {
     ///
     /// # Errors
     /// When it can't be wrapped.
-    pub fn new_content_key(&self, keys: &UserKeys, stream: StreamName) -> Result<(ContentKey, RowChange), Failure> {
+    pub fn new_content_key(
+        &self,
+        keys: &UserKeys,
+        stream: StreamName,
+    ) -> Result<(ContentKey, RowChange), Failure> {
         let key = ContentKey::generate(&*self.effects.entropy);
-        let wrapped = wrap_content_key(&keys.user, &key, keys.owner, stream, keys.version, &*self.effects.entropy)
-            .map_err(|error| vault_failure(&error))?;
-        let row = ContentKeyRow { stream, owner: keys.owner, user_key_version: keys.version, wrapped };
+        let wrapped = wrap_content_key(
+            &keys.user,
+            &key,
+            keys.owner,
+            stream,
+            keys.version,
+            &*self.effects.entropy,
+        )
+        .map_err(|error| vault_failure(&error))?;
+        let row =
+            ContentKeyRow { stream, owner: keys.owner, user_key_version: keys.version, wrapped };
         Ok((key, RowChange::PutContentKey(row)))
     }
 
@@ -274,10 +306,16 @@ impl Keychain {
     ///
     /// # Errors
     /// When the store doesn't answer or the secret doesn't open.
-    pub async fn open_secret(&self, keys: &UserKeys, key: KeyId, secret_version: u32) -> Result<Option<SecretText>, Failure> {
+    pub async fn open_secret(
+        &self,
+        keys: &UserKeys,
+        key: KeyId,
+        secret_version: u32,
+    ) -> Result<Option<SecretText>, Failure> {
         let owner = keys.owner;
         let open = |keys: &UserKeys, row: &SecretRow| -> Result<SecretText, VaultError> {
-            let ad = DataKeyAd { owner, key, secret_version, user_key_version: row.user_key_version };
+            let ad =
+                DataKeyAd { owner, key, secret_version, user_key_version: row.user_key_version };
             let data_key = unwrap_data_key(&keys.user, &ad, &row.wrapped_data_key)?;
             open_secret(&data_key, owner, key, secret_version, &row.sealed)
         };
@@ -289,29 +327,53 @@ impl Keychain {
     ///
     /// # Errors
     /// When it can't be sealed.
-    pub fn seal_credential(&self, keys: &UserKeys, phc: &SecretText, password_version: u32) -> Result<RowChange, Failure> {
+    pub fn seal_credential(
+        &self,
+        keys: &UserKeys,
+        phc: &SecretText,
+        password_version: u32,
+    ) -> Result<RowChange, Failure> {
         let (owner, user_key_version) = (keys.owner, keys.version);
         let ad = CredentialAd { owner, password_version, user_key_version };
-        let sealed = seal_credential(&keys.user, phc, &ad, &*self.effects.entropy).map_err(|error| vault_failure(&error))?;
-        Ok(RowChange::PutCredential(CredentialRow { owner, password_version, user_key_version, sealed }))
+        let sealed = seal_credential(&keys.user, phc, &ad, &*self.effects.entropy)
+            .map_err(|error| vault_failure(&error))?;
+        Ok(RowChange::PutCredential(CredentialRow {
+            owner,
+            password_version,
+            user_key_version,
+            sealed,
+        }))
     }
 
     /// Opens a password's hash; `None` where there is none.
     ///
     /// # Errors
     /// When the store doesn't answer or the hash doesn't open.
-    pub async fn credential(&self, keys: &UserKeys, password_version: u32) -> Result<Option<SecretText>, Failure> {
+    pub async fn credential(
+        &self,
+        keys: &UserKeys,
+        password_version: u32,
+    ) -> Result<Option<SecretText>, Failure> {
         let open = |keys: &UserKeys, row: &CredentialRow| {
             // The version that counts is the log's: an older row put back doesn't open.
-            let ad = CredentialAd { owner: keys.owner, password_version, user_key_version: row.user_key_version };
+            let ad = CredentialAd {
+                owner: keys.owner,
+                password_version,
+                user_key_version: row.user_key_version,
+            };
             open_credential(&keys.user, &ad, &row.sealed)
         };
-        self.opened(keys, || self.store.credential(keys.owner), |row| row.user_key_version, open).await
+        self.opened(keys, || self.store.credential(keys.owner), |row| row.user_key_version, open)
+            .await
     }
 }
 
 /// The store's own keys under a master key.
-pub(super) fn store_key_row(kek: &Kek, index: &StoreIndexKey, entropy: &dyn Entropy) -> Result<StoreKeyRow, VaultError> {
+pub(super) fn store_key_row(
+    kek: &Kek,
+    index: &StoreIndexKey,
+    entropy: &dyn Entropy,
+) -> Result<StoreKeyRow, VaultError> {
     Ok(StoreKeyRow {
         kek: kek.id(),
         wrapped_index_key: wrap_store_index_key(kek, index, entropy)?,

@@ -11,14 +11,15 @@ use claviger_domain::event::Halved as _;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{CommandId, EventId, KeyId, UserId};
 use claviger_domain::key_ring::{
-    ActivateKey, AddKey, ClearDefault, DeactivateKey, DeleteKey, KeyRing, KeyRingCommand, KeyRingError, KeyRingEvent, RenameKey,
-    ReplaceSecret, SetDefault, SetExpiry,
+    ActivateKey, AddKey, ClearDefault, DeactivateKey, DeleteKey, KeyRing, KeyRingCommand,
+    KeyRingError, KeyRingEvent, RenameKey, ReplaceSecret, SetDefault, SetExpiry,
 };
 use claviger_domain::stream::StreamName;
 use claviger_graphql::ports::{Answer, Call, Commit, KeyCommand, KeyCommands, KeyDone};
 use claviger_projections::keys::KeysView;
 use claviger_projections::ports::{
-    Append, AppendError, ClaimChange, ClaimKind, CommandRecord, Expected, KEYS, RecordChange, RowChange, Store,
+    Append, AppendError, ClaimChange, ClaimKind, CommandRecord, Expected, KEYS, RecordChange,
+    RowChange, Store,
 };
 use claviger_vault::ContentKey;
 use std::collections::BTreeSet;
@@ -58,16 +59,22 @@ pub(crate) async fn scrub(store: &dyn Store) {
         match store.scrub().await {
             Ok(true) => return tracing::debug!("shredded bytes have left the disk"),
             Ok(false) => {}
-            Err(error) => return tracing::warn!(%error, "shredded bytes stay in the write-ahead log until the next scrub"),
+            Err(error) => {
+                return tracing::warn!(%error, "shredded bytes stay in the write-ahead log until the next scrub");
+            }
         }
     }
-    tracing::warn!("readers are in the way: shredded bytes stay in the write-ahead log until the next scrub");
+    tracing::warn!(
+        "readers are in the way: shredded bytes stay in the write-ahead log until the next scrub"
+    );
 }
 
 impl KeyCommands for Commands {
     fn run(&self, call: Call, command: KeyCommand) -> Answer<'_, KeyDone> {
         let bus = Arc::clone(&self.0);
-        Box::pin(async move { self.0.detached(async move { bus.run_key_command(call, command).await }).await })
+        Box::pin(async move {
+            self.0.detached(async move { bus.run_key_command(call, command).await }).await
+        })
     }
 }
 
@@ -76,7 +83,10 @@ impl Bus {
         let keys = self.keys_of(call.owner).await?;
         let (mutation, input) = canonical(&command);
         let (command_id, request_hash) = match &call.idempotency_key {
-            Some(key) => (keys.index.command_id(mutation, key.as_str()), Some(keys.index.request_hash(mutation, &input))),
+            Some(key) => (
+                keys.index.command_id(mutation, key.as_str()),
+                Some(keys.index.request_hash(mutation, &input)),
+            ),
             None => (CommandId(self.effects.ids.next().into_bytes()), None),
         };
         drop(input);
@@ -98,7 +108,11 @@ impl Bus {
     /// The answer to a repeat, if this is one. While the first is still under way, waits for it.
     async fn replayed(&self, order: &Order) -> Result<Option<KeyDone>, Failure> {
         let Some(request_hash) = &order.request_hash else { return Ok(None) };
-        let record = self.store.command_record(order.command_id).await.map_err(|error| store_failure(&error))?;
+        let record = self
+            .store
+            .command_record(order.command_id)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let Some(record) = record else { return Ok(None) };
         same_request(&record, request_hash)?;
         self.replay(record).await.map(Some)
@@ -128,8 +142,18 @@ impl Bus {
                 secret_of_plan = Some(secret);
                 let context_tag = index.context_tag(context.as_str());
                 let max_keys = self.config.max_keys;
-                let command =
-                    AddKey { key, name, preview, fingerprint, make_default, context, context_tag, expires_at, now, max_keys };
+                let command = AddKey {
+                    key,
+                    name,
+                    preview,
+                    fingerprint,
+                    make_default,
+                    context,
+                    context_tag,
+                    expires_at,
+                    now,
+                    max_keys,
+                };
                 (Some(key), command.into())
             }
             // Handled before: a test is two commits with a call between them.
@@ -142,9 +166,15 @@ impl Bus {
                 let context_tag = index.context_tag(context.as_str());
                 (None, ClearDefault { context, context_tag, expected }.into())
             }
-            KeyCommand::Activate { key, expected } => (Some(key), ActivateKey { key, expected }.into()),
-            KeyCommand::Deactivate { key, expected } => (Some(key), DeactivateKey { key, expected }.into()),
-            KeyCommand::Rename { key, name, expected } => (Some(key), RenameKey { key, name, expected }.into()),
+            KeyCommand::Activate { key, expected } => {
+                (Some(key), ActivateKey { key, expected }.into())
+            }
+            KeyCommand::Deactivate { key, expected } => {
+                (Some(key), DeactivateKey { key, expected }.into())
+            }
+            KeyCommand::Rename { key, name, expected } => {
+                (Some(key), RenameKey { key, name, expected }.into())
+            }
             KeyCommand::ReplaceSecret { key, secret, expected } => {
                 let (preview, fingerprint) = (secret.preview(), index.fingerprint(&secret));
                 secret_of_plan = Some(secret);
@@ -165,7 +195,11 @@ impl Bus {
     }
 
     /// Decides, appends, and decides anew when another process was faster. Also answers with what was decided.
-    pub(super) async fn execute(&self, order: &Order, plan: Plan) -> Result<(KeyDone, Vec<KeyRingEvent>), Failure> {
+    pub(super) async fn execute(
+        &self,
+        order: &Order,
+        plan: Plan,
+    ) -> Result<(KeyDone, Vec<KeyRingEvent>), Failure> {
         let turn = self.locks.lock(order.stream()).await;
         let mut newer = None;
         for _ in 0..MAX_TRIES {
@@ -210,7 +244,9 @@ impl Bus {
                 }
                 Err(AppendError::Conflict { .. }) => {}
                 // A rotation came between: sealed anew under the key that is there now.
-                Err(AppendError::UserKeyMoved { .. }) => newer = Some(self.keys_of(order.call.owner).await?),
+                Err(AppendError::UserKeyMoved { .. }) => {
+                    newer = Some(self.keys_of(order.call.owner).await?)
+                }
                 Err(AppendError::Repeated(record)) => {
                     drop(turn);
                     if let Some(request_hash) = &order.request_hash {
@@ -229,7 +265,9 @@ impl Bus {
             cqrs_es::Aggregate::apply(&mut ring, event.clone());
         }
         self.rings.keep(stream, version, ring);
-        if events.iter().any(|event| matches!(event, KeyRingEvent::KeyDeleted(_) | KeyRingEvent::KeySecretReplaced(..))) {
+        if events.iter().any(|event| {
+            matches!(event, KeyRingEvent::KeyDeleted(_) | KeyRingEvent::KeySecretReplaced(..))
+        }) {
             self.scrub_soon();
         }
     }
@@ -250,17 +288,33 @@ impl Bus {
         events: &[KeyRingEvent],
     ) -> Result<bool, Failure> {
         let [KeyRingEvent::KeyRenamed(facts, Some(named))] = events else { return Ok(false) };
-        let Some(content_key) = self.keychain.content_key(keys, order.stream()).await? else { return Ok(false) };
+        let Some(content_key) = self.keychain.content_key(keys, order.stream()).await? else {
+            return Ok(false);
+        };
         let rows = self.touched(order, events, &content_key).await?;
-        let (Some(folded), Some(row)) = (ring.keys.get(&facts.key), rows.keys().get(&facts.key)) else { return Ok(false) };
+        let (Some(folded), Some(row)) = (ring.keys.get(&facts.key), rows.keys().get(&facts.key))
+        else {
+            return Ok(false);
+        };
         let is_same = row.content.as_ref().is_some_and(|content| content.name == named.name);
         Ok(is_same && row.facts.version == folded.version)
     }
 
     /// Things are as asked: nothing is committed, and the answer names where the log stands.
-    async fn nothing_to_do(&self, order: &Order, plan: &Plan, version: u64) -> Result<KeyDone, Failure> {
+    async fn nothing_to_do(
+        &self,
+        order: &Order,
+        plan: &Plan,
+        version: u64,
+    ) -> Result<KeyDone, Failure> {
         let head = self.store.head().await.map_err(|error| store_failure(&error))?;
-        let commit = Commit { position: head.position, stream: order.stream(), version, event_ids: Vec::new(), replayed: false };
+        let commit = Commit {
+            position: head.position,
+            stream: order.stream(),
+            version,
+            event_ids: Vec::new(),
+            replayed: false,
+        };
         Ok(KeyDone { commit, key: plan.subject })
     }
 
@@ -309,16 +363,23 @@ impl Bus {
     }
 
     /// The rows of the keys that the events touch. Read after the fold: if they are newer than it, the append conflicts.
-    async fn touched(&self, order: &Order, events: &[KeyRingEvent], key: &ContentKey) -> Result<KeysView, Failure> {
+    async fn touched(
+        &self,
+        order: &Order,
+        events: &[KeyRingEvent],
+        key: &ContentKey,
+    ) -> Result<KeysView, Failure> {
         let mut ids: BTreeSet<KeyId> = events.iter().filter_map(subject_of).collect();
-        ids.extend(events.iter().filter_map(
-            |event| {
-                if let KeyRingEvent::DefaultSet(facts, _) = event { facts.previous } else { None }
-            },
-        ));
+        ids.extend(events.iter().filter_map(|event| {
+            if let KeyRingEvent::DefaultSet(facts, _) = event { facts.previous } else { None }
+        }));
         let mut keys = Vec::with_capacity(ids.len());
         for id in ids {
-            let row = self.store.row(KEYS, order.call.owner, id.0).await.map_err(|error| store_failure(&error))?;
+            let row = self
+                .store
+                .row(KEYS, order.call.owner, id.0)
+                .await
+                .map_err(|error| store_failure(&error))?;
             if let Some(row) = row {
                 keys.push(open_key(&row, Some(key))?);
             }
@@ -343,11 +404,21 @@ impl Bus {
         for event in events {
             if let KeyRingEvent::KeyAdded(facts, _) = event {
                 let secret = plan.secret.as_ref().ok_or_else(Failure::internal)?;
-                rows.push(self.keychain.seal_secret(keys, facts.key, facts.secret_version, secret)?);
+                rows.push(self.keychain.seal_secret(
+                    keys,
+                    facts.key,
+                    facts.secret_version,
+                    secret,
+                )?);
             } else if let KeyRingEvent::KeySecretReplaced(facts, _) = event {
                 let secret = plan.secret.as_ref().ok_or_else(Failure::internal)?;
                 rows.extend(shred(facts.key));
-                rows.push(self.keychain.seal_secret(keys, facts.key, facts.secret_version, secret)?);
+                rows.push(self.keychain.seal_secret(
+                    keys,
+                    facts.key,
+                    facts.secret_version,
+                    secret,
+                )?);
             } else if let KeyRingEvent::KeyDeleted(facts) = event {
                 rows.extend(shred(facts.key));
             }
@@ -358,7 +429,12 @@ impl Bus {
 
 /// Fingerprints taken and given back with the events.
 fn claims(order: &Order, ring: &KeyRing, events: &[KeyRingEvent]) -> Vec<ClaimChange> {
-    let take = |hash, key: KeyId| ClaimChange::Take { kind: ClaimKind::Secret, hash, holder: order.call.owner, subject: key.0 };
+    let take = |hash, key: KeyId| ClaimChange::Take {
+        kind: ClaimKind::Secret,
+        hash,
+        holder: order.call.owner,
+        subject: key.0,
+    };
     let release = |key: KeyId| {
         let hash = ring.keys.get(&key).map(|key| key.fingerprint.0);
         hash.map(|hash| ClaimChange::Release { kind: ClaimKind::Secret, hash })
@@ -380,9 +456,12 @@ fn claims(order: &Order, ring: &KeyRing, events: &[KeyRingEvent]) -> Vec<ClaimCh
 /// The record with what the command turned out to be about.
 fn about(record: Option<RecordChange>, key: Option<KeyId>) -> Option<RecordChange> {
     match record? {
-        RecordChange::Insert { request_hash, open, expires_at, .. } => {
-            Some(RecordChange::Insert { request_hash, subject: key.map(|key| key.0), open, expires_at })
-        }
+        RecordChange::Insert { request_hash, open, expires_at, .. } => Some(RecordChange::Insert {
+            request_hash,
+            subject: key.map(|key| key.0),
+            open,
+            expires_at,
+        }),
         RecordChange::Close { command_id } => Some(RecordChange::Close { command_id }),
     }
 }
@@ -395,13 +474,14 @@ fn subject_of(event: &KeyRingEvent) -> Option<KeyId> {
 fn refusal(error: &KeyRingError) -> Failure {
     let failure = Failure::new(error.code(), error.to_string());
     match error {
-        KeyRingError::VersionMismatch { expected, actual } => {
-            failure.with(FailureDetail::Versions { expected: Some(*expected), actual: Some(*actual) })
-        }
+        KeyRingError::VersionMismatch { expected, actual } => failure
+            .with(FailureDetail::Versions { expected: Some(*expected), actual: Some(*actual) }),
         KeyRingError::NoDefaultToCompare { expected } => {
             failure.with(FailureDetail::Versions { expected: Some(*expected), actual: None })
         }
-        KeyRingError::Duplicate { existing } => failure.at(&["input", "secret"]).with(FailureDetail::Existing(*existing)),
+        KeyRingError::Duplicate { existing } => {
+            failure.at(&["input", "secret"]).with(FailureDetail::Existing(*existing))
+        }
         KeyRingError::ExpiryInPast { .. } => failure.at(&["input", "expiresAt"]),
         KeyRingError::NotFound
         | KeyRingError::Inactive
@@ -418,16 +498,20 @@ pub(super) fn append_failure(error: &AppendError) -> Failure {
             refusal(&KeyRingError::Duplicate { existing: KeyId(*subject) })
         }
         AppendError::ClaimTaken { kind: ClaimKind::Username, .. } => {
-            Failure::new(ErrorCode::Duplicate, "this username is taken: choose another").at(&["input", "username"])
+            Failure::new(ErrorCode::Duplicate, "this username is taken: choose another")
+                .at(&["input", "username"])
         }
-        AppendError::ClaimTaken { kind: ClaimKind::Email, .. } => {
-            Failure::new(ErrorCode::Duplicate, "this e-mail address has an account: sign in, or use another")
-                .at(&["input", "email"])
-        }
+        AppendError::ClaimTaken { kind: ClaimKind::Email, .. } => Failure::new(
+            ErrorCode::Duplicate,
+            "this e-mail address has an account: sign in, or use another",
+        )
+        .at(&["input", "email"]),
         AppendError::ClaimTaken { kind: ClaimKind::Identity, .. } => {
             Failure::new(ErrorCode::Duplicate, "this identity has an account already")
         }
-        AppendError::Conflict { .. } | AppendError::UserKeyMoved { .. } | AppendError::MasterKeyMoved { .. } => contended(),
+        AppendError::Conflict { .. }
+        | AppendError::UserKeyMoved { .. }
+        | AppendError::MasterKeyMoved { .. } => contended(),
         AppendError::Store(error) => store_failure(error),
         AppendError::Repeated(_) | AppendError::Malformed(_) => {
             tracing::error!(%error, "an append was refused that should not have been");

@@ -18,8 +18,16 @@ pub struct LimitedCommands {
 
 impl LimitedCommands {
     /// At most so many commands a minute for each user, and so many tests among them.
-    pub fn new(commands: Commands, clock: Arc<dyn Clock>, commands_per_minute: u32, tests_per_minute: u32) -> Self {
-        let (all, tests) = (RateLimiter::per_minute(commands_per_minute), RateLimiter::per_minute(tests_per_minute));
+    pub fn new(
+        commands: Commands,
+        clock: Arc<dyn Clock>,
+        commands_per_minute: u32,
+        tests_per_minute: u32,
+    ) -> Self {
+        let (all, tests) = (
+            RateLimiter::per_minute(commands_per_minute),
+            RateLimiter::per_minute(tests_per_minute),
+        );
         Self { commands, clock, all, tests }
     }
 }
@@ -32,7 +40,9 @@ impl KeyCommands for LimitedCommands {
         } else {
             Ok(())
         };
-        let taken = taken.and_then(|()| self.all.take(&user, now).map_err(|ms| refused("too many changes of keys", ms)));
+        let taken = taken.and_then(|()| {
+            self.all.take(&user, now).map_err(|ms| refused("too many changes of keys", ms))
+        });
         match taken {
             Ok(()) => self.commands.run(call, command),
             Err(failure) => Box::pin(std::future::ready(Err(failure))),

@@ -30,10 +30,15 @@ impl MasterKeys {
         if at_hand.get(id).is_ok() {
             return at_hand;
         }
-        let Some(found) = self.again.as_ref().and_then(|again| again()).filter(|found| found.get(id).is_ok()) else {
+        let Some(found) =
+            self.again.as_ref().and_then(|again| again()).filter(|found| found.get(id).is_ok())
+        else {
             return at_hand;
         };
-        tracing::info!(master_key = hex(id), "a rotation brought a master key, which was read from the key file");
+        tracing::info!(
+            master_key = hex(id),
+            "a rotation brought a master key, which was read from the key file"
+        );
         let found = Arc::new(found);
         *self.keks.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&found);
         found

@@ -38,7 +38,9 @@ use claviger_domain::failure::Failure;
 use claviger_domain::key_ring::KeyRing;
 use claviger_domain::orchestration::{Run, RunControl};
 use claviger_domain::text::ModelId;
-use claviger_projections::ports::{Append, AppendError, Appended, CommandRecord, Store, StoreError};
+use claviger_projections::ports::{
+    Append, AppendError, Appended, CommandRecord, Store, StoreError,
+};
 use claviger_vault::VaultError;
 use folds::Folds;
 use locks::StreamLocks;
@@ -120,7 +122,9 @@ impl Bus {
             Err(AppendError::Conflict { .. }) => "conflict",
             Err(AppendError::ClaimTaken { .. }) => "claim_taken",
             Err(AppendError::Repeated(_)) => "repeated",
-            Err(AppendError::UserKeyMoved { .. } | AppendError::MasterKeyMoved { .. }) => "keys_moved",
+            Err(AppendError::UserKeyMoved { .. } | AppendError::MasterKeyMoved { .. }) => {
+                "keys_moved"
+            }
             Err(AppendError::Malformed(_) | AppendError::Store(_)) => "failed",
         };
         self.config.metrics.appended(outcome, events, began_at.elapsed());
@@ -135,7 +139,10 @@ impl Bus {
         match self.tracker.spawn(work).await {
             Ok(result) => result,
             Err(error) => {
-                tracing::error!(panicked = error.is_panic(), "a command's task ended without an answer");
+                tracing::error!(
+                    panicked = error.is_panic(),
+                    "a command's task ended without an answer"
+                );
                 Err(Failure::internal())
             }
         }
@@ -164,7 +171,8 @@ pub(crate) fn vault_failure(error: &VaultError) -> Failure {
     tracing::error!(%error, "the vault couldn't open or seal");
     if let VaultError::UnknownKek { .. } = error {
         // Names the key by its id, which is no secret. Only the operator can do something, and nothing is wrong with the request.
-        let message = format!("this server lacks a master key: {error} and restart it, then try again");
+        let message =
+            format!("this server lacks a master key: {error} and restart it, then try again");
         return Failure::new(ErrorCode::StoreUnavailable, message);
     }
     Failure::internal()

@@ -20,7 +20,8 @@ use claviger_domain::id::{CommandId, CorrelationId, EventId, MasterKeyId, UserId
 use claviger_domain::stream::StreamName;
 use claviger_domain::system::{Rotated as RotatedFacts, RotationStarted, SystemEvent};
 use claviger_projections::ports::{
-    Append, AppendError, Expected, KekId, NewEvent, RowChange, Store, StoreError, StoreKeyRow, UserKeyState,
+    Append, AppendError, Expected, KekId, NewEvent, RowChange, Store, StoreError, StoreKeyRow,
+    UserKeyState,
 };
 use claviger_vault::{Kek, KekSet, VaultError, open_canary, unwrap_store_index_key};
 use futures::stream::{self, StreamExt as _};
@@ -88,7 +89,9 @@ pub enum RotationError {
     #[error("the store's own keys don't open: {0}")]
     StoreKeys(#[source] VaultError),
     /// A user's keys don't open.
-    #[error("the keys of user {owner} don't open ({reason}): run `claviger verify`; the old master keys must be kept")]
+    #[error(
+        "the keys of user {owner} don't open ({reason}): run `claviger verify`; the old master keys must be kept"
+    )]
     User {
         /// Whose.
         owner: UserId,
@@ -145,7 +148,11 @@ impl Rotation {
     ///
     /// # Errors
     /// [`RotationError`], which says how to go on.
-    pub async fn run(&self, told: &(dyn Fn(Progress) + Sync), stop: &CancellationToken) -> Result<Rotated, RotationError> {
+    pub async fn run(
+        &self,
+        told: &(dyn Fn(Progress) + Sync),
+        stop: &CancellationToken,
+    ) -> Result<Rotated, RotationError> {
         self.begin().await?;
         let mut done = Rotated { to: self.to(), ..Rotated::default() };
         self.move_all(&mut done, told, stop).await?;
@@ -187,16 +194,24 @@ impl Rotation {
         for _ in 0..MAX_TRIES {
             let (newest, older) = self.store_keys().await?;
             if newest.kek == self.to() {
-                return if self.is_done().await? { Err(RotationError::NothingToDo { id: self.to() }) } else { Ok(()) };
+                return if self.is_done().await? {
+                    Err(RotationError::NothingToDo { id: self.to() })
+                } else {
+                    Ok(())
+                };
             }
             let (version, used) = self.used_before().await?;
             if older.iter().any(|row| row.kek == self.to()) || used {
                 return Err(RotationError::UsedBefore { id: self.to() });
             }
             let index = unwrap_store_index_key(&self.keks, newest.kek, &newest.wrapped_index_key);
-            let row = index.and_then(|index| store_key_row(self.keks.current(), &index, &*self.effects.entropy));
+            let row = index.and_then(|index| {
+                store_key_row(self.keks.current(), &index, &*self.effects.entropy)
+            });
             let row = RowChange::PutStoreKey(row.map_err(RotationError::StoreKeys)?);
-            let event = SystemEvent::MasterKeyRotationStarted(RotationStarted { to: MasterKeyId(self.to()) });
+            let event = SystemEvent::MasterKeyRotationStarted(RotationStarted {
+                to: MasterKeyId(self.to()),
+            });
             if self.record(version, &event, vec![row]).await? {
                 return Ok(());
             }
@@ -216,7 +231,9 @@ impl Rotation {
                 if !SystemEvent::TYPES.iter().any(|(kind, _)| *kind == event.envelope.kind) {
                     continue;
                 }
-                let unreadable = |_| StoreError::Corrupt(format!("event at position {}", event.envelope.position));
+                let unreadable = |_| {
+                    StoreError::Corrupt(format!("event at position {}", event.envelope.position))
+                };
                 used |= match decode::<SystemEvent>(event, None).map_err(unreadable)? {
                     SystemEvent::MasterKeyRotationStarted(facts) => facts.to == to,
                     SystemEvent::MasterKeyRotated(facts) => facts.from.contains(&to),
@@ -230,7 +247,12 @@ impl Rotation {
     }
 
     /// Appends to the installation's stream; `false` if somebody else did.
-    async fn record(&self, version: u64, event: &SystemEvent, rows: Vec<RowChange>) -> Result<bool, RotationError> {
+    async fn record(
+        &self,
+        version: u64,
+        event: &SystemEvent,
+        rows: Vec<RowChange>,
+    ) -> Result<bool, RotationError> {
         let unwritable = |_| StoreError::Corrupt("an event can't be written".to_owned());
         let halves = event.halves().map_err(unwritable)?;
         let ids = &self.effects.ids;
@@ -301,15 +323,21 @@ impl Rotation {
         if by == self.to() { Ok(()) } else { Err(RotationError::Overtaken { by }) }
     }
 
-    async fn move_batch(&self, batch: Vec<UserKeyState>, done: &mut Rotated) -> Result<(), RotationError> {
+    async fn move_batch(
+        &self,
+        batch: Vec<UserKeyState>,
+        done: &mut Rotated,
+    ) -> Result<(), RotationError> {
         let (worn, whole): (Vec<_>, Vec<_>) = batch.into_iter().partition(|key| key.worn);
-        let mut moved = stream::iter(whole).map(|key| self.move_user(key)).buffer_unordered(AT_ONCE);
+        let mut moved =
+            stream::iter(whole).map(|key| self.move_user(key)).buffer_unordered(AT_ONCE);
         while let Some(how) = moved.next().await {
             done.count(how?);
         }
         drop(moved);
         // Larger transactions: a few at a time.
-        let mut moved = stream::iter(worn).map(|key| self.move_user(key)).buffer_unordered(WORN_AT_ONCE);
+        let mut moved =
+            stream::iter(worn).map(|key| self.move_user(key)).buffer_unordered(WORN_AT_ONCE);
         while let Some(how) = moved.next().await {
             done.count(how?);
         }
@@ -325,7 +353,9 @@ impl Rotation {
                 return Ok(How::NotByThis);
             }
             if key.worn {
-                let Some(from) = self.store.user_rows(owner).await? else { return Ok(How::NotByThis) };
+                let Some(from) = self.store.user_rows(owner).await? else {
+                    return Ok(How::NotByThis);
+                };
                 if from.key == key {
                     let to = rekeyed(&self.keks, &from, &*self.effects.entropy).map_err(failed)?;
                     if self.store.rekey_user(from, to).await? {
@@ -351,10 +381,15 @@ impl Rotation {
         told: &(dyn Fn(Progress) + Sync),
         stop: &CancellationToken,
     ) -> Result<(), RotationError> {
-        let alone = KekSet::new(vec![Kek::from_bytes(*self.keks.current().expose())]).map_err(RotationError::StoreKeys)?;
+        let alone = KekSet::new(vec![Kek::from_bytes(*self.keks.current().expose())])
+            .map_err(RotationError::StoreKeys)?;
         let (newest, _) = self.store_keys().await?;
-        alone.get(newest.kek).and_then(|kek| open_canary(kek, &newest.canary)).map_err(RotationError::StoreKeys)?;
-        unwrap_store_index_key(&alone, newest.kek, &newest.wrapped_index_key).map_err(RotationError::StoreKeys)?;
+        alone
+            .get(newest.kek)
+            .and_then(|kek| open_canary(kek, &newest.canary))
+            .map_err(RotationError::StoreKeys)?;
+        unwrap_store_index_key(&alone, newest.kek, &newest.wrapped_index_key)
+            .map_err(RotationError::StoreKeys)?;
         let of = self.store.user_keys_by_kek().await?.iter().map(|(_, users)| users).sum::<u64>();
         let mut after = None;
         loop {
@@ -362,7 +397,9 @@ impl Rotation {
             let batch = self.store.user_keys(None, after, BATCH).await?;
             let Some(last) = batch.last() else { return Ok(()) };
             after = Some(last.row.owner);
-            let mut opened = stream::iter(batch).map(|key| self.prove_user(&alone, key.row.owner)).buffer_unordered(AT_ONCE);
+            let mut opened = stream::iter(batch)
+                .map(|key| self.prove_user(&alone, key.row.owner))
+                .buffer_unordered(AT_ONCE);
             while let Some(secrets) = opened.next().await {
                 let Some(secrets) = secrets? else { continue };
                 (done.users, done.secrets) = (done.users + 1, done.secrets + secrets);
@@ -372,7 +409,11 @@ impl Rotation {
     }
 
     /// How many data keys of a user opened; `None` for one who was erased meanwhile.
-    async fn prove_user(&self, alone: &KekSet, owner: UserId) -> Result<Option<u64>, RotationError> {
+    async fn prove_user(
+        &self,
+        alone: &KekSet,
+        owner: UserId,
+    ) -> Result<Option<u64>, RotationError> {
         let Some(rows) = self.store.user_rows(owner).await? else { return Ok(None) };
         open_all(alone, &rows).map(Some).map_err(|reason| RotationError::User { owner, reason })
     }

@@ -12,7 +12,8 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::accounts::AccountView;
 use claviger_projections::keys::{KeyView, KeysView};
 use claviger_projections::ports::{
-    ACCOUNTS, InlineViews, KEYS, Placed, RowChange, SessionRow, StoreError, TimerKind, TimerRow, ViewRow,
+    ACCOUNTS, InlineViews, KEYS, Placed, RowChange, SessionRow, StoreError, TimerKind, TimerRow,
+    ViewRow,
 };
 use claviger_vault::{ContentKey, VaultError, ViewAd, open_view, seal_view};
 use serde::Serialize;
@@ -42,11 +43,21 @@ pub(super) fn row<F: Serialize, C: Serialize>(
     let content = content
         .map(|content| -> Result<Vec<u8>, StoreError> {
             let json = serde_json::to_vec(content).map_err(unwritable)?;
-            let key = key.ok_or_else(|| StoreError::Corrupt("there is no key for content of a row".to_owned()))?;
+            let key = key.ok_or_else(|| {
+                StoreError::Corrupt("there is no key for content of a row".to_owned())
+            })?;
             seal_view(key, ad, &json, &*effects.entropy).map_err(|error| unsealable(&error))
         })
         .transpose()?;
-    Ok(ViewRow { view: ad.view, owner: ad.owner, id: ad.row, sort: sort.0, stream: ad.stream, facts, content })
+    Ok(ViewRow {
+        view: ad.view,
+        owner: ad.owner,
+        id: ad.row,
+        sort: sort.0,
+        stream: ad.stream,
+        facts,
+        content,
+    })
 }
 
 fn unsealable(error: &VaultError) -> StoreError {
@@ -75,7 +86,12 @@ pub(super) fn open_row<F: DeserializeOwned, C: DeserializeOwned>(
 }
 
 /// Makes a row of the view of keys.
-pub(crate) fn key_row(owner: UserId, view: &KeyView, key: Option<&ContentKey>, effects: &Effects) -> Result<ViewRow, StoreError> {
+pub(crate) fn key_row(
+    owner: UserId,
+    view: &KeyView,
+    key: Option<&ContentKey>,
+    effects: &Effects,
+) -> Result<ViewRow, StoreError> {
     let ad = ViewAd { owner, stream: StreamName::KeyRing(owner), view: KEYS, row: view.id.0 };
     row(&ad, view.facts.created_at, (&view.facts, view.content.as_ref()), key, effects)
 }
@@ -98,7 +114,10 @@ pub(crate) fn open_key(row: &ViewRow, key: Option<&ContentKey>) -> Result<KeyVie
 }
 
 /// Opens a row of the view of accounts.
-pub(crate) fn open_account(row: &ViewRow, key: Option<&ContentKey>) -> Result<AccountView, Failure> {
+pub(crate) fn open_account(
+    row: &ViewRow,
+    key: Option<&ContentKey>,
+) -> Result<AccountView, Failure> {
     let (facts, content) = open_row(row, key)?;
     Ok(AccountView { facts, content })
 }
@@ -124,7 +143,9 @@ impl InlineViews for KeyRingRows {
         }
         for id in view.take_changed() {
             rows.push(match view.keys().get(&id) {
-                Some(key) => RowChange::PutView(key_row(self.owner, key, Some(&self.key), &self.effects)?),
+                Some(key) => {
+                    RowChange::PutView(key_row(self.owner, key, Some(&self.key), &self.effects)?)
+                }
                 None => RowChange::DeleteView { view: KEYS, owner: self.owner, id: id.0 },
             });
         }
@@ -133,7 +154,13 @@ impl InlineViews for KeyRingRows {
 }
 
 impl KeyRingRows {
-    fn timer(&self, kind: TimerKind, subject: Uuid, due_at: Option<Timestamp>, command: Option<CommandId>) -> RowChange {
+    fn timer(
+        &self,
+        kind: TimerKind,
+        subject: Uuid,
+        due_at: Option<Timestamp>,
+        command: Option<CommandId>,
+    ) -> RowChange {
         let owner = self.owner;
         match due_at {
             Some(due_at) => RowChange::PutTimer(TimerRow { kind, owner, subject, command, due_at }),
@@ -144,17 +171,31 @@ impl KeyRingRows {
     fn defaults_and_timers(&self, event: &KeyRingEvent, placed: &Placed) -> Option<RowChange> {
         let owner = self.owner;
         Some(match event {
-            KeyRingEvent::KeyAdded(facts, _) => self.timer(TimerKind::KeyExpiry, facts.key.0, Some(facts.expires_at?), None),
-            KeyRingEvent::KeyExpirySet(facts) => self.timer(TimerKind::KeyExpiry, facts.key.0, facts.expires_at, None),
-            KeyRingEvent::KeyExpired(facts) => self.timer(TimerKind::KeyExpiry, facts.key.0, None, None),
-            KeyRingEvent::KeyDeleted(facts) => self.timer(TimerKind::KeyExpiry, facts.key.0, None, None),
+            KeyRingEvent::KeyAdded(facts, _) => {
+                self.timer(TimerKind::KeyExpiry, facts.key.0, Some(facts.expires_at?), None)
+            }
+            KeyRingEvent::KeyExpirySet(facts) => {
+                self.timer(TimerKind::KeyExpiry, facts.key.0, facts.expires_at, None)
+            }
+            KeyRingEvent::KeyExpired(facts) => {
+                self.timer(TimerKind::KeyExpiry, facts.key.0, None, None)
+            }
+            KeyRingEvent::KeyDeleted(facts) => {
+                self.timer(TimerKind::KeyExpiry, facts.key.0, None, None)
+            }
             KeyRingEvent::KeyTestStarted(facts) => {
                 let due_at = placed.at.plus_ms(facts.timeout_ms + TEST_GRACE_MS);
                 self.timer(TimerKind::KeyTest, facts.test.0, Some(due_at), Some(self.command))
             }
-            KeyRingEvent::KeyTested(facts, _) => self.timer(TimerKind::KeyTest, facts.test.0, None, None),
-            KeyRingEvent::DefaultSet(facts, _) => RowChange::PutDefault { owner, tag: facts.context_tag, key: facts.key },
-            KeyRingEvent::DefaultCleared(facts, _) => RowChange::DeleteDefault { owner, tag: facts.context_tag },
+            KeyRingEvent::KeyTested(facts, _) => {
+                self.timer(TimerKind::KeyTest, facts.test.0, None, None)
+            }
+            KeyRingEvent::DefaultSet(facts, _) => {
+                RowChange::PutDefault { owner, tag: facts.context_tag, key: facts.key }
+            }
+            KeyRingEvent::DefaultCleared(facts, _) => {
+                RowChange::DeleteDefault { owner, tag: facts.context_tag }
+            }
             KeyRingEvent::KeyRenamed(..)
             | KeyRingEvent::KeyActivated(_)
             | KeyRingEvent::KeyDeactivated(_)
@@ -183,7 +224,10 @@ impl InlineViews for AccountRows {
         }
         if self.events.iter().any(|event| matches!(event, AccountEvent::AccountErased(_))) {
             // Only that there was an account stays, so that its id is never taken for a new one's.
-            return Ok(vec![RowChange::EraseUser(self.owner), RowChange::PutView(self.account_row(&view)?)]);
+            return Ok(vec![
+                RowChange::EraseUser(self.owner),
+                RowChange::PutView(self.account_row(&view)?),
+            ]);
         }
         rows.push(RowChange::PutView(self.account_row(&view)?));
         Ok(rows)
@@ -195,14 +239,20 @@ impl AccountRows {
         account_row(self.owner, view, Some(&self.key), &self.effects)
     }
 
-    fn sessions(&self, event: &AccountEvent, placed: &Placed) -> Result<Vec<RowChange>, StoreError> {
+    fn sessions(
+        &self,
+        event: &AccountEvent,
+        placed: &Placed,
+    ) -> Result<Vec<RowChange>, StoreError> {
         Ok(match event {
             AccountEvent::SignedIn(facts, seen) => {
                 let stream = StreamName::Account(self.owner);
                 let ad = ViewAd { owner: self.owner, stream, view: SESSIONS, row: facts.session.0 };
                 let agent = seen.as_ref().and_then(|seen| seen.user_agent.as_ref());
                 let content = agent
-                    .map(|agent| seal_view(&self.key, &ad, agent.as_bytes(), &*self.effects.entropy))
+                    .map(|agent| {
+                        seal_view(&self.key, &ad, agent.as_bytes(), &*self.effects.entropy)
+                    })
                     .transpose()
                     .map_err(|error| unsealable(&error))?;
                 vec![RowChange::PutSession(SessionRow {
@@ -219,7 +269,9 @@ impl AccountRows {
             AccountEvent::SignedOut(facts) | AccountEvent::RefreshTokenReused(facts) => {
                 vec![RowChange::DeleteSession(facts.session)]
             }
-            AccountEvent::SessionsRevoked(facts) => facts.sessions.iter().copied().map(RowChange::DeleteSession).collect(),
+            AccountEvent::SessionsRevoked(facts) => {
+                facts.sessions.iter().copied().map(RowChange::DeleteSession).collect()
+            }
             AccountEvent::AccountRegistered(..)
             | AccountEvent::IdentityLinked(..)
             | AccountEvent::AccountRenamed(..)
@@ -234,9 +286,17 @@ impl AccountRows {
 }
 
 /// Opens a session's user agent.
-pub(crate) fn open_user_agent(session: &SessionRow, key: Option<&ContentKey>) -> Result<Option<String>, Failure> {
+pub(crate) fn open_user_agent(
+    session: &SessionRow,
+    key: Option<&ContentKey>,
+) -> Result<Option<String>, Failure> {
     let (Some(sealed), Some(key)) = (&session.content, key) else { return Ok(None) };
-    let ad = ViewAd { owner: session.owner, stream: StreamName::Account(session.owner), view: SESSIONS, row: session.id.0 };
+    let ad = ViewAd {
+        owner: session.owner,
+        stream: StreamName::Account(session.owner),
+        view: SESSIONS,
+        row: session.id.0,
+    };
     let text = open_view(key, &ad, sealed).map_err(|error| vault_failure(&error))?;
     Ok(String::from_utf8(text.to_vec()).ok())
 }

@@ -6,7 +6,9 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::RunEvent;
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{InlineViews, OPEN_RUNS, Placed, RUNS, RowChange, StoreError, TimerKind, TimerRow, ViewRow};
+use claviger_projections::ports::{
+    InlineViews, OPEN_RUNS, Placed, RUNS, RowChange, StoreError, TimerKind, TimerRow, ViewRow,
+};
 use claviger_projections::runs::{OpenRun, RunSummary};
 use claviger_vault::{ContentKey, ViewAd};
 use std::sync::Arc;
@@ -30,18 +32,33 @@ impl InlineViews for RunRows {
         let mut end = None;
         for (event, placed) in self.events.iter().zip(placed) {
             summary = RunSummary::after(summary, event, placed.at);
-            end = summary.as_ref().filter(|summary| summary.facts.state.is_final()).map(|_| placed.at);
+            end = summary
+                .as_ref()
+                .filter(|summary| summary.facts.state.is_final())
+                .map(|_| placed.at);
         }
-        let summary = summary.ok_or_else(|| StoreError::Corrupt("a run without a beginning".to_owned()))?;
+        let summary =
+            summary.ok_or_else(|| StoreError::Corrupt("a run without a beginning".to_owned()))?;
         let subject = summary.id.0;
-        let mut rows = vec![RowChange::PutView(run_row(self.owner, &summary, Some(&self.key), &self.effects)?)];
+        let mut rows = vec![RowChange::PutView(run_row(
+            self.owner,
+            &summary,
+            Some(&self.key),
+            &self.effects,
+        )?)];
         rows.push(match open_run_row(self.owner, &summary)? {
             Some(row) => RowChange::PutView(row),
             None => RowChange::DeleteView { view: OPEN_RUNS, owner: self.owner, id: subject },
         });
         if let Some(at) = end {
             let (owner, due_at) = (self.owner, at.plus_ms(DELTAS_MS));
-            rows.push(RowChange::PutTimer(TimerRow { kind: TimerKind::DeltaExpiry, owner, subject, command: None, due_at }));
+            rows.push(RowChange::PutTimer(TimerRow {
+                kind: TimerKind::DeltaExpiry,
+                owner,
+                subject,
+                command: None,
+                due_at,
+            }));
         }
         Ok(rows)
     }
@@ -59,11 +76,23 @@ pub(crate) fn run_row(
 }
 
 /// Makes the row of a run that hasn't ended, for those who look for work; `None` once it has.
-pub(crate) fn open_run_row(owner: UserId, summary: &RunSummary) -> Result<Option<ViewRow>, StoreError> {
+pub(crate) fn open_run_row(
+    owner: UserId,
+    summary: &RunSummary,
+) -> Result<Option<ViewRow>, StoreError> {
     let Some(open) = summary.open() else { return Ok(None) };
-    let facts = serde_json::to_vec(&open).map_err(|_| StoreError::Corrupt("a row of open runs can't be written".to_owned()))?;
+    let facts = serde_json::to_vec(&open)
+        .map_err(|_| StoreError::Corrupt("a row of open runs can't be written".to_owned()))?;
     let (id, sort) = (summary.id.0, summary.facts.created_at.0);
-    Ok(Some(ViewRow { view: OPEN_RUNS, owner, id, sort, stream: StreamName::Run(id), facts, content: None }))
+    Ok(Some(ViewRow {
+        view: OPEN_RUNS,
+        owner,
+        id,
+        sort,
+        stream: StreamName::Run(id),
+        facts,
+        content: None,
+    }))
 }
 
 /// Opens a row of the view of runs.

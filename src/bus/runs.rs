@@ -10,14 +10,18 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{CommandId, KeyId, RunId, UserId};
 use claviger_domain::orchestration::{
-    Ask, AskRun, Bounds, Definition, DefinitionError, RequestRun, Resolution, Run, RunCommand as Command, RunControl, RunError,
-    RunEvent, Work,
+    Ask, AskRun, Bounds, Definition, DefinitionError, RequestRun, Resolution, Run,
+    RunCommand as Command, RunControl, RunError, RunEvent, Work,
 };
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::{Context, ModelId, Title};
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::{Answer, Call, Caller, Commit, RunCommand, RunCommands, RunDone, StartRun};
-use claviger_projections::ports::{Append, AppendError, Appended, CommandRecord, Expected, OPEN_RUNS, Page, RUNS, RecordChange};
+use claviger_graphql::ports::{
+    Answer, Call, Caller, Commit, RunCommand, RunCommands, RunDone, StartRun,
+};
+use claviger_projections::ports::{
+    Append, AppendError, Appended, CommandRecord, Expected, OPEN_RUNS, Page, RUNS, RecordChange,
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -116,7 +120,10 @@ impl RunBus {
     async fn order(&self, call: Call, mutation: &str, input: &[u8]) -> Result<Order, Failure> {
         let keys = self.bus.keys_of(call.owner).await?;
         let (command_id, request_hash) = match &call.idempotency_key {
-            Some(key) => (keys.index.command_id(mutation, key.as_str()), Some(keys.index.request_hash(mutation, input))),
+            Some(key) => (
+                keys.index.command_id(mutation, key.as_str()),
+                Some(keys.index.request_hash(mutation, input)),
+            ),
             None => (CommandId(self.bus.effects.ids.next().into_bytes()), None),
         };
         Ok(Order { call, keys, command_id, request_hash })
@@ -125,7 +132,12 @@ impl RunBus {
     /// The answer to a repeat, if this is one.
     async fn replayed(&self, order: &Order) -> Result<Option<RunDone>, Failure> {
         let Some(request_hash) = &order.request_hash else { return Ok(None) };
-        let record = self.bus.store.command_record(order.command_id).await.map_err(|error| store_failure(&error))?;
+        let record = self
+            .bus
+            .store
+            .command_record(order.command_id)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let Some(record) = record else { return Ok(None) };
         same_request(&record, request_hash)?;
         replay(record).map(Some)
@@ -142,7 +154,8 @@ impl RunBus {
 
     async fn start(&self, call: Call, caller: Caller, start: StartRun) -> Result<RunDone, Failure> {
         let StartRun { draft, title, model, key, context, max_concurrency } = start;
-        let definition = draft.check(&self.settings.bounds).map_err(|error| definition_failure(&error))?;
+        let definition =
+            draft.check(&self.settings.bounds).map_err(|error| definition_failure(&error))?;
         let max_concurrency = concurrency(max_concurrency, self.settings.max_concurrency)?;
         let input = canonical(
             &definition,
@@ -182,7 +195,11 @@ impl RunBus {
             named_key: key,
             resolution,
             model,
-            max_tokens: if is_design { self.settings.design_max_tokens } else { self.settings.max_tokens },
+            max_tokens: if is_design {
+                self.settings.design_max_tokens
+            } else {
+                self.settings.max_tokens
+            },
             max_concurrency,
             max_attempts: self.settings.max_attempts,
             price_table: self.settings.price_table.clone(),
@@ -192,15 +209,25 @@ impl RunBus {
     }
 
     /// Commits the request, and has somebody work on it.
-    async fn request(&self, order: &Order, run: RunId, events: Vec<RunEvent>) -> Result<RunDone, Failure> {
+    async fn request(
+        &self,
+        order: &Order,
+        run: RunId,
+        events: Vec<RunEvent>,
+    ) -> Result<RunDone, Failure> {
         let (owner, stream) = (order.call.owner, StreamName::Run(run.0));
         let mut newer = None;
         for _ in 0..MAX_TRIES {
             let keys = newer.as_ref().unwrap_or(&order.keys);
             let (key, row) = self.bus.keychain.new_content_key(keys, stream)?;
             let sealed = seal_events(&events, &key, (owner, stream, 0), &self.bus.effects)?;
-            let rows =
-                RunRows { before: None, events: events.clone(), owner, key: Arc::new(key), effects: self.bus.effects.clone() };
+            let rows = RunRows {
+                before: None,
+                events: events.clone(),
+                owner,
+                key: Arc::new(key),
+                effects: self.bus.effects.clone(),
+            };
             let append = Append {
                 rows: vec![row],
                 inline: Some(Arc::new(rows)),
@@ -212,7 +239,9 @@ impl RunBus {
                     self.engine.wake(owner, run);
                     return Ok(RunDone { commit: commit(stream, &appended), run });
                 }
-                Err(AppendError::UserKeyMoved { .. }) => newer = Some(self.bus.keys_of(owner).await?),
+                Err(AppendError::UserKeyMoved { .. }) => {
+                    newer = Some(self.bus.keys_of(owner).await?)
+                }
                 Err(AppendError::Repeated(record)) => return repeated(order, *record),
                 Err(error) => return Err(append_failure(&error)),
             }
@@ -246,54 +275,88 @@ impl RunBus {
 
     async fn check_open(&self, owner: UserId) -> Result<(), Failure> {
         let page = Page { limit: 1, ..Page::default() };
-        let open = self.bus.store.page(OPEN_RUNS, owner, page).await.map_err(|error| store_failure(&error))?.total;
+        let open = self
+            .bus
+            .store
+            .page(OPEN_RUNS, owner, page)
+            .await
+            .map_err(|error| store_failure(&error))?
+            .total;
         let max = self.settings.max_open;
         if open < max {
             return Ok(());
         }
-        let message =
-            format!("{open} of your orchestrations haven't ended, and at most {max} may: wait for some, or cancel them");
+        let message = format!(
+            "{open} of your orchestrations haven't ended, and at most {max} may: wait for some, or cancel them"
+        );
         Err(Failure::new(ErrorCode::LimitExceeded, message))
     }
 
     /// Which credential is used, as it is recorded. A key that was named is used, or the request is refused.
-    async fn resolved(&self, caller: Caller, context: &Context, key: Option<KeyId>) -> Result<Resolution, Failure> {
+    async fn resolved(
+        &self,
+        caller: Caller,
+        context: &Context,
+        key: Option<KeyId>,
+    ) -> Result<Resolution, Failure> {
         let candidates = self.reads.resolve(caller, context.clone(), key).await?;
         let resolution = recorded(&candidates);
         if resolution.chosen().is_some() {
             return Ok(resolution);
         }
-        let why = candidates.iter().map(|candidate| candidate.reason.as_str()).collect::<Vec<_>>().join("; ");
+        let why = candidates
+            .iter()
+            .map(|candidate| candidate.reason.as_str())
+            .collect::<Vec<_>>()
+            .join("; ");
         if key.is_some() && candidates.iter().all(|candidate| candidate.key.is_none()) {
             return Err(Failure::not_found("key").at(&["input", "keyId"]));
         }
         let failure = if key.is_some() {
-            Failure::new(ErrorCode::KeyUnavailable, format!("the key can't be used: {why}")).at(&["input", "keyId"])
+            Failure::new(ErrorCode::KeyUnavailable, format!("the key can't be used: {why}"))
+                .at(&["input", "keyId"])
         } else {
-            let message = format!("there is no credential to run on: add a key and make it your default ({why})");
+            let message = format!(
+                "there is no credential to run on: add a key and make it your default ({why})"
+            );
             Failure::new(ErrorCode::NoCredential, message)
         };
         Err(failure.with(FailureDetail::Resolution(resolution)))
     }
 
     /// The model of agents that name none. One that the credential is known not to have is refused with those it has.
-    async fn model(&self, given: Option<ModelId>, definition: &Definition, resolution: &Resolution) -> Result<ModelId, Failure> {
+    async fn model(
+        &self,
+        given: Option<ModelId>,
+        definition: &Definition,
+        resolution: &Resolution,
+    ) -> Result<ModelId, Failure> {
         let now = self.bus.effects.clock.now();
         let default = self.reads.models.default_model(now).ok_or_else(Failure::internal)?;
         let named = definition.agents.iter().filter_map(|agent| agent.model.as_deref());
-        let asked: Vec<_> = named.chain(given.as_ref().map(ModelId::as_str)).map(str::to_owned).collect();
+        let asked: Vec<_> =
+            named.chain(given.as_ref().map(ModelId::as_str)).map(str::to_owned).collect();
         let of_operator = resolution.chosen().is_some_and(|chosen| chosen.key.is_none());
         if let Some(known) = self.reads.models.known_to_operator(now).await.filter(|_| of_operator)
-            && let Some(unknown) = asked.iter().find(|model| !known.iter().any(|id| id.as_str() == **model))
+            && let Some(unknown) =
+                asked.iter().find(|model| !known.iter().any(|id| id.as_str() == **model))
         {
             let those = known.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ");
-            let message = format!("this server's key doesn't have the model {unknown}: choose one of {those}");
+            let message = format!(
+                "this server's key doesn't have the model {unknown}: choose one of {those}"
+            );
             return Err(Failure::new(ErrorCode::Validation, message).at(&["input", "model"]));
         }
         Ok(given.unwrap_or(default))
     }
 
-    async fn ask(&self, call: Call, caller: Caller, run: RunId, ask: Ask) -> Result<RunDone, Failure> {
+    async fn ask(
+        &self,
+        call: Call,
+        caller: Caller,
+        run: RunId,
+        ask: Ask,
+    ) -> Result<RunDone, Failure> {
         let (owner, stream) = (call.owner, StreamName::RunControl(run.0));
         let mutation = match ask {
             Ask::Cancel => "cancelOrchestration",
@@ -304,7 +367,8 @@ impl RunBus {
         if let Some(done) = self.replayed(&order).await? {
             return Ok(done);
         }
-        let row = self.bus.store.row(RUNS, owner, run.0).await.map_err(|error| store_failure(&error))?;
+        let row =
+            self.bus.store.row(RUNS, owner, run.0).await.map_err(|error| store_failure(&error))?;
         if row.is_none() {
             return Err(refusal(RunError::NotFound));
         }
@@ -315,7 +379,9 @@ impl RunBus {
             let decided = match (AskRun { run, ask }).decide(&state, &control) {
                 Ok(decided) => decided,
                 // A repeat that raced its first must not be refused because of what the first did.
-                Err(error) => return self.replayed(&order).await?.map_or_else(|| Err(refusal(error)), Ok),
+                Err(error) => {
+                    return self.replayed(&order).await?.map_or_else(|| Err(refusal(error)), Ok);
+                }
             };
             let Some(event) = decided else {
                 // Things are as asked, or asked for already.
@@ -329,7 +395,10 @@ impl RunBus {
                 self.check_resumable(caller.clone(), run).await?;
             }
             let events = plain_events(&[event], &self.bus.effects)?;
-            let append = Append { record: self.record(&order, run), ..self.append_of(&order, stream, version, events) };
+            let append = Append {
+                record: self.record(&order, run),
+                ..self.append_of(&order, stream, version, events)
+            };
             match self.bus.append(append).await {
                 Ok(appended) => {
                     self.engine.wake(owner, run);
@@ -345,7 +414,9 @@ impl RunBus {
 
     /// A run without a credential would stand still again at once: who resumes it is told so.
     async fn check_resumable(&self, caller: Caller, run: RunId) -> Result<(), Failure> {
-        let Some(reader) = self.reads.reader_of(caller.user, run).await? else { return Err(refusal(RunError::NotFound)) };
+        let Some(reader) = self.reads.reader_of(caller.user, run).await? else {
+            return Err(refusal(RunError::NotFound));
+        };
         let feed = reader.whole().await?;
         let run = feed.fold().run();
         let named = run.settings.as_ref().and_then(|settings| settings.named_key);
@@ -354,9 +425,20 @@ impl RunBus {
         self.resolved(caller, &context, named).await.map(drop)
     }
 
-    async fn nothing_to_do(&self, stream: StreamName, version: u64, run: RunId) -> Result<RunDone, Failure> {
+    async fn nothing_to_do(
+        &self,
+        stream: StreamName,
+        version: u64,
+        run: RunId,
+    ) -> Result<RunDone, Failure> {
         let head = self.bus.store.head().await.map_err(|error| store_failure(&error))?;
-        let commit = Commit { position: head.position, stream, version, event_ids: Vec::new(), replayed: false };
+        let commit = Commit {
+            position: head.position,
+            stream,
+            version,
+            event_ids: Vec::new(),
+            replayed: false,
+        };
         Ok(RunDone { commit, run })
     }
 }
@@ -365,7 +447,8 @@ impl RunBus {
 fn canonical(definition: &Definition, rest: &Value) -> Result<Vec<u8>, Failure> {
     let pattern = serde_json::to_value(definition).map_err(|_| Failure::internal())?;
     // serde_json keeps object keys sorted.
-    serde_json::to_vec(&json!({ "pattern": pattern, "input": rest })).map_err(|_| Failure::internal())
+    serde_json::to_vec(&json!({ "pattern": pattern, "input": rest }))
+        .map_err(|_| Failure::internal())
 }
 
 fn concurrency(given: Option<u32>, default: u32) -> Result<u32, Failure> {
@@ -421,16 +504,27 @@ impl Bus {
     /// # Errors
     /// When the store doesn't answer.
     pub(crate) async fn run_control(&self, run: RunId) -> Result<RunControl, Failure> {
-        self.controls.load(&*self.store, StreamName::RunControl(run.0)).await.map(|(_, control)| control)
+        self.controls
+            .load(&*self.store, StreamName::RunControl(run.0))
+            .await
+            .map(|(_, control)| control)
     }
 
     /// The version of a key's secret that is to be used now; `None` for a key that is gone, inactive or expired.
     ///
     /// # Errors
     /// When the store doesn't answer.
-    pub(crate) async fn usable_secret(&self, owner: UserId, key: KeyId, now: Timestamp) -> Result<Option<u32>, Failure> {
+    pub(crate) async fn usable_secret(
+        &self,
+        owner: UserId,
+        key: KeyId,
+        now: Timestamp,
+    ) -> Result<Option<u32>, Failure> {
         let (_, ring) = self.rings.load(&*self.store, StreamName::KeyRing(owner)).await?;
-        let usable = ring.keys.get(&key).filter(|key| key.is_active && key.expires_at.is_none_or(|at| at > now));
+        let usable = ring
+            .keys
+            .get(&key)
+            .filter(|key| key.is_active && key.expires_at.is_none_or(|at| at > now));
         Ok(usable.map(|key| key.secret_version))
     }
 }

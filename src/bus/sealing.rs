@@ -25,7 +25,8 @@ pub(crate) fn seal_events<E: Halved>(
         })?;
         let ad = ContentAd { owner, stream, version, kind: halves.kind, schema: halves.schema };
         let content = match &halves.content {
-            Some(json) => seal_content(key, &ad, json, &*effects.entropy).map_err(|error| vault_failure(&error))?,
+            Some(json) => seal_content(key, &ad, json, &*effects.entropy)
+                .map_err(|error| vault_failure(&error))?,
             None => Vec::new(),
         };
         sealed.push(NewEvent {
@@ -41,12 +42,16 @@ pub(crate) fn seal_events<E: Halved>(
 }
 
 /// Events that have no content, for an append.
-pub(crate) fn plain_events<E: Halved>(events: &[E], effects: &Effects) -> Result<Vec<NewEvent>, Failure> {
+pub(crate) fn plain_events<E: Halved>(
+    events: &[E],
+    effects: &Effects,
+) -> Result<Vec<NewEvent>, Failure> {
     let plain = |event: &E| {
-        let halves = event.halves().ok().filter(|halves| halves.content.is_none()).ok_or_else(|| {
-            tracing::error!("an event has content that nothing can seal");
-            Failure::internal()
-        })?;
+        let halves =
+            event.halves().ok().filter(|halves| halves.content.is_none()).ok_or_else(|| {
+                tracing::error!("an event has content that nothing can seal");
+                Failure::internal()
+            })?;
         Ok(NewEvent {
             id: EventId(effects.ids.next()),
             kind: halves.kind.to_owned(),
@@ -60,11 +65,22 @@ pub(crate) fn plain_events<E: Halved>(events: &[E], effects: &Effects) -> Result
 }
 
 /// Opens an event's content; `None` where it has none, or its key was destroyed.
-pub(crate) fn open_event(event: &StoredEvent, key: Option<&ContentKey>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
-    let (Some(key), Some(owner), false) = (key, event.envelope.owner, event.content.is_empty()) else { return Ok(None) };
+pub(crate) fn open_event(
+    event: &StoredEvent,
+    key: Option<&ContentKey>,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    let (Some(key), Some(owner), false) = (key, event.envelope.owner, event.content.is_empty())
+    else {
+        return Ok(None);
+    };
     let envelope = &event.envelope;
-    let ad =
-        ContentAd { owner, stream: envelope.stream, version: envelope.version, kind: &envelope.kind, schema: envelope.schema };
+    let ad = ContentAd {
+        owner,
+        stream: envelope.stream,
+        version: envelope.version,
+        kind: &envelope.kind,
+        schema: envelope.schema,
+    };
     open_content(key, &ad, &event.content).map(Some).map_err(|error| {
         tracing::error!(position = envelope.position, "an event's content can't be opened");
         vault_failure(&error)

@@ -28,7 +28,9 @@ impl Bus {
         let test = TestId(self.effects.ids.next());
         let model = match level {
             KeyTestLevel::Authentic => model,
-            KeyTestLevel::Model | KeyTestLevel::Full => Some(model.unwrap_or_else(|| self.config.test_model.clone())),
+            KeyTestLevel::Model | KeyTestLevel::Full => {
+                Some(model.unwrap_or_else(|| self.config.test_model.clone()))
+            }
         };
         let timeout_ms = self.config.test_timeout_ms;
         let command = StartKeyTest { key, test, level, model: model.clone(), timeout_ms };
@@ -42,7 +44,8 @@ impl Bus {
         let (started, events) = self.execute(&order, plan).await?;
         let Some(KeyRingEvent::KeyTestStarted(facts)) = events.first() else { return Ok(started) };
 
-        let (verdict, notes) = self.probe(&order, key, facts.secret_version, level, model.as_ref()).await;
+        let (verdict, notes) =
+            self.probe(&order, key, facts.secret_version, level, model.as_ref()).await;
         let finish = FinishKeyTest { test, verdict, notes };
         let order = Order { causation: started.commit.event_ids.first().copied(), ..order };
         let finished = self.finish_test(&order, key, finish, order.command_id).await?;
@@ -60,7 +63,9 @@ impl Bus {
     ) -> Result<KeyDone, Failure> {
         let subject = Some(key);
         let record = Some(RecordChange::Close { command_id });
-        self.execute(order, Plan { command: command.into(), secret: None, subject, record }).await.map(|(done, _)| done)
+        self.execute(order, Plan { command: command.into(), secret: None, subject, record })
+            .await
+            .map(|(done, _)| done)
     }
 
     /// Opens the secret, asks, forgets it. Every way in which this can go wrong is a verdict: the test must end.
@@ -74,14 +79,20 @@ impl Bus {
     ) -> (KeyVerdict, KeyTestNotes) {
         let secret = match self.keychain.open_secret(&order.keys, key, secret_version).await {
             Ok(Some(secret)) => secret,
-            Ok(None) => return inconclusive("the secret was replaced or deleted before it could be tried: test the key again"),
+            Ok(None) => {
+                return inconclusive(
+                    "the secret was replaced or deleted before it could be tried: test the key again",
+                );
+            }
             Err(_) => return inconclusive("the secret couldn't be opened: tell the operator"),
         };
         let limit = Duration::from_millis(self.config.test_timeout_ms);
         let asking = self.probe.test(&secret, level, model, self.effects.clock.now());
         match tokio::time::timeout(limit, asking).await {
             Ok(outcome) => (outcome.verdict, outcome.notes),
-            Err(_) => inconclusive("Anthropic didn't answer in time: this says nothing about the key, test it again later"),
+            Err(_) => inconclusive(
+                "Anthropic didn't answer in time: this says nothing about the key, test it again later",
+            ),
         }
     }
 
@@ -91,14 +102,21 @@ impl Bus {
         let waiting = async {
             loop {
                 commits.mark_unchanged();
-                let record = self.store.command_record(command_id).await.map_err(|error| store_failure(&error))?;
+                let record = self
+                    .store
+                    .command_record(command_id)
+                    .await
+                    .map_err(|error| store_failure(&error))?;
                 match record {
                     Some(record) if !record.open => return Ok(record),
                     Some(_) => {}
                     None => return Err(Failure::internal()),
                 }
                 if commits.changed().await.is_err() {
-                    return Err(Failure::new(ErrorCode::ShuttingDown, "the server is going down: send the request again"));
+                    return Err(Failure::new(
+                        ErrorCode::ShuttingDown,
+                        "the server is going down: send the request again",
+                    ));
                 }
             }
         };
@@ -145,10 +163,13 @@ impl Bus {
         let test = TestId(timer.subject);
         let (_, ring) = self.rings.load(&*self.store, order.stream()).await?;
         let Some(open) = ring.open_tests.get(&test) else { return Ok(()) };
-        let (verdict, notes) =
-            inconclusive("the server stopped while it asked Anthropic: this says nothing about the key, test it again");
+        let (verdict, notes) = inconclusive(
+            "the server stopped while it asked Anthropic: this says nothing about the key, test it again",
+        );
         let finish = FinishKeyTest { test, verdict, notes };
-        self.finish_test(order, open.key, finish, timer.command.unwrap_or(order.command_id)).await.map(|_| ())
+        self.finish_test(order, open.key, finish, timer.command.unwrap_or(order.command_id))
+            .await
+            .map(|_| ())
     }
 }
 

@@ -17,9 +17,12 @@ pub(super) fn harmless(text: &str) -> String {
             '\u{2028}' | '\u{2029}' | '\u{85}' => '\n',
             '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(letter)).unwrap_or('\u{fffd}'),
             '\u{7f}' => '\u{2421}',
-            '\u{80}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                '\u{fffd}'
-            }
+            '\u{80}'..='\u{9f}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{61c}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => '\u{fffd}',
             _ => letter,
         });
     }
@@ -36,7 +39,12 @@ pub(super) fn harmless_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for letter in json.chars() {
         match letter {
-            '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            '\u{7f}'..='\u{9f}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{61c}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => {
                 // Writing into a text can't fail.
                 let _ = write!(shown, "\\u{:04x}", u32::from(letter));
             }
@@ -81,7 +89,8 @@ const WIDE: [(u32, u32); 14] = [
 /// terminal is told not to break them.
 pub(super) fn width(letter: char) -> usize {
     let code = u32::from(letter);
-    let within = |ranges: &[(u32, u32)]| ranges.iter().any(|(first, last)| (*first..=*last).contains(&code));
+    let within =
+        |ranges: &[(u32, u32)]| ranges.iter().any(|(first, last)| (*first..=*last).contains(&code));
     match code {
         0x20..=0x2ff => 1,
         _ if within(&NARROW) => 0,
@@ -130,7 +139,11 @@ mod tests {
             assert_eq!(harmless(text), expected, "{text:?}");
         }
         let every: String = (0..=0x9f).filter_map(char::from_u32).collect();
-        assert!(harmless(&every).chars().all(|letter| !letter.is_control() || letter == '\n' || letter == '\t'));
+        assert!(
+            harmless(&every)
+                .chars()
+                .all(|letter| !letter.is_control() || letter == '\n' || letter == '\t')
+        );
         assert_eq!(one_line(" a\n\tb\u{1b}  c "), "a b␛ c");
     }
 

@@ -30,8 +30,14 @@ pub(super) async fn run(args: &Args, config: &Config, json: bool) -> Result<Exit
     let keys = done?;
     print(&keys, args, json);
     let failed = matches!(args, Args::Test { .. })
-        && keys.iter().any(|key| key.facts.last_test.as_ref().is_none_or(|test| !is_success(&test.verdict)));
-    Ok(if failed { ExitCode::from(ErrorCode::KeyUnavailable.exit_code()) } else { ExitCode::SUCCESS })
+        && keys
+            .iter()
+            .any(|key| key.facts.last_test.as_ref().is_none_or(|test| !is_success(&test.verdict)));
+    Ok(if failed {
+        ExitCode::from(ErrorCode::KeyUnavailable.exit_code())
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn is_success(verdict: &claviger_domain::key_test::KeyVerdict) -> bool {
@@ -68,10 +74,14 @@ impl Parsed {
                 },
                 model: with
                     .as_deref()
-                    .map(|model| ModelId::parse(model).ok_or_else(|| invalid("that is no model id")))
+                    .map(|model| {
+                        ModelId::parse(model).ok_or_else(|| invalid("that is no model id"))
+                    })
                     .transpose()?,
             },
-            Args::Default { context, .. } => Self::Default { context: Context::parse(context).map_err(invalid)? },
+            Args::Default { context, .. } => {
+                Self::Default { context: Context::parse(context).map_err(invalid)? }
+            }
         })
     }
 }
@@ -127,10 +137,14 @@ async fn find_key(core: &Core, owner: UserId, wanted: &str) -> Result<KeyId, Cli
     let mut found = keys.iter().filter(|key| Some(key.id) == id || named(key));
     match (found.next(), found.next()) {
         (Some(key), None) => Ok(key.id),
-        (Some(_), Some(_)) => {
-            Err(CliError::new(ErrorCode::Conflict, "several keys have this name: give the id (claviger key list)"))
-        }
-        (None, _) => Err(CliError::new(ErrorCode::NotFound, "no such key: list the user's keys with claviger key list")),
+        (Some(_), Some(_)) => Err(CliError::new(
+            ErrorCode::Conflict,
+            "several keys have this name: give the id (claviger key list)",
+        )),
+        (None, _) => Err(CliError::new(
+            ErrorCode::NotFound,
+            "no such key: list the user's keys with claviger key list",
+        )),
     }
 }
 
@@ -145,7 +159,9 @@ fn print(keys: &[KeyView], args: &Args, json: bool) {
         return;
     }
     if keys.is_empty() {
-        output::line("no keys yet: add one with claviger key add --user NAME --name work < key.txt");
+        output::line(
+            "no keys yet: add one with claviger key add --user NAME --name work < key.txt",
+        );
         return;
     }
     let rows: Vec<Vec<String>> = keys.iter().map(as_row).collect();
@@ -160,8 +176,11 @@ fn print(keys: &[KeyView], args: &Args, json: bool) {
 fn as_row(key: &KeyView) -> Vec<String> {
     let content = key.content.clone().unwrap_or_default();
     let contexts: Vec<String> = content.default_for.into_values().collect();
-    let status =
-        key.facts.last_test.as_ref().map_or("never".to_owned(), |test| format!("{:?}", test.verdict.status).to_lowercase());
+    let status = key
+        .facts
+        .last_test
+        .as_ref()
+        .map_or("never".to_owned(), |test| format!("{:?}", test.verdict.status).to_lowercase());
     vec![
         encode(IdKind::ApiKey, key.id.0),
         content.name,

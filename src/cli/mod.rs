@@ -75,13 +75,16 @@ impl From<ConfigError> for CliError {
 impl From<RotationError> for CliError {
     fn from(error: RotationError) -> Self {
         let code = match &error {
-            RotationError::Store(StoreError::Corrupt(_) | StoreError::Gap { .. }) => ErrorCode::Internal,
-            RotationError::Store(StoreError::Unavailable(_) | StoreError::Closed) | RotationError::Unrecorded(_) => {
-                ErrorCode::StoreUnavailable
+            RotationError::Store(StoreError::Corrupt(_) | StoreError::Gap { .. }) => {
+                ErrorCode::Internal
             }
+            RotationError::Store(StoreError::Unavailable(_) | StoreError::Closed)
+            | RotationError::Unrecorded(_) => ErrorCode::StoreUnavailable,
             RotationError::StoreKeys(_) | RotationError::User { .. } => ErrorCode::KeyUnavailable,
             RotationError::Stopped { .. } => ErrorCode::ShuttingDown,
-            RotationError::NothingToDo { .. } | RotationError::UsedBefore { .. } => ErrorCode::Validation,
+            RotationError::NothingToDo { .. } | RotationError::UsedBefore { .. } => {
+                ErrorCode::Validation
+            }
             RotationError::Overtaken { .. } => ErrorCode::Conflict,
         };
         Self::new(code, with_causes(&error))

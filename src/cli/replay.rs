@@ -10,7 +10,11 @@ use claviger_domain::failure::Failure;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub(super) async fn run(arguments: &ReplayArgs, config: &Config, json: bool) -> Result<ExitCode, CliError> {
+pub(super) async fn run(
+    arguments: &ReplayArgs,
+    config: &Config,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let core = Core::open(config, Effects::system(), "claviger replay").await?;
     let replay = Replay {
         store: Arc::clone(&core.store),
@@ -29,7 +33,9 @@ pub(super) async fn run(arguments: &ReplayArgs, config: &Config, json: bool) -> 
             tell(report, arguments.check);
         }
     }
-    let found = reports.iter().any(|report| report.failed_count > 0 || (arguments.check && report.differing_count > 0));
+    let found = reports
+        .iter()
+        .any(|report| report.failed_count > 0 || (arguments.check && report.differing_count > 0));
     Ok(if found { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -51,10 +57,12 @@ async fn replay_all(replay: &Replay, arguments: &ReplayArgs) -> Result<Vec<Repor
 
 fn tell(report: &Report, check: bool) {
     let view = report.view;
-    let (differs, fails) = if check { ("differs", "can't be judged") } else { ("mended", "can't be mended") };
-    for (owners, count, what) in
-        [(&report.differing, report.differing_count, differs), (&report.failed, report.failed_count, fails)]
-    {
+    let (differs, fails) =
+        if check { ("differs", "can't be judged") } else { ("mended", "can't be mended") };
+    for (owners, count, what) in [
+        (&report.differing, report.differing_count, differs),
+        (&report.failed, report.failed_count, fails),
+    ] {
         for owner in owners {
             output::line(&format!("{view} of {owner}: {what}"));
         }
@@ -64,6 +72,13 @@ fn tell(report: &Report, check: bool) {
         }
     }
     let done = if check { String::new() } else { format!(", {} mended", report.changed) };
-    let still = if report.quarantined == 0 { String::new() } else { format!(", {} rows stand still", report.quarantined) };
-    output::line(&format!("{view}: {} owners, {} differed{done}{still}", report.owners, report.differing_count));
+    let still = if report.quarantined == 0 {
+        String::new()
+    } else {
+        format!(", {} rows stand still", report.quarantined)
+    };
+    output::line(&format!(
+        "{view}: {} owners, {} differed{done}{still}",
+        report.owners, report.differing_count
+    ));
 }

@@ -14,7 +14,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-pub(super) async fn run(args: &RotateArgs, config: &Config, json: bool) -> Result<ExitCode, CliError> {
+pub(super) async fn run(
+    args: &RotateArgs,
+    config: &Config,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let own = key_files::own_file(config);
     if args.drop_old && own.is_none() {
         let message = "--drop-old is for master.key in the data directory, and you give the master keys yourself: remove the old \
@@ -34,7 +38,12 @@ pub(super) async fn run(args: &RotateArgs, config: &Config, json: bool) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-async fn rotate(core: &Core, config: &Config, own: Option<&Path>, stop: &CancellationToken) -> Result<Rotated, CliError> {
+async fn rotate(
+    core: &Core,
+    config: &Config,
+    own: Option<&Path>,
+    stop: &CancellationToken,
+) -> Result<Rotated, CliError> {
     let mut rotation = rotation(core, config)?;
     if let Some(path) = own
         && rotation.is_done().await.map_err(|error| store_failure(&error))?
@@ -57,8 +66,12 @@ fn rotation(core: &Core, config: &Config) -> Result<Rotation, CliError> {
 
 fn note(progress: Progress) {
     output::note(&match progress {
-        Progress::Moved { users, of } => format!("user keys under the new master key: {users} of {of}"),
-        Progress::Proved { users, of } => format!("users whose keys open with the new master key alone: {users} of {of}"),
+        Progress::Moved { users, of } => {
+            format!("user keys under the new master key: {users} of {of}")
+        }
+        Progress::Proved { users, of } => {
+            format!("users whose keys open with the new master key alone: {users} of {of}")
+        }
     });
 }
 
@@ -76,20 +89,31 @@ fn tell(rotated: &Rotated, own: Option<&Path>, dropped: bool, json: bool) {
         }));
     }
     // None, if another process that ran the same rotation came to its end first.
-    let left = if from.is_empty() { String::new() } else { format!("; nothing is under {} any more", from.join(", ")) };
+    let left = if from.is_empty() {
+        String::new()
+    } else {
+        format!("; nothing is under {} any more", from.join(", "))
+    };
     output::line(&format!("everything is under master key {}{left}", hex(*to)));
     output::line(&format!(
         "user keys wrapped anew: {rewrapped}; users with a new key, because they deleted something: {rekeyed}"
     ));
-    output::line(&format!("opened with the new master key alone: keys of {users} users, data keys of {secrets} secrets"));
+    output::line(&format!(
+        "opened with the new master key alone: keys of {users} users, data keys of {secrets} secrets"
+    ));
     output::line(&match (own, dropped) {
         (Some(path), true) => {
-            format!("the old keys are gone from {}: backups made before this can't be opened with it", path.display())
+            format!(
+                "the old keys are gone from {}: backups made before this can't be opened with it",
+                path.display()
+            )
         }
         (Some(path), false) => format!(
             "the old keys still stand in {}, behind the first line: remove those lines once no backup needs them",
             path.display()
         ),
-        (None, _) => "remove the old keys from the lists of all processes, and restart these".to_owned(),
+        (None, _) => {
+            "remove the old keys from the lists of all processes, and restart these".to_owned()
+        }
     });
 }

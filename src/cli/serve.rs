@@ -33,9 +33,15 @@ const OTHER_FILES: u64 = 256;
 
 /// As many files as the system lets us have; says so where that is less than the connections that would be taken.
 fn have_files() {
-    let wanted = u64::try_from(ServerSettings::default().max_connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    let wanted = u64::try_from(ServerSettings::default().max_connections)
+        .unwrap_or(u64::MAX)
+        .saturating_add(OTHER_FILES);
     if let Some(limit) = open_files::raise().filter(|limit| *limit < wanted) {
-        tracing::warn!(limit, wanted, "fewer open files are allowed than there may be connections: raise ulimit -n");
+        tracing::warn!(
+            limit,
+            wanted,
+            "fewer open files are allowed than there may be connections: raise ulimit -n"
+        );
     }
 }
 
@@ -43,7 +49,8 @@ fn have_files() {
 pub(super) fn on_signals() -> Result<CancellationToken, CliError> {
     let shutdown = CancellationToken::new();
     let asked = shutdown.clone();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     TaskTracker::new().spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}

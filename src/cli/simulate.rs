@@ -22,7 +22,9 @@ pub(super) async fn run(args: &SimulateArgs, json: bool) -> Result<ExitCode, Cli
     config.listen = args.at;
     let ready = |address| {
         output::line(&format!("the simulated Anthropic listens on http://{address}"));
-        output::line("list its scenarios with `claviger simulate --keys`; what it was asked stands at /sim/calls");
+        output::line(
+            "list its scenarios with `claviger simulate --keys`; what it was asked stands at /sim/calls",
+        );
     };
     serve_until(config, ready, shutdown.cancelled_owned())
         .await
@@ -42,7 +44,9 @@ fn list(json: bool) {
     }
     let rows: Vec<_> = Scenario::ALL
         .iter()
-        .map(|scenario| vec![scenario.name().to_owned(), scenario.about().to_owned(), key(*scenario, 1)])
+        .map(|scenario| {
+            vec![scenario.name().to_owned(), scenario.about().to_owned(), key(*scenario, 1)]
+        })
         .collect();
     output::table(&["SCENARIO", "WHAT IT DOES", "KEY"], &rows);
 }

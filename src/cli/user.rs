@@ -15,7 +15,11 @@ use claviger_graphql::ports::RequestInfo;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::process::ExitCode;
 
-pub(super) async fn run(command: &UserCommand, config: &Config, json: bool) -> Result<ExitCode, CliError> {
+pub(super) async fn run(
+    command: &UserCommand,
+    config: &Config,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let UserCommand::Add(args) = command;
     let refused = |error: TextError| CliError::new(ErrorCode::Validation, error.to_string());
     let username = Username::parse(&args.name).map_err(refused)?;
@@ -24,13 +28,20 @@ pub(super) async fn run(command: &UserCommand, config: &Config, json: bool) -> R
     let password = Password::parse(read_secret("the password")?).map_err(refused)?;
     let core = Core::open(config, Effects::system(), "claviger user add").await?;
     let info = operator(&core);
-    let added = core.auth.add_user(&info, (username, email, full_name), &password, role(args)).await;
+    let added =
+        core.auth.add_user(&info, (username, email, full_name), &password, role(args)).await;
     core.close().await;
     let user = added?;
     if json {
-        output::json(&serde_json::json!({ "id": encode(IdKind::User, user.0), "username": args.name, "role": role(args) }));
+        output::json(
+            &serde_json::json!({ "id": encode(IdKind::User, user.0), "username": args.name, "role": role(args) }),
+        );
     } else {
-        output::line(&format!("made the account {} ({})", args.name.trim(), encode(IdKind::User, user.0)));
+        output::line(&format!(
+            "made the account {} ({})",
+            args.name.trim(),
+            encode(IdKind::User, user.0)
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -45,27 +56,44 @@ const fn role(args: &UserAddArgs) -> Role {
 
 /// The operator at the keyboard.
 pub(super) fn operator(core: &Core) -> RequestInfo {
-    RequestInfo { correlation: CorrelationId(core.effects.ids.next()), user_agent: None, peer: "cli".to_owned(), via: Via::Cli }
+    RequestInfo {
+        correlation: CorrelationId(core.effects.ids.next()),
+        user_agent: None,
+        peer: "cli".to_owned(),
+        via: Via::Cli,
+    }
 }
 
 /// The user a name belongs to.
 pub(super) async fn find(core: &Core, name: &str) -> Result<UserId, CliError> {
     let user = core.bus.find_user(name).await?;
-    user.ok_or_else(|| CliError::new(ErrorCode::NotFound, "no such user: give a username or e-mail address that was registered"))
+    user.ok_or_else(|| {
+        CliError::new(
+            ErrorCode::NotFound,
+            "no such user: give a username or e-mail address that was registered",
+        )
+    })
 }
 
 /// A secret from standard input: one line, without its end.
 pub(super) fn read_secret(what: &str) -> Result<SecretText, CliError> {
     let mut text = zeroize::Zeroizing::new(String::new());
-    let unreadable = |_| CliError::new(ErrorCode::Validation, format!("{what} on standard input isn't UTF-8 text"));
+    let unreadable = |_| {
+        CliError::new(ErrorCode::Validation, format!("{what} on standard input isn't UTF-8 text"))
+    };
     let input = std::io::stdin();
     if input.is_terminal() {
-        output::prompt(&format!("{what}, then Enter (it shows as you type; from a file: < FILE): "));
+        output::prompt(&format!(
+            "{what}, then Enter (it shows as you type; from a file: < FILE): "
+        ));
     }
     input.lock().take(64 * 1024).read_line(&mut text).map_err(unreadable)?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
-        return Err(CliError::new(ErrorCode::Validation, format!("{what} is expected on standard input, and there is none")));
+        return Err(CliError::new(
+            ErrorCode::Validation,
+            format!("{what} is expected on standard input, and there is none"),
+        ));
     }
     Ok(SecretText::new(line.to_owned()))
 }

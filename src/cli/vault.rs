@@ -9,7 +9,11 @@ use crate::wiring::Core;
 use claviger_projections::ports::StoreError;
 use std::process::ExitCode;
 
-pub(super) async fn run(command: &VaultCommand, config: &Config, json: bool) -> Result<ExitCode, CliError> {
+pub(super) async fn run(
+    command: &VaultCommand,
+    config: &Config,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     if let VaultCommand::Rotate(rotate) = command {
         return rotate::run(rotate, config, json).await;
     }
@@ -22,12 +26,17 @@ pub(super) async fn run(command: &VaultCommand, config: &Config, json: bool) -> 
         output::json(&status);
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<_> =
-        status.master_keys.iter().map(|key| vec![key.id.clone(), key.state.to_owned(), key.user_keys.to_string()]).collect();
+    let rows: Vec<_> = status
+        .master_keys
+        .iter()
+        .map(|key| vec![key.id.clone(), key.state.to_owned(), key.user_keys.to_string()])
+        .collect();
     output::table(&["MASTER KEY", "STATE", "USER KEYS UNDER IT"], &rows);
     output::line(&format!("secrets sealed: {}; every canary opens", status.secrets));
     if status.rotating {
-        output::line("a rotation is under way: `claviger vault rotate` goes on with it; until it ends keep all master keys");
+        output::line(
+            "a rotation is under way: `claviger vault rotate` goes on with it; until it ends keep all master keys",
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -60,5 +69,9 @@ async fn status(core: &Core) -> Result<Status, StoreError> {
         let user_keys = used.iter().find(|(kek, _)| *kek == id).map_or(0, |(_, count)| *count);
         MasterKey { id: hex(id), current, state, user_keys }
     });
-    Ok(Status { master_keys: master_keys.collect(), secrets: core.store.count_secrets().await?, rotating })
+    Ok(Status {
+        master_keys: master_keys.collect(),
+        secrets: core.store.count_secrets().await?,
+        rotating,
+    })
 }

@@ -21,8 +21,16 @@ mod tests {
 
     #[test]
     fn waits_stay_within_a_bound_that_doubles() {
-        for (tries, bound) in [(0, 500), (1, 500), (2, 1_000), (3, 2_000), (4, 4_000), (5, 8_000), (6, 8_000), (u32::MAX, 8_000)]
-        {
+        for (tries, bound) in [
+            (0, 500),
+            (1, 500),
+            (2, 1_000),
+            (3, 2_000),
+            (4, 4_000),
+            (5, 8_000),
+            (6, 8_000),
+            (u32::MAX, 8_000),
+        ] {
             assert_eq!(wait_ms(tries, bound), bound, "{tries}");
             assert_eq!(wait_ms(tries, bound + 1), 0, "{tries}");
         }

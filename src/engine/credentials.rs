@@ -36,15 +36,24 @@ enum Missing {
 }
 
 /// The chosen credential as it is now: with the current version of a key's secret; `None` if it can't be used any more.
-pub(super) async fn current(shared: &Shared, owner: UserId, resolution: &Resolution) -> Result<Option<Credential>, Failure> {
+pub(super) async fn current(
+    shared: &Shared,
+    owner: UserId,
+    resolution: &Resolution,
+) -> Result<Option<Credential>, Failure> {
     let Some(chosen) = resolution.chosen() else { return Ok(None) };
     let (source, key) = (chosen.source, chosen.key);
     let operator = &shared.parts.operator;
     let is_there = match source {
         CredentialSource::NamedKey | CredentialSource::DefaultKey => {
             let Some(key) = key else { return Ok(None) };
-            let version = shared.parts.bus.usable_secret(owner, key, shared.effects().clock.now()).await?;
-            return Ok(version.map(|version| Credential { source, key: Some(key), secret_version: Some(version) }));
+            let version =
+                shared.parts.bus.usable_secret(owner, key, shared.effects().clock.now()).await?;
+            return Ok(version.map(|version| Credential {
+                source,
+                key: Some(key),
+                secret_version: Some(version),
+            }));
         }
         CredentialSource::EnvAnthropicApiKey => operator.anthropic_api_key.is_some(),
         CredentialSource::EnvClaudeApiKey => operator.claude_api_key.is_some(),
@@ -54,18 +63,32 @@ pub(super) async fn current(shared: &Shared, owner: UserId, resolution: &Resolut
 }
 
 /// The call. Nothing is opened or sent before it is polled: by then the event that announces it is durable.
-pub(super) fn call(shared: &Arc<Shared>, owner: UserId, credential: Credential, request: MessageRequest) -> CallStream {
+pub(super) fn call(
+    shared: &Arc<Shared>,
+    owner: UserId,
+    credential: Credential,
+    request: MessageRequest,
+) -> CallStream {
     let shared = Arc::clone(shared);
     once(async move {
         let now = shared.effects().clock.now();
         let made = match credential.source {
-            CredentialSource::MaxPlan => program_of(&shared, owner).map(|program| program.messages(request, now)),
+            CredentialSource::MaxPlan => {
+                program_of(&shared, owner).map(|program| program.messages(request, now))
+            }
             CredentialSource::NamedKey
             | CredentialSource::DefaultKey
             | CredentialSource::EnvAnthropicApiKey
-            | CredentialSource::EnvClaudeApiKey => secret(&shared, owner, credential)
-                .await
-                .map(|secret| shared.parts.client.messages(&secret, &request, shared.parts.settings.limits, now)),
+            | CredentialSource::EnvClaudeApiKey => {
+                secret(&shared, owner, credential).await.map(|secret| {
+                    shared.parts.client.messages(
+                        &secret,
+                        &request,
+                        shared.parts.settings.limits,
+                        now,
+                    )
+                })
+            }
         };
         made.unwrap_or_else(|missing| iter([CallItem::Failed(Box::new(missing.failure()))]).boxed())
     })
@@ -74,9 +97,15 @@ pub(super) fn call(shared: &Arc<Shared>, owner: UserId, credential: Credential, 
 }
 
 /// Opens the secret, for this one use.
-async fn secret(shared: &Shared, owner: UserId, credential: Credential) -> Result<SecretText, Missing> {
+async fn secret(
+    shared: &Shared,
+    owner: UserId,
+    credential: Credential,
+) -> Result<SecretText, Missing> {
     let operator = &shared.parts.operator;
-    let variable = |secret: &Option<SecretText>| secret.clone().ok_or(Missing::Gone("the server's key isn't set any more"));
+    let variable = |secret: &Option<SecretText>| {
+        secret.clone().ok_or(Missing::Gone("the server's key isn't set any more"))
+    };
     match (credential.source, credential.key, credential.secret_version) {
         (CredentialSource::EnvAnthropicApiKey, ..) => variable(&operator.anthropic_api_key),
         (CredentialSource::EnvClaudeApiKey, ..) => variable(&operator.claude_api_key),
@@ -84,18 +113,26 @@ async fn secret(shared: &Shared, owner: UserId, credential: Credential) -> Resul
             let keychain = &shared.parts.reads.keychain;
             let keys = keychain.user(owner).await.map_err(|_| Missing::Fault)?;
             let keys = keys.ok_or(Missing::Gone("the account is gone"))?;
-            keychain.open_secret(&keys, key, version).await.map_err(|_| Missing::Fault)?.ok_or(Missing::Replaced)
+            keychain
+                .open_secret(&keys, key, version)
+                .await
+                .map_err(|_| Missing::Fault)?
+                .ok_or(Missing::Replaced)
         }
-        (CredentialSource::NamedKey | CredentialSource::DefaultKey | CredentialSource::MaxPlan, ..) => {
-            Err(Missing::Gone("the key is gone"))
-        }
+        (
+            CredentialSource::NamedKey | CredentialSource::DefaultKey | CredentialSource::MaxPlan,
+            ..,
+        ) => Err(Missing::Gone("the key is gone")),
     }
 }
 
 fn program_of(shared: &Shared, owner: UserId) -> Result<ClaudeProgram, Missing> {
-    let (program, settings) = shared.parts.operator.program.as_ref().ok_or(Missing::Gone("Max Plan is switched off"))?;
+    let (program, settings) =
+        shared.parts.operator.program.as_ref().ok_or(Missing::Gone("Max Plan is switched off"))?;
     let own = settings.join(owner.to_string());
-    make_private(&own).map_err(|_| Missing::Gone("the directory of the claude program's settings can't be made"))?;
+    make_private(&own).map_err(|_| {
+        Missing::Gone("the directory of the claude program's settings can't be made")
+    })?;
     Ok(program.with_config_dir(own))
 }
 
@@ -107,11 +144,14 @@ impl Missing {
     /// The same as a call that was never sent.
     fn failure(&self) -> CallFailure {
         match self {
-            Self::Replaced => {
-                CallFailure::bare(FailureClass::Interrupted, "the key's secret was replaced: the call is made with the new one")
-            }
+            Self::Replaced => CallFailure::bare(
+                FailureClass::Interrupted,
+                "the key's secret was replaced: the call is made with the new one",
+            ),
             Self::Gone(why) => CallFailure::bare(FailureClass::Authentication, why),
-            Self::Fault => CallFailure::bare(FailureClass::Connection, "the key couldn't be opened just now"),
+            Self::Fault => {
+                CallFailure::bare(FailureClass::Connection, "the key couldn't be opened just now")
+            }
         }
     }
 }

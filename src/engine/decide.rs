@@ -8,8 +8,9 @@ use crate::anthropic::stream::{CallEnd, CallFailure, CallItem, MessageRequest};
 use crate::bus::UserKeys;
 use claviger_domain::id::{StepId, write_hex};
 use claviger_domain::orchestration::{
-    Ask, CancelRun, CompleteStep, Cost, Credential, FailAttempt, FailRun, FailureClass, FinishRun, Next, PauseReason, PauseRun,
-    Phase, PlanSteps, PlannedStep, Reply, Resolution, ResumeRun, RunCommand, RunError, StartAttempt, StepState, Trouble, Usage,
+    Ask, CancelRun, CompleteStep, Cost, Credential, FailAttempt, FailRun, FailureClass, FinishRun,
+    Next, PauseReason, PauseRun, Phase, PlanSteps, PlannedStep, Reply, Resolution, ResumeRun,
+    RunCommand, RunError, StartAttempt, StepState, Trouble, Usage,
 };
 use claviger_domain::pattern::{End, Judgement, NextStep, judge, plan, prompt, system_prompt};
 use claviger_domain::timestamp::Timestamp;
@@ -71,7 +72,11 @@ impl Worker {
                 break;
             }
             let steps = plan.steps.iter().map(|step| self.planned(step)).collect();
-            let fallbacks = plan.fallbacks.into_iter().map(|fall| (fall.step, fall.fallback, fall.name)).collect();
+            let fallbacks = plan
+                .fallbacks
+                .into_iter()
+                .map(|fall| (fall.step, fall.fallback, fall.name))
+                .collect();
             self.take(PlanSteps { run: self.id, fallbacks, steps })?;
         }
         match self.pausing {
@@ -98,16 +103,22 @@ impl Worker {
                 self.take(ResumeRun { run: self.id, control, resolution })?;
                 self.pausing = None;
             }
-            Some(Ask::Pause) if !is_paused => self.pausing = self.pausing.or(Some(PauseReason::Requested)),
+            Some(Ask::Pause) if !is_paused => {
+                self.pausing = self.pausing.or(Some(PauseReason::Requested))
+            }
             // A pause that was taken back before anybody came to it.
-            Some(Ask::Resume) => self.pausing = self.pausing.filter(|reason| *reason != PauseReason::Requested),
+            Some(Ask::Resume) => {
+                self.pausing = self.pausing.filter(|reason| *reason != PauseReason::Requested)
+            }
             Some(Ask::Pause) | None => {
                 if is_paused {
                     return Ok(Flow::Rests);
                 }
             }
         }
-        let waits = |step: &claviger_domain::orchestration::Step| step.state == StepState::Waiting { until: None };
+        let waits = |step: &claviger_domain::orchestration::Step| {
+            step.state == StepState::Waiting { until: None }
+        };
         if self.run.steps.iter().any(waits) {
             // Also after a crash between the failure and the pause.
             self.pausing = Some(PauseReason::SpendLimit);
@@ -118,10 +129,21 @@ impl Worker {
     fn planned(&self, step: &NextStep) -> PlannedStep {
         let settings = self.run.settings.as_ref();
         let agent = step.agent.and_then(|place| self.run.definition.as_ref()?.agent(place));
-        let model = agent.and_then(|agent| agent.model.clone()).or(settings.map(|settings| settings.model.clone()));
+        let model = agent
+            .and_then(|agent| agent.model.clone())
+            .or(settings.map(|settings| settings.model.clone()));
         let model = model.unwrap_or_default();
-        let wanted = agent.and_then(|agent| agent.max_tokens).or(settings.map(|settings| settings.max_tokens)).unwrap_or(1);
-        let most = self.shared.parts.reads.models.max_output_tokens(&model).and_then(|most| u32::try_from(most).ok());
+        let wanted = agent
+            .and_then(|agent| agent.max_tokens)
+            .or(settings.map(|settings| settings.max_tokens))
+            .unwrap_or(1);
+        let most = self
+            .shared
+            .parts
+            .reads
+            .models
+            .max_output_tokens(&model)
+            .and_then(|most| u32::try_from(most).ok());
         PlannedStep {
             step: StepId(self.shared.effects().ids.next()),
             agent: step.agent,
@@ -138,7 +160,9 @@ impl Worker {
         self.stop_calls(now)?;
         match end {
             End::Completed => self.take(FinishRun { run: self.id }),
-            End::Failed { code, step, message } => self.take(FailRun { run: self.id, code, step, message }),
+            End::Failed { code, step, message } => {
+                self.take(FailRun { run: self.id, code, step, message })
+            }
         }
     }
 
@@ -151,7 +175,8 @@ impl Worker {
         }
         let most = self.run.settings.as_ref().map_or(1, |settings| settings.max_concurrency);
         for step in ready {
-            if let Some(StepState::Waiting { until: Some(until) }) = self.run.step(*step).map(|step| step.state)
+            if let Some(StepState::Waiting { until: Some(until) }) =
+                self.run.step(*step).map(|step| step.state)
                 && until > given.now
             {
                 self.due = Some(self.due.map_or(until, |due| due.min(until)));
@@ -162,9 +187,13 @@ impl Worker {
                 self.leave_queue();
                 return Ok(());
             };
-            let taken = self.calls.len() + self.announced.len() + self.queued.len() + self.tickets.len();
+            let taken =
+                self.calls.len() + self.announced.len() + self.queued.len() + self.tickets.len();
             let has_ticket = self.tickets.iter().position(|(of, _)| of == step);
-            if has_ticket.is_none() && (self.queued.contains(step) || taken >= usize::try_from(most).unwrap_or(usize::MAX)) {
+            if has_ticket.is_none()
+                && (self.queued.contains(step)
+                    || taken >= usize::try_from(most).unwrap_or(usize::MAX))
+            {
                 continue;
             }
             let lane: Lane = (credential.source, credential.key);
@@ -180,7 +209,13 @@ impl Worker {
         Ok(())
     }
 
-    fn announce(&mut self, id: StepId, credential: Credential, ticket: Ticket, given: &Given) -> Result<(), RunError> {
+    fn announce(
+        &mut self,
+        id: StepId,
+        credential: Credential,
+        ticket: Ticket,
+        given: &Given,
+    ) -> Result<(), RunError> {
         let step = self.run.step(id).ok_or(RunError::NoStep)?;
         // Without a definition nothing is planned, so there is one.
         let definition = self.run.definition.as_ref().ok_or(RunError::NoStep)?;
@@ -198,9 +233,21 @@ impl Worker {
         // A string takes whatever is written to it.
         let _ = write_hex(&mut request_hash, &hash);
         self.first_tried.entry(id).or_insert(given.now);
-        self.take(StartAttempt { run: self.id, step: id, credential, request_hash: request_hash.clone() })?;
+        self.take(StartAttempt {
+            run: self.id,
+            step: id,
+            credential,
+            request_hash: request_hash.clone(),
+        })?;
         let attempt = self.run.step(id).map_or(1, |step| step.attempts);
-        self.announced.push(Announced { step: id, attempt, credential, request, request_hash, ticket });
+        self.announced.push(Announced {
+            step: id,
+            attempt,
+            credential,
+            request,
+            request_hash,
+            ticket,
+        });
         Ok(())
     }
 
@@ -218,13 +265,20 @@ impl Worker {
     pub(super) fn interrupt_calls(&mut self, now: Timestamp) -> Result<(), RunError> {
         self.leave_queue();
         for call in std::mem::take(&mut self.calls) {
-            let trouble = "the server went down while this call was under way: the call is made anew";
+            let trouble =
+                "the server went down while this call was under way: the call is made anew";
             self.close(&call, (FailureClass::Interrupted, Next::Retry { at: now }), trouble, now)?;
         }
         Ok(())
     }
 
-    fn close(&mut self, call: &Call, (class, next): (FailureClass, Next), trouble: &str, now: Timestamp) -> Result<(), RunError> {
+    fn close(
+        &mut self,
+        call: &Call,
+        (class, next): (FailureClass, Next),
+        trouble: &str,
+        now: Timestamp,
+    ) -> Result<(), RunError> {
         self.take(FailAttempt {
             run: self.id,
             step: call.step,
@@ -249,7 +303,12 @@ impl Worker {
     }
 
     /// Takes in what a call told. Text is the caller's to write.
-    pub(super) fn heard(&mut self, step: StepId, item: Option<CallItem>, now: Timestamp) -> Result<(), RunError> {
+    pub(super) fn heard(
+        &mut self,
+        step: StepId,
+        item: Option<CallItem>,
+        now: Timestamp,
+    ) -> Result<(), RunError> {
         let Some(at) = self.calls.iter().position(|call| call.step == step) else { return Ok(()) };
         match item {
             Some(CallItem::Started { usage, .. } | CallItem::Usage(usage)) => {
@@ -270,19 +329,27 @@ impl Worker {
             }
             None => {
                 let call = self.calls.remove(at);
-                let failure = CallFailure::bare(FailureClass::Connection, "the call ended without an answer");
+                let failure =
+                    CallFailure::bare(FailureClass::Connection, "the call ended without an answer");
                 self.failed(&call, &failure, now)
             }
         }
     }
 
     /// The upstream began again by itself: the attempt is over, and the next is under way already.
-    fn restarted(&mut self, at: usize, usage: Usage, void: Usage, now: Timestamp) -> Result<(), RunError> {
+    fn restarted(
+        &mut self,
+        at: usize,
+        usage: Usage,
+        void: Usage,
+        now: Timestamp,
+    ) -> Result<(), RunError> {
         let mut call = self.calls.remove(at);
         call.usage = void;
         let trouble = "the claude program began its answer again: what it had said is void";
         self.close(&call, (FailureClass::Restarted, Next::Retry { at: now }), trouble, now)?;
-        let (step, credential, request_hash) = (call.step, call.credential, call.request_hash.clone());
+        let (step, credential, request_hash) =
+            (call.step, call.credential, call.request_hash.clone());
         self.take(StartAttempt { run: self.id, step, credential, request_hash })?;
         call.begin_again(usage);
         self.calls.push(call);
@@ -325,7 +392,12 @@ impl Worker {
         })
     }
 
-    fn failed(&mut self, call: &Call, failure: &CallFailure, now: Timestamp) -> Result<(), RunError> {
+    fn failed(
+        &mut self,
+        call: &Call,
+        failure: &CallFailure,
+        now: Timestamp,
+    ) -> Result<(), RunError> {
         let step = self.run.step(call.step).ok_or(RunError::NoStep)?;
         let since = self.first_tried.get(&call.step).copied().unwrap_or(now);
         let tries = Tries {
@@ -333,10 +405,16 @@ impl Worker {
             counted: step.counted,
             max: self.run.settings.as_ref().map_or(1, |settings| settings.max_attempts),
             spent_ms: now.ms_since(since),
-            budget_ms: u64::try_from(self.shared.parts.settings.retry_budget.as_millis()).unwrap_or(u64::MAX),
+            budget_ms: u64::try_from(self.shared.parts.settings.retry_budget.as_millis())
+                .unwrap_or(u64::MAX),
         };
         let CallFailure { class, until, retry_after_ms, should_retry, .. } = *failure;
-        let reaction = react(&Failed { class, until, retry_after_ms, should_retry }, tries, now, self.shared.random());
+        let reaction = react(
+            &Failed { class, until, retry_after_ms, should_retry },
+            tries,
+            now,
+            self.shared.random(),
+        );
         if let Some(until) = reaction.park {
             self.shared.queue.park((call.credential.source, call.credential.key), until);
         }
@@ -353,7 +431,10 @@ impl Worker {
             cost: self.cost(call, (usage, failure.maybe_billed), now),
             maybe_billed: failure.maybe_billed,
             next: reaction.next,
-            trouble: Trouble { message: failure.message.clone(), upstream_request_id: failure.origin.request_id.clone() },
+            trouble: Trouble {
+                message: failure.message.clone(),
+                upstream_request_id: failure.origin.request_id.clone(),
+            },
         })
     }
 }

@@ -9,7 +9,8 @@ use claviger_domain::orchestration::RunEvent;
 use claviger_domain::stream::StreamName;
 use claviger_projections::flusher::{FlushFailure, RunOwner, SealText};
 use claviger_projections::ports::{
-    Append, AppendError, Appended, ContentKeyRow, DeltaPlace, Expected, NewEvent, RowChange, StoreError,
+    Append, AppendError, Appended, ContentKeyRow, DeltaPlace, Expected, NewEvent, RowChange,
+    StoreError,
 };
 use claviger_projections::runs::RunSummary;
 use claviger_vault::{ContentKey, DeltaAd, seal_delta};
@@ -67,8 +68,20 @@ pub(super) struct Origin {
 
 impl Journal {
     pub(super) fn new(shared: Arc<Shared>, origin: Origin) -> Self {
-        let Origin { run, owner, key, key_row, correlation, requested, summary, version, rows } = origin;
-        Self { shared, run, owner, key: Arc::new(key), key_row, correlation, requested, summary, version, counted: Some(rows) }
+        let Origin { run, owner, key, key_row, correlation, requested, summary, version, rows } =
+            origin;
+        Self {
+            shared,
+            run,
+            owner,
+            key: Arc::new(key),
+            key_row,
+            correlation,
+            requested,
+            summary,
+            version,
+            counted: Some(rows),
+        }
     }
 
     /// Appends; returns when it is durable. Everything written before as text is durable then, too, and counted by the first event.
@@ -78,14 +91,22 @@ impl Journal {
     pub(super) async fn append(&mut self, mut events: Vec<RunEvent>) -> Result<(), Lost> {
         let rows = match self.counted {
             Some(rows) => rows,
-            None => self.shared.flush.close(self.run).await.map_err(|failure| lost_text(&failure))?,
+            None => {
+                self.shared.flush.close(self.run).await.map_err(|failure| lost_text(&failure))?
+            }
         };
         if let Some(first) = events.first_mut() {
             first.set_prev_d(rows);
         }
         let stream = StreamName::Run(self.run.0);
-        let sealed = seal_events(&events, &self.key, (self.owner, stream, self.version), self.shared.effects());
-        let appended = self.append_patiently(&events, sealed.map_err(|_| Lost::Unwritable)?).await?;
+        let sealed = seal_events(
+            &events,
+            &self.key,
+            (self.owner, stream, self.version),
+            self.shared.effects(),
+        );
+        let appended =
+            self.append_patiently(&events, sealed.map_err(|_| Lost::Unwritable)?).await?;
         for (event, placed) in events.iter().zip(&appended.placed) {
             self.summary = RunSummary::after(self.summary.take(), event, placed.at);
         }
@@ -94,7 +115,11 @@ impl Journal {
         Ok(())
     }
 
-    async fn append_patiently(&mut self, events: &[RunEvent], sealed: Vec<NewEvent>) -> Result<Appended, Lost> {
+    async fn append_patiently(
+        &mut self,
+        events: &[RunEvent],
+        sealed: Vec<NewEvent>,
+    ) -> Result<Appended, Lost> {
         let mut pause = PAUSE.0;
         loop {
             let append = self.append_of(events.to_vec(), sealed.clone());
@@ -155,9 +180,18 @@ impl Journal {
         if self.counted.take().is_none() {
             return self.shared.flush.open(self.run, self.version);
         }
-        let seal = Seal { key: Arc::clone(&self.key), shared: Arc::clone(&self.shared), owner: self.owner };
+        let seal = Seal {
+            key: Arc::clone(&self.key),
+            shared: Arc::clone(&self.shared),
+            owner: self.owner,
+        };
         self.shared.parts.runs.own(self.run, true);
-        self.shared.flush.begin(RunOwner { run: self.run, owner: self.owner, v: self.version, seal: Arc::new(seal) });
+        self.shared.flush.begin(RunOwner {
+            run: self.run,
+            owner: self.owner,
+            v: self.version,
+            seal: Arc::new(seal),
+        });
     }
 }
 
@@ -186,8 +220,14 @@ struct Seal {
 
 impl SealText for Seal {
     fn seal(&self, place: DeltaPlace, json: &[u8]) -> Result<Vec<u8>, FlushFailure> {
-        let ad = DeltaAd { owner: self.owner, stream: StreamName::Run(place.run.0), v: place.v, d: place.d };
-        seal_delta(&self.key, &ad, json, &*self.shared.effects().entropy).map_err(|_| FlushFailure::Unsealed)
+        let ad = DeltaAd {
+            owner: self.owner,
+            stream: StreamName::Run(place.run.0),
+            v: place.v,
+            d: place.d,
+        };
+        seal_delta(&self.key, &ad, json, &*self.shared.effects().entropy)
+            .map_err(|_| FlushFailure::Unsealed)
     }
 }
 

@@ -84,7 +84,12 @@ impl Engine {
             pause: Arc::new(|tries| sleep(Duration::from_millis(50 << tries.min(5))).boxed()),
         });
         let clock = Arc::clone(&parts.reads.effects.clock);
-        let queue = Queue::new(clock, parts.tracker.clone(), parts.settings.calls_per_key, parts.settings.calls_at_once);
+        let queue = Queue::new(
+            clock,
+            parts.tracker.clone(),
+            parts.settings.calls_per_key,
+            parts.settings.calls_at_once,
+        );
         Self { shared: Arc::new(Shared { parts, queue, flush }), flusher, told }
     }
 
@@ -130,7 +135,8 @@ impl Engine {
 
 impl Hands {
     fn new(shared: Arc<Shared>, lost: CancellationToken) -> Self {
-        let signals = Signals { drain: CancellationToken::new(), abort: CancellationToken::new(), lost };
+        let signals =
+            Signals { drain: CancellationToken::new(), abort: CancellationToken::new(), lost };
         Self {
             shared,
             signals,
@@ -181,14 +187,18 @@ impl Hands {
             () = lost.cancelled() => return,
             () = sleep(self.shared.parts.settings.drain) => {}
         }
-        tracing::warn!("calls that outlasted the drain time are cut: they are made anew by whoever works on their runs next");
+        tracing::warn!(
+            "calls that outlasted the drain time are cut: they are made anew by whoever works on their runs next"
+        );
         self.signals.abort.cancel();
     }
 
     /// Between a quarter and half of a lease, so that processes don't look in step.
     fn pause(&self) -> Duration {
         let quarter = self.shared.parts.settings.lease / 4;
-        let jitter = quarter.mul_f64(f64::from(u32::try_from(self.shared.random() & 0xffff).unwrap_or(0)) / 65_536.0);
+        let jitter = quarter.mul_f64(
+            f64::from(u32::try_from(self.shared.random() & 0xffff).unwrap_or(0)) / 65_536.0,
+        );
         (quarter + jitter).clamp(LOOK.0, LOOK.1)
     }
 
@@ -202,10 +212,12 @@ impl Hands {
             self.queue.push_back((owner, run, estate));
         } else {
             self.at_work.insert(run);
-            let working = work(Arc::clone(&self.shared), (owner, run), estate, self.signals.clone());
+            let working =
+                work(Arc::clone(&self.shared), (owner, run), estate, self.signals.clone());
             // A task of its own: runs work side by side.
             let task = self.shared.parts.tracker.spawn(working);
-            self.work.push(async move { (owner, run, task.await.unwrap_or(Outcome::Broken)) }.boxed());
+            self.work
+                .push(async move { (owner, run, task.await.unwrap_or(Outcome::Broken)) }.boxed());
         }
     }
 
@@ -231,7 +243,12 @@ impl Hands {
         let mut estates: HashMap<BootId, bool> = HashMap::new();
         let mut after = None;
         loop {
-            let rows = self.shared.store().rows_of_all(OPEN_RUNS, after, BATCH).await.map_err(|error| store_failure(&error))?;
+            let rows = self
+                .shared
+                .store()
+                .rows_of_all(OPEN_RUNS, after, BATCH)
+                .await
+                .map_err(|error| store_failure(&error))?;
             after = rows.last().map(|row| (row.owner, row.id));
             for row in &rows {
                 let run = RunId(row.id);
@@ -242,7 +259,9 @@ impl Hands {
                 match self.estate(row, looks_at_resting, &mut estates).await? {
                     Some(estate) if !waiting.contains(&run) => self.adopt(row.owner, run, estate),
                     Some(_) => {}
-                    None => self.queue.retain(|(_, queued, Estate(estate))| *queued != run || estate.is_none()),
+                    None => self
+                        .queue
+                        .retain(|(_, queued, Estate(estate))| *queued != run || estate.is_none()),
                 }
             }
             if rows.len() < BATCH {
@@ -260,10 +279,13 @@ impl Hands {
     ) -> Result<Option<Estate>, Failure> {
         let OpenRun { owner, is_paused, control } = read_open_run(row)?;
         if is_paused {
-            let is_asked = looks_at_resting && self.shared.parts.bus.run_control(RunId(row.id)).await?.version() > control;
+            let is_asked = looks_at_resting
+                && self.shared.parts.bus.run_control(RunId(row.id)).await?.version() > control;
             return Ok(is_asked.then_some(Estate(None)));
         }
-        let Some(owner) = owner.filter(|owner| owner.0 != self.shared.parts.holder.0) else { return Ok(Some(Estate(None))) };
+        let Some(owner) = owner.filter(|owner| owner.0 != self.shared.parts.holder.0) else {
+            return Ok(Some(Estate(None)));
+        };
         if let Some(is_ours) = estates.get(&owner) {
             return Ok(is_ours.then_some(Estate(Some(owner))));
         }
@@ -276,7 +298,8 @@ impl Hands {
     /// after all, it learns by it that it has lost its runs.
     async fn inherit(&mut self, owner: BootId) -> Result<bool, Failure> {
         let holder: Holder = self.shared.parts.holder;
-        let ttl_ms = u64::try_from(self.shared.parts.settings.lease.as_millis()).unwrap_or(u64::MAX);
+        let ttl_ms =
+            u64::try_from(self.shared.parts.settings.lease.as_millis()).unwrap_or(u64::MAX);
         let held = self.shared.store().hold(LeaseName::Engine(owner.0), holder, ttl_ms).await;
         match held.map_err(|error| store_failure(&error))? {
             Hold::Ours { .. } => Ok(true),

@@ -61,7 +61,12 @@ type Granted = Vec<(oneshot::Sender<Ticket>, Lane)>;
 
 impl Queue {
     /// `per_lane` calls at once with one credential, `at_once` in all.
-    pub(super) fn new(clock: Arc<dyn Clock>, tracker: TaskTracker, per_lane: usize, at_once: usize) -> Arc<Self> {
+    pub(super) fn new(
+        clock: Arc<dyn Clock>,
+        tracker: TaskTracker,
+        per_lane: usize,
+        at_once: usize,
+    ) -> Arc<Self> {
         Arc::new(Self { state: Mutex::default(), clock, tracker, per_lane, at_once })
     }
 
@@ -75,7 +80,10 @@ impl Queue {
         let mut state = self.lock();
         let has_room = state.under_way < self.at_once;
         let of_lane = state.lanes.entry(lane).or_default();
-        let is_free = has_room && of_lane.waiting.is_empty() && of_lane.under_way < self.per_lane && of_lane.parked_until <= now;
+        let is_free = has_room
+            && of_lane.waiting.is_empty()
+            && of_lane.under_way < self.per_lane
+            && of_lane.parked_until <= now;
         if !is_free {
             return None;
         }
@@ -132,9 +140,13 @@ impl Queue {
         let mut granted = Vec::new();
         let State { lanes, under_way } = state;
         for (name, lane) in lanes.iter_mut() {
-            while lane.parked_until <= now && lane.under_way < self.per_lane && *under_way < self.at_once {
+            while lane.parked_until <= now
+                && lane.under_way < self.per_lane
+                && *under_way < self.at_once
+            {
                 let Some((run, mut waiting)) = lane.waiting.pop_front() else { break };
-                let next = std::iter::from_fn(|| waiting.pop_front()).find(|sender| !sender.is_closed());
+                let next =
+                    std::iter::from_fn(|| waiting.pop_front()).find(|sender| !sender.is_closed());
                 if !waiting.is_empty() {
                     lane.waiting.push_back((run, waiting));
                 }
@@ -145,7 +157,9 @@ impl Queue {
                 }
             }
         }
-        lanes.retain(|_, lane| lane.under_way > 0 || !lane.waiting.is_empty() || lane.parked_until > now);
+        lanes.retain(|_, lane| {
+            lane.under_way > 0 || !lane.waiting.is_empty() || lane.parked_until > now
+        });
         granted
     }
 
@@ -187,12 +201,15 @@ mod tests {
         let (_, queue) = queue(1, 10);
         let held = queue.try_take(LANE).unwrap();
         assert!(queue.try_take(LANE).is_none(), "one call at once");
-        let mut waiting: Vec<_> = [1, 1, 2, 1, 2].map(|n| queue.take(LANE, run(n))).into_iter().collect();
+        let mut waiting: Vec<_> =
+            [1, 1, 2, 1, 2].map(|n| queue.take(LANE, run(n))).into_iter().collect();
         drop(held);
         let mut order = Vec::new();
         for _ in 0..5 {
-            let got: Vec<_> =
-                (0..5).filter(|n| !order.contains(n)).filter_map(|n| Some((n, waiting[n].try_recv().ok()?))).collect();
+            let got: Vec<_> = (0..5)
+                .filter(|n| !order.contains(n))
+                .filter_map(|n| Some((n, waiting[n].try_recv().ok()?)))
+                .collect();
             assert_eq!(got.len(), 1, "one at a time");
             order.push(got[0].0);
         }

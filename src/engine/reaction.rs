@@ -62,16 +62,28 @@ pub(super) fn react(failed: &Failed, tries: Tries, now: Timestamp, random: u64) 
         | FailureClass::Cancelled
         | FailureClass::InvalidOutput => give_up,
         FailureClass::SpendLimit => Reaction { next: Next::Pause, park: None },
-        FailureClass::Interrupted | FailureClass::Restarted => Reaction { next: Next::Retry { at: now }, park: None },
+        FailureClass::Interrupted | FailureClass::Restarted => {
+            Reaction { next: Next::Retry { at: now }, park: None }
+        }
         FailureClass::RateLimit => {
             let asked = failed.until.or(failed.retry_after_ms.map(|ms| now.plus_ms(ms)));
             let at = asked.unwrap_or_else(|| now.plus_ms(wait_ms(tries.attempts, random))).max(now);
-            if at.ms_since(now) > MOST_WAIT_MS { give_up } else { Reaction { next: Next::Retry { at }, park: Some(at) } }
+            if at.ms_since(now) > MOST_WAIT_MS {
+                give_up
+            } else {
+                Reaction { next: Next::Retry { at }, park: Some(at) }
+            }
         }
-        FailureClass::Overloaded | FailureClass::Connection | FailureClass::Timeout | FailureClass::Protocol => {
+        FailureClass::Overloaded
+        | FailureClass::Connection
+        | FailureClass::Timeout
+        | FailureClass::Protocol => {
             let wait = failed.retry_after_ms.unwrap_or_else(|| wait_ms(tries.counted, random));
             let is_over = counts(failed.class) && tries.counted >= tries.max;
-            if is_over || failed.should_retry == Some(false) || tries.spent_ms.saturating_add(wait) > tries.budget_ms {
+            if is_over
+                || failed.should_retry == Some(false)
+                || tries.spent_ms.saturating_add(wait) > tries.budget_ms
+            {
                 return give_up;
             }
             Reaction { next: Next::Retry { at: now.plus_ms(wait) }, park: None }
@@ -124,7 +136,8 @@ mod tests {
 
     #[test]
     fn a_limit_of_rate_is_waited_for_as_long_as_asked_and_parks_the_credential() {
-        let limited = Failed { until: Some(NOW.plus_ms(90_000)), ..failed(FailureClass::RateLimit) };
+        let limited =
+            Failed { until: Some(NOW.plus_ms(90_000)), ..failed(FailureClass::RateLimit) };
         let expected = Reaction { next: at(90_000), park: Some(NOW.plus_ms(90_000)) };
         // However often: waiting counts no attempt.
         for tries in [FIRST, Tries { attempts: 50, counted: 3, spent_ms: 700_000, ..FIRST }] {
@@ -146,7 +159,11 @@ mod tests {
         assert_eq!(next(&Failed { should_retry: Some(false), ..overloaded }, FIRST), Next::GiveUp);
         assert_eq!(next(&Failed { retry_after_ms: Some(5_000), ..overloaded }, FIRST), at(5_000));
         for class in [FailureClass::RateLimit, FailureClass::Interrupted] {
-            assert_eq!(next(&failed(class), Tries { attempts: MOST_ATTEMPTS, ..FIRST }), Next::GiveUp, "{class:?}");
+            assert_eq!(
+                next(&failed(class), Tries { attempts: MOST_ATTEMPTS, ..FIRST }),
+                Next::GiveUp,
+                "{class:?}"
+            );
         }
     }
 }

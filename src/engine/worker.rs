@@ -11,7 +11,9 @@ use crate::live::EventHub;
 use crate::reads::{RunReader, recorded};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{BootId, RunId, StepId, UserId};
-use claviger_domain::orchestration::{Ask, ClaimRun, PauseReason, Phase, Resolution, Run, RunControl, RunError, RunEvent};
+use claviger_domain::orchestration::{
+    Ask, ClaimRun, PauseReason, Phase, Resolution, Run, RunControl, RunError, RunEvent,
+};
 use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
 use claviger_graphql::ports::{Caller, EventView};
@@ -78,13 +80,20 @@ pub(super) struct Worker {
 pub(super) struct Estate(pub(super) Option<BootId>);
 
 /// Works on a run as long as there is something to do.
-pub(super) async fn work(shared: Arc<Shared>, place: (UserId, RunId), estate: Estate, signals: Signals) -> Outcome {
+pub(super) async fn work(
+    shared: Arc<Shared>,
+    place: (UserId, RunId),
+    estate: Estate,
+    signals: Signals,
+) -> Outcome {
     let run = place.1;
     let hub: &Arc<EventHub> = &shared.parts.hub;
     // Before anything is read: what is asked meanwhile is told.
     let asks = hub.register(Topic::RunControl(run));
     let working = async {
-        let Some(mut worker) = Worker::load(Arc::clone(&shared), place, estate, asks).await? else { return Ok(Outcome::Rests) };
+        let Some(mut worker) = Worker::load(Arc::clone(&shared), place, estate, asks).await? else {
+            return Ok(Outcome::Rests);
+        };
         worker.drive(&signals).await
     };
     let ended = tokio::select! {
@@ -140,7 +149,9 @@ impl Worker {
         let reads = &shared.parts.reads;
         let (store, keychain) = (Arc::clone(&reads.store), Arc::clone(&reads.keychain));
         let reader = RunReader { store, keychain, owner, run: id };
-        let (Some(key), Some(key_row)) = (reader.key().await?, reader.key_row().await?) else { return Ok(None) };
+        let (Some(key), Some(key_row)) = (reader.key().await?, reader.key_row().await?) else {
+            return Ok(None);
+        };
         let loaded = reader.loaded(Some(&key)).await?;
         let run = loaded.feed.fold().run().clone();
         let control = shared.parts.bus.run_control(id).await?;
@@ -255,9 +266,11 @@ impl Worker {
 
     /// What a decision relies on; `None` once the owner was erased.
     async fn given(&mut self) -> Result<Option<Given>, Stop> {
-        let Some(keys) = self.shared.parts.reads.keychain.user(self.owner).await? else { return Ok(None) };
-        let is_resumed =
-            matches!(self.run.phase, Phase::Paused(_)) && self.control.pending(self.run.control) == Some(Ask::Resume);
+        let Some(keys) = self.shared.parts.reads.keychain.user(self.owner).await? else {
+            return Ok(None);
+        };
+        let is_resumed = matches!(self.run.phase, Phase::Paused(_))
+            && self.control.pending(self.run.control) == Some(Ask::Resume);
         let resolution = if is_resumed { Some(self.resolve().await?) } else { None };
         let credential = match resolution.as_ref().or(self.run.resolution.as_ref()) {
             Some(chosen) => credentials::current(&self.shared, self.owner, chosen).await?,
@@ -269,8 +282,17 @@ impl Worker {
     /// Which credential the run uses from here on.
     async fn resolve(&mut self) -> Result<Resolution, Stop> {
         let bus = &self.shared.parts.bus;
-        let roles = bus.account_view(self.owner, None).await?.map(|account| account.facts.roles).unwrap_or_default();
-        let caller = Caller { user: self.owner, session: claviger_domain::id::SessionId(Uuid::nil()), roles, foreign: None };
+        let roles = bus
+            .account_view(self.owner, None)
+            .await?
+            .map(|account| account.facts.roles)
+            .unwrap_or_default();
+        let caller = Caller {
+            user: self.owner,
+            session: claviger_domain::id::SessionId(Uuid::nil()),
+            roles,
+            foreign: None,
+        };
         let named = self.run.settings.as_ref().and_then(|settings| settings.named_key);
         let context = self.run.context.as_deref().and_then(|context| Context::parse(context).ok());
         let Some(context) = context else { return Err(Lost::Erased.into()) };
@@ -304,7 +326,12 @@ impl Worker {
     async fn hear(&mut self, step: StepId, item: Option<CallItem>) -> Result<bool, Stop> {
         if let Some(CallItem::Text(text)) = &item {
             if let Some(call) = self.calls.iter_mut().find(|call| call.step == step) {
-                let item = DeltaItem { step, attempt: call.attempt, offset: call.hear(text), text: text.clone() };
+                let item = DeltaItem {
+                    step,
+                    attempt: call.attempt,
+                    offset: call.hear(text),
+                    text: text.clone(),
+                };
                 self.shared.flush.write(self.id, item).await;
             }
             return Ok(true);

@@ -62,7 +62,9 @@ async fn refuse_foreign(State(edge): State<Arc<Edge>>, request: Request, next: N
     let (parts, body) = request.into_parts();
     match edge.origins.refuse_foreign(&parts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
-        Err(problem) => problem.into_response(parts.extensions.get::<RequestIds>().map_or_else(Uuid::nil, |ids| ids.request)),
+        Err(problem) => problem.into_response(
+            parts.extensions.get::<RequestIds>().map_or_else(Uuid::nil, |ids| ids.request),
+        ),
     }
 }
 
@@ -77,16 +79,24 @@ async fn wrong_method(Extension(ids): Extension<RequestIds>) -> Response {
         .into_response(ids.request)
 }
 
-async fn around(State((source, edge)): State<(IdSource, Arc<Edge>)>, mut request: Request, next: Next) -> Response {
+async fn around(
+    State((source, edge)): State<(IdSource, Arc<Edge>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let ids = RequestIds::new(&source);
     request.extensions_mut().insert(ids);
-    let socket = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(socket)| *socket);
+    let socket =
+        request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(socket)| *socket);
     let peer = socket.map(|socket| edge.trusted_proxies.peer(socket, request.headers()));
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }
     // The route and not the path: whatever a client puts there by mistake stays out of the log. So does the query string.
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned());
     let (method, began_at) = (known_method(request.method()), Instant::now());
     let span = tracing::info_span!(
         "http.request",
@@ -135,14 +145,19 @@ fn dress(headers: &mut HeaderMap, request_id: Uuid, is_https: bool) {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     // A page's own policy stands; everything else is no page, and does nothing when it is taken for one.
-    headers
-        .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"));
-    headers
-        .insert("permissions-policy", HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ));
+    headers.insert(
+        "permissions-policy",
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    );
     headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
     if is_https {
         // Only what came over TLS may say so (RFC 6797, section 7.2). Other names of the domain are not ours to speak for.
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
     }
 }

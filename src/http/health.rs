@@ -70,7 +70,10 @@ pub fn router(probe: Arc<dyn HealthProbe>, clock: Clock) -> Router {
     Router::new().route("/health", get(answer)).with_state(Arc::new(Health { probe, clock }))
 }
 
-async fn answer(State(health): State<Arc<Health>>, Extension(ids): Extension<RequestIds>) -> Response {
+async fn answer(
+    State(health): State<Arc<Health>>,
+    Extension(ids): Extension<RequestIds>,
+) -> Response {
     let found = tokio::time::timeout(PROBE_TIMEOUT, health.probe.probe()).await;
     let mut report = found.unwrap_or_else(|_| HealthReport {
         services: BTreeMap::from([("database", HealthStatus::Unhealthy)]),
@@ -81,7 +84,11 @@ async fn answer(State(health): State<Arc<Health>>, Extension(ids): Extension<Req
     let Ok(timestamp) = (health.clock)().format(&Rfc3339) else {
         return Problem::internal().into_response(ids.request);
     };
-    let code = if status == HealthStatus::Healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if status == HealthStatus::Healthy {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let HealthReport { services, quarantined, version } = report;
     let body = Body { status, timestamp, services, quarantined, version };
     (code, Json(body)).into_response()

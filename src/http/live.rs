@@ -81,7 +81,11 @@ impl LiveFace {
     }
 
     pub(super) fn ids_of(&self, request: &Request) -> RequestIds {
-        request.extensions().get::<RequestIds>().copied().unwrap_or_else(|| RequestIds::new(&self.parts.ids))
+        request
+            .extensions()
+            .get::<RequestIds>()
+            .copied()
+            .unwrap_or_else(|| RequestIds::new(&self.parts.ids))
     }
 
     /// Makes a ticket's newest stream its only one. A stream without a predecessor may be the first only.

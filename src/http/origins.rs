@@ -21,7 +21,9 @@ pub struct Origins(BTreeSet<String>);
 
 /// An origin that is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write origins as https://app.example.org, comma between; * would let every page in, so it isn't taken")]
+#[error(
+    "write origins as https://app.example.org, comma between; * would let every page in, so it isn't taken"
+)]
 pub struct OriginsError;
 
 impl FromStr for Origins {
@@ -29,7 +31,10 @@ impl FromStr for Origins {
 
     fn from_str(text: &str) -> Result<Self, OriginsError> {
         let named = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
-        named.map(|origin| canonical(origin).ok_or(OriginsError)).collect::<Result<_, _>>().map(Self)
+        named
+            .map(|origin| canonical(origin).ok_or(OriginsError))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
@@ -52,7 +57,9 @@ fn canonical(text: &str) -> Option<String> {
 
 /// The name the client called this server by.
 fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
-    uri.authority().map(axum::http::uri::Authority::as_str).or_else(|| headers.get(header::HOST)?.to_str().ok())
+    uri.authority()
+        .map(axum::http::uri::Authority::as_str)
+        .or_else(|| headers.get(header::HOST)?.to_str().ok())
 }
 
 impl Origins {
@@ -61,10 +68,16 @@ impl Origins {
     pub fn permits(&self, headers: &HeaderMap, uri: &Uri) -> bool {
         let mut values = headers.get_all(header::ORIGIN).iter();
         let Some(value) = values.next() else { return true };
-        let Some(origin) = value.to_str().ok().and_then(canonical).filter(|_| values.next().is_none()) else { return false };
+        let Some(origin) =
+            value.to_str().ok().and_then(canonical).filter(|_| values.next().is_none())
+        else {
+            return false;
+        };
         // Behind a proxy that ends TLS we are asked in clear, so our own origin may have either scheme.
         let own = host(headers, uri).is_some_and(|host| {
-            ["http", "https"].iter().any(|scheme| canonical(&format!("{scheme}://{host}")).as_ref() == Some(&origin))
+            ["http", "https"]
+                .iter()
+                .any(|scheme| canonical(&format!("{scheme}://{host}")).as_ref() == Some(&origin))
         });
         own || self.0.contains(&origin)
     }
@@ -114,8 +127,15 @@ mod tests {
 
     #[test]
     fn origins_are_read_in_every_spelling_and_nothing_else_is() {
-        let origins: Origins = " https://App.Example.org:443/ ,http://localhost:3000,".parse().unwrap();
-        assert_eq!(origins.0, BTreeSet::from(["https://app.example.org".to_owned(), "http://localhost:3000".to_owned()]));
+        let origins: Origins =
+            " https://App.Example.org:443/ ,http://localhost:3000,".parse().unwrap();
+        assert_eq!(
+            origins.0,
+            BTreeSet::from([
+                "https://app.example.org".to_owned(),
+                "http://localhost:3000".to_owned()
+            ])
+        );
         assert_eq!("".parse(), Ok(Origins::default()));
         for bad in [
             "*",
@@ -156,10 +176,18 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
             }
-            assert_eq!(origins.permits(&headers, &Uri::from_static("/graphql")), permitted, "{origin:?} at {host}");
+            assert_eq!(
+                origins.permits(&headers, &Uri::from_static("/graphql")),
+                permitted,
+                "{origin:?} at {host}"
+            );
             headers.append(header::ORIGIN, HeaderValue::from_static("https://app.example.org"));
             let twice = origin.is_some();
-            assert_eq!(origins.permits(&headers, &Uri::from_static("/graphql")), !twice, "{origin:?} and another");
+            assert_eq!(
+                origins.permits(&headers, &Uri::from_static("/graphql")),
+                !twice,
+                "{origin:?} and another"
+            );
         }
     }
 }

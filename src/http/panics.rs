@@ -52,7 +52,8 @@ mod tests {
     async fn a_panic_is_reported_by_its_place_and_not_by_its_text() {
         let captured = Captured::default();
         let writer = captured.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         let _guard = tracing::subscriber::set_default(subscriber);
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(report));

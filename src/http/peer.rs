@@ -23,9 +23,13 @@ impl FromStr for TrustedProxies {
     type Err = TrustedProxiesError;
 
     fn from_str(text: &str) -> Result<Self, TrustedProxiesError> {
-        let network = |text: &str| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        let network =
+            |text: &str| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         let named = text.split(',').map(str::trim).filter(|network| !network.is_empty());
-        named.map(|text| network(text).map_err(|_| TrustedProxiesError)).collect::<Result<_, _>>().map(Self)
+        named
+            .map(|text| network(text).map_err(|_| TrustedProxiesError))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
@@ -59,16 +63,23 @@ impl TrustedProxies {
         if !self.holds(near) {
             return Peer { socket, client: near, is_https: false };
         }
-        let listed = list(headers, &FORWARDED_FOR).map(|items| self.walk(near, items.iter().map(|item| address(item))));
+        let listed = list(headers, &FORWARDED_FOR)
+            .map(|items| self.walk(near, items.iter().map(|item| address(item))));
         let forwarded = list(headers, &header::FORWARDED);
-        let named = forwarded.as_ref().map(|items| self.walk(near, items.iter().map(|item| address(parameter(item, "for")?))));
+        let named = forwarded.as_ref().map(|items| {
+            self.walk(near, items.iter().map(|item| address(parameter(item, "for")?)))
+        });
         let client = match (listed, named) {
             (Some(one), Some(other)) if one != other => near,
             (one, other) => one.or(other).unwrap_or(near),
         };
         let scheme = list(headers, &FORWARDED_PROTO).and_then(|items| items.last().copied());
         let scheme = scheme.or_else(|| parameter(forwarded.as_ref()?.last()?, "proto"));
-        Peer { socket, client, is_https: scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) }
+        Peer {
+            socket,
+            client,
+            is_https: scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")),
+        }
     }
 
     fn holds(&self, ip: IpAddr) -> bool {

@@ -57,7 +57,8 @@ impl Problem {
 
     /// The token is missing or is none.
     pub fn unauthenticated(message: &'static str) -> Self {
-        Self::new(ErrorCode::Unauthenticated, message).with_header(header::WWW_AUTHENTICATE, challenge())
+        Self::new(ErrorCode::Unauthenticated, message)
+            .with_header(header::WWW_AUTHENTICATE, challenge())
     }
 
     /// The text to show: a 5xx says its code and nothing more.
@@ -74,7 +75,9 @@ impl Problem {
             }]
         });
         let mut response = (self.status, axum::Json(body)).into_response();
-        response.headers_mut().extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)));
+        response
+            .headers_mut()
+            .extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)));
         response
     }
 }

@@ -51,7 +51,10 @@ impl SchemaExecutor {
 fn info(context: &RequestContext) -> RequestInfo {
     RequestInfo {
         correlation: context.correlation_id,
-        user_agent: context.user_agent.as_ref().map(|agent| agent.chars().take(USER_AGENT_MAX).collect()),
+        user_agent: context
+            .user_agent
+            .as_ref()
+            .map(|agent| agent.chars().take(USER_AGENT_MAX).collect()),
         // Without a peer all share one bucket, which is the safe side.
         peer: context.client.map_or_else(String::new, bucket),
         via: Via::Graphql,
@@ -71,7 +74,9 @@ impl Executor for SchemaExecutor {
                 match judged {
                     Ok(caller) => request = request.data(caller),
                     // A client that sends its token with everything must be able to get the next one.
-                    Err(failure) if failure.code == ErrorCode::Unauthenticated && only_signs_in(&mut request) => {}
+                    Err(failure)
+                        if failure.code == ErrorCode::Unauthenticated
+                            && only_signs_in(&mut request) => {}
                     Err(failure) => return refused(&failure),
                 }
             }
@@ -90,10 +95,14 @@ fn only_signs_in(request: &mut Request) -> bool {
     document
         .operations
         .iter()
-        .filter(|(known, _)| name.is_none() || known.map(async_graphql::Name::as_str) == name.as_deref())
+        .filter(|(known, _)| {
+            name.is_none() || known.map(async_graphql::Name::as_str) == name.as_deref()
+        })
         .all(|(_, operation)| {
             operation.node.ty == OperationType::Mutation
-                && operation.node.selection_set.node.items.iter().all(|selection| match &selection.node {
+                && operation.node.selection_set.node.items.iter().all(|selection| match &selection
+                    .node
+                {
                     Selection::Field(field) => SIGN_IN.contains(&field.node.name.node.as_str()),
                     Selection::FragmentSpread(_) | Selection::InlineFragment(_) => false,
                 })

@@ -131,7 +131,9 @@ impl Server {
             builder: Arc::new(builder(&self.settings)),
             router,
             tasks: TaskTracker::new(),
-            places: Arc::new(Semaphore::new(self.settings.max_connections.min(Semaphore::MAX_PERMITS))),
+            places: Arc::new(Semaphore::new(
+                self.settings.max_connections.min(Semaphore::MAX_PERMITS),
+            )),
             shutdown,
             cut: CancellationToken::new(),
             first_bytes_within: self.settings.header_read_timeout,
@@ -142,7 +144,8 @@ impl Server {
         // From here on the kernel refuses newcomers, so that another process can take the address over.
         drop(self.listener);
         connections.tasks.close();
-        let drained = tokio::time::timeout(self.settings.drain, connections.tasks.wait()).await.is_ok();
+        let drained =
+            tokio::time::timeout(self.settings.drain, connections.tasks.wait()).await.is_ok();
         let cut = if drained { 0 } else { connections.tasks.len() };
         connections.cut.cancel();
         connections.tasks.wait().await;
@@ -152,7 +155,11 @@ impl Server {
 
 fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_read_timeout).keep_alive(true);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.header_read_timeout)
+        .keep_alive(true);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -207,10 +214,11 @@ impl Connections {
         self.tasks.spawn(async move {
             // Small answers and text deltas go out at once; without it they only go out a little later.
             let _ = stream.set_nodelay(true);
-            let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-                request.extensions_mut().insert(ConnectInfo(peer));
-                router.clone().call(request)
-            });
+            let service =
+                hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    router.clone().call(request)
+                });
             let stream = TokioIo::new(Draining::new(FirstBytes::new(stream, within), write_stall));
             let connection = builder.serve_connection_with_upgrades(stream, service);
             let mut connection = std::pin::pin!(connection);

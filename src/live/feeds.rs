@@ -44,7 +44,8 @@ impl Feeds for LiveFeeds {
                 Some(after) => (after, Driver::after(after)),
                 None => (head, Driver::from_now(head)),
             };
-            let events = follow(FromStore { reads: Arc::clone(&self.reads), scope }, driver, listener);
+            let events =
+                follow(FromStore { reads: Arc::clone(&self.reads), scope }, driver, listener);
             Ok(EventFeed { start, events: events.map_ok(|(_, event)| event).boxed() })
         })
     }
@@ -66,7 +67,9 @@ impl Source<Arc<EventView>> for FromStore {
             let mut pause = PAUSE.0;
             loop {
                 match self.once(after).await {
-                    Err(failure) if failure.code == ErrorCode::StoreUnavailable => tokio::time::sleep(pause).await,
+                    Err(failure) if failure.code == ErrorCode::StoreUnavailable => {
+                        tokio::time::sleep(pause).await
+                    }
                     answered => return answered,
                 }
                 pause = (pause * 2).min(PAUSE.1);
@@ -83,19 +86,23 @@ impl FromStore {
         let (events, found) = match self.scope {
             Scope::Own(user) => {
                 let filter = HistoryFilter { above: Some(after), ..HistoryFilter::default() };
-                let stored =
-                    store.history(user, filter, Direction::Forward, BATCH).await.map_err(|error| store_failure(&error))?;
+                let stored = store
+                    .history(user, filter, Direction::Forward, BATCH)
+                    .await
+                    .map_err(|error| store_failure(&error))?;
                 (self.reads.open_events(user, &stored).await?, stored.len())
             }
             Scope::All => {
-                let stored = store.read(after, BATCH).await.map_err(|error| store_failure(&error))?;
+                let stored =
+                    store.read(after, BATCH).await.map_err(|error| store_failure(&error))?;
                 (stored.iter().map(stripped).collect::<Result<Vec<_>, _>>()?, stored.len())
             }
         };
         let last = events.last().map_or(after, |event| event.envelope.position);
         let more = found == BATCH;
         let covered = if more { last } else { last.max(head) };
-        let items = events.into_iter().map(|event| (event.envelope.position, Arc::new(event))).collect();
+        let items =
+            events.into_iter().map(|event| (event.envelope.position, Arc::new(event))).collect();
         Ok(Batch { items, covered, more })
     }
 }

@@ -81,7 +81,9 @@ impl Guard {
                 // Boxed, as the pause below: it is seldom asked, and thousands wait here.
                 match Box::pin(self.watch.auth.roles_now(&self.grant.caller)).await {
                     Ok(None) => return End::Revoked,
-                    Ok(Some(roles)) if !self.grant.caller.roles.is_subset(&roles) => return End::Expired,
+                    Ok(Some(roles)) if !self.grant.caller.roles.is_subset(&roles) => {
+                        return End::Expired;
+                    }
                     Ok(Some(_)) => self.must_check = false,
                     Err(_) => {
                         Box::pin(tokio::time::sleep(PAUSE)).await;
@@ -100,5 +102,6 @@ impl Guard {
 
 /// Hints without items may hide anything.
 fn concerns(span: &Span<u64, Arc<EventView>>, user: UserId) -> bool {
-    span.items.is_empty() || span.items.iter().any(|(_, event)| event.envelope.stream == StreamName::Account(user))
+    span.items.is_empty()
+        || span.items.iter().any(|(_, event)| event.envelope.stream == StreamName::Account(user))
 }

@@ -37,7 +37,12 @@ pub struct LiveRuns {
 }
 
 impl RunFeeds for LiveRuns {
-    fn follow(&self, user: UserId, run: RunId, after: Option<FeedCursor>) -> Answer<'_, Option<RunMessages>> {
+    fn follow(
+        &self,
+        user: UserId,
+        run: RunId,
+        after: Option<FeedCursor>,
+    ) -> Answer<'_, Option<RunMessages>> {
         Box::pin(async move {
             let Some(reader) = self.reads.reader_of(user, run).await? else { return Ok(None) };
             // Boxed: a stream that is unfolded holds its state twice.
@@ -119,7 +124,8 @@ impl Following {
     }
 
     async fn wait(&mut self) -> Result<(), Failure> {
-        let is_foreign = !self.runs.owns(self.run) && self.feed.fold().run().running().next().is_some();
+        let is_foreign =
+            !self.runs.owns(self.run) && self.feed.fold().run().running().next().is_some();
         tokio::select! {
             _ = self.events.told() => self.is_behind = true,
             row = self.text.told() => match row {

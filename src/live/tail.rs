@@ -74,7 +74,10 @@ impl Tail {
     }
 
     /// What to tell of these events: to each topic that somebody listens to its own, opened.
-    async fn opened(&self, events: &[StoredEvent]) -> Vec<(Topic, Option<Vec<(u64, Arc<EventView>)>>)> {
+    async fn opened(
+        &self,
+        events: &[StoredEvent],
+    ) -> Vec<(Topic, Option<Vec<(u64, Arc<EventView>)>>)> {
         let mut by_owner: HashMap<UserId, Vec<StoredEvent>> = HashMap::new();
         for event in events {
             if let Some(owner) = event.envelope.owner {
@@ -82,7 +85,8 @@ impl Tail {
             }
         }
         let runs: HashSet<Topic> = events.iter().filter_map(run_of).collect();
-        let topics: HashSet<Topic> = by_owner.keys().map(|owner| Topic::Owner(*owner)).chain([Topic::All]).collect();
+        let topics: HashSet<Topic> =
+            by_owner.keys().map(|owner| Topic::Owner(*owner)).chain([Topic::All]).collect();
         let listened = self.hub.listened(topics);
         let mut told = Vec::with_capacity(by_owner.len() + runs.len() + 1);
         told.extend(runs.into_iter().map(|run| (run, None)));
@@ -96,7 +100,10 @@ impl Tail {
             told.push((topic, items));
         }
         let all = listened.contains(&Topic::All) && carried(events);
-        told.push((Topic::All, if all { items(events.iter().map(stripped).collect()) } else { None }));
+        told.push((
+            Topic::All,
+            if all { items(events.iter().map(stripped).collect()) } else { None },
+        ));
         told
     }
 }
@@ -110,7 +117,9 @@ const fn run_of(event: &StoredEvent) -> Option<Topic> {
 }
 
 fn carried(events: &[StoredEvent]) -> bool {
-    let weight = |event: &StoredEvent| 512 + event.facts.len() + event.content.iter().map(Vec::len).sum::<usize>();
+    let weight = |event: &StoredEvent| {
+        512 + event.facts.len() + event.content.iter().map(Vec::len).sum::<usize>()
+    };
     events.iter().map(weight).sum::<usize>() <= MOST_CARRIED
 }
 

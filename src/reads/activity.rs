@@ -24,7 +24,8 @@ impl StoreReads {
         if let Some(position) = position {
             self.reach_view(ACTIVITY, position).await?;
         }
-        let row = self.store.row(ACTIVITY, user, key.0).await.map_err(|error| store_failure(&error))?;
+        let row =
+            self.store.row(ACTIVITY, user, key.0).await.map_err(|error| store_failure(&error))?;
         row.map(|row| ActivityView::read(&row)).transpose().map_err(|reason| {
             tracing::error!(view = ACTIVITY, row = %key, reason = reason.as_str(), "a view's row can't be read: run `claviger replay activity`");
             Failure::internal()
@@ -36,7 +37,8 @@ impl StoreReads {
         let deadline = Instant::now() + self.view_wait;
         let mut pause = LOOK.0;
         loop {
-            let at = self.store.checkpoint(view).await.map_err(|error| store_failure(&error))?.position;
+            let at =
+                self.store.checkpoint(view).await.map_err(|error| store_failure(&error))?.position;
             if at >= position {
                 return Ok(());
             }

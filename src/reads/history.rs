@@ -13,7 +13,11 @@ use std::collections::hash_map::Entry;
 
 impl StoreReads {
     /// Opens events of one user: each stream's content key once.
-    pub(crate) async fn open_events(&self, user: UserId, events: &[StoredEvent]) -> Result<Vec<EventView>, Failure> {
+    pub(crate) async fn open_events(
+        &self,
+        user: UserId,
+        events: &[StoredEvent],
+    ) -> Result<Vec<EventView>, Failure> {
         let keys = self.keychain.user(user).await?;
         let mut content_keys: HashMap<StreamName, Option<ContentKey>> = HashMap::new();
         let mut views = Vec::with_capacity(events.len());
@@ -21,7 +25,9 @@ impl StoreReads {
             let stream = event.envelope.stream;
             let key = match content_keys.entry(stream) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(place) => place.insert(self.content_key(keys.as_ref(), stream).await?),
+                Entry::Vacant(place) => {
+                    place.insert(self.content_key(keys.as_ref(), stream).await?)
+                }
             };
             let key = key.as_ref();
             let content = open_event(event, key)?;

@@ -45,7 +45,11 @@ pub struct StoreReads {
 
 impl StoreReads {
     /// The content key of one of a user's streams; `None` where there is nothing to open.
-    async fn content_key(&self, keys: Option<&UserKeys>, stream: StreamName) -> Result<Option<ContentKey>, Failure> {
+    async fn content_key(
+        &self,
+        keys: Option<&UserKeys>,
+        stream: StreamName,
+    ) -> Result<Option<ContentKey>, Failure> {
         match keys {
             Some(keys) => self.keychain.content_key(keys, stream).await,
             None => Ok(None),

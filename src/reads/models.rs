@@ -25,7 +25,12 @@ pub struct ModelList {
 
 impl ModelList {
     /// `secret` is the operator's own key, if there is one; `default` the configured model.
-    pub fn new(client: AnthropicClient, prices: Arc<PriceTable>, secret: Option<SecretText>, default: Option<ModelId>) -> Self {
+    pub fn new(
+        client: AnthropicClient,
+        prices: Arc<PriceTable>,
+        secret: Option<SecretText>,
+        default: Option<ModelId>,
+    ) -> Self {
         Self { client, prices, secret, default, last: Mutex::new(None) }
     }
 
@@ -43,8 +48,12 @@ impl ModelList {
             .map(|model| ModelInfo {
                 is_default: default.as_ref() == Some(&model.id),
                 priced: self.prices.price(model.id.as_str(), now, 0).is_some(),
-                max_input_tokens: model.max_input_tokens.and_then(|tokens| i32::try_from(tokens).ok()),
-                max_output_tokens: model.max_output_tokens.and_then(|tokens| i32::try_from(tokens).ok()),
+                max_input_tokens: model
+                    .max_input_tokens
+                    .and_then(|tokens| i32::try_from(tokens).ok()),
+                max_output_tokens: model
+                    .max_output_tokens
+                    .and_then(|tokens| i32::try_from(tokens).ok()),
                 id: model.id.as_str().to_owned(),
                 name: model.display_name,
             })
@@ -61,7 +70,10 @@ impl ModelList {
     /// Most tokens of thinking and answer that a model gives, where that is known.
     pub fn max_output_tokens(&self, model: &str) -> Option<u64> {
         let models = self.last().map_or_else(builtin_models, |(_, models)| models);
-        models.iter().find(|known| known.id.as_str() == model).and_then(|known| known.max_output_tokens)
+        models
+            .iter()
+            .find(|known| known.id.as_str() == model)
+            .and_then(|known| known.max_output_tokens)
     }
 
     fn last(&self) -> Option<(Timestamp, Vec<models::ModelInfo>)> {
@@ -83,7 +95,9 @@ impl ModelList {
                     return answer.body;
                 }
                 Ok(_) => {}
-                Err(failure) => tracing::warn!(class = ?failure.class, "Anthropic's list of models can't be had now"),
+                Err(failure) => {
+                    tracing::warn!(class = ?failure.class, "Anthropic's list of models can't be had now")
+                }
             }
         }
         last.map_or_else(builtin_models, |(_, models)| models)

@@ -37,7 +37,12 @@ pub struct CredentialPolicy {
 }
 
 impl StoreReads {
-    pub(crate) async fn resolve(&self, caller: Caller, context: Context, key: Option<KeyId>) -> Result<Vec<Candidate>, Failure> {
+    pub(crate) async fn resolve(
+        &self,
+        caller: Caller,
+        context: Context,
+        key: Option<KeyId>,
+    ) -> Result<Vec<Candidate>, Failure> {
         let now = self.effects.clock.now();
         if let Some(key) = key {
             let view = self.key(caller.user, key).await?;
@@ -58,7 +63,12 @@ impl StoreReads {
         Ok(candidates)
     }
 
-    async fn default_candidate(&self, user: UserId, context: &Context, now: Timestamp) -> Result<Candidate, Failure> {
+    async fn default_candidate(
+        &self,
+        user: UserId,
+        context: &Context,
+        now: Timestamp,
+    ) -> Result<Candidate, Failure> {
         let view = self.default_key(user, context.clone()).await?;
         let name = context.as_str();
         let (why, reason) = match &view {

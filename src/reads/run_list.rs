@@ -15,7 +15,12 @@ const ROWS: usize = 500;
 
 impl StoreReads {
     /// A page of a user's runs. Only the page's rows are opened, each with its run's content key.
-    pub(crate) async fn runs_page(&self, user: UserId, filter: RunFilter, page: Page) -> Result<RunPage, Failure> {
+    pub(crate) async fn runs_page(
+        &self,
+        user: UserId,
+        filter: RunFilter,
+        page: Page,
+    ) -> Result<RunPage, Failure> {
         let found = if filter.states.is_empty() && filter.patterns.is_empty() {
             self.store.page(RUNS, user, page).await.map_err(|error| store_failure(&error))?
         } else {
@@ -24,18 +29,28 @@ impl StoreReads {
         let keys = if found.rows.is_empty() { None } else { self.keychain.user(user).await? };
         let mut runs = Vec::with_capacity(found.rows.len());
         for row in &found.rows {
-            let key = if row.content.is_some() { self.content_key(keys.as_ref(), row.stream).await? } else { None };
+            let key = if row.content.is_some() {
+                self.content_key(keys.as_ref(), row.stream).await?
+            } else {
+                None
+            };
             runs.push(open_run(row, key.as_ref())?);
         }
         Ok(RunPage { runs, total: found.total, more: found.more })
     }
 
     /// The page of the rows that pass a filter. The store knows nothing of what rows say, so all of the owner's are read.
-    async fn passing(&self, user: UserId, filter: &RunFilter, page: Page) -> Result<PageOf, Failure> {
+    async fn passing(
+        &self,
+        user: UserId,
+        filter: &RunFilter,
+        page: Page,
+    ) -> Result<PageOf, Failure> {
         let mut kept = Kept::new(page);
         let mut next = Page { limit: ROWS, ..Page::default() };
         loop {
-            let found = self.store.page(RUNS, user, next).await.map_err(|error| store_failure(&error))?;
+            let found =
+                self.store.page(RUNS, user, next).await.map_err(|error| store_failure(&error))?;
             next.after = found.rows.last().map(|row| (row.sort, row.id));
             for row in found.rows {
                 if passes(filter, &open_run(&row, None)?.facts) {
@@ -70,7 +85,8 @@ impl Kept {
     fn take(&mut self, row: ViewRow) {
         self.total += 1;
         let place: (u64, Uuid) = (row.sort, row.id);
-        let is_within = self.page.after.is_none_or(|after| place < after) && self.page.before.is_none_or(|before| place > before);
+        let is_within = self.page.after.is_none_or(|after| place < after)
+            && self.page.before.is_none_or(|before| place > before);
         if !is_within {
             return;
         }
@@ -99,13 +115,22 @@ mod tests {
 
     fn row(n: u128, sort: u64) -> ViewRow {
         let (owner, id) = (UserId(Uuid::from_u128(1)), Uuid::from_u128(n));
-        ViewRow { view: RUNS, owner, id, sort, stream: StreamName::Run(id), facts: Vec::new(), content: None }
+        ViewRow {
+            view: RUNS,
+            owner,
+            id,
+            sort,
+            stream: StreamName::Run(id),
+            facts: Vec::new(),
+            content: None,
+        }
     }
 
     /// What a store answers on rows that all pass.
     #[test]
     fn what_passes_is_paged_as_a_store_pages() {
-        let rows: Vec<ViewRow> = [(6, 3), (5, 3), (4, 2), (3, 2), (2, 2), (1, 1)].map(|(n, sort)| row(n, sort)).to_vec();
+        let rows: Vec<ViewRow> =
+            [(6, 3), (5, 3), (4, 2), (3, 2), (2, 2), (1, 1)].map(|(n, sort)| row(n, sort)).to_vec();
         let id = |n: u128, sort: u64| Some((sort, Uuid::from_u128(n)));
         let page = |after, before, from_end, limit| Page { after, before, from_end, limit };
         let table = [

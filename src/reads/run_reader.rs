@@ -6,7 +6,9 @@ use claviger_domain::id::{CorrelationId, EventId, RunId, UserId};
 use claviger_domain::orchestration::RunEvent;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{ContentKeyRow, DeltaRow, Store, StoredEvent};
-use claviger_projections::run_feed::{Batch, FeedError, OpenedDeltas, RunFeed, RunRecord, from_json};
+use claviger_projections::run_feed::{
+    Batch, FeedError, OpenedDeltas, RunFeed, RunRecord, from_json,
+};
 use claviger_projections::runs::RunSummary;
 use claviger_vault::{ContentKey, DeltaAd, open_delta};
 use std::sync::Arc;
@@ -40,14 +42,20 @@ impl RunReader {
         self.batch_under(feed, key.as_ref()).await
     }
 
-    async fn batch_under(&self, feed: &RunFeed, key: Option<&ContentKey>) -> Result<Batch, Failure> {
+    async fn batch_under(
+        &self,
+        feed: &RunFeed,
+        key: Option<&ContentKey>,
+    ) -> Result<Batch, Failure> {
         let failed = |error| store_failure(&error);
         let stream = StreamName::Run(self.run.0);
         // Events first: a row that is missing then is gone for good.
-        let stored = self.store.read_stream(stream, feed.events_after(), BATCH.0).await.map_err(failed)?;
+        let stored =
+            self.store.read_stream(stream, feed.events_after(), BATCH.0).await.map_err(failed)?;
         let rows = self.store.deltas(self.run, feed.rows_after(), BATCH.1).await.map_err(failed)?;
         let (events_end, rows_end) = (stored.len() < BATCH.0, rows.len() < BATCH.1);
-        let events = stored.into_iter().map(|event| record(event, key)).collect::<Result<_, _>>()?;
+        let events =
+            stored.into_iter().map(|event| record(event, key)).collect::<Result<_, _>>()?;
         // Rows of an erased user are as good as gone.
         let rows = match key {
             Some(key) => rows.iter().map(|row| self.opened(row, key)).collect::<Result<_, _>>()?,
@@ -76,7 +84,8 @@ impl RunReader {
             }
             feed.take(batch).map_err(|error| feed_failure(&error))?;
             if is_end && !feed.needs_rows() {
-                let (correlation, requested) = first.ok_or_else(|| Failure::not_found("orchestration"))?;
+                let (correlation, requested) =
+                    first.ok_or_else(|| Failure::not_found("orchestration"))?;
                 return Ok(Loaded { feed, summary, correlation, requested });
             }
         }
@@ -92,11 +101,19 @@ impl RunReader {
 
     /// Where that key is kept, wrapped.
     pub(crate) async fn key_row(&self) -> Result<Option<ContentKeyRow>, Failure> {
-        self.store.content_key(StreamName::Run(self.run.0)).await.map_err(|error| store_failure(&error))
+        self.store
+            .content_key(StreamName::Run(self.run.0))
+            .await
+            .map_err(|error| store_failure(&error))
     }
 
     fn opened(&self, row: &DeltaRow, key: &ContentKey) -> Result<OpenedDeltas, Failure> {
-        let ad = DeltaAd { owner: row.owner, stream: StreamName::Run(self.run.0), v: row.place.v, d: row.place.d };
+        let ad = DeltaAd {
+            owner: row.owner,
+            stream: StreamName::Run(self.run.0),
+            v: row.place.v,
+            d: row.place.d,
+        };
         let json = open_delta(key, &ad, &row.sealed).map_err(|error| vault_failure(&error))?;
         let items = from_json(&json).map_err(|_| {
             tracing::error!(run = %self.run, v = row.place.v, d = row.place.d, "a row of text can't be read");

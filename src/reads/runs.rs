@@ -12,7 +12,11 @@ use std::sync::Arc;
 
 impl StoreReads {
     /// What reads a user's run; `None` for foreign and unknown ids.
-    pub(crate) async fn reader_of(&self, user: UserId, run: RunId) -> Result<Option<RunReader>, Failure> {
+    pub(crate) async fn reader_of(
+        &self,
+        user: UserId,
+        run: RunId,
+    ) -> Result<Option<RunReader>, Failure> {
         let row = self.store.row(RUNS, user, run.0).await.map_err(|error| store_failure(&error))?;
         let (store, keychain) = (Arc::clone(&self.store), Arc::clone(&self.keychain));
         Ok(row.map(|_| RunReader { store, keychain, owner: user, run }))

@@ -15,11 +15,17 @@ const ROWS: usize = 500;
 
 impl StoreReads {
     /// What calls used that ended on the UTC days that `[from, to)` touches, newest day first.
-    pub(crate) async fn usage_cells(&self, user: UserId, from: Timestamp, to: Timestamp) -> Result<Vec<UsageCell>, Failure> {
+    pub(crate) async fn usage_cells(
+        &self,
+        user: UserId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<UsageCell>, Failure> {
         let mut cells = Vec::new();
         let Some(mut page) = days_touched(from, to) else { return Ok(cells) };
         loop {
-            let found = self.store.page(USAGE, user, page).await.map_err(|error| store_failure(&error))?;
+            let found =
+                self.store.page(USAGE, user, page).await.map_err(|error| store_failure(&error))?;
             page.after = found.rows.last().map(|row| (row.sort, row.id));
             for row in &found.rows {
                 cells.extend(cells_of(row)?);
@@ -80,7 +86,10 @@ mod tests {
             let page = days_touched(Timestamp(from), Timestamp(to));
             let found = page.map(|page| (page.after.unwrap().0, page.before));
             assert_eq!(found, expected, "{from} to {to}");
-            assert!(page.is_none_or(|page| page.after.unwrap().1.is_nil()), "a row of the day after the last would be in");
+            assert!(
+                page.is_none_or(|page| page.after.unwrap().1.is_nil()),
+                "a row of the day after the last would be in"
+            );
         }
         assert!(days_touched(Timestamp(0), Timestamp(u64::MAX)).is_some(), "all time");
     }

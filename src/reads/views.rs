@@ -7,7 +7,9 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::{EventId, KeyId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::Context;
-use claviger_graphql::ports::{Answer, Caller, Candidate, EventView, KeyPage, ModelInfo, Reads, SessionView};
+use claviger_graphql::ports::{
+    Answer, Caller, Candidate, EventView, KeyPage, ModelInfo, Reads, SessionView,
+};
 use claviger_projections::accounts::AccountView;
 use claviger_projections::activity::KeyActivity;
 use claviger_projections::keys::KeyView;
@@ -25,11 +27,17 @@ impl Reads for StoreReads {
                 return Ok(());
             }
             let mut commits = self.store.watch();
-            let reached = tokio::time::timeout(self.view_wait, commits.wait_for(|head| *head >= position)).await;
-            if reached.is_ok_and(|changed| changed.is_ok()) || self.head_position().await? >= position {
+            let reached =
+                tokio::time::timeout(self.view_wait, commits.wait_for(|head| *head >= position))
+                    .await;
+            if reached.is_ok_and(|changed| changed.is_ok())
+                || self.head_position().await? >= position
+            {
                 return Ok(());
             }
-            let message = format!("position {position} has not been committed yet: ask again later, or without minPosition");
+            let message = format!(
+                "position {position} has not been committed yet: ask again later, or without minPosition"
+            );
             Err(Failure::new(ErrorCode::ViewBehind, message))
         })
     }
@@ -40,7 +48,11 @@ impl Reads for StoreReads {
 
     fn account(&self, user: UserId) -> Answer<'_, Option<AccountView>> {
         Box::pin(async move {
-            let row = self.store.row(ACCOUNTS, user, user.0).await.map_err(|error| store_failure(&error))?;
+            let row = self
+                .store
+                .row(ACCOUNTS, user, user.0)
+                .await
+                .map_err(|error| store_failure(&error))?;
             let Some(row) = row else { return Ok(None) };
             let keys = self.keychain.user(user).await?;
             let key = self.content_key(keys.as_ref(), StreamName::Account(user)).await?;
@@ -48,23 +60,34 @@ impl Reads for StoreReads {
         })
     }
 
-    fn activity(&self, user: UserId, key: KeyId, position: Option<u64>) -> Answer<'_, Option<KeyActivity>> {
+    fn activity(
+        &self,
+        user: UserId,
+        key: KeyId,
+        position: Option<u64>,
+    ) -> Answer<'_, Option<KeyActivity>> {
         Box::pin(self.key_activity(user, key, position))
     }
 
     fn keys(&self, user: UserId, page: Page) -> Answer<'_, KeyPage> {
         Box::pin(async move {
             // At once: nearly everybody who lists keys has some.
-            let (found, key) = futures::join!(self.store.page(KEYS, user, page), self.ring_key(user));
+            let (found, key) =
+                futures::join!(self.store.page(KEYS, user, page), self.ring_key(user));
             let (found, key) = (found.map_err(|error| store_failure(&error))?, key?);
-            let keys = found.rows.iter().map(|row| open_key(row, key.as_ref())).collect::<Result<_, _>>()?;
+            let keys = found
+                .rows
+                .iter()
+                .map(|row| open_key(row, key.as_ref()))
+                .collect::<Result<_, _>>()?;
             Ok(KeyPage { keys, total: found.total, more: found.more })
         })
     }
 
     fn key(&self, user: UserId, key: KeyId) -> Answer<'_, Option<KeyView>> {
         Box::pin(async move {
-            let row = self.store.row(KEYS, user, key.0).await.map_err(|error| store_failure(&error))?;
+            let row =
+                self.store.row(KEYS, user, key.0).await.map_err(|error| store_failure(&error))?;
             let Some(row) = row else { return Ok(None) };
             let key = self.ring_key(user).await?;
             open_key(&row, key.as_ref()).map(Some)
@@ -76,26 +99,51 @@ impl Reads for StoreReads {
             let Some(keys) = self.keychain.user(user).await? else { return Ok(None) };
             let tag = keys.index.context_tag(context.as_str());
             for _ in 0..MOST_LOOKS {
-                let default = self.store.default_key(user, tag).await.map_err(|error| store_failure(&error))?;
+                let default = self
+                    .store
+                    .default_key(user, tag)
+                    .await
+                    .map_err(|error| store_failure(&error))?;
                 let Some(key) = default else { return Ok(None) };
                 // Two reads, and a commit may come between them: a row that isn't the default is one from after such a commit.
-                let view = self.key(user, key).await?.filter(|view| view.facts.default_tags.contains(&tag));
+                let view = self
+                    .key(user, key)
+                    .await?
+                    .filter(|view| view.facts.default_tags.contains(&tag));
                 if view.is_some() {
                     return Ok(view);
                 }
             }
-            tracing::error!(looks = MOST_LOOKS, "the default of a context and the row of its key don't agree");
+            tracing::error!(
+                looks = MOST_LOOKS,
+                "the default of a context and the row of its key don't agree"
+            );
             Err(Failure::internal())
         })
     }
 
-    fn resolution(&self, caller: Caller, context: Context, key: Option<KeyId>) -> Answer<'_, Vec<Candidate>> {
+    fn resolution(
+        &self,
+        caller: Caller,
+        context: Context,
+        key: Option<KeyId>,
+    ) -> Answer<'_, Vec<Candidate>> {
         Box::pin(self.resolve(caller, context, key))
     }
 
-    fn history(&self, user: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Answer<'_, Vec<EventView>> {
+    fn history(
+        &self,
+        user: UserId,
+        filter: HistoryFilter,
+        direction: Direction,
+        limit: usize,
+    ) -> Answer<'_, Vec<EventView>> {
         Box::pin(async move {
-            let events = self.store.history(user, filter, direction, limit).await.map_err(|error| store_failure(&error))?;
+            let events = self
+                .store
+                .history(user, filter, direction, limit)
+                .await
+                .map_err(|error| store_failure(&error))?;
             self.open_events(user, &events).await
         })
     }
@@ -103,7 +151,9 @@ impl Reads for StoreReads {
     fn event(&self, user: UserId, id: EventId) -> Answer<'_, Option<EventView>> {
         Box::pin(async move {
             let event = self.store.event(id).await.map_err(|error| store_failure(&error))?;
-            let Some(event) = event.filter(|event| event.envelope.owner == Some(user)) else { return Ok(None) };
+            let Some(event) = event.filter(|event| event.envelope.owner == Some(user)) else {
+                return Ok(None);
+            };
             Ok(self.open_events(user, &[event]).await?.pop())
         })
     }

@@ -23,7 +23,11 @@ pub(super) struct Compared {
 }
 
 /// Compares; `None` if the view moved on with this owner meanwhile.
-pub(super) async fn compare(store: &Arc<dyn Store>, view: &dyn FollowedView, owner: UserId) -> Result<Option<Compared>, Failure> {
+pub(super) async fn compare(
+    store: &Arc<dyn Store>,
+    view: &dyn FollowedView,
+    owner: UserId,
+) -> Result<Option<Compared>, Failure> {
     let failed = |error| store_failure(&error);
     let before = store.checkpoint(view.name()).await.map_err(failed)?;
     let stored = rows_of(&**store, view.name(), owner).await?;
@@ -54,12 +58,25 @@ impl Compared {
     /// The view's rows as they should be.
     pub(super) fn replacement(self, view: &'static str, owner: UserId) -> Replace {
         let basis = Basis::Followed { position: self.at.position };
-        let (rows, quarantined) = (self.rows.into_values().collect(), self.still.into_values().collect());
+        let (rows, quarantined) =
+            (self.rows.into_values().collect(), self.still.into_values().collect());
         Replace { view, owner, basis, rows, defaults: None, quarantined }
     }
 }
 
-async fn events_of(store: &dyn Store, owner: UserId, above: u64, upto: u64) -> Result<Vec<StoredEvent>, Failure> {
-    let filter = HistoryFilter { above: Some(above), below: Some(upto.saturating_add(1)), ..HistoryFilter::default() };
-    store.history(owner, filter, Direction::Forward, BATCH).await.map_err(|error| store_failure(&error))
+async fn events_of(
+    store: &dyn Store,
+    owner: UserId,
+    above: u64,
+    upto: u64,
+) -> Result<Vec<StoredEvent>, Failure> {
+    let filter = HistoryFilter {
+        above: Some(above),
+        below: Some(upto.saturating_add(1)),
+        ..HistoryFilter::default()
+    };
+    store
+        .history(owner, filter, Direction::Forward, BATCH)
+        .await
+        .map_err(|error| store_failure(&error))
 }

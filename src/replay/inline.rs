@@ -2,7 +2,9 @@
 
 use super::run::Replay;
 use super::runs::Runs;
-use crate::bus::{Keychain, account_row, decode, key_row, open_account, open_event, open_key, store_failure};
+use crate::bus::{
+    Keychain, account_row, decode, key_row, open_account, open_event, open_key, store_failure,
+};
 use crate::effects::Effects;
 use claviger_domain::account::AccountEvent;
 use claviger_domain::failure::Failure;
@@ -12,8 +14,8 @@ use claviger_domain::stream::StreamName;
 use claviger_projections::accounts::AccountView;
 use claviger_projections::keys::KeysView;
 use claviger_projections::ports::{
-    ACCOUNTS, Basis, Direction, HistoryFilter, KEYS, OPEN_RUNS, Page, Placed, RUNS, Replace, Store, StoreError, StoredEvent,
-    ViewRow,
+    ACCOUNTS, Basis, Direction, HistoryFilter, KEYS, OPEN_RUNS, Page, Placed, RUNS, Replace, Store,
+    StoreError, StoredEvent, ViewRow,
 };
 use claviger_vault::ContentKey;
 use std::sync::Arc;
@@ -70,7 +72,20 @@ impl Inline {
         let Replay { store, keychain, effects, .. } = replay.clone();
         let runs = Runs::new(Arc::clone(&keychain), owner);
         let (ring, account, ring_key, account_key) = (KeysView::default(), None, None, None);
-        Self { view, store, keychain, effects, owner, ring, account, runs, erased: false, ring_key, account_key, last: 0 }
+        Self {
+            view,
+            store,
+            keychain,
+            effects,
+            owner,
+            ring,
+            account,
+            runs,
+            erased: false,
+            ring_key,
+            account_key,
+            last: 0,
+        }
     }
 
     /// Takes in what is new in the log; whether there was anything.
@@ -106,23 +121,36 @@ impl Inline {
 
     async fn take(&mut self, event: &StoredEvent) -> Result<(), Failure> {
         let envelope = &event.envelope;
-        let placed = Placed { id: envelope.id, position: envelope.position, version: envelope.version, at: envelope.at };
+        let placed = Placed {
+            id: envelope.id,
+            position: envelope.position,
+            version: envelope.version,
+            at: envelope.at,
+        };
         match envelope.stream {
             StreamName::KeyRing(_) => {
                 let content = open_event(event, self.ring_key.as_ref())?;
-                let decoded = decode::<KeyRingEvent>(event, content.as_ref().map(|content| content.as_slice()))?;
+                let decoded = decode::<KeyRingEvent>(
+                    event,
+                    content.as_ref().map(|content| content.as_slice()),
+                )?;
                 self.ring.apply(&decoded, &placed);
             }
             StreamName::Account(_) => {
                 let content = open_event(event, self.account_key.as_ref())?;
-                let decoded = decode::<AccountEvent>(event, content.as_ref().map(|content| content.as_slice()))?;
+                let decoded = decode::<AccountEvent>(
+                    event,
+                    content.as_ref().map(|content| content.as_slice()),
+                )?;
                 self.account.get_or_insert_default().apply(&decoded, &placed);
                 if matches!(decoded, AccountEvent::AccountErased(_)) {
                     self.erased = true;
                     self.runs.erase();
                 }
             }
-            StreamName::Run(run) if self.view.is_of_runs() && !self.erased => self.runs.take(run, event).await?,
+            StreamName::Run(run) if self.view.is_of_runs() && !self.erased => {
+                self.runs.take(run, event).await?
+            }
             StreamName::Run(_) | StreamName::RunControl(_) | StreamName::System => {}
         }
         self.last = envelope.position;
@@ -144,14 +172,16 @@ impl Inline {
     }
 
     async fn keys_agree(&self, rows: &[ViewRow]) -> Result<bool, Failure> {
-        let defaults = self.store.defaults(self.owner).await.map_err(|error| store_failure(&error))?;
+        let defaults =
+            self.store.defaults(self.owner).await.map_err(|error| store_failure(&error))?;
         let ring = self.shown_ring();
         let row_agrees = |row: &ViewRow| {
             let stored = open_key(row, self.ring_key.as_ref());
             let should = stored.as_ref().ok().and_then(|stored| ring.keys().get(&stored.id));
             should.is_some_and(|should| {
                 stored.as_ref().ok() == Some(should)
-                    && (row.sort, row.stream) == (should.facts.created_at.0, StreamName::KeyRing(self.owner))
+                    && (row.sort, row.stream)
+                        == (should.facts.created_at.0, StreamName::KeyRing(self.owner))
             })
         };
         let same_defaults = defaults.into_iter().eq(ring.defaults());
@@ -159,7 +189,9 @@ impl Inline {
     }
 
     fn account_agrees(&self, rows: &[ViewRow]) -> bool {
-        let (Some(should), [row]) = (&self.account, rows) else { return self.account.is_none() && rows.is_empty() };
+        let (Some(should), [row]) = (&self.account, rows) else {
+            return self.account.is_none() && rows.is_empty();
+        };
         let place = (self.owner.0, should.facts.created_at.0, StreamName::Account(self.owner));
         (row.id, row.sort, row.stream) == place
             && open_account(row, self.account_key.as_ref()).as_ref().ok() == Some(should)
@@ -179,23 +211,39 @@ impl Inline {
             InlineView::Keys => {
                 let ring = self.shown_ring();
                 defaults = Some(ring.defaults().into_iter().collect());
-                let rows = ring.keys().values().map(|key| key_row(owner, key, self.ring_key.as_ref(), &self.effects));
+                let rows = ring
+                    .keys()
+                    .values()
+                    .map(|key| key_row(owner, key, self.ring_key.as_ref(), &self.effects));
                 rows.collect::<Result<_, StoreError>>().map_err(|error| store_failure(&error))?
             }
             InlineView::Accounts => {
                 let account = self.account.iter();
-                let rows = account.map(|account| account_row(owner, account, self.account_key.as_ref(), &self.effects));
+                let rows = account.map(|account| {
+                    account_row(owner, account, self.account_key.as_ref(), &self.effects)
+                });
                 rows.collect::<Result<_, StoreError>>().map_err(|error| store_failure(&error))?
             }
             InlineView::Runs => self.runs.rows(&self.effects).await?,
             InlineView::OpenRuns => self.runs.open_rows()?,
         };
-        Ok(Replace { view, owner, basis: Basis::Inline { last: self.last }, rows, defaults, quarantined: Vec::new() })
+        Ok(Replace {
+            view,
+            owner,
+            basis: Basis::Inline { last: self.last },
+            rows,
+            defaults,
+            quarantined: Vec::new(),
+        })
     }
 }
 
 /// All rows of an owner in a view.
-pub(super) async fn rows_of(store: &dyn Store, view: &'static str, owner: UserId) -> Result<Vec<ViewRow>, Failure> {
+pub(super) async fn rows_of(
+    store: &dyn Store,
+    view: &'static str,
+    owner: UserId,
+) -> Result<Vec<ViewRow>, Failure> {
     let mut rows = Vec::new();
     let mut page = Page { limit: BATCH, ..Page::default() };
     loop {

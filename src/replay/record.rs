@@ -17,7 +17,11 @@ const MOST_TRIES: usize = 10;
 const BATCH: usize = 500;
 
 /// Appends an event to the installation's stream; its position.
-pub(super) async fn record(store: &dyn Store, effects: &Effects, event: &SystemEvent) -> Result<u64, Failure> {
+pub(super) async fn record(
+    store: &dyn Store,
+    effects: &Effects,
+    event: &SystemEvent,
+) -> Result<u64, Failure> {
     let halves = event.halves().map_err(|error| {
         tracing::error!(%error, "an event can't be written");
         Failure::internal()
@@ -64,14 +68,20 @@ pub(super) async fn record(store: &dyn Store, effects: &Effects, event: &SystemE
             }
         }
     }
-    tracing::error!(tries = MOST_TRIES, "too many processes write to the installation's stream at once");
+    tracing::error!(
+        tries = MOST_TRIES,
+        "too many processes write to the installation's stream at once"
+    );
     Err(Failure::internal())
 }
 
 /// Version of the stream's last event.
 async fn end_of_stream(store: &dyn Store, mut version: u64) -> Result<u64, Failure> {
     loop {
-        let events = store.read_stream(StreamName::System, version, BATCH).await.map_err(|error| store_failure(&error))?;
+        let events = store
+            .read_stream(StreamName::System, version, BATCH)
+            .await
+            .map_err(|error| store_failure(&error))?;
         version = events.last().map_or(version, |event| event.envelope.version);
         if events.len() < BATCH {
             return Ok(version);

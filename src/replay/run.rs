@@ -10,7 +10,9 @@ use claviger_domain::id::UserId;
 use claviger_domain::system::{Rebuilt, SystemEvent};
 use claviger_projections::activity::ActivityView;
 use claviger_projections::follower::FollowedView;
-use claviger_projections::ports::{ACCOUNTS, ACTIVITY, KEYS, OPEN_RUNS, RUNS, ReplaceError, Store, USAGE};
+use claviger_projections::ports::{
+    ACCOUNTS, ACTIVITY, KEYS, OPEN_RUNS, RUNS, ReplaceError, Store, USAGE,
+};
 use claviger_projections::usage::UsageView;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -47,7 +49,8 @@ pub enum View {
 
 impl View {
     /// Every one.
-    pub const ALL: &'static [Self] = &[Self::Keys, Self::Accounts, Self::Runs, Self::OpenRuns, Self::Activity, Self::Usage];
+    pub const ALL: &'static [Self] =
+        &[Self::Keys, Self::Accounts, Self::Runs, Self::OpenRuns, Self::Activity, Self::Usage];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -120,7 +123,9 @@ impl Replay {
                         name(&mut report.differing, &mut report.differing_count, owner);
                         mended.insert(owner);
                     }
-                    Err(failure) if failure.code == ErrorCode::StoreUnavailable => return Err(failure),
+                    Err(failure) if failure.code == ErrorCode::StoreUnavailable => {
+                        return Err(failure);
+                    }
                     Err(_) => name(&mut report.failed, &mut report.failed_count, owner),
                 }
             }
@@ -128,7 +133,11 @@ impl Replay {
         if !self.check && !mended.is_empty() {
             report.changed = mended.len() as u64;
             let looked = self.look_again(view, mended).await;
-            let facts = Rebuilt { view: view.name().to_owned(), owners: report.owners, changed: report.changed };
+            let facts = Rebuilt {
+                view: view.name().to_owned(),
+                owners: report.owners,
+                changed: report.changed,
+            };
             let event = SystemEvent::ProjectionRebuilt(facts);
             report.position = Some(record::record(&*self.store, &self.effects, &event).await?);
             looked?;
@@ -157,8 +166,16 @@ impl Replay {
 
     /// The next owners, by id: those with a user key, and those with rows.
     async fn owners(&self, view: View, after: Option<UserId>) -> Result<Vec<UserId>, Failure> {
-        let keyed = self.store.owners_with_keys(after, OWNERS).await.map_err(|error| store_failure(&error))?;
-        let shown = self.store.owners(view.name(), after, OWNERS).await.map_err(|error| store_failure(&error))?;
+        let keyed = self
+            .store
+            .owners_with_keys(after, OWNERS)
+            .await
+            .map_err(|error| store_failure(&error))?;
+        let shown = self
+            .store
+            .owners(view.name(), after, OWNERS)
+            .await
+            .map_err(|error| store_failure(&error))?;
         // A full list says nothing about owners after its last.
         let end = |list: &[UserId]| if list.len() < OWNERS { None } else { list.last().copied() };
         let bound = [end(&keyed), end(&shown)].into_iter().flatten().min();
@@ -201,7 +218,9 @@ impl Replay {
 
     async fn followed(&self, view: &dyn FollowedView, owner: UserId) -> Result<bool, Failure> {
         for _ in 0..MOST_TRIES {
-            let Some(compared) = followed::compare(&self.store, view, owner).await? else { continue };
+            let Some(compared) = followed::compare(&self.store, view, owner).await? else {
+                continue;
+            };
             if compared.agrees || self.check {
                 return Ok(compared.agrees);
             }

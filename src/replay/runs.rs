@@ -1,6 +1,8 @@
 //! An owner's runs, folded from the log. No content key is kept: there is one for each run.
 
-use crate::bus::{Keychain, decode, open_event, open_run_row, run_row, run_row_says, store_failure};
+use crate::bus::{
+    Keychain, decode, open_event, open_run_row, run_row, run_row_says, store_failure,
+};
 use crate::effects::Effects;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
@@ -34,7 +36,10 @@ impl Runs {
         }
         let before = self.summaries.remove(&RunId(run));
         let Some(after) = RunSummary::after(before, &decoded, event.envelope.at) else {
-            tracing::error!(position = event.envelope.position, "an event of a run that has no beginning");
+            tracing::error!(
+                position = event.envelope.position,
+                "an event of a run that has no beginning"
+            );
             return Err(Failure::internal());
         };
         self.summaries.insert(RunId(run), after);
@@ -73,14 +78,20 @@ impl Runs {
         let mut rows = Vec::with_capacity(self.summaries.len());
         for summary in self.summaries.values() {
             let key = self.content_key(summary.id.0).await?;
-            rows.push(run_row(self.owner, summary, key.as_ref(), effects).map_err(|error| store_failure(&error))?);
+            rows.push(
+                run_row(self.owner, summary, key.as_ref(), effects)
+                    .map_err(|error| store_failure(&error))?,
+            );
         }
         Ok(rows)
     }
 
     /// The rows of runs that haven't ended as they should be, by id.
     pub(super) fn open_rows(&self) -> Result<Vec<ViewRow>, Failure> {
-        let rows = self.summaries.values().filter_map(|summary| open_run_row(self.owner, summary).transpose());
+        let rows = self
+            .summaries
+            .values()
+            .filter_map(|summary| open_run_row(self.owner, summary).transpose());
         rows.collect::<Result<_, _>>().map_err(|error| store_failure(&error))
     }
 }

@@ -92,7 +92,10 @@ impl fmt::Debug for Counts {
 
 impl Counts {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Shared { state: Mutex::new(State::default()), changed: watch::Sender::new(0) }))
+        Self(Arc::new(Shared {
+            state: Mutex::new(State::default()),
+            changed: watch::Sender::new(0),
+        }))
     }
 
     /// Calls of this key to this endpoint.
@@ -123,7 +126,8 @@ impl Counts {
     /// How many of the last 10,000 calls asked this, with any key: a run's step is known by its system prompt and its message.
     pub fn of_prompt(&self, system: &str, text: &str) -> u64 {
         let wanted = prompt_hash(&format!("{system}\n{text}"));
-        u64::try_from(self.lock().log.iter().filter(|call| call.prompt_hash == wanted).count()).unwrap_or(u64::MAX)
+        u64::try_from(self.lock().log.iter().filter(|call| call.prompt_hash == wanted).count())
+            .unwrap_or(u64::MAX)
     }
 
     /// Waits until the counts please.
@@ -168,7 +172,14 @@ impl Counts {
                 state.log.pop_front();
             }
             let (key, request_id) = (key.to_owned(), request_id.to_owned());
-            state.log.push_back(Call { key, request_id, endpoint, status: None, prompt_hash: String::new(), body: None });
+            state.log.push_back(Call {
+                key,
+                request_id,
+                endpoint,
+                status: None,
+                prompt_hash: String::new(),
+                body: None,
+            });
         });
         Visit { counts: self.clone(), request_id: request_id.to_owned() }
     }
@@ -192,7 +203,9 @@ pub(super) struct Visit {
 impl Visit {
     pub(super) fn note(&self, change: impl FnOnce(&mut Call)) {
         self.counts.change(|state| {
-            if let Some(call) = state.log.iter_mut().rev().find(|call| call.request_id == self.request_id) {
+            if let Some(call) =
+                state.log.iter_mut().rev().find(|call| call.request_id == self.request_id)
+            {
                 change(call);
             }
         });

@@ -28,7 +28,8 @@ pub(super) async fn answer(caller: &Caller, fault: Fault, good: &Value) -> Respo
     match fault {
         Fault::Cut => {
             let half = Piece::new(Duration::ZERO, good.slice(..good.len() / 2));
-            let mut response = caller.head(200, "application/json", body(vec![half], End::Cut, stop));
+            let mut response =
+                caller.head(200, "application/json", body(vec![half], End::Cut, stop));
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(good.len()));
             response
         }
@@ -42,19 +43,31 @@ pub(super) async fn answer(caller: &Caller, fault: Fault, good: &Value) -> Respo
             put(response.headers_mut(), LOCATION.as_str(), &caller.upstream.config().redirect_to);
             response
         }
-        Fault::WrongType => caller.whole(200, "text/html; charset=utf-8", b"<!doctype html><title>Welcome</title>".to_vec()),
-        Fault::Garbage => caller.whole(200, "application/json", b"{\"data\":[{\"id\":\"claude".to_vec()),
+        Fault::WrongType => caller.whole(
+            200,
+            "text/html; charset=utf-8",
+            b"<!doctype html><title>Welcome</title>".to_vec(),
+        ),
+        Fault::Garbage => {
+            caller.whole(200, "application/json", b"{\"data\":[{\"id\":\"claude".to_vec())
+        }
         Fault::Huge => {
             let open = Piece::new(Duration::ZERO, Bytes::from_static(b"{\"data\":\""));
             let piece = || Piece::new(Duration::ZERO, Bytes::from_static(&HUGE_PIECE));
             let close = Piece::new(Duration::ZERO, Bytes::from_static(b"\"}"));
-            let pieces = [open].into_iter().chain(std::iter::repeat_with(piece).take(HUGE_PIECES)).chain([close]);
+            let pieces = [open]
+                .into_iter()
+                .chain(std::iter::repeat_with(piece).take(HUGE_PIECES))
+                .chain([close]);
             caller.head(200, "application/json", body(pieces.collect(), End::Proper, stop))
         }
         Fault::Slow => {
             let wait = caller.upstream.config().slow_delay;
             let size = good.len().div_ceil(SLOW_PIECES).max(1);
-            let pieces = good.chunks(size).map(|chunk| Piece::new(wait, Bytes::copy_from_slice(chunk))).collect();
+            let pieces = good
+                .chunks(size)
+                .map(|chunk| Piece::new(wait, Bytes::copy_from_slice(chunk)))
+                .collect();
             caller.head(200, "application/json", body(pieces, End::Proper, stop))
         }
     }

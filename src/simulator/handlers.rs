@@ -52,7 +52,11 @@ async fn list_models(
     serve(upstream, Asked::Models(query), request).await
 }
 
-async fn one_model(State(upstream): State<Upstream>, Path(id): Path<String>, request: Request) -> Response<Body> {
+async fn one_model(
+    State(upstream): State<Upstream>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response<Body> {
     serve(upstream, Asked::Model(id), request).await
 }
 
@@ -65,11 +69,17 @@ async fn count_tokens(State(upstream): State<Upstream>, request: Request) -> Res
 }
 
 async fn unknown_path(State(upstream): State<Upstream>, request: Request) -> Response<Body> {
-    serve(upstream, Asked::Nothing(Refusal::new(404, "not_found_error", "Not Found")), request).await
+    serve(upstream, Asked::Nothing(Refusal::new(404, "not_found_error", "Not Found")), request)
+        .await
 }
 
 async fn unknown_method(State(upstream): State<Upstream>, request: Request) -> Response<Body> {
-    serve(upstream, Asked::Nothing(Refusal::new(405, "invalid_request_error", "Method Not Allowed")), request).await
+    serve(
+        upstream,
+        Asked::Nothing(Refusal::new(405, "invalid_request_error", "Method Not Allowed")),
+        request,
+    )
+    .await
 }
 
 /// What was asked for, before any of it was checked.
@@ -146,7 +156,13 @@ fn key_of(headers: &HeaderMap) -> String {
 }
 
 /// Checks the call in the API's order: key, version, path, content type, size, request, model.
-async fn checked(caller: &Caller, asked: Asked, parts: &Parts, body: Body, visit: &Visit) -> Result<Good, Refusal> {
+async fn checked(
+    caller: &Caller,
+    asked: Asked,
+    parts: &Parts,
+    body: Body,
+    visit: &Visit,
+) -> Result<Good, Refusal> {
     let unauthorised = |message| Err(Refusal::new(401, "authentication_error", message));
     if caller.key.is_empty() {
         return unauthorised("x-api-key header is required");
@@ -158,7 +174,9 @@ async fn checked(caller: &Caller, asked: Asked, parts: &Parts, body: Body, visit
     let endpoint = asked.endpoint();
     match asked {
         Asked::Nothing(refusal) => Err(refusal),
-        Asked::Models(query) => models::page(&query).map(|body| Good::Json { model: String::new(), body }),
+        Asked::Models(query) => {
+            models::page(&query).map(|body| Good::Json { model: String::new(), body })
+        }
         Asked::Model(id) => {
             let body = models::one(&id).ok_or_else(|| unknown_model(&id))?;
             Ok(Good::Json { model: id, body })
@@ -190,9 +208,14 @@ fn version(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 async fn read(parts: &Parts, body: Body, endpoint: Endpoint) -> Result<(Ask, Value), Refusal> {
-    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.trim_start().to_ascii_lowercase().starts_with("application/json") {
-        return Err(Refusal::new(400, "invalid_request_error", "content-type: must be application/json"));
+        return Err(Refusal::new(
+            400,
+            "invalid_request_error",
+            "content-type: must be application/json",
+        ));
     }
     let too_large = |_| Refusal::new(413, "request_too_large", "Request exceeds the maximum size");
     let body = to_bytes(body, MAX_BODY).await.map_err(too_large)?;
@@ -210,7 +233,8 @@ async fn perform(caller: &Caller, endpoint: Endpoint, good: Good) -> Response<Bo
         retry_after_s: caller.upstream.config().retry_after_s,
         first: caller.upstream.counts().of(&caller.key, endpoint) <= 1,
     };
-    let what = scripted.unwrap_or_else(|| Act::Scenario(Scenario::of_key(&caller.key).unwrap_or(Scenario::Good)));
+    let what = scripted
+        .unwrap_or_else(|| Act::Scenario(Scenario::of_key(&caller.key).unwrap_or(Scenario::Good)));
     let what = if let Act::Scenario(scenario) = what { act(scenario, &situation) } else { what };
     match what {
         Act::Reply(reply) => say(caller, &reply, good).await,
@@ -225,7 +249,9 @@ async fn perform(caller: &Caller, endpoint: Endpoint, good: Good) -> Response<Bo
 fn as_json(caller: &Caller, good: &Good) -> Value {
     match good {
         Good::Json { body, .. } => body.clone(),
-        Good::Message(ask) => ask.answer(&Reply::default(), caller.upstream.next_id("msg")).to_json(),
+        Good::Message(ask) => {
+            ask.answer(&Reply::default(), caller.upstream.next_id("msg")).to_json()
+        }
     }
 }
 

@@ -85,9 +85,12 @@ impl Scenario {
             return None;
         }
         let middle = key.strip_prefix(KIND).unwrap_or_default();
-        let fits = |scenario: &Self| middle.strip_prefix(scenario.name()).is_some_and(|rest| rest.starts_with('-'));
+        let fits = |scenario: &Self| {
+            middle.strip_prefix(scenario.name()).is_some_and(|rest| rest.starts_with('-'))
+        };
         // The longest name that fits, because `spend-limit-400` could be read as another's beginning.
-        let named = Self::ALL.iter().copied().filter(fits).max_by_key(|scenario| scenario.name().len());
+        let named =
+            Self::ALL.iter().copied().filter(fits).max_by_key(|scenario| scenario.name().len());
         Some(named.unwrap_or(Self::Good))
     }
 }

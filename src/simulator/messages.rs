@@ -31,7 +31,8 @@ pub(super) struct Said {
 impl Ask {
     /// Checks the request in the API's order and refuses it in the API's words.
     pub(super) fn read(body: &[u8], endpoint: Endpoint) -> Result<(Self, Value), Refusal> {
-        let body: Value = serde_json::from_slice(body).map_err(|_| invalid("The request body is not valid JSON"))?;
+        let body: Value = serde_json::from_slice(body)
+            .map_err(|_| invalid("The request body is not valid JSON"))?;
         if !body.is_object() {
             return Err(invalid("Input should be a valid dictionary"));
         }
@@ -44,14 +45,19 @@ impl Ask {
         };
         let max_tokens = match (endpoint, body.get("max_tokens")) {
             (Endpoint::Messages, None) => return Err(invalid("max_tokens: Field required")),
-            (Endpoint::Messages, Some(max)) => {
-                max.as_u64().filter(|max| *max > 0).ok_or_else(|| invalid("max_tokens: must be greater than or equal to 1"))?
+            (Endpoint::Messages, Some(max)) => max
+                .as_u64()
+                .filter(|max| *max > 0)
+                .ok_or_else(|| invalid("max_tokens: must be greater than or equal to 1"))?,
+            (Endpoint::CountTokens | Endpoint::Models | Endpoint::Model | Endpoint::Other, _) => {
+                u64::MAX
             }
-            (Endpoint::CountTokens | Endpoint::Models | Endpoint::Model | Endpoint::Other, _) => u64::MAX,
         };
         let stream = match body.get("stream") {
             None => false,
-            Some(stream) => stream.as_bool().ok_or_else(|| invalid("stream: Input should be a valid boolean"))?,
+            Some(stream) => stream
+                .as_bool()
+                .ok_or_else(|| invalid("stream: Input should be a valid boolean"))?,
         };
         let last = last_text(body.get("messages"))?;
         let schema = body.pointer("/output_config/format/schema").cloned();
@@ -59,7 +65,18 @@ impl Ask {
         let turns = body.get("messages").map(|turns| turns.to_string().len()).unwrap_or_default();
         let input_tokens = tokens(&system).saturating_add(count(turns)).max(1);
         let prompt = format!("{system}\n{last}");
-        Ok((Self { model: model.to_owned(), stream, max_tokens, last, schema, input_tokens, prompt }, body))
+        Ok((
+            Self {
+                model: model.to_owned(),
+                stream,
+                max_tokens,
+                last,
+                schema,
+                input_tokens,
+                prompt,
+            },
+            body,
+        ))
     }
 
     pub(super) fn token_count(&self) -> Value {
@@ -74,7 +91,8 @@ impl Ask {
         let text: String = if too_long { text.chars().take(kept).collect() } else { text };
         let by_length = if too_long { "max_tokens" } else { "end_turn" };
         let stop_reason = reply.stop_reason.clone().unwrap_or_else(|| by_length.to_owned());
-        let counted = || Usage { input: self.input_tokens, output: tokens(&text), ..Usage::default() };
+        let counted =
+            || Usage { input: self.input_tokens, output: tokens(&text), ..Usage::default() };
         let usage = reply.usage.unwrap_or_else(counted);
         Said { id, model: self.model.clone(), text, stop_reason, usage }
     }
@@ -85,7 +103,10 @@ impl Ask {
         }
         let heard: String = self.last.chars().take(160).collect();
         // More than ASCII on purpose: a reader that tears characters shall show it.
-        format!("Simulated answer of {} to “{heard}”. Nothing was sent to Anthropic, and nothing was billed ✓", self.model)
+        format!(
+            "Simulated answer of {} to “{heard}”. Nothing was sent to Anthropic, and nothing was billed ✓",
+            self.model
+        )
     }
 }
 
@@ -123,18 +144,25 @@ fn invalid(message: &str) -> Refusal {
 /// Checks the turns and gives the last one's text.
 fn last_text(turns: Option<&Value>) -> Result<String, Refusal> {
     let turns = turns.ok_or_else(|| invalid("messages: Field required"))?;
-    let turns = turns.as_array().ok_or_else(|| invalid("messages: Input should be a valid list"))?;
+    let turns =
+        turns.as_array().ok_or_else(|| invalid("messages: Input should be a valid list"))?;
     for (at, turn) in turns.iter().enumerate() {
         if !matches!(turn.get("role").and_then(Value::as_str), Some("user" | "assistant")) {
-            return Err(invalid(&format!("messages.{at}.role: Input should be 'user' or 'assistant'")));
+            return Err(invalid(&format!(
+                "messages.{at}.role: Input should be 'user' or 'assistant'"
+            )));
         }
         let filled = match turn.get("content") {
             Some(Value::String(text)) => !text.trim().is_empty(),
-            Some(Value::Array(blocks)) => !blocks.is_empty() && blocks.iter().all(|block| block.get("type").is_some()),
+            Some(Value::Array(blocks)) => {
+                !blocks.is_empty() && blocks.iter().all(|block| block.get("type").is_some())
+            }
             _ => return Err(invalid(&format!("messages.{at}.content: Field required"))),
         };
         if !filled {
-            return Err(invalid(&format!("messages.{at}: all messages must have non-empty content")));
+            return Err(invalid(&format!(
+                "messages.{at}: all messages must have non-empty content"
+            )));
         }
     }
     let last = turns.last().ok_or_else(|| invalid("messages: at least one message is required"))?;
@@ -182,13 +210,22 @@ mod tests {
             (r#"{"model":"m"}"#, "max_tokens: Field required"),
             (r#"{"model":"m","max_tokens":0}"#, "max_tokens: must be greater than or equal to 1"),
             (r#"{"model":"m","max_tokens":1}"#, "messages: Field required"),
-            (r#"{"model":"m","max_tokens":1,"messages":{}}"#, "messages: Input should be a valid list"),
-            (r#"{"model":"m","max_tokens":1,"messages":[]}"#, "messages: at least one message is required"),
+            (
+                r#"{"model":"m","max_tokens":1,"messages":{}}"#,
+                "messages: Input should be a valid list",
+            ),
+            (
+                r#"{"model":"m","max_tokens":1,"messages":[]}"#,
+                "messages: at least one message is required",
+            ),
             (
                 r#"{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"x"}]}"#,
                 "messages.0.role: Input should be 'user' or 'assistant'",
             ),
-            (r#"{"model":"m","max_tokens":1,"messages":[{"role":"user"}]}"#, "messages.0.content: Field required"),
+            (
+                r#"{"model":"m","max_tokens":1,"messages":[{"role":"user"}]}"#,
+                "messages.0.content: Field required",
+            ),
             (
                 r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":" "}]}"#,
                 "messages.0: all messages must have non-empty content",
@@ -197,12 +234,18 @@ mod tests {
                 r#"{"model":"m","max_tokens":1,"messages":[{"role":"assistant","content":"x"}]}"#,
                 "This model does not support assistant message prefill. The conversation must end with a user message.",
             ),
-            (&format!(r#"{{"model":"m","max_tokens":1,"stream":1,{turns}}}"#), "stream: Input should be a valid boolean"),
+            (
+                &format!(r#"{{"model":"m","max_tokens":1,"stream":1,{turns}}}"#),
+                "stream: Input should be a valid boolean",
+            ),
         ] {
             let refusal = Ask::read(body.as_bytes(), Endpoint::Messages).unwrap_err();
             assert_eq!((refusal.status, refusal.message.as_str()), (400, expected));
         }
-        assert!(Ask::read(format!(r#"{{"model":"m",{turns}}}"#).as_bytes(), Endpoint::CountTokens).is_ok());
+        assert!(
+            Ask::read(format!(r#"{{"model":"m",{turns}}}"#).as_bytes(), Endpoint::CountTokens)
+                .is_ok()
+        );
     }
 
     #[test]
@@ -210,7 +253,10 @@ mod tests {
         let body = r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}]}"#;
         let (ask, _) = Ask::read(body.as_bytes(), Endpoint::Messages).unwrap();
         let said = ask.answer(&Reply::default(), "msg_1".to_owned());
-        assert_eq!((said.text.as_str(), said.stop_reason.as_str(), said.usage.output), ("Simu", "max_tokens", 1));
+        assert_eq!(
+            (said.text.as_str(), said.stop_reason.as_str(), said.usage.output),
+            ("Simu", "max_tokens", 1)
+        );
         let said = ask.answer(&Reply::text("four"), "msg_1".to_owned());
         assert_eq!((said.text.as_str(), said.stop_reason.as_str()), ("four", "end_turn"));
     }

@@ -33,7 +33,9 @@ fn id(model: &Value) -> Option<&str> {
 
 /// One model, by its id or that of a dated snapshot of it.
 pub(super) fn one(wanted: &str) -> Option<Value> {
-    all().into_iter().find(|model| id(model).is_some_and(|id| id == wanted || is_snapshot(wanted, id)))
+    all()
+        .into_iter()
+        .find(|model| id(model).is_some_and(|id| id == wanted || is_snapshot(wanted, id)))
 }
 
 fn is_snapshot(wanted: &str, id: &str) -> bool {
@@ -43,7 +45,8 @@ fn is_snapshot(wanted: &str, id: &str) -> bool {
 
 /// One page, as the query of the URL asks for it.
 pub(super) fn page(query: &[(String, String)]) -> Result<Value, Refusal> {
-    let given = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let given =
+        |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let invalid = |message: &str| Refusal::new(400, "invalid_request_error", message);
     let limit = match given("limit").map(str::parse::<usize>) {
         None => 20,
@@ -52,11 +55,14 @@ pub(super) fn page(query: &[(String, String)]) -> Result<Value, Refusal> {
     };
     let all = all();
     let place = |name: &str| {
-        let wanted = given(name).map(|wanted| all.iter().position(|model| id(model) == Some(wanted)));
+        let wanted =
+            given(name).map(|wanted| all.iter().position(|model| id(model) == Some(wanted)));
         wanted.map(|place| place.ok_or_else(|| invalid(&format!("{name}: no such model"))))
     };
     let (from, to) = match (place("after_id").transpose()?, place("before_id").transpose()?) {
-        (Some(_), Some(_)) => return Err(invalid("only one of before_id and after_id can be given")),
+        (Some(_), Some(_)) => {
+            return Err(invalid("only one of before_id and after_id can be given"));
+        }
         (Some(after), None) => (after + 1, (after + 1 + limit).min(all.len())),
         (None, Some(before)) => (before.saturating_sub(limit), before),
         (None, None) => (0, limit.min(all.len())),
@@ -74,7 +80,12 @@ mod tests {
     fn asked(query: &[(&str, &str)]) -> Result<(Vec<String>, bool), u16> {
         let query: Vec<_> = query.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let page = page(&query).map_err(|refusal| refusal.status)?;
-        let ids: Vec<_> = page["data"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap().to_owned()).collect();
+        let ids: Vec<_> = page["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|m| m["id"].as_str().unwrap().to_owned())
+            .collect();
         assert_eq!(page["first_id"].as_str(), ids.first().map(String::as_str));
         assert_eq!(page["last_id"].as_str(), ids.last().map(String::as_str));
         Ok((ids, page["has_more"].as_bool().unwrap()))
@@ -103,9 +114,19 @@ mod tests {
 
     #[test]
     fn bad_queries_are_refused() {
-        for (name, value) in [("limit", "0"), ("limit", "1001"), ("limit", "x"), ("after_id", "x"), ("before_id", "x")] {
+        for (name, value) in [
+            ("limit", "0"),
+            ("limit", "1001"),
+            ("limit", "x"),
+            ("after_id", "x"),
+            ("before_id", "x"),
+        ] {
             assert_eq!(asked(&[(name, value)]).unwrap_err(), 400);
         }
-        assert!(one("claude-haiku-4-5-20251001").is_some() && one("claude-haiku-4-5-2025").is_none() && one("gpt").is_none());
+        assert!(
+            one("claude-haiku-4-5-20251001").is_some()
+                && one("claude-haiku-4-5-2025").is_none()
+                && one("gpt").is_none()
+        );
     }
 }

@@ -35,7 +35,9 @@ impl On {
     fn meets(self, at: &Situation<'_>) -> bool {
         match self {
             Self::Any => true,
-            Self::Named => matches!(at.endpoint, Endpoint::Model | Endpoint::CountTokens | Endpoint::Messages),
+            Self::Named => {
+                matches!(at.endpoint, Endpoint::Model | Endpoint::CountTokens | Endpoint::Messages)
+            }
             Self::Tokens => matches!(at.endpoint, Endpoint::CountTokens | Endpoint::Messages),
             Self::Message => at.endpoint == Endpoint::Messages,
             Self::FirstMessage => at.endpoint == Endpoint::Messages && at.first,
@@ -47,7 +49,8 @@ type Rule = (Scenario, On, u16, &'static str, &'static str, Option<&'static str>
 
 const INVALID: &str = "invalid_request_error";
 const LIMIT: &str = "rate_limit_error";
-const RATE: &str = "This request would exceed your organization's rate limit of 50 requests per minute.";
+const RATE: &str =
+    "This request would exceed your organization's rate limit of 50 requests per minute.";
 const SPENT: &str = "Your organization has reached its spend limit for this month.";
 
 /// The refusals, in the API's own words; `{model}` and `{month}` (the first of the next) are filled in.
@@ -61,7 +64,14 @@ const RULES: [Rule; 21] = [
         "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.",
         None,
     ),
-    (Scenario::NoCredit402, On::Message, 402, "billing_error", "Your organization has no credit left.", None),
+    (
+        Scenario::NoCredit402,
+        On::Message,
+        402,
+        "billing_error",
+        "Your organization has no credit left.",
+        None,
+    ),
     (
         Scenario::SpendLimit400,
         On::Message,
@@ -78,7 +88,14 @@ const RULES: [Rule; 21] = [
         "You have reached your specified workspace API usage limits. You will regain access on {month} at 00:00 UTC.",
         None,
     ),
-    (Scenario::OnHold, On::Tokens, 400, INVALID, "This organization is on hold.", Some("organization_on_hold")),
+    (
+        Scenario::OnHold,
+        On::Tokens,
+        400,
+        INVALID,
+        "This organization is on hold.",
+        Some("organization_on_hold"),
+    ),
     (
         Scenario::ForbiddenModel,
         On::Named,
@@ -92,10 +109,38 @@ const RULES: [Rule; 21] = [
     (Scenario::RateLimitedDate, On::Any, 429, LIMIT, RATE, None),
     (Scenario::RateLimitedReset, On::Any, 429, LIMIT, RATE, None),
     (Scenario::SpendLimit429, On::Message, 429, LIMIT, SPENT, Some("enforced_spend_limit_reached")),
-    (Scenario::ContractLimit429, On::Message, 429, LIMIT, SPENT, Some("contract_spend_limit_reached")),
-    (Scenario::Conflict, On::Any, 409, "conflict_error", "The request conflicts with another one.", None),
-    (Scenario::TooLarge, On::Any, 413, "request_too_large", "Request exceeds the maximum size", None),
-    (Scenario::BadRequest, On::Any, 400, INVALID, "prompt is too long: 200001 tokens > 200000 maximum", None),
+    (
+        Scenario::ContractLimit429,
+        On::Message,
+        429,
+        LIMIT,
+        SPENT,
+        Some("contract_spend_limit_reached"),
+    ),
+    (
+        Scenario::Conflict,
+        On::Any,
+        409,
+        "conflict_error",
+        "The request conflicts with another one.",
+        None,
+    ),
+    (
+        Scenario::TooLarge,
+        On::Any,
+        413,
+        "request_too_large",
+        "Request exceeds the maximum size",
+        None,
+    ),
+    (
+        Scenario::BadRequest,
+        On::Any,
+        400,
+        INVALID,
+        "prompt is too long: 200001 tokens > 200000 maximum",
+        None,
+    ),
     (Scenario::Server500, On::Any, 500, "api_error", "Internal server error", None),
     (Scenario::Server503, On::Any, 503, "api_error", "Service unavailable", None),
     (Scenario::Server504, On::Any, 504, "timeout_error", "The request timed out", None),
@@ -174,8 +219,13 @@ fn echo(key: &str) -> Raw {
         "error": {"type": key, "message": format!("invalid x-api-key: {key}"), "details": {"error_code": key}},
         "request_id": key,
     });
-    let headers = ["request-id", "anthropic-organization-id", "anthropic-workspace-id", "retry-after"];
-    Raw { status: 400, headers: headers.map(|name| (name, key.to_owned())).to_vec(), body: body.to_string().into_bytes() }
+    let headers =
+        ["request-id", "anthropic-organization-id", "anthropic-workspace-id", "retry-after"];
+    Raw {
+        status: 400,
+        headers: headers.map(|name| (name, key.to_owned())).to_vec(),
+        body: body.to_string().into_bytes(),
+    }
 }
 
 /// An HTTP date (RFC 9110, 5.6.7).
@@ -190,7 +240,14 @@ mod tests {
 
     fn situation(endpoint: Endpoint, first: bool) -> Situation<'static> {
         // 2026-12-31T23:59:59Z.
-        Situation { endpoint, key: "k", model: "claude-x", now: Timestamp(1_798_761_599_000), retry_after_s: 30, first }
+        Situation {
+            endpoint,
+            key: "k",
+            model: "claude-x",
+            now: Timestamp(1_798_761_599_000),
+            retry_after_s: 30,
+            first,
+        }
     }
 
     #[test]

@@ -181,7 +181,10 @@ impl Script {
 
     pub(crate) fn take(&self, key: &str, prompt: &str) -> Option<Act> {
         let mut queues = self.lock();
-        let marked = queues.of_prompts.iter_mut().find(|(marker, acts)| !acts.is_empty() && prompt.contains(marker.as_str()));
+        let marked = queues
+            .of_prompts
+            .iter_mut()
+            .find(|(marker, acts)| !acts.is_empty() && prompt.contains(marker.as_str()));
         if let Some((_, acts)) = marked {
             return acts.pop_front();
         }

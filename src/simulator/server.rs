@@ -238,7 +238,11 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
                 Err(never) => match never {},
             };
             let dropped = response.extensions().get::<faults::Drop>().is_some();
-            if dropped { Err(io::Error::from(io::ErrorKind::ConnectionReset)) } else { Ok(response) }
+            if dropped {
+                Err(io::Error::from(io::ErrorKind::ConnectionReset))
+            } else {
+                Ok(response)
+            }
         }
     });
     let builder = Builder::new(TokioExecutor::new());

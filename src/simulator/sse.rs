@@ -118,7 +118,10 @@ fn opening(said: &Said) -> Vec<Piece> {
     if let Some(message) = message.as_object_mut() {
         message.insert("content".to_owned(), json!([]));
         message.insert("stop_reason".to_owned(), Value::Null);
-        message.insert("usage".to_owned(), usage(&Usage { output: said.usage.output.min(1), ..said.usage }));
+        message.insert(
+            "usage".to_owned(),
+            usage(&Usage { output: said.usage.output.min(1), ..said.usage }),
+        );
     }
     let block = json!({"type": "text", "text": ""});
     [
@@ -169,7 +172,8 @@ pub(super) fn body(pieces: Vec<Piece>, end: End, stop: CancellationToken) -> Bod
             }
             // A connection that breaks takes along what wasn't written yet: yielding lets the last piece go out first.
             tokio::task::yield_now().await;
-            return (end != End::Proper).then(|| (Err(io::Error::from(io::ErrorKind::ConnectionReset)), None));
+            return (end != End::Proper)
+                .then(|| (Err(io::Error::from(io::ErrorKind::ConnectionReset)), None));
         };
         // Yielding lets each piece go out as a write of its own.
         let pause = async {
@@ -208,7 +212,9 @@ mod tests {
     }
 
     fn names(pieces: &[Piece]) -> Vec<String> {
-        let text = String::from_utf8(pieces.iter().flat_map(|piece| piece.bytes.to_vec()).collect()).unwrap();
+        let text =
+            String::from_utf8(pieces.iter().flat_map(|piece| piece.bytes.to_vec()).collect())
+                .unwrap();
         text.lines().filter_map(|line| line.strip_prefix("event: ").map(str::to_owned)).collect()
     }
 
@@ -221,20 +227,31 @@ mod tests {
         let stop = ["content_block_stop", "message_delta", "message_stop"];
         assert_eq!(names(&whole), [&start[..], &[delta; 3], &stop].concat());
         assert_eq!(end, End::Proper);
-        let (cut, end) = pieces(&said(), &Reply { ending: Ending::CutAfter(2), ..reply.clone() }, &usual());
+        let (cut, end) =
+            pieces(&said(), &Reply { ending: Ending::CutAfter(2), ..reply.clone() }, &usual());
         assert_eq!(names(&cut), [&start[..], &[delta; 2]].concat());
         assert_eq!(end, End::Cut);
-        let (error, end) = pieces(&said(), &Reply { ending: Ending::ErrorAfter(1), ..reply }, &usual());
+        let (error, end) =
+            pieces(&said(), &Reply { ending: Ending::ErrorAfter(1), ..reply }, &usual());
         assert_eq!(names(&error), [&start[..], &[delta, "error"]].concat());
         assert_eq!(end, End::Proper);
     }
 
     #[test]
     fn a_cut_and_noise_come_at_their_byte() {
-        let bytes = |reply: &Reply| pieces(&said(), reply, &usual()).0.iter().flat_map(|p| p.bytes.to_vec()).collect::<Vec<_>>();
+        let bytes = |reply: &Reply| {
+            pieces(&said(), reply, &usual())
+                .0
+                .iter()
+                .flat_map(|p| p.bytes.to_vec())
+                .collect::<Vec<_>>()
+        };
         let whole = bytes(&Reply::default());
         for at in 0..=whole.len() {
-            assert_eq!(bytes(&Reply { ending: Ending::CutAtByte(at), ..Reply::default() }), whole[..at]);
+            assert_eq!(
+                bytes(&Reply { ending: Ending::CutAtByte(at), ..Reply::default() }),
+                whole[..at]
+            );
             let noisy = bytes(&Reply { noise: Some((at, vec![0xff, 0])), ..Reply::default() });
             assert_eq!(noisy, [&whole[..at], &[0xff, 0], &whole[at..]].concat());
         }

@@ -34,14 +34,20 @@ impl Maker<'_> {
             .get("$ref")
             .and_then(Value::as_str)
             .and_then(|path| self.root.pointer(path.trim_start_matches('#')))
-            .or_else(|| ["anyOf", "oneOf", "allOf"].iter().find_map(|of| schema.get(of)?.as_array()?.first()));
+            .or_else(|| {
+                ["anyOf", "oneOf", "allOf"]
+                    .iter()
+                    .find_map(|of| schema.get(of)?.as_array()?.first())
+            });
         if let Some(other) = other {
             return self.make(other, name, turn, depth + 1);
         }
         match kind(schema) {
             "object" => self.object(schema, turn, depth),
             "array" => self.array(schema, name, depth),
-            "integer" | "number" => schema.get("minimum").cloned().unwrap_or_else(|| json!(turn + 1)),
+            "integer" | "number" => {
+                schema.get("minimum").cloned().unwrap_or_else(|| json!(turn + 1))
+            }
             "boolean" => Value::Bool(false),
             "null" => Value::Null,
             _ => Value::String(format!("Simulated {name} {}", turn + 1)),
@@ -50,17 +56,26 @@ impl Maker<'_> {
 
     fn object(&self, schema: &Value, turn: usize, depth: usize) -> Value {
         let properties = schema.get("properties").and_then(Value::as_object);
-        let made = properties.into_iter().flatten().map(|(name, of)| (name.clone(), self.make(of, name, turn, depth + 1)));
+        let made = properties
+            .into_iter()
+            .flatten()
+            .map(|(name, of)| (name.clone(), self.make(of, name, turn, depth + 1)));
         Value::Object(made.collect::<Map<_, _>>())
     }
 
     fn array(&self, schema: &Value, name: &str, depth: usize) -> Value {
         let Some(items) = schema.get("items") else { return json!([]) };
-        let number = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+        let number = |key: &str| {
+            schema.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok())
+        };
         let fields = items.get("properties").and_then(Value::as_object).into_iter().flatten();
         let wanted = fields.filter_map(|(_, of)| choices(of)).map(Vec::len).max().unwrap_or(1);
         let least = number("minItems").unwrap_or(0);
-        let count = wanted.min(MAX_ITEMS).max(least).min(number("maxItems").unwrap_or(usize::MAX)).min(1000);
+        let count = wanted
+            .min(MAX_ITEMS)
+            .max(least)
+            .min(number("maxItems").unwrap_or(usize::MAX))
+            .min(1000);
         (0..count).map(|turn| self.make(items, name, turn, depth + 1)).collect()
     }
 }
@@ -72,7 +87,8 @@ fn choices(schema: &Value) -> Option<&Vec<Value>> {
 /// The type, or the first of several.
 fn kind(schema: &Value) -> &str {
     let kind = schema.get("type");
-    let first = || kind.and_then(Value::as_array).and_then(|all| all.first()).and_then(Value::as_str);
+    let first =
+        || kind.and_then(Value::as_array).and_then(|all| all.first()).and_then(Value::as_str);
     let said = kind.and_then(Value::as_str).or_else(first);
     said.unwrap_or(if schema.get("properties").is_some() { "object" } else { "string" })
 }

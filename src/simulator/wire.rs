@@ -39,7 +39,11 @@ impl Caller {
         if let Some(wait) = &refusal.retry_after {
             put(headers, "retry-after", wait);
         }
-        put(headers, "x-should-retry", if matches!(refusal.status, 408 | 409 | 429 | 500..) { "true" } else { "false" });
+        put(
+            headers,
+            "x-should-retry",
+            if matches!(refusal.status, 408 | 409 | 429 | 500..) { "true" } else { "false" },
+        );
         response
     }
 
@@ -49,7 +53,12 @@ impl Caller {
     }
 
     /// A body of known length with the headers of every answer.
-    pub(super) fn whole(&self, status: u16, content_type: &'static str, body: Vec<u8>) -> Response<Body> {
+    pub(super) fn whole(
+        &self,
+        status: u16,
+        content_type: &'static str,
+        body: Vec<u8>,
+    ) -> Response<Body> {
         let length = body.len();
         let mut response = self.head(status, content_type, Body::from(body));
         // Set here, because the body is wrapped later and then can't tell its length.
@@ -58,13 +67,20 @@ impl Caller {
     }
 
     /// Any body with the headers of every answer.
-    pub(super) fn head(&self, status: u16, content_type: &'static str, body: Body) -> Response<Body> {
+    pub(super) fn head(
+        &self,
+        status: u16,
+        content_type: &'static str,
+        body: Body,
+    ) -> Response<Body> {
         let mut response = Response::new(body);
-        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         put(headers, "request-id", &self.request_id);
-        let scenario = super::keys::Scenario::of_key(&self.key).map_or("none", super::keys::Scenario::name);
+        let scenario =
+            super::keys::Scenario::of_key(&self.key).map_or("none", super::keys::Scenario::name);
         // Keys of one scenario share an organisation, as the keys of one customer do; each has its workspace.
         put(headers, "anthropic-organization-id", &id_of(scenario, true));
         put(headers, "anthropic-workspace-id", &format!("wrkspc_{}", id_of(&self.key, false)));

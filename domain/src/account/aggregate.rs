@@ -55,7 +55,12 @@ impl Aggregate for Account {
     type Error = AccountError;
     type Services = ();
 
-    async fn handle(&mut self, command: AccountCommand, (): &(), sink: &EventSink<Self>) -> Result<(), AccountError> {
+    async fn handle(
+        &mut self,
+        command: AccountCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), AccountError> {
         for event in command.decide(self)? {
             sink.write(event, self).await;
         }
@@ -86,7 +91,9 @@ impl Aggregate for Account {
             AccountEvent::SignedOut(facts) | AccountEvent::RefreshTokenReused(facts) => {
                 self.sessions.retain(|session| *session != facts.session);
             }
-            AccountEvent::SessionsRevoked(facts) => self.sessions.retain(|session| !facts.sessions.contains(session)),
+            AccountEvent::SessionsRevoked(facts) => {
+                self.sessions.retain(|session| !facts.sessions.contains(session))
+            }
             AccountEvent::AccountErased(_) => {
                 self.is_erased = true;
                 self.is_active = false;

@@ -16,7 +16,9 @@ pub enum AccountError {
     #[error("the account is deactivated")]
     Deactivated,
     /// There is no password to change.
-    #[error("this account has no password: it signs in at its identity provider, and the password is changed there")]
+    #[error(
+        "this account has no password: it signs in at its identity provider, and the password is changed there"
+    )]
     NoPassword,
     /// `user` can't be granted or revoked.
     #[error("the role {} belongs to every account and can't be granted or revoked", .0.as_str())]

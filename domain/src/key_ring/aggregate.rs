@@ -71,7 +71,9 @@ impl KeyRing {
     pub(crate) fn key_at(&self, id: KeyId, expected: Option<u64>) -> Result<&Key, KeyRingError> {
         let key = self.key(id)?;
         match expected {
-            Some(expected) if expected != key.version => Err(KeyRingError::VersionMismatch { expected, actual: key.version }),
+            Some(expected) if expected != key.version => {
+                Err(KeyRingError::VersionMismatch { expected, actual: key.version })
+            }
             _ => Ok(key),
         }
     }
@@ -103,7 +105,12 @@ impl Aggregate for KeyRing {
     type Error = KeyRingError;
     type Services = ();
 
-    async fn handle(&mut self, command: KeyRingCommand, (): &(), sink: &EventSink<Self>) -> Result<(), KeyRingError> {
+    async fn handle(
+        &mut self,
+        command: KeyRingCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), KeyRingError> {
         for event in command.decide(self)? {
             sink.write(event, self).await;
         }
@@ -146,7 +153,9 @@ impl Aggregate for KeyRing {
                 self.touch(facts.key, |_| {});
             }
             KeyRingEvent::KeyActivated(facts) => self.touch(facts.key, |key| key.is_active = true),
-            KeyRingEvent::KeyDeactivated(facts) => self.touch(facts.key, |key| key.is_active = false),
+            KeyRingEvent::KeyDeactivated(facts) => {
+                self.touch(facts.key, |key| key.is_active = false)
+            }
             KeyRingEvent::KeySecretReplaced(facts, _) => self.touch(facts.key, |key| {
                 key.secret_version = facts.secret_version;
                 key.fingerprint = facts.fingerprint;
@@ -155,7 +164,9 @@ impl Aggregate for KeyRing {
                 key.expires_at = facts.expires_at;
                 key.expiry_recorded = false;
             }),
-            KeyRingEvent::KeyExpired(facts) => self.touch(facts.key, |key| key.expiry_recorded = true),
+            KeyRingEvent::KeyExpired(facts) => {
+                self.touch(facts.key, |key| key.expiry_recorded = true)
+            }
             KeyRingEvent::KeyDeleted(facts) => {
                 self.keys.remove(&facts.key);
             }

@@ -19,7 +19,9 @@ pub enum KeyRingError {
         actual: u64,
     },
     /// There is no default whose version could be compared.
-    #[error("the context has no default key, so there is no version {expected} to compare: read it again")]
+    #[error(
+        "the context has no default key, so there is no version {expected} to compare: read it again"
+    )]
     NoDefaultToCompare {
         /// What the caller expected.
         expected: u64,
@@ -61,9 +63,10 @@ impl KeyRingError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::NotFound => ErrorCode::NotFound,
-            Self::VersionMismatch { .. } | Self::NoDefaultToCompare { .. } | Self::Inactive | Self::Expired { .. } => {
-                ErrorCode::Conflict
-            }
+            Self::VersionMismatch { .. }
+            | Self::NoDefaultToCompare { .. }
+            | Self::Inactive
+            | Self::Expired { .. } => ErrorCode::Conflict,
             Self::Duplicate { .. } => ErrorCode::Duplicate,
             Self::TooMany { .. } => ErrorCode::LimitExceeded,
             Self::ExpiryInPast { .. } => ErrorCode::Validation,

@@ -54,15 +54,26 @@ impl AskRun {
     ///
     /// # Errors
     /// [`RunError`], for a run that has ended, or isn't paused and should be resumed.
-    pub fn decide(self, run: &Run, control: &RunControl) -> Result<Option<RunControlEvent>, RunError> {
+    pub fn decide(
+        self,
+        run: &Run,
+        control: &RunControl,
+    ) -> Result<Option<RunControlEvent>, RunError> {
         let pending = control.pending(run.control);
         let is_as_asked = match (self.ask, run.phase) {
             (_, Phase::None) => return Err(RunError::NotFound),
             (Ask::Cancel, Phase::Cancelled) => true,
-            (_, Phase::Completed | Phase::Failed | Phase::Cancelled) => return Err(RunError::Ended),
+            (_, Phase::Completed | Phase::Failed | Phase::Cancelled) => {
+                return Err(RunError::Ended);
+            }
             (Ask::Pause, Phase::Paused(_)) => pending.is_none(),
-            (Ask::Resume, Phase::Queued | Phase::Running) if pending != Some(Ask::Pause) => return Err(RunError::NotPaused),
-            (Ask::Cancel | Ask::Pause | Ask::Resume, Phase::Queued | Phase::Running | Phase::Paused(_)) => false,
+            (Ask::Resume, Phase::Queued | Phase::Running) if pending != Some(Ask::Pause) => {
+                return Err(RunError::NotPaused);
+            }
+            (
+                Ask::Cancel | Ask::Pause | Ask::Resume,
+                Phase::Queued | Phase::Running | Phase::Paused(_),
+            ) => false,
         };
         // A cancelled run is past saving, and what was asked last needn't be asked again.
         if is_as_asked || pending == Some(self.ask) || pending == Some(Ask::Cancel) {
@@ -93,7 +104,12 @@ impl Aggregate for RunControl {
     type Error = RunError;
     type Services = ();
 
-    async fn handle(&mut self, command: AskOn, (): &(), sink: &EventSink<Self>) -> Result<(), RunError> {
+    async fn handle(
+        &mut self,
+        command: AskOn,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), RunError> {
         if let Some(event) = command.ask.decide(&command.run, self)? {
             sink.write(event, self).await;
         }

@@ -23,8 +23,14 @@ pub enum Pattern {
 
 impl Pattern {
     /// Every pattern.
-    pub const ALL: &'static [Self] =
-        &[Self::Sequential, Self::Debate, Self::Hierarchical, Self::Parallel, Self::Routing, Self::Design];
+    pub const ALL: &'static [Self] = &[
+        Self::Sequential,
+        Self::Debate,
+        Self::Hierarchical,
+        Self::Parallel,
+        Self::Routing,
+        Self::Design,
+    ];
 
     /// The word stored and shown; in results and on the wire of the REST facade too.
     pub const fn as_str(self) -> &'static str {

@@ -25,7 +25,14 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { agents: 32, rounds: 20, sequence: 100, text_bytes: 256 * 1024, image_bytes: 8 * 1024 * 1024, max_tokens: 128_000 }
+        Self {
+            agents: 32,
+            rounds: 20,
+            sequence: 100,
+            text_bytes: 256 * 1024,
+            image_bytes: 8 * 1024 * 1024,
+            max_tokens: 128_000,
+        }
     }
 }
 
@@ -51,9 +58,19 @@ pub enum Draft {
     /// `sequence`: absent for all agents in their order.
     Sequential { task: Vec<Block>, agents: Vec<AgentDraft>, sequence: Option<Vec<String>> },
     /// `participants`: absent for all agents in their order.
-    Debate { topic: String, agents: Vec<AgentDraft>, participants: Option<Vec<String>>, rounds: u32 },
+    Debate {
+        topic: String,
+        agents: Vec<AgentDraft>,
+        participants: Option<Vec<String>>,
+        rounds: u32,
+    },
     /// `worker_names`: absent for all workers in their order.
-    Hierarchical { task: String, manager: AgentDraft, workers: Vec<AgentDraft>, worker_names: Option<Vec<String>> },
+    Hierarchical {
+        task: String,
+        manager: AgentDraft,
+        workers: Vec<AgentDraft>,
+        worker_names: Option<Vec<String>>,
+    },
     /// `agent_names`: absent for all agents in their order. `aggregator` is one more agent.
     Parallel {
         task: String,
@@ -63,7 +80,12 @@ pub enum Draft {
         on_failure: OnFailure,
     },
     /// `specialist_names`: absent for all specialists in their order.
-    Routing { task: String, router: AgentDraft, specialists: Vec<AgentDraft>, specialist_names: Option<Vec<String>> },
+    Routing {
+        task: String,
+        router: AgentDraft,
+        specialists: Vec<AgentDraft>,
+        specialist_names: Option<Vec<String>>,
+    },
     /// `current`: to be improved; absent for a new one.
     Design { prompt: String, current: Option<Value> },
 }
@@ -103,9 +125,13 @@ pub enum Reason {
     MaxTokens { found: u32, max: u32 },
     #[error("a quorum of {quorum} of {agents} agents can't be: write 1 to {agents}")]
     Quorum { quorum: u32, agents: usize },
-    #[error("a debate of moderators only has nothing to moderate: let at least one other agent speak")]
+    #[error(
+        "a debate of moderators only has nothing to moderate: let at least one other agent speak"
+    )]
     OnlyModerators,
-    #[error("a picture of the type {found:?} can't be sent: use image/png, image/jpeg, image/gif or image/webp")]
+    #[error(
+        "a picture of the type {found:?} can't be sent: use image/png, image/jpeg, image/gif or image/webp"
+    )]
     MediaType { found: String },
     #[error("a picture isn't base64: encode it with the standard alphabet and padding")]
     Base64,
@@ -148,8 +174,12 @@ impl Draft {
     /// The first rule that is broken.
     pub fn check(self, bounds: &Bounds) -> Checked<Definition> {
         let definition = match self {
-            Self::Sequential { task, agents, sequence } => sequential(task, agents, sequence, bounds)?,
-            Self::Debate { topic, agents, participants, rounds } => debate(topic, agents, participants, rounds, bounds)?,
+            Self::Sequential { task, agents, sequence } => {
+                sequential(task, agents, sequence, bounds)?
+            }
+            Self::Debate { topic, agents, participants, rounds } => {
+                debate(topic, agents, participants, rounds, bounds)?
+            }
             Self::Hierarchical { task, manager, workers, worker_names } => {
                 let mut team = Team::new(bounds);
                 let manager = team.add(manager, &["manager"])?;
@@ -161,26 +191,35 @@ impl Draft {
                 let mut team = Team::new(bounds);
                 team.add_all(agents, "agents")?;
                 let workers = team.chosen(agent_names, ("agents", "agentNames"), 0)?;
-                let aggregator = aggregator.map(|agent| team.add(agent, &["aggregator"])).transpose()?;
+                let aggregator =
+                    aggregator.map(|agent| team.add(agent, &["aggregator"])).transpose()?;
                 if let OnFailure::Quorum(quorum) = on_failure
-                    && !usize::try_from(quorum).is_ok_and(|quorum| (1..=workers.len()).contains(&quorum))
+                    && !usize::try_from(quorum)
+                        .is_ok_and(|quorum| (1..=workers.len()).contains(&quorum))
                 {
                     return refused(&["quorum"], Reason::Quorum { quorum, agents: workers.len() });
                 }
-                team.define(Work::Parallel { task: filled(task, "task")?, workers, aggregator, on_failure })
+                team.define(Work::Parallel {
+                    task: filled(task, "task")?,
+                    workers,
+                    aggregator,
+                    on_failure,
+                })
             }
             Self::Routing { task, router, specialists, specialist_names } => {
                 let mut team = Team::new(bounds);
                 let router = team.add(router, &["router"])?;
                 team.add_all(specialists, "specialists")?;
-                let specialists = team.chosen(specialist_names, ("specialists", "specialistNames"), 1)?;
+                let specialists =
+                    team.chosen(specialist_names, ("specialists", "specialistNames"), 1)?;
                 team.define(Work::Routing { task: filled(task, "task")?, router, specialists })
             }
             Self::Design { prompt, current } => {
                 if current.as_ref().is_some_and(|current| !current.is_object()) {
                     return refused(&["currentDesign"], Reason::NoDesign);
                 }
-                Team::new(bounds).define(Work::Design { prompt: filled(prompt, "prompt")?, current })
+                Team::new(bounds)
+                    .define(Work::Design { prompt: filled(prompt, "prompt")?, current })
             }
         };
         check_size(&definition, bounds)?;
@@ -188,7 +227,12 @@ impl Draft {
     }
 }
 
-fn sequential(task: Vec<Block>, agents: Vec<AgentDraft>, sequence: Option<Vec<String>>, bounds: &Bounds) -> Checked<Definition> {
+fn sequential(
+    task: Vec<Block>,
+    agents: Vec<AgentDraft>,
+    sequence: Option<Vec<String>>,
+    bounds: &Bounds,
+) -> Checked<Definition> {
     let mut team = Team::new(bounds);
     team.add_all(agents, "agents")?;
     check_task(&task)?;
@@ -200,7 +244,8 @@ fn sequential(task: Vec<Block>, agents: Vec<AgentDraft>, sequence: Option<Vec<St
         return refused(&["sequence"], Reason::Nobody { what: "entries in the sequence" });
     }
     at_most("entries of the sequence", names.len(), bounds.sequence, &["sequence"])?;
-    let sequence = names.iter().map(|name| team.place(name, "sequence", 0)).collect::<Checked<_>>()?;
+    let sequence =
+        names.iter().map(|name| team.place(name, "sequence", 0)).collect::<Checked<_>>()?;
     Ok(team.define(Work::Sequential { task, sequence }))
 }
 
@@ -218,10 +263,23 @@ fn debate(
         return refused(&["rounds"], Reason::Nobody { what: "rounds" });
     }
     if rounds > bounds.rounds {
-        return refused(&["rounds"], Reason::TooMany { what: "rounds", found: u64::from(rounds), max: u64::from(bounds.rounds) });
+        return refused(
+            &["rounds"],
+            Reason::TooMany {
+                what: "rounds",
+                found: u64::from(rounds),
+                max: u64::from(bounds.rounds),
+            },
+        );
     }
-    let definition = team.define(Work::Debate { topic: filled(topic, "topic")?, participants: participants.clone(), rounds });
-    let moderates = |place: &u32| definition.agent(*place).is_some_and(|agent| agent.role == AgentRole::Moderator);
+    let definition = team.define(Work::Debate {
+        topic: filled(topic, "topic")?,
+        participants: participants.clone(),
+        rounds,
+    });
+    let moderates = |place: &u32| {
+        definition.agent(*place).is_some_and(|agent| agent.role == AgentRole::Moderator)
+    };
     if participants.iter().all(moderates) {
         return refused(&["participants"], Reason::OnlyModerators);
     }
@@ -249,10 +307,18 @@ impl<'a> Team<'a> {
         if let Some(model) = draft.model.as_ref().filter(|model| ModelId::parse(model).is_none()) {
             // What isn't a model id may be anything, a pasted key too.
             let found = if crate::api_key::contains_secret(model) { "sk-ant-..." } else { model };
-            return refused(&at("model"), Reason::Model { found: found.chars().take(128).collect() });
+            return refused(
+                &at("model"),
+                Reason::Model { found: found.chars().take(128).collect() },
+            );
         }
-        if let Some(found) = draft.max_tokens.filter(|tokens| !(1..=self.bounds.max_tokens).contains(tokens)) {
-            return refused(&at("maxTokens"), Reason::MaxTokens { found, max: self.bounds.max_tokens });
+        if let Some(found) =
+            draft.max_tokens.filter(|tokens| !(1..=self.bounds.max_tokens).contains(tokens))
+        {
+            return refused(
+                &at("maxTokens"),
+                Reason::MaxTokens { found, max: self.bounds.max_tokens },
+            );
         }
         let place = u32::try_from(self.agents.len()).unwrap_or(u32::MAX);
         if self.places.insert(name.clone(), place).is_some() {
@@ -282,16 +348,27 @@ impl<'a> Team<'a> {
     /// The place of a name, from a place on: those before it (a manager, a router) have another part.
     fn place(&self, name: &str, path: &'static str, from: u32) -> Checked<u32> {
         let Some(place) = self.places.get(name.trim()).filter(|place| **place >= from) else {
-            let others = self.places(from).into_iter().filter_map(|place| self.agents.get(usize::try_from(place).ok()?));
+            let others = self
+                .places(from)
+                .into_iter()
+                .filter_map(|place| self.agents.get(usize::try_from(place).ok()?));
             let known = others.map(|agent| agent.name.as_str()).collect::<Vec<_>>().join(", ");
             let name = if crate::api_key::contains_secret(name) { "sk-ant-..." } else { name };
-            return refused(&[path], Reason::Unknown { name: name.chars().take(AgentName::MAX).collect(), known });
+            return refused(
+                &[path],
+                Reason::Unknown { name: name.chars().take(AgentName::MAX).collect(), known },
+            );
         };
         Ok(*place)
     }
 
     /// Those named, each once, or all from a place on.
-    fn chosen(&self, names: Option<Vec<String>>, (what, path): (&'static str, &'static str), from: u32) -> Checked<Vec<u32>> {
+    fn chosen(
+        &self,
+        names: Option<Vec<String>>,
+        (what, path): (&'static str, &'static str),
+        from: u32,
+    ) -> Checked<Vec<u32>> {
         let Some(names) = names else { return Ok(self.places(from)) };
         if names.is_empty() {
             return refused(&[path], Reason::Nobody { what });
@@ -317,7 +394,11 @@ fn filled(text: String, what: &'static str) -> Checked<String> {
 }
 
 fn at_most(what: &'static str, found: usize, max: usize, path: &[&str]) -> Checked<()> {
-    if found > max { refused(path, Reason::TooMany { what, found: found as u64, max: max as u64 }) } else { Ok(()) }
+    if found > max {
+        refused(path, Reason::TooMany { what, found: found as u64, max: max as u64 })
+    } else {
+        Ok(())
+    }
 }
 
 /// A task of blocks: something in it, and pictures that Anthropic takes.
@@ -332,7 +413,10 @@ fn check_task(task: &[Block]) -> Checked<()> {
     for block in task {
         let Block::Image { media_type, data } = block else { continue };
         if !["image/png", "image/jpeg", "image/gif", "image/webp"].contains(&media_type.as_str()) {
-            return refused(&["task"], Reason::MediaType { found: media_type.chars().take(40).collect() });
+            return refused(
+                &["task"],
+                Reason::MediaType { found: media_type.chars().take(40).collect() },
+            );
         }
         if !is_base64(data) {
             return refused(&["task"], Reason::Base64);

@@ -38,7 +38,11 @@ impl RunError {
         match self {
             Self::NotFound => ErrorCode::NotFound,
             Self::Ended | Self::NotPaused => ErrorCode::Conflict,
-            Self::IdInUse | Self::WrongPhase(_) | Self::WrongStep | Self::NoStep | Self::CallsUnderWay => ErrorCode::Internal,
+            Self::IdInUse
+            | Self::WrongPhase(_)
+            | Self::WrongStep
+            | Self::NoStep
+            | Self::CallsUnderWay => ErrorCode::Internal,
         }
     }
 }

@@ -5,7 +5,8 @@ use super::command::RunCommand;
 use super::definition::{Definition, Pattern};
 use super::error::RunError;
 use super::event::{
-    AttemptFailed, AttemptStarted, Claimed, Completed, Fallback, Next, PauseReason, PlannedStep, Requested, RunEvent,
+    AttemptFailed, AttemptStarted, Claimed, Completed, Fallback, Next, PauseReason, PlannedStep,
+    Requested, RunEvent,
 };
 use crate::code::ErrorCode;
 use crate::id::{BootId, ContextTag, KeyId, StepId};
@@ -229,9 +230,11 @@ impl Run {
     pub fn running(&self) -> impl Iterator<Item = (StepId, u32)> {
         self.steps.iter().filter_map(|step| match step.state {
             StepState::Running { attempt } => Some((step.planned.step, attempt)),
-            StepState::Planned | StepState::Waiting { .. } | StepState::Completed | StepState::Failed(_) | StepState::Skipped => {
-                None
-            }
+            StepState::Planned
+            | StepState::Waiting { .. }
+            | StepState::Completed
+            | StepState::Failed(_)
+            | StepState::Skipped => None,
         })
     }
 
@@ -305,7 +308,10 @@ impl Run {
 /// Whether a failure of this class counts as an attempt: waiting for one's turn doesn't, nor does what wasn't the call's fault.
 pub const fn counts(class: FailureClass) -> bool {
     match class {
-        FailureClass::RateLimit | FailureClass::SpendLimit | FailureClass::Interrupted | FailureClass::Restarted => false,
+        FailureClass::RateLimit
+        | FailureClass::SpendLimit
+        | FailureClass::Interrupted
+        | FailureClass::Restarted => false,
         FailureClass::Request
         | FailureClass::Authentication
         | FailureClass::Credit
@@ -327,7 +333,12 @@ impl Aggregate for Run {
     type Error = RunError;
     type Services = ();
 
-    async fn handle(&mut self, command: RunCommand, (): &(), sink: &EventSink<Self>) -> Result<(), RunError> {
+    async fn handle(
+        &mut self,
+        command: RunCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), RunError> {
         for event in command.decide(self)? {
             sink.write(event, self).await;
         }
@@ -346,7 +357,9 @@ impl Aggregate for Run {
                 }
             }
             RunEvent::RunClaimed(facts) => self.claimed(&facts),
-            RunEvent::StepsPlanned(facts) => self.steps.extend(facts.steps.into_iter().map(Step::new)),
+            RunEvent::StepsPlanned(facts) => {
+                self.steps.extend(facts.steps.into_iter().map(Step::new))
+            }
             RunEvent::StepAttemptStarted(facts) => self.started(&facts),
             RunEvent::StepAttemptFailed(facts, trouble) => {
                 self.attempt_failed(&facts);
@@ -361,8 +374,12 @@ impl Aggregate for Run {
                 }
             }
             RunEvent::StepCompleted(facts, reply) => self.completed(&facts, reply),
-            RunEvent::StepSkipped(facts) => self.step_mut(facts.step, |step| step.state = StepState::Skipped),
-            RunEvent::FallbackApplied(facts, _) => self.fallbacks.push((facts.step, facts.fallback)),
+            RunEvent::StepSkipped(facts) => {
+                self.step_mut(facts.step, |step| step.state = StepState::Skipped)
+            }
+            RunEvent::FallbackApplied(facts, _) => {
+                self.fallbacks.push((facts.step, facts.fallback))
+            }
             RunEvent::RunPaused(facts) => {
                 self.phase = Phase::Paused(facts.reason);
                 self.control = facts.control;
@@ -372,7 +389,11 @@ impl Aggregate for Run {
                 self.control = facts.control;
                 self.resolution = Some(facts.resolution);
                 // What waited for this may begin.
-                for step in self.steps.iter_mut().filter(|step| step.state == StepState::Waiting { until: None }) {
+                for step in self
+                    .steps
+                    .iter_mut()
+                    .filter(|step| step.state == StepState::Waiting { until: None })
+                {
                     step.state = StepState::Planned;
                 }
             }

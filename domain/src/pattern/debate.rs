@@ -22,7 +22,8 @@ pub(super) fn plan(definition: &Definition, participants: &[u32], rounds: u32, r
         return Plan::done();
     }
     let order = speakers(definition, participants);
-    let verdict = order.last().copied().filter(|place| round == rounds && moderates(definition, *place));
+    let verdict =
+        order.last().copied().filter(|place| round == rounds && moderates(definition, *place));
     let step = |(item, agent): (u32, &u32)| {
         let purpose = if verdict == Some(*agent) { Purpose::Verdict } else { Purpose::Turn };
         NextStep { agent: Some(*agent), purpose, round: Some(round), item }
@@ -36,25 +37,44 @@ fn moderates(definition: &Definition, place: u32) -> bool {
 
 /// Moderators last, else as named.
 fn speakers(definition: &Definition, participants: &[u32]) -> Vec<u32> {
-    let (last, first): (Vec<_>, Vec<_>) = participants.iter().copied().partition(|place| moderates(definition, *place));
+    let (last, first): (Vec<_>, Vec<_>) =
+        participants.iter().copied().partition(|place| moderates(definition, *place));
     first.into_iter().chain(last).collect()
 }
 
-pub(super) fn prompt(definition: &Definition, (topic, rounds): (&str, u32), run: &Run, step: &Step) -> Prompt {
+pub(super) fn prompt(
+    definition: &Definition,
+    (topic, rounds): (&str, u32),
+    run: &Run,
+    step: &Step,
+) -> Prompt {
     let round = step.planned.round.unwrap_or(1);
     let is_moderator = step.planned.agent.is_some_and(|place| moderates(definition, place));
     // The same whenever it is asked, so that it can be shown later: what came after the step was not heard.
     let before = run.steps.iter().take_while(|said| said.planned.step != step.planned.step);
     // A moderator weighs this round; the others answer everything.
-    let heard = before.filter(|said| said.is_completed() && (!is_moderator || said.planned.round == Some(round)));
-    let name = |said: &Step| said.planned.agent.map_or("", |place| definition.name(place)).to_owned();
+    let heard = before
+        .filter(|said| said.is_completed() && (!is_moderator || said.planned.round == Some(round)));
+    let name =
+        |said: &Step| said.planned.agent.map_or("", |place| definition.name(place)).to_owned();
     let heard: Vec<_> = heard
-        .map(|said| (format!("{}, round {}", name(said), said.planned.round.unwrap_or(1)), said.said().to_owned()))
+        .map(|said| {
+            (
+                format!("{}, round {}", name(said), said.planned.round.unwrap_or(1)),
+                said.said().to_owned(),
+            )
+        })
         .collect();
     let task = match (step.planned.purpose, is_moderator) {
-        (Purpose::Verdict, _) => "You moderate, and this is the end of the debate. Weigh what was said and give your verdict.",
-        (_, true) => "You moderate. Weigh the arguments of this round and say what the next one should settle.",
-        (_, false) if heard.is_empty() => "You open the debate. State your position and your reasons.",
+        (Purpose::Verdict, _) => {
+            "You moderate, and this is the end of the debate. Weigh what was said and give your verdict."
+        }
+        (_, true) => {
+            "You moderate. Weigh the arguments of this round and say what the next one should settle."
+        }
+        (_, false) if heard.is_empty() => {
+            "You open the debate. State your position and your reasons."
+        }
         (_, false) => "Answer what was said, and state your position in this round.",
     };
     let mut parts = vec![
@@ -81,7 +101,12 @@ fn bounded(mut heard: Vec<(String, String)>, most: usize) -> Vec<(String, String
     heard
 }
 
-pub(super) fn result(definition: &Definition, (topic, rounds): (&str, u32), participants: &[u32], run: &Run) -> Value {
+pub(super) fn result(
+    definition: &Definition,
+    (topic, rounds): (&str, u32),
+    participants: &[u32],
+    run: &Run,
+) -> Value {
     let said = |step: &Step| {
         json!({
             "round": step.planned.round,
@@ -101,5 +126,8 @@ pub(super) fn result(definition: &Definition, (topic, rounds): (&str, u32), part
 }
 
 pub(super) fn output(run: &Run) -> Option<&str> {
-    run.steps.last().filter(|step| step.planned.purpose == Purpose::Verdict && step.is_completed()).map(Step::said)
+    run.steps
+        .last()
+        .filter(|step| step.planned.purpose == Purpose::Verdict && step.is_completed())
+        .map(Step::said)
 }

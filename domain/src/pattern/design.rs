@@ -88,14 +88,21 @@ pub(super) fn plan(run: &Run) -> Plan {
     }
     match run.steps.first() {
         None => {
-            let step = super::plan::NextStep { agent: None, purpose: Purpose::Design, round: None, item: 0 };
+            let step = super::plan::NextStep {
+                agent: None,
+                purpose: Purpose::Design,
+                round: None,
+                item: 0,
+            };
             Plan::of(vec![step])
         }
         Some(step) if step.is_completed() => {
             let step_id = step.planned.step;
-            let is_in_text = read::<Design>(step.reply.as_deref().unwrap_or_default()).is_ok_and(|found| found.is_in_text);
+            let is_in_text = read::<Design>(step.reply.as_deref().unwrap_or_default())
+                .is_ok_and(|found| found.is_in_text);
             if is_in_text && !run.fallbacks.contains(&(step_id, Fallback::JsonInText)) {
-                let fallback = FallBack { step: step_id, fallback: Fallback::JsonInText, name: None };
+                let fallback =
+                    FallBack { step: step_id, fallback: Fallback::JsonInText, name: None };
                 return Plan { fallbacks: vec![fallback], ..Plan::default() };
             }
             Plan::done()
@@ -107,7 +114,10 @@ pub(super) fn plan(run: &Run) -> Plan {
 pub(super) fn prompt(wanted: &str, current: Option<&Value>) -> Prompt {
     let mut parts = vec![Part::new("What is wanted", Say::Text(wanted.to_owned()))];
     if let Some(current) = current {
-        parts.push(Part::new("The design there is, which you improve", Say::Text(current.to_string())));
+        parts.push(Part::new(
+            "The design there is, which you improve",
+            Say::Text(current.to_string()),
+        ));
     }
     let ask = "The design. Give each block an id, a pattern, a label, its agents and its task; the first block at 50,50, each further one 400 to \
                the right, branches 200 apart. Connect blocks by their ids, or agents of two blocks by their names.";
@@ -119,7 +129,11 @@ pub(super) fn prompt(wanted: &str, current: Option<&Value>) -> Prompt {
 pub(super) fn check(text: &str) -> Result<(), String> {
     let design = read::<Design>(text)?.value;
     let wrong = faults(&design);
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.into_iter().take(TOLD_MAX).collect::<Vec<_>>().join("\n")) }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.into_iter().take(TOLD_MAX).collect::<Vec<_>>().join("\n"))
+    }
 }
 
 fn faults(design: &Design) -> Vec<String> {
@@ -134,7 +148,10 @@ fn faults(design: &Design) -> Vec<String> {
             match agent.get("name").and_then(Value::as_str).filter(|name| !name.trim().is_empty()) {
                 None => wrong.push(format!("an agent of the block {:?} has no name", block.id)),
                 Some(name) if !names.insert(name) => {
-                    wrong.push(format!("two agents of the block {:?} are called {name:?}", block.id));
+                    wrong.push(format!(
+                        "two agents of the block {:?} are called {name:?}",
+                        block.id
+                    ));
                 }
                 Some(_) => {}
             }
@@ -148,10 +165,16 @@ fn faults(design: &Design) -> Vec<String> {
         if !ids.insert(connection.id.as_str()) {
             wrong.push(format!("two connections have the id {:?}", connection.id));
         }
-        let ends = [(&connection.source, &connection.source_agent), (&connection.target, &connection.target_agent)];
+        let ends = [
+            (&connection.source, &connection.source_agent),
+            (&connection.target, &connection.target_agent),
+        ];
         for (block, agent) in ends {
             let Some(names) = blocks.get(block.as_str()) else {
-                wrong.push(format!("the connection {:?} names the block {block:?}, which there isn't", connection.id));
+                wrong.push(format!(
+                    "the connection {:?} names the block {block:?}, which there isn't",
+                    connection.id
+                ));
                 continue;
             };
             let missing = match (connection.kind, agent) {
@@ -160,7 +183,10 @@ fn faults(design: &Design) -> Vec<String> {
                 (ConnectionKind::Block, _) => false,
             };
             if missing {
-                wrong.push(format!("the connection {:?} must name an agent of the block {block:?}", connection.id));
+                wrong.push(format!(
+                    "the connection {:?} must name an agent of the block {block:?}",
+                    connection.id
+                ));
             }
         }
     }

@@ -51,7 +51,11 @@ pub(super) fn plan(definition: &Definition, manager: u32, workers: &[u32], run: 
         let mut steps: Vec<_> = split.parts.iter().map(work).collect();
         steps.extend(one_each(&[manager], Purpose::Synthesize, None));
         let step = delegate.planned.step;
-        let fallbacks = split.fallbacks.into_iter().map(|(fallback, name)| FallBack { step, fallback, name }).collect();
+        let fallbacks = split
+            .fallbacks
+            .into_iter()
+            .map(|(fallback, name)| FallBack { step, fallback, name })
+            .collect();
         return Plan { fallbacks, ..Plan::of(steps) };
     };
     if of(run, Purpose::Work).all(Step::is_completed) {
@@ -63,7 +67,8 @@ pub(super) fn plan(definition: &Definition, manager: u32, workers: &[u32], run: 
 /// What the manager's reply leads to; the same each time it is asked.
 fn split(definition: &Definition, workers: &[u32], delegate: &Step) -> Split {
     let whole = |fallback| {
-        let parts = (0..).zip(workers).map(|(item, worker)| (*worker, item, String::new())).collect();
+        let parts =
+            (0..).zip(workers).map(|(item, worker)| (*worker, item, String::new())).collect();
         Split { parts, fallbacks: vec![(fallback, None)] }
     };
     let Ok(found) = read::<Delegation>(delegate.reply.as_deref().unwrap_or_default()) else {
@@ -93,7 +98,12 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     read::<Delegation>(text).map(drop)
 }
 
-pub(super) fn prompt(definition: &Definition, (task, workers): (&str, &[u32]), run: &Run, step: &Step) -> Prompt {
+pub(super) fn prompt(
+    definition: &Definition,
+    (task, workers): (&str, &[u32]),
+    run: &Run,
+    step: &Step,
+) -> Prompt {
     let whole = Part::new("Task", Say::Text(task.to_owned()));
     match step.planned.purpose {
         Purpose::Delegate => {
@@ -110,7 +120,8 @@ pub(super) fn prompt(definition: &Definition, (task, workers): (&str, &[u32]), r
             Prompt::of(&parts).answered_by(schema(definition, workers))
         }
         Purpose::Synthesize => {
-            let replies = of(run, Purpose::Work).map(|work| (heading(definition, workers, run, work), work.said().to_owned()));
+            let replies = of(run, Purpose::Work)
+                .map(|work| (heading(definition, workers, run, work), work.said().to_owned()));
             let ask = "Put the workers' replies together into one answer to the task.";
             let parts = [
                 whole,
@@ -119,18 +130,21 @@ pub(super) fn prompt(definition: &Definition, (task, workers): (&str, &[u32]), r
             ];
             Prompt::of(&parts)
         }
-        Purpose::Turn | Purpose::Verdict | Purpose::Work | Purpose::Route | Purpose::Aggregate | Purpose::Design => {
-            match subtask(definition, workers, run, step) {
-                Some(subtask) => {
-                    let parts = [
-                        Part::new("The whole task, of which you do a part", Say::Text(task.to_owned())),
-                        Part::new("Your part", Say::Text(subtask)),
-                    ];
-                    Prompt::of(&parts)
-                }
-                None => Prompt::of(&[whole]),
+        Purpose::Turn
+        | Purpose::Verdict
+        | Purpose::Work
+        | Purpose::Route
+        | Purpose::Aggregate
+        | Purpose::Design => match subtask(definition, workers, run, step) {
+            Some(subtask) => {
+                let parts = [
+                    Part::new("The whole task, of which you do a part", Say::Text(task.to_owned())),
+                    Part::new("Your part", Say::Text(subtask)),
+                ];
+                Prompt::of(&parts)
             }
-        }
+            None => Prompt::of(&[whole]),
+        },
     }
 }
 
@@ -161,7 +175,9 @@ fn schema(definition: &Definition, workers: &[u32]) -> Value {
 fn subtask(definition: &Definition, workers: &[u32], run: &Run, step: &Step) -> Option<String> {
     let delegate = of(run, Purpose::Delegate).next()?;
     let parts = split(definition, workers, delegate).parts;
-    let of_step = |part: &(u32, u32, String)| Some(part.0) == step.planned.agent && part.1 == step.planned.item;
+    let of_step = |part: &(u32, u32, String)| {
+        Some(part.0) == step.planned.agent && part.1 == step.planned.item
+    };
     parts.into_iter().find(of_step).map(|(_, _, task)| task).filter(|task| !task.is_empty())
 }
 
@@ -174,8 +190,13 @@ fn heading(definition: &Definition, workers: &[u32], run: &Run, step: &Step) -> 
     }
 }
 
-pub(super) fn result(definition: &Definition, (task, manager, workers): (&str, u32, &[u32]), run: &Run) -> Value {
-    let name = |step: &Step| step.planned.agent.map_or("", |place| definition.name(place)).to_owned();
+pub(super) fn result(
+    definition: &Definition,
+    (task, manager, workers): (&str, u32, &[u32]),
+    run: &Run,
+) -> Value {
+    let name =
+        |step: &Step| step.planned.agent.map_or("", |place| definition.name(place)).to_owned();
     let delegate = of(run, Purpose::Delegate).next();
     let mut replies: Map<String, Value> = Map::new();
     let mut steps = Vec::new();
@@ -193,7 +214,8 @@ pub(super) fn result(definition: &Definition, (task, manager, workers): (&str, u
         };
         replies.insert(name(work), text.into());
     }
-    let duration = |purpose| of(run, purpose).next().and_then(|step| step.duration_ms).unwrap_or_default();
+    let duration =
+        |purpose| of(run, purpose).next().and_then(|step| step.duration_ms).unwrap_or_default();
     json!({
         "pattern": "hierarchical",
         "task": task,

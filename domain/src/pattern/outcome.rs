@@ -9,10 +9,18 @@ pub fn result(run: &Run) -> Option<Value> {
     let definition = run.definition.as_ref().filter(|_| run.phase == Phase::Completed)?;
     Some(match &definition.work {
         Work::Sequential { task, .. } => sequential::result(definition, task, run),
-        Work::Debate { topic, participants, rounds } => debate::result(definition, (topic, *rounds), participants, run),
-        Work::Hierarchical { task, manager, workers } => hierarchical::result(definition, (task, *manager, workers), run),
-        Work::Parallel { task, workers, aggregator, .. } => parallel::result(definition, (task, workers, *aggregator), run),
-        Work::Routing { task, router, specialists } => routing::result(definition, (task, *router, specialists), run),
+        Work::Debate { topic, participants, rounds } => {
+            debate::result(definition, (topic, *rounds), participants, run)
+        }
+        Work::Hierarchical { task, manager, workers } => {
+            hierarchical::result(definition, (task, *manager, workers), run)
+        }
+        Work::Parallel { task, workers, aggregator, .. } => {
+            parallel::result(definition, (task, workers, *aggregator), run)
+        }
+        Work::Routing { task, router, specialists } => {
+            routing::result(definition, (task, *router, specialists), run)
+        }
         Work::Design { .. } => design::result(run)?,
     })
 }
@@ -47,7 +55,11 @@ pub fn judge(step: &Step, text: &str) -> Judgement {
         Purpose::Delegate => hierarchical::check(text),
         Purpose::Route => routing::check(text),
         Purpose::Design => design::check(text),
-        Purpose::Turn | Purpose::Verdict | Purpose::Work | Purpose::Synthesize | Purpose::Aggregate => Ok(()),
+        Purpose::Turn
+        | Purpose::Verdict
+        | Purpose::Work
+        | Purpose::Synthesize
+        | Purpose::Aggregate => Ok(()),
     };
     match checked {
         Err(why) if !step.is_repaired => Judgement::Repair(why),

@@ -6,7 +6,12 @@ use crate::code::ErrorCode;
 use crate::orchestration::{Definition, OnFailure, Purpose, Run, Step, StepState};
 use serde_json::{Map, Value, json};
 
-pub(super) fn plan(workers: &[u32], aggregator: Option<u32>, on_failure: OnFailure, run: &Run) -> Plan {
+pub(super) fn plan(
+    workers: &[u32],
+    aggregator: Option<u32>,
+    on_failure: OnFailure,
+    run: &Run,
+) -> Plan {
     if run.steps.is_empty() {
         let mut steps = one_each(workers, Purpose::Work, None);
         steps.extend(one_each(aggregator.as_slice(), Purpose::Aggregate, None));
@@ -22,9 +27,12 @@ pub(super) fn plan(workers: &[u32], aggregator: Option<u32>, on_failure: OnFailu
             OnFailure::Quorum(quorum) => usize::try_from(quorum).unwrap_or(usize::MAX),
         };
         if left < needed {
-            let message =
-                format!("{lost} of {} agents came to nothing, and {needed} must succeed: see the steps for why", workers.len());
-            let end = End::Failed { code: ErrorCode::Upstream, step: Some(failed.planned.step), message };
+            let message = format!(
+                "{lost} of {} agents came to nothing, and {needed} must succeed: see the steps for why",
+                workers.len()
+            );
+            let end =
+                End::Failed { code: ErrorCode::Upstream, step: Some(failed.planned.step), message };
             return Plan { end: Some(end), ..Plan::default() };
         }
     }
@@ -41,22 +49,37 @@ pub(super) fn plan(workers: &[u32], aggregator: Option<u32>, on_failure: OnFailu
 pub(super) fn prompt(definition: &Definition, task: &str, run: &Run, step: &Step) -> Prompt {
     let whole = Part::new("Task", Say::Text(task.to_owned()));
     if step.planned.purpose != Purpose::Aggregate {
-        return Prompt { blocks: vec![crate::orchestration::Block::Text { text: task.to_owned() }], schema: None };
+        return Prompt {
+            blocks: vec![crate::orchestration::Block::Text { text: task.to_owned() }],
+            schema: None,
+        };
     }
     let replies = replies(definition, run).map(|(name, said)| (name, said.to_owned()));
     let ask = "Put the replies together into one answer to the task.";
-    let parts =
-        [whole, Part::new("Replies to it", Say::Each(replies.collect())), Part::new("What to answer", Say::Text(ask.to_owned()))];
+    let parts = [
+        whole,
+        Part::new("Replies to it", Say::Each(replies.collect())),
+        Part::new("What to answer", Say::Text(ask.to_owned())),
+    ];
     Prompt::of(&parts)
 }
 
 /// The replies that there are, in the order of the request.
-fn replies<'a>(definition: &'a Definition, run: &'a Run) -> impl Iterator<Item = (String, &'a str)> {
+fn replies<'a>(
+    definition: &'a Definition,
+    run: &'a Run,
+) -> impl Iterator<Item = (String, &'a str)> {
     let done = of(run, Purpose::Work).filter(|step| step.is_completed());
-    done.map(|step| (step.planned.agent.map_or("", |place| definition.name(place)).to_owned(), step.said()))
+    done.map(|step| {
+        (step.planned.agent.map_or("", |place| definition.name(place)).to_owned(), step.said())
+    })
 }
 
-pub(super) fn result(definition: &Definition, (task, workers, aggregator): (&str, &[u32], Option<u32>), run: &Run) -> Value {
+pub(super) fn result(
+    definition: &Definition,
+    (task, workers, aggregator): (&str, &[u32], Option<u32>),
+    run: &Run,
+) -> Value {
     let step = |step: &Step| {
         json!({
             "agent": step.planned.agent.map_or("", |place| definition.name(place)),

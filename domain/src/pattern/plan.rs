@@ -3,7 +3,9 @@
 use super::{debate, design, hierarchical, parallel, routing, sequential};
 use crate::code::ErrorCode;
 use crate::id::StepId;
-use crate::orchestration::{Definition, FailureClass, Fallback, Purpose, Run, Step, StepState, Work};
+use crate::orchestration::{
+    Definition, FailureClass, Fallback, Purpose, Run, Step, StepState, Work,
+};
 
 /// A step that is to get its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +65,18 @@ pub fn plan(run: &Run) -> Plan {
     let Some(definition) = &run.definition else { return Plan::default() };
     match &definition.work {
         Work::Sequential { sequence, .. } => sequential::plan(sequence, run),
-        Work::Debate { participants, rounds, .. } => debate::plan(definition, participants, *rounds, run),
-        Work::Hierarchical { manager, workers, .. } => hierarchical::plan(definition, *manager, workers, run),
-        Work::Parallel { workers, aggregator, on_failure, .. } => parallel::plan(workers, *aggregator, *on_failure, run),
-        Work::Routing { router, specialists, .. } => routing::plan(definition, *router, specialists, run),
+        Work::Debate { participants, rounds, .. } => {
+            debate::plan(definition, participants, *rounds, run)
+        }
+        Work::Hierarchical { manager, workers, .. } => {
+            hierarchical::plan(definition, *manager, workers, run)
+        }
+        Work::Parallel { workers, aggregator, on_failure, .. } => {
+            parallel::plan(workers, *aggregator, *on_failure, run)
+        }
+        Work::Routing { router, specialists, .. } => {
+            routing::plan(definition, *router, specialists, run)
+        }
         Work::Design { .. } => design::plan(run),
     }
 }
@@ -84,8 +94,12 @@ impl Plan {
 
     /// Everything of these steps that may begin.
     pub(super) fn start<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Self {
-        let may_begin = |step: &&Step| matches!(step.state, StepState::Planned | StepState::Waiting { .. });
-        Self { ready: steps.into_iter().filter(may_begin).map(|step| step.planned.step).collect(), ..Self::default() }
+        let may_begin =
+            |step: &&Step| matches!(step.state, StepState::Planned | StepState::Waiting { .. });
+        Self {
+            ready: steps.into_iter().filter(may_begin).map(|step| step.planned.step).collect(),
+            ..Self::default()
+        }
     }
 
     /// The run came to nothing by this step.
@@ -98,7 +112,11 @@ impl Plan {
             | StepState::Completed
             | StepState::Skipped => FailureClass::Cancelled,
         };
-        let name = step.planned.agent.and_then(|place| definition?.agent(place)).map(|agent| agent.name.as_str());
+        let name = step
+            .planned
+            .agent
+            .and_then(|place| definition?.agent(place))
+            .map(|agent| agent.name.as_str());
         let who = name.map_or_else(|| "the call".to_owned(), |name| format!("the agent {name:?}"));
         let why = step.trouble.as_deref().unwrap_or("see the step's attempts for why");
         let message = format!("{who} came to nothing: {why}");
@@ -110,9 +128,10 @@ impl Plan {
 /// The contract's code for a run that a failure of this class ended.
 pub const fn code_of(class: FailureClass) -> ErrorCode {
     match class {
-        FailureClass::Authentication | FailureClass::Credit | FailureClass::Permission | FailureClass::SpendLimit => {
-            ErrorCode::KeyUnavailable
-        }
+        FailureClass::Authentication
+        | FailureClass::Credit
+        | FailureClass::Permission
+        | FailureClass::SpendLimit => ErrorCode::KeyUnavailable,
         FailureClass::Request => ErrorCode::Validation,
         FailureClass::Timeout => ErrorCode::Timeout,
         FailureClass::RateLimit
@@ -139,5 +158,8 @@ pub(super) fn failed(run: &Run) -> Option<&Step> {
 
 /// Steps of one purpose, one for each agent, numbered in order.
 pub(super) fn one_each(agents: &[u32], purpose: Purpose, round: Option<u32>) -> Vec<NextStep> {
-    (0..).zip(agents).map(|(item, agent)| NextStep { agent: Some(*agent), purpose, round, item }).collect()
+    (0..)
+        .zip(agents)
+        .map(|(item, agent)| NextStep { agent: Some(*agent), purpose, round, item })
+        .collect()
 }

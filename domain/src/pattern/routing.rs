@@ -39,17 +39,29 @@ pub(super) fn plan(definition: &Definition, router: u32, specialists: &[u32], ru
     if of(run, Purpose::Work).next().is_none() {
         let chosen = choose(definition, specialists, route);
         let step = route.planned.step;
-        let fallbacks = chosen.fallbacks.into_iter().map(|(fallback, name)| FallBack { step, fallback, name }).collect();
+        let fallbacks = chosen
+            .fallbacks
+            .into_iter()
+            .map(|(fallback, name)| FallBack { step, fallback, name })
+            .collect();
         return Plan { fallbacks, ..Plan::of(one_each(&chosen.specialists, Purpose::Work, None)) };
     }
-    if of(run, Purpose::Work).all(Step::is_completed) { Plan::done() } else { Plan::start(of(run, Purpose::Work)) }
+    if of(run, Purpose::Work).all(Step::is_completed) {
+        Plan::done()
+    } else {
+        Plan::start(of(run, Purpose::Work))
+    }
 }
 
 /// What the router's reply leads to; the same each time it is asked.
 fn choose(definition: &Definition, specialists: &[u32], route: &Step) -> Chosen {
     let first: Vec<_> = specialists.iter().copied().take(1).collect();
     let Ok(found) = read::<Choice>(route.reply.as_deref().unwrap_or_default()) else {
-        return Chosen { specialists: first, reasoning: String::new(), fallbacks: vec![(Fallback::FirstSpecialist, None)] };
+        return Chosen {
+            specialists: first,
+            reasoning: String::new(),
+            fallbacks: vec![(Fallback::FirstSpecialist, None)],
+        };
     };
     let mut fallbacks = Vec::new();
     if found.is_in_text {
@@ -77,7 +89,11 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     read::<Choice>(text).map(drop)
 }
 
-pub(super) fn prompt(definition: &Definition, (task, specialists): (&str, &[u32]), step: &Step) -> Prompt {
+pub(super) fn prompt(
+    definition: &Definition,
+    (task, specialists): (&str, &[u32]),
+    step: &Step,
+) -> Prompt {
     if step.planned.purpose != Purpose::Route {
         return Prompt { blocks: vec![Block::Text { text: task.to_owned() }], schema: None };
     }
@@ -103,10 +119,16 @@ pub(super) fn prompt(definition: &Definition, (task, specialists): (&str, &[u32]
     }))
 }
 
-pub(super) fn result(definition: &Definition, (task, router, specialists): (&str, u32, &[u32]), run: &Run) -> Value {
-    let name = |step: &Step| step.planned.agent.map_or("", |place| definition.name(place)).to_owned();
+pub(super) fn result(
+    definition: &Definition,
+    (task, router, specialists): (&str, u32, &[u32]),
+    run: &Run,
+) -> Value {
+    let name =
+        |step: &Step| step.planned.agent.map_or("", |place| definition.name(place)).to_owned();
     let route = of(run, Purpose::Route).next();
-    let chosen = route.filter(|step| step.is_completed()).map(|step| choose(definition, specialists, step));
+    let chosen =
+        route.filter(|step| step.is_completed()).map(|step| choose(definition, specialists, step));
     let step = |step: &Step| {
         json!({
             "agent": name(step),
@@ -115,7 +137,11 @@ pub(super) fn result(definition: &Definition, (task, router, specialists): (&str
         })
     };
     let done = || of(run, Purpose::Work).filter(|step| step.is_completed());
-    let selected: Vec<_> = chosen.iter().flat_map(|chosen| &chosen.specialists).map(|place| definition.name(*place)).collect();
+    let selected: Vec<_> = chosen
+        .iter()
+        .flat_map(|chosen| &chosen.specialists)
+        .map(|place| definition.name(*place))
+        .collect();
     json!({
         "pattern": "dynamic_routing",
         "task": task,

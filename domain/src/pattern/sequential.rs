@@ -20,14 +20,21 @@ pub(super) fn plan(sequence: &[u32], run: &Run) -> Plan {
 }
 
 pub(super) fn prompt(definition: &Definition, task: &[Block], run: &Run, step: &Step) -> Prompt {
-    let before = step.planned.item.checked_sub(1).and_then(|item| run.steps.get(usize::try_from(item).ok()?));
+    let before = step
+        .planned
+        .item
+        .checked_sub(1)
+        .and_then(|item| run.steps.get(usize::try_from(item).ok()?));
     match before {
         None => Prompt { blocks: task.to_vec(), schema: None },
         Some(before) => {
             let name = before.planned.agent.map_or("", |place| definition.name(place));
             let parts = [
                 Part::new("Task", Say::Text(text_of(task))),
-                Part::new(&format!("Reply of {name}, who worked on it before you"), Say::Text(before.said().to_owned())),
+                Part::new(
+                    &format!("Reply of {name}, who worked on it before you"),
+                    Say::Text(before.said().to_owned()),
+                ),
             ];
             Prompt::of(&parts)
         }
@@ -35,7 +42,8 @@ pub(super) fn prompt(definition: &Definition, task: &[Block], run: &Run, step: &
 }
 
 pub(super) fn result(definition: &Definition, task: &[Block], run: &Run) -> Value {
-    let name = |step: &Step| step.planned.agent.map_or("", |place| definition.name(place)).to_owned();
+    let name =
+        |step: &Step| step.planned.agent.map_or("", |place| definition.name(place)).to_owned();
     let mut handed = text_of(task);
     let (mut steps, mut replies) = (Vec::new(), Map::new());
     for (n, step) in (1..).zip(&run.steps) {

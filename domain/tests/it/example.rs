@@ -4,13 +4,14 @@ use crate::account::BROWSER;
 use crate::given::{HOUR_MS, NOW, key, session, test};
 use crate::key_ring::{MODEL, PREVIEW, TIMEOUT_MS};
 use claviger_domain::account::{
-    AccountEvent, Identity, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed, RevokeReason, Seen,
+    AccountEvent, Identity, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed,
+    RevokeReason, Seen,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::id::{ContextTag, Fingerprint, MasterKeyId};
 use claviger_domain::key_ring::{
-    Added, ClearReason, Expired, ExpirySet, InContext, KeyOnly, KeyRingEvent, MadeDefault, Named, NoDefault, Previewed,
-    SecretReplaced, Shown, TestStarted, Tested,
+    Added, ClearReason, Expired, ExpirySet, InContext, KeyOnly, KeyRingEvent, MadeDefault, Named,
+    NoDefault, Previewed, SecretReplaced, Shown, TestStarted, Tested,
 };
 use claviger_domain::key_test::{KeyTestLevel, KeyTestNotes, KeyTestStatus, KeyVerdict, Verdict};
 use claviger_domain::system::{Rebuilt, Rotated, RotationStarted, SystemEvent};
@@ -66,11 +67,24 @@ pub(crate) fn key_ring_events() -> Vec<KeyRingEvent> {
             timeout_ms: TIMEOUT_MS,
         }),
         KeyRingEvent::KeyTested(
-            Tested { key, test, level: KeyTestLevel::Full, model: model(), secret_version: 2, verdict: verdict() },
+            Tested {
+                key,
+                test,
+                level: KeyTestLevel::Full,
+                model: model(),
+                secret_version: 2,
+                verdict: verdict(),
+            },
             Some(notes()),
         ),
-        KeyRingEvent::DefaultSet(MadeDefault { key, context_tag, previous: Some(crate::given::key(2)) }, in_context()),
-        KeyRingEvent::DefaultCleared(NoDefault { key, context_tag, reason: ClearReason::Requested }, in_context()),
+        KeyRingEvent::DefaultSet(
+            MadeDefault { key, context_tag, previous: Some(crate::given::key(2)) },
+            in_context(),
+        ),
+        KeyRingEvent::DefaultCleared(
+            NoDefault { key, context_tag, reason: ClearReason::Requested },
+            in_context(),
+        ),
         KeyRingEvent::KeyActivated(KeyOnly { key }),
         KeyRingEvent::KeyDeactivated(KeyOnly { key }),
         KeyRingEvent::KeySecretReplaced(
@@ -90,10 +104,17 @@ fn identity() -> Identity {
 pub(crate) fn account_events() -> Vec<AccountEvent> {
     let session_1 = OfSession { session: session(1) };
     let full_name = || Some("Ada Lovelace".to_owned());
-    let person = Person { username: "Ada".to_owned(), email: "ada@example.org".to_owned(), full_name: full_name() };
+    let person = Person {
+        username: "Ada".to_owned(),
+        email: "ada@example.org".to_owned(),
+        full_name: full_name(),
+    };
     let sessions = vec![session(1), session(2)];
     vec![
-        AccountEvent::AccountRegistered(Registered { roles: vec![Role::User, Role::Admin] }, Some(person)),
+        AccountEvent::AccountRegistered(
+            Registered { roles: vec![Role::User, Role::Admin] },
+            Some(person),
+        ),
         AccountEvent::IdentityLinked(NoFacts {}, Some(identity())),
         AccountEvent::AccountRenamed(NoFacts {}, Some(Renamed { full_name: full_name() })),
         AccountEvent::PasswordChanged(NoFacts {}),
@@ -101,9 +122,15 @@ pub(crate) fn account_events() -> Vec<AccountEvent> {
         AccountEvent::RoleRevoked(OfRole { role: Role::Auditor }),
         AccountEvent::AccountDeactivated(NoFacts {}),
         AccountEvent::AccountReactivated(NoFacts {}),
-        AccountEvent::SignedIn(session_1.clone(), Some(Seen { user_agent: Some(BROWSER.to_owned()) })),
+        AccountEvent::SignedIn(
+            session_1.clone(),
+            Some(Seen { user_agent: Some(BROWSER.to_owned()) }),
+        ),
         AccountEvent::SignedOut(session_1.clone()),
-        AccountEvent::SessionsRevoked(OfSessions { sessions, reason: RevokeReason::PasswordChanged }),
+        AccountEvent::SessionsRevoked(OfSessions {
+            sessions,
+            reason: RevokeReason::PasswordChanged,
+        }),
         AccountEvent::RefreshTokenReused(session_1),
         AccountEvent::AccountErased(NoFacts {}),
     ]
@@ -114,6 +141,11 @@ pub(crate) fn system_events() -> Vec<SystemEvent> {
     vec![
         SystemEvent::ProjectionRebuilt(Rebuilt { view: "keys".to_owned(), owners: 12, changed: 2 }),
         SystemEvent::MasterKeyRotationStarted(RotationStarted { to }),
-        SystemEvent::MasterKeyRotated(Rotated { from: vec![old], to, rewrapped: 1_998, rekeyed: 2 }),
+        SystemEvent::MasterKeyRotated(Rotated {
+            from: vec![old],
+            to,
+            rewrapped: 1_998,
+            rekeyed: 2,
+        }),
     ]
 }

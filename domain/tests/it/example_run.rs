@@ -5,14 +5,18 @@ use crate::key_ring::MODEL;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::ContextTag;
 use claviger_domain::orchestration::{
-    Agent, AgentRole, Asked, AttemptFailed, AttemptStarted, Because, Block, Cancelled, Claimed, Completed, Considered, Cost,
-    Credential, CredentialSource, Definition, Done, Failed, FailureClass, Fallback, FellBack, Kept, Next, Pattern, PauseReason,
-    Paused, Planned, PlannedStep, Purpose, Reply, Requested, Resolution, Resumed, RunControlEvent, RunEvent, RunOnly, SkipReason,
-    Skipped, SpokenOf, StopReason, Trouble, Usage, Why, Work,
+    Agent, AgentRole, Asked, AttemptFailed, AttemptStarted, Because, Block, Cancelled, Claimed,
+    Completed, Considered, Cost, Credential, CredentialSource, Definition, Done, Failed,
+    FailureClass, Fallback, FellBack, Kept, Next, Pattern, PauseReason, Paused, Planned,
+    PlannedStep, Purpose, Reply, Requested, Resolution, Resumed, RunControlEvent, RunEvent,
+    RunOnly, SkipReason, Skipped, SpokenOf, StopReason, Trouble, Usage, Why, Work,
 };
 
-pub(crate) const CREDENTIAL: fn() -> Credential =
-    || Credential { source: CredentialSource::DefaultKey, key: Some(key(2)), secret_version: Some(3) };
+pub(crate) const CREDENTIAL: fn() -> Credential = || Credential {
+    source: CredentialSource::DefaultKey,
+    key: Some(key(2)),
+    secret_version: Some(3),
+};
 
 fn resolution() -> Resolution {
     let considered = [
@@ -20,10 +24,13 @@ fn resolution() -> Resolution {
         (CredentialSource::DefaultKey, Some(key(2)), Why::Chosen),
         (CredentialSource::EnvAnthropicApiKey, None, Why::NotNeeded),
     ];
-    Resolution { considered: considered.map(|(source, key, why)| Considered { source, key, why }).to_vec() }
+    Resolution {
+        considered: considered.map(|(source, key, why)| Considered { source, key, why }).to_vec(),
+    }
 }
 
-const USAGE: Usage = Usage { input: 812, output: 344, cache_write_5m: 20, cache_write_1h: 30, cache_read: 40 };
+const USAGE: Usage =
+    Usage { input: 812, output: 344, cache_write_5m: 20, cache_write_1h: 30, cache_read: 40 };
 
 fn definition() -> Definition {
     let agent = Agent {
@@ -74,7 +81,15 @@ fn attempts(run: claviger_domain::id::RunId) -> [RunEvent; 3] {
     let (prev_d, step, credential) = (7, step(1), CREDENTIAL());
     let model = || MODEL.to_owned();
     let upstream_request_id = || Some("req_011CTvQ8nWc4kB2yJxRmDf3a".to_owned());
-    let started = AttemptStarted { run, prev_d, step, attempt: 1, credential, model: model(), request_hash: "0c".repeat(32) };
+    let started = AttemptStarted {
+        run,
+        prev_d,
+        step,
+        attempt: 1,
+        credential,
+        model: model(),
+        request_hash: "0c".repeat(32),
+    };
     let failed = AttemptFailed {
         run,
         prev_d,
@@ -105,8 +120,10 @@ fn attempts(run: claviger_domain::id::RunId) -> [RunEvent; 3] {
         first_token_ms: Some(210),
         duration_ms: 1_830,
     };
-    let trouble = Trouble { message: "too fast".to_owned(), upstream_request_id: upstream_request_id() };
-    let reply = Reply { text: "Zwei Wörter.".to_owned(), upstream_request_id: upstream_request_id() };
+    let trouble =
+        Trouble { message: "too fast".to_owned(), upstream_request_id: upstream_request_id() };
+    let reply =
+        Reply { text: "Zwei Wörter.".to_owned(), upstream_request_id: upstream_request_id() };
     [
         RunEvent::StepAttemptStarted(started),
         RunEvent::StepAttemptFailed(failed, Some(trouble)),
@@ -116,7 +133,11 @@ fn attempts(run: claviger_domain::id::RunId) -> [RunEvent; 3] {
 
 pub(crate) fn run_events() -> Vec<RunEvent> {
     let (run, prev_d, step, control) = (run(1), 7, step(1), 2);
-    let asked = Asked { title: Some("Zählung".to_owned()), context: "default".to_owned(), definition: definition() };
+    let asked = Asked {
+        title: Some("Zählung".to_owned()),
+        context: "default".to_owned(),
+        definition: definition(),
+    };
     let kept = vec![Kept { step, attempt: 1, bytes: 12 }];
     let [started, failed, completed] = attempts(run);
     let fell_back = FellBack { run, prev_d, step, fallback: Fallback::UnknownWorker };

@@ -1,6 +1,8 @@
 //! Given, when, then; and the fixed ids and times that the tests speak of by number.
 
-use claviger_domain::id::{BootId, ContextTag, Fingerprint, KeyId, RunId, SessionId, StepId, TestId, UserId};
+use claviger_domain::id::{
+    BootId, ContextTag, Fingerprint, KeyId, RunId, SessionId, StepId, TestId, UserId,
+};
 use claviger_domain::timestamp::Timestamp;
 use cqrs_es::Aggregate;
 use cqrs_es::test::{AggregateResultValidator, TestFramework};
@@ -16,7 +18,9 @@ pub(crate) fn later() -> Timestamp {
 
 /// A UUID of version 7 whose last bytes say what it is.
 pub(crate) fn uuid(kind: u8, n: u8) -> Uuid {
-    Uuid::from_u128(0x0199_c82c_c000_7000_8000_0000_0000_0000 | (u128::from(kind) << 8) | u128::from(n))
+    Uuid::from_u128(
+        0x0199_c82c_c000_7000_8000_0000_0000_0000 | (u128::from(kind) << 8) | u128::from(n),
+    )
 }
 
 macro_rules! fixed_ids {

@@ -44,16 +44,25 @@ fn file_name(kind: &str, schema: u32) -> String {
 
 fn read(kind: &str, schema: u32) -> Golden {
     let name = file_name(kind, schema);
-    let text = std::fs::read_to_string(folder().join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let text = std::fs::read_to_string(folder().join(&name))
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn all_types() -> impl Iterator<Item = (&'static str, u32)> {
     let runs = RunEvent::TYPES.iter().chain(RunControlEvent::TYPES);
-    KeyRingEvent::TYPES.iter().chain(AccountEvent::TYPES).chain(SystemEvent::TYPES).chain(runs).copied()
+    KeyRingEvent::TYPES
+        .iter()
+        .chain(AccountEvent::TYPES)
+        .chain(SystemEvent::TYPES)
+        .chain(runs)
+        .copied()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a switch of this test alone, not a setting of the server")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a switch of this test alone, not a setting of the server"
+)]
 fn asked_to_update() -> bool {
     std::env::var("UPDATE_GOLDEN").is_ok_and(|value| value == "1")
 }
@@ -66,13 +75,21 @@ fn make_missing(event: &impl Halved) {
         return;
     }
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let content = halves.content.map(|content| format!(",\n  \"content\": {}", text(content))).unwrap_or_default();
-    std::fs::write(path, format!("{{\n  \"facts\": {}{content}\n}}\n", text(halves.facts))).unwrap();
+    let content = halves
+        .content
+        .map(|content| format!(",\n  \"content\": {}", text(content)))
+        .unwrap_or_default();
+    std::fs::write(path, format!("{{\n  \"facts\": {}{content}\n}}\n", text(halves.facts)))
+        .unwrap();
 }
 
 fn check<E: Halved + DomainEvent + PartialEq + Debug>(types: &[(&str, u32)], examples: Vec<E>) {
-    let named: Vec<_> = examples.iter().map(|event| (event.event_type(), event.event_version().parse().unwrap())).collect();
-    let expected: Vec<_> = types.iter().map(|(kind, schema)| ((*kind).to_owned(), *schema)).collect();
+    let named: Vec<_> = examples
+        .iter()
+        .map(|event| (event.event_type(), event.event_version().parse().unwrap()))
+        .collect();
+    let expected: Vec<_> =
+        types.iter().map(|(kind, schema)| ((*kind).to_owned(), *schema)).collect();
     assert_eq!(named, expected, "one example of every type, in order");
     for event in examples {
         make_missing(&event);
@@ -82,7 +99,8 @@ fn check<E: Halved + DomainEvent + PartialEq + Debug>(types: &[(&str, u32)], exa
         assert_eq!(event.subject(), halves.subject, "{name}");
         assert_eq!(String::from_utf8_lossy(&halves.facts), golden.facts.get(), "facts of {name}");
         assert_eq!(halves.content.as_deref(), golden.content(), "content of {name}");
-        let decoded = E::from_halves(halves.kind, halves.schema, golden.facts(), golden.content()).unwrap();
+        let decoded =
+            E::from_halves(halves.kind, halves.schema, golden.facts(), golden.content()).unwrap();
         assert_eq!(decoded, event, "{name}");
     }
 }
@@ -127,11 +145,15 @@ fn check_fact(value: &Value, place: &str) {
         Value::Bool(_) => {}
         Value::Number(number) => assert!(number.is_u64(), "{number} in {place}"),
         Value::String(text) => {
-            let plain = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.' | ':'));
+            let plain = text.chars().all(|c| {
+                c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.' | ':')
+            });
             assert!(plain, "{text} in {place}");
         }
         Value::Array(items) => items.iter().for_each(|item| check_fact(item, place)),
-        Value::Object(fields) => fields.iter().for_each(|(name, field)| check_fact(field, &format!("{place}/{name}"))),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, field)| check_fact(field, &format!("{place}/{name}")))
+        }
     }
 }
 
@@ -185,7 +207,13 @@ fn events_about_a_key_name_it_as_their_subject_and_account_events_name_none() {
 fn absent_optionals_are_left_out() {
     let (key, added) = ("0199c82c-c000-7000-8000-000000000201", crate::key_ring::added(1));
     let facts = String::from_utf8(added.halves().unwrap().facts).unwrap();
-    assert_eq!(facts, format!("{{\"key\":\"{key}\",\"fingerprint\":\"{}\",\"secret_version\":1}}", "01".repeat(32)));
+    assert_eq!(
+        facts,
+        format!(
+            "{{\"key\":\"{key}\",\"fingerprint\":\"{}\",\"secret_version\":1}}",
+            "01".repeat(32)
+        )
+    );
     let never = crate::key_ring::expiry_set(1, None).halves().unwrap();
     assert_eq!(String::from_utf8(never.facts).unwrap(), format!("{{\"key\":\"{key}\"}}"));
     let unnamed = crate::account::renamed(None).halves().unwrap();
@@ -206,10 +234,14 @@ fn unknown_type_and_unknown_schema_are_named() {
     assert!(is_unknown::<AccountEvent>("KeyAdded", 1));
     assert!(is_unknown::<AccountEvent>("", 0));
     for (kind, schema) in KeyRingEvent::TYPES {
-        assert!(is_unknown::<KeyRingEvent>(kind, schema + 1) && is_unknown::<KeyRingEvent>(kind, 0));
+        assert!(
+            is_unknown::<KeyRingEvent>(kind, schema + 1) && is_unknown::<KeyRingEvent>(kind, 0)
+        );
     }
     for (kind, schema) in AccountEvent::TYPES {
-        assert!(is_unknown::<AccountEvent>(kind, schema + 1) && is_unknown::<AccountEvent>(kind, 0));
+        assert!(
+            is_unknown::<AccountEvent>(kind, schema + 1) && is_unknown::<AccountEvent>(kind, 0)
+        );
     }
 }
 
@@ -223,13 +255,22 @@ fn malformed<E: Halved>(kind: &str, facts: &[u8], content: Option<&[u8]>) -> Opt
 
 #[test]
 fn malformed_facts_are_named() {
-    let bad: [&[u8]; 9] = [b"", b"{", b"null", b"7", b"\"text\"", b"[]", b"\xff\xfe", b"{} {}", b" {\"key\":1}"];
+    let bad: [&[u8]; 9] =
+        [b"", b"{", b"null", b"7", b"\"text\"", b"[]", b"\xff\xfe", b"{} {}", b" {\"key\":1}"];
     for facts in bad {
         for (kind, _) in KeyRingEvent::TYPES {
-            assert_eq!(malformed::<KeyRingEvent>(kind, facts, None), Some("facts"), "{kind} {facts:?}");
+            assert_eq!(
+                malformed::<KeyRingEvent>(kind, facts, None),
+                Some("facts"),
+                "{kind} {facts:?}"
+            );
         }
         for (kind, _) in AccountEvent::TYPES.iter().filter(|_| facts != b" {\"key\":1}") {
-            assert_eq!(malformed::<AccountEvent>(kind, facts, None), Some("facts"), "{kind} {facts:?}");
+            assert_eq!(
+                malformed::<AccountEvent>(kind, facts, None),
+                Some("facts"),
+                "{kind} {facts:?}"
+            );
         }
     }
 }
@@ -245,13 +286,29 @@ fn facts_of_the_wrong_shape_are_malformed() {
         ("KeyExpired", format!("{{{key},\"expires_at\":-1}}")),
         ("KeyExpired", format!("{{{key},\"expires_at\":1.5}}")),
         ("KeyExpired", format!("{{{key},\"expires_at\":\"2025-10-09\"}}")),
-        ("DefaultCleared", format!("{{{key},\"context_tag\":\"{}\",\"reason\":\"bored\"}}", "ab".repeat(16))),
-        ("DefaultCleared", format!("{{{key},\"context_tag\":\"{}\",\"reason\":\"expired\"}}", "ab".repeat(15))),
-        ("DefaultCleared", format!("{{{key},\"context_tag\":\"{}\",\"reason\":\"expired\"}}", "+b".repeat(16))),
-        ("DefaultCleared", format!("{{{key},\"context_tag\":\"{}\",\"reason\":\"expired\"}}", "äb".repeat(11))),
+        (
+            "DefaultCleared",
+            format!("{{{key},\"context_tag\":\"{}\",\"reason\":\"bored\"}}", "ab".repeat(16)),
+        ),
+        (
+            "DefaultCleared",
+            format!("{{{key},\"context_tag\":\"{}\",\"reason\":\"expired\"}}", "ab".repeat(15)),
+        ),
+        (
+            "DefaultCleared",
+            format!("{{{key},\"context_tag\":\"{}\",\"reason\":\"expired\"}}", "+b".repeat(16)),
+        ),
+        (
+            "DefaultCleared",
+            format!("{{{key},\"context_tag\":\"{}\",\"reason\":\"expired\"}}", "äb".repeat(11)),
+        ),
     ];
     for (kind, facts) in table {
-        assert_eq!(malformed::<KeyRingEvent>(kind, facts.as_bytes(), None), Some("facts"), "{kind} {facts}");
+        assert_eq!(
+            malformed::<KeyRingEvent>(kind, facts.as_bytes(), None),
+            Some("facts"),
+            "{kind} {facts}"
+        );
     }
 }
 
@@ -260,15 +317,24 @@ fn malformed_content_is_named() {
     let bad: [&[u8]; 5] = [b"", b"null", b"[\"a\",\"b\"]", b"{\"name\":7}", b"\xff"];
     for content in bad {
         let facts = read("KeyRenamed", 1);
-        assert_eq!(malformed::<KeyRingEvent>("KeyRenamed", facts.facts(), Some(content)), Some("content"), "{content:?}");
-        assert_eq!(malformed::<AccountEvent>("AccountRegistered", b"{\"roles\":[]}", Some(content)), Some("content"));
+        assert_eq!(
+            malformed::<KeyRingEvent>("KeyRenamed", facts.facts(), Some(content)),
+            Some("content"),
+            "{content:?}"
+        );
+        assert_eq!(
+            malformed::<AccountEvent>("AccountRegistered", b"{\"roles\":[]}", Some(content)),
+            Some("content")
+        );
     }
 }
 
 #[test]
 fn error_texts_hold_no_content() {
     let facts = read("KeyRenamed", 1);
-    let error = KeyRingEvent::from_halves("KeyRenamed", 1, facts.facts(), Some(b"{\"nom\":\"private\"}")).unwrap_err();
+    let error =
+        KeyRingEvent::from_halves("KeyRenamed", 1, facts.facts(), Some(b"{\"nom\":\"private\"}"))
+            .unwrap_err();
     assert_eq!(error.to_string(), "malformed content of event type KeyRenamed");
     assert!(!format!("{error:?}").contains("private"));
 }
@@ -286,7 +352,8 @@ fn check_extras<E: Halved + PartialEq + Debug>(types: &[(&str, u32)]) {
         let golden = read(kind, *schema);
         let plain = E::from_halves(kind, *schema, golden.facts(), golden.content()).unwrap();
         let content = golden.content().map(with_extras);
-        let extra = E::from_halves(kind, *schema, &with_extras(golden.facts()), content.as_deref()).unwrap();
+        let extra = E::from_halves(kind, *schema, &with_extras(golden.facts()), content.as_deref())
+            .unwrap();
         assert_eq!(extra, plain, "{kind}");
     }
 }
@@ -301,6 +368,8 @@ fn facts_and_content_that_are_not_known_are_ignored() {
 #[test]
 fn content_of_a_type_that_has_none_is_ignored() {
     let facts = read("KeyDeleted", 1);
-    let event = KeyRingEvent::from_halves("KeyDeleted", 1, facts.facts(), Some(b"{\"name\":\"x\"}")).unwrap();
+    let event =
+        KeyRingEvent::from_halves("KeyDeleted", 1, facts.facts(), Some(b"{\"name\":\"x\"}"))
+            .unwrap();
     assert_eq!(event.halves().unwrap().content, None);
 }

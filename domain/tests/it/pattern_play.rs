@@ -6,9 +6,10 @@ use crate::given::{NOW, boot, fold, run, tag};
 use crate::key_ring::{MODEL, context};
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{
-    AgentDraft, AgentRole, Block, Bounds, ClaimRun, CompleteStep, Considered, Cost, CredentialSource, Definition, Draft,
-    FailAttempt, FailRun, FailureClass, FinishRun, Next, Phase, PlanSteps, PlannedStep, Purpose, Reply, RequestRun, Resolution,
-    Run, RunCommand, RunEvent, StartAttempt, Step, StopReason, Trouble, Usage, Why,
+    AgentDraft, AgentRole, Block, Bounds, ClaimRun, CompleteStep, Considered, Cost,
+    CredentialSource, Definition, Draft, FailAttempt, FailRun, FailureClass, FinishRun, Next,
+    Phase, PlanSteps, PlannedStep, Purpose, Reply, RequestRun, Resolution, Run, RunCommand,
+    RunEvent, StartAttempt, Step, StopReason, Trouble, Usage, Why,
 };
 use claviger_domain::pattern::{End, Judgement, judge, plan, prompt};
 use claviger_domain::text::ModelId;
@@ -18,7 +19,11 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 pub(crate) fn agent(name: &str) -> AgentDraft {
-    AgentDraft { name: name.to_owned(), system_prompt: format!("You are {name}."), ..AgentDraft::default() }
+    AgentDraft {
+        name: name.to_owned(),
+        system_prompt: format!("You are {name}."),
+        ..AgentDraft::default()
+    }
 }
 
 pub(crate) fn moderator(name: &str) -> AgentDraft {
@@ -60,7 +65,11 @@ pub(crate) struct Played {
 }
 
 pub(crate) fn request(definition: Definition) -> RequestRun {
-    let chosen = Considered { source: CredentialSource::DefaultKey, key: Some(crate::given::key(2)), why: Why::Chosen };
+    let chosen = Considered {
+        source: CredentialSource::DefaultKey,
+        key: Some(crate::given::key(2)),
+        why: Why::Chosen,
+    };
     RequestRun {
         run: run(1),
         definition,
@@ -114,12 +123,20 @@ impl Played {
             max_tokens: 16_384,
         });
         let steps = steps.collect();
-        let fallbacks = plan.fallbacks.iter().map(|fallback| (fallback.step, fallback.fallback, fallback.name.clone()));
+        let fallbacks = plan
+            .fallbacks
+            .iter()
+            .map(|fallback| (fallback.step, fallback.fallback, fallback.name.clone()));
         self.take(PlanSteps { run: run(1), fallbacks: fallbacks.collect(), steps });
     }
 
     pub(crate) fn start(&mut self, step: StepId) {
-        self.take(StartAttempt { run: run(1), step, credential: CREDENTIAL(), request_hash: "00".repeat(32) });
+        self.take(StartAttempt {
+            run: run(1),
+            step,
+            credential: CREDENTIAL(),
+            request_hash: "00".repeat(32),
+        });
     }
 
     pub(crate) fn fail(&mut self, step: StepId, class: FailureClass, next: Next, message: &str) {
@@ -163,7 +180,12 @@ impl Played {
             Block::Image { .. } => "[picture]",
         });
         let text = texts.collect::<Vec<_>>().join("\n\n");
-        let call = Call { agent: self.name(step), purpose: step.planned.purpose, text, is_json: prompt.schema.is_some() };
+        let call = Call {
+            agent: self.name(step),
+            purpose: step.planned.purpose,
+            text,
+            is_json: prompt.schema.is_some(),
+        };
         self.calls.push(call);
     }
 
@@ -179,12 +201,18 @@ impl Played {
     fn settle(&mut self, id: StepId, answer: Answer) {
         let text = match answer {
             Answer::Says(text) => text,
-            Answer::Fails => return self.fail(id, FailureClass::Overloaded, Next::GiveUp, "too busy"),
+            Answer::Fails => {
+                return self.fail(id, FailureClass::Overloaded, Next::GiveUp, "too busy");
+            }
         };
         match judge(self.run.step(id).unwrap(), &text) {
             Judgement::Use => self.complete(id, &text),
-            Judgement::Repair(why) => self.fail(id, FailureClass::InvalidOutput, Next::Retry { at: NOW }, &why),
-            Judgement::Reject(why) => self.fail(id, FailureClass::InvalidOutput, Next::GiveUp, &why),
+            Judgement::Repair(why) => {
+                self.fail(id, FailureClass::InvalidOutput, Next::Retry { at: NOW }, &why)
+            }
+            Judgement::Reject(why) => {
+                self.fail(id, FailureClass::InvalidOutput, Next::GiveUp, &why)
+            }
         }
     }
 }
@@ -200,7 +228,9 @@ pub(crate) fn play(draft: Draft, mut answer: impl FnMut(&Call) -> Answer) -> Pla
         } else if let Some(end) = next.end {
             match end {
                 End::Completed => played.take(FinishRun { run: run(1) }),
-                End::Failed { code, step, message } => played.take(FailRun { run: run(1), code, step, message }),
+                End::Failed { code, step, message } => {
+                    played.take(FailRun { run: run(1), code, step, message })
+                }
             }
             assert!(played.run.phase.is_final());
             played.check_told(&told);
@@ -209,7 +239,12 @@ pub(crate) fn play(draft: Draft, mut answer: impl FnMut(&Call) -> Answer) -> Pla
             assert!(!next.ready.is_empty(), "a run that neither ends nor goes on");
             let from = played.calls.len();
             next.ready.iter().for_each(|step| played.call(*step));
-            told.extend(next.ready.iter().copied().zip(played.calls[from..].iter().map(|call| call.text.clone())));
+            told.extend(
+                next.ready
+                    .iter()
+                    .copied()
+                    .zip(played.calls[from..].iter().map(|call| call.text.clone())),
+            );
             let answers: Vec<_> = played.calls[from..].iter().map(&mut answer).collect();
             next.ready.iter().zip(answers).for_each(|(step, answer)| played.settle(*step, answer));
         }

@@ -80,13 +80,21 @@ fn delta_ad(ad: &DeltaAd) -> Ad {
 ///
 /// # Errors
 /// [`VaultError::TooLong`], which no piece is.
-pub fn seal_content(key: &ContentKey, ad: &ContentAd<'_>, json: &[u8], entropy: &dyn Entropy) -> Result<Vec<Vec<u8>>> {
+pub fn seal_content(
+    key: &ContentKey,
+    ad: &ContentAd<'_>,
+    json: &[u8],
+    entropy: &dyn Entropy,
+) -> Result<Vec<Vec<u8>>> {
     let mut pieces: Vec<&[u8]> = json.chunks(PIECE_LEN).collect();
     if pieces.is_empty() {
         pieces.push(&[]);
     }
     let count = pieces.len() as u64;
-    (0..).zip(pieces).map(|(index, piece)| seal(key.as_bytes(), &content_ad(ad, index, count), piece, entropy)).collect()
+    (0..)
+        .zip(pieces)
+        .map(|(index, piece)| seal(key.as_bytes(), &content_ad(ad, index, count), piece, entropy))
+        .collect()
 }
 
 /// Opens what [`seal_content`] made: all boxes of an event, in their order. The text is wiped when dropped.
@@ -94,8 +102,13 @@ pub fn seal_content(key: &ContentKey, ad: &ContentAd<'_>, json: &[u8], entropy: 
 /// # Errors
 /// [`VaultError::Malformed`] for no box at all, or another cut than the format's; [`VaultError::WrongKey`];
 /// [`VaultError::Tampered`], also for a box missing, added or out of its place.
-pub fn open_content(key: &ContentKey, ad: &ContentAd<'_>, boxes: &[Vec<u8>]) -> Result<Zeroizing<Vec<u8>>> {
-    let (last, full) = boxes.split_last().ok_or(VaultError::Malformed("content has at least one box"))?;
+pub fn open_content(
+    key: &ContentKey,
+    ad: &ContentAd<'_>,
+    boxes: &[Vec<u8>],
+) -> Result<Zeroizing<Vec<u8>>> {
+    let (last, full) =
+        boxes.split_last().ok_or(VaultError::Malformed("content has at least one box"))?;
     if full.iter().any(|piece| piece.len() != PIECE_LEN + OVERHEAD)
         || last.len() > PIECE_LEN + OVERHEAD
         || (!full.is_empty() && last.len() == OVERHEAD)
@@ -116,7 +129,12 @@ pub fn open_content(key: &ContentKey, ad: &ContentAd<'_>, boxes: &[Vec<u8>]) -> 
 ///
 /// # Errors
 /// [`VaultError::TooLong`], which no row is.
-pub fn seal_view(key: &ContentKey, ad: &ViewAd<'_>, json: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>> {
+pub fn seal_view(
+    key: &ContentKey,
+    ad: &ViewAd<'_>,
+    json: &[u8],
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
     seal(key.as_bytes(), &view_ad(ad), json, entropy)
 }
 
@@ -133,7 +151,12 @@ pub fn open_view(key: &ContentKey, ad: &ViewAd<'_>, sealed: &[u8]) -> Result<Zer
 ///
 /// # Errors
 /// [`VaultError::TooLong`], which no row is.
-pub fn seal_delta(key: &ContentKey, ad: &DeltaAd, json: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>> {
+pub fn seal_delta(
+    key: &ContentKey,
+    ad: &DeltaAd,
+    json: &[u8],
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
     seal(key.as_bytes(), &delta_ad(ad), json, entropy)
 }
 

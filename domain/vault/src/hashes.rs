@@ -42,7 +42,10 @@ impl IndexKey {
     /// The id of a command that came with an idempotency key: the caller's repeat has the same. `mutation` is the contract's name,
     /// for example `addKey`, whichever door was used.
     pub fn command_id(&self, mutation: &str, idempotency_key: &str) -> CommandId {
-        CommandId(keyed_hash_16(self.as_bytes(), &[b"claviger/command/1", mutation.as_bytes(), idempotency_key.as_bytes()]))
+        CommandId(keyed_hash_16(
+            self.as_bytes(),
+            &[b"claviger/command/1", mutation.as_bytes(), idempotency_key.as_bytes()],
+        ))
     }
 
     /// Tells a repeat of a command from another command under the same idempotency key. `canonical_input` is the coerced input,
@@ -58,7 +61,10 @@ impl IndexKey {
 
     /// Tells a user's duplicates of a secret; other users' have nothing in common with it.
     pub fn fingerprint(&self, secret: &ApiKeySecret) -> Fingerprint {
-        Fingerprint(keyed_hash(self.as_bytes(), &[b"claviger/fingerprint/1", secret.expose().as_bytes()]))
+        Fingerprint(keyed_hash(
+            self.as_bytes(),
+            &[b"claviger/fingerprint/1", secret.expose().as_bytes()],
+        ))
     }
 }
 
@@ -75,7 +81,10 @@ impl StoreIndexKey {
 
     /// What makes an external issuer's user unique: both texts as the token has them.
     pub fn claim_identity(&self, issuer: &str, subject: &str) -> [u8; 32] {
-        keyed_hash(self.as_bytes(), &[b"claviger/claim/identity/1", issuer.as_bytes(), subject.as_bytes()])
+        keyed_hash(
+            self.as_bytes(),
+            &[b"claviger/claim/identity/1", issuer.as_bytes(), subject.as_bytes()],
+        )
     }
 
     /// What makes a refresh token ours. The store keeps the generation only, so its reader can make none.
@@ -101,7 +110,10 @@ impl StoreIndexKey {
 
     /// What shows that a cursor was sent on the stream of a ticket.
     pub fn ticket_event_mac(&self, ticket: Uuid, cursor: &str) -> [u8; 16] {
-        keyed_hash_16(self.as_bytes(), &[b"claviger/ticket-event/1", ticket.as_bytes(), cursor.as_bytes()])
+        keyed_hash_16(
+            self.as_bytes(),
+            &[b"claviger/ticket-event/1", ticket.as_bytes(), cursor.as_bytes()],
+        )
     }
 
     /// Whether `mac` is [`StoreIndexKey::ticket_event_mac`] of these, in constant time.

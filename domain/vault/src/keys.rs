@@ -23,7 +23,8 @@ impl KeyBytes {
 
     /// Takes an opened text as a key.
     fn from_text(text: &[u8]) -> Result<Self> {
-        let from = <&[u8; KEY_LEN]>::try_from(text).map_err(|_| VaultError::Malformed("a key has 32 bytes"))?;
+        let from = <&[u8; KEY_LEN]>::try_from(text)
+            .map_err(|_| VaultError::Malformed("a key has 32 bytes"))?;
         let mut bytes = Box::new(Zeroizing::new([0; KEY_LEN]));
         bytes.copy_from_slice(from);
         Ok(Self(bytes))

@@ -7,8 +7,9 @@ use crate::error::Result;
 use crate::keys::{KekSet, UserKey};
 use crate::secret::{CredentialAd, open_credential, seal_credential};
 use crate::wrap::{
-    DataKeyAd, unwrap_content_key, unwrap_data_key, unwrap_index_key, unwrap_store_index_key, unwrap_user_key, wrap_content_key,
-    wrap_data_key, wrap_index_key, wrap_store_index_key, wrap_user_key,
+    DataKeyAd, unwrap_content_key, unwrap_data_key, unwrap_index_key, unwrap_store_index_key,
+    unwrap_user_key, wrap_content_key, wrap_data_key, wrap_index_key, wrap_store_index_key,
+    wrap_user_key,
 };
 use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::stream::StreamName;
@@ -49,7 +50,12 @@ pub fn rewrap_user_key(
 ///
 /// # Errors
 /// Those of [`unwrap_store_index_key`].
-pub fn rewrap_store_index_key(keks: &KekSet, from: [u8; 8], wrapped: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>> {
+pub fn rewrap_store_index_key(
+    keks: &KekSet,
+    from: [u8; 8],
+    wrapped: &[u8],
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
     let index_key = unwrap_store_index_key(keks, from, wrapped)?;
     wrap_store_index_key(keks.current(), &index_key, entropy)
 }
@@ -58,7 +64,11 @@ pub fn rewrap_store_index_key(keks: &KekSet, from: [u8; 8], wrapped: &[u8], entr
 ///
 /// # Errors
 /// Those of [`unwrap_index_key`].
-pub fn rewrap_index_key(change: &UserKeyChange<'_>, wrapped: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>> {
+pub fn rewrap_index_key(
+    change: &UserKeyChange<'_>,
+    wrapped: &[u8],
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
     let index_key = unwrap_index_key(change.from, change.owner, change.from_version, wrapped)?;
     wrap_index_key(change.to, &index_key, change.owner, change.to_version, entropy)
 }
@@ -73,7 +83,8 @@ pub fn rewrap_content_key(
     wrapped: &[u8],
     entropy: &dyn Entropy,
 ) -> Result<Vec<u8>> {
-    let content_key = unwrap_content_key(change.from, change.owner, stream, change.from_version, wrapped)?;
+    let content_key =
+        unwrap_content_key(change.from, change.owner, stream, change.from_version, wrapped)?;
     wrap_content_key(change.to, &content_key, change.owner, stream, change.to_version, entropy)
 }
 
@@ -88,7 +99,12 @@ pub fn rewrap_data_key(
     wrapped: &[u8],
     entropy: &dyn Entropy,
 ) -> Result<Vec<u8>> {
-    let old = DataKeyAd { owner: change.owner, key, secret_version, user_key_version: change.from_version };
+    let old = DataKeyAd {
+        owner: change.owner,
+        key,
+        secret_version,
+        user_key_version: change.from_version,
+    };
     let new = DataKeyAd { user_key_version: change.to_version, ..old };
     wrap_data_key(change.to, &unwrap_data_key(change.from, &old, wrapped)?, &new, entropy)
 }
@@ -103,7 +119,8 @@ pub fn rewrap_credential(
     sealed: &[u8],
     entropy: &dyn Entropy,
 ) -> Result<Vec<u8>> {
-    let ad = |user_key_version| CredentialAd { owner: change.owner, password_version, user_key_version };
+    let ad =
+        |user_key_version| CredentialAd { owner: change.owner, password_version, user_key_version };
     let phc = open_credential(change.from, &ad(change.from_version), sealed)?;
     seal_credential(change.to, &phc, &ad(change.to_version), entropy)
 }

@@ -60,12 +60,19 @@ impl Ad {
 fn derive(key: &[u8; KEY_LEN], nonce: &[u8; NONCE_LEN]) -> Result<Zeroizing<[[u8; KEY_LEN]; 2]>> {
     let mut okm = Zeroizing::new([[0; KEY_LEN]; 2]);
     // Can't fail for 64 bytes; were it to, nothing may be sealed under zeros.
-    Hkdf::<Sha256>::new(Some(nonce), key).expand(INFO, okm.as_flattened_mut()).map_err(|_| VaultError::TooLong)?;
+    Hkdf::<Sha256>::new(Some(nonce), key)
+        .expand(INFO, okm.as_flattened_mut())
+        .map_err(|_| VaultError::TooLong)?;
     Ok(okm)
 }
 
 /// Seals `text` under `key` for the place that `ad` names, with a nonce of its own.
-pub(crate) fn seal(key: &[u8; KEY_LEN], ad: &Ad, text: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>> {
+pub(crate) fn seal(
+    key: &[u8; KEY_LEN],
+    ad: &Ad,
+    text: &[u8],
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
     let mut nonce = [0; NONCE_LEN];
     entropy.fill(&mut nonce);
     let okm = derive(key, &nonce)?;
@@ -100,7 +107,12 @@ pub(crate) fn open(key: &[u8; KEY_LEN], ad: &Ad, sealed: &[u8]) -> Result<Zeroiz
     }
     let mut text = Zeroizing::new(ciphertext.to_vec());
     XChaCha20Poly1305::new(cipher_key.into())
-        .decrypt_inout_detached(&XNonce::from(*nonce), ad.0.as_bytes(), text.as_mut_slice().into(), &Tag::from(*tag))
+        .decrypt_inout_detached(
+            &XNonce::from(*nonce),
+            ad.0.as_bytes(),
+            text.as_mut_slice().into(),
+            &Tag::from(*tag),
+        )
         .map_err(|_| VaultError::Tampered)?;
     Ok(text)
 }

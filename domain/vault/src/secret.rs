@@ -25,7 +25,11 @@ pub struct CredentialAd {
 }
 
 fn credential_ad(ad: &CredentialAd) -> Ad {
-    Ad::new("claviger/credential/1").id(ad.owner.0).text("password").int(ad.password_version).int(ad.user_key_version)
+    Ad::new("claviger/credential/1")
+        .id(ad.owner.0)
+        .text("password")
+        .int(ad.password_version)
+        .int(ad.user_key_version)
 }
 
 /// Takes an opened text over without copying it.
@@ -51,7 +55,12 @@ pub fn seal_secret(
     secret_version: u32,
     entropy: &dyn Entropy,
 ) -> Result<Vec<u8>> {
-    seal(data_key.as_bytes(), &secret_ad(owner, key, secret_version), secret.expose().as_bytes(), entropy)
+    seal(
+        data_key.as_bytes(),
+        &secret_ad(owner, key, secret_version),
+        secret.expose().as_bytes(),
+        entropy,
+    )
 }
 
 /// Opens what [`seal_secret`] made. To be called only after the event that names who uses the secret for what is committed, per use:
@@ -59,7 +68,13 @@ pub fn seal_secret(
 ///
 /// # Errors
 /// [`VaultError::WrongKey`]; [`VaultError::Tampered`], also for an older version put back; [`VaultError::Malformed`].
-pub fn open_secret(data_key: &DataKey, owner: UserId, key: KeyId, secret_version: u32, sealed: &[u8]) -> Result<SecretText> {
+pub fn open_secret(
+    data_key: &DataKey,
+    owner: UserId,
+    key: KeyId,
+    secret_version: u32,
+    sealed: &[u8],
+) -> Result<SecretText> {
     into_secret(open(data_key.as_bytes(), &secret_ad(owner, key, secret_version), sealed)?)
 }
 
@@ -67,7 +82,12 @@ pub fn open_secret(data_key: &DataKey, owner: UserId, key: KeyId, secret_version
 ///
 /// # Errors
 /// [`VaultError::TooLong`], which no PHC text is.
-pub fn seal_credential(user_key: &UserKey, phc: &SecretText, ad: &CredentialAd, entropy: &dyn Entropy) -> Result<Vec<u8>> {
+pub fn seal_credential(
+    user_key: &UserKey,
+    phc: &SecretText,
+    ad: &CredentialAd,
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
     seal(user_key.as_bytes(), &credential_ad(ad), phc.expose().as_bytes(), entropy)
 }
 
@@ -87,7 +107,8 @@ mod tests {
 
     #[test]
     fn what_opens_but_is_no_text_is_malformed() {
-        let ad = CredentialAd { owner: UserId(Uuid::nil()), password_version: 1, user_key_version: 1 };
+        let ad =
+            CredentialAd { owner: UserId(Uuid::nil()), password_version: 1, user_key_version: 1 };
         let user_key = UserKey::generate(&Zeros);
         let sealed = seal(user_key.as_bytes(), &credential_ad(&ad), &[0xff; 4], &Zeros).unwrap();
         let found = open_credential(&user_key, &ad, &sealed).err();

@@ -35,7 +35,11 @@ fn content_key_ad(owner: UserId, stream: StreamName, user_key_version: u32) -> A
 }
 
 fn data_key_ad(ad: &DataKeyAd) -> Ad {
-    Ad::new("claviger/data-key/1").id(ad.owner.0).id(ad.key.0).int(ad.secret_version).int(ad.user_key_version)
+    Ad::new("claviger/data-key/1")
+        .id(ad.owner.0)
+        .id(ad.key.0)
+        .int(ad.secret_version)
+        .int(ad.user_key_version)
 }
 
 fn store_index_key_ad(kek_id: [u8; 8]) -> Ad {
@@ -50,7 +54,13 @@ fn canary_ad(kek_id: [u8; 8]) -> Ad {
 ///
 /// # Errors
 /// [`VaultError::TooLong`], which no key is.
-pub fn wrap_user_key(kek: &Kek, user_key: &UserKey, owner: UserId, version: u32, entropy: &dyn Entropy) -> Result<Vec<u8>> {
+pub fn wrap_user_key(
+    kek: &Kek,
+    user_key: &UserKey,
+    owner: UserId,
+    version: u32,
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
     seal(kek.expose(), &user_key_ad(kek.id(), owner, version), user_key.as_bytes(), entropy)
 }
 
@@ -59,7 +69,13 @@ pub fn wrap_user_key(kek: &Kek, user_key: &UserKey, owner: UserId, version: u32,
 /// # Errors
 /// [`VaultError::UnknownKek`] when that KEK isn't loaded, else as every box: [`VaultError::WrongKey`], [`VaultError::Tampered`],
 /// [`VaultError::Malformed`].
-pub fn unwrap_user_key(keks: &KekSet, kek_id: [u8; 8], owner: UserId, version: u32, wrapped: &[u8]) -> Result<UserKey> {
+pub fn unwrap_user_key(
+    keks: &KekSet,
+    kek_id: [u8; 8],
+    owner: UserId,
+    version: u32,
+    wrapped: &[u8],
+) -> Result<UserKey> {
     let kek = keks.get(kek_id)?;
     UserKey::from_text(&open(kek.expose(), &user_key_ad(kek_id, owner, version), wrapped)?)
 }
@@ -82,8 +98,17 @@ pub fn wrap_index_key(
 ///
 /// # Errors
 /// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].
-pub fn unwrap_index_key(user_key: &UserKey, owner: UserId, user_key_version: u32, wrapped: &[u8]) -> Result<IndexKey> {
-    IndexKey::from_text(&open(user_key.as_bytes(), &index_key_ad(owner, user_key_version), wrapped)?)
+pub fn unwrap_index_key(
+    user_key: &UserKey,
+    owner: UserId,
+    user_key_version: u32,
+    wrapped: &[u8],
+) -> Result<IndexKey> {
+    IndexKey::from_text(&open(
+        user_key.as_bytes(),
+        &index_key_ad(owner, user_key_version),
+        wrapped,
+    )?)
 }
 
 /// Wraps a stream's content key under version `user_key_version` of its owner's key.
@@ -98,7 +123,12 @@ pub fn wrap_content_key(
     user_key_version: u32,
     entropy: &dyn Entropy,
 ) -> Result<Vec<u8>> {
-    seal(user_key.as_bytes(), &content_key_ad(owner, stream, user_key_version), content_key.as_bytes(), entropy)
+    seal(
+        user_key.as_bytes(),
+        &content_key_ad(owner, stream, user_key_version),
+        content_key.as_bytes(),
+        entropy,
+    )
 }
 
 /// Opens what [`wrap_content_key`] made.
@@ -112,14 +142,23 @@ pub fn unwrap_content_key(
     user_key_version: u32,
     wrapped: &[u8],
 ) -> Result<ContentKey> {
-    ContentKey::from_text(&open(user_key.as_bytes(), &content_key_ad(owner, stream, user_key_version), wrapped)?)
+    ContentKey::from_text(&open(
+        user_key.as_bytes(),
+        &content_key_ad(owner, stream, user_key_version),
+        wrapped,
+    )?)
 }
 
 /// Wraps the data key of one version of a secret under its owner's key.
 ///
 /// # Errors
 /// [`VaultError::TooLong`], which no key is.
-pub fn wrap_data_key(user_key: &UserKey, data_key: &DataKey, ad: &DataKeyAd, entropy: &dyn Entropy) -> Result<Vec<u8>> {
+pub fn wrap_data_key(
+    user_key: &UserKey,
+    data_key: &DataKey,
+    ad: &DataKeyAd,
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
     seal(user_key.as_bytes(), &data_key_ad(ad), data_key.as_bytes(), entropy)
 }
 
@@ -135,7 +174,11 @@ pub fn unwrap_data_key(user_key: &UserKey, ad: &DataKeyAd, wrapped: &[u8]) -> Re
 ///
 /// # Errors
 /// [`VaultError::TooLong`], which no key is.
-pub fn wrap_store_index_key(kek: &Kek, index_key: &StoreIndexKey, entropy: &dyn Entropy) -> Result<Vec<u8>> {
+pub fn wrap_store_index_key(
+    kek: &Kek,
+    index_key: &StoreIndexKey,
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>> {
     seal(kek.expose(), &store_index_key_ad(kek.id()), index_key.as_bytes(), entropy)
 }
 
@@ -144,7 +187,11 @@ pub fn wrap_store_index_key(kek: &Kek, index_key: &StoreIndexKey, entropy: &dyn 
 /// # Errors
 /// [`VaultError::UnknownKek`] when that KEK isn't loaded, else [`VaultError::WrongKey`], [`VaultError::Tampered`],
 /// [`VaultError::Malformed`].
-pub fn unwrap_store_index_key(keks: &KekSet, kek_id: [u8; 8], wrapped: &[u8]) -> Result<StoreIndexKey> {
+pub fn unwrap_store_index_key(
+    keks: &KekSet,
+    kek_id: [u8; 8],
+    wrapped: &[u8],
+) -> Result<StoreIndexKey> {
     let kek = keks.get(kek_id)?;
     StoreIndexKey::from_text(&open(kek.expose(), &store_index_key_ad(kek_id), wrapped)?)
 }
@@ -163,7 +210,11 @@ pub fn seal_canary(kek: &Kek, entropy: &dyn Entropy) -> Result<Vec<u8>> {
 /// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`]: the process must not go on with this KEK.
 pub fn open_canary(kek: &Kek, sealed: &[u8]) -> Result<()> {
     let text = open(kek.expose(), &canary_ad(kek.id()), sealed)?;
-    if text.as_slice() == CANARY { Ok(()) } else { Err(VaultError::Malformed("the canary has another text")) }
+    if text.as_slice() == CANARY {
+        Ok(())
+    } else {
+        Err(VaultError::Malformed("the canary has another text"))
+    }
 }
 
 #[cfg(test)]
@@ -177,7 +228,8 @@ mod tests {
         let owner = UserId(Uuid::nil());
         let user_key = UserKey::generate(&Zeros);
         for len in [0, 31, 33] {
-            let wrapped = seal(user_key.as_bytes(), &index_key_ad(owner, 1), &vec![1; len], &Zeros).unwrap();
+            let wrapped =
+                seal(user_key.as_bytes(), &index_key_ad(owner, 1), &vec![1; len], &Zeros).unwrap();
             let found = unwrap_index_key(&user_key, owner, 1, &wrapped).err();
             assert_eq!(found, Some(VaultError::Malformed("a key has 32 bytes")), "{len} bytes");
         }
@@ -187,6 +239,9 @@ mod tests {
     fn a_canary_with_another_text_is_malformed() {
         let kek = Kek::generate(&Zeros);
         let sealed = seal(kek.expose(), &canary_ad(kek.id()), b"parakeet", &Zeros).unwrap();
-        assert_eq!(open_canary(&kek, &sealed), Err(VaultError::Malformed("the canary has another text")));
+        assert_eq!(
+            open_canary(&kek, &sealed),
+            Err(VaultError::Malformed("the canary has another text"))
+        );
     }
 }

@@ -87,24 +87,39 @@ impl LimitError {
         let (value, limit) = (value.into(), limit.into());
         Self {
             code: ErrorCode::LimitExceeded,
-            message: format!("the query's {bound} reach {value}, and the limit is {limit}: ask for less, or in several requests"),
+            message: format!(
+                "the query's {bound} reach {value}, and the limit is {limit}: ask for less, or in several requests"
+            ),
         }
     }
 
     pub(super) fn circular() -> Self {
-        Self { code: ErrorCode::BadRequest, message: "a fragment spreads itself, directly or through others".to_owned() }
+        Self {
+            code: ErrorCode::BadRequest,
+            message: "a fragment spreads itself, directly or through others".to_owned(),
+        }
     }
 
     pub(super) fn unterminated_string() -> Self {
-        Self { code: ErrorCode::BadRequest, message: "syntax error: a string does not end".to_owned() }
+        Self {
+            code: ErrorCode::BadRequest,
+            message: "syntax error: a string does not end".to_owned(),
+        }
     }
 
     pub(super) fn introspection_off() -> Self {
-        Self { code: ErrorCode::Forbidden, message: "introspection is switched off on this server".to_owned() }
+        Self {
+            code: ErrorCode::Forbidden,
+            message: "introspection is switched off on this server".to_owned(),
+        }
     }
 }
 
 /// Refuses a count that passed its bound.
 pub(super) fn within(bound: &str, value: usize, limit: usize) -> Result<(), LimitError> {
-    if value > limit { Err(LimitError::exceeded(bound, value as u64, limit as u64)) } else { Ok(()) }
+    if value > limit {
+        Err(LimitError::exceeded(bound, value as u64, limit as u64))
+    } else {
+        Ok(())
+    }
 }

@@ -14,7 +14,11 @@ pub(super) fn check(document: &ExecutableDocument, limits: &Limits) -> Result<()
     let mut add = |size: u64| {
         total = total.saturating_add(size);
         if total > limits.selections {
-            return Err(LimitError::exceeded("selections, fragments expanded,", total, limits.selections));
+            return Err(LimitError::exceeded(
+                "selections, fragments expanded,",
+                total,
+                limits.selections,
+            ));
         }
         Ok(())
     };
@@ -50,8 +54,12 @@ impl<'a> Scale<'a> {
         for selection in &set.items {
             let below = match &selection.node {
                 Selection::Field(field) => self.set(&field.node.selection_set.node, above + 1)?,
-                Selection::InlineFragment(fragment) => self.set(&fragment.node.selection_set.node, above + 1)?,
-                Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, above + 1)?,
+                Selection::InlineFragment(fragment) => {
+                    self.set(&fragment.node.selection_set.node, above + 1)?
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.fragment(&spread.node.fragment_name.node, above + 1)?
+                }
             };
             total.size = total.size.saturating_add(1).saturating_add(below.size);
             total.height = total.height.max(below.height + 1);
@@ -61,7 +69,9 @@ impl<'a> Scale<'a> {
 
     /// An unknown fragment weighs nothing: validation names it.
     fn fragment(&mut self, name: &Name, above: usize) -> Result<Weight, LimitError> {
-        let Some((name, fragment)) = self.document.fragments.get_key_value(name) else { return Ok(Weight::default()) };
+        let Some((name, fragment)) = self.document.fragments.get_key_value(name) else {
+            return Ok(Weight::default());
+        };
         let weight = match self.weighed.get(name.as_str()) {
             Some(Some(weight)) => *weight,
             Some(None) => return Err(LimitError::circular()),

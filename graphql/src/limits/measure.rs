@@ -3,7 +3,9 @@
 use super::bounds::{LimitError, Limits, within};
 use super::types::{FieldShape, SchemaTypes};
 use async_graphql::{Name, Variables};
-use async_graphql_parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet};
+use async_graphql_parser::types::{
+    ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet,
+};
 use async_graphql_value::Value;
 
 /// How many items a connection gives when the client doesn't say.
@@ -15,11 +17,20 @@ pub(super) struct Given<'a> {
     pub(super) types: &'a SchemaTypes,
 }
 
-pub(super) fn check(document: &ExecutableDocument, limits: &Limits, given: &Given<'_>) -> Result<(), LimitError> {
+pub(super) fn check(
+    document: &ExecutableDocument,
+    limits: &Limits,
+    given: &Given<'_>,
+) -> Result<(), LimitError> {
     for (_, operation) in document.operations.iter() {
         let operation = &operation.node;
-        let mut walk = Walk { document, limits, given, operation, aliases: 0, root_fields: 0, directives: 0 };
-        let on_variables: usize = operation.variable_definitions.iter().map(|variable| variable.node.directives.len()).sum();
+        let mut walk =
+            Walk { document, limits, given, operation, aliases: 0, root_fields: 0, directives: 0 };
+        let on_variables: usize = operation
+            .variable_definitions
+            .iter()
+            .map(|variable| variable.node.directives.len())
+            .sum();
         walk.count_directives(operation.directives.len() + on_variables)?;
         walk.set(&operation.selection_set.node, Place::root(given.types.root(operation.ty)))?;
     }
@@ -65,20 +76,30 @@ impl<'a> Walk<'a> {
                 Selection::Field(field) => self.field(&field.node, place)?,
                 Selection::InlineFragment(fragment) => {
                     let fragment = &fragment.node;
-                    let parent = fragment.type_condition.as_ref().map(|on| on.node.on.node.as_str()).or(place.parent);
+                    let parent = fragment
+                        .type_condition
+                        .as_ref()
+                        .map(|on| on.node.on.node.as_str())
+                        .or(place.parent);
                     self.set(&fragment.selection_set.node, Place { parent, ..place })?
                 }
-                Selection::FragmentSpread(spread) => match self.document.fragments.get(&spread.node.fragment_name.node) {
-                    Some(fragment) => {
-                        let parent = Some(fragment.node.type_condition.node.on.node.as_str());
-                        self.set(&fragment.node.selection_set.node, Place { parent, ..place })?
+                Selection::FragmentSpread(spread) => {
+                    match self.document.fragments.get(&spread.node.fragment_name.node) {
+                        Some(fragment) => {
+                            let parent = Some(fragment.node.type_condition.node.on.node.as_str());
+                            self.set(&fragment.node.selection_set.node, Place { parent, ..place })?
+                        }
+                        None => 0,
                     }
-                    None => 0,
-                },
+                }
             });
             // A subtree's cost is never more than the whole's, so it can be refused as soon as it is known.
             if cost > self.limits.complexity {
-                return Err(LimitError::exceeded("complexity points", cost, self.limits.complexity));
+                return Err(LimitError::exceeded(
+                    "complexity points",
+                    cost,
+                    self.limits.complexity,
+                ));
             }
         }
         Ok(cost)
@@ -110,16 +131,25 @@ impl<'a> Walk<'a> {
         if !self.limits.introspection && matches!(name, "__schema" | "__type") {
             return Err(LimitError::introspection_off());
         }
-        let lists = place.lists + usize::from(matches!(name, "fields" | "inputFields" | "interfaces" | "possibleTypes"));
+        let lists = place.lists
+            + usize::from(matches!(
+                name,
+                "fields" | "inputFields" | "interfaces" | "possibleTypes"
+            ));
         within("introspection lists within each other", lists, self.limits.introspection_lists)?;
-        self.set(&field.selection_set.node, Place { parent: None, introspection: true, lists, ..place })?;
+        self.set(
+            &field.selection_set.node,
+            Place { parent: None, introspection: true, lists, ..place },
+        )?;
         Ok(0)
     }
 
     /// How many items a field gives: what `first` or `last` says, a page for a connection that is not told, else one.
     fn items(&self, field: &Field, shape: Option<&FieldShape>) -> u64 {
-        let asked =
-            ["first", "last"].into_iter().filter_map(|name| field.get_argument(name)).find_map(|value| self.number(&value.node));
+        let asked = ["first", "last"]
+            .into_iter()
+            .filter_map(|name| field.get_argument(name))
+            .find_map(|value| self.number(&value.node));
         let unsaid = if shape.is_some_and(FieldShape::is_connection) { DEFAULT_PAGE } else { 1 };
         // Never zero: a subtree must not cost less than its parts.
         asked.unwrap_or(unsaid).max(1)
@@ -142,7 +172,11 @@ impl<'a> Walk<'a> {
     fn variable(&self, name: &Name) -> Option<u64> {
         let given = self.given.variables.get(name);
         let default = || {
-            let definition = self.operation.variable_definitions.iter().find(|variable| variable.node.name.node == *name)?;
+            let definition = self
+                .operation
+                .variable_definitions
+                .iter()
+                .find(|variable| variable.node.name.node == *name)?;
             definition.node.default_value.as_ref().map(|value| &value.node)
         };
         let value = given.or_else(default)?;

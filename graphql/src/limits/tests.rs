@@ -13,7 +13,11 @@ interface Node { id: ID! }
 type Model { id: ID! }
 ";
 
-fn check_with(limits: &Limits, query: &str, variables: serde_json::Value) -> Result<(), LimitError> {
+fn check_with(
+    limits: &Limits,
+    query: &str,
+    variables: serde_json::Value,
+) -> Result<(), LimitError> {
     limits.check_text(query)?;
     let document = parse_query(query).expect("the test's query parses");
     let types = SchemaTypes::from_sdl(SDL).expect("the test's schema parses");
@@ -29,7 +33,11 @@ fn boundary(limits: &Limits, bound: &str, at: &str, over: &str, value: u64, limi
     assert_eq!(check(limits, at), Ok(()), "{bound} at the limit");
     let error = check(limits, over).expect_err("over the limit");
     assert_eq!(error.code, ErrorCode::LimitExceeded, "{bound}");
-    assert!(error.message.contains(&format!("{bound} reach {value}, and the limit is {limit}:")), "{}", error.message);
+    assert!(
+        error.message.contains(&format!("{bound} reach {value}, and the limit is {limit}:")),
+        "{}",
+        error.message
+    );
 }
 
 fn nested(levels: usize) -> String {
@@ -83,23 +91,51 @@ fn complexity_multiplies_what_is_below_a_connection() {
     let cases = [
         ("{ viewer { id } }", serde_json::json!({}), 2),
         ("{ viewer { keys { totalCount } } }", serde_json::json!({}), 1 + 1 + 20),
-        ("{ viewer { keys(first: 3) { nodes { id name } } } }", serde_json::json!({}), 1 + 1 + 3 * 3),
+        (
+            "{ viewer { keys(first: 3) { nodes { id name } } } }",
+            serde_json::json!({}),
+            1 + 1 + 3 * 3,
+        ),
         ("{ viewer { keys(last: 3) { totalCount } } }", serde_json::json!({}), 1 + 1 + 3),
-        ("query($n: Int) { viewer { keys(first: $n) { totalCount } } }", serde_json::json!({"n": 7}), 1 + 1 + 7),
-        ("query($n: Int = 9) { viewer { keys(first: $n) { totalCount } } }", serde_json::json!({}), 1 + 1 + 9),
-        ("query($n: Int) { viewer { keys(first: $n) { totalCount } } }", serde_json::json!({"n": null}), 1 + 1 + 20),
+        (
+            "query($n: Int) { viewer { keys(first: $n) { totalCount } } }",
+            serde_json::json!({"n": 7}),
+            1 + 1 + 7,
+        ),
+        (
+            "query($n: Int = 9) { viewer { keys(first: $n) { totalCount } } }",
+            serde_json::json!({}),
+            1 + 1 + 9,
+        ),
+        (
+            "query($n: Int) { viewer { keys(first: $n) { totalCount } } }",
+            serde_json::json!({"n": null}),
+            1 + 1 + 20,
+        ),
         ("{ viewer { keys(first: 0) { totalCount } } }", serde_json::json!({}), 1 + 1 + 1),
         (
             "{ viewer { keys(first: 2) { nodes { history(first: 5) { totalCount } } } } }",
             serde_json::json!({}),
             1 + 1 + 2 * (1 + 1 + 5),
         ),
-        ("{ viewer { ...F } } fragment F on Viewer { keys(first: 3) { totalCount } }", serde_json::json!({}), 1 + 1 + 3),
-        ("{ viewer { __typename ... on Viewer { keys(first: 3) { totalCount } } } }", serde_json::json!({}), 1 + 1 + 3),
+        (
+            "{ viewer { ...F } } fragment F on Viewer { keys(first: 3) { totalCount } }",
+            serde_json::json!({}),
+            1 + 1 + 3,
+        ),
+        (
+            "{ viewer { __typename ... on Viewer { keys(first: 3) { totalCount } } } }",
+            serde_json::json!({}),
+            1 + 1 + 3,
+        ),
     ];
     for (query, variables, cost) in cases {
         let exactly = Limits { complexity: cost, ..limits };
-        assert_eq!(check_with(&exactly, query, variables.clone()), Ok(()), "{query} costs more than {cost}");
+        assert_eq!(
+            check_with(&exactly, query, variables.clone()),
+            Ok(()),
+            "{query} costs more than {cost}"
+        );
         let less = Limits { complexity: cost - 1, ..limits };
         let error = check_with(&less, query, variables).expect_err(query);
         assert!(error.message.contains("complexity points"), "{query}: {error}");
@@ -108,24 +144,29 @@ fn complexity_multiplies_what_is_below_a_connection() {
 
 #[test]
 fn a_page_of_everything_is_too_complex() {
-    let query = "{ viewer { keys(first: 100) { nodes { history(first: 100) { nodes { id } } } } } }";
+    let query =
+        "{ viewer { keys(first: 100) { nodes { history(first: 100) { nodes { id } } } } } }";
     let error = check(&Limits::default(), query).expect_err("ten thousand fields");
     assert!(error.message.contains("the limit is 5000"), "{error}");
-    let huge =
-        "{ viewer { keys(first: 18446744073709551615) { nodes { history(first: 18446744073709551615) { totalCount } } } } }";
+    let huge = "{ viewer { keys(first: 18446744073709551615) { nodes { history(first: 18446744073709551615) { totalCount } } } } }";
     assert!(check(&Limits::default(), huge).is_err(), "the product doesn't wrap around");
 }
 
 #[test]
 fn introspection_is_exempt_from_depth_and_complexity_but_not_from_the_rest() {
     let limits = Limits { complexity: 1, depth: 1, ..Limits::default() };
-    let deep = format!("{{ __schema {{ types {{ fields {{ type {} name {} }} }} }} }}", "{ ofType ".repeat(20), "}".repeat(20));
+    let deep = format!(
+        "{{ __schema {{ types {{ fields {{ type {} name {} }} }} }} }}",
+        "{ ofType ".repeat(20),
+        "}".repeat(20)
+    );
     assert_eq!(check(&limits, &deep), Ok(()));
     let aliased = format!("{{ __schema {{ types {{ {} }} }} }}", repeated("a#: name", 31));
     assert!(check(&limits, &aliased).expect_err("aliases").message.contains("aliases"));
     let few = Limits { tokens: 10, ..limits };
     assert!(check(&few, &deep).expect_err("tokens").message.contains("tokens"));
-    let circle = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }";
+    let circle =
+        "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }";
     assert!(check(&limits, circle).expect_err("lists").message.contains("introspection lists"));
 }
 
@@ -161,30 +202,43 @@ fn circular_fragments_are_refused() {
 
 fn doubling(levels: usize) -> String {
     (0..levels).fold(String::new(), |mut text, n| {
-        write!(text, "fragment F{n} on Viewer {{ ...F{m} ...F{m} }} ", m = n + 1).expect("a string takes text");
+        write!(text, "fragment F{n} on Viewer {{ ...F{m} ...F{m} }} ", m = n + 1)
+            .expect("a string takes text");
         text
     }) + &format!("fragment F{levels} on Viewer {{ id }}")
 }
 
 #[test]
 fn fragments_that_double_each_other_are_refused_without_being_expanded() {
-    for query in [format!("{{ viewer {{ ...F0 }} }} {}", doubling(50)), format!("{{ viewer {{ id }} }} {}", doubling(50))] {
+    for query in [
+        format!("{{ viewer {{ ...F0 }} }} {}", doubling(50)),
+        format!("{{ viewer {{ id }} }} {}", doubling(50)),
+    ] {
         let error = check(&Limits::default(), &query).expect_err("two to the fiftieth selections");
         assert!(error.message.contains("selections, fragments expanded,"), "{error}");
     }
-    assert_eq!(check(&Limits::default(), &format!("{{ viewer {{ ...F0 }} }} {}", doubling(8))), Ok(()));
+    assert_eq!(
+        check(&Limits::default(), &format!("{{ viewer {{ ...F0 }} }} {}", doubling(8))),
+        Ok(())
+    );
 }
 
 #[test]
 fn a_long_chain_of_fragments_is_refused_as_nesting() {
     let chain = |length: usize| {
         (0..length).fold("{ viewer { ...F0 } } ".to_owned(), |mut text, n| {
-            write!(text, "fragment F{n} on Viewer {{ ...F{m} }} ", m = n + 1).expect("a string takes text");
+            write!(text, "fragment F{n} on Viewer {{ ...F{m} }} ", m = n + 1)
+                .expect("a string takes text");
             text
         }) + &format!("fragment F{length} on Viewer {{ id }}")
     };
     assert_eq!(check(&Limits::default(), &chain(40)), Ok(()));
-    assert!(check(&Limits::default(), &chain(1_000)).expect_err("nesting").message.contains("nested selections"));
+    assert!(
+        check(&Limits::default(), &chain(1_000))
+            .expect_err("nesting")
+            .message
+            .contains("nested selections")
+    );
 }
 
 #[test]
@@ -220,18 +274,33 @@ fn tokens_are_counted_as_the_grammar_has_them() {
 fn brackets_can_not_exhaust_the_stack_of_the_parser() {
     for open in ["[", "{a", "{a:", "(", "{a(x:["] {
         let text = open.repeat(3_000);
-        assert!(Limits::default().check_text(&text).expect_err(open).message.contains("nested brackets"));
+        assert!(
+            Limits::default()
+                .check_text(&text)
+                .expect_err(open)
+                .message
+                .contains("nested brackets")
+        );
     }
     // The deepest that passes is parsed on a thread as small as the server's.
     let deepest = format!("{{ viewer(x: {}{}) {{ id }} }}", "[".repeat(62), "]".repeat(62));
     assert_eq!(Limits::default().check_text(&deepest), Ok(()));
-    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(move || parse_query(&deepest).is_ok());
+    let thread = std::thread::Builder::new()
+        .stack_size(1 << 20)
+        .spawn(move || parse_query(&deepest).is_ok());
     assert!(thread.expect("a thread starts").join().expect("no overflow"));
 }
 
 #[test]
 fn a_string_that_does_not_end_hides_no_brackets() {
-    for text in ["{ a(x: \"open) }", "{ a(x: \"\"\"[[[\" [[[[", "{ a(x: \"line\nbreak\") }", "\"", "\"\"\"", "\"\\"] {
+    for text in [
+        "{ a(x: \"open) }",
+        "{ a(x: \"\"\"[[[\" [[[[",
+        "{ a(x: \"line\nbreak\") }",
+        "\"",
+        "\"\"\"",
+        "\"\\",
+    ] {
         let error = Limits::default().check_text(text).expect_err(text);
         assert_eq!(error.code, ErrorCode::BadRequest, "{text:?}");
     }
@@ -240,5 +309,11 @@ fn a_string_that_does_not_end_hides_no_brackets() {
 #[test]
 fn the_tokens_of_a_document_bound_what_the_parser_is_given() {
     let text = format!("{{ {} }}", "a ".repeat(10_000));
-    assert!(Limits::default().check_text(&text).expect_err("tokens").message.contains("tokens reach 10001"));
+    assert!(
+        Limits::default()
+            .check_text(&text)
+            .expect_err("tokens")
+            .message
+            .contains("tokens reach 10001")
+    );
 }

@@ -3,7 +3,8 @@
 //! The library keeps its own type registry to itself; the SDL is the one description of the schema it gives away.
 
 use async_graphql_parser::types::{
-    BaseType, FieldDefinition, InputValueDefinition, OperationType, SchemaDefinition, Type, TypeKind, TypeSystemDefinition,
+    BaseType, FieldDefinition, InputValueDefinition, OperationType, SchemaDefinition, Type,
+    TypeKind, TypeSystemDefinition,
 };
 use async_graphql_parser::{Positioned, parse_schema};
 use std::collections::{HashMap, HashSet};
@@ -47,7 +48,11 @@ struct Roots {
 
 impl Default for Roots {
     fn default() -> Self {
-        Self { query: "Query".to_owned(), mutation: "Mutation".to_owned(), subscription: "Subscription".to_owned() }
+        Self {
+            query: "Query".to_owned(),
+            mutation: "Mutation".to_owned(),
+            subscription: "Subscription".to_owned(),
+        }
     }
 }
 
@@ -116,7 +121,10 @@ impl SchemaTypes {
 
     fn add_fields(&mut self, name: &str, fields: Vec<Positioned<FieldDefinition>>) {
         let shapes = fields.into_iter().map(|field| {
-            let shape = FieldShape { output: innermost(&field.node.ty.node), arguments: values(&field.node.arguments).collect() };
+            let shape = FieldShape {
+                output: innermost(&field.node.ty.node),
+                arguments: values(&field.node.arguments).collect(),
+            };
             (field.node.name.node.to_string(), shape)
         });
         self.objects.entry(name.to_owned()).or_default().extend(shapes);
@@ -140,13 +148,22 @@ impl SchemaTypes {
 }
 
 fn roots(schema: &SchemaDefinition) -> Roots {
-    let name =
-        |root: &Option<Positioned<async_graphql::Name>>| root.as_ref().map(|name| name.node.to_string()).unwrap_or_default();
-    Roots { query: name(&schema.query), mutation: name(&schema.mutation), subscription: name(&schema.subscription) }
+    let name = |root: &Option<Positioned<async_graphql::Name>>| {
+        root.as_ref().map(|name| name.node.to_string()).unwrap_or_default()
+    };
+    Roots {
+        query: name(&schema.query),
+        mutation: name(&schema.mutation),
+        subscription: name(&schema.subscription),
+    }
 }
 
-fn values(definitions: &[Positioned<InputValueDefinition>]) -> impl Iterator<Item = (String, String)> {
-    definitions.iter().map(|value| (value.node.name.node.to_string(), innermost(&value.node.ty.node)))
+fn values(
+    definitions: &[Positioned<InputValueDefinition>],
+) -> impl Iterator<Item = (String, String)> {
+    definitions
+        .iter()
+        .map(|value| (value.node.name.node.to_string(), innermost(&value.node.ty.node)))
 }
 
 /// The name of a type without its lists and exclamation marks.

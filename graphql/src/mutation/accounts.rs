@@ -1,6 +1,9 @@
 //! Accounts and sessions.
 
-use super::inputs::{ChangePasswordInput, LoginInput, LogoutInput, RefreshSessionInput, RegisterInput, RevokeSessionsInput};
+use super::inputs::{
+    ChangePasswordInput, LoginInput, LogoutInput, RefreshSessionInput, RegisterInput,
+    RevokeSessionsInput,
+};
 use super::payloads::{LogoutPayload, SessionPayload, StreamTicket};
 use crate::error::user_error;
 use crate::ports::{RequestInfo, Tokens};
@@ -22,7 +25,10 @@ fn at<T>(result: Result<T, TextError>, field: &str) -> Result<T, Failure> {
     result.map_err(|error| Failure::text(&error, &["input", field]))
 }
 
-fn payload(result: Result<Tokens, Failure>, client_mutation_id: Option<String>) -> Result<SessionPayload, Error> {
+fn payload(
+    result: Result<Tokens, Failure>,
+    client_mutation_id: Option<String>,
+) -> Result<SessionPayload, Error> {
     match result {
         Ok(tokens) => Ok(SessionPayload {
             access_token: Some(tokens.access.expose().to_owned()),
@@ -32,13 +38,18 @@ fn payload(result: Result<Tokens, Failure>, client_mutation_id: Option<String>) 
             user_errors: Vec::new(),
             client_mutation_id,
         }),
-        Err(failure) => {
-            Ok(SessionPayload { user_errors: vec![user_error(&failure)?], client_mutation_id, ..SessionPayload::default() })
-        }
+        Err(failure) => Ok(SessionPayload {
+            user_errors: vec![user_error(&failure)?],
+            client_mutation_id,
+            ..SessionPayload::default()
+        }),
     }
 }
 
-fn logout_payload(result: Result<(), Failure>, client_mutation_id: Option<String>) -> Result<LogoutPayload, Error> {
+fn logout_payload(
+    result: Result<(), Failure>,
+    client_mutation_id: Option<String>,
+) -> Result<LogoutPayload, Error> {
     let user_errors = match result {
         Ok(()) => Vec::new(),
         Err(failure) => vec![user_error(&failure)?],
@@ -49,7 +60,11 @@ fn logout_payload(result: Result<(), Failure>, client_mutation_id: Option<String
 #[Object]
 impl AccountMutations {
     /// Makes an account and signs in.
-    async fn register(&self, ctx: &Context<'_>, input: RegisterInput) -> Result<SessionPayload, Error> {
+    async fn register(
+        &self,
+        ctx: &Context<'_>,
+        input: RegisterInput,
+    ) -> Result<SessionPayload, Error> {
         let parsed = (|| {
             Ok((
                 at(Username::parse(&input.username), "username")?,
@@ -60,7 +75,10 @@ impl AccountMutations {
         })();
         let result = match parsed {
             Ok((username, email, password, full_name)) => {
-                ports(ctx)?.accounts.register(info(ctx)?, username, email, password, full_name).await
+                ports(ctx)?
+                    .accounts
+                    .register(info(ctx)?, username, email, password, full_name)
+                    .await
             }
             Err(failure) => Err(failure),
         };
@@ -68,12 +86,17 @@ impl AccountMutations {
     }
     /// Signs in. A wrong name and a wrong password are answered alike.
     async fn login(&self, ctx: &Context<'_>, input: LoginInput) -> Result<SessionPayload, Error> {
-        let result = ports(ctx)?.accounts.login(info(ctx)?, input.username_or_email, input.password.0).await;
+        let result =
+            ports(ctx)?.accounts.login(info(ctx)?, input.username_or_email, input.password.0).await;
         payload(result, input.client_mutation_id)
     }
     /// The next tokens of a session. A refresh token serves once; within 10 seconds its repeat gives the same successor again, later it
     /// ends the session, because somebody has a copy.
-    async fn refresh_session(&self, ctx: &Context<'_>, input: RefreshSessionInput) -> Result<SessionPayload, Error> {
+    async fn refresh_session(
+        &self,
+        ctx: &Context<'_>,
+        input: RefreshSessionInput,
+    ) -> Result<SessionPayload, Error> {
         let result = ports(ctx)?.accounts.refresh(info(ctx)?, input.refresh_token.0).await;
         payload(result, input.client_mutation_id)
     }
@@ -83,22 +106,38 @@ impl AccountMutations {
         logout_payload(result, input.client_mutation_id)
     }
     /// Changes the password: every session ends, and a new one begins.
-    async fn change_password(&self, ctx: &Context<'_>, input: ChangePasswordInput) -> Result<SessionPayload, Error> {
+    async fn change_password(
+        &self,
+        ctx: &Context<'_>,
+        input: ChangePasswordInput,
+    ) -> Result<SessionPayload, Error> {
         let caller = caller(ctx)?.clone();
         let result = match at(Password::parse(input.new_password.0), "newPassword") {
-            Ok(new) => ports(ctx)?.accounts.change_password(info(ctx)?, caller, input.current_password.0, new).await,
+            Ok(new) => {
+                ports(ctx)?
+                    .accounts
+                    .change_password(info(ctx)?, caller, input.current_password.0, new)
+                    .await
+            }
             Err(failure) => Err(failure),
         };
         payload(result, input.client_mutation_id)
     }
     /// Ends every other session of the viewer, at once, live sockets too.
-    async fn revoke_sessions(&self, ctx: &Context<'_>, input: RevokeSessionsInput) -> Result<LogoutPayload, Error> {
+    async fn revoke_sessions(
+        &self,
+        ctx: &Context<'_>,
+        input: RevokeSessionsInput,
+    ) -> Result<LogoutPayload, Error> {
         let result = ports(ctx)?.accounts.revoke_sessions(info(ctx)?, caller(ctx)?.clone()).await;
         logout_payload(result, input.client_mutation_id)
     }
     /// For `EventSource` (`?ticket=...`): first used within 30 seconds, reopened only with its own Last-Event-ID.
     async fn create_stream_ticket(&self, ctx: &Context<'_>) -> Result<StreamTicket, Error> {
         let made = ports(ctx)?.accounts.stream_ticket(caller(ctx)?.clone()).await.map_err(fault)?;
-        Ok(StreamTicket { ticket: made.ticket.expose().to_owned(), expires_at: DateTime(made.expires_at) })
+        Ok(StreamTicket {
+            ticket: made.ticket.expose().to_owned(),
+            expires_at: DateTime(made.expires_at),
+        })
     }
 }

@@ -9,16 +9,25 @@ use claviger_domain::failure::Failure;
 use claviger_domain::text::{IdempotencyKey, ModelId};
 
 /// Everything about a command but the command.
-pub(super) fn call(ctx: &Context<'_>, idempotency_key: Option<&ID>) -> Result<Result<Call, Failure>, Error> {
+pub(super) fn call(
+    ctx: &Context<'_>,
+    idempotency_key: Option<&ID>,
+) -> Result<Result<Call, Failure>, Error> {
     let caller = caller(ctx)?;
     let info = ctx.data::<RequestInfo>()?;
     let parsed = idempotency_key.map(|key| IdempotencyKey::parse(key)).transpose();
-    Ok(parsed.map_err(|error| Failure::text(&error, &["input", "idempotencyKey"])).map(|idempotency_key| Call {
-        owner: caller.user,
-        actor: Actor { user: Some(caller.user), role: caller.roles.last().copied(), via: info.via },
-        correlation: info.correlation,
-        idempotency_key,
-    }))
+    Ok(parsed.map_err(|error| Failure::text(&error, &["input", "idempotencyKey"])).map(
+        |idempotency_key| Call {
+            owner: caller.user,
+            actor: Actor {
+                user: Some(caller.user),
+                role: caller.roles.last().copied(),
+                via: info.via,
+            },
+            correlation: info.correlation,
+            idempotency_key,
+        },
+    ))
 }
 
 /// Reads the input's model.

@@ -2,8 +2,8 @@
 
 use super::call::{call, model};
 use super::inputs::{
-    AddKeyInput, ClearDefaultKeyInput, DefaultKeyInput, KeyInput, RenameKeyInput, ReplaceKeySecretInput, SetKeyExpiryInput,
-    TestKeyInput,
+    AddKeyInput, ClearDefaultKeyInput, DefaultKeyInput, KeyInput, RenameKeyInput,
+    ReplaceKeySecretInput, SetKeyExpiryInput, TestKeyInput,
 };
 use super::payloads::{DeleteKeyPayload, KeyPayload};
 use crate::ids::{self, IdKind};
@@ -40,7 +40,9 @@ fn name(given: &str) -> Result<KeyName, Failure> {
 }
 
 fn secret(given: &Secret) -> Result<ApiKeySecret, Failure> {
-    ApiKeySecret::parse(&given.0).map_err(|error| Failure::new(ErrorCode::Validation, error.to_string()).at(&["input", "secret"]))
+    ApiKeySecret::parse(&given.0).map_err(|error| {
+        Failure::new(ErrorCode::Validation, error.to_string()).at(&["input", "secret"])
+    })
 }
 
 async fn run(
@@ -68,7 +70,12 @@ async fn key_payload(
                 Some(key) => query::key(ctx, owner, key).await?,
                 None => None,
             };
-            Ok(KeyPayload { key, user_errors: Vec::new(), commit: Some(done.commit.into()), client_mutation_id })
+            Ok(KeyPayload {
+                key,
+                user_errors: Vec::new(),
+                commit: Some(done.commit.into()),
+                client_mutation_id,
+            })
         }
         Err(failure) => KeyPayload::refused(&failure, client_mutation_id),
     }
@@ -93,52 +100,99 @@ impl KeyMutations {
     async fn test_key(&self, ctx: &Context<'_>, input: TestKeyInput) -> Result<KeyPayload, Error> {
         let model = input.model.as_deref().map(model);
         let level = input.level.unwrap_or(KeyTestLevel::Full).into();
-        let command = model.transpose().map(|model| KeyCommand::Test { key: key_id(&input.id), level, model });
+        let command = model.transpose().map(|model| KeyCommand::Test {
+            key: key_id(&input.id),
+            level,
+            model,
+        });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
     /// Makes a key the default of a context, in place of the one before.
-    async fn set_default_key(&self, ctx: &Context<'_>, input: DefaultKeyInput) -> Result<KeyPayload, Error> {
+    async fn set_default_key(
+        &self,
+        ctx: &Context<'_>,
+        input: DefaultKeyInput,
+    ) -> Result<KeyPayload, Error> {
         let expected = version(input.expected_version);
-        let command =
-            context(input.context.as_deref()).map(|context| KeyCommand::SetDefault { key: key_id(&input.id), context, expected });
+        let command = context(input.context.as_deref()).map(|context| KeyCommand::SetDefault {
+            key: key_id(&input.id),
+            context,
+            expected,
+        });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
     /// Leaves a context without a default; answers with the key that was it.
-    async fn clear_default_key(&self, ctx: &Context<'_>, input: ClearDefaultKeyInput) -> Result<KeyPayload, Error> {
+    async fn clear_default_key(
+        &self,
+        ctx: &Context<'_>,
+        input: ClearDefaultKeyInput,
+    ) -> Result<KeyPayload, Error> {
         let expected = version(input.expected_version);
-        let command = context(input.context.as_deref()).map(|context| KeyCommand::ClearDefault { context, expected });
+        let command = context(input.context.as_deref())
+            .map(|context| KeyCommand::ClearDefault { context, expected });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
     /// Lets a key be used again; it doesn't get back the defaults it had.
     async fn activate_key(&self, ctx: &Context<'_>, input: KeyInput) -> Result<KeyPayload, Error> {
-        let command = KeyCommand::Activate { key: key_id(&input.id), expected: version(input.expected_version) };
+        let command = KeyCommand::Activate {
+            key: key_id(&input.id),
+            expected: version(input.expected_version),
+        };
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, Ok(command)).await
     }
     /// Keeps a key from being used; it loses its defaults.
-    async fn deactivate_key(&self, ctx: &Context<'_>, input: KeyInput) -> Result<KeyPayload, Error> {
-        let command = KeyCommand::Deactivate { key: key_id(&input.id), expected: version(input.expected_version) };
+    async fn deactivate_key(
+        &self,
+        ctx: &Context<'_>,
+        input: KeyInput,
+    ) -> Result<KeyPayload, Error> {
+        let command = KeyCommand::Deactivate {
+            key: key_id(&input.id),
+            expected: version(input.expected_version),
+        };
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, Ok(command)).await
     }
     /// Gives a key another name.
-    async fn rename_key(&self, ctx: &Context<'_>, input: RenameKeyInput) -> Result<KeyPayload, Error> {
+    async fn rename_key(
+        &self,
+        ctx: &Context<'_>,
+        input: RenameKeyInput,
+    ) -> Result<KeyPayload, Error> {
         let (key, expected) = (key_id(&input.id), version(input.expected_version));
         let command = name(&input.name).map(|name| KeyCommand::Rename { key, name, expected });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
     /// Gives a key another secret under the same id. Calls under way finish with the old one.
-    async fn replace_key_secret(&self, ctx: &Context<'_>, input: ReplaceKeySecretInput) -> Result<KeyPayload, Error> {
+    async fn replace_key_secret(
+        &self,
+        ctx: &Context<'_>,
+        input: ReplaceKeySecretInput,
+    ) -> Result<KeyPayload, Error> {
         let (key, expected) = (key_id(&input.id), version(input.expected_version));
-        let command = secret(&input.secret).map(|secret| KeyCommand::ReplaceSecret { key, secret, expected });
+        let command =
+            secret(&input.secret).map(|secret| KeyCommand::ReplaceSecret { key, secret, expected });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
     /// Lets a key expire at a time, or never. A later expiry revives an expired key, without the defaults it had.
-    async fn set_key_expiry(&self, ctx: &Context<'_>, input: SetKeyExpiryInput) -> Result<KeyPayload, Error> {
+    async fn set_key_expiry(
+        &self,
+        ctx: &Context<'_>,
+        input: SetKeyExpiryInput,
+    ) -> Result<KeyPayload, Error> {
         let expires_at = input.expires_at.map(|at| at.0);
-        let command = KeyCommand::SetExpiry { key: key_id(&input.id), expires_at, expected: version(input.expected_version) };
+        let command = KeyCommand::SetExpiry {
+            key: key_id(&input.id),
+            expires_at,
+            expected: version(input.expected_version),
+        };
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, Ok(command)).await
     }
     /// Removes a key for good and shreds its secret.
-    async fn delete_key(&self, ctx: &Context<'_>, input: KeyInput) -> Result<DeleteKeyPayload, Error> {
+    async fn delete_key(
+        &self,
+        ctx: &Context<'_>,
+        input: KeyInput,
+    ) -> Result<DeleteKeyPayload, Error> {
         let key = key_id(&input.id);
         let command = KeyCommand::Delete { key, expected: version(input.expected_version) };
         let result = run(ctx, input.idempotency_key.as_ref(), Ok(command)).await?;

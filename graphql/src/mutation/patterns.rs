@@ -1,6 +1,9 @@
 //! From the inputs of patterns to drafts. Only what GraphQL can't say is checked here; the command checks the rest.
 
-use super::run_inputs::{AgentInput, DebateInput, HierarchicalInput, ParallelInput, PatternInput, RoutingInput, SequentialInput};
+use super::run_inputs::{
+    AgentInput, DebateInput, HierarchicalInput, ParallelInput, PatternInput, RoutingInput,
+    SequentialInput,
+};
 use crate::types::FailurePolicy;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
@@ -27,23 +30,33 @@ impl PatternInput {
     /// The draft. The path of a failure is within the pattern's own input.
     pub(super) fn draft(self) -> Parsed<Draft> {
         match self {
-            Self::Sequential(SequentialInput { task, agents, sequence }) => {
-                Ok(Draft::Sequential { task: vec![Block::Text { text: task }], agents: all(agents, "agents")?, sequence })
-            }
+            Self::Sequential(SequentialInput { task, agents, sequence }) => Ok(Draft::Sequential {
+                task: vec![Block::Text { text: task }],
+                agents: all(agents, "agents")?,
+                sequence,
+            }),
             Self::Debate(DebateInput { topic, agents, participants, rounds }) => {
                 let rounds = whole(rounds.unwrap_or(ROUNDS), &["rounds"])?;
                 Ok(Draft::Debate { topic, agents: all(agents, "agents")?, participants, rounds })
             }
             Self::Hierarchical(HierarchicalInput { task, manager, workers }) => {
                 let manager = agent(manager, &["manager"])?;
-                Ok(Draft::Hierarchical { task, manager, workers: all(workers, "workers")?, worker_names: None })
+                Ok(Draft::Hierarchical {
+                    task,
+                    manager,
+                    workers: all(workers, "workers")?,
+                    worker_names: None,
+                })
             }
             Self::Parallel(input) => parallel(input),
             Self::Routing(RoutingInput { task, router, specialists }) => {
-                let (router, specialists) = (agent(router, &["router"])?, all(specialists, "specialists")?);
+                let (router, specialists) =
+                    (agent(router, &["router"])?, all(specialists, "specialists")?);
                 Ok(Draft::Routing { task, router, specialists, specialist_names: None })
             }
-            Self::Design(input) => Ok(Draft::Design { prompt: input.prompt, current: input.current_design }),
+            Self::Design(input) => {
+                Ok(Draft::Design { prompt: input.prompt, current: input.current_design })
+            }
         }
     }
 }
@@ -55,7 +68,11 @@ fn parallel(input: ParallelInput) -> Parsed<Draft> {
         (FailurePolicy::Continue, None) => OnFailure::Continue,
         (FailurePolicy::Quorum, Some(quorum)) => OnFailure::Quorum(whole(quorum, &["quorum"])?),
         (FailurePolicy::Quorum, None) => {
-            return Err(Failure::new(ErrorCode::Validation, "the quorum is missing: say how many must succeed").at(&["quorum"]));
+            return Err(Failure::new(
+                ErrorCode::Validation,
+                "the quorum is missing: say how many must succeed",
+            )
+            .at(&["quorum"]));
         }
         (FailurePolicy::Fail | FailurePolicy::Continue, Some(_)) => {
             let message = "a quorum goes with onFailure QUORUM only: leave it out, or write onFailure: QUORUM";
@@ -63,11 +80,21 @@ fn parallel(input: ParallelInput) -> Parsed<Draft> {
         }
     };
     let aggregator = input.aggregator.map(|one| agent(one, &["aggregator"])).transpose()?;
-    Ok(Draft::Parallel { task: input.task, agents: all(input.agents, "agents")?, agent_names: None, aggregator, on_failure })
+    Ok(Draft::Parallel {
+        task: input.task,
+        agents: all(input.agents, "agents")?,
+        agent_names: None,
+        aggregator,
+        on_failure,
+    })
 }
 
 fn all(agents: Vec<AgentInput>, field: &str) -> Parsed<Vec<AgentDraft>> {
-    agents.into_iter().enumerate().map(|(place, one)| agent(one, &[field, &place.to_string()])).collect()
+    agents
+        .into_iter()
+        .enumerate()
+        .map(|(place, one)| agent(one, &[field, &place.to_string()]))
+        .collect()
 }
 
 fn agent(input: AgentInput, path: &[&str]) -> Parsed<AgentDraft> {
@@ -83,6 +110,11 @@ fn agent(input: AgentInput, path: &[&str]) -> Parsed<AgentDraft> {
 
 /// A number that can't be negative; its bounds are checked where they are known.
 pub(super) fn whole(number: i32, path: &[&str]) -> Parsed<u32> {
-    u32::try_from(number)
-        .map_err(|_| Failure::new(ErrorCode::Validation, format!("{number} is negative: write a number from 1 on")).at(path))
+    u32::try_from(number).map_err(|_| {
+        Failure::new(
+            ErrorCode::Validation,
+            format!("{number} is negative: write a number from 1 on"),
+        )
+        .at(path)
+    })
 }

@@ -30,7 +30,11 @@ impl From<ports::Commit> for Commit {
             position: Position(commit.position),
             stream: commit.stream.to_string(),
             version: Position(commit.version),
-            event_ids: commit.event_ids.into_iter().map(|id| ID(ids::encode(IdKind::Event, id.0))).collect(),
+            event_ids: commit
+                .event_ids
+                .into_iter()
+                .map(|id| ID(ids::encode(IdKind::Event, id.0)))
+                .collect(),
             replayed: commit.replayed,
         }
     }
@@ -64,8 +68,16 @@ pub(crate) struct KeyPayload {
 }
 
 impl KeyPayload {
-    pub(crate) fn refused(failure: &Failure, client_mutation_id: Option<String>) -> Result<Self, Error> {
-        Ok(Self { key: None, user_errors: vec![user_error(failure)?], commit: None, client_mutation_id })
+    pub(crate) fn refused(
+        failure: &Failure,
+        client_mutation_id: Option<String>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            key: None,
+            user_errors: vec![user_error(failure)?],
+            commit: None,
+            client_mutation_id,
+        })
     }
 }
 
@@ -83,9 +95,14 @@ pub(crate) struct DeleteKeyPayload {
 }
 
 impl DeleteKeyPayload {
-    pub(crate) fn of(result: Result<(KeyId, ports::Commit), Failure>, client_mutation_id: Option<String>) -> Result<Self, Error> {
+    pub(crate) fn of(
+        result: Result<(KeyId, ports::Commit), Failure>,
+        client_mutation_id: Option<String>,
+    ) -> Result<Self, Error> {
         let (deleted_id, commit, user_errors) = match result {
-            Ok((key, commit)) => (Some(ID(ids::encode(IdKind::ApiKey, key.0))), Some(commit.into()), Vec::new()),
+            Ok((key, commit)) => {
+                (Some(ID(ids::encode(IdKind::ApiKey, key.0))), Some(commit.into()), Vec::new())
+            }
             Err(failure) => (None, None, vec![user_error(&failure)?]),
         };
         Ok(Self { deleted_id, user_errors, commit, client_mutation_id })

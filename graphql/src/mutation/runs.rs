@@ -31,7 +31,8 @@ struct Asked {
 
 impl Asked {
     fn of(input: &OrchestrationInput) -> Self {
-        let (idempotency_key, client_mutation_id) = (input.idempotency_key.clone(), input.client_mutation_id.clone());
+        let (idempotency_key, client_mutation_id) =
+            (input.idempotency_key.clone(), input.client_mutation_id.clone());
         Self { idempotency_key, client_mutation_id, context: None, pattern: None }
     }
 }
@@ -50,7 +51,11 @@ fn start(input: StartOrchestrationInput) -> Result<RunCommand, Failure> {
     let max_concurrency = input.max_concurrency.map(|most| {
         let at = ["input", "maxConcurrency"];
         match whole(most, &at)? {
-            0 => Err(Failure::new(ErrorCode::Validation, "0 calls at once do nothing: write a number from 1 on").at(&at)),
+            0 => Err(Failure::new(
+                ErrorCode::Validation,
+                "0 calls at once do nothing: write a number from 1 on",
+            )
+            .at(&at)),
             most => Ok(most),
         }
     });
@@ -67,10 +72,16 @@ fn start(input: StartOrchestrationInput) -> Result<RunCommand, Failure> {
 }
 
 /// Runs a command and answers with its orchestration.
-async fn payload(ctx: &Context<'_>, command: Result<RunCommand, Failure>, asked: Asked) -> Result<OrchestrationPayload, Error> {
+async fn payload(
+    ctx: &Context<'_>,
+    command: Result<RunCommand, Failure>,
+    asked: Asked,
+) -> Result<OrchestrationPayload, Error> {
     let caller = caller(ctx)?;
     let done = match (call(ctx, asked.idempotency_key.as_ref())?, command) {
-        (Ok(call), Ok(command)) => ports(ctx)?.run_commands.run(call, caller.clone(), command).await,
+        (Ok(call), Ok(command)) => {
+            ports(ctx)?.run_commands.run(call, caller.clone(), command).await
+        }
         (Err(failure), _) | (_, Err(failure)) => Err(failure),
     };
     let Asked { client_mutation_id, context, pattern, .. } = asked;
@@ -83,21 +94,40 @@ async fn payload(ctx: &Context<'_>, command: Result<RunCommand, Failure>, asked:
         },
         Err(failure) => {
             let error = refusal(ctx, caller, &placed(failure, pattern), context.as_deref()).await?;
-            OrchestrationPayload { orchestration: None, user_errors: vec![error], commit: None, client_mutation_id }
+            OrchestrationPayload {
+                orchestration: None,
+                user_errors: vec![error],
+                commit: None,
+                client_mutation_id,
+            }
         }
     })
 }
 
 /// A refusal; one for want of a credential lists what was tried.
-async fn refusal(ctx: &Context<'_>, caller: &Caller, failure: &Failure, context: Option<&str>) -> Result<UserError, Error> {
+async fn refusal(
+    ctx: &Context<'_>,
+    caller: &Caller,
+    failure: &Failure,
+    context: Option<&str>,
+) -> Result<UserError, Error> {
     let mut error = user_error(failure)?;
-    if let (UserError::CredentialError(error), FailureDetail::Resolution(tried)) = (&mut error, &failure.detail) {
-        error.candidates = CredentialResolution::recorded(ctx, caller.user, &tried.considered, context).await?.candidates;
+    if let (UserError::CredentialError(error), FailureDetail::Resolution(tried)) =
+        (&mut error, &failure.detail)
+    {
+        error.candidates =
+            CredentialResolution::recorded(ctx, caller.user, &tried.considered, context)
+                .await?
+                .candidates;
     }
     Ok(error)
 }
 
-async fn ask(ctx: &Context<'_>, input: OrchestrationInput, ask: Ask) -> Result<OrchestrationPayload, Error> {
+async fn ask(
+    ctx: &Context<'_>,
+    input: OrchestrationInput,
+    ask: Ask,
+) -> Result<OrchestrationPayload, Error> {
     // The answer for an id that isn't one of ours is that for a foreign one.
     let run = RunId(ids::decode_as(IdKind::Orchestration, &input.id).unwrap_or_default());
     payload(ctx, Ok(RunCommand::Ask { run, ask }), Asked::of(&input)).await
@@ -122,15 +152,27 @@ impl RunMutations {
     }
     /// Stops an orchestration for good: calls under way are broken off, and what they used is recorded. The commit is that of the request;
     /// the orchestration follows in a moment.
-    async fn cancel_orchestration(&self, ctx: &Context<'_>, input: OrchestrationInput) -> Result<OrchestrationPayload, Error> {
+    async fn cancel_orchestration(
+        &self,
+        ctx: &Context<'_>,
+        input: OrchestrationInput,
+    ) -> Result<OrchestrationPayload, Error> {
         ask(ctx, input, Ask::Cancel).await
     }
     /// Lets an orchestration stand still: no call begins, those under way finish. The commit is that of the request.
-    async fn pause_orchestration(&self, ctx: &Context<'_>, input: OrchestrationInput) -> Result<OrchestrationPayload, Error> {
+    async fn pause_orchestration(
+        &self,
+        ctx: &Context<'_>,
+        input: OrchestrationInput,
+    ) -> Result<OrchestrationPayload, Error> {
         ask(ctx, input, Ask::Pause).await
     }
     /// Lets a paused orchestration go on; its credential is looked for anew. The commit is that of the request.
-    async fn resume_orchestration(&self, ctx: &Context<'_>, input: OrchestrationInput) -> Result<OrchestrationPayload, Error> {
+    async fn resume_orchestration(
+        &self,
+        ctx: &Context<'_>,
+        input: OrchestrationInput,
+    ) -> Result<OrchestrationPayload, Error> {
         ask(ctx, input, Ask::Resume).await
     }
 }

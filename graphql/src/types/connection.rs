@@ -25,8 +25,11 @@ impl PageInfo {
     /// Of rows with these cursors. `more`: the list goes on in the direction of reading. On the other side there is more exactly when
     /// the caller came from there.
     pub(crate) fn of(args: &PageArgs, cursors: &[String], more: bool) -> Self {
-        let (has_next_page, has_previous_page) =
-            if args.is_backward() { (args.before.is_some(), more) } else { (more, args.after.is_some()) };
+        let (has_next_page, has_previous_page) = if args.is_backward() {
+            (args.before.is_some(), more)
+        } else {
+            (more, args.after.is_some())
+        };
         Self {
             has_next_page,
             has_previous_page,
@@ -68,7 +71,10 @@ impl PageArgs {
     }
 
     /// Reads both cursors.
-    pub(crate) fn bounds<T>(&self, read: impl Fn(&str) -> Result<T, Failure>) -> Result<(Option<T>, Option<T>), Failure> {
+    pub(crate) fn bounds<T>(
+        &self,
+        read: impl Fn(&str) -> Result<T, Failure>,
+    ) -> Result<(Option<T>, Option<T>), Failure> {
         let after = self.after.as_ref().map(|cursor| read(&cursor.0)).transpose()?;
         let before = self.before.as_ref().map(|cursor| read(&cursor.0)).transpose()?;
         Ok((after, before))

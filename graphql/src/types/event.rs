@@ -130,17 +130,23 @@ pub(crate) async fn history(
     let limit = args.limit().map_err(fault)?;
     let (after, before) = args.bounds(cursor::to_event).map_err(fault)?;
     // Newest first: what comes after a cursor has a smaller position.
-    let filter = HistoryFilter { subject, kinds: types.unwrap_or_default(), above: before, below: after };
+    let filter =
+        HistoryFilter { subject, kinds: types.unwrap_or_default(), above: before, below: after };
     let direction = if args.is_backward() { Direction::Forward } else { Direction::Backward };
-    let mut events = ports(ctx)?.reads.history(user, filter, direction, limit + 1).await.map_err(fault)?;
+    let mut events =
+        ports(ctx)?.reads.history(user, filter, direction, limit + 1).await.map_err(fault)?;
     let more = events.len() > limit;
     events.truncate(limit);
     if args.is_backward() {
         events.reverse();
     }
-    let cursors: Vec<String> = events.iter().map(|event| cursor::of_event(event.envelope.position)).collect();
+    let cursors: Vec<String> =
+        events.iter().map(|event| cursor::of_event(event.envelope.position)).collect();
     let page_info = PageInfo::of(&args, &cursors, more);
     let nodes: Vec<Event> = events.into_iter().map(|event| Event(Arc::new(event))).collect();
-    let edges = cursors.into_iter().zip(&nodes).map(|(cursor, node)| EventEdge { cursor: Cursor(cursor), node: node.clone() });
+    let edges = cursors
+        .into_iter()
+        .zip(&nodes)
+        .map(|(cursor, node)| EventEdge { cursor: Cursor(cursor), node: node.clone() });
     Ok(EventConnection { edges: edges.collect(), nodes, page_info })
 }

@@ -25,7 +25,8 @@ pub(crate) struct ApiKey {
 impl ApiKey {
     /// What the view has now: nobody waits for it, so it is never behind.
     async fn last_use(&self, ctx: &Context<'_>) -> Result<Option<Timestamp>, Error> {
-        let activity = ports(ctx)?.reads.activity(self.owner, self.view.id, None).await.map_err(fault)?;
+        let activity =
+            ports(ctx)?.reads.activity(self.owner, self.view.id, None).await.map_err(fault)?;
         Ok(activity.and_then(|activity| activity.last_used_at))
     }
 }
@@ -50,11 +51,19 @@ impl ApiKey {
     }
     /// Is the default of the context "default".
     async fn is_default(&self) -> bool {
-        self.view.content.as_ref().is_some_and(|content| content.default_for.values().any(|context| context == "default"))
+        self.view
+            .content
+            .as_ref()
+            .is_some_and(|content| content.default_for.values().any(|context| context == "default"))
     }
     /// Contexts this key is the default of; isDefault means it holds "default".
     async fn default_for(&self) -> Vec<String> {
-        let mut contexts: Vec<_> = self.view.content.iter().flat_map(|content| content.default_for.values().cloned()).collect();
+        let mut contexts: Vec<_> = self
+            .view
+            .content
+            .iter()
+            .flat_map(|content| content.default_for.values().cloned())
+            .collect();
         contexts.sort();
         contexts
     }
@@ -88,14 +97,26 @@ impl ApiKey {
         KeyTest::of(&self.view)
     }
     /// What calls with this key taught; null before the first. Written a moment after the calls: give the position that must be in it.
-    async fn activity(&self, ctx: &Context<'_>, min_position: Option<Position>) -> Result<Option<KeyActivity>, Error> {
+    async fn activity(
+        &self,
+        ctx: &Context<'_>,
+        min_position: Option<Position>,
+    ) -> Result<Option<KeyActivity>, Error> {
         let key = KeyId(self.view.id.0);
-        let activity = ports(ctx)?.reads.activity(self.owner, key, min_position.map(|position| position.0)).await;
+        let activity = ports(ctx)?
+            .reads
+            .activity(self.owner, key, min_position.map(|position| position.0))
+            .await;
         Ok(activity.map_err(fault)?.as_ref().and_then(KeyActivity::of))
     }
     /// What calls of orchestrations with this key used on the UTC days that the time from `from` to `to` touches, at most 366 days. Written
     /// a moment after the calls.
-    async fn usage(&self, ctx: &Context<'_>, from: DateTime, to: DateTime) -> Result<UsageRow, Error> {
+    async fn usage(
+        &self,
+        ctx: &Context<'_>,
+        from: DateTime,
+        to: DateTime,
+    ) -> Result<UsageRow, Error> {
         usage_of_key(ctx, self.owner, self.view.id, from, to).await
     }
     /// What happened to this key, newest first.
@@ -109,7 +130,14 @@ impl ApiKey {
         before: Option<Cursor>,
         types: Option<Vec<String>>,
     ) -> Result<EventConnection, Error> {
-        history(ctx, self.owner, Some(self.view.id.0), PageArgs { first, after, last, before }, types).await
+        history(
+            ctx,
+            self.owner,
+            Some(self.view.id.0),
+            PageArgs { first, after, last, before },
+            types,
+        )
+        .await
     }
 }
 
@@ -137,12 +165,20 @@ pub(crate) struct ApiKeyEdge {
 
 impl ApiKeyConnection {
     pub(crate) fn of(owner: UserId, args: &PageArgs, page: KeyPage) -> Self {
-        let cursors: Vec<String> = page.keys.iter().map(|key| cursor::of_key(key.facts.created_at.0, key.id.0)).collect();
+        let cursors: Vec<String> =
+            page.keys.iter().map(|key| cursor::of_key(key.facts.created_at.0, key.id.0)).collect();
         let page_info = PageInfo::of(args, &cursors, page.more);
         let nodes: Vec<ApiKey> = page.keys.into_iter().map(|view| ApiKey { owner, view }).collect();
-        let edges =
-            cursors.into_iter().zip(&nodes).map(|(cursor, node)| ApiKeyEdge { cursor: Cursor(cursor), node: node.clone() });
-        Self { edges: edges.collect(), nodes, page_info, total_count: i32::try_from(page.total).unwrap_or(i32::MAX) }
+        let edges = cursors
+            .into_iter()
+            .zip(&nodes)
+            .map(|(cursor, node)| ApiKeyEdge { cursor: Cursor(cursor), node: node.clone() });
+        Self {
+            edges: edges.collect(),
+            nodes,
+            page_info,
+            total_count: i32::try_from(page.total).unwrap_or(i32::MAX),
+        }
     }
 }
 
@@ -218,7 +254,11 @@ pub(crate) struct KeyTest {
 impl KeyTest {
     fn of(view: &KeyView) -> Option<Self> {
         let test = view.facts.last_test.as_ref()?;
-        let notes = view.content.as_ref().and_then(|content| content.test_notes.clone()).unwrap_or_default();
+        let notes = view
+            .content
+            .as_ref()
+            .and_then(|content| content.test_notes.clone())
+            .unwrap_or_default();
         Some(Self {
             at: DateTime(test.at),
             level: test.level.into(),

@@ -35,9 +35,19 @@ impl CredentialResolution {
                 Some(key) => ports(ctx)?.reads.key(owner, key).await.map_err(fault)?,
                 None => None,
             };
-            let context = if one.source == CredentialSource::DefaultKey { contexts.next().flatten() } else { None };
+            let context = if one.source == CredentialSource::DefaultKey {
+                contexts.next().flatten()
+            } else {
+                None
+            };
             let chosen = one.why == Why::Chosen;
-            candidates.push(Candidate { source: one.source.into(), key, chosen, why: one.why, reason: reason(one, context) });
+            candidates.push(Candidate {
+                source: one.source.into(),
+                key,
+                chosen,
+                why: one.why,
+                reason: reason(one, context),
+            });
         }
         Ok(Self::of(owner, candidates))
     }
@@ -46,13 +56,21 @@ impl CredentialResolution {
 /// Why it was taken or passed over.
 fn reason(considered: &Considered, context: Option<&str>) -> String {
     let what = match considered.source {
-        CredentialSource::NamedKey => return of_key(considered.why, "there is no such key of yours"),
+        CredentialSource::NamedKey => {
+            return of_key(considered.why, "there is no such key of yours");
+        }
         CredentialSource::DefaultKey => {
-            let of = context.map_or_else(|| "its context".to_owned(), |context| format!("the context {context:?}"));
+            let of = context.map_or_else(
+                || "its context".to_owned(),
+                |context| format!("the context {context:?}"),
+            );
             if considered.why == Why::NotSet {
                 return format!("you have no default key for {of}");
             }
-            return format!("your default key for {of}: {}", of_key(considered.why, "there is none"));
+            return format!(
+                "your default key for {of}: {}",
+                of_key(considered.why, "there is none")
+            );
         }
         CredentialSource::EnvAnthropicApiKey => "ANTHROPIC_API_KEY",
         CredentialSource::EnvClaudeApiKey => "CLAUDE_API_KEY",
@@ -96,17 +114,34 @@ mod tests {
 
     #[test]
     fn each_reason_is_a_sentence_like_that_of_the_query() {
-        use CredentialSource::{DefaultKey, EnvAnthropicApiKey, EnvClaudeApiKey, MaxPlan, NamedKey};
+        use CredentialSource::{
+            DefaultKey, EnvAnthropicApiKey, EnvClaudeApiKey, MaxPlan, NamedKey,
+        };
         let expired = Why::Expired { at: Timestamp(1_760_000_000_000) };
         let cases = [
             (NamedKey, Why::Chosen, None, "it is active"),
             (NamedKey, Why::NotSet, None, "there is no such key of yours"),
             (NamedKey, Why::Inactive, None, "it is inactive"),
             (NamedKey, expired, None, "it expired at 2025-10-09T08:53:20.000Z"),
-            (DefaultKey, Why::NotSet, Some("work"), "you have no default key for the context \"work\""),
+            (
+                DefaultKey,
+                Why::NotSet,
+                Some("work"),
+                "you have no default key for the context \"work\"",
+            ),
             (DefaultKey, Why::NotSet, None, "you have no default key for its context"),
-            (DefaultKey, Why::Chosen, Some("work"), "your default key for the context \"work\": it is active"),
-            (DefaultKey, Why::Inactive, Some("default"), "your default key for the context \"default\": it is inactive"),
+            (
+                DefaultKey,
+                Why::Chosen,
+                Some("work"),
+                "your default key for the context \"work\": it is active",
+            ),
+            (
+                DefaultKey,
+                Why::Inactive,
+                Some("default"),
+                "your default key for the context \"default\": it is inactive",
+            ),
             (
                 DefaultKey,
                 Why::NotNeeded,
@@ -115,11 +150,21 @@ mod tests {
             ),
             (EnvAnthropicApiKey, Why::NotSet, None, "ANTHROPIC_API_KEY is not set on the server"),
             (EnvAnthropicApiKey, Why::Chosen, None, "ANTHROPIC_API_KEY is set on the server"),
-            (EnvClaudeApiKey, Why::NotNeeded, None, "CLAUDE_API_KEY is set on the server, but one before it is used"),
+            (
+                EnvClaudeApiKey,
+                Why::NotNeeded,
+                None,
+                "CLAUDE_API_KEY is set on the server, but one before it is used",
+            ),
             (EnvClaudeApiKey, Why::NotForYou, None, "the operator lets it serve others only"),
             (MaxPlan, Why::NotSet, None, "the operator has not switched it on"),
             (MaxPlan, Why::Chosen, None, "the operator switched it on"),
-            (MaxPlan, Why::NotNeeded, None, "the operator switched it on, but one before it is used"),
+            (
+                MaxPlan,
+                Why::NotNeeded,
+                None,
+                "the operator switched it on, but one before it is used",
+            ),
         ];
         for (source, why, context, expected) in cases {
             assert_eq!(reason(&Considered { source, key: None, why }, context), expected);

@@ -4,7 +4,10 @@ use super::connection::PageArgs;
 use super::event::{EventConnection, history};
 use super::key::{ApiKey, ApiKeyConnection};
 use super::resolution::CredentialResolution;
-use super::runs::{OrchestrationConnection, OrchestrationState, Pattern, UsageDimension, UsageRow, orchestrations, usage_by};
+use super::runs::{
+    OrchestrationConnection, OrchestrationState, Pattern, UsageDimension, UsageRow, orchestrations,
+    usage_by,
+};
 use super::session::Session;
 use super::{fault, ports};
 use crate::cursor;
@@ -95,16 +98,30 @@ impl Viewer {
     }
     /// As typed at registration.
     async fn username(&self, ctx: &Context<'_>) -> Result<String, Error> {
-        Ok(self.account(ctx).await?.content.as_ref().map(|content| content.username.clone()).unwrap_or_default())
+        Ok(self
+            .account(ctx)
+            .await?
+            .content
+            .as_ref()
+            .map(|content| content.username.clone())
+            .unwrap_or_default())
     }
     /// Lower-cased.
     async fn email(&self, ctx: &Context<'_>) -> Result<String, Error> {
-        Ok(self.account(ctx).await?.content.as_ref().map(|content| content.email.clone()).unwrap_or_default())
+        Ok(self
+            .account(ctx)
+            .await?
+            .content
+            .as_ref()
+            .map(|content| content.email.clone())
+            .unwrap_or_default())
     }
     /// As they write it.
     async fn full_name(&self, ctx: &Context<'_>) -> Option<Result<String, Error>> {
         let account = self.account(ctx).await;
-        account.map(|account| account.content.as_ref().and_then(|content| content.full_name.clone())).transpose()
+        account
+            .map(|account| account.content.as_ref().and_then(|content| content.full_name.clone()))
+            .transpose()
     }
     /// What the user may do.
     async fn roles(&self) -> Vec<Role> {
@@ -152,13 +169,17 @@ impl Viewer {
         let context = context_of(context.as_deref(), &["context"]).map_err(fault)?;
         // An id that isn't one of ours names a key that doesn't exist: the answer is the same as for a foreign one.
         let key = key_id.map(|id| KeyId(ids::decode_as(IdKind::ApiKey, &id).unwrap_or_default()));
-        let candidates = ports(ctx)?.reads.resolution(self.caller.clone(), context, key).await.map_err(fault)?;
+        let candidates =
+            ports(ctx)?.reads.resolution(self.caller.clone(), context, key).await.map_err(fault)?;
         Ok(CredentialResolution::of(self.caller.user, candidates))
     }
     /// Where the user is signed in, newest first.
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
         let sessions = ports(ctx)?.reads.sessions(self.caller.user).await.map_err(fault)?;
-        Ok(sessions.into_iter().map(|view| Session { is_current: view.id == self.caller.session, view }).collect())
+        Ok(sessions
+            .into_iter()
+            .map(|view| Session { is_current: view.id == self.caller.session, view })
+            .collect())
     }
     /// Where viewerEvents stands now: subscribing after it misses nothing.
     async fn events_cursor(&self, ctx: &Context<'_>) -> Result<Cursor, Error> {
@@ -182,7 +203,11 @@ impl Viewer {
         reach(ctx, min_position).await?;
         let filter = RunFilter {
             states: state.unwrap_or_default().into_iter().map(RunState::from).collect(),
-            patterns: pattern.unwrap_or_default().into_iter().map(orchestration::Pattern::from).collect(),
+            patterns: pattern
+                .unwrap_or_default()
+                .into_iter()
+                .map(orchestration::Pattern::from)
+                .collect(),
         };
         orchestrations(ctx, self.caller.user, PageArgs { first, after, last, before }, filter).await
     }

@@ -72,7 +72,14 @@ impl Feeds for Unasked {
 }
 
 impl Accounts for Unasked {
-    fn register(&self, _: RequestInfo, _: Username, _: Email, _: Password, _: Option<FullName>) -> Answer<'_, Tokens> {
+    fn register(
+        &self,
+        _: RequestInfo,
+        _: Username,
+        _: Email,
+        _: Password,
+        _: Option<FullName>,
+    ) -> Answer<'_, Tokens> {
         unreachable!()
     }
     fn login(&self, _: RequestInfo, _: String, _: SecretText) -> Answer<'_, Tokens> {
@@ -84,7 +91,13 @@ impl Accounts for Unasked {
     fn logout(&self, _: RequestInfo, _: Caller) -> Answer<'_, ()> {
         unreachable!()
     }
-    fn change_password(&self, _: RequestInfo, _: Caller, _: SecretText, _: Password) -> Answer<'_, Tokens> {
+    fn change_password(
+        &self,
+        _: RequestInfo,
+        _: Caller,
+        _: SecretText,
+        _: Password,
+    ) -> Answer<'_, Tokens> {
         unreachable!()
     }
     fn revoke_sessions(&self, _: RequestInfo, _: Caller) -> Answer<'_, ()> {
@@ -104,9 +117,17 @@ impl Reads for World {
         unreachable!()
     }
     fn account(&self, _: UserId) -> Answer<'_, Option<AccountView>> {
-        ready(Some(AccountView { facts: AccountFacts::default(), content: Some(AccountContent::default()) }))
+        ready(Some(AccountView {
+            facts: AccountFacts::default(),
+            content: Some(AccountContent::default()),
+        }))
     }
-    fn activity(&self, _: UserId, key: KeyId, position: Option<u64>) -> Answer<'_, Option<KeyActivity>> {
+    fn activity(
+        &self,
+        _: UserId,
+        key: KeyId,
+        position: Option<u64>,
+    ) -> Answer<'_, Option<KeyActivity>> {
         self.note(format!("activity {key} {position:?}"));
         ready(self.activity.clone())
     }
@@ -126,7 +147,11 @@ impl Reads for World {
             last_test: None,
         };
         let content = KeyContent { name: "mine".to_owned(), ..KeyContent::default() };
-        ready((user == OWNER && key == KEY).then_some(KeyView { id: key, facts, content: Some(content) }))
+        ready((user == OWNER && key == KEY).then_some(KeyView {
+            id: key,
+            facts,
+            content: Some(content),
+        }))
     }
     fn default_key(&self, _: UserId, _: Context) -> Answer<'_, Option<KeyView>> {
         unreachable!()
@@ -134,7 +159,13 @@ impl Reads for World {
     fn resolution(&self, _: Caller, _: Context, _: Option<KeyId>) -> Answer<'_, Vec<Candidate>> {
         unreachable!()
     }
-    fn history(&self, _: UserId, filter: HistoryFilter, _: Direction, _: usize) -> Answer<'_, Vec<EventView>> {
+    fn history(
+        &self,
+        _: UserId,
+        filter: HistoryFilter,
+        _: Direction,
+        _: usize,
+    ) -> Answer<'_, Vec<EventView>> {
         self.note(format!("history {:?}", filter.subject));
         ready(Vec::new())
     }
@@ -178,7 +209,12 @@ impl RunReads for World {
 }
 
 impl RunFeeds for World {
-    fn follow(&self, user: UserId, run: RunId, after: Option<FeedCursor>) -> Answer<'_, Option<RunMessages>> {
+    fn follow(
+        &self,
+        user: UserId,
+        run: RunId,
+        after: Option<FeedCursor>,
+    ) -> Answer<'_, Option<RunMessages>> {
         self.note(format!("follow {after:?}"));
         ready(self.story(user, run).map(|story| {
             let messages = story.feed(after).1.into_iter().map(Ok);
@@ -188,7 +224,12 @@ impl RunFeeds for World {
 }
 
 fn request(query: &str, variables: Value, user: UserId) -> Request {
-    let caller = Caller { user, session: SessionId::default(), roles: BTreeSet::from([Role::User]), foreign: None };
+    let caller = Caller {
+        user,
+        session: SessionId::default(),
+        roles: BTreeSet::from([Role::User]),
+        foreign: None,
+    };
     let (correlation, peer) = (CorrelationId(Uuid::from_u128(8)), "::1".to_owned());
     let info = RequestInfo { correlation, user_agent: None, peer, via: Via::Graphql };
     Request::new(query).variables(Variables::from_json(variables)).data(caller).data(info)
@@ -208,7 +249,10 @@ fn schema(world: &Arc<World>) -> claviger_graphql::ClavigerSchema {
 
 /// The whole answer of a user's request.
 pub(super) fn ask_as(user: UserId, world: &Arc<World>, query: &str, variables: Value) -> Value {
-    let answer = schema(world).execute(request(query, variables, user)).now_or_never().expect("nothing waits");
+    let answer = schema(world)
+        .execute(request(query, variables, user))
+        .now_or_never()
+        .expect("nothing waits");
     serde_json::to_value(answer).unwrap()
 }
 
@@ -220,12 +264,22 @@ pub(super) fn ask(world: &Arc<World>, query: &str, variables: Value) -> Value {
 }
 
 /// All items of a subscription, and the cursors it said it had passed.
-pub(super) fn follow(user: UserId, world: &Arc<World>, query: &str, resume: Option<String>) -> (Vec<Value>, Vec<String>) {
+pub(super) fn follow(
+    user: UserId,
+    world: &Arc<World>,
+    query: &str,
+    resume: Option<String>,
+) -> (Vec<Value>, Vec<String>) {
     let passed = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&passed);
-    let progress = Progress { resume, passed: Arc::new(move |cursor| noted.lock().unwrap().push(cursor)) };
+    let progress =
+        Progress { resume, passed: Arc::new(move |cursor| noted.lock().unwrap().push(cursor)) };
     let items = schema(world).subscribe(request(query, json!({}), user).data(progress));
-    let items: Vec<_> = items.map(|item| serde_json::to_value(item).unwrap()).collect().now_or_never().expect("it ends");
+    let items: Vec<_> = items
+        .map(|item| serde_json::to_value(item).unwrap())
+        .collect()
+        .now_or_never()
+        .expect("it ends");
     let passed = passed.lock().unwrap().clone();
     (items, passed)
 }

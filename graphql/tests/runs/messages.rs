@@ -74,7 +74,8 @@ fn from_the_beginning_every_kind_of_message_comes_in_order_and_its_cursor_is_pas
         "Terminal",
     ];
     assert_eq!(kinds(&messages), expected);
-    let cursors: Vec<_> = messages.iter().map(|message| message["cursor"].as_str().unwrap().to_owned()).collect();
+    let cursors: Vec<_> =
+        messages.iter().map(|message| message["cursor"].as_str().unwrap().to_owned()).collect();
     assert_eq!(passed.len(), cursors.len() + 1);
     assert_eq!((&passed[0], &passed[1..]), (&at(0, 0, 0), &cursors[..]));
 
@@ -97,7 +98,12 @@ fn from_the_beginning_every_kind_of_message_comes_in_order_and_its_cursor_is_pas
     let end = json!({ "state": "COMPLETED", "output": "No response", "cursor": at(10, 0, 1), "partial": [], "durationMs": 8000 });
     assert_eq!((&messages[15]["end"], &messages[15]["orchestration"]), (&json!("COMPLETED"), &end));
     assert_eq!(messages[15]["cursor"], at(10, 0, 2));
-    assert_eq!(world.times(""), 1, "nothing is asked for while messages are shown: {:?}", world.asked);
+    assert_eq!(
+        world.times(""),
+        1,
+        "nothing is asked for while messages are shown: {:?}",
+        world.asked
+    );
 }
 
 #[test]
@@ -113,15 +119,21 @@ fn an_event_shows_its_facts_with_global_ids_and_its_content() {
     assert_eq!(event["facts"]["run"], encode(IdKind::Orchestration, RUN.0));
     assert_eq!(event["facts"]["step"], encode(IdKind::Step, step(0).0));
     assert_eq!(event["facts"]["credential"]["key"], encode(IdKind::ApiKey, super::story::KEY.0));
-    assert_eq!(event["content"], json!({ "message": "the key was refused", "upstream_request_id": "req_1" }));
+    assert_eq!(
+        event["content"],
+        json!({ "message": "the key was refused", "upstream_request_id": "req_1" })
+    );
     assert_eq!(messages[2]["step"]["state"], "WAITING");
 }
 
 #[test]
 fn without_a_cursor_a_snapshot_comes_first_and_what_it_shows_stands_at_its_cursor() {
-    let world = Arc::new(World::of(Story::sequential().claimed().planned().started(0, 1).text(0, 1, 0, "Zw")));
+    let world = Arc::new(World::of(
+        Story::sequential().claimed().planned().started(0, 1).text(0, 1, 0, "Zw"),
+    ));
     let (messages, passed) = told(&world, "");
-    let partial = json!([{ "stepId": encode(IdKind::Step, step(0).0), "attempt": 1, "text": "Zw" }]);
+    let partial =
+        json!([{ "stepId": encode(IdKind::Step, step(0).0), "attempt": 1, "text": "Zw" }]);
     let steps = json!([{ "agent": "Ada", "input": "Count.\n\n[picture: image/png]" }, { "agent": "Bob", "input": null }]);
     let orchestration = json!({
         "state": "RUNNING", "cursor": at(4, 1, 1), "title": "A title", "steps": steps, "partial": [{ "text": "Zw" }],
@@ -152,7 +164,8 @@ fn without_deltas_only_the_deltas_are_left_out() {
     let from = format!(", after: \"{}\"", at(0, 0, 0));
     let (all, _) = told(&world, &format!("{from}, deltas: null"));
     let (some, passed) = told(&world, &format!("{from}, deltas: false"));
-    let rest: Vec<_> = all.iter().filter(|message| message["__typename"] != "TextDelta").cloned().collect();
+    let rest: Vec<_> =
+        all.iter().filter(|message| message["__typename"] != "TextDelta").cloned().collect();
     assert_eq!(some, rest);
     assert!(some.len() < all.len());
     assert_eq!(passed.len(), some.len() + 1);
@@ -162,7 +175,8 @@ fn without_deltas_only_the_deltas_are_left_out() {
 fn where_the_face_resumes_wins_over_the_argument() {
     let world = Arc::new(World::of(story()));
     let resume = Some(at(9, 0, 1));
-    let (items, passed) = follow(OWNER, &world, &query(&format!(", after: \"{}\"", at(0, 0, 0))), resume);
+    let (items, passed) =
+        follow(OWNER, &world, &query(&format!(", after: \"{}\"", at(0, 0, 0))), resume);
     assert_eq!(items.len(), 2);
     assert_eq!(passed, [at(9, 0, 1), at(10, 0, 1), at(10, 0, 2)]);
 }
@@ -172,7 +186,9 @@ fn foreign_and_unknown_orchestrations_are_not_found_and_foreign_cursors_refused(
     let world = Arc::new(World::of(story()));
     let other = UserId(Uuid::from_u128(77));
     let stranger = RunId(Uuid::from_u128(78));
-    let of = |id: String, rest: &str| format!("subscription {{ orchestration(id: \"{id}\"{rest}) {{ __typename }} }}");
+    let of = |id: String, rest: &str| {
+        format!("subscription {{ orchestration(id: \"{id}\"{rest}) {{ __typename }} }}")
+    };
     let another = of_run_feed(stranger, FeedCursor::default());
     let cases = [
         (other, query(""), "NOT_FOUND"),

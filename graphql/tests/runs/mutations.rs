@@ -19,7 +19,16 @@ const START: &str = "mutation($input: StartOrchestrationInput!) { startOrchestra
 
 fn done() -> RunDone {
     let event_ids = vec![EventId(Uuid::from_u128(50))];
-    RunDone { commit: Commit { position: 9, stream: StreamName::Run(RUN.0), version: 1, event_ids, replayed: true }, run: RUN }
+    RunDone {
+        commit: Commit {
+            position: 9,
+            stream: StreamName::Run(RUN.0),
+            version: 1,
+            event_ids,
+            replayed: true,
+        },
+        run: RUN,
+    }
 }
 
 fn answering(answer: Result<RunDone, Failure>) -> Arc<World> {
@@ -81,7 +90,10 @@ fn a_start_answers_with_the_orchestration_and_its_commit() {
     let RunCommand::Start(start) = command else { panic!("{command:?}") };
     assert_eq!(start.title.map(|title| title.as_str().to_owned()), Some("T".to_owned()));
     assert_eq!(start.model.map(|model| model.as_str().to_owned()), Some("m-1".to_owned()));
-    assert_eq!((start.key, start.context.as_str(), start.max_concurrency), (Some(KEY), "work", Some(3)));
+    assert_eq!(
+        (start.key, start.context.as_str(), start.max_concurrency),
+        (Some(KEY), "work", Some(3))
+    );
 }
 
 #[test]
@@ -92,7 +104,12 @@ fn each_pattern_becomes_its_draft_with_the_contracts_defaults() {
         Draft::Parallel { task: task(), agents, agent_names: None, aggregator, on_failure }
     };
     let two = json!([agent("A"), agent("B")]);
-    let drawn = AgentDraft { role: AgentRole::Moderator, model: Some("m".to_owned()), max_tokens: Some(5), ..draft_of("A") };
+    let drawn = AgentDraft {
+        role: AgentRole::Moderator,
+        model: Some("m".to_owned()),
+        max_tokens: Some(5),
+        ..draft_of("A")
+    };
     let moderator = json!({ "name": "A", "systemPrompt": "p", "role": "MODERATOR", "model": "m", "maxTokens": 5 });
     let cases = [
         (
@@ -109,7 +126,12 @@ fn each_pattern_becomes_its_draft_with_the_contracts_defaults() {
         ),
         (
             json!({ "hierarchical": { "task": "t", "manager": agent("A"), "workers": [agent("B")] } }),
-            Draft::Hierarchical { task: task(), manager: draft_of("A"), workers: vec![draft_of("B")], worker_names: None },
+            Draft::Hierarchical {
+                task: task(),
+                manager: draft_of("A"),
+                workers: vec![draft_of("B")],
+                worker_names: None,
+            },
         ),
         (json!({ "parallel": { "task": "t", "agents": two } }), parallel(OnFailure::Fail, None)),
         (
@@ -122,7 +144,12 @@ fn each_pattern_becomes_its_draft_with_the_contracts_defaults() {
         ),
         (
             json!({ "routing": { "task": "t", "router": agent("A"), "specialists": [agent("B")] } }),
-            Draft::Routing { task: task(), router: draft_of("A"), specialists: vec![draft_of("B")], specialist_names: None },
+            Draft::Routing {
+                task: task(),
+                router: draft_of("A"),
+                specialists: vec![draft_of("B")],
+                specialist_names: None,
+            },
         ),
         (
             json!({ "design": { "prompt": "t", "currentDesign": { "name": "d" } } }),
@@ -132,7 +159,10 @@ fn each_pattern_becomes_its_draft_with_the_contracts_defaults() {
     for (pattern, expected) in cases {
         let start = started(&json!({ "pattern": pattern }));
         assert_eq!(start.draft, expected);
-        assert_eq!((start.context.as_str(), start.key, start.max_concurrency), ("default", None, None));
+        assert_eq!(
+            (start.context.as_str(), start.key, start.max_concurrency),
+            ("default", None, None)
+        );
     }
 }
 
@@ -142,7 +172,9 @@ fn what_is_shown_as_input_can_be_sent_again() {
     let query = "query($id: ID!) { orchestration(id: $id) { input } }";
     let shown = ask(&world, query, json!({ "id": encode(IdKind::Orchestration, RUN.0) }));
     let start = started(&json!({ "pattern": shown["orchestration"]["input"] }));
-    let Draft::Sequential { agents, sequence, .. } = start.draft else { panic!("{:?}", start.draft) };
+    let Draft::Sequential { agents, sequence, .. } = start.draft else {
+        panic!("{:?}", start.draft)
+    };
     assert_eq!((agents[0].name.as_str(), agents[0].role), ("Ada", AgentRole::Specialist));
     assert_eq!(sequence, Some(vec!["Ada".to_owned(), "Bob".to_owned()]));
 }
@@ -159,11 +191,26 @@ fn a_fault_in_the_input_is_told_with_its_place_before_the_command() {
     let negative = json!({ "name": "A", "systemPrompt": "p", "maxTokens": -1 });
     let cases = [
         (parallel(json!({ "quorum": 1 })), vec!["input", "pattern", "parallel", "quorum"]),
-        (parallel(json!({ "onFailure": "CONTINUE", "quorum": 1 })), vec!["input", "pattern", "parallel", "quorum"]),
-        (parallel(json!({ "onFailure": "QUORUM" })), vec!["input", "pattern", "parallel", "quorum"]),
-        (parallel(json!({ "onFailure": "QUORUM", "quorum": -1 })), vec!["input", "pattern", "parallel", "quorum"]),
-        (parallel(json!({ "agents": [agent("A"), negative] })), vec!["input", "pattern", "parallel", "agents", "1", "maxTokens"]),
-        (parallel(json!({ "aggregator": negative })), vec!["input", "pattern", "parallel", "aggregator", "maxTokens"]),
+        (
+            parallel(json!({ "onFailure": "CONTINUE", "quorum": 1 })),
+            vec!["input", "pattern", "parallel", "quorum"],
+        ),
+        (
+            parallel(json!({ "onFailure": "QUORUM" })),
+            vec!["input", "pattern", "parallel", "quorum"],
+        ),
+        (
+            parallel(json!({ "onFailure": "QUORUM", "quorum": -1 })),
+            vec!["input", "pattern", "parallel", "quorum"],
+        ),
+        (
+            parallel(json!({ "agents": [agent("A"), negative] })),
+            vec!["input", "pattern", "parallel", "agents", "1", "maxTokens"],
+        ),
+        (
+            parallel(json!({ "aggregator": negative })),
+            vec!["input", "pattern", "parallel", "aggregator", "maxTokens"],
+        ),
         (
             json!({ "pattern": { "debate": { "topic": "t", "agents": [agent("A")], "rounds": -2 } } }),
             vec!["input", "pattern", "debate", "rounds"],
@@ -177,7 +224,11 @@ fn a_fault_in_the_input_is_told_with_its_place_before_the_command() {
     ];
     for (input, path) in cases {
         let errors = refused(&input, None);
-        assert_eq!((&errors[0]["__typename"], &errors[0]["path"]), (&json!("ValidationError"), &json!(path)), "{input}");
+        assert_eq!(
+            (&errors[0]["__typename"], &errors[0]["path"]),
+            (&json!("ValidationError"), &json!(path)),
+            "{input}"
+        );
     }
 }
 
@@ -187,10 +238,16 @@ fn a_fault_that_the_command_finds_is_placed_in_the_pattern_and_one_elsewhere_sta
     let same = Failure::new(ErrorCode::Validation, "twice").at(&["specialists", "0", "name"]);
     let errors = refused(&input, Some(same));
     let path = ["input", "pattern", "routing", "specialists", "0", "name"];
-    assert_eq!(errors, json!([{ "__typename": "ValidationError", "code": "VALIDATION", "message": "twice", "path": path }]));
+    assert_eq!(
+        errors,
+        json!([{ "__typename": "ValidationError", "code": "VALIDATION", "message": "twice", "path": path }])
+    );
     let bound = Failure::new(ErrorCode::LimitExceeded, "too many").at(&["input", "maxConcurrency"]);
     assert_eq!(refused(&input, Some(bound))[0]["path"], json!(["input", "maxConcurrency"]));
-    assert_eq!(refused(&input, Some(Failure::new(ErrorCode::Conflict, "no")))[0]["path"], Value::Null);
+    assert_eq!(
+        refused(&input, Some(Failure::new(ErrorCode::Conflict, "no")))[0]["path"],
+        Value::Null
+    );
 }
 
 #[test]
@@ -201,21 +258,40 @@ fn without_a_credential_all_that_was_tried_is_listed() {
         one(CredentialSource::DefaultKey, None, Why::NotSet),
         one(CredentialSource::EnvAnthropicApiKey, None, Why::NotForYou),
     ];
-    let none = Failure::new(ErrorCode::NoCredential, "no credential").with(FailureDetail::Resolution(Resolution { considered }));
-    let errors = refused(&json!({ "pattern": { "design": { "prompt": "x" } }, "context": "work" }), Some(none));
-    assert_eq!((&errors[0]["__typename"], &errors[0]["code"]), (&json!("CredentialError"), &json!("NO_CREDENTIAL")));
-    let candidate =
-        |source: &str, key: Value, reason: &str| json!({ "source": source, "key": key, "chosen": false, "reason": reason });
+    let none = Failure::new(ErrorCode::NoCredential, "no credential")
+        .with(FailureDetail::Resolution(Resolution { considered }));
+    let errors = refused(
+        &json!({ "pattern": { "design": { "prompt": "x" } }, "context": "work" }),
+        Some(none),
+    );
+    assert_eq!(
+        (&errors[0]["__typename"], &errors[0]["code"]),
+        (&json!("CredentialError"), &json!("NO_CREDENTIAL"))
+    );
+    let candidate = |source: &str, key: Value, reason: &str| json!({ "source": source, "key": key, "chosen": false, "reason": reason });
     assert_eq!(
         errors[0]["candidates"],
         json!([
-            candidate("DEFAULT_KEY", json!({ "name": "mine" }), "your default key for the context \"work\": it is inactive"),
-            candidate("DEFAULT_KEY", Value::Null, "you have no default key for the context \"default\""),
-            candidate("ENV_ANTHROPIC_API_KEY", Value::Null, "the operator lets it serve others only"),
+            candidate(
+                "DEFAULT_KEY",
+                json!({ "name": "mine" }),
+                "your default key for the context \"work\": it is inactive"
+            ),
+            candidate(
+                "DEFAULT_KEY",
+                Value::Null,
+                "you have no default key for the context \"default\""
+            ),
+            candidate(
+                "ENV_ANTHROPIC_API_KEY",
+                Value::Null,
+                "the operator lets it serve others only"
+            ),
         ])
     );
     let considered = vec![one(CredentialSource::NamedKey, Some(GONE_KEY), Why::NotSet)];
-    let gone = Failure::new(ErrorCode::KeyUnavailable, "gone").with(FailureDetail::Resolution(Resolution { considered }));
+    let gone = Failure::new(ErrorCode::KeyUnavailable, "gone")
+        .with(FailureDetail::Resolution(Resolution { considered }));
     let errors = refused(&json!({ "pattern": { "design": { "prompt": "x" } } }), Some(gone));
     let tried = json!([candidate("NAMED_KEY", Value::Null, "there is no such key of yours")]);
     assert_eq!((&errors[0]["code"], &errors[0]["candidates"]), (&json!("KEY_UNAVAILABLE"), &tried));
@@ -223,15 +299,18 @@ fn without_a_credential_all_that_was_tried_is_listed() {
 
 #[test]
 fn a_key_id_that_is_none_names_a_key_that_is_not_there() {
-    let start = started(&json!({ "pattern": { "design": { "prompt": "x" } }, "keyId": "nonsense" }));
+    let start =
+        started(&json!({ "pattern": { "design": { "prompt": "x" } }, "keyId": "nonsense" }));
     assert_eq!(start.key, Some(KeyId(Uuid::nil())), "never the default key instead");
 }
 
 #[test]
 fn exactly_one_pattern_is_taken() {
-    for pattern in
-        [json!({}), json!({ "design": { "prompt": "x" }, "debate": { "topic": "t", "agents": [] } }), json!({ "design": null })]
-    {
+    for pattern in [
+        json!({}),
+        json!({ "design": { "prompt": "x" }, "debate": { "topic": "t", "agents": [] } }),
+        json!({ "design": null }),
+    ] {
         let world = Arc::new(World::default());
         let answer = ask_as(OWNER, &world, START, json!({ "input": { "pattern": pattern } }));
         assert!(answer["errors"][0]["message"].is_string(), "{answer}");
@@ -241,7 +320,9 @@ fn exactly_one_pattern_is_taken() {
 
 #[test]
 fn cancel_pause_and_resume_ask_and_tell_refusals() {
-    for (field, expected) in [("cancel", Ask::Cancel), ("pause", Ask::Pause), ("resume", Ask::Resume)] {
+    for (field, expected) in
+        [("cancel", Ask::Cancel), ("pause", Ask::Pause), ("resume", Ask::Resume)]
+    {
         let query = format!(
             "mutation($id: ID!) {{ {field}Orchestration(input: {{ id: $id, idempotencyKey: \"k\", clientMutationId: \"c\" }}) {{
                 orchestration {{ id }} clientMutationId userErrors {{ __typename path }} ... on MutationPayload {{ commit {{ version }} }} }} }}"
@@ -250,18 +331,23 @@ fn cancel_pause_and_resume_ask_and_tell_refusals() {
         let id = encode(IdKind::Orchestration, RUN.0);
         let data = ask(&world, &query, json!({ "id": id }));
         let answered = &data[format!("{field}Orchestration")];
-        let all =
-            json!({ "orchestration": { "id": id }, "clientMutationId": "c", "userErrors": [], "commit": { "version": "1" } });
+        let all = json!({ "orchestration": { "id": id }, "clientMutationId": "c", "userErrors": [], "commit": { "version": "1" } });
         assert_eq!(*answered, all);
         let (call, command) = world.commands.lock().unwrap().pop().unwrap();
         assert!(call.idempotency_key.is_some());
-        assert!(matches!(command, RunCommand::Ask { run: RUN, ask } if ask == expected), "{command:?}");
+        assert!(
+            matches!(command, RunCommand::Ask { run: RUN, ask } if ask == expected),
+            "{command:?}"
+        );
 
         let world = answering(Err(Failure::not_found("orchestration")));
         let data = ask(&world, &query, json!({ "id": "nonsense" }));
         let errors = &data[format!("{field}Orchestration")]["userErrors"];
         assert_eq!(*errors, json!([{ "__typename": "NotFoundError", "path": null }]));
         let (_, command) = world.commands.lock().unwrap().pop().unwrap();
-        assert!(matches!(command, RunCommand::Ask { run: RunId(id), .. } if id.is_nil()), "{command:?}");
+        assert!(
+            matches!(command, RunCommand::Ask { run: RunId(id), .. } if id.is_nil()),
+            "{command:?}"
+        );
     }
 }

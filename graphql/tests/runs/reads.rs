@@ -32,7 +32,13 @@ fn show(story: Story, fields: &str) -> Value {
 
 #[test]
 fn an_orchestration_shows_its_state_its_steps_and_where_its_feed_stands() {
-    let story = Story::sequential().claimed().planned().started(0, 1).completed(0, 1, "Two.").started(1, 1).text(1, 1, 0, "Thr");
+    let story = Story::sequential()
+        .claimed()
+        .planned()
+        .started(0, 1)
+        .completed(0, 1, "Two.")
+        .started(1, 1)
+        .text(1, 1, 0, "Thr");
     let fields =
         "id pattern state pauseReason title startedAt finishedAt durationMs output result costNanoUsd cursor error { code }
         usage { inputTokens outputTokens cacheCreationInputTokens cacheReadInputTokens } partial { stepId attempt text }
@@ -47,8 +53,7 @@ fn an_orchestration_shows_its_state_its_steps_and_where_its_feed_stands() {
     for empty in ["pauseReason", "finishedAt", "durationMs", "output", "result", "error"] {
         assert_eq!(shown[empty], Value::Null, "{empty}");
     }
-    let usage =
-        json!({ "inputTokens": "10", "outputTokens": "20", "cacheCreationInputTokens": "3", "cacheReadInputTokens": "4" });
+    let usage = json!({ "inputTokens": "10", "outputTokens": "20", "cacheCreationInputTokens": "3", "cacheReadInputTokens": "4" });
     assert_eq!((&shown["usage"], &shown["costNanoUsd"]), (&usage, &json!("7")));
     let second = encode(IdKind::Step, step(1).0);
     assert_eq!(shown["partial"], json!([{ "stepId": second, "attempt": 1, "text": "Thr" }]));
@@ -68,7 +73,10 @@ fn an_orchestration_shows_its_state_its_steps_and_where_its_feed_stands() {
 
 #[test]
 fn a_reply_without_text_is_shown_as_no_response_and_a_step_not_begun_says_nothing() {
-    let shown = show(Story::sequential().claimed().planned().started(0, 1).completed(0, 1, " "), "steps { state input output }");
+    let shown = show(
+        Story::sequential().claimed().planned().started(0, 1).completed(0, 1, " "),
+        "steps { state input output }",
+    );
     assert_eq!(shown["steps"][0]["output"], "No response");
     assert_eq!(shown["steps"][1], json!({ "state": "PLANNED", "input": null, "output": null }));
 }
@@ -87,7 +95,12 @@ fn an_orchestration_that_is_done_has_output_result_and_duration() {
 
 #[test]
 fn a_failure_names_code_step_and_the_upstreams_words() {
-    let story = Story::sequential().claimed().planned().started(0, 1).failed(0, 1, Next::GiveUp).came_to_nothing(0);
+    let story = Story::sequential()
+        .claimed()
+        .planned()
+        .started(0, 1)
+        .failed(0, 1, Next::GiveUp)
+        .came_to_nothing(0);
     let error = "error { code message stepId upstreamStatus upstreamRequestId }";
     let shown = show(story.clone(), &format!("state {error} steps {{ state {error} }}"));
     let expected = |message| {
@@ -97,7 +110,10 @@ fn a_failure_names_code_step_and_the_upstreams_words() {
     assert_eq!(shown["error"], expected("the agent came to nothing"));
     assert_eq!(shown["steps"][0]["error"], expected("the key was refused"));
     assert_eq!(shown["steps"][1]["error"], Value::Null);
-    let erased = show(story.erased(), &format!("title input output result {error} steps {{ agent input output }}"));
+    let erased = show(
+        story.erased(),
+        &format!("title input output result {error} steps {{ agent input output }}"),
+    );
     assert_eq!(erased["error"]["message"], "what was said about it was deleted with its content");
     assert_eq!((&erased["input"], &erased["title"]), (&Value::Null, &Value::Null));
     assert_eq!(erased["steps"][0], json!({ "agent": null, "input": null, "output": null }));
@@ -132,13 +148,24 @@ fn a_resolution_shows_keys_as_they_are_now_and_those_that_are_gone_as_null() {
 
 #[test]
 fn the_input_of_each_pattern_has_the_shape_that_asks_for_it() {
-    let agents = || vec![agent("Ada", AgentRole::Manager), agent("Bob", AgentRole::Worker), agent("Cy", AgentRole::Moderator)];
+    let agents = || {
+        vec![
+            agent("Ada", AgentRole::Manager),
+            agent("Bob", AgentRole::Worker),
+            agent("Cy", AgentRole::Moderator),
+        ]
+    };
     let task = || "t".to_owned();
     let ada = json!({ "name": "Ada", "systemPrompt": "You are Ada.", "role": "MANAGER" });
     let bob = json!({ "name": "Bob", "systemPrompt": "You are Bob.", "role": "WORKER" });
     let cy = json!({ "name": "Cy", "systemPrompt": "You are Cy.", "role": "MODERATOR" });
     let all = json!([ada, bob, cy]);
-    let parallel = |on_failure, aggregator| Work::Parallel { task: task(), workers: vec![1, 2], aggregator, on_failure };
+    let parallel = |on_failure, aggregator| Work::Parallel {
+        task: task(),
+        workers: vec![1, 2],
+        aggregator,
+        on_failure,
+    };
     let cases = [
         (
             Work::Sequential { task: vec![Block::Text { text: task() }], sequence: vec![1, 0, 1] },
@@ -152,7 +179,10 @@ fn the_input_of_each_pattern_has_the_shape_that_asks_for_it() {
             Work::Hierarchical { task: task(), manager: 0, workers: vec![2] },
             json!({ "hierarchical": { "task": "t", "manager": ada, "workers": [cy] } }),
         ),
-        (parallel(OnFailure::Fail, None), json!({ "parallel": { "task": "t", "agents": [bob, cy], "onFailure": "FAIL" } })),
+        (
+            parallel(OnFailure::Fail, None),
+            json!({ "parallel": { "task": "t", "agents": [bob, cy], "onFailure": "FAIL" } }),
+        ),
         (
             parallel(OnFailure::Quorum(2), Some(0)),
             json!({ "parallel": { "task": "t", "agents": [bob, cy], "aggregator": ada, "onFailure": "QUORUM", "quorum": 2 } }),
@@ -182,8 +212,12 @@ fn foreign_and_unknown_orchestrations_are_null_also_as_nodes() {
     assert_eq!(world.times("reach 12"), 1);
     let other = ask_as(UserId(Uuid::from_u128(77)), &world, query, json!({ "id": id(RUN) }));
     assert_eq!(other["data"], json!({ "orchestration": null, "node": null }));
-    for unknown in [id(RunId(Uuid::from_u128(6))), encode(IdKind::Step, step(0).0), encode(IdKind::ApiKey, RUN.0), "x".to_owned()]
-    {
+    for unknown in [
+        id(RunId(Uuid::from_u128(6))),
+        encode(IdKind::Step, step(0).0),
+        encode(IdKind::ApiKey, RUN.0),
+        "x".to_owned(),
+    ] {
         let data = ask(&world, query, json!({ "id": unknown }));
         assert_eq!(data, json!({ "orchestration": null, "node": null }), "{unknown}");
     }
@@ -192,14 +226,19 @@ fn foreign_and_unknown_orchestrations_are_null_also_as_nodes() {
 /// A list of one run, whose row is older than the run itself.
 fn listed() -> Arc<World> {
     let mut world = World::of(Story::sequential().claimed().planned().started(0, 1));
-    let definition = Definition { agents: Vec::new(), work: Work::Design { prompt: String::new(), current: None } };
+    let definition = Definition {
+        agents: Vec::new(),
+        work: Work::Design { prompt: String::new(), current: None },
+    };
     let asked = Asked { title: Some("A title".to_owned()), context: "work".to_owned(), definition };
     let facts: Requested = serde_json::from_value(json!({
         "run": RUN, "pattern": "sequential", "agents": 2, "model": "m", "max_tokens": 9, "max_concurrency": 4, "max_attempts": 9,
         "price_table": "p", "renderer": 1, "context_tag": "00".repeat(16), "resolution": { "considered": [] },
     }))
     .unwrap();
-    let row = RunSummary::after(None, &RunEvent::RunRequested(facts, Some(asked)), Timestamp(STARTED_MS)).unwrap();
+    let row =
+        RunSummary::after(None, &RunEvent::RunRequested(facts, Some(asked)), Timestamp(STARTED_MS))
+            .unwrap();
     world.listed = vec![row];
     Arc::new(world)
 }
@@ -214,9 +253,15 @@ fn a_list_is_shown_from_its_rows_alone() {
     let data = ask(&world, query, json!({}));
     let list = &data["viewer"]["orchestrations"];
     assert_eq!(list["nodes"][0]["state"], "QUEUED");
-    assert_eq!((&list["nodes"][0]["title"], &list["nodes"][0]["usage"]["inputTokens"]), (&json!("A title"), &json!("0")));
+    assert_eq!(
+        (&list["nodes"][0]["title"], &list["nodes"][0]["usage"]["inputTokens"]),
+        (&json!("A title"), &json!("0"))
+    );
     assert_eq!(list["totalCount"], 7);
-    assert_eq!(list["pageInfo"], json!({ "hasNextPage": true, "endCursor": list["edges"][0]["cursor"] }));
+    assert_eq!(
+        list["pageInfo"],
+        json!({ "hasNextPage": true, "endCursor": list["edges"][0]["cursor"] })
+    );
     assert_eq!(world.times("run "), 0, "no run is read for what its row says");
     assert_eq!(world.times("runs [Queued, Paused] [Routing]"), 1);
     assert_eq!(world.times(&format!("history Some({})", RUN.0)), 1);
@@ -244,15 +289,22 @@ fn a_list_that_needs_more_reads_each_run_once_and_shows_every_field_from_it() {
     // The row says queued: the cursor is that of a later state, and so is everything beside it.
     assert_eq!(list["edges"][0]["node"]["state"], "RUNNING");
     assert_eq!(list["nodes"][0]["state"], "RUNNING");
-    assert_eq!(list["edges"][0]["node"]["cursor"], of_run_feed(RUN, FeedCursor { v: 4, d: 0, i: 1 }));
+    assert_eq!(
+        list["edges"][0]["node"]["cursor"],
+        of_run_feed(RUN, FeedCursor { v: 4, d: 0, i: 1 })
+    );
 }
 
 #[test]
 fn a_cursor_of_another_list_is_refused() {
     let world = listed();
     let cursor = of_run_feed(RUN, FeedCursor::default());
-    let answer =
-        ask_as(OWNER, &world, &format!("{{ viewer {{ orchestrations(after: \"{cursor}\") {{ totalCount }} }} }}"), json!({}));
+    let answer = ask_as(
+        OWNER,
+        &world,
+        &format!("{{ viewer {{ orchestrations(after: \"{cursor}\") {{ totalCount }} }} }}"),
+        json!({}),
+    );
     assert_eq!(answer["errors"][0]["extensions"]["code"], "CURSOR_INVALID");
 }
 
@@ -267,7 +319,8 @@ fn used() -> Arc<World> {
         usage: Usage { input: 5, ..Usage::default() },
         cost: Cost(Some(3)),
     };
-    let (last_used_at, last_call_at) = (Some(Timestamp(STARTED_MS)), Some(Timestamp(STARTED_MS + 1)));
+    let (last_used_at, last_call_at) =
+        (Some(Timestamp(STARTED_MS)), Some(Timestamp(STARTED_MS + 1)));
     let activity = KeyActivity { last_used_at, last_call_at, ..KeyActivity::new(Timestamp(1)) };
     Arc::new(World {
         usage: vec![cell(1, Some(KEY)), cell(2, None), cell(1, Some(KEY))],
@@ -285,7 +338,10 @@ fn usage_is_one_row_unless_it_is_grouped() {
     let all = json!([{ "keyId": null, "runs": 2, "calls": 6, "usage": { "inputTokens": "15" }, "costNanoUsd": "9" }]);
     assert_eq!(data["viewer"]["all"], all);
     let row = |key: Value| json!({ "keyId": key, "model": null, "day": "2024-10-04", "pattern": "SEQUENTIAL", "runs": 1 });
-    assert_eq!(data["viewer"]["by"], json!([row(Value::Null), row(json!(encode(IdKind::ApiKey, KEY.0)))]));
+    assert_eq!(
+        data["viewer"]["by"],
+        json!([row(Value::Null), row(json!(encode(IdKind::ApiKey, KEY.0)))])
+    );
 }
 
 #[test]
@@ -296,10 +352,14 @@ fn a_key_has_its_own_usage_and_its_last_use_without_waiting() {
     let key = encode(IdKind::ApiKey, KEY.0);
     let data = ask(&world, query, json!({ "id": key }));
     assert_eq!(data["key"]["lastUsedAt"], Timestamp(STARTED_MS).to_string());
-    assert_eq!(data["key"]["usage"], json!({ "keyId": key, "runs": 1, "calls": 4, "costNanoUsd": "6" }));
+    assert_eq!(
+        data["key"]["usage"],
+        json!({ "keyId": key, "runs": 1, "calls": 4, "costNanoUsd": "6" })
+    );
     assert_eq!(world.times(&format!("activity {KEY} None")), 1, "it asks for no position");
     let mut tested = World::of(Story::sequential());
-    tested.activity = Some(KeyActivity { last_call_at: Some(Timestamp(5)), ..KeyActivity::new(Timestamp(1)) });
+    tested.activity =
+        Some(KeyActivity { last_call_at: Some(Timestamp(5)), ..KeyActivity::new(Timestamp(1)) });
     let data = ask(&Arc::new(tested), query, json!({ "id": key }));
     assert_eq!(data["key"]["lastUsedAt"], Value::Null, "a test is no use");
 }
@@ -313,12 +373,20 @@ fn a_time_that_ends_before_it_begins_or_is_too_long_is_refused() {
         ("2024-01-01T00:00:00Z", "2025-01-01T00:00:00.001Z", "LIMIT_EXCEEDED"),
     ];
     for (from, to, code) in cases {
-        let answer =
-            ask_as(OWNER, &world, &format!("{{ viewer {{ usage(from: \"{from}\", to: \"{to}\") {{ runs }} }} }}"), json!({}));
+        let answer = ask_as(
+            OWNER,
+            &world,
+            &format!("{{ viewer {{ usage(from: \"{from}\", to: \"{to}\") {{ runs }} }} }}"),
+            json!({}),
+        );
         assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{from} {to}");
     }
     assert_eq!(world.times("usage"), 0);
-    ask(&world, "{ viewer { usage(from: \"2024-01-01T00:00:00Z\", to: \"2025-01-01T00:00:00Z\") { runs } } }", json!({}));
+    ask(
+        &world,
+        "{ viewer { usage(from: \"2024-01-01T00:00:00Z\", to: \"2025-01-01T00:00:00Z\") { runs } } }",
+        json!({}),
+    );
 }
 
 #[test]
@@ -335,7 +403,9 @@ fn lists_of_orchestrations_cost_their_items_and_no_input_of_theirs_holds_a_secre
             "{{ viewer {{ orchestrations(first: {first}) {{ nodes {{ id history(first: 100) {{ nodes {{ id }} }} }} }} }} }}"
         );
         let document = async_graphql_parser::parse_query(&query).unwrap();
-        Limits::default().check_document(&document, &Variables::default(), &types).map_err(|error| error.message)
+        Limits::default()
+            .check_document(&document, &Variables::default(), &types)
+            .map_err(|error| error.message)
     };
     assert_eq!(check(20), Ok(()));
     assert!(check(100).unwrap_err().contains("complexity"));

@@ -3,12 +3,16 @@
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::event::{Envelope, Halved as _};
-use claviger_domain::id::{BootId, CommandId, ContextTag, CorrelationId, EventId, KeyId, RunId, StepId, UserId};
+use claviger_domain::id::{
+    BootId, CommandId, ContextTag, CorrelationId, EventId, KeyId, RunId, StepId, UserId,
+};
 use claviger_domain::orchestration::*;
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::StoredEvent;
-use claviger_projections::run_feed::{Batch, DeltaItem, FeedCursor, FeedMessage, OpenedDeltas, RunFeed, RunRecord};
+use claviger_projections::run_feed::{
+    Batch, DeltaItem, FeedCursor, FeedMessage, OpenedDeltas, RunFeed, RunRecord,
+};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -18,7 +22,8 @@ pub(super) const KEY: KeyId = KeyId(Uuid::from_u128(3));
 pub(super) const GONE_KEY: KeyId = KeyId(Uuid::from_u128(4));
 pub(super) const STARTED_MS: u64 = 1_760_000_000_000;
 
-const CREDENTIAL: Credential = Credential { source: CredentialSource::DefaultKey, key: Some(KEY), secret_version: Some(1) };
+const CREDENTIAL: Credential =
+    Credential { source: CredentialSource::DefaultKey, key: Some(KEY), secret_version: Some(1) };
 
 pub(super) fn step(n: u8) -> StepId {
     StepId(Uuid::from_u128(100 + u128::from(n)))
@@ -36,7 +41,11 @@ pub(super) struct Story {
 impl Story {
     pub(super) fn of(run: RunId, definition: Definition) -> Self {
         let considered = vec![
-            Considered { source: CredentialSource::DefaultKey, key: Some(GONE_KEY), why: Why::Inactive },
+            Considered {
+                source: CredentialSource::DefaultKey,
+                key: Some(GONE_KEY),
+                why: Why::Inactive,
+            },
             Considered { source: CredentialSource::DefaultKey, key: Some(KEY), why: Why::Chosen },
             Considered { source: CredentialSource::MaxPlan, key: None, why: Why::NotSet },
         ];
@@ -54,14 +63,21 @@ impl Story {
             named_key: None,
             resolution: Resolution { considered },
         };
-        let asked = Asked { title: Some("A title".to_owned()), context: "work".to_owned(), definition };
-        Self { run, events: vec![RunEvent::RunRequested(facts, Some(asked))], rows: Vec::new(), row: 0 }
+        let asked =
+            Asked { title: Some("A title".to_owned()), context: "work".to_owned(), definition };
+        Self {
+            run,
+            events: vec![RunEvent::RunRequested(facts, Some(asked))],
+            rows: Vec::new(),
+            row: 0,
+        }
     }
 
     /// Two agents, one after the other.
     pub(super) fn sequential() -> Self {
         let agents = vec![agent("Ada", AgentRole::Specialist), agent("Bob", AgentRole::Worker)];
-        let picture = Block::Image { media_type: "image/png".to_owned(), data: "iVBORw0K".to_owned() };
+        let picture =
+            Block::Image { media_type: "image/png".to_owned(), data: "iVBORw0K".to_owned() };
         let task = vec![Block::Text { text: "Count.".to_owned() }, picture];
         Self::of(RUN, Definition { agents, work: Work::Sequential { task, sequence: vec![0, 1] } })
     }
@@ -74,7 +90,13 @@ impl Story {
     }
 
     pub(super) fn claimed(self) -> Self {
-        let facts = Claimed { run: self.run, prev_d: 0, epoch: 1, owner: BootId(Uuid::from_u128(9)), kept: Vec::new() };
+        let facts = Claimed {
+            run: self.run,
+            prev_d: 0,
+            epoch: 1,
+            owner: BootId(Uuid::from_u128(9)),
+            kept: Vec::new(),
+        };
         self.add(RunEvent::RunClaimed(facts))
     }
 
@@ -95,8 +117,15 @@ impl Story {
 
     pub(super) fn started(self, n: u8, attempt: u32) -> Self {
         let (model, request_hash) = ("m".to_owned(), "h".to_owned());
-        let facts =
-            AttemptStarted { run: self.run, prev_d: 0, step: step(n), attempt, credential: CREDENTIAL, model, request_hash };
+        let facts = AttemptStarted {
+            run: self.run,
+            prev_d: 0,
+            step: step(n),
+            attempt,
+            credential: CREDENTIAL,
+            model,
+            request_hash,
+        };
         self.add(RunEvent::StepAttemptStarted(facts))
     }
 
@@ -130,7 +159,10 @@ impl Story {
             maybe_billed: false,
             next,
         };
-        let trouble = Trouble { message: "the key was refused".to_owned(), upstream_request_id: Some("req_1".to_owned()) };
+        let trouble = Trouble {
+            message: "the key was refused".to_owned(),
+            upstream_request_id: Some("req_1".to_owned()),
+        };
         self.add(RunEvent::StepAttemptFailed(facts, Some(trouble)))
     }
 
@@ -144,16 +176,26 @@ impl Story {
             model: "m".to_owned(),
             pattern: Pattern::Sequential,
             stop_reason: StopReason::EndTurn,
-            usage: Usage { input: 10, output: 20, cache_write_5m: 1, cache_write_1h: 2, cache_read: 4 },
+            usage: Usage {
+                input: 10,
+                output: 20,
+                cache_write_5m: 1,
+                cache_write_1h: 2,
+                cache_read: 4,
+            },
             cost: Cost(Some(7)),
             first_token_ms: Some(30),
             duration_ms: 40,
         };
-        self.add(RunEvent::StepCompleted(facts, Some(Reply { text: text.to_owned(), upstream_request_id: None })))
+        self.add(RunEvent::StepCompleted(
+            facts,
+            Some(Reply { text: text.to_owned(), upstream_request_id: None }),
+        ))
     }
 
     pub(super) fn paused(self) -> Self {
-        let facts = Paused { run: self.run, prev_d: 0, reason: PauseReason::SpendLimit, control: 0 };
+        let facts =
+            Paused { run: self.run, prev_d: 0, reason: PauseReason::SpendLimit, control: 0 };
         self.add(RunEvent::RunPaused(facts))
     }
 
@@ -163,7 +205,12 @@ impl Story {
     }
 
     pub(super) fn came_to_nothing(self, by: u8) -> Self {
-        let facts = Failed { run: self.run, prev_d: 0, code: ErrorCode::KeyUnavailable, step: Some(step(by)) };
+        let facts = Failed {
+            run: self.run,
+            prev_d: 0,
+            code: ErrorCode::KeyUnavailable,
+            step: Some(step(by)),
+        };
         let because = Because { message: "the agent came to nothing".to_owned() };
         self.add(RunEvent::RunFailed(facts, Some(because)))
     }
@@ -172,14 +219,18 @@ impl Story {
     pub(super) fn erased(mut self) -> Self {
         for event in &mut self.events {
             let halves = event.halves().unwrap();
-            *event = RunEvent::from_halves(halves.kind, halves.schema, &halves.facts, None).unwrap();
+            *event =
+                RunEvent::from_halves(halves.kind, halves.schema, &halves.facts, None).unwrap();
         }
         self.rows.clear();
         self
     }
 
     fn records(&self) -> Vec<Arc<RunRecord>> {
-        (1..).zip(&self.events).map(|(version, event)| Arc::new(self.record(version, event))).collect()
+        (1..)
+            .zip(&self.events)
+            .map(|(version, event)| Arc::new(self.record(version, event)))
+            .collect()
     }
 
     fn record(&self, version: u64, event: &RunEvent) -> RunRecord {
@@ -198,19 +249,36 @@ impl Story {
             correlation_id: CorrelationId::default(),
             causation_id: None,
         };
-        let stored = StoredEvent { envelope, facts: halves.facts, content: Vec::new(), subject: Some(self.run.0), leaf: [0; 32] };
+        let stored = StoredEvent {
+            envelope,
+            facts: halves.facts,
+            content: Vec::new(),
+            subject: Some(self.run.0),
+            leaf: [0; 32],
+        };
         RunRecord { stored, event: event.clone() }
     }
 
     /// The feed after a place, and what it says.
     pub(super) fn feed(&self, after: Option<FeedCursor>) -> (RunFeed, Vec<FeedMessage>) {
         let mut feed = RunFeed::new(after);
-        let batch = Batch { events: self.records(), rows: self.rows.clone(), events_end: true, rows_end: true };
+        let batch = Batch {
+            events: self.records(),
+            rows: self.rows.clone(),
+            events_end: true,
+            rows_end: true,
+        };
         let said = feed.take(batch).unwrap();
         (feed, said)
     }
 }
 
 pub(super) fn agent(name: &str, role: AgentRole) -> Agent {
-    Agent { name: name.to_owned(), system_prompt: format!("You are {name}."), role, model: None, max_tokens: None }
+    Agent {
+        name: name.to_owned(),
+        system_prompt: format!("You are {name}."),
+        role,
+        model: None,
+        max_tokens: None,
+    }
 }

@@ -44,7 +44,9 @@ impl AccountView {
                 self.content = None;
             }
             // An external issuer's user has one session with us, and tokens that outlive it.
-            AccountEvent::SignedOut(_) | AccountEvent::SessionsRevoked(_) if self.facts.is_external => {
+            AccountEvent::SignedOut(_) | AccountEvent::SessionsRevoked(_)
+                if self.facts.is_external =>
+            {
                 self.facts.ended_at = Some(placed.at);
             }
             AccountEvent::PasswordChanged(_)

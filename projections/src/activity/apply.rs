@@ -64,12 +64,18 @@ impl ActivityView {
         let envelope = &event.envelope;
         match envelope.stream {
             StreamName::KeyRing(_) => {
-                let decoded = KeyRingEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None);
-                decoded.map(|event| of_ring(&event, envelope.at)).map_err(|_| PoisonReason::UnknownEvent)
+                let decoded =
+                    KeyRingEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None);
+                decoded
+                    .map(|event| of_ring(&event, envelope.at))
+                    .map_err(|_| PoisonReason::UnknownEvent)
             }
             StreamName::Run(_) => {
-                let decoded = RunEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None);
-                decoded.map(|event| of_run(&event, envelope.at)).map_err(|_| PoisonReason::UnknownEvent)
+                let decoded =
+                    RunEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None);
+                decoded
+                    .map(|event| of_run(&event, envelope.at))
+                    .map_err(|_| PoisonReason::UnknownEvent)
             }
             StreamName::Account(_) | StreamName::RunControl(_) | StreamName::System => Ok(None),
         }
@@ -99,7 +105,9 @@ fn of_ring(event: &KeyRingEvent, at: Timestamp) -> Option<Effect> {
 fn of_run(event: &RunEvent, at: Timestamp) -> Option<Effect> {
     let (key, end) = match event {
         RunEvent::StepCompleted(facts, _) => (facts.credential.key?, CallEnd::Well),
-        RunEvent::StepAttemptFailed(facts, _) => (facts.credential.key?, CallEnd::of_attempt(facts.class, facts.next)),
+        RunEvent::StepAttemptFailed(facts, _) => {
+            (facts.credential.key?, CallEnd::of_attempt(facts.class, facts.next))
+        }
         RunEvent::RunRequested(..)
         | RunEvent::RunClaimed(_)
         | RunEvent::StepsPlanned(_)
@@ -117,7 +125,9 @@ fn of_run(event: &RunEvent, at: Timestamp) -> Option<Effect> {
 
 /// Which row an event may be about that can't be read: its key's, or one that isn't there, so that it is told of all the same.
 fn guessed(owner: UserId, event: &StoredEvent) -> Touch {
-    let named = serde_json::from_slice::<Naming>(&event.facts).ok().and_then(|naming| naming.credential.key);
+    let named = serde_json::from_slice::<Naming>(&event.facts)
+        .ok()
+        .and_then(|naming| naming.credential.key);
     Touch::Row(owner, named.map(|key| key.0).or(event.subject).unwrap_or(owner.0))
 }
 
@@ -128,7 +138,9 @@ impl FollowedView for ActivityView {
 
     fn touch(&self, event: &StoredEvent) -> Touch {
         let Some(owner) = event.envelope.owner else { return Touch::Nothing };
-        if matches!(event.envelope.stream, StreamName::Account(_)) && event.envelope.kind == "AccountErased" {
+        if matches!(event.envelope.stream, StreamName::Account(_))
+            && event.envelope.kind == "AccountErased"
+        {
             return Touch::Owner(owner);
         }
         match Self::effect(event) {
@@ -138,11 +150,17 @@ impl FollowedView for ActivityView {
         }
     }
 
-    fn fold(&self, before: Option<&ViewRow>, event: &StoredEvent) -> Result<Option<ViewRow>, PoisonReason> {
+    fn fold(
+        &self,
+        before: Option<&ViewRow>,
+        event: &StoredEvent,
+    ) -> Result<Option<ViewRow>, PoisonReason> {
         let Some(owner) = event.envelope.owner else { return Ok(before.cloned()) };
         match (Self::effect(event)?, before) {
             (None, before) => Ok(before.cloned()),
-            (Some(Effect::Begin(key)), _) => Self::row(owner, key, &KeyActivity::new(event.envelope.at)).map(Some),
+            (Some(Effect::Begin(key)), _) => {
+                Self::row(owner, key, &KeyActivity::new(event.envelope.at)).map(Some)
+            }
             (Some(Effect::Called(key, call)), Some(row)) => {
                 let mut activity = Self::read(row)?;
                 activity.call(&call);
@@ -154,7 +172,9 @@ impl FollowedView for ActivityView {
                 Self::row(owner, key, &activity).map(Some)
             }
             // A call that ended after its key was deleted.
-            (Some(Effect::Called(..) | Effect::Used(..)), None) | (Some(Effect::End(_)), _) => Ok(None),
+            (Some(Effect::Called(..) | Effect::Used(..)), None) | (Some(Effect::End(_)), _) => {
+                Ok(None)
+            }
         }
     }
 }

@@ -42,7 +42,9 @@ impl CallFault {
             Self::NoCredit
         } else if matches!(verdict.model_allowed, Verdict::No) {
             Self::ModelRefused
-        } else if verdict.rate_limited_until.is_some() || matches!(verdict.upstream_status, Some(429)) {
+        } else if verdict.rate_limited_until.is_some()
+            || matches!(verdict.upstream_status, Some(429))
+        {
             Self::RateLimited
         } else if verdict.upstream_status.is_some() {
             Self::Upstream
@@ -82,7 +84,9 @@ impl CallEnd {
         let (fault, rate_limited_until) = match class {
             // The upstream did what it was asked to; that its answer wasn't of use says nothing against the key.
             FailureClass::InvalidOutput | FailureClass::Refusal => return Self::Well,
-            FailureClass::Interrupted | FailureClass::Restarted | FailureClass::Cancelled => return Self::Unheard,
+            FailureClass::Interrupted | FailureClass::Restarted | FailureClass::Cancelled => {
+                return Self::Unheard;
+            }
             FailureClass::Authentication => (CallFault::KeyRefused, None),
             // As in the test of a key: who may spend nothing more has no credit.
             FailureClass::Credit | FailureClass::SpendLimit => (CallFault::NoCredit, None),
@@ -94,7 +98,9 @@ impl CallEnd {
                     Next::GiveUp | Next::Pause => None,
                 },
             ),
-            FailureClass::Request | FailureClass::Overloaded | FailureClass::Protocol => (CallFault::Upstream, None),
+            FailureClass::Request | FailureClass::Overloaded | FailureClass::Protocol => {
+                (CallFault::Upstream, None)
+            }
             FailureClass::Connection | FailureClass::Timeout => (CallFault::NoAnswer, None),
         };
         Self::Failed { fault, rate_limited_until }

@@ -74,7 +74,10 @@ impl<T> Hub<T> {
     pub fn register(self: &Arc<Self>, topic: Topic) -> Registration<T> {
         let mut state = self.lock();
         let told_to = state.position;
-        let room = state.rooms.entry(topic).or_insert_with(|| Room { sender: broadcast::channel(SPANS).0, told_to });
+        let room = state
+            .rooms
+            .entry(topic)
+            .or_insert_with(|| Room { sender: broadcast::channel(SPANS).0, told_to });
         let spans = room.sender.subscribe();
         Registration { hub: Arc::clone(self), topic, spans }
     }
@@ -87,7 +90,11 @@ impl<T> Hub<T> {
 
     /// The reader has read up to `to`. `touched` are all topics concerned, each with its items, or `None` where nobody listened when
     /// they were made or they couldn't be: whoever listens by now is told to read.
-    pub fn publish(&self, to: u64, touched: impl IntoIterator<Item = (Topic, Option<Vec<(u64, T)>>)>) {
+    pub fn publish(
+        &self,
+        to: u64,
+        touched: impl IntoIterator<Item = (Topic, Option<Vec<(u64, T)>>)>,
+    ) {
         let mut state = self.lock();
         for (topic, items) in touched {
             let Some(room) = state.rooms.get_mut(&topic) else { continue };

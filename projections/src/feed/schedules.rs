@@ -34,7 +34,8 @@ fn head(log: &Log) -> u64 {
 
 fn owned(log: &Log, owner: u128, after: u64, to: u64) -> Vec<(u64, u64)> {
     let log = log.lock().unwrap();
-    let positions = (after + 1..=to).filter(|position| log[usize::try_from(*position).unwrap() - 1] == owner);
+    let positions =
+        (after + 1..=to).filter(|position| log[usize::try_from(*position).unwrap() - 1] == owner);
     positions.map(|position| (position, position)).collect()
 }
 
@@ -46,8 +47,14 @@ struct Slow {
 
 async fn others_go_on() {
     let mut is_first = true;
-    std::future::poll_fn(|_| if std::mem::take(&mut is_first) { std::task::Poll::Pending } else { std::task::Poll::Ready(()) })
-        .await;
+    std::future::poll_fn(|_| {
+        if std::mem::take(&mut is_first) {
+            std::task::Poll::Pending
+        } else {
+            std::task::Poll::Ready(())
+        }
+    })
+    .await;
 }
 
 impl Source<u64> for Slow {
@@ -79,7 +86,8 @@ fn topic(owner: u128) -> Topic {
 fn connect(log: &Log, hub: &Arc<Hub<u64>>, owner: u128, after: Option<u64>) -> (u64, Feed) {
     let listener = hub.register(topic(owner));
     let now = head(log);
-    let (start, driver) = after.map_or((now, Driver::from_now(now)), |after| (after, Driver::after(after)));
+    let (start, driver) =
+        after.map_or((now, Driver::from_now(now)), |after| (after, Driver::after(after)));
     (start, follow(Slow { log: Arc::clone(log), owner }, driver, listener).boxed())
 }
 
@@ -99,8 +107,10 @@ fn publish(log: &Log, hub: &Hub<u64>, dice: &mut Dice) {
     if to <= from {
         return;
     }
-    let touched: Vec<_> =
-        (0..3).map(|owner| (owner, owned(log, owner, from, to))).filter(|(_, items)| !items.is_empty()).collect();
+    let touched: Vec<_> = (0..3)
+        .map(|owner| (owner, owned(log, owner, from, to)))
+        .filter(|(_, items)| !items.is_empty())
+        .collect();
     let listened = hub.listened(touched.iter().map(|(owner, _)| topic(*owner)));
     let told = touched.into_iter().map(|(owner, items)| {
         let can_open = listened.contains(&topic(owner)) && dice.roll(5) > 0;
@@ -147,8 +157,10 @@ fn play(seed: u64) {
         while idle < 8 {
             idle = if client.poll() { 0 } else { idle + 1 };
         }
-        let expected: Vec<u64> =
-            owned(&log, client.owner, client.start, head(&log)).into_iter().map(|(position, _)| position).collect();
+        let expected: Vec<u64> = owned(&log, client.owner, client.start, head(&log))
+            .into_iter()
+            .map(|(position, _)| position)
+            .collect();
         assert_eq!(client.got, expected, "seed {seed}");
     }
 }

@@ -142,7 +142,9 @@ impl Flusher {
                     (self.parts.pause)(tries).await;
                     continue;
                 }
-                Err(FlushError::Store(StoreError::Closed | StoreError::Corrupt(_) | StoreError::Gap { .. })) => {
+                Err(FlushError::Store(
+                    StoreError::Closed | StoreError::Corrupt(_) | StoreError::Gap { .. },
+                )) => {
                     return self.book.refused(&flight);
                 }
             };

@@ -119,7 +119,8 @@ impl Book {
     /// Text of a run that isn't known is dropped: whoever lost a run is told so by what it asks next.
     pub(super) fn write(&mut self, run: RunId, item: DeltaItem, room: OwnedSemaphorePermit) {
         if let Some(entry) = self.runs.get_mut(&run) {
-            let waiting = if matches!(entry.gate, Gate::Open) { &mut entry.ready } else { &mut entry.held };
+            let waiting =
+                if matches!(entry.gate, Gate::Open) { &mut entry.ready } else { &mut entry.held };
             add(waiting, Piece { item, room });
         }
     }
@@ -180,7 +181,8 @@ impl Book {
     /// The flight has landed but for the rows that are another's; what is durable now, in order.
     pub(super) fn landed(&mut self, flight: Flight, taken: &[DeltaPlace]) -> Vec<Flushed> {
         let taken: HashSet<RunId> = taken.iter().map(|place| place.run).collect();
-        let (lost, durable): (Vec<_>, Vec<_>) = flight.opened.into_iter().partition(|flushed| taken.contains(&flushed.run));
+        let (lost, durable): (Vec<_>, Vec<_>) =
+            flight.opened.into_iter().partition(|flushed| taken.contains(&flushed.run));
         for flushed in &durable {
             if let Some(entry) = self.runs.get_mut(&flushed.run) {
                 entry.d = flushed.row.d;
@@ -227,9 +229,13 @@ impl Book {
 /// Adds a piece, to the one before it if that is of the same attempt and ends where it begins.
 fn add(pieces: &mut Vec<Piece>, piece: Piece) {
     let Piece { item, room } = piece;
-    let last = pieces.last_mut().filter(|last| (last.item.step, last.item.attempt) == (item.step, item.attempt));
-    let fits =
-        |last: &&mut Piece| last.item.offset + last.item.text.len() as u64 == item.offset && last.item.text.len() < ROW_BYTES;
+    let last = pieces
+        .last_mut()
+        .filter(|last| (last.item.step, last.item.attempt) == (item.step, item.attempt));
+    let fits = |last: &&mut Piece| {
+        last.item.offset + last.item.text.len() as u64 == item.offset
+            && last.item.text.len() < ROW_BYTES
+    };
     match last.filter(fits) {
         Some(last) => {
             last.item.text.push_str(&item.text);

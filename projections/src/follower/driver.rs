@@ -82,10 +82,13 @@ impl Follower {
             }
         }
         let before = self.tried;
-        let given_up = |position| before.is_some_and(|(at, tries)| at == position && tries >= PATIENCE);
+        let given_up =
+            |position| before.is_some_and(|(at, tries)| at == position && tries >= PATIENCE);
         let folded = fold(&*self.view, &events, &rows, &still, &given_up);
         if let Some(poison) = folded.poison {
-            let tries = before.filter(|(position, _)| *position == poison.position).map_or(0, |(_, tries)| tries);
+            let tries = before
+                .filter(|(position, _)| *position == poison.position)
+                .map_or(0, |(_, tries)| tries);
             self.tried = Some((poison.position, tries + 1));
         }
         let Some(to) = folded.to else {
@@ -94,7 +97,13 @@ impl Follower {
         };
         let quarantined = folded.changes.quarantined.clone();
         let wiped = folded.changes.wiped.clone();
-        let advance = Advance { view: self.view.name(), from: at, to, fence: self.fence, changes: folded.changes };
+        let advance = Advance {
+            view: self.view.name(),
+            from: at,
+            to,
+            fence: self.fence,
+            changes: folded.changes,
+        };
         match self.store.advance(advance).await {
             Ok(()) => {}
             Err(AdvanceError::Moved { .. }) => return Ok(Step::Moved),

@@ -28,7 +28,11 @@ pub trait FollowedView: Send + Sync {
     ///
     /// # Errors
     /// Why the event can't be taken in.
-    fn fold(&self, before: Option<&ViewRow>, event: &StoredEvent) -> Result<Option<ViewRow>, PoisonReason>;
+    fn fold(
+        &self,
+        before: Option<&ViewRow>,
+        event: &StoredEvent,
+    ) -> Result<Option<ViewRow>, PoisonReason>;
 }
 
 impl ViewChanges {

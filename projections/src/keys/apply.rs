@@ -32,7 +32,10 @@ impl KeysView {
 
     /// Every default: context tag to key.
     pub fn defaults(&self) -> BTreeMap<ContextTag, KeyId> {
-        self.keys.values().flat_map(|key| key.facts.default_tags.iter().map(|tag| (*tag, key.id))).collect()
+        self.keys
+            .values()
+            .flat_map(|key| key.facts.default_tags.iter().map(|tag| (*tag, key.id)))
+            .collect()
     }
 
     fn change(&mut self, id: KeyId, change: impl FnOnce(&mut KeyView)) {
@@ -83,21 +86,33 @@ impl KeysView {
             }),
             KeyRingEvent::KeyTestStarted(_) => {}
             KeyRingEvent::KeyTested(facts, notes) => self.tested(facts, notes.as_ref(), placed),
-            KeyRingEvent::DefaultSet(facts, content) => self.default_set(facts, content.as_ref(), placed),
-            KeyRingEvent::DefaultCleared(facts, _) => self.raise(facts.key, placed, |key| forget(key, facts.context_tag)),
-            KeyRingEvent::KeyActivated(facts) => self.raise(facts.key, placed, |key| key.facts.is_active = true),
-            KeyRingEvent::KeyDeactivated(facts) => self.raise(facts.key, placed, |key| key.facts.is_active = false),
-            KeyRingEvent::KeySecretReplaced(facts, content) => self.raise(facts.key, placed, |key| {
-                key.facts.secret_version = facts.secret_version;
-                key.facts.last_test = None;
-                if let Some(row) = &mut key.content {
-                    row.test_notes = None;
-                    if let Some(content) = content {
-                        row.preview.clone_from(&content.preview);
+            KeyRingEvent::DefaultSet(facts, content) => {
+                self.default_set(facts, content.as_ref(), placed)
+            }
+            KeyRingEvent::DefaultCleared(facts, _) => {
+                self.raise(facts.key, placed, |key| forget(key, facts.context_tag))
+            }
+            KeyRingEvent::KeyActivated(facts) => {
+                self.raise(facts.key, placed, |key| key.facts.is_active = true)
+            }
+            KeyRingEvent::KeyDeactivated(facts) => {
+                self.raise(facts.key, placed, |key| key.facts.is_active = false)
+            }
+            KeyRingEvent::KeySecretReplaced(facts, content) => {
+                self.raise(facts.key, placed, |key| {
+                    key.facts.secret_version = facts.secret_version;
+                    key.facts.last_test = None;
+                    if let Some(row) = &mut key.content {
+                        row.test_notes = None;
+                        if let Some(content) = content {
+                            row.preview.clone_from(&content.preview);
+                        }
                     }
-                }
-            }),
-            KeyRingEvent::KeyExpirySet(facts) => self.raise(facts.key, placed, |key| key.facts.expires_at = facts.expires_at),
+                })
+            }
+            KeyRingEvent::KeyExpirySet(facts) => {
+                self.raise(facts.key, placed, |key| key.facts.expires_at = facts.expires_at)
+            }
             KeyRingEvent::KeyExpired(facts) => self.raise(facts.key, placed, |_| {}),
             KeyRingEvent::KeyDeleted(facts) => {
                 self.keys.remove(&facts.key);
@@ -112,8 +127,12 @@ impl KeysView {
             if key.facts.secret_version != facts.secret_version {
                 return;
             }
-            key.facts.last_test =
-                Some(TestFacts { at: placed.at, level: facts.level, model: facts.model.clone(), verdict: facts.verdict.clone() });
+            key.facts.last_test = Some(TestFacts {
+                at: placed.at,
+                level: facts.level,
+                model: facts.model.clone(),
+                verdict: facts.verdict.clone(),
+            });
             if let Some(row) = &mut key.content {
                 row.test_notes = notes.cloned();
             }

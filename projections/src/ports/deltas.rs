@@ -47,7 +47,12 @@ pub trait Deltas: Send + Sync {
     fn flush(&self, rows: Vec<DeltaRow>) -> BoxFuture<'_, Result<(), FlushError>>;
 
     /// Rows of a run behind the place `(v, d)`, at most `limit`, ordered by (v, d).
-    fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> BoxFuture<'_, Result<Vec<DeltaRow>, StoreError>>;
+    fn deltas(
+        &self,
+        run: RunId,
+        after: (u64, u64),
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<DeltaRow>, StoreError>>;
 
     /// How many rows are durable after the event with version `v`: row 1 and on, up to the first that is missing.
     fn count_deltas(&self, run: RunId, v: u64) -> BoxFuture<'_, Result<u64, StoreError>>;

@@ -35,7 +35,8 @@ pub enum PoisonReason {
 
 impl PoisonReason {
     /// Every reason.
-    pub const ALL: &'static [Self] = &[Self::UnknownEvent, Self::UnreadableRow, Self::UnwritableRow];
+    pub const ALL: &'static [Self] =
+        &[Self::UnknownEvent, Self::UnreadableRow, Self::UnwritableRow];
 
     /// The word stored and shown.
     pub const fn as_str(self) -> &'static str {
@@ -121,7 +122,11 @@ pub trait Followers: Send + Sync {
     fn advance(&self, advance: Advance) -> BoxFuture<'_, Result<(), AdvanceError>>;
 
     /// Rows of a view that stand still, ordered by owner and id, at most `limit`.
-    fn quarantined(&self, view: &'static str, limit: usize) -> BoxFuture<'_, Result<Vec<Quarantined>, StoreError>>;
+    fn quarantined(
+        &self,
+        view: &'static str,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Quarantined>, StoreError>>;
 
     /// How many rows of a view stand still.
     fn count_quarantined(&self, view: &'static str) -> BoxFuture<'_, Result<u64, StoreError>>;

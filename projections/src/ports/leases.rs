@@ -50,7 +50,12 @@ pub enum Hold {
 pub trait Leases: Send + Sync {
     /// Takes a lease that is free or has lapsed, or renews the holder's own. It then ends `ttl_ms` from now; one of 0 has lapsed at once.
     /// The token grows whenever the lease changes hands, through [`Leases::release`] too, and never otherwise.
-    fn hold(&self, name: LeaseName, holder: Holder, ttl_ms: u64) -> BoxFuture<'_, Result<Hold, StoreError>>;
+    fn hold(
+        &self,
+        name: LeaseName,
+        holder: Holder,
+        ttl_ms: u64,
+    ) -> BoxFuture<'_, Result<Hold, StoreError>>;
 
     /// Frees a lease at once, if it is the holder's; `false` if it isn't.
     fn release(&self, name: LeaseName, holder: Holder) -> BoxFuture<'_, Result<bool, StoreError>>;

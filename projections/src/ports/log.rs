@@ -212,9 +212,13 @@ impl Append {
 
     /// About how many bytes it writes: what bounds a batch, so that nobody waits for a transaction of hundreds of megabytes.
     pub fn weight(&self) -> usize {
-        let event = |event: &NewEvent| 512 + event.facts.len() + event.content.iter().map(Vec::len).sum::<usize>();
+        let event = |event: &NewEvent| {
+            512 + event.facts.len() + event.content.iter().map(Vec::len).sum::<usize>()
+        };
         let row = |row: &RowChange| match row {
-            RowChange::PutView(row) => 256 + row.facts.len() + row.content.as_ref().map_or(0, Vec::len),
+            RowChange::PutView(row) => {
+                256 + row.facts.len() + row.content.as_ref().map_or(0, Vec::len)
+            }
             RowChange::PutSecret(row) => 256 + row.sealed.len(),
             RowChange::PutUserKey(_)
             | RowChange::PutIndexKey(_)
@@ -233,7 +237,9 @@ impl Append {
             | RowChange::EraseUser(_) => 256,
         };
         let claims = self.claims.len() * size_of::<ClaimChange>();
-        self.events.iter().map(event).sum::<usize>() + self.rows.iter().map(row).sum::<usize>() + claims
+        self.events.iter().map(event).sum::<usize>()
+            + self.rows.iter().map(row).sum::<usize>()
+            + claims
     }
 }
 
@@ -346,10 +352,16 @@ pub trait Log: Send + Sync {
     fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>>;
 
     /// Events with `position > after`, at most `limit`, in order, checked to be consecutive.
-    fn read(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>>;
+    fn read(&self, after: u64, limit: usize)
+    -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>>;
 
     /// Events of a stream with `version > after`, at most `limit`, in order, checked to be consecutive.
-    fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>>;
+    fn read_stream(
+        &self,
+        stream: StreamName,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>>;
 
     /// Events of an owner that pass the filter, at most `limit`, in the direction given.
     fn history(
@@ -364,13 +376,20 @@ pub trait Log: Send + Sync {
     fn event(&self, id: EventId) -> BoxFuture<'_, Result<Option<StoredEvent>, StoreError>>;
 
     /// The record of a command.
-    fn command_record(&self, id: CommandId) -> BoxFuture<'_, Result<Option<CommandRecord>, StoreError>>;
+    fn command_record(
+        &self,
+        id: CommandId,
+    ) -> BoxFuture<'_, Result<Option<CommandRecord>, StoreError>>;
 
     /// Forgets closed records with `expires_at <= now`; returns how many.
     fn forget_records(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// Who holds a unique value, and for what.
-    fn claim(&self, kind: ClaimKind, hash: [u8; 32]) -> BoxFuture<'_, Result<Option<(UserId, Uuid)>, StoreError>>;
+    fn claim(
+        &self,
+        kind: ClaimKind,
+        hash: [u8; 32],
+    ) -> BoxFuture<'_, Result<Option<(UserId, Uuid)>, StoreError>>;
 
     /// The position up to which commits are known in this process: a hint that wakes waiters; truth is [`Log::read`].
     fn watch(&self) -> tokio::sync::watch::Receiver<u64>;

@@ -55,5 +55,9 @@ pub trait Repairs: Send + Sync {
     fn replace(&self, replace: Replace) -> BoxFuture<'_, Result<(), ReplaceError>>;
 
     /// Owners that have a user key, with id above `after`, ordered by id, at most `limit`.
-    fn owners_with_keys(&self, after: Option<UserId>, limit: usize) -> BoxFuture<'_, Result<Vec<UserId>, StoreError>>;
+    fn owners_with_keys(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<UserId>, StoreError>>;
 }

@@ -3,7 +3,10 @@
 //! Nothing here takes part in an append, and none of it leaves an event: it changes what wraps, not what is. Each change compares first,
 //! so two rotations that run side by side, or a rotation beside servers that write, never undo each other's work.
 
-use super::{BoxFuture, ContentKeyRow, CredentialRow, IndexKeyRow, KekId, RowChange, SecretRow, StoreError, UserKeyRow};
+use super::{
+    BoxFuture, ContentKeyRow, CredentialRow, IndexKeyRow, KekId, RowChange, SecretRow, StoreError,
+    UserKeyRow,
+};
 use claviger_domain::id::UserId;
 
 /// A user key, and whether it is worn.
@@ -57,7 +60,11 @@ pub trait Rotation: Send + Sync {
 
     /// Wraps a user key anew: if the row is still `from` and isn't worn, it becomes `to`, which has the same owner and version.
     /// `false` if it has changed meanwhile; `true` also for a repeat that finds `to`. Durable when it returns.
-    fn rewrap_user_key(&self, from: UserKeyRow, to: UserKeyRow) -> BoxFuture<'_, Result<bool, StoreError>>;
+    fn rewrap_user_key(
+        &self,
+        from: UserKeyRow,
+        to: UserKeyRow,
+    ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Gives a user a new key: if everything that hangs on their key is still exactly `from`, it becomes `to` in one transaction, and no
     /// older user key is left. `to` has the same index key, content keys, secrets and credential, wrapped by the next version, which

@@ -277,16 +277,25 @@ pub trait Rows: Send + Sync {
     fn index_key(&self, owner: UserId) -> BoxFuture<'_, Result<Option<IndexKeyRow>, StoreError>>;
 
     /// A stream's content key.
-    fn content_key(&self, stream: StreamName) -> BoxFuture<'_, Result<Option<ContentKeyRow>, StoreError>>;
+    fn content_key(
+        &self,
+        stream: StreamName,
+    ) -> BoxFuture<'_, Result<Option<ContentKeyRow>, StoreError>>;
 
     /// A version of a secret.
-    fn secret(&self, owner: UserId, key: KeyId, secret_version: u32) -> BoxFuture<'_, Result<Option<SecretRow>, StoreError>>;
+    fn secret(
+        &self,
+        owner: UserId,
+        key: KeyId,
+        secret_version: u32,
+    ) -> BoxFuture<'_, Result<Option<SecretRow>, StoreError>>;
 
     /// How many secrets are kept.
     fn count_secrets(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// A user's password hash.
-    fn credential(&self, owner: UserId) -> BoxFuture<'_, Result<Option<CredentialRow>, StoreError>>;
+    fn credential(&self, owner: UserId)
+    -> BoxFuture<'_, Result<Option<CredentialRow>, StoreError>>;
 
     /// A session; `None` once it has ended.
     fn session(&self, id: SessionId) -> BoxFuture<'_, Result<Option<SessionRow>, StoreError>>;
@@ -305,7 +314,11 @@ pub trait Rows: Send + Sync {
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Timers with `due_at <= now`, earliest first, at most `limit`.
-    fn due_timers(&self, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>>;
+    fn due_timers(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>>;
 
     /// After something was shredded: makes its bytes unreadable on disk too, where the store can (SQLite: truncates the write-ahead log).
     /// `false` if it could not be done now because a reader was in the way.

@@ -64,16 +64,33 @@ pub struct PageOf {
 /// Views.
 pub trait Views: Send + Sync {
     /// A page of an owner's rows.
-    fn page(&self, view: &'static str, owner: UserId, page: Page) -> BoxFuture<'_, Result<PageOf, StoreError>>;
+    fn page(
+        &self,
+        view: &'static str,
+        owner: UserId,
+        page: Page,
+    ) -> BoxFuture<'_, Result<PageOf, StoreError>>;
 
     /// One row.
-    fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> BoxFuture<'_, Result<Option<ViewRow>, StoreError>>;
+    fn row(
+        &self,
+        view: &'static str,
+        owner: UserId,
+        id: Uuid,
+    ) -> BoxFuture<'_, Result<Option<ViewRow>, StoreError>>;
 
     /// The default key of a context.
-    fn default_key(&self, owner: UserId, tag: ContextTag) -> BoxFuture<'_, Result<Option<KeyId>, StoreError>>;
+    fn default_key(
+        &self,
+        owner: UserId,
+        tag: ContextTag,
+    ) -> BoxFuture<'_, Result<Option<KeyId>, StoreError>>;
 
     /// All defaults of a user, ordered by tag.
-    fn defaults(&self, owner: UserId) -> BoxFuture<'_, Result<Vec<(ContextTag, KeyId)>, StoreError>>;
+    fn defaults(
+        &self,
+        owner: UserId,
+    ) -> BoxFuture<'_, Result<Vec<(ContextTag, KeyId)>, StoreError>>;
 
     /// Rows of a view, whoever owns them, behind the one with this owner and id; ordered by owner and id, at most `limit`.
     fn rows_of_all(
@@ -84,5 +101,10 @@ pub trait Views: Send + Sync {
     ) -> BoxFuture<'_, Result<Vec<ViewRow>, StoreError>>;
 
     /// Owners that have rows in a view, with id above `after`, ordered by id, at most `limit`.
-    fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> BoxFuture<'_, Result<Vec<UserId>, StoreError>>;
+    fn owners(
+        &self,
+        view: &'static str,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<UserId>, StoreError>>;
 }

@@ -111,8 +111,10 @@ impl RunFeed {
         loop {
             self.take_rows(&mut rows, &mut said);
             // Rows of a later event are there, or no rows at all: those that should come before the next event won't come any more.
-            let (is_over, prev_d) =
-                (batch.rows_end || rows.peek().is_some(), self.waiting.front().map(|next| next.event.prev_d()));
+            let (is_over, prev_d) = (
+                batch.rows_end || rows.peek().is_some(),
+                self.waiting.front().map(|next| next.event.prev_d()),
+            );
             match prev_d {
                 Some(prev_d) if self.held < prev_d && is_over => self.miss(prev_d, &mut said),
                 Some(prev_d) if self.held >= prev_d => self.pass(&mut said),
@@ -122,7 +124,9 @@ impl RunFeed {
         let is_at_end = batch.events_end && self.waiting.is_empty();
         match self.after {
             None if self.is_done || (is_at_end && batch.rows_end) => said = self.begin(),
-            Some(after) if is_at_end && after.v > self.fold.run().version => return Err(FeedError::Ahead),
+            Some(after) if is_at_end && after.v > self.fold.run().version => {
+                return Err(FeedError::Ahead);
+            }
             Some(_) | None => {}
         }
         Ok(said)
@@ -142,7 +146,11 @@ impl RunFeed {
     }
 
     /// Takes the rows after the event folded last, as far as they are valid and none is missing.
-    fn take_rows(&mut self, rows: &mut Peekable<IntoIter<OpenedDeltas>>, said: &mut Vec<FeedMessage>) {
+    fn take_rows(
+        &mut self,
+        rows: &mut Peekable<IntoIter<OpenedDeltas>>,
+        said: &mut Vec<FeedMessage>,
+    ) {
         let version = self.fold.run().version;
         // Beyond what the next event counts lies what a stopped owner wrote. Before that event is known nobody can tell.
         let valid = self.waiting.front().map_or(u64::MAX, |next| next.event.prev_d());

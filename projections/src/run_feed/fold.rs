@@ -3,7 +3,9 @@
 use super::message::{Body, RunRecord, RunView, StepText, StepView, Superseded, TextDelta};
 use super::text::DeltaItem;
 use claviger_domain::id::StepId;
-use claviger_domain::orchestration::{AttemptFailed, AttemptStarted, Claimed, Completed, Run, RunEvent, Step};
+use claviger_domain::orchestration::{
+    AttemptFailed, AttemptStarted, Claimed, Completed, Run, RunEvent, Step,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -58,7 +60,13 @@ impl RunFold {
 
     /// The full texts of the steps that are done.
     pub fn finished(&self) -> Vec<StepText> {
-        self.view.run.steps.iter().filter(|step| step.is_completed()).filter_map(full_text).collect()
+        self.view
+            .run
+            .steps
+            .iter()
+            .filter(|step| step.is_completed())
+            .filter_map(full_text)
+            .collect()
     }
 
     /// Takes an event in; what it says to a subscriber, in fixed order.
@@ -80,7 +88,8 @@ impl RunFold {
             | RunEvent::RunFailed(..) => (None, Vec::new()),
         };
         let run = &self.view.run;
-        let step = step.and_then(|step| run.step(step)).map(|step| Box::new(StepView::of(run, step)));
+        let step =
+            step.and_then(|step| run.step(step)).map(|step| Box::new(StepView::of(run, step)));
         let mut bodies = vec![Body::Event { event: Arc::clone(record), step }];
         bodies.extend(more);
         if self.view.run.phase.is_final() {
@@ -91,7 +100,10 @@ impl RunFold {
 
     /// Takes a piece of text in; `None` if nobody is to see it.
     pub fn delta(&mut self, item: &DeltaItem) -> Option<Body> {
-        let growing = self.growing.get_mut(&item.step).filter(|growing| growing.attempt == item.attempt && !growing.has_hole)?;
+        let growing = self
+            .growing
+            .get_mut(&item.step)
+            .filter(|growing| growing.attempt == item.attempt && !growing.has_hole)?;
         let held = growing.text.len() as u64;
         let known = held.checked_sub(item.offset).and_then(|known| usize::try_from(known).ok());
         let Some(new) = known.and_then(|known| item.text.get(known.min(item.text.len())..)) else {
@@ -103,7 +115,13 @@ impl RunFold {
         }
         growing.text.push_str(new);
         let text = new.to_owned();
-        Some(Body::Delta(TextDelta { step: item.step, attempt: item.attempt, agent: self.agent(item.step), offset: held, text }))
+        Some(Body::Delta(TextDelta {
+            step: item.step,
+            attempt: item.attempt,
+            agent: self.agent(item.step),
+            offset: held,
+            text,
+        }))
     }
 
     fn agent(&self, step: StepId) -> Option<String> {
@@ -127,8 +145,12 @@ impl RunFold {
     fn started(&mut self, facts: &AttemptStarted) -> Vec<Body> {
         let growing = Growing { attempt: facts.attempt, text: String::new(), has_hole: false };
         self.growing.insert(facts.step, growing);
-        let superseded =
-            |void: Void| Body::AttemptSuperseded { step: facts.step, attempt: void.attempt, keep_bytes: 0, reason: void.reason };
+        let superseded = |void: Void| Body::AttemptSuperseded {
+            step: facts.step,
+            attempt: void.attempt,
+            keep_bytes: 0,
+            reason: void.reason,
+        };
         self.void.remove(&facts.step).map(superseded).into_iter().collect()
     }
 
@@ -146,7 +168,10 @@ impl RunFold {
     fn completed(&mut self, facts: &Completed) -> Vec<Body> {
         let seen = self.growing.remove(&facts.step).map(|growing| growing.text).unwrap_or_default();
         let full = self.view.run.step(facts.step).and_then(full_text);
-        full.filter(|full| full.text != seen).map(|full| Body::Gap(vec![full])).into_iter().collect()
+        full.filter(|full| full.text != seen)
+            .map(|full| Body::Gap(vec![full]))
+            .into_iter()
+            .collect()
     }
 }
 

@@ -44,7 +44,9 @@ impl RunView {
         match &event {
             RunEvent::RunRequested(..) => self.created_at = at,
             RunEvent::RunClaimed(_) => self.started_at = self.started_at.or(Some(at)),
-            RunEvent::RunCancelled(_) | RunEvent::RunCompleted(_) | RunEvent::RunFailed(..) => self.finished_at = Some(at),
+            RunEvent::RunCancelled(_) | RunEvent::RunCompleted(_) | RunEvent::RunFailed(..) => {
+                self.finished_at = Some(at)
+            }
             RunEvent::StepsPlanned(_)
             | RunEvent::StepAttemptStarted(_)
             | RunEvent::StepAttemptFailed(..)
@@ -72,7 +74,11 @@ pub struct StepView {
 impl StepView {
     /// A step of this run.
     pub fn of(run: &Run, step: &Step) -> Self {
-        Self { step: step.clone(), agent: Self::agent_of(run, step), told: Self::told_to(run, step) }
+        Self {
+            step: step.clone(),
+            agent: Self::agent_of(run, step),
+            told: Self::told_to(run, step),
+        }
     }
 
     /// The name of a step's agent.

@@ -24,6 +24,8 @@ mod text;
 pub use cursor::FeedCursor;
 pub use feed::{Batch, FeedError, RunFeed};
 pub use fold::RunFold;
-pub use message::{Body, FeedMessage, RunRecord, RunView, StepText, StepView, Superseded, TextDelta};
+pub use message::{
+    Body, FeedMessage, RunRecord, RunView, StepText, StepView, Superseded, TextDelta,
+};
 pub use outbox::Outbox;
 pub use text::{DeltaItem, OpenedDeltas, from_json, to_json};

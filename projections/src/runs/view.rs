@@ -99,6 +99,10 @@ impl RunSummary {
     /// The row for those who look for work; `None` once the run has ended.
     pub fn open(&self) -> Option<OpenRun> {
         let RunFacts { state, owner, control, .. } = self.facts;
-        (!state.is_final()).then_some(OpenRun { owner, is_paused: state == RunState::Paused, control })
+        (!state.is_final()).then_some(OpenRun {
+            owner,
+            is_paused: state == RunState::Paused,
+            control,
+        })
     }
 }

@@ -1,11 +1,14 @@
 //! Things to put into a store, with as few words as possible.
 
 use crate::ports::{
-    Append, ClaimChange, ClaimKind, ContentKeyRow, CredentialRow, DeltaPlace, DeltaRow, Expected, IndexKeyRow, InlineViews, KEYS,
-    NewEvent, Placed, RecordChange, RowChange, SecretRow, SessionRow, StoreError, TimerKind, TimerRow, UserKeyRow, ViewRow,
+    Append, ClaimChange, ClaimKind, ContentKeyRow, CredentialRow, DeltaPlace, DeltaRow, Expected,
+    IndexKeyRow, InlineViews, KEYS, NewEvent, Placed, RecordChange, RowChange, SecretRow,
+    SessionRow, StoreError, TimerKind, TimerRow, UserKeyRow, ViewRow,
 };
 use claviger_domain::actor::{Actor, Role, Via};
-use claviger_domain::id::{CommandId, ContextTag, CorrelationId, EventId, KeyId, RunId, SessionId, UserId};
+use claviger_domain::id::{
+    CommandId, ContextTag, CorrelationId, EventId, KeyId, RunId, SessionId, UserId,
+};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use std::sync::Arc;
@@ -111,8 +114,19 @@ impl Maker {
     }
 
     /// An append of one event under a command that leaves a record.
-    pub(super) fn recorded(&self, owner: UserId, version: u64, command_id: CommandId, open: bool) -> Append {
-        let record = RecordChange::Insert { request_hash: [9; 32], subject: Some(uuid(5)), open, expires_at: NOW.plus_ms(1000) };
+    pub(super) fn recorded(
+        &self,
+        owner: UserId,
+        version: u64,
+        command_id: CommandId,
+        open: bool,
+    ) -> Append {
+        let record = RecordChange::Insert {
+            request_hash: [9; 32],
+            subject: Some(uuid(5)),
+            open,
+            expires_at: NOW.plus_ms(1000),
+        };
         Append { command_id, record: Some(record), ..self.append(owner, version, 1) }
     }
 }
@@ -156,12 +170,25 @@ pub(super) fn session(owner: UserId, n: u64, created_at: Timestamp) -> SessionRo
 
 /// A timer of a key test.
 pub(super) fn timer(owner: UserId, subject: KeyId, due_at: Timestamp) -> TimerRow {
-    TimerRow { kind: TimerKind::KeyTest, owner, subject: subject.0, command: Some(command(8)), due_at }
+    TimerRow {
+        kind: TimerKind::KeyTest,
+        owner,
+        subject: subject.0,
+        command: Some(command(8)),
+        due_at,
+    }
 }
 
 /// A secret's row.
 pub(super) fn secret(owner: UserId, key: KeyId, secret_version: u32) -> SecretRow {
-    SecretRow { owner, key, secret_version, user_key_version: 1, wrapped_data_key: vec![4; 105], sealed: vec![5; 181] }
+    SecretRow {
+        owner,
+        key,
+        secret_version,
+        user_key_version: 1,
+        wrapped_data_key: vec![4; 105],
+        sealed: vec![5; 181],
+    }
 }
 
 /// A user key.
@@ -175,9 +202,19 @@ pub(super) fn one_of_each(owner: UserId) -> Vec<RowChange> {
     vec![
         RowChange::PutUserKey(user_key(owner, 1, 1)),
         RowChange::PutIndexKey(IndexKeyRow { owner, user_key_version: 1, wrapped: vec![2; 105] }),
-        RowChange::PutContentKey(ContentKeyRow { stream, owner, user_key_version: 1, wrapped: vec![3; 105] }),
+        RowChange::PutContentKey(ContentKeyRow {
+            stream,
+            owner,
+            user_key_version: 1,
+            wrapped: vec![3; 105],
+        }),
         RowChange::PutSecret(secret(owner, key(1), 1)),
-        RowChange::PutCredential(CredentialRow { owner, password_version: 2, user_key_version: 1, sealed: vec![6; 170] }),
+        RowChange::PutCredential(CredentialRow {
+            owner,
+            password_version: 2,
+            user_key_version: 1,
+            sealed: vec![6; 170],
+        }),
         RowChange::PutSession(session(owner, owner.0.as_u64_pair().1 & 0xffff, NOW)),
         RowChange::PutTimer(timer(owner, key(1), NOW)),
         RowChange::PutView(view_row(owner, key(1).0, 1)),

@@ -4,8 +4,9 @@ use super::build::{NOW, command, key};
 use super::case::{Failure, ensure};
 use super::harness::Harness;
 use crate::ports::{
-    ACCOUNTS, Append, AppendError, Appended, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, Direction, Head,
-    HistoryFilter, IndexKeyRow, KEYS, Page, PageOf, SecretRow, SessionRow, Store, StoredEvent, TimerRow, UserKeyRow,
+    ACCOUNTS, Append, AppendError, Appended, ClaimKind, CommandRecord, ContentKeyRow,
+    CredentialRow, Direction, Head, HistoryFilter, IndexKeyRow, KEYS, Page, PageOf, SecretRow,
+    SessionRow, Store, StoredEvent, TimerRow, UserKeyRow,
 };
 use claviger_domain::id::{ContextTag, KeyId, UserId};
 use claviger_domain::stream::StreamName;
@@ -75,21 +76,39 @@ pub(super) async fn whole_log(store: &dyn Store) -> Result<Vec<StoredEvent>, Fai
     let mut at = Timestamp(0);
     for (event, expected) in log.iter().zip(1_u64..) {
         let envelope = &event.envelope;
-        ensure!(envelope.position == expected, "position {} stands where {expected} belongs", envelope.position);
+        ensure!(
+            envelope.position == expected,
+            "position {} stands where {expected} belongs",
+            envelope.position
+        );
         let version = versions.entry(envelope.stream).or_default();
         *version += 1;
-        ensure!(envelope.version == *version, "{} has version {} after {}", envelope.stream, envelope.version, *version - 1);
+        ensure!(
+            envelope.version == *version,
+            "{} has version {} after {}",
+            envelope.stream,
+            envelope.version,
+            *version - 1
+        );
         ensure!(envelope.at >= at, "time goes back at position {expected}");
         at = envelope.at;
     }
     let head = store.head().await?;
-    ensure!(usize::try_from(head.position) == Ok(log.len()), "the head is at {}, the log has {}", head.position, log.len());
+    ensure!(
+        usize::try_from(head.position) == Ok(log.len()),
+        "the head is at {}, the log has {}",
+        head.position,
+        log.len()
+    );
     ensure!(log.is_empty() || head.at == at, "the head's time is not the last event's");
     Ok(log)
 }
 
 /// Leaves and frontier, computed once more from what was read. Gives the events.
-pub(super) async fn proven_log(harness: &dyn Harness, store: &dyn Store) -> Result<Vec<StoredEvent>, Failure> {
+pub(super) async fn proven_log(
+    harness: &dyn Harness,
+    store: &dyn Store,
+) -> Result<Vec<StoredEvent>, Failure> {
     let log = whole_log(store).await?;
     let mut leaves = Vec::new();
     for event in &log {
@@ -98,7 +117,11 @@ pub(super) async fn proven_log(harness: &dyn Harness, store: &dyn Store) -> Resu
         leaves.push(leaf);
     }
     let frontier = frontier(harness, &leaves);
-    ensure!(store.head().await?.frontier == frontier, "the head's frontier is not that of {} leaves", leaves.len());
+    ensure!(
+        store.head().await?.frontier == frontier,
+        "the head's frontier is not that of {} leaves",
+        leaves.len()
+    );
     Ok(log)
 }
 
@@ -146,7 +169,10 @@ fn perfect_root(harness: &dyn Harness, leaves: &[[u8; 32]]) -> [u8; 32] {
 /// An append must be refused; gives the reason.
 pub(super) async fn refused(store: &dyn Store, append: Append) -> Result<AppendError, Failure> {
     match store.append(append).await {
-        Ok(appended) => Err(Failure(format!("an append that must be refused got position {}", appended.position))),
+        Ok(appended) => Err(Failure(format!(
+            "an append that must be refused got position {}",
+            appended.position
+        ))),
         Err(error) => Ok(error),
     }
 }

@@ -37,7 +37,8 @@ impl UsageView {
 
 fn decoded(event: &StoredEvent) -> Result<RunEvent, PoisonReason> {
     let envelope = &event.envelope;
-    RunEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None).map_err(|_| PoisonReason::UnknownEvent)
+    RunEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None)
+        .map_err(|_| PoisonReason::UnknownEvent)
 }
 
 fn ended(event: &RunEvent, at: Timestamp) -> Option<EndedCall<'_>> {
@@ -87,20 +88,31 @@ impl FollowedView for UsageView {
             StreamName::Run(run) => match decoded(event) {
                 Ok(event) if ended(&event, envelope.at).is_none() => Touch::Nothing,
                 // An event that can't be read may be a call of its run.
-                Ok(_) | Err(_) => Touch::Row(owner, UsageFacts::id(RunId(run), day_of(envelope.at))),
+                Ok(_) | Err(_) => {
+                    Touch::Row(owner, UsageFacts::id(RunId(run), day_of(envelope.at)))
+                }
             },
-            StreamName::Account(_) | StreamName::KeyRing(_) | StreamName::RunControl(_) | StreamName::System => Touch::Nothing,
+            StreamName::Account(_)
+            | StreamName::KeyRing(_)
+            | StreamName::RunControl(_)
+            | StreamName::System => Touch::Nothing,
         }
     }
 
-    fn fold(&self, before: Option<&ViewRow>, event: &StoredEvent) -> Result<Option<ViewRow>, PoisonReason> {
-        let (StreamName::Run(run), Some(owner)) = (event.envelope.stream, event.envelope.owner) else {
+    fn fold(
+        &self,
+        before: Option<&ViewRow>,
+        event: &StoredEvent,
+    ) -> Result<Option<ViewRow>, PoisonReason> {
+        let (StreamName::Run(run), Some(owner)) = (event.envelope.stream, event.envelope.owner)
+        else {
             return Ok(before.cloned());
         };
         let decoded = decoded(event)?;
         let Some(call) = ended(&decoded, event.envelope.at) else { return Ok(before.cloned()) };
         let call = EndedCall { run: RunId(run), ..call };
-        let mut facts = before.map(Self::read).transpose()?.unwrap_or_else(|| UsageFacts::new(&call));
+        let mut facts =
+            before.map(Self::read).transpose()?.unwrap_or_else(|| UsageFacts::new(&call));
         if (facts.run, facts.day) != (call.run, day_of(call.at)) {
             return Err(PoisonReason::UnreadableRow);
         }

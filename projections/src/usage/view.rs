@@ -72,7 +72,8 @@ impl UsageFacts {
     /// Where a run and a day have their row. Neither's bits alone tell rows of one owner apart, and their exclusive or could meet that of
     /// ids made one behind the other: so a hash, whose first half nobody meets by accident.
     pub fn id(run: RunId, day: u64) -> Uuid {
-        let hash = Sha256::new().chain_update(run.0.as_bytes()).chain_update(day.to_be_bytes()).finalize();
+        let hash =
+            Sha256::new().chain_update(run.0.as_bytes()).chain_update(day.to_be_bytes()).finalize();
         let mut id = [0; 16];
         id.iter_mut().zip(hash).for_each(|(byte, hashed)| *byte = hashed);
         Uuid::from_bytes(id)
@@ -80,13 +81,22 @@ impl UsageFacts {
 
     pub(super) fn add(&mut self, call: &EndedCall<'_>) {
         let Credential { source, key, .. } = call.credential;
-        let same = |cell: &&mut Cell| (cell.key, cell.source, cell.model.as_str()) == (key, source, call.model);
+        let same = |cell: &&mut Cell| {
+            (cell.key, cell.source, cell.model.as_str()) == (key, source, call.model)
+        };
         if let Some(cell) = self.cells.iter_mut().find(same) {
             cell.calls += 1;
             cell.usage = cell.usage.plus(call.usage);
             cell.cost = cell.cost.plus(call.cost);
             return;
         }
-        self.cells.push(Cell { key, source, model: call.model.to_owned(), calls: 1, usage: call.usage, cost: call.cost });
+        self.cells.push(Cell {
+            key,
+            source,
+            model: call.model.to_owned(),
+            calls: 1,
+            usage: call.usage,
+            cost: call.cost,
+        });
     }
 }

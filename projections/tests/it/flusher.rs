@@ -25,7 +25,12 @@ impl Deltas for Script {
         Box::pin(async { answer.await.unwrap() })
     }
 
-    fn deltas(&self, _: RunId, _: (u64, u64), _: usize) -> BoxFuture<'_, Result<Vec<DeltaRow>, StoreError>> {
+    fn deltas(
+        &self,
+        _: RunId,
+        _: (u64, u64),
+        _: usize,
+    ) -> BoxFuture<'_, Result<Vec<DeltaRow>, StoreError>> {
         unreachable!("a flusher reads nothing")
     }
 
@@ -55,8 +60,15 @@ struct Heard(Mutex<Vec<String>>);
 
 impl FlushListener for Heard {
     fn flushed(&self, flushed: Flushed) {
-        let items: Vec<_> = flushed.row.items.iter().map(|item| format!("{}@{}", item.text, item.offset)).collect();
-        let said = format!("{}:{}.{} {}", flushed.run.0.as_u128(), flushed.row.v, flushed.row.d, items.join(" "));
+        let items: Vec<_> =
+            flushed.row.items.iter().map(|item| format!("{}@{}", item.text, item.offset)).collect();
+        let said = format!(
+            "{}:{}.{} {}",
+            flushed.run.0.as_u128(),
+            flushed.row.v,
+            flushed.row.d,
+            items.join(" ")
+        );
         self.0.lock().unwrap().push(said);
     }
 
@@ -94,7 +106,12 @@ impl Stage {
     }
 
     fn write(&self, n: u128, offset: u64, text: &str) {
-        let item = DeltaItem { step: StepId(Uuid::from_u128(9)), attempt: 1, offset, text: text.to_owned() };
+        let item = DeltaItem {
+            step: StepId(Uuid::from_u128(9)),
+            attempt: 1,
+            offset,
+            text: text.to_owned(),
+        };
         assert!(self.handle.write(run(n), item).now_or_never().is_some(), "there is room");
     }
 
@@ -107,8 +124,14 @@ impl Stage {
     fn in_flight(&self) -> Vec<(u128, u64, u64, usize)> {
         let asked = self.store.0.lock().unwrap();
         assert!(asked.len() <= 1, "one flush is in flight");
-        let row =
-            |row: &DeltaRow| (row.place.run.0.as_u128(), row.place.v, row.place.d, from_json(&row.sealed[1..]).unwrap().len());
+        let row = |row: &DeltaRow| {
+            (
+                row.place.run.0.as_u128(),
+                row.place.v,
+                row.place.d,
+                from_json(&row.sealed[1..]).unwrap().len(),
+            )
+        };
         asked.front().map(|(rows, _)| rows.iter().map(row).collect()).unwrap_or_default()
     }
 
@@ -154,7 +177,11 @@ fn one_flush_is_in_flight_and_the_rest_goes_into_the_next() {
     assert_eq!(stage.heard(), Vec::<String>::new(), "durable before visible");
     stage.answer(Ok(()));
     assert_eq!(stage.heard(), ["1:3.1 a@0"]);
-    assert_eq!(stage.in_flight(), [(1, 3, 2, 1), (2, 3, 1, 1)], "one row a run, pieces put together");
+    assert_eq!(
+        stage.in_flight(),
+        [(1, 3, 2, 1), (2, 3, 1, 1)],
+        "one row a run, pieces put together"
+    );
     stage.answer(Ok(()));
     assert_eq!(stage.heard(), ["1:3.2 bc@1", "2:3.1 x@0"]);
     assert_eq!(stage.in_flight(), []);

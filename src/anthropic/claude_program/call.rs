@@ -1,7 +1,9 @@
 //! One call by the program.
 
 use super::super::error::Malformed;
-use super::super::stream::{CallEnd, CallFailure, CallItem, CallStream, MessageRequest, StreamLimits};
+use super::super::stream::{
+    CallEnd, CallFailure, CallItem, CallStream, MessageRequest, StreamLimits,
+};
 use super::child::{Group, Running};
 use super::lines::{Said, Talk};
 use crate::anthropic::error::{Origin, RateLimits};
@@ -70,22 +72,40 @@ impl ClaudeProgram {
 
     /// Asks the model. The process starts when the stream is polled and there is room for it; dropping the stream kills it.
     pub fn messages(&self, request: MessageRequest, now: Timestamp) -> CallStream {
-        let call = Call { program: self.clone(), now, phase: Phase::Before(request), ready: VecDeque::new() };
-        stream::unfold(call, |mut call| async move { call.next().await.map(|item| (item, call)) }).boxed()
+        let call = Call {
+            program: self.clone(),
+            now,
+            phase: Phase::Before(request),
+            ready: VecDeque::new(),
+        };
+        stream::unfold(call, |mut call| async move { call.next().await.map(|item| (item, call)) })
+            .boxed()
     }
 
     /// The same program with another directory of settings; the cap is shared.
     #[must_use]
     pub fn with_config_dir(&self, config_dir: PathBuf) -> Self {
         let config = ClaudeProgramConfig { config_dir, ..(*self.config).clone() };
-        Self { config: Arc::new(config), free: Arc::clone(&self.free), tracker: self.tracker.clone() }
+        Self {
+            config: Arc::new(config),
+            free: Arc::clone(&self.free),
+            tracker: self.tracker.clone(),
+        }
     }
 
     fn command(&self, request: &MessageRequest) -> Command {
         let config = &self.config;
         let mut command = Command::new(&config.program);
         command
-            .args(["-p", "--output-format", "stream-json", "--verbose", "--include-partial-messages", "--model", &request.model])
+            .args([
+                "-p",
+                "--output-format",
+                "stream-json",
+                "--verbose",
+                "--include-partial-messages",
+                "--model",
+                &request.model,
+            ])
             .args(["--tools", "", "--system-prompt", request.system.as_deref().unwrap_or_default()])
             .args(["--max-turns", "1", "--no-session-persistence"])
             // Anything of ours could change what it does: an API key would even beat the token.
@@ -113,7 +133,8 @@ fn prompt(request: &MessageRequest) -> Option<Vec<u8>> {
         }
     }
     if let Some(schema) = &request.schema {
-        texts.push(format!("Answer with one JSON value of this schema and nothing else:\n{schema}"));
+        texts
+            .push(format!("Answer with one JSON value of this schema and nothing else:\n{schema}"));
     }
     Some(texts.join("\n\n").into_bytes())
 }
@@ -174,13 +195,18 @@ impl Call {
 
     async fn begin(&self, request: &MessageRequest) -> Result<Talking, CallFailure> {
         let refused = |message| CallFailure::bare(FailureClass::Request, message);
-        let prompt =
-            prompt(request).ok_or_else(|| refused("the claude program takes no pictures: use an API key for this run"))?;
+        let prompt = prompt(request).ok_or_else(|| {
+            refused("the claude program takes no pictures: use an API key for this run")
+        })?;
         let free = Arc::clone(&self.program.free);
-        let permit = free.acquire_owned().await.map_err(|_| refused("the claude program is not to be used any more"))?;
+        let permit = free
+            .acquire_owned()
+            .await
+            .map_err(|_| refused("the claude program is not to be used any more"))?;
         let limits = self.program.config.limits;
         let started = Instant::now();
-        let running = Group::start(&mut self.program.command(request), permit, &self.program.tracker);
+        let running =
+            Group::start(&mut self.program.command(request), permit, &self.program.tracker);
         let running = running.map_err(|error| refused(not_started(error.kind())));
         let Running { group, stdin, stdout } = running?;
         Ok(Talking {
@@ -199,24 +225,26 @@ impl Call {
         let limits = self.program.config.limits;
         let by = (Instant::now() + limits.idle).min(talking.started + limits.whole);
         let read = timeout_at(by, talking.exchange(&mut self.ready)).await;
-        let failure = match read {
-            Err(_) => talking.broken(FailureClass::Timeout, "the claude program didn't answer in time"),
-            Ok(Err(Malformed::Cut)) => talking.broken(FailureClass::Connection, "the claude program ended in the middle"),
-            Ok(Err(Malformed::TooBig | Malformed::Unreadable | Malformed::Redirect)) => {
-                talking.broken(FailureClass::Protocol, "the claude program writes what can't be read")
-            }
-            Ok(Ok(())) => match talking.result {
-                None => {
-                    self.phase = Phase::Under(Box::new(talking));
-                    return;
-                }
-                Some(true) => talking.talk.failure(self.now),
-                Some(false) => {
-                    self.ready.push_back(talking.end());
-                    return;
-                }
-            },
-        };
+        let failure =
+            match read {
+                Err(_) => talking
+                    .broken(FailureClass::Timeout, "the claude program didn't answer in time"),
+                Ok(Err(Malformed::Cut)) => talking
+                    .broken(FailureClass::Connection, "the claude program ended in the middle"),
+                Ok(Err(Malformed::TooBig | Malformed::Unreadable | Malformed::Redirect)) => talking
+                    .broken(FailureClass::Protocol, "the claude program writes what can't be read"),
+                Ok(Ok(())) => match talking.result {
+                    None => {
+                        self.phase = Phase::Under(Box::new(talking));
+                        return;
+                    }
+                    Some(true) => talking.talk.failure(self.now),
+                    Some(false) => {
+                        self.ready.push_back(talking.end());
+                        return;
+                    }
+                },
+            };
         self.ready.push_back(CallItem::Failed(Box::new(failure)));
     }
 }
@@ -267,16 +295,23 @@ impl Talking {
                     limits: RateLimits::default(),
                 }));
             }
-            None => {
-                CallFailure { usage: message.usage, ..CallFailure::bare(FailureClass::Refusal, "the model refused to answer") }
+            None => CallFailure {
+                usage: message.usage,
+                ..CallFailure::bare(FailureClass::Refusal, "the model refused to answer")
+            },
+            Some(_) => {
+                self.broken(FailureClass::Connection, "the claude program ended in the middle")
             }
-            Some(_) => self.broken(FailureClass::Connection, "the claude program ended in the middle"),
         };
         CallItem::Failed(Box::new(failure))
     }
 
     /// What a broken call used is never known for certain.
     fn broken(&self, class: FailureClass, message: &str) -> CallFailure {
-        CallFailure { usage: self.talk.message.usage, maybe_billed: true, ..CallFailure::bare(class, message) }
+        CallFailure {
+            usage: self.talk.message.usage,
+            maybe_billed: true,
+            ..CallFailure::bare(class, message)
+        }
     }
 }

@@ -28,7 +28,11 @@ pub(super) struct Running {
 
 impl Group {
     /// Starts the program. What it writes to standard error goes nowhere: it may quote what it was sent.
-    pub(super) fn start(command: &mut Command, permit: OwnedSemaphorePermit, tracker: &TaskTracker) -> io::Result<Running> {
+    pub(super) fn start(
+        command: &mut Command,
+        permit: OwnedSemaphorePermit,
+        tracker: &TaskTracker,
+    ) -> io::Result<Running> {
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());

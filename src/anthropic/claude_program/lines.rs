@@ -74,18 +74,26 @@ impl Talk {
                     Progress::Nothing | Progress::Stopped | Progress::Error => Ok(Said::Nothing),
                 };
             }
-            "system" if line.subtype.as_deref() == Some("api_retry") => self.status = line.error_status.or(self.status),
+            "system" if line.subtype.as_deref() == Some("api_retry") => {
+                self.status = line.error_status.or(self.status)
+            }
             "assistant" => {
                 let word = line.error.as_ref().and_then(serde_json::Value::as_str);
                 self.word = word.map(str::to_owned).or(self.word.take());
             }
             "rate_limit_event" => {
                 let reset = line.rate_limit_info.and_then(|info| info.resets_at);
-                self.resets = reset.map(|seconds| Timestamp(seconds.saturating_mul(1000)).min(Timestamp::MAX)).or(self.resets);
+                self.resets = reset
+                    .map(|seconds| Timestamp(seconds.saturating_mul(1000)).min(Timestamp::MAX))
+                    .or(self.resets);
             }
             "result" => {
                 if line.is_error {
-                    let text = line.result.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
+                    let text = line
+                        .result
+                        .as_ref()
+                        .and_then(serde_json::Value::as_str)
+                        .unwrap_or_default();
                     self.status = status_in(text).or(self.status);
                 }
                 return Ok(Said::Result { is_error: line.is_error });
@@ -120,7 +128,11 @@ impl Talk {
 /// The status in `API Error: 529 …`.
 fn status_in(text: &str) -> Option<u16> {
     let (_, rest) = text.split_once("API Error: ")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok().filter(|status| (400..600).contains(status))
+    rest.split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
+        .filter(|status| (400..600).contains(status))
 }
 
 #[cfg(test)]
@@ -140,7 +152,9 @@ mod tests {
 
     #[test]
     fn a_failed_result_is_told_by_its_words_and_statuses() {
-        let result = |text: &str| format!(r#"{{"subtype":"success","is_error":true,"result":"{text}","type":"result"}}"#);
+        let result = |text: &str| {
+            format!(r#"{{"subtype":"success","is_error":true,"result":"{text}","type":"result"}}"#)
+        };
         for (lines, class, status) in [
             (vec![result("API Error: 529 Overloaded")], FailureClass::Overloaded, Some(529)),
             (vec![result("API Error: 401 no")], FailureClass::Authentication, Some(401)),
@@ -148,12 +162,19 @@ mod tests {
             (vec![result("API Error: 4 apples")], FailureClass::Connection, None),
             (vec![result("")], FailureClass::Connection, None),
             (
-                vec![r#"{"type":"system","subtype":"api_retry","attempt":1,"error_status":503}"#.to_owned(), result("?")],
+                vec![
+                    r#"{"type":"system","subtype":"api_retry","attempt":1,"error_status":503}"#
+                        .to_owned(),
+                    result("?"),
+                ],
                 FailureClass::Overloaded,
                 Some(503),
             ),
             (
-                vec![r#"{"message":{},"error":"billing_error","type":"assistant"}"#.to_owned(), result("")],
+                vec![
+                    r#"{"message":{},"error":"billing_error","type":"assistant"}"#.to_owned(),
+                    result(""),
+                ],
                 FailureClass::Credit,
                 None,
             ),
@@ -162,14 +183,26 @@ mod tests {
             assert_eq!(failure(&lines), (class, status, None), "{lines:?}");
         }
         let soon = NOW.plus_ms(60_000);
-        let limit = format!(r#"{{"type":"rate_limit_event","rate_limit_info":{{"resetsAt":{}}}}}"#, soon.0 / 1000);
-        assert_eq!(failure(&[&limit, &result("API Error: 429 x")]), (FailureClass::RateLimit, Some(429), Some(soon)));
+        let limit = format!(
+            r#"{{"type":"rate_limit_event","rate_limit_info":{{"resetsAt":{}}}}}"#,
+            soon.0 / 1000
+        );
+        assert_eq!(
+            failure(&[&limit, &result("API Error: 429 x")]),
+            (FailureClass::RateLimit, Some(429), Some(soon))
+        );
     }
 
     #[test]
     fn unknown_lines_say_nothing() {
         let mut talk = Talk::default();
-        for line in ["", "warning: hello", "[]", r#"{"type":"brand_new"}"#, r#"{"type":"system","subtype":"init","tools":[]}"#] {
+        for line in [
+            "",
+            "warning: hello",
+            "[]",
+            r#"{"type":"brand_new"}"#,
+            r#"{"type":"system","subtype":"init","tools":[]}"#,
+        ] {
             assert_eq!(talk.take(line.as_bytes()), Ok(Said::Nothing), "{line}");
         }
         assert_eq!(talk.take(br#"{"type":"stream_event"}"#), Err(Malformed::Unreadable));

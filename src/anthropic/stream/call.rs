@@ -46,11 +46,19 @@ impl Default for StreamLimits {
 
 impl AnthropicClient {
     /// `POST /v1/messages`, streamed. Nothing is sent before the stream is polled; dropping it closes the request.
-    pub fn messages(&self, secret: &SecretText, request: &MessageRequest, limits: StreamLimits, now: Timestamp) -> CallStream {
+    pub fn messages(
+        &self,
+        secret: &SecretText,
+        request: &MessageRequest,
+        limits: StreamLimits,
+        now: Timestamp,
+    ) -> CallStream {
         let body = request.to_json().to_string().into_bytes();
         let request = self.post(secret, &["v1", "messages"], body);
-        let state = Call { limits, now, phase: Phase::Before(Box::new(request)), ready: VecDeque::new() };
-        stream::unfold(state, |mut call| async move { call.next().await.map(|item| (item, call)) }).boxed()
+        let state =
+            Call { limits, now, phase: Phase::Before(Box::new(request)), ready: VecDeque::new() };
+        stream::unfold(state, |mut call| async move { call.next().await.map(|item| (item, call)) })
+            .boxed()
     }
 }
 
@@ -78,7 +86,11 @@ struct Answering {
 
 fn failed(failure: UpstreamFailure) -> CallItem {
     let limits = RateLimits::default();
-    CallItem::Failed(Box::new(CallFailure::of(failure, claviger_domain::orchestration::Usage::default(), limits)))
+    CallItem::Failed(Box::new(CallFailure::of(
+        failure,
+        claviger_domain::orchestration::Usage::default(),
+        limits,
+    )))
 }
 
 fn late() -> UpstreamFailure {
@@ -102,25 +114,48 @@ impl Call {
         }
     }
 
-    async fn begin(&self, request: Result<RequestBuilder, UpstreamFailure>) -> Result<Answering, CallItem> {
+    async fn begin(
+        &self,
+        request: Result<RequestBuilder, UpstreamFailure>,
+    ) -> Result<Answering, CallItem> {
         let started = Instant::now();
         let request = request.map_err(failed)?;
         let by = started + self.limits.first_byte.min(self.limits.whole);
         let sent = timeout_at(by, request.send()).await.map_err(|_| failed(late()))?;
-        let response = sent.map_err(|error| failed(UpstreamFailure::from_transport(&error, None)))?;
+        let response =
+            sent.map_err(|error| failed(UpstreamFailure::from_transport(&error, None)))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let limits = RateLimits::of(&headers);
         if !status.is_success() {
             // The status stands even if the words were cut off or didn't come in time.
             let body = timeout_at(by, read_capped(response, SHORT_ANSWER_MAX)).await;
             let body = body.ok().and_then(Result::ok).unwrap_or_default();
-            let failure = UpstreamFailure::from_answer(status.as_u16(), &headers, &body, after(self.now, started));
-            return Err(CallItem::Failed(Box::new(CallFailure::of(failure, Message::default().usage, limits))));
+            let failure = UpstreamFailure::from_answer(
+                status.as_u16(),
+                &headers,
+                &body,
+                after(self.now, started),
+            );
+            return Err(CallItem::Failed(Box::new(CallFailure::of(
+                failure,
+                Message::default().usage,
+                limits,
+            ))));
         }
         let is_stream = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        if !is_stream.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream")) {
-            let failure = UpstreamFailure::malformed(Malformed::Unreadable, status.as_u16(), Origin::of(&headers));
-            return Err(CallItem::Failed(Box::new(CallFailure::of(failure, Message::default().usage, limits))));
+        if !is_stream.is_some_and(|value| {
+            value.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
+        }) {
+            let failure = UpstreamFailure::malformed(
+                Malformed::Unreadable,
+                status.as_u16(),
+                Origin::of(&headers),
+            );
+            return Err(CallItem::Failed(Box::new(CallFailure::of(
+                failure,
+                Message::default().usage,
+                limits,
+            ))));
         }
         let lines = EventLines::new(self.limits.line_max, self.limits.total_max);
         Ok(Answering { response, headers, started, lines, message: Message::default() })
@@ -132,7 +167,9 @@ impl Call {
         let read = timeout_at(by, answering.response.chunk()).await;
         let result = match read {
             Err(_) => Err(answering.failure(&late())),
-            Ok(Err(error)) => Err(answering.failure(&UpstreamFailure::from_transport(&error, Some(200)))),
+            Ok(Err(error)) => {
+                Err(answering.failure(&UpstreamFailure::from_transport(&error, Some(200))))
+            }
             Ok(Ok(None)) => Err(answering.unusable(Malformed::Cut)),
             Ok(Ok(Some(bytes))) => answering.take(&bytes, self.now, &mut self.ready),
         };
@@ -146,7 +183,12 @@ impl Call {
 
 impl Answering {
     /// Whether the message is whole now.
-    fn take(&mut self, bytes: &[u8], now: Timestamp, ready: &mut VecDeque<CallItem>) -> Result<bool, Box<CallFailure>> {
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        now: Timestamp,
+        ready: &mut VecDeque<CallItem>,
+    ) -> Result<bool, Box<CallFailure>> {
         let Self { lines, message, headers, started, .. } = self;
         let mut error = None;
         let pushed = lines.push(bytes, |data| {
@@ -156,7 +198,10 @@ impl Answering {
             match message.take(data)? {
                 Progress::Item(item) => ready.push_back(item),
                 Progress::Nothing | Progress::Stopped => {}
-                Progress::Error => error = Some(UpstreamFailure::from_answer(200, headers, data, after(now, *started))),
+                Progress::Error => {
+                    error =
+                        Some(UpstreamFailure::from_answer(200, headers, data, after(now, *started)))
+                }
             }
             Ok(())
         });
@@ -195,7 +240,11 @@ impl Answering {
     }
 
     fn failure(&self, failure: &UpstreamFailure) -> Box<CallFailure> {
-        let failure = UpstreamFailure { status: Some(200), origin: Origin::of(&self.headers), ..failure.clone() };
+        let failure = UpstreamFailure {
+            status: Some(200),
+            origin: Origin::of(&self.headers),
+            ..failure.clone()
+        };
         Box::new(CallFailure::of(failure, self.message.usage, RateLimits::of(&self.headers)))
     }
 }

@@ -121,7 +121,8 @@ impl CallFailure {
             should_retry: failure.should_retry,
             status: failure.status,
             usage,
-            maybe_billed: failure.sent && failure.status.is_none_or(|status| (200..300).contains(&status)),
+            maybe_billed: failure.sent
+                && failure.status.is_none_or(|status| (200..300).contains(&status)),
             message: failure.to_string(),
             origin: failure.origin,
             limits,
@@ -138,10 +139,14 @@ fn class_of(failure: &UpstreamFailure) -> FailureClass {
         Cause::Permission => FailureClass::Permission,
         Cause::RateLimited { .. } => FailureClass::RateLimit,
         Cause::SpendLimit { .. } => FailureClass::SpendLimit,
-        Cause::NotFound | Cause::InvalidRequest | Cause::Conflict | Cause::TooLarge => FailureClass::Request,
+        Cause::NotFound | Cause::InvalidRequest | Cause::Conflict | Cause::TooLarge => {
+            FailureClass::Request
+        }
         Cause::Overloaded | Cause::Server => FailureClass::Overloaded,
         Cause::Network | Cause::Malformed(Malformed::Cut) => FailureClass::Connection,
         Cause::Timeout => FailureClass::Timeout,
-        Cause::Malformed(Malformed::TooBig | Malformed::Unreadable | Malformed::Redirect) => FailureClass::Protocol,
+        Cause::Malformed(Malformed::TooBig | Malformed::Unreadable | Malformed::Redirect) => {
+            FailureClass::Protocol
+        }
     }
 }

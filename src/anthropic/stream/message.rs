@@ -87,7 +87,10 @@ struct WireWrites {
 
 impl WireUsage {
     fn over(self, known: Usage) -> Usage {
-        let hour = self.cache_creation.and_then(|writes| writes.ephemeral_1h_input_tokens).unwrap_or(known.cache_write_1h);
+        let hour = self
+            .cache_creation
+            .and_then(|writes| writes.ephemeral_1h_input_tokens)
+            .unwrap_or(known.cache_write_1h);
         let writes = self.cache_creation_input_tokens.unwrap_or(known.cache_write());
         Usage {
             input: self.input_tokens.unwrap_or(known.input),
@@ -177,7 +180,9 @@ impl Message {
         Ok(match delta {
             Delta::Text { text } => told(Some(text).filter(|_| is_text)),
             Delta::Thinking { thinking } => {
-                self.thinking_bytes = self.thinking_bytes.saturating_add(u64::try_from(thinking.len()).unwrap_or(u64::MAX));
+                self.thinking_bytes = self
+                    .thinking_bytes
+                    .saturating_add(u64::try_from(thinking.len()).unwrap_or(u64::MAX));
                 Progress::Nothing
             }
             Delta::Unknown => Progress::Nothing,
@@ -203,5 +208,6 @@ impl Message {
 }
 
 fn told(text: Option<String>) -> Progress {
-    text.filter(|text| !text.is_empty()).map_or(Progress::Nothing, |text| Progress::Item(CallItem::Text(text)))
+    text.filter(|text| !text.is_empty())
+        .map_or(Progress::Nothing, |text| Progress::Item(CallItem::Text(text)))
 }

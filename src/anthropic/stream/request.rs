@@ -33,7 +33,10 @@ impl MessageRequest {
                 body.insert("system".to_owned(), json!(system));
             }
             if let Some(schema) = &self.schema {
-                body.insert("output_config".to_owned(), json!({"format": {"type": "json_schema", "schema": schema}}));
+                body.insert(
+                    "output_config".to_owned(),
+                    json!({"format": {"type": "json_schema", "schema": schema}}),
+                );
             }
         }
         body

@@ -29,8 +29,11 @@ const RECORDED: &str = concat!(
     "data: {\"type\":\"message_stop\"}\n\n",
 );
 
-fn fed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<CallItem>, Message), Malformed> {
-    let (mut lines, mut message, mut items) = (EventLines::new(4096, 1 << 20), Message::default(), Vec::new());
+fn fed<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<(Vec<CallItem>, Message), Malformed> {
+    let (mut lines, mut message, mut items) =
+        (EventLines::new(4096, 1 << 20), Message::default(), Vec::new());
     for piece in pieces {
         lines.push::<Malformed>(piece, |data| {
             if let Progress::Item(item) = message.take(data)? {
@@ -59,7 +62,10 @@ fn a_recorded_stream_reads_the_same_wherever_it_is_split() {
     for at in 0..=bytes.len() {
         let (items, message) = fed([&bytes[..at], &bytes[at..]]).unwrap();
         assert_eq!(items, expected(), "split at {at}");
-        assert_eq!((message.is_whole(), message.stop_reason(), message.thinking_bytes), (true, Some(StopReason::EndTurn), 5));
+        assert_eq!(
+            (message.is_whole(), message.stop_reason(), message.thinking_bytes),
+            (true, Some(StopReason::EndTurn), 5)
+        );
     }
     assert_eq!(fed(bytes.chunks(1)).unwrap().0, expected());
 }
@@ -78,12 +84,18 @@ fn what_is_out_of_turn_or_no_event_is_refused() {
     let start = "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\"}}\n\n";
     for (before, data) in [
         ("", r#"{"type":"message_stop"}"#),
-        ("", r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#),
+        (
+            "",
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+        ),
         ("", "[DONE]"),
         ("", "{}"),
         (start, "{\"type\":"),
         (start, r#"{"type":"message_stop"}"#),
-        (start, r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}"#),
+        (
+            start,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}"#,
+        ),
         (start, r#"{"type":"message_start","message":{}}"#),
         (start, r#"{"type":"message_delta","delta":{},"usage":{"output_tokens":-1}}"#),
     ] {
@@ -113,7 +125,10 @@ fn a_second_start_makes_the_first_void() {
     };
     let (items, _) = fed([(start("a", 3) + &start("b", 4)).as_bytes()]).unwrap();
     let usage = |output| Usage { output, ..Usage::default() };
-    assert_eq!(items[1], CallItem::Restarted { message_id: "b".to_owned(), usage: usage(4), void: usage(3) });
+    assert_eq!(
+        items[1],
+        CallItem::Restarted { message_id: "b".to_owned(), usage: usage(4), void: usage(3) }
+    );
 }
 
 proptest! {

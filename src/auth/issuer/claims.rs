@@ -85,8 +85,10 @@ impl ExternalIssuer {
     pub async fn check(&self, token: &str, now: Timestamp) -> Result<Judged, JwksError> {
         let Some((header, kid)) = header_of(token) else { return Ok(Judged::Bad) };
         let Some(keys) = self.jwks.find(&kid).await? else { return Ok(Judged::Bad) };
-        let claims =
-            keys.iter().filter(|key| key.algorithms.contains(&header.alg)).find_map(|key| self.claims(token, key, &header));
+        let claims = keys
+            .iter()
+            .filter(|key| key.algorithms.contains(&header.alg))
+            .find_map(|key| self.claims(token, key, &header));
         Ok(claims.and_then(|claims| self.judge(&header, claims, now)).unwrap_or(Judged::Bad))
     }
 
@@ -124,7 +126,9 @@ impl ExternalIssuer {
             issued_at: Timestamp(claims.iat.checked_mul(1000)?),
             expires_at: Timestamp(claims.exp.saturating_mul(1000)).min(Timestamp::MAX),
             roles: self.role_claim.as_ref().map(|claim| claim.roles(&claims.rest)),
-            username: text("preferred_username").or(text("username")).and_then(|name| Username::parse(name).ok()),
+            username: text("preferred_username")
+                .or(text("username"))
+                .and_then(|name| Username::parse(name).ok()),
             email: text("email").filter(|_| !unchecked).and_then(|email| Email::parse(email).ok()),
             full_name: text("name").and_then(|name| FullName::parse(name).ok()),
             identity: Identity { issuer: claims.iss, subject: claims.sub },
@@ -143,7 +147,8 @@ fn header_of(token: &str) -> Option<(Header, String)> {
     let brings_a_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some();
     let is_strange = header.crit.is_some() || header.enc.is_some() || header.zip.is_some();
     // Keycloak, Entra and others call their access tokens plain JWT.
-    if brings_a_key || is_strange || !(is_access_token(&header) || typ.eq_ignore_ascii_case("jwt")) {
+    if brings_a_key || is_strange || !(is_access_token(&header) || typ.eq_ignore_ascii_case("jwt"))
+    {
         return None;
     }
     let kid = header.kid.clone().filter(|kid| (1..=MAX_KID).contains(&kid.len()))?;

@@ -24,7 +24,9 @@ const MAX_WAITING: usize = 500;
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
     /// The address is none, or would send keys over the network in clear.
-    #[error("the address of the issuer's keys must be https://… (http:// only on this machine), without a password")]
+    #[error(
+        "the address of the issuer's keys must be https://… (http:// only on this machine), without a password"
+    )]
     Address,
     /// No client can be made.
     #[error("no client can be made for the issuer's keys")]
@@ -110,7 +112,11 @@ impl Jwks {
     ///
     /// # Errors
     /// [`JwksError::Address`], [`JwksError::Setup`].
-    pub fn new(url: &str, settings: JwksSettings, tracker: TaskTracker) -> Result<Arc<Self>, JwksError> {
+    pub fn new(
+        url: &str,
+        settings: JwksSettings,
+        tracker: TaskTracker,
+    ) -> Result<Arc<Self>, JwksError> {
         let url = address(url)?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("claviger/", env!("CARGO_PKG_VERSION")))
@@ -186,7 +192,8 @@ impl Jwks {
     }
 
     fn refresh_behind(self: &Arc<Self>) {
-        let is_due = self.lock().began_at.is_none_or(|began_at| began_at.elapsed() >= self.settings.pause);
+        let is_due =
+            self.lock().began_at.is_none_or(|began_at| began_at.elapsed() >= self.settings.pause);
         // Whoever has the turn fetches already.
         if !is_due || self.turn.try_lock().is_err() {
             return;
@@ -229,7 +236,10 @@ impl Jwks {
 
     async fn ask(&self) -> Result<KeySet, JwksError> {
         let unreachable = |error: reqwest::Error| JwksError::Unreachable(error.without_url());
-        let request = self.client.get(self.url.clone()).header("accept", "application/jwk-set+json, application/json");
+        let request = self
+            .client
+            .get(self.url.clone())
+            .header("accept", "application/jwk-set+json, application/json");
         let response = request.send().await.map_err(unreachable)?;
         if response.status() != StatusCode::OK {
             return Err(JwksError::Status(response.status()));

@@ -53,7 +53,8 @@ impl KeySet {
     /// # Errors
     /// [`KeySetError`].
     pub fn read(json: &[u8]) -> Result<Self, KeySetError> {
-        let document: Document = serde_json::from_slice(json).map_err(|_| KeySetError::Malformed)?;
+        let document: Document =
+            serde_json::from_slice(json).map_err(|_| KeySetError::Malformed)?;
         if document.keys.len() > MAX_KEYS {
             return Err(KeySetError::TooMany);
         }
@@ -86,8 +87,12 @@ impl KeySet {
 
 fn usable(jwk: &Jwk) -> Option<IssuerKey> {
     let common = &jwk.common;
-    let signs = common.public_key_use.as_ref().is_none_or(|given| *given == PublicKeyUse::Signature)
-        && common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+    let signs =
+        common.public_key_use.as_ref().is_none_or(|given| *given == PublicKeyUse::Signature)
+            && common
+                .key_operations
+                .as_ref()
+                .is_none_or(|operations| operations.contains(&KeyOperations::Verify));
     let mut algorithms = if signs { by_type(&jwk.algorithm) } else { Vec::new() };
     if let Some(named) = common.key_algorithm {
         algorithms.retain(|algorithm| jsonwebtoken::jwk::KeyAlgorithm::from(*algorithm) == named);
@@ -106,8 +111,13 @@ fn by_type(parameters: &AlgorithmParameters) -> Vec<Algorithm> {
         vec![RS256, RS384, RS512, PS256, PS384, PS512]
     } else if let AlgorithmParameters::EllipticCurve(curve) = parameters {
         // jsonwebtoken has no P-521.
-        let of_curves = [(EllipticCurve::P256, Algorithm::ES256), (EllipticCurve::P384, Algorithm::ES384)];
-        of_curves.into_iter().filter(|(known, _)| *known == curve.curve).map(|(_, algorithm)| algorithm).collect()
+        let of_curves =
+            [(EllipticCurve::P256, Algorithm::ES256), (EllipticCurve::P384, Algorithm::ES384)];
+        of_curves
+            .into_iter()
+            .filter(|(known, _)| *known == curve.curve)
+            .map(|(_, algorithm)| algorithm)
+            .collect()
     } else if let AlgorithmParameters::OctetKeyPair(pair) = parameters
         && pair.curve == EllipticCurve::Ed25519
     {
@@ -142,7 +152,9 @@ mod tests {
         narrowed["alg"] = "RS256".into();
         narrowed["kid"] = "narrow".into();
         let curve = json!({"kty": "EC", "crv": "P-256", "x": X, "y": X, "kid": "ec"});
-        let keys = read(&json!([rsa, narrowed, curve, ed(&json!({"use": "sig", "key_ops": ["verify"]}))])).unwrap();
+        let keys =
+            read(&json!([rsa, narrowed, curve, ed(&json!({"use": "sig", "key_ops": ["verify"]}))]))
+                .unwrap();
         let algorithms = |kid: &str| keys.find(kid).unwrap()[0].algorithms.clone();
         assert_eq!(algorithms("rsa").len(), 6);
         assert_eq!(algorithms("narrow"), [Algorithm::RS256]);
@@ -177,8 +189,15 @@ mod tests {
     #[test]
     fn what_is_no_key_set_is_refused() {
         for text in ["", "[]", "{}", "{\"keys\": {}}", "null", "{\"keys\": 1}", "<html>"] {
-            assert_eq!(KeySet::read(text.as_bytes()).unwrap_err(), KeySetError::Malformed, "{text}");
+            assert_eq!(
+                KeySet::read(text.as_bytes()).unwrap_err(),
+                KeySetError::Malformed,
+                "{text}"
+            );
         }
-        assert_eq!(read(&Value::Array(vec![ed(&json!({})); MAX_KEYS + 1])).unwrap_err(), KeySetError::TooMany);
+        assert_eq!(
+            read(&Value::Array(vec![ed(&json!({})); MAX_KEYS + 1])).unwrap_err(),
+            KeySetError::TooMany
+        );
     }
 }

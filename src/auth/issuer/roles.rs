@@ -25,8 +25,12 @@ impl RoleClaim {
             rest.split('.').try_fold(claims.get(first)?, |value, name| value.get(name))
         });
         match found {
-            Some(Value::String(text)) => roles.extend(text.split([' ', ',']).filter_map(Role::parse)),
-            Some(Value::Array(items)) => roles.extend(items.iter().filter_map(Value::as_str).filter_map(Role::parse)),
+            Some(Value::String(text)) => {
+                roles.extend(text.split([' ', ',']).filter_map(Role::parse))
+            }
+            Some(Value::Array(items)) => {
+                roles.extend(items.iter().filter_map(Value::as_str).filter_map(Role::parse))
+            }
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {}
         }
         roles
@@ -45,8 +49,16 @@ mod tests {
             ("roles", json!({"roles": ["admin", "zebra"]}), vec![User, Admin]),
             ("roles", json!({"roles": "auditor admin"}), vec![User, Auditor, Admin]),
             ("roles", json!({"roles": "auditor,zebra"}), vec![User, Auditor]),
-            ("realm_access.roles", json!({"realm_access": {"roles": ["auditor"]}}), vec![User, Auditor]),
-            ("https://example.org/roles", json!({"https://example.org/roles": ["admin"]}), vec![User, Admin]),
+            (
+                "realm_access.roles",
+                json!({"realm_access": {"roles": ["auditor"]}}),
+                vec![User, Auditor],
+            ),
+            (
+                "https://example.org/roles",
+                json!({"https://example.org/roles": ["admin"]}),
+                vec![User, Admin],
+            ),
             ("a.b", json!({"a.b": ["admin"], "a": {"b": ["auditor"]}}), vec![User, Admin]),
             ("roles", json!({"roles": ["ADMIN", "administrator", "admin "]}), vec![User]),
             ("roles", json!({"roles": {"admin": true}}), vec![User]),

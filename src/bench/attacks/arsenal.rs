@@ -1,6 +1,9 @@
 //! The attacks. Each is bytes that one connection sends, one after the other in turn, and how many connections a second.
 
-use super::http2::{BEGUN_POST, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, POST, SETTINGS, frame, preface, resets};
+use super::http2::{
+    BEGUN_POST, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, POST, SETTINGS, frame, preface,
+    resets,
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -24,13 +27,23 @@ pub(super) fn all() -> Vec<Attack> {
         let sends = sends.into_iter().map(Arc::from).collect();
         Attack { name, sends, per_s, at_once: 32, lingers: false }
     };
-    let slow = [&b"GET /health HTTP/1.1\r\nhost: x\r\nx-more: "[..], b"PRI * HT"].map(<[u8]>::to_vec).to_vec();
+    let slow = [&b"GET /health HTTP/1.1\r\nhost: x\r\nx-more: "[..], b"PRI * HT"]
+        .map(<[u8]>::to_vec)
+        .to_vec();
     vec![
         attack("graphql-cop, 13 checks", cop(), 100),
         attack("10 MB bodies", large_bodies(), 20),
         attack("deep JSON, 1 MB", deep_json(), 20),
-        Attack { at_once: 1_000, lingers: true, ..attack("slow headers, 1,000 connections", slow, 500) },
-        attack("HTTP/2 resets, 1,000 each", vec![[preface(), resets(1_000).flatten().collect()].concat()], 20),
+        Attack {
+            at_once: 1_000,
+            lingers: true,
+            ..attack("slow headers, 1,000 connections", slow, 500)
+        },
+        attack(
+            "HTTP/2 resets, 1,000 each",
+            vec![[preface(), resets(1_000).flatten().collect()].concat()],
+            20,
+        ),
         attack("HTTP/2 empty frames, 5,000 each", empty_frames(5_000), 20),
         attack("bytes of no protocol", garbage(), 50),
         attack("garbage on a WebSocket", vec![broken_socket()], 50),
@@ -48,9 +61,12 @@ fn request(method: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8>
 
 /// The checks of graphql-cop.
 fn cop() -> Vec<Vec<u8>> {
-    let aliases = (0..101).fold("query cop { ".to_owned(), |text, n| format!("{text}a{n}: __typename ")) + "}";
+    let aliases = (0..101)
+        .fold("query cop { ".to_owned(), |text, n| format!("{text}a{n}: __typename "))
+        + "}";
     let inner = "fields { type { ".repeat(5);
-    let circular = format!("query cop {{ __schema {{ types {{ {inner} name {} }} }} }}", " } }".repeat(5));
+    let circular =
+        format!("query cop {{ __schema {{ types {{ {inner} name {} }} }} }}", " } }".repeat(5));
     let documents = [
         json!({ "query": aliases }),
         Value::Array(vec![json!({ "query": "{ __typename }" }); 11]),
@@ -62,11 +78,28 @@ fn cop() -> Vec<Vec<u8>> {
         json!({ "query": "qwerty cop { __typename" }),
         json!({ "query": "query cop { __schema { types { name fields { name } } } }" }),
     ];
-    let mut requests: Vec<_> =
-        documents.iter().map(|body| request("POST", "/graphql", "application/json", body.to_string().as_bytes())).collect();
-    requests.push(request("GET", "/graphql?query=mutation+cop+%7B__typename%7D", "application/json", b""));
-    requests.push(request("GET", "/graphql?query=query+cop+%7B__typename%7D", "application/json", b""));
-    requests.push(request("POST", "/graphql", "application/x-www-form-urlencoded", b"query=mutation+cop+%7B__typename%7D"));
+    let mut requests: Vec<_> = documents
+        .iter()
+        .map(|body| request("POST", "/graphql", "application/json", body.to_string().as_bytes()))
+        .collect();
+    requests.push(request(
+        "GET",
+        "/graphql?query=mutation+cop+%7B__typename%7D",
+        "application/json",
+        b"",
+    ));
+    requests.push(request(
+        "GET",
+        "/graphql?query=query+cop+%7B__typename%7D",
+        "application/json",
+        b"",
+    ));
+    requests.push(request(
+        "POST",
+        "/graphql",
+        "application/x-www-form-urlencoded",
+        b"query=mutation+cop+%7B__typename%7D",
+    ));
     requests.push(request("GET", "/graphiql", "text/html", b""));
     requests
 }
@@ -81,7 +114,14 @@ fn large_bodies() -> Vec<Vec<u8>> {
 }
 
 fn deep_json() -> Vec<Vec<u8>> {
-    let deep = |open: &str| request("POST", "/graphql", "application/json", open.repeat(1_000_000 / open.len()).as_bytes());
+    let deep = |open: &str| {
+        request(
+            "POST",
+            "/graphql",
+            "application/json",
+            open.repeat(1_000_000 / open.len()).as_bytes(),
+        )
+    };
     ["[", "{\"a\":", "{\"query\": [{\"query\": "].map(deep).to_vec()
 }
 
@@ -96,14 +136,16 @@ fn empty_frames(times: usize) -> Vec<Vec<u8>> {
 }
 
 fn garbage() -> Vec<Vec<u8>> {
-    let many = (0..5_000).fold("GET /health HTTP/1.1\r\n".to_owned(), |text, n| format!("{text}x{n}: y\r\n"));
+    let many = (0..5_000)
+        .fold("GET /health HTTP/1.1\r\n".to_owned(), |text, n| format!("{text}x{n}: y\r\n"));
     vec![
         [&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc][..], &[0x5a; 300]].concat(),
         b"SSH-2.0-OpenSSH_9.6\r\n\r\n\r\n\r\n".to_vec(),
         vec![0; 5_000],
         [b"GET /".to_vec(), vec![b'a'; 500_000]].concat(),
         many.into_bytes(),
-        b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello".to_vec(),
+        b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello"
+            .to_vec(),
         b"GET / HTTP/9.9\r\n\r\n".to_vec(),
     ]
 }

@@ -74,11 +74,17 @@ struct Field {
 ///
 /// # Errors
 /// [`BenchError`], which says what to do.
-pub async fn measure(bench: &AttackBench, told: impl Fn(&AttackMeasured)) -> Result<Vec<AttackMeasured>, BenchError> {
+pub async fn measure(
+    bench: &AttackBench,
+    told: impl Fn(&AttackMeasured),
+) -> Result<Vec<AttackMeasured>, BenchError> {
     bench.cores.settle();
     let scratch = Scratch::beneath(&bench.dir, &bench.name);
-    let server = Subject::start(subject::serve(&bench.program, scratch.path(), &[]), bench.cores.server).await?;
-    let nothing = Subject::start(subject::part(&bench.program, "nothing"), bench.cores.server).await?;
+    let server =
+        Subject::start(subject::serve(&bench.program, scratch.path(), &[]), bench.cores.server)
+            .await?;
+    let nothing =
+        Subject::start(subject::part(&bench.program, "nothing"), bench.cores.server).await?;
     let person = Person::register(server.address(), bench.keys).await?;
     let others = post(Some(&person.token), &json!({ "query": KEYS }).to_string()).into();
     let field = Field { server, nothing, others };
@@ -95,7 +101,11 @@ pub async fn measure(bench: &AttackBench, told: impl Fn(&AttackMeasured)) -> Res
     Ok(measured)
 }
 
-async fn one_attack(bench: &AttackBench, field: &Field, attack: &Attack) -> Result<AttackMeasured, BenchError> {
+async fn one_attack(
+    bench: &AttackBench,
+    field: &Field,
+    attack: &Attack,
+) -> Result<AttackMeasured, BenchError> {
     let before_kib = field.server.memory_kib()?;
     let (mut aside, mut attacked, mut begun) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
@@ -105,7 +115,9 @@ async fn one_attack(bench: &AttackBench, field: &Field, attack: &Attack) -> Resu
         begun.push(begun_per_s);
     }
     let after_kib = field.server.memory_kib()?;
-    let all = |samples: &[Sample]| Spread::of(samples.iter().flat_map(|sample| sample.latencies.iter().copied()).collect());
+    let all = |samples: &[Sample]| {
+        Spread::of(samples.iter().flat_map(|sample| sample.latencies.iter().copied()).collect())
+    };
     let p99 = |sample: &Sample| Spread::of(sample.latencies.clone()).p99_ms;
     let pairs = || attacked.iter().zip(&aside);
     Ok(AttackMeasured {
@@ -121,11 +133,17 @@ async fn one_attack(bench: &AttackBench, field: &Field, attack: &Attack) -> Resu
 }
 
 /// What the others get while the attacker is at work there, and how many connections it begins in a second.
-async fn beside(bench: &AttackBench, field: &Field, attack: &Attack, at: SocketAddr) -> Result<(Sample, f64), BenchError> {
+async fn beside(
+    bench: &AttackBench,
+    field: &Field,
+    attack: &Attack,
+    at: SocketAddr,
+) -> Result<(Sample, f64), BenchError> {
     let stop = CancellationToken::new();
     let attacking = TaskTracker::new().spawn(attacker::run(at, attack.clone(), stop.clone()));
     tokio::time::sleep(bench.lead).await;
-    let sample = run_load(field.server.address(), &field.others, bench.connections, bench.time).await;
+    let sample =
+        run_load(field.server.address(), &field.others, bench.connections, bench.time).await;
     stop.cancel();
     let begun = attacking.await.map_err(|_| BenchError::Lost)?;
     let took = (bench.lead + bench.time).as_secs_f64();

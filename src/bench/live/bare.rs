@@ -32,15 +32,23 @@ pub async fn serve(listener: TcpListener) -> io::Result<()> {
     }
 }
 
-#[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "the library's own type of callback")]
+#[expect(
+    clippy::result_large_err,
+    clippy::unnecessary_wraps,
+    reason = "the library's own type of callback"
+)]
 fn speak(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-    response.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
+    response
+        .headers_mut()
+        .insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
     Ok(response)
 }
 
 async fn socket(stream: TcpStream, tell: broadcast::Sender<Arc<str>>) {
     let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
-    let Ok(mut socket) = accept_hdr_async_with_config(stream, speak, Some(config)).await else { return };
+    let Ok(mut socket) = accept_hdr_async_with_config(stream, speak, Some(config)).await else {
+        return;
+    };
     let mut told = None::<broadcast::Receiver<Arc<str>>>;
     loop {
         let next = async {

@@ -73,8 +73,11 @@ impl Crowd {
     /// Has so many subscribe.
     pub(super) async fn gather(manners: &Manners, count: usize) -> Result<Self, BenchError> {
         let heard = Arc::<Heard>::default();
-        let sockets: Vec<Ws> =
-            stream::iter(0..count).map(|_| subscribe(manners, None)).buffer_unordered(AT_ONCE).try_collect().await?;
+        let sockets: Vec<Ws> = stream::iter(0..count)
+            .map(|_| subscribe(manners, None))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
         let tracker = TaskTracker::new();
         let listening = |socket| tracker.spawn(listen(socket, Arc::clone(&heard))).abort_handle();
         let tasks = sockets.into_iter().map(listening).collect();
@@ -89,10 +92,15 @@ impl Crowd {
     /// When each of them was heard, once all were.
     pub(super) async fn heard(&self) -> Result<Vec<Instant>, BenchError> {
         let in_time = timeout(PATIENCE, self.heard.enough.notified()).await.is_ok();
-        let times = std::mem::take(&mut *self.heard.times.lock().unwrap_or_else(PoisonError::into_inner));
+        let times =
+            std::mem::take(&mut *self.heard.times.lock().unwrap_or_else(PoisonError::into_inner));
         let missing = self.heard.expected.load(Ordering::SeqCst).saturating_sub(times.len());
         let cut_off = self.heard.cut_off.load(Ordering::SeqCst);
-        if in_time && cut_off == 0 { Ok(times) } else { Err(BenchError::Unheard(missing.max(cut_off))) }
+        if in_time && cut_off == 0 {
+            Ok(times)
+        } else {
+            Err(BenchError::Unheard(missing.max(cut_off)))
+        }
     }
 }
 
@@ -107,7 +115,9 @@ async fn listen(mut socket: Ws, heard: Arc<Heard>) {
         let Message::Text(text) = message else { continue };
         if text.contains("\"type\":\"next\"") {
             heard.note();
-        } else if text.contains("\"type\":\"ping\"") && socket.send(Message::text(r#"{"type":"pong"}"#)).await.is_err() {
+        } else if text.contains("\"type\":\"ping\"")
+            && socket.send(Message::text(r#"{"type":"pong"}"#)).await.is_err()
+        {
             break;
         }
     }
@@ -129,7 +139,11 @@ async fn connect(address: SocketAddr, buffer: Option<u32>) -> Result<Ws, Error> 
 }
 
 fn failed(error: Error) -> BenchError {
-    if let Error::Io(error) = error { BenchError::Io(error) } else { BenchError::Subject("it opens no WebSocket") }
+    if let Error::Io(error) = error {
+        BenchError::Io(error)
+    } else {
+        BenchError::Subject("it opens no WebSocket")
+    }
 }
 
 async fn subscribe(manners: &Manners, buffer: Option<u32>) -> Result<Ws, BenchError> {
@@ -142,7 +156,8 @@ async fn subscribe(manners: &Manners, buffer: Option<u32>) -> Result<Ws, BenchEr
     }
     let query = "subscription($after: Cursor) { viewerEvents(after: $after) { cursor node { position type } } }";
     let payload = json!({ "query": query, "variables": { "after": manners.after } });
-    say(&mut socket, &json!({ "id": "1", "type": "subscribe", "payload": payload }).to_string()).await?;
+    say(&mut socket, &json!({ "id": "1", "type": "subscribe", "payload": payload }).to_string())
+        .await?;
     Ok(socket)
 }
 

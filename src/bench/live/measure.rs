@@ -93,7 +93,8 @@ pub async fn measure(bench: &LiveBench, told: impl Fn(usize)) -> Result<LiveMeas
     first.stop().await?;
     let mut rounds = Vec::new();
     for round in 1..=bench.rounds {
-        rounds.push((of_the_server(bench, &scratch, &person).await?, of_bare_sockets(bench).await?));
+        rounds
+            .push((of_the_server(bench, &scratch, &person).await?, of_bare_sockets(bench).await?));
         told(round);
     }
     Ok(summary(bench, &rounds))
@@ -107,7 +108,8 @@ async fn start(bench: &LiveBench, scratch: &Scratch) -> Result<Subject, BenchErr
         ("CLAVIGER_STALL_MS", "600000"),
         ("CLAVIGER_KEY_COMMANDS_PER_MINUTE", "0"),
     ];
-    Subject::start(subject::serve(&bench.program, scratch.path(), &variables), bench.cores.server).await
+    Subject::start(subject::serve(&bench.program, scratch.path(), &variables), bench.cores.server)
+        .await
 }
 
 /// Has all subscribe; what each holds once all have heard of one event and then of nothing for a while.
@@ -131,10 +133,15 @@ async fn gathered(
     Ok((crowd, idle, kib(held, bench.subscriptions)))
 }
 
-async fn of_the_server(bench: &LiveBench, scratch: &Scratch, person: &Person) -> Result<Round, BenchError> {
+async fn of_the_server(
+    bench: &LiveBench,
+    scratch: &Scratch,
+    person: &Person,
+) -> Result<Round, BenchError> {
     let subject = start(bench, scratch).await?;
     let (mut manners, mut publisher) = of_server(subject.address(), person).await?;
-    let (crowd, idle_kib, kib_each) = gathered(bench, &subject, &mut manners, &mut publisher).await?;
+    let (crowd, idle_kib, kib_each) =
+        gathered(bench, &subject, &mut manners, &mut publisher).await?;
     let mut waits = one_by_one(&mut publisher, &crowd, bench.events).await?;
     let deliveries = at_once(&mut publisher, &crowd, bench.events).await?;
     let before = subject.memory_kib()?;
@@ -153,9 +160,11 @@ async fn of_the_server(bench: &LiveBench, scratch: &Scratch, person: &Person) ->
 
 async fn of_bare_sockets(bench: &LiveBench) -> Result<Round, BenchError> {
     let subject = Subject::start(subject::part(&bench.program, "feed"), bench.cores.server).await?;
-    let mut manners = Manners { address: subject.address(), token: String::new(), after: String::new() };
+    let mut manners =
+        Manners { address: subject.address(), token: String::new(), after: String::new() };
     let mut publisher = Publisher::Bare(Box::new(connect_to_publish(subject.address()).await?));
-    let (crowd, idle_kib, kib_each) = gathered(bench, &subject, &mut manners, &mut publisher).await?;
+    let (crowd, idle_kib, kib_each) =
+        gathered(bench, &subject, &mut manners, &mut publisher).await?;
     let waits = one_by_one(&mut publisher, &crowd, bench.events).await?;
     let deliveries = at_once(&mut publisher, &crowd, bench.events).await?;
     Ok(Round { idle_kib, kib_each, waits, deliveries, ..Round::default() })
@@ -167,9 +176,12 @@ fn kib(held: u64, by: usize) -> f64 {
 
 fn summary(bench: &LiveBench, rounds: &[(Round, Round)]) -> LiveMeasured {
     let of = |figure: fn(&Round) -> f64| Range::of(rounds.iter().map(|(server, _)| figure(server)));
-    let of_bare = |figure: fn(&Round) -> f64| Range::of(rounds.iter().map(|(_, bare)| figure(bare)));
+    let of_bare =
+        |figure: fn(&Round) -> f64| Range::of(rounds.iter().map(|(_, bare)| figure(bare)));
     let p99 = |waits: &[Duration]| Spread::of(waits.to_vec()).p99_ms;
-    let all = |waits: fn(&(Round, Round)) -> &[Duration]| Spread::of(rounds.iter().flat_map(waits).copied().collect());
+    let all = |waits: fn(&(Round, Round)) -> &[Duration]| {
+        Spread::of(rounds.iter().flat_map(waits).copied().collect())
+    };
     LiveMeasured {
         subscriptions: bench.subscriptions,
         idle_kib: of(|round| kib(round.idle_kib, 1)),
@@ -177,13 +189,19 @@ fn summary(bench: &LiveBench, rounds: &[(Round, Round)]) -> LiveMeasured {
         bare_kib_each: of_bare(|round| round.kib_each),
         waits: all(|(server, _)| &server.waits),
         bare_waits: all(|(_, bare)| &bare.waits),
-        p99_is_times: Range::of(rounds.iter().map(|(server, bare)| part(p99(&server.waits), p99(&bare.waits)))),
+        p99_is_times: Range::of(
+            rounds.iter().map(|(server, bare)| part(p99(&server.waits), p99(&bare.waits))),
+        ),
         stalled: bench.stalled,
         waits_beside_stalled: all(|(server, _)| &server.beside_stalled),
-        stalled_cost: Range::of(rounds.iter().map(|(server, _)| part(p99(&server.beside_stalled), p99(&server.waits)))),
+        stalled_cost: Range::of(
+            rounds.iter().map(|(server, _)| part(p99(&server.beside_stalled), p99(&server.waits))),
+        ),
         kib_each_stalled: of(|round| round.kib_each_stalled),
         deliveries_per_s: of(|round| round.deliveries),
         bare_deliveries_per_s: of_bare(|round| round.deliveries),
-        deliveries_ratio: Range::of(rounds.iter().map(|(server, bare)| part(server.deliveries, bare.deliveries))),
+        deliveries_ratio: Range::of(
+            rounds.iter().map(|(server, bare)| part(server.deliveries, bare.deliveries)),
+        ),
     }
 }

@@ -22,7 +22,9 @@ impl Publisher {
             Self::Server { talk, person, made } => {
                 *made += 1;
                 let request = person.event(*made);
-                if talk.ask(&request).await? == 200 && talk.body.windows(10).any(|part| part == b"\"position\"") {
+                if talk.ask(&request).await? == 200
+                    && talk.body.windows(10).any(|part| part == b"\"position\"")
+                {
                     Ok(())
                 } else {
                     Err(BenchError::Subject("it makes no event"))
@@ -41,7 +43,11 @@ impl Publisher {
 }
 
 /// How long each subscriber waited for each of so many events, made one after the other.
-pub(super) async fn one_by_one(publisher: &mut Publisher, crowd: &Crowd, events: usize) -> Result<Vec<Duration>, BenchError> {
+pub(super) async fn one_by_one(
+    publisher: &mut Publisher,
+    crowd: &Crowd,
+    events: usize,
+) -> Result<Vec<Duration>, BenchError> {
     let mut waits = Vec::new();
     for _ in 0..events {
         crowd.expect(1);
@@ -54,7 +60,11 @@ pub(super) async fn one_by_one(publisher: &mut Publisher, crowd: &Crowd, events:
 }
 
 /// Deliveries in a second while events come as fast as they can be made.
-pub(super) async fn at_once(publisher: &mut Publisher, crowd: &Crowd, events: usize) -> Result<f64, BenchError> {
+pub(super) async fn at_once(
+    publisher: &mut Publisher,
+    crowd: &Crowd,
+    events: usize,
+) -> Result<f64, BenchError> {
     crowd.expect(events);
     let asked = Instant::now();
     let publishing = async {
@@ -71,7 +81,10 @@ pub(super) async fn at_once(publisher: &mut Publisher, crowd: &Crowd, events: us
 }
 
 /// How subscribers of the server come, and its publisher.
-pub(super) async fn of_server(address: std::net::SocketAddr, person: &Person) -> Result<(Manners, Publisher), BenchError> {
+pub(super) async fn of_server(
+    address: std::net::SocketAddr,
+    person: &Person,
+) -> Result<(Manners, Publisher), BenchError> {
     let mut talk = Talk::open(address).await?;
     let after = person.cursor(&mut talk).await?;
     let manners = Manners { address, token: person.token.clone(), after };

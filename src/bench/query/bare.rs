@@ -19,7 +19,11 @@ pub trait BareRows: Send + Sync {
     fn session(&self, user: UserId, session: SessionId) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// The facts of a page of keys, once the same was asked and the keys that would open the rest were read.
-    fn keys(&self, user: UserId, session: SessionId) -> BoxFuture<'_, Result<Option<Vec<String>>, StoreError>>;
+    fn keys(
+        &self,
+        user: UserId,
+        session: SessionId,
+    ) -> BoxFuture<'_, Result<Option<Vec<String>>, StoreError>>;
 }
 
 #[derive(Clone)]
@@ -33,21 +37,33 @@ struct Parts {
 ///
 /// # Errors
 /// When nothing can be accepted any more.
-pub async fn serve(listener: TcpListener, rows: Arc<dyn BareRows>, key: TokenKey, clock: Arc<dyn Clock>) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    rows: Arc<dyn BareRows>,
+    key: TokenKey,
+    clock: Arc<dyn Clock>,
+) -> io::Result<()> {
     let parts = Parts { rows, key: Arc::new(key), clock };
-    let router = Router::new().route("/hello", post(hello)).route("/keys", post(keys)).with_state(parts);
+    let router =
+        Router::new().route("/hello", post(hello)).route("/keys", post(keys)).with_state(parts);
     axum::serve(listener, router).await
 }
 
 impl Parts {
     fn who(&self, headers: &HeaderMap) -> Result<(UserId, SessionId), StatusCode> {
-        let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let token = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let named = token.and_then(|token| self.key.check(token, self.clock.now()));
         named.map(|named| (named.user, named.session)).ok_or(StatusCode::UNAUTHORIZED)
     }
 }
 
-async fn hello(State(parts): State<Parts>, headers: HeaderMap, Json(_): Json<Value>) -> Result<Json<Value>, StatusCode> {
+async fn hello(
+    State(parts): State<Parts>,
+    headers: HeaderMap,
+    Json(_): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
     let (user, session) = parts.who(&headers)?;
     match parts.rows.session(user, session).await {
         Ok(true) => Ok(Json(json!({ "data": { "__typename": "Query" } }))),

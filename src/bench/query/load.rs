@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 
 /// What a list of keys asks for.
-pub(in crate::bench) const KEYS: &str =
-    "{ viewer { keys(first: 50) { totalCount nodes { id name preview isActive isDefault createdAt } } } }";
+pub(in crate::bench) const KEYS: &str = "{ viewer { keys(first: 50) { totalCount nodes { id name preview isActive isDefault createdAt } } } }";
 
 /// Has so many connections ask for so long.
 pub(in crate::bench) async fn run(
@@ -33,7 +32,11 @@ pub(in crate::bench) async fn run(
     Ok(Sample { latencies, took: began.elapsed(), conflicts: 0 })
 }
 
-async fn ask(mut talk: Talk, request: Arc<[u8]>, until: Instant) -> Result<Vec<Duration>, BenchError> {
+async fn ask(
+    mut talk: Talk,
+    request: Arc<[u8]>,
+    until: Instant,
+) -> Result<Vec<Duration>, BenchError> {
     let mut latencies = Vec::new();
     while Instant::now() < until {
         let asked = Instant::now();

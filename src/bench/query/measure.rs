@@ -60,17 +60,25 @@ struct Round {
 }
 
 /// One query: its name, the document, the handler's path.
-const QUERIES: [(&str, &str, &str); 2] = [("hello", "{ __typename }", "/hello"), ("keys", KEYS, "/keys")];
+const QUERIES: [(&str, &str, &str); 2] =
+    [("hello", "{ __typename }", "/hello"), ("keys", KEYS, "/keys")];
 
 /// Measures; `told` hears of each round that is done.
 ///
 /// # Errors
 /// [`BenchError`], which says what to do.
-pub async fn measure(bench: &QueryBench, told: impl Fn(usize)) -> Result<Vec<QueryMeasured>, BenchError> {
+pub async fn measure(
+    bench: &QueryBench,
+    told: impl Fn(usize),
+) -> Result<Vec<QueryMeasured>, BenchError> {
     bench.cores.settle();
     let scratch = Scratch::beneath(&bench.dir, &bench.name);
     let variables = [("CLAVIGER_KEY_COMMANDS_PER_MINUTE", "0"), ("CLAVIGER_MAX_KEYS", "1000")];
-    let server = Subject::start(subject::serve(&bench.program, scratch.path(), &variables), bench.cores.server).await?;
+    let server = Subject::start(
+        subject::serve(&bench.program, scratch.path(), &variables),
+        bench.cores.server,
+    )
+    .await?;
     let person = Person::register(server.address(), bench.keys).await?;
     let mut part = subject::part(&bench.program, "keys");
     part.arg("--data-dir").arg(scratch.path());
@@ -92,7 +100,11 @@ pub async fn measure(bench: &QueryBench, told: impl Fn(usize)) -> Result<Vec<Que
 }
 
 /// Answers, and processor time of each in microseconds.
-async fn one(bench: &QueryBench, subject: &Subject, request: &Arc<[u8]>) -> Result<(Sample, f64), BenchError> {
+async fn one(
+    bench: &QueryBench,
+    subject: &Subject,
+    request: &Arc<[u8]>,
+) -> Result<(Sample, f64), BenchError> {
     let before = subject.worked()?;
     let sample = load::run(subject.address(), request, bench.connections, bench.time).await?;
     let worked = subject.worked()?.saturating_sub(before);
@@ -102,13 +114,17 @@ async fn one(bench: &QueryBench, subject: &Subject, request: &Arc<[u8]>) -> Resu
 
 fn summary(query: &'static str, rounds: &[Round]) -> QueryMeasured {
     let all = |sample: fn(&Round) -> &Sample| {
-        Spread::of(rounds.iter().flat_map(|round| sample(round).latencies.iter().copied()).collect())
+        Spread::of(
+            rounds.iter().flat_map(|round| sample(round).latencies.iter().copied()).collect(),
+        )
     };
     QueryMeasured {
         query,
         per_s: Range::of(rounds.iter().map(|round| round.server.0.rate())),
         bare_per_s: Range::of(rounds.iter().map(|round| round.bare.0.rate())),
-        ratio: Range::of(rounds.iter().map(|round| part(round.server.0.rate(), round.bare.0.rate()))),
+        ratio: Range::of(
+            rounds.iter().map(|round| part(round.server.0.rate(), round.bare.0.rate())),
+        ),
         waits: all(|round| &round.server.0),
         bare_waits: all(|round| &round.bare.0),
         cpu_us: Range::of(rounds.iter().map(|round| round.server.1)),

@@ -32,10 +32,14 @@ impl Follower {
 
     /// Starts a run of so many agents, one after another, each of whom is sent so many pieces; its id.
     pub(super) async fn start(&self, agents: usize, prompt: &str) -> Result<String, BenchError> {
-        let agents: Vec<_> = (1..=agents).map(|n| json!({ "name": format!("agent {n}"), "systemPrompt": prompt })).collect();
-        let input = json!({ "pattern": { "sequential": { "task": "Measure.", "agents": agents } } });
+        let agents: Vec<_> = (1..=agents)
+            .map(|n| json!({ "name": format!("agent {n}"), "systemPrompt": prompt }))
+            .collect();
+        let input =
+            json!({ "pattern": { "sequential": { "task": "Measure.", "agents": agents } } });
         let answer = self.ask(&json!({ "query": START, "variables": { "input": input } })).await?;
-        let id = answer.pointer("/data/startOrchestration/orchestration/id").and_then(Value::as_str);
+        let id =
+            answer.pointer("/data/startOrchestration/orchestration/id").and_then(Value::as_str);
         id.map(str::to_owned).ok_or(BenchError::Subject("it starts no run"))
     }
 
@@ -46,8 +50,7 @@ impl Follower {
 
     /// Follows the user's own events of a type, from now on or after a cursor.
     pub(super) async fn events(&self, kind: &str, after: Option<&str>) -> Result<Feed, BenchError> {
-        let query =
-            "subscription($after: Cursor, $types: [String!]) { viewerEvents(after: $after, types: $types) { node { type } } }";
+        let query = "subscription($after: Cursor, $types: [String!]) { viewerEvents(after: $after, types: $types) { node { type } } }";
         self.subscribe(query, json!({ "after": after, "types": [kind] })).await
     }
 
@@ -66,8 +69,14 @@ impl Follower {
 
     async fn subscribe(&self, query: &str, variables: Value) -> Result<Feed, BenchError> {
         let body = json!({ "query": query, "variables": variables });
-        let request = self.http.post(&self.url).bearer_auth(&self.token).header("accept", "text/event-stream").json(&body);
-        let response = request.send().await.map_err(|_| BenchError::Subject("it takes no subscription"))?;
+        let request = self
+            .http
+            .post(&self.url)
+            .bearer_auth(&self.token)
+            .header("accept", "text/event-stream")
+            .json(&body);
+        let response =
+            request.send().await.map_err(|_| BenchError::Subject("it takes no subscription"))?;
         Ok(Feed { response, lines: EventLines::new(MOST.0, MOST.1), waiting: Vec::new() })
     }
 }
@@ -100,7 +109,11 @@ impl Feed {
                 }
                 continue;
             }
-            let piece = self.response.chunk().await.map_err(|_| BenchError::Subject("it cut a subscription"))?;
+            let piece = self
+                .response
+                .chunk()
+                .await
+                .map_err(|_| BenchError::Subject("it cut a subscription"))?;
             let Some(piece) = piece else { return Ok(None) };
             let waiting = &mut self.waiting;
             let taken = self.lines.push(&piece, |data| {
@@ -127,7 +140,11 @@ fn told(message: &Value) -> Option<Told> {
         return Some(Told::Event(kind.to_owned()));
     }
     let message = message.pointer("/data/orchestration")?;
-    let texts = message.get("text").into_iter().chain(message.pointer("/partial/0/text")).filter_map(Value::as_str);
+    let texts = message
+        .get("text")
+        .into_iter()
+        .chain(message.pointer("/partial/0/text"))
+        .filter_map(Value::as_str);
     let delays: Vec<Duration> = texts.flat_map(delays).collect();
     if !delays.is_empty() {
         return Some(Told::Text(delays));

@@ -144,7 +144,10 @@ impl Scene {
     }
 
     /// How long the first text takes, from the upstream itself and through a run, in turn.
-    async fn first_texts(&self, count: usize) -> Result<(Vec<Duration>, Vec<Duration>), BenchError> {
+    async fn first_texts(
+        &self,
+        count: usize,
+    ) -> Result<(Vec<Duration>, Vec<Duration>), BenchError> {
         let (mut direct, mut through) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let http = reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true).build();
         let http = http.map_err(|_| BenchError::Subject("no client for it can be made"))?;
@@ -152,11 +155,18 @@ impl Scene {
         for _ in 0..count {
             let asked = Instant::now();
             let answer = http.post(&url).body(prompt(1, 0)).send().await;
-            let mut answer = answer.map_err(|_| BenchError::Subject("the upstream doesn't answer"))?;
+            let mut answer =
+                answer.map_err(|_| BenchError::Subject("the upstream doesn't answer"))?;
             let mut heard = Vec::new();
-            while let Some(bytes) = answer.chunk().await.map_err(|_| BenchError::Subject("the upstream doesn't answer"))? {
+            while let Some(bytes) = answer
+                .chunk()
+                .await
+                .map_err(|_| BenchError::Subject("the upstream doesn't answer"))?
+            {
                 heard.extend_from_slice(&bytes);
-                if direct.len() == through.len() && String::from_utf8_lossy(&heard).contains("text_delta") {
+                if direct.len() == through.len()
+                    && String::from_utf8_lossy(&heard).contains("text_delta")
+                {
                     direct.push(asked.elapsed());
                 }
             }
@@ -222,7 +232,11 @@ impl Scene {
     }
 }
 
-async fn serve(bench: &RunBench, scratch: &Scratch, upstream: &Subject) -> Result<Subject, BenchError> {
+async fn serve(
+    bench: &RunBench,
+    scratch: &Scratch,
+    upstream: &Subject,
+) -> Result<Subject, BenchError> {
     let url = format!("http://{}", upstream.address());
     let variables = [
         ("CLAVIGER_ANTHROPIC_BASE_URL", url.as_str()),

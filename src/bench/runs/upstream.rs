@@ -20,7 +20,8 @@ pub(super) const STAMP: char = '\u{b7}';
 /// Microseconds that all processes of this machine count alike.
 pub(super) fn micros() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let (seconds, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
+    let (seconds, nanos) =
+        (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
     seconds * 1_000_000 + nanos / 1_000
 }
 
@@ -80,7 +81,8 @@ async fn request(stream: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> io::R
 /// How many pieces, and how long between them.
 fn asked(body: &[u8]) -> (u32, Duration) {
     let text = String::from_utf8_lossy(body);
-    let mut numbers = text.split_once(MARK).map_or("", |(_, rest)| rest).split(|c: char| !c.is_ascii_digit());
+    let mut numbers =
+        text.split_once(MARK).map_or("", |(_, rest)| rest).split(|c: char| !c.is_ascii_digit());
     let mut next = || numbers.next().and_then(|number| number.parse().ok());
     let pieces: Option<u64> = next();
     let pace = next().unwrap_or(0);
@@ -88,7 +90,8 @@ fn asked(body: &[u8]) -> (u32, Duration) {
 }
 
 async fn answer(stream: &mut TcpStream, pieces: u32, pace: Duration) -> io::Result<()> {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     let begin = "data: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\
         \"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\n\
         data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n";

@@ -10,14 +10,20 @@ use crate::wiring;
 use claviger_domain::code::ErrorCode;
 use std::time::Duration;
 
-pub(super) async fn run(args: &BenchAppendArgs, config: &Config, json: bool) -> Result<(), CliError> {
+pub(super) async fn run(
+    args: &BenchAppendArgs,
+    config: &Config,
+    json: bool,
+) -> Result<(), CliError> {
     warn_unoptimised();
     if args.processes > 1 && config.mongodb_uri.is_none() {
-        let message = "an embedded store has one process: give --mongodb-uri, or leave --processes out";
+        let message =
+            "an embedded store has one process: give --mongodb-uri, or leave --processes out";
         return Err(CliError::new(ErrorCode::Validation, message));
     }
     let effects = Effects::system();
-    let ground = wiring::bench_ground(config, args.dir.clone().unwrap_or_else(std::env::temp_dir), &effects);
+    let ground =
+        wiring::bench_ground(config, args.dir.clone().unwrap_or_else(std::env::temp_dir), &effects);
     let bench = AppendBench {
         writers: args.writers.iter().map(|writers| usize::from(*writers)).collect(),
         time: Duration::from_millis(args.seconds * 1000),
@@ -47,12 +53,18 @@ pub(super) async fn run(args: &BenchAppendArgs, config: &Config, json: bool) -> 
 /// Heading and rows, with the columns that have something to say.
 fn table(measured: &[Measured], contended: bool) -> (Vec<&'static str>, Vec<Vec<String>>) {
     let counted = measured.iter().any(|measured| measured.counter.is_some());
-    let mut heading = vec!["writers", "appends/s", "batch mean / largest", "p50 / p99 ms", "bare/s", "ratio"];
+    let mut heading =
+        vec!["writers", "appends/s", "batch mean / largest", "p50 / p99 ms", "bare/s", "ratio"];
     if contended {
         heading.push("conflicts");
     }
     if counted {
-        heading.extend(["counter/s", "counter p50 / p99 ms", "counter conflicts", "store is times"]);
+        heading.extend([
+            "counter/s",
+            "counter p50 / p99 ms",
+            "counter conflicts",
+            "store is times",
+        ]);
     }
     let rows = measured.iter().map(|measured| {
         let mut row = vec![

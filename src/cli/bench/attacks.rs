@@ -23,7 +23,9 @@ pub(super) async fn run(args: &BenchAttacksArgs, json: bool) -> Result<(), CliEr
         only: args.only.clone().unwrap_or_default(),
         cores,
     };
-    let told = |measured: &crate::bench::AttackMeasured| tracing::info!(attack = measured.attack, "measured");
+    let told = |measured: &crate::bench::AttackMeasured| {
+        tracing::info!(attack = measured.attack, "measured")
+    };
     let measured = measure_attacks(&bench, told).await?;
     if json {
         output::json(&measured);

@@ -6,7 +6,9 @@ use crate::cli::output;
 /// Without optimisation most figures say nothing.
 pub(super) fn warn_unoptimised() {
     if cfg!(debug_assertions) {
-        tracing::warn!("this program was built without optimisation, so its figures mean little: cargo build --release");
+        tracing::warn!(
+            "this program was built without optimisation, so its figures mean little: cargo build --release"
+        );
     }
 }
 

@@ -15,8 +15,9 @@ pub(super) async fn run(args: &BenchLiveArgs, json: bool) -> Result<(), CliError
     warn_unoptimised();
     let needed = u64::from(args.subscriptions) + u64::from(args.stalled) + OTHERS;
     if let Some(limit) = crate::open_files::raise().filter(|limit| *limit < needed) {
-        let message =
-            format!("{needed} open files are needed, the system allows {limit}: raise `ulimit -n`, or have fewer subscriptions");
+        let message = format!(
+            "{needed} open files are needed, the system allows {limit}: raise `ulimit -n`, or have fewer subscriptions"
+        );
         return Err(CliError::new(ErrorCode::Validation, message));
     }
     let Place { program, dir, name, cores } = Place::of(&args.place)?;
@@ -36,12 +37,18 @@ pub(super) async fn run(args: &BenchLiveArgs, json: bool) -> Result<(), CliError
         output::json(&measured);
         return Ok(());
     }
-    table(&["figure", "server", "bare sockets", "server to bare"], &rows(&measured), args.place.markdown);
+    table(
+        &["figure", "server", "bare sockets", "server to bare"],
+        &rows(&measured),
+        args.place.markdown,
+    );
     Ok(())
 }
 
 fn rows(measured: &LiveMeasured) -> Vec<Vec<String>> {
-    let row = |figure: String, server: String, bare: String, ratio: String| vec![figure, server, bare, ratio];
+    let row = |figure: String, server: String, bare: String, ratio: String| {
+        vec![figure, server, bare, ratio]
+    };
     let none = || "-".to_owned();
     vec![
         row("KiB without any".to_owned(), whole(measured.idle_kib), none(), none()),

@@ -25,8 +25,16 @@ pub(super) async fn run(args: &BenchQueryArgs, json: bool) -> Result<(), CliErro
         output::json(&measured);
         return Ok(());
     }
-    let heading =
-        ["query", "answers/s", "handler/s", "ratio", "p50 / p99 ms", "handler p50 / p99 ms", "cpu us", "handler cpu us"];
+    let heading = [
+        "query",
+        "answers/s",
+        "handler/s",
+        "ratio",
+        "p50 / p99 ms",
+        "handler p50 / p99 ms",
+        "cpu us",
+        "handler cpu us",
+    ];
     let rows: Vec<_> = measured
         .iter()
         .map(|measured| {

@@ -16,7 +16,11 @@ impl From<BenchError> for CliError {
     }
 }
 
-pub(in crate::cli) async fn run(command: &BenchCommand, config: &Config, json: bool) -> Result<ExitCode, CliError> {
+pub(in crate::cli) async fn run(
+    command: &BenchCommand,
+    config: &Config,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     match command {
         BenchCommand::Append(args) => append::run(args, config, json).await?,
         BenchCommand::Live(args) => live::run(args, json).await?,

@@ -24,12 +24,14 @@ pub(super) async fn run(args: &BenchRunsArgs, config: &Config, json: bool) -> Re
         kills: args.kills.into(),
     };
     let ground = bench_ground(config, dir, &effects);
-    let measured = measure_runs(&*ground, &bench, &effects, |what| tracing::info!(what, "measured")).await?;
+    let measured =
+        measure_runs(&*ground, &bench, &effects, |what| tracing::info!(what, "measured")).await?;
     if json {
         output::json(&measured);
         return Ok(());
     }
-    let row = |what: &str, figure: String, goal: &str| vec![what.to_owned(), figure, goal.to_owned()];
+    let row =
+        |what: &str, figure: String, goal: &str| vec![what.to_owned(), figure, goal.to_owned()];
     let rows = [
         row("one durable commit, p50 / p99 ms", waits(measured.commit), ""),
         row("run of three steps, p50 / p99 ms", waits(measured.three_steps), ""),
@@ -38,10 +40,22 @@ pub(super) async fn run(args: &BenchRunsArgs, config: &Config, json: bool) -> Re
         row("first text at a subscriber, p50 / p99 ms", waits(measured.first_text), ""),
         row("  added, in commits, p50", format!("{:.1}", measured.added_in_commits), "10"),
         row("  added, p99 ms", format!("{:.1}", measured.added_p99_ms), "10"),
-        row(&format!("text of {} runs at once, upstream to subscriber, p50 / p99 ms", args.streams), waits(measured.delay), ""),
+        row(
+            &format!("text of {} runs at once, upstream to subscriber, p50 / p99 ms", args.streams),
+            waits(measured.delay),
+            "",
+        ),
         row("  pieces", measured.pieces.to_string(), ""),
-        row("  memory of each run with its subscriber, KiB", format!("{:.0}", measured.kib_per_run), ""),
-        row("from the start after kill -9 to the run going on, p50 / p99 ms", waits(measured.going_on), "1000"),
+        row(
+            "  memory of each run with its subscriber, KiB",
+            format!("{:.0}", measured.kib_per_run),
+            "",
+        ),
+        row(
+            "from the start after kill -9 to the run going on, p50 / p99 ms",
+            waits(measured.going_on),
+            "1000",
+        ),
     ];
     table(&["what", "figure", "at most"], &rows, args.markdown);
     Ok(())

@@ -41,8 +41,11 @@ impl Client {
     /// A client of the server at this address, whose GraphQL is at `/graphql` below it.
     pub(in super::super) fn new(base: &str) -> Result<Self, Trouble> {
         let wrong = "--url is wrong: write an address such as http://127.0.0.1:8005, without a name or password in it";
-        let mut url = reqwest::Url::parse(base.trim()).map_err(|_| refused(ErrorCode::Validation, wrong))?;
-        let is_plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+        let mut url =
+            reqwest::Url::parse(base.trim()).map_err(|_| refused(ErrorCode::Validation, wrong))?;
+        let is_plain = matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none();
         if !is_plain || url.cannot_be_a_base() {
             return Err(refused(ErrorCode::Validation, wrong));
         }
@@ -68,7 +71,11 @@ impl Client {
     }
 
     /// Begins a session.
-    pub(in super::super) async fn log_in(&mut self, name: &str, password: &SecretText) -> Result<(), Trouble> {
+    pub(in super::super) async fn log_in(
+        &mut self,
+        name: &str,
+        password: &SecretText,
+    ) -> Result<(), Trouble> {
         let data = self.ask(LOGIN, json!({ "name": name, "password": password.expose() })).await?;
         self.take_tokens(&data, "/login")
     }
@@ -76,7 +83,8 @@ impl Client {
     fn take_tokens(&mut self, data: &Value, of: &str) -> Result<(), Trouble> {
         let token = |name: &str| {
             let text = data.pointer(&format!("{of}/{name}")).and_then(Value::as_str);
-            text.map(|text| SecretText::new(text.to_owned())).ok_or_else(|| Trouble::Foreign("no token".to_owned()))
+            text.map(|text| SecretText::new(text.to_owned()))
+                .ok_or_else(|| Trouble::Foreign("no token".to_owned()))
         };
         (self.access, self.refresh) = (Some(token("accessToken")?), Some(token("refreshToken")?));
         Ok(())
@@ -91,15 +99,25 @@ impl Client {
     }
 
     /// Asks; answers with `data` as long as there are neither errors nor refusals in it.
-    pub(in super::super) async fn ask(&mut self, query: &str, variables: Value) -> Result<Value, Trouble> {
+    pub(in super::super) async fn ask(
+        &mut self,
+        query: &str,
+        variables: Value,
+    ) -> Result<Value, Trouble> {
         match self.send(query, &variables).await {
-            Err(trouble) if trouble.is(ErrorCode::Unauthenticated) && self.renew().await? => self.send(query, &variables).await,
+            Err(trouble) if trouble.is(ErrorCode::Unauthenticated) && self.renew().await? => {
+                self.send(query, &variables).await
+            }
             answer => answer,
         }
     }
 
     /// Asks what may be asked twice, again and again while answers break off.
-    pub(in super::super) async fn ask_surely(&mut self, query: &str, variables: Value) -> Result<Value, Trouble> {
+    pub(in super::super) async fn ask_surely(
+        &mut self,
+        query: &str,
+        variables: Value,
+    ) -> Result<Value, Trouble> {
         for _ in 1..REPEATS {
             match self.ask(query, variables.clone()).await {
                 Err(Trouble::Lost(_)) => {}
@@ -110,9 +128,15 @@ impl Client {
     }
 
     /// Subscribes. The stream lives on its own.
-    pub(in super::super) async fn subscribe(&mut self, query: &str, variables: &Value) -> Result<Events, Trouble> {
+    pub(in super::super) async fn subscribe(
+        &mut self,
+        query: &str,
+        variables: &Value,
+    ) -> Result<Events, Trouble> {
         match self.open(query, variables).await {
-            Err(trouble) if trouble.is(ErrorCode::Unauthenticated) && self.renew().await? => self.open(query, variables).await,
+            Err(trouble) if trouble.is(ErrorCode::Unauthenticated) && self.renew().await? => {
+                self.open(query, variables).await
+            }
             events => events,
         }
     }
@@ -125,10 +149,18 @@ impl Client {
         self.take_tokens(&data, "/refreshSession").map(|()| true)
     }
 
-    fn post(&self, accept: &'static str, query: &str, variables: &Value) -> reqwest::RequestBuilder {
+    fn post(
+        &self,
+        accept: &'static str,
+        query: &str,
+        variables: &Value,
+    ) -> reqwest::RequestBuilder {
         let body = json!({ "query": query, "variables": variables });
         let mut request = self.http.post(self.url.clone()).header(ACCEPT, accept).json(&body);
-        let bearer = self.access.as_ref().and_then(|token| HeaderValue::try_from(format!("Bearer {}", token.expose())).ok());
+        let bearer = self
+            .access
+            .as_ref()
+            .and_then(|token| HeaderValue::try_from(format!("Bearer {}", token.expose())).ok());
         if let Some(mut bearer) = bearer {
             bearer.set_sensitive(true);
             request = request.header(AUTHORIZATION, bearer);
@@ -140,26 +172,45 @@ impl Client {
         // Only what was never sent may be sent again without a thought.
         let is_unsent = error.is_connect();
         let reason = with_causes(&error.without_url());
-        if is_unsent { Trouble::Unreachable { url: self.url.to_string(), reason } } else { Trouble::Lost(reason) }
+        if is_unsent {
+            Trouble::Unreachable { url: self.url.to_string(), reason }
+        } else {
+            Trouble::Lost(reason)
+        }
     }
 
     async fn send(&self, query: &str, variables: &Value) -> Result<Value, Trouble> {
-        let answer = self.post("application/json", query, variables).send().await.map_err(|error| self.failed(error))?;
+        let answer = self
+            .post("application/json", query, variables)
+            .send()
+            .await
+            .map_err(|error| self.failed(error))?;
         let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|error| Trouble::Lost(with_causes(&error.without_url())))?;
-        let mut body: Value = serde_json::from_slice(&bytes).map_err(|_| Trouble::Foreign(format!("status {status}")))?;
+        let bytes = answer
+            .bytes()
+            .await
+            .map_err(|error| Trouble::Lost(with_causes(&error.without_url())))?;
+        let mut body: Value = serde_json::from_slice(&bytes)
+            .map_err(|_| Trouble::Foreign(format!("status {status}")))?;
         data_of(&mut body).ok_or_else(|| Trouble::Foreign(format!("status {status}")))?
     }
 
     async fn open(&self, query: &str, variables: &Value) -> Result<Events, Trouble> {
         let sent = self.post("text/event-stream", query, variables).send().await;
         let answer = sent.map_err(|error| self.failed(error))?;
-        let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = answer
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .unwrap_or_default();
         if answer.status().is_success() && kind.starts_with("text/event-stream") {
             return Ok(Events::new(answer));
         }
         let foreign = Trouble::Foreign(format!("status {}", answer.status()));
-        let bytes = answer.bytes().await.map_err(|error| Trouble::Lost(with_causes(&error.without_url())))?;
+        let bytes = answer
+            .bytes()
+            .await
+            .map_err(|error| Trouble::Lost(with_causes(&error.without_url())))?;
         let refusal = serde_json::from_slice(&bytes).ok().and_then(|mut body| data_of(&mut body));
         Err(refusal.and_then(Result::err).unwrap_or(foreign))
     }
@@ -171,7 +222,11 @@ pub(super) fn data_of(body: &mut Value) -> Option<Result<Value, Trouble>> {
         return Some(Err(Trouble::refused(error)));
     }
     let data = body.get_mut("data").map(Value::take)?;
-    let mut refusals = data.as_object().into_iter().flatten().filter_map(|(_, payload)| payload.pointer("/userErrors/0"));
+    let mut refusals = data
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, payload)| payload.pointer("/userErrors/0"));
     let refusal = refusals.next().map(Trouble::refused);
     Some(refusal.map_or(Ok(data), Err))
 }
@@ -200,9 +255,11 @@ mod tests {
     fn answers_are_told_from_refusals() {
         let data = |text: &str| data_of(&mut serde_json::from_str(text).unwrap());
         assert_eq!(data(r#"{"data":{"a":1}}"#), Some(Ok(json!({"a": 1}))));
-        let error = data(r#"{"data":null,"errors":[{"message":"m","extensions":{"code":"NOT_FOUND"}}]}"#);
+        let error =
+            data(r#"{"data":null,"errors":[{"message":"m","extensions":{"code":"NOT_FOUND"}}]}"#);
         assert_eq!(error, Some(Err(refused(ErrorCode::NotFound, "m"))));
-        let refusal = data(r#"{"data":{"start":{"userErrors":[{"code":"VALIDATION","message":"m"}]}}}"#);
+        let refusal =
+            data(r#"{"data":{"start":{"userErrors":[{"code":"VALIDATION","message":"m"}]}}}"#);
         assert_eq!(refusal, Some(Err(refused(ErrorCode::Validation, "m"))));
         assert_eq!(data(r#"{"hello":"world"}"#), None);
     }

@@ -79,7 +79,9 @@ mod tests {
             Ok(Next::Data(json!({"orchestration": {"cursor": "c"}})))
         );
         assert_eq!(read(b""), Ok(Next::Complete));
-        let refused = read(br#"{"data":null,"errors":[{"message":"m","extensions":{"code":"CURSOR_INVALID"}}]}"#);
+        let refused = read(
+            br#"{"data":null,"errors":[{"message":"m","extensions":{"code":"CURSOR_INVALID"}}]}"#,
+        );
         assert!(refused.unwrap_err().is(ErrorCode::CursorInvalid));
         assert!(matches!(read(b"<html>"), Err(Trouble::Foreign(_))));
     }

@@ -9,7 +9,9 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in super::super) enum Trouble {
     /// Nothing was sent.
-    #[error("can't reach the server at {url} ({reason}): start one with `claviger serve`, or name another with --url")]
+    #[error(
+        "can't reach the server at {url} ({reason}): start one with `claviger serve`, or name another with --url"
+    )]
     Unreachable {
         /// Where it should be.
         url: String,
@@ -70,10 +72,17 @@ impl Trouble {
 
     /// An error of a GraphQL answer, or a user error of a payload.
     pub(super) fn refused(error: &Value) -> Self {
-        let code = error.pointer("/extensions/code").or_else(|| error.get("code")).and_then(Value::as_str);
-        let mut message = error.get("message").and_then(Value::as_str).unwrap_or("no reason was given").to_owned();
+        let code =
+            error.pointer("/extensions/code").or_else(|| error.get("code")).and_then(Value::as_str);
+        let mut message = error
+            .get("message")
+            .and_then(Value::as_str)
+            .unwrap_or("no reason was given")
+            .to_owned();
         for candidate in error.get("candidates").and_then(Value::as_array).into_iter().flatten() {
-            let text = |name: &str| candidate.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let text = |name: &str| {
+                candidate.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+            };
             message = format!("{message}\n  {}: {}", text("source"), text("reason"));
         }
         Self::Refused { code: code_of(code.unwrap_or_default()), message: harmless(&message) }
@@ -94,7 +103,11 @@ impl From<Trouble> for CliError {
             Trouble::Refused { code, .. } => *code,
         };
         let is_nobody = code == ErrorCode::Unauthenticated;
-        let hint = if is_nobody { " (give a token in CLAVIGER_TOKEN, or --user NAME --password-stdin)" } else { "" };
+        let hint = if is_nobody {
+            " (give a token in CLAVIGER_TOKEN, or --user NAME --password-stdin)"
+        } else {
+            ""
+        };
         Self::new(code, format!("{trouble}{hint}"))
     }
 }
@@ -110,8 +123,12 @@ mod tests {
         let trouble = Trouble::refused(&error);
         let expected = "no credential\n  DEFAULT_KEY: none␛[2J set".to_owned();
         assert_eq!(trouble, Trouble::Refused { code: ErrorCode::NoCredential, message: expected });
-        let later = Trouble::refused(&json!({ "message": "x", "extensions": { "code": "SHUTTING_DOWN" } }));
+        let later =
+            Trouble::refused(&json!({ "message": "x", "extensions": { "code": "SHUTTING_DOWN" } }));
         assert!(later.passes() && !trouble.passes());
-        assert!(Trouble::refused(&json!({ "message": "x", "extensions": { "code": "NEW" } })).is(ErrorCode::Internal));
+        assert!(
+            Trouble::refused(&json!({ "message": "x", "extensions": { "code": "NEW" } }))
+                .is(ErrorCode::Internal)
+        );
     }
 }

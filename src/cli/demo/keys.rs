@@ -15,8 +15,7 @@ const ADD: &str = "mutation($name: String!, $secret: Secret!) { addKey(input: {n
     { key { id name preview } userErrors { message } } }";
 const TEST: &str = "mutation($id: ID!) { testKey(input: {id: $id}) \
     { key { name lastTest { status authentic hasCredit message durationMs } } userErrors { message } } }";
-const DEFAULT: &str =
-    "mutation($id: ID!) { setDefaultKey(input: {id: $id}) { key { name } commit { position } userErrors { message } } }";
+const DEFAULT: &str = "mutation($id: ID!) { setDefaultKey(input: {id: $id}) { key { name } commit { position } userErrors { message } } }";
 const LOOK: &str = "query($after: Position) { viewer { \
     keys(minPosition: $after) { nodes { name preview isDefault lastTest { status } } } \
     resolution { candidates { source chosen reason } } \
@@ -30,8 +29,11 @@ pub(super) async fn tour(client: &mut Client, address: SocketAddr) -> Result<(),
 
     heading("She adds three keys and tests each at Anthropic (simulated here)");
     let mut first = String::new();
-    for (name, scenario) in [("work", Scenario::Good), ("old laptop", Scenario::Revoked), ("side project", Scenario::NoCredit400)]
-    {
+    for (name, scenario) in [
+        ("work", Scenario::Good),
+        ("old laptop", Scenario::Revoked),
+        ("side project", Scenario::NoCredit400),
+    ] {
         let id = add_and_test(client, name, scenario).await?;
         if first.is_empty() {
             first = id;
@@ -41,18 +43,28 @@ pub(super) async fn tour(client: &mut Client, address: SocketAddr) -> Result<(),
     heading("She makes one her default");
     let data = ask(client, DEFAULT, json!({ "id": first })).await?;
     let position = text(&data, "/setDefaultKey/commit/position");
-    output::line(&format!("{} is now the default, committed at position {position}", text(&data, "/setDefaultKey/key/name")));
+    output::line(&format!(
+        "{} is now the default, committed at position {position}",
+        text(&data, "/setDefaultKey/key/name")
+    ));
 
     show(&ask(client, LOOK, json!({ "after": position })).await?);
     Ok(())
 }
 
-async fn add_and_test(client: &mut Client, name: &str, scenario: Scenario) -> Result<String, CliError> {
+async fn add_and_test(
+    client: &mut Client,
+    name: &str,
+    scenario: Scenario,
+) -> Result<String, CliError> {
     let data = ask(client, ADD, json!({ "name": name, "secret": key(scenario, 1) })).await?;
     let (id, preview) = (text(&data, "/addKey/key/id"), text(&data, "/addKey/key/preview"));
     let data = ask(client, TEST, json!({ "id": id })).await?;
     let status = text(&data, "/testKey/key/lastTest/status");
-    output::line(&format!("{name:<14}{preview:<28}{status:<14}{}", text(&data, "/testKey/key/lastTest/message")));
+    output::line(&format!(
+        "{name:<14}{preview:<28}{status:<14}{}",
+        text(&data, "/testKey/key/lastTest/message")
+    ));
     Ok(id)
 }
 
@@ -61,7 +73,12 @@ fn show(data: &Value) {
     let rows: Vec<_> = nodes(data, "/viewer/keys/nodes")
         .map(|key| {
             let default = if text(key, "/isDefault") == "true" { "default" } else { "" };
-            vec![text(key, "/name"), text(key, "/preview"), default.to_owned(), text(key, "/lastTest/status")]
+            vec![
+                text(key, "/name"),
+                text(key, "/preview"),
+                default.to_owned(),
+                text(key, "/lastTest/status"),
+            ]
         })
         .collect();
     output::table(&["NAME", "KEY", "", "LAST TEST"], &rows);
@@ -69,14 +86,21 @@ fn show(data: &Value) {
     heading("Which credential a run would use now, and why");
     for candidate in nodes(data, "/viewer/resolution/candidates") {
         let mark = if text(candidate, "/chosen") == "true" { "->" } else { "  " };
-        output::line(&format!("{mark} {:<24}{}", text(candidate, "/source"), text(candidate, "/reason")));
+        output::line(&format!(
+            "{mark} {:<24}{}",
+            text(candidate, "/source"),
+            text(candidate, "/reason")
+        ));
     }
 
     heading("What happened, newest first");
     let rows: Vec<_> = nodes(data, "/viewer/history/nodes")
         .map(|event| {
-            let content =
-                event.pointer("/content").filter(|content| !content.is_null()).map(Value::to_string).unwrap_or_default();
+            let content = event
+                .pointer("/content")
+                .filter(|content| !content.is_null())
+                .map(Value::to_string)
+                .unwrap_or_default();
             let content: String = content.chars().take(60).collect();
             vec![text(event, "/position"), text(event, "/at"), text(event, "/type"), content]
         })

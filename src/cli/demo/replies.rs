@@ -33,7 +33,12 @@ const SAID: [(&str, &[&str]); 16] = [
             "We are moving! From the third of March you find us in Bergen, two minutes from the harbour, with room for everybody at last.",
         ],
     ),
-    (EDITOR, &["From 3 March we work in Bergen, two minutes from the harbour. There is room for everybody: come and see us."]),
+    (
+        EDITOR,
+        &[
+            "From 3 March we work in Bergen, two minutes from the harbour. There is room for everybody: come and see us.",
+        ],
+    ),
     (
         BUILDER,
         &[
@@ -61,10 +66,21 @@ const SAID: [(&str, &[&str]); 16] = [
             "Events and streams, projections, replay by hand, failures on purpose; each ends with twenty minutes of work in pairs.",
         ],
     ),
-    (HOST, &["The small room from nine to five, lunch at noon, coffee at half past ten and three, power at every seat."]),
+    (
+        HOST,
+        &[
+            "The small room from nine to five, lunch at noon, coffee at half past ten and three, power at every seat.",
+        ],
+    ),
     (ATTACKER, &["A copy of the database: whoever takes it must not get the keys with it."]),
-    (OPERATOR, &["A key in a log line: it is shipped, indexed and kept long after it was revoked."]),
-    (LAWYER, &["Spending on the wrong account: a run must never fall through to somebody else's key."]),
+    (
+        OPERATOR,
+        &["A key in a log line: it is shipped, indexed and kept long after it was revoked."],
+    ),
+    (
+        LAWYER,
+        &["Spending on the wrong account: a run must never fall through to somebody else's key."],
+    ),
     (
         SCRIBE,
         &[
@@ -176,11 +192,17 @@ mod tests {
         let runs = Value::Array(runs()).to_string();
         for (marker, texts) in SAID {
             assert!(runs.contains(marker), "nobody is told {marker:?}");
-            assert!(!texts.is_empty() && texts.iter().all(|text| !text.contains("  ")), "{marker:?}");
+            assert!(
+                !texts.is_empty() && texts.iter().all(|text| !text.contains("  ")),
+                "{marker:?}"
+            );
         }
         for start in runs.match_indices("\"systemPrompt\":\"").map(|(at, found)| at + found.len()) {
             let prompt = runs.split_at(start).1.split('"').next().unwrap();
-            assert!(SAID.iter().any(|(marker, _)| *marker == prompt), "nothing is said to {prompt:?}");
+            assert!(
+                SAID.iter().any(|(marker, _)| *marker == prompt),
+                "nothing is said to {prompt:?}"
+            );
         }
     }
 
@@ -194,7 +216,9 @@ mod tests {
         };
         let manager = format!("{LEAD}\n# Your workers\n## Teacher\n{TEACHER}\n## Host\n{HOST}");
         assert!(said(&manager).starts_with("{\"subtasks\""));
-        assert!(said(&format!("{DESK}\n## Billing\n{BILLING}")).starts_with("{\"selected_agents\""));
+        assert!(
+            said(&format!("{DESK}\n## Billing\n{BILLING}")).starts_with("{\"selected_agents\"")
+        );
         assert!(said(TEACHER).starts_with("Events and streams"));
     }
 }

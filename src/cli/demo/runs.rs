@@ -49,7 +49,8 @@ async fn one(client: &mut Client, input: Value) -> Result<bool, CliError> {
         Left::Ended(run) => match run.error {
             None => Ok(true),
             Some(error) => {
-                let message = format!("the demo's own run failed: {} [{}]", error.message, error.code);
+                let message =
+                    format!("the demo's own run failed: {} [{}]", error.message, error.code);
                 Err(CliError::new(ErrorCode::Internal, message))
             }
         },
@@ -65,7 +66,9 @@ async fn used(client: &mut Client, wanted: usize, since: Timestamp) -> Result<()
     let mut data = Value::Null;
     for _ in 0..LOOKS {
         data = client.ask(USAGE, span.clone()).await.map_err(|trouble| broken(&trouble))?;
-        if nodes(&data, "/viewer/usage").filter_map(|row| row.get("runs")?.as_u64()).sum::<u64>() >= wanted as u64 {
+        if nodes(&data, "/viewer/usage").filter_map(|row| row.get("runs")?.as_u64()).sum::<u64>()
+            >= wanted as u64
+        {
             break;
         }
         sleep(BETWEEN).await;

@@ -44,7 +44,8 @@ pub(in crate::cli) async fn run(args: &DemoArgs, mut config: Config) -> Result<E
         ));
     }
     let simulator = Simulator::start(SimulatorConfig::new(Arc::new(|| SystemClock.now()))).await;
-    let simulator = simulator.map_err(|error| CliError::new(ErrorCode::Internal, with_causes(&error)))?;
+    let simulator =
+        simulator.map_err(|error| CliError::new(ErrorCode::Internal, with_causes(&error)))?;
     replies::prepare(&simulator.script(), output::is_terminal());
     config.anthropic_base_url = Some(simulator.base_url());
 
@@ -62,7 +63,9 @@ pub(in crate::cli) async fn run(args: &DemoArgs, mut config: Config) -> Result<E
     } else if !shutdown.is_cancelled() {
         where_to_click(address);
     }
-    let served = serving.await.map_err(|_| CliError::new(ErrorCode::Internal, "the server ended without a word"))?;
+    let served = serving
+        .await
+        .map_err(|_| CliError::new(ErrorCode::Internal, "the server ended without a word"))?;
     simulator.stop().await;
     toured?;
     served?;
@@ -94,7 +97,11 @@ impl Drop for ThrowAway {
 }
 
 /// The whole tour, through the public API but for the last look at the log.
-async fn tour(address: SocketAddr, store: Arc<dyn Store>, keychain: Arc<Keychain>) -> Result<(), CliError> {
+async fn tour(
+    address: SocketAddr,
+    store: Arc<dyn Store>,
+    keychain: Arc<Keychain>,
+) -> Result<(), CliError> {
     let mut client = Client::new(&format!("http://{address}"))?;
     keys::tour(&mut client, address).await?;
     if !runs::tour(&mut client).await? {
@@ -102,7 +109,10 @@ async fn tour(address: SocketAddr, store: Arc<dyn Store>, keychain: Arc<Keychain
     }
     heading("The log, read anew and compared with everything made from it");
     let report = verify(store, keychain).await?;
-    output::line(&format!("{} events, {} problems, tree root {}", report.events, report.problem_count, report.root));
+    output::line(&format!(
+        "{} events, {} problems, tree root {}",
+        report.events, report.problem_count, report.root
+    ));
     if report.problem_count > 0 {
         return Err(CliError::new(ErrorCode::Internal, "the log and the views differ"));
     }
@@ -111,10 +121,16 @@ async fn tour(address: SocketAddr, store: Arc<dyn Store>, keychain: Arc<Keychain
 
 fn where_to_click(address: SocketAddr) {
     heading("Go on from here");
-    output::line(&format!("open http://{address}/graphiql, log in as {USERNAME} with the password {PASSWORD:?}:"));
-    output::line("  mutation($p: Secret!) { login(input: {usernameOrEmail: \"ada\", password: $p}) { accessToken } }");
+    output::line(&format!(
+        "open http://{address}/graphiql, log in as {USERNAME} with the password {PASSWORD:?}:"
+    ));
+    output::line(
+        "  mutation($p: Secret!) { login(input: {usernameOrEmail: \"ada\", password: $p}) { accessToken } }",
+    );
     output::line("or from here, with that password on standard input:");
-    output::line(&format!("  claviger run list --url http://{address} --user {USERNAME} --password-stdin"));
+    output::line(&format!(
+        "  claviger run list --url http://{address} --user {USERNAME} --password-stdin"
+    ));
     output::line("keys for every kind of answer: claviger simulate --keys");
     output::line("Ctrl-C ends the demo and removes its store");
 }

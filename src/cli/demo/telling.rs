@@ -7,7 +7,11 @@ use serde_json::Value;
 
 pub(super) fn heading(text: &str) {
     output::line("");
-    output::line(&if output::is_terminal() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() });
+    output::line(&if output::is_terminal() {
+        format!("\u{1b}[1m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    });
 }
 
 pub(super) fn text(value: &Value, pointer: &str) -> String {
@@ -28,6 +32,10 @@ pub(super) fn broken(trouble: &Trouble) -> CliError {
 }
 
 /// Asks the server.
-pub(super) async fn ask(client: &mut Client, query: &str, variables: Value) -> Result<Value, CliError> {
+pub(super) async fn ask(
+    client: &mut Client,
+    query: &str,
+    variables: Value,
+) -> Result<Value, CliError> {
     client.ask(query, variables).await.map_err(|trouble| broken(&trouble))
 }

@@ -24,13 +24,19 @@ const DETACHED: u8 = 130;
 const LOG_OUT: Duration = Duration::from_secs(3);
 
 /// Does one command.
-pub(in crate::cli) async fn run(command: &RunCommand, model: Option<&str>, json: bool) -> Result<ExitCode, CliError> {
+pub(in crate::cli) async fn run(
+    command: &RunCommand,
+    model: Option<&str>,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let server = match command {
         RunCommand::Start(args) => &args.server,
         RunCommand::Attach(args) => &args.server,
         RunCommand::List(args) => &args.server,
         RunCommand::Show(args) => &args.server,
-        RunCommand::Cancel(args) | RunCommand::Pause(args) | RunCommand::Resume(args) => &args.of.server,
+        RunCommand::Cancel(args) | RunCommand::Pause(args) | RunCommand::Resume(args) => {
+            &args.of.server
+        }
     };
     // What is wrong with a pattern is said before anything is sent.
     let input = match command {
@@ -44,13 +50,19 @@ pub(in crate::cli) async fn run(command: &RunCommand, model: Option<&str>, json:
     };
     let mut client = signed_in(server).await?;
     let done = match (command, input) {
-        (RunCommand::Start(args), input) => start::run(args, input.unwrap_or_default(), &mut client, json).await,
+        (RunCommand::Start(args), input) => {
+            start::run(args, input.unwrap_or_default(), &mut client, json).await
+        }
         (RunCommand::Attach(args), _) => attach(args, &mut client, json).await,
         (RunCommand::List(args), _) => list::run(args, &mut client, json).await,
         (RunCommand::Show(args), _) => show::run(&args.id, &mut client, json).await,
-        (RunCommand::Cancel(args), _) => control::run(Control::Cancel, args, &mut client, json).await,
+        (RunCommand::Cancel(args), _) => {
+            control::run(Control::Cancel, args, &mut client, json).await
+        }
         (RunCommand::Pause(args), _) => control::run(Control::Pause, args, &mut client, json).await,
-        (RunCommand::Resume(args), _) => control::run(Control::Resume, args, &mut client, json).await,
+        (RunCommand::Resume(args), _) => {
+            control::run(Control::Resume, args, &mut client, json).await
+        }
     };
     drop(timeout(LOG_OUT, client.log_out()).await);
     done
@@ -66,7 +78,11 @@ async fn signed_in(server: &ServerArgs) -> Result<Client, CliError> {
         (None, Some(token)) => client.sign_in(token),
         (None, None) => {
             let message = "nobody is signed in";
-            return Err(Trouble::Refused { code: code_of("UNAUTHENTICATED"), message: message.to_owned() }.into());
+            return Err(Trouble::Refused {
+                code: code_of("UNAUTHENTICATED"),
+                message: message.to_owned(),
+            }
+            .into());
         }
     }
     Ok(client)
@@ -77,13 +93,25 @@ async fn attach(args: &AttachArgs, client: &mut Client, json: bool) -> Result<Ex
 }
 
 /// Watches a run, and says how it ended.
-pub(super) async fn follow(id: &str, args: &WatchArgs, client: &mut Client, json: bool) -> Result<ExitCode, CliError> {
+pub(super) async fn follow(
+    id: &str,
+    args: &WatchArgs,
+    client: &mut Client,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let mut face = Face::new(Manner::Of { show: args.show, json });
-    let how = Watch { client, id, patience: args.patience(), cancel_on_interrupt: args.cancel_on_interrupt };
+    let how = Watch {
+        client,
+        id,
+        patience: args.patience(),
+        cancel_on_interrupt: args.cancel_on_interrupt,
+    };
     match watch(how, &mut face).await? {
         Left::Ended(run) => Ok(ended(&run)),
         Left::Detached => {
-            output::note(&format!("left; the run goes on. Watch it again: claviger run attach {id}"));
+            output::note(&format!(
+                "left; the run goes on. Watch it again: claviger run attach {id}"
+            ));
             Ok(ExitCode::from(DETACHED))
         }
         Left::Killed => Ok(ExitCode::from(DETACHED)),
@@ -93,7 +121,11 @@ pub(super) async fn follow(id: &str, args: &WatchArgs, client: &mut Client, json
 fn ended(run: &WireRun) -> ExitCode {
     match run.state {
         RunState::Cancelled => ExitCode::from(CANCELLED),
-        RunState::Failed => ExitCode::from(code_of(run.error.as_ref().map_or("", |error| &error.code)).exit_code()),
-        RunState::Queued | RunState::Running | RunState::Paused | RunState::Completed => ExitCode::SUCCESS,
+        RunState::Failed => {
+            ExitCode::from(code_of(run.error.as_ref().map_or("", |error| &error.code)).exit_code())
+        }
+        RunState::Queued | RunState::Running | RunState::Paused | RunState::Completed => {
+            ExitCode::SUCCESS
+        }
     }
 }

@@ -37,7 +37,12 @@ impl Control {
     }
 }
 
-pub(super) async fn run(control: Control, args: &AskArgs, client: &mut Client, json: bool) -> Result<ExitCode, CliError> {
+pub(super) async fn run(
+    control: Control,
+    args: &AskArgs,
+    client: &mut Client,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let mut input = json!({ "id": args.of.id });
     if let (Some(key), Some(input)) = (&args.idempotency_key, input.as_object_mut()) {
         input.insert("idempotencyKey".to_owned(), json!(key));
@@ -48,8 +53,17 @@ pub(super) async fn run(control: Control, args: &AskArgs, client: &mut Client, j
     if json {
         output::line(&harmless_json(&asked.to_string()));
     } else {
-        let state = asked.pointer("/orchestration/state").and_then(Value::as_str).unwrap_or_default().to_lowercase();
-        output::line(&format!("{} is {}; it was {}", one_line(&args.of.id), control.asked(), one_line(&state)));
+        let state = asked
+            .pointer("/orchestration/state")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_lowercase();
+        output::line(&format!(
+            "{} is {}; it was {}",
+            one_line(&args.of.id),
+            control.asked(),
+            one_line(&state)
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

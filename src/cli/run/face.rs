@@ -51,9 +51,10 @@ impl Face {
         let look = config::look();
         match show {
             _ if json => Self::Json,
-            ShowArg::Auto if output::is_terminal() && !look.is_dumb => {
-                Self::Screen(Box::new(Terminal::new(std::io::stdout(), size, look.colour)), with_result)
-            }
+            ShowArg::Auto if output::is_terminal() && !look.is_dumb => Self::Screen(
+                Box::new(Terminal::new(std::io::stdout(), size, look.colour)),
+                with_result,
+            ),
             ShowArg::Auto | ShowArg::Steps => Self::Lines(Plain::new(false), with_result),
             ShowArg::Lines => Self::Lines(Plain::new(true), with_result),
             ShowArg::Result => Self::Result,
@@ -92,7 +93,11 @@ impl Face {
     /// The connection broke, or is there again.
     pub(in crate::cli) fn cut(&self, is_cut: bool) {
         if !matches!(self, Self::Screen(..)) {
-            output::note(if is_cut { "the server went away: looking for it" } else { "the server is there again" });
+            output::note(if is_cut {
+                "the server went away: looking for it"
+            } else {
+                "the server is there again"
+            });
         }
     }
 
@@ -111,7 +116,8 @@ impl Face {
             Self::Screen(_, true) => result(screen, true),
             Self::Lines(_, true) => {
                 let output = screen.run.as_ref().and_then(|run| run.output.as_deref());
-                let shown = output.map(|output| format!("\n== result\n{}", harmless(output.trim_end())));
+                let shown =
+                    output.map(|output| format!("\n== result\n{}", harmless(output.trim_end())));
                 if let Some(text) = shown {
                     output::line(&text);
                 }

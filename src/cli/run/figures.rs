@@ -45,12 +45,19 @@ mod tests {
 
     #[test]
     fn numbers_are_written_for_people() {
-        for (ms, expected) in
-            [(0, "0.0 s"), (1290, "1.2 s"), (9999, "9.9 s"), (10_000, "10 s"), (59_999, "59 s"), (185_000, "3:05 min")]
-        {
+        for (ms, expected) in [
+            (0, "0.0 s"),
+            (1290, "1.2 s"),
+            (9999, "9.9 s"),
+            (10_000, "10 s"),
+            (59_999, "59 s"),
+            (185_000, "3:05 min"),
+        ] {
             assert_eq!(took(ms), expected);
         }
-        for (number, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+        for (number, expected) in
+            [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")]
+        {
             assert_eq!(count(number), expected);
         }
         for (nano, expected) in [

@@ -108,7 +108,9 @@ pub(super) fn tokens(step: &StepScreen) -> String {
     match step.state {
         StepState::Running => format!("~{} tokens", count(about_tokens(&step.text))),
         StepState::Planned | StepState::Skipped => String::new(),
-        StepState::Waiting | StepState::Completed | StepState::Failed => format!("{} tokens", count(counted)),
+        StepState::Waiting | StepState::Completed | StepState::Failed => {
+            format!("{} tokens", count(counted))
+        }
     }
 }
 
@@ -135,7 +137,10 @@ pub(super) fn summary(run: &WireRun) -> String {
         parts.push(format!("{skipped} skipped"));
     }
     let in_time = run.duration_ms.map(|ms| format!(" in {}", took(ms))).unwrap_or_default();
-    let why = run.error.as_ref().map(|error| format!(": {} [{}]", one_line(&error.message), one_line(&error.code)));
+    let why = run
+        .error
+        .as_ref()
+        .map(|error| format!(": {} [{}]", one_line(&error.message), one_line(&error.code)));
     format!("{}{in_time}, {}{}", run.state.word(), parts.join(", "), why.unwrap_or_default())
 }
 
@@ -154,7 +159,9 @@ pub(super) fn to_leave(screen: &RunScreen, gone: usize, size: Size) -> usize {
 
 /// The row of a step.
 pub(super) fn step_row(screen: &RunScreen, step: &StepScreen, now_ms: u64, pen: Pen) -> String {
-    let widest = |of: &dyn Fn(&StepScreen) -> usize, most: usize| screen.steps.iter().map(of).max().unwrap_or(0).min(most);
+    let widest = |of: &dyn Fn(&StepScreen) -> usize, most: usize| {
+        screen.steps.iter().map(of).max().unwrap_or(0).min(most)
+    };
     let agents = widest(&|step| width_of(&one_line(&step.agent)), AGENT_MAX);
     let purposes = widest(&|step| width_of(&purpose(step)), PURPOSE_MAX);
     let (mark, look) = match step.state {
@@ -173,13 +180,19 @@ pub(super) fn step_row(screen: &RunScreen, step: &StepScreen, now_ms: u64, pen: 
         .number(&seconds, 8, Look::Plain)
         .number(&tokens(step), 13, Look::Faint);
     match (&step.trouble, step.state) {
-        (Some(trouble), StepState::Waiting) => row.put(&format!("tried again soon: {}", one_line(&trouble.message)), Look::Odd),
+        (Some(trouble), StepState::Waiting) => {
+            row.put(&format!("tried again soon: {}", one_line(&trouble.message)), Look::Odd)
+        }
         (Some(trouble), StepState::Failed) => row.put(&one_line(&trouble.message), Look::Bad),
-        (_, StepState::Completed) => row.put(&one_line(&beginning(&step.text, pen.size.columns)), Look::Faint),
+        (_, StepState::Completed) => {
+            row.put(&one_line(&beginning(&step.text, pen.size.columns)), Look::Faint)
+        }
         (_, StepState::Planned | StepState::Waiting | StepState::Failed | StepState::Skipped) => {
             row.put(step.state.word(), Look::Faint)
         }
-        (_, StepState::Running) if step.attempt > 1 => row.put(&format!("attempt {}", step.attempt), Look::Odd),
+        (_, StepState::Running) if step.attempt > 1 => {
+            row.put(&format!("attempt {}", step.attempt), Look::Odd)
+        }
         (_, StepState::Running) => row,
     }
     .text
@@ -232,7 +245,11 @@ pub(super) fn live(screen: &RunScreen, gone: usize, now_ms: u64, pen: Pen) -> Ve
         rows.push(step_row(screen, step, now_ms, pen));
         if step.state == StepState::Running {
             let lines = tail(&step.text, pen.size.columns.saturating_sub(4), tails);
-            rows.extend(lines.iter().map(|line| Row::new(pen).put("  │ ", Look::Live).put(line, Look::Plain).text));
+            rows.extend(
+                lines
+                    .iter()
+                    .map(|line| Row::new(pen).put("  │ ", Look::Live).put(line, Look::Plain).text),
+            );
         }
     }
     // Where even the rows of steps are too many, the last are left out: they wait.
@@ -245,15 +262,23 @@ pub(super) fn live(screen: &RunScreen, gone: usize, now_ms: u64, pen: Pen) -> Ve
 fn status(screen: &RunScreen, now_ms: u64, pen: Pen) -> String {
     let row = Row::new(pen);
     if let Some(since) = screen.cut_ms {
-        let text = format!("{} the server went away, looking for it… {}", spinner(now_ms), took(now_ms.saturating_sub(since)));
+        let text = format!(
+            "{} the server went away, looking for it… {}",
+            spinner(now_ms),
+            took(now_ms.saturating_sub(since))
+        );
         return row.put(&text, Look::Odd).text;
     }
-    let Some(run) = &screen.run else { return row.put(&format!("{} waiting for the run", spinner(now_ms)), Look::Faint).text };
+    let Some(run) = &screen.run else {
+        return row.put(&format!("{} waiting for the run", spinner(now_ms)), Look::Faint).text;
+    };
     if screen.is_over {
         let look = match run.state {
             RunState::Completed => Look::Good,
             RunState::Failed => Look::Bad,
-            RunState::Queued | RunState::Running | RunState::Paused | RunState::Cancelled => Look::Odd,
+            RunState::Queued | RunState::Running | RunState::Paused | RunState::Cancelled => {
+                Look::Odd
+            }
         };
         return row.put(&summary(run), look).text;
     }
@@ -262,10 +287,19 @@ fn status(screen: &RunScreen, now_ms: u64, pen: Pen) -> String {
     let figures = format!("{seconds}, {done} of {} steps", screen.planned.max(screen.steps.len()));
     match (&screen.paused, run.state) {
         (reason, RunState::Paused) => {
-            let reason = reason.as_deref().map(|reason| format!(" ({})", one_line(reason))).unwrap_or_default();
-            row.put(&format!("‖ paused{reason}: claviger run resume {}", one_line(&run.id)), Look::Odd).text
+            let reason = reason
+                .as_deref()
+                .map(|reason| format!(" ({})", one_line(reason)))
+                .unwrap_or_default();
+            row.put(
+                &format!("‖ paused{reason}: claviger run resume {}", one_line(&run.id)),
+                Look::Odd,
+            )
+            .text
         }
-        (_, state) => row.put(&format!("{} {}, {figures}", spinner(now_ms), state.word()), Look::Faint).text,
+        (_, state) => {
+            row.put(&format!("{} {}, {figures}", spinner(now_ms), state.word()), Look::Faint).text
+        }
     }
 }
 

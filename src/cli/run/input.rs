@@ -12,7 +12,8 @@ use std::path::Path;
 const TEXT_MAX: u64 = 32 * 1024 * 1024;
 
 /// The patterns, as `PatternInput` names them.
-const PATTERNS: [&str; 6] = ["sequential", "debate", "hierarchical", "parallel", "routing", "design"];
+const PATTERNS: [&str; 6] =
+    ["sequential", "debate", "hierarchical", "parallel", "routing", "design"];
 
 fn wrong(message: impl Into<String>) -> CliError {
     CliError::new(ErrorCode::Validation, message)
@@ -41,8 +42,14 @@ pub(super) fn input(args: &StartArgs, model: Option<&str>) -> Result<Map<String,
 
 /// `PatternInput` or `StartOrchestrationInput`, in JSON or TOML.
 fn from_text(text: &str, ending: Option<&str>) -> Result<Map<String, Value>, CliError> {
-    let from_toml = || toml::from_str::<Value>(text).map_err(|error| wrong(format!("the file is no TOML: {}", error.message())));
-    let from_json = || serde_json::from_str::<Value>(text).map_err(|error| wrong(format!("the file is no JSON: {error}")));
+    let from_toml = || {
+        toml::from_str::<Value>(text)
+            .map_err(|error| wrong(format!("the file is no TOML: {}", error.message())))
+    };
+    let from_json = || {
+        serde_json::from_str::<Value>(text)
+            .map_err(|error| wrong(format!("the file is no JSON: {error}")))
+    };
     let value = match ending.map(str::to_ascii_lowercase).as_deref() {
         Some("toml") => from_toml()?,
         Some("json") => from_json()?,
@@ -57,7 +64,10 @@ fn from_text(text: &str, ending: Option<&str>) -> Result<Map<String, Value>, Cli
     let mut names = pattern.keys();
     match (names.next(), names.next()) {
         (Some(name), None) if PATTERNS.contains(&name.as_str()) => Ok(found),
-        (Some(name), None) => Err(wrong(format!("there is no pattern {name:?}: it is one of {}", PATTERNS.join(", ")))),
+        (Some(name), None) => Err(wrong(format!(
+            "there is no pattern {name:?}: it is one of {}",
+            PATTERNS.join(", ")
+        ))),
         (None, _) | (Some(_), Some(_)) => Err(no_pattern()),
     }
 }
@@ -79,12 +89,15 @@ fn text_of(text: &str, stdin_is_taken: bool) -> Result<String, CliError> {
 }
 
 fn file(path: &Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path).map_err(|error| wrong(format!("can't read {}: {error}", path.display())))
+    std::fs::read_to_string(path)
+        .map_err(|error| wrong(format!("can't read {}: {error}", path.display())))
 }
 
 fn stdin(is_taken: bool) -> Result<String, CliError> {
     if is_taken {
-        return Err(wrong("standard input holds the password already: give a file instead, or a token in CLAVIGER_TOKEN"));
+        return Err(wrong(
+            "standard input holds the password already: give a file instead, or a token in CLAVIGER_TOKEN",
+        ));
     }
     let mut text = String::new();
     let unreadable = |error| wrong(format!("can't read standard input: {error}"));
@@ -120,7 +133,11 @@ mod tests {
             ("= 3", "no TOML"),
         ] {
             let error = from_text(text, None).unwrap_err();
-            assert!(error.message.contains(words) && error.code == ErrorCode::Validation, "{text}: {}", error.message);
+            assert!(
+                error.message.contains(words) && error.code == ErrorCode::Validation,
+                "{text}: {}",
+                error.message
+            );
         }
     }
 

@@ -30,10 +30,17 @@ impl StateArg {
     }
 }
 
-pub(super) async fn run(args: &ListArgs, client: &mut Client, json: bool) -> Result<ExitCode, CliError> {
+pub(super) async fn run(
+    args: &ListArgs,
+    client: &mut Client,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let states: Vec<_> = args.state.iter().map(|state| state.name()).collect();
-    let patterns: Vec<_> = args.pattern.iter().map(|pattern| pattern.field().to_uppercase()).collect();
-    let some = |names: Value| if names.as_array().is_some_and(Vec::is_empty) { Value::Null } else { names };
+    let patterns: Vec<_> =
+        args.pattern.iter().map(|pattern| pattern.field().to_uppercase()).collect();
+    let some = |names: Value| {
+        if names.as_array().is_some_and(Vec::is_empty) { Value::Null } else { names }
+    };
     let (mut left, mut after, mut rows) = (args.first, Value::Null, Vec::new());
     while left > 0 {
         let first = left.min(PAGE);
@@ -54,7 +61,10 @@ pub(super) async fn run(args: &ListArgs, client: &mut Client, json: bool) -> Res
     if !json && rows.is_empty() {
         output::line("no runs: start one with claviger run start (--help has examples)");
     } else if !json {
-        output::table(&["ID", "PATTERN", "STATE", "TOOK", "TOKENS OUT", "COST", "CREATED", "TITLE"], &rows);
+        output::table(
+            &["ID", "PATTERN", "STATE", "TOOK", "TOKENS OUT", "COST", "CREATED", "TITLE"],
+            &rows,
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -68,7 +78,10 @@ fn row(node: &Value) -> Option<Vec<String>> {
         run.state.word().to_owned(),
         run.duration_ms.map(took).unwrap_or_default(),
         count(output),
-        run.cost_nano_usd.as_deref().and_then(|nano| nano.parse().ok()).map_or("unknown".to_owned(), usd),
+        run.cost_nano_usd
+            .as_deref()
+            .and_then(|nano| nano.parse().ok())
+            .map_or("unknown".to_owned(), usd),
         one_line(node.get("createdAt").and_then(Value::as_str).unwrap_or_default()),
         clipped(&one_line(run.title.as_deref().unwrap_or_default()), TITLE_MAX),
     ])

@@ -175,7 +175,13 @@ pub(in crate::cli) enum Message {
     /// More text of an attempt, from this byte on.
     TextDelta { cursor: String, step_id: String, attempt: u32, offset: usize, text: String },
     /// Text of this attempt beyond so many bytes is void.
-    AttemptSuperseded { cursor: String, step_id: String, attempt: u32, keep_bytes: usize, reason: String },
+    AttemptSuperseded {
+        cursor: String,
+        step_id: String,
+        attempt: u32,
+        keep_bytes: usize,
+        reason: String,
+    },
     /// Text is gone; full texts of finished steps stand in for it.
     GapMarker {
         cursor: String,

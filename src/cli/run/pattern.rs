@@ -50,7 +50,8 @@ impl PatternArg {
 
 /// `PatternInput` from flags.
 pub(super) fn from_flags(args: &PatternArgs, read: Read<'_>) -> Result<Value, CliError> {
-    let pattern = args.pattern.ok_or_else(|| wrong("say which pattern with --pattern, or give a --file"))?;
+    let pattern =
+        args.pattern.ok_or_else(|| wrong("say which pattern with --pattern, or give a --file"))?;
     let given = [
         ("--agent", !args.agent.is_empty()),
         ("--manager", args.manager.is_some()),
@@ -59,8 +60,12 @@ pub(super) fn from_flags(args: &PatternArgs, read: Read<'_>) -> Result<Value, Cl
         ("--on-failure", args.on_failure.is_some()),
         ("--rounds", args.rounds.is_some()),
     ];
-    if let Some((flag, _)) = given.iter().find(|(flag, is_given)| *is_given && !pattern.takes(flag)) {
-        return Err(wrong(format!("{flag} says nothing to the pattern {}: leave it out", pattern.field())));
+    if let Some((flag, _)) = given.iter().find(|(flag, is_given)| *is_given && !pattern.takes(flag))
+    {
+        return Err(wrong(format!(
+            "{flag} says nothing to the pattern {}: leave it out",
+            pattern.field()
+        )));
     }
     let task = args.task.as_deref().ok_or_else(|| wrong("say what is to be done with --task"))?;
     let task = read(task)?;
@@ -71,7 +76,10 @@ pub(super) fn from_flags(args: &PatternArgs, read: Read<'_>) -> Result<Value, Cl
     let task_field = match pattern {
         PatternArg::Debate => "topic",
         PatternArg::Design => "prompt",
-        PatternArg::Sequential | PatternArg::Hierarchical | PatternArg::Parallel | PatternArg::Routing => "task",
+        PatternArg::Sequential
+        | PatternArg::Hierarchical
+        | PatternArg::Parallel
+        | PatternArg::Routing => "task",
     };
     input.insert(task_field.to_owned(), Value::String(task));
     let mut put = |name: &str, value: Value| input.insert(name.to_owned(), value);
@@ -125,8 +133,13 @@ fn several(args: &PatternArgs, role: Option<&str>, read: Read<'_>) -> Result<Val
     Ok(Value::Array(agents))
 }
 
-fn named(text: Option<&str>, (flag, role): (&str, &str), read: Read<'_>) -> Result<Value, CliError> {
-    let text = text.ok_or_else(|| wrong(format!("this pattern needs {flag} 'name=system prompt'")))?;
+fn named(
+    text: Option<&str>,
+    (flag, role): (&str, &str),
+    read: Read<'_>,
+) -> Result<Value, CliError> {
+    let text =
+        text.ok_or_else(|| wrong(format!("this pattern needs {flag} 'name=system prompt'")))?;
     agent(text, Some(role), read)
 }
 
@@ -162,7 +175,9 @@ fn on_failure(policy: &str) -> Result<(&'static str, Option<u32>), CliError> {
         None if policy == "continue" => Ok(("CONTINUE", None)),
         Some(("quorum", number)) => match number.parse() {
             Ok(number) if number > 0 => Ok(("QUORUM", Some(number))),
-            Ok(_) | Err(_) => Err(wrong("write --on-failure quorum:N with the number of agents that must succeed")),
+            Ok(_) | Err(_) => Err(wrong(
+                "write --on-failure quorum:N with the number of agents that must succeed",
+            )),
         },
         None | Some(_) => Err(wrong("write --on-failure fail, continue or quorum:N")),
     }

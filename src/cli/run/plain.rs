@@ -36,7 +36,9 @@ impl Plain {
     fn tell(&mut self, screen: &RunScreen, change: &Change, lines: &mut Vec<String>) {
         let step = |at: &usize| screen.steps.get(*at);
         match change {
-            Change::Known => lines.extend(screen.run.as_ref().map(|run| format!("{}, {}", title(run), one_line(&run.id)))),
+            Change::Known => lines.extend(
+                screen.run.as_ref().map(|run| format!("{}, {}", title(run), one_line(&run.id))),
+            ),
             Change::Paused(reason) => lines.push(format!("-- paused: {}", one_line(reason))),
             Change::Text(at) if self.is_live => self.flush(screen, *at, false, lines),
             Change::Void(at, keep, reason) if self.is_live => {
@@ -44,22 +46,33 @@ impl Plain {
                 if *written > *keep {
                     *written = *keep;
                     let name = step(at).map(|step| one_line(&step.agent)).unwrap_or_default();
-                    lines.push(format!("-- {name}: its last lines are void ({})", one_line(reason)));
+                    lines
+                        .push(format!("-- {name}: its last lines are void ({})", one_line(reason)));
                 }
             }
             Change::Waiting(at) => lines.extend(step(at).map(|step| {
-                let why = step.trouble.as_ref().map(|trouble| format!(": {}", one_line(&trouble.message)));
+                let why = step
+                    .trouble
+                    .as_ref()
+                    .map(|trouble| format!(": {}", one_line(&trouble.message)));
                 format!("-- {} is tried again{}", one_line(&step.agent), why.unwrap_or_default())
             })),
             Change::Settled(at) => self.settled(screen, *at, lines),
             Change::FellBack(at, what) => {
-                let whose = at.as_ref().and_then(step).map(|step| format!(" after {}", one_line(&step.agent)));
+                let whose = at
+                    .as_ref()
+                    .and_then(step)
+                    .map(|step| format!(" after {}", one_line(&step.agent)));
                 lines.push(format!("-- fallback{}: {}", whose.unwrap_or_default(), one_line(what)));
             }
             Change::Ended => {
                 lines.extend(screen.run.as_ref().map(summary));
             }
-            Change::State(_) | Change::Began(_) | Change::Text(_) | Change::Void(..) | Change::Lost => {}
+            Change::State(_)
+            | Change::Began(_)
+            | Change::Text(_)
+            | Change::Void(..)
+            | Change::Lost => {}
         }
     }
 
@@ -71,7 +84,13 @@ impl Plain {
         let end = if all { new.len() } else { new.rfind('\n').map_or(0, |end| end + 1) };
         let new = new.get(..end).unwrap_or_default();
         *written += end;
-        let widest = screen.steps.iter().map(|step| width_of(&one_line(&step.agent))).max().unwrap_or(0).min(NAME_MAX);
+        let widest = screen
+            .steps
+            .iter()
+            .map(|step| width_of(&one_line(&step.agent)))
+            .max()
+            .unwrap_or(0)
+            .min(NAME_MAX);
         let name = clipped(&one_line(&step.agent), widest);
         let gap = " ".repeat(widest.saturating_sub(width_of(&name)));
         lines.extend(harmless(new).lines().map(|line| format!("{name}{gap} | {line}")));
@@ -86,7 +105,8 @@ impl Plain {
         }
         lines.push(format!("== {}", heading(step)));
         if step.state == StepState::Completed {
-            let said = if step.text.trim().is_empty() { "No response" } else { step.text.trim_end() };
+            let said =
+                if step.text.trim().is_empty() { "No response" } else { step.text.trim_end() };
             lines.push(harmless(said));
         }
         lines.push(String::new());
@@ -102,7 +122,9 @@ pub(super) fn heading(step: &StepScreen) -> String {
     }
     let why = step.trouble.as_ref().filter(|_| step.state == StepState::Failed);
     let why = why.map(|trouble| format!(": {}", one_line(&trouble.message))).unwrap_or_default();
-    let purpose = Some(purpose(step)).filter(|purpose| !purpose.is_empty()).map(|purpose| format!(", {purpose}"));
+    let purpose = Some(purpose(step))
+        .filter(|purpose| !purpose.is_empty())
+        .map(|purpose| format!(", {purpose}"));
     format!("{}{} ({}){why}", one_line(&step.agent), purpose.unwrap_or_default(), parts.join(", "))
 }
 

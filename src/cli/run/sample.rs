@@ -10,8 +10,10 @@ pub(super) struct Step(pub(super) Value);
 
 impl Step {
     fn of(id: &str, attempt: u32, state: &str) -> Self {
-        Self(json!({ "id": id, "agent": format!("Agent {id}"), "purpose": "turn", "round": 1, "state": state, "attempt": attempt,
-            "output": null, "usage": {}, "durationMs": null, "error": null }))
+        Self(
+            json!({ "id": id, "agent": format!("Agent {id}"), "purpose": "turn", "round": 1, "state": state, "attempt": attempt,
+            "output": null, "usage": {}, "durationMs": null, "error": null }),
+        )
     }
 
     pub(super) fn planned(id: &str) -> Self {
@@ -66,8 +68,10 @@ pub(super) fn event(kind: &str, facts: &Value, step: Option<Step>) -> Message {
 
 /// What is known after a snapshot with these steps and texts.
 pub(super) fn screen(steps: &[Step], texts: &[(&str, u32, &str)]) -> RunScreen {
-    let partial: Vec<_> =
-        texts.iter().map(|(id, attempt, text)| json!({ "stepId": id, "attempt": attempt, "text": text })).collect();
+    let partial: Vec<_> = texts
+        .iter()
+        .map(|(id, attempt, text)| json!({ "stepId": id, "attempt": attempt, "text": text }))
+        .collect();
     let mut screen = RunScreen::default();
     let snapshot = json!({ "__typename": "Snapshot", "cursor": "c", "orchestration": run("RUNNING", steps), "partial": partial });
     screen.apply(&message(snapshot), 1000);

@@ -3,7 +3,9 @@
 //! The client's rule: hold the bytes of each attempt, drop what an overlap repeats by its `offset`, cut where text is superseded, take
 //! full texts where pieces are gone. A piece that begins beyond what is held can't be placed: then only a new snapshot helps.
 
-use super::message::{Message, RunState, RunTrouble, StepState, StepText, Usage, WireEvent, WireRun, WireStep};
+use super::message::{
+    Message, RunState, RunTrouble, StepState, StepText, Usage, WireEvent, WireRun, WireStep,
+};
 use serde_json::Value;
 
 /// A step.
@@ -92,7 +94,9 @@ impl RunScreen {
         let mut changes = Vec::new();
         self.began_ms.get_or_insert(now_ms);
         match message {
-            Message::Snapshot { orchestration, partial, .. } => self.snapshot(orchestration, partial, now_ms, &mut changes),
+            Message::Snapshot { orchestration, partial, .. } => {
+                self.snapshot(orchestration, partial, now_ms, &mut changes)
+            }
             Message::Event { event, step, .. } => {
                 if let Some(step) = step {
                     self.update(step, now_ms, &mut changes);
@@ -129,7 +133,13 @@ impl RunScreen {
         self.steps.iter().position(|step| step.id == id)
     }
 
-    fn snapshot(&mut self, run: &WireRun, partial: &[StepText], now_ms: u64, changes: &mut Vec<Change>) {
+    fn snapshot(
+        &mut self,
+        run: &WireRun,
+        partial: &[StepText],
+        now_ms: u64,
+        changes: &mut Vec<Change>,
+    ) {
         if self.run.is_none() {
             changes.push(Change::Known);
         }
@@ -170,7 +180,8 @@ impl RunScreen {
         });
         self.planned = self.planned.max(self.steps.len());
         let Some(step) = self.steps.get_mut(at) else { return };
-        let is_old = wire.attempt < step.attempt || wire.attempt == step.attempt && step.state.is_settled();
+        let is_old =
+            wire.attempt < step.attempt || wire.attempt == step.attempt && step.state.is_settled();
         if is_old {
             return;
         }
@@ -193,7 +204,9 @@ impl RunScreen {
                 step.began_ms = Some(now_ms);
                 changes.push(Change::Began(at));
             }
-            StepState::Waiting if before != StepState::Waiting || is_new_attempt => changes.push(Change::Waiting(at)),
+            StepState::Waiting if before != StepState::Waiting || is_new_attempt => {
+                changes.push(Change::Waiting(at))
+            }
             StepState::Completed | StepState::Failed | StepState::Skipped => {
                 if let Some(output) = &wire.output {
                     step.take_whole(output, at, changes);
@@ -205,15 +218,19 @@ impl RunScreen {
     }
 
     fn event(&mut self, event: &WireEvent, changes: &mut Vec<Change>) {
-        let word = |name: &str| event.facts.get(name).and_then(Value::as_str).unwrap_or_default().replace('_', " ");
+        let word = |name: &str| {
+            event.facts.get(name).and_then(Value::as_str).unwrap_or_default().replace('_', " ")
+        };
         let state = match event.kind.as_str() {
             "StepsPlanned" => {
-                let planned = event.facts.get("steps").and_then(Value::as_array).map_or(0, Vec::len);
+                let planned =
+                    event.facts.get("steps").and_then(Value::as_array).map_or(0, Vec::len);
                 self.planned = self.planned.saturating_add(planned).max(self.steps.len());
                 return;
             }
             "FallbackApplied" => {
-                let step = event.facts.get("step").and_then(Value::as_str).and_then(|id| self.place(id));
+                let step =
+                    event.facts.get("step").and_then(Value::as_str).and_then(|id| self.place(id));
                 changes.push(Change::FellBack(step, word("fallback")));
                 return;
             }
@@ -236,7 +253,13 @@ impl RunScreen {
         }
     }
 
-    fn delta(&mut self, of: (&str, u32), said: (usize, &str), now_ms: u64, changes: &mut Vec<Change>) {
+    fn delta(
+        &mut self,
+        of: (&str, u32),
+        said: (usize, &str),
+        now_ms: u64,
+        changes: &mut Vec<Change>,
+    ) {
         let ((id, attempt), (offset, text)) = (of, said);
         let Some(at) = self.place(id) else { return changes.push(Change::Lost) };
         let Some(step) = self.steps.get_mut(at) else { return };
@@ -262,9 +285,19 @@ impl RunScreen {
         changes.push(Change::Text(at));
     }
 
-    fn supersede(&mut self, id: &str, attempt: u32, (keep_bytes, reason): (usize, &str), changes: &mut Vec<Change>) {
+    fn supersede(
+        &mut self,
+        id: &str,
+        attempt: u32,
+        (keep_bytes, reason): (usize, &str),
+        changes: &mut Vec<Change>,
+    ) {
         let Some(at) = self.place(id) else { return };
-        let Some(step) = self.steps.get_mut(at).filter(|step| step.attempt == attempt && !step.state.is_settled()) else {
+        let Some(step) = self
+            .steps
+            .get_mut(at)
+            .filter(|step| step.attempt == attempt && !step.state.is_settled())
+        else {
             return;
         };
         if step.text.len() > keep_bytes {
@@ -302,7 +335,10 @@ impl StepScreen {
 
     /// How long its attempt has run by now, or took.
     pub(in crate::cli) fn took_ms(&self, now_ms: u64) -> Option<u64> {
-        let so_far = self.began_ms.filter(|_| self.state == StepState::Running).map(|began| now_ms.saturating_sub(began));
+        let so_far = self
+            .began_ms
+            .filter(|_| self.state == StepState::Running)
+            .map(|began| now_ms.saturating_sub(began));
         so_far.or(self.duration_ms)
     }
 }

@@ -15,13 +15,19 @@ use std::process::ExitCode;
 pub(super) async fn run(id: &str, client: &mut Client, json: bool) -> Result<ExitCode, CliError> {
     let data = client.ask(SHOW, json!({ "id": id })).await?;
     let node = data.get("orchestration").filter(|node| !node.is_null());
-    let node = node.ok_or_else(|| CliError::new(ErrorCode::NotFound, "no such run: list yours with claviger run list"))?;
+    let node = node.ok_or_else(|| {
+        CliError::new(ErrorCode::NotFound, "no such run: list yours with claviger run list")
+    })?;
     if json {
         output::line(&harmless_json(&node.to_string()));
         return Ok(ExitCode::SUCCESS);
     }
-    let foreign =
-        |_| CliError::new(ErrorCode::BadRequest, "the server tells of runs in another way: use a program of its version");
+    let foreign = |_| {
+        CliError::new(
+            ErrorCode::BadRequest,
+            "the server tells of runs in another way: use a program of its version",
+        )
+    };
     let run = WireRun::deserialize(node).map_err(foreign)?;
     output::line(&title(&run));
     output::line(&summary(&run));

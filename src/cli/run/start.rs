@@ -24,10 +24,13 @@ pub(super) async fn run(
     input.entry("idempotencyKey").or_insert_with(|| json!(format!("cli-{}", SystemIds.next())));
     let data = client.ask_surely(START, json!({ "input": input })).await?;
     let text = |pointer: &str| data.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let id = text("/startOrchestration/orchestration/id").ok_or_else(|| Trouble::Foreign("no run".to_owned()))?;
+    let id = text("/startOrchestration/orchestration/id")
+        .ok_or_else(|| Trouble::Foreign("no run".to_owned()))?;
     if json {
         let commit = data.pointer("/startOrchestration/commit").cloned().unwrap_or_default();
-        output::line(&harmless_json(&json!({ "__typename": "Started", "id": id, "commit": commit }).to_string()));
+        output::line(&harmless_json(
+            &json!({ "__typename": "Started", "id": id, "commit": commit }).to_string(),
+        ));
     }
     if args.detach {
         if !json {
@@ -44,9 +47,14 @@ async fn key_id(client: &mut Client, wanted: &str) -> Result<String, CliError> {
     let mut after = Value::Null;
     loop {
         let data = client.ask(KEYS, json!({ "after": after })).await?;
-        let text = |key: &Value, name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |key: &Value, name: &str| {
+            key.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
         let keys = data.pointer("/viewer/keys/nodes").and_then(Value::as_array);
-        let fits = keys.into_iter().flatten().filter(|key| [text(key, "id"), text(key, "name")].iter().any(|own| own == wanted));
+        let fits = keys
+            .into_iter()
+            .flatten()
+            .filter(|key| [text(key, "id"), text(key, "name")].iter().any(|own| own == wanted));
         found.extend(fits.map(|key| text(key, "id")));
         let page = data.pointer("/viewer/keys/pageInfo");
         if page.and_then(|page| page.get("hasNextPage")).and_then(Value::as_bool) != Some(true) {
@@ -56,7 +64,11 @@ async fn key_id(client: &mut Client, wanted: &str) -> Result<String, CliError> {
     }
     match (found.pop(), found.pop()) {
         (Some(only), None) => Ok(only),
-        (Some(_), Some(_)) => Err(CliError::new(ErrorCode::Conflict, "several keys have this name: give the id")),
-        (None, _) => Err(CliError::new(ErrorCode::NotFound, "no such key: look at the names of your keys")),
+        (Some(_), Some(_)) => {
+            Err(CliError::new(ErrorCode::Conflict, "several keys have this name: give the id"))
+        }
+        (None, _) => {
+            Err(CliError::new(ErrorCode::NotFound, "no such key: look at the names of your keys"))
+        }
     }
 }

@@ -92,8 +92,13 @@ fn places(row: &str) -> usize {
 /// The size of the terminal that standard output is; what it would be on paper where it isn't one.
 pub(super) fn size() -> Size {
     let known = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
-    let of = |number: Option<u16>, usual: usize| number.filter(|number| *number > 0).map_or(usual, usize::from);
-    Size { columns: of(known.map(|size| size.ws_col), 80), rows: of(known.map(|size| size.ws_row), 24) }
+    let of = |number: Option<u16>, usual: usize| {
+        number.filter(|number| *number > 0).map_or(usual, usize::from)
+    };
+    Size {
+        columns: of(known.map(|size| size.ws_col), 80),
+        rows: of(known.map(|size| size.ws_row), 24),
+    }
 }
 
 #[cfg(test)]

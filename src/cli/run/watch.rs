@@ -47,7 +47,10 @@ struct Interruptions {
 
 impl Interruptions {
     fn listen() -> Result<Self, CliError> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     async fn next(&mut self) {
@@ -84,7 +87,8 @@ impl Feed<'_> {
         let trouble = match events.next().await {
             Ok(Next::Data(mut data)) => {
                 let value = data.get_mut("orchestration").map(Value::take).unwrap_or_default();
-                let unknown = |_| CliError::from(Trouble::Foreign("a message of another kind".to_owned()));
+                let unknown =
+                    |_| CliError::from(Trouble::Foreign("a message of another kind".to_owned()));
                 let message = serde_json::from_value(value.clone()).map_err(unknown)?;
                 return Ok(Said::Message(Box::new(message), value));
             }
@@ -107,22 +111,28 @@ impl Feed<'_> {
             *tries += 1;
             sleep(Duration::from_millis(wait)).await;
         }
-        let trouble = match self.client.subscribe(FOLLOW, &json!({ "id": self.id, "after": cursor })).await {
-            Ok(events) => {
-                self.events = Some(events);
-                // Named so that a cut right behind it begins to wait anew.
-                self.lost = None;
-                return Ok(Said::Back);
-            }
-            Err(trouble) => trouble,
-        };
+        let trouble =
+            match self.client.subscribe(FOLLOW, &json!({ "id": self.id, "after": cursor })).await {
+                Ok(events) => {
+                    self.events = Some(events);
+                    // Named so that a cut right behind it begins to wait anew.
+                    self.lost = None;
+                    return Ok(Said::Back);
+                }
+                Err(trouble) => trouble,
+            };
         match self.lost {
             None => Err(trouble.into()),
-            Some((since, _)) if trouble.passes() && since.elapsed() < self.patience => Ok(Said::Cut),
+            Some((since, _)) if trouble.passes() && since.elapsed() < self.patience => {
+                Ok(Said::Cut)
+            }
             // A token that expired meanwhile comes here too.
             Some(_) => {
                 let CliError { code, message } = CliError::from(trouble);
-                Err(CliError::new(code, format!("{message}; the run goes on: claviger run attach {}", self.id)))
+                Err(CliError::new(
+                    code,
+                    format!("{message}; the run goes on: claviger run attach {}", self.id),
+                ))
             }
         }
     }
@@ -177,7 +187,11 @@ pub(in crate::cli) async fn watch(watch: Watch<'_>, face: &mut Face) -> Result<L
                     face.cut(true);
                 }
             }
-            Turn::Said(Err(error)) if error.code == ErrorCode::CursorInvalid && screen.cursor.is_some() => screen.cursor = None,
+            Turn::Said(Err(error))
+                if error.code == ErrorCode::CursorInvalid && screen.cursor.is_some() =>
+            {
+                screen.cursor = None
+            }
             Turn::Said(Err(error)) => {
                 face.leave(&screen, now());
                 return Err(error);

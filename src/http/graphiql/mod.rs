@@ -18,9 +18,21 @@ struct Asset {
 }
 
 const ASSETS: [Asset; 3] = [
-    Asset { path: "/graphiql", content_type: "text/html; charset=utf-8", bytes: include_bytes!("page.html") },
-    Asset { path: "/graphiql/page.js", content_type: "text/javascript; charset=utf-8", bytes: include_bytes!("page.js") },
-    Asset { path: "/graphiql/page.css", content_type: "text/css; charset=utf-8", bytes: include_bytes!("page.css") },
+    Asset {
+        path: "/graphiql",
+        content_type: "text/html; charset=utf-8",
+        bytes: include_bytes!("page.html"),
+    },
+    Asset {
+        path: "/graphiql/page.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("page.js"),
+    },
+    Asset {
+        path: "/graphiql/page.css",
+        content_type: "text/css; charset=utf-8",
+        bytes: include_bytes!("page.css"),
+    },
 ];
 
 /// The page and its two assets.
@@ -41,7 +53,8 @@ fn serve(asset: &'static Asset, tag: &HeaderValue, headers: &HeaderMap) -> Respo
     if headers.get_all(header::IF_NONE_MATCH).iter().any(|known| known == tag) {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
-    (common, [(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type))], asset.bytes).into_response()
+    (common, [(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type))], asset.bytes)
+        .into_response()
 }
 
 fn tag(bytes: &[u8]) -> HeaderValue {

@@ -4,7 +4,8 @@ use super::documents::Documents;
 use super::persisted::PersistedQueries;
 use async_graphql::{Pos, Request, ServerError, Variables};
 use async_graphql_parser::types::{
-    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
+    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection,
+    SelectionSet,
 };
 use claviger_domain::code::ErrorCode;
 use claviger_graphql::limits::{LimitError, Limits, SchemaTypes, SchemaTypesError};
@@ -46,7 +47,11 @@ impl From<LimitError> for Refusal {
 
 impl From<SecretInDocument> for Refusal {
     fn from(error: SecretInDocument) -> Self {
-        Self { code: SecretInDocument::CODE, message: error.to_string(), locations: vec![error.position] }
+        Self {
+            code: SecretInDocument::CODE,
+            message: error.to_string(),
+            locations: vec![error.position],
+        }
     }
 }
 
@@ -115,7 +120,9 @@ impl Admission {
 /// Gives back what the parser took in reserve: a subscription keeps its document for as long as it lives, and there are thousands.
 fn trim(document: &mut ExecutableDocument) {
     match &mut document.operations {
-        DocumentOperations::Single(operation) => trim_selections(&mut operation.node.selection_set.node),
+        DocumentOperations::Single(operation) => {
+            trim_selections(&mut operation.node.selection_set.node)
+        }
         DocumentOperations::Multiple(operations) => {
             for operation in operations.values_mut() {
                 trim_selections(&mut operation.node.selection_set.node);
@@ -130,7 +137,9 @@ fn trim_selections(selections: &mut SelectionSet) {
     for selection in &mut selections.items {
         match &mut selection.node {
             Selection::Field(field) => trim_selections(&mut field.node.selection_set.node),
-            Selection::InlineFragment(fragment) => trim_selections(&mut fragment.node.selection_set.node),
+            Selection::InlineFragment(fragment) => {
+                trim_selections(&mut fragment.node.selection_set.node)
+            }
             Selection::FragmentSpread(_) => {}
         }
     }
@@ -141,7 +150,11 @@ fn syntax(error: &async_graphql_parser::Error) -> Refusal {
     let mut locations: Vec<Pos> = error.positions().collect();
     locations.truncate(1);
     let message = if let async_graphql_parser::Error::Syntax { message, start, .. } = error {
-        let expected = message.lines().last().and_then(|line| line.split_once("= ")).map(|(_, expected)| expected);
+        let expected = message
+            .lines()
+            .last()
+            .and_then(|line| line.split_once("= "))
+            .map(|(_, expected)| expected);
         let expected = expected.map(|expected| format!(": {expected}")).unwrap_or_default();
         format!("syntax error at line {}, column {}{expected}", start.line, start.column)
     } else {
@@ -150,16 +163,24 @@ fn syntax(error: &async_graphql_parser::Error) -> Refusal {
     Refusal { code: ErrorCode::BadRequest, message, locations }
 }
 
-fn chosen<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Result<&'a OperationDefinition, Refusal> {
+fn chosen<'a>(
+    document: &'a ExecutableDocument,
+    name: Option<&str>,
+) -> Result<&'a OperationDefinition, Refusal> {
     let mut operations = document.operations.iter();
     let found = match name {
-        Some(wanted) => operations.find(|(name, _)| name.is_some_and(|name| name.as_str() == wanted)),
+        Some(wanted) => {
+            operations.find(|(name, _)| name.is_some_and(|name| name.as_str() == wanted))
+        }
         None if operations.len() > 1 => {
-            return Err(Refusal::bad_request("the document has several operations: say which with \"operationName\""));
+            return Err(Refusal::bad_request(
+                "the document has several operations: say which with \"operationName\"",
+            ));
         }
         None => operations.next(),
     };
-    let unknown = || Refusal::bad_request("the document has no operation of the name in \"operationName\"");
+    let unknown =
+        || Refusal::bad_request("the document has no operation of the name in \"operationName\"");
     found.map(|(_, operation)| &operation.node).ok_or_else(unknown)
 }
 
@@ -167,12 +188,17 @@ fn chosen<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Result<&'
 fn require_one_field(operation: &OperationDefinition) -> Result<(), Refusal> {
     match operation.selection_set.node.items.as_slice() {
         [only] if matches!(only.node, Selection::Field(_)) => Ok(()),
-        _ => Err(Refusal::bad_request("a subscription has exactly one root field, written out and not in a fragment")),
+        _ => Err(Refusal::bad_request(
+            "a subscription has exactly one root field, written out and not in a fragment",
+        )),
     }
 }
 
 /// A variable that must be there is checked here: the library would notice in the middle of execution.
-fn require_variables(operation: &OperationDefinition, variables: &Variables) -> Result<(), Refusal> {
+fn require_variables(
+    operation: &OperationDefinition,
+    variables: &Variables,
+) -> Result<(), Refusal> {
     for variable in &operation.variable_definitions {
         let (name, ty) = (&variable.node.name.node, &variable.node.var_type.node);
         let absent = match variables.get(name) {

@@ -42,25 +42,34 @@ impl RequestContext {
             request_id: ids.request,
             correlation_id: ids.correlation,
             client: client(parts),
-            user_agent: parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned),
+            user_agent: parts
+                .headers
+                .get(header::USER_AGENT)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
         })
     }
 }
 
 fn client(parts: &Parts) -> Option<IpAddr> {
-    let connected = || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let connected =
+        || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     parts.extensions.get::<Peer>().map(|peer| peer.client).or_else(connected)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<SecretText>, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let token = value.to_str().ok().and_then(|text| text.split_once(' ')).and_then(|(scheme, token)| {
-        let token = token.trim();
-        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| SecretText::new(token.to_owned()))
-    });
+    let token =
+        value.to_str().ok().and_then(|text| text.split_once(' ')).and_then(|(scheme, token)| {
+            let token = token.trim();
+            (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+                .then(|| SecretText::new(token.to_owned()))
+        });
     match (token, values.next()) {
         (Some(token), None) => Ok(Some(token)),
-        _ => Err(Problem::unauthenticated("the Authorization header must be \"Bearer\" and one token")),
+        _ => Err(Problem::unauthenticated(
+            "the Authorization header must be \"Bearer\" and one token",
+        )),
     }
 }

@@ -72,7 +72,12 @@ struct Call {
 
 impl<E: Executor> GraphqlEndpoint<E> {
     /// Puts the face together. `ids` numbers the operations of a batch.
-    pub fn new(executor: E, admission: Arc<Admission>, settings: EndpointSettings, ids: IdSource) -> Self {
+    pub fn new(
+        executor: E,
+        admission: Arc<Admission>,
+        settings: EndpointSettings,
+        ids: IdSource,
+    ) -> Self {
         Self { executor, admission, settings, ids }
     }
 
@@ -91,7 +96,11 @@ impl<E: Executor> GraphqlEndpoint<E> {
     /// Answers one HTTP request, whatever it holds.
     pub async fn respond(&self, request: axum::extract::Request) -> axum::response::Response {
         let (parts, body) = request.into_parts();
-        let ids = parts.extensions.get::<RequestIds>().copied().unwrap_or_else(|| RequestIds::new(&self.ids));
+        let ids = parts
+            .extensions
+            .get::<RequestIds>()
+            .copied()
+            .unwrap_or_else(|| RequestIds::new(&self.ids));
         let media = Media::accepted(&parts.headers);
         let shown = media.as_ref().copied().unwrap_or(Media::Json);
         let answered = match media {
@@ -119,7 +128,12 @@ impl<E: Executor> GraphqlEndpoint<E> {
         } else {
             return Err(Problem::method_not_allowed("GET, POST"));
         };
-        let call = Call { media, is_get, context: context?, deadline: Instant::now() + self.settings.timeout };
+        let call = Call {
+            media,
+            is_get,
+            context: context?,
+            deadline: Instant::now() + self.settings.timeout,
+        };
         Ok(match payload {
             Payload::One(request) => self.run(*request, &call, ids.request).await.alone(media),
             Payload::Batch(requests) => Reply::together(self.run_all(requests, &call).await, media),
@@ -146,7 +160,9 @@ impl<E: Executor> GraphqlEndpoint<E> {
 
     async fn run(&self, mut request: Request, call: &Call, request_id: uuid::Uuid) -> Reply {
         match self.admission.admit(&mut request) {
-            Ok(OperationType::Mutation) if call.is_get => return Reply::problem(mutation_over_get(), request_id),
+            Ok(OperationType::Mutation) if call.is_get => {
+                return Reply::problem(mutation_over_get(), request_id);
+            }
             Ok(OperationType::Subscription) => {
                 let message = "send subscriptions over a WebSocket (graphql-transport-ws) or with accept: text/event-stream";
                 let refusal = Refusal::bad_request(message);
@@ -160,7 +176,10 @@ impl<E: Executor> GraphqlEndpoint<E> {
         match tokio::time::timeout_at(call.deadline, execution).await {
             Ok(Ok(response)) => Reply::executed(response, call.media, request_id),
             Ok(Err(panics::Panicked)) => Reply::problem(Problem::internal(), request_id),
-            Err(_) => Reply::problem(Problem::new(ErrorCode::Timeout, "the request took too long"), request_id),
+            Err(_) => Reply::problem(
+                Problem::new(ErrorCode::Timeout, "the request took too long"),
+                request_id,
+            ),
         }
     }
 }
@@ -172,12 +191,19 @@ pub(in crate::http) fn mutation_over_get() -> Problem {
 }
 
 /// The whole body, if it is small enough and comes in time.
-pub(in crate::http) async fn read_body(body: Body, limit: usize, within: Duration) -> Result<Bytes, Problem> {
+pub(in crate::http) async fn read_body(
+    body: Body,
+    limit: usize,
+    within: Duration,
+) -> Result<Bytes, Problem> {
     let too_large = || {
-        Problem::new(ErrorCode::LimitExceeded, format!("the body is larger than the limit of {limit} bytes"))
-            .with_status(StatusCode::PAYLOAD_TOO_LARGE)
-            // The rest of the body isn't read, so the connection can't serve another request: clients must not try.
-            .with_header(header::CONNECTION, HeaderValue::from_static("close"))
+        Problem::new(
+            ErrorCode::LimitExceeded,
+            format!("the body is larger than the limit of {limit} bytes"),
+        )
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        // The rest of the body isn't read, so the connection can't serve another request: clients must not try.
+        .with_header(header::CONNECTION, HeaderValue::from_static("close"))
     };
     // What announces that it is too large is refused before it is sent.
     if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {
@@ -187,6 +213,7 @@ pub(in crate::http) async fn read_body(body: Body, limit: usize, within: Duratio
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(ErrorCode::BadRequest, "the body was cut off")),
-        Err(_) => Err(Problem::new(ErrorCode::Timeout, "the body took too long").with_status(StatusCode::REQUEST_TIMEOUT)),
+        Err(_) => Err(Problem::new(ErrorCode::Timeout, "the body took too long")
+            .with_status(StatusCode::REQUEST_TIMEOUT)),
     }
 }

@@ -27,7 +27,11 @@ impl Media {
     /// # Errors
     /// 406 for a client that accepts neither.
     pub fn accepted(headers: &HeaderMap) -> Result<Self, Problem> {
-        let mut wishes = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+        let mut wishes = headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .peekable();
         if wishes.peek().is_none() {
             return Ok(Self::Json);
         }
@@ -38,8 +42,11 @@ impl Media {
             }
         }
         let unacceptable = || {
-            Problem::new(ErrorCode::BadRequest, "accept application/graphql-response+json or application/json")
-                .with_status(StatusCode::NOT_ACCEPTABLE)
+            Problem::new(
+                ErrorCode::BadRequest,
+                "accept application/graphql-response+json or application/json",
+            )
+            .with_status(StatusCode::NOT_ACCEPTABLE)
         };
         best.map(|(_, media)| media).ok_or_else(unacceptable)
     }
@@ -48,10 +55,15 @@ impl Media {
 /// Does the client want an event stream? One that names JSON too wants an answer.
 pub(in crate::http) fn wants_events(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let names = values.flat_map(|value| value.split(',')).filter_map(|wish| wish.split(';').next()).map(str::trim);
+    let names = values
+        .flat_map(|value| value.split(','))
+        .filter_map(|wish| wish.split(';').next())
+        .map(str::trim);
     let mut wants = false;
     for name in names {
-        if name.eq_ignore_ascii_case("application/json") || name.eq_ignore_ascii_case("application/graphql-response+json") {
+        if name.eq_ignore_ascii_case("application/json")
+            || name.eq_ignore_ascii_case("application/graphql-response+json")
+        {
             return false;
         }
         wants |= name.eq_ignore_ascii_case("text/event-stream");
@@ -82,7 +94,8 @@ fn wish(text: &str) -> Option<(Weight, Media)> {
 fn thousandths(quality: &str) -> Option<u16> {
     let (whole, fraction) = quality.split_once('.').unwrap_or((quality, ""));
     let fraction = format!("{fraction:0<3}");
-    let value = whole.parse::<u16>().ok()?.checked_mul(1000)?.checked_add(fraction.parse().ok()?)?;
+    let value =
+        whole.parse::<u16>().ok()?.checked_mul(1000)?.checked_add(fraction.parse().ok()?)?;
     (fraction.len() == 3 && value <= 1000).then_some(value)
 }
 
@@ -92,14 +105,19 @@ fn thousandths(quality: &str) -> Option<u16> {
 /// # Errors
 /// 415.
 pub(in crate::http) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let unsupported =
-        |message: &'static str| Err(Problem::new(ErrorCode::BadRequest, message).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let unsupported = |message: &'static str| {
+        Err(Problem::new(ErrorCode::BadRequest, message)
+            .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
+    };
+    let text =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = text.split(';').map(str::trim);
     if !parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json")) {
         return unsupported("send the request as content-type application/json");
     }
-    let charset = parts.filter_map(|parameter| parameter.split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    let charset = parts
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, _)| name.eq_ignore_ascii_case("charset"));
     if charset.is_some_and(|(_, value)| !value.trim_matches('"').eq_ignore_ascii_case("utf-8")) {
         return unsupported("send the request in charset utf-8");
     }
@@ -122,14 +140,32 @@ mod tests {
             (vec!["application/*"], Some(Media::Json)),
             (vec!["application/json"], Some(Media::Json)),
             (vec!["application/graphql-response+json"], Some(Media::GraphqlResponse)),
-            (vec!["application/graphql-response+json; charset=utf-8"], Some(Media::GraphqlResponse)),
-            (vec!["Application/GraphQL-Response+JSON, application/json"], Some(Media::GraphqlResponse)),
+            (
+                vec!["application/graphql-response+json; charset=utf-8"],
+                Some(Media::GraphqlResponse),
+            ),
+            (
+                vec!["Application/GraphQL-Response+JSON, application/json"],
+                Some(Media::GraphqlResponse),
+            ),
             (vec!["application/json, application/graphql-response+json"], Some(Media::Json)),
-            (vec!["application/json;q=0.9, application/graphql-response+json"], Some(Media::GraphqlResponse)),
+            (
+                vec!["application/json;q=0.9, application/graphql-response+json"],
+                Some(Media::GraphqlResponse),
+            ),
             (vec!["*/*, application/graphql-response+json"], Some(Media::GraphqlResponse)),
-            (vec!["application/json;q=0.5", "application/graphql-response+json;q=0.75"], Some(Media::GraphqlResponse)),
-            (vec!["application/graphql-response+json;q=0, application/json;q=0.001"], Some(Media::Json)),
-            (vec!["multipart/mixed;subscriptionSpec=1.0, application/graphql-response+json"], Some(Media::GraphqlResponse)),
+            (
+                vec!["application/json;q=0.5", "application/graphql-response+json;q=0.75"],
+                Some(Media::GraphqlResponse),
+            ),
+            (
+                vec!["application/graphql-response+json;q=0, application/json;q=0.001"],
+                Some(Media::Json),
+            ),
+            (
+                vec!["multipart/mixed;subscriptionSpec=1.0, application/graphql-response+json"],
+                Some(Media::GraphqlResponse),
+            ),
             (vec!["text/html"], None),
             (vec!["application/json;q=0"], None),
             (vec!["application/json;q=nonsense"], None),
@@ -158,7 +194,10 @@ mod tests {
             (None, false),
         ];
         for (value, expected) in cases {
-            let headers = value.into_iter().map(|value| (header::CONTENT_TYPE, HeaderValue::from_static(value))).collect();
+            let headers = value
+                .into_iter()
+                .map(|value| (header::CONTENT_TYPE, HeaderValue::from_static(value)))
+                .collect();
             assert_eq!(require_json(&headers).is_ok(), expected, "{value:?}");
         }
     }

@@ -53,7 +53,9 @@ impl PersistedQueries {
         if <Hash>::from(Sha256::digest(&request.query)) == claimed {
             Ok(Some(claimed))
         } else {
-            Err(Refusal::bad_request("the sha256Hash in extensions.persistedQuery is not that of the query"))
+            Err(Refusal::bad_request(
+                "the sha256Hash in extensions.persistedQuery is not that of the query",
+            ))
         }
     }
 
@@ -86,10 +88,15 @@ fn unknown() -> Refusal {
 
 /// The hash in the extension, of the one version there is.
 fn read(extension: &Value) -> Result<Hash, Refusal> {
-    let wrong = || Refusal::bad_request("extensions.persistedQuery must have version 1 and sha256Hash, 64 hexadecimal digits");
+    let wrong = || {
+        Refusal::bad_request(
+            "extensions.persistedQuery must have version 1 and sha256Hash, 64 hexadecimal digits",
+        )
+    };
     let Value::Object(fields) = extension else { return Err(wrong()) };
-    let version =
-        fields.get("version").and_then(|version| if let Value::Number(number) = version { number.as_u64() } else { None });
+    let version = fields.get("version").and_then(|version| {
+        if let Value::Number(number) = version { number.as_u64() } else { None }
+    });
     let Some(Value::String(text)) = fields.get("sha256Hash") else { return Err(wrong()) };
     let hash = read_hex::<32>(&text.to_ascii_lowercase());
     hash.filter(|_| version == Some(1)).ok_or_else(wrong)
@@ -137,8 +144,16 @@ mod tests {
             assert!(knows(&queries, &often), "asked for again and again, so it stays");
         }
         let kept = queries.lock();
-        assert_eq!(kept.bytes, kept.texts.iter().map(|(_, text)| text.len() + OVERHEAD).sum::<usize>());
-        assert!(kept.bytes <= MAX_BYTES && kept.texts.len() > 100, "{} bytes, {} texts", kept.bytes, kept.texts.len());
+        assert_eq!(
+            kept.bytes,
+            kept.texts.iter().map(|(_, text)| text.len() + OVERHEAD).sum::<usize>()
+        );
+        assert!(
+            kept.bytes <= MAX_BYTES && kept.texts.len() > 100,
+            "{} bytes, {} texts",
+            kept.bytes,
+            kept.texts.len()
+        );
         drop(kept);
         assert!(knows(&queries, &text(999, 60_000)) && !knows(&queries, &text(0, 60_000)));
         offer(&queries, &text(5, MAX_TEXT));

@@ -31,13 +31,21 @@ struct Content {
 
 impl Reply {
     /// What the executor answered.
-    pub(in crate::http) fn executed(mut response: Response, media: Media, request_id: Uuid) -> Self {
+    pub(in crate::http) fn executed(
+        mut response: Response,
+        media: Media,
+        request_id: Uuid,
+    ) -> Self {
         let before_execution = response.data == Value::Null
             && !response.errors.is_empty()
             && response.errors.iter().all(|error| error.path.is_empty());
         complete_errors(&mut response.errors, request_id);
         let mut headers = std::mem::take(&mut response.http_headers);
-        let mut content = Content { data: Some(response.data), errors: response.errors, extensions: response.extensions };
+        let mut content = Content {
+            data: Some(response.data),
+            errors: response.errors,
+            extensions: response.extensions,
+        };
         if content.data == Some(Value::Null)
             && let Some(seconds) = retry_after_s(&content.errors)
         {
@@ -92,7 +100,12 @@ impl Reply {
     }
 }
 
-fn written<T: Serialize>(status: StatusCode, mut headers: HeaderMap, media: Media, content: &T) -> axum::response::Response {
+fn written<T: Serialize>(
+    status: StatusCode,
+    mut headers: HeaderMap,
+    media: Media,
+    content: &T,
+) -> axum::response::Response {
     let (status, bytes) = match serde_json::to_vec(content) {
         Ok(bytes) => (status, bytes),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Vec::new()),
@@ -108,7 +121,8 @@ fn written<T: Serialize>(status: StatusCode, mut headers: HeaderMap, media: Medi
 /// faults of ours, missing authentication and rate limits show everywhere, because proxies and monitors act on them.
 fn status_under(code: ErrorCode, media: Media) -> StatusCode {
     let status = status_of(code);
-    let shows = status.is_server_error() || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
+    let shows = status.is_server_error()
+        || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
     if media == Media::Json && !shows { StatusCode::OK } else { status }
 }
 
@@ -141,16 +155,17 @@ pub fn complete_errors(errors: &mut [ServerError], request_id: Uuid) {
 /// When to come back with a request that was refused whole because it came too often, in seconds.
 fn retry_after_s(errors: &[ServerError]) -> Option<u64> {
     let limited = errors.iter().filter(|error| code_of(error) == Some(ErrorCode::RateLimited));
-    let waits = limited.filter_map(|error| match error.extensions.as_ref()?.get("retryAfterMs")? {
-        Value::Number(ms) => ms.as_u64(),
-        Value::Null
-        | Value::String(_)
-        | Value::Boolean(_)
-        | Value::Binary(_)
-        | Value::Enum(_)
-        | Value::List(_)
-        | Value::Object(_) => None,
-    });
+    let waits =
+        limited.filter_map(|error| match error.extensions.as_ref()?.get("retryAfterMs")? {
+            Value::Number(ms) => ms.as_u64(),
+            Value::Null
+            | Value::String(_)
+            | Value::Boolean(_)
+            | Value::Binary(_)
+            | Value::Enum(_)
+            | Value::List(_)
+            | Value::Object(_) => None,
+        });
     waits.max().map(|ms| ms.div_ceil(1000))
 }
 
@@ -170,20 +185,33 @@ fn say_code_only(error: &mut ServerError) {
 }
 
 fn request_id_of(error: &ServerError) -> Value {
-    error.extensions.as_ref().and_then(|extensions| extensions.get("requestId")).cloned().unwrap_or_default()
+    error
+        .extensions
+        .as_ref()
+        .and_then(|extensions| extensions.get("requestId"))
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Without a path it is parsing or validation. With one, values that a resolver's arguments couldn't be made of are the client's
 /// fault, and the rest is ours.
 fn library_code(error: &ServerError) -> ErrorCode {
-    let of_input = ["Failed to parse \"", "Expected input type \"", "Invalid value for argument", "Variable "];
-    let clients = error.path.is_empty() || of_input.iter().any(|start| error.message.starts_with(start));
+    let of_input =
+        ["Failed to parse \"", "Expected input type \"", "Invalid value for argument", "Variable "];
+    let clients =
+        error.path.is_empty() || of_input.iter().any(|start| error.message.starts_with(start));
     if clients { ErrorCode::BadRequest } else { ErrorCode::Internal }
 }
 
 /// The library's message up to where it quotes the request or advises on the schema.
 fn without_quotes(message: &str) -> String {
     let ends = [", found ", " Did you mean", " does not contain the value"];
-    let cut = ends.iter().fold(message, |text, end| text.split_once(end).map_or(text, |(before, _)| before));
-    if cut.len() == message.len() { message.to_owned() } else { format!("{}.", cut.trim_end_matches(['.', ','])) }
+    let cut = ends
+        .iter()
+        .fold(message, |text, end| text.split_once(end).map_or(text, |(before, _)| before));
+    if cut.len() == message.len() {
+        message.to_owned()
+    } else {
+        format!("{}.", cut.trim_end_matches(['.', ',']))
+    }
 }

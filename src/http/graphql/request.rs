@@ -21,14 +21,22 @@ pub(super) fn from_body(body: &[u8], max_batch: usize) -> Result<Payload, Proble
     }
     let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8"))?;
     // The library's own text could quote the body, its position can't.
-    let json = serde_json::from_str(text)
-        .map_err(|error| malformed(format!("the body is not JSON (line {}, column {})", error.line(), error.column())))?;
-    let Value::Array(items) = json else { return from_json(json).map(|request| Payload::One(Box::new(request))) };
+    let json = serde_json::from_str(text).map_err(|error| {
+        malformed(format!(
+            "the body is not JSON (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
+    })?;
+    let Value::Array(items) = json else {
+        return from_json(json).map(|request| Payload::One(Box::new(request)));
+    };
     if items.is_empty() {
         return Err(malformed("the batch is empty"));
     }
     if items.len() > max_batch {
-        let message = format!("the batch has {} requests, and the limit is {max_batch}", items.len());
+        let message =
+            format!("the batch has {} requests, and the limit is {max_batch}", items.len());
         return Err(Problem::new(ErrorCode::LimitExceeded, message));
     }
     Ok(Payload::Batch(items.into_iter().map(from_json).collect()))
@@ -39,15 +47,14 @@ pub(in crate::http) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
     if !is_utf8(uri.query().unwrap_or_default()) {
         return Err(malformed("the query string is not UTF-8"));
     }
-    let Query(pairs) =
-        Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| malformed("the query string can't be read"))?;
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|_| malformed("the query string can't be read"))?;
     let mut fields = Map::new();
     for (name, text) in pairs.into_iter().filter(|(_, text)| !text.is_empty()) {
         let value = match name.as_str() {
             "query" | "operationName" => Value::String(text),
-            "variables" | "extensions" => {
-                serde_json::from_str(&text).map_err(|_| malformed(format!("the parameter \"{name}\" is not JSON")))?
-            }
+            "variables" | "extensions" => serde_json::from_str(&text)
+                .map_err(|_| malformed(format!("the parameter \"{name}\" is not JSON")))?,
             // Other faces have parameters of their own here, such as a stream's ticket.
             _ => continue,
         };
@@ -61,7 +68,9 @@ pub(in crate::http) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
 
 /// Reads one request.
 pub(in crate::http) fn from_json(json: Value) -> Result<Request, Problem> {
-    let Value::Object(mut fields) = json else { return Err(malformed("a request must be a JSON object")) };
+    let Value::Object(mut fields) = json else {
+        return Err(malformed("a request must be a JSON object"));
+    };
     let mut take = |name: &str| fields.remove(name).filter(|value| !value.is_null());
     let operation_name = match take("operationName") {
         None => None,
@@ -78,8 +87,8 @@ pub(in crate::http) fn from_json(json: Value) -> Result<Request, Problem> {
     };
     let mut request = Request::new(query).variables(Variables::from_json(Value::Object(variables)));
     request.operation_name = operation_name;
-    request.extensions =
-        serde_json::from_value(Value::Object(extensions)).map_err(|_| malformed("\"extensions\" can't be read"))?;
+    request.extensions = serde_json::from_value(Value::Object(extensions))
+        .map_err(|_| malformed("\"extensions\" can't be read"))?;
     Ok(request)
 }
 

@@ -5,7 +5,8 @@ use super::pump::{Cursors, OfTicket, Pump};
 use crate::auth::{Denied, Grant};
 use crate::http::envelope::RequestIds;
 use crate::http::graphql::{
-    Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, read_body, require_json,
+    Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, read_body,
+    require_json,
 };
 use crate::http::live::LiveFace;
 use crate::http::problem::{Problem, challenge};
@@ -43,7 +44,12 @@ pub(in crate::http) async fn answer(face: &Arc<LiveFace>, request: Request) -> R
     answered.unwrap_or_else(|problem| problem.into_response(ids.request))
 }
 
-async fn begin(face: &Arc<LiveFace>, parts: &Parts, body: Body, ids: RequestIds) -> Result<Response, Problem> {
+async fn begin(
+    face: &Arc<LiveFace>,
+    parts: &Parts,
+    body: Body,
+    ids: RequestIds,
+) -> Result<Response, Problem> {
     let context = RequestContext::from_parts(parts, ids)?;
     let mut request = if parts.method == Method::GET {
         from_uri(&parts.uri)?
@@ -51,25 +57,32 @@ async fn begin(face: &Arc<LiveFace>, parts: &Parts, body: Body, ids: RequestIds)
         require_json(&parts.headers)?;
         let settings = &face.parts.settings;
         let bytes = read_body(body, settings.max_message_bytes, settings.timeout).await?;
-        let json = serde_json::from_slice(&bytes).map_err(|_| Problem::new(ErrorCode::BadRequest, "the body is not JSON"))?;
+        let json = serde_json::from_slice(&bytes)
+            .map_err(|_| Problem::new(ErrorCode::BadRequest, "the body is not JSON"))?;
         from_json(json)?
     } else {
         return Err(Problem::method_not_allowed("GET, POST"));
     };
     let kind = match face.parts.admission.admit(&mut request) {
-        Ok(OperationType::Mutation) if parts.method == Method::GET => return Err(mutation_over_get()),
+        Ok(OperationType::Mutation) if parts.method == Method::GET => {
+            return Err(mutation_over_get());
+        }
         Ok(kind) => kind,
         // There is no event yet to put it into, and 200 would say that the stream has begun.
-        Err(refusal) => return Ok(Reply::refused(refusal, Media::GraphqlResponse, ids.request).alone(Media::GraphqlResponse)),
+        Err(refusal) => {
+            return Ok(Reply::refused(refusal, Media::GraphqlResponse, ids.request)
+                .alone(Media::GraphqlResponse));
+        }
     };
-    let mut seat = face
-        .seats
-        .take()
-        .map_err(|full| Problem::new(ErrorCode::LimitExceeded, full.to_string()).with_status(StatusCode::SERVICE_UNAVAILABLE))?;
+    let mut seat = face.seats.take().map_err(|full| {
+        Problem::new(ErrorCode::LimitExceeded, full.to_string())
+            .with_status(StatusCode::SERVICE_UNAVAILABLE)
+    })?;
     let asked = asked(face, parts, &context, kind).await?;
     if let Some(grant) = &asked.grant {
         let too_many = |full: crate::live::Full| {
-            Problem::new(ErrorCode::LimitExceeded, full.to_string()).with_status(StatusCode::TOO_MANY_REQUESTS)
+            Problem::new(ErrorCode::LimitExceeded, full.to_string())
+                .with_status(StatusCode::TOO_MANY_REQUESTS)
         };
         seat.claim(grant.caller.user).map_err(too_many)?;
     }
@@ -77,7 +90,10 @@ async fn begin(face: &Arc<LiveFace>, parts: &Parts, body: Body, ids: RequestIds)
     let answers = match (kind, &asked.grant) {
         (OperationType::Subscription, Some(grant)) => {
             let passing = Arc::clone(&cursors);
-            let progress = Progress { resume: asked.resume.clone(), passed: Arc::new(move |cursor| passing.passed(cursor)) };
+            let progress = Progress {
+                resume: asked.resume.clone(),
+                passed: Arc::new(move |cursor| passing.passed(cursor)),
+            };
             face.parts.executor.subscribe(request, &context, grant.caller.clone(), Some(progress))
         }
         (OperationType::Subscription, None) => return Err(unauthenticated(&sign_in())),
@@ -85,7 +101,15 @@ async fn begin(face: &Arc<LiveFace>, parts: &Parts, body: Body, ids: RequestIds)
     };
     let is_resumed = asked.resume.is_some();
     let guard = asked.grant.map(|grant| face.parts.watch.over(grant));
-    let pump = Pump { face: Arc::clone(face), answers, cursors, guard, seat, ticket: asked.ticket, request_id: ids.request };
+    let pump = Pump {
+        face: Arc::clone(face),
+        answers,
+        cursors,
+        guard,
+        seat,
+        ticket: asked.ticket,
+        request_id: ids.request,
+    };
     Ok(started(pump, is_resumed).await)
 }
 
@@ -99,20 +123,29 @@ async fn started(mut pump: Pump, is_resumed: bool) -> Response {
                 let is_over = answer.is_none();
                 std::task::Poll::Ready((answer, is_over))
             }
-            std::task::Poll::Pending if cursors.start().is_some() => std::task::Poll::Ready((None, false)),
+            std::task::Poll::Pending if cursors.start().is_some() => {
+                std::task::Poll::Ready((None, false))
+            }
             std::task::Poll::Pending => std::task::Poll::Pending,
         });
         begun.await
     };
     let began = pump.cursors.start().is_some();
-    if let Some(refused) = first.as_ref().filter(|answer| !began && answer.is_err() && answer.data == async_graphql::Value::Null)
+    if let Some(refused) = first
+        .as_ref()
+        .filter(|answer| !began && answer.is_err() && answer.data == async_graphql::Value::Null)
     {
         if let Some(of) = &pump.ticket {
             pump.face.give_up(of.ticket.id, &of.own);
         }
-        let errors = refused.errors.iter().cloned().map(|error| async_graphql::ServerError { path: Vec::new(), ..error });
+        let errors = refused
+            .errors
+            .iter()
+            .cloned()
+            .map(|error| async_graphql::ServerError { path: Vec::new(), ..error });
         let refused = Answer::from_errors(errors.collect());
-        return Reply::executed(refused, Media::GraphqlResponse, pump.request_id).alone(Media::GraphqlResponse);
+        return Reply::executed(refused, Media::GraphqlResponse, pump.request_id)
+            .alone(Media::GraphqlResponse);
     }
     if is_over && is_resumed {
         if let Some(of) = &pump.ticket {
@@ -129,14 +162,19 @@ async fn started(mut pump: Pump, is_resumed: bool) -> Response {
     tasks.spawn(pump.run(frames, first).instrument(span));
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that keep answers back until they are whole.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 
-fn once(face: &Arc<LiveFace>, request: async_graphql::Request, context: RequestContext) -> BoxStream<'static, Answer> {
+fn once(
+    face: &Arc<LiveFace>,
+    request: async_graphql::Request,
+    context: RequestContext,
+) -> BoxStream<'static, Answer> {
     let (executor, within) = (face.parts.executor.clone(), face.parts.settings.timeout);
     stream::once(async move {
         timeout(within, executor.execute(request, context)).await.unwrap_or_else(|_| {
@@ -149,8 +187,17 @@ fn once(face: &Arc<LiveFace>, request: async_graphql::Request, context: RequestC
 }
 
 /// By header, or by a ticket where the client can't send one.
-async fn asked(face: &Arc<LiveFace>, parts: &Parts, context: &RequestContext, kind: OperationType) -> Result<Asked, Problem> {
-    let last = parts.headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
+async fn asked(
+    face: &Arc<LiveFace>,
+    parts: &Parts,
+    context: &RequestContext,
+    kind: OperationType,
+) -> Result<Asked, Problem> {
+    let last = parts
+        .headers
+        .get("last-event-id")
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| !id.is_empty());
     if last.is_some_and(|id| id.len() > MAX_EVENT_ID) {
         return Err(Problem::new(ErrorCode::CursorInvalid, "Last-Event-ID is none of ours"));
     }
@@ -159,13 +206,17 @@ async fn asked(face: &Arc<LiveFace>, parts: &Parts, context: &RequestContext, ki
         if kind != OperationType::Subscription {
             return Err(Problem::new(ErrorCode::Forbidden, "a ticket is for subscriptions only"));
         }
-        let (ticket, resume) = auth.ticket(&text, last).map_err(|failure| unauthenticated(&failure))?;
+        let (ticket, resume) =
+            auth.ticket(&text, last).map_err(|failure| unauthenticated(&failure))?;
         let grant = auth.grant_by_ticket(&ticket).await.map_err(denied)?;
-        let own = face.take_over(ticket.id, resume.is_none()).ok_or_else(|| unauthenticated(&used()))?;
+        let own =
+            face.take_over(ticket.id, resume.is_none()).ok_or_else(|| unauthenticated(&used()))?;
         return Ok(Asked { grant: Some(grant), resume, ticket: Some(OfTicket { ticket, own }) });
     }
     let grant = match &context.token {
-        Some(token) if kind == OperationType::Subscription => Some(auth.grant(token).await.map_err(denied)?),
+        Some(token) if kind == OperationType::Subscription => {
+            Some(auth.grant(token).await.map_err(denied)?)
+        }
         Some(_) | None => None,
     };
     Ok(Asked { grant, resume: last.map(str::to_owned), ticket: None })
@@ -178,7 +229,9 @@ fn ticket_in(uri: &Uri) -> Result<Option<SecretText>, Problem> {
     match (tickets.next(), tickets.next()) {
         (None, _) => Ok(None),
         (Some((_, ticket)), None) => Ok(Some(SecretText::new(ticket))),
-        (Some(_), Some(_)) => Err(Problem::new(ErrorCode::BadRequest, "the parameter \"ticket\" is given twice")),
+        (Some(_), Some(_)) => {
+            Err(Problem::new(ErrorCode::BadRequest, "the parameter \"ticket\" is given twice"))
+        }
     }
 }
 
@@ -188,11 +241,15 @@ fn sign_in() -> Failure {
 }
 
 fn used() -> Failure {
-    Failure::new(ErrorCode::Unauthenticated, "the ticket was used already: make another (createStreamTicket)")
+    Failure::new(
+        ErrorCode::Unauthenticated,
+        "the ticket was used already: make another (createStreamTicket)",
+    )
 }
 
 fn unauthenticated(failure: &Failure) -> Problem {
-    Problem::new(failure.code, failure.message.clone()).with_header(header::WWW_AUTHENTICATE, challenge())
+    Problem::new(failure.code, failure.message.clone())
+        .with_header(header::WWW_AUTHENTICATE, challenge())
 }
 
 fn denied(denied: Denied) -> Problem {

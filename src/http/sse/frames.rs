@@ -59,7 +59,9 @@ impl Frames {
     /// Waits for room. `false` when nobody takes frames any more.
     pub(super) async fn send(&self, bytes: Bytes) -> bool {
         let weight = u32::try_from(bytes.len()).unwrap_or(u32::MAX).clamp(1, self.most);
-        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(weight).await else { return false };
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(weight).await else {
+            return false;
+        };
         self.queue.send(Waiting { bytes, _room: room }).await.is_ok()
     }
 

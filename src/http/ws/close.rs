@@ -40,16 +40,29 @@ impl Close {
             Self::Restarting => (1012, "the server restarts: connect again".into()),
             Self::Silent => (1001, "no answer to pings".into()),
             Self::Broken => (1002, "not a WebSocket's frame".into()),
-            Self::Stalled => (1013, "nothing was taken for too long: connect again and go on from the last cursor".into()),
+            Self::Stalled => (
+                1013,
+                "nothing was taken for too long: connect again and go on from the last cursor"
+                    .into(),
+            ),
             Self::TryLater => (1013, "try again in a moment".into()),
             Self::BadMessage(what) => (4400, (*what).into()),
-            Self::Unauthorized => (4401, "Unauthorized: the token is not valid or its session has ended".into()),
-            Self::Expired => (4403, "Forbidden: the token has expired, connect again with a new one".into()),
+            Self::Unauthorized => {
+                (4401, "Unauthorized: the token is not valid or its session has ended".into())
+            }
+            Self::Expired => {
+                (4403, "Forbidden: the token has expired, connect again with a new one".into())
+            }
             Self::InitTimeout => (4408, "Connection initialisation timeout".into()),
             // Of an id at most 20 characters, which may be 80 bytes.
-            Self::SubscriberExists(id) => {
-                (4409, format!("Subscriber for {} already exists", id.chars().take(20).collect::<String>()).into())
-            }
+            Self::SubscriberExists(id) => (
+                4409,
+                format!(
+                    "Subscriber for {} already exists",
+                    id.chars().take(20).collect::<String>()
+                )
+                .into(),
+            ),
             Self::TooManyInits => (4429, "Too many initialisation requests".into()),
             Self::TooManySockets => (4429, "Too many sockets and streams of one user".into()),
         };

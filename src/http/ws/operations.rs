@@ -43,7 +43,9 @@ impl Operation {
         let polled = catch_unwind(AssertUnwindSafe(|| self.answers.poll_next_unpin(cx)));
         drop(span);
         let what = match polled {
-            Ok(answered) => ready!(answered).map_or(What::Done, |response| What::Answer(Box::new(response))),
+            Ok(answered) => {
+                ready!(answered).map_or(What::Done, |response| What::Answer(Box::new(response)))
+            }
             Err(_) => What::Failed,
         };
         Poll::Ready(Step { id: Arc::clone(&self.id), request_id: self.request_id, what })
@@ -68,7 +70,12 @@ impl Operations {
     }
 
     /// Begins one under an id that isn't taken.
-    pub(super) fn begin(&mut self, id: String, request_id: Uuid, answers: BoxStream<'static, Response>) {
+    pub(super) fn begin(
+        &mut self,
+        id: String,
+        request_id: Uuid,
+        answers: BoxStream<'static, Response>,
+    ) {
         self.under_way.reserve_exact(1);
         self.under_way.push(Operation { id: id.into(), request_id, answers });
     }
@@ -86,7 +93,9 @@ impl Operations {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let count = self.under_way.len();
         for at in (0..count).map(|offset| (self.first + offset) % count) {
-            if let Some(Poll::Ready(step)) = self.under_way.get_mut(at).map(|operation| operation.poll(cx)) {
+            if let Some(Poll::Ready(step)) =
+                self.under_way.get_mut(at).map(|operation| operation.poll(cx))
+            {
                 self.first = at + 1;
                 return Poll::Ready(step);
             }

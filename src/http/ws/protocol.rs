@@ -27,7 +27,9 @@ pub(super) fn read(text: &str) -> Result<FromClient, Close> {
         return Err(Close::BadMessage("a message must be a JSON object"));
     };
     let kind = fields.remove("type");
-    let Some(Value::String(kind)) = kind else { return Err(Close::BadMessage("a message must have a type")) };
+    let Some(Value::String(kind)) = kind else {
+        return Err(Close::BadMessage("a message must have a type"));
+    };
     match kind.as_str() {
         "connection_init" => Ok(FromClient::Init(token(&mut fields)?)),
         "ping" => Ok(FromClient::Ping(token(&mut fields)?)),
@@ -36,7 +38,8 @@ pub(super) fn read(text: &str) -> Result<FromClient, Close> {
         "subscribe" => {
             let id = id(&mut fields)?;
             let request = fields.remove("payload").and_then(|payload| from_json(payload).ok());
-            let request = request.ok_or(Close::BadMessage("the payload of subscribe is no GraphQL request"))?;
+            let request = request
+                .ok_or(Close::BadMessage("the payload of subscribe is no GraphQL request"))?;
             Ok(FromClient::Subscribe(id, Box::new(request)))
         }
         _ => Err(Close::BadMessage("there is no such message from clients")),
@@ -45,7 +48,11 @@ pub(super) fn read(text: &str) -> Result<FromClient, Close> {
 
 fn id(fields: &mut Map<String, Value>) -> Result<String, Close> {
     match fields.remove("id") {
-        Some(Value::String(id)) if !id.is_empty() && id.len() <= MAX_ID && !id.contains(char::is_control) => Ok(id),
+        Some(Value::String(id))
+            if !id.is_empty() && id.len() <= MAX_ID && !id.contains(char::is_control) =>
+        {
+            Ok(id)
+        }
         _ => Err(Close::BadMessage("the message needs an id of 1 to 128 characters")),
     }
 }

@@ -50,10 +50,25 @@ enum Turn {
 type Go = Result<(), Option<Close>>;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    pub(super) fn new(face: Arc<LiveFace>, wire: Wire<S>, context: RequestContext, seat: Seat) -> Self {
+    pub(super) fn new(
+        face: Arc<LiveFace>,
+        wire: Wire<S>,
+        context: RequestContext,
+        seat: Seat,
+    ) -> Self {
         let now = Instant::now();
         let operations = Operations::default();
-        Self { face, wire, context, seat, holder: None, operations, opened: now, heard: now, pinged: now }
+        Self {
+            face,
+            wire,
+            context,
+            seat,
+            holder: None,
+            operations,
+            opened: now,
+            heard: now,
+            pinged: now,
+        }
     }
 
     /// Serves until the end.
@@ -132,7 +147,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let (now, settings) = (Instant::now(), self.face.parts.settings);
         match &self.holder {
             Some(holder) if holder.has_expired() => return Err(Some(Close::Expired)),
-            None if now >= self.opened + settings.init_timeout => return Err(Some(Close::InitTimeout)),
+            None if now >= self.opened + settings.init_timeout => {
+                return Err(Some(Close::InitTimeout));
+            }
             Some(_) | None => {}
         }
         if self.wire.stalls_at(now, settings.stall).is_some_and(|stalls| now >= stalls) {
@@ -182,7 +199,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let token = token.ok_or(Some(Close::Unauthorized))?;
         let watch = &self.face.parts.watch;
         let deadline = self.opened + self.face.parts.settings.init_timeout;
-        let granted = timeout_at(deadline, watch.auth.grant(&token)).await.map_err(|_| Some(Close::InitTimeout))?;
+        let granted = timeout_at(deadline, watch.auth.grant(&token))
+            .await
+            .map_err(|_| Some(Close::InitTimeout))?;
         let grant = granted.map_err(|denied| Some(close_of(&denied)))?;
         self.seat.claim(grant.caller.user).map_err(|_| Some(Close::TooManySockets))?;
         self.wire.push(protocol::ack(grant.until.to_string()));
@@ -199,7 +218,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let before = holder.caller();
         let grant = match granted {
             // What was begun with roles that are gone mustn't go on.
-            Ok(Ok(grant)) if grant.caller.user == before.user && before.roles.is_subset(&grant.caller.roles) => grant,
+            Ok(Ok(grant))
+                if grant.caller.user == before.user
+                    && before.roles.is_subset(&grant.caller.roles) =>
+            {
+                grant
+            }
             Err(_) | Ok(Err(Denied::Fault(_))) => return Err(Some(Close::TryLater)),
             Ok(Ok(_) | Err(Denied::Expired | Denied::Bad(_))) => return Err(Some(Close::Expired)),
         };
@@ -220,8 +244,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let ids = RequestIds::new(&parts.ids);
         let most = parts.settings.max_operations;
         if self.operations.len() >= most {
-            let message = format!("this socket has {most} operations under way, and that is the limit: end some first");
-            let refusal = Refusal { code: ErrorCode::LimitExceeded, message, locations: Vec::new() };
+            let message = format!(
+                "this socket has {most} operations under way, and that is the limit: end some first"
+            );
+            let refusal =
+                Refusal { code: ErrorCode::LimitExceeded, message, locations: Vec::new() };
             self.refuse(&id, refusal.into(), ids.request);
             return Ok(());
         }
@@ -232,15 +259,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 return Ok(());
             }
         };
-        let context = RequestContext { request_id: ids.request, correlation_id: ids.correlation, ..self.context.clone() };
+        let context = RequestContext {
+            request_id: ids.request,
+            correlation_id: ids.correlation,
+            ..self.context.clone()
+        };
         let answers: BoxStream<'static, Response> = match kind {
-            OperationType::Subscription => parts.executor.subscribe(request, &context, holder.caller().clone(), None),
+            OperationType::Subscription => {
+                parts.executor.subscribe(request, &context, holder.caller().clone(), None)
+            }
             OperationType::Query | OperationType::Mutation => {
                 // Judged anew each time, as over HTTP.
-                let context = RequestContext { holder: Some(Box::new(holder.caller().clone())), ..context };
+                let context =
+                    RequestContext { holder: Some(Box::new(holder.caller().clone())), ..context };
                 let (executor, within) = (parts.executor.clone(), parts.settings.timeout);
                 stream::once(async move {
-                    timeout(within, executor.execute(request, context)).await.unwrap_or_else(|_| took_too_long())
+                    timeout(within, executor.execute(request, context))
+                        .await
+                        .unwrap_or_else(|_| took_too_long())
                 })
                 .boxed()
             }
@@ -291,11 +327,17 @@ const fn close_of(denied: &Denied) -> Close {
 
 fn took_too_long() -> Response {
     let message = "the request took too long".to_owned();
-    Response::from_errors(vec![Refusal { code: ErrorCode::Timeout, message, locations: Vec::new() }.into()])
+    Response::from_errors(vec![
+        Refusal { code: ErrorCode::Timeout, message, locations: Vec::new() }.into(),
+    ])
 }
 
 /// Says why, and waits for the other end to close: a connection cut with something unread in it would take the reason with it.
-async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(mut wire: Wire<S>, close: &Close, within: Duration) {
+async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(
+    mut wire: Wire<S>,
+    close: &Close,
+    within: Duration,
+) {
     wire.forget_queue();
     wire.push(Message::Close(Some(close.frame())));
     let said = async {

@@ -43,7 +43,8 @@ pub(in crate::http) fn upgrade(face: &Arc<LiveFace>, mut request: Request) -> Re
     parts.headers.remove(header::AUTHORIZATION);
     let opened = accept_key(&parts.method, &parts.headers).and_then(|key| {
         let seat = face.seats.take().map_err(|full| {
-            Problem::new(ErrorCode::LimitExceeded, full.to_string()).with_status(StatusCode::SERVICE_UNAVAILABLE)
+            Problem::new(ErrorCode::LimitExceeded, full.to_string())
+                .with_status(StatusCode::SERVICE_UNAVAILABLE)
         })?;
         Ok((key, seat, RequestContext::from_parts(&parts, ids)?))
     });
@@ -89,18 +90,29 @@ fn switching(key: &str) -> Response {
 /// Checks the handshake (RFC 6455, section 4.2.1) and answers its challenge.
 fn accept_key(method: &Method, headers: &HeaderMap) -> Result<String, Problem> {
     if method != Method::GET || !names(headers, &header::CONNECTION, "upgrade") {
-        return Err(Problem::new(ErrorCode::BadRequest, "open a WebSocket with GET and connection: upgrade, over HTTP/1.1"));
+        return Err(Problem::new(
+            ErrorCode::BadRequest,
+            "open a WebSocket with GET and connection: upgrade, over HTTP/1.1",
+        ));
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err(Problem::new(ErrorCode::BadRequest, "this server speaks version 13 of WebSocket")
-            .with_status(StatusCode::UPGRADE_REQUIRED)
-            .with_header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
-            .with_header(header::UPGRADE, HeaderValue::from_static("websocket")));
+        return Err(Problem::new(
+            ErrorCode::BadRequest,
+            "this server speaks version 13 of WebSocket",
+        )
+        .with_status(StatusCode::UPGRADE_REQUIRED)
+        .with_header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+        .with_header(header::UPGRADE, HeaderValue::from_static("websocket")));
     }
     if !names(headers, &header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL) {
-        return Err(Problem::new(ErrorCode::BadRequest, "ask for the subprotocol graphql-transport-ws"));
+        return Err(Problem::new(
+            ErrorCode::BadRequest,
+            "ask for the subprotocol graphql-transport-ws",
+        ));
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
-    let key = key.ok_or_else(|| Problem::new(ErrorCode::BadRequest, "sec-websocket-key must be 16 bytes in base64"))?;
+    let key = key.ok_or_else(|| {
+        Problem::new(ErrorCode::BadRequest, "sec-websocket-key must be 16 bytes in base64")
+    })?;
     Ok(derive_accept_key(key.as_bytes()))
 }

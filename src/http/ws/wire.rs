@@ -36,8 +36,19 @@ pub(super) struct Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub(super) fn new(socket: WebSocketStream<Counted<S>>, (most_frames, most_bytes): (usize, usize)) -> Self {
-        Self { socket, queue: VecDeque::new(), queued_bytes: 0, is_dirty: false, most_frames, most_bytes, stuck: None }
+    pub(super) fn new(
+        socket: WebSocketStream<Counted<S>>,
+        (most_frames, most_bytes): (usize, usize),
+    ) -> Self {
+        Self {
+            socket,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            is_dirty: false,
+            most_frames,
+            most_bytes,
+            stuck: None,
+        }
     }
 
     /// May more be made ready for sending?
@@ -85,7 +96,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 self.is_dirty |= matches!(message, Message::Ping(_) | Message::Close(_));
                 Io::Got(message)
             }
-            Some(Err(Error::Capacity(_))) => Io::Refused(Close::BadMessage("the message is too large")),
+            Some(Err(Error::Capacity(_))) => {
+                Io::Refused(Close::BadMessage("the message is too large"))
+            }
             Some(Err(Error::Protocol(_) | Error::Utf8(_))) => Io::Refused(Close::Broken),
             Some(Err(_)) | None => Io::Gone,
         })

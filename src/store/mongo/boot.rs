@@ -59,7 +59,10 @@ pub fn judge(hello: &Document, config: Option<&Document>) -> Result<(), Unfit> {
     let members = config.and_then(|reply| reply.get_document("config").ok());
     let (bearing, voting) = match members {
         Some(config) => {
-            if config.get_bool("writeConcernMajorityJournalDefault").is_ok_and(|journaled| !journaled) {
+            if config
+                .get_bool("writeConcernMajorityJournalDefault")
+                .is_ok_and(|journaled| !journaled)
+            {
                 return Err(Unfit::Unjournaled);
             }
             votes(config)
@@ -76,7 +79,10 @@ pub fn judge(hello: &Document, config: Option<&Document>) -> Result<(), Unfit> {
 /// Data-bearing voters and voters of a configuration.
 fn votes(config: &Document) -> (usize, usize) {
     let members = config.get_array("members").map(Vec::as_slice).unwrap_or_default();
-    let voters = members.iter().filter_map(Bson::as_document).filter(|member| number(member.get("votes")) != Some(0));
+    let voters = members
+        .iter()
+        .filter_map(Bson::as_document)
+        .filter(|member| number(member.get("votes")) != Some(0));
     let (mut bearing, mut voting) = (0, 0);
     for member in voters {
         voting += 1;
@@ -97,8 +103,13 @@ pub(super) fn number(value: Option<&Bson>) -> Option<i64> {
     match value {
         Some(Bson::Int32(number)) => Some(i64::from(*number)),
         Some(Bson::Int64(number)) => Some(*number),
-        #[expect(clippy::cast_possible_truncation, reason = "checked to be a whole number that fits")]
-        Some(Bson::Double(number)) if number.fract() == 0.0 && number.abs() < 9e15 => Some(*number as i64),
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "checked to be a whole number that fits"
+        )]
+        Some(Bson::Double(number)) if number.fract() == 0.0 && number.abs() < 9e15 => {
+            Some(*number as i64)
+        }
         _ => None,
     }
 }
@@ -127,10 +138,30 @@ mod tests {
             ("one node", set(&["a"], &[]), None, Ok(())),
             ("three nodes", set(&["a", "b", "c"], &[]), None, Ok(())),
             ("a router", doc! { "maxWireVersion": 17, "msg": "isdbgrid" }, None, Ok(())),
-            ("5.0", doc! { "maxWireVersion": 13_i64, "setName": "rs0", "hosts": ["a"] }, None, Ok(())),
-            ("4.4", doc! { "maxWireVersion": 9, "setName": "rs0", "hosts": ["a"] }, None, Err(Unfit::Old)),
-            ("4.9 as a double", doc! { "maxWireVersion": 12.0, "setName": "rs0" }, None, Err(Unfit::Old)),
-            ("standalone", doc! { "maxWireVersion": 21, "isWritablePrimary": true }, None, Err(Unfit::Standalone)),
+            (
+                "5.0",
+                doc! { "maxWireVersion": 13_i64, "setName": "rs0", "hosts": ["a"] },
+                None,
+                Ok(()),
+            ),
+            (
+                "4.4",
+                doc! { "maxWireVersion": 9, "setName": "rs0", "hosts": ["a"] },
+                None,
+                Err(Unfit::Old),
+            ),
+            (
+                "4.9 as a double",
+                doc! { "maxWireVersion": 12.0, "setName": "rs0" },
+                None,
+                Err(Unfit::Old),
+            ),
+            (
+                "standalone",
+                doc! { "maxWireVersion": 21, "isWritablePrimary": true },
+                None,
+                Err(Unfit::Standalone),
+            ),
             ("something else", doc! { "ok": 1 }, None, Err(Unfit::Unclear)),
             ("two and an arbiter", set(&["a", "b"], &["c"]), None, arbiters(2, 3)),
             ("one and an arbiter", set(&["a"], &["c"]), None, arbiters(1, 2)),
@@ -145,13 +176,20 @@ mod tests {
             (
                 "a hidden member without a vote",
                 set(&["a", "b", "c"], &[]),
-                Some(config(vec![member(false, 1), member(false, 1), member(false, 1), member(false, 0)])),
+                Some(config(vec![
+                    member(false, 1),
+                    member(false, 1),
+                    member(false, 1),
+                    member(false, 0),
+                ])),
                 Ok(()),
             ),
             (
                 "majority without a journal",
                 set(&["a"], &[]),
-                Some(doc! { "config": { "members": [member(false, 1)], "writeConcernMajorityJournalDefault": false } }),
+                Some(
+                    doc! { "config": { "members": [member(false, 1)], "writeConcernMajorityJournalDefault": false } },
+                ),
                 Err(Unfit::Unjournaled),
             ),
         ];

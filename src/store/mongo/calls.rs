@@ -27,12 +27,18 @@ impl Calls {
     }
 
     /// The outcome of a call, or nothing when the limit is over. Then the call may still be done, now or later.
-    pub(super) async fn within<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    pub(super) async fn within<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
         timeout(self.limit, self.tracker.spawn(call)).await.ok()?.ok()
     }
 
     /// The same for a question that can fail: silence is an error.
-    pub(super) async fn ask<T, E>(&self, question: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, DbError>
+    pub(super) async fn ask<T, E>(
+        &self,
+        question: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, DbError>
     where
         T: Send + 'static,
         E: Into<DbError> + Send + 'static,

@@ -70,7 +70,9 @@ impl Cells {
         if self.is_absent(field) {
             return Ok(None);
         }
-        let Some(Bson::Binary(binary)) = self.document.get(field) else { return Err(self.corrupt(field)) };
+        let Some(Bson::Binary(binary)) = self.document.get(field) else {
+            return Err(self.corrupt(field));
+        };
         Ok(Some(&binary.bytes))
     }
 
@@ -80,7 +82,10 @@ impl Cells {
     }
 
     /// Exactly `N` bytes, or nothing.
-    pub(super) fn opt_array<const N: usize>(&self, field: &str) -> Result<Option<[u8; N]>, StoreError> {
+    pub(super) fn opt_array<const N: usize>(
+        &self,
+        field: &str,
+    ) -> Result<Option<[u8; N]>, StoreError> {
         let bytes = self.opt_bytes(field)?;
         bytes.map(|bytes| bytes.try_into().map_err(|_| self.corrupt(field))).transpose()
     }

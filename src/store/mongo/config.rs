@@ -70,7 +70,15 @@ impl MongoConfig {
     /// A store at `uri`.
     pub fn new(uri: MongoUri, entropy: Arc<dyn Entropy>) -> Self {
         let faults = Arc::new(NoFaults);
-        Self { uri, database: None, entropy, lease: LEASE, answer_within: ANSWER, faults, monitor: None }
+        Self {
+            uri,
+            database: None,
+            entropy,
+            lease: LEASE,
+            answer_within: ANSWER,
+            faults,
+            monitor: None,
+        }
     }
 }
 

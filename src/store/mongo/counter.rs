@@ -25,13 +25,24 @@ struct Shared {
 }
 
 /// Appends for `time`, or until nothing is left.
-pub(super) async fn run(db: &Database, written: Vec<Documents>, writers: usize, time: Duration) -> Result<Sample, BenchError> {
+pub(super) async fn run(
+    db: &Database,
+    written: Vec<Documents>,
+    writers: usize,
+    time: Duration,
+) -> Result<Sample, BenchError> {
     let tracker = TaskTracker::new();
     let counters = db.collection::<Document>(COUNTERS);
-    let made = tracker.spawn(async move { counters.insert_one(doc! { "_id": "events", "n": 0_i64 }).await });
+    let made = tracker
+        .spawn(async move { counters.insert_one(doc! { "_id": "events", "n": 0_i64 }).await });
     made.await.map_err(|_| BenchError::Lost)?.map_err(|error| failed(&error))?;
     let began = Instant::now();
-    let shared = Arc::new(Shared { db: db.clone(), written, next: AtomicUsize::new(0), until: began + time });
+    let shared = Arc::new(Shared {
+        db: db.clone(),
+        written,
+        next: AtomicUsize::new(0),
+        until: began + time,
+    });
     let running: Vec<_> = (0..writers).map(|_| tracker.spawn(write(Arc::clone(&shared)))).collect();
     let mut all = Sample::default();
     for writer in running {
@@ -59,7 +70,9 @@ async fn write(shared: Arc<Shared>) -> Result<Sample, BenchError> {
                 Err(error) if error.is_transient() => sample.conflicts += 1,
                 Err(DbError::Mongo(error)) => return Err(failed(&error)),
                 Err(DbError::Store(error)) => return Err(BenchError::Baseline(error.to_string())),
-                Err(DbError::Silent) => return Err(BenchError::Baseline("MongoDB doesn't answer".to_owned())),
+                Err(DbError::Silent) => {
+                    return Err(BenchError::Baseline("MongoDB doesn't answer".to_owned()));
+                }
             }
         }
         sample.latencies.push(began.elapsed());
@@ -67,7 +80,11 @@ async fn write(shared: Arc<Shared>) -> Result<Sample, BenchError> {
     Ok(sample)
 }
 
-async fn append(db: &Database, session: &mut ClientSession, documents: &[Document; 3]) -> Result<(), DbError> {
+async fn append(
+    db: &Database,
+    session: &mut ClientSession,
+    documents: &[Document; 3],
+) -> Result<(), DbError> {
     session::begin(session).await?;
     if let Err(error) = insert(db, session, documents).await {
         session::abort(session).await;
@@ -75,13 +92,21 @@ async fn append(db: &Database, session: &mut ClientSession, documents: &[Documen
     }
     match session::commit(session).await {
         Committed::Yes => Ok(()),
-        Committed::Unknown => Err(claviger_projections::ports::StoreError::Unavailable("a commit's outcome".to_owned()).into()),
+        Committed::Unknown => Err(claviger_projections::ports::StoreError::Unavailable(
+            "a commit's outcome".to_owned(),
+        )
+        .into()),
     }
 }
 
-async fn insert(db: &Database, session: &mut ClientSession, documents: &[Document; 3]) -> Result<(), DbError> {
+async fn insert(
+    db: &Database,
+    session: &mut ClientSession,
+    documents: &[Document; 3],
+) -> Result<(), DbError> {
     let counters = db.collection::<Document>(COUNTERS);
-    let count = counters.find_one_and_update(doc! { "_id": "events" }, doc! { "$inc": { "n": 1_i64 } });
+    let count =
+        counters.find_one_and_update(doc! { "_id": "events" }, doc! { "$inc": { "n": 1_i64 } });
     let counted = count.return_document(ReturnDocument::After).session(&mut *session).await?;
     let position = counted.and_then(|counter| counter.get_i64("n").ok()).unwrap_or_default();
     for (collection, document) in COLLECTIONS.into_iter().zip(documents) {

@@ -3,7 +3,9 @@
 
 use super::boot::Unfit;
 use claviger_projections::ports::StoreError;
-use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure};
+use mongodb::error::{
+    Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
+};
 
 /// The server's code for a key that is there already.
 const DUPLICATE_KEY: i32 = 11_000;
@@ -20,7 +22,9 @@ pub enum OpenError {
     )]
     Address,
     /// Nobody answers.
-    #[error("MongoDB can't be reached (code {code}): see that the server runs, that its address is right and that it lets us in")]
+    #[error(
+        "MongoDB can't be reached (code {code}): see that the server runs, that its address is right and that it lets us in"
+    )]
     Unreachable {
         /// The server's code, 0 if it never answered.
         code: i32,
@@ -41,7 +45,9 @@ pub enum OpenError {
         known: u64,
     },
     /// An index is there in another shape.
-    #[error("an index of {collection} can't be made (code {code}): drop the one that stands in its way, then start again")]
+    #[error(
+        "an index of {collection} can't be made (code {code}): drop the one that stands in its way, then start again"
+    )]
     Index {
         /// The collection.
         collection: &'static str,
@@ -49,7 +55,9 @@ pub enum OpenError {
         code: i32,
     },
     /// What is in it contradicts itself.
-    #[error("the database {database} is damaged ({what}): restore a backup, and keep this database for an investigation")]
+    #[error(
+        "the database {database} is damaged ({what}): restore a backup, and keep this database for an investigation"
+    )]
     Damaged {
         /// The database.
         database: String,
@@ -57,7 +65,9 @@ pub enum OpenError {
         what: String,
     },
     /// Anything else the server answered.
-    #[error("the database {database} can't be opened: MongoDB answered code {code}; see its log, then start again")]
+    #[error(
+        "the database {database} can't be opened: MongoDB answered code {code}; see its log, then start again"
+    )]
     Server {
         /// The database.
         database: String,
@@ -153,7 +163,9 @@ pub(super) fn is_unknown_commit(error: &Error) -> bool {
 pub(super) fn store_error(error: &Error) -> StoreError {
     match code(error) {
         0 => unreachable_server(),
-        code => StoreError::Unavailable(format!("MongoDB answered code {code}: if it stays, look at its log")),
+        code => StoreError::Unavailable(format!(
+            "MongoDB answered code {code}: if it stays, look at its log"
+        )),
     }
 }
 

@@ -5,8 +5,8 @@ use super::store::MongoStore;
 use super::{leases, read, write};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{
-    Advance, AdvanceError, BoxFuture, Checkpoint, Followers, Hold, Holder, LeaseName, Leases, Quarantined, Repairs, Replace,
-    ReplaceError, StoreError,
+    Advance, AdvanceError, BoxFuture, Checkpoint, Followers, Hold, Holder, LeaseName, Leases,
+    Quarantined, Repairs, Replace, ReplaceError, StoreError,
 };
 
 use std::sync::Arc;

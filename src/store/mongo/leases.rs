@@ -15,7 +15,12 @@ const TRIES: u32 = 8;
 
 /// Takes or renews. The server's clock stands in the update and not in the filter, where an upsert couldn't have it. A repeat after a lost
 /// answer finds its own holder, and renews.
-pub(super) async fn hold(db: &Database, name: LeaseName, holder: Holder, ttl_ms: u64) -> Result<Hold, DbError> {
+pub(super) async fn hold(
+    db: &Database,
+    name: LeaseName,
+    holder: Holder,
+    ttl_ms: u64,
+) -> Result<Hold, DbError> {
     let me = doc! { "$literal": id(holder.0) };
     // Numbers compare alike on every server that speaks the protocol; dates don't.
     let now = doc! { "$toLong": "$$NOW" };
@@ -58,7 +63,11 @@ pub(super) async fn hold(db: &Database, name: LeaseName, holder: Holder, ttl_ms:
 }
 
 /// Frees, if it is the holder's.
-pub(super) async fn release(db: &Database, name: LeaseName, holder: Holder) -> Result<bool, DbError> {
+pub(super) async fn release(
+    db: &Database,
+    name: LeaseName,
+    holder: Holder,
+) -> Result<bool, DbError> {
     let mine = doc! { "_id": name.to_string(), "holder": id(holder.0) };
     let free = doc! { "$set": { "holder": null, "until": 0_i64 } };
     Ok(db.collection::<Document>(LEASES).find_one_and_update(mine, free).await?.is_some())

@@ -7,9 +7,10 @@ use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionI
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, DeltaRow, Deltas,
-    Direction, FlushError, Head, HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow,
-    StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow,
+    CredentialRow, DeltaRow, Deltas, Direction, FlushError, Head, HistoryFilter, IndexKeyRow,
+    KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow,
+    StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
 use uuid::Uuid;
 
@@ -59,7 +60,13 @@ impl Rows for MongoStore {
         self.ask(move |db| async move { write::init_store_key(&db, row, mark).await })
     }
 
-    fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool> {
+    fn rotate_session(
+        &self,
+        id: SessionId,
+        from: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Answer<'_, bool> {
         let rotation = SessionRotation { session: id, from, now, until, mark: self.mark() };
         self.ask(move |db| async move { read::rotate_session(&db, rotation).await })
     }

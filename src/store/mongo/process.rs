@@ -69,7 +69,13 @@ impl Lent<'_> {
 
 impl Process {
     /// A process that appends in the session `lsid`. [`Process::publish`] makes it known.
-    pub(super) fn new(db: Database, calls: Calls, lease: Duration, entropy: &dyn Entropy, lsid: Document) -> Self {
+    pub(super) fn new(
+        db: Database,
+        calls: Calls,
+        lease: Duration,
+        entropy: &dyn Entropy,
+        lsid: Document,
+    ) -> Self {
         let mut random = [0; 16];
         entropy.fill(&mut random);
         let boot = uuid::Builder::from_random_bytes(random).into_uuid();
@@ -95,11 +101,18 @@ impl Process {
             let sessions = self.sessions();
             (sessions.current.clone(), sessions.aside.clone())
         };
-        let (label, lsid, aside) = (doc! { "$literal": &self.label }, doc! { "$literal": lsid }, doc! { "$literal": aside });
+        let (label, lsid, aside) = (
+            doc! { "$literal": &self.label },
+            doc! { "$literal": lsid },
+            doc! { "$literal": aside },
+        );
         let set = doc! { "$set": { "label": label, "lsid": lsid, "aside": aside, "until": until } };
         let processes = self.db.collection::<Document>(PROCESSES);
         let filter = doc! { "_id": id(self.boot) };
-        self.calls.ask(async move { processes.update_one(filter, vec![set]).upsert(true).await }).await.map(drop)
+        self.calls
+            .ask(async move { processes.update_one(filter, vec![set]).upsert(true).await })
+            .await
+            .map(drop)
     }
 
     /// Appends are made in another session from now on: it is published before anything is done in it, and the old one ended, as what is
@@ -147,7 +160,10 @@ impl Process {
 
     async fn end_sessions(&self, lsids: Vec<Document>) -> Result<(), DbError> {
         let admin = self.db.client().database("admin");
-        self.calls.ask(async move { admin.run_command(doc! { "killSessions": lsids }).await }).await.map(drop)
+        self.calls
+            .ask(async move { admin.run_command(doc! { "killSessions": lsids }).await })
+            .await
+            .map(drop)
     }
 
     /// Ends the sessions of processes whose time is over, and removes their lines.
@@ -156,7 +172,9 @@ impl Process {
         let processes = self.db.collection::<Document>(PROCESSES);
         let question = async move { processes.find(others).await?.try_collect::<Vec<_>>().await };
         let lapsed = self.calls.ask(question).await?;
-        let of = |process: &Document| ["lsid", "aside"].map(|session| process.get_document(session).ok().cloned());
+        let of = |process: &Document| {
+            ["lsid", "aside"].map(|session| process.get_document(session).ok().cloned())
+        };
         let lsids: Vec<_> = lapsed.iter().flat_map(of).flatten().collect();
         if lsids.is_empty() {
             return Ok(());

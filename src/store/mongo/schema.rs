@@ -104,12 +104,24 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
     (CREDENTIALS, &[]),
     (SESSIONS, &[index("owner", &[("owner", 1), ("created_at", 1), ("_id", 1)])]),
     (TIMERS, &[index("owner", &[("owner", 1)]), index("due", &[("due_at", 1)])]),
-    (VIEWS, &[index("owner", &[("owner", 1)]), index("sort", &[("view", 1), ("owner", 1), ("sort", 1), ("id", 1)])]),
+    (
+        VIEWS,
+        &[
+            index("owner", &[("owner", 1)]),
+            index("sort", &[("view", 1), ("owner", 1), ("sort", 1), ("id", 1)]),
+        ],
+    ),
     (DEFAULTS, &[index("owner", &[("owner", 1), ("tag", 1)])]),
     (LEASES, &[]),
     (CHECKPOINTS, &[]),
-    (QUARANTINE, &[index("owner", &[("owner", 1)]), index("view", &[("view", 1), ("owner", 1), ("id", 1)])]),
-    (DELTAS, &[unique("place", &[("run", 1), ("v", 1), ("d", 1)]), index("owner", &[("owner", 1)])]),
+    (
+        QUARANTINE,
+        &[index("owner", &[("owner", 1)]), index("view", &[("view", 1), ("owner", 1), ("id", 1)])],
+    ),
+    (
+        DELTAS,
+        &[unique("place", &[("run", 1), ("v", 1), ("d", 1)]), index("owner", &[("owner", 1)])],
+    ),
     (STORE_KEYS, &[unique("seq", &[("seq", 1)])]),
     (PROCESSES, &[]),
     (META, &[]),
@@ -119,15 +131,23 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
 pub(super) async fn prepare(db: &Database) -> Result<(), OpenError> {
     let failed = |error: DbError| open_error(db.name(), error);
     let mongo = |error: Error| failed(error.into());
-    let there: HashSet<String> = db.list_collection_names().await.map_err(mongo)?.into_iter().collect();
+    let there: HashSet<String> =
+        db.list_collection_names().await.map_err(mongo)?.into_iter().collect();
     if there.contains(META) {
         check_format(db).await?;
     }
-    try_join_all(COLLECTIONS.iter().map(|(name, indexes)| prepare_collection(db, name, indexes, there.contains(*name)))).await?;
+    try_join_all(
+        COLLECTIONS
+            .iter()
+            .map(|(name, indexes)| prepare_collection(db, name, indexes, there.contains(*name))),
+    )
+    .await?;
     let head = doc! { "$setOnInsert": { "position": 0_i64, "at": 0_i64, "frontier": binary(Vec::new()), "touch": 0_i64 } };
     insert_once(db, HEAD, HEAD_ID, head).await.map_err(mongo)?;
     let format = i64::try_from(FORMAT).unwrap_or(i64::MAX);
-    insert_once(db, META, "store", doc! { "$setOnInsert": { "format": format } }).await.map_err(mongo)?;
+    insert_once(db, META, "store", doc! { "$setOnInsert": { "format": format } })
+        .await
+        .map_err(mongo)?;
     // Another program may have been first.
     check_format(db).await
 }
@@ -144,15 +164,30 @@ async fn check_format(db: &Database) -> Result<(), OpenError> {
 }
 
 /// Inserts a document unless it is there.
-async fn insert_once(db: &Database, collection: &str, id: &str, insert: Document) -> Result<(), Error> {
-    match db.collection::<Document>(collection).update_one(doc! { "_id": id }, insert).upsert(true).await {
+async fn insert_once(
+    db: &Database,
+    collection: &str,
+    id: &str,
+    insert: Document,
+) -> Result<(), Error> {
+    match db
+        .collection::<Document>(collection)
+        .update_one(doc! { "_id": id }, insert)
+        .upsert(true)
+        .await
+    {
         Err(error) if !is_duplicate(&error) => Err(error),
         Ok(_) | Err(_) => Ok(()),
     }
 }
 
 /// `createIndexes` does nothing for an index that is there in this shape, and fails for one of another shape: the check is the making.
-async fn prepare_collection(db: &Database, collection: &'static str, indexes: &[Index], there: bool) -> Result<(), OpenError> {
+async fn prepare_collection(
+    db: &Database,
+    collection: &'static str,
+    indexes: &[Index],
+    there: bool,
+) -> Result<(), OpenError> {
     if !there
         && let Err(error) = db.create_collection(collection).await
         && code(&error) != NAMESPACE_EXISTS
@@ -163,7 +198,11 @@ async fn prepare_collection(db: &Database, collection: &'static str, indexes: &[
         return Ok(());
     }
     let specs = indexes.iter().map(|index| {
-        let keys: Document = index.keys.iter().map(|(field, order)| ((*field).to_owned(), (*order).into())).collect();
+        let keys: Document = index
+            .keys
+            .iter()
+            .map(|(field, order)| ((*field).to_owned(), (*order).into()))
+            .collect();
         let mut spec = doc! { "name": index.name, "key": keys };
         if index.unique {
             spec.insert("unique", true);
@@ -172,7 +211,11 @@ async fn prepare_collection(db: &Database, collection: &'static str, indexes: &[
     });
     let specs: Vec<_> = specs.collect();
     let concern = doc! { "w": "majority", "j": true };
-    let made = db.run_command(doc! { "createIndexes": collection, "indexes": specs, "writeConcern": concern }).await;
+    let made = db
+        .run_command(
+            doc! { "createIndexes": collection, "indexes": specs, "writeConcern": concern },
+        )
+        .await;
     made.map(drop).map_err(|error| OpenError::Index { collection, code: code(&error) })
 }
 

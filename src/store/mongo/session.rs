@@ -23,7 +23,8 @@ pub(super) fn primary() -> SelectionCriteria {
 
 /// Begins a transaction that sees one snapshot. One of the same session that is still open on the server ends by that, uncommitted.
 pub(super) async fn begin(session: &mut ClientSession) -> Result<(), Error> {
-    let begun = session.start_transaction().read_concern(ReadConcern::snapshot()).write_concern(durable());
+    let begun =
+        session.start_transaction().read_concern(ReadConcern::snapshot()).write_concern(durable());
     begun.selection_criteria(primary()).max_commit_time(COMMIT_TIME).await
 }
 
@@ -35,7 +36,10 @@ pub(super) async fn snapshot(client: &Client) -> Result<ClientSession, Error> {
 }
 
 /// Ends a transaction whose writes don't matter: what it saw counts once its commit went through.
-pub(super) async fn end<T>(session: &mut ClientSession, read: Result<T, DbError>) -> Result<T, DbError> {
+pub(super) async fn end<T>(
+    session: &mut ClientSession,
+    read: Result<T, DbError>,
+) -> Result<T, DbError> {
     match read {
         Ok(found) => {
             session.commit_transaction().await?;

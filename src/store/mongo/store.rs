@@ -50,7 +50,9 @@ pub struct MongoStore {
 
 impl fmt::Debug for MongoStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MongoStore").field("position", &*self.position.borrow()).finish_non_exhaustive()
+        f.debug_struct("MongoStore")
+            .field("position", &*self.position.borrow())
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,7 +68,13 @@ impl MongoStore {
         let (db, last) = opened.map_err(|_| OpenError::Unreachable { code: 0 })??;
         let failed = |error| open_error(db.name(), error);
         let session = db.client().start_session().await.map_err(|error| failed(error.into()))?;
-        let process = Process::new(db.clone(), calls.clone(), config.lease, config.entropy.as_ref(), session.id().clone());
+        let process = Process::new(
+            db.clone(),
+            calls.clone(),
+            config.lease,
+            config.entropy.as_ref(),
+            session.id().clone(),
+        );
         process.publish().await.map_err(failed)?;
         let process = Arc::new(process);
         let (tasks, queue) = mpsc::unbounded_channel();
@@ -91,7 +99,16 @@ impl MongoStore {
         let keeping = Arc::clone(&process);
         tracker.spawn(async move { keeping.keep(appended).await });
         let deaf = Notify::new();
-        tracker.spawn(Watcher { db: db.clone(), calls: calls.clone(), watched, closing: closing.clone(), deaf }.run());
+        tracker.spawn(
+            Watcher {
+                db: db.clone(),
+                calls: calls.clone(),
+                watched,
+                closing: closing.clone(),
+                deaf,
+            }
+            .run(),
+        );
         Ok(Self {
             db,
             process,
@@ -133,7 +150,8 @@ impl MongoStore {
 
     /// Queues an append and waits for its answer. Once queued it is done, whether or not somebody waits.
     pub(super) async fn queue(&self, append: Append) -> Result<Appended, AppendError> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let place =
+            Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
         let task = Task::new(append, reply, place);
         let queued = match &*self.tasks.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -147,14 +165,18 @@ impl MongoStore {
     }
 
     /// Asks the server in a task of its own: whoever goes away leaves no driver's future half-way.
-    pub(super) fn ask<T: Send + 'static, F>(&self, question: impl FnOnce(Database) -> F) -> BoxFuture<'_, Result<T, StoreError>>
+    pub(super) fn ask<T: Send + 'static, F>(
+        &self,
+        question: impl FnOnce(Database) -> F,
+    ) -> BoxFuture<'_, Result<T, StoreError>>
     where
         F: Future<Output = Result<T, DbError>> + Send + 'static,
     {
         if self.closing.is_cancelled() {
             return Box::pin(std::future::ready(Err(StoreError::Closed)));
         }
-        let (calls, question) = (self.calls.with_patience(READ_PATIENCE), question(self.db.clone()));
+        let (calls, question) =
+            (self.calls.with_patience(READ_PATIENCE), question(self.db.clone()));
         Box::pin(async move { calls.ask(question).await.map_err(StoreError::from) })
     }
 }
@@ -204,7 +226,10 @@ async fn connect(config: &MongoConfig) -> Result<(Database, u64), OpenError> {
 /// Whether the deployment can keep the promises.
 async fn check(client: &Client) -> Result<(), OpenError> {
     let admin = client.database("admin");
-    let hello = admin.run_command(doc! { "hello": 1 }).await.map_err(|error| OpenError::Unreachable { code: code(&error) })?;
+    let hello = admin
+        .run_command(doc! { "hello": 1 })
+        .await
+        .map_err(|error| OpenError::Unreachable { code: code(&error) })?;
     // Only an administrator's role may ask for it; the names in `hello` tell nearly as much.
     let config = admin.run_command(doc! { "replSetGetConfig": 1 }).await.ok();
     judge(&hello, config.as_ref())?;

@@ -59,7 +59,8 @@ impl Ground for MongoGround {
         Box::pin(async move {
             let name = format!("claviger_bench_{}", self.effects.ids.next().as_simple());
             let (batches, conflicts) = (Arc::new(Batches::default()), Arc::new(AtomicU64::new(0)));
-            let mut trial = MongoTrial { stores: Vec::new(), bare: None, counter: None, batches, conflicts };
+            let mut trial =
+                MongoTrial { stores: Vec::new(), bare: None, counter: None, batches, conflicts };
             let made = self.open(&mut trial, &name, processes).await;
             match made {
                 Ok(()) => Ok(Box::new(trial) as Box<dyn Trial>),
@@ -73,7 +74,12 @@ impl Ground for MongoGround {
 }
 
 impl MongoGround {
-    async fn open(&self, trial: &mut MongoTrial, name: &str, processes: usize) -> Result<(), BenchError> {
+    async fn open(
+        &self,
+        trial: &mut MongoTrial,
+        name: &str,
+        processes: usize,
+    ) -> Result<(), BenchError> {
         for _ in 0..processes.max(1) {
             let mut config = self.config(name.to_owned());
             config.faults = Arc::new(Noted(Arc::clone(&trial.batches)));
@@ -127,7 +133,10 @@ impl MongoTrial {
         let db = self.stores.first().map(|store| store.database().clone());
         async move {
             let db = db.ok_or(BenchError::Lost)?;
-            TaskTracker::new().spawn(async move { read(&db).await }).await.map_err(|_| BenchError::Lost)?
+            TaskTracker::new()
+                .spawn(async move { read(&db).await })
+                .await
+                .map_err(|_| BenchError::Lost)?
         }
     }
 }
@@ -148,26 +157,38 @@ impl Trial for MongoTrial {
     fn bare(&self) -> BoxFuture<'_, Result<Bare, BenchError>> {
         Box::pin(async move {
             let (written, batches) = (self.written().await?, self.batches());
-            let db = self.bare.as_ref().map(|store| store.database().clone()).ok_or(BenchError::Lost)?;
+            let db =
+                self.bare.as_ref().map(|store| store.database().clone()).ok_or(BenchError::Lost)?;
             // A task of its own: no future of the driver is dropped half-way.
-            let inserting = TaskTracker::new().spawn(async move { insert_bare(&db, written, &batches).await });
+            let inserting =
+                TaskTracker::new().spawn(async move { insert_bare(&db, written, &batches).await });
             inserting.await.map_err(|_| BenchError::Lost)?.map_err(|error| failed(&error))
         })
     }
 
-    fn counter(&self, writers: usize, time: Duration) -> BoxFuture<'_, Result<Option<Sample>, BenchError>> {
+    fn counter(
+        &self,
+        writers: usize,
+        time: Duration,
+    ) -> BoxFuture<'_, Result<Option<Sample>, BenchError>> {
         Box::pin(async move {
             let written = self.written().await?;
-            let db = self.counter.as_ref().map(|store| store.database().clone()).ok_or(BenchError::Lost)?;
+            let db = self
+                .counter
+                .as_ref()
+                .map(|store| store.database().clone())
+                .ok_or(BenchError::Lost)?;
             counter::run(&db, written, writers, time).await.map(Some)
         })
     }
 
     fn remove(self: Box<Self>) -> BoxFuture<'static, Result<(), BenchError>> {
         Box::pin(async move {
-            let databases: Vec<Database> = self.stores.first().map(|store| store.database().clone()).into_iter().collect();
-            let databases =
-                databases.into_iter().chain(self.bare.iter().chain(&self.counter).map(|store| store.database().clone()));
+            let databases: Vec<Database> =
+                self.stores.first().map(|store| store.database().clone()).into_iter().collect();
+            let databases = databases
+                .into_iter()
+                .chain(self.bare.iter().chain(&self.counter).map(|store| store.database().clone()));
             let databases: Vec<Database> = databases.collect();
             for store in &self.stores {
                 store.close().await;
@@ -193,18 +214,26 @@ pub(super) fn failed(error: &Error) -> BenchError {
 
 async fn read(db: &Database) -> Result<Vec<Documents>, BenchError> {
     let all = async |collection: &str| -> Result<Vec<RawDocumentBuf>, BenchError> {
-        let found = db.collection::<RawDocumentBuf>(collection).find(doc! {}).await.map_err(|error| failed(&error))?;
+        let found = db
+            .collection::<RawDocumentBuf>(collection)
+            .find(doc! {})
+            .await
+            .map_err(|error| failed(&error))?;
         found.try_collect().await.map_err(|error| failed(&error))
     };
     let [events, views, commands] = COLLECTIONS;
-    let (mut events, views, commands) = (all(events).await?, all(views).await?, all(commands).await?);
+    let (mut events, views, commands) =
+        (all(events).await?, all(views).await?, all(commands).await?);
     let position = |document: &RawDocumentBuf| document.get_i64("position").unwrap_or_default();
     events.sort_by_key(position);
-    let mut rows: HashMap<Vec<u8>, RawDocumentBuf> = views.into_iter().map(|row| (bytes(&row, "id"), row)).collect();
-    let mut records: HashMap<i64, RawDocumentBuf> = commands.into_iter().map(|record| (position(&record), record)).collect();
+    let mut rows: HashMap<Vec<u8>, RawDocumentBuf> =
+        views.into_iter().map(|row| (bytes(&row, "id"), row)).collect();
+    let mut records: HashMap<i64, RawDocumentBuf> =
+        commands.into_iter().map(|record| (position(&record), record)).collect();
     let mut written = Vec::with_capacity(events.len());
     for event in events {
-        let (row, record) = (rows.remove(&bytes(&event, "subject")), records.remove(&position(&event)));
+        let (row, record) =
+            (rows.remove(&bytes(&event, "subject")), records.remove(&position(&event)));
         let (Some(row), Some(record)) = (row, record) else {
             return Err(BenchError::Baseline("an event without its row or record".to_owned()));
         };
@@ -217,7 +246,11 @@ fn bytes(document: &RawDocumentBuf, field: &str) -> Vec<u8> {
     document.get_binary(field).map(|binary| binary.bytes.to_vec()).unwrap_or_default()
 }
 
-async fn insert_bare(db: &Database, written: Vec<Documents>, batches: &[usize]) -> Result<Bare, Error> {
+async fn insert_bare(
+    db: &Database,
+    written: Vec<Documents>,
+    batches: &[usize],
+) -> Result<Bare, Error> {
     let appends = written.len();
     let mut left = written.into_iter();
     let mut commands = Vec::new();
@@ -245,5 +278,6 @@ async fn insert_bare(db: &Database, written: Vec<Documents>, batches: &[usize]) 
 
 /// A document that a transaction may change before it is written.
 pub(super) fn readable(document: &RawDocumentBuf) -> Result<Document, BenchError> {
-    Document::try_from(document.clone()).map_err(|_| BenchError::Baseline("a document can't be read back".to_owned()))
+    Document::try_from(document.clone())
+        .map_err(|_| BenchError::Baseline("a document can't be read back".to_owned()))
 }

@@ -114,7 +114,9 @@ impl Watcher {
                 (changes, next)
             });
             let Some((kept, next)) = next.await else {
-                tracing::warn!("the change stream of the log is not answered; the log is polled meanwhile");
+                tracing::warn!(
+                    "the change stream of the log is not answered; the log is polled meanwhile"
+                );
                 return;
             };
             changes = kept;
@@ -126,10 +128,15 @@ impl Watcher {
                 }
                 Ok(None) if !changes.is_alive() => return,
                 // A server that doesn't hold the question would be asked without end.
-                Ok(None) if asked.elapsed() < AWAIT / 10 => drop(timeout(AWAIT / 5, self.closing.cancelled()).await),
+                Ok(None) if asked.elapsed() < AWAIT / 10 => {
+                    drop(timeout(AWAIT / 5, self.closing.cancelled()).await)
+                }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::warn!(code = code(&error), "the change stream of the log failed; the log is polled meanwhile");
+                    tracing::warn!(
+                        code = code(&error),
+                        "the change stream of the log failed; the log is polled meanwhile"
+                    );
                     return;
                 }
             }
@@ -140,7 +147,12 @@ impl Watcher {
 async fn open(db: &Database) -> Result<Changes, mongodb::error::Error> {
     let only_head = [doc! { "$match": { "documentKey._id": HEAD_ID } }];
     let heads = db.collection::<Document>(HEAD);
-    heads.watch().pipeline(only_head).max_await_time(AWAIT).read_concern(ReadConcern::majority()).await
+    heads
+        .watch()
+        .pipeline(only_head)
+        .max_await_time(AWAIT)
+        .read_concern(ReadConcern::majority())
+        .await
 }
 
 /// The position a change tells of.

@@ -45,7 +45,11 @@ impl BareRows for SqliteRows {
         self.0.ask(move |connection| is_open(connection, user, session))
     }
 
-    fn keys(&self, user: UserId, session: SessionId) -> BoxFuture<'_, Result<Option<Vec<String>>, StoreError>> {
+    fn keys(
+        &self,
+        user: UserId,
+        session: SessionId,
+    ) -> BoxFuture<'_, Result<Option<Vec<String>>, StoreError>> {
         // One question in one transaction: nobody has to wait for a thread twice.
         self.0.ask(move |connection| {
             if !is_open(connection, user, session)? {
@@ -73,7 +77,9 @@ fn is_open(connection: &Connection, user: UserId, session: SessionId) -> Result<
         Ok(owner)
     })?;
     let sql = "SELECT facts FROM views WHERE view = ?1 AND owner = ?2 AND id = ?2";
-    let account = query::row(connection, "views", sql, (ACCOUNTS, user.0.as_bytes()), |cells| Ok(cells.bytes()?.len()))?;
+    let account = query::row(connection, "views", sql, (ACCOUNTS, user.0.as_bytes()), |cells| {
+        Ok(cells.bytes()?.len())
+    })?;
     Ok(owner == Some(user.0) && account.is_some())
 }
 

@@ -46,7 +46,9 @@ impl<'row, 'stmt> Cells<'row, 'stmt> {
     pub(super) fn u64(&mut self) -> Result<u64, StoreError> {
         match self.take()? {
             ValueRef::Integer(number) => u64::try_from(number).map_err(|_| self.corrupt()),
-            ValueRef::Null | ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_) => Err(self.corrupt()),
+            ValueRef::Null | ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_) => {
+                Err(self.corrupt())
+            }
         }
     }
 
@@ -100,7 +102,9 @@ impl<'row, 'stmt> Cells<'row, 'stmt> {
     pub(super) fn opt_text(&mut self) -> Result<Option<&'row str>, StoreError> {
         match self.take()? {
             ValueRef::Null => Ok(None),
-            ValueRef::Text(bytes) => std::str::from_utf8(bytes).map(Some).map_err(|_| self.corrupt()),
+            ValueRef::Text(bytes) => {
+                std::str::from_utf8(bytes).map(Some).map_err(|_| self.corrupt())
+            }
             ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Err(self.corrupt()),
         }
     }

@@ -26,12 +26,22 @@ pub struct SqliteConfig {
 impl SqliteConfig {
     /// A store in `dir`, opened by `program`, which started at `started_at`; four readers, as large as the disk allows.
     pub fn new(dir: impl Into<PathBuf>, program: impl Into<String>, started_at: Timestamp) -> Self {
-        Self { dir: dir.into(), program: program.into(), started_at, readers: 4, max_pages: None, faults: Arc::new(NoFaults) }
+        Self {
+            dir: dir.into(),
+            program: program.into(),
+            started_at,
+            readers: 4,
+            max_pages: None,
+            faults: Arc::new(NoFaults),
+        }
     }
 }
 
 impl fmt::Debug for SqliteConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteConfig").field("dir", &self.dir).field("readers", &self.readers).finish_non_exhaustive()
+        f.debug_struct("SqliteConfig")
+            .field("dir", &self.dir)
+            .field("readers", &self.readers)
+            .finish_non_exhaustive()
     }
 }

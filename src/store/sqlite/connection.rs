@@ -24,7 +24,11 @@ const READER_BUSY: Duration = Duration::from_secs(5);
 
 /// Makes the directory if it isn't there, closed to everybody else.
 pub(super) fn make_dir(dir: &Path) -> Result<(), OpenError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| OpenError::from_io(dir, source))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|source| OpenError::from_io(dir, source))
 }
 
 /// Opens the one connection that writes, on a file that belongs to us alone, in today's format.
@@ -42,7 +46,9 @@ pub(super) fn open_writer(config: &SqliteConfig) -> Result<Connection, OpenError
     // Asked first: a file that isn't ours, or is a newer program's, is left as it is.
     schema::format_of(&connection, &path)?;
     close_to_others(&path)?;
-    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(sqlite)?;
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(sqlite)?;
     if mode != "wal" {
         return Err(OpenError::NoWal { path });
     }
@@ -92,8 +98,14 @@ pub(super) fn open_reader(dir: &Path) -> Result<Connection, OpenError> {
 /// The database file, made with mode 0600, which SQLite gives to the files beside it as well. A file of another kind is refused.
 fn make_file(path: &Path) -> Result<(), OpenError> {
     let failed = |source: io::Error| OpenError::from_io(path, source);
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
     let mut start = Vec::new();
     file.by_ref().take(16).read_to_end(&mut start).map_err(failed)?;
     if !start.is_empty() && start != b"SQLite format 3\0" {

@@ -116,7 +116,9 @@ impl OpenError {
         let path = path.to_owned();
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
-            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, what: "a page is malformed".to_owned() },
+            Some(ErrorCode::DatabaseCorrupt) => {
+                Self::Damaged { path, what: "a page is malformed".to_owned() }
+            }
             Some(ErrorCode::DiskFull) => Self::Full { path },
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::NotWritable { path, source: None }
@@ -135,13 +137,20 @@ pub(super) fn code(error: &rusqlite::Error) -> i32 {
 pub(super) fn store_error(error: &rusqlite::Error) -> StoreError {
     let text = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full: free some space, then try again".to_owned(),
-        Some(ErrorCode::ReadOnly) => "the database can't be written: give the program's user write access".to_owned(),
+        Some(ErrorCode::ReadOnly) => {
+            "the database can't be written: give the program's user write access".to_owned()
+        }
         Some(ErrorCode::OutOfMemory) => "there is no memory left: try again later".to_owned(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "the database is busy: try again".to_owned(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "the database is busy: try again".to_owned()
+        }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             return StoreError::Corrupt("a page of the database file: restore a backup".to_owned());
         }
-        _ => format!("SQLite answered code {}: if it stays, look at the disk and restart the program", code(error)),
+        _ => format!(
+            "SQLite answered code {}: if it stays, look at the disk and restart the program",
+            code(error)
+        ),
     };
     StoreError::Unavailable(text)
 }

@@ -5,8 +5,8 @@ use super::store::SqliteStore;
 use super::write::{self, JobOf, Stop, TaskKind, Worked};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{
-    Advance, AdvanceError, BoxFuture, Checkpoint, Followers, Hold, Holder, LeaseName, Leases, Quarantined, Repairs, Replace,
-    ReplaceError, StoreError,
+    Advance, AdvanceError, BoxFuture, Checkpoint, Followers, Hold, Holder, LeaseName, Leases,
+    Quarantined, Repairs, Replace, ReplaceError, StoreError,
 };
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -23,7 +23,12 @@ impl SqliteStore {
 }
 
 impl Leases for SqliteStore {
-    fn hold(&self, name: LeaseName, holder: Holder, ttl_ms: u64) -> BoxFuture<'_, Result<Hold, StoreError>> {
+    fn hold(
+        &self,
+        name: LeaseName,
+        holder: Holder,
+        ttl_ms: u64,
+    ) -> BoxFuture<'_, Result<Hold, StoreError>> {
         let leases = Arc::clone(&self.leases);
         Box::pin(self.work(0, move |_| Ok(Worked::nothing(leases.hold(name, holder, ttl_ms)))))
     }
@@ -41,10 +46,16 @@ impl Followers for SqliteStore {
 
     fn advance(&self, advance: Advance) -> BoxFuture<'_, Result<(), AdvanceError>> {
         let (leases, bytes) = (Arc::clone(&self.leases), write::weight(&advance.changes));
-        Box::pin(async move { self.work(bytes, move |db| write::advance(db, &leases, &advance)).await? })
+        Box::pin(
+            async move { self.work(bytes, move |db| write::advance(db, &leases, &advance)).await? },
+        )
     }
 
-    fn quarantined(&self, view: &'static str, limit: usize) -> BoxFuture<'_, Result<Vec<Quarantined>, StoreError>> {
+    fn quarantined(
+        &self,
+        view: &'static str,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Quarantined>, StoreError>> {
         self.readers.ask(move |db| read::quarantined(db, view, limit))
     }
 
@@ -55,11 +66,19 @@ impl Followers for SqliteStore {
 
 impl Repairs for SqliteStore {
     fn replace(&self, replace: Replace) -> BoxFuture<'_, Result<(), ReplaceError>> {
-        let bytes = replace.rows.iter().map(|row| 256 + row.facts.len() + row.content.as_ref().map_or(0, Vec::len)).sum();
+        let bytes = replace
+            .rows
+            .iter()
+            .map(|row| 256 + row.facts.len() + row.content.as_ref().map_or(0, Vec::len))
+            .sum();
         Box::pin(async move { self.work(bytes, move |db| write::replace(db, &replace)).await? })
     }
 
-    fn owners_with_keys(&self, after: Option<UserId>, limit: usize) -> BoxFuture<'_, Result<Vec<UserId>, StoreError>> {
+    fn owners_with_keys(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<UserId>, StoreError>> {
         self.readers.ask(move |db| read::owners_with_keys(db, after, limit))
     }
 }

@@ -17,7 +17,11 @@ pub(super) struct Lock(File);
 
 impl Lock {
     /// Takes the lock and writes who holds it.
-    pub(super) fn take(dir: &Path, program: &str, started_at: Timestamp) -> Result<Self, OpenError> {
+    pub(super) fn take(
+        dir: &Path,
+        program: &str,
+        started_at: Timestamp,
+    ) -> Result<Self, OpenError> {
         let path = dir.join(LOCK_FILE);
         let mut file = OpenOptions::new()
             .read(true)
@@ -33,7 +37,11 @@ impl Lock {
             }
             return Err(OpenError::from_io(&path, errno.into()));
         }
-        let text = format!("{} (process {}, started {started_at})\n", one_line(program), std::process::id());
+        let text = format!(
+            "{} (process {}, started {started_at})\n",
+            one_line(program),
+            std::process::id()
+        );
         rewrite(&mut file, &text).map_err(|source| OpenError::from_io(&path, source))?;
         Ok(Self(file))
     }

@@ -32,7 +32,10 @@ impl Near {
             let left = Arc::clone(&turns);
             connection.busy_timeout(Duration::ZERO)?;
             // One that is out of turns stays so until the next question.
-            let is_over = move || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err();
+            let is_over = move || {
+                left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                    .is_err()
+            };
             connection.progress_handler(STEPS, Some(is_over))?;
             Ok(Mutex::new(Some(Place { connection, turns })))
         };
@@ -40,16 +43,27 @@ impl Near {
     }
 
     /// The answer, if there is one without waiting; the question sees one moment of the store.
-    pub(super) fn ask<T>(&self, question: impl Fn(&Connection) -> Result<T, DbError>) -> Option<Result<T, StoreError>> {
-        self.with(|place| in_transaction(&place.connection, |connection| place.bounded(|| question(connection))))
+    pub(super) fn ask<T>(
+        &self,
+        question: impl Fn(&Connection) -> Result<T, DbError>,
+    ) -> Option<Result<T, StoreError>> {
+        self.with(|place| {
+            in_transaction(&place.connection, |connection| place.bounded(|| question(connection)))
+        })
     }
 
     /// The same for a question of one statement, which sees one moment by itself.
-    pub(super) fn look<T>(&self, question: impl Fn(&Connection) -> Result<T, DbError>) -> Option<Result<T, StoreError>> {
+    pub(super) fn look<T>(
+        &self,
+        question: impl Fn(&Connection) -> Result<T, DbError>,
+    ) -> Option<Result<T, StoreError>> {
         self.with(|place| place.bounded(|| question(&place.connection)))
     }
 
-    fn with<T>(&self, asked: impl FnOnce(&Place) -> Result<T, DbError>) -> Option<Result<T, StoreError>> {
+    fn with<T>(
+        &self,
+        asked: impl FnOnce(&Place) -> Result<T, DbError>,
+    ) -> Option<Result<T, StoreError>> {
         let mut free = self.0.iter().find_map(|place| place.try_lock().ok())?;
         // Taken out: should the question panic, its transaction ends with the connection.
         let place = free.take()?;

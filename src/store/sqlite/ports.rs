@@ -7,9 +7,10 @@ use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionI
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow, CredentialRow, DeltaRow, Deltas,
-    Direction, FlushError, Head, HistoryFilter, IndexKeyRow, KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow,
-    StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow,
+    CredentialRow, DeltaRow, Deltas, Direction, FlushError, Head, HistoryFilter, IndexKeyRow,
+    KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow,
+    StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
 use uuid::Uuid;
 
@@ -18,7 +19,9 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 impl Log for SqliteStore {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
-        Box::pin(async move { self.ask(|reply| TaskKind::Append { append: Box::new(append), reply }).await? })
+        Box::pin(async move {
+            self.ask(|reply| TaskKind::Append { append: Box::new(append), reply }).await?
+        })
     }
 
     fn head(&self) -> Answer<'_, Head> {
@@ -32,11 +35,22 @@ impl Log for SqliteStore {
         self.readers.ask(move |db| read::events_after(db, after, limit))
     }
 
-    fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
+    fn read_stream(
+        &self,
+        stream: StreamName,
+        after: u64,
+        limit: usize,
+    ) -> Answer<'_, Vec<StoredEvent>> {
         self.readers.ask(move |db| read::stream_after(db, stream, after, limit))
     }
 
-    fn history(&self, owner: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
+    fn history(
+        &self,
+        owner: UserId,
+        filter: HistoryFilter,
+        direction: Direction,
+        limit: usize,
+    ) -> Answer<'_, Vec<StoredEvent>> {
         self.readers.ask(move |db| read::history(db, owner, &filter, direction, limit))
     }
 
@@ -86,7 +100,12 @@ impl Rows for SqliteStore {
         self.readers.look(move |db| read::content_key(db, stream))
     }
 
-    fn secret(&self, owner: UserId, key: KeyId, secret_version: u32) -> Answer<'_, Option<SecretRow>> {
+    fn secret(
+        &self,
+        owner: UserId,
+        key: KeyId,
+        secret_version: u32,
+    ) -> Answer<'_, Option<SecretRow>> {
         self.readers.look(move |db| read::secret(db, owner, key, secret_version))
     }
 
@@ -106,8 +125,16 @@ impl Rows for SqliteStore {
         self.readers.look(move |db| read::sessions(db, owner))
     }
 
-    fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool> {
-        Box::pin(async move { Ok(self.change(RowTask::RotateSession { id, from, now, until }).await? == 1) })
+    fn rotate_session(
+        &self,
+        id: SessionId,
+        from: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Answer<'_, bool> {
+        Box::pin(async move {
+            Ok(self.change(RowTask::RotateSession { id, from, now, until }).await? == 1)
+        })
     }
 
     fn due_timers(&self, now: Timestamp, limit: usize) -> Answer<'_, Vec<TimerRow>> {
@@ -136,17 +163,32 @@ impl Views for SqliteStore {
         self.readers.ask(move |db| read::defaults(db, owner))
     }
 
-    fn rows_of_all(&self, view: &'static str, after: Option<(UserId, Uuid)>, limit: usize) -> Answer<'_, Vec<ViewRow>> {
+    fn rows_of_all(
+        &self,
+        view: &'static str,
+        after: Option<(UserId, Uuid)>,
+        limit: usize,
+    ) -> Answer<'_, Vec<ViewRow>> {
         self.readers.ask(move |db| read::rows_of_all(db, view, after, limit))
     }
 
-    fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Answer<'_, Vec<UserId>> {
+    fn owners(
+        &self,
+        view: &'static str,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Answer<'_, Vec<UserId>> {
         self.readers.ask(move |db| read::owners(db, view, after, limit))
     }
 }
 
 impl Rotation for SqliteStore {
-    fn user_keys(&self, not_under: Option<KekId>, after: Option<UserId>, limit: usize) -> Answer<'_, Vec<UserKeyState>> {
+    fn user_keys(
+        &self,
+        not_under: Option<KekId>,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Answer<'_, Vec<UserKeyState>> {
         self.readers.ask(move |db| read::user_keys(db, not_under, after, limit))
     }
 

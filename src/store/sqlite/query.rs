@@ -69,7 +69,12 @@ pub(super) fn row<T>(
 }
 
 /// The number a query counts.
-pub(super) fn count(connection: &Connection, table: &'static str, sql: &str, params: impl Params) -> Result<u64, DbError> {
+pub(super) fn count(
+    connection: &Connection,
+    table: &'static str,
+    sql: &str,
+    params: impl Params,
+) -> Result<u64, DbError> {
     let counted = row(connection, table, sql, params, |cells| {
         let count = cells.u64()?;
         Ok(count)

@@ -76,10 +76,17 @@ impl Readers {
         let queue = Arc::<Queue>::default();
         let start = |connection| {
             let queue = Arc::clone(&queue);
-            Builder::new().name("claviger-reader".to_owned()).spawn(move || serve(&connection, &queue))
+            Builder::new()
+                .name("claviger-reader".to_owned())
+                .spawn(move || serve(&connection, &queue))
         };
         let threads = connections.into_iter().map(start).collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { near, queue, places: Arc::new(Semaphore::new(QUEUE)), threads: Mutex::new(threads) })
+        Ok(Self {
+            near,
+            queue,
+            places: Arc::new(Semaphore::new(QUEUE)),
+            threads: Mutex::new(threads),
+        })
     }
 
     /// Asks inside one read transaction, which ends with the question: no reader stays in the way of a checkpoint.
@@ -115,7 +122,8 @@ impl Readers {
         &self,
         question: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let place =
+            Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
         let ask = move |connection: &Connection| {
             let _place = place;
@@ -130,7 +138,8 @@ impl Readers {
 
     /// Answers what was asked before, and ends the threads.
     pub(super) fn close(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         self.queue.close();
         self.near.close();
         for thread in threads {

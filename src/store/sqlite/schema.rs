@@ -223,7 +223,8 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
     let found = format_of(connection, path)?;
     let known = usize::try_from(found).unwrap_or(usize::MAX);
     for (format, sql) in (1_u32..).zip(MIGRATIONS).skip(known) {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
         transaction.execute_batch(sql).map_err(sqlite)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sqlite)?;
         transaction.pragma_update(None, "user_version", format).map_err(sqlite)?;
@@ -235,9 +236,13 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
 /// The file's format, 0 for an empty one; what is another program's or a newer one's is refused.
 pub(super) fn format_of(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
-    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(sqlite);
+    let number = |name: &str| {
+        connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(sqlite)
+    };
     let (application, version) = (number("application_id")?, number("user_version")?);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(sqlite)?;
     if application == 0 && version == 0 && tables == 0 {
         return Ok(0);
     }

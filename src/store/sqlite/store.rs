@@ -39,7 +39,9 @@ pub struct SqliteStore {
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteStore").field("position", &*self.position.borrow()).finish_non_exhaustive()
+        f.debug_struct("SqliteStore")
+            .field("position", &*self.position.borrow())
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,7 +57,11 @@ impl SqliteStore {
         let connection = open_writer(config)?;
         let end = read_end(&connection, &path)?;
         let failed = |source| OpenError::from_io(&path, source);
-        let open = || (0..config.readers.clamp(1, 64)).map(|_| open_reader(&config.dir)).collect::<Result<Vec<_>, _>>();
+        let open = || {
+            (0..config.readers.clamp(1, 64))
+                .map(|_| open_reader(&config.dir))
+                .collect::<Result<Vec<_>, _>>()
+        };
         let near = Near::over(open()?).map_err(|error| OpenError::from_sqlite(&path, &error))?;
         let (tasks, messages) = channel();
         let (position_sender, position) = watch::channel(end.0.size());
@@ -68,7 +74,9 @@ impl SqliteStore {
             failure: failure_sender.clone(),
         };
         let writer = Writer::new(parts, end);
-        let thread = Builder::new().name("claviger-writer".to_owned()).spawn(move || supervise(writer, &failure_sender));
+        let thread = Builder::new()
+            .name("claviger-writer".to_owned())
+            .spawn(move || supervise(writer, &failure_sender));
         Ok(Self {
             tasks,
             places: Arc::new(Semaphore::new(QUEUE)),
@@ -103,8 +111,12 @@ impl SqliteStore {
     }
 
     /// Queues a task and waits for its answer. Once queued it is done, whether or not somebody waits.
-    pub(super) async fn ask<T>(&self, task: impl FnOnce(Reply<T>) -> TaskKind) -> Result<T, StoreError> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+    pub(super) async fn ask<T>(
+        &self,
+        task: impl FnOnce(Reply<T>) -> TaskKind,
+    ) -> Result<T, StoreError> {
+        let place =
+            Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
         let task = Task::new(task(reply), place);
         self.tasks.send(Message::Task(Box::new(task))).map_err(|_| StoreError::Closed)?;
@@ -139,7 +151,9 @@ fn read_end(
 ) -> Result<(crate::audit::Frontier, claviger_domain::timestamp::Timestamp), OpenError> {
     let damaged = |error: DbError| match error {
         DbError::Sqlite(error) => OpenError::from_sqlite(path, &error),
-        DbError::Store(error) => OpenError::Damaged { path: path.to_owned(), what: error.to_string() },
+        DbError::Store(error) => {
+            OpenError::Damaged { path: path.to_owned(), what: error.to_string() }
+        }
     };
     let head = read::head(connection).map_err(damaged)?;
     let last = read::last_position(connection).map_err(damaged)?;

@@ -50,13 +50,16 @@ impl Ground for SqliteGround {
     fn trial(&self, _processes: usize) -> BoxFuture<'_, Result<Box<dyn Trial>, BenchError>> {
         let dir = Dir(self.beneath.join(format!("claviger-bench-{}", self.effects.ids.next())));
         let batches = Arc::new(Batches::default());
-        let mut config = SqliteConfig::new(dir.0.join("store"), "claviger bench", self.effects.clock.now());
+        let mut config =
+            SqliteConfig::new(dir.0.join("store"), "claviger bench", self.effects.clock.now());
         config.faults = Arc::new(Noted(Arc::clone(&batches)));
         Box::pin(async move {
-            let opening = TaskTracker::new().spawn_blocking(move || SqliteStore::open(&config).map(|store| (store, config)));
+            let opening = TaskTracker::new()
+                .spawn_blocking(move || SqliteStore::open(&config).map(|store| (store, config)));
             let opened = opening.await.map_err(|_| BenchError::Lost)?;
             let (store, config) = opened.map_err(|error| BenchError::Open(Box::new(error)))?;
-            Ok(Box::new(SqliteTrial { store: Arc::new(store), config, batches, dir }) as Box<dyn Trial>)
+            Ok(Box::new(SqliteTrial { store: Arc::new(store), config, batches, dir })
+                as Box<dyn Trial>)
         })
     }
 }
@@ -105,12 +108,17 @@ impl Trial for SqliteTrial {
     fn bare(&self) -> BoxFuture<'_, Result<Bare, BenchError>> {
         let (from, batches) = (self.config.dir.clone(), self.batches());
         let into = SqliteConfig { dir: self.dir.0.join("bare"), ..self.config.clone() };
-        let inserting = TaskTracker::new().spawn_blocking(move || insert_bare(&from, &into, &batches));
+        let inserting =
+            TaskTracker::new().spawn_blocking(move || insert_bare(&from, &into, &batches));
         Box::pin(async move { inserting.await.map_err(|_| BenchError::Lost)? })
     }
 
     /// One process writes: there is no counter to be fought for.
-    fn counter(&self, _writers: usize, _time: Duration) -> BoxFuture<'_, Result<Option<Sample>, BenchError>> {
+    fn counter(
+        &self,
+        _writers: usize,
+        _time: Duration,
+    ) -> BoxFuture<'_, Result<Option<Sample>, BenchError>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 
@@ -141,19 +149,28 @@ fn failed(error: &rusqlite::Error) -> BenchError {
 
 fn read(connection: &Connection) -> rusqlite::Result<Vec<Rows>> {
     let [events, views, commands] = TABLES.map(|(_, sql)| table(connection, sql));
-    Ok(events?.into_iter().zip(views?).zip(commands?).map(|((event, view), command)| [event, view, command]).collect())
+    Ok(events?
+        .into_iter()
+        .zip(views?)
+        .zip(commands?)
+        .map(|((event, view), command)| [event, view, command])
+        .collect())
 }
 
 fn table(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<Vec<Value>>> {
     let mut statement = connection.prepare(sql)?;
     let columns = statement.column_count();
-    let rows = statement.query_map([], |row| (0..columns).map(|column| row.get(column)).collect())?;
+    let rows =
+        statement.query_map([], |row| (0..columns).map(|column| row.get(column)).collect())?;
     rows.collect()
 }
 
 fn insert(connection: &Connection, rows: &[Rows], batches: &[usize]) -> rusqlite::Result<()> {
     let widths = rows.first().map(|rows| rows.each_ref().map(Vec::len)).unwrap_or_default();
-    let inserts = TABLES.iter().zip(widths).map(|((table, _), columns)| connection.prepare(&insert_into(table, columns)));
+    let inserts = TABLES
+        .iter()
+        .zip(widths)
+        .map(|((table, _), columns)| connection.prepare(&insert_into(table, columns)));
     let mut statements = inserts.collect::<rusqlite::Result<Vec<_>>>()?;
     let (mut left, mut written) = (rows, 0);
     for size in batches {
@@ -170,7 +187,9 @@ fn insert(connection: &Connection, rows: &[Rows], batches: &[usize]) -> rusqlite
         written += COMMIT_BYTES;
         if written >= CHECKPOINT_BYTES {
             written = 0;
-            connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))?;
+            connection
+                .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?
+                .query_row([], |_| Ok(()))?;
         }
     }
     Ok(())

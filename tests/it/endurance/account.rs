@@ -22,7 +22,11 @@ impl Clone for Account {
 }
 
 pub(crate) fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
 }
 
 impl Account {
@@ -100,8 +104,10 @@ impl Account {
             let data = self.ask(query, json!({ "after": after })).await;
             let page = &data["viewer"]["history"];
             let nodes = page["nodes"].as_array().unwrap().iter();
-            let found: Vec<_> = nodes.map(|node| (number(&node["position"]), text(&node["id"]))).collect();
-            let is_last = page["pageInfo"]["hasNextPage"] == false || found.iter().any(|(at, _)| *at <= position);
+            let found: Vec<_> =
+                nodes.map(|node| (number(&node["position"]), text(&node["id"]))).collect();
+            let is_last = page["pageInfo"]["hasNextPage"] == false
+                || found.iter().any(|(at, _)| *at <= position);
             events.extend(found.into_iter().filter(|(at, _)| *at > position));
             if is_last {
                 events.reverse();
@@ -131,7 +137,9 @@ pub(super) struct Order {
 impl Order {
     pub(super) fn new(mutation: &str, input_type: &str, input: Value) -> Self {
         let object = if mutation == "deleteKey" { "deletedId" } else { "key { id }" };
-        let query = format!("mutation($input: {input_type}!) {{ payload: {mutation}(input: $input) {{ {object} {COMMIT} }} }}");
+        let query = format!(
+            "mutation($input: {input_type}!) {{ payload: {mutation}(input: $input) {{ {object} {COMMIT} }} }}"
+        );
         Self { query, input }
     }
 }
@@ -158,7 +166,8 @@ impl Payload {
 
     /// The events committed, with their positions.
     pub(super) fn events(&self) -> Vec<(u64, String)> {
-        let ids: Vec<String> = self.0["commit"]["eventIds"].as_array().unwrap().iter().map(text).collect();
+        let ids: Vec<String> =
+            self.0["commit"]["eventIds"].as_array().unwrap().iter().map(text).collect();
         let last = number(&self.0["commit"]["position"]);
         let first = last + 1 - ids.len() as u64;
         (first..).zip(ids).collect()

@@ -8,7 +8,10 @@ use serde_json::Value;
 use std::process::Stdio;
 
 pub(super) fn add_user(home: &Home) {
-    let ran = home.run_with(&["user", "add", "ada", "--email", "ada@example.org", "--password-stdin"], "correct horse battery\n");
+    let ran = home.run_with(
+        &["user", "add", "ada", "--email", "ada@example.org", "--password-stdin"],
+        "correct horse battery\n",
+    );
     assert!(ran.assert_code(0).stdout.starts_with("made the account ada ("));
 }
 
@@ -25,7 +28,10 @@ async fn an_operator_adds_lists_tests_and_defaults_keys() {
     let report = home.verified();
     assert_eq!((&report["accounts"], &report["keys"]), (&Value::from(1), &Value::from(2)));
     let status = home.run(&["vault", "status"]);
-    assert!(status.assert_code(0).stdout.contains("secrets sealed: 2; every canary opens"), "{status:?}");
+    assert!(
+        status.assert_code(0).stdout.contains("secrets sealed: 2; every canary opens"),
+        "{status:?}"
+    );
     let status = home.run(&["vault", "status", "--json"]);
     assert_eq!(status.assert_code(0).json()["secrets"], 2);
 }
@@ -34,27 +40,39 @@ fn tour(home: &Home, simulator: &Simulator) {
     let url = simulator.base_url();
     let empty = home.run(&["key", "list", "--user", "ada"]);
     assert!(empty.assert_code(0).stdout.starts_with("no keys yet"));
-    assert_eq!(home.run(&["key", "list", "--user", "ada", "--json"]).assert_code(0).json(), Value::Array(Vec::new()));
+    assert_eq!(
+        home.run(&["key", "list", "--user", "ada", "--json"]).assert_code(0).json(),
+        Value::Array(Vec::new())
+    );
 
     let good = key(Scenario::Good, 1);
-    let added = home.run_with(&["key", "add", "--user", "ada", "--name", "work"], &format!("{good}\n"));
+    let added =
+        home.run_with(&["key", "add", "--user", "ada", "--name", "work"], &format!("{good}\n"));
     assert!(added.assert_code(0).stdout.contains("sk-ant-api03-goo..."), "{added:?}");
     let revoked = format!("  {}  \nand more\n", key(Scenario::Revoked, 2));
-    let added = home.run_with(&["key", "add", "--user", "ada@example.org", "--name", "old", "--json"], &revoked);
+    let added = home.run_with(
+        &["key", "add", "--user", "ada@example.org", "--name", "old", "--json"],
+        &revoked,
+    );
     let id = added.assert_code(0).json()["id"].as_str().unwrap().to_owned();
     assert_eq!(added.json()["isActive"], true);
-    home.run_with(&["key", "add", "--user", "ada", "--name", "again"], &good).assert_refused(15, &["DUPLICATE"]);
+    home.run_with(&["key", "add", "--user", "ada", "--name", "again"], &good)
+        .assert_refused(15, &["DUPLICATE"]);
 
     let tested = home.run(&with_upstream(&["key", "test", "--user", "ada", "work"], &url));
     assert!(tested.assert_code(0).stdout.contains("success"), "{tested:?}");
-    let tested = home.run(&with_upstream(&["key", "test", "--user", "ada", "work", "--level", "authentic", "--json"], &url));
+    let tested = home.run(&with_upstream(
+        &["key", "test", "--user", "ada", "work", "--level", "authentic", "--json"],
+        &url,
+    ));
     assert_eq!(tested.assert_code(0).json()["lastTest"]["authentic"], "yes");
     let tested = home.run(&with_upstream(&["key", "test", "--user", "ada", &id, "--json"], &url));
     assert_eq!(tested.assert_code(20).json()["lastTest"]["status"], "failed");
 
     home.run(&["key", "default", "--user", "ada", "old", "--context", "play"]).assert_code(0);
     let listed = home.run(&["key", "list", "--user", "ada", "--json"]).assert_code(0).json();
-    let found: Vec<_> = listed.as_array().unwrap().iter().map(|key| (&key["name"], &key["defaultFor"])).collect();
+    let found: Vec<_> =
+        listed.as_array().unwrap().iter().map(|key| (&key["name"], &key["defaultFor"])).collect();
     let (old, work) = (Value::from(vec!["play"]), Value::from(vec!["default"]));
     assert_eq!(found, [(&Value::from("old"), &old), (&Value::from("work"), &work)]);
     let listed = home.run(&["key", "list", "--user", "ada"]);
@@ -82,7 +100,8 @@ fn what_is_wrong_on_standard_input_is_refused_and_not_repeated() {
     let long = format!("sk-ant-api03-{}", "swordfish".repeat(100));
     home.run_with(&add, &long).assert_refused(13, &["longer than"]);
     let nobody = ["key", "add", "--user", "grace", "--name", "work"];
-    home.run_with(&nobody, &key(Scenario::Good, 1)).assert_refused(12, &["no such user", "NOT_FOUND"]);
+    home.run_with(&nobody, &key(Scenario::Good, 1))
+        .assert_refused(12, &["no such user", "NOT_FOUND"]);
     home.run(&["key", "test", "--user", "ada", "nothing"]).assert_refused(12, &["no such key"]);
     home.run(&["key", "default", "--user", "ada", "nothing"]).assert_refused(12, &["no such key"]);
     assert_eq!(home.verified()["keys"], 0);
@@ -92,12 +111,23 @@ fn what_is_wrong_on_standard_input_is_refused_and_not_repeated() {
 fn a_reader_that_goes_away_is_no_error() {
     let home = Home::new();
     add_user(&home);
-    for arguments in [&["key", "list", "--user", "ada"][..], &["schema"], &["simulate", "--keys"], &["verify"]] {
+    for arguments in
+        [&["key", "list", "--user", "ada"][..], &["schema"], &["simulate", "--keys"], &["verify"]]
+    {
         let mut command = home.command(arguments);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let ended = child.wait_with_output().unwrap();
-        assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap().as_str()), (Some(0), ""), "{arguments:?}");
+        assert_eq!(
+            (ended.status.code(), String::from_utf8(ended.stderr).unwrap().as_str()),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
     }
 }
 

@@ -34,14 +34,21 @@ pub(super) struct Tally {
 pub(super) fn order(dice: &mut Dice, keys: &[String]) -> Order {
     let (id, context) = (dice.pick(keys), dice.pick(&CONTEXTS));
     match dice.below(5) {
-        0 | 1 => Order::new("setDefaultKey", "DefaultKeyInput", json!({"id": id, "context": context})),
+        0 | 1 => {
+            Order::new("setDefaultKey", "DefaultKeyInput", json!({"id": id, "context": context}))
+        }
         2 => Order::new("clearDefaultKey", "ClearDefaultKeyInput", json!({"context": context})),
         3 => Order::new("activateKey", "KeyInput", json!({"id": id})),
         _ => Order::new("deactivateKey", "KeyInput", json!({"id": id})),
     }
 }
 
-pub(super) async fn client(account: Account, keys: &[String], n: u64, goes_on: impl Fn(u64) -> bool) -> Tally {
+pub(super) async fn client(
+    account: Account,
+    keys: &[String],
+    n: u64,
+    goes_on: impl Fn(u64) -> bool,
+) -> Tally {
     let (mut dice, mut tally) = (Dice::new(seed() ^ (n << 32)), Tally::default());
     while goes_on(tally.operations) {
         let payload: Payload = account.command(&order(&mut dice, keys)).await;
@@ -75,8 +82,12 @@ pub(super) fn check(state: &Value) {
     }
     for context in CONTEXTS {
         let default = &viewer[context];
-        assert!(default.is_null() || default["isActive"] == true, "the default of {context} is inactive: {state}");
-        let holds = default.is_null() || default["defaultFor"].as_array().unwrap().iter().any(|held| held == context);
+        assert!(
+            default.is_null() || default["isActive"] == true,
+            "the default of {context} is inactive: {state}"
+        );
+        let holds = default.is_null()
+            || default["defaultFor"].as_array().unwrap().iter().any(|held| held == context);
         assert!(holds, "the default of {context} doesn't know it: {state}");
     }
 }
@@ -99,7 +110,8 @@ async fn sixty_four_clients_never_make_two_defaults_or_an_inactive_one() {
     for n in 0..10 {
         keys.push(account.add_key(&format!("key {n}"), &key(Scenario::Good, n)).await);
     }
-    let mut expected: BTreeSet<(u64, String)> = account.history_above(0).await.into_iter().collect();
+    let mut expected: BTreeSet<(u64, String)> =
+        account.history_above(0).await.into_iter().collect();
     let setup = expected.len();
 
     let (began, ended) = (Instant::now(), AtomicBool::new(false));
@@ -109,7 +121,8 @@ async fn sixty_four_clients_never_make_two_defaults_or_an_inactive_one() {
         None => operations < OPERATIONS as u64,
     };
     let clients = async {
-        let tallies = join_all((0..CLIENTS).map(|n| client(account.clone(), &keys, n, goes_on))).await;
+        let tallies =
+            join_all((0..CLIENTS).map(|n| client(account.clone(), &keys, n, goes_on))).await;
         ended.store(true, Ordering::Relaxed);
         tallies
     };
@@ -121,11 +134,16 @@ async fn sixty_four_clients_never_make_two_defaults_or_an_inactive_one() {
     server.stop().await;
 
     let sum = |of: fn(&Tally) -> u64| tallies.iter().map(of).sum::<u64>();
-    let (operations, committed) = (sum(|tally| tally.operations), sum(|tally| tally.events.len() as u64));
+    let (operations, committed) =
+        (sum(|tally| tally.operations), sum(|tally| tally.events.len() as u64));
     expected.extend(tallies.iter().flat_map(|tally| tally.events.iter().cloned()));
     assert_eq!(expected.len() as u64, setup as u64 + committed, "an event was answered twice");
     let positions: Vec<u64> = expected.iter().map(|(position, _)| *position).collect();
-    assert_eq!(positions, (1..=positions.len() as u64).collect::<Vec<_>>(), "positions have no gap");
+    assert_eq!(
+        positions,
+        (1..=positions.len() as u64).collect::<Vec<_>>(),
+        "positions have no gap"
+    );
     let report = home.verified();
     assert_eq!(report["events"], positions.len() as u64);
     assert!(sum(|tally| tally.conflicts) > 0 && looks.iter().all(|looks| *looks > 0));

@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-const LOOK: &str =
-    "{ viewer { keys(first: 100) { totalCount nodes { id name version } } history(first: 1) { nodes { position } } } }";
+const LOOK: &str = "{ viewer { keys(first: 100) { totalCount nodes { id name version } } history(first: 1) { nodes { position } } } }";
 
 fn config(home: &Home) -> Config {
     let settings = Settings {
@@ -29,7 +28,10 @@ fn config(home: &Home) -> Config {
 
 async fn listening(home: &Home, max_pages: Option<u32>) -> Listening {
     let config = config(home);
-    let sqlite = SqliteConfig { max_pages, ..SqliteConfig::new(home.data(), "claviger test", Timestamp(1_795_446_000_000)) };
+    let sqlite = SqliteConfig {
+        max_pages,
+        ..SqliteConfig::new(home.data(), "claviger test", Timestamp(1_795_446_000_000))
+    };
     let core = Core::open_on(&config, Effects::system(), sqlite).await.unwrap();
     Listening::bind(core, &config).await.unwrap()
 }

@@ -15,7 +15,8 @@ const KILLS: u64 = 5;
 /// The server is killed after so many answers at most.
 const MOST_ANSWERS: usize = 60;
 const NO_UPSTREAM: &str = "http://127.0.0.1:9";
-const KEYS: &str = "{ viewer { keys(first: 100) { totalCount nodes { id name isActive defaultFor } } } }";
+const KEYS: &str =
+    "{ viewer { keys(first: 100) { totalCount nodes { id name isActive defaultFor } } } }";
 
 /// What the whole course came to.
 #[derive(Default)]
@@ -41,7 +42,11 @@ struct Course {
 impl Course {
     fn note(&mut self, payload: &Payload) {
         for (position, id) in payload.events() {
-            assert_eq!(self.events.insert(position, id), None, "two commits at position {position}");
+            assert_eq!(
+                self.events.insert(position, id),
+                None,
+                "two commits at position {position}"
+            );
         }
     }
 
@@ -55,7 +60,9 @@ impl Course {
                 let mut payloads = Vec::new();
                 loop {
                     let step = client.next();
-                    let Some(payload) = account.try_command(&step.order).await else { return (payloads, Some(step)) };
+                    let Some(payload) = account.try_command(&step.order).await else {
+                        return (payloads, Some(step));
+                    };
                     let payload = payload.done();
                     client.settle(step, &payload);
                     payloads.push(payload);
@@ -107,14 +114,16 @@ impl Course {
     /// The history is what was acknowledged, no more and no less; the keys are as the model says.
     async fn compare(&mut self) {
         let found = self.account.history_above(self.compared).await;
-        let acknowledged = self.events.range(self.compared + 1..).map(|(position, id)| (*position, id.clone()));
+        let acknowledged =
+            self.events.range(self.compared + 1..).map(|(position, id)| (*position, id.clone()));
         assert_eq!(found, acknowledged.collect::<Vec<_>>());
         self.compared = found.last().map_or(self.compared, |(position, _)| *position);
 
         let data = self.account.ask(KEYS, json!({})).await;
         let nodes = data["viewer"]["keys"]["nodes"].as_array().unwrap();
         let keys: BTreeMap<String, Key> = nodes.iter().map(Key::read).collect();
-        let expected: BTreeMap<String, Key> = self.clients.iter().flat_map(|client| client.keys().clone()).collect();
+        let expected: BTreeMap<String, Key> =
+            self.clients.iter().flat_map(|client| client.keys().clone()).collect();
         assert_eq!(keys, expected);
     }
 }
@@ -127,7 +136,8 @@ async fn a_killed_server_loses_nothing_it_acknowledged_and_does_nothing_twice() 
     let account = Account::register(server.url(), "ada").await;
     let events: BTreeMap<u64, String> = account.history_above(0).await.into_iter().collect();
     let clients = (0..CLIENTS).map(|n| Client::new(n, seed())).collect();
-    let mut course = Course { home, account, clients, events, compared: 0, tally: Tally::default() };
+    let mut course =
+        Course { home, account, clients, events, compared: 0, tally: Tally::default() };
     for _ in 0..kills {
         let kill_after = 1 + dice.below(MOST_ANSWERS);
         let pending = course.load(&mut server, kill_after).await;

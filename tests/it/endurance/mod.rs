@@ -46,7 +46,11 @@ impl Dice {
 /// A number from the environment: the long form of a test.
 pub(crate) fn number(variable: &str) -> Option<u64> {
     let text = std::env::var_os(variable)?;
-    Some(text.to_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{variable} must be a number")))
+    Some(
+        text.to_str()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("{variable} must be a number")),
+    )
 }
 
 /// Where the course of a test begins.

@@ -22,7 +22,10 @@ impl Key {
     /// A node of `keys { nodes { id name isActive defaultFor } }` with its id.
     pub(super) fn read(node: &Value) -> (String, Self) {
         let default_for = node["defaultFor"].as_array().unwrap().iter().map(text).collect();
-        (text(&node["id"]), Self { name: text(&node["name"]), is_active: node["isActive"] == true, default_for })
+        (
+            text(&node["id"]),
+            Self { name: text(&node["name"]), is_active: node["isActive"] == true, default_for },
+        )
     }
 }
 
@@ -55,7 +58,13 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(n: u64, seed: u64) -> Self {
-        Self { context: format!("context {n}"), dice: Dice::new(seed ^ (n << 40)), keys: BTreeMap::new(), sent: 0, n }
+        Self {
+            context: format!("context {n}"),
+            dice: Dice::new(seed ^ (n << 40)),
+            keys: BTreeMap::new(),
+            sent: 0,
+            n,
+        }
     }
 
     pub(super) const fn keys(&self) -> &BTreeMap<String, Key> {
@@ -72,9 +81,15 @@ impl Client {
                 let input = json!({"name": name, "secret": secret, "makeDefault": make_default, "context": context});
                 ("addKey", "AddKeyInput", input)
             }
-            Effect::Rename { id, name } => ("renameKey", "RenameKeyInput", json!({"id": id, "name": name})),
-            Effect::SetDefault { id } => ("setDefaultKey", "DefaultKeyInput", json!({"id": id, "context": context})),
-            Effect::ClearDefault => ("clearDefaultKey", "ClearDefaultKeyInput", json!({"context": context})),
+            Effect::Rename { id, name } => {
+                ("renameKey", "RenameKeyInput", json!({"id": id, "name": name}))
+            }
+            Effect::SetDefault { id } => {
+                ("setDefaultKey", "DefaultKeyInput", json!({"id": id, "context": context}))
+            }
+            Effect::ClearDefault => {
+                ("clearDefaultKey", "ClearDefaultKeyInput", json!({"context": context}))
+            }
             Effect::Activate { id } => ("activateKey", "KeyInput", json!({"id": id})),
             Effect::Deactivate { id } => ("deactivateKey", "KeyInput", json!({"id": id})),
             Effect::Delete { id } => ("deleteKey", "KeyInput", json!({"id": id})),
@@ -85,19 +100,23 @@ impl Client {
 
     fn choose(&mut self) -> Effect {
         let ids: Vec<String> = self.keys.keys().cloned().collect();
-        let active: Vec<String> = self.keys.iter().filter(|(_, key)| key.is_active).map(|(id, _)| id.clone()).collect();
+        let active: Vec<String> =
+            self.keys.iter().filter(|(_, key)| key.is_active).map(|(id, _)| id.clone()).collect();
         let name = format!("name {}", self.sent);
         if ids.is_empty() {
             return Effect::Add { name, make_default: None };
         }
         let id = self.dice.pick(&ids).clone();
         match self.dice.below(10) {
-            0..=2 if ids.len() < MOST_KEYS => {
-                Effect::Add { name, make_default: *self.dice.pick(&[None, Some(false), Some(true)]) }
-            }
+            0..=2 if ids.len() < MOST_KEYS => Effect::Add {
+                name,
+                make_default: *self.dice.pick(&[None, Some(false), Some(true)]),
+            },
             0..=3 => Effect::Delete { id },
             4 => Effect::Rename { id, name },
-            5 | 6 if !active.is_empty() => Effect::SetDefault { id: self.dice.pick(&active).clone() },
+            5 | 6 if !active.is_empty() => {
+                Effect::SetDefault { id: self.dice.pick(&active).clone() }
+            }
             7 => Effect::ClearDefault,
             8 => Effect::Activate { id },
             _ => Effect::Deactivate { id },

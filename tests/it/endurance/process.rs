@@ -49,7 +49,11 @@ impl Home {
     /// A command with this data directory, and nothing else of our environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.args(arguments).env_clear().env("CLAVIGER_DATA_DIR", self.data()).current_dir(self.work());
+        command
+            .args(arguments)
+            .env_clear()
+            .env("CLAVIGER_DATA_DIR", self.data())
+            .current_dir(self.work());
         command
     }
 
@@ -79,11 +83,19 @@ impl Home {
 
     /// The server, ready, with other arguments or variables.
     pub(crate) fn serve_with(&self, upstream: &str, change: impl FnOnce(&mut Command)) -> Server {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--anthropic-base-url", upstream]);
+        let mut command =
+            self.command(&["serve", "--listen", "127.0.0.1:0", "--anthropic-base-url", upstream]);
         // A test's one user does more than any person would.
-        command.env("CLAVIGER_KEY_COMMANDS_PER_MINUTE", "0").env("CLAVIGER_KEY_TESTS_PER_MINUTE", "0");
+        command
+            .env("CLAVIGER_KEY_COMMANDS_PER_MINUTE", "0")
+            .env("CLAVIGER_KEY_TESTS_PER_MINUTE", "0");
         change(&mut command);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Log::follow(child.stderr.take().unwrap(), &self.log_file());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -212,7 +224,12 @@ pub(crate) struct Ran {
 
 impl Ran {
     pub(crate) fn of(mut command: Command, stdin: &[u8]) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         // A command that reads nothing may be gone already.
         drop(child.stdin.take().unwrap().write_all(stdin));
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
@@ -251,8 +268,11 @@ pub(crate) fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
         File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
         bytes
     };
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    let mut files: Vec<_> = entries.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), read(&path))).collect();
+    let entries =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let mut files: Vec<_> = entries
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), read(&path)))
+        .collect();
     files.sort();
     files
 }

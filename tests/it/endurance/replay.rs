@@ -9,18 +9,26 @@ use serde_json::Value;
 /// Spoils the view of keys in the file itself.
 fn spoil(home: &Home) {
     let file = Connection::open(home.data().join("claviger.db")).unwrap();
-    assert_eq!(file.execute("UPDATE views SET facts = x'7b7d' WHERE view = 'keys'", []).unwrap(), 1);
+    assert_eq!(
+        file.execute("UPDATE views SET facts = x'7b7d' WHERE view = 'keys'", []).unwrap(),
+        1
+    );
 }
 
 #[test]
 fn an_operator_finds_a_damaged_view_and_mends_it() {
     let home = Home::new();
     add_user(&home);
-    home.run_with(&["key", "add", "--user", "ada", "--name", "work"], &key(Scenario::Good, 1)).assert_code(0);
+    home.run_with(&["key", "add", "--user", "ada", "--name", "work"], &key(Scenario::Good, 1))
+        .assert_code(0);
     let all = ["replay", "--all", "--check", "--json"];
     let clean = home.run(&all).assert_code(0).json();
-    let found: Vec<_> =
-        clean.as_array().unwrap().iter().map(|report| (report["view"].clone(), report["owners"].clone())).collect();
+    let found: Vec<_> = clean
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|report| (report["view"].clone(), report["owners"].clone()))
+        .collect();
     let views = ["keys", "accounts", "runs", "open_runs", "activity", "usage"];
     assert_eq!(found, views.map(|view| (Value::from(view), Value::from(1))));
 
@@ -31,7 +39,10 @@ fn an_operator_finds_a_damaged_view_and_mends_it() {
     assert!(checked.stdout.contains(": differs"), "{checked:?}");
     home.run(&["replay", "accounts", "--check"]).assert_code(0);
     let mended = home.run(&["replay", "keys"]);
-    assert!(mended.assert_code(0).stdout.contains("keys: 1 owners, 1 differed, 1 mended\n"), "{mended:?}");
+    assert!(
+        mended.assert_code(0).stdout.contains("keys: 1 owners, 1 differed, 1 mended\n"),
+        "{mended:?}"
+    );
 
     assert_eq!(home.verified()["keys"], 1);
     assert_eq!(home.run(&all).assert_code(0).json()[0]["differing_count"], 0);

@@ -37,7 +37,9 @@ struct Farm {
 impl Farm {
     async fn start(server: &TestServer, count: usize) -> Self {
         let uri = server.uri_text(&server.database());
-        let store = MongoStore::open(&MongoConfig::new(uri.parse().unwrap(), Arc::new(OsEntropy))).await.unwrap();
+        let store = MongoStore::open(&MongoConfig::new(uri.parse().unwrap(), Arc::new(OsEntropy)))
+            .await
+            .unwrap();
         let mut farm = Self { home: Home::new(), uri, servers: Vec::new(), store };
         for _ in 0..count {
             farm.servers.push(farm.serve(&farm.uri));
@@ -47,7 +49,10 @@ impl Farm {
 
     fn serve(&self, uri: &str) -> Server {
         self.home.serve_with(NO_UPSTREAM, |command| {
-            command.env("CLAVIGER_MONGODB_URI", uri).env("CLAVIGER_MASTER_KEYS", KEY).env("CLAVIGER_TOKEN_KEY", KEY);
+            command
+                .env("CLAVIGER_MONGODB_URI", uri)
+                .env("CLAVIGER_MASTER_KEYS", KEY)
+                .env("CLAVIGER_TOKEN_KEY", KEY);
         })
     }
 
@@ -76,7 +81,10 @@ impl Farm {
             server.stop().await;
         }
         let mut command = self.home.command(&["verify", "--json"]);
-        command.env("CLAVIGER_MONGODB_URI", &self.uri).env("CLAVIGER_MASTER_KEYS", KEY).env("CLAVIGER_TOKEN_KEY", KEY);
+        command
+            .env("CLAVIGER_MONGODB_URI", &self.uri)
+            .env("CLAVIGER_MASTER_KEYS", KEY)
+            .env("CLAVIGER_TOKEN_KEY", KEY);
         let report = Ran::of(command, b"").assert_code(0).json();
         assert_eq!(report["problem_count"], 0, "{report}");
         self.store.database().drop().await.unwrap();
@@ -105,7 +113,13 @@ async fn follow(store: &MongoStore, from: u64, ended: &AtomicBool) -> Vec<(u64, 
         }
         if events.is_empty() {
             // The wake-up, or a look now and then.
-            drop(tokio::time::timeout(Duration::from_millis(200), watch.wait_for(|known| *known > cursor)).await);
+            drop(
+                tokio::time::timeout(
+                    Duration::from_millis(200),
+                    watch.wait_for(|known| *known > cursor),
+                )
+                .await,
+            );
         }
     }
 }
@@ -129,7 +143,12 @@ impl Shares {
 }
 
 /// One client of many users.
-async fn roamer(farm: &Farm, users: &[(Account, Vec<String>)], n: usize, goes_on: impl Fn(u64) -> bool) -> Tally {
+async fn roamer(
+    farm: &Farm,
+    users: &[(Account, Vec<String>)],
+    n: usize,
+    goes_on: impl Fn(u64) -> bool,
+) -> Tally {
     let (mut dice, mut tally) = (Dice::new(seed() ^ ((n as u64) << 24)), Tally::default());
     // All users have a client, all clients a user.
     let clients = usize::try_from(CLIENTS).unwrap();
@@ -159,7 +178,8 @@ fn compare(seen: &[(u64, String)], tallies: &[Tally]) {
 async fn race(count: usize, least_share: u64) {
     let Some(server) = server().await else { return };
     let long = number("CLAVIGER_TEST_SECONDS");
-    let (time, users) = (Duration::from_secs(long.unwrap_or(4)), if long.is_some() { 200 } else { 16 });
+    let (time, users) =
+        (Duration::from_secs(long.unwrap_or(4)), if long.is_some() { 200 } else { 16 });
     // All the servers, their clients and the other tests share the machine with the database.
     let crowd = if long.is_some() { CLIENTS } else { 16 };
     let farm = Farm::start(server, count).await;
@@ -171,7 +191,9 @@ async fn race(count: usize, least_share: u64) {
         let clients = (0..crowd).map(|n| {
             let account = farm.of(&account, usize::try_from(n).unwrap());
             let keys = &keys;
-            async move { client(account, keys, n, |done| done < AT_LEAST || began.elapsed() < time).await }
+            async move {
+                client(account, keys, n, |done| done < AT_LEAST || began.elapsed() < time).await
+            }
         });
         let tallies = join_all(clients).await;
         ended.store(true, Ordering::Relaxed);
@@ -192,8 +214,11 @@ async fn race(count: usize, least_share: u64) {
     at = farm.store.head().await.unwrap().position.max(at);
     let (began, ended) = (Instant::now(), AtomicBool::new(false));
     let clients = async {
-        let clients = (0..CLIENTS)
-            .map(|n| roamer(&farm, &roamed, usize::try_from(n).unwrap(), |done| done < AT_LEAST || began.elapsed() < time));
+        let clients = (0..CLIENTS).map(|n| {
+            roamer(&farm, &roamed, usize::try_from(n).unwrap(), |done| {
+                done < AT_LEAST || began.elapsed() < time
+            })
+        });
         let tallies = join_all(clients).await;
         ended.store(true, Ordering::Relaxed);
         tallies

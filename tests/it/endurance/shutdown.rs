@@ -66,7 +66,9 @@ async fn a_store_that_is_served_is_refused_to_others_and_its_holder_named() {
     let home = Home::new();
     let server = home.serve("http://127.0.0.1:9");
     let holder = format!("claviger serve (process {}", server.id());
-    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["verify"], &["key", "list", "--user", "ada"]] {
+    for arguments in
+        [&["serve", "--listen", "127.0.0.1:0"][..], &["verify"], &["key", "list", "--user", "ada"]]
+    {
         home.run(arguments).assert_refused(27, &["in use by", &holder, "STORE_UNAVAILABLE"]);
     }
     let json = home.run(&["verify", "--json"]);
@@ -83,7 +85,11 @@ fn a_demo_interrupted_at_any_line_ends_in_order_and_removes_its_store() {
     for lines in [0, 1, 3, 5, 8] {
         let home = Home::new();
         let mut command = home.command(&["demo", "--listen", "127.0.0.1:0"]);
-        command.env("TMPDIR", home.work()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env("TMPDIR", home.work())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
@@ -96,7 +102,11 @@ fn a_demo_interrupted_at_any_line_ends_in_order_and_removes_its_store() {
         let log = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(0), "{said} {log}");
         assert!(!log.contains("error"), "{log}");
-        assert_eq!(std::fs::read_dir(home.work()).unwrap().count(), 0, "the demo's store is left after {lines} lines");
+        assert_eq!(
+            std::fs::read_dir(home.work()).unwrap().count(),
+            0,
+            "the demo's store is left after {lines} lines"
+        );
     }
 }
 

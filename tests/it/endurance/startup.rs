@@ -10,7 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
 const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
-const ADD_USER: [&str; 6] = ["user", "add", "ada", "--email", "ada@example.org", "--password-stdin"];
+const ADD_USER: [&str; 6] =
+    ["user", "add", "ada", "--email", "ada@example.org", "--password-stdin"];
 const PASSWORD: &str = "correct horse battery\n";
 
 /// A home whose store has a user.
@@ -22,9 +23,14 @@ fn used() -> Home {
 
 /// Hashes of the database and of its log; what SQLite keeps in shared memory says nothing.
 fn database(home: &Home) -> Vec<(String, Vec<u8>)> {
-    let counts =
-        |(name, bytes): &(String, Vec<u8>)| name.starts_with(DATABASE_FILE) && !name.ends_with("-shm") && !bytes.is_empty();
-    files(&home.data()).into_iter().filter(counts).map(|(name, bytes)| (name, Sha256::digest(bytes).to_vec())).collect()
+    let counts = |(name, bytes): &(String, Vec<u8>)| {
+        name.starts_with(DATABASE_FILE) && !name.ends_with("-shm") && !bytes.is_empty()
+    };
+    files(&home.data())
+        .into_iter()
+        .filter(counts)
+        .map(|(name, bytes)| (name, Sha256::digest(bytes).to_vec()))
+        .collect()
 }
 
 #[test]
@@ -89,7 +95,8 @@ fn a_missing_master_key_is_refused_and_no_new_one_made() {
     fs::rename(&key, &away).unwrap();
     let before = database(&home);
     for arguments in [&SERVE[..], &["verify"], &["vault", "status"]] {
-        home.run(arguments).assert_refused(20, &["master.key is missing", "put the file back", "KEY_UNAVAILABLE"]);
+        home.run(arguments)
+            .assert_refused(20, &["master.key is missing", "put the file back", "KEY_UNAVAILABLE"]);
     }
     assert!(!key.exists());
     assert_eq!(database(&home), before);
@@ -102,7 +109,8 @@ fn a_master_key_that_others_may_read_is_refused() {
     let home = used();
     let key = home.data().join("master.key");
     fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
-    home.run(&SERVE).assert_refused(20, &["can be read by others", "chmod 0400", "KEY_UNAVAILABLE"]);
+    home.run(&SERVE)
+        .assert_refused(20, &["can be read by others", "chmod 0400", "KEY_UNAVAILABLE"]);
     fs::set_permissions(&key, Permissions::from_mode(0o400)).unwrap();
     home.verified();
 }
@@ -122,7 +130,8 @@ fn a_wrong_master_key_is_refused_and_the_missing_one_named() {
         ran
     };
     with(wrong).assert_refused(20, &[&id, "add it to CLAVIGER_MASTER_KEYS", "KEY_UNAVAILABLE"]);
-    with("AAECAwQFBgcICQ==").assert_refused(20, &["CLAVIGER_MASTER_KEYS", "32-byte keys in base64"]);
+    with("AAECAwQFBgcICQ==")
+        .assert_refused(20, &["CLAVIGER_MASTER_KEYS", "32-byte keys in base64"]);
     with(&format!("{wrong},{wrong}")).assert_refused(20, &["KEY_UNAVAILABLE"]);
     assert_eq!(database(&home), before);
 }
@@ -139,7 +148,12 @@ fn a_port_in_use_is_refused_and_the_store_let_go() {
 #[test]
 fn a_wrong_flag_is_wrong_usage() {
     let home = Home::new();
-    for arguments in [&["serve", "--no-such-flag"][..], &["serve", "--listen", "nowhere"], &["frobnicate"], &["key"]] {
+    for arguments in [
+        &["serve", "--no-such-flag"][..],
+        &["serve", "--listen", "nowhere"],
+        &["frobnicate"],
+        &["key"],
+    ] {
         home.run(arguments).assert_refused(2, &["--help"]);
     }
     assert!(!home.data().exists(), "nothing is made before the arguments are read");
@@ -178,8 +192,11 @@ fn a_user_is_added_once() {
     home.run_with(&other_name, PASSWORD).assert_refused(15, &["DUPLICATE"]);
     let other_email = ["user", "add", "grace", "--email", "Ada@Example.org", "--password-stdin"];
     home.run_with(&other_email, PASSWORD).assert_refused(15, &["DUPLICATE"]);
-    home.run_with(&["user", "add", "grace", "--email", "g@example.org", "--password-stdin"], "short\n")
-        .assert_refused(13, &["password", "VALIDATION"]);
+    home.run_with(
+        &["user", "add", "grace", "--email", "g@example.org", "--password-stdin"],
+        "short\n",
+    )
+    .assert_refused(13, &["password", "VALIDATION"]);
     home.run_with(&["user", "add", "grace", "--email", "g@example.org", "--password-stdin"], "")
         .assert_refused(13, &["standard input", "VALIDATION"]);
     assert_eq!(home.verified()["accounts"], 1);

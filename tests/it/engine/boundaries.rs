@@ -40,7 +40,13 @@ impl Stage {
     }
 
     /// The run once it has ended, and whether all of its history, calls and texts are in order.
-    async fn finished(&self, process: &Process, run: RunId, before: &Calls, crashes: u64) -> String {
+    async fn finished(
+        &self,
+        process: &Process,
+        run: RunId,
+        before: &Calls,
+        crashes: u64,
+    ) -> String {
         let detail = process.ended(&self.user, run).await;
         let kinds = process.kinds(run).await;
         assert_eq!(detail.view.run.phase, Phase::Completed, "{kinds:?}");
@@ -88,7 +94,11 @@ impl Stage {
         let result = self.finished(&next, run, &before, 1).await;
         let told = steps(&next.events(run).await);
         for (step, before) in done.iter().filter(|(_, step)| step.is_completed) {
-            assert_eq!(told.get(step), Some(before), "what was done when the process went is left alone");
+            assert_eq!(
+                told.get(step),
+                Some(before),
+                "what was done when the process went is left alone"
+            );
         }
         next.stop().await;
         Some(result)
@@ -138,6 +148,7 @@ async fn a_process_gone_after_an_append_leaves_a_run_that_goes_on_from_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_append_that_comes_through_after_its_process_is_gone_is_taken_in_before_anything_is_done() {
+async fn an_append_that_comes_through_after_its_process_is_gone_is_taken_in_before_anything_is_done()
+ {
     at_every_append(When::Late, 2).await;
 }

@@ -45,6 +45,10 @@ pub(super) fn calm() -> Effects {
 pub(super) fn forward() -> (Arc<Forward>, Effects) {
     let system = Effects::system();
     let clock = Arc::new(Forward { system: system.clock, by_ms: AtomicU64::new(0) });
-    let effects = Effects { clock: Arc::<Forward>::clone(&clock), ids: system.ids, entropy: Arc::new(NoWaits(system.entropy)) };
+    let effects = Effects {
+        clock: Arc::<Forward>::clone(&clock),
+        ids: system.ids,
+        entropy: Arc::new(NoWaits(system.entropy)),
+    };
     (clock, effects)
 }

@@ -47,7 +47,11 @@ impl Client {
                 }
             }
             Body::Event { event, .. } => {
-                assert!(event.version() <= self.version + 1, "an event is missing before {}", event.version());
+                assert!(
+                    event.version() <= self.version + 1,
+                    "an event is missing before {}",
+                    event.version()
+                );
                 self.version = self.version.max(event.version());
                 if let RunEvent::StepCompleted(facts, Some(reply)) = &event.event {
                     self.completed(facts.step, facts.attempt, &reply.text);
@@ -55,7 +59,9 @@ impl Client {
             }
             Body::Delta(delta) => {
                 let held = self.held.entry((delta.step, delta.attempt)).or_default();
-                let known = (held.len() as u64).checked_sub(delta.offset).expect("no text is missing before this piece");
+                let known = (held.len() as u64)
+                    .checked_sub(delta.offset)
+                    .expect("no text is missing before this piece");
                 // What is held already is dropped; it may be all of the piece.
                 let known = usize::try_from(known).unwrap();
                 if let Some((again, new)) = delta.text.split_at_checked(known) {
@@ -85,7 +91,11 @@ impl Client {
             }
             Body::Terminal(view) => {
                 self.is_over = true;
-                let running = view.run.steps.iter().any(|step| matches!(step.state, StepState::Running { .. }));
+                let running = view
+                    .run
+                    .steps
+                    .iter()
+                    .any(|step| matches!(step.state, StepState::Running { .. }));
                 assert!(view.run.phase.is_final() && !running);
             }
         }
@@ -96,7 +106,9 @@ impl Client {
         let told = self.held.get(&(step, attempt)).map_or("", String::as_str);
         assert_eq!(told, text, "attempt {attempt}");
         self.added_up += 1;
-        let marked = |(of, before): &(StepId, u32)| *of != step || *before == attempt || self.void.contains(&(*of, *before));
+        let marked = |(of, before): &(StepId, u32)| {
+            *of != step || *before == attempt || self.void.contains(&(*of, *before))
+        };
         let seen = self.held.iter().filter(|(_, text)| !text.is_empty()).map(|(place, _)| place);
         assert!(seen.into_iter().all(marked), "void text isn't marked");
         assert!(!self.void.contains(&(step, attempt)), "the text that counts is marked as void");

@@ -34,7 +34,10 @@ impl Stage {
         let ground = Ground::of(&world).await;
         let clerk = world.process_over(ground.store(), false).await;
         let user = clerk.user("ada", Scenario::Good).await;
-        let workers = [world.process_over(ground.store(), true).await, world.process_over(ground.store(), true).await];
+        let workers = [
+            world.process_over(ground.store(), true).await,
+            world.process_over(ground.store(), true).await,
+        ];
         Self { world, ground, workers, clerk, user }
     }
 
@@ -51,7 +54,13 @@ impl Stage {
     async fn moment(&self, events: u64) {
         let mut watch = self.ground.store().watch();
         let until = *watch.borrow() + events;
-        drop(tokio::time::timeout(Duration::from_millis(20), watch.wait_for(|position| *position >= until)).await);
+        drop(
+            tokio::time::timeout(
+                Duration::from_millis(20),
+                watch.wait_for(|position| *position >= until),
+            )
+            .await,
+        );
     }
 
     /// One run and what was asked of it; how it ended.
@@ -62,13 +71,26 @@ impl Stage {
         let (mut last, mut is_cancelled, mut asked) = (Ask::Resume, false, Vec::new());
         for _ in 0..2 + dice.below(9) {
             self.moment(dice.below(5) as u64).await;
-            let ask = *dice.pick(&[Ask::Pause, Ask::Pause, Ask::Pause, Ask::Resume, Ask::Resume, Ask::Resume, Ask::Cancel]);
+            let ask = *dice.pick(&[
+                Ask::Pause,
+                Ask::Pause,
+                Ask::Pause,
+                Ask::Resume,
+                Ask::Resume,
+                Ask::Resume,
+                Ask::Cancel,
+            ]);
             let by = if dice.below(6) == 0 { &self.clerk } else { dice.pick(&self.workers) };
             let answer = by.ask(&self.user, run, ask).await;
-            asked.push((ask, answer.as_ref().map(|done| done.commit.position).map_err(|failure| failure.code)));
+            asked.push((
+                ask,
+                answer.as_ref().map(|done| done.commit.position).map_err(|failure| failure.code),
+            ));
             match answer {
                 Ok(_) => (last, is_cancelled) = (ask, is_cancelled || ask == Ask::Cancel),
-                Err(failure) => assert_eq!(failure.code, ErrorCode::Conflict, "{ask:?}: {failure:?}"),
+                Err(failure) => {
+                    assert_eq!(failure.code, ErrorCode::Conflict, "{ask:?}: {failure:?}")
+                }
             }
         }
         if last == Ask::Pause && !is_cancelled {
@@ -82,8 +104,11 @@ impl Stage {
         };
         let phase = detail.view.run.phase;
         // What was asked a moment too late finds a run that is done.
-        let is_right =
-            if is_cancelled { matches!(phase, Phase::Cancelled | Phase::Completed) } else { phase == Phase::Completed };
+        let is_right = if is_cancelled {
+            matches!(phase, Phase::Cancelled | Phase::Completed)
+        } else {
+            phase == Phase::Completed
+        };
         assert!(is_right, "{name} after {asked:?}: {:?}", self.clerk.kinds(run).await);
         phase
     }
@@ -91,7 +116,9 @@ impl Stage {
     /// Waits until the run stands still or has ended.
     async fn rests(&self, run: RunId) {
         let rests = |body: &Body| match body {
-            Body::Snapshot { view, .. } => matches!(view.run.phase, Phase::Paused(_)) || view.run.phase.is_final(),
+            Body::Snapshot { view, .. } => {
+                matches!(view.run.phase, Phase::Paused(_)) || view.run.phase.is_final()
+            }
             Body::Event { event, .. } => matches!(event.event, RunEvent::RunPaused(_)),
             Body::Terminal(_) => true,
             Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) => false,
@@ -111,7 +138,10 @@ async fn whatever_is_asked_whenever_by_whomever_nothing_is_lost_and_nothing_is_s
                 *ends.entry(format!("{end:?}")).or_insert(0) += 1;
             }
         }
-        println!("{kind:?}: {schedules} courses in {:.1} s: {ends:?}", began.elapsed().as_secs_f64());
+        println!(
+            "{kind:?}: {schedules} courses in {:.1} s: {ends:?}",
+            began.elapsed().as_secs_f64()
+        );
         assert!(ends.contains_key("Completed") && ends.contains_key("Cancelled"), "{ends:?}");
         stage.close().await;
     }

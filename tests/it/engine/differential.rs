@@ -86,14 +86,17 @@ async fn lived(process: &Process, user: &User, story: &Story) -> RunId {
 }
 
 fn agrees(run: &Run, step: &Step, foreseen: &Foreseen) -> bool {
-    let agent = step.planned.agent.map(|place| run.definition.as_ref().unwrap().name(place).to_owned());
+    let agent =
+        step.planned.agent.map(|place| run.definition.as_ref().unwrap().name(place).to_owned());
     let place = (agent, step.planned.purpose, step.planned.round);
     if place != (foreseen.agent.clone(), foreseen.purpose, foreseen.round) {
         return false;
     }
     let outcome = match &foreseen.outcome {
         Outcome::Any => return true,
-        Outcome::Said(text) => step.state == StepState::Completed && step.reply.as_ref() == Some(text),
+        Outcome::Said(text) => {
+            step.state == StepState::Completed && step.reply.as_ref() == Some(text)
+        }
         Outcome::Failed(class) => step.state == StepState::Failed(*class),
         Outcome::Skipped => step.state == StepState::Skipped,
     };
@@ -102,7 +105,11 @@ fn agrees(run: &Run, step: &Step, foreseen: &Foreseen) -> bool {
 
 fn compare(run: &Run, story: &Story) {
     assert_eq!(run.phase, story.phase, "{run:#?}\n{story:#?}");
-    assert_eq!(run.failure.as_ref().map(|failure| failure.code), story.code, "{run:#?}\n{story:#?}");
+    assert_eq!(
+        run.failure.as_ref().map(|failure| failure.code),
+        story.code,
+        "{run:#?}\n{story:#?}"
+    );
     let fallbacks: Vec<_> = run.fallbacks.iter().map(|(_, fallback)| *fallback).collect();
     assert_eq!(fallbacks, story.fallbacks, "{run:#?}\n{story:#?}");
     assert_eq!(run.steps.len(), story.steps.len(), "{run:#?}\n{story:#?}");
@@ -124,13 +131,18 @@ async fn the_engine_does_what_the_oracle_foresees_until_everything_has_happened(
         let ada = process.user("ada", Scenario::Good).await;
         let long = number("CLAVIGER_TEST_SCHEDULES").and_then(|count| usize::try_from(count).ok());
         let usual = USUAL[usize::from(*kind == Kind::MongoDb)];
-        let count = long.map_or(usual, |count| if *kind == Kind::Sqlite { count } else { count / 20 });
+        let count =
+            long.map_or(usual, |count| if *kind == Kind::Sqlite { count } else { count / 20 });
         let (mut dice, mut happened, mut told) = (Dice::new(seed()), BTreeSet::new(), 0);
         while told < count {
-            let stories: Vec<_> = (0..AT_ONCE.min(count - told)).map(|n| story(&world, told + n, &mut dice)).collect();
+            let stories: Vec<_> = (0..AT_ONCE.min(count - told))
+                .map(|n| story(&world, told + n, &mut dice))
+                .collect();
             told += stories.len();
             let lives = join_all(stories.iter().map(|story| lived(&process, &ada, story)));
-            let runs = tokio::time::timeout(std::time::Duration::from_mins(2), lives).await.expect("a run doesn't end");
+            let runs = tokio::time::timeout(std::time::Duration::from_mins(2), lives)
+                .await
+                .expect("a run doesn't end");
             for (run, story) in runs.into_iter().zip(&stories) {
                 compare(&process.detail(&ada, run).await.view.run, story);
                 happened.extend(process.kinds(run).await);

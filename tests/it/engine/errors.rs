@@ -104,8 +104,14 @@ async fn met(world: &World, process: &Process, ada: &User, row: &Row) {
             let failure = detail.view.run.failure.clone().unwrap();
             let first = detail.view.run.steps[0].planned.step;
             assert_eq!((failure.code, failure.step), (code, Some(first)), "{name}");
-            assert!(failure.message.unwrap().starts_with("the agent \"Ann\" came to nothing: "), "{name}");
-            assert!(matches!(detail.view.run.steps[0].state, StepState::Failed(of) if of.as_str() == class), "{name}");
+            assert!(
+                failure.message.unwrap().starts_with("the agent \"Ann\" came to nothing: "),
+                "{name}"
+            );
+            assert!(
+                matches!(detail.view.run.steps[0].state, StepState::Failed(of) if of.as_str() == class),
+                "{name}"
+            );
             assert_eq!(detail.view.run.steps[1].state, StepState::Skipped, "{name}");
             (detail, attempts)
         }
@@ -127,13 +133,22 @@ async fn met(world: &World, process: &Process, ada: &User, row: &Row) {
     // The id of the last answer is the step's, where there was an answer that named itself.
     let made = world.simulator.counts().calls(&secret);
     let of_step = &made[usize::try_from(calls).unwrap() - 1];
-    let expected = Some(of_step.request_id.clone()).filter(|_| scenario != Scenario::Reset && scenario != Scenario::Echo);
+    let expected = Some(of_step.request_id.clone())
+        .filter(|_| scenario != Scenario::Reset && scenario != Scenario::Echo);
     assert_eq!(step.upstream_request_id, expected, "{name}");
     let failed = process.facts(run, "StepAttemptFailed").await;
     let ends_well = matches!(leads, Leads::Ends(..));
-    assert_eq!(failed.len(), usize::try_from(calls).unwrap() - usize::from(ends_well), "{name}: {failed:?}");
+    assert_eq!(
+        failed.len(),
+        usize::try_from(calls).unwrap() - usize::from(ends_well),
+        "{name}: {failed:?}"
+    );
     for (_, facts) in &failed {
-        let said = (facts["class"].as_str().unwrap(), facts.get("status").and_then(Value::as_u64), &facts["maybe_billed"]);
+        let said = (
+            facts["class"].as_str().unwrap(),
+            facts.get("status").and_then(Value::as_u64),
+            &facts["maybe_billed"],
+        );
         assert_eq!(said, (class, status.map(u64::from), &json!(maybe_billed)), "{name}");
         let spoke = name.starts_with("stream-") || scenario == Scenario::Refusal;
         assert_eq!(facts["partial_bytes"].as_u64().unwrap() > 0, spoke, "{name}");
@@ -141,7 +156,10 @@ async fn met(world: &World, process: &Process, ada: &User, row: &Row) {
     if !ends_well {
         assert_eq!(step.upstream_status, status, "{name}");
     }
-    assert!(!format!("{detail:?}").contains(secret.get(14..40).unwrap()), "{name}: a key reached the run");
+    assert!(
+        !format!("{detail:?}").contains(secret.get(14..40).unwrap()),
+        "{name}: a key reached the run"
+    );
 }
 
 /// The attempt doesn't count, and the next is put off for the 30 seconds that were asked for. Then the run is stopped.
@@ -149,7 +167,9 @@ async fn waited(process: &Process, ada: &User, run: RunId, name: &str) -> RunDet
     failed_once(process, ada, run).await;
     let detail = process.detail(ada, run).await;
     let step = &detail.view.run.steps[0];
-    let StepState::Waiting { until: Some(until) } = step.state else { panic!("{name}: {:?}", step.state) };
+    let StepState::Waiting { until: Some(until) } = step.state else {
+        panic!("{name}: {:?}", step.state)
+    };
     let (at, _) = process.facts(run, "StepAttemptFailed").await[0];
     assert!((28_000..32_000).contains(&until.ms_since(Timestamp(at))), "{name}");
     assert_eq!((detail.view.run.phase, step.counted), (Phase::Running, 0), "{name}");
@@ -161,7 +181,9 @@ async fn waited(process: &Process, ada: &User, run: RunId, name: &str) -> RunDet
 async fn failed_once(process: &Process, user: &User, run: RunId) {
     let fails = |body: &Body| match body {
         Body::Event { event, .. } => matches!(event.event, RunEvent::StepAttemptFailed(..)),
-        Body::Snapshot { view, .. } => view.run.steps.iter().any(|step| step.upstream_status.is_some()),
+        Body::Snapshot { view, .. } => {
+            view.run.steps.iter().any(|step| step.upstream_status.is_some())
+        }
         Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => false,
     };
     process.until(user, run, fails).await;
@@ -177,7 +199,8 @@ async fn a_limit_of_rate_parks_the_key_for_all_runs_and_counts_no_attempt() {
     let mut world = World::steady(Kind::Sqlite).await;
     world.effects = calm();
     let process = world.process().await;
-    let (ada, bob) = (process.user("ada", Scenario::Good).await, process.user("bob", Scenario::Flaky).await);
+    let (ada, bob) =
+        (process.user("ada", Scenario::Good).await, process.user("bob", Scenario::Flaky).await);
     // More often than attempts may count; the last for longer.
     for wait in ["0.01", "0", "0.02", "0.01", "0", "3"] {
         world.simulator.script().push(&key(Scenario::Good, 1), limited(wait));
@@ -188,7 +211,11 @@ async fn a_limit_of_rate_parks_the_key_for_all_runs_and_counts_no_attempt() {
             view.step.attempts == 6 && matches!(event.event, RunEvent::StepAttemptFailed(..))
         }
         Body::Snapshot { view, .. } => view.run.steps.iter().any(|step| step.attempts == 6),
-        Body::Event { .. } | Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => false,
+        Body::Event { .. }
+        | Body::Delta(_)
+        | Body::AttemptSuperseded { .. }
+        | Body::Gap(_)
+        | Body::Terminal(_) => false,
     };
     process.until(&ada, first, six).await;
     let second = process.start_run(&ada, line("Second.", ["Ann"])).await;
@@ -200,12 +227,17 @@ async fn a_limit_of_rate_parks_the_key_for_all_runs_and_counts_no_attempt() {
         assert_eq!(detail.view.run.steps[0].attempts, attempts);
     }
     assert_eq!(one.view.run.steps[0].counted, 1);
-    let until = process.facts(first, "StepAttemptFailed").await[5].1["next"]["retry"]["at"].as_u64().unwrap();
+    let until = process.facts(first, "StepAttemptFailed").await[5].1["next"]["retry"]["at"]
+        .as_u64()
+        .unwrap();
     for run in [first, second] {
         let (at, _) = *process.facts(run, "StepAttemptStarted").await.last().unwrap();
         assert!(at >= until, "nobody calls with a parked key: {at} {until}");
     }
-    assert!(process.facts(of_bob, "StepAttemptStarted").await[0].0 < until, "another's key goes on");
+    assert!(
+        process.facts(of_bob, "StepAttemptStarted").await[0].0 < until,
+        "another's key goes on"
+    );
     process.stop().await;
     world.close().await;
 }
@@ -216,26 +248,38 @@ async fn a_limit_of_spending_pauses_once_other_calls_have_ended_and_resume_goes_
         let world = World::steady(*kind).await;
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
-        let spent = Refusal { code: Some("enforced_spend_limit_reached"), ..Refusal::new(429, "rate_limit_error", "spent") };
+        let spent = Refusal {
+            code: Some("enforced_spend_limit_reached"),
+            ..Refusal::new(429, "rate_limit_error", "spent")
+        };
         let gate = Gate::default();
         world.simulator.script().on_prompt("You are One.", Act::Refuse(spent));
-        world
-            .simulator
-            .script()
-            .on_prompt("You are Two.", Act::Reply(Reply { gate: Some((1, gate.clone())), ..Reply::default() }));
+        world.simulator.script().on_prompt(
+            "You are Two.",
+            Act::Reply(Reply { gate: Some((1, gate.clone())), ..Reply::default() }),
+        );
         let (_, draft) = super::world::one_of_each().remove(3);
         let run = process.start_run(&ada, draft).await;
         came(&gate, 1).await;
         failed_once(&process, &ada, run).await;
-        assert_eq!(process.detail(&ada, run).await.view.run.phase, Phase::Running, "a call is under way");
+        assert_eq!(
+            process.detail(&ada, run).await.view.run.phase,
+            Phase::Running,
+            "a call is under way"
+        );
         gate.open();
         let detail = process.paused(&ada, run).await;
         assert_eq!(detail.view.run.phase, Phase::Paused(PauseReason::SpendLimit));
-        assert_eq!(detail.view.run.steps[1].state, StepState::Completed, "what was under way ended first");
+        assert_eq!(
+            detail.view.run.steps[1].state,
+            StepState::Completed,
+            "what was under way ended first"
+        );
         process.ask(&ada, run, Ask::Resume).await.unwrap();
         let detail = process.ended(&ada, run).await;
         assert_eq!(detail.view.run.phase, Phase::Completed);
-        let attempts: Vec<_> = detail.view.run.steps.iter().map(|step| (step.attempts, step.counted)).collect();
+        let attempts: Vec<_> =
+            detail.view.run.steps.iter().map(|step| (step.attempts, step.counted)).collect();
         assert_eq!(attempts, [(2, 1), (1, 1), (1, 1), (1, 1)]);
         process.stop().await;
         world.close().await;
@@ -251,7 +295,14 @@ async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
     for how in ["deactivated", "deleted", "expired"] {
         let user = process.user(how, Scenario::Good).await;
         let caller = user.caller.clone();
-        let first = process.ports.reads.default_key(user.id(), Context::parse("default").unwrap()).await.unwrap().unwrap().id;
+        let first = process
+            .ports
+            .reads
+            .default_key(user.id(), Context::parse("default").unwrap())
+            .await
+            .unwrap()
+            .unwrap()
+            .id;
         let gate = Gate::default();
         let held = Reply { gate: Some((1, gate.clone())), ..Reply::default() };
         world.simulator.script().on_prompt(&format!("{how}."), Act::Reply(held));
@@ -259,17 +310,30 @@ async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
         came(&gate, 1).await;
         match how {
             "deactivated" => process.deactivate(&user, first).await,
-            "deleted" => drop(process.key(&user, KeyCommand::Delete { key: first, expected: None }).await.unwrap()),
+            "deleted" => drop(
+                process
+                    .key(&user, KeyCommand::Delete { key: first, expected: None })
+                    .await
+                    .unwrap(),
+            ),
             _ => {
-                let expires_at = Some(claviger::effects::Effects::system().clock.now().plus_ms(3_600_000));
-                process.key(&user, KeyCommand::SetExpiry { key: first, expires_at, expected: None }).await.unwrap();
+                let expires_at =
+                    Some(claviger::effects::Effects::system().clock.now().plus_ms(3_600_000));
+                process
+                    .key(&user, KeyCommand::SetExpiry { key: first, expires_at, expected: None })
+                    .await
+                    .unwrap();
                 clock.put(7_200_000);
             }
         }
         gate.open();
         let detail = process.paused(&user, run).await;
         assert_eq!(detail.view.run.phase, Phase::Paused(PauseReason::KeyUnavailable), "{how}");
-        assert_eq!(detail.view.run.steps[0].state, StepState::Completed, "{how}: the call under way ended");
+        assert_eq!(
+            detail.view.run.steps[0].state,
+            StepState::Completed,
+            "{how}: the call under way ended"
+        );
         assert_eq!(detail.view.run.steps[1].attempts, 0, "{how}");
         let refused = process.ask(&user, run, Ask::Resume).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::NoCredential, "{how}");
@@ -303,17 +367,31 @@ async fn a_secret_replaced_between_two_steps_is_used_for_the_second() {
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let gate = Gate::default();
-    world.simulator.script().on_prompt("You are Ann.", Act::Reply(Reply { gate: Some((1, gate.clone())), ..Reply::default() }));
+    world.simulator.script().on_prompt(
+        "You are Ann.",
+        Act::Reply(Reply { gate: Some((1, gate.clone())), ..Reply::default() }),
+    );
     let run = process.start_run(&ada, line("Count.", ["Ann", "Ben"])).await;
     came(&gate, 1).await;
     let key_id = process.detail(&ada, run).await.view.run.steps[0].credential.unwrap().key.unwrap();
     let (old, new) = (key(Scenario::Good, 1), key(Scenario::Good, 2));
     let secret = ApiKeySecret::parse(&SecretText::new(new.clone())).unwrap();
-    process.key(&ada, KeyCommand::ReplaceSecret { key: key_id, secret, expected: None }).await.unwrap();
+    process
+        .key(&ada, KeyCommand::ReplaceSecret { key: key_id, secret, expected: None })
+        .await
+        .unwrap();
     gate.open();
     assert_eq!(process.ended(&ada, run).await.view.run.phase, Phase::Completed);
-    let used: Vec<_> = process.facts(run, "StepAttemptStarted").await.into_iter().map(|(_, facts)| facts).collect();
-    assert_eq!([&used[0]["credential"]["secret_version"], &used[1]["credential"]["secret_version"]], [&json!(1), &json!(2)]);
+    let used: Vec<_> = process
+        .facts(run, "StepAttemptStarted")
+        .await
+        .into_iter()
+        .map(|(_, facts)| facts)
+        .collect();
+    assert_eq!(
+        [&used[0]["credential"]["secret_version"], &used[1]["credential"]["secret_version"]],
+        [&json!(1), &json!(2)]
+    );
     assert_eq!([&old, &new].map(|key| world.simulator.counts().of_key(key)), [1, 1]);
     process.stop().await;
     world.close().await;
@@ -326,10 +404,10 @@ async fn a_cancelled_run_stops_its_call_within_a_second_and_a_leaving_subscriber
     let ada = process.user("ada", Scenario::Good).await;
     let (gate, counts) = (Gate::default(), world.simulator.counts());
     for _ in 0..2 {
-        world
-            .simulator
-            .script()
-            .on_prompt("You are Ann.", Act::Reply(Reply { gate: Some((2, gate.clone())), ..Reply::default() }));
+        world.simulator.script().on_prompt(
+            "You are Ann.",
+            Act::Reply(Reply { gate: Some((2, gate.clone())), ..Reply::default() }),
+        );
     }
     let left = process.start_run(&ada, line("Left.", ["Ann"])).await;
     let cancelled = process.start_run(&ada, line("Cancelled.", ["Ann", "Ben"])).await;
@@ -341,18 +419,30 @@ async fn a_cancelled_run_stops_its_call_within_a_second_and_a_leaving_subscriber
     let heard = |body: &Body| match body {
         Body::Delta(_) => true,
         Body::Snapshot { partial, .. } => partial.iter().any(|one| !one.text.is_empty()),
-        Body::Event { .. } | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => false,
+        Body::Event { .. } | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => {
+            false
+        }
     };
     process.until(&ada, cancelled, heard).await;
     process.ask(&ada, cancelled, Ask::Cancel).await.unwrap();
-    let stopped = tokio::time::timeout(Duration::from_secs(1), counts.wait(|counts| counts.open() == 1)).await;
+    let stopped =
+        tokio::time::timeout(Duration::from_secs(1), counts.wait(|counts| counts.open() == 1))
+            .await;
     assert!(stopped.is_ok(), "the call goes on");
     let detail = process.ended(&ada, cancelled).await;
     assert_eq!(detail.view.run.phase, Phase::Cancelled);
     assert_eq!(detail.view.run.steps[1].state, StepState::Skipped);
-    let [(_, facts)] = &process.facts(cancelled, "StepAttemptFailed").await[..] else { panic!("one attempt was closed") };
-    assert_eq!((&facts["class"], &facts["maybe_billed"], &facts["next"]), (&json!("cancelled"), &json!(true), &json!("give_up")));
-    assert!(facts["usage"]["input"].as_u64().unwrap() > 0 && facts["cost"].as_u64().unwrap() > 0, "{facts}");
+    let [(_, facts)] = &process.facts(cancelled, "StepAttemptFailed").await[..] else {
+        panic!("one attempt was closed")
+    };
+    assert_eq!(
+        (&facts["class"], &facts["maybe_billed"], &facts["next"]),
+        (&json!("cancelled"), &json!(true), &json!("give_up"))
+    );
+    assert!(
+        facts["usage"]["input"].as_u64().unwrap() > 0 && facts["cost"].as_u64().unwrap() > 0,
+        "{facts}"
+    );
     assert!(facts["partial_bytes"].as_u64().unwrap() > 0, "{facts}");
     gate.open();
     let detail = process.ended(&ada, left).await;

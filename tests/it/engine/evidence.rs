@@ -34,7 +34,8 @@ fn forget_times(value: &mut Value) {
 
 /// Reads a stored event's facts.
 pub(super) fn facts(stored: &StoredEvent) -> RunEvent {
-    RunEvent::from_halves(&stored.envelope.kind, stored.envelope.schema, &stored.facts, None).unwrap()
+    RunEvent::from_halves(&stored.envelope.kind, stored.envelope.schema, &stored.facts, None)
+        .unwrap()
 }
 
 /// Calls that the upstream has had, by the keyed hash under which history names them.
@@ -50,7 +51,8 @@ impl Calls {
             // A body is noted a moment after its call.
             let (Endpoint::Messages, Some(body)) = (call.endpoint, call.body) else { continue };
             let mut hash = String::new();
-            write_hex(&mut hash, &keys.index.request_hash("messages", body.to_string().as_bytes())).unwrap();
+            write_hex(&mut hash, &keys.index.request_hash("messages", body.to_string().as_bytes()))
+                .unwrap();
             *calls.entry(hash).or_default() += 1;
         }
         Self(calls)
@@ -58,7 +60,9 @@ impl Calls {
 
     /// Those since `before`.
     pub(super) fn since(&self, before: &Self) -> Self {
-        let since = |(hash, count): (&String, &u64)| (hash.clone(), count - before.0.get(hash).copied().unwrap_or(0));
+        let since = |(hash, count): (&String, &u64)| {
+            (hash.clone(), count - before.0.get(hash).copied().unwrap_or(0))
+        };
         Self(self.0.iter().map(since).filter(|(_, count)| *count > 0).collect())
     }
 }
@@ -89,14 +93,21 @@ pub(super) fn steps(events: &[StoredEvent]) -> BTreeMap<StepId, Told> {
                 let told = steps.entry(started.step).or_default();
                 assert!(!told.is_completed, "a step that is done begins again");
                 assert_eq!(told.started, told.interrupted, "an attempt begins beside another");
-                assert!(told.started == 0 || told.request_hash == started.request_hash, "another request");
+                assert!(
+                    told.started == 0 || told.request_hash == started.request_hash,
+                    "another request"
+                );
                 told.request_hash = started.request_hash;
                 told.started += 1;
                 assert_eq!(u64::from(started.attempt), told.started);
             }
             RunEvent::StepAttemptFailed(failed, _) => {
                 let told = steps.get_mut(&failed.step).expect("an attempt fails after it began");
-                assert_eq!((failed.class, failed.maybe_billed), (FailureClass::Interrupted, true), "{failed:?}");
+                assert_eq!(
+                    (failed.class, failed.maybe_billed),
+                    (FailureClass::Interrupted, true),
+                    "{failed:?}"
+                );
                 told.interrupted += 1;
                 assert_eq!(told.interrupted, told.started);
             }

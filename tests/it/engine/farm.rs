@@ -51,8 +51,10 @@ impl Farm {
 
     /// How often a server was too slow to keep the lease under which it works: it leaves its runs then, as if it had crashed.
     pub(super) fn lost_leases(&self) -> u64 {
-        let is_loss =
-            |line: &&str| line.contains("engine/") && (line.contains("be renewed in time") || line.contains("was lost"));
+        let is_loss = |line: &&str| {
+            line.contains("engine/")
+                && (line.contains("be renewed in time") || line.contains("was lost"))
+        };
         self.home.log().lines().filter(is_loss).count() as u64
     }
 
@@ -63,8 +65,12 @@ impl Farm {
 
     /// Asks for a run.
     pub(super) async fn start(&self, server: &Server, pattern: Value) -> Run {
-        let data = self.account(server).ask(START, json!({ "input": { "pattern": pattern } })).await;
-        let id = data["startOrchestration"]["orchestration"]["id"].as_str().unwrap_or_else(|| panic!("{data}")).to_owned();
+        let data =
+            self.account(server).ask(START, json!({ "input": { "pattern": pattern } })).await;
+        let id = data["startOrchestration"]["orchestration"]["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{data}"))
+            .to_owned();
         Run { run: RunId(decode_as(IdKind::Orchestration, &id).unwrap()), id }
     }
 
@@ -95,16 +101,25 @@ pub(super) struct Run {
 
 /// One of the patterns, told apart from all others by a number, so that none has another's prompts.
 pub(super) fn pattern(n: u64) -> Value {
-    let agent = |name: &str| json!({"name": name, "systemPrompt": format!("You are {name} of run {n}.")});
+    let agent =
+        |name: &str| json!({"name": name, "systemPrompt": format!("You are {name} of run {n}.")});
     let task = format!("Do the work with the number {n}.");
     match n % 5 {
-        0 => json!({"sequential": {"task": task, "agents": [agent("Ann"), agent("Ben"), agent("Cid")]}}),
+        0 => {
+            json!({"sequential": {"task": task, "agents": [agent("Ann"), agent("Ben"), agent("Cid")]}})
+        }
         1 => {
             json!({"parallel": {"task": task, "agents": [agent("One"), agent("Two"), agent("Three")], "aggregator": agent("Sum")}})
         }
-        2 => json!({"debate": {"topic": task, "agents": [agent("Pro"), agent("Con")], "rounds": 2}}),
-        3 => json!({"hierarchical": {"task": task, "manager": agent("Boss"), "workers": [agent("Wall"), agent("Roof")]}}),
-        _ => json!({"routing": {"task": task, "router": agent("Router"), "specialists": [agent("Plumber"), agent("Painter")]}}),
+        2 => {
+            json!({"debate": {"topic": task, "agents": [agent("Pro"), agent("Con")], "rounds": 2}})
+        }
+        3 => {
+            json!({"hierarchical": {"task": task, "manager": agent("Boss"), "workers": [agent("Wall"), agent("Roof")]}})
+        }
+        _ => {
+            json!({"routing": {"task": task, "router": agent("Router"), "specialists": [agent("Plumber"), agent("Painter")]}})
+        }
     }
 }
 
@@ -120,7 +135,12 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(run: Run, user: &User, url: watch::Receiver<String>, heard: Arc<watch::Sender<u64>>) -> Self {
+    pub(super) fn new(
+        run: Run,
+        user: &User,
+        url: watch::Receiver<String>,
+        heard: Arc<watch::Sender<u64>>,
+    ) -> Self {
         Self { run, token: user.token.clone(), url, heard, cursor: None, texts: BTreeMap::new() }
     }
 
@@ -139,8 +159,14 @@ impl Watcher {
         let end = tokio::time::timeout(PATIENCE, watching).await.expect("the run ends");
         assert_eq!(end["state"], "COMPLETED", "{end}");
         for step in end["steps"].as_array().unwrap() {
-            let place = (step["id"].as_str().unwrap().to_owned(), step["attempt"].as_u64().unwrap());
-            assert_eq!(self.texts.get(&place).map(String::as_str), step["output"].as_str(), "{place:?} of {}", self.run.id);
+            let place =
+                (step["id"].as_str().unwrap().to_owned(), step["attempt"].as_u64().unwrap());
+            assert_eq!(
+                self.texts.get(&place).map(String::as_str),
+                step["output"].as_str(),
+                "{place:?} of {}",
+                self.run.id
+            );
         }
         self.run.run
     }
@@ -148,7 +174,10 @@ impl Watcher {
     /// What one connection gives; the run as it ended, once it has.
     async fn follow(&mut self, url: &str) -> Option<Value> {
         let body = json!({"query": FOLLOW, "variables": {"id": self.run.id, "after": self.cursor}});
-        let request = http().post(format!("{url}/graphql")).header("accept", "text/event-stream").bearer_auth(&self.token);
+        let request = http()
+            .post(format!("{url}/graphql"))
+            .header("accept", "text/event-stream")
+            .bearer_auth(&self.token);
         let mut response = request.json(&body).send().await.ok()?;
         let mut buffer = Vec::new();
         while let Some(chunk) = response.chunk().await.ok()? {
@@ -156,7 +185,9 @@ impl Watcher {
             while let Some(end) = buffer.windows(2).position(|pair| pair == b"\n\n") {
                 let event: Vec<u8> = buffer.drain(..end + 2).collect();
                 let text = String::from_utf8(event).unwrap();
-                let Some(data) = text.lines().find_map(|line| line.strip_prefix("data:")) else { continue };
+                let Some(data) = text.lines().find_map(|line| line.strip_prefix("data:")) else {
+                    continue;
+                };
                 let Ok(mut data) = serde_json::from_str::<Value>(data) else { continue };
                 assert!(data.get("errors").is_none(), "{data}");
                 if let Some(end) = self.take(&data["data"]["orchestration"].take()) {
@@ -168,22 +199,33 @@ impl Watcher {
     }
 
     fn take(&mut self, message: &Value) -> Option<Value> {
-        let place = |of: &Value| (of["stepId"].as_str().unwrap().to_owned(), of["attempt"].as_u64().unwrap());
+        let place = |of: &Value| {
+            (of["stepId"].as_str().unwrap().to_owned(), of["attempt"].as_u64().unwrap())
+        };
         match message["__typename"].as_str()? {
             "Snapshot" => {
                 // Whoever comes late is told of what is done already.
                 let steps = message["orchestration"]["steps"].as_array().unwrap().iter();
                 let done = steps.filter(|step| step["state"] == "COMPLETED");
                 self.texts.extend(done.map(|step| {
-                    let place = (step["id"].as_str().unwrap().to_owned(), step["attempt"].as_u64().unwrap());
+                    let place = (
+                        step["id"].as_str().unwrap().to_owned(),
+                        step["attempt"].as_u64().unwrap(),
+                    );
                     (place, step["output"].as_str().unwrap().to_owned())
                 }));
                 let partial = message["partial"].as_array().unwrap().iter();
-                self.texts.extend(partial.map(|one| (place(one), one["text"].as_str().unwrap().to_owned())));
+                self.texts.extend(
+                    partial.map(|one| (place(one), one["text"].as_str().unwrap().to_owned())),
+                );
             }
             "TextDelta" => {
-                let (text, held) = (message["text"].as_str().unwrap(), self.texts.entry(place(message)).or_default());
-                let known = held.len() - usize::try_from(message["offset"].as_u64().unwrap()).unwrap();
+                let (text, held) = (
+                    message["text"].as_str().unwrap(),
+                    self.texts.entry(place(message)).or_default(),
+                );
+                let known =
+                    held.len() - usize::try_from(message["offset"].as_u64().unwrap()).unwrap();
                 held.push_str(text.get(known.min(text.len())..).unwrap());
                 self.heard.send_modify(|heard| *heard += 1);
             }

@@ -10,7 +10,8 @@ use claviger_domain::id::RunId;
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, BoxFuture, DeltaRow, FlushError, Hold, Holder, LeaseName, Store, StoreError,
+    Append, AppendError, Appended, BoxFuture, DeltaRow, FlushError, Hold, Holder, LeaseName, Store,
+    StoreError,
 };
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +32,11 @@ impl Ground {
             let config = MongoConfig::new(uri.clone(), Arc::new(OsEntropy));
             return Self::MongoDb(Arc::new(MongoStore::open(&config).await.unwrap()));
         }
-        let config = SqliteConfig::new(&world.config.data_dir, "claviger engine test", Timestamp(1_795_446_000_000));
+        let config = SqliteConfig::new(
+            &world.config.data_dir,
+            "claviger engine test",
+            Timestamp(1_795_446_000_000),
+        );
         Self::Sqlite(Arc::new(SqliteStore::open(&config).unwrap()))
     }
 
@@ -49,7 +54,9 @@ impl Ground {
 
     pub(super) async fn close(self) {
         match self {
-            Self::Sqlite(store) => tokio::task::spawn_blocking(move || store.close()).await.unwrap(),
+            Self::Sqlite(store) => {
+                tokio::task::spawn_blocking(move || store.close()).await.unwrap()
+            }
             Self::MongoDb(store) => store.close().await,
         }
     }
@@ -66,7 +73,8 @@ impl Fresh {
     pub(super) async fn open(kind: Kind) -> Self {
         let dir = tempfile::tempdir().unwrap();
         if kind == Kind::Sqlite {
-            let config = SqliteConfig::new(dir.path(), "claviger engine test", Timestamp(1_795_446_000_000));
+            let config =
+                SqliteConfig::new(dir.path(), "claviger engine test", Timestamp(1_795_446_000_000));
             let ground = Ground::Sqlite(Arc::new(SqliteStore::open(&config).unwrap()));
             return Self { ground, database: None, _dir: dir };
         }
@@ -117,7 +125,15 @@ pub(super) struct Halting {
 impl Halting {
     pub(super) fn new(inner: Arc<dyn Store>, at: usize, when: When) -> Arc<Self> {
         let (met, halted) = (AtomicUsize::new(0), watch::Sender::new(None));
-        Arc::new(Self { inner, at, when, met, halted, held: Mutex::default(), late: Mutex::default() })
+        Arc::new(Self {
+            inner,
+            at,
+            when,
+            met,
+            halted,
+            held: Mutex::default(),
+            late: Mutex::default(),
+        })
     }
 
     /// One that never halts, and makes the append that another held before it makes its own first.
@@ -188,7 +204,12 @@ impl Bent for Halting {
         if self.has_halted() { Box::pin(pending()) } else { self.inner.flush(rows) }
     }
 
-    fn hold(&self, name: LeaseName, holder: Holder, ttl_ms: u64) -> BoxFuture<'_, Result<Hold, StoreError>> {
+    fn hold(
+        &self,
+        name: LeaseName,
+        holder: Holder,
+        ttl_ms: u64,
+    ) -> BoxFuture<'_, Result<Hold, StoreError>> {
         if self.has_halted() { Box::pin(pending()) } else { self.inner.hold(name, holder, ttl_ms) }
     }
 }

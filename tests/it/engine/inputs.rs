@@ -7,7 +7,9 @@ use claviger::simulator::keys::{Scenario, key};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{KeyId, RunId};
-use claviger_domain::orchestration::{AgentDraft, AgentRole, Ask, Block, CredentialSource, Draft, OnFailure, Phase, Why};
+use claviger_domain::orchestration::{
+    AgentDraft, AgentRole, Ask, Block, CredentialSource, Draft, OnFailure, Phase, Why,
+};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, ModelId};
 use claviger_graphql::ports::{KeyCommand, RunFilter, StartRun};
@@ -47,7 +49,13 @@ fn debate(agents: Vec<AgentDraft>, participants: Option<Vec<String>>, rounds: u3
 
 fn parallel(on_failure: OnFailure) -> Draft {
     let agents = agents(["One", "Two"]);
-    Draft::Parallel { task: "Go.".to_owned(), agents, agent_names: None, aggregator: None, on_failure }
+    Draft::Parallel {
+        task: "Go.".to_owned(),
+        agents,
+        agent_names: None,
+        aggregator: None,
+        on_failure,
+    }
 }
 
 /// What is asked for, the code, where, and a word of what is said.
@@ -64,7 +72,9 @@ fn bad_drafts() -> Vec<Bad> {
         let router = agent("Router");
         Draft::Routing { task: "Go.".to_owned(), router, specialists, specialist_names }
     };
-    let with = |model: Option<&str>, max_tokens| vec![AgentDraft { model: model.map(str::to_owned), max_tokens, ..agent("Ann") }];
+    let with = |model: Option<&str>, max_tokens| {
+        vec![AgentDraft { model: model.map(str::to_owned), max_tokens, ..agent("Ann") }]
+    };
     let moderators = vec![AgentDraft { role: AgentRole::Moderator, ..agent("Mod") }];
     let image = |media_type: &str, data: &str| {
         let image = Block::Image { media_type: media_type.to_owned(), data: data.to_owned() };
@@ -73,29 +83,84 @@ fn bad_drafts() -> Vec<Bad> {
     vec![
         (sequence(many(33), None), LimitExceeded, &["agents", "32"], "at most 32"),
         (sequence(vec![], None), Validation, &["agents"], "at least one"),
-        (sequence(agents(["Ann", "Ann"]), None), Validation, &["agents", "1", "name"], "two agents are called \"Ann\""),
+        (
+            sequence(agents(["Ann", "Ann"]), None),
+            Validation,
+            &["agents", "1", "name"],
+            "two agents are called \"Ann\"",
+        ),
         (sequence(agents([" "]), None), Validation, &["agents", "0", "name"], "1"),
-        (sequence(agents(["Ann", "Ben"]), Some(names(&["Cid"]))), Validation, &["sequence"], "the agents are Ann, Ben"),
+        (
+            sequence(agents(["Ann", "Ben"]), Some(names(&["Cid"]))),
+            Validation,
+            &["sequence"],
+            "the agents are Ann, Ben",
+        ),
         (sequence(agents(["Ann"]), Some(vec![])), Validation, &["sequence"], "at least one"),
-        (sequence(agents(["Ann"]), Some(names(&["Ann"; 101]))), LimitExceeded, &["sequence"], "at most 100"),
-        (sequence(with(Some("no model"), None), None), Validation, &["agents", "0", "model"], "models lists"),
-        (sequence(with(None, Some(0)), None), Validation, &["agents", "0", "maxTokens"], "1 to 128000"),
-        (sequence(with(None, Some(128_001)), None), Validation, &["agents", "0", "maxTokens"], "1 to 128000"),
+        (
+            sequence(agents(["Ann"]), Some(names(&["Ann"; 101]))),
+            LimitExceeded,
+            &["sequence"],
+            "at most 100",
+        ),
+        (
+            sequence(with(Some("no model"), None), None),
+            Validation,
+            &["agents", "0", "model"],
+            "models lists",
+        ),
+        (
+            sequence(with(None, Some(0)), None),
+            Validation,
+            &["agents", "0", "maxTokens"],
+            "1 to 128000",
+        ),
+        (
+            sequence(with(None, Some(128_001)), None),
+            Validation,
+            &["agents", "0", "maxTokens"],
+            "1 to 128000",
+        ),
         (line("  ", ["Ann"]), Validation, &["task"], "empty"),
         (line(&"x".repeat(256 * 1024 + 1), ["Ann"]), LimitExceeded, &["task"], "at most 262144"),
         (image("image/bmp", "aGk="), Validation, &["task"], "image/png"),
         (image("image/png", "no base64"), Validation, &["task"], "base64"),
         (debate(agents(["Pro"]), None, 0), Validation, &["rounds"], "at least one"),
         (debate(agents(["Pro"]), None, 21), LimitExceeded, &["rounds"], "at most 20"),
-        (debate(agents(["Pro"]), Some(names(&["Pro", "Pro"])), 1), Validation, &["participants"], "twice"),
+        (
+            debate(agents(["Pro"]), Some(names(&["Pro", "Pro"])), 1),
+            Validation,
+            &["participants"],
+            "twice",
+        ),
         (debate(moderators, None, 1), Validation, &["participants"], "moderators only"),
         (hierarchical(agents(["Boss"]), None), Validation, &["workers", "0", "name"], "two agents"),
-        (hierarchical(agents(["Wall"]), Some(names(&["Boss"]))), Validation, &["workerNames"], "the agents are Wall"),
-        (routing(agents(["Plumber"]), Some(vec![])), Validation, &["specialistNames"], "at least one"),
+        (
+            hierarchical(agents(["Wall"]), Some(names(&["Boss"]))),
+            Validation,
+            &["workerNames"],
+            "the agents are Wall",
+        ),
+        (
+            routing(agents(["Plumber"]), Some(vec![])),
+            Validation,
+            &["specialistNames"],
+            "at least one",
+        ),
         (parallel(OnFailure::Quorum(0)), Validation, &["quorum"], "1 to 2"),
         (parallel(OnFailure::Quorum(3)), Validation, &["quorum"], "1 to 2"),
-        (Draft::Design { prompt: "\n".to_owned(), current: None }, Validation, &["prompt"], "empty"),
-        (Draft::Design { prompt: "A.".to_owned(), current: Some(json!([])) }, Validation, &["currentDesign"], "object"),
+        (
+            Draft::Design { prompt: "\n".to_owned(), current: None },
+            Validation,
+            &["prompt"],
+            "empty",
+        ),
+        (
+            Draft::Design { prompt: "A.".to_owned(), current: Some(json!([])) },
+            Validation,
+            &["currentDesign"],
+            "object",
+        ),
     ]
 }
 
@@ -113,7 +178,10 @@ async fn what_breaks_a_bound_is_refused_before_anything_starts() {
     for most in [0, 33] {
         let asked = StartRun { max_concurrency: Some(most), ..start(line("Go.", ["Ann"])) };
         let failure = refused(&process, &ada, asked).await;
-        assert_eq!((failure.code, failure.message.contains("1 to 32")), (ErrorCode::Validation, true));
+        assert_eq!(
+            (failure.code, failure.message.contains("1 to 32")),
+            (ErrorCode::Validation, true)
+        );
     }
     assert_eq!(world.simulator.counts().total(), 0);
     process.stop().await;
@@ -129,21 +197,36 @@ async fn a_model_that_the_operators_key_doesnt_have_is_refused_with_those_it_has
     let unknown = ModelId::parse("claude-none-1");
     let by_agent = AgentDraft { model: Some("claude-none-1".to_owned()), ..agent("Ann") };
     let of_agent = Draft::Sequential { task: task("Go."), agents: vec![by_agent], sequence: None };
-    for asked in [StartRun { model: unknown.clone(), ..start(line("Go.", ["Ann"])) }, start(of_agent)] {
+    for asked in
+        [StartRun { model: unknown.clone(), ..start(line("Go.", ["Ann"])) }, start(of_agent)]
+    {
         let failure = refused(&process, &eve, asked).await;
         assert_eq!(failure.code, ErrorCode::Validation);
-        assert!(failure.message.contains("claude-none-1: choose one of ") && failure.message.contains("claude-haiku-5-5"));
+        assert!(
+            failure.message.contains("claude-none-1: choose one of ")
+                && failure.message.contains("claude-haiku-5-5")
+        );
     }
-    let known = StartRun { model: ModelId::parse("claude-sonnet-5"), ..start(line("Go.", ["Ann"])) };
+    let known =
+        StartRun { model: ModelId::parse("claude-sonnet-5"), ..start(line("Go.", ["Ann"])) };
     let run = process.try_start(&eve, known, None).await.unwrap().run;
     let detail = process.ended(&eve, run).await;
-    assert_eq!(detail.view.run.steps[0].credential.unwrap().source, CredentialSource::EnvAnthropicApiKey);
-    assert_eq!((detail.view.run.phase, detail.view.run.steps[0].planned.model.as_str()), (Phase::Completed, "claude-sonnet-5"));
+    assert_eq!(
+        detail.view.run.steps[0].credential.unwrap().source,
+        CredentialSource::EnvAnthropicApiKey
+    );
+    assert_eq!(
+        (detail.view.run.phase, detail.view.run.steps[0].planned.model.as_str()),
+        (Phase::Completed, "claude-sonnet-5")
+    );
     // What a user's key has nobody knows before it is used.
     let ada = process.user("ada", Scenario::Good).await;
     let asked = StartRun { model: unknown, ..start(line("Go.", ["Ann"])) };
     let run = process.try_start(&ada, asked, None).await.unwrap().run;
-    assert_eq!(process.ended(&ada, run).await.view.run.failure.unwrap().code, ErrorCode::KeyUnavailable);
+    assert_eq!(
+        process.ended(&ada, run).await.view.run.failure.unwrap().code,
+        ErrorCode::KeyUnavailable
+    );
     process.stop().await;
     world.close().await;
 }
@@ -164,7 +247,10 @@ async fn a_named_key_is_used_or_the_request_is_refused() {
     process.deactivate(&ada, inactive).await;
     let expired = ada.add_key(&process, "expired", &key(Scenario::Good, 3)).await;
     let expires_at = Some(claviger::effects::Effects::system().clock.now().plus_ms(60_000));
-    process.key(&ada, KeyCommand::SetExpiry { key: expired, expires_at, expected: None }).await.unwrap();
+    process
+        .key(&ada, KeyCommand::SetExpiry { key: expired, expires_at, expected: None })
+        .await
+        .unwrap();
     clock.put(120_000);
     let unknown = KeyId(Uuid::from_u128(7));
     for (key, code, words) in [
@@ -191,13 +277,22 @@ async fn without_any_credential_the_answer_lists_what_was_tried() {
     let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
     let ada = process.newcomer("ada").await;
-    let asked = StartRun { context: Context::parse("work").unwrap(), ..start(line("Go.", ["Ann"])) };
+    let asked =
+        StartRun { context: Context::parse("work").unwrap(), ..start(line("Go.", ["Ann"])) };
     let failure = refused(&process, &ada, asked).await;
     assert_eq!(failure.code, ErrorCode::NoCredential);
-    for words in ["\"work\"", "\"default\"", "ANTHROPIC_API_KEY is not set", "CLAUDE_API_KEY is not set", "add a key"] {
+    for words in [
+        "\"work\"",
+        "\"default\"",
+        "ANTHROPIC_API_KEY is not set",
+        "CLAUDE_API_KEY is not set",
+        "add a key",
+    ] {
         assert!(failure.message.contains(words), "{}", failure.message);
     }
-    let FailureDetail::Resolution(tried) = failure.detail else { panic!("what was tried is a list") };
+    let FailureDetail::Resolution(tried) = failure.detail else {
+        panic!("what was tried is a list")
+    };
     let sources: Vec<_> = tried.considered.iter().map(|one| (one.source, one.why)).collect();
     let expected = [
         CredentialSource::DefaultKey,
@@ -221,12 +316,22 @@ async fn repeats_start_one_run_whatever_they_race_and_another_input_is_refused()
         let asked = || start(line("Once.", ["Ann"]));
         let all = join_all((0..8).map(|_| process.try_start(&ada, asked(), Some("k1")))).await;
         let all: Vec<_> = all.into_iter().map(Result::unwrap).collect();
-        assert!(all.iter().all(|done| done.run == all[0].run && done.commit.event_ids == all[0].commit.event_ids));
+        assert!(
+            all.iter()
+                .all(|done| done.run == all[0].run
+                    && done.commit.event_ids == all[0].commit.event_ids)
+        );
         assert_eq!(all.iter().filter(|done| !done.commit.replayed).count(), 1);
         assert_eq!(runs_of(&process, &ada).await, 1);
         process.ended(&ada, all[0].run).await;
         // Things have changed since: the answer hasn't.
-        let default = process.ports.reads.default_key(ada.id(), Context::parse("default").unwrap()).await.unwrap().unwrap();
+        let default = process
+            .ports
+            .reads
+            .default_key(ada.id(), Context::parse("default").unwrap())
+            .await
+            .unwrap()
+            .unwrap();
         process.deactivate(&ada, default.id).await;
         let again = process.try_start(&ada, asked(), Some("k1")).await.unwrap();
         assert_eq!((again.run, again.commit.replayed), (all[0].run, true));
@@ -245,16 +350,25 @@ async fn too_many_runs_that_havent_ended_are_refused_and_a_repeat_of_the_last_is
     let process = world.clerk().await;
     let ada = process.user("ada", Scenario::Good).await;
     for _ in 0..3 {
-        let many = (0..(MOST_OPEN - 1) / 3).map(|_| process.try_start(&ada, start(line("Go.", ["Ann"])), None));
+        let many = (0..(MOST_OPEN - 1) / 3)
+            .map(|_| process.try_start(&ada, start(line("Go.", ["Ann"])), None));
         assert!(join_all(many).await.iter().all(Result::is_ok));
     }
     assert_eq!(runs_of(&process, &ada).await, 999);
     // Of two that race for the last place with one key both get it: a repeat isn't refused because of what its first did.
-    let last = join_all((0..8).map(|_| process.try_start(&ada, start(line("Last.", ["Ann"])), Some("k1")))).await;
+    let last = join_all(
+        (0..8).map(|_| process.try_start(&ada, start(line("Last.", ["Ann"])), Some("k1"))),
+    )
+    .await;
     let last: Vec<_> = last.into_iter().map(Result::unwrap).collect();
     assert!(last.iter().all(|done| done.run == last[0].run));
-    let failure = process.try_start(&ada, start(line("More.", ["Ann"])), Some("k2")).await.unwrap_err();
-    assert_eq!((failure.code, failure.message.contains("at most 1000")), (ErrorCode::LimitExceeded, true), "{failure:?}");
+    let failure =
+        process.try_start(&ada, start(line("More.", ["Ann"])), Some("k2")).await.unwrap_err();
+    assert_eq!(
+        (failure.code, failure.message.contains("at most 1000")),
+        (ErrorCode::LimitExceeded, true),
+        "{failure:?}"
+    );
     assert_eq!(runs_of(&process, &ada).await, 1_000);
     process.ask(&ada, last[0].run, Ask::Cancel).await.unwrap();
     process.stop().await;
@@ -270,29 +384,46 @@ async fn too_many_runs_that_havent_ended_are_refused_and_a_repeat_of_the_last_is
 async fn asks_of_foreign_unknown_and_ended_runs_are_refused() {
     let world = World::steady(Kind::Sqlite).await;
     let process = world.process().await;
-    let (ada, bob) = (process.user("ada", Scenario::Good).await, process.user("bob", Scenario::RateLimited).await);
+    let (ada, bob) = (
+        process.user("ada", Scenario::Good).await,
+        process.user("bob", Scenario::RateLimited).await,
+    );
     let ended = process.start_run(&ada, line("Go.", ["Ann"])).await;
     process.ended(&ada, ended).await;
     let open = process.start_run(&bob, line("Go.", ["Ann"])).await;
     let head = process.store.head().await.unwrap().position;
     for ask in [Ask::Cancel, Ask::Pause, Ask::Resume] {
-        let (foreign, unknown) = (process.ask(&ada, open, ask).await, process.ask(&ada, RunId(Uuid::from_u128(7)), ask).await);
+        let (foreign, unknown) = (
+            process.ask(&ada, open, ask).await,
+            process.ask(&ada, RunId(Uuid::from_u128(7)), ask).await,
+        );
         assert_eq!(foreign.as_ref().unwrap_err().code, ErrorCode::NotFound);
         assert_eq!(foreign.unwrap_err(), unknown.unwrap_err(), "they answer alike");
         assert_eq!(process.ask(&ada, ended, ask).await.unwrap_err().code, ErrorCode::Conflict);
     }
-    assert_eq!(process.ask(&bob, open, Ask::Resume).await.unwrap_err().code, ErrorCode::Conflict, "it isn't paused");
-    let asked = process.kinds_of_control(ended).await.len() + process.kinds_of_control(open).await.len();
+    assert_eq!(
+        process.ask(&bob, open, Ask::Resume).await.unwrap_err().code,
+        ErrorCode::Conflict,
+        "it isn't paused"
+    );
+    let asked =
+        process.kinds_of_control(ended).await.len() + process.kinds_of_control(open).await.len();
     assert_eq!(asked, 0, "{head}");
     for ask in [Ask::Pause, Ask::Resume, Ask::Cancel, Ask::Cancel] {
         process.ask(&bob, open, ask).await.unwrap();
         if ask == Ask::Pause {
             process.paused(&bob, open).await;
-            assert!(process.ask(&bob, open, Ask::Pause).await.unwrap().commit.event_ids.is_empty(), "things are as asked");
+            assert!(
+                process.ask(&bob, open, Ask::Pause).await.unwrap().commit.event_ids.is_empty(),
+                "things are as asked"
+            );
         }
     }
     process.ended(&bob, open).await;
-    assert!(process.ask(&bob, open, Ask::Cancel).await.unwrap().commit.event_ids.is_empty(), "it is cancelled already");
+    assert!(
+        process.ask(&bob, open, Ask::Cancel).await.unwrap().commit.event_ids.is_empty(),
+        "it is cancelled already"
+    );
     process.stop().await;
     world.close().await;
 }

@@ -67,7 +67,8 @@ impl Course {
             self.asked += 1;
             let run: Run = self.farm.start(server, pattern(self.asked)).await;
             self.lives.insert(run.run, self.kills);
-            let watcher = Watcher::new(run, &self.farm.user, self.url.subscribe(), Arc::clone(&self.heard));
+            let watcher =
+                Watcher::new(run, &self.farm.user, self.url.subscribe(), Arc::clone(&self.heard));
             self.watching.push(TaskTracker::new().spawn(watcher.watch()));
         }
     }
@@ -160,7 +161,12 @@ async fn killed_again_and_again(kind: Kind, kills: u64, patience: Option<Duratio
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn runs_outlive_killed_servers_on_sqlite_and_no_finished_step_is_called_again() {
     let long = number("CLAVIGER_TEST_KILLS");
-    killed_again_and_again(Kind::Sqlite, long.unwrap_or(KILLS.0), long.map(|_| Duration::from_secs(1))).await;
+    killed_again_and_again(
+        Kind::Sqlite,
+        long.unwrap_or(KILLS.0),
+        long.map(|_| Duration::from_secs(1)),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

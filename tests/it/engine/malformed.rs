@@ -24,10 +24,18 @@ async fn opened() -> (World, Process, User) {
 }
 
 /// A run of one step whose first call is answered so; its end, and what was seen of its text by attempt.
-async fn answered(world: &World, process: &Process, ada: &User, (task, act): (&str, Act)) -> (RunId, Vec<(u32, String)>) {
+async fn answered(
+    world: &World,
+    process: &Process,
+    ada: &User,
+    (task, act): (&str, Act),
+) -> (RunId, Vec<(u32, String)>) {
     world.simulator.script().on_prompt(task, act);
     let run = process.start_run(ada, line(task, ["Ann"])).await;
-    let (mut texts, mut messages) = (Vec::<(u32, String)>::new(), process.messages(ada, run, Some(FeedCursor::default())).await);
+    let (mut texts, mut messages) = (
+        Vec::<(u32, String)>::new(),
+        process.messages(ada, run, Some(FeedCursor::default())).await,
+    );
     while let Some(message) = messages.next().await {
         let Body::Delta(delta) = message.unwrap().body else { continue };
         match texts.last_mut() {
@@ -47,14 +55,18 @@ fn stream_of(body: impl Into<Vec<u8>>) -> Act {
 }
 
 const START: &str = r#"data: {"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":3,"output_tokens":1}}}"#;
-const OPEN: &str = r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
-const SAY: &str = r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"half"}}"#;
+const OPEN: &str =
+    r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+const SAY: &str =
+    r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"half"}}"#;
 const STOP: &str = r#"data: {"type":"message_stop"}"#;
 
 /// Bodies of streams that can't be used, with the class of failure they lead to. The next attempt succeeds.
 fn bad_streams() -> Vec<(&'static str, Act, &'static str)> {
     let events = |events: &[&str]| stream_of(events.join("\n\n") + "\n\n");
-    let noise = |at, bytes: &[u8]| Act::Reply(Reply { noise: Some((at, bytes.to_vec())), ..Reply::default() });
+    let noise = |at, bytes: &[u8]| {
+        Act::Reply(Reply { noise: Some((at, bytes.to_vec())), ..Reply::default() })
+    };
     // Lines of comment that never end in an event.
     let endless = [b":".as_slice(), &vec![b'x'; MIB / 2], b"\n"].concat().repeat(130);
     vec![
@@ -67,16 +79,41 @@ fn bad_streams() -> Vec<(&'static str, Act, &'static str)> {
         ("no number", events(&[&START.replace(":3,", ":-3,")]), "protocol"),
         ("no text", events(&[START, OPEN, &SAY.replace("\"half\"", "7")]), "protocol"),
         ("no utf-8", noise(400, b"\xff\xfe"), "protocol"),
-        ("a 100 MB line", stream_of([b"data: ".as_slice(), &vec![b'x'; 100 * MIB]].concat()), "protocol"),
+        (
+            "a 100 MB line",
+            stream_of([b"data: ".as_slice(), &vec![b'x'; 100 * MIB]].concat()),
+            "protocol",
+        ),
         ("endless", stream_of(endless), "protocol"),
         (
             "overloaded",
-            Act::Reply(Reply { ending: Ending::ErrorOfType(1, "overloaded_error"), ..Reply::default() }),
+            Act::Reply(Reply {
+                ending: Ending::ErrorOfType(1, "overloaded_error"),
+                ..Reply::default()
+            }),
             "overloaded",
         ),
-        ("a fault", Act::Reply(Reply { ending: Ending::ErrorOfType(1, "api_error"), ..Reply::default() }), "overloaded"),
-        ("too fast", Act::Reply(Reply { ending: Ending::ErrorOfType(1, "rate_limit_error"), ..Reply::default() }), "rate_limit"),
-        ("new error", Act::Reply(Reply { ending: Ending::ErrorOfType(1, "brand_new_error"), ..Reply::default() }), "overloaded"),
+        (
+            "a fault",
+            Act::Reply(Reply { ending: Ending::ErrorOfType(1, "api_error"), ..Reply::default() }),
+            "overloaded",
+        ),
+        (
+            "too fast",
+            Act::Reply(Reply {
+                ending: Ending::ErrorOfType(1, "rate_limit_error"),
+                ..Reply::default()
+            }),
+            "rate_limit",
+        ),
+        (
+            "new error",
+            Act::Reply(Reply {
+                ending: Ending::ErrorOfType(1, "brand_new_error"),
+                ..Reply::default()
+            }),
+            "overloaded",
+        ),
     ]
 }
 
@@ -98,8 +135,13 @@ async fn a_stream_that_cant_be_used_is_a_failure_of_its_class_and_is_tried_again
         assert_eq!(failed[0].1["maybe_billed"], true, "{name}");
         let (attempt, text) = texts.last().unwrap();
         assert_eq!((*attempt, Some(text.as_str())), (2, step.reply.as_deref()), "{name}");
-        let void: usize = texts.iter().filter(|(attempt, _)| *attempt == 1).map(|(_, text)| text.len()).sum();
-        assert_eq!(failed[0].1["partial_bytes"].as_u64(), Some(void as u64), "{name}: what was seen is what was received");
+        let void: usize =
+            texts.iter().filter(|(attempt, _)| *attempt == 1).map(|(_, text)| text.len()).sum();
+        assert_eq!(
+            failed[0].1["partial_bytes"].as_u64(),
+            Some(void as u64),
+            "{name}: what was seen is what was received"
+        );
     }
     process.stop().await;
     world.close().await;
@@ -118,8 +160,15 @@ async fn an_error_after_the_head_that_no_repeat_mends_fails_the_run() {
         let (run, _) = answered(&world, &process, &ada, (kind, act)).await;
         let run = process.detail(&ada, run).await.view.run;
         assert_eq!((run.phase, run.failure.unwrap().code), (Phase::Failed, code), "{kind}");
-        assert_eq!((run.steps[0].state, run.steps[0].upstream_status), (StepState::Failed(class), Some(200)), "{kind}");
-        assert!(run.steps[0].usage.input > 0 && run.steps[0].upstream_request_id.is_some(), "{kind}");
+        assert_eq!(
+            (run.steps[0].state, run.steps[0].upstream_status),
+            (StepState::Failed(class), Some(200)),
+            "{kind}"
+        );
+        assert!(
+            run.steps[0].usage.input > 0 && run.steps[0].upstream_request_id.is_some(),
+            "{kind}"
+        );
     }
     process.stop().await;
     world.close().await;
@@ -130,14 +179,23 @@ async fn a_cut_at_any_byte_inside_characters_too_loses_and_doubles_nothing() {
     let (world, process, ada) = opened().await;
     let text = "ñ✓𝄞".repeat(60);
     // The text begins behind some 600 bytes; each piece of it is longer than the step.
-    let cuts = (0..110).map(|n| n * 13).chain((700..740).filter(|at| at % 13 != 0)).map(|at| (at, format!("Cut at byte {at}.")));
+    let cuts = (0..110)
+        .map(|n| n * 13)
+        .chain((700..740).filter(|at| at % 13 != 0))
+        .map(|at| (at, format!("Cut at byte {at}.")));
     let cut = |(at, task): (usize, String)| {
         let (world, process, ada, text) = (&world, &process, &ada, &text);
         async move {
             let script = world.simulator.script();
-            let first = Act::Reply(Reply { ending: Ending::CutAtByte(at), split_bytes: 7, ..Reply::text(text.as_str()) });
+            let first = Act::Reply(Reply {
+                ending: Ending::CutAtByte(at),
+                split_bytes: 7,
+                ..Reply::text(text.as_str())
+            });
             script.on_prompt(&task, first);
-            let (run, texts) = answered(world, process, ada, (&task, Act::Reply(Reply::text(text.as_str())))).await;
+            let (run, texts) =
+                answered(world, process, ada, (&task, Act::Reply(Reply::text(text.as_str()))))
+                    .await;
             let step = process.detail(ada, run).await.view.run.steps.remove(0);
             assert_eq!((step.attempts, step.reply.as_ref()), (2, Some(text)), "{at}");
             assert_eq!(texts.last(), Some(&(2, text.clone())), "{at}");
@@ -147,7 +205,10 @@ async fn a_cut_at_any_byte_inside_characters_too_loses_and_doubles_nothing() {
         }
     };
     let seen = join_all(cuts.map(cut)).await;
-    assert!(seen.contains(&0) && seen.iter().any(|seen| *seen > 100), "cuts before the text, and in it");
+    assert!(
+        seen.contains(&0) && seen.iter().any(|seen| *seen > 100),
+        "cuts before the text, and in it"
+    );
     process.stop().await;
     world.close().await;
 }
@@ -162,7 +223,9 @@ async fn events_that_nobody_knows_and_a_message_that_begins_again_are_taken() {
     assert_eq!(process.detail(&ada, run).await.view.run.steps[0].attempts, 1);
     let reason = r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}"#;
     let second = START.replace("msg_1", "msg_2");
-    let body = [START, OPEN, SAY, &second, OPEN, &SAY.replace("half", "whole"), reason, STOP].join("\n\n") + "\n\n";
+    let body = [START, OPEN, SAY, &second, OPEN, &SAY.replace("half", "whole"), reason, STOP]
+        .join("\n\n")
+        + "\n\n";
     let (run, texts) = answered(&world, &process, &ada, ("Begins again.", stream_of(body))).await;
     assert_eq!(texts, [(1, "half".to_owned()), (2, "whole".to_owned())]);
     let step = process.detail(&ada, run).await.view.run.steps.remove(0);
@@ -178,9 +241,9 @@ type Said = (usize, &'static [&'static str], u32, &'static [Fallback], Phase);
 async fn garbage_where_json_was_asked_for_is_repaired_once_and_then_falls_back_or_fails() {
     const PLAN: &str = r#"{"subtasks":[{"worker":"Wall","task":"Build it."}]}"#;
     const CHOICE: &str = r#"{"selected_agents":["Painter"],"reasoning":"It is a wall."}"#;
-    const DESIGN: &str =
-        r#"{"name":"n","description":"d","blocks":[{"id":"b","type":"debate","data":{"label":"l"}}],"connections":[]}"#;
-    let fenced = |json: &str| -> &'static str { format!("Sure:\n```json\n{json}\n```\nDone.").leak() };
+    const DESIGN: &str = r#"{"name":"n","description":"d","blocks":[{"id":"b","type":"debate","data":{"label":"l"}}],"connections":[]}"#;
+    let fenced =
+        |json: &str| -> &'static str { format!("Sure:\n```json\n{json}\n```\nDone.").leak() };
     let leaked = |said: Vec<&'static str>| -> &'static [&'static str] { said.leak() };
     let (world, process, ada) = opened().await;
     let cases: Vec<Said> = vec![
@@ -202,7 +265,13 @@ async fn garbage_where_json_was_asked_for_is_repaired_once_and_then_falls_back_o
             Phase::Completed,
         ),
         (4, leaked(vec!["", CHOICE]), 2, &[], Phase::Completed),
-        (4, leaked(vec!["{}", "{\"selected_agents\":7}"]), 2, &[Fallback::FirstSpecialist], Phase::Completed),
+        (
+            4,
+            leaked(vec!["{}", "{\"selected_agents\":7}"]),
+            2,
+            &[Fallback::FirstSpecialist],
+            Phase::Completed,
+        ),
         (4, leaked(vec![fenced(CHOICE)]), 1, &[Fallback::JsonInText], Phase::Completed),
         (
             4,
@@ -214,7 +283,16 @@ async fn garbage_where_json_was_asked_for_is_repaired_once_and_then_falls_back_o
         (5, leaked(vec!["no json", DESIGN]), 2, &[], Phase::Completed),
         (5, leaked(vec![fenced(DESIGN)]), 1, &[Fallback::JsonInText], Phase::Completed),
         (5, leaked(vec!["no json", "none again"]), 2, &[], Phase::Failed),
-        (5, leaked(vec!["no json", r#"{"name":"n","description":"d","blocks":[],"connections":[]}"#]), 2, &[], Phase::Failed),
+        (
+            5,
+            leaked(vec![
+                "no json",
+                r#"{"name":"n","description":"d","blocks":[],"connections":[]}"#,
+            ]),
+            2,
+            &[],
+            Phase::Failed,
+        ),
     ];
     for (n, (pattern, said, attempts, fallbacks, phase)) in cases.into_iter().enumerate() {
         let marker = format!("Case {n}.");
@@ -224,15 +302,30 @@ async fn garbage_where_json_was_asked_for_is_repaired_once_and_then_falls_back_o
         let run = process.start_run(&ada, asked(pattern, &marker)).await;
         let run = process.ended(&ada, run).await.view.run;
         let got: Vec<_> = run.fallbacks.iter().map(|(_, fallback)| *fallback).collect();
-        assert_eq!((run.phase, run.steps[0].attempts, &got[..]), (phase, attempts, fallbacks), "{n}: {said:?}");
-        assert_eq!(claviger_domain::pattern::result(&run).is_some(), phase == Phase::Completed, "{n}");
+        assert_eq!(
+            (run.phase, run.steps[0].attempts, &got[..]),
+            (phase, attempts, fallbacks),
+            "{n}: {said:?}"
+        );
+        assert_eq!(
+            claviger_domain::pattern::result(&run).is_some(),
+            phase == Phase::Completed,
+            "{n}"
+        );
         if phase == Phase::Failed {
             assert_eq!(run.failure.unwrap().code, ErrorCode::Upstream, "{n}");
             assert_eq!(run.steps[0].state, StepState::Failed(FailureClass::InvalidOutput), "{n}");
         }
         let calls = world.simulator.counts().calls(&key(Scenario::Good, 1));
-        let of_case = calls.iter().filter_map(|call| call.body.as_ref()).filter(|body| body.to_string().contains(&marker));
-        let repairs = of_case.filter(|body| body["messages"].to_string().contains("Your last answer could not be used")).count();
+        let of_case = calls
+            .iter()
+            .filter_map(|call| call.body.as_ref())
+            .filter(|body| body.to_string().contains(&marker));
+        let repairs = of_case
+            .filter(|body| {
+                body["messages"].to_string().contains("Your last answer could not be used")
+            })
+            .count();
         assert_eq!(repairs, usize::from(attempts == 2), "{n}: a repair is told what was wrong");
     }
     process.stop().await;

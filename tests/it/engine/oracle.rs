@@ -6,7 +6,9 @@ use crate::endurance::Dice;
 use claviger::simulator::gate::Gate;
 use claviger::simulator::script::{Act, Ending, Refusal, Reply, Script};
 use claviger_domain::code::ErrorCode;
-use claviger_domain::orchestration::{AgentDraft, AgentRole, Draft, FailureClass, Fallback, OnFailure, Phase, Purpose};
+use claviger_domain::orchestration::{
+    AgentDraft, AgentRole, Draft, FailureClass, Fallback, OnFailure, Phase, Purpose,
+};
 use serde_json::{Value, json};
 
 /// Attempts that count.
@@ -97,7 +99,8 @@ impl<'a> Oracle<'a> {
 
     /// What the next call of this agent, or with this text, is answered.
     fn answers(&self, who: Option<&str>, act: Act) {
-        let marker = who.map_or_else(|| format!("Design {}.", self.number), |name| format!("You are {name}."));
+        let marker = who
+            .map_or_else(|| format!("Design {}.", self.number), |name| format!("You are {name}."));
         self.script.on_prompt(&marker, act);
     }
 
@@ -116,15 +119,23 @@ impl<'a> Oracle<'a> {
             let found = match self.dice.below(12) {
                 0..5 => (refuse(529, "overloaded_error", None, None), FailureClass::Overloaded),
                 5..7 => {
-                    let cut =
-                        Reply { ending: Ending::CutAfter(1), ..Reply::text("This will be cut off somewhere in its middle.") };
+                    let cut = Reply {
+                        ending: Ending::CutAfter(1),
+                        ..Reply::text("This will be cut off somewhere in its middle.")
+                    };
                     (Act::Reply(cut), FailureClass::Connection)
                 }
-                7..9 => (refuse(429, "rate_limit_error", None, Some("0.01")), FailureClass::RateLimit),
-                9 => (refuse(429, "rate_limit_error", Some("enforced_spend_limit_reached"), None), FailureClass::SpendLimit),
+                7..9 => {
+                    (refuse(429, "rate_limit_error", None, Some("0.01")), FailureClass::RateLimit)
+                }
+                9 => (
+                    refuse(429, "rate_limit_error", Some("enforced_spend_limit_reached"), None),
+                    FailureClass::SpendLimit,
+                ),
                 10 => (refuse(403, "permission_error", None, None), FailureClass::Permission),
                 _ => {
-                    let silent = Reply { stop_reason: Some("refusal".to_owned()), ..Reply::text("No.") };
+                    let silent =
+                        Reply { stop_reason: Some("refusal".to_owned()), ..Reply::text("No.") };
                     (Act::Reply(silent), FailureClass::Refusal)
                 }
             };
@@ -135,7 +146,13 @@ impl<'a> Oracle<'a> {
     }
 
     /// A step: all its attempts up to its end.
-    fn step(&mut self, who: Option<&str>, (purpose, round): (Purpose, Option<u32>), wanted: &Wanted, may_fail: bool) -> Outcome {
+    fn step(
+        &mut self,
+        who: Option<&str>,
+        (purpose, round): (Purpose, Option<u32>),
+        wanted: &Wanted,
+        may_fail: bool,
+    ) -> Outcome {
         let (mut attempts, mut counted, mut is_repaired) = (0, 0, false);
         let is_held = self.cancels == Some(self.steps.len());
         let is_stormy = self.one_in(5);
@@ -155,7 +172,10 @@ impl<'a> Oracle<'a> {
             }
             if is_held {
                 let gate = Gate::default();
-                self.answers(who, Act::Reply(Reply { gate: Some((0, gate.clone())), ..Reply::default() }));
+                self.answers(
+                    who,
+                    Act::Reply(Reply { gate: Some((0, gate.clone())), ..Reply::default() }),
+                );
                 self.cancel_at = Some(gate);
                 break Outcome::Failed(FailureClass::Cancelled);
             }
@@ -176,11 +196,21 @@ impl<'a> Oracle<'a> {
             }
             if is_repaired {
                 let is_design = purpose == Purpose::Design;
-                break if is_design { Outcome::Failed(FailureClass::InvalidOutput) } else { Outcome::Said(text) };
+                break if is_design {
+                    Outcome::Failed(FailureClass::InvalidOutput)
+                } else {
+                    Outcome::Said(text)
+                };
             }
             is_repaired = true;
         };
-        let foreseen = Foreseen { agent: who.map(str::to_owned), purpose, round, attempts, outcome: outcome.clone() };
+        let foreseen = Foreseen {
+            agent: who.map(str::to_owned),
+            purpose,
+            round,
+            attempts,
+            outcome: outcome.clone(),
+        };
         self.steps.push(foreseen);
         outcome
     }
@@ -210,11 +240,17 @@ impl<'a> Oracle<'a> {
         let may_fail = self.dice.below(2 * who.len());
         let mut failed = false;
         for (n, name) in who.iter().enumerate() {
-            let outcome = self.step(Some(name), (Purpose::Work, None), &Wanted::Text, n == may_fail);
+            let outcome =
+                self.step(Some(name), (Purpose::Work, None), &Wanted::Text, n == may_fail);
             failed |= matches!(outcome, Outcome::Failed(_));
         }
         if failed {
-            for step in self.steps.iter_mut().skip(from).filter(|step| matches!(step.outcome, Outcome::Said(_))) {
+            for step in self
+                .steps
+                .iter_mut()
+                .skip(from)
+                .filter(|step| matches!(step.outcome, Outcome::Said(_)))
+            {
                 step.outcome = Outcome::Any;
             }
         }
@@ -234,7 +270,16 @@ impl<'a> Oracle<'a> {
             (None, None) => Phase::Completed,
         };
         let (code, output) = if phase == Phase::Completed { (None, output) } else { (code, None) };
-        Story { draft, steps: self.steps, fallbacks, phase, code, output, is_paused: false, cancel_at: self.cancel_at }
+        Story {
+            draft,
+            steps: self.steps,
+            fallbacks,
+            phase,
+            code,
+            output,
+            is_paused: false,
+            cancel_at: self.cancel_at,
+        }
     }
 
     fn said(&self, at: usize) -> Option<String> {
@@ -245,16 +290,25 @@ impl<'a> Oracle<'a> {
     }
 
     pub(super) fn sequential(mut self) -> Story {
-        let agents: Vec<_> = ["Ann", "Ben", "Cid"][..=self.dice.below(3)].iter().map(|name| self.agent(name)).collect();
+        let agents: Vec<_> = ["Ann", "Ben", "Cid"][..=self.dice.below(3)]
+            .iter()
+            .map(|name| self.agent(name))
+            .collect();
         self.cancels = Some(self.dice.below(8));
-        let turns: Vec<_> = agents.iter().map(|agent| (agent.name.clone(), Purpose::Turn)).collect();
+        let turns: Vec<_> =
+            agents.iter().map(|agent| (agent.name.clone(), Purpose::Turn)).collect();
         self.in_turn(&turns, None);
         let output = self.said(self.steps.len() - 1).map(|text| shown(&text));
-        self.told(Draft::Sequential { task: task("Count."), agents, sequence: None }, vec![], output)
+        self.told(
+            Draft::Sequential { task: task("Count."), agents, sequence: None },
+            vec![],
+            output,
+        )
     }
 
     pub(super) fn debate(mut self) -> Story {
-        let (rounds, is_moderated) = (1 + u32::try_from(self.dice.below(2)).unwrap(), self.one_in(2));
+        let (rounds, is_moderated) =
+            (1 + u32::try_from(self.dice.below(2)).unwrap(), self.one_in(2));
         let mut agents = vec![self.agent("Pro"), self.agent("Con")];
         if is_moderated {
             // Named first, and yet the last to speak.
@@ -262,20 +316,32 @@ impl<'a> Oracle<'a> {
         }
         self.cancels = Some(self.dice.below(12));
         for round in 1..=rounds {
-            let mut turns = vec![(self.agent("Pro").name, Purpose::Turn), (self.agent("Con").name, Purpose::Turn)];
+            let mut turns = vec![
+                (self.agent("Pro").name, Purpose::Turn),
+                (self.agent("Con").name, Purpose::Turn),
+            ];
             if is_moderated {
-                turns.push((self.agent("Mod").name, if round == rounds { Purpose::Verdict } else { Purpose::Turn }));
+                turns.push((
+                    self.agent("Mod").name,
+                    if round == rounds { Purpose::Verdict } else { Purpose::Turn },
+                ));
             }
             if !self.in_turn(&turns, Some(round)) {
                 break;
             }
         }
-        let output = self.said(self.steps.len() - 1).filter(|_| is_moderated).map(|text| shown(&text));
-        self.told(Draft::Debate { topic: "Tabs?".to_owned(), agents, participants: None, rounds }, vec![], output)
+        let output =
+            self.said(self.steps.len() - 1).filter(|_| is_moderated).map(|text| shown(&text));
+        self.told(
+            Draft::Debate { topic: "Tabs?".to_owned(), agents, participants: None, rounds },
+            vec![],
+            output,
+        )
     }
 
     pub(super) fn hierarchical(mut self) -> Story {
-        let (boss, workers) = (self.agent("Boss"), ["Wall", "Roof"].map(|name| self.agent(name)).to_vec());
+        let (boss, workers) =
+            (self.agent("Boss"), ["Wall", "Roof"].map(|name| self.agent(name)).to_vec());
         let names: Vec<_> = workers.iter().map(|worker| worker.name.clone()).collect();
         let plan = |who: &[&str]| json!({"subtasks": who.iter().map(|who| json!({"worker": who, "task": "A part."})).collect::<Vec<_>>()});
         let plans = vec![
@@ -285,7 +351,8 @@ impl<'a> Oracle<'a> {
             plan(&["Nobody", "No one"]),
             plan(&[]),
         ];
-        let outcome = self.step(Some(&boss.name), (Purpose::Delegate, None), &Wanted::Json(plans), true);
+        let outcome =
+            self.step(Some(&boss.name), (Purpose::Delegate, None), &Wanted::Json(plans), true);
         let (mut fallbacks, mut output) = (vec![], None);
         if let Outcome::Said(text) = outcome {
             let mut chosen = vec![];
@@ -294,7 +361,11 @@ impl<'a> Oracle<'a> {
                 Some(value) => {
                     for part in value["subtasks"].as_array().unwrap() {
                         let worker = part["worker"].as_str().unwrap().to_owned();
-                        if names.contains(&worker) { chosen.push(worker) } else { fallbacks.push(Fallback::UnknownWorker) }
+                        if names.contains(&worker) {
+                            chosen.push(worker)
+                        } else {
+                            fallbacks.push(Fallback::UnknownWorker)
+                        }
                     }
                     if chosen.is_empty() {
                         fallbacks.push(Fallback::NoKnownWorker);
@@ -309,7 +380,12 @@ impl<'a> Oracle<'a> {
                 self.skip(&boss.name, Purpose::Synthesize, None);
             }
         }
-        let draft = Draft::Hierarchical { task: "Build.".to_owned(), manager: boss, workers, worker_names: None };
+        let draft = Draft::Hierarchical {
+            task: "Build.".to_owned(),
+            manager: boss,
+            workers,
+            worker_names: None,
+        };
         self.told(draft, fallbacks, output)
     }
 
@@ -323,7 +399,8 @@ impl<'a> Oracle<'a> {
     }
 
     pub(super) fn routing(mut self) -> Story {
-        let (router, specialists) = (self.agent("Router"), ["Plumber", "Painter"].map(|name| self.agent(name)).to_vec());
+        let (router, specialists) =
+            (self.agent("Router"), ["Plumber", "Painter"].map(|name| self.agent(name)).to_vec());
         let names: Vec<_> = specialists.iter().map(|one| one.name.clone()).collect();
         let choice = |who: &[&str]| json!({"selected_agents": who, "reasoning": "Because."});
         let choices = vec![
@@ -333,14 +410,19 @@ impl<'a> Oracle<'a> {
             choice(&["Nobody"]),
             choice(&[]),
         ];
-        let outcome = self.step(Some(&router.name), (Purpose::Route, None), &Wanted::Json(choices), true);
+        let outcome =
+            self.step(Some(&router.name), (Purpose::Route, None), &Wanted::Json(choices), true);
         let (mut fallbacks, mut output) = (vec![], None);
         if let Outcome::Said(text) = outcome {
             let mut chosen: Vec<String> = vec![];
             match Self::json_of(&text, &mut fallbacks) {
                 None => fallbacks.push(Fallback::FirstSpecialist),
                 Some(value) => {
-                    for name in value["selected_agents"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned())
+                    for name in value["selected_agents"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|name| name.as_str().unwrap().to_owned())
                     {
                         if !names.contains(&name) {
                             if !fallbacks.contains(&Fallback::UnknownSpecialist) {
@@ -360,7 +442,12 @@ impl<'a> Oracle<'a> {
                 output = self.said(1).map(|text| shown(&text));
             }
         }
-        let draft = Draft::Routing { task: "Mend.".to_owned(), router, specialists, specialist_names: None };
+        let draft = Draft::Routing {
+            task: "Mend.".to_owned(),
+            router,
+            specialists,
+            specialist_names: None,
+        };
         self.told(draft, fallbacks, output)
     }
 
@@ -368,7 +455,8 @@ impl<'a> Oracle<'a> {
         let agents = ["One", "Two", "Three"].map(|name| self.agent(name)).to_vec();
         let names: Vec<_> = agents.iter().map(|agent| agent.name.clone()).collect();
         let aggregator = self.one_in(2).then(|| self.agent("Sum"));
-        let on_failure = [OnFailure::Fail, OnFailure::Continue, OnFailure::Quorum(2)][self.dice.below(3)];
+        let on_failure =
+            [OnFailure::Fail, OnFailure::Continue, OnFailure::Quorum(2)][self.dice.below(3)];
         let (mut is_fine, mut code) = (true, None);
         if on_failure == OnFailure::Fail {
             is_fine = self.side_by_side(&names);
@@ -376,7 +464,8 @@ impl<'a> Oracle<'a> {
             for name in &names {
                 self.step(Some(name), (Purpose::Work, None), &Wanted::Text, true);
             }
-            let lost = self.steps.iter().filter(|step| matches!(step.outcome, Outcome::Failed(_))).count();
+            let lost =
+                self.steps.iter().filter(|step| matches!(step.outcome, Outcome::Failed(_))).count();
             let most = if on_failure == OnFailure::Continue { 2 } else { 1 };
             if lost > most {
                 (is_fine, code) = (false, Some(ErrorCode::Upstream));
@@ -389,20 +478,30 @@ impl<'a> Oracle<'a> {
         let (mut output, mut aggregate) = (None, Outcome::Said(String::new()));
         if let Some(sum) = &aggregator {
             if is_fine {
-                aggregate = self.step(Some(&sum.name), (Purpose::Aggregate, None), &Wanted::Text, true);
+                aggregate =
+                    self.step(Some(&sum.name), (Purpose::Aggregate, None), &Wanted::Text, true);
                 output = self.said(3).map(|text| shown(&text));
             } else {
                 self.skip(&sum.name, Purpose::Aggregate, None);
             }
         }
-        let draft = Draft::Parallel { task: "Name one.".to_owned(), agents, agent_names: None, aggregator, on_failure };
+        let draft = Draft::Parallel {
+            task: "Name one.".to_owned(),
+            agents,
+            agent_names: None,
+            aggregator,
+            on_failure,
+        };
         let mut story = self.told(draft, vec![], None);
         if on_failure != OnFailure::Fail {
-            let of_class = |class| CODE_OF.iter().find(|(of, _)| *of == class).map(|(_, code)| *code);
+            let of_class =
+                |class| CODE_OF.iter().find(|(of, _)| *of == class).map(|(_, code)| *code);
             (story.phase, story.code) = match (is_fine, aggregate) {
                 (false, _) => (Phase::Failed, code),
                 (true, Outcome::Failed(class)) => (Phase::Failed, of_class(class)),
-                (true, Outcome::Said(_) | Outcome::Skipped | Outcome::Any) => (Phase::Completed, None),
+                (true, Outcome::Said(_) | Outcome::Skipped | Outcome::Any) => {
+                    (Phase::Completed, None)
+                }
             };
         }
         story.output = output.filter(|_| story.phase == Phase::Completed);

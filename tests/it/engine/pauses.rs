@@ -6,7 +6,9 @@ use crate::store::bent::{Answer, Bent, Over};
 use claviger::simulator::keys::Scenario;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::{Ask, Phase};
-use claviger_projections::ports::{Append, AppendError, Appended, BoxFuture, DeltaRow, OPEN_RUNS, Store, ViewRow};
+use claviger_projections::ports::{
+    Append, AppendError, Appended, BoxFuture, DeltaRow, OPEN_RUNS, Store, ViewRow,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,7 +25,8 @@ struct Holding {
 
 impl Holding {
     fn over(inner: Arc<dyn Store>) -> Arc<Self> {
-        let (is_held, goes_on, read) = (watch::Sender::new(false), watch::Sender::new(false), watch::Sender::new(0));
+        let (is_held, goes_on, read) =
+            (watch::Sender::new(false), watch::Sender::new(false), watch::Sender::new(0));
         Arc::new(Self { inner, is_held, goes_on, read })
     }
 }
@@ -51,8 +54,17 @@ impl Bent for Holding {
         })
     }
 
-    fn rows_of_all(&self, view: &'static str, after: Option<(UserId, Uuid)>, limit: usize) -> Answer<'_, Vec<ViewRow>> {
-        if view == OPEN_RUNS { Box::pin(async { Ok(Vec::new()) }) } else { self.inner.rows_of_all(view, after, limit) }
+    fn rows_of_all(
+        &self,
+        view: &'static str,
+        after: Option<(UserId, Uuid)>,
+        limit: usize,
+    ) -> Answer<'_, Vec<ViewRow>> {
+        if view == OPEN_RUNS {
+            Box::pin(async { Ok(Vec::new()) })
+        } else {
+            self.inner.rows_of_all(view, after, limit)
+        }
     }
 }
 
@@ -62,7 +74,9 @@ async fn what_another_process_is_asked_while_a_pause_is_written_down_is_done() {
         let world = World::paced(*kind, Duration::from_millis(5), |_| {}).await;
         let ground = Ground::of(&world).await;
         // Told of each request, the other reads the run; a resumption is judged by the whole run before.
-        for (ask, reads, end) in [(Ask::Resume, 3, Phase::Completed), (Ask::Cancel, 2, Phase::Cancelled)] {
+        for (ask, reads, end) in
+            [(Ask::Resume, 3, Phase::Completed), (Ask::Cancel, 2, Phase::Cancelled)]
+        {
             let (mine, theirs) = (Holding::over(ground.store()), Holding::over(ground.store()));
             let owner = world.process_over(Over::store(&mine), true).await;
             let other = world.process_over(Over::store(&theirs), true).await;

@@ -9,7 +9,9 @@ use claviger::simulator::keys::Scenario;
 use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::orchestration::Phase;
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{Append, Expected, NewEvent, OPEN_RUNS, RUNS, RowChange, Store, StoredEvent, ViewRow};
+use claviger_projections::ports::{
+    Append, Expected, NewEvent, OPEN_RUNS, RUNS, RowChange, Store, StoredEvent, ViewRow,
+};
 use claviger_projections::runs::RunSummary;
 use std::time::Instant;
 
@@ -24,29 +26,47 @@ async fn keys(from: &dyn Store, owner: UserId, event: &StoredEvent) -> Vec<RowCh
         rows.extend(from.content_key(stream).await.unwrap().map(RowChange::PutContentKey));
     }
     if event.envelope.kind == "KeyAdded" {
-        rows.extend(from.secret(owner, KeyId(event.subject.unwrap()), 1).await.unwrap().map(RowChange::PutSecret));
+        rows.extend(
+            from.secret(owner, KeyId(event.subject.unwrap()), 1)
+                .await
+                .unwrap()
+                .map(RowChange::PutSecret),
+        );
     }
     rows
 }
 
 /// The rows by which an engine and a reader find the run.
 fn rows(owner: UserId, run: RunId, events: &[StoredEvent]) -> [RowChange; 2] {
-    let fold = |before, event: &StoredEvent| RunSummary::after(before, &facts(event), event.envelope.at);
+    let fold =
+        |before, event: &StoredEvent| RunSummary::after(before, &facts(event), event.envelope.at);
     let summary = events.iter().fold(None, fold).unwrap();
     let open = serde_json::to_vec(&summary.open().expect("it hasn't ended")).unwrap();
     let listed = serde_json::to_vec(&summary.facts).unwrap();
     let (stream, sort) = (StreamName::Run(run.0), summary.facts.created_at.0);
-    [(OPEN_RUNS, open), (RUNS, listed)]
-        .map(|(view, facts)| RowChange::PutView(ViewRow { view, owner, id: run.0, sort, stream, facts, content: None }))
+    [(OPEN_RUNS, open), (RUNS, listed)].map(|(view, facts)| {
+        RowChange::PutView(ViewRow { view, owner, id: run.0, sort, stream, facts, content: None })
+    })
 }
 
 async fn append(to: &dyn Store, event: &StoredEvent, rows: Vec<RowChange>) {
     let StoredEvent { envelope, facts, content, subject, .. } = event.clone();
-    let event = NewEvent { id: envelope.id, kind: envelope.kind, schema: envelope.schema, facts, content, subject };
+    let event = NewEvent {
+        id: envelope.id,
+        kind: envelope.kind,
+        schema: envelope.schema,
+        facts,
+        content,
+        subject,
+    };
     let append = Append {
         stream: envelope.stream,
         owner: envelope.owner,
-        expected: if envelope.version == 1 { Expected::NoStream } else { Expected::Exact(envelope.version - 1) },
+        expected: if envelope.version == 1 {
+            Expected::NoStream
+        } else {
+            Expected::Exact(envelope.version - 1)
+        },
         events: vec![event],
         at: envelope.at,
         actor: envelope.actor,
@@ -62,7 +82,12 @@ async fn append(to: &dyn Store, event: &StoredEvent, rows: Vec<RowChange>) {
 }
 
 /// Everything of the user, and so many events of the run with the text between them.
-async fn copy(from: &dyn Store, to: &dyn Store, (owner, run): (UserId, RunId), count: usize) -> Vec<StoredEvent> {
+async fn copy(
+    from: &dyn Store,
+    to: &dyn Store,
+    (owner, run): (UserId, RunId),
+    count: usize,
+) -> Vec<StoredEvent> {
     for key in from.store_keys().await.unwrap() {
         to.init_store_key(key).await.unwrap();
     }
@@ -87,7 +112,12 @@ async fn copy(from: &dyn Store, to: &dyn Store, (owner, run): (UserId, RunId), c
 }
 
 /// The run as an engine finishes it that finds only its first events.
-async fn finished(world: &World, (kind, ground, user): (Kind, &Ground, &User), run: RunId, count: usize) -> String {
+async fn finished(
+    world: &World,
+    (kind, ground, user): (Kind, &Ground, &User),
+    run: RunId,
+    count: usize,
+) -> String {
     let fresh = Fresh::open(kind).await;
     let prefix = copy(&*ground.store(), &*fresh.ground.store(), (user.id(), run), count).await;
     let before = steps(&prefix);
@@ -102,8 +132,16 @@ async fn finished(world: &World, (kind, ground, user): (Kind, &Ground, &User), r
     for (step, told) in steps(&process.events(run).await) {
         let known = before.get(&step).cloned().unwrap_or_default();
         let made = calls.for_request(&told.request_hash);
-        assert_eq!(made, u64::from(!known.is_completed), "what is done isn't called for, what isn't is once: {told:?}");
-        assert_eq!(told.interrupted, u64::from(known.started == 1 && !known.is_completed), "{told:?}");
+        assert_eq!(
+            made,
+            u64::from(!known.is_completed),
+            "what is done isn't called for, what isn't is once: {told:?}"
+        );
+        assert_eq!(
+            told.interrupted,
+            u64::from(known.started == 1 && !known.is_completed),
+            "{told:?}"
+        );
     }
     check_texts(&process, user, run).await;
     process.stop().await;
@@ -122,7 +160,10 @@ async fn a_run_goes_on_from_any_of_its_events() {
         let mut runs = Vec::new();
         for (name, draft) in one_of_each() {
             // A database is slow to make: one pattern with all kinds of steps stands for the others there.
-            if *kind == Kind::Sqlite || name == "hierarchical" || number("CLAVIGER_TEST_KILLS").is_some() {
+            if *kind == Kind::Sqlite
+                || name == "hierarchical"
+                || number("CLAVIGER_TEST_KILLS").is_some()
+            {
                 let run = process.start_run(&user, draft).await;
                 let expected = result(&process.ended(&user, run).await.view.run);
                 runs.push((name, run, process.events(run).await.len(), expected));
@@ -131,7 +172,11 @@ async fn a_run_goes_on_from_any_of_its_events() {
         process.stop().await;
         for (name, run, events, expected) in runs {
             for cut in 1..events {
-                assert_eq!(finished(&world, (*kind, &ground, &user), run, cut).await, expected, "{name} cut after {cut}");
+                assert_eq!(
+                    finished(&world, (*kind, &ground, &user), run, cut).await,
+                    expected,
+                    "{name} cut after {cut}"
+                );
                 count += 1;
             }
         }

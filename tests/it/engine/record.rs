@@ -33,7 +33,9 @@ impl Process {
     /// The facts of the run's events of a type, with their times, in order.
     pub(super) async fn facts(&self, run: RunId, kind: &str) -> Vec<(u64, Value)> {
         let events = self.events(run).await.into_iter().filter(|event| event.envelope.kind == kind);
-        events.map(|event| (event.envelope.at.0, serde_json::from_slice(&event.facts).unwrap())).collect()
+        events
+            .map(|event| (event.envelope.at.0, serde_json::from_slice(&event.facts).unwrap()))
+            .collect()
     }
 
     /// A command on keys.
@@ -44,7 +46,13 @@ impl Process {
     /// The types of what was asked of the run.
     pub(super) async fn kinds_of_control(&self, run: RunId) -> Vec<String> {
         let stream = claviger_domain::stream::StreamName::RunControl(run.0);
-        self.store.read_stream(stream, 0, 1_000).await.unwrap().into_iter().map(|event| event.envelope.kind).collect()
+        self.store
+            .read_stream(stream, 0, 1_000)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|event| event.envelope.kind)
+            .collect()
     }
 
     pub(super) async fn deactivate(&self, user: &User, key: KeyId) {

@@ -39,7 +39,8 @@ trait Chance {
 impl Chance for Dice {
     fn act(&mut self) -> Act {
         let letters: Vec<char> = "ab ñé✓“漢字𝄞\n\"\\".chars().collect();
-        let text: String = (0..40 + self.below(300)).map(|_| letters[self.below(letters.len())]).collect();
+        let text: String =
+            (0..40 + self.below(300)).map(|_| letters[self.below(letters.len())]).collect();
         let ending = match self.below(10) {
             0 => Ending::CutAfter(self.below(12)),
             1 => Ending::CutAtByte(self.below(3_000)),
@@ -57,8 +58,17 @@ impl Chance for Dice {
 
     fn draft(&mut self) -> Draft {
         match self.below(3) {
-            0 => Draft::Sequential { task: task("Count."), agents: agents(["Ann", "Ben"]), sequence: None },
-            1 => Draft::Debate { topic: "Tabs?".to_owned(), agents: agents(["Pro", "Con"]), participants: None, rounds: 1 },
+            0 => Draft::Sequential {
+                task: task("Count."),
+                agents: agents(["Ann", "Ben"]),
+                sequence: None,
+            },
+            1 => Draft::Debate {
+                topic: "Tabs?".to_owned(),
+                agents: agents(["Pro", "Con"]),
+                participants: None,
+                rounds: 1,
+            },
             _ => Draft::Parallel {
                 task: "Name a colour.".to_owned(),
                 agents: agents(["One", "Two", "Three"]),
@@ -127,17 +137,30 @@ async fn subscribe(ground: &Ground, user: &User, run: RunId, mut dice: Dice) -> 
 }
 
 /// So many runs at once; how many steps were done, attempts were begun, and texts added up.
-async fn schedule(world: &World, ground: &Ground, user: &User, (count, restarts): (usize, usize), mut dice: Dice) -> [usize; 3] {
+async fn schedule(
+    world: &World,
+    ground: &Ground,
+    user: &User,
+    (count, restarts): (usize, usize),
+    mut dice: Dice,
+) -> [usize; 3] {
     let secret = key(Scenario::Good, 1);
     while world.simulator.script().left(&secret) < count * 12 {
         world.simulator.script().push(&secret, dice.act());
     }
     let mut runs = Vec::new();
     for _ in 0..count {
-        runs.push(ground.process.read().await.as_ref().unwrap().start_run(user, dice.draft()).await);
+        runs.push(
+            ground.process.read().await.as_ref().unwrap().start_run(user, dice.draft()).await,
+        );
     }
-    let subscribers: Vec<_> = runs.iter().flat_map(|run| [*run; SUBSCRIBERS]).map(|run| (run, Dice::new(dice.next()))).collect();
-    let subscribed = join_all(subscribers.into_iter().map(|(run, dice)| subscribe(ground, user, run, dice)));
+    let subscribers: Vec<_> = runs
+        .iter()
+        .flat_map(|run| [*run; SUBSCRIBERS])
+        .map(|run| (run, Dice::new(dice.next())))
+        .collect();
+    let subscribed =
+        join_all(subscribers.into_iter().map(|(run, dice)| subscribe(ground, user, run, dice)));
     let until: Vec<_> = (0..restarts).map(|_| 1 + dice.below(count * SUBSCRIBERS * 9)).collect();
     let restarting = async {
         for messages in until {
@@ -156,9 +179,13 @@ async fn schedule(world: &World, ground: &Ground, user: &User, (count, restarts)
     assert!(clients.iter().all(|client| client.gaps == 0), "nothing is gone before its time");
     for run in runs {
         let run = process.as_ref().unwrap().detail(user, run).await.view.run;
-        assert!(run.phase == Phase::Completed || run.steps.iter().any(|step| matches!(step.state, StepState::Failed(_))));
+        assert!(
+            run.phase == Phase::Completed
+                || run.steps.iter().any(|step| matches!(step.state, StepState::Failed(_)))
+        );
         figures[0] += run.steps.iter().filter(|step| step.is_completed()).count();
-        figures[1] += run.steps.iter().map(|step| usize::try_from(step.attempts).unwrap()).sum::<usize>();
+        figures[1] +=
+            run.steps.iter().map(|step| usize::try_from(step.attempts).unwrap()).sum::<usize>();
     }
     figures
 }
@@ -169,7 +196,11 @@ async fn schedules(kind: Kind, count: usize) {
     world.effects = calm();
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
-    let ground = Ground { process: RwLock::new(Some(process)), leave: watch::Sender::new(0), told: watch::Sender::new(0) };
+    let ground = Ground {
+        process: RwLock::new(Some(process)),
+        leave: watch::Sender::new(0),
+        told: watch::Sender::new(0),
+    };
     let mut dice = Dice::new(seed());
     let (mut left, mut all) = (count, [0; 3]);
     while left > 0 {
@@ -178,7 +209,9 @@ async fn schedules(kind: Kind, count: usize) {
         let restarts = if kind == Kind::Sqlite { 1 + dice.below(3) } else { 1 };
         let own = Dice::new(dice.next());
         let schedule = schedule(&world, &ground, &ada, (now, restarts), own);
-        let figures = tokio::time::timeout(Duration::from_mins(2), schedule).await.expect("a schedule doesn't end");
+        let figures = tokio::time::timeout(Duration::from_mins(2), schedule)
+            .await
+            .expect("a schedule doesn't end");
         for (sum, figure) in all.iter_mut().zip(figures) {
             *sum += figure;
         }
@@ -200,12 +233,18 @@ async fn text_adds_up_for_every_subscriber_whatever_the_schedule() {
     for kind in Kind::available().await {
         let usual = USUAL[usize::from(*kind == Kind::MongoDb)];
         let long = number("CLAVIGER_TEST_SCHEDULES").and_then(|count| usize::try_from(count).ok());
-        let count = long.map_or(usual, |count| if *kind == Kind::Sqlite { count } else { count / 20 });
+        let count =
+            long.map_or(usual, |count| if *kind == Kind::Sqlite { count } else { count / 20 });
         schedules(*kind, count.max(1)).await;
     }
 }
 
-async fn all_of(process: &Process, user: &User, run: RunId, after: Option<FeedCursor>) -> Vec<FeedMessage> {
+async fn all_of(
+    process: &Process,
+    user: &User,
+    run: RunId,
+    after: Option<FeedCursor>,
+) -> Vec<FeedMessage> {
     process.messages(user, run, after).await.map(Result::unwrap).collect().await
 }
 
@@ -219,36 +258,64 @@ async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_
         let ada = process.user("ada", Scenario::Good).await;
         let run = process.start_run(&ada, line("Count.", ["Ann", "Ben"])).await;
         let before = all_of(&process, &ada, run, Some(FeedCursor::default())).await;
-        let places: Vec<_> = before.iter().filter(|one| matches!(one.body, Body::Delta(_))).map(|one| one.cursor).collect();
-        let timers = Timers { store: Arc::clone(&process.store), bus: Arc::clone(&process.bus), effects };
+        let places: Vec<_> = before
+            .iter()
+            .filter(|one| matches!(one.body, Body::Delta(_)))
+            .map(|one| one.cursor)
+            .collect();
+        let timers =
+            Timers { store: Arc::clone(&process.store), bus: Arc::clone(&process.bus), effects };
         // Not before their time.
         timers.tick().await;
         let again = all_of(&process, &ada, run, Some(places[0])).await;
-        assert!(before.ends_with(&again[again.len() - 1..]) && again.iter().any(|one| matches!(one.body, Body::Delta(_))));
+        assert!(
+            before.ends_with(&again[again.len() - 1..])
+                && again.iter().any(|one| matches!(one.body, Body::Delta(_)))
+        );
         clock.put(25 * 3_600_000);
         timers.tick().await;
-        let replies: Vec<_> =
-            process.detail(&ada, run).await.view.run.steps.into_iter().map(|step| step.reply.unwrap()).collect();
+        let replies: Vec<_> = process
+            .detail(&ada, run)
+            .await
+            .view
+            .run
+            .steps
+            .into_iter()
+            .map(|step| step.reply.unwrap())
+            .collect();
         let whole = all_of(&process, &ada, run, Some(FeedCursor::default())).await;
         // Behind the last piece of the first step, the second is all that is missing.
-        for (after, missing) in
-            [(FeedCursor::default(), &replies[..]), (places[0], &replies), (*places.last().unwrap(), &replies[1..])]
-        {
+        for (after, missing) in [
+            (FeedCursor::default(), &replies[..]),
+            (places[0], &replies),
+            (*places.last().unwrap(), &replies[1..]),
+        ] {
             let after = all_of(&process, &ada, run, Some(after)).await;
             let mut texts = BTreeMap::new();
             for one in &after {
                 match &one.body {
-                    Body::Gap(full) => texts.extend(full.iter().map(|one| (one.step, one.text.clone()))),
+                    Body::Gap(full) => {
+                        texts.extend(full.iter().map(|one| (one.step, one.text.clone())))
+                    }
                     Body::Delta(_) => panic!("text is left"),
-                    Body::Snapshot { .. } | Body::Event { .. } | Body::AttemptSuperseded { .. } | Body::Terminal(_) => {}
+                    Body::Snapshot { .. }
+                    | Body::Event { .. }
+                    | Body::AttemptSuperseded { .. }
+                    | Body::Terminal(_) => {}
                 }
             }
             let texts: Vec<_> = texts.into_values().collect();
-            assert!(texts.ends_with(missing), "whoever had part of a text is given all of it: {texts:?}");
+            assert!(
+                texts.ends_with(missing),
+                "whoever had part of a text is given all of it: {texts:?}"
+            );
             assert_eq!(after.last(), whole.last(), "the end is the same for all");
         }
         let fresh = all_of(&process, &ada, run, None).await;
-        let [Body::Snapshot { view, .. }, Body::Terminal(_)] = [&fresh[0].body, &fresh[1].body] else { panic!("{fresh:?}") };
+        let [Body::Snapshot { view, .. }, Body::Terminal(_)] = [&fresh[0].body, &fresh[1].body]
+        else {
+            panic!("{fresh:?}")
+        };
         let texts: Vec<_> = view.run.steps.iter().map(|step| step.reply.clone().unwrap()).collect();
         assert_eq!(texts, replies, "the replies themselves don't expire");
         process.stop().await;

@@ -17,7 +17,9 @@ use claviger_domain::id::{CorrelationId, KeyId, RunId, UserId};
 use claviger_domain::orchestration::{AgentDraft, Ask, Block, Draft, RunEvent};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, Email, IdempotencyKey, KeyName, Password, Username};
-use claviger_graphql::ports::{Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, RunDetail, RunDone, StartRun};
+use claviger_graphql::ports::{
+    Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, RunDetail, RunDone, StartRun,
+};
 use claviger_projections::ports::{Holder, Store, StoredEvent};
 use claviger_projections::run_feed::{Body, FeedCursor, FeedMessage};
 use futures::StreamExt as _;
@@ -80,28 +82,45 @@ impl World {
     }
 
     /// The same with text that comes a few characters at a time, with a pause before each.
-    pub(super) async fn paced(kind: Kind, chunk_delay: Duration, change: impl FnOnce(&mut Config)) -> Self {
+    pub(super) async fn paced(
+        kind: Kind,
+        chunk_delay: Duration,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         Self::made(kind, chunk_delay, change, false).await
     }
 
     /// The same on a MongoDB of its own, where one can be had: killed processes leave transactions open, and other tests would wait for
     /// their end.
-    pub(super) async fn apart(kind: Kind, chunk_delay: Duration, change: impl FnOnce(&mut Config)) -> Self {
+    pub(super) async fn apart(
+        kind: Kind,
+        chunk_delay: Duration,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         Self::made(kind, chunk_delay, change, true).await
     }
 
-    async fn made(kind: Kind, chunk_delay: Duration, change: impl FnOnce(&mut Config), is_apart: bool) -> Self {
+    async fn made(
+        kind: Kind,
+        chunk_delay: Duration,
+        change: impl FnOnce(&mut Config),
+        is_apart: bool,
+    ) -> Self {
         let clock = Effects::system().clock;
         let simulator = SimulatorConfig::new(Arc::new(move || clock.now()));
         let chunk_chars = if chunk_delay.is_zero() { simulator.chunk_chars } else { 6 };
-        let simulator = SimulatorConfig { record_bodies: true, chunk_delay, chunk_chars, ..simulator };
+        let simulator =
+            SimulatorConfig { record_bodies: true, chunk_delay, chunk_chars, ..simulator };
         let simulator = Simulator::start(simulator).await.unwrap();
         // What a schema alone allows isn't a design yet: its connections must meet.
         for _ in 0..DESIGNS {
             simulator.script().on_prompt(DESIGN_PROMPT, Act::Reply(Reply::text(DESIGN)));
         }
         let dir = tempfile::tempdir().unwrap();
-        let settings = Settings { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), ..Settings::default() };
+        let settings = Settings {
+            listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            ..Settings::default()
+        };
         let mut config = Config::load(settings).unwrap();
         config.anthropic_base_url = Some(simulator.base_url());
         config.registration = Registration::Open;
@@ -178,7 +197,12 @@ pub(super) struct Process {
 }
 
 impl Process {
-    async fn start(config: &Config, effects: Effects, store: Option<Arc<dyn Store>>, works: bool) -> Self {
+    async fn start(
+        config: &Config,
+        effects: Effects,
+        store: Option<Arc<dyn Store>>,
+        works: bool,
+    ) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (config, stopping) = (config.clone(), CancellationToken::new());
         let until = stopping.clone();
@@ -188,12 +212,14 @@ impl Process {
                 None => Core::open(&config, effects, "claviger engine test").await,
             };
             let core = core.unwrap();
-            let (ports, store, bus) = (core.ports(), Arc::clone(&core.store), Arc::clone(&core.bus));
+            let (ports, store, bus) =
+                (core.ports(), Arc::clone(&core.store), Arc::clone(&core.bus));
             let (keychain, holder) = (Arc::clone(&core.keychain), core.holder);
             let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
             let tracker = core.tracker.clone();
             let tail = tracker.spawn(tail.run(until.clone()));
-            let engine = core.engine().filter(|_| works).map(|engine| tracker.spawn(engine.run(until)));
+            let engine =
+                core.engine().filter(|_| works).map(|engine| tracker.spawn(engine.run(until)));
             let ended = TaskTracker::new().spawn(async move {
                 if let Some(engine) = engine {
                     engine.await.unwrap();
@@ -204,7 +230,16 @@ impl Process {
             (ports, store, bus, (keychain, holder), ended)
         });
         let (ports, store, bus, (keychain, holder), ended) = started.await.unwrap();
-        Self { runtime: Some(runtime), ports, store, bus, keychain, holder, stopping, ended: Some(ended) }
+        Self {
+            runtime: Some(runtime),
+            ports,
+            store,
+            bus,
+            keychain,
+            holder,
+            stopping,
+            ended: Some(ended),
+        }
     }
 
     /// Stops in order.
@@ -216,7 +251,9 @@ impl Process {
     /// Gone in the middle of everything; returns once nothing of it is left.
     pub(super) async fn vanish(mut self) {
         let runtime = self.runtime.take().unwrap();
-        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(30))).await.unwrap();
+        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(30)))
+            .await
+            .unwrap();
     }
 
     /// A new user whose default key is of this scenario.
@@ -234,14 +271,22 @@ impl Process {
             peer: "test".to_owned(),
             via: Via::Graphql,
         };
-        let (username, email) = (Username::parse(name).unwrap(), Email::parse(&format!("{name}@example.org")).unwrap());
-        let password = Password::parse(SecretText::new("a long enough password".to_owned())).unwrap();
-        let tokens = self.ports.accounts.register(info, username, email, password, None).await.unwrap();
+        let (username, email) =
+            (Username::parse(name).unwrap(), Email::parse(&format!("{name}@example.org")).unwrap());
+        let password =
+            Password::parse(SecretText::new("a long enough password".to_owned())).unwrap();
+        let tokens =
+            self.ports.accounts.register(info, username, email, password, None).await.unwrap();
         User { caller: tokens.caller, token: tokens.access.expose().to_owned() }
     }
 
     /// Asks for a run.
-    pub(super) async fn try_start(&self, user: &User, start: StartRun, idempotency: Option<&str>) -> Result<RunDone, Failure> {
+    pub(super) async fn try_start(
+        &self,
+        user: &User,
+        start: StartRun,
+        idempotency: Option<&str>,
+    ) -> Result<RunDone, Failure> {
         let command = RunCommand::Start(Box::new(start));
         self.ports.run_commands.run(user.call(idempotency), user.caller.clone(), command).await
     }
@@ -251,7 +296,10 @@ impl Process {
     }
 
     pub(super) async fn ask(&self, user: &User, run: RunId, ask: Ask) -> Result<RunDone, Failure> {
-        self.ports.run_commands.run(user.call(None), user.caller.clone(), RunCommand::Ask { run, ask }).await
+        self.ports
+            .run_commands
+            .run(user.call(None), user.caller.clone(), RunCommand::Ask { run, ask })
+            .await
     }
 
     pub(super) async fn detail(&self, user: &User, run: RunId) -> RunDetail {
@@ -264,11 +312,22 @@ impl Process {
         run: RunId,
         after: Option<FeedCursor>,
     ) -> BoxStream<'static, Result<FeedMessage, Failure>> {
-        self.ports.run_feeds.follow(user.id(), run, after).await.unwrap().expect("the run is the user's").messages
+        self.ports
+            .run_feeds
+            .follow(user.id(), run, after)
+            .await
+            .unwrap()
+            .expect("the run is the user's")
+            .messages
     }
 
     /// Waits for a message of the run's feed.
-    pub(super) async fn until(&self, user: &User, run: RunId, mut pleases: impl FnMut(&Body) -> bool) -> FeedMessage {
+    pub(super) async fn until(
+        &self,
+        user: &User,
+        run: RunId,
+        mut pleases: impl FnMut(&Body) -> bool,
+    ) -> FeedMessage {
         let waiting = async {
             let mut messages = self.messages(user, run, None).await;
             while let Some(message) = messages.next().await {
@@ -291,9 +350,13 @@ impl Process {
     /// Waits until the run stands still.
     pub(super) async fn paused(&self, user: &User, run: RunId) -> RunDetail {
         let pauses = |body: &Body| match body {
-            Body::Snapshot { view, .. } => matches!(view.run.phase, claviger_domain::orchestration::Phase::Paused(_)),
+            Body::Snapshot { view, .. } => {
+                matches!(view.run.phase, claviger_domain::orchestration::Phase::Paused(_))
+            }
             Body::Event { event, .. } => matches!(event.event, RunEvent::RunPaused(_)),
-            Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => false,
+            Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => {
+                false
+            }
         };
         self.until(user, run, pauses).await;
         self.detail(user, run).await
@@ -301,7 +364,10 @@ impl Process {
 
     /// The run's events.
     pub(super) async fn events(&self, run: RunId) -> Vec<StoredEvent> {
-        self.store.read_stream(claviger_domain::stream::StreamName::Run(run.0), 0, 10_000).await.unwrap()
+        self.store
+            .read_stream(claviger_domain::stream::StreamName::Run(run.0), 0, 10_000)
+            .await
+            .unwrap()
     }
 
     /// Their types.
@@ -357,7 +423,11 @@ pub(super) fn start(draft: Draft) -> StartRun {
 }
 
 pub(super) fn agent(name: &str) -> AgentDraft {
-    AgentDraft { name: name.to_owned(), system_prompt: format!("You are {name}."), ..AgentDraft::default() }
+    AgentDraft {
+        name: name.to_owned(),
+        system_prompt: format!("You are {name}."),
+        ..AgentDraft::default()
+    }
 }
 
 pub(super) fn agents<const N: usize>(names: [&str; N]) -> Vec<AgentDraft> {
@@ -374,9 +444,21 @@ pub(super) fn one_of_each() -> Vec<(&'static str, Draft)> {
     vec![
         (
             "sequential",
-            Draft::Sequential { task: task("Count to three."), agents: agents(["Ann", "Ben", "Cid"]), sequence: None },
+            Draft::Sequential {
+                task: task("Count to three."),
+                agents: agents(["Ann", "Ben", "Cid"]),
+                sequence: None,
+            },
         ),
-        ("debate", Draft::Debate { topic: of("Tabs?"), agents: agents(["Pro", "Con"]), participants: None, rounds: 2 }),
+        (
+            "debate",
+            Draft::Debate {
+                topic: of("Tabs?"),
+                agents: agents(["Pro", "Con"]),
+                participants: None,
+                rounds: 2,
+            },
+        ),
         (
             "hierarchical",
             Draft::Hierarchical {
@@ -414,6 +496,8 @@ pub(super) fn has_text(body: &Body) -> bool {
     match body {
         Body::Delta(_) => true,
         Body::Snapshot { partial, .. } => partial.iter().any(|one| !one.text.is_empty()),
-        Body::Event { .. } | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => false,
+        Body::Event { .. } | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => {
+            false
+        }
     }
 }

@@ -38,7 +38,8 @@ impl Scene {
         let run = farm.start(&owner, pattern(0)).await;
         clerk.until(&farm.user, run.run, has_text).await;
         let other = farm.serve();
-        let (url, heard) = (watch::Sender::new(other.url().to_owned()), Arc::new(watch::Sender::new(0)));
+        let (url, heard) =
+            (watch::Sender::new(other.url().to_owned()), Arc::new(watch::Sender::new(0)));
         let watcher = Watcher::new(run.clone(), &farm.user, url.subscribe(), heard);
         let watcher = TaskTracker::new().spawn(async move {
             let _url = url;
@@ -51,7 +52,9 @@ impl Scene {
     async fn claimed(&self, epoch: u64) {
         let is_claimed = |body: &Body| match body {
             Body::Snapshot { view, .. } => view.run.epoch >= epoch,
-            Body::Event { event, .. } => matches!(&event.event, RunEvent::RunClaimed(claimed) if claimed.epoch >= epoch),
+            Body::Event { event, .. } => {
+                matches!(&event.event, RunEvent::RunClaimed(claimed) if claimed.epoch >= epoch)
+            }
             Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) => false,
             Body::Terminal(_) => true,
         };
@@ -98,7 +101,11 @@ async fn an_owner_stopped_beyond_its_lease_loses_its_run_and_wakes_up_to_change_
     clerk.stop().await;
     owner.stop().await;
     other.stop().await;
-    assert_eq!(farm.check(&[(run.run, 1), (next.run, 0)]).await, 1, "the call under way was made anew");
+    assert_eq!(
+        farm.check(&[(run.run, 1), (next.run, 0)]).await,
+        1,
+        "the call under way was made anew"
+    );
     farm.world.close().await;
 }
 
@@ -131,7 +138,10 @@ async fn an_owner_told_to_go_lets_its_calls_end_and_hands_its_runs_over_at_once(
     scene.claimed(2).await;
     let events = scene.events().await;
     let claim = events.iter().rposition(|event| matches!(event, RunEvent::RunClaimed(_))).unwrap();
-    assert!(matches!(events[claim - 1], RunEvent::StepCompleted(..) | RunEvent::StepsPlanned(_)), "{events:?}");
+    assert!(
+        matches!(events[claim - 1], RunEvent::StepCompleted(..) | RunEvent::StepsPlanned(_)),
+        "{events:?}"
+    );
     scene.watcher.await.unwrap();
     let Scene { farm, clerk, run, owner, other, .. } = scene;
     owner.ended().await;

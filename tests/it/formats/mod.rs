@@ -54,18 +54,25 @@ fn leaves_are_those_of_the_golden_vectors() {
     let leaves = vectors["leaves"].as_array().unwrap();
     assert!(leaves.len() >= 5);
     for vector in leaves {
-        let content: Vec<Vec<u8>> = vector["content_boxes"].as_array().into_iter().flatten().map(bytes).collect();
+        let content: Vec<Vec<u8>> =
+            vector["content_boxes"].as_array().into_iter().flatten().map(bytes).collect();
         let digest = vector["content_digest"].as_str().map(|hex| read_hex(hex).unwrap());
         assert_eq!(content_digest(&content), digest, "{}", vector["name"]);
         let facts = vector["facts_utf8"].as_str().unwrap().as_bytes();
-        assert_eq!(leaf_hash(&envelope(&vector["event"]), facts, &content), hash(&vector["leaf"]), "{}", vector["name"]);
+        assert_eq!(
+            leaf_hash(&envelope(&vector["event"]), facts, &content),
+            hash(&vector["leaf"]),
+            "{}",
+            vector["name"]
+        );
     }
 }
 
 #[test]
 fn trees_are_those_of_the_golden_vectors() {
     let vectors = vectors();
-    let leaves: Vec<_> = vectors["tree"]["leaf_hashes"].as_array().unwrap().iter().map(hash).collect();
+    let leaves: Vec<_> =
+        vectors["tree"]["leaf_hashes"].as_array().unwrap().iter().map(hash).collect();
     let sizes = vectors["tree"]["sizes"].as_array().unwrap();
     assert_eq!(sizes.len(), leaves.len() + 1);
     let mut frontier = Frontier::default();
@@ -81,11 +88,19 @@ fn trees_are_those_of_the_golden_vectors() {
 
 #[test]
 fn global_ids_are_those_of_the_golden_vectors() {
-    let kinds =
-        [IdKind::User, IdKind::ApiKey, IdKind::Session, IdKind::Event, IdKind::Correlation, IdKind::Orchestration, IdKind::Step];
+    let kinds = [
+        IdKind::User,
+        IdKind::ApiKey,
+        IdKind::Session,
+        IdKind::Event,
+        IdKind::Correlation,
+        IdKind::Orchestration,
+        IdKind::Step,
+    ];
     for vector in vectors()["global_ids"].as_array().unwrap() {
         let (text, uuid) = (vector["id"].as_str().unwrap(), id(&vector["uuid"]).unwrap());
-        match kinds.into_iter().find(|kind| format!("{kind:?}") == vector["type"].as_str().unwrap()) {
+        match kinds.into_iter().find(|kind| format!("{kind:?}") == vector["type"].as_str().unwrap())
+        {
             Some(kind) => {
                 assert_eq!(encode(kind, uuid), text);
                 assert_eq!(decode(text), Some((kind, uuid)));
@@ -100,9 +115,14 @@ fn global_ids_are_those_of_the_golden_vectors() {
 fn only_the_one_form_of_a_global_id_is_read() {
     let uuid = Uuid::from_u128(7);
     let good = encode(IdKind::ApiKey, uuid);
-    for text in
-        [format!("{good}="), good.to_uppercase(), format!("{good}AA"), String::new(), "ApiKey:7".to_owned(), "x".repeat(200)]
-    {
+    for text in [
+        format!("{good}="),
+        good.to_uppercase(),
+        format!("{good}AA"),
+        String::new(),
+        "ApiKey:7".to_owned(),
+        "x".repeat(200),
+    ] {
         assert_eq!(decode(&text), None, "{text}");
     }
 }

@@ -2,7 +2,8 @@
 
 use super::target::{PATIENCE, Target, until_closed};
 use claviger::bench::http2::{
-    BEGUN_POST, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, POST, SETTINGS, frame, preface, resets,
+    BEGUN_POST, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, POST, SETTINGS, frame, preface,
+    resets,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
@@ -35,7 +36,9 @@ async fn flood(target: &Target, pieces: impl Iterator<Item = Vec<u8>>) -> bool {
 async fn streams_opened_and_reset_end_the_connection() {
     let target = Target::start();
     target
-        .endures("rapid reset", async || assert!(flood(&target, resets(200_000)).await, "the server closes such a connection"))
+        .endures("rapid reset", async || {
+            assert!(flood(&target, resets(200_000)).await, "the server closes such a connection")
+        })
         .await;
 }
 
@@ -47,13 +50,19 @@ async fn frames_that_say_nothing_cost_nothing() {
     let times = 100_000;
     target
         .endures("empty DATA", async || {
-            let closed = flood(&target, opened().chain(std::iter::repeat_n(frame(DATA, 0, 1, &[]), times))).await;
+            let closed =
+                flood(&target, opened().chain(std::iter::repeat_n(frame(DATA, 0, 1, &[]), times)))
+                    .await;
             assert!(closed, "a body of nothing ends the connection");
         })
         .await;
     target
         .endures("empty CONTINUATION", async || {
-            let closed = flood(&target, begun().chain(std::iter::repeat_n(frame(CONTINUATION, 0, 1, &[]), times))).await;
+            let closed = flood(
+                &target,
+                begun().chain(std::iter::repeat_n(frame(CONTINUATION, 0, 1, &[]), times)),
+            )
+            .await;
             assert!(closed, "headers that never end end the connection");
         })
         .await;
@@ -62,7 +71,11 @@ async fn frames_that_say_nothing_cost_nothing() {
             // A header that nobody has heard of, again and again: far more than the bound of headers.
             let mut field = vec![0x00, 0x01, b'x', 0x7f, 0x81, 0x3f];
             field.extend([b'y'; 8192]);
-            let closed = flood(&target, begun().chain(std::iter::repeat_n(frame(CONTINUATION, 0, 1, &field), 20_000))).await;
+            let closed = flood(
+                &target,
+                begun().chain(std::iter::repeat_n(frame(CONTINUATION, 0, 1, &field), 20_000)),
+            )
+            .await;
             assert!(closed, "headers that never end end the connection");
         })
         .await;
@@ -81,10 +94,12 @@ async fn frames_that_say_nothing_cost_nothing() {
 #[tokio::test]
 async fn bytes_of_no_protocol_are_answered_by_an_end() {
     let target = Target::start();
-    let hello = [&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc][..], &[0x5a; 300]].concat();
+    let hello =
+        [&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc][..], &[0x5a; 300]].concat();
     let long = [b"GET /".to_vec(), vec![b'a'; 2_000_000]].concat();
-    let many =
-        (0..5_000).fold(b"GET /health HTTP/1.1\r\n".to_vec(), |bytes, n| [bytes, format!("x{n}: y\r\n").into_bytes()].concat());
+    let many = (0..5_000).fold(b"GET /health HTTP/1.1\r\n".to_vec(), |bytes, n| {
+        [bytes, format!("x{n}: y\r\n").into_bytes()].concat()
+    });
     for (name, bytes) in [
         ("TLS", hello),
         ("SSH", b"SSH-2.0-OpenSSH_9.6\r\n\r\n\r\n\r\n".to_vec()),
@@ -146,7 +161,11 @@ async fn a_body_too_large_is_refused_by_its_length_alone() {
         .endures("deep JSON", async || {
             for open in ["[", "{\"a\":", "{\"query\": [{\"query\": "] {
                 let body = open.repeat(1_000_000 / open.len());
-                let request = target.client.post(target.url("/graphql")).header("content-type", "application/json").body(body);
+                let request = target
+                    .client
+                    .post(target.url("/graphql"))
+                    .header("content-type", "application/json")
+                    .body(body);
                 assert_eq!(request.send().await.unwrap().status().as_u16(), 400);
             }
         })
@@ -160,7 +179,11 @@ async fn a_thousand_clients_that_never_finish_their_headers_keep_nobody_out() {
         .endures("slow headers", async || {
             let slow = (0..1_000).map(async |n| {
                 let mut stream = target.connect().await;
-                let begun: &[u8] = if n % 2 == 0 { b"GET /health HTTP/1.1\r\nhost: x\r\nx-more: " } else { b"PRI * HT" };
+                let begun: &[u8] = if n % 2 == 0 {
+                    b"GET /health HTTP/1.1\r\nhost: x\r\nx-more: "
+                } else {
+                    b"PRI * HT"
+                };
                 stream.write_all(begun).await.unwrap();
                 let said = until_closed(&mut stream).await;
                 assert!(!said.starts_with(b"HTTP/1.1 200"));

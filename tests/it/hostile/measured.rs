@@ -1,7 +1,9 @@
 //! What `claviger bench live`, `query` and `attacks` measure is what they say: everybody hears everything, everybody is answered, nothing
 //! is left behind. Their figures are the machine's.
 
-use claviger::bench::{AttackBench, Cores, LiveBench, QueryBench, measure_attacks, measure_live, measure_queries};
+use claviger::bench::{
+    AttackBench, Cores, LiveBench, QueryBench, measure_attacks, measure_live, measure_queries,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -32,9 +34,18 @@ async fn every_subscriber_hears_every_event_beside_bare_sockets_and_stalled_read
     };
     // One who heard less, or was cut off, would be an error.
     let measured = measure_live(&bench, |_| {}).await.unwrap();
-    assert!(measured.waits.p50_ms > 0.0 && measured.waits.p50_ms <= measured.waits.p99_ms, "{measured:?}");
-    assert!(measured.bare_waits.p50_ms > 0.0 && measured.waits_beside_stalled.p50_ms > 0.0, "{measured:?}");
-    assert!(measured.deliveries_per_s.low > 0.0 && measured.bare_deliveries_per_s.low > 0.0, "{measured:?}");
+    assert!(
+        measured.waits.p50_ms > 0.0 && measured.waits.p50_ms <= measured.waits.p99_ms,
+        "{measured:?}"
+    );
+    assert!(
+        measured.bare_waits.p50_ms > 0.0 && measured.waits_beside_stalled.p50_ms > 0.0,
+        "{measured:?}"
+    );
+    assert!(
+        measured.deliveries_per_s.low > 0.0 && measured.bare_deliveries_per_s.low > 0.0,
+        "{measured:?}"
+    );
     assert!(measured.idle_kib.low > 1000.0, "a process: {measured:?}");
     assert_empty(&dir);
 }
@@ -54,9 +65,15 @@ async fn queries_are_answered_beside_a_handler_that_takes_the_same_token() {
     };
     // An answer that is none would be an error.
     let measured = measure_queries(&bench, |_| {}).await.unwrap();
-    assert_eq!(measured.iter().map(|measured| measured.query).collect::<Vec<_>>(), ["hello", "keys"]);
+    assert_eq!(
+        measured.iter().map(|measured| measured.query).collect::<Vec<_>>(),
+        ["hello", "keys"]
+    );
     for measured in &measured {
-        assert!(measured.per_s.low > 0.0 && measured.bare_per_s.low > 0.0 && measured.ratio.low > 0.0, "{measured:?}");
+        assert!(
+            measured.per_s.low > 0.0 && measured.bare_per_s.low > 0.0 && measured.ratio.low > 0.0,
+            "{measured:?}"
+        );
         assert!(measured.waits.p50_ms <= measured.waits.p99_ms, "{measured:?}");
     }
     assert_empty(&dir);

@@ -41,7 +41,10 @@ impl Target {
 
     /// Status, code of the first error, text.
     pub(super) async fn ask(&self, body: &Value) -> (u16, String, String) {
-        let request = self.client.post(self.url("/graphql")).header("accept", "application/graphql-response+json");
+        let request = self
+            .client
+            .post(self.url("/graphql"))
+            .header("accept", "application/graphql-response+json");
         answer(request.header("content-type", "application/json").body(body.to_string())).await
     }
 
@@ -52,7 +55,8 @@ impl Target {
     /// Another client's request, which must be answered.
     pub(super) async fn honest(&self) -> Duration {
         let asked = Instant::now();
-        let answer = timeout(PATIENCE, self.query("{ __typename }")).await.expect("others are answered");
+        let answer =
+            timeout(PATIENCE, self.query("{ __typename }")).await.expect("others are answered");
         assert_eq!((answer.0, answer.2.as_str()), (200, "{\"data\":{\"__typename\":\"Query\"}}"));
         asked.elapsed()
     }
@@ -104,8 +108,12 @@ impl Target {
 
 fn figures(mut times: Vec<Duration>) -> String {
     times.sort();
-    let at =
-        |percent: usize| times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).copied().unwrap_or_default();
+    let at = |percent: usize| {
+        times
+            .get((times.len() * percent / 100).min(times.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or_default()
+    };
     format!("{} (p50 {:?}, p99 {:?})", times.len(), at(50), at(99))
 }
 

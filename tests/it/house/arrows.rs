@@ -6,12 +6,37 @@ use std::collections::BTreeMap;
 
 /// A room's direct normal dependencies, all of them: a new one is a decision, made here and in an ADR.
 const ROOMS: [(&str, &[&str]); 4] = [
-    ("claviger-domain", &["cqrs-es", "serde", "serde_json", "thiserror", "time", "uuid", "zeroize"]),
+    (
+        "claviger-domain",
+        &["cqrs-es", "serde", "serde_json", "thiserror", "time", "uuid", "zeroize"],
+    ),
     (
         "claviger-vault",
-        &["chacha20poly1305", "claviger-domain", "hkdf", "hmac", "sha2", "subtle", "thiserror", "uuid", "zeroize"],
+        &[
+            "chacha20poly1305",
+            "claviger-domain",
+            "hkdf",
+            "hmac",
+            "sha2",
+            "subtle",
+            "thiserror",
+            "uuid",
+            "zeroize",
+        ],
     ),
-    ("claviger-projections", &["claviger-domain", "futures", "serde", "serde_json", "sha2", "thiserror", "tokio", "uuid"]),
+    (
+        "claviger-projections",
+        &[
+            "claviger-domain",
+            "futures",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "tokio",
+            "uuid",
+        ],
+    ),
     (
         "claviger-graphql",
         &[
@@ -32,10 +57,18 @@ const ROOMS: [(&str, &[&str]); 4] = [
 ];
 
 fn rooms() -> BTreeMap<String, Vec<String>> {
-    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata");
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .expect("cargo metadata");
     let normal = |package: cargo_metadata::Package| {
-        let dependencies = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
-        let mut names: Vec<String> = dependencies.map(|dependency| dependency.name.clone()).collect();
+        let dependencies = package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.kind == DependencyKind::Normal);
+        let mut names: Vec<String> =
+            dependencies.map(|dependency| dependency.name.clone()).collect();
         names.sort();
         (package.name.to_string(), names)
     };
@@ -47,7 +80,8 @@ fn a_room_depends_on_what_its_arrows_allow_and_nothing_else() {
     let found = rooms();
     for (room, allowed) in ROOMS {
         let dependencies = found.get(room).unwrap_or_else(|| panic!("there is no room {room}"));
-        let surplus: Vec<_> = dependencies.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+        let surplus: Vec<_> =
+            dependencies.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
         assert!(surplus.is_empty(), "{room} may not depend on {surplus:?}");
     }
     let known: Vec<_> = ROOMS.iter().map(|(room, _)| *room).chain(["claviger"]).collect();
@@ -57,10 +91,25 @@ fn a_room_depends_on_what_its_arrows_allow_and_nothing_else() {
 
 #[test]
 fn tokio_is_for_projections_a_means_to_wake_waiters_and_no_runtime() {
-    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata");
-    let projections = metadata.packages.iter().find(|package| package.name.as_str() == "claviger-projections").expect("the room");
-    let tokio = projections.dependencies.iter().find(|dependency| dependency.name == "tokio").expect("its dependency");
-    assert_eq!((tokio.features.as_slice(), tokio.uses_default_features), (["sync".to_owned()].as_slice(), false));
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .expect("cargo metadata");
+    let projections = metadata
+        .packages
+        .iter()
+        .find(|package| package.name.as_str() == "claviger-projections")
+        .expect("the room");
+    let tokio = projections
+        .dependencies
+        .iter()
+        .find(|dependency| dependency.name == "tokio")
+        .expect("its dependency");
+    assert_eq!(
+        (tokio.features.as_slice(), tokio.uses_default_features),
+        (["sync".to_owned()].as_slice(), false)
+    );
 }
 
 #[test]
@@ -68,7 +117,9 @@ fn only_the_wiring_names_a_concrete_store() {
     let outside = |path: &str| !path.starts_with("src/store/") && path != "src/wiring.rs";
     let named: Vec<_> = rust_files("src")
         .into_iter()
-        .filter(|(path, text)| outside(path) && (text.contains("store::sqlite") || text.contains("SqliteStore")))
+        .filter(|(path, text)| {
+            outside(path) && (text.contains("store::sqlite") || text.contains("SqliteStore"))
+        })
         .map(|(path, _)| path)
         .collect();
     assert!(named.is_empty(), "the store is named in {named:?}");
@@ -79,11 +130,23 @@ fn only_the_wiring_names_a_concrete_store() {
 #[test]
 fn the_pure_rooms_touch_neither_clock_nor_environment_nor_files() {
     for room in ["domain/src", "domain/vault/src", "graphql/src"] {
-        for (path, text) in rust_files(room).into_iter().filter(|(path, _)| !path.ends_with("/tests.rs")) {
-            for effect in
-                ["SystemTime::now", "Instant::now", "now_utc()", "now_v7()", "std::env", "std::fs", "std::net", "std::thread"]
-            {
-                assert!(!super::tree::without_tests(&text).contains(effect), "{path} uses {effect}");
+        for (path, text) in
+            rust_files(room).into_iter().filter(|(path, _)| !path.ends_with("/tests.rs"))
+        {
+            for effect in [
+                "SystemTime::now",
+                "Instant::now",
+                "now_utc()",
+                "now_v7()",
+                "std::env",
+                "std::fs",
+                "std::net",
+                "std::thread",
+            ] {
+                assert!(
+                    !super::tree::without_tests(&text).contains(effect),
+                    "{path} uses {effect}"
+                );
             }
         }
     }

@@ -28,9 +28,14 @@ const BANNED: [&str; 3] = ["native-tls", "openssl", "openssl-sys"];
 fn metadata() -> Metadata {
     let rustc = Command::new("rustc").arg("-vV").output().expect("rustc");
     let said = String::from_utf8(rustc.stdout).expect("UTF-8");
-    let host = said.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host");
+    let host =
+        said.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host");
     let options = ["--locked", "--offline", "--filter-platform", host].map(str::to_owned).to_vec();
-    MetadataCommand::new().manifest_path(root().join("Cargo.toml")).other_options(options).exec().expect("cargo metadata")
+    MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .other_options(options)
+        .exec()
+        .expect("cargo metadata")
 }
 
 /// Whether an SPDX expression leaves a choice that is allowed. `OR` binds weaker than `AND`; the slash is its old spelling.
@@ -40,7 +45,9 @@ fn is_allowed(expression: &str) -> bool {
 }
 
 fn any(expression: &str) -> bool {
-    split(expression, "OR").iter().any(|part| split(part, "AND").iter().all(|term| is_term_allowed(term)))
+    split(expression, "OR")
+        .iter()
+        .any(|part| split(part, "AND").iter().all(|term| is_term_allowed(term)))
 }
 
 fn is_term_allowed(term: &str) -> bool {
@@ -100,7 +107,9 @@ fn every_dependency_comes_from_the_registry() {
     let elsewhere: Vec<_> = metadata()
         .packages
         .iter()
-        .filter(|package| package.source.as_ref().is_some_and(|source| !source.repr.starts_with("registry+")))
+        .filter(|package| {
+            package.source.as_ref().is_some_and(|source| !source.repr.starts_with("registry+"))
+        })
         .map(|package| package.name.to_string())
         .collect();
     assert!(elsewhere.is_empty(), "{elsewhere:?}");
@@ -109,7 +118,8 @@ fn every_dependency_comes_from_the_registry() {
 #[test]
 fn no_second_tls_stack_comes_in() {
     let metadata = metadata();
-    let names: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    let names: BTreeSet<&str> =
+        metadata.packages.iter().map(|package| package.name.as_str()).collect();
     let present: Vec<_> = BANNED.iter().filter(|banned| names.contains(*banned)).collect();
     assert!(present.is_empty(), "{present:?}");
 }

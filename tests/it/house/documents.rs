@@ -26,23 +26,32 @@ fn every_error_code_has_a_page_that_names_its_status_and_exit_code() {
 fn there_is_no_page_of_a_code_that_there_is_not() {
     let pages = std::fs::read_dir(root().join("ops/docs/errors")).expect("the pages");
     let names = pages.map(|page| page.expect("a page").file_name().into_string().expect("UTF-8"));
-    let expected: BTreeSet<String> = ErrorCode::ALL.iter().map(|code| format!("{}.md", code.as_str())).collect();
+    let expected: BTreeSet<String> =
+        ErrorCode::ALL.iter().map(|code| format!("{}.md", code.as_str())).collect();
     assert_eq!(names.collect::<BTreeSet<_>>(), expected);
 }
 
 /// The commands in the first `sh` block of a section.
 fn commands_of(text: &str, heading: &str) -> Vec<String> {
-    let (_, section) = text.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no section {heading:?}"));
+    let (_, section) = text
+        .split_once(&format!("\n## {heading}\n"))
+        .unwrap_or_else(|| panic!("no section {heading:?}"));
     let (_, block) = section.split_once("```sh\n").expect("a block of commands");
     let (block, _) = block.split_once("```").expect("the block's end");
-    block.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+    block
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect()
 }
 
 #[test]
 fn ci_runs_the_very_commands_that_the_readme_gives() {
     let (readme, ci) = (read("README.md"), read(".ci/run"));
-    let steps: Vec<&str> =
-        ci.lines().filter_map(|line| line.strip_prefix("section \"")?.split_once("\" ").map(|(_, step)| step)).collect();
+    let steps: Vec<&str> = ci
+        .lines()
+        .filter_map(|line| line.strip_prefix("section \"")?.split_once("\" ").map(|(_, step)| step))
+        .collect();
     let (run, test) = (commands_of(&readme, "Run it"), commands_of(&readme, "Test it"));
     assert_eq!((run.len(), test.len()), (1, 1), "one command each");
     for command in test {
@@ -59,13 +68,17 @@ fn ci_runs_the_very_commands_that_the_readme_gives() {
 fn variables_of(text: &str) -> BTreeSet<&str> {
     let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
     let starts = text.match_indices("CLAVIGER_").map(|(at, _)| text.split_at(at).1);
-    let names = starts.map(|rest| rest.find(|c| !is_name(c)).map_or(rest, |end| rest.split_at(end).0));
+    let names =
+        starts.map(|rest| rest.find(|c| !is_name(c)).map_or(rest, |end| rest.split_at(end).0));
     names.filter(|name| *name != "CLAVIGER_").collect()
 }
 
 #[test]
 fn the_readme_names_every_setting_and_no_other() {
-    let (readme, sources) = (read("README.md"), read("src/config.rs") + &read("src/cli/args.rs") + &read("src/cli/run/args.rs"));
+    let (readme, sources) = (
+        read("README.md"),
+        read("src/config.rs") + &read("src/cli/args.rs") + &read("src/cli/run/args.rs"),
+    );
     let (told, there) = (variables_of(&readme), variables_of(&sources));
     assert_eq!(told, there);
 }
@@ -73,9 +86,15 @@ fn the_readme_names_every_setting_and_no_other() {
 #[test]
 fn every_room_has_a_readme_which_is_its_documentation() {
     for room in ["", "domain/", "domain/vault/", "projections/", "graphql/"] {
-        assert!(read(&format!("{room}README.md")).lines().count() > 2, "{room}README.md says nothing");
+        assert!(
+            read(&format!("{room}README.md")).lines().count() > 2,
+            "{room}README.md says nothing"
+        );
         let library = read(&format!("{room}src/lib.rs"));
-        assert!(library.contains("#![doc = include_str!(\"../README.md\")]"), "{room}src/lib.rs doesn't show its README");
+        assert!(
+            library.contains("#![doc = include_str!(\"../README.md\")]"),
+            "{room}src/lib.rs doesn't show its README"
+        );
     }
 }
 
@@ -97,7 +116,10 @@ fn links_between_documents_lead_somewhere() {
         for (_, rest) in text.match_indices("](").map(|(at, mark)| text.split_at(at + mark.len())) {
             let target = rest.split([')', '#']).next().unwrap_or_default();
             if !target.is_empty() && !target.contains("://") {
-                assert!(folder.join(target).exists(), "{document} links to {target}, which isn't there");
+                assert!(
+                    folder.join(target).exists(),
+                    "{document} links to {target}, which isn't there"
+                );
             }
         }
     }

@@ -9,7 +9,10 @@ const MAX_LINES: usize = 500;
 const WITH_FUNCTIONS: [(&str, &str); 9] = [
     ("domain/src/account/commands/mod.rs", "dispatch, one line a command"),
     ("domain/src/key_ring/commands/mod.rs", "dispatch, one line a command"),
-    ("domain/src/orchestration/command/mod.rs", "dispatch, one line a command, and what several share"),
+    (
+        "domain/src/orchestration/command/mod.rs",
+        "dispatch, one line a command, and what several share",
+    ),
     ("graphql/src/types/mod.rs", "what every resolver asks its context for"),
     ("projections/src/suite/cases/mod.rs", "the list of cases"),
     ("src/bus/mod.rs", "the bus itself and what its parts share"),
@@ -34,8 +37,12 @@ fn no_module_is_named_after_nothing() {
         .into_iter()
         .map(|(path, _)| path)
         .filter(|path| {
-            let named =
-                |part: &str| matches!(part.trim_end_matches(".rs"), "util" | "utils" | "common" | "helper" | "helpers" | "misc");
+            let named = |part: &str| {
+                matches!(
+                    part.trim_end_matches(".rs"),
+                    "util" | "utils" | "common" | "helper" | "helpers" | "misc"
+                )
+            };
             path.split('/').any(named)
         })
         .collect();
@@ -48,7 +55,11 @@ fn a_mod_file_names_its_parts_and_does_nothing() {
         let line = line.trim_start();
         ["fn ", "async fn ", "const fn "].iter().any(|start| {
             let line = line.strip_prefix("pub ").unwrap_or(line);
-            let line = if line.starts_with("pub(") { line.split_once(") ").map_or(line, |(_, rest)| rest) } else { line };
+            let line = if line.starts_with("pub(") {
+                line.split_once(") ").map_or(line, |(_, rest)| rest)
+            } else {
+                line
+            };
             line.starts_with(start)
         })
     };
@@ -65,12 +76,20 @@ fn a_mod_file_names_its_parts_and_does_nothing() {
 #[test]
 fn nothing_is_left_for_later() {
     // Put together here, so that this file isn't found itself.
-    let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["#[ign", "ore"].concat(), ["todo", "!("].concat()];
+    let marks = [
+        ["TO", "DO"].concat(),
+        ["FIX", "ME"].concat(),
+        ["#[ign", "ore"].concat(),
+        ["todo", "!("].concat(),
+    ];
     let unmerged = ["<<<<<<< ", ">>>>>>> "];
     for (path, text) in rust_files("") {
         for (number, line) in (1..).zip(text.lines()) {
             assert!(!unmerged.iter().any(|mark| line.starts_with(mark)), "{path}:{number}: {line}");
-            assert!(!marks.iter().any(|mark| line.contains(mark.as_str())), "{path}:{number}: {line}");
+            assert!(
+                !marks.iter().any(|mark| line.contains(mark.as_str())),
+                "{path}:{number}: {line}"
+            );
         }
     }
 }

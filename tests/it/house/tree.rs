@@ -21,7 +21,9 @@ pub(super) fn rust_files(folder: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     collect(&root().join(folder), &mut found);
     found.sort();
-    let from_root = |path: PathBuf| path.strip_prefix(root()).expect("below the root").to_str().expect("UTF-8").to_owned();
+    let from_root = |path: PathBuf| {
+        path.strip_prefix(root()).expect("below the root").to_str().expect("UTF-8").to_owned()
+    };
     found.into_iter().map(from_root).map(|path| (path.clone(), read(&path))).collect()
 }
 

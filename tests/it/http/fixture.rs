@@ -3,11 +3,14 @@
 #![expect(clippy::unused_async, reason = "resolvers are asynchronous by the macro's contract")]
 
 use async_graphql::{
-    Context, EmptySubscription, Error, ErrorExtensions, Object, Request, Response, Scalar, ScalarType, Schema, Value,
+    Context, EmptySubscription, Error, ErrorExtensions, Object, Request, Response, Scalar,
+    ScalarType, Schema, Value,
 };
 use async_graphql::{InputObject, InputValueResult, ServerError};
 use claviger::http::envelope::{Edge, IdSource, wrap};
-use claviger::http::graphql::{Admission, EndpointSettings, Executor, GraphqlEndpoint, RequestContext};
+use claviger::http::graphql::{
+    Admission, EndpointSettings, Executor, GraphqlEndpoint, RequestContext,
+};
 use claviger::http::health::{HealthProbe, HealthReport, HealthStatus};
 use claviger::http::server::{Drained, Server, ServerSettings};
 use claviger::http::{graphiql, health};
@@ -42,7 +45,11 @@ struct Secret(String);
 #[Scalar]
 impl ScalarType for Secret {
     fn parse(value: Value) -> InputValueResult<Self> {
-        if let Value::String(text) = value { Ok(Self(text)) } else { Err(async_graphql::InputValueError::expected_type(value)) }
+        if let Value::String(text) = value {
+            Ok(Self(text))
+        } else {
+            Err(async_graphql::InputValueError::expected_type(value))
+        }
     }
 
     fn to_value(&self) -> Value {
@@ -100,7 +107,8 @@ impl Query {
     }
 
     async fn typed(&self) -> Option<async_graphql::Result<bool>> {
-        Some(Err(Error::new("the view stands at 3").extend_with(|_, extensions| extensions.set("code", "VIEW_BEHIND"))))
+        Some(Err(Error::new("the view stands at 3")
+            .extend_with(|_, extensions| extensions.set("code", "VIEW_BEHIND"))))
     }
 
     async fn fault(&self) -> Option<async_graphql::Result<bool>> {
@@ -147,8 +155,12 @@ impl Executor for TestExecutor {
         Box::pin(async move {
             match context.token.as_ref().map(|token| token.expose().to_owned()).as_deref() {
                 Some("bad") => failed("UNAUTHENTICATED", "the token is none of ours"),
-                Some("store-down") => failed("STORE_UNAVAILABLE", "swordfish:27017 refused the connection"),
-                _ => self.schema.execute(request.data(context).data(Arc::clone(&self.shared))).await,
+                Some("store-down") => {
+                    failed("STORE_UNAVAILABLE", "swordfish:27017 refused the connection")
+                }
+                _ => {
+                    self.schema.execute(request.data(context).data(Arc::clone(&self.shared))).await
+                }
             }
         })
     }
@@ -158,10 +170,18 @@ struct Probe(Arc<Shared>);
 
 impl HealthProbe for Probe {
     fn probe(&self) -> BoxFuture<'_, HealthReport> {
-        let database = if self.0.unhealthy.load(Ordering::SeqCst) { HealthStatus::Degraded } else { HealthStatus::Healthy };
+        let database = if self.0.unhealthy.load(Ordering::SeqCst) {
+            HealthStatus::Degraded
+        } else {
+            HealthStatus::Healthy
+        };
         let version = BTreeMap::from([("claviger", "0.0.0".to_owned())]);
         Box::pin(async move {
-            HealthReport { services: BTreeMap::from([("database", database)]), version, ..HealthReport::default() }
+            HealthReport {
+                services: BTreeMap::from([("database", database)]),
+                version,
+                ..HealthReport::default()
+            }
         })
     }
 }
@@ -169,7 +189,10 @@ impl HealthProbe for Probe {
 /// Ids that count, in the shape of `UUIDv7`.
 fn counting_ids() -> IdSource {
     let next = AtomicU64::new(1);
-    Arc::new(move || uuid::Builder::from_unix_timestamp_millis(next.fetch_add(1, Ordering::SeqCst), &[7; 10]).into_uuid())
+    Arc::new(move || {
+        uuid::Builder::from_unix_timestamp_millis(next.fetch_add(1, Ordering::SeqCst), &[7; 10])
+            .into_uuid()
+    })
 }
 
 #[derive(Default)]
@@ -196,20 +219,24 @@ impl Running {
 
     pub(super) async fn with(options: Options) -> Self {
         let shared = Arc::new(Shared::default());
-        let schema = Schema::build(Query, Mutation, EmptySubscription).disable_suggestions().finish();
-        let admission = Admission::new(&schema.sdl(), options.limits).expect("the schema's SDL is read");
+        let schema =
+            Schema::build(Query, Mutation, EmptySubscription).disable_suggestions().finish();
+        let admission =
+            Admission::new(&schema.sdl(), options.limits).expect("the schema's SDL is read");
         let executor = TestExecutor { schema, shared: Arc::clone(&shared) };
         let ids = counting_ids();
-        let endpoint = GraphqlEndpoint::new(executor, Arc::new(admission), options.endpoint, Arc::clone(&ids));
-        let faces = endpoint
-            .into_router()
-            .merge(graphiql::router())
-            .merge(health::router(Arc::new(Probe(Arc::clone(&shared))), Arc::new(|| time::OffsetDateTime::UNIX_EPOCH)));
+        let endpoint =
+            GraphqlEndpoint::new(executor, Arc::new(admission), options.endpoint, Arc::clone(&ids));
+        let faces = endpoint.into_router().merge(graphiql::router()).merge(health::router(
+            Arc::new(Probe(Arc::clone(&shared))),
+            Arc::new(|| time::OffsetDateTime::UNIX_EPOCH),
+        ));
         let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::bind(localhost, options.server).await.expect("a free port");
         let address = server.local_addr();
         let shutdown = CancellationToken::new();
-        let ended = TaskTracker::new().spawn(server.run(wrap(faces, ids, options.edge), shutdown.clone()));
+        let ended =
+            TaskTracker::new().spawn(server.run(wrap(faces, ids, options.edge), shutdown.clone()));
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { address, shared, client, shutdown, ended }
     }
@@ -224,8 +251,16 @@ impl Running {
         self.ended.await.expect("the server doesn't panic")
     }
 
-    pub(super) fn post(&self, media: &str, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
-        self.client.post(self.url("/graphql")).header("accept", media).header("content-type", "application/json").body(body)
+    pub(super) fn post(
+        &self,
+        media: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::RequestBuilder {
+        self.client
+            .post(self.url("/graphql"))
+            .header("accept", media)
+            .header("content-type", "application/json")
+            .body(body)
     }
 
     /// Sends a query, accepting the modern media type.
@@ -278,7 +313,10 @@ impl Answer {
         assert_eq!((self.status, self.code().as_str()), (status, code), "{}", self.text);
         let json = self.json();
         assert!(json.get("data").is_none(), "{json}");
-        assert!(Uuid::parse_str(json["errors"][0]["extensions"]["requestId"].as_str().expect("an id")).is_ok());
+        assert!(
+            Uuid::parse_str(json["errors"][0]["extensions"]["requestId"].as_str().expect("an id"))
+                .is_ok()
+        );
         assert!(Uuid::parse_str(self.header("x-request-id")).is_ok());
     }
 }

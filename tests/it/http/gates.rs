@@ -10,10 +10,11 @@ use std::time::Duration;
 async fn each_limit_refuses_and_names_itself() {
     let server = Running::start().await;
     let deep = format!("{{ {} hello {} }}", "me { ".repeat(15), "}".repeat(15));
-    let aliases: String = (0..31).fold("{ me { ".to_owned(), |text, n| format!("{text} a{n}: hello")) + " } }";
-    let doubling: String = (0..40)
-        .fold("{ ...F0 }".to_owned(), |text, n| format!("{text} fragment F{n} on Query {{ ...F{m} ...F{m} }}", m = n + 1))
-        + " fragment F40 on Query { hello }";
+    let aliases: String =
+        (0..31).fold("{ me { ".to_owned(), |text, n| format!("{text} a{n}: hello")) + " } }";
+    let doubling: String = (0..40).fold("{ ...F0 }".to_owned(), |text, n| {
+        format!("{text} fragment F{n} on Query {{ ...F{m} ...F{m} }}", m = n + 1)
+    }) + " fragment F40 on Query { hello }";
     let cases = [
         (deep, "levels of fields reach 16"),
         (aliases, "aliases reach 31"),
@@ -21,7 +22,10 @@ async fn each_limit_refuses_and_names_itself() {
         (format!("{{ hello {} }}", "@skip(if: false) ".repeat(51)), "directives reach 51"),
         (format!("{{ me {{ {} }} }}", "hello ".repeat(10_000)), "tokens reach 10001"),
         (format!("{{ number(n: {}", "[".repeat(5_000)), "nested brackets reach 65"),
-        ("{ page(first: 100) { page(first: 100) { hello } } }".to_owned(), "complexity points reach"),
+        (
+            "{ page(first: 100) { page(first: 100) { hello } } }".to_owned(),
+            "complexity points reach",
+        ),
         (doubling, "selections, fragments expanded,"),
     ];
     for (query, message) in cases {
@@ -56,30 +60,44 @@ async fn introspection_passes_and_can_be_switched_off() {
 #[tokio::test]
 async fn secrets_come_through_variables_only_and_are_never_echoed() {
     let server = Running::start().await;
-    let by_variable = server.ask_with("query($s: Secret!) { length(secret: $s) }", json!({"s": "swordfish"})).await;
+    let by_variable = server
+        .ask_with("query($s: Secret!) { length(secret: $s) }", json!({"s": "swordfish"}))
+        .await;
     assert_eq!(by_variable.json(), json!({"data": {"length": 9}}));
     let refused = [
         ("{ length(secret: \"swordfish\") }", json!({})),
         ("query($s: Secret! = \"swordfish\") { length(secret: $s) }", json!({})),
         ("mutation { login(input: {name: \"a\", password: \"swordfish\"}) }", json!({})),
-        ("mutation($i: LoginInput! = {name: \"a\", password: \"swordfish\"}) { login(input: $i) }", json!({})),
+        (
+            "mutation($i: LoginInput! = {name: \"a\", password: \"swordfish\"}) { login(input: $i) }",
+            json!({}),
+        ),
         // The parser stops in the middle of it.
         ("{ length(secret: \"swordfish\") ! }", json!({})),
         // The wrong type: validation and coercion have something to say.
         ("query($s: Secret!) { length(secret: $s) }", json!({"s": ["swordfish"]})),
         ("query($s: String!) { length(secret: $s) }", json!({"s": "swordfish"})),
         ("mutation($i: LoginInput!) { login(input: $i) }", json!({"i": "swordfish"})),
-        ("mutation($i: LoginInput!) { login(input: $i) }", json!({"i": {"name": "a", "password": {"a": "swordfish"}}})),
-        ("mutation($p: Secret!) { login(input: {name: 3, password: $p}) }", json!({"p": "swordfish"})),
+        (
+            "mutation($i: LoginInput!) { login(input: $i) }",
+            json!({"i": {"name": "a", "password": {"a": "swordfish"}}}),
+        ),
+        (
+            "mutation($p: Secret!) { login(input: {name: 3, password: $p}) }",
+            json!({"p": "swordfish"}),
+        ),
     ];
     for (query, variables) in refused {
         let answer = server.ask_with(query, variables).await;
         assert_eq!(answer.code(), "BAD_REQUEST", "{query}: {}", answer.text);
         assert!(!answer.text.contains("swordfish"), "{query}: {}", answer.text);
     }
-    let literal = server.ask("mutation { login(input: {name: \"a\", password: \"swordfish\"}) }").await;
+    let literal =
+        server.ask("mutation { login(input: {name: \"a\", password: \"swordfish\"}) }").await;
     assert!(
-        literal.message().contains("\"input.password\" of \"login\" takes a secret: pass it as a variable"),
+        literal
+            .message()
+            .contains("\"input.password\" of \"login\" takes a secret: pass it as a variable"),
         "{}",
         literal.text
     );
@@ -89,17 +107,22 @@ async fn secrets_come_through_variables_only_and_are_never_echoed() {
 async fn a_body_over_the_limit_is_413_whether_it_says_its_length_or_not() {
     let endpoint = EndpointSettings { max_body_bytes: 1_000, ..EndpointSettings::default() };
     let server = Running::with(Options { endpoint, ..Options::default() }).await;
-    let filled = |filler: usize| json!({"query": "{ hello }", "extensions": {"filler": "x".repeat(filler)}}).to_string();
+    let filled = |filler: usize| {
+        json!({"query": "{ hello }", "extensions": {"filler": "x".repeat(filler)}}).to_string()
+    };
     let body = |size: usize| filled(size - filled(0).len());
     assert_eq!(Answer::of(server.post(MODERN, body(1_000))).await.status, 200);
     Answer::of(server.post(LEGACY, body(1_001))).await.assert_refused(413, "LIMIT_EXCEEDED");
     let pieces = futures::stream::iter([Ok::<_, std::io::Error>(body(1_001))]);
-    Answer::of(server.post(MODERN, reqwest::Body::wrap_stream(pieces))).await.assert_refused(413, "LIMIT_EXCEEDED");
+    Answer::of(server.post(MODERN, reqwest::Body::wrap_stream(pieces)))
+        .await
+        .assert_refused(413, "LIMIT_EXCEEDED");
 }
 
 #[tokio::test]
 async fn an_operation_that_takes_too_long_is_given_up() {
-    let endpoint = EndpointSettings { timeout: Duration::from_millis(50), ..EndpointSettings::default() };
+    let endpoint =
+        EndpointSettings { timeout: Duration::from_millis(50), ..EndpointSettings::default() };
     let server = Running::with(Options { endpoint, ..Options::default() }).await;
     for media in [MODERN, LEGACY] {
         let answer = Answer::of(server.post(media, json!({"query": "{ wait }"}).to_string())).await;
@@ -110,8 +133,11 @@ async fn an_operation_that_takes_too_long_is_given_up() {
 
 #[tokio::test]
 async fn a_body_that_takes_too_long_is_given_up() {
-    let endpoint = EndpointSettings { timeout: Duration::from_millis(50), ..EndpointSettings::default() };
+    let endpoint =
+        EndpointSettings { timeout: Duration::from_millis(50), ..EndpointSettings::default() };
     let server = Running::with(Options { endpoint, ..Options::default() }).await;
     let never = futures::stream::pending::<Result<String, std::io::Error>>();
-    Answer::of(server.post(MODERN, reqwest::Body::wrap_stream(never))).await.assert_refused(408, "TIMEOUT");
+    Answer::of(server.post(MODERN, reqwest::Body::wrap_stream(never)))
+        .await
+        .assert_refused(408, "TIMEOUT");
 }

@@ -30,16 +30,24 @@ async fn nothing_that_a_client_says_is_logged() {
         .finish();
     // With a single dispatcher alive, tracing asks the thread that comes by first whether anybody listens, and other tests' threads
     // say no for good. With two it asks both.
-    let _second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish());
+    let _second =
+        tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish());
     let guard = tracing::subscriber::set_default(subscriber);
     let server = Running::start().await;
     let get = |path: &str| Answer::of(server.client.get(server.url(path)));
     get("/graphql?query=%7Bhello(name%3A%22swordfish%22)%7D").await;
     get("/graphql?query=swordfish").await;
     get("/swordfish").await;
-    Answer::of(server.client.request(reqwest::Method::from_bytes(b"SWORDFISH").expect("a token"), server.url("/graphql"))).await;
+    Answer::of(server.client.request(
+        reqwest::Method::from_bytes(b"SWORDFISH").expect("a token"),
+        server.url("/graphql"),
+    ))
+    .await;
     let context = server.post(MODERN, json!({"query": "{ hello }"}).to_string());
-    Answer::of(context.header("authorization", "Bearer swordfish").header("user-agent", "swordfish")).await;
+    Answer::of(
+        context.header("authorization", "Bearer swordfish").header("user-agent", "swordfish"),
+    )
+    .await;
     server.ask_with("query($s: Secret!) { length(secret: $s) }", json!({"s": "swordfish"})).await;
     server.ask("{ length(secret: \"swordfish\") }").await;
     server.ask("{ fault }").await;

@@ -20,7 +20,13 @@ async fn with(origins: &str, proxies: &str) -> Running {
 async fn a_foreign_page_changes_nothing_and_reads_nothing() {
     let server = with(APP, "").await;
     let body = json!({"query": "mutation { bump }"}).to_string();
-    for origin in ["https://evil.example.org", "null", "http://app.example.org", "https://app.example.org.evil.org", "zebra"] {
+    for origin in [
+        "https://evil.example.org",
+        "null",
+        "http://app.example.org",
+        "https://app.example.org.evil.org",
+        "zebra",
+    ] {
         let answer = Answer::of(server.post(MODERN, body.clone()).header("origin", origin)).await;
         answer.assert_refused(403, "FORBIDDEN");
         assert!(!answer.headers.contains_key("access-control-allow-origin"), "{origin}");
@@ -29,8 +35,14 @@ async fn a_foreign_page_changes_nothing_and_reads_nothing() {
         Answer::of(upgrade).await.assert_refused(403, "FORBIDDEN");
     }
     assert_eq!(server.shared.mutations.load(Ordering::SeqCst), 0);
-    let read = server.client.get(server.url("/graphql?query=%7Bhello%7D")).header("origin", "https://evil.example.org");
-    assert!(!Answer::of(read).await.headers.contains_key("access-control-allow-origin"), "the browser keeps the answer from it");
+    let read = server
+        .client
+        .get(server.url("/graphql?query=%7Bhello%7D"))
+        .header("origin", "https://evil.example.org");
+    assert!(
+        !Answer::of(read).await.headers.contains_key("access-control-allow-origin"),
+        "the browser keeps the answer from it"
+    );
 
     for origin in [APP.to_owned(), format!("http://{}", server.address)] {
         let answer = Answer::of(server.post(MODERN, body.clone()).header("origin", &origin)).await;
@@ -43,7 +55,10 @@ async fn a_foreign_page_changes_nothing_and_reads_nothing() {
 async fn browsers_are_told_what_a_named_page_may_do() {
     let server = with(APP, "").await;
     let preflight = |origin: &'static str| {
-        let request = server.client.request(reqwest::Method::OPTIONS, server.url("/graphql")).header("origin", origin);
+        let request = server
+            .client
+            .request(reqwest::Method::OPTIONS, server.url("/graphql"))
+            .header("origin", origin);
         let request = request.header("access-control-request-method", "POST");
         Answer::of(request.header("access-control-request-headers", "authorization,content-type"))
     };
@@ -54,26 +69,46 @@ async fn browsers_are_told_what_a_named_page_may_do() {
         assert!(answer.header("access-control-allow-headers").contains(header), "{header}");
     }
     assert_eq!(answer.header("access-control-max-age"), "7200");
-    assert!(!answer.headers.contains_key("access-control-allow-credentials"), "tokens are no cookies");
+    assert!(
+        !answer.headers.contains_key("access-control-allow-credentials"),
+        "tokens are no cookies"
+    );
     assert!(uuid::Uuid::parse_str(answer.header("x-request-id")).is_ok());
-    assert!(!preflight("https://evil.example.org").await.headers.contains_key("access-control-allow-origin"));
+    assert!(
+        !preflight("https://evil.example.org")
+            .await
+            .headers
+            .contains_key("access-control-allow-origin")
+    );
 
-    let answer = Answer::of(server.post(MODERN, json!({"query": "{ hello }"}).to_string()).header("origin", APP)).await;
+    let answer = Answer::of(
+        server.post(MODERN, json!({"query": "{ hello }"}).to_string()).header("origin", APP),
+    )
+    .await;
     assert_eq!(answer.header("access-control-allow-origin"), APP);
     for header in ["etag", "retry-after", "x-request-id"] {
         assert!(answer.header("access-control-expose-headers").contains(header), "{header}");
     }
-    let vary: Vec<_> = answer.headers.get_all("vary").iter().map(|value| value.to_str().expect("text")).collect();
+    let vary: Vec<_> =
+        answer.headers.get_all("vary").iter().map(|value| value.to_str().expect("text")).collect();
     assert!(vary.iter().any(|value| value.contains("origin")), "{vary:?}");
 }
 
 #[tokio::test]
 async fn every_answer_keeps_pages_out_of_frames_and_away_from_devices() {
     let server = Running::start().await;
-    for path in ["/graphql?query=%7Bhello%7D", "/health", "/nowhere", "/graphiql", "/graphiql/page.js"] {
+    for path in
+        ["/graphql?query=%7Bhello%7D", "/health", "/nowhere", "/graphiql", "/graphiql/page.js"]
+    {
         let answer = Answer::of(server.client.get(server.url(path))).await;
-        assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
-        assert!(answer.header("content-security-policy").starts_with("default-src 'none'"), "{path}");
+        assert!(
+            answer.header("content-security-policy").contains("frame-ancestors 'none'"),
+            "{path}"
+        );
+        assert!(
+            answer.header("content-security-policy").starts_with("default-src 'none'"),
+            "{path}"
+        );
         assert!(answer.header("permissions-policy").contains("camera=()"), "{path}");
         assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
         assert!(!answer.headers.contains_key("strict-transport-security"), "{path} came in clear");
@@ -83,9 +118,12 @@ async fn every_answer_keeps_pages_out_of_frames_and_away_from_devices() {
 #[tokio::test]
 async fn only_trusted_proxies_say_who_the_client_is() {
     let body = json!({"query": "{ context }"}).to_string();
-    for (proxies, client, is_https) in [("", "127.0.0.1", false), ("127.0.0.0/8", "203.0.113.9", true)] {
+    for (proxies, client, is_https) in
+        [("", "127.0.0.1", false), ("127.0.0.0/8", "203.0.113.9", true)]
+    {
         let server = with("", proxies).await;
-        let request = server.post(MODERN, body.clone()).header("x-forwarded-for", "6.6.6.6, 203.0.113.9");
+        let request =
+            server.post(MODERN, body.clone()).header("x-forwarded-for", "6.6.6.6, 203.0.113.9");
         let answer = Answer::of(request.header("x-forwarded-proto", "https")).await;
         let said = answer.json()["data"]["context"].as_str().expect("text").to_owned();
         assert_eq!(said.split('|').nth(1), Some(client), "{said}");

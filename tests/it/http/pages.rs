@@ -10,14 +10,24 @@ async fn graphiql_is_served_whole_by_us() {
     let page = Answer::of(server.client.get(server.url("/graphiql"))).await;
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
     let policy = page.header("content-security-policy");
-    assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self'"), "{policy}");
+    assert!(
+        policy.contains("default-src 'none'") && policy.contains("script-src 'self'"),
+        "{policy}"
+    );
     assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
-    assert!(!page.text.contains("<script>") && !page.text.contains("style="), "nothing inline: the policy would block it");
+    assert!(
+        !page.text.contains("<script>") && !page.text.contains("style="),
+        "nothing inline: the policy would block it"
+    );
     for source in ["src=\"", "href=\""] {
         for target in page.text.split(source).skip(1).filter_map(|rest| rest.split('"').next()) {
             assert!(target.starts_with("/graphiql/") || target.starts_with("data:"), "{target}");
             if target.starts_with('/') {
-                assert_eq!(Answer::of(server.client.get(server.url(target))).await.status, 200, "{target}");
+                assert_eq!(
+                    Answer::of(server.client.get(server.url(target))).await.status,
+                    200,
+                    "{target}"
+                );
             }
         }
     }
@@ -40,16 +50,23 @@ async fn graphiqls_assets_load_nothing_from_elsewhere() {
     for scheme in ["http://", "https://"] {
         for after in script.split(scheme).skip(1) {
             let rest: String = scheme.chars().chain(after.chars().take(80)).collect();
-            let template =
-                ["http://${", "https://${", "https://`", "http://\"", "https://\""].iter().any(|start| rest.starts_with(start));
+            let template = ["http://${", "https://${", "https://`", "http://\"", "https://\""]
+                .iter()
+                .any(|start| rest.starts_with(start));
             assert!(template || known.iter().any(|start| rest.starts_with(start)), "{rest}");
         }
     }
     assert!(!script.contains("importScripts") && !script.contains("sourceMappingURL"));
     let style = Answer::of(server.client.get(server.url("/graphiql/page.css"))).await.text;
-    assert!(!style.contains("http://") && !style.contains("https://") && !style.contains("@import"));
+    assert!(
+        !style.contains("http://") && !style.contains("https://") && !style.contains("@import")
+    );
     for target in style.split("url(").skip(1) {
-        assert!(target.trim_start_matches(['"', '\'']).starts_with("data:"), "{}", target.chars().take(40).collect::<String>());
+        assert!(
+            target.trim_start_matches(['"', '\'']).starts_with("data:"),
+            "{}",
+            target.chars().take(40).collect::<String>()
+        );
     }
 }
 
@@ -61,9 +78,12 @@ async fn graphiqls_assets_are_asked_about_by_their_tags() {
         assert_eq!(first.header("cache-control"), "no-cache");
         let tag = first.header("etag").to_owned();
         assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
-        let again = Answer::of(server.client.get(server.url(path)).header("if-none-match", &tag)).await;
+        let again =
+            Answer::of(server.client.get(server.url(path)).header("if-none-match", &tag)).await;
         assert_eq!((again.status, again.header("etag"), again.text.len()), (304, tag.as_str(), 0));
-        let other = Answer::of(server.client.get(server.url(path)).header("if-none-match", "\"older\"")).await;
+        let other =
+            Answer::of(server.client.get(server.url(path)).header("if-none-match", "\"older\""))
+                .await;
         assert_eq!(other.status, 200);
     }
 }

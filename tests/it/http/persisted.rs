@@ -29,11 +29,16 @@ async fn a_text_sent_once_is_known_by_its_hash_on_every_door() {
     let server = Running::start().await;
     let by_hash = json!({"extensions": extension(&hash(QUERY)), "variables": {"n": 7}});
     send(&server, by_hash.clone()).await.assert_refused(400, "PERSISTED_QUERY_NOT_FOUND");
-    let whole = json!({"query": QUERY, "extensions": extension(&hash(QUERY)), "variables": {"n": 6}});
+    let whole =
+        json!({"query": QUERY, "extensions": extension(&hash(QUERY)), "variables": {"n": 6}});
     assert_eq!(send(&server, whole).await.json(), json!({"data": {"number": 6}}));
     assert_eq!(send(&server, by_hash.clone()).await.json(), json!({"data": {"number": 7}}));
-    let upper = json!({"extensions": extension(&hash(QUERY).to_uppercase()), "variables": {"n": 8}});
-    assert_eq!(send(&server, json!([by_hash, upper])).await.json(), json!([{"data": {"number": 7}}, {"data": {"number": 8}}]));
+    let upper =
+        json!({"extensions": extension(&hash(QUERY).to_uppercase()), "variables": {"n": 8}});
+    assert_eq!(
+        send(&server, json!([by_hash, upper])).await.json(),
+        json!([{"data": {"number": 7}}, {"data": {"number": 8}}])
+    );
 
     let url = reqwest::Url::parse_with_params(
         &server.url("/graphql"),
@@ -45,19 +50,38 @@ async fn a_text_sent_once_is_known_by_its_hash_on_every_door() {
 
 #[tokio::test]
 async fn a_hash_opens_no_door_that_the_text_would_not() {
-    let server = Running::with(Options { limits: Limits { aliases: 2, ..Limits::default() }, ..Options::default() }).await;
+    let server = Running::with(Options {
+        limits: Limits { aliases: 2, ..Limits::default() },
+        ..Options::default()
+    })
+    .await;
     let mutation = "mutation { bump }";
     let whole = json!({"query": mutation, "extensions": extension(&hash(mutation))});
     assert_eq!(send(&server, whole).await.json(), json!({"data": {"bump": 1}}));
-    let url = reqwest::Url::parse_with_params(&server.url("/graphql"), [("extensions", extension(&hash(mutation)).to_string())]);
-    Answer::of(server.client.get(url.expect("a URL")).header("accept", MODERN)).await.assert_refused(405, "BAD_REQUEST");
+    let url = reqwest::Url::parse_with_params(
+        &server.url("/graphql"),
+        [("extensions", extension(&hash(mutation)).to_string())],
+    );
+    Answer::of(server.client.get(url.expect("a URL")).header("accept", MODERN))
+        .await
+        .assert_refused(405, "BAD_REQUEST");
     assert_eq!(server.shared.mutations.load(Ordering::SeqCst), 1);
 
     // What is refused isn't kept either.
-    for refused in ["{ a: hello b: hello c: hello }", "{ length(secret: \"sk-ant-api03-x\") }", "{ hello"] {
-        let code = send(&server, json!({"query": refused, "extensions": extension(&hash(refused))})).await.code();
-        assert!(["LIMIT_EXCEEDED", "BAD_REQUEST", "FORBIDDEN", "VALIDATION"].contains(&code.as_str()), "{refused}: {code}");
-        send(&server, json!({"extensions": extension(&hash(refused))})).await.assert_refused(400, "PERSISTED_QUERY_NOT_FOUND");
+    for refused in
+        ["{ a: hello b: hello c: hello }", "{ length(secret: \"sk-ant-api03-x\") }", "{ hello"]
+    {
+        let code =
+            send(&server, json!({"query": refused, "extensions": extension(&hash(refused))}))
+                .await
+                .code();
+        assert!(
+            ["LIMIT_EXCEEDED", "BAD_REQUEST", "FORBIDDEN", "VALIDATION"].contains(&code.as_str()),
+            "{refused}: {code}"
+        );
+        send(&server, json!({"extensions": extension(&hash(refused))}))
+            .await
+            .assert_refused(400, "PERSISTED_QUERY_NOT_FOUND");
     }
 }
 
@@ -70,7 +94,9 @@ async fn nobody_can_put_another_text_under_a_hash() {
     answer.assert_refused(400, "BAD_REQUEST");
     assert!(answer.message().contains("sha256Hash"), "{}", answer.text);
     assert_eq!(server.shared.mutations.load(Ordering::SeqCst), 0);
-    send(&server, json!({"extensions": extension(&hash(wanted))})).await.assert_refused(400, "PERSISTED_QUERY_NOT_FOUND");
+    send(&server, json!({"extensions": extension(&hash(wanted))}))
+        .await
+        .assert_refused(400, "PERSISTED_QUERY_NOT_FOUND");
 }
 
 #[tokio::test]

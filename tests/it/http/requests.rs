@@ -11,13 +11,18 @@ async fn a_query_is_answered_in_the_type_the_client_accepts() {
         (MODERN, "application/graphql-response+json; charset=utf-8"),
         (LEGACY, "application/json; charset=utf-8"),
         ("*/*", "application/json; charset=utf-8"),
-        ("application/json;q=0.5, application/graphql-response+json", "application/graphql-response+json; charset=utf-8"),
+        (
+            "application/json;q=0.5, application/graphql-response+json",
+            "application/graphql-response+json; charset=utf-8",
+        ),
     ] {
-        let answer = Answer::of(server.post(accept, json!({"query": "{ hello }"}).to_string())).await;
+        let answer =
+            Answer::of(server.post(accept, json!({"query": "{ hello }"}).to_string())).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, content_type), "{accept}");
         assert_eq!(answer.json(), json!({"data": {"hello": "hello you"}}));
     }
-    let answer = Answer::of(server.post("text/html", json!({"query": "{ hello }"}).to_string())).await;
+    let answer =
+        Answer::of(server.post("text/html", json!({"query": "{ hello }"}).to_string())).await;
     answer.assert_refused(406, "BAD_REQUEST");
 }
 
@@ -54,7 +59,10 @@ async fn bodies_that_are_no_request_are_400_whatever_is_accepted() {
         (b"{\"query\": \"{ hello }\", \"variables\": \"{}\"}", "\"variables\" must be an object"),
         (b"{\"query\": \"{ hello }\", \"extensions\": 1}", "\"extensions\" must be an object"),
         (b"{\"query\": \"{ hello }\", \"operationName\": 1}", "\"operationName\" must be a string"),
-        (b"{\"query\": \"{ hello }\", \"operationName\": {}}", "\"operationName\" must be a string"),
+        (
+            b"{\"query\": \"{ hello }\", \"operationName\": {}}",
+            "\"operationName\" must be a string",
+        ),
         (b"[]", "the batch is empty"),
     ];
     for media in [MODERN, LEGACY] {
@@ -64,7 +72,11 @@ async fn bodies_that_are_no_request_are_400_whatever_is_accepted() {
             assert!(answer.message().contains(message), "{}", answer.text);
         }
     }
-    let deep = format!("{{\"query\": \"{{ hello }}\", \"variables\": {}1{}}}", "{\"a\":".repeat(5_000), "}".repeat(5_000));
+    let deep = format!(
+        "{{\"query\": \"{{ hello }}\", \"variables\": {}1{}}}",
+        "{\"a\":".repeat(5_000),
+        "}".repeat(5_000)
+    );
     Answer::of(server.post(MODERN, deep)).await.assert_refused(400, "BAD_REQUEST");
 }
 
@@ -79,22 +91,35 @@ async fn only_json_is_taken_and_only_in_utf_8() {
         "application/graphql",
         "application/json; charset=latin1",
     ] {
-        let request = server.client.post(server.url("/graphql")).header("content-type", content_type).body(body.clone());
+        let request = server
+            .client
+            .post(server.url("/graphql"))
+            .header("content-type", content_type)
+            .body(body.clone());
         Answer::of(request).await.assert_refused(415, "BAD_REQUEST");
     }
-    Answer::of(server.client.post(server.url("/graphql")).body(body.clone())).await.assert_refused(415, "BAD_REQUEST");
+    Answer::of(server.client.post(server.url("/graphql")).body(body.clone()))
+        .await
+        .assert_refused(415, "BAD_REQUEST");
     let packed = server.post(MODERN, body.clone()).header("content-encoding", "gzip");
     Answer::of(packed).await.assert_refused(415, "BAD_REQUEST");
     assert_eq!(server.shared.mutations.load(Ordering::SeqCst), 0);
-    let request =
-        server.client.post(server.url("/graphql")).header("content-type", "Application/JSON; Charset=\"UTF-8\"").body(body);
+    let request = server
+        .client
+        .post(server.url("/graphql"))
+        .header("content-type", "Application/JSON; Charset=\"UTF-8\"")
+        .body(body);
     assert_eq!(Answer::of(request).await.json(), json!({"data": {"bump": 1}}));
 }
 
 #[tokio::test]
 async fn get_runs_queries_and_refuses_mutations() {
     let server = Running::start().await;
-    let get = |query: &str| Answer::of(server.client.get(server.url(&format!("/graphql?{query}"))).header("accept", MODERN));
+    let get = |query: &str| {
+        Answer::of(
+            server.client.get(server.url(&format!("/graphql?{query}"))).header("accept", MODERN),
+        )
+    };
     assert_eq!(get("query=%7Bhello%7D").await.json(), json!({"data": {"hello": "hello you"}}));
     let named =
         get("query=query+A(%24n%3AInt!)%7Bnumber(n%3A%24n)%7D&operationName=A&variables=%7B%22n%22%3A3%7D&extensions=%7B%7D")
@@ -140,18 +165,42 @@ async fn what_fails_before_execution_has_no_data_and_the_status_of_its_code() {
     let cases = [
         (json!({"query": "{"}), "BAD_REQUEST", "syntax error at line 1, column 2"),
         (json!({"query": ""}), "BAD_REQUEST", "syntax error"),
-        (json!({"query": "{ nothing }"}), "BAD_REQUEST", "Unknown field \"nothing\" on type \"Query\""),
-        (json!({"query": "{ hello }", "operationName": "A"}), "BAD_REQUEST", "no operation of the name"),
-        (json!({"query": "query B { hello }", "operationName": "A"}), "BAD_REQUEST", "no operation of the name"),
+        (
+            json!({"query": "{ nothing }"}),
+            "BAD_REQUEST",
+            "Unknown field \"nothing\" on type \"Query\"",
+        ),
+        (
+            json!({"query": "{ hello }", "operationName": "A"}),
+            "BAD_REQUEST",
+            "no operation of the name",
+        ),
+        (
+            json!({"query": "query B { hello }", "operationName": "A"}),
+            "BAD_REQUEST",
+            "no operation of the name",
+        ),
         (json!({"query": "query A { hello } query B { hello }"}), "BAD_REQUEST", "say which"),
-        (json!({"query": "query($n: Int!) { number(n: $n) }"}), "BAD_REQUEST", "the variable \"$n\" of the type \"Int!\""),
-        (json!({"query": "query($n: Int!) { number(n: $n) }", "variables": {"n": null}}), "BAD_REQUEST", "must be given"),
+        (
+            json!({"query": "query($n: Int!) { number(n: $n) }"}),
+            "BAD_REQUEST",
+            "the variable \"$n\" of the type \"Int!\"",
+        ),
+        (
+            json!({"query": "query($n: Int!) { number(n: $n) }", "variables": {"n": null}}),
+            "BAD_REQUEST",
+            "must be given",
+        ),
         (
             json!({"query": "query($n: Int!) { number(n: $n) }", "variables": {"n": "swordfish"}}),
             "BAD_REQUEST",
             "Invalid value for argument",
         ),
-        (json!({"query": "subscription { anything }"}), "BAD_REQUEST", "send subscriptions over a WebSocket"),
+        (
+            json!({"query": "subscription { anything }"}),
+            "BAD_REQUEST",
+            "send subscriptions over a WebSocket",
+        ),
         (
             json!({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "00".repeat(32)}}}),
             "PERSISTED_QUERY_NOT_FOUND",
@@ -181,13 +230,25 @@ async fn suggestions_are_not_made() {
 async fn the_executor_is_told_who_asks() {
     let server = Running::start().await;
     let body = json!({"query": "{ context }"}).to_string();
-    let request = server.post(MODERN, body.clone()).header("authorization", "bearer abc.def").header("user-agent", "tester/1");
+    let request = server
+        .post(MODERN, body.clone())
+        .header("authorization", "bearer abc.def")
+        .header("user-agent", "tester/1");
     let answer = Answer::of(request).await.json();
-    let said = answer["data"]["context"].as_str().expect("text").split('|').map(str::to_owned).collect::<Vec<_>>();
+    let said = answer["data"]["context"]
+        .as_str()
+        .expect("text")
+        .split('|')
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
     assert_eq!(said[..3], ["abc.def", "127.0.0.1", "tester/1"]);
     assert!(uuid::Uuid::parse_str(&said[3]).is_ok_and(|id| id.get_version_num() == 7));
     let answer = Answer::of(server.post(MODERN, body)).await.json();
-    assert!(answer["data"]["context"].as_str().is_some_and(|text| text.starts_with("none|127.0.0.1|none|")));
+    assert!(
+        answer["data"]["context"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("none|127.0.0.1|none|"))
+    );
 }
 
 #[tokio::test]
@@ -196,7 +257,9 @@ async fn a_client_without_a_valid_token_is_challenged() {
     let body = json!({"query": "{ hello }"}).to_string();
     for authorization in ["Bearer bad", "Basic dXNlcjpwYXNz", "Bearer", "Bearer ", "bad"] {
         for media in [MODERN, LEGACY] {
-            let answer = Answer::of(server.post(media, body.clone()).header("authorization", authorization)).await;
+            let answer =
+                Answer::of(server.post(media, body.clone()).header("authorization", authorization))
+                    .await;
             answer.assert_refused(401, "UNAUTHENTICATED");
             assert!(answer.header("www-authenticate").starts_with("Bearer"), "{authorization}");
         }
@@ -206,9 +269,12 @@ async fn a_client_without_a_valid_token_is_challenged() {
 #[tokio::test]
 async fn faults_of_ours_tell_a_code_and_a_request_id_only() {
     let server = Running::start().await;
-    let down =
-        Answer::of(server.post(LEGACY, json!({"query": "{ hello }"}).to_string()).header("authorization", "Bearer store-down"))
-            .await;
+    let down = Answer::of(
+        server
+            .post(LEGACY, json!({"query": "{ hello }"}).to_string())
+            .header("authorization", "Bearer store-down"),
+    )
+    .await;
     down.assert_refused(503, "STORE_UNAVAILABLE");
     let id = down.header("x-request-id");
     assert_eq!(
@@ -236,13 +302,18 @@ async fn errors_beside_data_keep_it_and_are_coded() {
         .as_array()
         .expect("errors")
         .iter()
-        .map(|error| (error["extensions"]["code"].as_str().expect("a code"), error["message"].as_str().expect("a message")))
+        .map(|error| {
+            (
+                error["extensions"]["code"].as_str().expect("a code"),
+                error["message"].as_str().expect("a message"),
+            )
+        })
         .collect();
     errors.sort_unstable();
     assert_eq!(errors, [("INTERNAL", "internal error"), ("VIEW_BEHIND", "the view stands at 3")]);
-    assert!(
-        json["errors"].as_array().is_some_and(|errors| errors.iter().all(|error| error["extensions"]["requestId"].is_string()))
-    );
+    assert!(json["errors"].as_array().is_some_and(|errors| {
+        errors.iter().all(|error| error["extensions"]["requestId"].is_string())
+    }));
     assert!(!answer.text.contains("swordfish"));
 }
 
@@ -261,11 +332,18 @@ async fn every_answer_carries_an_id_and_the_security_headers() {
     let server = Running::start().await;
     let mut ids = std::collections::HashSet::new();
     for path in ["/graphql?query=%7Bhello%7D", "/health", "/nowhere", "/graphql"] {
-        let request = server.client.get(server.url(path)).header("x-request-id", "mine").header("x-correlation-id", "mine");
+        let request = server
+            .client
+            .get(server.url(path))
+            .header("x-request-id", "mine")
+            .header("x-correlation-id", "mine");
         let answer = Answer::of(request).await;
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("referrer-policy"), "no-referrer");
         assert_eq!(answer.header("cache-control"), "no-store");
-        assert!(ids.insert(uuid::Uuid::parse_str(answer.header("x-request-id")).expect("ours")), "{path}");
+        assert!(
+            ids.insert(uuid::Uuid::parse_str(answer.header("x-request-id")).expect("ours")),
+            "{path}"
+        );
     }
 }

@@ -19,8 +19,14 @@ const HELLO: &str = "GET /graphql?query=%7Bhello%7D HTTP/1.1\r\nhost: x\r\n\r\n"
 
 #[tokio::test]
 async fn clients_that_send_their_headers_too_slowly_are_closed() {
-    let server = with(ServerSettings { header_read_timeout: Duration::from_millis(100), ..ServerSettings::default() }).await;
-    for sent in ["", "P", "PRI * HTTP/2.0\r\n", "GET / HT", "GET /health HTTP/1.1\r\nhost: x\r\nx-more: "] {
+    let server = with(ServerSettings {
+        header_read_timeout: Duration::from_millis(100),
+        ..ServerSettings::default()
+    })
+    .await;
+    for sent in
+        ["", "P", "PRI * HTTP/2.0\r\n", "GET / HT", "GET /health HTTP/1.1\r\nhost: x\r\nx-more: "]
+    {
         let mut stream = TcpStream::connect(server.address).await.expect("a connection");
         stream.write_all(sent.as_bytes()).await.expect("sent");
         let mut rest = Vec::new();
@@ -32,7 +38,11 @@ async fn clients_that_send_their_headers_too_slowly_are_closed() {
 
 #[tokio::test]
 async fn a_request_that_outlasts_the_header_timeout_is_answered() {
-    let server = with(ServerSettings { header_read_timeout: Duration::from_millis(100), ..ServerSettings::default() }).await;
+    let server = with(ServerSettings {
+        header_read_timeout: Duration::from_millis(100),
+        ..ServerSettings::default()
+    })
+    .await;
     let request = server.post(MODERN, json!({"query": "{ wait }"}).to_string());
     let release = async {
         server.shared.gate.entered.notified().await;
@@ -46,8 +56,10 @@ async fn a_request_that_outlasts_the_header_timeout_is_answered() {
 #[tokio::test]
 async fn http_2_is_spoken_on_the_same_port() {
     let server = Running::start().await;
-    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
-    let response = client.get(server.url("/graphql?query=%7Bhello%7D")).send().await.expect("an answer");
+    let client =
+        reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
+    let response =
+        client.get(server.url("/graphql?query=%7Bhello%7D")).send().await.expect("an answer");
     assert_eq!((response.version(), response.status().as_u16()), (reqwest::Version::HTTP_2, 200));
 }
 
@@ -61,7 +73,10 @@ async fn connections_over_the_cap_wait_for_a_place() {
 
     let mut second = TcpStream::connect(server.address).await.expect("the kernel takes it");
     second.write_all(HELLO.as_bytes()).await.expect("sent");
-    assert!(timeout(Duration::from_millis(200), second.read_exact(&mut byte)).await.is_err(), "the second has to wait");
+    assert!(
+        timeout(Duration::from_millis(200), second.read_exact(&mut byte)).await.is_err(),
+        "the second has to wait"
+    );
     drop(first);
     let turn = timeout(PATIENCE, second.read_exact(&mut byte)).await;
     assert!(turn.is_ok_and(|read| read.is_ok()), "its turn comes");
@@ -91,31 +106,45 @@ async fn shutdown_finishes_what_runs_and_takes_nothing_new() {
         let (drained, ()) = tokio::join!(stopping, refused);
         drained
     };
-    let (answer, drained) = timeout(PATIENCE, async { tokio::join!(asked, stopped) }).await.expect("it ends");
+    let (answer, drained) =
+        timeout(PATIENCE, async { tokio::join!(asked, stopped) }).await.expect("it ends");
     assert_eq!(answer.json(), json!({"data": {"wait": true}}));
     assert_eq!(drained, Drained { cut: 0 });
 }
 
 #[tokio::test]
 async fn what_outlasts_the_drain_deadline_is_cut_and_counted() {
-    let server = with(ServerSettings { drain: Duration::from_millis(50), ..ServerSettings::default() }).await;
+    let server =
+        with(ServerSettings { drain: Duration::from_millis(50), ..ServerSettings::default() })
+            .await;
     let asked = server.post(MODERN, json!({"query": "{ wait }"}).to_string()).send();
     let shared = std::sync::Arc::clone(&server.shared);
     let stopped = async {
         shared.gate.entered.notified().await;
         server.stop().await
     };
-    let (answer, drained) = timeout(PATIENCE, async { tokio::join!(asked, stopped) }).await.expect("it ends");
+    let (answer, drained) =
+        timeout(PATIENCE, async { tokio::join!(asked, stopped) }).await.expect("it ends");
     assert!(answer.is_err());
     assert_eq!(drained, Drained { cut: 1 });
 }
 
 #[tokio::test]
 async fn whoever_takes_nothing_of_the_answers_is_cut_off() {
-    let server = with(ServerSettings { write_stall: Duration::from_millis(100), ..ServerSettings::default() }).await;
+    let server = with(ServerSettings {
+        write_stall: Duration::from_millis(100),
+        ..ServerSettings::default()
+    })
+    .await;
     let mut client = TcpStream::connect(server.address).await.expect("a connection");
     // Never read: once the system's buffers are full the server can neither write nor read any more.
-    let asked = async { while client.write_all("GET /graphiql/page.js HTTP/1.1\r\nhost: a\r\n\r\n".as_bytes()).await.is_ok() {} };
+    let asked = async {
+        while client
+            .write_all("GET /graphiql/page.js HTTP/1.1\r\nhost: a\r\n\r\n".as_bytes())
+            .await
+            .is_ok()
+        {}
+    };
     timeout(PATIENCE, asked).await.expect("the server ends it");
 }
 

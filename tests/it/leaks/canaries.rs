@@ -41,11 +41,15 @@ impl Needles {
     pub(super) fn add(&mut self, secret: &str) {
         let secret = secret.strip_prefix(KIND).unwrap_or(secret);
         assert!(secret.len() >= WINDOW, "too short a secret");
-        let windows = |text: &str, len: usize| -> Vec<Vec<u8>> { text.as_bytes().windows(len).map(<[u8]>::to_vec).collect() };
+        let windows = |text: &str, len: usize| -> Vec<Vec<u8>> {
+            text.as_bytes().windows(len).map(<[u8]>::to_vec).collect()
+        };
         self.short.extend(windows(secret, WINDOW));
         for start in 0..3 {
-            for text in [STANDARD_NO_PAD.encode(&secret.as_bytes()[start..]), URL_SAFE_NO_PAD.encode(&secret.as_bytes()[start..])]
-            {
+            for text in [
+                STANDARD_NO_PAD.encode(&secret.as_bytes()[start..]),
+                URL_SAFE_NO_PAD.encode(&secret.as_bytes()[start..]),
+            ] {
                 self.short.extend(windows(&text, WINDOW));
             }
         }
@@ -77,7 +81,8 @@ fn the_search_finds_every_form() {
     let key = api_key(&mut dice);
     let needles = Needles::of([&key]);
     let inner = key.get(40..55).unwrap();
-    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().concat();
+    let hex =
+        |text: &str| text.bytes().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().concat();
     for offset in 0..3 {
         let container = format!("{}{key}", "x".repeat(offset));
         assert!(needles.found_in(STANDARD_NO_PAD.encode(&container).as_bytes()).is_some());

@@ -16,7 +16,8 @@ fn traced(home: &Home, arguments: &[&str], stdin: &str) -> Ran {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_comes_out_of_the_command_line() {
     let (home, simulator, mut dice) = (Home::new(), simulator().await, Dice::new(11));
-    let (password, wrong) = (random(&mut dice, 24), format!("sk-ant-sid01-{}", random(&mut dice, 60)));
+    let (password, wrong) =
+        (random(&mut dice, 24), format!("sk-ant-sid01-{}", random(&mut dice, 60)));
     let (key, echo, loose) = (api_key(&mut dice), api_key(&mut dice), api_key(&mut dice));
     for _ in 0..4 {
         simulator.script().push(&echo, Act::Scenario(Scenario::Echo));

@@ -48,12 +48,20 @@ async fn no_secret_comes_out(json_log: bool) {
     let log = home.log();
     assert!(log.contains("request answered") && log.len() > 10_000, "the log is not at trace");
     needles.assert_none_in("the log", log.as_bytes());
-    for arguments in [&["verify"][..], &["key", "list", "--user", "ada", "--json"], &["vault", "status"], &["verify", "--json"]] {
+    for arguments in [
+        &["verify"][..],
+        &["key", "list", "--user", "ada", "--json"],
+        &["vault", "status"],
+        &["verify", "--json"],
+    ] {
         let mut command = home.command(arguments);
         command.env("CLAVIGER_LOG", "trace");
         let ran = crate::endurance::process::Ran::of(command, b"");
         ran.assert_code(0);
-        needles.assert_none_in(&format!("{arguments:?}"), format!("{}{}", ran.stdout, ran.stderr).as_bytes());
+        needles.assert_none_in(
+            &format!("{arguments:?}"),
+            format!("{}{}", ran.stdout, ran.stderr).as_bytes(),
+        );
     }
 }
 

@@ -11,7 +11,8 @@ use serde_json::json;
 fn sealed(home: &Home) -> Vec<Vec<u8>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let connection = Connection::open_with_flags(home.data().join(DATABASE_FILE), flags).unwrap();
-    let mut statement = connection.prepare("SELECT sealed, wrapped_data_key FROM secrets ORDER BY rowid").unwrap();
+    let mut statement =
+        connection.prepare("SELECT sealed, wrapped_data_key FROM secrets ORDER BY rowid").unwrap();
     let rows = statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?])).unwrap();
     rows.flat_map(|row: rusqlite::Result<[Vec<u8>; 2]>| row.unwrap()).collect()
 }
@@ -58,7 +59,13 @@ async fn sealed_bytes_of_deleted_and_replaced_secrets_leave_the_disk() {
             teller.command("deleteKey", "KeyInput", json!({ "id": id })).await;
         } else if n % 3 == 1 {
             let secret = teller.key();
-            teller.command("replaceKeySecret", "ReplaceKeySecretInput", json!({"id": id, "secret": secret})).await;
+            teller
+                .command(
+                    "replaceKeySecret",
+                    "ReplaceKeySecretInput",
+                    json!({"id": id, "secret": secret}),
+                )
+                .await;
         }
     }
     let kept = sealed(&home);

@@ -86,10 +86,13 @@ impl Teller {
 
     /// Takes the tokens of a session payload out, to be used and searched for.
     fn keep_tokens(&mut self, answer: &mut Value) -> bool {
-        let payload = answer.pointer_mut("/data/session").filter(|payload| payload["accessToken"].is_string());
+        let payload = answer
+            .pointer_mut("/data/session")
+            .filter(|payload| payload["accessToken"].is_string());
         let Some(payload) = payload else { return false };
         let (access, refresh) = (payload["accessToken"].take(), payload["refreshToken"].take());
-        let (access, refresh) = (access.as_str().unwrap().to_owned(), refresh.as_str().unwrap().to_owned());
+        let (access, refresh) =
+            (access.as_str().unwrap().to_owned(), refresh.as_str().unwrap().to_owned());
         // What comes before is public: algorithm, ids of user and session.
         self.secrets.push(access.rsplit_once('.').unwrap().1.to_owned());
         self.secrets.push(refresh.get(refresh.len() - 40..).unwrap().to_owned());
@@ -103,7 +106,12 @@ impl Teller {
     }
 
     /// A mutation of sessions.
-    pub(super) async fn session(&mut self, mutation: &str, input_type: &str, input: Value) -> Value {
+    pub(super) async fn session(
+        &mut self,
+        mutation: &str,
+        input_type: &str,
+        input: Value,
+    ) -> Value {
         let query = format!(
             "mutation($input: {input_type}!) {{ session: {mutation}(input: $input) \
              {{ accessToken refreshToken viewer {{ id }} userErrors {{ code message path }} }} }}"
@@ -112,7 +120,12 @@ impl Teller {
     }
 
     /// A mutation of keys; its payload.
-    pub(super) async fn command(&mut self, mutation: &str, input_type: &str, input: Value) -> Value {
+    pub(super) async fn command(
+        &mut self,
+        mutation: &str,
+        input_type: &str,
+        input: Value,
+    ) -> Value {
         let object = if mutation == "deleteKey" { "deletedId" } else { KEY };
         let query = format!(
             "mutation($input: {input_type}!) {{ payload: {mutation}(input: $input) \
@@ -124,7 +137,8 @@ impl Teller {
 
     /// Adds a key; its id.
     pub(super) async fn add(&mut self, name: &str, secret: &str) -> String {
-        let payload = self.command("addKey", "AddKeyInput", json!({"name": name, "secret": secret})).await;
+        let payload =
+            self.command("addKey", "AddKeyInput", json!({"name": name, "secret": secret})).await;
         payload["key"]["id"].as_str().unwrap_or_else(|| panic!("{payload}")).to_owned()
     }
 
@@ -135,7 +149,8 @@ impl Teller {
     /// No answer held a secret.
     pub(super) fn assert_heard_nothing(&self) {
         let needles = self.needles();
-        let leaks = self.heard.iter().filter(|(_, text)| needles.found_in(text.as_bytes()).is_some());
+        let leaks =
+            self.heard.iter().filter(|(_, text)| needles.found_in(text.as_bytes()).is_some());
         let leaks: Vec<_> = leaks.map(|(what, _)| what).collect();
         assert!(leaks.is_empty(), "answers hold secrets: {leaks:?}");
     }

@@ -20,16 +20,27 @@ pub(super) async fn sessions(teller: &mut Teller) {
     teller.session("register", "RegisterInput", name.clone()).await;
     teller.session("register", "RegisterInput", name).await;
     let (wrong, key) = (teller.password(), teller.key());
-    for (name, password) in [("ada", &wrong), ("nobody", &wrong), (key.as_str(), &password), ("ada", &key), ("ada", &password)] {
-        teller.session("login", "LoginInput", json!({"usernameOrEmail": name, "password": password})).await;
+    for (name, password) in [
+        ("ada", &wrong),
+        ("nobody", &wrong),
+        (key.as_str(), &password),
+        ("ada", &key),
+        ("ada", &password),
+    ] {
+        teller
+            .session("login", "LoginInput", json!({"usernameOrEmail": name, "password": password}))
+            .await;
     }
     for username in [key.clone(), format!("{key}@example.org")] {
-        let input = json!({"username": username, "email": username, "password": key, "fullName": key});
+        let input =
+            json!({"username": username, "email": username, "password": key, "fullName": key});
         teller.session("register", "RegisterInput", input).await;
     }
     let old = teller.refresh.clone();
     for token in [old.clone(), old, key, wrong.clone()] {
-        teller.session("refreshSession", "RefreshSessionInput", json!({ "refreshToken": token })).await;
+        teller
+            .session("refreshSession", "RefreshSessionInput", json!({ "refreshToken": token }))
+            .await;
     }
     for (current, new) in [(&wrong, &next), (&password, &"short".to_owned()), (&password, &next)] {
         let input = json!({"currentPassword": current, "newPassword": new});
@@ -39,7 +50,10 @@ pub(super) async fn sessions(teller: &mut Teller) {
     let agent = teller.key();
     let query = "mutation($p: Secret!) { session: login(input: {usernameOrEmail: \"ada\", password: $p}) \
         { accessToken refreshToken userErrors { code } } }";
-    let request = teller.post().header(USER_AGENT, agent).json(&json!({"query": query, "variables": {"p": next}}));
+    let request = teller
+        .post()
+        .header(USER_AGENT, agent)
+        .json(&json!({"query": query, "variables": {"p": next}}));
     teller.send("login by a client that calls itself by a key", request).await;
     teller.ask("look", LOOK, json!({})).await;
 }
@@ -58,7 +72,9 @@ pub(super) async fn upstream(teller: &mut Teller, simulator: &Simulator) {
         assert!(simulator.counts().of_key(&key) > 0, "{} was not called", scenario.name());
         teller.command("deactivateKey", "KeyInput", json!({ "id": id })).await;
         let next = teller.key();
-        teller.command("replaceKeySecret", "ReplaceKeySecretInput", json!({"id": id, "secret": next})).await;
+        teller
+            .command("replaceKeySecret", "ReplaceKeySecretInput", json!({"id": id, "secret": next}))
+            .await;
         if (scenario as usize).is_multiple_of(2) {
             teller.command("deleteKey", "KeyInput", json!({ "id": id })).await;
         }
@@ -118,13 +134,21 @@ pub(super) async fn written(teller: &mut Teller) {
     let key = teller.key();
     let part = key.get(..80).unwrap();
     let queries = [
-        format!("mutation {{ addKey(input: {{name: \"n\", secret: \"{key}\"}}) {{ key {{ id }} }} }}"),
-        format!("mutation($s: Secret = \"{key}\") {{ addKey(input: {{name: \"n\", secret: $s}}) {{ key {{ id }} }} }}"),
-        format!("mutation($s: String = \"{key}\") {{ addKey(input: {{name: $s, secret: $s}}) {{ key {{ id }} }} }}"),
+        format!(
+            "mutation {{ addKey(input: {{name: \"n\", secret: \"{key}\"}}) {{ key {{ id }} }} }}"
+        ),
+        format!(
+            "mutation($s: Secret = \"{key}\") {{ addKey(input: {{name: \"n\", secret: $s}}) {{ key {{ id }} }} }}"
+        ),
+        format!(
+            "mutation($s: String = \"{key}\") {{ addKey(input: {{name: $s, secret: $s}}) {{ key {{ id }} }} }}"
+        ),
         format!("{{ key(id: \"{key}\") {{ id }} node(id: \"{key}\") {{ id }} }}"),
         format!("{{ viewer {{ defaultKey(context: \"{key}\") {{ id }} }} }}"),
         format!("{{ viewer {{ keys(after: \"{key}\") {{ totalCount }} }} }}"),
-        format!("{{ viewer {{ keys(first: \"{key}\", minPosition: \"{key}\") {{ totalCount }} }} }}"),
+        format!(
+            "{{ viewer {{ keys(first: \"{key}\", minPosition: \"{key}\") {{ totalCount }} }} }}"
+        ),
         format!("{{ viewer {{ history(types: [\"{key}\"]) {{ nodes {{ id }} }} }} }}"),
         format!("{{ viewer {{ id }} {key} }}"),
         key.clone(),
@@ -142,9 +166,18 @@ pub(super) async fn written(teller: &mut Teller) {
             json!({"c": part}),
         ),
         ("query($id: ID!) { key(id: $id) { id } }", json!({"id": [key]})),
-        ("query($first: Int) { viewer { keys(first: $first) { totalCount } } }", json!({ "first": key })),
-        ("query($at: Position) { viewer { keys(minPosition: $at) { totalCount } } }", json!({ "at": key })),
-        ("query($after: Cursor) { viewer { history(after: $after) { nodes { id } } } }", json!({ "after": key })),
+        (
+            "query($first: Int) { viewer { keys(first: $first) { totalCount } } }",
+            json!({ "first": key }),
+        ),
+        (
+            "query($at: Position) { viewer { keys(minPosition: $at) { totalCount } } }",
+            json!({ "at": key }),
+        ),
+        (
+            "query($after: Cursor) { viewer { history(after: $after) { nodes { id } } } }",
+            json!({ "after": key }),
+        ),
         ("{ viewer { id } }", json!({ key.as_str(): key })),
     ] {
         teller.ask(query, query, variables).await;
@@ -156,7 +189,8 @@ pub(super) async fn malformed(teller: &mut Teller) {
     let key = teller.key();
     let url = teller.url().to_owned();
     let get = |teller: &Teller, pairs: &[(&str, &str)]| {
-        let query: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
+        let query: Vec<String> =
+            pairs.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
         teller.request(Method::GET, &format!("{url}?{}", query.join("&")))
     };
     let literal = format!("{{ key(id: \"{key}\") {{ id }} }}");
@@ -206,15 +240,22 @@ pub(super) async fn malformed(teller: &mut Teller) {
     for (what, request) in requests {
         teller.send(what, request).await;
     }
-    for token in [key.clone(), random(&mut teller.dice, 300), format!("a.{key}.b"), format!("{key} {key}")] {
-        let request = crate::endurance::account::http().post(&url).header(AUTHORIZATION, format!("Bearer {token}"));
+    for token in
+        [key.clone(), random(&mut teller.dice, 300), format!("a.{key}.b"), format!("{key} {key}")]
+    {
+        let request = crate::endurance::account::http()
+            .post(&url)
+            .header(AUTHORIZATION, format!("Bearer {token}"));
         teller.send("a wrong token", request.json(&json!({"query": "{ viewer { id } }"}))).await;
     }
-    let request = crate::endurance::account::http().post(&url).header(AUTHORIZATION, format!("Basic {key}"));
+    let request =
+        crate::endurance::account::http().post(&url).header(AUTHORIZATION, format!("Basic {key}"));
     teller.send("a wrong scheme", request.json(&json!({"query": "{ viewer { id } }"}))).await;
 }
 
 fn percent(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }

@@ -24,10 +24,17 @@ const VERSIONS: std::ops::RangeInclusive<u32> = 1..=3;
 type Blobs = BTreeSet<Vec<u8>>;
 
 /// Tries every blob as everything that leads from a master key to a secret.
-fn opens(blobs: &Blobs, master: u8, user: &User, (key, secret_version): (KeyId, u32)) -> Option<String> {
+fn opens(
+    blobs: &Blobs,
+    master: u8,
+    user: &User,
+    (key, secret_version): (KeyId, u32),
+) -> Option<String> {
     let (keks, kek) = (KekSet::new(vec![kek(master)]).unwrap(), kek(master).id());
     let wraps = || blobs.iter().flat_map(|blob| VERSIONS.map(move |version| (blob, version)));
-    let user_keys: Vec<_> = wraps().filter_map(|(blob, v)| unwrap_user_key(&keks, kek, user.id, v, blob).ok()).collect();
+    let user_keys: Vec<_> = wraps()
+        .filter_map(|(blob, v)| unwrap_user_key(&keks, kek, user.id, v, blob).ok())
+        .collect();
     let data_keys: Vec<_> = user_keys
         .iter()
         .flat_map(|user_key| {
@@ -37,9 +44,11 @@ fn opens(blobs: &Blobs, master: u8, user: &User, (key, secret_version): (KeyId, 
             })
         })
         .collect();
-    let mut secrets = data_keys
-        .iter()
-        .flat_map(|data_key| blobs.iter().filter_map(|blob| open_secret(data_key, user.id, key, secret_version, blob).ok()));
+    let mut secrets = data_keys.iter().flat_map(|data_key| {
+        blobs
+            .iter()
+            .filter_map(|blob| open_secret(data_key, user.id, key, secret_version, blob).ok())
+    });
     secrets.next().map(|secret| secret.expose().to_owned())
 }
 
@@ -62,7 +71,10 @@ async fn attacked(place: Place, mut recorded: impl FnMut() -> Blobs) {
     blobs.extend(recorded());
 
     let opened = place.open().await;
-    let rotated = rotation(opened.store(), &[NEW, OLD]).run(&|_| {}, &CancellationToken::new()).await.unwrap();
+    let rotated = rotation(opened.store(), &[NEW, OLD])
+        .run(&|_| {}, &CancellationToken::new())
+        .await
+        .unwrap();
     opened.close().await;
     blobs.extend(recorded());
 
@@ -77,7 +89,11 @@ async fn attacked(place: Place, mut recorded: impl FnMut() -> Blobs) {
     let kept = (bystander.key, bystander.secret_version);
     assert_eq!(opens(&blobs, NEW, &bystander, kept), Some(bystander.secret.clone()));
 
-    assert_eq!((rotated.rewrapped, rotated.rekeyed), (1, 1), "the bystander's key is the same, the other's is new");
+    assert_eq!(
+        (rotated.rewrapped, rotated.rekeyed),
+        (1, 1),
+        "the bystander's key is the same, the other's is new"
+    );
     let world = World::open(&place, &[NEW]).await;
     world.open_all(&user).await.unwrap();
     if let Opened::MongoDb(store) = &world.opened {
@@ -88,9 +104,11 @@ async fn attacked(place: Place, mut recorded: impl FnMut() -> Blobs) {
 
 /// Every blob of every table.
 fn tables(dir: &Path) -> Blobs {
-    let db = Connection::open_with_flags(dir.join(DATABASE_FILE), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let db = Connection::open_with_flags(dir.join(DATABASE_FILE), OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .unwrap();
     let mut names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
-    let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let names: Vec<String> =
+        names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let mut blobs = Blobs::new();
     for name in names {
         let mut all = db.prepare(&format!("SELECT * FROM {name}")).unwrap();
@@ -98,7 +116,9 @@ fn tables(dir: &Path) -> Blobs {
         let mut rows = all.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             let cells = (0..columns).map(|column| row.get_ref(column).unwrap());
-            blobs.extend(cells.filter_map(|cell| if let ValueRef::Blob(blob) = cell { Some(blob.to_vec()) } else { None }));
+            blobs.extend(cells.filter_map(|cell| {
+                if let ValueRef::Blob(blob) = cell { Some(blob.to_vec()) } else { None }
+            }));
         }
     }
     blobs
@@ -124,7 +144,8 @@ fn gather(value: &Bson, into: &mut Blobs) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_deleted_before_a_rotation_opens_under_the_new_key_from_nothing_ever_sent_to_mongodb() {
+async fn what_was_deleted_before_a_rotation_opens_under_the_new_key_from_nothing_ever_sent_to_mongodb()
+ {
     let Some(server) = server().await else { return };
     // Whatever the oplog and any backup hold was sent in a command: this is more than either has.
     let sent: Arc<Mutex<Blobs>> = Arc::default();

@@ -5,7 +5,9 @@ use crate::endurance::{Dice, seed};
 use crate::store::bent::{Answer, Bent, Over};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::UserId;
-use claviger_projections::ports::{Append, AppendError, Appended, BoxFuture, RowChange, Store, ViewRow};
+use claviger_projections::ports::{
+    Append, AppendError, Appended, BoxFuture, RowChange, Store, ViewRow,
+};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +43,11 @@ impl Bent for Between {
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
         Box::pin(async move {
-            if append.rows.iter().any(|row| row.sealed_under().is_some() || matches!(row, RowChange::PutUserKey(_))) {
+            if append
+                .rows
+                .iter()
+                .any(|row| row.sealed_under().is_some() || matches!(row, RowChange::PutUserKey(_)))
+            {
                 let to = self.next.swap(0, Ordering::SeqCst);
                 if to > 0 {
                     rotate(Arc::clone(&self.inner), &[to, to - 1]).await;
@@ -76,7 +82,10 @@ async fn rows_that_a_rotation_has_moved_since_their_key_was_read_open_all_the_sa
     let user = worn(&world, &mut Dice::new(seed())).await;
     let keys = world.keychain.user(user.id).await.unwrap().unwrap();
     rotate(world.opened.store(), &[NEW, OLD]).await;
-    assert_eq!((keys.version, world.keychain.user(user.id).await.unwrap().unwrap().version), (1, 2));
+    assert_eq!(
+        (keys.version, world.keychain.user(user.id).await.unwrap().unwrap().version),
+        (1, 2)
+    );
     world.open_all_with(&user, &keys).await.unwrap();
     world.close().await;
 }
@@ -87,7 +96,9 @@ async fn what_was_sealed_before_a_rotation_and_comes_after_it_is_sealed_anew() {
     let opened = Place::sqlite(dir.path()).open().await;
     let between = Between::new(opened.store());
     let every: Vec<u8> = (1..=9).collect();
-    let world = World::over(Opened::Sqlite(sqlite(&opened)), Over::store(&between), keks(&every), None).await;
+    let world =
+        World::over(Opened::Sqlite(sqlite(&opened)), Over::store(&between), keks(&every), None)
+            .await;
     let mut dice = Dice::new(seed());
     let mut user = worn(&world, &mut dice).await;
     let version = async |user: &User| world.keychain.user(user.id).await.unwrap().unwrap().version;
@@ -112,7 +123,10 @@ async fn what_was_sealed_before_a_rotation_and_comes_after_it_is_sealed_anew() {
     rotated(5);
     let newcomer = world.register(&mut dice).await.unwrap();
     assert_eq!(version(&newcomer).await, 1);
-    assert_eq!(between.user_key(newcomer.id).await.unwrap().unwrap().kek, super::world::kek(5).id());
+    assert_eq!(
+        between.user_key(newcomer.id).await.unwrap().unwrap().kek,
+        super::world::kek(5).id()
+    );
     world.open_all(&newcomer).await.unwrap();
     assert_eq!(between.next.load(Ordering::SeqCst), 0);
     world.close().await;

@@ -29,7 +29,12 @@ struct Tally {
 }
 
 /// Opens and changes what its users have, until it is told to stop.
-async fn write(world: Arc<World>, mut users: Vec<User>, mut dice: Dice, until: CancellationToken) -> (Tally, Vec<User>) {
+async fn write(
+    world: Arc<World>,
+    mut users: Vec<User>,
+    mut dice: Dice,
+    until: CancellationToken,
+) -> (Tally, Vec<User>) {
     let mut tally = Tally::default();
     while !until.is_cancelled() {
         let n = dice.below(users.len());
@@ -98,9 +103,14 @@ async fn rotates_under_load(place: Place, users: u64) {
         Place::MongoDb(..) => place.open().await,
     };
     let (until, tracker) = (CancellationToken::new(), TaskTracker::new());
-    let writers = population
-        .chunks(population.len().div_ceil(WRITERS))
-        .map(|mine| tracker.spawn(write(Arc::clone(&world), mine.to_vec(), Dice::new(dice.next()), until.clone())));
+    let writers = population.chunks(population.len().div_ceil(WRITERS)).map(|mine| {
+        tracker.spawn(write(
+            Arc::clone(&world),
+            mine.to_vec(),
+            Dice::new(dice.next()),
+            until.clone(),
+        ))
+    });
     let writers: Vec<_> = writers.collect();
     let rotating = rotation(beside.store(), &[NEW, OLD]);
     let began = Instant::now();
@@ -118,7 +128,10 @@ async fn rotates_under_load(place: Place, users: u64) {
         tally.registered += did.registered;
         known.extend(users);
     }
-    println!("{CUTS} times cut short, then to the end: {:.1} s; {rotated:?}; beside it {tally:?}", took.as_secs_f64());
+    println!(
+        "{CUTS} times cut short, then to the end: {:.1} s; {rotated:?}; beside it {tally:?}",
+        took.as_secs_f64()
+    );
     assert!(tally.opened > 0 && tally.changed > 0 && tally.registered > 0, "{tally:?}: no load");
     assert_eq!((rotated.from, rotated.to), (vec![kek(OLD).id()], kek(NEW).id()));
     assert!(rotated.users >= users);
@@ -153,13 +166,15 @@ async fn without_the_old_key(place: &Place, users: &[User]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_users_rotate_under_load_on_the_embedded_store() {
     let dir = tempfile::tempdir().unwrap();
-    rotates_under_load(Place::sqlite(dir.path()), number("CLAVIGER_TEST_USERS").unwrap_or(2_000)).await;
+    rotates_under_load(Place::sqlite(dir.path()), number("CLAVIGER_TEST_USERS").unwrap_or(2_000))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_rotate_under_load_on_mongodb() {
     let Some(server) = server().await else { return };
-    rotates_under_load(Place::mongodb(server, None), number("CLAVIGER_TEST_USERS").unwrap_or(120)).await;
+    rotates_under_load(Place::mongodb(server, None), number("CLAVIGER_TEST_USERS").unwrap_or(120))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -185,7 +200,10 @@ async fn a_rotation_that_is_told_to_stop_says_how_many_are_left_and_goes_on_late
     let row = world.opened.store().user_key(newcomer.id).await.unwrap().unwrap();
     assert_eq!(row.kek, kek(NEW).id());
     let rotated = to_the_end(&rotating).await.unwrap();
-    assert_eq!((rotated.rewrapped, rotated.rekeyed, rotated.users, rotated.secrets), (50, 0, 151, 151));
+    assert_eq!(
+        (rotated.rewrapped, rotated.rekeyed, rotated.users, rotated.secrets),
+        (50, 0, 151, 151)
+    );
     let again = to_the_end(&rotating).await.err().unwrap();
     assert!(matches!(again, RotationError::NothingToDo { id } if id == kek(NEW).id()), "{again:?}");
     world.close().await;
@@ -204,18 +222,25 @@ async fn a_rotation_leads_to_no_key_that_was_in_use_before_and_gives_way_to_a_la
     stop.cancel();
     assert!(matches!(second.run(&|_| {}, &stop).await, Err(RotationError::Stopped { .. })));
     let overtaken = to_the_end(&first).await.err().unwrap();
-    assert!(matches!(overtaken, RotationError::UsedBefore { id } if id == kek(2).id()), "{overtaken:?}");
+    assert!(
+        matches!(overtaken, RotationError::UsedBefore { id } if id == kek(2).id()),
+        "{overtaken:?}"
+    );
     let rotated = to_the_end(&second).await.unwrap();
     assert_eq!((rotated.from, rotated.users), (vec![kek(2).id(), kek(1).id()], 120));
     for back in [1, 2] {
         let refused = to_the_end(&rotation(store(), &[back, 3])).await.err().unwrap();
-        assert!(matches!(refused, RotationError::UsedBefore { id } if id == kek(back).id()), "{refused:?}");
+        assert!(
+            matches!(refused, RotationError::UsedBefore { id } if id == kek(back).id()),
+            "{refused:?}"
+        );
     }
     world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_reads_its_key_file_again_when_a_rotation_brings_a_key_and_names_one_that_it_lacks() {
+async fn a_server_reads_its_key_file_again_when_a_rotation_brings_a_key_and_names_one_that_it_lacks()
+ {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("keys");
     std::fs::write(&file, listed(&[OLD])).unwrap();
@@ -249,6 +274,9 @@ async fn a_rotation_whose_store_has_gone_says_how_to_go_on() {
     let store = world.opened.store();
     world.close().await;
     let failed = to_the_end(&rotation(store, &[NEW, OLD])).await.err().unwrap();
-    let closed = matches!(failed, RotationError::Store(StoreError::Closed) | RotationError::Unrecorded(AppendError::Store(_)));
+    let closed = matches!(
+        failed,
+        RotationError::Store(StoreError::Closed) | RotationError::Unrecorded(AppendError::Store(_))
+    );
     assert!(closed && failed.to_string().contains("again to go on"), "{failed:?}");
 }

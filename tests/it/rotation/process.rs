@@ -18,7 +18,8 @@ const USERS: u64 = 300;
 
 /// The keys of the home's own file, as a server reads them; the first time it makes the file.
 fn own_keys(home: &Home, is_new: bool) -> KekSet {
-    let mut config = Config::load(Settings { data_dir: Some(home.data()), ..Settings::default() }).unwrap();
+    let mut config =
+        Config::load(Settings { data_dir: Some(home.data()), ..Settings::default() }).unwrap();
     (config.master_keys, config.master_keys_file, config.mongodb_uri) = (None, None, None);
     master_keys(&config, is_new, &OsEntropy).unwrap()
 }
@@ -29,7 +30,8 @@ fn key_lines(home: &Home) -> usize {
 
 /// Runs a rotation and kills it once it has written so many lines; how it ended otherwise.
 fn killed_after(mut command: Command, lines: usize) -> Option<i32> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let stderr = BufReader::new(child.stderr.take().unwrap());
     stderr.lines().take(lines).for_each(drop);
     drop(child.kill());
@@ -59,9 +61,15 @@ async fn a_rotation_that_is_killed_goes_on_and_the_old_key_can_go() {
     let ran = home.run(&["vault", "rotate", "--drop-old", "--json"]);
     let told = ran.assert_code(0).json();
     println!("{told}");
-    assert_eq!((told["opened"]["users"].as_u64(), told["opened"]["secrets"].as_u64()), (Some(USERS), Some(USERS)));
+    assert_eq!(
+        (told["opened"]["users"].as_u64(), told["opened"]["secrets"].as_u64()),
+        (Some(USERS), Some(USERS))
+    );
     assert_eq!(told["old_keys_dropped"], true);
-    assert!(ran.stderr.contains("users whose keys open with the new master key alone: 300 of 300"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("users whose keys open with the new master key alone: 300 of 300"),
+        "{ran:?}"
+    );
     assert_eq!(key_lines(&home), 1);
     let new = own_keys(&home, false);
     assert_ne!(new.current().id(), old);
@@ -72,7 +80,10 @@ async fn a_rotation_that_is_killed_goes_on_and_the_old_key_can_go() {
     let status = home.run(&["vault", "status", "--json"]).assert_code(0).json();
     assert_eq!(status["rotating"], false);
     assert_eq!(status["master_keys"].as_array().unwrap().len(), 1);
-    assert_eq!((&status["master_keys"][0]["current"], &status["master_keys"][0]["user_keys"]), (&true.into(), &USERS.into()));
+    assert_eq!(
+        (&status["master_keys"][0]["current"], &status["master_keys"][0]["user_keys"]),
+        (&true.into(), &USERS.into())
+    );
     home.verified();
     let world = World::open_with(&place, new, None).await;
     for user in &users {
@@ -103,7 +114,10 @@ async fn the_first_rotation_keeps_the_old_key_and_resuming_makes_no_other() {
     let ran = home.run(&["vault", "rotate"]);
     assert!(ran.assert_code(0).stdout.contains("the old keys still stand in"), "{ran:?}");
     assert_eq!(key_lines(&home), 2);
-    assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).unwrap()) & 0o777, 0o400);
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).unwrap()) & 0o777,
+        0o400
+    );
     assert!(!home.data().join("master.key.new").exists());
     home.verified();
     // Another one makes another key.
@@ -112,10 +126,12 @@ async fn the_first_rotation_keeps_the_old_key_and_resuming_makes_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_is_refused_where_a_server_runs_where_a_key_lacks_and_where_there_is_none_to_lead_to() {
+async fn a_rotation_is_refused_where_a_server_runs_where_a_key_lacks_and_where_there_is_none_to_lead_to()
+ {
     let home = Home::new();
     let mut server = home.serve("http://127.0.0.1:9");
-    home.run(&["vault", "rotate"]).assert_refused(27, &["in use by claviger serve", &server.id().to_string()]);
+    home.run(&["vault", "rotate"])
+        .assert_refused(27, &["in use by claviger serve", &server.id().to_string()]);
     server.kill();
     let with = |numbers: &[u8], arguments: &[&str]| {
         let mut command = home.command(arguments);

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use claviger::anthropic::client::{AnthropicClient, AnthropicConfig};
 use claviger::anthropic::prices::PriceTable;
 use claviger::anthropic::probe::KeyProbe;
-use claviger::bus::{AccountCall, Bus, BusConfig, Commands, Keychain, LookAgain, Rotation, UserKeys};
+use claviger::bus::{
+    AccountCall, Bus, BusConfig, Commands, Keychain, LookAgain, Rotation, UserKeys,
+};
 use claviger::effects::{Effects, OsEntropy};
 use claviger::metrics::Metrics;
 use claviger::store::mongo::{MongoConfig, MongoStore};
@@ -59,7 +61,10 @@ impl Place {
         Self::Sqlite(dir.to_owned())
     }
 
-    pub(super) fn mongodb(server: &'static TestServer, monitor: Option<EventHandler<CommandEvent>>) -> Self {
+    pub(super) fn mongodb(
+        server: &'static TestServer,
+        monitor: Option<EventHandler<CommandEvent>>,
+    ) -> Self {
         Self::MongoDb(server, server.database(), monitor)
     }
 
@@ -67,7 +72,8 @@ impl Place {
     pub(super) async fn open(&self) -> Opened {
         match self {
             Self::Sqlite(dir) => {
-                let config = SqliteConfig::new(dir, "claviger rotation", Timestamp(1_795_446_000_000));
+                let config =
+                    SqliteConfig::new(dir, "claviger rotation", Timestamp(1_795_446_000_000));
                 Opened::Sqlite(Arc::new(SqliteStore::open(&config).unwrap()))
             }
             Self::MongoDb(server, database, monitor) => {
@@ -138,15 +144,27 @@ impl World {
     }
 
     /// The same over a store of the test's own.
-    pub(super) async fn over(opened: Opened, store: Arc<dyn Store>, keks: KekSet, again: Option<LookAgain>) -> Self {
+    pub(super) async fn over(
+        opened: Opened,
+        store: Arc<dyn Store>,
+        keks: KekSet,
+        again: Option<LookAgain>,
+    ) -> Self {
         let (effects, tracker) = (Effects::system(), TaskTracker::new());
-        let keychain = Keychain::open_with(Arc::clone(&store), keks, again, effects.clone()).await.unwrap();
+        let keychain =
+            Keychain::open_with(Arc::clone(&store), keks, again, effects.clone()).await.unwrap();
         let keychain = Arc::new(keychain);
         let client = AnthropicClient::new(&AnthropicConfig::default()).unwrap();
         let probe = KeyProbe::new(client, Arc::new(PriceTable::builtin().unwrap()));
         let test_model = ModelId::parse("claude-haiku-4-5").unwrap();
-        let config = BusConfig { max_keys: 100, test_timeout_ms: 1000, test_model, metrics: Metrics::default() };
-        let bus = Bus::new(store, Arc::clone(&keychain), effects.clone(), probe, config, tracker.clone());
+        let config = BusConfig {
+            max_keys: 100,
+            test_timeout_ms: 1000,
+            test_model,
+            metrics: Metrics::default(),
+        };
+        let bus =
+            Bus::new(store, Arc::clone(&keychain), effects.clone(), probe, config, tracker.clone());
         Self { opened, keychain, bus, effects, names: AtomicU64::new(0), tracker }
     }
 
@@ -169,7 +187,12 @@ impl World {
 
     async fn done(&self, user: UserId, command: KeyCommand) -> Result<KeyDone, Failure> {
         let correlation = CorrelationId(self.effects.ids.next());
-        let call = Call { owner: user, actor: Self::actor(Some(user)), correlation, idempotency_key: None };
+        let call = Call {
+            owner: user,
+            actor: Self::actor(Some(user)),
+            correlation,
+            idempotency_key: None,
+        };
         Commands(Arc::clone(&self.bus)).run(call, command).await
     }
 
@@ -178,8 +201,14 @@ impl World {
     }
 
     /// Gives the key another name.
-    pub(super) async fn rename(&self, user: &User, name: &str, expected: Option<u64>) -> Result<Commit, Failure> {
-        let command = KeyCommand::Rename { key: user.key, name: KeyName::parse(name).unwrap(), expected };
+    pub(super) async fn rename(
+        &self,
+        user: &User,
+        name: &str,
+        expected: Option<u64>,
+    ) -> Result<Commit, Failure> {
+        let command =
+            KeyCommand::Rename { key: user.key, name: KeyName::parse(name).unwrap(), expected };
         Ok(self.done(user.id, command).await?.commit)
     }
 
@@ -188,9 +217,16 @@ impl World {
         let (id, n) = (UserId(self.effects.ids.next()), self.names.fetch_add(1, Ordering::Relaxed));
         let username = Username::parse(&format!("user{n}")).unwrap();
         let email = Email::parse(&format!("user{n}@example.org")).unwrap();
-        let command = RegisterAccount { username, email, full_name: None, role: Role::User, session: None };
+        let command =
+            RegisterAccount { username, email, full_name: None, role: Role::User, session: None };
         self.account(id, command.into()).await?;
-        let mut user = User { id, key: KeyId(id.0), secret_version: 0, secret: String::new(), password_version: 1 };
+        let mut user = User {
+            id,
+            key: KeyId(id.0),
+            secret_version: 0,
+            secret: String::new(),
+            password_version: 1,
+        };
         self.add(&mut user, dice).await?;
         Ok(user)
     }
@@ -212,7 +248,11 @@ impl World {
 
     pub(super) async fn replace(&self, user: &mut User, dice: &mut Dice) -> Result<(), Failure> {
         let secret = secret(dice);
-        self.command(user.id, KeyCommand::ReplaceSecret { key: user.key, secret: parsed(&secret), expected: None }).await?;
+        self.command(
+            user.id,
+            KeyCommand::ReplaceSecret { key: user.key, secret: parsed(&secret), expected: None },
+        )
+        .await?;
         (user.secret, user.secret_version) = (secret, user.secret_version + 1);
         Ok(())
     }
@@ -235,12 +275,23 @@ impl World {
 
     /// The same with keys that were read before.
     pub(super) async fn open_all_with(&self, user: &User, keys: &UserKeys) -> Result<(), Failure> {
-        let secret = self.keychain.open_secret(keys, user.key, user.secret_version).await?.expect("a secret");
+        let secret = self
+            .keychain
+            .open_secret(keys, user.key, user.secret_version)
+            .await?
+            .expect("a secret");
         assert!(secret.expose() == user.secret, "another secret");
-        let phc = self.keychain.credential(keys, user.password_version).await?.expect("a password's hash");
+        let phc = self
+            .keychain
+            .credential(keys, user.password_version)
+            .await?
+            .expect("a password's hash");
         assert!(phc.expose().ends_with(&user.id.to_string()), "another password's hash");
         for stream in [StreamName::Account(user.id), StreamName::KeyRing(user.id)] {
-            assert!(self.keychain.content_key(keys, stream).await?.is_some(), "no content key of {stream}");
+            assert!(
+                self.keychain.content_key(keys, stream).await?.is_some(),
+                "no content key of {stream}"
+            );
         }
         Ok(())
     }

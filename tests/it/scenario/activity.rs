@@ -75,8 +75,14 @@ async fn a_view_that_never_gets_there_is_answered_view_behind() {
 fn unknown(last: &StoredEvent) -> Append {
     let envelope = last.envelope.clone();
     let id = EventId(Uuid::from_u128(77));
-    let event =
-        NewEvent { id, kind: envelope.kind, schema: 99, facts: last.facts.clone(), content: Vec::new(), subject: last.subject };
+    let event = NewEvent {
+        id,
+        kind: envelope.kind,
+        schema: 99,
+        facts: last.facts.clone(),
+        content: Vec::new(),
+        subject: last.subject,
+    };
     Append {
         stream: envelope.stream,
         owner: envelope.owner,
@@ -102,21 +108,25 @@ async fn an_event_that_cannot_be_taken_in_stops_one_key_and_is_counted() {
         let his = bob.add("work", &key(Scenario::Good, 2)).await;
         assert_eq!(stage.health().await.get("quarantined"), None);
         let log = stage.store().read(0, 100).await.unwrap();
-        let is_ring = |event: &&StoredEvent| matches!(event.envelope.stream, StreamName::KeyRing(_));
+        let is_ring =
+            |event: &&StoredEvent| matches!(event.envelope.stream, StreamName::KeyRing(_));
         let of_ada = log.iter().filter(is_ring).map(|event| event.envelope.stream).next().unwrap();
         let last = log.iter().rfind(|event| event.envelope.stream == of_ada).unwrap();
         stage.store().append(unknown(last)).await.unwrap();
         let tested = bob.done("testKey", json!({ "id": his })).await;
         let at = tested["commit"]["position"].clone();
         let passed = async {
-            while stage.store().checkpoint(VIEW).await.unwrap().position.to_string() != at.as_str().unwrap() {
+            while stage.store().checkpoint(VIEW).await.unwrap().position.to_string()
+                != at.as_str().unwrap()
+            {
                 tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(PATIENCE, passed).await.unwrap();
         assert_eq!(stage.health().await["quarantined"], json!({ "activity": 1 }));
         assert_eq!(stage.health().await["status"], "healthy");
-        let activity = bob.ask(ACTIVITY, json!({ "id": his, "at": at })).await["key"]["activity"].clone();
+        let activity =
+            bob.ask(ACTIVITY, json!({ "id": his, "at": at })).await["key"]["activity"].clone();
         assert_eq!(activity["callsByDay"][0]["calls"], 1, "everything else goes on");
     })
     .await;

@@ -49,7 +49,9 @@ fn shape(mutation: &str) -> (&'static str, &'static str) {
         "replaceKeySecret" => ("ReplaceKeySecretInput", KEY),
         "setKeyExpiry" => ("SetKeyExpiryInput", KEY),
         "startOrchestration" => ("StartOrchestrationInput", RUN),
-        "cancelOrchestration" | "pauseOrchestration" | "resumeOrchestration" => ("OrchestrationInput", RUN),
+        "cancelOrchestration" | "pauseOrchestration" | "resumeOrchestration" => {
+            ("OrchestrationInput", RUN)
+        }
         "deleteKey" => ("KeyInput", "deletedId commit { ...C }"),
         other => panic!("no mutation {other}"),
     }
@@ -97,7 +99,12 @@ pub(super) struct Client {
 impl Client {
     /// `from` is an address of this machine.
     pub(super) fn new(address: SocketAddr, from: IpAddr) -> Self {
-        let http = reqwest::Client::builder().no_proxy().user_agent("scenario/1").local_address(from).build().unwrap();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .user_agent("scenario/1")
+            .local_address(from)
+            .build()
+            .unwrap();
         Self { http, url: format!("http://{address}/graphql"), token: None, sent: Arc::default() }
     }
 
@@ -116,7 +123,12 @@ impl Client {
 
     pub(super) async fn post(&self, body: impl Into<reqwest::Body>, content_type: &str) -> Answer {
         let accept = "application/graphql-response+json";
-        let mut request = self.http.post(&self.url).header("accept", accept).header("content-type", content_type).body(body);
+        let mut request = self
+            .http
+            .post(&self.url)
+            .header("accept", accept)
+            .header("content-type", content_type)
+            .body(body);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -126,10 +138,17 @@ impl Client {
     }
 
     pub(super) async fn send(&self, query: &str, variables: Value) -> Answer {
-        let spread = FRAGMENTS.iter().filter(|(spread, _)| query.contains(spread)).map(|(_, fragment)| *fragment);
+        let spread = FRAGMENTS
+            .iter()
+            .filter(|(spread, _)| query.contains(spread))
+            .map(|(_, fragment)| *fragment);
         let document: String = std::iter::once(query).chain(spread).collect();
         self.sent.lock().unwrap().push(document.clone());
-        self.post(json!({ "query": document, "variables": variables }).to_string(), "application/json").await
+        self.post(
+            json!({ "query": document, "variables": variables }).to_string(),
+            "application/json",
+        )
+        .await
     }
 
     /// The data that a query gives, which must have no errors.
@@ -141,7 +160,9 @@ impl Client {
     pub(super) async fn send_mutation(&self, mutation: &str, input: Value) -> Answer {
         let (of_type, fields) = shape(mutation);
         let selection = format!("{fields} userErrors {{ ...E }} clientMutationId");
-        let query = format!("mutation($input: {of_type}!) {{ {mutation}(input: $input) {{ {selection} }} }}");
+        let query = format!(
+            "mutation($input: {of_type}!) {{ {mutation}(input: $input) {{ {selection} }} }}"
+        );
         self.send(&query, json!({ "input": input })).await
     }
 
@@ -159,13 +180,16 @@ impl Client {
 
     /// Adds a key that is nobody's default; its id.
     pub(super) async fn add(&self, name: &str, secret: &str) -> String {
-        let payload = self.done("addKey", json!({ "name": name, "secret": secret, "makeDefault": false })).await;
+        let payload = self
+            .done("addKey", json!({ "name": name, "secret": secret, "makeDefault": false }))
+            .await;
         payload["key"]["id"].as_str().unwrap().to_owned()
     }
 
     /// A key as it is now.
     pub(super) async fn key(&self, id: &str) -> Value {
-        self.ask("query($id: ID!) { key(id: $id) { ...K } }", json!({ "id": id })).await["key"].clone()
+        self.ask("query($id: ID!) { key(id: $id) { ...K } }", json!({ "id": id })).await["key"]
+            .clone()
     }
 
     /// Types of the viewer's last events, newest first.

@@ -34,7 +34,11 @@ async fn a_test_cut_by_a_crash_is_closed_and_its_repeat_answered() {
         stage.tick().await;
         stage.advance_ms(ABANDONED_MS - 1);
         stage.tick().await;
-        assert_eq!((stage.head().await, &ada.key(&id).await["lastTest"]), (head, &Value::Null), "it may still be under way");
+        assert_eq!(
+            (stage.head().await, &ada.key(&id).await["lastTest"]),
+            (head, &Value::Null),
+            "it may still be under way"
+        );
         stage.advance_ms(1);
         let (answer, ()) = tokio::join!(ada.done("testKey", input.clone()), stage.tick());
         assert_eq!(answer["commit"]["replayed"], true);
@@ -45,7 +49,10 @@ async fn a_test_cut_by_a_crash_is_closed_and_its_repeat_answered() {
         );
         assert!(test["message"].as_str().unwrap().contains("test it again"));
         let events = ada.ask(TESTS, json!({})).await["viewer"]["history"]["nodes"].clone();
-        assert_eq!((&events[0]["type"], &events[0]["actor"]["via"]), (&json!("KeyTested"), &json!("timer")));
+        assert_eq!(
+            (&events[0]["type"], &events[0]["actor"]["via"]),
+            (&json!("KeyTested"), &json!("timer"))
+        );
         assert_eq!(answer["commit"]["eventIds"], json!([events[1]["id"], events[0]["id"]]));
         stage.tick().await;
         assert_eq!(stage.head().await, head + 1, "it is closed once");
@@ -59,7 +66,8 @@ async fn a_test_cut_by_a_crash_is_closed_and_its_repeat_answered() {
 async fn everything_survives_a_crash() {
     on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
-        let input = json!({ "name": "work", "secret": key(Scenario::Good, 1), "idempotencyKey": "once" });
+        let input =
+            json!({ "name": "work", "secret": key(Scenario::Good, 1), "idempotencyKey": "once" });
         let added = ada.done("addKey", input.clone()).await;
         let before = stage.state_of(&ada).await;
         stage.crash().await;
@@ -82,13 +90,20 @@ async fn the_verdict_on_a_secret_that_was_replaced_meanwhile_doesnt_show() {
         let counts = stage.simulator().counts();
         let replace = async {
             counts.wait(|counts| counts.of(&secret, Endpoint::Messages) == 1).await;
-            ada.done("replaceKeySecret", json!({ "id": id, "secret": key(Scenario::Good, 2) })).await;
+            ada.done("replaceKeySecret", json!({ "id": id, "secret": key(Scenario::Good, 2) }))
+                .await;
             stage.stop_simulator().await;
         };
         let (tested, ()) = tokio::join!(ada.done("testKey", json!({ "id": id })), replace);
-        assert_eq!((&tested["key"]["secretVersion"], &tested["key"]["lastTest"]), (&json!(2), &Value::Null));
+        assert_eq!(
+            (&tested["key"]["secretVersion"], &tested["key"]["lastTest"]),
+            (&json!(2), &Value::Null)
+        );
         let events = ada.ask(TESTS, json!({})).await["viewer"]["history"]["nodes"].clone();
-        assert_eq!((&events[0]["type"], &events[0]["facts"]["secret_version"]), (&json!("KeyTested"), &json!(1)));
+        assert_eq!(
+            (&events[0]["type"], &events[0]["facts"]["secret_version"]),
+            (&json!("KeyTested"), &json!(1))
+        );
         assert_eq!(events[0]["causationId"], events[1]["id"]);
         assert_eq!(ada.key(&id).await["lastTest"], Value::Null);
     })

@@ -52,9 +52,14 @@ async fn an_expiry_in_the_past_is_refused() {
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
         for at in [stage.in_ms(0), "2001-01-01T00:00:00Z".to_owned()] {
             let add = json!({ "name": "late", "secret": key(Scenario::Good, 2), "expiresAt": at });
-            for (mutation, input) in [("addKey", add), ("setKeyExpiry", json!({ "id": id, "expiresAt": at }))] {
+            for (mutation, input) in
+                [("addKey", add), ("setKeyExpiry", json!({ "id": id, "expiresAt": at }))]
+            {
                 let error = stage.refused(&ada, mutation, input).await;
-                assert_eq!((&error["code"], &error["path"]), (&json!("VALIDATION"), &json!(["input", "expiresAt"])));
+                assert_eq!(
+                    (&error["code"], &error["path"]),
+                    (&json!("VALIDATION"), &json!(["input", "expiresAt"]))
+                );
             }
         }
     })
@@ -93,8 +98,10 @@ async fn a_position_that_never_comes_is_answered_view_behind() {
             assert_eq!(answer.code(), "VIEW_BEHIND", "{}", answer.text);
         }
         for wrong in ["-1", "+1", "1.5", "x", "18446744073709551616"] {
-            let answer =
-                ada.send("query($at: Position) { viewer { keys(minPosition: $at) { totalCount } } }", json!({ "at": wrong }));
+            let answer = ada.send(
+                "query($at: Position) { viewer { keys(minPosition: $at) { totalCount } } }",
+                json!({ "at": wrong }),
+            );
             assert_eq!(answer.await.code(), "BAD_REQUEST", "{wrong}");
         }
         stage.close().await;

@@ -6,7 +6,9 @@ use super::stage::{Stage, StoreKind};
 use claviger::auth::Registration;
 use claviger::bus::AccountCall;
 use claviger::simulator::keys::{Scenario, key as secret_key};
-use claviger_domain::account::{AccountCommand, DeactivateAccount, EraseAccount, ReactivateAccount};
+use claviger_domain::account::{
+    AccountCommand, DeactivateAccount, EraseAccount, ReactivateAccount,
+};
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::id::{CorrelationId, UserId};
 use claviger_graphql::ids::{IdKind, decode_as};
@@ -20,7 +22,12 @@ const WHO: &str = "{ viewer { id username email fullName roles sessions { id isC
 const LONG: Duration = Duration::from_hours(1);
 
 /// Plays a scenario on every store, with an issuer beside it; registration by password is closed.
-async fn with_issuer(issuer: &Issuer, fresh_for: Duration, role_claim: Option<&str>, scenario: impl AsyncFn(&mut Stage)) {
+async fn with_issuer(
+    issuer: &Issuer,
+    fresh_for: Duration,
+    role_claim: Option<&str>,
+    scenario: impl AsyncFn(&mut Stage),
+) {
     for kind in StoreKind::available().await {
         let stage = Stage::with(*kind, |config| {
             config.issuer = Some(issuer.config(fresh_for, role_claim));
@@ -34,7 +41,13 @@ async fn with_issuer(issuer: &Issuer, fresh_for: Duration, role_claim: Option<&s
 
 pub(super) async fn run(stage: &Stage, user: UserId, command: AccountCommand) {
     let actor = Actor { user: None, role: None, via: Via::Cli };
-    let call = AccountCall { user, actor, correlation: CorrelationId(Uuid::from_u128(1)), command, phc: None };
+    let call = AccountCall {
+        user,
+        actor,
+        correlation: CorrelationId(Uuid::from_u128(1)),
+        command,
+        phc: None,
+    };
     stage.bus().run_account_command(call).await.unwrap();
 }
 
@@ -62,10 +75,21 @@ async fn a_user_of_the_issuer_has_an_account_at_first_sight_and_the_same_ever_af
             said["name"] = "Ada Lovelace".into();
             let ada = stage.nobody().with_token(&key.token(&said));
             let first = viewer(&ada).await;
-            assert_eq!((&first["username"], &first["email"]), (&json!("ada"), &json!("ada@example.org")), "{first}");
-            assert_eq!((&first["fullName"], &first["roles"]), (&json!("Ada Lovelace"), &json!(["USER"])), "{first}");
+            assert_eq!(
+                (&first["username"], &first["email"]),
+                (&json!("ada"), &json!("ada@example.org")),
+                "{first}"
+            );
+            assert_eq!(
+                (&first["fullName"], &first["roles"]),
+                (&json!("Ada Lovelace"), &json!(["USER"])),
+                "{first}"
+            );
             assert_eq!(first["sessions"].as_array().unwrap().len(), 1, "{first}");
-            assert_eq!(ada.last_events(5).await, ["SignedIn", "IdentityLinked", "AccountRegistered"]);
+            assert_eq!(
+                ada.last_events(5).await,
+                ["SignedIn", "IdentityLinked", "AccountRegistered"]
+            );
             stage.advance_ms(60_000);
             let again = stage.nobody().with_token(&key.token(&claims(&stage.clock, "00u1ada")));
             assert_eq!(viewer(&again).await, first, "another token, nothing new");
@@ -76,12 +100,17 @@ async fn a_user_of_the_issuer_has_an_account_at_first_sight_and_the_same_ever_af
             let other = viewer(&stage.nobody().with_token(&key.token(&said))).await;
             assert_ne!(other["id"], first["id"]);
             assert!(other["username"].as_str().unwrap().starts_with("ada-"), "{other}");
-            let nameless = viewer(&stage.nobody().with_token(&key.token(&claims(&stage.clock, "00u3")))).await;
+            let nameless =
+                viewer(&stage.nobody().with_token(&key.token(&claims(&stage.clock, "00u3")))).await;
             assert!(nameless["username"].as_str().unwrap().starts_with("user-"), "{nameless}");
             assert_eq!(nameless["email"], "");
             said["sub"] = "00u4".into();
             said["email_verified"] = false.into();
-            assert_eq!(viewer(&stage.nobody().with_token(&key.token(&said))).await["email"], "", "nobody has checked it");
+            assert_eq!(
+                viewer(&stage.nobody().with_token(&key.token(&said))).await["email"],
+                "",
+                "nobody has checked it"
+            );
             ada.add("work", &secret_key(Scenario::Good, 1)).await;
         })
         .await;
@@ -130,13 +159,18 @@ async fn whoever_is_deactivated_or_signed_out_stays_out_with_the_tokens_they_hav
     let key = Signing::ed25519("k1");
     let issuer = Issuer::start(&[&key]).await;
     with_issuer(&issuer, LONG, None, async |stage: &mut Stage| {
-        let sign_in = |stage: &Stage| stage.nobody().with_token(&key.token(&claims(&stage.clock, "00u1ada")));
+        let sign_in =
+            |stage: &Stage| stage.nobody().with_token(&key.token(&claims(&stage.clock, "00u1ada")));
         let ada = sign_in(stage);
         let id = viewer(&ada).await["id"].as_str().unwrap().to_owned();
         let user = UserId(decode_as(IdKind::User, &id).unwrap());
 
         ada.done("logout", json!({})).await;
-        assert_eq!(code(&ada).await, refused(), "the token outlives the session, and doesn't count");
+        assert_eq!(
+            code(&ada).await,
+            refused(),
+            "the token outlives the session, and doesn't count"
+        );
         stage.advance_ms(1_000);
         let ada = sign_in(stage);
         assert_eq!(viewer(&ada).await["id"], id.as_str(), "a newer one opens it again");
@@ -151,15 +185,23 @@ async fn whoever_is_deactivated_or_signed_out_stays_out_with_the_tokens_they_hav
         let ada = sign_in(stage);
         assert_eq!(viewer(&ada).await["id"], id.as_str());
 
-        let password = json!({ "currentPassword": "whatever it is", "newPassword": "whatever it is 2" });
+        let password =
+            json!({ "currentPassword": "whatever it is", "newPassword": "whatever it is 2" });
         let error = stage.refused(&ada, "changePassword", password).await;
         assert!(error["message"].as_str().unwrap().contains("identity provider"), "{error}");
         let login = json!({ "usernameOrEmail": viewer(&ada).await["username"], "password": "" });
-        assert_eq!(stage.nobody().run("login", login).await["userErrors"][0]["code"], "UNAUTHENTICATED");
+        assert_eq!(
+            stage.nobody().run("login", login).await["userErrors"][0]["code"],
+            "UNAUTHENTICATED"
+        );
 
         run(stage, user, EraseAccount.into()).await;
         stage.advance_ms(1_000);
-        assert_ne!(viewer(&sign_in(stage)).await["id"], id.as_str(), "who was forgotten is a stranger");
+        assert_ne!(
+            viewer(&sign_in(stage)).await["id"],
+            id.as_str(),
+            "who was forgotten is a stranger"
+        );
     })
     .await;
 }
@@ -172,7 +214,10 @@ async fn keys_change_without_a_single_refusal() {
     with_issuer(&issuer, Duration::ZERO, None, async |stage: &mut Stage| {
         issuer.publish(&[&old]);
         let said = claims(&stage.clock, "00u1ada");
-        let (by_old, by_new) = (stage.nobody().with_token(&old.token(&said)), stage.nobody().with_token(&new.token(&said)));
+        let (by_old, by_new) = (
+            stage.nobody().with_token(&old.token(&said)),
+            stage.nobody().with_token(&new.token(&said)),
+        );
         viewer(&by_old).await;
         let held = issuer.hold();
         for _ in 0..5 {
@@ -213,12 +258,21 @@ async fn an_issuer_that_is_down_keeps_nobody_out_whose_key_is_known() {
             (200, b"<html>".to_vec()),
             (200, b"{\"keys\": []}".to_vec()),
             (200, json!({ "keys": vec![other.jwk(); 101] }).to_string().into_bytes()),
-            (200, json!({ "keys": [other.jwk()], "more": "x".repeat(600_000) }).to_string().into_bytes()),
+            (
+                200,
+                json!({ "keys": [other.jwk()], "more": "x".repeat(600_000) })
+                    .to_string()
+                    .into_bytes(),
+            ),
         ];
         for (status, body) in answers {
             let asked = issuer.asked();
             issuer.answer(status, body);
-            assert_eq!(code(&unknown).await, (502, "UPSTREAM".to_owned()), "{status}: nobody knows whether it is good");
+            assert_eq!(
+                code(&unknown).await,
+                (502, "UPSTREAM".to_owned()),
+                "{status}: nobody knows whether it is good"
+            );
             assert!(issuer.asked() > asked);
             viewer(&ada).await;
         }

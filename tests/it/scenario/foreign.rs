@@ -13,8 +13,10 @@ async fn a_foreign_id_is_answered_like_an_unknown_one() {
         let foreign = bob.add("bob's", &key(Scenario::Good, 1)).await;
         let deleted = ada.add("gone", &key(Scenario::Good, 2)).await;
         ada.done("deleteKey", json!({ "id": deleted })).await;
-        let own =
-            ada.ask("{ viewer { id sessions { id } history(first: 1) { nodes { id } } } }", json!({})).await["viewer"].clone();
+        let own = ada
+            .ask("{ viewer { id sessions { id } history(first: 1) { nodes { id } } } }", json!({}))
+            .await["viewer"]
+            .clone();
         let unknown = encode(IdKind::ApiKey, Uuid::from_u128(7));
         let others = [
             foreign.clone(),
@@ -48,10 +50,18 @@ async fn a_foreign_id_is_answered_like_an_unknown_one() {
                 input
             };
             let error = stage.refused(&ada, mutation, input(&unknown)).await;
-            assert_eq!((&error["__typename"], &error["code"]), (&json!("NotFoundError"), &json!("NOT_FOUND")), "{mutation}");
+            assert_eq!(
+                (&error["__typename"], &error["code"]),
+                (&json!("NotFoundError"), &json!("NOT_FOUND")),
+                "{mutation}"
+            );
             let answer = ada.send_mutation(mutation, input(&unknown)).await;
             for id in &others {
-                assert_eq!(ada.send_mutation(mutation, input(id)).await.text, answer.text, "{mutation} of {id}");
+                assert_eq!(
+                    ada.send_mutation(mutation, input(id)).await.text,
+                    answer.text,
+                    "{mutation} of {id}"
+                );
             }
         }
         assert_eq!(stage.state_of(&bob).await, of_bob);
@@ -89,7 +99,11 @@ async fn the_history_holds_the_users_own_events_only() {
         let id = bob.add("bob's", &key(Scenario::Good, 1)).await;
         assert_eq!(ada.last_events(50).await, ["SignedIn", "AccountRegistered"]);
         assert_eq!(
-            ada.ask("query($id: ID!) { key(id: $id) { history { nodes { id } } } }", json!({ "id": id })).await["key"],
+            ada.ask(
+                "query($id: ID!) { key(id: $id) { history { nodes { id } } } }",
+                json!({ "id": id })
+            )
+            .await["key"],
             Value::Null
         );
     })

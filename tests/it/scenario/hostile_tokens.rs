@@ -19,7 +19,11 @@ const SEED: [u8; 32] = [42; 32];
 fn own_key() -> Signing {
     let mut pkcs8 = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
     pkcs8.extend_from_slice(&SEED);
-    Signing { kid: "none".to_owned(), algorithm: Algorithm::EdDSA, key: EncodingKey::from_ed_der(&pkcs8) }
+    Signing {
+        kid: "none".to_owned(),
+        algorithm: Algorithm::EdDSA,
+        key: EncodingKey::from_ed_der(&pkcs8),
+    }
 }
 
 fn merged(base: &Value, more: &Value) -> Value {
@@ -67,7 +71,8 @@ impl Original<'_> {
     /// Cut, grown and written in other alphabets.
     fn bytes(&self) -> Vec<String> {
         let good = self.token();
-        let [header, claims, signature]: [&str; 3] = good.split('.').collect::<Vec<_>>().try_into().unwrap();
+        let [header, claims, signature]: [&str; 3] =
+            good.split('.').collect::<Vec<_>>().try_into().unwrap();
         let raw = URL_SAFE_NO_PAD.decode(signature).unwrap();
         let mut flipped = raw.clone();
         flipped[0] ^= 1;
@@ -118,18 +123,36 @@ impl Original<'_> {
             tokens.push(format!("{}.{}.", part(&header), part(&self.claims)));
             tokens.push(self.tampered(&header, &self.claims));
         }
-        for algorithm in ["HS256", "HS384", "HS512", "RS256", "RS512", "PS256", "ES256", "ES384", "ES512", "Ed25519", "EdDSA "] {
+        for algorithm in [
+            "HS256", "HS384", "HS512", "RS256", "RS512", "PS256", "ES256", "ES384", "ES512",
+            "Ed25519", "EdDSA ",
+        ] {
             if json!(algorithm) != self.header["alg"] {
-                tokens.push(self.tampered(&merged(&self.header, &json!({ "alg": algorithm })), &self.claims));
+                tokens.push(
+                    self.tampered(
+                        &merged(&self.header, &json!({ "alg": algorithm })),
+                        &self.claims,
+                    ),
+                );
             }
         }
         for algorithm in [json!(null), json!(1), json!(["EdDSA"]), json!("")] {
-            tokens.push(self.tampered(&merged(&self.header, &json!({ "alg": algorithm })), &self.claims));
+            tokens.push(
+                self.tampered(&merged(&self.header, &json!({ "alg": algorithm })), &self.claims),
+            );
         }
         tokens.push(self.tampered(&without(&self.header, "alg"), &self.claims));
         // The public key, which everybody has, as the secret of an HMAC.
-        for (name, algorithm) in [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)] {
-            let message = format!("{}.{}", part(&merged(&self.header, &json!({ "alg": name }))), part(&self.claims));
+        for (name, algorithm) in [
+            ("HS256", hmac::HMAC_SHA256),
+            ("HS384", hmac::HMAC_SHA384),
+            ("HS512", hmac::HMAC_SHA512),
+        ] {
+            let message = format!(
+                "{}.{}",
+                part(&merged(&self.header, &json!({ "alg": name }))),
+                part(&self.claims)
+            );
             for public in &self.public {
                 let tag = hmac::sign(&hmac::Key::new(algorithm, public), message.as_bytes());
                 tokens.push(format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag)));
@@ -143,15 +166,33 @@ impl Original<'_> {
         let forger = Signing { kid: self.key.kid.clone(), ..Signing::ed25519("mine") };
         let mut tokens = vec![
             forger.sign(&merged(&self.header, &json!({ "alg": "EdDSA" })), &self.claims),
-            forger.sign(&merged(&self.header, &json!({ "alg": "EdDSA", "jwk": forger.jwk() })), &self.claims),
             forger.sign(
-                &merged(&self.header, &json!({ "alg": "EdDSA", "jku": "https://evil.example.org/jwks.json" })),
+                &merged(&self.header, &json!({ "alg": "EdDSA", "jwk": forger.jwk() })),
                 &self.claims,
             ),
-            forger.sign(&merged(&self.header, &json!({ "alg": "EdDSA", "x5u": "https://evil.example.org/x.pem" })), &self.claims),
-            forger.sign(&merged(&self.header, &json!({ "alg": "EdDSA", "x5c": ["MIIB"] })), &self.claims),
+            forger.sign(
+                &merged(
+                    &self.header,
+                    &json!({ "alg": "EdDSA", "jku": "https://evil.example.org/jwks.json" }),
+                ),
+                &self.claims,
+            ),
+            forger.sign(
+                &merged(
+                    &self.header,
+                    &json!({ "alg": "EdDSA", "x5u": "https://evil.example.org/x.pem" }),
+                ),
+                &self.claims,
+            ),
+            forger.sign(
+                &merged(&self.header, &json!({ "alg": "EdDSA", "x5c": ["MIIB"] })),
+                &self.claims,
+            ),
             self.tampered(&merged(&self.header, &json!({ "crit": ["exp"] })), &self.claims),
-            self.tampered(&merged(&self.header, &json!({ "crit": ["b64"], "b64": false })), &self.claims),
+            self.tampered(
+                &merged(&self.header, &json!({ "crit": ["b64"], "b64": false })),
+                &self.claims,
+            ),
             self.tampered(&merged(&self.header, &json!({ "zip": "DEF" })), &self.claims),
             self.with_header(&json!({ "typ": null })),
             self.key.sign(&without(&self.header, "typ"), &self.claims),
@@ -173,7 +214,9 @@ impl Original<'_> {
             for wrong in [json!(null), json!(true), json!({}), json!("zebra"), json!("")] {
                 // A subject may have any name at an issuer, and none of the times is a text.
                 if *name != "sub" || wrong != json!("zebra") || self.claims.get("sid").is_some() {
-                    tokens.push(self.with_claims(&Map::from_iter([((*name).to_owned(), wrong)]).into()));
+                    tokens.push(
+                        self.with_claims(&Map::from_iter([((*name).to_owned(), wrong)]).into()),
+                    );
                 }
             }
         }
@@ -196,8 +239,12 @@ impl Original<'_> {
             tokens.push(self.with_claims(&more));
         }
         // Claimed after it was signed.
-        tokens.push(self.tampered(&self.header, &merged(&self.claims, &json!({ "exp": now + 999_999 }))));
-        tokens.push(self.tampered(&self.header, &merged(&self.claims, &json!({ "roles": ["admin"] }))));
+        tokens.push(
+            self.tampered(&self.header, &merged(&self.claims, &json!({ "exp": now + 999_999 }))),
+        );
+        tokens.push(
+            self.tampered(&self.header, &merged(&self.claims, &json!({ "roles": ["admin"] }))),
+        );
         tokens
     }
 }
@@ -209,7 +256,12 @@ async fn assert_all_refused(stage: &Stage, tokens: Vec<String>) {
         let client = nobody.with_token(&token);
         let answer = client.send("{ viewer { id } }", json!({})).await;
         let shown: String = token.chars().take(300).collect();
-        assert_eq!((answer.status, answer.code().as_str()), (401, "UNAUTHENTICATED"), "{shown}: {}", answer.text);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (401, "UNAUTHENTICATED"),
+            "{shown}: {}",
+            answer.text
+        );
         assert!(answer.header("www-authenticate").starts_with("Bearer"), "{shown}");
         assert!(answer.json().get("data").is_none(), "{shown}: {}", answer.text);
     }
@@ -232,22 +284,37 @@ async fn tokens_of_ours_that_we_did_not_make_are_refused() {
         let ada = stage.user("ada").await;
         let data = ada.ask("{ viewer { id sessions { id } } }", json!({})).await;
         let id = |kind, value: &Value| decode_as(kind, value.as_str().unwrap()).unwrap();
-        let (user, session) =
-            (id(IdKind::User, &data["viewer"]["id"]), id(IdKind::Session, &data["viewer"]["sessions"][0]["id"]));
+        let (user, session) = (
+            id(IdKind::User, &data["viewer"]["id"]),
+            id(IdKind::Session, &data["viewer"]["sessions"][0]["id"]),
+        );
         let now = stage.clock.now().0 / 1000;
         let claims = json!({ "iss": "claviger", "aud": "claviger", "sub": user, "sid": session, "iat": now, "nbf": now, "exp": now + 600 });
-        let raw = Ed25519KeyPair::from_seed_unchecked(&SEED).unwrap().public_key().as_ref().to_vec();
+        let raw =
+            Ed25519KeyPair::from_seed_unchecked(&SEED).unwrap().public_key().as_ref().to_vec();
         let header = json!({ "alg": "EdDSA", "typ": "at+jwt" });
-        let public = vec![raw.clone(), URL_SAFE_NO_PAD.encode(&raw).into_bytes(), STANDARD.encode(&raw).into_bytes()];
+        let public = vec![
+            raw.clone(),
+            URL_SAFE_NO_PAD.encode(&raw).into_bytes(),
+            STANDARD.encode(&raw).into_bytes(),
+        ];
         let original = Original { key: &key, header, claims, public };
         ada.with_token(&original.token()).ask("{ viewer { id } }", json!({})).await;
 
         let mut tokens = original.bytes();
         tokens.extend(original.algorithms());
         tokens.extend(original.headers());
-        tokens.extend(original.claims(&["iss", "aud", "sub", "sid", "iat", "nbf", "exp"], now + 31));
-        for (name, value) in [("sub", uuid::Uuid::nil()), ("sid", uuid::Uuid::nil()), ("sub", session), ("sid", user)] {
-            tokens.push(original.with_claims(&Map::from_iter([(name.to_owned(), json!(value))]).into()));
+        tokens
+            .extend(original.claims(&["iss", "aud", "sub", "sid", "iat", "nbf", "exp"], now + 31));
+        for (name, value) in [
+            ("sub", uuid::Uuid::nil()),
+            ("sid", uuid::Uuid::nil()),
+            ("sub", session),
+            ("sid", user),
+        ] {
+            tokens.push(
+                original.with_claims(&Map::from_iter([(name.to_owned(), json!(value))]).into()),
+            );
         }
         tokens.push(original.with_header(&json!({ "typ": "JWT" })));
         tokens.push(original.with_claims(&json!({ "exp": now })));
@@ -273,13 +340,22 @@ async fn tokens_of_the_issuer_that_it_did_not_make_for_us_are_refused() {
                 .filter_map(|name| jwk[*name].as_str())
                 .flat_map(|text| [text.as_bytes().to_vec(), URL_SAFE_NO_PAD.decode(text).unwrap()]);
             let public = public.chain([jwk.to_string().into_bytes()]).collect();
-            let original = Original { key: &key, header: key.header(), claims: claims(&stage.clock, "00u1ada"), public };
+            let original = Original {
+                key: &key,
+                header: key.header(),
+                claims: claims(&stage.clock, "00u1ada"),
+                public,
+            };
             for (header, claims) in [
                 (json!({}), json!({})),
                 (json!({ "typ": "JWT", "x5t": "abc" }), json!({ "aud": AUDIENCE })),
-                (json!({ "typ": "application/at+jwt" }), json!({ "exp": now - 29, "iat": now - 600 })),
+                (
+                    json!({ "typ": "application/at+jwt" }),
+                    json!({ "exp": now - 29, "iat": now - 600 }),
+                ),
             ] {
-                let good = key.sign(&merged(&original.header, &header), &merged(&original.claims, &claims));
+                let good = key
+                    .sign(&merged(&original.header, &header), &merged(&original.claims, &claims));
                 stage.nobody().with_token(&good).ask("{ viewer { id } }", json!({})).await;
             }
             let head = stage.head().await;
@@ -288,8 +364,12 @@ async fn tokens_of_the_issuer_that_it_did_not_make_for_us_are_refused() {
             tokens.extend(original.algorithms());
             tokens.extend(original.headers());
             tokens.extend(original.claims(&["iss", "aud", "sub", "iat", "exp"], now));
-            for more in [json!({ "crit": ["exp"] }), json!({ "crit": [] }), json!({ "jku": "https://x" }), json!({ "jwk": jwk })]
-            {
+            for more in [
+                json!({ "crit": ["exp"] }),
+                json!({ "crit": [] }),
+                json!({ "jku": "https://x" }),
+                json!({ "jwk": jwk }),
+            ] {
                 tokens.push(original.with_header(&more));
             }
             for kid in [json!("k2"), json!(""), json!(1), json!(null), json!("x".repeat(1000))] {
@@ -297,12 +377,20 @@ async fn tokens_of_the_issuer_that_it_did_not_make_for_us_are_refused() {
             }
             tokens.push(key.sign(&without(&original.header, "kid"), &original.claims));
             for id_token in ["nonce", "at_hash", "c_hash"] {
-                let claims = merged(&original.claims, &Map::from_iter([(id_token.to_owned(), json!("x"))]).into());
+                let claims = merged(
+                    &original.claims,
+                    &Map::from_iter([(id_token.to_owned(), json!("x"))]).into(),
+                );
                 tokens.push(key.sign(&merged(&original.header, &json!({ "typ": "JWT" })), &claims));
             }
             // The issuer's claims under our own key.
-            tokens.push(own_key().sign(&merged(&original.header, &json!({ "alg": "EdDSA" })), &original.claims));
-            tokens.push(own_key().sign(&json!({ "alg": "EdDSA", "typ": "at+jwt" }), &original.claims));
+            tokens.push(
+                own_key()
+                    .sign(&merged(&original.header, &json!({ "alg": "EdDSA" })), &original.claims),
+            );
+            tokens.push(
+                own_key().sign(&json!({ "alg": "EdDSA", "typ": "at+jwt" }), &original.claims),
+            );
             assert_all_refused(&stage, tokens).await;
             assert_eq!(stage.head().await, head, "none of them made an account");
             stage.close().await;

@@ -11,11 +11,27 @@ use serde_json::{Value, json};
 /// list, and another input.
 fn mutations(id: &Value) -> Vec<(&'static str, Value, Value)> {
     vec![
-        ("renameKey", json!({ "id": id, "name": "new name" }), json!({ "id": id, "name": "newer name" })),
-        ("setDefaultKey", json!({ "id": id, "context": "night" }), json!({ "id": id, "context": "day" })),
+        (
+            "renameKey",
+            json!({ "id": id, "name": "new name" }),
+            json!({ "id": id, "name": "newer name" }),
+        ),
+        (
+            "setDefaultKey",
+            json!({ "id": id, "context": "night" }),
+            json!({ "id": id, "context": "day" }),
+        ),
         ("clearDefaultKey", json!({ "context": "night" }), json!({ "context": "day" })),
-        ("setKeyExpiry", json!({ "id": id, "expiresAt": "2027-01-01T00:00:00Z" }), json!({ "id": id, "expiresAt": null })),
-        ("testKey", json!({ "id": id, "level": "AUTHENTIC" }), json!({ "id": id, "level": "MODEL" })),
+        (
+            "setKeyExpiry",
+            json!({ "id": id, "expiresAt": "2027-01-01T00:00:00Z" }),
+            json!({ "id": id, "expiresAt": null }),
+        ),
+        (
+            "testKey",
+            json!({ "id": id, "level": "AUTHENTIC" }),
+            json!({ "id": id, "level": "MODEL" }),
+        ),
         (
             "replaceKeySecret",
             json!({ "id": id, "secret": key(Scenario::Good, 2) }),
@@ -38,7 +54,12 @@ fn replayed(mut commit: Value) -> Value {
 }
 
 /// First, repeat, another body, repeat.
-async fn once(stage: &Stage, ada: &Client, mutation: &str, (input, other): (Value, Value)) -> Value {
+async fn once(
+    stage: &Stage,
+    ada: &Client,
+    mutation: &str,
+    (input, other): (Value, Value),
+) -> Value {
     let first = ada.done(mutation, with_key(input.clone())).await;
     assert_ne!(first["commit"]["eventIds"], json!([]), "{mutation}");
     assert_eq!(first["commit"]["replayed"], false);
@@ -48,9 +69,16 @@ async fn once(stage: &Stage, ada: &Client, mutation: &str, (input, other): (Valu
     for _ in 0..2 {
         let repeat = ada.done(mutation, again.clone()).await;
         assert_eq!(repeat["commit"], replayed(first["commit"].clone()), "{mutation}");
-        assert_eq!((&repeat["key"], &repeat["deletedId"]), (&first["key"], &first["deletedId"]), "{mutation}");
+        assert_eq!(
+            (&repeat["key"], &repeat["deletedId"]),
+            (&first["key"], &first["deletedId"]),
+            "{mutation}"
+        );
         let error = stage.refused(ada, mutation, with_key(other.clone())).await;
-        assert_eq!((&error["__typename"], &error["code"]), (&json!("ConflictError"), &json!("IDEMPOTENCY_KEY_REUSED")));
+        assert_eq!(
+            (&error["__typename"], &error["code"]),
+            (&json!("ConflictError"), &json!("IDEMPOTENCY_KEY_REUSED"))
+        );
         assert_eq!(error["path"], json!(["input", "idempotencyKey"]));
     }
     assert_eq!(stage.state_of(ada).await, before, "{mutation}");
@@ -87,8 +115,10 @@ async fn eight_at_once_have_one_effect() {
             let head = stage.head().await;
             let input = with_key(input);
             let payloads = join_all((0..8).map(|_| ada.done(mutation, input.clone()))).await;
-            let commits: Vec<_> = payloads.into_iter().map(|payload| payload["commit"].clone()).collect();
-            let first: Vec<_> = commits.iter().filter(|commit| commit["replayed"] == false).collect();
+            let commits: Vec<_> =
+                payloads.into_iter().map(|payload| payload["commit"].clone()).collect();
+            let first: Vec<_> =
+                commits.iter().filter(|commit| commit["replayed"] == false).collect();
             assert_eq!(first.len(), 1, "{mutation}");
             assert!(
                 commits.iter().all(|commit| replayed(commit.clone()) == replayed(first[0].clone())),
@@ -129,7 +159,9 @@ async fn a_repeat_of_a_test_under_way_waits_for_it() {
         let rest = async {
             counts.wait(|counts| counts.of(&secret, Endpoint::Messages) == 1).await;
             assert_eq!(stage.head().await, head + 1, "the intent is durable before the call");
-            let other = stage.refused(&ada, "testKey", with_key(json!({ "id": id, "level": "MODEL" }))).await;
+            let other = stage
+                .refused(&ada, "testKey", with_key(json!({ "id": id, "level": "MODEL" })))
+                .await;
             assert_eq!(other["code"], "IDEMPOTENCY_KEY_REUSED", "said at once, not after the test");
             ada.done("renameKey", json!({ "id": id, "name": "not blocked" })).await;
             let repeats = join_all((0..3).map(|_| ada.done("testKey", input.clone())));

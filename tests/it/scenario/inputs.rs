@@ -5,7 +5,11 @@ use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 
 fn assert_validation(error: &Value, path: &[&str]) {
-    assert_eq!((&error["__typename"], &error["code"]), (&json!("ValidationError"), &json!("VALIDATION")), "{error}");
+    assert_eq!(
+        (&error["__typename"], &error["code"]),
+        (&json!("ValidationError"), &json!("VALIDATION")),
+        "{error}"
+    );
     assert_eq!(error["path"], json!(path));
 }
 
@@ -19,7 +23,18 @@ fn bad_names() -> Vec<(String, &'static str)> {
         (format!("my {} key", key(Scenario::Good, 9).get(..60).unwrap()), "looks like a secret"),
         ("MY SK-ANT-API03-XYZXYZXYZ".to_owned(), "looks like a secret"),
     ];
-    for invisible in ['\u{0}', '\u{7}', '\n', '\u{7f}', '\u{85}', '\u{200b}', '\u{202e}', '\u{2028}', '\u{feff}', '\u{e0041}'] {
+    for invisible in [
+        '\u{0}',
+        '\u{7}',
+        '\n',
+        '\u{7f}',
+        '\u{85}',
+        '\u{200b}',
+        '\u{202e}',
+        '\u{2028}',
+        '\u{feff}',
+        '\u{e0041}',
+    ] {
         names.push((format!("zebra{invisible}stripes"), "invisible"));
     }
     names
@@ -122,13 +137,20 @@ async fn a_secret_can_be_there_once_for_a_user() {
             ("replaceKeySecret", json!({ "id": other, "secret": secret })),
         ] {
             let error = stage.refused(&ada, mutation, input).await;
-            assert_eq!((&error["__typename"], &error["code"]), (&json!("ConflictError"), &json!("DUPLICATE")));
-            assert_eq!((&error["existing"], &error["path"]), (&json!(id), &json!(["input", "secret"])));
+            assert_eq!(
+                (&error["__typename"], &error["code"]),
+                (&json!("ConflictError"), &json!("DUPLICATE"))
+            );
+            assert_eq!(
+                (&error["existing"], &error["path"]),
+                (&json!(id), &json!(["input", "secret"]))
+            );
         }
         bob.add("mine too", &secret).await;
         ada.done("deleteKey", json!({ "id": id })).await;
         ada.add("again", &secret).await;
-        ada.done("replaceKeySecret", json!({ "id": other, "secret": key(Scenario::Good, 3) })).await;
+        ada.done("replaceKeySecret", json!({ "id": other, "secret": key(Scenario::Good, 3) }))
+            .await;
         ada.add("freed", &key(Scenario::Good, 2)).await;
     })
     .await;
@@ -154,7 +176,10 @@ async fn an_inactive_key_becomes_no_default() {
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
         ada.done("deactivateKey", json!({ "id": id })).await;
         let error = stage.refused(&ada, "setDefaultKey", json!({ "id": id })).await;
-        assert_eq!((&error["__typename"], &error["code"]), (&json!("ConflictError"), &json!("CONFLICT")));
+        assert_eq!(
+            (&error["__typename"], &error["code"]),
+            (&json!("ConflictError"), &json!("CONFLICT"))
+        );
         assert!(error["message"].as_str().unwrap().contains("activate it first"));
     })
     .await;
@@ -169,7 +194,10 @@ async fn no_more_keys_than_allowed() {
         ada.add("two", &key(Scenario::Good, 2)).await;
         let three = json!({ "name": "three", "secret": key(Scenario::Good, 3) });
         let error = stage.refused(&ada, "addKey", three.clone()).await;
-        assert_eq!((&error["__typename"], &error["code"]), (&json!("ValidationError"), &json!("LIMIT_EXCEEDED")));
+        assert_eq!(
+            (&error["__typename"], &error["code"]),
+            (&json!("ValidationError"), &json!("LIMIT_EXCEEDED"))
+        );
         stage.user("bob").await.add("one", &key(Scenario::Good, 1)).await;
         ada.done("deleteKey", json!({ "id": id })).await;
         ada.done("addKey", three).await;

@@ -2,7 +2,9 @@
 
 use super::stage::TestClock;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair,
+};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -44,7 +46,9 @@ impl Signing {
     }
 
     pub(super) fn p256(kid: &str) -> Self {
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+                .unwrap();
         key(kid, Algorithm::ES256, EncodingKey::from_ec_der(pkcs8.as_ref()))
     }
 
@@ -58,7 +62,9 @@ impl Signing {
 
     /// The public half, as the issuer publishes it.
     pub(super) fn jwk(&self) -> Value {
-        let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&self.key, self.algorithm).unwrap()).unwrap();
+        let mut jwk =
+            serde_json::to_value(Jwk::from_encoding_key(&self.key, self.algorithm).unwrap())
+                .unwrap();
         jwk["kid"] = self.kid.clone().into();
         jwk["use"] = "sig".into();
         jwk
@@ -67,7 +73,8 @@ impl Signing {
     /// A token with whatever header and claims, signed rightly for the key's own algorithm.
     pub(super) fn sign(&self, header: &Value, claims: &Value) -> String {
         let message = format!("{}.{}", part(header), part(claims));
-        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, self.algorithm).unwrap();
+        let signature =
+            jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, self.algorithm).unwrap();
         format!("{message}.{signature}")
     }
 
@@ -130,7 +137,12 @@ impl Issuer {
     }
 
     pub(super) fn publish(&self, keys: &[&Signing]) {
-        self.answer(200, json!({ "keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>() }).to_string().into_bytes());
+        self.answer(
+            200,
+            json!({ "keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>() })
+                .to_string()
+                .into_bytes(),
+        );
     }
 
     pub(super) fn answer(&self, status: u16, body: Vec<u8>) {

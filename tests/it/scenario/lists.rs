@@ -16,13 +16,24 @@ async fn page(client: &Client, query: &str, variables: Value) -> Value {
     let list = client.ask(query, variables).await["viewer"]["list"].clone();
     let edges = list["edges"].as_array().unwrap();
     assert_eq!(list["nodes"], edges.iter().map(|edge| edge["node"].clone()).collect::<Value>());
-    assert_eq!(list["pageInfo"]["startCursor"], edges.first().map_or(Value::Null, |edge| edge["cursor"].clone()));
-    assert_eq!(list["pageInfo"]["endCursor"], edges.last().map_or(Value::Null, |edge| edge["cursor"].clone()));
+    assert_eq!(
+        list["pageInfo"]["startCursor"],
+        edges.first().map_or(Value::Null, |edge| edge["cursor"].clone())
+    );
+    assert_eq!(
+        list["pageInfo"]["endCursor"],
+        edges.last().map_or(Value::Null, |edge| edge["cursor"].clone())
+    );
     list
 }
 
 fn ids(list: &Value) -> Vec<String> {
-    list["nodes"].as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap().to_owned()).collect()
+    list["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| node["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Walks forward and backward by pages of each size, and compares with the whole.
@@ -30,10 +41,16 @@ async fn walk_both_ways(client: &Client, query: &str, types: Value, whole: &[Str
     for size in [1, 2, 3, whole.len(), 100] {
         let (mut forward, mut cursor) = (Vec::new(), Value::Null);
         loop {
-            let list = page(client, query, json!({ "first": size, "after": cursor, "types": types })).await;
+            let list =
+                page(client, query, json!({ "first": size, "after": cursor, "types": types }))
+                    .await;
             assert_eq!(list["pageInfo"]["hasPreviousPage"], json!(!cursor.is_null()));
             forward.extend(ids(&list));
-            assert_eq!(list["pageInfo"]["hasNextPage"], json!(forward.len() < whole.len()), "{size}");
+            assert_eq!(
+                list["pageInfo"]["hasNextPage"],
+                json!(forward.len() < whole.len()),
+                "{size}"
+            );
             if forward.len() >= whole.len() {
                 break;
             }
@@ -42,10 +59,16 @@ async fn walk_both_ways(client: &Client, query: &str, types: Value, whole: &[Str
         assert_eq!(forward, whole, "forward by {size}");
         let (mut backward, mut cursor) = (Vec::new(), Value::Null);
         loop {
-            let list = page(client, query, json!({ "last": size, "before": cursor, "types": types })).await;
+            let list =
+                page(client, query, json!({ "last": size, "before": cursor, "types": types }))
+                    .await;
             assert_eq!(list["pageInfo"]["hasNextPage"], json!(!cursor.is_null()));
             backward.splice(0..0, ids(&list));
-            assert_eq!(list["pageInfo"]["hasPreviousPage"], json!(backward.len() < whole.len()), "{size}");
+            assert_eq!(
+                list["pageInfo"]["hasPreviousPage"],
+                json!(backward.len() < whole.len()),
+                "{size}"
+            );
             if backward.len() >= whole.len() {
                 break;
             }
@@ -98,8 +121,13 @@ async fn pages_of_events_join_into_the_history_newest_first() {
         let some = ids(&page(&ada, HISTORY, json!({ "first": 100, "types": types })).await);
         assert_eq!(some, whole[..6]);
         walk_both_ways(&ada, HISTORY, types, &some).await;
-        assert_eq!(ids(&page(&ada, HISTORY, json!({ "types": ["NoSuchType"] })).await), Vec::<String>::new());
-        let data = ada.ask("{ viewer { eventsCursor history(first: 1) { edges { cursor } } } }", json!({})).await;
+        assert_eq!(
+            ids(&page(&ada, HISTORY, json!({ "types": ["NoSuchType"] })).await),
+            Vec::<String>::new()
+        );
+        let data = ada
+            .ask("{ viewer { eventsCursor history(first: 1) { edges { cursor } } } }", json!({}))
+            .await;
         assert_eq!(data["viewer"]["eventsCursor"], data["viewer"]["history"]["edges"][0]["cursor"]);
     })
     .await;
@@ -121,7 +149,14 @@ async fn arguments_that_make_no_page_are_refused() {
             (json!({ "first": "1" }), "BAD_REQUEST"),
             (json!({ "first": 1.5 }), "BAD_REQUEST"),
         ];
-        for cursor in [json!(""), json!("garbage"), json!("*"), json!("AQ"), json!("A".repeat(5_000)), json!("____________")] {
+        for cursor in [
+            json!(""),
+            json!("garbage"),
+            json!("*"),
+            json!("AQ"),
+            json!("A".repeat(5_000)),
+            json!("____________"),
+        ] {
             wrong.push((json!({ "after": cursor }), "CURSOR_INVALID"));
             wrong.push((json!({ "before": cursor, "last": 5 }), "CURSOR_INVALID"));
         }
@@ -134,19 +169,28 @@ async fn arguments_that_make_no_page_are_refused() {
             }
         }
         let many = json!({ "ids": vec!["x"; 101] });
-        assert_eq!(ada.send("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", many).await.code(), "LIMIT_EXCEEDED");
+        assert_eq!(
+            ada.send("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", many).await.code(),
+            "LIMIT_EXCEEDED"
+        );
     })
     .await;
 }
 
 async fn candidates(client: &Client, context: &str) -> Vec<(String, bool)> {
-    let query =
-        "query($context: String) { viewer { resolution(context: $context) { chosen { source } candidates { source chosen } } } }";
-    let resolution = client.ask(query, json!({ "context": context })).await["viewer"]["resolution"].clone();
+    let query = "query($context: String) { viewer { resolution(context: $context) { chosen { source } candidates { source chosen } } } }";
+    let resolution =
+        client.ask(query, json!({ "context": context })).await["viewer"]["resolution"].clone();
     let all = resolution["candidates"].as_array().unwrap();
-    let all: Vec<_> =
-        all.iter().map(|one| (one["source"].as_str().unwrap().to_owned(), one["chosen"].as_bool().unwrap())).collect();
-    let chosen: Vec<_> = all.iter().filter(|(_, chosen)| *chosen).map(|(source, _)| Value::from(source.as_str())).collect();
+    let all: Vec<_> = all
+        .iter()
+        .map(|one| (one["source"].as_str().unwrap().to_owned(), one["chosen"].as_bool().unwrap()))
+        .collect();
+    let chosen: Vec<_> = all
+        .iter()
+        .filter(|(_, chosen)| *chosen)
+        .map(|(source, _)| Value::from(source.as_str()))
+        .collect();
     assert_eq!(chosen, resolution["chosen"].get("source").cloned().into_iter().collect::<Vec<_>>());
     all
 }
@@ -167,7 +211,16 @@ async fn the_resolution_goes_from_the_users_own_to_the_operators() {
         let ada = stage.user("ada").await;
         let all = candidates(&ada, "night").await;
         let sources: Vec<_> = all.iter().map(|(source, _)| source.as_str()).collect();
-        assert_eq!(sources, ["DEFAULT_KEY", "DEFAULT_KEY", "ENV_ANTHROPIC_API_KEY", "ENV_CLAUDE_API_KEY", "MAX_PLAN"]);
+        assert_eq!(
+            sources,
+            [
+                "DEFAULT_KEY",
+                "DEFAULT_KEY",
+                "ENV_ANTHROPIC_API_KEY",
+                "ENV_CLAUDE_API_KEY",
+                "MAX_PLAN"
+            ]
+        );
         assert_eq!(chosen(&all), Some((2, "ENV_ANTHROPIC_API_KEY")));
         let general = ada.add("general", &key(Scenario::Good, 1)).await;
         ada.done("setDefaultKey", json!({ "id": general })).await;

@@ -20,14 +20,25 @@ async fn changes_and_tests_of_keys_are_limited_for_each_user() {
         }
         let head = stage.head().await;
         let refused = ada.send_mutation("testKey", json!({ "id": id })).await;
-        assert_eq!((refused.status, refused.code().as_str()), (200, "RATE_LIMITED"), "{}", refused.text);
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (200, "RATE_LIMITED"),
+            "{}",
+            refused.text
+        );
         assert_eq!(refused.json()["errors"][0]["extensions"]["retryAfterMs"], 30_000);
         assert_eq!(refused.header("retry-after"), "30");
         for n in 0..3 {
             ada.done("renameKey", json!({ "id": id, "name": format!("name {n}") })).await;
         }
-        let refused = ada.send_mutation("renameKey", json!({ "id": id, "name": "once more" })).await;
-        assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("RATE_LIMITED", "10"), "{}", refused.text);
+        let refused =
+            ada.send_mutation("renameKey", json!({ "id": id, "name": "once more" })).await;
+        assert_eq!(
+            (refused.code().as_str(), refused.header("retry-after")),
+            ("RATE_LIMITED", "10"),
+            "{}",
+            refused.text
+        );
         assert_eq!(stage.head().await, head + 3);
         assert_eq!(ada.key(&id).await["name"], "name 2", "reads go on");
         eve.add("work", &secret).await;

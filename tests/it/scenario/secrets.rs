@@ -36,11 +36,20 @@ async fn a_secret_in_the_text_of_a_document_is_refused_and_not_echoed() {
 async fn a_secret_of_another_kind_of_json_is_refused_and_not_echoed() {
     on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
-        for secret in [json!(4_815_162_342_u64), json!(["sk-ant-api03-list"]), json!({ "a": "sk-ant-api03-object" }), json!(null)]
-        {
-            let answer = ada.send_mutation("addKey", json!({ "name": "a", "secret": secret })).await;
+        for secret in [
+            json!(4_815_162_342_u64),
+            json!(["sk-ant-api03-list"]),
+            json!({ "a": "sk-ant-api03-object" }),
+            json!(null),
+        ] {
+            let answer =
+                ada.send_mutation("addKey", json!({ "name": "a", "secret": secret })).await;
             assert_eq!(answer.code(), "BAD_REQUEST", "{}", answer.text);
-            assert!(!answer.text.contains("4815162342") && !answer.text.contains("api03"), "{}", answer.text);
+            assert!(
+                !answer.text.contains("4815162342") && !answer.text.contains("api03"),
+                "{}",
+                answer.text
+            );
         }
     })
     .await;

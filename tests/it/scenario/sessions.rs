@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 async fn sign_in(stage: &Stage, name: &str) -> (Client, Value) {
     let nobody = stage.nobody();
-    let payload = nobody.done("login", json!({ "usernameOrEmail": name, "password": password(name) })).await;
+    let payload =
+        nobody.done("login", json!({ "usernameOrEmail": name, "password": password(name) })).await;
     (nobody.with_token(payload["accessToken"].as_str().unwrap()), payload["refreshToken"].clone())
 }
 
@@ -18,7 +19,11 @@ async fn refresh(stage: &Stage, token: &Value) -> Value {
 async fn refused(stage: &Stage, token: &Value) {
     let payload = stage.nobody().run("refreshSession", json!({ "refreshToken": token })).await;
     let error = &payload["userErrors"][0];
-    assert_eq!((&error["__typename"], &error["code"]), (&json!("AuthError"), &json!("UNAUTHENTICATED")), "{payload}");
+    assert_eq!(
+        (&error["__typename"], &error["code"]),
+        (&json!("AuthError"), &json!("UNAUTHENTICATED")),
+        "{payload}"
+    );
     assert_eq!((&payload["accessToken"], &payload["refreshToken"]), (&Value::Null, &Value::Null));
     assert!(error["message"].as_str().unwrap().contains("sign in again"));
 }
@@ -26,7 +31,11 @@ async fn refused(stage: &Stage, token: &Value) {
 async fn is_open(client: &Client) -> bool {
     let answer = client.send("{ viewer { id } }", json!({})).await;
     let json = answer.json();
-    assert!(json.get("errors").is_none() || (answer.code() == "UNAUTHENTICATED" && answer.status == 401), "{json}");
+    assert!(
+        json.get("errors").is_none()
+            || (answer.code() == "UNAUTHENTICATED" && answer.status == 401),
+        "{json}"
+    );
     json.get("errors").is_none()
 }
 
@@ -41,7 +50,9 @@ async fn each_token_gives_the_next_and_the_session_goes_on() {
             let next = refresh(stage, &token).await;
             assert_ne!(next["refreshToken"], token);
             assert_eq!(next["expiresAt"], json!(stage.in_ms(15 * 60_000)));
-            assert!(is_open(&stage.nobody().with_token(next["accessToken"].as_str().unwrap())).await);
+            assert!(
+                is_open(&stage.nobody().with_token(next["accessToken"].as_str().unwrap())).await
+            );
             assert_eq!(stage.head().await, head, "a refresh is no event");
             token = next["refreshToken"].clone();
         }
@@ -58,7 +69,11 @@ async fn within_ten_seconds_a_spent_token_gives_the_same_successor() {
         let (ada, first) = sign_in(stage, "ada").await;
         let second = refresh(stage, &first).await["refreshToken"].clone();
         stage.advance_ms(10_000);
-        assert_eq!(refresh(stage, &first).await["refreshToken"], second, "its answer may have been lost");
+        assert_eq!(
+            refresh(stage, &first).await["refreshToken"],
+            second,
+            "its answer may have been lost"
+        );
         refresh(stage, &second).await;
         assert!(is_open(&ada).await);
     })
@@ -88,7 +103,11 @@ async fn a_spent_token_after_ten_seconds_ends_the_session() {
         assert!(!is_open(&ada).await && is_open(&other).await, "that session, and no other");
         refused(stage, &second).await;
         refused(stage, &first).await;
-        assert_eq!(other.last_events(3).await, ["RefreshTokenReused", "SignedIn", "SignedIn"], "once");
+        assert_eq!(
+            other.last_events(3).await,
+            ["RefreshTokenReused", "SignedIn", "SignedIn"],
+            "once"
+        );
     })
     .await;
 }
@@ -118,7 +137,8 @@ async fn texts_that_are_no_refresh_tokens_are_refused_and_end_nothing() {
         other.replace_range(30..31, if text.as_bytes()[30] == b'A' { "B" } else { "A" });
         let before = (stage.state_of(&ada).await, stage.state_of(&bob).await);
         let cut = text.get(..text.len() - 1).unwrap().to_owned();
-        let texts = [String::new(), "x".to_owned(), cut, format!("{text}A"), other, "A".repeat(5_000)];
+        let texts =
+            [String::new(), "x".to_owned(), cut, format!("{text}A"), other, "A".repeat(5_000)];
         for wrong in texts.into_iter().chain([ada.token().to_owned()]) {
             refused(stage, &Value::from(wrong)).await;
         }
@@ -139,7 +159,10 @@ async fn a_session_that_ended_refreshes_no_more() {
         first.done("revokeSessions", json!({})).await;
         refused(stage, &token).await;
         assert!(!is_open(&ada).await && is_open(&first).await);
-        assert_eq!(first.last_events(4).await, ["SessionsRevoked", "SignedIn", "SignedOut", "SignedIn"]);
+        assert_eq!(
+            first.last_events(4).await,
+            ["SessionsRevoked", "SignedIn", "SignedOut", "SignedIn"]
+        );
         let head = stage.head().await;
         first.done("revokeSessions", json!({})).await;
         assert_eq!(stage.head().await, head, "nothing to end, nothing committed");

@@ -14,16 +14,32 @@ async fn a_wrong_password_and_an_unknown_name_are_answered_alike() {
         let ada = stage.user("ada").await;
         let before = stage.state_of(&ada).await;
         let nobody = stage.nobody();
-        let input = |name: &str, password: &str| json!({ "usernameOrEmail": name, "password": password });
+        let input =
+            |name: &str, password: &str| json!({ "usernameOrEmail": name, "password": password });
         let wrong = nobody.send_mutation("login", input("ada", "wrong password")).await;
         let error = wrong.data()["login"]["userErrors"][0].clone();
-        assert_eq!((&error["__typename"], &error["code"]), (&json!("AuthError"), &json!("UNAUTHENTICATED")));
-        for (name, password) in [("eve", password("ada")), ("ada@example.com", password("ada")), ("", String::new())] {
-            assert_eq!(nobody.send_mutation("login", input(name, &password)).await.text, wrong.text, "{name:?}");
+        assert_eq!(
+            (&error["__typename"], &error["code"]),
+            (&json!("AuthError"), &json!("UNAUTHENTICATED"))
+        );
+        for (name, password) in
+            [("eve", password("ada")), ("ada@example.com", password("ada")), ("", String::new())]
+        {
+            assert_eq!(
+                nobody.send_mutation("login", input(name, &password)).await.text,
+                wrong.text,
+                "{name:?}"
+            );
         }
         let long = "a".repeat(100_000);
         assert_eq!(nobody.send_mutation("login", input(&long, &long)).await.text, wrong.text);
-        assert_eq!(nobody.send_mutation("login", input("ada", &format!("{} ", password("ada")))).await.text, wrong.text);
+        assert_eq!(
+            nobody
+                .send_mutation("login", input("ada", &format!("{} ", password("ada"))))
+                .await
+                .text,
+            wrong.text
+        );
         assert_eq!(stage.state_of(&ada).await, before);
     })
     .await;
@@ -35,25 +51,45 @@ async fn ten_wrong_passwords_are_enough_until_the_clock_moves() {
         stage.user("ada").await;
         let nobody = stage.nobody();
         let login = |name: &str, password: &str| {
-            let (nobody, input) = (nobody.clone(), json!({ "usernameOrEmail": name, "password": password }));
+            let (nobody, input) =
+                (nobody.clone(), json!({ "usernameOrEmail": name, "password": password }));
             async move { nobody.send_mutation("login", input).await }
         };
         for _ in 0..10 {
-            assert_eq!(login("ada", "wrong").await.data()["login"]["userErrors"][0]["code"], "UNAUTHENTICATED");
+            assert_eq!(
+                login("ada", "wrong").await.data()["login"]["userErrors"][0]["code"],
+                "UNAUTHENTICATED"
+            );
         }
         for name in ["ada", "ADA", " ada "] {
             let answer = login(name, &password("ada")).await;
-            assert_eq!(answer.code(), "RATE_LIMITED", "the right password doesn't help: {}", answer.text);
+            assert_eq!(
+                answer.code(),
+                "RATE_LIMITED",
+                "the right password doesn't help: {}",
+                answer.text
+            );
             let error = &answer.json()["errors"][0];
             assert_eq!(error["extensions"]["retryAfterMs"], 6_000);
             assert!(error["message"].as_str().unwrap().contains("try again in 6 s"));
         }
-        assert_eq!(login("eve", "wrong").await.data()["login"]["userErrors"][0]["code"], "UNAUTHENTICATED", "others go on");
+        assert_eq!(
+            login("eve", "wrong").await.data()["login"]["userErrors"][0]["code"],
+            "UNAUTHENTICATED",
+            "others go on"
+        );
         stage.advance_ms(5_999);
-        assert_eq!(login("ada", &password("ada")).await.json()["errors"][0]["extensions"]["retryAfterMs"], 1);
+        assert_eq!(
+            login("ada", &password("ada")).await.json()["errors"][0]["extensions"]["retryAfterMs"],
+            1
+        );
         stage.advance_ms(1);
         for _ in 0..3 {
-            assert_eq!(login("ada", &password("ada")).await.data()["login"]["userErrors"], json!([]), "a good one costs nothing");
+            assert_eq!(
+                login("ada", &password("ada")).await.data()["login"]["userErrors"],
+                json!([]),
+                "a good one costs nothing"
+            );
         }
         login("ada", "wrong").await.data();
         assert_eq!(login("ada", "wrong").await.code(), "RATE_LIMITED");
@@ -65,14 +101,24 @@ async fn ten_wrong_passwords_are_enough_until_the_clock_moves() {
 async fn a_wrong_current_password_changes_nothing() {
     on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
-        let input = |current: &str, new: &str| json!({ "currentPassword": current, "newPassword": new });
+        let input =
+            |current: &str, new: &str| json!({ "currentPassword": current, "newPassword": new });
         let error = stage.refused(&ada, "changePassword", input("wrong", "long enough")).await;
-        assert_eq!((&error["__typename"], &error["path"]), (&json!("AuthError"), &json!(["input", "currentPassword"])));
+        assert_eq!(
+            (&error["__typename"], &error["path"]),
+            (&json!("AuthError"), &json!(["input", "currentPassword"]))
+        );
         for new in ["short", "", &"p".repeat(257)] {
             let error = stage.refused(&ada, "changePassword", input(&password("ada"), new)).await;
-            assert_eq!((&error["__typename"], &error["path"]), (&json!("ValidationError"), &json!(["input", "newPassword"])));
+            assert_eq!(
+                (&error["__typename"], &error["path"]),
+                (&json!("ValidationError"), &json!(["input", "newPassword"]))
+            );
         }
-        stage.nobody().done("login", json!({ "usernameOrEmail": "ada", "password": password("ada") })).await;
+        stage
+            .nobody()
+            .done("login", json!({ "usernameOrEmail": "ada", "password": password("ada") }))
+            .await;
     })
     .await;
 }
@@ -89,17 +135,34 @@ async fn a_name_or_address_can_be_taken_once_however_it_is_written() {
             (" Straße ", "spaces"),
         ];
         for (name, how) in names {
-            let error = stage.refused(&ada, "register", registration(name, "other@example.org")).await;
-            assert_eq!((&error["__typename"], &error["code"]), (&json!("ConflictError"), &json!("DUPLICATE")), "{how}");
-            assert_eq!((&error["path"], &error["existing"]), (&json!(["input", "username"]), &Value::Null), "{how}");
+            let error =
+                stage.refused(&ada, "register", registration(name, "other@example.org")).await;
+            assert_eq!(
+                (&error["__typename"], &error["code"]),
+                (&json!("ConflictError"), &json!("DUPLICATE")),
+                "{how}"
+            );
+            assert_eq!(
+                (&error["path"], &error["existing"]),
+                (&json!(["input", "username"]), &Value::Null),
+                "{how}"
+            );
         }
         for email in ["straße@example.org", " STRAßE@EXAMPLE.ORG"] {
             let error = stage.refused(&ada, "register", registration("other", email)).await;
-            assert_eq!((&error["code"], &error["path"]), (&json!("DUPLICATE"), &json!(["input", "email"])), "{email}");
+            assert_eq!(
+                (&error["code"], &error["path"]),
+                (&json!("DUPLICATE"), &json!(["input", "email"])),
+                "{email}"
+            );
         }
         stage.nobody().done("register", registration("other", "other@example.org")).await;
         let input = json!({ "usernameOrEmail": "strasse", "password": password("Straße") });
-        assert_eq!(stage.nobody().done("login", input).await["viewer"]["username"], "Straße", "shown as typed");
+        assert_eq!(
+            stage.nobody().done("login", input).await["viewer"]["username"],
+            "Straße",
+            "shown as typed"
+        );
     })
     .await;
 }
@@ -151,7 +214,8 @@ async fn ten_failed_registrations_are_enough_until_the_clock_moves() {
         for _ in 0..10 {
             stage.refused(&ada, "register", registration("ada", "other@example.org")).await;
         }
-        let answer = stage.nobody().send_mutation("register", registration("zoe", "zoe@example.org")).await;
+        let answer =
+            stage.nobody().send_mutation("register", registration("zoe", "zoe@example.org")).await;
         assert_eq!(answer.code(), "RATE_LIMITED", "{}", answer.text);
         let elsewhere = stage.nobody_from([127, 0, 0, 2].into());
         elsewhere.done("register", registration("eve", "eve@example.org")).await;
@@ -167,7 +231,10 @@ async fn a_closed_registration_says_so_and_still_lets_users_in() {
         let stage = Stage::with(*kind, |config| config.registration = Registration::Closed).await;
         let payload = stage.nobody().run("register", registration("zoe", "zoe@example.org")).await;
         let error = &payload["userErrors"][0];
-        assert_eq!((&error["__typename"], &error["code"]), (&json!("AuthError"), &json!("FORBIDDEN")));
+        assert_eq!(
+            (&error["__typename"], &error["code"]),
+            (&json!("AuthError"), &json!("FORBIDDEN"))
+        );
         assert!(error["message"].as_str().unwrap().contains("operator"));
         assert_eq!((&payload["accessToken"], stage.head().await), (&Value::Null, 0));
         stage.close().await;

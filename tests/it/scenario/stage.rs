@@ -100,10 +100,12 @@ impl Running {
         let (effects_of_core, until) = (effects.clone(), stopping.clone());
         let opened = runtime.spawn(async move {
             let core = Core::open(&config, effects_of_core, "claviger scenario").await.unwrap();
-            let (store, bus, hub) = (Arc::clone(&core.store), Arc::clone(&core.bus), Arc::clone(&core.hub));
+            let (store, bus, hub) =
+                (Arc::clone(&core.store), Arc::clone(&core.bus), Arc::clone(&core.hub));
             let listening = Listening::bind(core, &config).await.unwrap().without_timers();
             let address = listening.address();
-            let ended = TaskTracker::new().spawn(async move { listening.serve(until).await.unwrap() });
+            let ended =
+                TaskTracker::new().spawn(async move { listening.serve(until).await.unwrap() });
             (address, store, bus, hub, ended)
         });
         let (address, store, bus, hub, ended) = opened.await.unwrap();
@@ -198,7 +200,9 @@ impl Stage {
     /// Does what is due, as the timers would.
     pub(super) async fn tick(&self) {
         let Running { store, bus, effects, .. } = &self.running;
-        Timers { store: Arc::clone(store), bus: Arc::clone(bus), effects: effects.clone() }.tick().await;
+        Timers { store: Arc::clone(store), bus: Arc::clone(bus), effects: effects.clone() }
+            .tick()
+            .await;
     }
 
     pub(super) fn store(&self) -> &dyn Store {
@@ -208,7 +212,8 @@ impl Stage {
     /// What `/health` says.
     pub(super) async fn health(&self) -> Value {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer = http.get(format!("http://{}/health", self.running.address)).send().await.unwrap();
+        let answer =
+            http.get(format!("http://{}/health", self.running.address)).send().await.unwrap();
         serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
@@ -265,9 +270,16 @@ impl Stage {
     pub(super) async fn refused(&self, client: &Client, mutation: &str, input: Value) -> Value {
         let before = self.state_of(client).await;
         let payload = client.run(mutation, input).await;
-        assert_eq!(self.state_of(client).await, before, "{mutation} was refused and changed something");
+        assert_eq!(
+            self.state_of(client).await,
+            before,
+            "{mutation} was refused and changed something"
+        );
         for field in ["key", "commit", "deletedId", "accessToken", "refreshToken", "viewer"] {
-            assert!(payload[field].is_null(), "{mutation} was refused and answers {field}: {payload}");
+            assert!(
+                payload[field].is_null(),
+                "{mutation} was refused and answers {field}: {payload}"
+            );
         }
         let errors = payload["userErrors"].as_array().unwrap();
         assert_eq!(errors.len(), 1, "{mutation}: {payload}");
@@ -286,7 +298,10 @@ const TEST_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Nothing of the environment that the tests run in.
 fn plain_config(dir: &Path, base_url: String) -> Config {
-    let settings = Settings { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), ..Settings::default() };
+    let settings = Settings {
+        listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        ..Settings::default()
+    };
     let mut config = Config::load(settings).unwrap();
     config.anthropic_base_url = Some(base_url);
     config.registration = Registration::Open;

@@ -17,12 +17,23 @@ const WHO: &str = "{ viewer { username } }";
 
 /// One answer to everything that is no good token.
 async fn assert_refused(client: &Client) {
-    for (query, variables) in
-        [(WHO, json!({})), ("{ __typename }", json!({})), ("query($i: ID!) { node(id: $i) { id } }", json!({ "i": "x" }))]
-    {
+    for (query, variables) in [
+        (WHO, json!({})),
+        ("{ __typename }", json!({})),
+        ("query($i: ID!) { node(id: $i) { id } }", json!({ "i": "x" })),
+    ] {
         let answer = client.send(query, variables).await;
-        assert_eq!((answer.status, answer.code().as_str()), (401, "UNAUTHENTICATED"), "{}", answer.text);
-        assert!(answer.json()["errors"][0]["message"].as_str().unwrap().contains("sign in again"), "{}", answer.text);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (401, "UNAUTHENTICATED"),
+            "{}",
+            answer.text
+        );
+        assert!(
+            answer.json()["errors"][0]["message"].as_str().unwrap().contains("sign in again"),
+            "{}",
+            answer.text
+        );
         assert!(answer.json().get("data").is_none());
     }
     let answer = client.send_mutation("revokeSessions", json!({})).await;
@@ -38,8 +49,12 @@ fn forged(good: &str, user: UserId, session: SessionId, stage: &Stage) -> Vec<St
     let parts: Vec<&str> = good.split('.').collect();
     let (header, claims, signature) = (parts[0], parts[1], parts[2]);
     let now = claviger::effects::Clock::now(&*stage.clock);
-    let other_key = TokenKey::from_seed(&[7; 32]).unwrap().sign(Named { user, session }, now, now.plus_ms(900_000)).unwrap();
-    let mut longer: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    let other_key = TokenKey::from_seed(&[7; 32])
+        .unwrap()
+        .sign(Named { user, session }, now, now.plus_ms(900_000))
+        .unwrap();
+    let mut longer: Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
     longer["exp"] = json!(9_999_999_999_u64);
     vec![
         String::new(),
@@ -71,7 +86,12 @@ async fn without_a_token_nothing_of_a_users_can_be_asked() {
         ] {
             let answer = nobody.send(query, json!({})).await;
             assert_eq!(answer.code(), "UNAUTHENTICATED", "{query}: {}", answer.text);
-            assert!(answer.json()["errors"][0]["message"].as_str().unwrap().contains("Authorization: Bearer"));
+            assert!(
+                answer.json()["errors"][0]["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains("Authorization: Bearer")
+            );
         }
         for (mutation, input) in [
             ("logout", json!({})),
@@ -88,7 +108,11 @@ async fn without_a_token_nothing_of_a_users_can_be_asked() {
             ("setKeyExpiry", json!({ "id": "x" })),
             ("deleteKey", json!({ "id": "x" })),
         ] {
-            assert_eq!(nobody.send_mutation(mutation, input).await.code(), "UNAUTHENTICATED", "{mutation}");
+            assert_eq!(
+                nobody.send_mutation(mutation, input).await.code(),
+                "UNAUTHENTICATED",
+                "{mutation}"
+            );
         }
         assert_eq!(stage.head().await, 0);
     })
@@ -101,7 +125,10 @@ async fn forged_and_expired_tokens_are_refused_alike() {
         let ada = stage.user("ada").await;
         let data = ada.ask("{ viewer { id sessions { id } } }", json!({})).await;
         let user = UserId(decode_as(IdKind::User, data["viewer"]["id"].as_str().unwrap()).unwrap());
-        let session = SessionId(decode_as(IdKind::Session, data["viewer"]["sessions"][0]["id"].as_str().unwrap()).unwrap());
+        let session = SessionId(
+            decode_as(IdKind::Session, data["viewer"]["sessions"][0]["id"].as_str().unwrap())
+                .unwrap(),
+        );
         let good = ada.token().to_owned();
         for token in forged(&good, user, session, stage) {
             if !token.is_empty() {
@@ -127,7 +154,8 @@ async fn a_deactivated_user_is_out_at_once() {
         let user = UserId(decode_as(IdKind::User, data["viewer"]["id"].as_str().unwrap()).unwrap());
         let actor = Actor { user: None, role: None, via: Via::Cli };
         let correlation = CorrelationId(Uuid::from_u128(1));
-        let call = AccountCall { user, actor, correlation, command: DeactivateAccount.into(), phc: None };
+        let call =
+            AccountCall { user, actor, correlation, command: DeactivateAccount.into(), phc: None };
         stage.bus().run_account_command(call).await.unwrap();
         let head = stage.head().await;
         assert_refused(&ada).await;
@@ -146,22 +174,39 @@ async fn bytes_that_are_no_request_are_refused_before_anything_runs() {
     on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let before = stage.state_of(&ada).await;
-        let good = json!({ "query": "mutation { revokeSessions(input: {}) { clientMutationId } }" }).to_string();
+        let good =
+            json!({ "query": "mutation { revokeSessions(input: {}) { clientMutationId } }" })
+                .to_string();
         for (body, media, status, code) in [
             (b"{".to_vec(), "application/json", 400, "BAD_REQUEST"),
             (Vec::new(), "application/json", 400, "BAD_REQUEST"),
             (b"\"zebra\"".to_vec(), "application/json", 400, "BAD_REQUEST"),
             (b"{\"query\": 1}".to_vec(), "application/json", 400, "BAD_REQUEST"),
-            (b"{\"query\": \"{ viewer { username } }\xff\"}".to_vec(), "application/json", 400, "BAD_REQUEST"),
+            (
+                b"{\"query\": \"{ viewer { username } }\xff\"}".to_vec(),
+                "application/json",
+                400,
+                "BAD_REQUEST",
+            ),
             (b"{\"query\": \"{ zebra\"}".to_vec(), "application/json", 400, "BAD_REQUEST"),
-            (b"{\"query\": \"{ viewer { zebra } }\"}".to_vec(), "application/json", 400, "BAD_REQUEST"),
+            (
+                b"{\"query\": \"{ viewer { zebra } }\"}".to_vec(),
+                "application/json",
+                400,
+                "BAD_REQUEST",
+            ),
             (good.clone().into_bytes(), "text/plain", 415, "BAD_REQUEST"),
             (good.clone().into_bytes(), "application/x-www-form-urlencoded", 415, "BAD_REQUEST"),
             (good.into_bytes(), "application/json; charset=latin1", 415, "BAD_REQUEST"),
         ] {
             let shown = String::from_utf8_lossy(&body).into_owned();
             let answer = ada.post(body, media).await;
-            assert_eq!((answer.status, answer.code().as_str()), (status, code), "{shown} as {media}: {}", answer.text);
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (status, code),
+                "{shown} as {media}: {}",
+                answer.text
+            );
             assert!(answer.json().get("data").is_none());
         }
         assert_eq!(stage.state_of(&ada).await, before);
@@ -177,7 +222,9 @@ async fn an_expired_token_keeps_nobody_from_getting_the_next_one() {
         let refresh = ada.done("login", login.clone()).await["refreshToken"].clone();
         stage.advance_ms(15 * 60_000);
         assert_refused(&ada).await;
-        let both = ada.send("mutation { logout(input: {}) { clientMutationId } __typename }", json!({})).await;
+        let both = ada
+            .send("mutation { logout(input: {}) { clientMutationId } __typename }", json!({}))
+            .await;
         assert_eq!((both.status, both.code().as_str()), (401, "UNAUTHENTICATED"));
         let next = ada.done("refreshSession", json!({ "refreshToken": refresh })).await;
         ada.with_token(next["accessToken"].as_str().unwrap()).ask(WHO, json!({})).await;

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Asked over sockets and event streams, by the tests in `live`.
-const SUBSCRIPTIONS: [&str; 3] = ["subscription { viewerEvents { cursor } }", "subscription { auditEvents { cursor } }", FEED];
+const SUBSCRIPTIONS: [&str; 3] =
+    ["subscription { viewerEvents { cursor } }", "subscription { auditEvents { cursor } }", FEED];
 
 #[tokio::test]
 async fn a_user_meets_every_field_of_the_schema() {
@@ -30,7 +31,8 @@ async fn a_user_meets_every_field_of_the_schema() {
         let ticket = "mutation { createStreamTicket { ticket expiresAt } }";
         let ticket = bob.ask(ticket, json!({})).await["createStreamTicket"].clone();
         assert!(!ticket["ticket"].as_str().unwrap().is_empty() && ticket["expiresAt"].is_string());
-        let sent = [ada.sent(), others, bob.sent(), SUBSCRIPTIONS.map(str::to_owned).to_vec()].concat();
+        let sent =
+            [ada.sent(), others, bob.sent(), SUBSCRIPTIONS.map(str::to_owned).to_vec()].concat();
         let missed = not_asked_for(&sent);
         assert!(missed.is_empty(), "no scenario asks for {missed:#?}");
     })
@@ -47,17 +49,24 @@ async fn keys(stage: &Stage, ada: &Client) -> String {
     let added = &payload["key"];
     assert_eq!(added["name"], "work");
     assert!(
-        added["preview"].as_str().unwrap().starts_with("sk-ant-api03-goo...") && added["preview"].as_str().unwrap().len() == 23
+        added["preview"].as_str().unwrap().starts_with("sk-ant-api03-goo...")
+            && added["preview"].as_str().unwrap().len() == 23
     );
     assert_eq!(
         (&added["isActive"], &added["isDefault"], &added["defaultFor"]),
         (&json!(true), &json!(true), &json!(["default"]))
     );
-    assert_eq!((&added["secretVersion"], &added["version"], &added["lastTest"]), (&json!(1), &json!("2"), &Value::Null));
+    assert_eq!(
+        (&added["secretVersion"], &added["version"], &added["lastTest"]),
+        (&json!(1), &json!("2"), &Value::Null)
+    );
     assert_eq!(added["expiresAt"], json!(expires_at));
     let commit = &payload["commit"];
     assert_eq!(commit["position"], json!(stage.head().await.to_string()));
-    assert_eq!((commit["eventIds"].as_array().unwrap().len(), &commit["replayed"]), (2, &json!(false)));
+    assert_eq!(
+        (commit["eventIds"].as_array().unwrap().len(), &commit["replayed"]),
+        (2, &json!(false))
+    );
     assert_eq!(commit["version"], "2");
     assert_eq!(ada.last_events(3).await, ["DefaultSet", "KeyAdded", "SignedIn"]);
     added["id"].as_str().unwrap().to_owned()
@@ -66,15 +75,24 @@ async fn keys(stage: &Stage, ada: &Client) -> String {
 async fn defaults(ada: &Client, id: &str) {
     let other = ada.add("other", &key(Scenario::Good, 2)).await;
     let payload = ada.done("setDefaultKey", json!({ "id": other, "context": "night" })).await;
-    assert_eq!((&payload["key"]["isDefault"], &payload["key"]["defaultFor"]), (&json!(false), &json!(["night"])));
+    assert_eq!(
+        (&payload["key"]["isDefault"], &payload["key"]["defaultFor"]),
+        (&json!(false), &json!(["night"]))
+    );
     ada.done("setDefaultKey", json!({ "id": other })).await;
     assert_eq!(ada.key(id).await["isDefault"], false, "there is one default of a context");
     assert_eq!(ada.key(&other).await["defaultFor"], json!(["default", "night"]));
     let payload = ada.done("clearDefaultKey", json!({ "context": "night" })).await;
-    assert_eq!((&payload["key"]["id"], &payload["key"]["defaultFor"]), (&json!(other), &json!(["default"])));
+    assert_eq!(
+        (&payload["key"]["id"], &payload["key"]["defaultFor"]),
+        (&json!(other), &json!(["default"]))
+    );
     ada.done("clearDefaultKey", json!({})).await;
     let query = "{ viewer { defaultKey { id } night: defaultKey(context: \"night\", minPosition: \"1\") { ...K } } }";
-    assert_eq!(ada.ask(query, json!({})).await, json!({ "viewer": { "defaultKey": null, "night": null } }));
+    assert_eq!(
+        ada.ask(query, json!({})).await,
+        json!({ "viewer": { "defaultKey": null, "night": null } })
+    );
     ada.done("setDefaultKey", json!({ "id": id, "context": "default" })).await;
     assert_eq!(ada.done("deleteKey", json!({ "id": other })).await["deletedId"], json!(other));
     assert_eq!(ada.key(&other).await, Value::Null);
@@ -89,16 +107,27 @@ async fn tests(ada: &Client, id: &str) {
         let before = ada.key(id).await;
         let payload = ada.done("testKey", json!({ "id": id, "level": level, "model": name })).await;
         let test = &payload["key"]["lastTest"];
-        assert_eq!((&test["level"], &test["status"], &test["authentic"]), (&json!(level), &json!("SUCCESS"), &json!("YES")));
-        assert_eq!((&test["hasCredit"], &test["modelAllowed"], &test["model"]), (&json!(credit), &json!(model), &name));
+        assert_eq!(
+            (&test["level"], &test["status"], &test["authentic"]),
+            (&json!(level), &json!("SUCCESS"), &json!("YES"))
+        );
+        assert_eq!(
+            (&test["hasCredit"], &test["modelAllowed"], &test["model"]),
+            (&json!(credit), &json!(model), &name)
+        );
         assert_eq!(test["upstreamStatus"], 200);
-        assert!(test["message"].as_str().unwrap().len() > 10 && test["upstreamRequestId"].is_string());
+        assert!(
+            test["message"].as_str().unwrap().len() > 10 && test["upstreamRequestId"].is_string()
+        );
         assert_eq!(payload["key"]["version"], before["version"], "a test raises no version");
         assert_eq!(payload["commit"]["eventIds"].as_array().unwrap().len(), 2);
         assert_eq!(ada.last_events(2).await, ["KeyTested", "KeyTestStarted"]);
     }
     let unnamed = ada.done("testKey", json!({ "id": id })).await;
-    assert_eq!((&unnamed["key"]["lastTest"]["level"], unnamed["key"]["lastTest"]["model"].is_string()), (&json!("FULL"), true));
+    assert_eq!(
+        (&unnamed["key"]["lastTest"]["level"], unnamed["key"]["lastTest"]["model"].is_string()),
+        (&json!("FULL"), true)
+    );
 }
 
 async fn reads(ada: &Client, id: &str) -> String {
@@ -119,35 +148,65 @@ async fn reads(ada: &Client, id: &str) -> String {
         (&viewer["username"], &viewer["email"], &viewer["roles"]),
         (&json!("ada"), &json!("ada@example.org"), &json!(["USER"]))
     );
-    assert_eq!((&viewer["fullName"], &viewer["createdAt"]), (&Value::Null, &json!("2026-11-23T15:00:00.000Z")));
+    assert_eq!(
+        (&viewer["fullName"], &viewer["createdAt"]),
+        (&Value::Null, &json!("2026-11-23T15:00:00.000Z"))
+    );
     assert_eq!(viewer["keys"]["totalCount"], 1);
-    assert_eq!((&viewer["keys"]["edges"][0]["node"]["id"], &viewer["defaultKey"]["id"]), (&json!(id), &json!(id)));
+    assert_eq!(
+        (&viewer["keys"]["edges"][0]["node"]["id"], &viewer["defaultKey"]["id"]),
+        (&json!(id), &json!(id))
+    );
     assert_eq!(data["key"], viewer["defaultKey"]);
     assert_eq!(viewer["resolution"]["chosen"]["source"], "DEFAULT_KEY");
     assert_eq!(viewer["resolution"]["chosen"]["key"]["id"], json!(id));
     assert_eq!(viewer["named"]["chosen"], json!({ "source": "NAMED_KEY", "key": { "id": id } }));
     let session = &viewer["sessions"][0];
-    assert_eq!((&session["isCurrent"], &session["userAgent"]), (&json!(true), &json!("scenario/1")));
+    assert_eq!(
+        (&session["isCurrent"], &session["userAgent"]),
+        (&json!(true), &json!("scenario/1"))
+    );
     let added = &viewer["history"]["edges"][1]["node"];
     assert_eq!(
         (&added["type"], &added["actor"]["via"], &added["actor"]["userId"]),
         (&json!("KeyAdded"), &json!("graphql"), &viewer["id"])
     );
     assert_eq!((&added["content"]["name"], &added["facts"]["key"]), (&json!("work"), &json!(id)));
-    assert!(!data.to_string().contains(key(Scenario::Good, 1).get(20..40).unwrap()), "a secret can't be read");
+    assert!(
+        !data.to_string().contains(key(Scenario::Good, 1).get(20..40).unwrap()),
+        "a secret can't be read"
+    );
     let models = data["models"].as_array().unwrap();
     assert_eq!(models.iter().filter(|model| model["isDefault"] == true).count(), 1);
     session["id"].as_str().unwrap().to_owned()
 }
 
 async fn nodes(ada: &Client, id: &str, session: &str) {
-    let data = ada.ask("{ viewer { id history(first: 1) { nodes { id correlationId commandId } } } }", json!({})).await;
+    let data = ada
+        .ask(
+            "{ viewer { id history(first: 1) { nodes { id correlationId commandId } } } }",
+            json!({}),
+        )
+        .await;
     let (user, event) = (&data["viewer"]["id"], &data["viewer"]["history"]["nodes"][0]);
-    let ids = json!([user, id, session, event["id"], event["correlationId"], event["commandId"], "garbage", ""]);
-    let query =
-        "query($ids: [ID!]!, $id: ID!) { nodes(ids: $ids) { __typename id } node(id: $id) { id ... on ApiKey { name } } }";
+    let ids = json!([
+        user,
+        id,
+        session,
+        event["id"],
+        event["correlationId"],
+        event["commandId"],
+        "garbage",
+        ""
+    ]);
+    let query = "query($ids: [ID!]!, $id: ID!) { nodes(ids: $ids) { __typename id } node(id: $id) { id ... on ApiKey { name } } }";
     let data = ada.ask(query, json!({ "ids": ids, "id": id })).await;
-    let found: Vec<_> = data["nodes"].as_array().unwrap().iter().map(|node| node["__typename"].as_str().unwrap_or("")).collect();
+    let found: Vec<_> = data["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| node["__typename"].as_str().unwrap_or(""))
+        .collect();
     assert_eq!(found, ["Viewer", "ApiKey", "Session", "Event", "", "", "", ""]);
     for (place, asked) in ids.as_array().unwrap().iter().enumerate().take(4) {
         assert_eq!(&data["nodes"][place]["id"], asked);
@@ -158,12 +217,23 @@ async fn nodes(ada: &Client, id: &str, session: &str) {
 async fn changes(stage: &Stage, ada: &Client, id: &str) {
     stage.advance_ms(1_000);
     let renamed = ada.done("renameKey", json!({ "id": id, "name": "labour" })).await;
-    assert_eq!((&renamed["key"]["name"], &renamed["key"]["updatedAt"]), (&json!("labour"), &json!("2026-11-23T15:00:01.000Z")));
+    assert_eq!(
+        (&renamed["key"]["name"], &renamed["key"]["updatedAt"]),
+        (&json!("labour"), &json!("2026-11-23T15:00:01.000Z"))
+    );
     assert_eq!(renamed["key"]["version"], renamed["commit"]["version"]);
-    let replaced = ada.done("replaceKeySecret", json!({ "id": id, "secret": key(Scenario::Revoked, 3) })).await;
-    assert_eq!((&replaced["key"]["secretVersion"], &replaced["key"]["lastTest"]), (&json!(2), &Value::Null));
+    let replaced = ada
+        .done("replaceKeySecret", json!({ "id": id, "secret": key(Scenario::Revoked, 3) }))
+        .await;
+    assert_eq!(
+        (&replaced["key"]["secretVersion"], &replaced["key"]["lastTest"]),
+        (&json!(2), &Value::Null)
+    );
     assert!(replaced["key"]["preview"].as_str().unwrap().starts_with("sk-ant-api03-rev..."));
-    assert_eq!(ada.done("setKeyExpiry", json!({ "id": id, "expiresAt": null })).await["key"]["expiresAt"], Value::Null);
+    assert_eq!(
+        ada.done("setKeyExpiry", json!({ "id": id, "expiresAt": null })).await["key"]["expiresAt"],
+        Value::Null
+    );
     let off = ada.done("deactivateKey", json!({ "id": id })).await;
     assert_eq!((&off["key"]["isActive"], &off["key"]["defaultFor"]), (&json!(false), &json!([])));
     let data = ada
@@ -172,18 +242,42 @@ async fn changes(stage: &Stage, ada: &Client, id: &str) {
             json!({ "id": id }),
         )
         .await;
-    assert_eq!(data["viewer"]["resolution"], json!({ "chosen": null, "candidates": [{ "reason": "it is inactive" }] }));
+    assert_eq!(
+        data["viewer"]["resolution"],
+        json!({ "chosen": null, "candidates": [{ "reason": "it is inactive" }] })
+    );
     let on = ada.done("activateKey", json!({ "id": id })).await;
-    assert_eq!((&on["key"]["isActive"], &on["key"]["isDefault"]), (&json!(true), &json!(false)), "nothing is promoted silently");
-    let history = ada.ask("query($id: ID!) { key(id: $id) { history(first: 6) { nodes { type } } } }", json!({ "id": id })).await;
+    assert_eq!(
+        (&on["key"]["isActive"], &on["key"]["isDefault"]),
+        (&json!(true), &json!(false)),
+        "nothing is promoted silently"
+    );
+    let history = ada
+        .ask(
+            "query($id: ID!) { key(id: $id) { history(first: 6) { nodes { type } } } }",
+            json!({ "id": id }),
+        )
+        .await;
     let activity = "query($id: ID!) { key(id: $id) { activity { lastCallAt lastSuccessAt lastFaultAt lastFault rateLimitedUntil \
         callsByDay { day calls } } } }";
     ada.ask(activity, json!({ "id": id })).await;
-    let types: Vec<_> =
-        history["key"]["history"]["nodes"].as_array().unwrap().iter().map(|event| event["type"].clone()).collect();
+    let types: Vec<_> = history["key"]["history"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["type"].clone())
+        .collect();
     assert_eq!(
         types,
-        ["KeyActivated", "KeyDeactivated", "DefaultCleared", "KeyExpirySet", "KeySecretReplaced", "KeyRenamed"].map(Value::from)
+        [
+            "KeyActivated",
+            "KeyDeactivated",
+            "DefaultCleared",
+            "KeyExpirySet",
+            "KeySecretReplaced",
+            "KeyRenamed"
+        ]
+        .map(Value::from)
     );
 }
 
@@ -191,18 +285,31 @@ async fn changes(stage: &Stage, ada: &Client, id: &str) {
 async fn sessions(stage: &Stage, ada: &Client) -> Vec<String> {
     let nobody = stage.nobody();
     for name in ["ada", "ADA ", "ada@example.org", " Ada@Example.ORG"] {
-        let payload = nobody.done("login", json!({ "usernameOrEmail": name, "password": password("ada") })).await;
+        let payload = nobody
+            .done("login", json!({ "usernameOrEmail": name, "password": password("ada") }))
+            .await;
         assert_eq!(payload["viewer"]["username"], "ada", "{name:?}");
     }
-    let first = nobody.done("login", json!({ "usernameOrEmail": "ada", "password": password("ada") })).await;
-    let next = nobody.done("refreshSession", json!({ "refreshToken": first["refreshToken"] })).await;
+    let first = nobody
+        .done("login", json!({ "usernameOrEmail": "ada", "password": password("ada") }))
+        .await;
+    let next =
+        nobody.done("refreshSession", json!({ "refreshToken": first["refreshToken"] })).await;
     let second = nobody.with_token(next["accessToken"].as_str().unwrap());
     second.ask("{ viewer { id } }", json!({})).await;
     second.done("logout", json!({ "clientMutationId": "bye" })).await;
-    assert_eq!(second.send("{ viewer { id } }", json!({})).await.code(), "UNAUTHENTICATED", "the session has ended");
+    assert_eq!(
+        second.send("{ viewer { id } }", json!({})).await.code(),
+        "UNAUTHENTICATED",
+        "the session has ended"
+    );
     let input = json!({ "currentPassword": password("ada"), "newPassword": "another password" });
     let changed = ada.done("changePassword", input).await;
-    assert_eq!(ada.send("{ viewer { id } }", json!({})).await.code(), "UNAUTHENTICATED", "every session has ended");
+    assert_eq!(
+        ada.send("{ viewer { id } }", json!({})).await.code(),
+        "UNAUTHENTICATED",
+        "every session has ended"
+    );
     let third = nobody.with_token(changed["accessToken"].as_str().unwrap());
     let input = json!({ "usernameOrEmail": "ada", "password": "another password" });
     let fourth = nobody.done("login", input).await;
@@ -222,10 +329,20 @@ fn not_asked_for(documents: &[String]) -> BTreeSet<String> {
     for document in documents {
         let document = parse_query(document).unwrap();
         for (_, operation) in document.operations.iter() {
-            walk(&operation.node.selection_set.node, types.root(operation.node.ty), &types, &mut asked);
+            walk(
+                &operation.node.selection_set.node,
+                types.root(operation.node.ty),
+                &types,
+                &mut asked,
+            );
         }
         for fragment in document.fragments.values() {
-            walk(&fragment.node.selection_set.node, &fragment.node.type_condition.node.on.node, &types, &mut asked);
+            walk(
+                &fragment.node.selection_set.node,
+                &fragment.node.type_condition.node.on.node,
+                &types,
+                &mut asked,
+            );
         }
     }
     let mut missed = BTreeSet::new();
@@ -236,7 +353,9 @@ fn not_asked_for(documents: &[String]) -> BTreeSet<String> {
             continue;
         }
         let of_type = &definition.node.name.node;
-        missed.extend(object.fields.iter().map(|field| format!("{of_type}.{}", field.node.name.node)));
+        missed.extend(
+            object.fields.iter().map(|field| format!("{of_type}.{}", field.node.name.node)),
+        );
     }
     &missed - &asked
 }
@@ -252,7 +371,11 @@ fn walk(set: &SelectionSet, parent: &str, types: &SchemaTypes, asked: &mut BTree
                 }
             }
             Selection::InlineFragment(inline) => {
-                let on = inline.node.type_condition.as_ref().map_or(parent, |on| on.node.on.node.as_str());
+                let on = inline
+                    .node
+                    .type_condition
+                    .as_ref()
+                    .map_or(parent, |on| on.node.on.node.as_str());
                 walk(&inline.node.selection_set.node, on, types, asked);
             }
             Selection::FragmentSpread(_) => {}

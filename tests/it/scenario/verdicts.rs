@@ -12,11 +12,15 @@ fn expected(scenario: Scenario) -> Row {
     match scenario.name() {
         "revoked" => ("FAILED", "NO", "UNKNOWN", "UNKNOWN", Some(401)),
         "no-credit-402" => ("FAILED", "YES", "NO", "UNKNOWN", Some(402)),
-        "no-credit-400" | "spend-limit-400" | "workspace-limit-400" | "on-hold" => ("FAILED", "YES", "NO", "UNKNOWN", Some(400)),
+        "no-credit-400" | "spend-limit-400" | "workspace-limit-400" | "on-hold" => {
+            ("FAILED", "YES", "NO", "UNKNOWN", Some(400))
+        }
         "spend-limit-429" | "contract-limit-429" => ("FAILED", "YES", "NO", "UNKNOWN", Some(429)),
         "forbidden-model" => ("FAILED", "YES", "UNKNOWN", "NO", Some(403)),
         "unknown-model" => ("FAILED", "YES", "UNKNOWN", "NO", Some(404)),
-        "rate-limited" | "rate-limited-date" | "rate-limited-reset" => ("INCONCLUSIVE", "YES", "UNKNOWN", "UNKNOWN", Some(429)),
+        "rate-limited" | "rate-limited-date" | "rate-limited-reset" => {
+            ("INCONCLUSIVE", "YES", "UNKNOWN", "UNKNOWN", Some(429))
+        }
         "conflict" => nothing(Some(409)),
         "too-large" => nothing(Some(413)),
         "bad-request" | "echo" => nothing(Some(400)),
@@ -33,9 +37,24 @@ fn expected(scenario: Scenario) -> Row {
 
 fn assert_row(test: &Value, scenario: Scenario) {
     let (status, authentic, credit, model, upstream) = expected(scenario);
-    let row = json!([test["status"], test["authentic"], test["hasCredit"], test["modelAllowed"], test["upstreamStatus"]]);
-    assert_eq!(row, json!([status, authentic, credit, model, upstream]), "{}: {test}", scenario.name());
-    assert!(upstream != Some(429) || status == "FAILED" || test["rateLimitedUntil"].is_string(), "{}: {test}", scenario.name());
+    let row = json!([
+        test["status"],
+        test["authentic"],
+        test["hasCredit"],
+        test["modelAllowed"],
+        test["upstreamStatus"]
+    ]);
+    assert_eq!(
+        row,
+        json!([status, authentic, credit, model, upstream]),
+        "{}: {test}",
+        scenario.name()
+    );
+    assert!(
+        upstream != Some(429) || status == "FAILED" || test["rateLimitedUntil"].is_string(),
+        "{}: {test}",
+        scenario.name()
+    );
     assert!(test["message"].as_str().unwrap().len() > 10, "{test}");
 }
 
@@ -43,7 +62,8 @@ fn assert_row(test: &Value, scenario: Scenario) {
 async fn every_answer_gives_its_verdict_by_one_call() {
     on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
-        for scenario in Scenario::ALL.iter().copied().filter(|scenario| *scenario != Scenario::Hang) {
+        for scenario in Scenario::ALL.iter().copied().filter(|scenario| *scenario != Scenario::Hang)
+        {
             let secret = key(scenario, 1);
             let id = ada.add(scenario.name(), &secret).await;
             let version = ada.key(&id).await["version"].clone();
@@ -53,9 +73,14 @@ async fn every_answer_gives_its_verdict_by_one_call() {
             assert_row(&tested["key"]["lastTest"], scenario);
             assert_eq!(tested["key"]["version"], version);
             assert_eq!(stage.simulator().counts().of_key(&secret), 1, "{}", scenario.name());
-            let history = ada.send("{ viewer { history(first: 2) { nodes { ...H } } } }", json!({})).await;
+            let history =
+                ada.send("{ viewer { history(first: 2) { nodes { ...H } } } }", json!({})).await;
             for text in [answer.text, history.text] {
-                assert!(!text.contains(secret.get(60..72).unwrap()), "{} leaks its key", scenario.name());
+                assert!(
+                    !text.contains(secret.get(60..72).unwrap()),
+                    "{} leaks its key",
+                    scenario.name()
+                );
             }
             ada.done("deleteKey", json!({ "id": id })).await;
         }
@@ -70,13 +95,23 @@ async fn the_cheaper_levels_ask_less_and_say_less() {
         for (scenario, level, row) in [
             (Scenario::NoCredit400, "AUTHENTIC", json!(["SUCCESS", "YES", "UNKNOWN", "UNKNOWN"])),
             (Scenario::NoCredit400, "MODEL", json!(["SUCCESS", "YES", "UNKNOWN", "YES"])),
-            (Scenario::ForbiddenModel, "AUTHENTIC", json!(["SUCCESS", "YES", "UNKNOWN", "UNKNOWN"])),
+            (
+                Scenario::ForbiddenModel,
+                "AUTHENTIC",
+                json!(["SUCCESS", "YES", "UNKNOWN", "UNKNOWN"]),
+            ),
             (Scenario::ForbiddenModel, "MODEL", json!(["FAILED", "YES", "UNKNOWN", "NO"])),
             (Scenario::Revoked, "AUTHENTIC", json!(["FAILED", "NO", "UNKNOWN", "UNKNOWN"])),
-            (Scenario::Overloaded, "AUTHENTIC", json!(["INCONCLUSIVE", "UNKNOWN", "UNKNOWN", "UNKNOWN"])),
+            (
+                Scenario::Overloaded,
+                "AUTHENTIC",
+                json!(["INCONCLUSIVE", "UNKNOWN", "UNKNOWN", "UNKNOWN"]),
+            ),
         ] {
             let id = ada.add("work", &key(scenario, 1)).await;
-            let test = ada.done("testKey", json!({ "id": id, "level": level })).await["key"]["lastTest"].clone();
+            let test =
+                ada.done("testKey", json!({ "id": id, "level": level })).await["key"]["lastTest"]
+                    .clone();
             assert_eq!(
                 json!([test["status"], test["authentic"], test["hasCredit"], test["modelAllowed"]]),
                 row,
@@ -122,7 +157,10 @@ async fn no_answer_in_time_says_nothing_about_the_key() {
         let stage = Stage::with(*kind, |config| config.test_timeout_ms = 50).await;
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Hang, 1)).await;
-        assert_row(&ada.done("testKey", json!({ "id": id })).await["key"]["lastTest"], Scenario::Hang);
+        assert_row(
+            &ada.done("testKey", json!({ "id": id })).await["key"]["lastTest"],
+            Scenario::Hang,
+        );
         stage.close().await;
     }
 }

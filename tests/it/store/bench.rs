@@ -19,7 +19,10 @@ async fn measured(ground: &dyn Ground, processes: usize) -> Vec<Measured> {
     for measured in &measured {
         assert!(measured.appends_per_s.low > 0.0 && measured.bare_per_s.low > 0.0, "{measured:?}");
         assert!(measured.latency.p50_ms <= measured.latency.p99_ms, "{measured:?}");
-        assert!(measured.largest_batch <= measured.writers, "a writer has one append under way: {measured:?}");
+        assert!(
+            measured.largest_batch <= measured.writers,
+            "a writer has one append under way: {measured:?}"
+        );
     }
     measured
 }
@@ -41,7 +44,11 @@ async fn rows_agree(ground: &dyn Ground) {
         let (owner, key) = (event.envelope.owner.unwrap(), event.subject.unwrap());
         assert!(store.row(KEYS, owner, key).await.unwrap().is_some(), "each event has its row");
         let record = store.command_record(event.envelope.command_id).await.unwrap();
-        assert_eq!(record.map(|record| record.position), Some(event.envelope.position), "each event has its record");
+        assert_eq!(
+            record.map(|record| record.position),
+            Some(event.envelope.position),
+            "each event has its record"
+        );
     }
     drop((events, stores));
     trial.remove().await.unwrap();
@@ -65,10 +72,17 @@ async fn mongodb_is_measured_beside_insert_many_and_a_counter_and_leaves_nothing
     for measured in measured(&ground, 2).await {
         let counter = measured.counter.unwrap();
         assert!(counter.appends_per_s.low > 0.0, "{counter:?}");
-        assert!(measured.writers == 1 || counter.conflicts > 0, "six writers fight for one counter: {counter:?}");
+        assert!(
+            measured.writers == 1 || counter.conflicts > 0,
+            "six writers fight for one counter: {counter:?}"
+        );
     }
     let client = mongodb::Client::with_uri_str(server.uri_text(&named)).await.unwrap();
     let left = client.list_database_names().await.unwrap();
     assert!(!left.contains(&named), "the configured database is never touched");
-    assert_eq!(left.iter().filter(|name| name.starts_with("claviger_bench_")).count(), 0, "{left:?}");
+    assert_eq!(
+        left.iter().filter(|name| name.starts_with("claviger_bench_")).count(),
+        0,
+        "{left:?}"
+    );
 }

@@ -4,10 +4,12 @@ use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionI
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Advance, AdvanceError, Append, AppendError, Appended, BoxFuture, Checkpoint, ClaimKind, CommandRecord, ContentKeyRow,
-    CredentialRow, DeltaRow, Deltas, Direction, FlushError, Followers, Head, HistoryFilter, Hold, Holder, IndexKeyRow, KekId,
-    LeaseName, Leases, Log, Page, PageOf, Quarantined, Repairs, Replace, ReplaceError, Rotation, Rows, SecretRow, SessionRow,
-    Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    Advance, AdvanceError, Append, AppendError, Appended, BoxFuture, Checkpoint, ClaimKind,
+    CommandRecord, ContentKeyRow, CredentialRow, DeltaRow, Deltas, Direction, FlushError,
+    Followers, Head, HistoryFilter, Hold, Holder, IndexKeyRow, KekId, LeaseName, Leases, Log, Page,
+    PageOf, Quarantined, Repairs, Replace, ReplaceError, Rotation, Rows, SecretRow, SessionRow,
+    Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows,
+    ViewRow, Views,
 };
 use std::sync::Arc;
 use tokio::sync::watch::Receiver;

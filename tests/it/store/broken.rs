@@ -6,9 +6,10 @@ use claviger_domain::id::{EventId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Advance, AdvanceError, Append, AppendError, Appended, BoxFuture, ClaimChange, DeltaRow, Direction, Expected, FlushError,
-    HistoryFilter, Hold, Holder, InlineViews, KekId, LeaseName, Page, PageOf, Placed, Replace, ReplaceError, RowChange, Store,
-    StoreError, StoredEvent, UserKeyRow, UserKeyState, UserRows, ViewRow,
+    Advance, AdvanceError, Append, AppendError, Appended, BoxFuture, ClaimChange, DeltaRow,
+    Direction, Expected, FlushError, HistoryFilter, Hold, Holder, InlineViews, KekId, LeaseName,
+    Page, PageOf, Placed, Replace, ReplaceError, RowChange, Store, StoreError, StoredEvent,
+    UserKeyRow, UserKeyState, UserRows, ViewRow,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -117,45 +118,72 @@ impl How {
     /// Cases that must fail.
     pub(super) fn caught_by(self) -> &'static [&'static str] {
         match self {
-            Self::UnsortedRead => &["positions_are_dense_and_versions_count_up", "a_page_of_the_log_begins_after_its_cursor"],
+            Self::UnsortedRead => &[
+                "positions_are_dense_and_versions_count_up",
+                "a_page_of_the_log_begins_after_its_cursor",
+            ],
             Self::CursorAtInsteadOfAfter => &["a_page_of_the_log_begins_after_its_cursor"],
-            Self::CursorOneTooFar => {
-                &["a_page_of_the_log_begins_after_its_cursor", "whoever_reads_after_an_answer_sees_the_append"]
+            Self::CursorOneTooFar => &[
+                "a_page_of_the_log_begins_after_its_cursor",
+                "whoever_reads_after_an_answer_sees_the_append",
+            ],
+            Self::CounterOutsideTheTransaction => {
+                &["after_a_refusal_positions_go_on_without_a_gap"]
             }
-            Self::CounterOutsideTheTransaction => &["after_a_refusal_positions_go_on_without_a_gap"],
             Self::InlineTwice => &["an_inline_view_is_applied_once"],
-            Self::NoClaimCheck => {
-                &["a_value_is_taken_once", "racing_claims_have_one_winner", "a_taken_value_is_refused_with_its_holder"]
+            Self::NoClaimCheck => &[
+                "a_value_is_taken_once",
+                "racing_claims_have_one_winner",
+                "a_taken_value_is_refused_with_its_holder",
+            ],
+            Self::NoRecords => &[
+                "a_command_leaves_its_record",
+                "racing_repeats_have_one_effect",
+                "a_repeat_is_told_so_before_anything_else",
+            ],
+            Self::RowsOfRefusals => &[
+                "a_wrong_version_is_refused_with_the_right_one",
+                "a_taken_value_is_refused_with_its_holder",
+            ],
+            Self::EventsOneByOne => &[
+                "a_taken_value_is_refused_with_its_holder",
+                "the_events_of_one_append_stay_together",
+            ],
+            Self::TiesSkipped => {
+                &["a_view_is_paged_forward", "a_page_lies_strictly_between_its_places"]
             }
-            Self::NoRecords => {
-                &["a_command_leaves_its_record", "racing_repeats_have_one_effect", "a_repeat_is_told_so_before_anything_else"]
-            }
-            Self::RowsOfRefusals => {
-                &["a_wrong_version_is_refused_with_the_right_one", "a_taken_value_is_refused_with_its_holder"]
-            }
-            Self::EventsOneByOne => &["a_taken_value_is_refused_with_its_holder", "the_events_of_one_append_stay_together"],
-            Self::TiesSkipped => &["a_view_is_paged_forward", "a_page_lies_strictly_between_its_places"],
             Self::OwnersRestSkipped => &["rows_of_all_owners_are_listed_in_order"],
-            Self::RotationAlwaysWon => &["a_racing_rotation_happens_once", "a_rotation_from_another_generation_is_none"],
-            Self::StaleRead => &["whoever_reads_after_an_answer_sees_the_append", "a_restart_goes_on_where_it_was"],
+            Self::RotationAlwaysWon => {
+                &["a_racing_rotation_happens_once", "a_rotation_from_another_generation_is_none"]
+            }
+            Self::StaleRead => {
+                &["whoever_reads_after_an_answer_sees_the_append", "a_restart_goes_on_where_it_was"]
+            }
             Self::FactsReencoded => &["facts_come_back_byte_for_byte"],
             Self::OwnerForgotten => &["a_history_shows_nobody_elses_events"],
             Self::DroppedWithItsCaller => &["a_caller_that_goes_away_stops_nothing"],
             Self::LeaseForAll => &["a_lease_has_one_holder", "racing_for_a_lease_has_one_winner"],
-            Self::AdvanceTwice => &["an_advance_is_applied_once", "a_moved_checkpoint_changes_nothing"],
+            Self::AdvanceTwice => {
+                &["an_advance_is_applied_once", "a_moved_checkpoint_changes_nothing"]
+            }
             Self::CheckpointWithoutRows => &["a_view_and_its_checkpoint_move_together"],
             Self::Unfenced => &["a_stale_token_changes_nothing"],
             Self::RepairFromOldEvents => &["a_repair_on_top_of_old_events_changes_nothing"],
             Self::RewrapsWithoutCompare => &["a_rewrap_of_a_row_that_has_changed_is_none"],
             Self::RekeysWithoutCompare => &["a_new_user_key_for_rows_that_have_changed_is_none"],
             Self::SealedUnderAnyKey => &["what_is_sealed_under_an_older_user_key_is_refused"],
-            Self::WearForgotten => &["what_is_destroyed_wears_the_user_key", "a_new_user_key_takes_the_place_of_the_old"],
+            Self::WearForgotten => &[
+                "what_is_destroyed_wears_the_user_key",
+                "a_new_user_key_takes_the_place_of_the_old",
+            ],
             Self::TextReplaced | Self::NeighboursOfTakenTextLost => {
                 &["a_row_of_text_is_never_replaced_and_its_neighbours_are_written"]
             }
             Self::TakenTextHidden => &["racing_flushes_of_one_place_have_one_winner"],
             Self::TextOfOneRunOnly => &["rows_of_text_come_back_as_they_were_flushed"],
-            Self::TextCountedPastAGap => &["rows_of_text_are_counted_up_to_the_first_that_is_missing"],
+            Self::TextCountedPastAGap => {
+                &["rows_of_text_are_counted_up_to_the_first_that_is_missing"]
+            }
         }
     }
 }
@@ -174,8 +202,12 @@ impl Broken {
 
     async fn append_wrongly(&self, mut append: Append) -> Result<Appended, AppendError> {
         match self.how {
-            How::InlineTwice => append.inline = append.inline.map(|view| Arc::new(Twice(view)) as _),
-            How::NoClaimCheck => append.claims = append.claims.into_iter().flat_map(without_check).collect(),
+            How::InlineTwice => {
+                append.inline = append.inline.map(|view| Arc::new(Twice(view)) as _)
+            }
+            How::NoClaimCheck => {
+                append.claims = append.claims.into_iter().flat_map(without_check).collect()
+            }
             How::NoRecords => append.record = None,
             How::FactsReencoded => {
                 for event in &mut append.events {
@@ -231,7 +263,14 @@ impl Broken {
         let Some(last) = append.events.pop() else { return self.inner.append(append).await };
         let mut placed = Vec::new();
         for event in std::mem::take(&mut append.events) {
-            let one = Append { events: vec![event], rows: vec![], claims: vec![], inline: None, record: None, ..append.clone() };
+            let one = Append {
+                events: vec![event],
+                rows: vec![],
+                claims: vec![],
+                inline: None,
+                record: None,
+                ..append.clone()
+            };
             let done = self.inner.append(one).await?;
             append.expected = Expected::Exact(done.version);
             placed.extend(done.placed);
@@ -243,11 +282,17 @@ impl Broken {
 
     async fn append_with_rows_of_refusals(&self, append: Append) -> Result<Appended, AppendError> {
         let (rows, events) = (append.rows.clone(), append.events.clone());
-        let (stream, actor) = (StreamName::Run(Uuid::max()), Actor { user: None, role: None, via: Via::System });
-        let beside = Append { stream, actor, events, rows, expected: Expected::NoStream, ..append.clone() };
+        let (stream, actor) =
+            (StreamName::Run(Uuid::max()), Actor { user: None, role: None, via: Via::System });
+        let beside =
+            Append { stream, actor, events, rows, expected: Expected::NoStream, ..append.clone() };
         let answer = self.inner.append(append).await;
         if answer.is_err() {
-            drop(self.inner.append(Append { claims: vec![], inline: None, record: None, ..beside }).await);
+            drop(
+                self.inner
+                    .append(Append { claims: vec![], inline: None, record: None, ..beside })
+                    .await,
+            );
         }
         answer
     }
@@ -295,8 +340,12 @@ impl Broken {
             }
         } else if self.how == How::NeighboursOfTakenTextLost {
             for row in &rows {
-                let there = self.inner.deltas(row.place.run, (row.place.v, row.place.d - 1), 1).await?;
-                if there.first().is_some_and(|there| there.place == row.place && there.sealed != row.sealed) {
+                let there =
+                    self.inner.deltas(row.place.run, (row.place.v, row.place.d - 1), 1).await?;
+                if there
+                    .first()
+                    .is_some_and(|there| there.place == row.place && there.sealed != row.sealed)
+                {
                     return Err(FlushError::Taken(vec![row.place]));
                 }
             }
@@ -307,7 +356,11 @@ impl Broken {
         }
     }
 
-    async fn history_wrongly(&self, filter: HistoryFilter, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn history_wrongly(
+        &self,
+        filter: HistoryFilter,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         let mut log = self.inner.read(filter.above.unwrap_or(0), limit).await?;
         log.retain(|event| filter.below.is_none_or(|below| event.envelope.position < below));
         Ok(log)
@@ -346,21 +399,38 @@ impl Bent for Broken {
         Box::pin(self.read_wrongly(after, limit))
     }
 
-    fn history(&self, owner: UserId, filter: HistoryFilter, direction: Direction, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
+    fn history(
+        &self,
+        owner: UserId,
+        filter: HistoryFilter,
+        direction: Direction,
+        limit: usize,
+    ) -> Answer<'_, Vec<StoredEvent>> {
         if self.how == How::OwnerForgotten {
             return Box::pin(self.history_wrongly(filter, limit));
         }
         self.inner.history(owner, filter, direction, limit)
     }
 
-    fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool> {
+    fn rotate_session(
+        &self,
+        id: SessionId,
+        from: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Answer<'_, bool> {
         Box::pin(async move {
             let rotated = self.inner.rotate_session(id, from, now, until).await?;
             Ok(rotated || self.how == How::RotationAlwaysWon)
         })
     }
 
-    fn user_keys(&self, not_under: Option<KekId>, after: Option<UserId>, limit: usize) -> Answer<'_, Vec<UserKeyState>> {
+    fn user_keys(
+        &self,
+        not_under: Option<KekId>,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Answer<'_, Vec<UserKeyState>> {
         Box::pin(async move {
             let mut found = self.inner.user_keys(not_under, after, limit).await?;
             for key in &mut found {
@@ -382,7 +452,9 @@ impl Bent for Broken {
 
     fn rewrap_user_key(&self, mut from: UserKeyRow, to: UserKeyRow) -> Answer<'_, bool> {
         Box::pin(async move {
-            if let (How::RewrapsWithoutCompare, Some(now)) = (self.how, self.inner.user_key(from.owner).await?) {
+            if let (How::RewrapsWithoutCompare, Some(now)) =
+                (self.how, self.inner.user_key(from.owner).await?)
+            {
                 from = now;
             }
             self.inner.rewrap_user_key(from, to).await
@@ -391,7 +463,9 @@ impl Bent for Broken {
 
     fn rekey_user(&self, mut from: UserRows, to: UserRows) -> Answer<'_, bool> {
         Box::pin(async move {
-            if let (How::RekeysWithoutCompare, Some(now)) = (self.how, self.inner.user_rows(from.key.row.owner).await?) {
+            if let (How::RekeysWithoutCompare, Some(now)) =
+                (self.how, self.inner.user_rows(from.key.row.owner).await?)
+            {
                 from = now;
             }
             self.inner.rekey_user(from, to).await
@@ -405,7 +479,12 @@ impl Bent for Broken {
         self.inner.page(view, owner, page)
     }
 
-    fn rows_of_all(&self, view: &'static str, mut after: Option<(UserId, Uuid)>, limit: usize) -> Answer<'_, Vec<ViewRow>> {
+    fn rows_of_all(
+        &self,
+        view: &'static str,
+        mut after: Option<(UserId, Uuid)>,
+        limit: usize,
+    ) -> Answer<'_, Vec<ViewRow>> {
         if self.how == How::OwnersRestSkipped {
             after = after.map(|(owner, _)| (owner, Uuid::max()));
         }

@@ -1,7 +1,9 @@
 //! What broken stores do to leases, followers and repairs.
 
 use super::broken::{Broken, How};
-use claviger_projections::ports::{Advance, AdvanceError, Basis, Direction, HistoryFilter, Replace, ReplaceError, ViewChanges};
+use claviger_projections::ports::{
+    Advance, AdvanceError, Basis, Direction, HistoryFilter, Replace, ReplaceError, ViewChanges,
+};
 
 /// More changes of hands than any case makes.
 const TOKENS: u64 = 20;
@@ -33,7 +35,10 @@ impl Broken {
         if self.how == How::RepairFromOldEvents
             && let Basis::Inline { last } = &mut replace.basis
         {
-            let events = self.inner.history(replace.owner, HistoryFilter::default(), Direction::Backward, 1).await?;
+            let events = self
+                .inner
+                .history(replace.owner, HistoryFilter::default(), Direction::Backward, 1)
+                .await?;
             *last = events.first().map_or(0, |event| event.envelope.position);
         }
         self.inner.replace(replace).await

@@ -9,7 +9,9 @@ use std::time::Duration;
 /// A case that waits for something that never comes has failed, too.
 async fn run(case: &Case, harness: &SqliteHarness, limit_s: u64) -> Outcome {
     let ended = tokio::time::timeout(Duration::from_secs(limit_s), (case.run)(harness));
-    ended.await.unwrap_or_else(|_| Err(claviger_projections::suite::Failure("it never ended".to_owned())))
+    ended
+        .await
+        .unwrap_or_else(|_| Err(claviger_projections::suite::Failure("it never ended".to_owned())))
 }
 
 #[test]
@@ -34,7 +36,8 @@ async fn sqlite_keeps_the_contract() {
 async fn every_broken_store_fails_the_cases_about_it() {
     for how in How::ALL {
         for name in how.caught_by() {
-            let case = cases().find(|case| case.name == *name).unwrap_or_else(|| panic!("no case {name}"));
+            let case =
+                cases().find(|case| case.name == *name).unwrap_or_else(|| panic!("no case {name}"));
             let outcome = run(case, &SqliteHarness::broken(*how), 5).await;
             assert!(outcome.is_err(), "a store with {how:?} passes {name}");
         }

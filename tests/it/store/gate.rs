@@ -48,7 +48,11 @@ impl Gate {
 impl Faults for Gate {
     fn before_append(&self, append: &Append) -> Option<Fault> {
         let state = self.state();
-        append.events.iter().any(|event| state.failing_events.contains(&event.id)).then_some(Fault::Statement)
+        append
+            .events
+            .iter()
+            .any(|event| state.failing_events.contains(&event.id))
+            .then_some(Fault::Statement)
     }
 
     fn before_commit(&self, tasks: usize) -> Option<Fault> {

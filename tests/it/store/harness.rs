@@ -17,7 +17,10 @@ pub(super) const STARTED: Timestamp = Timestamp(1_790_000_000_000);
 
 /// A store in `dir` with a gate.
 pub(super) fn config(dir: &Path, gate: &Arc<Gate>) -> SqliteConfig {
-    SqliteConfig { faults: Arc::clone(gate) as _, ..SqliteConfig::new(dir, "claviger test", STARTED) }
+    SqliteConfig {
+        faults: Arc::clone(gate) as _,
+        ..SqliteConfig::new(dir, "claviger test", STARTED)
+    }
 }
 
 /// What a kill at this moment would leave on disk, in a directory of its own: the files, without the shared memory and the lock.
@@ -46,7 +49,8 @@ impl SqliteHarness {
     }
 
     fn open(&self, dir: TempDir) -> Result<Arc<dyn Store>, Failure> {
-        let store = SqliteStore::open(&config(dir.path(), &self.gate)).map_err(|error| Failure(error.to_string()))?;
+        let store = SqliteStore::open(&config(dir.path(), &self.gate))
+            .map_err(|error| Failure(error.to_string()))?;
         let store = Arc::new(store);
         self.opened.lock().unwrap().push((Arc::clone(&store), dir));
         Ok(match self.broken {

@@ -41,7 +41,9 @@ async fn a_killed_process_loses_nothing_it_answered_and_leaves_no_lock() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let answered = |line: &String| line.contains("answered ");
     let mut answers: Vec<String> = lines.by_ref().filter(answered).take(400).collect();
-    let OpenError::InUse { holder, .. } = open(dir.path()).err().unwrap() else { panic!("the store is not in use") };
+    let OpenError::InUse { holder, .. } = open(dir.path()).err().unwrap() else {
+        panic!("the store is not in use")
+    };
     assert!(holder.starts_with(&format!("claviger child (process {}", child.id())), "{holder}");
     child.kill().unwrap();
     answers.extend(lines.filter(answered));
@@ -51,12 +53,21 @@ async fn a_killed_process_loses_nothing_it_answered_and_leaves_no_lock() {
     for answer in &answers {
         let Some((_, answer)) = answer.split_once("answered ") else { continue };
         // The last line may be cut.
-        let Some((id, Ok(position))) = answer.split_once(' ').map(|(id, position)| (id, position.parse::<u64>())) else {
+        let Some((id, Ok(position))) =
+            answer.split_once(' ').map(|(id, position)| (id, position.parse::<u64>()))
+        else {
             continue;
         };
         let Ok(id) = id.parse() else { continue };
-        let found = store.event(EventId(id)).await.unwrap().map(|event| event.envelope.position.to_string());
-        assert!(found.is_some_and(|found| found.starts_with(&position.to_string())), "event {id} at {position}");
+        let found = store
+            .event(EventId(id))
+            .await
+            .unwrap()
+            .map(|event| event.envelope.position.to_string());
+        assert!(
+            found.is_some_and(|found| found.starts_with(&position.to_string())),
+            "event {id} at {position}"
+        );
     }
     let log = store.read(0, usize::MAX).await.unwrap();
     assert!(log.len() >= 400);

@@ -2,13 +2,16 @@
 
 use super::gate::Gate;
 use super::harness::{STARTED, config, killed};
-use claviger::store::sqlite::{DATABASE_FILE, FORMAT, Fault, LOCK_FILE, OpenError, SqliteConfig, SqliteStore};
+use claviger::store::sqlite::{
+    DATABASE_FILE, FORMAT, Fault, LOCK_FILE, OpenError, SqliteConfig, SqliteStore,
+};
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, KeyId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Expected, Log, NewEvent, RowChange, Rows, SecretRow, StoreError, UserKeyRow,
+    Append, AppendError, Expected, Log, NewEvent, RowChange, Rows, SecretRow, StoreError,
+    UserKeyRow,
 };
 use claviger_projections::suite::FaultHooks;
 use futures::future::join_all;
@@ -79,7 +82,10 @@ fn a_store_in_use_names_its_holder_and_is_free_after_closing() {
     let config = SqliteConfig::new(dir.path(), "claviger serve\n", Timestamp(1_790_000_000_000));
     let store = SqliteStore::open(&config).unwrap();
     let refused = SqliteStore::open(&config).unwrap_err().to_string();
-    let holder = format!("claviger serve (process {}, started 2026-09-21T14:13:20.000Z)", std::process::id());
+    let holder = format!(
+        "claviger serve (process {}, started 2026-09-21T14:13:20.000Z)",
+        std::process::id()
+    );
     assert!(refused.contains(&holder), "{refused}");
     store.close();
     store.close();
@@ -136,7 +142,10 @@ fn another_programs_file_is_left_alone() {
         fs::write(&path, &bytes).unwrap();
         let refused = open(dir.path()).unwrap_err();
         assert!(matches!(refused, OpenError::NotADatabase { .. }), "{refused}");
-        assert!(refused.to_string().contains("claviger.db is not a database of Claviger"), "{refused}");
+        assert!(
+            refused.to_string().contains("claviger.db is not a database of Claviger"),
+            "{refused}"
+        );
         assert!(fs::read(&path).unwrap() == bytes, "the file has changed");
     }
 }
@@ -161,7 +170,10 @@ fn a_directory_that_cannot_be_written_says_what_to_do() {
     let path = if root { Path::new("/sys/claviger-test") } else { dir.path() };
     let refused = open(path).unwrap_err();
     assert!(matches!(refused, OpenError::NotWritable { .. }), "{refused:?}");
-    assert!(refused.to_string().contains("can't be written: give this program's user write access"), "{refused}");
+    assert!(
+        refused.to_string().contains("can't be written: give this program's user write access"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -184,7 +196,10 @@ async fn a_missing_event_is_a_gap_and_a_wrong_cell_is_named() {
     }
     store.close();
     let raw = rusqlite::Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
-    raw.execute_batch("DELETE FROM events WHERE position = 2; UPDATE events SET id = x'00' WHERE position = 4").unwrap();
+    raw.execute_batch(
+        "DELETE FROM events WHERE position = 2; UPDATE events SET id = x'00' WHERE position = 4",
+    )
+    .unwrap();
     drop(raw);
     let store = open(dir.path()).unwrap();
     assert_eq!(store.read(0, 2).await, Err(StoreError::Gap { expected: 2 }));
@@ -203,7 +218,8 @@ async fn what_queues_behind_a_commit_is_the_next_batch() {
     let others = async {
         gate.parked().await;
         // Unconstrained: all are queued at the first poll, before the release.
-        let queued = tokio::task::unconstrained(join_all((1..=300).map(|n| store.append(append(n)))));
+        let queued =
+            tokio::task::unconstrained(join_all((1..=300).map(|n| store.append(append(n)))));
         let release = async { gate.release() };
         futures::future::join(queued, release).await.0
     };
@@ -225,7 +241,8 @@ async fn a_large_append_has_a_batch_of_its_own() {
     gate.park();
     let others = async {
         gate.parked().await;
-        let queued = [sized(1, 3), sized(2, 3), sized(3, 9), sized(4, 1), sized(5, 1)].map(|append| store.append(append));
+        let queued = [sized(1, 3), sized(2, 3), sized(3, 9), sized(4, 1), sized(5, 1)]
+            .map(|append| store.append(append));
         let release = async { gate.release() };
         futures::future::join(join_all(queued), release).await.0
     };
@@ -255,12 +272,17 @@ async fn a_failed_fsync_ends_the_store_and_nothing_answered_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_what_does_not_fit_and_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let store =
-        SqliteStore::open(&SqliteConfig { max_pages: Some(100), ..SqliteConfig::new(dir.path(), "test", STARTED) }).unwrap();
+    let store = SqliteStore::open(&SqliteConfig {
+        max_pages: Some(100),
+        ..SqliteConfig::new(dir.path(), "test", STARTED)
+    })
+    .unwrap();
     let mut large = append(1);
     large.events[0].content = vec![vec![1; 1 << 20]];
     let answers = futures::future::join(store.append(large), store.append(append(2))).await;
-    let Err(AppendError::Store(StoreError::Unavailable(text))) = answers.0 else { panic!("{:?}", answers.0) };
+    let Err(AppendError::Store(StoreError::Unavailable(text))) = answers.0 else {
+        panic!("{:?}", answers.0)
+    };
     assert_eq!(text, "the disk is full: free some space, then try again");
     assert_eq!(answers.1.unwrap().position, 1);
     assert!(store.failure().borrow().is_none());
@@ -270,7 +292,10 @@ async fn a_full_disk_refuses_what_does_not_fit_and_goes_on() {
 async fn a_panicking_view_closes_the_store() {
     struct Panics;
     impl claviger_projections::ports::InlineViews for Panics {
-        fn rows(&self, _: &[claviger_projections::ports::Placed]) -> Result<Vec<RowChange>, StoreError> {
+        fn rows(
+            &self,
+            _: &[claviger_projections::ports::Placed],
+        ) -> Result<Vec<RowChange>, StoreError> {
             panic!("on purpose")
         }
     }
@@ -303,28 +328,45 @@ fn mark(n: u64) -> Vec<u8> {
 
 fn secret(n: u64) -> SecretRow {
     // Keys in no order, so that rows land between others and pages are split.
-    let key = KeyId(Uuid::from_u128(u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)));
+    let key = KeyId(Uuid::from_u128(
+        u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
+    ));
     let (wrapped_data_key, sealed) = (mark(n), mark(n));
-    SecretRow { owner: UserId(key.0), key, secret_version: 1, user_key_version: 1, wrapped_data_key, sealed }
+    SecretRow {
+        owner: UserId(key.0),
+        key,
+        secret_version: 1,
+        user_key_version: 1,
+        wrapped_data_key,
+        sealed,
+    }
 }
 
 /// How many times bytes of a kind are found in the files of a directory.
 fn found(dir: &Path, wanted: &dyn Fn(u64) -> bool) -> usize {
-    let bytes: Vec<u8> = fs::read_dir(dir).unwrap().flat_map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
+    let bytes: Vec<u8> = fs::read_dir(dir)
+        .unwrap()
+        .flat_map(|entry| fs::read(entry.unwrap().path()).unwrap())
+        .collect();
     let starts = memfind(&bytes, b"<<secret ");
-    let number = |at: &usize| std::str::from_utf8(&bytes[at + 9..at + 29]).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |at: &usize| {
+        std::str::from_utf8(&bytes[at + 9..at + 29]).ok().and_then(|text| text.parse::<u64>().ok())
+    };
     starts.iter().filter_map(number).filter(|n| wanted(*n)).count()
 }
 
 fn memfind(bytes: &[u8], wanted: &[u8]) -> Vec<usize> {
-    (0..bytes.len().saturating_sub(40)).filter(|at| bytes[*at] == wanted[0] && bytes[*at..].starts_with(wanted)).collect()
+    (0..bytes.len().saturating_sub(40))
+        .filter(|at| bytes[*at] == wanted[0] && bytes[*at..].starts_with(wanted))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shredded_secrets_are_in_no_file_after_a_scrub() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    let user_key = |n: u64| UserKeyRow { owner: secret(n).owner, version: 1, kek: [1; 8], wrapped: mark(n) };
+    let user_key =
+        |n: u64| UserKeyRow { owner: secret(n).owner, version: 1, kek: [1; 8], wrapped: mark(n) };
     for n in 0..1500 {
         let rows = vec![RowChange::PutUserKey(user_key(n)), RowChange::PutSecret(secret(n))];
         store.append(Append { rows, ..append(n) }).await.unwrap();

@@ -21,10 +21,14 @@ use std::time::Duration;
 /// 2026-11-23T15:00:00Z: the time of every test.
 const NOW: Timestamp = Timestamp(1_795_446_000_000);
 
-const LEVELS: [KeyTestLevel; 3] = [KeyTestLevel::Authentic, KeyTestLevel::Model, KeyTestLevel::Full];
+const LEVELS: [KeyTestLevel; 3] =
+    [KeyTestLevel::Authentic, KeyTestLevel::Model, KeyTestLevel::Full];
 
 fn config() -> SimulatorConfig {
-    SimulatorConfig { slow_delay: Duration::from_millis(1), ..SimulatorConfig::new(Arc::new(|| NOW)) }
+    SimulatorConfig {
+        slow_delay: Duration::from_millis(1),
+        ..SimulatorConfig::new(Arc::new(|| NOW))
+    }
 }
 
 async fn simulator() -> Simulator {
@@ -36,7 +40,12 @@ fn secret(text: &str) -> SecretText {
 }
 
 fn client(base_url: &str, call_timeout: Duration) -> AnthropicClient {
-    AnthropicClient::new(&AnthropicConfig { base_url: base_url.to_owned(), call_timeout, ..AnthropicConfig::default() }).unwrap()
+    AnthropicClient::new(&AnthropicConfig {
+        base_url: base_url.to_owned(),
+        call_timeout,
+        ..AnthropicConfig::default()
+    })
+    .unwrap()
 }
 
 fn probe(base_url: &str, call_timeout: Duration) -> KeyProbe {
@@ -44,10 +53,16 @@ fn probe(base_url: &str, call_timeout: Duration) -> KeyProbe {
 }
 
 /// A test of a key of this scenario, with the key.
-async fn tested(simulator: &Simulator, scenario: Scenario, level: KeyTestLevel) -> (KeyTestOutcome, String) {
+async fn tested(
+    simulator: &Simulator,
+    scenario: Scenario,
+    level: KeyTestLevel,
+) -> (KeyTestOutcome, String) {
     let key = key(scenario, 1);
-    let patience = Duration::from_secs(if scenario == Scenario::Hang { 0 } else { 20 }) + Duration::from_millis(200);
-    let outcome = probe(&simulator.base_url(), patience).test(&secret(&key), level, None, NOW).await;
+    let patience = Duration::from_secs(if scenario == Scenario::Hang { 0 } else { 20 })
+        + Duration::from_millis(200);
+    let outcome =
+        probe(&simulator.base_url(), patience).test(&secret(&key), level, None, NOW).await;
     (outcome, key)
 }
 

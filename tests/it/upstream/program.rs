@@ -30,7 +30,13 @@ fn program(dir: &TempDir, idle: Duration, tracker: &TaskTracker) -> ClaudeProgra
 fn request(text: &str) -> MessageRequest {
     let blocks = vec![Block::Text { text: text.to_owned() }];
     let system = Some("You are brief.".to_owned());
-    MessageRequest { model: "claude-haiku-5-5".to_owned(), max_tokens: 100, system, blocks, schema: None }
+    MessageRequest {
+        model: "claude-haiku-5-5".to_owned(),
+        max_tokens: 100,
+        system,
+        blocks,
+        schema: None,
+    }
 }
 
 async fn called(text: &str) -> Vec<CallItem> {
@@ -50,10 +56,18 @@ async fn an_answer_is_the_same_stream_of_items() {
     // Longer than a pipe holds, so that writing must go on while the program reads.
     let text = format!("hello {}", "x".repeat(200_000));
     let schema = Some(json!({"type": "object"}));
-    let items: Vec<_> = program.messages(MessageRequest { schema, ..request(&text) }, NOW).collect().await;
+    let items: Vec<_> =
+        program.messages(MessageRequest { schema, ..request(&text) }, NOW).collect().await;
     let usage = |output| Usage { input: 7, output, ..Usage::default() };
     assert_eq!(items[0], CallItem::Started { message_id: "msg_1".to_owned(), usage: usage(1) });
-    assert_eq!(items[1..4], [CallItem::Text("Hello ".to_owned()), CallItem::Text("you".to_owned()), CallItem::Usage(usage(5))]);
+    assert_eq!(
+        items[1..4],
+        [
+            CallItem::Text("Hello ".to_owned()),
+            CallItem::Text("you".to_owned()),
+            CallItem::Usage(usage(5))
+        ]
+    );
     let CallItem::Ended(end) = &items[4] else { panic!("{items:?}") };
     assert_eq!((end.stop_reason, end.usage), (StopReason::EndTurn, usage(5)));
 
@@ -61,11 +75,15 @@ async fn an_answer_is_the_same_stream_of_items() {
     let arguments = "-p\n--output-format\nstream-json\n--verbose\n--include-partial-messages\n--model\nclaude-haiku-5-5\n--tools\n\n\
         --system-prompt\nYou are brief.\n--max-turns\n1\n--no-session-persistence\n";
     assert_eq!(read("arguments"), arguments);
-    assert!(read("prompt").starts_with(&text) && read("prompt").ends_with("nothing else:\n{\"type\":\"object\"}"));
+    assert!(
+        read("prompt").starts_with(&text)
+            && read("prompt").ends_with("nothing else:\n{\"type\":\"object\"}")
+    );
     let environment = read("environment");
     // The shell adds these three itself.
     let names = environment.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name);
-    let names: Vec<_> = names.filter(|name| !["PWD", "SHLVL", "_", "OLDPWD"].contains(name)).collect();
+    let names: Vec<_> =
+        names.filter(|name| !["PWD", "SHLVL", "_", "OLDPWD"].contains(name)).collect();
     let expected = [
         "API_TIMEOUT_MS",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
@@ -136,7 +154,10 @@ async fn a_dropped_call_leaves_no_process_and_makes_room() {
 #[tokio::test]
 async fn a_silent_program_is_given_up_and_one_that_isnt_there_is_named() {
     let (dir, tracker) = (TempDir::new().unwrap(), TaskTracker::new());
-    let items: Vec<_> = program(&dir, Duration::from_millis(300), &tracker).messages(request("hang"), NOW).collect().await;
+    let items: Vec<_> = program(&dir, Duration::from_millis(300), &tracker)
+        .messages(request("hang"), NOW)
+        .collect()
+        .await;
     assert_eq!((failed(&items).class, failed(&items).maybe_billed), (FailureClass::Timeout, true));
     let image = Block::Image { media_type: "image/png".to_owned(), data: "aGk=".to_owned() };
     let with_image = MessageRequest { blocks: vec![image], ..request("") };
@@ -148,7 +169,10 @@ async fn a_silent_program_is_given_up_and_one_that_isnt_there_is_named() {
         (absent.messages(request("hello"), NOW), "isn't there"),
     ] {
         let items: Vec<_> = call.collect().await;
-        assert_eq!((failed(&items).class, failed(&items).maybe_billed), (FailureClass::Request, false));
+        assert_eq!(
+            (failed(&items).class, failed(&items).maybe_billed),
+            (FailureClass::Request, false)
+        );
         assert!(failed(&items).message.contains(word), "{}", failed(&items).message);
     }
 }

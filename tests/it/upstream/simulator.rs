@@ -12,7 +12,12 @@ use tokio::sync::oneshot;
 
 /// A client with none of our manners.
 fn plain() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).tls_certs_only([]).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_certs_only([])
+        .build()
+        .unwrap()
 }
 
 fn hello(stream: bool) -> Value {
@@ -20,7 +25,8 @@ fn hello(stream: bool) -> Value {
 }
 
 fn post(simulator: &Simulator, key: &str, body: &Value) -> reqwest::RequestBuilder {
-    let request = plain().post(format!("{}/v1/messages", simulator.base_url())).header("x-api-key", key);
+    let request =
+        plain().post(format!("{}/v1/messages", simulator.base_url())).header("x-api-key", key);
     request.header("anthropic-version", "2023-06-01").json(body)
 }
 
@@ -35,7 +41,10 @@ async fn events(mut response: reqwest::Response) -> (Vec<Value>, bool) {
         }
     };
     let text = String::from_utf8(bytes).unwrap();
-    let events = text.lines().filter_map(|line| line.strip_prefix("data: ")).map(|data| serde_json::from_str(data).unwrap());
+    let events = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|data| serde_json::from_str(data).unwrap());
     (events.collect(), whole)
 }
 
@@ -49,7 +58,12 @@ async fn a_message_has_the_apis_form() {
     let key = key(Scenario::Good, 1);
     let response = post(&simulator, &key, &hello(false)).send().await.unwrap();
     assert_eq!(response.status(), 200);
-    for header in ["request-id", "anthropic-organization-id", "anthropic-workspace-id", "anthropic-ratelimit-tokens-reset"] {
+    for header in [
+        "request-id",
+        "anthropic-organization-id",
+        "anthropic-workspace-id",
+        "anthropic-ratelimit-tokens-reset",
+    ] {
         assert!(response.headers().contains_key(header), "{header}");
     }
     let body: Value = response.json().await.unwrap();
@@ -66,13 +80,22 @@ async fn requests_that_the_api_refuses_are_refused() {
     let simulator = simulator().await;
     let key = key(Scenario::Good, 1);
     let url = |path: &str| format!("{}{path}", simulator.base_url());
-    let with = |request: reqwest::RequestBuilder| request.header("x-api-key", &key).header("anthropic-version", "2023-06-01");
+    let with = |request: reqwest::RequestBuilder| {
+        request.header("x-api-key", &key).header("anthropic-version", "2023-06-01")
+    };
     for (request, status, kind) in [
         (plain().get(url("/v1/models")), 401, "authentication_error"),
-        (plain().get(url("/v1/models")).header("x-api-key", "sk-ant-admin01-x"), 401, "authentication_error"),
+        (
+            plain().get(url("/v1/models")).header("x-api-key", "sk-ant-admin01-x"),
+            401,
+            "authentication_error",
+        ),
         (plain().get(url("/v1/models")).header("x-api-key", &key), 400, "invalid_request_error"),
         (
-            plain().get(url("/v1/models")).header("x-api-key", &key).header("anthropic-version", "2020-01-01"),
+            plain()
+                .get(url("/v1/models"))
+                .header("x-api-key", &key)
+                .header("anthropic-version", "2020-01-01"),
             400,
             "invalid_request_error",
         ),
@@ -82,10 +105,16 @@ async fn requests_that_the_api_refuses_are_refused() {
         (with(plain().get(url("/v1/nothing"))), 404, "not_found_error"),
         (with(plain().delete(url("/v1/messages"))), 405, "invalid_request_error"),
         (with(plain().post(url("/v1/messages"))).body("{}"), 400, "invalid_request_error"),
-        (with(plain().post(url("/v1/messages"))).json(&json!({"model": "m"})), 400, "invalid_request_error"),
+        (
+            with(plain().post(url("/v1/messages"))).json(&json!({"model": "m"})),
+            400,
+            "invalid_request_error",
+        ),
         (with(plain().post(url("/v1/messages/count_tokens"))).json(&hello(false)), 200, ""),
         (
-            with(plain().post(url("/v1/messages"))).header("content-type", "application/json").body(vec![b' '; 33 << 20]),
+            with(plain().post(url("/v1/messages")))
+                .header("content-type", "application/json")
+                .body(vec![b' '; 33 << 20]),
             413,
             "request_too_large",
         ),
@@ -95,7 +124,10 @@ async fn requests_that_the_api_refuses_are_refused() {
         let id = response.headers()["request-id"].to_str().unwrap().to_owned();
         let body: Value = response.json().await.unwrap();
         if status != 200 {
-            assert_eq!((&body["type"], &body["error"]["type"], &body["request_id"]), (&json!("error"), &json!(kind), &json!(id)));
+            assert_eq!(
+                (&body["type"], &body["error"]["type"], &body["request_id"]),
+                (&json!("error"), &json!(kind), &json!(id))
+            );
         }
     }
     let mut unknown = hello(false);
@@ -108,15 +140,21 @@ async fn a_stream_says_what_the_message_says() {
     let simulator = simulator().await;
     for scenario in [Scenario::Good, Scenario::Split] {
         let key = key(scenario, 1);
-        let message: Value = post(&simulator, &key, &hello(false)).send().await.unwrap().json().await.unwrap();
+        let message: Value =
+            post(&simulator, &key, &hello(false)).send().await.unwrap().json().await.unwrap();
         let response = post(&simulator, &key, &hello(true)).send().await.unwrap();
-        assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
+        assert!(
+            response.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream")
+        );
         let (events, whole) = events(response).await;
         assert!(whole);
         assert_eq!(text_of(&events), message["content"][0]["text"].as_str().unwrap());
         assert_eq!(events[0]["message"]["content"], json!([]));
         let delta = events.iter().find(|event| event["type"] == "message_delta").unwrap();
-        assert_eq!((&delta["usage"], &delta["delta"]["stop_reason"]), (&message["usage"], &message["stop_reason"]));
+        assert_eq!(
+            (&delta["usage"], &delta["delta"]["stop_reason"]),
+            (&message["usage"], &message["stop_reason"])
+        );
         assert_eq!(events.last().unwrap()["type"], "message_stop");
     }
 }
@@ -124,9 +162,12 @@ async fn a_stream_says_what_the_message_says() {
 #[tokio::test]
 async fn a_stream_breaks_where_it_is_told_to() {
     let simulator = simulator().await;
-    for (scenario, last, proper) in [(Scenario::StreamCut, "content_block_delta", false), (Scenario::StreamError, "error", true)]
-    {
-        let (events, whole) = events(post(&simulator, &key(scenario, 1), &hello(true)).send().await.unwrap()).await;
+    for (scenario, last, proper) in [
+        (Scenario::StreamCut, "content_block_delta", false),
+        (Scenario::StreamError, "error", true),
+    ] {
+        let (events, whole) =
+            events(post(&simulator, &key(scenario, 1), &hello(true)).send().await.unwrap()).await;
         assert_eq!((events.last().unwrap()["type"].as_str(), whole), (Some(last), proper));
         assert_eq!(events.iter().filter(|event| event["type"] == "content_block_delta").count(), 2);
     }
@@ -145,7 +186,8 @@ async fn the_script_comes_before_the_key() {
     script.push(&key, Act::Reply(Reply::text("ja")));
     script.push(&key, Act::Refuse(Refusal::new(503, "api_error", "later")));
     script.push(&key, Act::Scenario(Scenario::NoCredit402));
-    let body: Value = post(&simulator, &key, &hello(false)).send().await.unwrap().json().await.unwrap();
+    let body: Value =
+        post(&simulator, &key, &hello(false)).send().await.unwrap().json().await.unwrap();
     assert_eq!(body["content"][0]["text"], "ja");
     for status in [503, 402, 401] {
         assert_eq!(post(&simulator, &key, &hello(false)).send().await.unwrap().status(), status);
@@ -158,11 +200,17 @@ async fn the_script_comes_before_the_key() {
 async fn a_schema_is_obeyed() {
     let simulator = simulator().await;
     let mut body = hello(false);
-    let schema =
-        json!({"type": "object", "properties": {"selected_agents": {"type": "array", "items": {"enum": ["Ann", "Bob"]}}}});
+    let schema = json!({"type": "object", "properties": {"selected_agents": {"type": "array", "items": {"enum": ["Ann", "Bob"]}}}});
     body["output_config"] = json!({"format": {"type": "json_schema", "schema": schema}});
-    let message: Value = post(&simulator, &key(Scenario::Good, 1), &body).send().await.unwrap().json().await.unwrap();
-    let said: Value = serde_json::from_str(message["content"][0]["text"].as_str().unwrap()).unwrap();
+    let message: Value = post(&simulator, &key(Scenario::Good, 1), &body)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let said: Value =
+        serde_json::from_str(message["content"][0]["text"].as_str().unwrap()).unwrap();
     assert_eq!(said, json!({"selected_agents": ["Ann"]}));
 }
 
@@ -175,21 +223,39 @@ async fn calls_are_counted_and_keys_are_masked() {
         probe.test(&secret(&key), level, None, NOW).await;
     }
     let counts = simulator.counts();
-    assert_eq!((counts.of(&key, Endpoint::Models), counts.of(&key, Endpoint::Messages), counts.of_key(&key)), (1, 2, 3));
+    assert_eq!(
+        (
+            counts.of(&key, Endpoint::Models),
+            counts.of(&key, Endpoint::Messages),
+            counts.of_key(&key)
+        ),
+        (1, 2, 3)
+    );
     counts.wait(|counts| counts.open() == 0).await;
     let shown = plain().get(url).send().await.unwrap().text().await.unwrap();
     assert!(!leaks(&key, &shown) && !leaks(&key, &format!("{counts:?} {:?}", counts.calls(&key))));
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["total"], 3);
     let hint = format!("sk-ant-api03-no-...{}", key.chars().skip(104).collect::<String>());
-    assert_eq!(shown["keys"], json!([{"key": hint, "scenario": "no-credit-400", "calls": {"models": 1, "messages": 2}}]));
-    let statuses: Vec<_> = shown["requests"].as_array().unwrap().iter().map(|call| call["status"].as_u64().unwrap()).collect();
+    assert_eq!(
+        shown["keys"],
+        json!([{"key": hint, "scenario": "no-credit-400", "calls": {"models": 1, "messages": 2}}])
+    );
+    let statuses: Vec<_> = shown["requests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|call| call["status"].as_u64().unwrap())
+        .collect();
     assert_eq!(statuses, [200, 400, 400]);
 }
 
 #[tokio::test]
 async fn stopping_ends_every_wait() {
-    let simulator = Simulator::start(SimulatorConfig { slow_delay: Duration::from_hours(1), ..config() }).await.unwrap();
+    let simulator =
+        Simulator::start(SimulatorConfig { slow_delay: Duration::from_hours(1), ..config() })
+            .await
+            .unwrap();
     let keys: Vec<_> = [
         Act::Fault(Fault::Hang),
         Act::Fault(Fault::Slow),

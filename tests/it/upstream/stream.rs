@@ -22,7 +22,11 @@ const LIMITS: StreamLimits = StreamLimits {
 };
 
 fn client(simulator: &Simulator) -> AnthropicClient {
-    AnthropicClient::new(&AnthropicConfig { base_url: simulator.base_url(), ..AnthropicConfig::default() }).unwrap()
+    AnthropicClient::new(&AnthropicConfig {
+        base_url: simulator.base_url(),
+        ..AnthropicConfig::default()
+    })
+    .unwrap()
 }
 
 fn request() -> MessageRequest {
@@ -40,7 +44,10 @@ async fn called(simulator: &Simulator, key: &str, limits: StreamLimits) -> Vec<C
 }
 
 fn text(items: &[CallItem]) -> String {
-    items.iter().filter_map(|item| if let CallItem::Text(text) = item { Some(text.as_str()) } else { None }).collect()
+    items
+        .iter()
+        .filter_map(|item| if let CallItem::Text(text) = item { Some(text.as_str()) } else { None })
+        .collect()
 }
 
 fn ended(items: &[CallItem]) -> &CallEnd {
@@ -60,27 +67,41 @@ async fn a_message_comes_whole_with_its_usage_and_its_limits() {
     let said = "Grüße aus dem Simulator 🦀";
     let usage = Some(Tokens { input: 11, cache_creation: 3, cache_read: 2, output: 9 });
     for split_bytes in [0, 1, 3] {
-        simulator.script().push(&key, Act::Reply(Reply { usage, split_bytes, ..Reply::text(said) }));
+        simulator
+            .script()
+            .push(&key, Act::Reply(Reply { usage, split_bytes, ..Reply::text(said) }));
         let items = called(&simulator, &key, LIMITS).await;
-        assert!(matches!(&items[0], CallItem::Started { message_id, .. } if message_id.starts_with("msg_")));
+        assert!(
+            matches!(&items[0], CallItem::Started { message_id, .. } if message_id.starts_with("msg_"))
+        );
         assert_eq!(text(&items), said);
         let end = ended(&items);
-        let tokens = Usage { input: 11, output: 9, cache_write_5m: 3, cache_write_1h: 0, cache_read: 2 };
+        let tokens =
+            Usage { input: 11, output: 9, cache_write_5m: 3, cache_write_1h: 0, cache_read: 2 };
         assert_eq!((end.stop_reason, end.usage), (StopReason::EndTurn, tokens));
         assert!(end.origin.request_id.is_some());
-        assert_eq!((end.limits.requests.limit, end.limits.requests.remaining), (Some(50), Some(49)));
+        assert_eq!(
+            (end.limits.requests.limit, end.limits.requests.remaining),
+            (Some(50), Some(49))
+        );
         assert_eq!(end.limits.output_tokens.reset, Some(NOW.plus_ms(1000)));
     }
 }
 
 #[tokio::test]
 async fn what_is_sent_is_what_was_asked() {
-    let simulator = Simulator::start(SimulatorConfig { record_bodies: true, ..config() }).await.unwrap();
+    let simulator =
+        Simulator::start(SimulatorConfig { record_bodies: true, ..config() }).await.unwrap();
     let key = key(Scenario::Good, 1);
     let schema = json!({"type": "object", "properties": {"name": {"enum": ["Ann"]}}});
     let image = Block::Image { media_type: "image/png".to_owned(), data: "aGk=".to_owned() };
-    let asked = MessageRequest { blocks: vec![request().blocks.remove(0), image], schema: Some(schema.clone()), ..request() };
-    let items: Vec<_> = client(&simulator).messages(&secret(&key), &asked, LIMITS, NOW).collect().await;
+    let asked = MessageRequest {
+        blocks: vec![request().blocks.remove(0), image],
+        schema: Some(schema.clone()),
+        ..request()
+    };
+    let items: Vec<_> =
+        client(&simulator).messages(&secret(&key), &asked, LIMITS, NOW).collect().await;
     assert_eq!(text(&items), r#"{"name":"Ann"}"#);
     let source = json!({"type": "base64", "media_type": "image/png", "data": "aGk="});
     let expected = json!({
@@ -143,15 +164,24 @@ async fn a_stream_cut_at_any_byte_is_a_connection_that_broke() {
     let key = key(Scenario::Good, 1);
     let usage = Some(Tokens { input: 11, output: 9, ..Tokens::default() });
     for at in (0..1400).step_by(7) {
-        simulator.script().push(&key, Act::Reply(Reply { usage, ending: Ending::CutAtByte(at), ..Reply::text("añb✓c") }));
+        simulator.script().push(
+            &key,
+            Act::Reply(Reply { usage, ending: Ending::CutAtByte(at), ..Reply::text("añb✓c") }),
+        );
         let items = called(&simulator, &key, LIMITS).await;
         assert!("añb✓c".starts_with(&text(&items)), "{at}");
         match items.last() {
             // Nothing was missing but the end of the connection.
             Some(CallItem::Ended(_)) => assert_eq!(text(&items), "añb✓c"),
-            _ => assert_eq!((failed(&items).class, failed(&items).maybe_billed), (FailureClass::Connection, true), "{at}"),
+            _ => assert_eq!(
+                (failed(&items).class, failed(&items).maybe_billed),
+                (FailureClass::Connection, true),
+                "{at}"
+            ),
         }
-        if matches!(items.first(), Some(CallItem::Started { .. })) && !matches!(items.last(), Some(CallItem::Ended(_))) {
+        if matches!(items.first(), Some(CallItem::Started { .. }))
+            && !matches!(items.last(), Some(CallItem::Ended(_)))
+        {
             assert_eq!(failed(&items).usage.input, 11, "{at}");
         }
     }
@@ -161,8 +191,15 @@ async fn a_stream_cut_at_any_byte_is_a_connection_that_broke() {
 async fn noise_is_a_broken_protocol() {
     let simulator = simulator().await;
     let key = key(Scenario::Good, 1);
-    for noise in [&b"\n\ndata: {\"type\":\"message_stop\n\n"[..], b"\n\ndata: \xff\xfe\n\n", b"\n\ndata: [1,2\n\n"] {
-        simulator.script().push(&key, Act::Reply(Reply { noise: Some((600, noise.to_vec())), ..Reply::default() }));
+    for noise in [
+        &b"\n\ndata: {\"type\":\"message_stop\n\n"[..],
+        b"\n\ndata: \xff\xfe\n\n",
+        b"\n\ndata: [1,2\n\n",
+    ] {
+        simulator.script().push(
+            &key,
+            Act::Reply(Reply { noise: Some((600, noise.to_vec())), ..Reply::default() }),
+        );
         let items = called(&simulator, &key, LIMITS).await;
         assert_eq!(failed(&items).class, FailureClass::Protocol, "{noise:?}");
     }
@@ -191,7 +228,11 @@ async fn silence_ends_by_each_of_its_clocks() {
         (Scenario::Hang, None, StreamLimits { first_byte: short, ..LIMITS }),
         (Scenario::Hang, None, StreamLimits { whole: short, ..LIMITS }),
         (Scenario::Good, Some(Ending::HangAfter(1)), StreamLimits { idle: short, ..LIMITS }),
-        (Scenario::Good, Some(Ending::HangAfter(1)), StreamLimits { whole: Duration::from_millis(500), ..LIMITS }),
+        (
+            Scenario::Good,
+            Some(Ending::HangAfter(1)),
+            StreamLimits { whole: Duration::from_millis(500), ..LIMITS },
+        ),
     ] {
         let key = key(scenario, 1);
         if let Some(ending) = reply {
@@ -234,11 +275,19 @@ async fn max_tokens_is_an_end_and_a_restart_is_told() {
     assert_eq!(ended(&called(&simulator, &key, LIMITS).await).stop_reason, StopReason::MaxTokens);
     let start =
         b"\n\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_2\",\"usage\":{\"output_tokens\":1}}}\n\n".to_vec();
-    let again = Reply { noise: Some((900, start)), ending: Ending::HangAfter(9), chunk_chars: 400, ..Reply::default() };
+    let again = Reply {
+        noise: Some((900, start)),
+        ending: Ending::HangAfter(9),
+        chunk_chars: 400,
+        ..Reply::default()
+    };
     simulator.script().push(&key, Act::Reply(again));
-    let items = called(&simulator, &key, StreamLimits { idle: Duration::from_millis(100), ..LIMITS }).await;
+    let items =
+        called(&simulator, &key, StreamLimits { idle: Duration::from_millis(100), ..LIMITS }).await;
     assert!(
-        items.iter().any(|item| matches!(item, CallItem::Restarted { message_id, .. } if message_id == "msg_2")),
+        items.iter().any(
+            |item| matches!(item, CallItem::Restarted { message_id, .. } if message_id == "msg_2")
+        ),
         "{items:?}"
     );
 }

@@ -44,7 +44,8 @@ fn expected(scenario: Scenario, level: KeyTestLevel) -> Row {
     let limited = (Inconclusive, Yes, Unknown, Unknown, Some(429));
     match (scenario, level) {
         (S::Revoked, _) => REVOKED,
-        (S::NoCredit400 | S::SpendLimit400 | S::WorkspaceLimit400, Full) | (S::OnHold, Model | Full) => no_credit(400),
+        (S::NoCredit400 | S::SpendLimit400 | S::WorkspaceLimit400, Full)
+        | (S::OnHold, Model | Full) => no_credit(400),
         (S::NoCredit402, Full) => no_credit(402),
         (S::SpendLimit429 | S::ContractLimit429, Full) => no_credit(429),
         (S::ForbiddenModel, Model | Full) => no_model(403),
@@ -99,10 +100,26 @@ async fn every_scenario_gives_its_row_by_one_call() {
             let simulator = simulator().await;
             let (outcome, key) = tested(&simulator, scenario, level).await;
             let verdict = &outcome.verdict;
-            let row = (verdict.status, verdict.authentic, verdict.has_credit, verdict.model_allowed, verdict.upstream_status);
-            assert_eq!(row, expected(scenario, level), "{} at {level:?}: {outcome:?}", scenario.name());
+            let row = (
+                verdict.status,
+                verdict.authentic,
+                verdict.has_credit,
+                verdict.model_allowed,
+                verdict.upstream_status,
+            );
+            assert_eq!(
+                row,
+                expected(scenario, level),
+                "{} at {level:?}: {outcome:?}",
+                scenario.name()
+            );
             let counts = simulator.counts();
-            assert_eq!((counts.of(&key, endpoint(level)), counts.total()), (1, 1), "{} at {level:?}", scenario.name());
+            assert_eq!(
+                (counts.of(&key, endpoint(level)), counts.total()),
+                (1, 1),
+                "{} at {level:?}",
+                scenario.name()
+            );
             assert!(!leaks(&key, &format!("{outcome:?}")), "{}: {outcome:?}", scenario.name());
             let model = (level != Authentic).then_some("claude-haiku-5-5");
             assert_eq!(outcome.model_tested.as_deref(), model);
@@ -150,18 +167,26 @@ async fn the_notes_name_who_answered() {
     let (revoked, _) = tested(&simulator, Scenario::Revoked, Authentic).await;
     assert!(revoked.notes.upstream_request_id.is_some() && revoked.notes.organization_id.is_none());
     let (echo, _) = tested(&simulator, Scenario::Echo, Authentic).await;
-    assert_eq!((echo.notes.upstream_request_id, echo.notes.organization_id, echo.notes.workspace_id), (None, None, None));
+    assert_eq!(
+        (echo.notes.upstream_request_id, echo.notes.organization_id, echo.notes.workspace_id),
+        (None, None, None)
+    );
 }
 
 #[tokio::test]
 async fn the_model_that_is_named_is_the_model_that_is_asked() {
-    let simulator = Simulator::start(SimulatorConfig { record_bodies: true, ..config() }).await.unwrap();
-    let (probe, key) = (probe(&simulator.base_url(), Duration::from_secs(5)), key(Scenario::Good, 1));
+    let simulator =
+        Simulator::start(SimulatorConfig { record_bodies: true, ..config() }).await.unwrap();
+    let (probe, key) =
+        (probe(&simulator.base_url(), Duration::from_secs(5)), key(Scenario::Good, 1));
     let asked = ModelId::parse("claude-opus-5-5").unwrap();
     let outcome = probe.test(&secret(&key), Full, Some(&asked), NOW).await;
     assert_eq!(outcome.model_tested.as_deref(), Some("claude-opus-5-5"));
     let body = simulator.counts().calls(&key)[0].body.clone().unwrap();
-    assert_eq!((body["model"].as_str(), body["max_tokens"].as_u64()), (Some("claude-opus-5-5"), Some(1)));
+    assert_eq!(
+        (body["model"].as_str(), body["max_tokens"].as_u64()),
+        (Some("claude-opus-5-5"), Some(1))
+    );
     for parameter in ["temperature", "top_p", "top_k", "stream"] {
         assert!(body.get(parameter).is_none());
     }
@@ -178,9 +203,14 @@ async fn what_cannot_be_reached_says_nothing_about_the_key() {
     drop(listener);
     let key = key(Scenario::Good, 1);
     for level in LEVELS {
-        let outcome = probe(&format!("http://{address}"), Duration::from_secs(5)).test(&secret(&key), level, None, NOW).await;
+        let outcome = probe(&format!("http://{address}"), Duration::from_secs(5))
+            .test(&secret(&key), level, None, NOW)
+            .await;
         let verdict = &outcome.verdict;
-        assert_eq!((verdict.status, verdict.authentic, verdict.upstream_status), (Inconclusive, Unknown, None));
+        assert_eq!(
+            (verdict.status, verdict.authentic, verdict.upstream_status),
+            (Inconclusive, Unknown, None)
+        );
         assert!(!format!("{outcome:?}").contains(&address.to_string()));
     }
 }
@@ -190,9 +220,13 @@ async fn an_address_that_isnt_the_apis_says_nothing_about_the_key() {
     let simulator = simulator().await;
     let key = key(Scenario::Good, 1);
     for level in LEVELS {
-        let elsewhere = probe(&format!("{}/elsewhere", simulator.base_url()), Duration::from_secs(5));
+        let elsewhere =
+            probe(&format!("{}/elsewhere", simulator.base_url()), Duration::from_secs(5));
         let outcome = elsewhere.test(&secret(&key), level, None, NOW).await;
         let verdict = &outcome.verdict;
-        assert_eq!((verdict.status, verdict.authentic, verdict.upstream_status), (Inconclusive, Unknown, Some(404)));
+        assert_eq!(
+            (verdict.status, verdict.authentic, verdict.upstream_status),
+            (Inconclusive, Unknown, Some(404))
+        );
     }
 }

@@ -28,7 +28,12 @@ pub(super) fn key(n: u128) -> KeyId {
 }
 
 pub(super) fn added(n: u128) -> KeyRingEvent {
-    let facts = Added { key: key(n), fingerprint: Fingerprint([7; 32]), secret_version: 1, expires_at: None };
+    let facts = Added {
+        key: key(n),
+        fingerprint: Fingerprint([7; 32]),
+        secret_version: 1,
+        expires_at: None,
+    };
     KeyRingEvent::KeyAdded(facts, None)
 }
 
@@ -52,13 +57,26 @@ pub(super) fn good() -> KeyVerdict {
 pub(super) fn tested(n: u128, verdict: KeyVerdict) -> KeyRingEvent {
     let test = TestId(Uuid::from_u128(5));
     KeyRingEvent::KeyTested(
-        Tested { key: key(n), test, level: KeyTestLevel::Full, model: None, secret_version: 1, verdict },
+        Tested {
+            key: key(n),
+            test,
+            level: KeyTestLevel::Full,
+            model: None,
+            secret_version: 1,
+            verdict,
+        },
         None,
     )
 }
 
 /// An event of a stream as it would be stored.
-pub(super) fn stored(stream: StreamName, position: u64, kind: &str, facts: &[u8], subject: Option<Uuid>) -> StoredEvent {
+pub(super) fn stored(
+    stream: StreamName,
+    position: u64,
+    kind: &str,
+    facts: &[u8],
+    subject: Option<Uuid>,
+) -> StoredEvent {
     let owner = match stream {
         StreamName::KeyRing(owner) | StreamName::Account(owner) => Some(owner),
         StreamName::Run(_) | StreamName::RunControl(_) | StreamName::System => None,
@@ -93,7 +111,8 @@ pub(super) fn ring(owner: UserId, events: &[KeyRingEvent]) -> Vec<StoredEvent> {
 pub(super) fn append(owner: UserId, version: u64, events: &[KeyRingEvent]) -> Append {
     let new = |event: &KeyRingEvent| {
         let halves = event.halves().unwrap();
-        let (kind, schema, facts, subject) = (halves.kind.to_owned(), halves.schema, halves.facts, halves.subject);
+        let (kind, schema, facts, subject) =
+            (halves.kind.to_owned(), halves.schema, halves.facts, halves.subject);
         NewEvent { id: EventId(fresh()), kind, schema, facts, content: Vec::new(), subject }
     };
     Append {

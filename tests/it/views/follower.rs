@@ -8,8 +8,8 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::activity::ActivityView;
 use claviger_projections::follower::{BATCH, Follower, PATIENCE, Rows, Step, fold};
 use claviger_projections::ports::{
-    ACTIVITY, Basis, Fence, Followers, Hold, Holder, LeaseName, Leases, Log, NewEvent, Page, PoisonReason, Repairs, Replace,
-    Store, StoredEvent, ViewRow, Views,
+    ACTIVITY, Basis, Fence, Followers, Hold, Holder, LeaseName, Leases, Log, NewEvent, Page,
+    PoisonReason, Repairs, Replace, Store, StoredEvent, ViewRow, Views,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,14 +17,28 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 fn open(dir: &TempDir) -> Arc<SqliteStore> {
-    Arc::new(SqliteStore::open(&SqliteConfig::new(dir.path(), "claviger test", Timestamp(1_790_000_000_000))).unwrap())
+    Arc::new(
+        SqliteStore::open(&SqliteConfig::new(
+            dir.path(),
+            "claviger test",
+            Timestamp(1_790_000_000_000),
+        ))
+        .unwrap(),
+    )
 }
 
 /// A follower with a lease that somebody else may take at once.
 async fn follower(store: &Arc<SqliteStore>, holder: u128) -> Follower {
     let lease = LeaseName::Follower(ACTIVITY);
-    let Hold::Ours { token } = store.hold(lease, Holder(Uuid::from_u128(holder)), 0).await.unwrap() else { panic!("no lease") };
-    Follower::new(Arc::clone(store) as Arc<dyn Store>, Arc::new(ActivityView), Fence { lease, token })
+    let Hold::Ours { token } = store.hold(lease, Holder(Uuid::from_u128(holder)), 0).await.unwrap()
+    else {
+        panic!("no lease")
+    };
+    Follower::new(
+        Arc::clone(store) as Arc<dyn Store>,
+        Arc::new(ActivityView),
+        Fence { lease, token },
+    )
 }
 
 /// Steps until there is nothing new; where the view then is.
@@ -41,7 +55,8 @@ async fn caught_up(follower: &mut Follower) -> u64 {
 }
 
 async fn rows(store: &SqliteStore, owner: UserId) -> Vec<ViewRow> {
-    let mut rows = store.page(ACTIVITY, owner, Page { limit: 1000, ..Page::default() }).await.unwrap().rows;
+    let mut rows =
+        store.page(ACTIVITY, owner, Page { limit: 1000, ..Page::default() }).await.unwrap().rows;
     rows.sort_by_key(|row| row.id);
     rows
 }
@@ -49,8 +64,10 @@ async fn rows(store: &SqliteStore, owner: UserId) -> Vec<ViewRow> {
 /// What the view of an owner must be, folded from the whole log in one go.
 async fn expected(store: &SqliteStore, owner: UserId) -> Vec<ViewRow> {
     let log: Vec<StoredEvent> = store.read(0, 100_000).await.unwrap();
-    let mine: Vec<_> = log.into_iter().filter(|event| event.envelope.owner == Some(owner)).collect();
-    let mut rows = fold(&ActivityView, &mine, &Rows::new(), &BTreeSet::new(), &|_| true).changes.put;
+    let mine: Vec<_> =
+        log.into_iter().filter(|event| event.envelope.owner == Some(owner)).collect();
+    let mut rows =
+        fold(&ActivityView, &mine, &Rows::new(), &BTreeSet::new(), &|_| true).changes.put;
     rows.sort_by_key(|row| row.id);
     rows
 }
@@ -80,7 +97,10 @@ async fn a_follower_that_reads_while_writers_race_misses_nothing_and_takes_nothi
     for owner in owners {
         assert_eq!(rows(&store, owner).await, expected(&store, owner).await);
         let row = rows(&store, owner).await.remove(0);
-        assert_eq!(ActivityView::read(&row).unwrap().days.values().map(|day| day.calls).sum::<u64>(), 40);
+        assert_eq!(
+            ActivityView::read(&row).unwrap().days.values().map(|day| day.calls).sum::<u64>(),
+            40
+        );
     }
 }
 
@@ -121,7 +141,11 @@ async fn of_two_followers_the_one_without_the_lease_changes_nothing() {
     assert_eq!(old.step().await.unwrap(), Step::Fenced);
     assert_eq!(store.checkpoint(ACTIVITY).await.unwrap().position, 4);
     assert_eq!(caught_up(&mut new).await, 5);
-    assert_eq!(old.step().await.unwrap(), Step::Idle, "there is nothing left to be fenced off from");
+    assert_eq!(
+        old.step().await.unwrap(),
+        Step::Idle,
+        "there is nothing left to be fenced off from"
+    );
     assert_eq!(rows(&store, user(1)).await, expected(&store, user(1)).await);
 }
 
@@ -129,7 +153,11 @@ async fn of_two_followers_the_one_without_the_lease_changes_nothing() {
 async fn append_poison(store: &SqliteStore, owner: UserId, version: u64) {
     let facts = stored(StreamName::KeyRing(owner), 1, "KeyTested", b"{}", Some(key(1).0));
     let mut bad = append(owner, version, &[tested(1, good())]);
-    bad.events = bad.events.into_iter().map(|event| NewEvent { facts: facts.facts.clone(), ..event }).collect();
+    bad.events = bad
+        .events
+        .into_iter()
+        .map(|event| NewEvent { facts: facts.facts.clone(), ..event })
+        .collect();
     store.append(bad).await.unwrap();
 }
 
@@ -139,25 +167,41 @@ async fn a_poison_event_is_tried_again_then_its_row_alone_stands_still_until_it_
     let store = open(&dir);
     write(&store, user(1), 1).await;
     append_poison(&store, user(1), 2).await;
-    store.append(append(user(1), 3, &[tested(1, good()), added(2), tested(2, good())])).await.unwrap();
+    store
+        .append(append(user(1), 3, &[tested(1, good()), added(2), tested(2, good())]))
+        .await
+        .unwrap();
     write(&store, user(2), 1).await;
     let mut follower = follower(&store, 1).await;
     assert_eq!(follower.step().await.unwrap(), Step::Advanced { to: 2, quarantined: vec![] });
     for _ in 1..PATIENCE {
-        assert!(matches!(follower.step().await.unwrap(), Step::Stuck(poison) if poison.position == 3));
+        assert!(
+            matches!(follower.step().await.unwrap(), Step::Stuck(poison) if poison.position == 3)
+        );
     }
-    let Step::Advanced { to: 8, quarantined } = follower.step().await.unwrap() else { panic!("it is not given up") };
+    let Step::Advanced { to: 8, quarantined } = follower.step().await.unwrap() else {
+        panic!("it is not given up")
+    };
     assert_eq!(quarantined, store.quarantined(ACTIVITY, 10).await.unwrap());
     let [row] = quarantined.as_slice() else { panic!("{quarantined:?}") };
     assert_eq!((row.id, row.position, row.reason), (key(1).0, 3, PoisonReason::UnknownEvent));
-    let calls = |row: &ViewRow| ActivityView::read(row).unwrap().days.values().map(|day| day.calls).sum::<u64>();
+    let calls = |row: &ViewRow| {
+        ActivityView::read(row).unwrap().days.values().map(|day| day.calls).sum::<u64>()
+    };
     assert_eq!(rows(&store, user(1)).await.iter().map(calls).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(rows(&store, user(2)).await.iter().map(calls).collect::<Vec<_>>(), [1]);
 
     // The row goes on once it was made anew, also for a follower that knew it as standing still.
     let basis = Basis::Followed { position: 8 };
     let made = rows(&store, user(1)).await;
-    let replace = Replace { view: ACTIVITY, owner: user(1), basis, rows: made, defaults: None, quarantined: vec![] };
+    let replace = Replace {
+        view: ACTIVITY,
+        owner: user(1),
+        basis,
+        rows: made,
+        defaults: None,
+        quarantined: vec![],
+    };
     store.replace(replace).await.unwrap();
     store.append(append(user(1), 6, &[tested(1, good())])).await.unwrap();
     assert_eq!(follower.step().await.unwrap(), Step::Moved);

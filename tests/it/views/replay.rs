@@ -36,8 +36,10 @@ async fn spoilt(store: &dyn Store, view: &'static str, owner: UserId, id: Uuid) 
 
 async fn views_are_mended_under_load(config: Config) {
     let core = Core::open(&config, Effects::system(), "claviger test").await.unwrap();
-    let (ports, store, tracker, stop) = (core.ports(), Arc::clone(&core.store), TaskTracker::new(), CancellationToken::new());
-    let keeper = ViewKeeper::new(Arc::clone(&store), Arc::new(ActivityView), core.holder, core.lease);
+    let (ports, store, tracker, stop) =
+        (core.ports(), Arc::clone(&core.store), TaskTracker::new(), CancellationToken::new());
+    let keeper =
+        ViewKeeper::new(Arc::clone(&store), Arc::new(ActivityView), core.holder, core.lease);
     let keeping = tracker.spawn(keeper.run(stop.clone()));
     let (ada, bob) = (register(&ports, "ada").await, register(&ports, "bob").await);
     let (lost, busy) = (add(&ports, ada, "lost").await, add(&ports, ada, "busy").await);
@@ -55,24 +57,42 @@ async fn views_are_mended_under_load(config: Config) {
     followed(&*store, ACTIVITY).await;
 
     let (keychain, effects) = (Arc::clone(&core.keychain), core.effects.clone());
-    let replay = |check| Replay { store: Arc::clone(&store), keychain: Arc::clone(&keychain), effects: effects.clone(), check };
-    let expected = [(View::Keys, vec![ada, bob]), (View::Accounts, vec![bob]), (View::Activity, vec![ada])];
+    let replay = |check| Replay {
+        store: Arc::clone(&store),
+        keychain: Arc::clone(&keychain),
+        effects: effects.clone(),
+        check,
+    };
+    let expected =
+        [(View::Keys, vec![ada, bob]), (View::Accounts, vec![bob]), (View::Activity, vec![ada])];
     for (view, owners) in &expected {
         let report = replay(true).run(*view).await.unwrap();
         let mut owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
         owners.sort();
-        assert_eq!((report.owners, report.differing, report.changed, report.failed_count), (2, owners, 0, 0), "{view:?}");
+        assert_eq!(
+            (report.owners, report.differing, report.changed, report.failed_count),
+            (2, owners, 0, 0),
+            "{view:?}"
+        );
     }
 
     let writing = CancellationToken::new();
-    let writers =
-        [(ada, busy), (bob, other)].map(|(owner, key)| tracker.spawn(rename(ports.clone(), owner, key, writing.clone())));
+    let writers = [(ada, busy), (bob, other)]
+        .map(|(owner, key)| tracker.spawn(rename(ports.clone(), owner, key, writing.clone())));
     for (view, owners) in &expected {
         let report = replay(false).run(*view).await.unwrap();
-        assert_eq!((report.changed, report.failed_count), (owners.len() as u64, 0), "{view:?}: {report:?}");
+        assert_eq!(
+            (report.changed, report.failed_count),
+            (owners.len() as u64, 0),
+            "{view:?}: {report:?}"
+        );
         let recorded = store.read(report.position.unwrap() - 1, 1).await.unwrap().remove(0);
-        let facts = format!("{{\"view\":\"{}\",\"owners\":2,\"changed\":{}}}", view.name(), owners.len());
-        assert_eq!((recorded.envelope.kind.as_str(), recorded.facts), ("ProjectionRebuilt", facts.into_bytes()));
+        let facts =
+            format!("{{\"view\":\"{}\",\"owners\":2,\"changed\":{}}}", view.name(), owners.len());
+        assert_eq!(
+            (recorded.envelope.kind.as_str(), recorded.facts),
+            ("ProjectionRebuilt", facts.into_bytes())
+        );
     }
     writing.cancel();
     for writer in writers {
@@ -81,7 +101,11 @@ async fn views_are_mended_under_load(config: Config) {
     followed(&*store, ACTIVITY).await;
     for view in View::ALL {
         let report = replay(true).run(*view).await.unwrap();
-        assert_eq!((report.owners, report.differing_count, report.quarantined), (2, 0, 0), "{report:?}");
+        assert_eq!(
+            (report.owners, report.differing_count, report.quarantined),
+            (2, 0, 0),
+            "{report:?}"
+        );
     }
     let verified = verify(Arc::clone(&store), Arc::clone(&core.keychain)).await.unwrap();
     assert_eq!(verified.problems, Vec::<String>::new());

@@ -2,7 +2,9 @@
 
 use super::super::store::mongo_server;
 use super::build::{NOW, fresh};
-use super::world::{add, claimed, completed, config, damage, debate, ended, goes_on, register, sequential, start};
+use super::world::{
+    add, claimed, completed, config, damage, debate, ended, goes_on, register, sequential, start,
+};
 use claviger::audit::verify::verify;
 use claviger::bus::AccountCall;
 use claviger::config::Config;
@@ -30,7 +32,8 @@ async fn problems(core: &Core) -> Vec<String> {
 
 /// Replays a view: whose rows differed.
 async fn replayed(core: &Core, view: View, check: bool) -> Vec<String> {
-    let (store, keychain, effects) = (Arc::clone(&core.store), Arc::clone(&core.keychain), core.effects.clone());
+    let (store, keychain, effects) =
+        (Arc::clone(&core.store), Arc::clone(&core.keychain), core.effects.clone());
     let report = Replay { store, keychain, effects, check }.run(view).await.unwrap();
     assert_eq!(report.failed_count, 0, "{report:?}");
     report.differing
@@ -79,7 +82,11 @@ async fn wrong_rows(core: &Core, ada: UserId, [done, running, queued]: [RunId; 3
         (lost(OPEN_RUNS, running), View::OpenRuns, running),
         (put(facts(&open, "false", "true")), View::OpenRuns, running),
         (put(ViewRow { content: second.content, ..open.clone() }), View::OpenRuns, running),
-        (put(ViewRow { id: done.0, stream: StreamName::Run(done.0), ..open }), View::OpenRuns, done),
+        (
+            put(ViewRow { id: done.0, stream: StreamName::Run(done.0), ..open }),
+            View::OpenRuns,
+            done,
+        ),
     ]
 }
 
@@ -161,7 +168,8 @@ async fn runs_are_listed_newest_first_by_state_and_pattern_with_their_titles() {
     let last = |limit| Page { from_end: true, ..all(limit) };
     let behind = after(row(&core, RUNS, ada, queued).await);
     let sequential = RunFilter { states: vec![], patterns: vec![Pattern::Sequential] };
-    let neither = RunFilter { states: vec![RunState::Running], patterns: vec![Pattern::Sequential] };
+    let neither =
+        RunFilter { states: vec![RunState::Running], patterns: vec![Pattern::Sequential] };
     let table = [
         (RunFilter::default(), all(10), vec![queued, running, done], 3, false),
         (RunFilter::default(), all(2), vec![queued, running], 3, true),
@@ -187,7 +195,11 @@ async fn runs_are_listed_newest_first_by_state_and_pattern_with_their_titles() {
             assert_eq!(run.content.unwrap().title.as_deref(), Some(title));
         }
     }
-    assert_eq!(ports.run_reads.runs(eve, states(&[RunState::Running]), all(10)).await.unwrap().total, 0, "nobody else's");
+    assert_eq!(
+        ports.run_reads.runs(eve, states(&[RunState::Running]), all(10)).await.unwrap().total,
+        0,
+        "nobody else's"
+    );
     assert_eq!(core.store.row(RUNS, eve, running.0).await.unwrap(), None);
     assert_ne!(running.0, Uuid::nil());
     core.close().await;

@@ -37,7 +37,8 @@ impl Two {
     fn start(&self, holder: u128, ttl: Duration) -> CancellationToken {
         let shutdown = CancellationToken::new();
         let store = Arc::clone(&self.store);
-        let tenure = Tenure { store, name: LeaseName::Timers, holder: Holder(Uuid::from_u128(holder)), ttl };
+        let tenure =
+            Tenure { store, name: LeaseName::Timers, holder: Holder(Uuid::from_u128(holder)), ttl };
         let (stop, sender) = (shutdown.clone(), self.sender.clone());
         self.tracker.spawn(async move {
             let work = |token, over: CancellationToken| {
@@ -83,9 +84,15 @@ async fn whoever_loses_the_lease_ends_the_work_and_begins_anew_once_it_is_free()
     // As if the process had been stopped for longer than its lease: somebody else has it when it renews.
     assert!(two.store.release(LeaseName::Timers, Holder(Uuid::from_u128(1))).await.unwrap());
     let other = Holder(Uuid::from_u128(9));
-    assert_eq!(two.store.hold(LeaseName::Timers, other, 600_000).await.unwrap(), Hold::Ours { token: 2 });
+    assert_eq!(
+        two.store.hold(LeaseName::Timers, other, 600_000).await.unwrap(),
+        Hold::Ours { token: 2 }
+    );
     assert_eq!(two.next().await, (1, 1, "ends"));
-    assert!(two.store.release(LeaseName::Timers, other).await.unwrap(), "who lost the lease gave it away");
+    assert!(
+        two.store.release(LeaseName::Timers, other).await.unwrap(),
+        "who lost the lease gave it away"
+    );
     assert_eq!(two.next().await, (1, 3, "begins"));
     first.cancel();
     assert_eq!(two.next().await, (1, 3, "ends"));

@@ -6,9 +6,12 @@ use claviger::config::{Config, Settings};
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::event::Halved as _;
-use claviger_domain::id::{BootId, CommandId, CorrelationId, EventId, KeyId, RunId, SessionId, StepId, UserId};
+use claviger_domain::id::{
+    BootId, CommandId, CorrelationId, EventId, KeyId, RunId, SessionId, StepId, UserId,
+};
 use claviger_domain::orchestration::{
-    AgentDraft, Block, Claimed, Completed, Cost, Credential, CredentialSource, Done, Draft, Pattern, RunEvent, StopReason, Usage,
+    AgentDraft, Block, Claimed, Completed, Cost, Credential, CredentialSource, Done, Draft,
+    Pattern, RunEvent, StopReason, Usage,
 };
 use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
@@ -16,7 +19,8 @@ use claviger_domain::text::{Context, Email, KeyName, ModelId, Password, Title, U
 use claviger_domain::timestamp::Timestamp;
 use claviger_graphql::ports::{Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, StartRun};
 use claviger_projections::ports::{
-    Append, Expected, InlineViews, NewEvent, OPEN_RUNS, Placed, RUNS, RowChange, Store, StoreError, ViewRow,
+    Append, Expected, InlineViews, NewEvent, OPEN_RUNS, Placed, RUNS, RowChange, Store, StoreError,
+    ViewRow,
 };
 use claviger_projections::runs::{RunFacts, RunSummary};
 use std::collections::BTreeSet;
@@ -32,14 +36,21 @@ pub(super) fn config(dir: &TempDir) -> Config {
     config.data_dir = dir.path().to_owned();
     config.registration = Registration::Open;
     config.mongodb_uri = None;
-    config.master_keys = Some(SecretText::new("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=".to_owned()));
+    config.master_keys =
+        Some(SecretText::new("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=".to_owned()));
     config.token_key = config.master_keys.clone();
     config
 }
 
 pub(super) async fn register(ports: &Ports, name: &str) -> UserId {
-    let info = RequestInfo { correlation: CorrelationId(fresh()), user_agent: None, peer: "test".to_owned(), via: Via::Graphql };
-    let (username, email) = (Username::parse(name).unwrap(), Email::parse(&format!("{name}@example.org")).unwrap());
+    let info = RequestInfo {
+        correlation: CorrelationId(fresh()),
+        user_agent: None,
+        peer: "test".to_owned(),
+        via: Via::Graphql,
+    };
+    let (username, email) =
+        (Username::parse(name).unwrap(), Email::parse(&format!("{name}@example.org")).unwrap());
     let password = Password::parse(SecretText::new(format!("the password of {name}"))).unwrap();
     ports.accounts.register(info, username, email, password, None).await.unwrap().caller.user
 }
@@ -57,7 +68,12 @@ pub(super) async fn add(ports: &Ports, owner: UserId, name: &str) -> KeyId {
     let secret = format!("sk-ant-api03-{}AA", name.repeat(91).get(..91).unwrap());
     let secret = ApiKeySecret::parse(&SecretText::new(secret)).unwrap();
     let (name, context) = (KeyName::parse(name).unwrap(), Context::parse("default").unwrap());
-    run(ports, owner, KeyCommand::Add { name, secret, make_default: None, context, expires_at: None }).await
+    run(
+        ports,
+        owner,
+        KeyCommand::Add { name, secret, make_default: None, context, expires_at: None },
+    )
+    .await
 }
 
 /// Changes rows behind everybody's back: beside an event of the installation's own.
@@ -92,7 +108,8 @@ pub(super) async fn damage(store: &dyn Store, rows: Vec<RowChange>) {
 /// Waits until a view has reached the end of the log.
 pub(super) async fn followed(store: &dyn Store, view: &'static str) {
     let reached = async {
-        while store.checkpoint(view).await.unwrap().position < store.head().await.unwrap().position {
+        while store.checkpoint(view).await.unwrap().position < store.head().await.unwrap().position
+        {
             tokio::task::yield_now().await;
         }
     };
@@ -104,13 +121,27 @@ pub(super) async fn start(ports: &Ports, owner: UserId, title: &str, draft: Draf
     let (title, context) = (Some(Title::parse(title).unwrap()), Context::parse("default").unwrap());
     let model = Some(ModelId::parse("claude-haiku-4-5").unwrap());
     let start = StartRun { draft, title, model, key: None, context, max_concurrency: None };
-    let caller = Caller { user: owner, session: SessionId(fresh()), roles: BTreeSet::from([Role::User]), foreign: None };
-    ports.run_commands.run(call(owner), caller, RunCommand::Start(Box::new(start))).await.unwrap().run
+    let caller = Caller {
+        user: owner,
+        session: SessionId(fresh()),
+        roles: BTreeSet::from([Role::User]),
+        foreign: None,
+    };
+    ports
+        .run_commands
+        .run(call(owner), caller, RunCommand::Start(Box::new(start)))
+        .await
+        .unwrap()
+        .run
 }
 
 /// A run of two agents, one after the other.
 pub(super) fn sequential() -> Draft {
-    let agent = |name: &str| AgentDraft { name: name.to_owned(), system_prompt: "Think.".to_owned(), ..AgentDraft::default() };
+    let agent = |name: &str| AgentDraft {
+        name: name.to_owned(),
+        system_prompt: "Think.".to_owned(),
+        ..AgentDraft::default()
+    };
     let task = vec![Block::Text { text: "Count.".to_owned() }];
     Draft::Sequential { task, agents: vec![agent("Ada"), agent("Bob")], sequence: None }
 }
@@ -147,13 +178,20 @@ impl InlineViews for RunRow {
 }
 
 /// Appends to a run as whoever works on it does.
-pub(super) async fn goes_on(store: &dyn Store, owner: UserId, run: RunId, at: Timestamp, events: Vec<RunEvent>) {
+pub(super) async fn goes_on(
+    store: &dyn Store,
+    owner: UserId,
+    run: RunId,
+    at: Timestamp,
+    events: Vec<RunEvent>,
+) {
     let row = store.row(RUNS, owner, run.0).await.unwrap().unwrap();
     let stream = StreamName::Run(run.0);
     let version = store.read_stream(stream, 0, 1000).await.unwrap().len() as u64;
     let new = |event: &RunEvent| {
         let halves = event.halves().unwrap();
-        let (kind, schema, facts, subject) = (halves.kind.to_owned(), halves.schema, halves.facts, halves.subject);
+        let (kind, schema, facts, subject) =
+            (halves.kind.to_owned(), halves.schema, halves.facts, halves.subject);
         NewEvent { id: EventId(fresh()), kind, schema, facts, content: Vec::new(), subject }
     };
     let append = Append {
@@ -175,7 +213,13 @@ pub(super) async fn goes_on(store: &dyn Store, owner: UserId, run: RunId, at: Ti
 }
 
 pub(super) fn claimed(run: RunId) -> RunEvent {
-    RunEvent::RunClaimed(Claimed { run, prev_d: 0, epoch: 1, owner: BootId(fresh()), kept: Vec::new() })
+    RunEvent::RunClaimed(Claimed {
+        run,
+        prev_d: 0,
+        epoch: 1,
+        owner: BootId(fresh()),
+        kept: Vec::new(),
+    })
 }
 
 pub(super) fn ended(run: RunId) -> RunEvent {
@@ -191,7 +235,11 @@ pub(super) fn completed(run: RunId, key: KeyId, input: u64) -> RunEvent {
             prev_d: 0,
             step: StepId(fresh()),
             attempt: 1,
-            credential: Credential { source: CredentialSource::DefaultKey, key: Some(key), secret_version: Some(1) },
+            credential: Credential {
+                source: CredentialSource::DefaultKey,
+                key: Some(key),
+                secret_version: Some(1),
+            },
             model: "claude-haiku-4-5".to_owned(),
             pattern: Pattern::Sequential,
             stop_reason: StopReason::EndTurn,

@@ -11,25 +11,36 @@ async fn a_watcher_waits_for_a_server_that_was_killed_and_sees_the_run_to_its_en
     let relay = Relay::to(stage.server.url()).await;
     stage.begins_to_say("You are Ann.", "Half of this is lost.");
     stage.says("You are Ann.", "All of it is here.");
-    let watcher = Going::of(stage.command(&relay.url(), &[&["start", "--json"], &ONE[..]].concat()));
+    let watcher =
+        Going::of(stage.command(&relay.url(), &[&["start", "--json"], &ONE[..]].concat()));
     let watcher = watcher.says("\"text\":\"").await;
     stage.server.kill();
     stage.server = stage.home.serve(&stage.simulator.base_url());
     relay.point_to(stage.server.url());
     let ran = watcher.ended().await;
     ran.assert_code(0);
-    assert!(ran.stderr.contains("the server went away") && ran.stderr.contains("there again"), "{ran:?}");
-    let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(
+        ran.stderr.contains("the server went away") && ran.stderr.contains("there again"),
+        "{ran:?}"
+    );
+    let lines: Vec<Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |kind: &'static str| lines.iter().filter(move |line| line["__typename"] == kind);
     assert!(of("AttemptSuperseded").count() > 0, "what was begun is void");
     assert_eq!(of("Snapshot").count(), 1, "it goes on where it was");
-    let second: String =
-        of("TextDelta").filter(|delta| delta["attempt"] == 2).map(|delta| delta["text"].as_str().unwrap()).collect();
+    let second: String = of("TextDelta")
+        .filter(|delta| delta["attempt"] == 2)
+        .map(|delta| delta["text"].as_str().unwrap())
+        .collect();
     assert_eq!((second.as_str(), of("Terminal").count()), ("All of it is here.", 1));
 
     let id = lines[0]["id"].as_str().unwrap();
     let late = stage.run(&["attach", id, "--show", "lines"]).await;
-    assert!(late.assert_code(0).stdout.contains("Ann | All of it is here.\n") && !late.stdout.contains("Half"), "{late:?}");
+    assert!(
+        late.assert_code(0).stdout.contains("Ann | All of it is here.\n")
+            && !late.stdout.contains("Half"),
+        "{late:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,8 +83,14 @@ async fn an_interruption_leaves_the_run_or_cancels_it_as_was_asked() {
     left.signal(Signal::INT);
     let left = left.ended().await;
     left.assert_code(130);
-    let id = serde_json::from_str::<Value>(left.stdout.lines().next().unwrap()).unwrap()["id"].as_str().unwrap().to_owned();
-    assert!(left.stderr.contains(&format!("the run goes on. Watch it again: claviger run attach {id}")), "{left:?}");
+    let id = serde_json::from_str::<Value>(left.stdout.lines().next().unwrap()).unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        left.stderr.contains(&format!("the run goes on. Watch it again: claviger run attach {id}")),
+        "{left:?}"
+    );
     gate.open();
     let whole = stage.run(&["attach", &id, "--show", "result"]).await;
     assert_eq!(whole.assert_code(0).stdout, "It goes on without you.\n");

@@ -12,13 +12,20 @@ fn code(code: ErrorCode) -> i32 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_run_ends_with_the_code_of_what_failed_it() {
     let stage = Stage::new().await;
-    stage.simulator.script().on_prompt("You are Ann.", Act::Refuse(Refusal::new(400, "invalid_request_error", "too odd")));
+    stage.simulator.script().on_prompt(
+        "You are Ann.",
+        Act::Refuse(Refusal::new(400, "invalid_request_error", "too odd")),
+    );
     let ran = stage.run(&[&["start"], &ONE[..]].concat()).await;
     assert!(ran.stdout.contains("== Ann, turn (failed"), "{ran:?}");
     let id = stage.run(&["list", "--json"]).await.json()["id"].as_str().unwrap().to_owned();
     let shown = stage.shown(&id).await;
     assert_eq!(shown["state"], "FAILED");
-    let failed_by = ErrorCode::ALL.iter().copied().find(|known| shown["error"]["code"] == known.as_str()).unwrap();
+    let failed_by = ErrorCode::ALL
+        .iter()
+        .copied()
+        .find(|known| shown["error"]["code"] == known.as_str())
+        .unwrap();
     ran.assert_code(code(failed_by));
 }
 
@@ -27,25 +34,46 @@ async fn who_may_not_or_asks_for_nothing_there_is_is_told_what_to_do() {
     let stage = Stage::new().await;
     let anonymous = stage.home.command(&["run", "list", "--url", stage.server.url()]);
     let unauthenticated = code(ErrorCode::Unauthenticated);
-    Ran::of(anonymous, b"").assert_refused(unauthenticated, &["CLAVIGER_TOKEN", "--password-stdin", "[UNAUTHENTICATED]"]);
+    Ran::of(anonymous, b"").assert_refused(
+        unauthenticated,
+        &["CLAVIGER_TOKEN", "--password-stdin", "[UNAUTHENTICATED]"],
+    );
     let log_in = |password: &'static [u8]| {
-        let command = stage.home.command(&["run", "list", "--url", stage.server.url(), "--user", "ada", "--password-stdin"]);
+        let command = stage.home.command(&[
+            "run",
+            "list",
+            "--url",
+            stage.server.url(),
+            "--user",
+            "ada",
+            "--password-stdin",
+        ]);
         Ran::of(command, password)
     };
     log_in(b"wrong password\n").assert_refused(unauthenticated, &["[UNAUTHENTICATED]"]);
     assert!(log_in(b"correct horse battery\n").assert_code(0).stdout.starts_with("no runs"));
     let sessions = stage.account.ask("{ viewer { sessions { id } } }", serde_json::json!({})).await;
-    assert_eq!(sessions["viewer"]["sessions"].as_array().unwrap().len(), 1, "the command's session went with it: {sessions}");
+    assert_eq!(
+        sessions["viewer"]["sessions"].as_array().unwrap().len(),
+        1,
+        "the command's session went with it: {sessions}"
+    );
 
     for command in ["attach", "show", "cancel", "pause", "resume"] {
-        stage.run(&[command, "nothing"]).await.assert_refused(code(ErrorCode::NotFound), &["[NOT_FOUND]"]);
+        stage
+            .run(&[command, "nothing"])
+            .await
+            .assert_refused(code(ErrorCode::NotFound), &["[NOT_FOUND]"]);
     }
     let no_key = stage.run(&[&["start", "--key", "nothing"], &ONE[..]].concat()).await;
     no_key.assert_refused(code(ErrorCode::NotFound), &["no such key"]);
     let twice = stage.run(&[&["start"], &ONE[..], &["--agent", "Ann=Again."]].concat()).await;
     twice.assert_refused(code(ErrorCode::Validation), &["Ann", "[VALIDATION]"]);
     let odd = stage.run(&[&["start"], &ONE[..], &["--rounds", "2"]].concat()).await;
-    odd.assert_refused(code(ErrorCode::Validation), &["--rounds says nothing to the pattern sequential"]);
+    odd.assert_refused(
+        code(ErrorCode::Validation),
+        &["--rounds says nothing to the pattern sequential"],
+    );
     let missing = stage.run(&["start", "--file", "nowhere.json"]).await;
     missing.assert_refused(code(ErrorCode::Validation), &["can't read nowhere.json"]);
     stage
@@ -56,7 +84,10 @@ async fn who_may_not_or_asks_for_nothing_there_is_is_told_what_to_do() {
 
     let mut nowhere = stage.home.command(&["run", "list", "--url", "http://127.0.0.1:1"]);
     nowhere.env("CLAVIGER_TOKEN", "none");
-    Ran::of(nowhere, b"").assert_refused(code(ErrorCode::ShuttingDown), &["can't reach the server", "claviger serve", "--url"]);
+    Ran::of(nowhere, b"").assert_refused(
+        code(ErrorCode::ShuttingDown),
+        &["can't reach the server", "claviger serve", "--url"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,7 +96,12 @@ async fn help_shows_how_it_is_done() {
     for arguments in [&["--help"][..], &["start", "--help"]] {
         let help = stage.run(arguments).await;
         let said = &help.assert_code(0).stdout;
-        for words in ["claviger run start --pattern debate", "run attach ID", "3 cancelled, 130 left", "CLAVIGER_TOKEN"] {
+        for words in [
+            "claviger run start --pattern debate",
+            "run attach ID",
+            "3 cancelled, 130 left",
+            "CLAVIGER_TOKEN",
+        ] {
             assert!(said.contains(words), "{words:?} is not in {said}");
         }
     }

@@ -15,7 +15,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 const ADD: &str = "mutation($secret: Secret!) { addKey(input: {name: \"work\", secret: $secret}) { userErrors { message } } }";
 
 /// One agent, whom a test lets say what it likes.
-pub(super) const ONE: [&str; 6] = ["--pattern", "sequential", "--task", "Say it.", "--agent", "Ann=You are Ann."];
+pub(super) const ONE: [&str; 6] =
+    ["--pattern", "sequential", "--task", "Say it.", "--agent", "Ann=You are Ann."];
 
 pub(super) struct Stage {
     pub(super) home: Home,
@@ -86,7 +87,12 @@ pub(super) struct Going {
 
 impl Going {
     pub(super) fn of(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         Self { child, stdout, seen: String::new() }
     }
@@ -97,7 +103,11 @@ impl Going {
             let mut line = String::new();
             while !line.contains(words) {
                 line.clear();
-                assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it never says {words:?}: {}", self.seen);
+                assert!(
+                    self.stdout.read_line(&mut line).unwrap() > 0,
+                    "it never says {words:?}: {}",
+                    self.seen
+                );
                 self.seen.push_str(&line);
             }
             self

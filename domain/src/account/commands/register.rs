@@ -24,7 +24,8 @@ impl RegisterAccount {
         if account.version > 0 {
             return Err(AccountError::Exists);
         }
-        let roles = if self.role == Role::User { vec![Role::User] } else { vec![Role::User, self.role] };
+        let roles =
+            if self.role == Role::User { vec![Role::User] } else { vec![Role::User, self.role] };
         let person = Person {
             username: self.username.as_str().to_owned(),
             email: self.email.as_str().to_owned(),

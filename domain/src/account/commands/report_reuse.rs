@@ -12,6 +12,10 @@ impl ReportRefreshReuse {
     pub(super) fn decide(self, account: &Account) -> Result<Vec<AccountEvent>, AccountError> {
         account.present()?;
         let open = account.sessions.contains(&self.session);
-        Ok(if open { vec![AccountEvent::RefreshTokenReused(OfSession { session: self.session })] } else { Vec::new() })
+        Ok(if open {
+            vec![AccountEvent::RefreshTokenReused(OfSession { session: self.session })]
+        } else {
+            Vec::new()
+        })
     }
 }

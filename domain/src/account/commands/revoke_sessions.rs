@@ -11,7 +11,13 @@ pub struct RevokeSessions {
 
 impl RevokeSessions {
     pub(super) fn decide(self, account: &Account) -> Result<Vec<AccountEvent>, AccountError> {
-        let sessions = account.present()?.sessions.iter().copied().filter(|session| Some(*session) != self.except).collect();
+        let sessions = account
+            .present()?
+            .sessions
+            .iter()
+            .copied()
+            .filter(|session| Some(*session) != self.except)
+            .collect();
         Ok(revoke(sessions, RevokeReason::Requested).into_iter().collect())
     }
 }

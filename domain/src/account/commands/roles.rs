@@ -24,7 +24,11 @@ impl GrantRole {
     pub(super) fn decide(self, account: &Account) -> Result<Vec<AccountEvent>, AccountError> {
         grantable(account, self.role)?;
         let has = account.roles.contains(&self.role);
-        Ok(if has { Vec::new() } else { vec![AccountEvent::RoleGranted(OfRole { role: self.role })] })
+        Ok(if has {
+            Vec::new()
+        } else {
+            vec![AccountEvent::RoleGranted(OfRole { role: self.role })]
+        })
     }
 }
 
@@ -32,6 +36,10 @@ impl RevokeRole {
     pub(super) fn decide(self, account: &Account) -> Result<Vec<AccountEvent>, AccountError> {
         grantable(account, self.role)?;
         let has = account.roles.contains(&self.role);
-        Ok(if has { vec![AccountEvent::RoleRevoked(OfRole { role: self.role })] } else { Vec::new() })
+        Ok(if has {
+            vec![AccountEvent::RoleRevoked(OfRole { role: self.role })]
+        } else {
+            Vec::new()
+        })
     }
 }

@@ -13,6 +13,10 @@ pub struct ActivateKey {
 impl ActivateKey {
     pub(super) fn decide(self, ring: &KeyRing) -> Result<Vec<KeyRingEvent>, KeyRingError> {
         let key = ring.key_at(self.key, self.expected)?;
-        Ok(if key.is_active { Vec::new() } else { vec![KeyRingEvent::KeyActivated(KeyOnly { key: self.key })] })
+        Ok(if key.is_active {
+            Vec::new()
+        } else {
+            vec![KeyRingEvent::KeyActivated(KeyOnly { key: self.key })]
+        })
     }
 }

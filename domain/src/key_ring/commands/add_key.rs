@@ -44,11 +44,18 @@ impl AddKey {
         }
         let previous = ring.defaults.get(&self.context_tag).copied();
         let mut events = vec![KeyRingEvent::KeyAdded(
-            Added { key: self.key, fingerprint: self.fingerprint, secret_version: 1, expires_at: self.expires_at },
+            Added {
+                key: self.key,
+                fingerprint: self.fingerprint,
+                secret_version: 1,
+                expires_at: self.expires_at,
+            },
             Some(Shown { name: self.name.into_string(), preview: self.preview }),
         )];
         // A default whose time is up serves nobody: the timer only hasn't said so yet.
-        let serves = previous.and_then(|key| ring.keys.get(&key)).is_some_and(|key| !key.is_expired(self.now));
+        let serves = previous
+            .and_then(|key| ring.keys.get(&key))
+            .is_some_and(|key| !key.is_expired(self.now));
         if self.make_default.unwrap_or(!serves) {
             events.push(KeyRingEvent::DefaultSet(
                 MadeDefault { key: self.key, context_tag: self.context_tag, previous },

@@ -17,7 +17,8 @@ impl DeactivateKey {
         if !key.is_active {
             return Ok(Vec::new());
         }
-        let mut events: Vec<_> = clear_defaults_of(ring, self.key, ClearReason::Deactivated).collect();
+        let mut events: Vec<_> =
+            clear_defaults_of(ring, self.key, ClearReason::Deactivated).collect();
         events.push(KeyRingEvent::KeyDeactivated(KeyOnly { key: self.key }));
         Ok(events)
     }

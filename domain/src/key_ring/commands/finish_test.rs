@@ -16,10 +16,13 @@ pub struct FinishKeyTest {
 
 impl FinishKeyTest {
     pub(super) fn decide(self, ring: &KeyRing) -> Vec<KeyRingEvent> {
-        let Some(OpenTest { key, secret_version, level, model }) = ring.open_tests.get(&self.test).cloned() else {
+        let Some(OpenTest { key, secret_version, level, model }) =
+            ring.open_tests.get(&self.test).cloned()
+        else {
             return Vec::new();
         };
-        let facts = Tested { key, test: self.test, level, model, secret_version, verdict: self.verdict };
+        let facts =
+            Tested { key, test: self.test, level, model, secret_version, verdict: self.verdict };
         vec![KeyRingEvent::KeyTested(facts, Some(self.notes))]
     }
 }

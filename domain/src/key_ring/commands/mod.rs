@@ -95,6 +95,12 @@ into_command!(
 );
 
 /// A key that can't be used loses its defaults in the same commit; nothing is promoted silently.
-fn clear_defaults_of(ring: &KeyRing, key: KeyId, reason: ClearReason) -> impl Iterator<Item = KeyRingEvent> {
-    ring.default_tags(key).map(move |context_tag| KeyRingEvent::DefaultCleared(NoDefault { key, context_tag, reason }, None))
+fn clear_defaults_of(
+    ring: &KeyRing,
+    key: KeyId,
+    reason: ClearReason,
+) -> impl Iterator<Item = KeyRingEvent> {
+    ring.default_tags(key).map(move |context_tag| {
+        KeyRingEvent::DefaultCleared(NoDefault { key, context_tag, reason }, None)
+    })
 }

@@ -18,7 +18,9 @@ impl ReplaceSecret {
     pub(super) fn decide(self, ring: &KeyRing) -> Result<Vec<KeyRingEvent>, KeyRingError> {
         let key = ring.key_at(self.key, self.expected)?;
         match ring.holder_of(&self.fingerprint) {
-            Some(existing) if existing != self.key => return Err(KeyRingError::Duplicate { existing }),
+            Some(existing) if existing != self.key => {
+                return Err(KeyRingError::Duplicate { existing });
+            }
             Some(_) => return Ok(Vec::new()),
             None => {}
         }

@@ -25,7 +25,10 @@ impl SetExpiry {
             return Err(KeyRingError::ExpiryInPast { at });
         }
         let mut events: Vec<_> = super::RecordExpiry { key: self.key, now: self.now }.decide(ring);
-        events.push(KeyRingEvent::KeyExpirySet(ExpirySet { key: self.key, expires_at: self.expires_at }));
+        events.push(KeyRingEvent::KeyExpirySet(ExpirySet {
+            key: self.key,
+            expires_at: self.expires_at,
+        }));
         Ok(events)
     }
 }

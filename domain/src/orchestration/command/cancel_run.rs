@@ -15,7 +15,11 @@ impl CancelRun {
         super::alive(run)?;
         super::quiet(run)?;
         let mut events = super::skips(self.run, run, SkipReason::RunCancelled);
-        events.push(RunEvent::RunCancelled(Cancelled { run: self.run, prev_d: 0, control: self.control }));
+        events.push(RunEvent::RunCancelled(Cancelled {
+            run: self.run,
+            prev_d: 0,
+            control: self.control,
+        }));
         Ok(events)
     }
 }

@@ -1,5 +1,7 @@
 use crate::id::{BootId, RunId, StepId};
-use crate::orchestration::{AttemptFailed, Claimed, Cost, FailureClass, Kept, Next, Run, RunError, RunEvent, Trouble, Usage};
+use crate::orchestration::{
+    AttemptFailed, Claimed, Cost, FailureClass, Kept, Next, Run, RunError, RunEvent, Trouble, Usage,
+};
 use crate::timestamp::Timestamp;
 
 /// Takes a run over. From this event on the one who had it before can append nothing: its next append meets another version.
@@ -18,13 +20,24 @@ pub struct ClaimRun {
 impl ClaimRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
         super::alive(run)?;
-        let bytes_of = |step| self.kept.iter().find(|(kept, _)| *kept == step).map_or(0, |(_, bytes)| *bytes);
-        let kept: Vec<_> = run.running().map(|(step, attempt)| Kept { step, attempt, bytes: bytes_of(step) }).collect();
-        let claimed = Claimed { run: self.run, prev_d: 0, epoch: run.epoch + 1, owner: self.owner, kept: kept.clone() };
+        let bytes_of =
+            |step| self.kept.iter().find(|(kept, _)| *kept == step).map_or(0, |(_, bytes)| *bytes);
+        let kept: Vec<_> = run
+            .running()
+            .map(|(step, attempt)| Kept { step, attempt, bytes: bytes_of(step) })
+            .collect();
+        let claimed = Claimed {
+            run: self.run,
+            prev_d: 0,
+            epoch: run.epoch + 1,
+            owner: self.owner,
+            kept: kept.clone(),
+        };
         let mut events = vec![RunEvent::RunClaimed(claimed)];
         for kept in kept {
-            let Some((credential, model)) =
-                run.step(kept.step).and_then(|step| Some((step.credential?, step.planned.model.clone())))
+            let Some((credential, model)) = run
+                .step(kept.step)
+                .and_then(|step| Some((step.credential?, step.planned.model.clone())))
             else {
                 return Err(RunError::NoStep);
             };
@@ -45,8 +58,12 @@ impl ClaimRun {
                 maybe_billed: true,
                 next: Next::Retry { at: self.now },
             };
-            let message = "the process that called was gone before the end: the call is made anew".to_owned();
-            events.push(RunEvent::StepAttemptFailed(facts, Some(Trouble { message, upstream_request_id: None })));
+            let message =
+                "the process that called was gone before the end: the call is made anew".to_owned();
+            events.push(RunEvent::StepAttemptFailed(
+                facts,
+                Some(Trouble { message, upstream_request_id: None }),
+            ));
         }
         Ok(events)
     }

@@ -1,5 +1,7 @@
 use crate::id::{RunId, StepId};
-use crate::orchestration::{AttemptFailed, Cost, FailureClass, Next, Run, RunError, RunEvent, Trouble, Usage};
+use crate::orchestration::{
+    AttemptFailed, Cost, FailureClass, Next, Run, RunError, RunEvent, Trouble, Usage,
+};
 
 /// Closes a call that came to nothing.
 #[derive(Clone, Debug)]

@@ -96,7 +96,11 @@ fn quiet(run: &Run) -> Result<(), RunError> {
 }
 
 /// What the attempt that is under way was made with, and in which pattern.
-fn under_way(run: &Run, step: StepId, attempt: u32) -> Result<(Credential, String, Pattern), RunError> {
+fn under_way(
+    run: &Run,
+    step: StepId,
+    attempt: u32,
+) -> Result<(Credential, String, Pattern), RunError> {
     running(run)?;
     let pattern = pattern_of(run)?;
     let step = run.step(step).ok_or(RunError::NoStep)?;
@@ -111,5 +115,8 @@ fn under_way(run: &Run, step: StepId, attempt: u32) -> Result<(Credential, Strin
 /// Leaves out what never began, and what won't be tried again.
 fn skips(id: RunId, run: &Run, reason: SkipReason) -> Vec<RunEvent> {
     let open = run.steps.iter().filter(|step| !step.is_settled());
-    open.map(|step| RunEvent::StepSkipped(Skipped { run: id, prev_d: 0, step: step.planned.step, reason })).collect()
+    open.map(|step| {
+        RunEvent::StepSkipped(Skipped { run: id, prev_d: 0, step: step.planned.step, reason })
+    })
+    .collect()
 }

@@ -1,5 +1,7 @@
 use crate::id::{RunId, StepId};
-use crate::orchestration::{Fallback, FellBack, Planned, PlannedStep, Run, RunError, RunEvent, SpokenOf};
+use crate::orchestration::{
+    Fallback, FellBack, Planned, PlannedStep, Run, RunError, RunEvent, SpokenOf,
+};
 
 /// Gives steps their places, and records what was done instead of what a reply should have led to.
 #[derive(Clone, Debug)]
@@ -27,10 +29,17 @@ impl PlanSteps {
                 return Err(RunError::WrongStep);
             }
             let name = name.map(|name| SpokenOf { name: name.chars().take(NAME_MAX).collect() });
-            events.push(RunEvent::FallbackApplied(FellBack { run: self.run, prev_d: 0, step, fallback }, name));
+            events.push(RunEvent::FallbackApplied(
+                FellBack { run: self.run, prev_d: 0, step, fallback },
+                name,
+            ));
         }
         if !self.steps.is_empty() {
-            events.push(RunEvent::StepsPlanned(Planned { run: self.run, prev_d: 0, steps: self.steps }));
+            events.push(RunEvent::StepsPlanned(Planned {
+                run: self.run,
+                prev_d: 0,
+                steps: self.steps,
+            }));
         }
         Ok(events)
     }

@@ -1,5 +1,7 @@
 use crate::id::{ContextTag, KeyId, RunId};
-use crate::orchestration::{Asked, Definition, Phase, Requested, Resolution, Run, RunError, RunEvent};
+use crate::orchestration::{
+    Asked, Definition, Phase, Requested, Resolution, Run, RunError, RunEvent,
+};
 use crate::text::{Context, ModelId, Title};
 
 /// Asks for a run. The definition is checked, and a credential was found: what is refused never becomes a run.
@@ -50,8 +52,11 @@ impl RequestRun {
             named_key: self.named_key,
             resolution: self.resolution,
         };
-        let asked =
-            Asked { title: self.title.map(Title::into_string), context: self.context.into_string(), definition: self.definition };
+        let asked = Asked {
+            title: self.title.map(Title::into_string),
+            context: self.context.into_string(),
+            definition: self.definition,
+        };
         Ok(vec![RunEvent::RunRequested(facts, Some(asked))])
     }
 }

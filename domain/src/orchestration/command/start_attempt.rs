@@ -20,7 +20,10 @@ impl StartAttempt {
         let step = run.step(self.step).ok_or(RunError::NoStep)?;
         match step.state {
             StepState::Planned | StepState::Waiting { .. } => {}
-            StepState::Running { .. } | StepState::Completed | StepState::Failed(_) | StepState::Skipped => {
+            StepState::Running { .. }
+            | StepState::Completed
+            | StepState::Failed(_)
+            | StepState::Skipped => {
                 return Err(RunError::WrongStep);
             }
         }

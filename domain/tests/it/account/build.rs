@@ -2,13 +2,14 @@
 
 use crate::given::{Given, given, session};
 use claviger_domain::account::{
-    Account, AccountEvent, ChangePassword, NoFacts, OfRole, OfSession, OfSessions, Person, RegisterAccount, Registered, Renamed,
-    RevokeReason, Seen, SignIn,
+    Account, AccountEvent, ChangePassword, NoFacts, OfRole, OfSession, OfSessions, Person,
+    RegisterAccount, Registered, Renamed, RevokeReason, Seen, SignIn,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::text::{Email, FullName, Username};
 
-pub(crate) const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0";
+pub(crate) const BROWSER: &str =
+    "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0";
 
 pub(crate) fn account(history: impl IntoIterator<Item = AccountEvent>) -> Given<Account> {
     given(history)
@@ -42,12 +43,16 @@ pub(crate) fn registered() -> AccountEvent {
 
 pub(crate) fn registered_as(roles: Vec<Role>) -> AccountEvent {
     let full_name = Some("Ada Lovelace".to_owned());
-    let person = Person { username: "Ada".to_owned(), email: "ada@example.org".to_owned(), full_name };
+    let person =
+        Person { username: "Ada".to_owned(), email: "ada@example.org".to_owned(), full_name };
     AccountEvent::AccountRegistered(Registered { roles }, Some(person))
 }
 
 pub(crate) fn renamed(full_name: Option<&str>) -> AccountEvent {
-    AccountEvent::AccountRenamed(NoFacts {}, Some(Renamed { full_name: full_name.map(str::to_owned) }))
+    AccountEvent::AccountRenamed(
+        NoFacts {},
+        Some(Renamed { full_name: full_name.map(str::to_owned) }),
+    )
 }
 
 pub(crate) fn password_changed() -> AccountEvent {
@@ -71,7 +76,10 @@ pub(crate) fn reactivated() -> AccountEvent {
 }
 
 pub(crate) fn signed_in(n: u8) -> AccountEvent {
-    AccountEvent::SignedIn(OfSession { session: session(n) }, Some(Seen { user_agent: Some(BROWSER.to_owned()) }))
+    AccountEvent::SignedIn(
+        OfSession { session: session(n) },
+        Some(Seen { user_agent: Some(BROWSER.to_owned()) }),
+    )
 }
 
 pub(crate) fn signed_out(n: u8) -> AccountEvent {
@@ -79,7 +87,10 @@ pub(crate) fn signed_out(n: u8) -> AccountEvent {
 }
 
 pub(crate) fn revoked(numbers: impl IntoIterator<Item = u8>, reason: RevokeReason) -> AccountEvent {
-    AccountEvent::SessionsRevoked(OfSessions { sessions: numbers.into_iter().map(session).collect(), reason })
+    AccountEvent::SessionsRevoked(OfSessions {
+        sessions: numbers.into_iter().map(session).collect(),
+        reason,
+    })
 }
 
 pub(crate) fn token_reused(n: u8) -> AccountEvent {

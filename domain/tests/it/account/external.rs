@@ -1,7 +1,8 @@
 use super::*;
 use crate::given::session;
 use claviger_domain::account::{
-    AccountError, AccountEvent, Identity, NoFacts, OfSession, Person, RegisterExternal, Registered, Seen,
+    AccountError, AccountEvent, Identity, NoFacts, OfSession, Person, RegisterExternal, Registered,
+    Seen,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::text::{Email, Username};
@@ -31,7 +32,9 @@ fn history(email: &str) -> [AccountEvent; 3] {
 
 #[test]
 fn external_user_is_registered_linked_and_signed_in() {
-    let ada = account([]).when(register_external(Some("ada@example.org"))).then(history("ada@example.org"));
+    let ada = account([])
+        .when(register_external(Some("ada@example.org")))
+        .then(history("ada@example.org"));
     assert!(ada.is_external && ada.is_active);
     assert_eq!(ada.sessions, [session(1)]);
 }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::given::{fold, session};
 use claviger_domain::account::{
-    Account, AccountError, DeactivateAccount, EraseAccount, ReactivateAccount, RegisterAccount, RenameAccount, RevokeReason,
+    Account, AccountError, DeactivateAccount, EraseAccount, ReactivateAccount, RegisterAccount,
+    RenameAccount, RevokeReason,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;
@@ -18,13 +19,16 @@ fn registered_account_is_active_and_has_the_role_user() {
 #[test]
 fn account_registered_with_more_rights_is_a_user_too() {
     for role in [Role::Auditor, Role::Admin] {
-        account([]).when(RegisterAccount { role, ..register() }).then([registered_as(vec![Role::User, role])]);
+        account([])
+            .when(RegisterAccount { role, ..register() })
+            .then([registered_as(vec![Role::User, role])]);
     }
 }
 
 #[test]
 fn registering_may_sign_in_at_once() {
-    let command = RegisterAccount { session: Some((session(1), Some(BROWSER.to_owned()))), ..register() };
+    let command =
+        RegisterAccount { session: Some((session(1), Some(BROWSER.to_owned()))), ..register() };
     let account = account([]).when(command).then([registered(), signed_in(1)]);
     assert_eq!(account.sessions, [session(1)]);
 }
@@ -41,7 +45,9 @@ fn erased_account_cannot_be_registered_again() {
 
 #[test]
 fn account_is_renamed_and_the_name_taken_back() {
-    let rename = |name: Option<&str>| RenameAccount { full_name: name.and_then(|name| FullName::parse(name).ok()) };
+    let rename = |name: Option<&str>| RenameAccount {
+        full_name: name.and_then(|name| FullName::parse(name).ok()),
+    };
     account([registered()]).when(rename(Some("Ada King"))).then([renamed(Some("Ada King"))]);
     account([registered()]).when(rename(None)).then([renamed(None)]);
     account([]).when(rename(None)).refused(AccountError::NotFound);
@@ -69,7 +75,8 @@ fn deactivated_account_deactivated_again_is_nothing_new() {
 
 #[test]
 fn reactivated_account_may_sign_in_again_but_has_no_sessions() {
-    let history = [registered(), signed_in(1), deactivated(), revoked([1], RevokeReason::Deactivated)];
+    let history =
+        [registered(), signed_in(1), deactivated(), revoked([1], RevokeReason::Deactivated)];
     let state = account(history.clone()).when(ReactivateAccount).then([reactivated()]);
     assert!(state.is_active);
     assert!(state.sessions.is_empty());

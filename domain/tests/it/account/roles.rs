@@ -7,7 +7,9 @@ fn role_is_granted_and_revoked() {
     for role in [Role::Auditor, Role::Admin] {
         let state = account([registered()]).when(GrantRole { role }).then([role_granted(role)]);
         assert!(state.roles.contains(&role));
-        let state = account([registered(), role_granted(role)]).when(RevokeRole { role }).then([role_revoked(role)]);
+        let state = account([registered(), role_granted(role)])
+            .when(RevokeRole { role })
+            .then([role_revoked(role)]);
         assert!(!state.roles.contains(&role) && state.roles.contains(&Role::User));
     }
 }
@@ -15,7 +17,9 @@ fn role_is_granted_and_revoked() {
 #[test]
 fn role_the_account_was_registered_with_is_revoked() {
     let role = Role::Admin;
-    account([registered_as(vec![Role::User, role])]).when(RevokeRole { role }).then([role_revoked(role)]);
+    account([registered_as(vec![Role::User, role])])
+        .when(RevokeRole { role })
+        .then([role_revoked(role)]);
 }
 
 #[test]
@@ -23,7 +27,9 @@ fn role_granted_twice_or_revoked_twice_is_nothing_new() {
     let role = Role::Auditor;
     account([registered(), role_granted(role)]).when(GrantRole { role }).nothing();
     account([registered()]).when(RevokeRole { role }).nothing();
-    account([registered(), role_granted(role), role_revoked(role)]).when(RevokeRole { role }).nothing();
+    account([registered(), role_granted(role), role_revoked(role)])
+        .when(RevokeRole { role })
+        .nothing();
 }
 
 #[test]

@@ -1,8 +1,8 @@
 use super::*;
 use crate::given::session;
 use claviger_domain::account::{
-    AccountError, AccountEvent, ChangePassword, MAX_SESSIONS, OfSession, RegisterAccount, ReportRefreshReuse, RevokeReason,
-    RevokeSessions, Seen, SignIn, SignOut,
+    AccountError, AccountEvent, ChangePassword, MAX_SESSIONS, OfSession, RegisterAccount,
+    ReportRefreshReuse, RevokeReason, RevokeSessions, Seen, SignIn, SignOut,
 };
 
 fn with_sessions(count: u8) -> impl Iterator<Item = AccountEvent> {
@@ -32,9 +32,14 @@ fn deactivated_account_cannot_sign_in_or_change_its_password() {
 fn oldest_session_ends_when_one_too_many_begins() {
     let max = u8::try_from(MAX_SESSIONS).unwrap();
     let next = max + 1;
-    let account = account(with_sessions(max)).when(sign_in(next)).then([revoked([1], RevokeReason::TooMany), signed_in(next)]);
+    let account = account(with_sessions(max))
+        .when(sign_in(next))
+        .then([revoked([1], RevokeReason::TooMany), signed_in(next)]);
     assert_eq!(account.sessions.len(), MAX_SESSIONS);
-    assert_eq!((account.sessions.first(), account.sessions.last()), (Some(&session(2)), Some(&session(next))));
+    assert_eq!(
+        (account.sessions.first(), account.sessions.last()),
+        (Some(&session(2)), Some(&session(next)))
+    );
 }
 
 #[test]
@@ -68,13 +73,16 @@ fn password_changed_by_an_operator_begins_no_session() {
 
 #[test]
 fn session_is_ended_by_its_holder() {
-    let account = account(with_sessions(2)).when(SignOut { session: session(1) }).then([signed_out(1)]);
+    let account =
+        account(with_sessions(2)).when(SignOut { session: session(1) }).then([signed_out(1)]);
     assert_eq!(account.sessions, [session(2)]);
 }
 
 #[test]
 fn ended_and_unknown_sessions_signed_out_are_nothing_new() {
-    account(with_sessions(1).chain([signed_out(1)])).when(SignOut { session: session(1) }).nothing();
+    account(with_sessions(1).chain([signed_out(1)]))
+        .when(SignOut { session: session(1) })
+        .nothing();
     account(with_sessions(1)).when(SignOut { session: session(9) }).nothing();
 }
 
@@ -88,8 +96,9 @@ fn sessions_are_revoked_but_for_the_present_one() {
 
 #[test]
 fn every_session_is_revoked_when_none_is_to_stay() {
-    let account =
-        account(with_sessions(2)).when(RevokeSessions { except: None }).then([revoked([1, 2], RevokeReason::Requested)]);
+    let account = account(with_sessions(2))
+        .when(RevokeSessions { except: None })
+        .then([revoked([1, 2], RevokeReason::Requested)]);
     assert!(account.sessions.is_empty());
 }
 
@@ -109,7 +118,9 @@ fn reused_refresh_token_ends_its_session_once() {
 
 #[test]
 fn refresh_token_of_an_ended_or_unknown_session_is_no_event() {
-    account(with_sessions(1).chain([signed_out(1)])).when(ReportRefreshReuse { session: session(1) }).nothing();
+    account(with_sessions(1).chain([signed_out(1)]))
+        .when(ReportRefreshReuse { session: session(1) })
+        .nothing();
     account([registered()]).when(ReportRefreshReuse { session: session(1) }).nothing();
 }
 
@@ -124,25 +135,38 @@ fn sessions_of_nobody_and_of_an_erased_account_are_not_found() {
 }
 
 fn signed_in_from(user_agent: Option<&str>) -> AccountEvent {
-    AccountEvent::SignedIn(OfSession { session: session(1) }, Some(Seen { user_agent: user_agent.map(str::to_owned) }))
+    AccountEvent::SignedIn(
+        OfSession { session: session(1) },
+        Some(Seen { user_agent: user_agent.map(str::to_owned) }),
+    )
 }
 
 #[test]
 fn user_agent_is_optional_and_cut_to_200_characters() {
     let cut = "ä".repeat(200);
-    for (given, kept) in [(None, None), (Some("curl/8.16.0"), Some("curl/8.16.0")), (Some(&*"ä".repeat(300)), Some(&*cut))] {
+    for (given, kept) in [
+        (None, None),
+        (Some("curl/8.16.0"), Some("curl/8.16.0")),
+        (Some(&*"ä".repeat(300)), Some(&*cut)),
+    ] {
         let given = || given.map(str::to_owned);
         let event = signed_in_from(kept);
-        account([registered()]).when(SignIn { session: session(1), user_agent: given() }).then([event.clone()]);
+        account([registered()])
+            .when(SignIn { session: session(1), user_agent: given() })
+            .then([event.clone()]);
         account([registered()])
             .when(ChangePassword { session: Some((session(1), given())) })
             .then([password_changed(), event.clone()]);
-        account([]).when(RegisterAccount { session: Some((session(1), given())), ..register() }).then([registered(), event]);
+        account([])
+            .when(RegisterAccount { session: Some((session(1), given())), ..register() })
+            .then([registered(), event]);
     }
 }
 
 #[test]
 fn user_agent_that_holds_a_secret_is_left_out() {
     let user_agent = Some(format!("{}SK-ANT-api03-x", "a".repeat(195)));
-    account([registered()]).when(SignIn { session: session(1), user_agent }).then([signed_in_from(None)]);
+    account([registered()])
+        .when(SignIn { session: session(1), user_agent })
+        .then([signed_in_from(None)]);
 }

@@ -3,9 +3,10 @@
 use crate::given::{Given, NOW, given, key, print, tag, test};
 use claviger_domain::id::KeyId;
 use claviger_domain::key_ring::{
-    ActivateKey, AddKey, Added, ClearDefault, ClearReason, DeactivateKey, DeleteKey, Expired, ExpirySet, FinishKeyTest,
-    InContext, KeyOnly, KeyRing, KeyRingEvent, MadeDefault, Named, NoDefault, Previewed, RecordExpiry, RenameKey, ReplaceSecret,
-    SecretReplaced, SetDefault, SetExpiry, Shown, StartKeyTest, TestStarted, Tested,
+    ActivateKey, AddKey, Added, ClearDefault, ClearReason, DeactivateKey, DeleteKey, Expired,
+    ExpirySet, FinishKeyTest, InContext, KeyOnly, KeyRing, KeyRingEvent, MadeDefault, Named,
+    NoDefault, Previewed, RecordExpiry, RenameKey, ReplaceSecret, SecretReplaced, SetDefault,
+    SetExpiry, Shown, StartKeyTest, TestStarted, Tested,
 };
 use claviger_domain::key_test::{KeyTestLevel, KeyTestNotes, KeyTestStatus, KeyVerdict, Verdict};
 use claviger_domain::text::{Context, KeyName, ModelId};
@@ -79,7 +80,13 @@ pub(crate) fn notes() -> KeyTestNotes {
 }
 
 pub(crate) fn set_default(n: u8, context_no: u8) -> SetDefault {
-    SetDefault { key: key(n), context: context(context_no), context_tag: tag(context_no), expected: None, now: NOW }
+    SetDefault {
+        key: key(n),
+        context: context(context_no),
+        context_tag: tag(context_no),
+        expected: None,
+        now: NOW,
+    }
 }
 
 pub(crate) fn clear_default(context_no: u8) -> ClearDefault {
@@ -95,7 +102,12 @@ pub(crate) fn deactivate(n: u8) -> DeactivateKey {
 }
 
 pub(crate) fn replace_secret(n: u8, print_no: u8) -> ReplaceSecret {
-    ReplaceSecret { key: key(n), fingerprint: print(print_no), preview: PREVIEW.to_owned(), expected: None }
+    ReplaceSecret {
+        key: key(n),
+        fingerprint: print(print_no),
+        preview: PREVIEW.to_owned(),
+        expected: None,
+    }
 }
 
 pub(crate) fn set_expiry(n: u8, expires_at: Option<Timestamp>) -> SetExpiry {
@@ -141,7 +153,10 @@ pub(crate) fn test_started(n: u8, test_no: u8, secret_version: u32) -> KeyRingEv
 pub(crate) fn tested(n: u8, test_no: u8, secret_version: u32) -> KeyRingEvent {
     let model = Some(MODEL.to_owned());
     let (key, test, level) = (key(n), test(test_no), KeyTestLevel::Full);
-    KeyRingEvent::KeyTested(Tested { key, test, level, model, secret_version, verdict: verdict() }, Some(notes()))
+    KeyRingEvent::KeyTested(
+        Tested { key, test, level, model, secret_version, verdict: verdict() },
+        Some(notes()),
+    )
 }
 
 pub(crate) fn made_default(n: u8, context_no: u8, previous: Option<KeyId>) -> KeyRingEvent {
@@ -161,7 +176,10 @@ pub(crate) fn cleared_on_request(n: u8, context_no: u8) -> KeyRingEvent {
 
 /// Along with something else: nobody named the context, so the event can't either.
 pub(crate) fn cleared(n: u8, context_no: u8, reason: ClearReason) -> KeyRingEvent {
-    KeyRingEvent::DefaultCleared(NoDefault { key: key(n), context_tag: tag(context_no), reason }, None)
+    KeyRingEvent::DefaultCleared(
+        NoDefault { key: key(n), context_tag: tag(context_no), reason },
+        None,
+    )
 }
 
 pub(crate) fn activated(n: u8) -> KeyRingEvent {

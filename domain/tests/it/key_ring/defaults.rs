@@ -12,8 +12,9 @@ fn key_becomes_the_default_of_an_empty_context() {
 
 #[test]
 fn new_default_names_the_previous_one_and_raises_both_versions() {
-    let ring =
-        ring([added(1), added(2), made_default(1, 1, None)]).when(set_default(2, 1)).then([made_default(2, 1, Some(key(1)))]);
+    let ring = ring([added(1), added(2), made_default(1, 1, None)])
+        .when(set_default(2, 1))
+        .then([made_default(2, 1, Some(key(1)))]);
     assert_eq!(ring.keys[&key(1)].version, 4);
     assert_eq!(ring.keys[&key(2)].version, 4);
     assert_eq!(ring.defaults.len(), 1);
@@ -21,13 +22,17 @@ fn new_default_names_the_previous_one_and_raises_both_versions() {
 
 #[test]
 fn one_key_may_be_the_default_of_several_contexts() {
-    let ring = ring([added(1), made_default(1, 1, None)]).when(set_default(1, 2)).then([made_default(1, 2, None)]);
+    let ring = ring([added(1), made_default(1, 1, None)])
+        .when(set_default(1, 2))
+        .then([made_default(1, 2, None)]);
     assert_eq!(ring.default_tags(key(1)).collect::<Vec<_>>(), [tag(1), tag(2)]);
 }
 
 #[test]
 fn contexts_do_not_share_a_default() {
-    let ring = ring([added(1), added(2), made_default(1, 1, None)]).when(set_default(2, 2)).then([made_default(2, 2, None)]);
+    let ring = ring([added(1), added(2), made_default(1, 1, None)])
+        .when(set_default(2, 2))
+        .then([made_default(2, 2, None)]);
     assert_eq!((ring.defaults[&tag(1)], ring.defaults[&tag(2)]), (key(1), key(2)));
     assert_eq!(ring.keys[&key(1)].version, 3);
 }
@@ -46,7 +51,9 @@ fn inactive_key_cannot_become_default() {
 
 #[test]
 fn reactivated_key_can_become_default() {
-    ring([added(1), deactivated(1), activated(1)]).when(set_default(1, 1)).then([made_default(1, 1, None)]);
+    ring([added(1), deactivated(1), activated(1)])
+        .when(set_default(1, 1))
+        .then([made_default(1, 1, None)]);
 }
 
 #[test]
@@ -61,7 +68,9 @@ fn expired_key_cannot_become_default_whether_recorded_or_not() {
 #[test]
 fn key_that_expires_at_this_very_moment_cannot_become_default() {
     let history = [added_expiring(1, Some(later()))];
-    ring(history).when(SetDefault { now: later(), ..set_default(1, 1) }).refused(KeyRingError::Expired { at: later() });
+    ring(history)
+        .when(SetDefault { now: later(), ..set_default(1, 1) })
+        .refused(KeyRingError::Expired { at: later() });
 }
 
 #[test]
@@ -79,7 +88,9 @@ fn unknown_and_deleted_keys_answer_alike() {
 
 #[test]
 fn default_of_the_version_the_caller_saw_is_set() {
-    ring([added(1)]).when(SetDefault { expected: Some(1), ..set_default(1, 1) }).then([made_default(1, 1, None)]);
+    ring([added(1)])
+        .when(SetDefault { expected: Some(1), ..set_default(1, 1) })
+        .then([made_default(1, 1, None)]);
 }
 
 #[test]
@@ -91,7 +102,9 @@ fn default_of_a_key_changed_meanwhile_is_refused() {
 
 #[test]
 fn default_is_cleared_on_request_and_nobody_takes_its_place() {
-    let ring = ring([added(1), added(2), made_default(1, 1, None)]).when(clear_default(1)).then([cleared_on_request(1, 1)]);
+    let ring = ring([added(1), added(2), made_default(1, 1, None)])
+        .when(clear_default(1))
+        .then([cleared_on_request(1, 1)]);
     assert!(ring.defaults.is_empty());
     assert_eq!(ring.keys[&key(1)].version, 4);
     assert_eq!(ring.keys[&key(2)].version, 2);
@@ -114,7 +127,9 @@ fn clearing_a_context_without_default_is_nothing_new() {
 #[test]
 fn clearing_compares_the_version_of_the_present_default() {
     let history = || [added(1), made_default(1, 1, None)];
-    ring(history()).when(ClearDefault { expected: Some(2), ..clear_default(1) }).then([cleared_on_request(1, 1)]);
+    ring(history())
+        .when(ClearDefault { expected: Some(2), ..clear_default(1) })
+        .then([cleared_on_request(1, 1)]);
     ring(history())
         .when(ClearDefault { expected: Some(1), ..clear_default(1) })
         .refused(KeyRingError::VersionMismatch { expected: 1, actual: 2 });
@@ -131,12 +146,22 @@ fn clearing_cannot_compare_a_version_where_there_is_no_default() {
 fn expired_default_that_no_timer_saw_can_be_replaced_and_is_named() {
     let history = [added_expiring(1, Some(later())), made_default(1, 1, None), added(2)];
     let now = later().plus_ms(1);
-    ring(history).when(SetDefault { now, ..set_default(2, 1) }).then([made_default(2, 1, Some(key(1)))]);
+    ring(history).when(SetDefault { now, ..set_default(2, 1) }).then([made_default(
+        2,
+        1,
+        Some(key(1)),
+    )]);
 }
 
 #[test]
 fn cleared_default_is_not_promoted_when_the_others_change() {
-    let history = [added(1), added(2), made_default(1, 1, None), cleared(1, 1, ClearReason::Deactivated), deactivated(1)];
+    let history = [
+        added(1),
+        added(2),
+        made_default(1, 1, None),
+        cleared(1, 1, ClearReason::Deactivated),
+        deactivated(1),
+    ];
     let ring = ring(history).when(activate(1)).then([activated(1)]);
     assert!(ring.defaults.is_empty());
 }

@@ -11,7 +11,9 @@ fn much_later() -> Timestamp {
 fn expiry_is_set_moved_and_taken_back() {
     ring([added(1)]).when(set_expiry(1, Some(later()))).then([expiry_set(1, Some(later()))]);
     let history = || [added_expiring(1, Some(later()))];
-    ring(history()).when(set_expiry(1, Some(much_later()))).then([expiry_set(1, Some(much_later()))]);
+    ring(history())
+        .when(set_expiry(1, Some(much_later())))
+        .then([expiry_set(1, Some(much_later()))]);
     let ring = ring(history()).when(set_expiry(1, None)).then([expiry_set(1, None)]);
     assert_eq!(ring.keys[&key(1)].expires_at, None);
     assert_eq!(ring.keys[&key(1)].version, 2);
@@ -27,7 +29,9 @@ fn same_expiry_is_nothing_new_even_when_it_has_passed() {
 #[test]
 fn expiry_in_the_past_is_refused() {
     let past = Timestamp(NOW.0 - 1);
-    ring([added(1)]).when(set_expiry(1, Some(past))).refused(KeyRingError::ExpiryInPast { at: past });
+    ring([added(1)])
+        .when(set_expiry(1, Some(past)))
+        .refused(KeyRingError::ExpiryInPast { at: past });
 }
 
 #[test]
@@ -48,7 +52,9 @@ fn expiry_of_a_key_changed_meanwhile_is_refused() {
     ring(history())
         .when(SetExpiry { expected: Some(1), ..set_expiry(1, Some(later())) })
         .refused(KeyRingError::VersionMismatch { expected: 1, actual: 2 });
-    ring(history()).when(SetExpiry { expected: Some(2), ..set_expiry(1, Some(later())) }).then([expiry_set(1, Some(later()))]);
+    ring(history())
+        .when(SetExpiry { expected: Some(2), ..set_expiry(1, Some(later())) })
+        .then([expiry_set(1, Some(later()))]);
 }
 
 #[test]
@@ -87,14 +93,18 @@ fn expiry_is_recorded_once() {
 
 #[test]
 fn expiry_that_lies_ahead_is_not_recorded() {
-    ring([added_expiring(1, Some(later()))]).when(record_expiry(1, Timestamp(later().0 - 1))).nothing();
+    ring([added_expiring(1, Some(later()))])
+        .when(record_expiry(1, Timestamp(later().0 - 1)))
+        .nothing();
 }
 
 #[test]
 fn key_without_expiry_and_unknown_key_have_nothing_to_record() {
     ring([added(1)]).when(record_expiry(1, much_later())).nothing();
     ring([added(1)]).when(record_expiry(2, much_later())).nothing();
-    ring([added_expiring(1, Some(later())), deleted(1)]).when(record_expiry(1, much_later())).nothing();
+    ring([added_expiring(1, Some(later())), deleted(1)])
+        .when(record_expiry(1, much_later()))
+        .nothing();
 }
 
 #[test]
@@ -105,16 +115,23 @@ fn expiry_moved_by_a_race_is_not_recorded_by_a_late_timer() {
 
 #[test]
 fn expiry_of_an_inactive_key_is_recorded() {
-    ring([added_expiring(1, Some(later())), deactivated(1)]).when(record_expiry(1, later())).then([expired(1, later())]);
+    ring([added_expiring(1, Some(later())), deactivated(1)])
+        .when(record_expiry(1, later()))
+        .then([expired(1, later())]);
 }
 
 #[test]
 fn later_expiry_revives_an_expired_key_without_its_defaults() {
-    let history =
-        [added_expiring(1, Some(later())), made_default(1, 1, None), cleared(1, 1, ClearReason::Expired), expired(1, later())];
+    let history = [
+        added_expiring(1, Some(later())),
+        made_default(1, 1, None),
+        cleared(1, 1, ClearReason::Expired),
+        expired(1, later()),
+    ];
     let now = later().plus_ms(1);
     let revive = SetExpiry { now, ..set_expiry(1, Some(much_later())) };
-    let state = ring(history.clone()).when(revive.clone()).then([expiry_set(1, Some(much_later()))]);
+    let state =
+        ring(history.clone()).when(revive.clone()).then([expiry_set(1, Some(much_later()))]);
     assert!(state.defaults.is_empty());
     assert!(!state.keys[&key(1)].is_expired(now));
     let revived = history.into_iter().chain([expiry_set(1, Some(much_later()))]);
@@ -125,11 +142,12 @@ fn later_expiry_revives_an_expired_key_without_its_defaults() {
 fn reviving_a_key_before_any_timer_saw_it_expire_records_the_expiry_first() {
     let history = || [added_expiring(1, Some(later())), made_default(1, 1, None)];
     for expires_at in [Some(much_later()), None] {
-        let ring = ring(history()).when(SetExpiry { now: later(), ..set_expiry(1, expires_at) }).then([
-            cleared(1, 1, ClearReason::Expired),
-            expired(1, later()),
-            expiry_set(1, expires_at),
-        ]);
+        let ring =
+            ring(history()).when(SetExpiry { now: later(), ..set_expiry(1, expires_at) }).then([
+                cleared(1, 1, ClearReason::Expired),
+                expired(1, later()),
+                expiry_set(1, expires_at),
+            ]);
         assert!(ring.defaults.is_empty());
         assert!(!ring.keys[&key(1)].expiry_recorded);
     }
@@ -145,13 +163,16 @@ fn refused_expiry_records_nothing() {
 
 #[test]
 fn second_expiry_is_recorded_too() {
-    let history = [added_expiring(1, Some(later())), expired(1, later()), expiry_set(1, Some(much_later()))];
+    let history =
+        [added_expiring(1, Some(later())), expired(1, later()), expiry_set(1, Some(much_later()))];
     ring(history).when(record_expiry(1, much_later())).then([expired(1, much_later())]);
 }
 
 #[test]
 fn expiry_moved_ahead_of_time_keeps_the_defaults() {
     let history = [added_expiring(1, Some(later())), made_default(1, 1, None)];
-    let ring = ring(history).when(set_expiry(1, Some(much_later()))).then([expiry_set(1, Some(much_later()))]);
+    let ring = ring(history)
+        .when(set_expiry(1, Some(much_later())))
+        .then([expiry_set(1, Some(much_later()))]);
     assert_eq!(ring.defaults.len(), 1);
 }

@@ -1,6 +1,8 @@
 use super::*;
 use crate::given::{HOUR_MS, fold, key, later, print, tag};
-use claviger_domain::key_ring::{ActivateKey, ClearReason, DeactivateKey, DeleteKey, KeyRing, KeyRingError, RenameKey};
+use claviger_domain::key_ring::{
+    ActivateKey, ClearReason, DeactivateKey, DeleteKey, KeyRing, KeyRingError, RenameKey,
+};
 
 #[test]
 fn key_is_renamed() {
@@ -11,12 +13,16 @@ fn key_is_renamed() {
 #[test]
 fn inactive_and_expired_keys_can_be_renamed() {
     ring([added(1), deactivated(1)]).when(rename(1, "work")).then([renamed(1, "work")]);
-    ring([added_expiring(1, Some(later())), expired(1, later())]).when(rename(1, "work")).then([renamed(1, "work")]);
+    ring([added_expiring(1, Some(later())), expired(1, later())])
+        .when(rename(1, "work"))
+        .then([renamed(1, "work")]);
 }
 
 #[test]
 fn two_keys_may_have_one_name() {
-    ring([added(1), added(2), renamed(1, "work")]).when(rename(2, "work")).then([renamed(2, "work")]);
+    ring([added(1), added(2), renamed(1, "work")])
+        .when(rename(2, "work"))
+        .then([renamed(2, "work")]);
 }
 
 #[test]
@@ -25,7 +31,9 @@ fn key_changed_meanwhile_is_not_renamed() {
     ring(history())
         .when(RenameKey { expected: Some(1), ..rename(1, "work") })
         .refused(KeyRingError::VersionMismatch { expected: 1, actual: 2 });
-    ring(history()).when(RenameKey { expected: Some(2), ..rename(1, "work") }).then([renamed(1, "work")]);
+    ring(history())
+        .when(RenameKey { expected: Some(2), ..rename(1, "work") })
+        .then([renamed(1, "work")]);
 }
 
 #[test]
@@ -44,7 +52,13 @@ fn unknown_key_answers_not_found_whatever_version_is_expected() {
 
 #[test]
 fn deactivated_key_loses_its_defaults_in_the_same_commit_and_nothing_is_promoted() {
-    let history = [added(1), added(2), made_default(1, 1, None), made_default(1, 3, None), made_default(2, 2, None)];
+    let history = [
+        added(1),
+        added(2),
+        made_default(1, 1, None),
+        made_default(1, 3, None),
+        made_default(2, 2, None),
+    ];
     let ring = ring(history).when(deactivate(1)).then([
         cleared(1, 1, ClearReason::Deactivated),
         cleared(1, 3, ClearReason::Deactivated),
@@ -70,7 +84,9 @@ fn key_changed_meanwhile_is_not_deactivated() {
     ring([added(1), renamed(1, "home")])
         .when(DeactivateKey { expected: Some(1), ..deactivate(1) })
         .refused(KeyRingError::VersionMismatch { expected: 1, actual: 2 });
-    ring([added(1)]).when(DeactivateKey { expected: Some(1), ..deactivate(1) }).then([deactivated(1)]);
+    ring([added(1)])
+        .when(DeactivateKey { expected: Some(1), ..deactivate(1) })
+        .then([deactivated(1)]);
 }
 
 #[test]
@@ -85,7 +101,12 @@ fn stale_version_is_refused_even_where_nothing_would_change() {
 
 #[test]
 fn activated_key_does_not_get_its_defaults_back() {
-    let history = [added(1), made_default(1, 1, None), cleared(1, 1, ClearReason::Deactivated), deactivated(1)];
+    let history = [
+        added(1),
+        made_default(1, 1, None),
+        cleared(1, 1, ClearReason::Deactivated),
+        deactivated(1),
+    ];
     let ring = ring(history).when(activate(1)).then([activated(1)]);
     assert!(ring.keys[&key(1)].is_active);
     assert!(ring.defaults.is_empty());
@@ -99,13 +120,16 @@ fn active_key_activated_again_is_nothing_new() {
 
 #[test]
 fn key_of_the_version_the_caller_saw_is_activated() {
-    ring([added(1), deactivated(1)]).when(ActivateKey { expected: Some(2), ..activate(1) }).then([activated(1)]);
+    ring([added(1), deactivated(1)])
+        .when(ActivateKey { expected: Some(2), ..activate(1) })
+        .then([activated(1)]);
 }
 
 #[test]
 fn expired_key_can_be_activated_but_stays_expired() {
-    let ring =
-        ring([added_expiring(1, Some(later())), expired(1, later()), deactivated(1)]).when(activate(1)).then([activated(1)]);
+    let ring = ring([added_expiring(1, Some(later())), expired(1, later()), deactivated(1)])
+        .when(activate(1))
+        .then([activated(1)]);
     assert!(ring.keys[&key(1)].is_expired(later().plus_ms(HOUR_MS)));
 }
 
@@ -125,7 +149,9 @@ fn deleted_key_loses_its_defaults_in_the_same_commit_and_nothing_is_promoted() {
 #[test]
 fn inactive_and_expired_keys_can_be_deleted() {
     ring([added(1), deactivated(1)]).when(delete(1)).then([deleted(1)]);
-    ring([added_expiring(1, Some(later())), expired(1, later())]).when(delete(1)).then([deleted(1)]);
+    ring([added_expiring(1, Some(later())), expired(1, later())])
+        .when(delete(1))
+        .then([deleted(1)]);
 }
 
 #[test]
@@ -138,7 +164,9 @@ fn key_changed_meanwhile_is_not_deleted() {
     ring([added(1), renamed(1, "home")])
         .when(DeleteKey { expected: Some(1), ..delete(1) })
         .refused(KeyRingError::VersionMismatch { expected: 1, actual: 2 });
-    ring([added(1), renamed(1, "home")]).when(DeleteKey { expected: Some(2), ..delete(1) }).then([deleted(1)]);
+    ring([added(1), renamed(1, "home")])
+        .when(DeleteKey { expected: Some(2), ..delete(1) })
+        .then([deleted(1)]);
 }
 
 #[test]

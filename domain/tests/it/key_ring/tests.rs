@@ -1,14 +1,23 @@
 use super::*;
 use crate::given::{key, later, test};
-use claviger_domain::key_ring::{FinishKeyTest, KeyRingError, KeyRingEvent, OpenTest, StartKeyTest, TestStarted, Tested};
+use claviger_domain::key_ring::{
+    FinishKeyTest, KeyRingError, KeyRingEvent, OpenTest, StartKeyTest, TestStarted, Tested,
+};
 use claviger_domain::key_test::{KeyTestLevel, KeyTestStatus, KeyVerdict, Verdict};
 
 #[test]
 fn test_names_the_secret_version_before_the_secret_is_opened() {
-    let ring = ring([added(1), secret_replaced(1, 7, 2)]).when(start_test(1, 1)).then([test_started(1, 1, 2)]);
+    let ring = ring([added(1), secret_replaced(1, 7, 2)])
+        .when(start_test(1, 1))
+        .then([test_started(1, 1, 2)]);
     assert_eq!(
         ring.open_tests[&test(1)],
-        OpenTest { key: key(1), secret_version: 2, level: KeyTestLevel::Full, model: Some(MODEL.to_owned()) }
+        OpenTest {
+            key: key(1),
+            secret_version: 2,
+            level: KeyTestLevel::Full,
+            model: Some(MODEL.to_owned())
+        }
     );
 }
 
@@ -29,7 +38,9 @@ fn test_without_a_model_stores_none() {
 #[test]
 fn inactive_and_expired_keys_can_be_tested() {
     ring([added(1), deactivated(1)]).when(start_test(1, 1)).then([test_started(1, 1, 1)]);
-    ring([added_expiring(1, Some(later())), expired(1, later())]).when(start_test(1, 1)).then([test_started(1, 1, 1)]);
+    ring([added_expiring(1, Some(later())), expired(1, later())])
+        .when(start_test(1, 1))
+        .then([test_started(1, 1, 1)]);
 }
 
 #[test]
@@ -40,7 +51,9 @@ fn unknown_and_deleted_keys_cannot_be_tested() {
 
 #[test]
 fn two_tests_of_one_key_run_side_by_side() {
-    let ring = ring([added(1), test_started(1, 1, 1)]).when(start_test(1, 2)).then([test_started(1, 2, 1)]);
+    let ring = ring([added(1), test_started(1, 1, 1)])
+        .when(start_test(1, 2))
+        .then([test_started(1, 2, 1)]);
     assert_eq!(ring.open_tests.len(), 2);
 }
 
@@ -66,7 +79,9 @@ fn closing_one_test_leaves_the_others_open() {
 
 #[test]
 fn verdict_names_the_secret_that_was_tried_not_the_one_that_came_meanwhile() {
-    ring([added(1), test_started(1, 1, 1), secret_replaced(1, 7, 2)]).when(finish_test(1)).then([tested(1, 1, 1)]);
+    ring([added(1), test_started(1, 1, 1), secret_replaced(1, 7, 2)])
+        .when(finish_test(1))
+        .then([tested(1, 1, 1)]);
 }
 
 #[test]
@@ -82,7 +97,9 @@ fn closed_test_is_not_closed_again() {
 
 #[test]
 fn test_whose_key_was_deleted_is_still_closed() {
-    let ring = ring([added(1), test_started(1, 1, 1), deleted(1)]).when(finish_test(1)).then([tested(1, 1, 1)]);
+    let ring = ring([added(1), test_started(1, 1, 1), deleted(1)])
+        .when(finish_test(1))
+        .then([tested(1, 1, 1)]);
     assert!(ring.open_tests.is_empty());
     assert!(ring.keys.is_empty());
 }
@@ -97,7 +114,12 @@ fn tests_and_their_results_do_not_raise_the_keys_version() {
 
 #[test]
 fn failed_test_leaves_the_key_active_and_default() {
-    let failed = KeyVerdict { status: KeyTestStatus::Failed, authentic: Verdict::No, upstream_status: Some(401), ..verdict() };
+    let failed = KeyVerdict {
+        status: KeyTestStatus::Failed,
+        authentic: Verdict::No,
+        upstream_status: Some(401),
+        ..verdict()
+    };
     let command = FinishKeyTest { verdict: failed.clone(), ..finish_test(1) };
     let facts = Tested {
         key: key(1),

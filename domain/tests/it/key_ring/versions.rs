@@ -9,7 +9,12 @@ use cqrs_es::Aggregate;
 
 #[test]
 fn only_name_state_default_expiry_and_secret_raise_a_keys_version() {
-    let history = [added_expiring(1, Some(later())), added(2), made_default(1, 1, None), test_started(1, 1, 1)];
+    let history = [
+        added_expiring(1, Some(later())),
+        added(2),
+        made_default(1, 1, None),
+        test_started(1, 1, 1),
+    ];
     let before: KeyRing = fold(history);
     let table: [(KeyRingEvent, [bool; 2]); 12] = [
         (added(3), [false, false]),
@@ -57,14 +62,20 @@ fn every_refusal_has_its_code() {
 
 #[test]
 fn state_survives_being_written_as_json() {
-    let ring: KeyRing = fold([added_expiring(1, Some(later())), added(2), made_default(1, 1, None), test_started(2, 1, 1)]);
+    let ring: KeyRing = fold([
+        added_expiring(1, Some(later())),
+        added(2),
+        made_default(1, 1, None),
+        test_started(2, 1, 1),
+    ]);
     let json = serde_json::to_string(&ring).unwrap();
     assert_eq!(serde_json::from_str::<KeyRing>(&json).unwrap(), ring);
 }
 
 #[test]
 fn fold_needs_no_content() {
-    let with: KeyRing = fold([added(1), renamed(1, "work"), made_default(1, 1, None), secret_replaced(1, 7, 2)]);
+    let with: KeyRing =
+        fold([added(1), renamed(1, "work"), made_default(1, 1, None), secret_replaced(1, 7, 2)]);
     let erased = [added(1), renamed(1, "work"), made_default(1, 1, None), secret_replaced(1, 7, 2)];
     assert_eq!(fold::<KeyRing>(erased.iter().map(erase)), with);
 }

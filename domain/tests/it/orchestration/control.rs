@@ -3,7 +3,8 @@
 use crate::given::{fold, run};
 use crate::pattern_play::{Played, agents, task};
 use claviger_domain::orchestration::{
-    Ask, AskRun, CancelRun, Draft, PauseReason, PauseRun, Run, RunControl, RunControlEvent, RunError, RunOnly,
+    Ask, AskRun, CancelRun, Draft, PauseReason, PauseRun, Run, RunControl, RunControlEvent,
+    RunError, RunOnly,
 };
 
 fn running() -> Played {
@@ -63,7 +64,12 @@ fn what_is_asked_for_already_or_is_so_is_not_asked_again() {
     ];
     for (state, before, ask, expected) in table {
         let decided = AskRun { run: run(1), ask }.decide(&state, &asked(before));
-        assert_eq!(decided, expected.map(|ask| ask.map(event)), "{ask:?} of a run that is {:?} after {before:?}", state.phase);
+        assert_eq!(
+            decided,
+            expected.map(|ask| ask.map(event)),
+            "{ask:?} of a run that is {:?} after {before:?}",
+            state.phase
+        );
     }
 }
 

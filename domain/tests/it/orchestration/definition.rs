@@ -15,12 +15,23 @@ fn debate(agents: Vec<AgentDraft>, rounds: u32) -> Draft {
 }
 
 fn parallel(on_failure: OnFailure, aggregator: Option<AgentDraft>) -> Draft {
-    Draft::Parallel { task: "Go.".to_owned(), agents: agents(["Ann", "Bob"]), agent_names: None, aggregator, on_failure }
+    Draft::Parallel {
+        task: "Go.".to_owned(),
+        agents: agents(["Ann", "Bob"]),
+        agent_names: None,
+        aggregator,
+        on_failure,
+    }
 }
 
 fn workers(names: &[&str]) -> Draft {
     let worker_names = Some(names.iter().map(|name| (*name).to_owned()).collect());
-    Draft::Hierarchical { task: "Go.".to_owned(), manager: agent("Max"), workers: agents(["Ann", "Bob"]), worker_names }
+    Draft::Hierarchical {
+        task: "Go.".to_owned(),
+        manager: agent("Max"),
+        workers: agents(["Ann", "Bob"]),
+        worker_names,
+    }
 }
 
 fn picture(media_type: &str, data: &str) -> Draft {
@@ -32,23 +43,60 @@ fn picture(media_type: &str, data: &str) -> Draft {
 fn what_cant_be_is_refused_with_its_place_and_what_to_do() {
     let ann = || agents(["Ann"]);
     let many = |n: u32| (0..n).map(|n| agent(&format!("a{n}"))).collect::<Vec<_>>();
-    let with_model = |model: &str| vec![AgentDraft { model: Some(model.to_owned()), ..agent("Ann") }];
+    let with_model =
+        |model: &str| vec![AgentDraft { model: Some(model.to_owned()), ..agent("Ann") }];
     let with_tokens = |tokens| vec![AgentDraft { max_tokens: Some(tokens), ..agent("Ann") }];
     let table: Vec<(Draft, &[&str], &str)> = vec![
         (sequential(Vec::new(), None), &["agents"], "there are no agents"),
-        (sequential(agents(["Ann", "Ann"]), None), &["agents", "1", "name"], "two agents are called \"Ann\""),
-        (sequential(agents(["Ann", "  Ann "]), None), &["agents", "1", "name"], "two agents are called"),
+        (
+            sequential(agents(["Ann", "Ann"]), None),
+            &["agents", "1", "name"],
+            "two agents are called \"Ann\"",
+        ),
+        (
+            sequential(agents(["Ann", "  Ann "]), None),
+            &["agents", "1", "name"],
+            "two agents are called",
+        ),
         (sequential(agents([""]), None), &["agents", "0", "name"], "empty"),
-        (sequential(agents(["sk-ant-api03-x"]), None), &["agents", "0", "name"], "looks like a secret"),
+        (
+            sequential(agents(["sk-ant-api03-x"]), None),
+            &["agents", "0", "name"],
+            "looks like a secret",
+        ),
         (sequential(ann(), Some(&[])), &["sequence"], "there are no entries"),
-        (sequential(ann(), Some(&["Eve"])), &["sequence"], "there is no agent \"Eve\": the agents are Ann"),
-        (sequential(ann(), Some(&["Ann"; 101])), &["sequence"], "101 entries of the sequence: at most 100"),
+        (
+            sequential(ann(), Some(&["Eve"])),
+            &["sequence"],
+            "there is no agent \"Eve\": the agents are Ann",
+        ),
+        (
+            sequential(ann(), Some(&["Ann"; 101])),
+            &["sequence"],
+            "101 entries of the sequence: at most 100",
+        ),
         (sequential(many(33), None), &["agents", "32"], "33 agents: at most 32"),
-        (sequential(with_model("no model"), None), &["agents", "0", "model"], "the model id \"no model\" isn't one"),
-        (sequential(with_model("sk-ant-api03-abc"), None), &["agents", "0", "model"], "\"sk-ant-...\""),
+        (
+            sequential(with_model("no model"), None),
+            &["agents", "0", "model"],
+            "the model id \"no model\" isn't one",
+        ),
+        (
+            sequential(with_model("sk-ant-api03-abc"), None),
+            &["agents", "0", "model"],
+            "\"sk-ant-...\"",
+        ),
         (sequential(with_tokens(0), None), &["agents", "0", "maxTokens"], "write 1 to 128000"),
-        (Draft::Sequential { task: task(" "), agents: ann(), sequence: None }, &["task"], "task is empty"),
-        (Draft::Sequential { task: Vec::new(), agents: ann(), sequence: None }, &["task"], "task is empty"),
+        (
+            Draft::Sequential { task: task(" "), agents: ann(), sequence: None },
+            &["task"],
+            "task is empty",
+        ),
+        (
+            Draft::Sequential { task: Vec::new(), agents: ann(), sequence: None },
+            &["task"],
+            "task is empty",
+        ),
         (picture("image/tiff", "aGk="), &["task"], "image/png"),
         (picture("image/png", "aGk"), &["task"], "base64"),
         (picture("image/png", "a*k="), &["task"], "base64"),
@@ -60,16 +108,25 @@ fn what_cant_be_is_refused_with_its_place_and_what_to_do() {
         (workers(&[]), &["workerNames"], "there are no workers"),
         (parallel(OnFailure::Quorum(0), None), &["quorum"], "write 1 to 2"),
         (parallel(OnFailure::Quorum(3), None), &["quorum"], "write 1 to 2"),
-        (parallel(OnFailure::Fail, Some(agent("Ann"))), &["aggregator", "name"], "two agents are called"),
+        (
+            parallel(OnFailure::Fail, Some(agent("Ann"))),
+            &["aggregator", "name"],
+            "two agents are called",
+        ),
         (Draft::Design { prompt: String::new(), current: None }, &["prompt"], "prompt is empty"),
-        (Draft::Design { prompt: "x".to_owned(), current: Some(json!([])) }, &["currentDesign"], "must be a JSON object"),
+        (
+            Draft::Design { prompt: "x".to_owned(), current: Some(json!([])) },
+            &["currentDesign"],
+            "must be a JSON object",
+        ),
     ];
     for (draft, path, says) in table {
         let shown = format!("{draft:?}");
         let error = draft.check(&Bounds::default()).expect_err(&shown);
         assert_eq!(error.path, path, "{shown}");
         assert!(error.to_string().contains(says), "{says}: {error}");
-        let code = if says.contains("at most") { ErrorCode::LimitExceeded } else { ErrorCode::Validation };
+        let code =
+            if says.contains("at most") { ErrorCode::LimitExceeded } else { ErrorCode::Validation };
         assert_eq!(error.code(), code, "{error}");
     }
 }
@@ -79,7 +136,10 @@ fn texts_and_pictures_have_bounds_of_their_own() {
     let bounds = Bounds { text_bytes: 100, image_bytes: 8, ..Bounds::default() };
     let of = |bytes: usize| Draft::Design { prompt: "x".repeat(bytes), current: None };
     assert!(of(100).check(&bounds).is_ok());
-    assert_eq!(of(101).check(&bounds).unwrap_err().to_string(), "101 bytes of text: at most 100 are allowed");
+    assert_eq!(
+        of(101).check(&bounds).unwrap_err().to_string(),
+        "101 bytes of text: at most 100 are allowed"
+    );
     assert!(picture("image/png", "aGVsbG8=").check(&bounds).is_ok());
     let refused = picture("image/png", "aGVsbG8hIQ==").check(&bounds).unwrap_err();
     assert_eq!(refused.to_string(), "12 bytes of pictures: at most 8 are allowed");
@@ -88,7 +148,13 @@ fn texts_and_pictures_have_bounds_of_their_own() {
 #[test]
 fn names_choose_among_the_agents_in_their_own_order() {
     let definition = workers(&["Bob"]).check(&Bounds::default()).unwrap();
-    assert_eq!(definition.work, Work::Hierarchical { task: "Go.".to_owned(), manager: 0, workers: vec![2] });
+    assert_eq!(
+        definition.work,
+        Work::Hierarchical { task: "Go.".to_owned(), manager: 0, workers: vec![2] }
+    );
     let all = debate(agents(["Ann", "Bob"]), 1).check(&Bounds::default()).unwrap();
-    assert_eq!(all.work, Work::Debate { topic: "Why?".to_owned(), participants: vec![0, 1], rounds: 1 });
+    assert_eq!(
+        all.work,
+        Work::Debate { topic: "Why?".to_owned(), participants: vec![0, 1], rounds: 1 }
+    );
 }

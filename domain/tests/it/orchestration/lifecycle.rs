@@ -5,9 +5,10 @@ use crate::given::{NOW, boot, run, step};
 use crate::pattern_play::{LATER, Played, agents, request};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::orchestration::{
-    Bounds, CancelRun, ClaimRun, CompleteStep, Considered, Cost, CredentialSource, Draft, FailRun, FailureClass, FinishRun, Kept,
-    Next, PauseReason, PauseRun, Phase, Reply, RequestRun, Resolution, ResumeRun, Run, RunCommand, RunError, RunEvent,
-    StartAttempt, StepState, StopReason, Usage, Why,
+    Bounds, CancelRun, ClaimRun, CompleteStep, Considered, Cost, CredentialSource, Draft, FailRun,
+    FailureClass, FinishRun, Kept, Next, PauseReason, PauseRun, Phase, Reply, RequestRun,
+    Resolution, ResumeRun, Run, RunCommand, RunError, RunEvent, StartAttempt, StepState,
+    StopReason, Usage, Why,
 };
 use claviger_domain::pattern::plan;
 
@@ -38,7 +39,12 @@ fn refused(run: &Run, command: impl Into<RunCommand>, error: RunError) {
 }
 
 fn start(n: u8) -> StartAttempt {
-    StartAttempt { run: run(1), step: step(n), credential: CREDENTIAL(), request_hash: "00".repeat(32) }
+    StartAttempt {
+        run: run(1),
+        step: step(n),
+        credential: CREDENTIAL(),
+        request_hash: "00".repeat(32),
+    }
 }
 
 fn complete(n: u8, attempt: u32) -> CompleteStep {
@@ -60,13 +66,17 @@ fn a_new_owner_closes_what_was_under_way_as_interrupted_and_maybe_billed() {
     let mut played = planned();
     played.start(step(0));
     played.take(claim());
-    let [RunEvent::RunClaimed(claimed), RunEvent::StepAttemptFailed(failed, _)] = &played.events[played.events.len() - 2..]
+    let [RunEvent::RunClaimed(claimed), RunEvent::StepAttemptFailed(failed, _)] =
+        &played.events[played.events.len() - 2..]
     else {
         panic!("{:?}", played.events)
     };
     assert_eq!((claimed.epoch, claimed.owner), (2, boot(2)));
     assert_eq!(claimed.kept, [Kept { step: step(0), attempt: 1, bytes: 12 }]);
-    assert_eq!((failed.class, failed.partial_bytes, failed.maybe_billed), (FailureClass::Interrupted, 12, true));
+    assert_eq!(
+        (failed.class, failed.partial_bytes, failed.maybe_billed),
+        (FailureClass::Interrupted, 12, true)
+    );
     assert_eq!((failed.cost, failed.next), (Cost(None), Next::Retry { at: LATER }));
     assert_eq!(played.run.cost(), Cost(None), "what nobody heard of can't be summed up");
     assert_eq!(plan(&played.run).ready, [step(0), step(1)]);
@@ -101,11 +111,17 @@ fn an_attempt_that_isnt_the_present_one_changes_nothing() {
 fn waiting_for_ones_turn_counts_no_attempt() {
     use FailureClass::{Connection, InvalidOutput, Overloaded, RateLimit, Restarted};
     let mut played = planned();
-    for (class, counted) in [(RateLimit, 0), (Overloaded, 1), (Restarted, 1), (Connection, 2), (InvalidOutput, 3)] {
+    for (class, counted) in
+        [(RateLimit, 0), (Overloaded, 1), (Restarted, 1), (Connection, 2), (InvalidOutput, 3)]
+    {
         played.start(step(0));
         played.fail(step(0), class, Next::Retry { at: LATER }, "later");
         let step = played.run.step(step(0)).unwrap();
-        assert_eq!((step.counted, step.state), (counted, StepState::Waiting { until: Some(LATER) }), "{class:?}");
+        assert_eq!(
+            (step.counted, step.state),
+            (counted, StepState::Waiting { until: Some(LATER) }),
+            "{class:?}"
+        );
     }
 }
 
@@ -120,8 +136,13 @@ fn a_paused_run_begins_nothing_until_it_is_resumed_on_a_credential_found_anew() 
     assert_eq!(played.run.phase, Phase::Paused(PauseReason::SpendLimit));
     refused(&played.run, start(0), RunError::WrongPhase(played.run.phase));
     played.take(claim());
-    assert_eq!(played.run.phase, Phase::Paused(PauseReason::SpendLimit), "a claim alone resumes nothing");
-    let chosen = Considered { source: CredentialSource::EnvAnthropicApiKey, key: None, why: Why::Chosen };
+    assert_eq!(
+        played.run.phase,
+        Phase::Paused(PauseReason::SpendLimit),
+        "a claim alone resumes nothing"
+    );
+    let chosen =
+        Considered { source: CredentialSource::EnvAnthropicApiKey, key: None, why: Why::Chosen };
     let resolution = Resolution { considered: vec![chosen.clone()] };
     let resume = ResumeRun { run: run(1), control: 4, resolution };
     played.take(resume.clone());
@@ -136,7 +157,12 @@ fn a_run_ends_only_once_its_calls_are_closed_and_then_for_good() {
     let mut played = planned();
     played.start(step(0));
     let cancel = CancelRun { run: run(1), control: 1 };
-    let fail = FailRun { run: run(1), code: ErrorCode::Upstream, step: Some(step(0)), message: "no".to_owned() };
+    let fail = FailRun {
+        run: run(1),
+        code: ErrorCode::Upstream,
+        step: Some(step(0)),
+        message: "no".to_owned(),
+    };
     refused(&played.run, cancel.clone(), RunError::CallsUnderWay);
     refused(&played.run, fail.clone(), RunError::CallsUnderWay);
     refused(&played.run, FinishRun { run: run(1) }, RunError::CallsUnderWay);
@@ -166,10 +192,17 @@ fn a_run_whose_content_is_gone_keeps_its_facts_and_plans_nothing() {
         use claviger_domain::event::Halved as _;
         use cqrs_es::Aggregate as _;
         let halves = event.halves().unwrap();
-        erased.apply(RunEvent::from_halves(halves.kind, halves.schema, &halves.facts, None).unwrap());
+        erased
+            .apply(RunEvent::from_halves(halves.kind, halves.schema, &halves.facts, None).unwrap());
     }
-    assert_eq!((erased.version, erased.phase, erased.steps.len()), (played.run.version, Phase::Running, 2));
-    assert_eq!((erased.definition.as_ref(), plan(&erased)), (None, claviger_domain::pattern::Plan::default()));
+    assert_eq!(
+        (erased.version, erased.phase, erased.steps.len()),
+        (played.run.version, Phase::Running, 2)
+    );
+    assert_eq!(
+        (erased.definition.as_ref(), plan(&erased)),
+        (None, claviger_domain::pattern::Plan::default())
+    );
     assert_eq!(NOW.plus_ms(60_000), LATER);
 }
 

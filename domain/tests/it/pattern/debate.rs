@@ -4,7 +4,11 @@ use claviger_domain::pattern::HEARD_MAX;
 use serde_json::json;
 
 fn debate(with_moderator: bool, rounds: u32) -> Draft {
-    let agents = if with_moderator { vec![moderator("Mo"), agent("Ann"), agent("Bob")] } else { agents(["Ann", "Bob"]).clone() };
+    let agents = if with_moderator {
+        vec![moderator("Mo"), agent("Ann"), agent("Bob")]
+    } else {
+        agents(["Ann", "Bob"]).clone()
+    };
     Draft::Debate { topic: "Tabs or spaces?".to_owned(), agents, participants: None, rounds }
 }
 
@@ -16,7 +20,8 @@ fn everybody_speaks_once_a_round_and_the_moderator_last_whose_last_word_is_the_v
         says(&format!("statement {n}"))
     });
     let (turn, verdict) = (Purpose::Turn, Purpose::Verdict);
-    let asked = [("Ann", turn), ("Bob", turn), ("Mo", turn), ("Ann", turn), ("Bob", turn), ("Mo", verdict)];
+    let asked =
+        [("Ann", turn), ("Bob", turn), ("Mo", turn), ("Ann", turn), ("Bob", turn), ("Mo", verdict)];
     assert_eq!(played.asked(), asked);
     let result = played.result();
     assert_eq!(result["final_result"], "statement 6");
@@ -41,13 +46,20 @@ fn a_speaker_hears_everything_before_and_a_moderator_the_round() {
         n += 1;
         says(&format!("statement {n}"))
     });
-    let heard = |call: usize| (1..=6).filter(|n| played.text(call).contains(&format!("statement {n}"))).collect::<Vec<_>>();
+    let heard = |call: usize| {
+        (1..=6)
+            .filter(|n| played.text(call).contains(&format!("statement {n}")))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(heard(0), Vec::<i32>::new());
     assert_eq!(heard(1), [1]);
     assert_eq!(heard(2), [1, 2]);
     assert_eq!(heard(3), [1, 2, 3]);
     assert_eq!(heard(5), [4, 5], "the moderator weighs the round alone");
-    assert!(played.text(3).contains("# Round 2 of 2\n") && played.text(3).contains("## Mo, round 1\nstatement 3"));
+    assert!(
+        played.text(3).contains("# Round 2 of 2\n")
+            && played.text(3).contains("## Mo, round 1\nstatement 3")
+    );
     assert!(played.text(0).starts_with("# Topic\nTabs or spaces?\n\n# Round 1 of 2\n"));
 }
 
@@ -62,7 +74,8 @@ fn when_there_is_too_much_to_hear_the_oldest_statements_are_cut_first() {
 
 #[test]
 fn a_debater_who_fails_ends_the_debate() {
-    let played = play(debate(true, 2), |call| if call.agent == "Bob" { Answer::Fails } else { says("so") });
+    let played =
+        play(debate(true, 2), |call| if call.agent == "Bob" { Answer::Fails } else { says("so") });
     assert_eq!(played.run.phase, Phase::Failed);
     assert_eq!(played.calls.len(), 2);
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 fn with(answers: &[String]) -> Played {
     let mut answers = answers.iter();
-    let draft = Draft::Design { prompt: "A newsroom.".to_owned(), current: Some(json!({ "name": "old" })) };
+    let draft =
+        Draft::Design { prompt: "A newsroom.".to_owned(), current: Some(json!({ "name": "old" })) };
     play(draft, |_| says(answers.next().unwrap()))
 }
 
@@ -17,7 +18,8 @@ fn block(id: &str) -> Value {
 }
 
 fn design(blocks: &[Value], connections: &[Value]) -> String {
-    json!({ "name": "News", "description": "Daily", "blocks": blocks, "connections": connections }).to_string()
+    json!({ "name": "News", "description": "Daily", "blocks": blocks, "connections": connections })
+        .to_string()
 }
 
 fn connection(source: &str, target: &str) -> Value {
@@ -29,7 +31,10 @@ fn a_design_is_the_answer_of_one_call_that_gets_what_there_is() {
     let answer = design(&[block("a"), block("b")], &[connection("a", "b")]);
     let played = with(std::slice::from_ref(&answer));
     assert_eq!(played.result(), serde_json::from_str::<Value>(&answer).unwrap());
-    assert!(played.text(0).contains("# What is wanted\nA newsroom.") && played.text(0).contains(r#"{"name":"old"}"#));
+    assert!(
+        played.text(0).contains("# What is wanted\nA newsroom.")
+            && played.text(0).contains(r#"{"name":"old"}"#)
+    );
     assert!(played.calls[0].is_json);
 }
 
@@ -45,15 +50,20 @@ fn a_design_that_stood_in_other_text_is_taken_out_of_it_and_that_is_recorded_onc
 #[test]
 fn what_is_wrong_with_a_design_is_told_and_asked_for_once_more() {
     let good = design(&[block("a")], &[]);
-    let no_agent =
-        json!({ "id": "c", "source": "a", "target": "a", "type": "agent", "sourceAgent": "Eve", "targetAgent": "Ann" });
+    let no_agent = json!({ "id": "c", "source": "a", "target": "a", "type": "agent", "sourceAgent": "Eve", "targetAgent": "Ann" });
     let table = [
         ("no JSON".to_owned(), "isn't JSON"),
         (design(&[], &[]), "there are no blocks"),
         (design(&[block("a"), block("a")], &[]), "two blocks have the id \"a\""),
-        (design(&[block("a")], &[connection("a", "z")]), "names the block \"z\", which there isn't"),
+        (
+            design(&[block("a")], &[connection("a", "z")]),
+            "names the block \"z\", which there isn't",
+        ),
         (design(&[block("a")], &[no_agent]), "must name an agent of the block \"a\""),
-        (design(&[block("a"), block("b")], &[connection("a", "b"), connection("b", "a")]), "two connections have the id"),
+        (
+            design(&[block("a"), block("b")], &[connection("a", "b"), connection("b", "a")]),
+            "two connections have the id",
+        ),
         (good.replace("sequential", "magical"), "isn't JSON of the schema"),
     ];
     for (bad, why) in table {
@@ -78,10 +88,16 @@ fn what_was_wrong_with_an_answer_is_still_told_after_a_failure_of_another_kind()
     let next = plan(&played.run);
     played.plan_steps(&next);
     let step = played.run.steps[0].planned.step;
-    for (class, message) in [(FailureClass::InvalidOutput, "there are no blocks"), (FailureClass::Overloaded, "too busy")] {
+    for (class, message) in [
+        (FailureClass::InvalidOutput, "there are no blocks"),
+        (FailureClass::Overloaded, "too busy"),
+    ] {
         played.start(step);
         played.fail(step, class, Next::Retry { at: NOW }, message);
     }
     let told = prompt(&played.run, &played.run.steps[0]).unwrap().text();
-    assert!(told.contains("could not be used\nthere are no blocks\n") && !told.contains("too busy"), "{told}");
+    assert!(
+        told.contains("could not be used\nthere are no blocks\n") && !told.contains("too busy"),
+        "{told}"
+    );
 }

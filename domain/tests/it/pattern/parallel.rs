@@ -12,24 +12,36 @@ fn with(aggregates: bool, on_failure: OnFailure, failing: &[&str]) -> Played {
         aggregator: aggregates.then(|| agent("Agg")),
         on_failure,
     };
-    play(
-        draft,
-        |call: &Call| if failing.contains(&call.agent.as_str()) { Answer::Fails } else { says(&format!("{}!", call.agent)) },
-    )
+    play(draft, |call: &Call| {
+        if failing.contains(&call.agent.as_str()) {
+            Answer::Fails
+        } else {
+            says(&format!("{}!", call.agent))
+        }
+    })
 }
 
 #[test]
 fn all_get_the_task_and_the_aggregator_gets_their_replies_in_the_order_of_the_request() {
     let played = with(true, OnFailure::Fail, &[]);
     let work = Purpose::Work;
-    assert_eq!(played.asked(), [("Ann", work), ("Bob", work), ("Cid", work), ("Agg", Purpose::Aggregate)]);
+    assert_eq!(
+        played.asked(),
+        [("Ann", work), ("Bob", work), ("Cid", work), ("Agg", Purpose::Aggregate)]
+    );
     assert_eq!(played.text(1), "Guess.");
     assert!(played.text(3).contains("# Replies to it\n## Ann\nAnn!\n## Bob\nBob!\n## Cid\nCid!"));
     let result = played.result();
     assert_eq!(result["aggregated_result"], "Agg!");
     assert_eq!(result["aggregator"], "Agg");
-    assert_eq!(result["individual_results"], json!({ "Ann": "Ann!", "Bob": "Bob!", "Cid": "Cid!" }));
-    assert_eq!(result["agent_steps"][2], json!({ "agent": "Cid", "result": "Cid!", "duration_ms": 20 }));
+    assert_eq!(
+        result["individual_results"],
+        json!({ "Ann": "Ann!", "Bob": "Bob!", "Cid": "Cid!" })
+    );
+    assert_eq!(
+        result["agent_steps"][2],
+        json!({ "agent": "Cid", "result": "Cid!", "duration_ms": 20 })
+    );
 }
 
 #[test]

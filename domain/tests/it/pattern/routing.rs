@@ -9,16 +9,22 @@ fn with_choice(choice: &str) -> Played {
         specialists: agents(["Ann", "Bob", "Cid"]),
         specialist_names: None,
     };
-    play(
-        draft,
-        |call: &Call| {
-            if call.purpose == Purpose::Route { says(choice) } else { says(&format!("{} fixed it.", call.agent)) }
-        },
-    )
+    play(draft, |call: &Call| {
+        if call.purpose == Purpose::Route {
+            says(choice)
+        } else {
+            says(&format!("{} fixed it.", call.agent))
+        }
+    })
 }
 
 fn worked(played: &Played) -> Vec<&str> {
-    played.calls.iter().filter(|call| call.purpose == Purpose::Work).map(|call| call.agent.as_str()).collect()
+    played
+        .calls
+        .iter()
+        .filter(|call| call.purpose == Purpose::Work)
+        .map(|call| call.agent.as_str())
+        .collect()
 }
 
 #[test]
@@ -32,7 +38,11 @@ fn the_chosen_specialists_work_on_the_task() {
     assert_eq!(result["selected_agents"], json!(["Cid", "Ann"]));
     assert_eq!(result["reasoning"], "They know pipes.");
     assert_eq!(result["results"], json!({ "Cid": "Cid fixed it.", "Ann": "Ann fixed it." }));
-    assert_eq!(claviger_domain::pattern::output(&played.run), None, "two specialists have no text of their own");
+    assert_eq!(
+        claviger_domain::pattern::output(&played.run),
+        None,
+        "two specialists have no text of their own"
+    );
 }
 
 #[test]

@@ -13,7 +13,10 @@ fn each_agent_gets_the_task_and_the_whole_reply_of_the_one_before() {
     let played = play(draft(["Ann", "Bob"], None), |call| says(&format!("{} did it.", call.agent)));
     assert_eq!(played.asked(), [("Ann", Purpose::Turn), ("Bob", Purpose::Turn)]);
     assert_eq!(played.text(0), "Count to three.");
-    assert_eq!(played.text(1), "# Task\nCount to three.\n\n# Reply of Ann, who worked on it before you\nAnn did it.");
+    assert_eq!(
+        played.text(1),
+        "# Task\nCount to three.\n\n# Reply of Ann, who worked on it before you\nAnn did it."
+    );
     assert_eq!(
         played.result(),
         json!({
@@ -28,7 +31,10 @@ fn each_agent_gets_the_task_and_the_whole_reply_of_the_one_before() {
             "agent_results": { "Ann": "Ann did it.", "Bob": "Bob did it." },
         })
     );
-    assert_eq!((played.run.usage().input, played.run.usage().output, played.run.cost().0), (20, 10, Some(200)));
+    assert_eq!(
+        (played.run.usage().input, played.run.usage().output, played.run.cost().0),
+        (20, 10, Some(200))
+    );
 }
 
 #[test]
@@ -38,7 +44,10 @@ fn an_agent_may_come_more_than_once_and_its_last_reply_counts() {
         n += 1;
         says(&n.to_string())
     });
-    assert_eq!(played.asked().iter().map(|(agent, _)| *agent).collect::<Vec<_>>(), ["Ann", "Bob", "Ann"]);
+    assert_eq!(
+        played.asked().iter().map(|(agent, _)| *agent).collect::<Vec<_>>(),
+        ["Ann", "Bob", "Ann"]
+    );
     assert_eq!(played.result()["agent_results"], json!({ "Ann": "3", "Bob": "2" }));
     assert_eq!(played.result()["final_result"], "3");
 }
@@ -47,7 +56,10 @@ fn an_agent_may_come_more_than_once_and_its_last_reply_counts() {
 fn only_the_first_agent_sees_the_pictures() {
     let picture = Block::Image { media_type: "image/png".to_owned(), data: "iVBORw0K".to_owned() };
     let task = [task("Describe it."), vec![picture]].concat();
-    let played = play(Draft::Sequential { task, agents: agents(["Ann", "Bob"]), sequence: None }, |_| says("A cat."));
+    let played =
+        play(Draft::Sequential { task, agents: agents(["Ann", "Bob"]), sequence: None }, |_| {
+            says("A cat.")
+        });
     assert_eq!(played.text(0), "Describe it.\n\n[picture]");
     assert!(!played.text(1).contains("[picture]") && played.text(1).contains("Describe it."));
 }
@@ -69,7 +81,10 @@ fn long_texts_are_cut_in_the_overview_and_whole_in_the_end() {
     assert_eq!(played.result()["steps"][1]["input"], cut);
     assert_eq!(played.result()["final_result"], long);
     let exact = "ä".repeat(200);
-    assert_eq!(play(draft(["Ann", "Bob"], None), |_| says(&exact)).result()["steps"][0]["output"], exact);
+    assert_eq!(
+        play(draft(["Ann", "Bob"], None), |_| says(&exact)).result()["steps"][0]["output"],
+        exact
+    );
 }
 
 #[test]
@@ -78,6 +93,9 @@ fn a_failed_step_fails_the_run_and_the_steps_after_it_are_left_out() {
     assert_eq!(played.asked(), [("Ann", Purpose::Turn)]);
     assert_eq!(played.run.phase, Phase::Failed);
     assert_eq!(played.run.steps[1].state, StepState::Skipped);
-    assert_eq!(played.failure(), (ErrorCode::Upstream, "the agent \"Ann\" came to nothing: too busy"));
+    assert_eq!(
+        played.failure(),
+        (ErrorCode::Upstream, "the agent \"Ann\" came to nothing: too busy")
+    );
     assert_eq!(claviger_domain::pattern::result(&played.run), None);
 }

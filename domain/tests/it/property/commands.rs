@@ -3,12 +3,12 @@
 use crate::given::{HOUR_MS, NOW, key};
 use crate::given::{print, tag};
 use crate::key_ring::{
-    activate, add, clear_default, context, deactivate, delete, finish_test, record_expiry, rename, replace_secret, set_default,
-    set_expiry, start_test,
+    activate, add, clear_default, context, deactivate, delete, finish_test, record_expiry, rename,
+    replace_secret, set_default, set_expiry, start_test,
 };
 use claviger_domain::key_ring::{
-    ActivateKey, AddKey, ClearDefault, DeactivateKey, DeleteKey, KeyRing, KeyRingCommand, RenameKey, ReplaceSecret, SetDefault,
-    SetExpiry,
+    ActivateKey, AddKey, ClearDefault, DeactivateKey, DeleteKey, KeyRing, KeyRingCommand,
+    RenameKey, ReplaceSecret, SetDefault, SetExpiry,
 };
 use claviger_domain::timestamp::Timestamp;
 use proptest::prelude::*;
@@ -76,9 +76,24 @@ fn what() -> impl Strategy<Value = What> {
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let expected = prop_oneof![3 => Just(Expected::Nothing), 1 => Just(Expected::Right), 1 => Just(Expected::Stale)];
-    (what(), 1_u8..=5, 1_u8..=3, 1_u8..=3, 1_u8..=7, expected, prop_oneof![3 => Just(0), 1 => span()]).prop_map(
-        |(what, key, context, test, print, expected, wait_ms)| Step { what, key, context, test, print, expected, wait_ms },
+    (
+        what(),
+        1_u8..=5,
+        1_u8..=3,
+        1_u8..=3,
+        1_u8..=7,
+        expected,
+        prop_oneof![3 => Just(0), 1 => span()],
     )
+        .prop_map(|(what, key, context, test, print, expected, wait_ms)| Step {
+            what,
+            key,
+            context,
+            test,
+            print,
+            expected,
+            wait_ms,
+        })
 }
 
 impl Step {
@@ -128,8 +143,12 @@ impl Step {
             What::ClearDefault => ClearDefault { expected, ..clear_default(context_no) }.into(),
             What::Activate => ActivateKey { expected, ..activate(n) }.into(),
             What::Deactivate => DeactivateKey { expected, ..deactivate(n) }.into(),
-            What::ReplaceSecret => ReplaceSecret { expected, ..replace_secret(n, self.print) }.into(),
-            What::SetExpiry { expires_in } => SetExpiry { expected, now, ..set_expiry(n, at(expires_in)) }.into(),
+            What::ReplaceSecret => {
+                ReplaceSecret { expected, ..replace_secret(n, self.print) }.into()
+            }
+            What::SetExpiry { expires_in } => {
+                SetExpiry { expected, now, ..set_expiry(n, at(expires_in)) }.into()
+            }
             What::RecordExpiry => record_expiry(n, now).into(),
             What::Delete => DeleteKey { expected, ..delete(n) }.into(),
         }

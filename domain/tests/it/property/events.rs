@@ -2,14 +2,15 @@
 
 use super::settings;
 use claviger_domain::account::{
-    AccountEvent, Identity, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed, RevokeReason, Seen,
+    AccountEvent, Identity, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed,
+    RevokeReason, Seen,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::event::Halved;
 use claviger_domain::id::{ContextTag, Fingerprint, KeyId, SessionId, TestId};
 use claviger_domain::key_ring::{
-    Added, ClearReason, Expired, ExpirySet, InContext, KeyOnly, KeyRingEvent, MadeDefault, Named, NoDefault, Previewed,
-    SecretReplaced, Shown, TestStarted, Tested,
+    Added, ClearReason, Expired, ExpirySet, InContext, KeyOnly, KeyRingEvent, MadeDefault, Named,
+    NoDefault, Previewed, SecretReplaced, Shown, TestStarted, Tested,
 };
 use claviger_domain::key_test::{KeyTestLevel, KeyTestNotes, KeyTestStatus, KeyVerdict, Verdict};
 use claviger_domain::timestamp::Timestamp;
@@ -53,25 +54,33 @@ fn text() -> impl Strategy<Value = String> {
 
 fn verdict() -> impl Strategy<Value = KeyVerdict> {
     let word = || select(vec![Verdict::Yes, Verdict::No, Verdict::Unknown]);
-    let status = select(vec![KeyTestStatus::Success, KeyTestStatus::Failed, KeyTestStatus::Inconclusive]);
-    (status, [word(), word(), word()], of(at()), of(any::<u16>()), any::<u64>()).prop_map(|(status, words, until, http, ms)| {
-        let [authentic, has_credit, model_allowed] = words;
-        KeyVerdict {
-            status,
-            authentic,
-            has_credit,
-            model_allowed,
-            rate_limited_until: until,
-            upstream_status: http,
-            duration_ms: ms,
-        }
-    })
+    let status =
+        select(vec![KeyTestStatus::Success, KeyTestStatus::Failed, KeyTestStatus::Inconclusive]);
+    (status, [word(), word(), word()], of(at()), of(any::<u16>()), any::<u64>()).prop_map(
+        |(status, words, until, http, ms)| {
+            let [authentic, has_credit, model_allowed] = words;
+            KeyVerdict {
+                status,
+                authentic,
+                has_credit,
+                model_allowed,
+                rate_limited_until: until,
+                upstream_status: http,
+                duration_ms: ms,
+            }
+        },
+    )
 }
 
 fn notes() -> impl Strategy<Value = KeyTestNotes> {
-    (text(), of(text()), of(text()), of(text())).prop_map(|(message, organization_id, workspace_id, upstream_request_id)| {
-        KeyTestNotes { message, organization_id, workspace_id, upstream_request_id }
-    })
+    (text(), of(text()), of(text()), of(text())).prop_map(
+        |(message, organization_id, workspace_id, upstream_request_id)| KeyTestNotes {
+            message,
+            organization_id,
+            workspace_id,
+            upstream_request_id,
+        },
+    )
 }
 
 fn level() -> impl Strategy<Value = KeyTestLevel> {
@@ -81,17 +90,36 @@ fn level() -> impl Strategy<Value = KeyTestLevel> {
 fn test_event() -> impl Strategy<Value = KeyRingEvent> {
     let common = || (key(), id().prop_map(TestId), level(), of(text()), any::<u32>());
     prop_oneof![
-        (common(), any::<u64>()).prop_map(|((key, test, level, model, secret_version), timeout_ms)| {
-            KeyRingEvent::KeyTestStarted(TestStarted { key, test, level, model, secret_version, timeout_ms })
-        }),
-        (common(), verdict(), of(notes())).prop_map(|((key, test, level, model, secret_version), verdict, notes)| {
-            KeyRingEvent::KeyTested(Tested { key, test, level, model, secret_version, verdict }, notes)
-        }),
+        (common(), any::<u64>()).prop_map(
+            |((key, test, level, model, secret_version), timeout_ms)| {
+                KeyRingEvent::KeyTestStarted(TestStarted {
+                    key,
+                    test,
+                    level,
+                    model,
+                    secret_version,
+                    timeout_ms,
+                })
+            }
+        ),
+        (common(), verdict(), of(notes())).prop_map(
+            |((key, test, level, model, secret_version), verdict, notes)| {
+                KeyRingEvent::KeyTested(
+                    Tested { key, test, level, model, secret_version, verdict },
+                    notes,
+                )
+            }
+        ),
     ]
 }
 
 fn default_event() -> impl Strategy<Value = KeyRingEvent> {
-    let reason = select(vec![ClearReason::Requested, ClearReason::Deactivated, ClearReason::Expired, ClearReason::Deleted]);
+    let reason = select(vec![
+        ClearReason::Requested,
+        ClearReason::Deactivated,
+        ClearReason::Expired,
+        ClearReason::Deleted,
+    ]);
     let context = || of(text().prop_map(|context| InContext { context }));
     prop_oneof![
         (key(), tag(), of(key()), context()).prop_map(|(key, context_tag, previous, content)| {
@@ -109,7 +137,10 @@ fn key_event() -> impl Strategy<Value = KeyRingEvent> {
     Union::new([
         (key(), print(), any::<u32>(), of(at()), of(shown))
             .prop_map(|(key, fingerprint, secret_version, expires_at, content)| {
-                KeyRingEvent::KeyAdded(Added { key, fingerprint, secret_version, expires_at }, content)
+                KeyRingEvent::KeyAdded(
+                    Added { key, fingerprint, secret_version, expires_at },
+                    content,
+                )
             })
             .boxed(),
         (only(), of(text().prop_map(|name| Named { name })))
@@ -117,11 +148,18 @@ fn key_event() -> impl Strategy<Value = KeyRingEvent> {
             .boxed(),
         (key(), any::<u32>(), print(), of(text().prop_map(|preview| Previewed { preview })))
             .prop_map(|(key, secret_version, fingerprint, content)| {
-                KeyRingEvent::KeySecretReplaced(SecretReplaced { key, secret_version, fingerprint }, content)
+                KeyRingEvent::KeySecretReplaced(
+                    SecretReplaced { key, secret_version, fingerprint },
+                    content,
+                )
             })
             .boxed(),
-        (key(), of(at())).prop_map(|(key, expires_at)| KeyRingEvent::KeyExpirySet(ExpirySet { key, expires_at })).boxed(),
-        (key(), at()).prop_map(|(key, expires_at)| KeyRingEvent::KeyExpired(Expired { key, expires_at })).boxed(),
+        (key(), of(at()))
+            .prop_map(|(key, expires_at)| KeyRingEvent::KeyExpirySet(ExpirySet { key, expires_at }))
+            .boxed(),
+        (key(), at())
+            .prop_map(|(key, expires_at)| KeyRingEvent::KeyExpired(Expired { key, expires_at }))
+            .boxed(),
         only().prop_map(KeyRingEvent::KeyActivated).boxed(),
         only().prop_map(KeyRingEvent::KeyDeactivated).boxed(),
         only().prop_map(KeyRingEvent::KeyDeleted).boxed(),
@@ -133,21 +171,31 @@ fn key_ring_event() -> impl Strategy<Value = KeyRingEvent> {
 }
 
 fn session_event() -> impl Strategy<Value = AccountEvent> {
-    let reasons = vec![RevokeReason::Requested, RevokeReason::PasswordChanged, RevokeReason::Deactivated, RevokeReason::TooMany];
+    let reasons = vec![
+        RevokeReason::Requested,
+        RevokeReason::PasswordChanged,
+        RevokeReason::Deactivated,
+        RevokeReason::TooMany,
+    ];
     let one = || session().prop_map(|session| OfSession { session });
     prop_oneof![
         (one(), of(of(text()).prop_map(|user_agent| Seen { user_agent })))
             .prop_map(|(facts, content)| AccountEvent::SignedIn(facts, content)),
         one().prop_map(AccountEvent::SignedOut),
         one().prop_map(AccountEvent::RefreshTokenReused),
-        (proptest::collection::vec(session(), 0..5), select(reasons))
-            .prop_map(|(sessions, reason)| AccountEvent::SessionsRevoked(OfSessions { sessions, reason })),
+        (proptest::collection::vec(session(), 0..5), select(reasons)).prop_map(
+            |(sessions, reason)| AccountEvent::SessionsRevoked(OfSessions { sessions, reason })
+        ),
     ]
 }
 
 fn account_event() -> impl Strategy<Value = AccountEvent> {
     let role = || select(Role::ALL);
-    let person = (text(), text(), of(text())).prop_map(|(username, email, full_name)| Person { username, email, full_name });
+    let person = (text(), text(), of(text())).prop_map(|(username, email, full_name)| Person {
+        username,
+        email,
+        full_name,
+    });
     prop_oneof![
         2 => (proptest::collection::vec(role(), 0..4), of(person))
             .prop_map(|(roles, person)| AccountEvent::AccountRegistered(Registered { roles }, person)),
@@ -169,11 +217,16 @@ fn account_event() -> impl Strategy<Value = AccountEvent> {
 
 fn check<E: Halved + DomainEvent + PartialEq + Debug>(event: &E) {
     let halves = event.halves().unwrap();
-    assert_eq!((halves.kind, halves.schema.to_string()), (&*event.event_type(), event.event_version()));
-    let back = E::from_halves(halves.kind, halves.schema, &halves.facts, halves.content.as_deref()).unwrap();
+    assert_eq!(
+        (halves.kind, halves.schema.to_string()),
+        (&*event.event_type(), event.event_version())
+    );
+    let back = E::from_halves(halves.kind, halves.schema, &halves.facts, halves.content.as_deref())
+        .unwrap();
     assert_eq!(&back, event);
     assert_eq!(back.halves().unwrap(), halves, "the same bytes again");
-    let erased = E::from_halves(halves.kind, halves.schema, &halves.facts, None).unwrap().halves().unwrap();
+    let erased =
+        E::from_halves(halves.kind, halves.schema, &halves.facts, None).unwrap().halves().unwrap();
     assert_eq!((erased.facts, erased.content), (halves.facts, None));
 }
 
@@ -210,6 +263,10 @@ fn random_events_are_of_every_type() {
         seen.insert(key_ring_event().new_tree(&mut runner).unwrap().current().event_type());
         seen.insert(account_event().new_tree(&mut runner).unwrap().current().event_type());
     }
-    let types = KeyRingEvent::TYPES.iter().chain(AccountEvent::TYPES).map(|(kind, _)| (*kind).to_owned()).collect();
+    let types = KeyRingEvent::TYPES
+        .iter()
+        .chain(AccountEvent::TYPES)
+        .map(|(kind, _)| (*kind).to_owned())
+        .collect();
     assert_eq!(seen, types);
 }

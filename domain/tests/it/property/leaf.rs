@@ -45,19 +45,40 @@ fn stream() -> impl Strategy<Value = StreamName> {
 }
 
 fn actor() -> impl Strategy<Value = Actor> {
-    (of(id().prop_map(UserId)), of(select(Role::ALL)), select(Via::ALL)).prop_map(|(user, role, via)| Actor { user, role, via })
+    (of(id().prop_map(UserId)), of(select(Role::ALL)), select(Via::ALL))
+        .prop_map(|(user, role, via)| Actor { user, role, via })
 }
 
 fn envelope() -> impl Strategy<Value = Envelope> {
     let place = (number(), stream(), of(id().prop_map(UserId)), number(), id().prop_map(EventId));
-    let shape = (select(vec!["A", "AB", "B", "BA"]), select(vec![0, 1, u32::MAX]), number().prop_map(Timestamp), actor());
+    let shape = (
+        select(vec!["A", "AB", "B", "BA"]),
+        select(vec![0, 1, u32::MAX]),
+        number().prop_map(Timestamp),
+        actor(),
+    );
     let command = select(vec![0, 1, u128::MAX]).prop_map(|id| CommandId(id.to_be_bytes()));
     let cause = (command, id().prop_map(CorrelationId), of(id().prop_map(EventId)));
-    (place, shape, cause).prop_map(|((position, stream, owner, version, id), (kind, schema, at, actor), cause)| {
-        let (command_id, correlation_id, causation_id) = cause;
-        let kind = kind.to_owned();
-        Envelope { position, stream, owner, version, id, kind, schema, at, actor, command_id, correlation_id, causation_id }
-    })
+    (place, shape, cause).prop_map(
+        |((position, stream, owner, version, id), (kind, schema, at, actor), cause)| {
+            let (command_id, correlation_id, causation_id) = cause;
+            let kind = kind.to_owned();
+            Envelope {
+                position,
+                stream,
+                owner,
+                version,
+                id,
+                kind,
+                schema,
+                at,
+                actor,
+                command_id,
+                correlation_id,
+                causation_id,
+            }
+        },
+    )
 }
 
 fn facts() -> impl Strategy<Value = Vec<u8>> {
@@ -65,11 +86,8 @@ fn facts() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn sealed() -> impl Strategy<Value = Sealed> {
-    (envelope(), facts(), of(select(vec![[0; 32], [1; 32]]))).prop_map(|(envelope, facts, digest)| Sealed {
-        envelope,
-        facts,
-        digest,
-    })
+    (envelope(), facts(), of(select(vec![[0; 32], [1; 32]])))
+        .prop_map(|(envelope, facts, digest)| Sealed { envelope, facts, digest })
 }
 
 /// The same event with one field taken over from another.

@@ -60,16 +60,24 @@ fn defaults_by_log(events: &[KeyRingEvent]) -> BTreeSet<(String, String)> {
         match event {
             KeyRingEvent::DefaultSet(facts, _) => {
                 let tag = facts.context_tag.to_string();
-                let held: Vec<_> = pairs.iter().filter(|(context, _)| *context == tag).cloned().collect();
+                let held: Vec<_> =
+                    pairs.iter().filter(|(context, _)| *context == tag).cloned().collect();
                 let previous = facts.previous.map(|key| (tag.clone(), key.to_string()));
-                assert_eq!(held, Vec::from_iter(previous.clone()), "previous is who held the context");
+                assert_eq!(
+                    held,
+                    Vec::from_iter(previous.clone()),
+                    "previous is who held the context"
+                );
                 if let Some(previous) = previous {
                     pairs.remove(&previous);
                 }
                 pairs.insert((tag, facts.key.to_string()));
             }
             KeyRingEvent::DefaultCleared(facts, _) => {
-                assert!(pairs.remove(&(facts.context_tag.to_string(), facts.key.to_string())), "cleared what was not set");
+                assert!(
+                    pairs.remove(&(facts.context_tag.to_string(), facts.key.to_string())),
+                    "cleared what was not set"
+                );
             }
             KeyRingEvent::KeyAdded(..)
             | KeyRingEvent::KeyRenamed(..)
@@ -90,7 +98,10 @@ fn defaults_by_log(events: &[KeyRingEvent]) -> BTreeSet<(String, String)> {
 fn check_promotion(before: &KeyRing, after: &KeyRing, step: Step) {
     for (context, id) in &after.defaults {
         if before.defaults.get(context) != Some(id) {
-            assert!(matches!(step.what, What::SetDefault | What::Add { .. }), "promoted by {step:?}");
+            assert!(
+                matches!(step.what, What::SetDefault | What::Add { .. }),
+                "promoted by {step:?}"
+            );
             assert_eq!((*context, *id), (tag(step.context), key(step.key)), "promoted by {step:?}");
         }
     }
@@ -103,10 +114,24 @@ fn check_versions(before: &KeyRing, after: &KeyRing, step: Step) {
         let Some(old) = before.keys.get(id) else { continue };
         assert!(!is_test || key.version == old.version, "{id} was raised by a test");
         let defaults = |ring: &KeyRing| ring.default_tags(*id).collect::<Vec<_>>();
-        let same = (old.is_active, old.secret_version, old.fingerprint, old.expires_at, defaults(before))
-            == (key.is_active, key.secret_version, key.fingerprint, key.expires_at, defaults(after));
-        assert!(same || key.version > before.version, "{id} changed, but stayed at version {}", key.version);
-        assert!(key.version == old.version || key.version > before.version, "{id} went back or sideways");
+        let same =
+            (old.is_active, old.secret_version, old.fingerprint, old.expires_at, defaults(before))
+                == (
+                    key.is_active,
+                    key.secret_version,
+                    key.fingerprint,
+                    key.expires_at,
+                    defaults(after),
+                );
+        assert!(
+            same || key.version > before.version,
+            "{id} changed, but stayed at version {}",
+            key.version
+        );
+        assert!(
+            key.version == old.version || key.version > before.version,
+            "{id} went back or sideways"
+        );
     }
 }
 
@@ -115,8 +140,14 @@ fn check_step(world: &mut World, step: Step) {
     match world.take(step) {
         Err(error) => {
             assert_eq!(world.ring, before, "refused by {error}, yet changed");
-            let stale = matches!(error, KeyRingError::VersionMismatch { .. } | KeyRingError::NoDefaultToCompare { .. });
-            assert!(!stale || !matches!(step.expected, Expected::Nothing), "{error} without an expected version");
+            let stale = matches!(
+                error,
+                KeyRingError::VersionMismatch { .. } | KeyRingError::NoDefaultToCompare { .. }
+            );
+            assert!(
+                !stale || !matches!(step.expected, Expected::Nothing),
+                "{error} without an expected version"
+            );
         }
         Ok(events) if events.is_empty() => assert_eq!(world.ring, before),
         Ok(_) => assert!(world.ring.version > before.version),

@@ -5,7 +5,9 @@ use claviger_domain::api_key::{ApiKeySecret, PREFIX, contains_secret};
 use claviger_domain::id::{CommandId, ContextTag, Fingerprint, read_hex, write_hex};
 use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
-use claviger_domain::text::{Context, Email, FullName, IdempotencyKey, KeyName, ModelId, Password, Username};
+use claviger_domain::text::{
+    Context, Email, FullName, IdempotencyKey, KeyName, ModelId, Password, Username,
+};
 use claviger_domain::timestamp::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -32,7 +34,8 @@ fn address() -> impl Strategy<Value = String> {
 
 /// A secret of `PREFIX`, a kind and a body.
 fn secret() -> impl Strategy<Value = String> {
-    ("[A-Za-z0-9_-]{0,12}", "-?", "[A-Za-z0-9_-]{0,110}").prop_map(|(kind, dash, body)| format!("{PREFIX}{kind}{dash}{body}"))
+    ("[A-Za-z0-9_-]{0,12}", "-?", "[A-Za-z0-9_-]{0,110}")
+        .prop_map(|(kind, dash, body)| format!("{PREFIX}{kind}{dash}{body}"))
 }
 
 fn parse_key(text: &str) -> Option<ApiKeySecret> {

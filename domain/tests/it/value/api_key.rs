@@ -68,8 +68,10 @@ fn kind_is_named_even_when_the_rest_is_broken() {
 
 #[test]
 fn characters_that_no_key_has_are_refused() {
-    for inner in [" ", "\n", "\r\n", "\t", "\0", "\u{7f}", "\u{200b}", "\u{a0}", "ä", "ａ", "🔑", ".", "+", "/", "=", "\"", "%"]
-    {
+    for inner in [
+        " ", "\n", "\r\n", "\t", "\0", "\u{7f}", "\u{200b}", "\u{a0}", "ä", "ａ", "🔑", ".", "+",
+        "/", "=", "\"", "%",
+    ] {
         let text = format!("sk-ant-api03-abc{inner}def");
         assert_eq!(refusal(&text), Some(ApiKeyShapeError::Characters), "{inner:?}");
     }
@@ -78,7 +80,10 @@ fn characters_that_no_key_has_are_refused() {
 
 #[test]
 fn two_keys_pasted_together_are_refused() {
-    assert_eq!(refusal(&format!("{}\n{}", typical(), typical())), Some(ApiKeyShapeError::Characters));
+    assert_eq!(
+        refusal(&format!("{}\n{}", typical(), typical())),
+        Some(ApiKeyShapeError::Characters)
+    );
 }
 
 #[test]
@@ -137,7 +142,8 @@ fn pasted_key_is_seen_in_any_case_and_anywhere() {
 /// Nothing is normalised here: this guards against a slip of the clipboard, and a clipboard doesn't change letters.
 #[test]
 fn look_alikes_of_the_prefix_are_not_taken_for_a_secret() {
-    for text in ["ｓｋ－ａｎｔ－", "sk\u{2010}ant\u{2010}", "s\u{212a}-ant-", "sk-\u{0430}nt-"] {
+    for text in ["ｓｋ－ａｎｔ－", "sk\u{2010}ant\u{2010}", "s\u{212a}-ant-", "sk-\u{0430}nt-"]
+    {
         assert!(!contains_secret(text), "{text}");
     }
 }

@@ -27,7 +27,8 @@ const CONTRACT: [(&str, u16); 20] = [
 
 #[test]
 fn codes_are_those_of_the_contract_each_with_its_status() {
-    let codes: Vec<_> = ErrorCode::ALL.iter().map(|code| (code.as_str(), code.http_status())).collect();
+    let codes: Vec<_> =
+        ErrorCode::ALL.iter().map(|code| (code.as_str(), code.http_status())).collect();
     assert_eq!(codes, CONTRACT);
 }
 

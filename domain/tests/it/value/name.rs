@@ -1,5 +1,7 @@
 use claviger_domain::secret::SecretText;
-use claviger_domain::text::{Context, Email, FullName, IdempotencyKey, KeyName, ModelId, Password, TextError, Username};
+use claviger_domain::text::{
+    Context, Email, FullName, IdempotencyKey, KeyName, ModelId, Password, TextError, Username,
+};
 
 /// What each of the plain texts is called, its longest length, and its parser.
 type Plain = (&'static str, usize, fn(&str) -> Result<String, TextError>);
@@ -9,7 +11,9 @@ fn plain_texts() -> [Plain; 4] {
         ("the name", 100, |text| KeyName::parse(text).map(KeyName::into_string)),
         ("the context", 100, |text| Context::parse(text).map(Context::into_string)),
         ("the full name", 200, |text| FullName::parse(text).map(FullName::into_string)),
-        ("the idempotency key", 200, |text| IdempotencyKey::parse(text).map(IdempotencyKey::into_string)),
+        ("the idempotency key", 200, |text| {
+            IdempotencyKey::parse(text).map(IdempotencyKey::into_string)
+        }),
     ]
 }
 
@@ -41,7 +45,10 @@ fn empty_texts_are_refused() {
 fn length_is_counted_in_characters_after_trimming() {
     for (what, max, parse) in plain_texts() {
         assert!(parse(&format!("  {}  ", "ä".repeat(max))).is_ok(), "{what}");
-        assert_eq!(parse(&"ä".repeat(max + 1)), Err(TextError::TooLong { what, len: max + 1, max }));
+        assert_eq!(
+            parse(&"ä".repeat(max + 1)),
+            Err(TextError::TooLong { what, len: max + 1, max })
+        );
     }
 }
 
@@ -78,7 +85,12 @@ const INVISIBLE: [char; 25] = [
 fn control_and_invisible_characters_are_refused() {
     for (what, _, parse) in plain_texts() {
         for c in INVISIBLE {
-            assert_eq!(parse(&format!("a{c}b")), Err(TextError::Control { what }), "{what} with U+{:04X}", u32::from(c));
+            assert_eq!(
+                parse(&format!("a{c}b")),
+                Err(TextError::Control { what }),
+                "{what} with U+{:04X}",
+                u32::from(c)
+            );
         }
     }
     for c in INVISIBLE {
@@ -104,7 +116,10 @@ fn pasted_keys_are_refused_in_any_case_and_not_repeated() {
         }
     }
     assert_eq!(Username::parse("sk-ant-hunter2"), Err(TextError::Secret { what: "the username" }));
-    assert_eq!(Email::parse("sk-ant-x@example.org"), Err(TextError::Secret { what: "the e-mail address" }));
+    assert_eq!(
+        Email::parse("sk-ant-x@example.org"),
+        Err(TextError::Secret { what: "the e-mail address" })
+    );
     assert_eq!(ModelId::parse("sk-ant-x"), None);
 }
 
@@ -180,24 +195,39 @@ fn what_is_no_e_mail_address_is_refused() {
     }
     assert!(Email::parse(&format!("{}@example.org", "a".repeat(64))).is_ok());
     assert_eq!(Email::parse(&format!("{}@example.org", "a".repeat(65))), Err(TextError::Email));
-    assert!(matches!(Email::parse(&format!("a@{}.org", "b".repeat(250))), Err(TextError::TooLong { len: 256, max: 254, .. })));
+    assert!(matches!(
+        Email::parse(&format!("a@{}.org", "b".repeat(250))),
+        Err(TextError::TooLong { len: 256, max: 254, .. })
+    ));
 }
 
 /// Lower-casing may lengthen a text, and turns the Kelvin sign into a plain k: the rules hold for what is kept.
 #[test]
 fn e_mail_address_is_checked_as_it_is_kept() {
-    assert_eq!(Email::parse("s\u{212a}-ant-x@example.org"), Err(TextError::Secret { what: "the e-mail address" }));
+    assert_eq!(
+        Email::parse("s\u{212a}-ant-x@example.org"),
+        Err(TextError::Secret { what: "the e-mail address" })
+    );
     assert_eq!(Email::parse("\u{212a}im@example.org").unwrap().as_str(), "kim@example.org");
-    assert_eq!(Email::parse(&format!("{}@example.org", "\u{130}".repeat(30))), Err(TextError::Email));
+    assert_eq!(
+        Email::parse(&format!("{}@example.org", "\u{130}".repeat(30))),
+        Err(TextError::Email)
+    );
 }
 
 #[test]
 fn passwords_are_8_to_256_characters_and_never_trimmed() {
     let parse = |text: &str| Password::parse(SecretText::new(text.to_owned()));
     let what = "the password";
-    assert_eq!(parse("1234567").err(), Some(TextError::TooShort { what, len: 7, min: 8, max: 256 }));
+    assert_eq!(
+        parse("1234567").err(),
+        Some(TextError::TooShort { what, len: 7, min: 8, max: 256 })
+    );
     assert_eq!(parse("").err(), Some(TextError::TooShort { what, len: 0, min: 8, max: 256 }));
-    assert_eq!(parse(&"ä".repeat(257)).err(), Some(TextError::TooLong { what, len: 257, max: 256 }));
+    assert_eq!(
+        parse(&"ä".repeat(257)).err(),
+        Some(TextError::TooLong { what, len: 257, max: 256 })
+    );
     for text in ["  12345 ", "ääääääää", &"ä".repeat(256)] {
         assert_eq!(parse(text).unwrap().expose(), text);
     }
@@ -208,7 +238,16 @@ fn model_ids_are_what_may_stand_in_facts() {
     for id in ["claude-haiku-4-5-20251001", "a", "us.anthropic.claude:1_0", &"m".repeat(128)] {
         assert_eq!(ModelId::parse(id).unwrap().as_str(), id);
     }
-    for id in ["", " claude", "claude opus", "claude/opus", "clàude", "claude\n", "SK-ANT-x", &"m".repeat(129)] {
+    for id in [
+        "",
+        " claude",
+        "claude opus",
+        "claude/opus",
+        "clàude",
+        "claude\n",
+        "SK-ANT-x",
+        &"m".repeat(129),
+    ] {
         assert_eq!(ModelId::parse(id), None, "{id:?}");
     }
 }

@@ -63,7 +63,10 @@ fn hashes_are_shown_as_lower_case_hex() {
     assert_eq!(CommandId([0xab; 16]).to_string(), "ab".repeat(16));
     assert_eq!(format!("{:?}", CommandId([0x0f; 16])), format!("CommandId({})", "0f".repeat(16)));
     assert_eq!(ContextTag([0x01; 16]).to_string(), "01".repeat(16));
-    assert_eq!(format!("{:?}", Fingerprint([0xff; 32])), format!("Fingerprint({})", "ff".repeat(32)));
+    assert_eq!(
+        format!("{:?}", Fingerprint([0xff; 32])),
+        format!("Fingerprint({})", "ff".repeat(32))
+    );
 }
 
 #[test]

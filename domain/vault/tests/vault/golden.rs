@@ -3,7 +3,9 @@
 use crate::support::{Script, api_key};
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::event::Envelope;
-use claviger_domain::id::{CommandId, CorrelationId, EventId, KeyId, SessionId, UserId, read_hex, write_hex};
+use claviger_domain::id::{
+    CommandId, CorrelationId, EventId, KeyId, SessionId, UserId, read_hex, write_hex,
+};
 use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -13,8 +15,9 @@ use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 use uuid::Uuid;
 
-static VECTORS: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../../../ops/formats/vectors.json")).unwrap());
+static VECTORS: LazyLock<Value> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../../../ops/formats/vectors.json")).unwrap()
+});
 
 fn list(name: &str) -> &'static [Value] {
     VECTORS[name].as_array().unwrap()
@@ -25,7 +28,10 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 fn unhex(hex: &str) -> Vec<u8> {
-    hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -104,12 +110,22 @@ impl BoxVector<'_> {
     }
 
     fn view_ad(&self) -> ViewAd<'_> {
-        ViewAd { owner: self.owner(), stream: stream(self.inputs), view: text(self.inputs, "view"), row: id(self.inputs, "row") }
+        ViewAd {
+            owner: self.owner(),
+            stream: stream(self.inputs),
+            view: text(self.inputs, "view"),
+            row: id(self.inputs, "row"),
+        }
     }
 
     fn data_key_ad(&self) -> DataKeyAd {
         let (key, secret_version) = self.api_key();
-        DataKeyAd { owner: self.owner(), key, secret_version, user_key_version: self.user_key_version() }
+        DataKeyAd {
+            owner: self.owner(),
+            key,
+            secret_version,
+            user_key_version: self.user_key_version(),
+        }
     }
 }
 
@@ -129,14 +145,18 @@ fn sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
     match text(v.vector, "purpose") {
         "user-key" => {
             let (kek, keks) = (kek(v.vector), KekSet::new(vec![kek(v.vector)]).unwrap());
-            let opened = unwrap_user_key(&keks, kek.id(), v.owner(), v.user_key_version(), &v.sealed).unwrap();
-            [key!(UserKey, v.text), opened]
-                .map(|key| wrap_user_key(&kek, &key, v.owner(), v.user_key_version(), &v.nonce()).unwrap())
+            let opened =
+                unwrap_user_key(&keks, kek.id(), v.owner(), v.user_key_version(), &v.sealed)
+                    .unwrap();
+            [key!(UserKey, v.text), opened].map(|key| {
+                wrap_user_key(&kek, &key, v.owner(), v.user_key_version(), &v.nonce()).unwrap()
+            })
         }
         "store-index-key" => {
             let (kek, keks) = (kek(v.vector), KekSet::new(vec![kek(v.vector)]).unwrap());
             let opened = unwrap_store_index_key(&keks, kek.id(), &v.sealed).unwrap();
-            [key!(StoreIndexKey, v.text), opened].map(|key| wrap_store_index_key(&kek, &key, &v.nonce()).unwrap())
+            [key!(StoreIndexKey, v.text), opened]
+                .map(|key| wrap_store_index_key(&kek, &key, &v.nonce()).unwrap())
         }
         "canary" => {
             open_canary(&kek(v.vector), &v.sealed).unwrap();
@@ -145,18 +165,22 @@ fn sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
         "user-index-key" => {
             let (under, version) = (key!(UserKey, v.key), v.user_key_version());
             let opened = unwrap_index_key(&under, v.owner(), version, &v.sealed).unwrap();
-            [key!(IndexKey, v.text), opened].map(|key| wrap_index_key(&under, &key, v.owner(), version, &v.nonce()).unwrap())
+            [key!(IndexKey, v.text), opened]
+                .map(|key| wrap_index_key(&under, &key, v.owner(), version, &v.nonce()).unwrap())
         }
         "content-key" => {
-            let (under, version, stream) = (key!(UserKey, v.key), v.user_key_version(), stream(v.inputs));
+            let (under, version, stream) =
+                (key!(UserKey, v.key), v.user_key_version(), stream(v.inputs));
             let opened = unwrap_content_key(&under, v.owner(), stream, version, &v.sealed).unwrap();
-            [key!(ContentKey, v.text), opened]
-                .map(|key| wrap_content_key(&under, &key, v.owner(), stream, version, &v.nonce()).unwrap())
+            [key!(ContentKey, v.text), opened].map(|key| {
+                wrap_content_key(&under, &key, v.owner(), stream, version, &v.nonce()).unwrap()
+            })
         }
         "data-key" => {
             let (under, ad) = (key!(UserKey, v.key), v.data_key_ad());
             let opened = unwrap_data_key(&under, &ad, &v.sealed).unwrap();
-            [key!(DataKey, v.text), opened].map(|key| wrap_data_key(&under, &key, &ad, &v.nonce()).unwrap())
+            [key!(DataKey, v.text), opened]
+                .map(|key| wrap_data_key(&under, &key, &ad, &v.nonce()).unwrap())
         }
         _ => texts_sealed_and_resealed(v),
     }
@@ -169,20 +193,27 @@ fn texts_sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
         "credential" => {
             let under = key!(UserKey, v.key);
             let password_version = int32(v.inputs, "password_version");
-            let ad = CredentialAd { owner: v.owner(), password_version, user_key_version: v.user_key_version() };
+            let ad = CredentialAd {
+                owner: v.owner(),
+                password_version,
+                user_key_version: v.user_key_version(),
+            };
             let opened = open_credential(&under, &ad, &v.sealed).unwrap();
-            [SecretText::new(plain), opened].map(|phc| seal_credential(&under, &phc, &ad, &v.nonce()).unwrap())
+            [SecretText::new(plain), opened]
+                .map(|phc| seal_credential(&under, &phc, &ad, &v.nonce()).unwrap())
         }
         "secret" => {
             let (under, (key, version)) = (key!(DataKey, v.key), v.api_key());
             let opened = open_secret(&under, v.owner(), key, version, &v.sealed).unwrap();
-            [api_key(&plain), api_key(opened.expose())]
-                .map(|secret| seal_secret(&under, &secret, v.owner(), key, version, &v.nonce()).unwrap())
+            [api_key(&plain), api_key(opened.expose())].map(|secret| {
+                seal_secret(&under, &secret, v.owner(), key, version, &v.nonce()).unwrap()
+            })
         }
         "content" | "content-empty" => {
             let (under, ad) = (key!(ContentKey, v.key), v.content_ad());
             let opened = open_content(&under, &ad, std::slice::from_ref(&v.sealed)).unwrap();
-            [&v.text, &*opened].map(|json| seal_content(&under, &ad, json, &v.nonce()).unwrap().remove(0))
+            [&v.text, &*opened]
+                .map(|json| seal_content(&under, &ad, json, &v.nonce()).unwrap().remove(0))
         }
         "view" => {
             let (under, ad) = (key!(ContentKey, v.key), v.view_ad());
@@ -191,10 +222,19 @@ fn texts_sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
         }
         "delta" => {
             let under = key!(ContentKey, v.key);
-            let ad = DeltaAd { owner: v.owner(), stream: stream(v.inputs), v: int(v.inputs, "v"), d: int(v.inputs, "d") };
+            let ad = DeltaAd {
+                owner: v.owner(),
+                stream: stream(v.inputs),
+                v: int(v.inputs, "v"),
+                d: int(v.inputs, "d"),
+            };
             let opened = open_delta(&under, &ad, &v.sealed).unwrap();
             for other in [DeltaAd { v: ad.v + 1, ..ad }, DeltaAd { d: ad.d + 1, ..ad }] {
-                assert_eq!(open_delta(&under, &other, &v.sealed).err(), Some(VaultError::Tampered), "in another place");
+                assert_eq!(
+                    open_delta(&under, &other, &v.sealed).err(),
+                    Some(VaultError::Tampered),
+                    "in another place"
+                );
             }
             [&v.text, &*opened].map(|json| seal_delta(&under, &ad, json, &v.nonce()).unwrap())
         }
@@ -205,7 +245,8 @@ fn texts_sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
 #[test]
 fn every_purpose_seals_to_the_exact_bytes_and_opens() {
     for vector in list("boxes") {
-        let (key, plain, sealed) = (bytes(vector, "key"), bytes(vector, "text"), bytes(vector, "box"));
+        let (key, plain, sealed) =
+            (bytes(vector, "key"), bytes(vector, "text"), bytes(vector, "box"));
         assert_eq!(sealed.len(), plain.len() + OVERHEAD);
         let v = BoxVector { vector, inputs: &vector["inputs"], key, text: plain, sealed };
         for made in sealed_and_resealed(&v) {
@@ -218,11 +259,18 @@ fn every_purpose_seals_to_the_exact_bytes_and_opens() {
 #[test]
 fn long_content_is_cut_where_the_format_says() {
     for vector in list("cut_content") {
-        let json: Vec<u8> = (0..int(vector, "length")).map(|i| u8::try_from(i % 251).unwrap()).collect();
-        let nonces: String = vector["nonces"].as_array().unwrap().iter().map(|nonce| nonce.as_str().unwrap()).collect();
+        let json: Vec<u8> =
+            (0..int(vector, "length")).map(|i| u8::try_from(i % 251).unwrap()).collect();
+        let nonces: String = vector["nonces"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|nonce| nonce.as_str().unwrap())
+            .collect();
         let (key, ad) = (key!(ContentKey, bytes(vector, "key")), content_ad(&vector["inputs"]));
         let boxes = seal_content(&key, &ad, &json, &Script::of(&unhex(&nonces))).unwrap();
-        let hashes: Vec<Value> = boxes.iter().map(|sealed| hex(&Sha256::digest(sealed)).into()).collect();
+        let hashes: Vec<Value> =
+            boxes.iter().map(|sealed| hex(&Sha256::digest(sealed)).into()).collect();
         assert_eq!(Value::Array(hashes), vector["box_sha256"]);
         assert!(*open_content(&key, &ad, &boxes).unwrap() == json, "{} bytes", json.len());
     }
@@ -239,12 +287,21 @@ fn a_kek_names_itself() {
 #[test]
 fn keyed_hashes_give_the_exact_values() {
     let all = &VECTORS["hashes"];
-    let (user, store) = (key!(IndexKey, bytes(all, "index_key")), key!(StoreIndexKey, bytes(all, "store_index_key")));
+    let (user, store) = (
+        key!(IndexKey, bytes(all, "index_key")),
+        key!(StoreIndexKey, bytes(all, "store_index_key")),
+    );
 
     let v = &all["command_id"];
-    assert_eq!(user.command_id(text(v, "mutation"), text(v, "idempotency_key")).to_string(), text(v, "value"));
+    assert_eq!(
+        user.command_id(text(v, "mutation"), text(v, "idempotency_key")).to_string(),
+        text(v, "value")
+    );
     let v = &all["request_hash"];
-    assert_eq!(user.request_hash(text(v, "mutation"), text(v, "canonical_input_utf8").as_bytes()), array(v, "value"));
+    assert_eq!(
+        user.request_hash(text(v, "mutation"), text(v, "canonical_input_utf8").as_bytes()),
+        array(v, "value")
+    );
     for v in all["context_tags"].as_array().unwrap() {
         assert_eq!(user.context_tag(text(v, "context")).to_string(), text(v, "value"));
     }
@@ -262,7 +319,8 @@ fn keyed_hashes_give_the_exact_values() {
 fn refresh_tokens_are_told_from_forged_ones() {
     for v in list("refresh_tokens") {
         let store = key!(StoreIndexKey, bytes(v, "store_index_key"));
-        let (session, generation, mac) = (id::<SessionId>(v, "session_id"), int32(v, "generation"), array::<32>(v, "mac"));
+        let (session, generation, mac) =
+            (id::<SessionId>(v, "session_id"), int32(v, "generation"), array::<32>(v, "mac"));
         assert_eq!(store.refresh_mac(session, generation), mac);
         assert!(store.verify_refresh_mac(session, generation, &mac));
         assert!(!store.verify_refresh_mac(session, generation.wrapping_add(1), &mac));

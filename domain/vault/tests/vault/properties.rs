@@ -177,10 +177,14 @@ fn a_wrap_opens_for_its_owner_stream_and_versions_only() {
     assert_eq!(error(unwrap_index_key(&user, OTHER, 2, &wrapped)), VaultError::Tampered);
     assert_eq!(error(unwrap_index_key(&user, OWNER, 3, &wrapped)), VaultError::Tampered);
 
-    let wrapped = wrap_content_key(&user, &ContentKey::generate(&entropy), OWNER, RING, 2, &entropy).unwrap();
+    let wrapped =
+        wrap_content_key(&user, &ContentKey::generate(&entropy), OWNER, RING, 2, &entropy).unwrap();
     assert!(unwrap_content_key(&user, OWNER, RING, 2, &wrapped).is_ok());
     assert_eq!(error(unwrap_content_key(&user, OTHER, RING, 2, &wrapped)), VaultError::Tampered);
-    assert_eq!(error(unwrap_content_key(&user, OWNER, StreamName::Account(OWNER), 2, &wrapped)), VaultError::Tampered);
+    assert_eq!(
+        error(unwrap_content_key(&user, OWNER, StreamName::Account(OWNER), 2, &wrapped)),
+        VaultError::Tampered
+    );
     assert_eq!(error(unwrap_content_key(&user, OWNER, RING, 3, &wrapped)), VaultError::Tampered);
 
     let ad = DataKeyAd { owner: OWNER, key: KEY, secret_version: 4, user_key_version: 2 };
@@ -217,16 +221,29 @@ fn a_box_of_one_purpose_opens_for_no_other() {
     let entropy = Counter::default();
     let user = UserKey::generate(&entropy);
     let index = wrap_index_key(&user, &IndexKey::generate(&entropy), OWNER, 1, &entropy).unwrap();
-    let content = wrap_content_key(&user, &ContentKey::generate(&entropy), OWNER, RING, 1, &entropy).unwrap();
+    let content =
+        wrap_content_key(&user, &ContentKey::generate(&entropy), OWNER, RING, 1, &entropy).unwrap();
     let phc = SecretText::new("$argon2id$".to_owned());
     let credential = seal_credential(&user, &phc, &credential_ad(OWNER, 1, 1), &entropy).unwrap();
     assert_eq!(error(unwrap_content_key(&user, OWNER, RING, 1, &index)), VaultError::Tampered);
     assert_eq!(error(unwrap_index_key(&user, OWNER, 1, &content)), VaultError::Tampered);
-    assert_eq!(error(open_credential(&user, &credential_ad(OWNER, 1, 1), &index)), VaultError::Tampered);
+    assert_eq!(
+        error(open_credential(&user, &credential_ad(OWNER, 1, 1), &index)),
+        VaultError::Tampered
+    );
     assert_eq!(error(unwrap_index_key(&user, OWNER, 1, &credential)), VaultError::Tampered);
-    assert_eq!(error(open_credential(&user, &credential_ad(OTHER, 1, 1), &credential)), VaultError::Tampered);
-    assert_eq!(error(open_credential(&user, &credential_ad(OWNER, 1, 2), &credential)), VaultError::Tampered);
-    assert_eq!(error(open_credential(&user, &credential_ad(OWNER, 2, 1), &credential)), VaultError::Tampered);
+    assert_eq!(
+        error(open_credential(&user, &credential_ad(OTHER, 1, 1), &credential)),
+        VaultError::Tampered
+    );
+    assert_eq!(
+        error(open_credential(&user, &credential_ad(OWNER, 1, 2), &credential)),
+        VaultError::Tampered
+    );
+    assert_eq!(
+        error(open_credential(&user, &credential_ad(OWNER, 2, 1), &credential)),
+        VaultError::Tampered
+    );
 
     let kek = Kek::generate(&entropy);
     let canary = seal_canary(&kek, &entropy).unwrap();
@@ -242,7 +259,8 @@ fn pieces_of_long_content_missing_added_swapped_or_cut_elsewhere_are_noticed() {
     let ad = ContentAd { owner: OWNER, stream: RING, version: 1, kind: "KeyAdded", schema: 1 };
     let boxes = seal_content(&key, &ad, &vec![7; 3 * PIECE_LEN], &entropy).unwrap();
     let [first, second, third] = <[Vec<u8>; 3]>::try_from(boxes).unwrap();
-    let malformed = |boxes: &[Vec<u8>]| matches!(open_content(&key, &ad, boxes), Err(VaultError::Malformed(_)));
+    let malformed =
+        |boxes: &[Vec<u8>]| matches!(open_content(&key, &ad, boxes), Err(VaultError::Malformed(_)));
     let tampered = |boxes: &[Vec<u8>]| open_content(&key, &ad, boxes) == Err(VaultError::Tampered);
 
     assert!(open_content(&key, &ad, &[first.clone(), second.clone(), third.clone()]).is_ok());

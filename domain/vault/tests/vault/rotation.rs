@@ -7,7 +7,8 @@ use claviger_vault::*;
 fn two_keks(entropy: &Counter) -> (Kek, KekSet, KekSet) {
     let (old, new) = (Kek::generate(entropy), Kek::generate(entropy));
     let before = KekSet::new(vec![Kek::from_bytes(*old.expose())]).unwrap();
-    let after = KekSet::new(vec![Kek::from_bytes(*new.expose()), Kek::from_bytes(*old.expose())]).unwrap();
+    let after =
+        KekSet::new(vec![Kek::from_bytes(*new.expose()), Kek::from_bytes(*old.expose())]).unwrap();
     (new, before, after)
 }
 
@@ -30,10 +31,17 @@ fn a_new_kek_takes_over_and_the_old_one_can_go() {
     let id = after.current().id();
     let user = unwrap_user_key(&after, id, OWNER, 1, &user_row_after).unwrap();
     let kept = unwrap_index_key(&user, OWNER, 1, &index_row).unwrap();
-    assert_eq!(kept.context_tag("default"), index.context_tag("default"), "what lies below was left alone");
+    assert_eq!(
+        kept.context_tag("default"),
+        index.context_tag("default"),
+        "what lies below was left alone"
+    );
     let kept = unwrap_store_index_key(&after, id, &store_row_after).unwrap();
     assert_eq!(kept.claim_username("anna"), store.claim_username("anna"));
-    assert_eq!(unwrap_user_key(&after, old_id, OWNER, 1, &user_row).err(), Some(VaultError::UnknownKek { id: old_id }));
+    assert_eq!(
+        unwrap_user_key(&after, old_id, OWNER, 1, &user_row).err(),
+        Some(VaultError::UnknownKek { id: old_id })
+    );
     assert_eq!(unwrap_user_key(&after, id, OWNER, 1, &user_row).err(), Some(VaultError::WrongKey));
 }
 
@@ -41,8 +49,10 @@ fn a_new_kek_takes_over_and_the_old_one_can_go() {
 fn a_new_user_key_takes_over_all_that_hung_on_the_old_one() {
     let entropy = Counter::default();
     let (from, to) = (UserKey::generate(&entropy), UserKey::generate(&entropy));
-    let change = UserKeyChange { owner: OWNER, from: &from, from_version: 1, to: &to, to_version: 2 };
-    let (index, content, data) = (IndexKey::generate(&entropy), ContentKey::generate(&entropy), DataKey::generate(&entropy));
+    let change =
+        UserKeyChange { owner: OWNER, from: &from, from_version: 1, to: &to, to_version: 2 };
+    let (index, content, data) =
+        (IndexKey::generate(&entropy), ContentKey::generate(&entropy), DataKey::generate(&entropy));
     let secret = api_key("sk-ant-api03-only-a-test");
     let phc = SecretText::new("$argon2id$v=19$only-a-test".to_owned());
     let old = DataKeyAd { owner: OWNER, key: KEY, secret_version: 3, user_key_version: 1 };
@@ -55,7 +65,12 @@ fn a_new_user_key_takes_over_all_that_hung_on_the_old_one() {
         wrap_index_key(&from, &index, OWNER, 1, &entropy),
         wrap_content_key(&from, &content, OWNER, RING, 1, &entropy),
         wrap_data_key(&from, &data, &old, &entropy),
-        seal_credential(&from, &phc, &CredentialAd { owner: OWNER, password_version: 4, user_key_version: 1 }, &entropy),
+        seal_credential(
+            &from,
+            &phc,
+            &CredentialAd { owner: OWNER, password_version: 4, user_key_version: 1 },
+            &entropy,
+        ),
     ]
     .map(Result::unwrap);
     let [index_row, content_row, data_row, credential_row] = [
@@ -66,13 +81,21 @@ fn a_new_user_key_takes_over_all_that_hung_on_the_old_one() {
     ]
     .map(Result::unwrap);
 
-    assert_eq!(unwrap_index_key(&to, OWNER, 2, &index_row).unwrap().context_tag("a"), index.context_tag("a"));
+    assert_eq!(
+        unwrap_index_key(&to, OWNER, 2, &index_row).unwrap().context_tag("a"),
+        index.context_tag("a")
+    );
     let content = unwrap_content_key(&to, OWNER, RING, 2, &content_row).unwrap();
     assert_eq!(*open_content(&content, &event, &boxes).unwrap(), b"{}");
     let data = unwrap_data_key(&to, &new, &data_row).unwrap();
     assert!(open_secret(&data, OWNER, KEY, 3, &sealed).unwrap().expose() == secret.expose());
     assert!(
-        open_credential(&to, &CredentialAd { owner: OWNER, password_version: 4, user_key_version: 2 }, &credential_row).unwrap()
+        open_credential(
+            &to,
+            &CredentialAd { owner: OWNER, password_version: 4, user_key_version: 2 },
+            &credential_row
+        )
+        .unwrap()
             == phc
     );
     // A rotation that repeats itself finds the row moved and says so; it can't move it twice by accident.
@@ -94,6 +117,7 @@ fn a_set_of_keks_is_neither_empty_nor_ambiguous_and_chooses_by_id() {
     assert_eq!(unknown, VaultError::UnknownKek { id: [0xab; 8] });
     assert!(unknown.to_string().contains("abababababababab"));
     let id = twice.id();
-    let again = vec![twice, Kek::generate(&entropy), Kek::from_bytes(*set.get(id).unwrap().expose())];
+    let again =
+        vec![twice, Kek::generate(&entropy), Kek::from_bytes(*set.get(id).unwrap().expose())];
     assert_eq!(KekSet::new(again).err(), Some(VaultError::DuplicateKek { id }));
 }

@@ -28,7 +28,10 @@ impl Entropy for Script {
 
 impl Drop for Script {
     fn drop(&mut self) {
-        assert!(std::thread::panicking() || self.0.lock().unwrap().is_empty(), "the script wasn't used up");
+        assert!(
+            std::thread::panicking() || self.0.lock().unwrap().is_empty(),
+            "the script wasn't used up"
+        );
     }
 }
 
@@ -39,7 +42,11 @@ pub(crate) struct Counter(AtomicU64);
 impl Entropy for Counter {
     fn fill(&self, out: &mut [u8]) {
         for chunk in out.chunks_mut(8) {
-            let next = self.0.fetch_add(1, Ordering::Relaxed).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let next = self
+                .0
+                .fetch_add(1, Ordering::Relaxed)
+                .wrapping_add(1)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15);
             chunk.copy_from_slice(&next.to_be_bytes()[..chunk.len()]);
         }
     }

@@ -6,8 +6,10 @@ use serde_json::{Map, Value, json};
 
 /// A definition in the shape of `PatternInput`.
 pub(super) fn pattern_input(definition: &Definition) -> Value {
-    let agents = |places: &[u32]| places.iter().map(|place| agent(definition, *place)).collect::<Vec<_>>();
-    let names = |places: &[u32]| places.iter().map(|place| definition.name(*place)).collect::<Vec<_>>();
+    let agents =
+        |places: &[u32]| places.iter().map(|place| agent(definition, *place)).collect::<Vec<_>>();
+    let names =
+        |places: &[u32]| places.iter().map(|place| definition.name(*place)).collect::<Vec<_>>();
     let all = || definition.agents.iter().map(agent_input).collect::<Vec<_>>();
     match &definition.work {
         Work::Sequential { task, sequence } => {

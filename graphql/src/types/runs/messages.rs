@@ -11,7 +11,9 @@ use async_graphql::{ID, SimpleObject, Union};
 use claviger_domain::event::Halved as _;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, StepId, UserId};
-use claviger_projections::run_feed::{self, Body, FeedCursor, FeedMessage, RunRecord, RunView, Superseded};
+use claviger_projections::run_feed::{
+    self, Body, FeedCursor, FeedMessage, RunRecord, RunView, Superseded,
+};
 use std::sync::Arc;
 
 /// One message of an orchestration's feed.
@@ -122,14 +124,22 @@ impl Followed {
                 })
             }
             Body::Event { event, step } => {
-                let (event, step) = (Event(Arc::new(opened(&event)?)), step.map(|step| (*step).into()));
+                let (event, step) =
+                    (Event(Arc::new(opened(&event)?)), step.map(|step| (*step).into()));
                 OrchestrationMessage::Event(EventMessage { cursor, event, step })
             }
             Body::Delta(delta) => OrchestrationMessage::Delta(text_delta(cursor, delta)),
             Body::AttemptSuperseded { step, attempt, keep_bytes, reason } => {
-                OrchestrationMessage::Superseded(superseded(cursor, (step, attempt), keep_bytes, reason))
+                OrchestrationMessage::Superseded(superseded(
+                    cursor,
+                    (step, attempt),
+                    keep_bytes,
+                    reason,
+                ))
             }
-            Body::Gap(steps) => OrchestrationMessage::Gap(GapMarker { cursor, steps: StepText::all(&steps) }),
+            Body::Gap(steps) => {
+                OrchestrationMessage::Gap(GapMarker { cursor, steps: StepText::all(&steps) })
+            }
             Body::Terminal(view) => {
                 let state = OrchestrationState::of(view.run.phase);
                 // What is shown of an orchestration never stands behind its end, so that whoever subscribes after it is told of the end.
@@ -140,7 +150,12 @@ impl Followed {
         })
     }
 
-    fn orchestration(self, view: RunView, partial: Vec<run_feed::StepText>, cursor: FeedCursor) -> Orchestration {
+    fn orchestration(
+        self,
+        view: RunView,
+        partial: Vec<run_feed::StepText>,
+        cursor: FeedCursor,
+    ) -> Orchestration {
         Orchestration::whole(self.owner, RunDetail { id: self.run, view, partial, cursor })
     }
 }
@@ -156,7 +171,12 @@ fn text_delta(cursor: Cursor, delta: run_feed::TextDelta) -> TextDelta {
     }
 }
 
-fn superseded(cursor: Cursor, (step, attempt): (StepId, u32), keep_bytes: u64, reason: Superseded) -> AttemptSuperseded {
+fn superseded(
+    cursor: Cursor,
+    (step, attempt): (StepId, u32),
+    keep_bytes: u64,
+    reason: Superseded,
+) -> AttemptSuperseded {
     AttemptSuperseded {
         cursor,
         step_id: step_id(step),

@@ -48,7 +48,8 @@ enum Known {
 }
 
 /// Fields that the row of a list doesn't have.
-const NOT_IN_A_ROW: [&str; 8] = ["input", "steps", "output", "result", "error", "resolution", "partial", "cursor"];
+const NOT_IN_A_ROW: [&str; 8] =
+    ["input", "steps", "output", "result", "error", "resolution", "partial", "cursor"];
 
 /// What a row of a list says, wherever it is taken from.
 struct Row {
@@ -83,7 +84,12 @@ impl Row {
         let (view, run) = (&detail.view, &detail.view.run);
         let paused = match run.phase {
             Phase::Paused(reason) => Some(reason),
-            Phase::None | Phase::Queued | Phase::Running | Phase::Completed | Phase::Failed | Phase::Cancelled => None,
+            Phase::None
+            | Phase::Queued
+            | Phase::Running
+            | Phase::Completed
+            | Phase::Failed
+            | Phase::Cancelled => None,
         };
         Ok(Self {
             // Only a run without its first event has none, and such a run isn't found.
@@ -106,12 +112,21 @@ impl Orchestration {
     }
 
     /// An orchestration of a user, by its id; `None` for foreign and unknown ones.
-    pub(crate) async fn load(ctx: &Context<'_>, owner: UserId, id: RunId) -> Result<Option<Self>, Error> {
+    pub(crate) async fn load(
+        ctx: &Context<'_>,
+        owner: UserId,
+        id: RunId,
+    ) -> Result<Option<Self>, Error> {
         let detail = ports(ctx)?.run_reads.run(owner, id).await.map_err(fault)?;
         Ok(detail.map(|detail| Self::whole(owner, detail)))
     }
 
-    fn listed(reads: Arc<dyn RunReads>, owner: UserId, row: RunSummary, is_wanted_whole: bool) -> Self {
+    fn listed(
+        reads: Arc<dyn RunReads>,
+        owner: UserId,
+        row: RunSummary,
+        is_wanted_whole: bool,
+    ) -> Self {
         let id = row.id;
         let whole = async move {
             let detail = reads.run(owner, id).await?;
@@ -131,14 +146,17 @@ impl Orchestration {
     async fn row(&self) -> Result<Row, Error> {
         match &self.known {
             Known::Listed { row, is_wanted_whole: false, .. } => Ok(Row::of_list(row)),
-            Known::Listed { .. } | Known::Whole(_) => Row::of_whole(&*self.detail().await?).map_err(fault),
+            Known::Listed { .. } | Known::Whole(_) => {
+                Row::of_whole(&*self.detail().await?).map_err(fault)
+            }
         }
     }
 
     async fn resolved(&self, ctx: &Context<'_>) -> Result<CredentialResolution, Error> {
         let detail = self.detail().await?;
         let run = &detail.view.run;
-        let considered = run.resolution.as_ref().map_or(&[][..], |resolution| &resolution.considered);
+        let considered =
+            run.resolution.as_ref().map_or(&[][..], |resolution| &resolution.considered);
         CredentialResolution::recorded(ctx, self.owner, considered, run.context.as_deref()).await
     }
 }
@@ -168,7 +186,10 @@ impl Orchestration {
     }
     /// What it was asked to do, in the shape of `PatternInput`, pictures as placeholders. null once its content was deleted
     async fn input(&self) -> Option<Result<serde_json::Value, Error>> {
-        self.detail().await.map(|detail| detail.view.run.definition.as_ref().map(pattern_input)).transpose()
+        self.detail()
+            .await
+            .map(|detail| detail.view.run.definition.as_ref().map(pattern_input))
+            .transpose()
     }
     /// Its steps, in the order of their plan; more may get their places later.
     async fn steps(&self) -> Result<Vec<Step>, Error> {
@@ -176,7 +197,10 @@ impl Orchestration {
     }
     /// The final text (synthesis, verdict, aggregate, last reply), where the pattern has one.
     async fn output(&self) -> Option<Result<String, Error>> {
-        self.detail().await.map(|detail| pattern::output(&detail.view.run).map(str::to_owned)).transpose()
+        self.detail()
+            .await
+            .map(|detail| pattern::output(&detail.view.run).map(str::to_owned))
+            .transpose()
     }
     /// The pattern's whole result, in the REST facade's shape.
     async fn result(&self) -> Option<Result<serde_json::Value, Error>> {
@@ -212,7 +236,9 @@ impl Orchestration {
     }
     /// From when somebody began to work on it (or it was asked for, if nobody did) to its end; null before.
     async fn duration_ms(&self) -> Option<Result<i32, Error>> {
-        let duration = |row: Row| Some(int(row.finished_at?.ms_since(row.started_at.unwrap_or(row.created_at))));
+        let duration = |row: Row| {
+            Some(int(row.finished_at?.ms_since(row.started_at.unwrap_or(row.created_at))))
+        };
         self.row().await.map(duration).transpose()
     }
     /// Text so far of each running attempt, and the cursor of the newest feed item contained here: subscribing after it misses nothing.
@@ -235,7 +261,8 @@ impl Orchestration {
         before: Option<Cursor>,
         types: Option<Vec<String>>,
     ) -> Result<EventConnection, Error> {
-        history(ctx, self.owner, Some(self.id.0), PageArgs { first, after, last, before }, types).await
+        history(ctx, self.owner, Some(self.id.0), PageArgs { first, after, last, before }, types)
+            .await
     }
 }
 
@@ -273,13 +300,19 @@ pub(crate) async fn orchestrations(
     let page = Page { after, before, from_end: args.is_backward(), limit };
     let reads = &ports(ctx)?.run_reads;
     let page = reads.runs(owner, filter, page).await.map_err(fault)?;
-    let (nodes, edges) = (ctx.look_ahead().field("nodes"), ctx.look_ahead().field("edges").field("node"));
-    let is_wanted_whole = NOT_IN_A_ROW.iter().any(|name| nodes.field(name).exists() || edges.field(name).exists());
-    let cursors: Vec<String> = page.runs.iter().map(|run| cursor::of_run(run.facts.created_at.0, run.id.0)).collect();
+    let (nodes, edges) =
+        (ctx.look_ahead().field("nodes"), ctx.look_ahead().field("edges").field("node"));
+    let is_wanted_whole =
+        NOT_IN_A_ROW.iter().any(|name| nodes.field(name).exists() || edges.field(name).exists());
+    let cursors: Vec<String> =
+        page.runs.iter().map(|run| cursor::of_run(run.facts.created_at.0, run.id.0)).collect();
     let page_info = PageInfo::of(&args, &cursors, page.more);
     let listed = |row| Orchestration::listed(Arc::clone(reads), owner, row, is_wanted_whole);
     let nodes: Vec<_> = page.runs.into_iter().map(listed).collect();
-    let edge = |(cursor, node): (String, &Orchestration)| OrchestrationEdge { cursor: Cursor(cursor), node: node.clone() };
+    let edge = |(cursor, node): (String, &Orchestration)| OrchestrationEdge {
+        cursor: Cursor(cursor),
+        node: node.clone(),
+    };
     let edges = cursors.into_iter().zip(&nodes).map(edge).collect();
     Ok(OrchestrationConnection { edges, nodes, page_info, total_count: int(page.total) })
 }

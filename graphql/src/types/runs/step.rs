@@ -192,8 +192,11 @@ pub(crate) struct StepText {
 
 impl StepText {
     pub(super) fn all(texts: &[run_feed::StepText]) -> Vec<Self> {
-        let of =
-            |text: &run_feed::StepText| Self { step_id: step_id(text.step), attempt: int(text.attempt), text: text.text.clone() };
+        let of = |text: &run_feed::StepText| Self {
+            step_id: step_id(text.step),
+            attempt: int(text.attempt),
+            text: text.text.clone(),
+        };
         texts.iter().map(of).collect()
     }
 }

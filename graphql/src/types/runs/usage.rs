@@ -129,7 +129,9 @@ fn row(group: Group, sum: &Sum) -> UsageRow {
     UsageRow {
         key_id: group.key.map(|key| ID(ids::encode(IdKind::ApiKey, key.0))),
         model: group.model,
-        day: group.day.map(|Reverse(day)| KeyActivity::start_of(day).to_datetime().date().to_string()),
+        day: group
+            .day
+            .map(|Reverse(day)| KeyActivity::start_of(day).to_datetime().date().to_string()),
         pattern: group.pattern.map(Pattern::from),
         runs: int(sum.runs.len()),
         calls: int(sum.calls),
@@ -138,12 +140,20 @@ fn row(group: Group, sum: &Sum) -> UsageRow {
     }
 }
 
-async fn cells(ctx: &Context<'_>, owner: UserId, from: DateTime, to: DateTime) -> Result<Vec<UsageCell>, Error> {
+async fn cells(
+    ctx: &Context<'_>,
+    owner: UserId,
+    from: DateTime,
+    to: DateTime,
+) -> Result<Vec<UsageCell>, Error> {
     if from.0 >= to.0 {
-        return Err(top_level(&Failure::new(ErrorCode::Validation, "from must lie before to").at(&["from"])));
+        return Err(top_level(
+            &Failure::new(ErrorCode::Validation, "from must lie before to").at(&["from"]),
+        ));
     }
     if to.0.ms_since(from.0) > MOST_DAYS * DAY_MS {
-        let message = format!("from and to lie more than {MOST_DAYS} days apart: ask for a shorter time");
+        let message =
+            format!("from and to lie more than {MOST_DAYS} days apart: ask for a shorter time");
         return Err(top_level(&Failure::new(ErrorCode::LimitExceeded, message).at(&["to"])));
     }
     ports(ctx)?.run_reads.usage(owner, from.0, to.0).await.map_err(fault)
@@ -186,7 +196,8 @@ mod tests {
     const KEY: KeyId = KeyId(Uuid::from_u128(5));
 
     /// Key, model, day, pattern; runs, calls, cost.
-    type Row<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<Pattern>, i32, i32, Option<u64>);
+    type Row<'a> =
+        (Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<Pattern>, i32, i32, Option<u64>);
 
     /// Two runs on two days with two models; one call of the operator's credential, one whose cost nobody knows.
     fn cells() -> Vec<UsageCell> {
@@ -197,7 +208,13 @@ mod tests {
             model: model.to_owned(),
             pattern,
             calls,
-            usage: Usage { input: 10 * calls, output: calls, cache_write_5m: 1, cache_write_1h: 2, cache_read: 4 },
+            usage: Usage {
+                input: 10 * calls,
+                output: calls,
+                cache_write_5m: 1,
+                cache_write_1h: 2,
+                cache_read: 4,
+            },
             cost: Cost(cost),
         };
         vec![
@@ -215,9 +232,24 @@ mod tests {
         let key = Some(key.as_str());
         let cases: [(&[UsageDimension], &[Row]); 6] = [
             (&[], &[(None, None, None, None, 3, 10, None)]),
-            (&[Key], &[(None, None, None, None, 1, 4, Some(7)), (key, None, None, None, 2, 6, None)]),
-            (&[Model], &[(None, Some("a"), None, None, 2, 9, Some(157)), (None, Some("b"), None, None, 1, 1, None)]),
-            (&[Day], &[(None, None, Some(second), None, 3, 8, None), (None, None, Some(first), None, 1, 2, Some(100))]),
+            (
+                &[Key],
+                &[(None, None, None, None, 1, 4, Some(7)), (key, None, None, None, 2, 6, None)],
+            ),
+            (
+                &[Model],
+                &[
+                    (None, Some("a"), None, None, 2, 9, Some(157)),
+                    (None, Some("b"), None, None, 1, 1, None),
+                ],
+            ),
+            (
+                &[Day],
+                &[
+                    (None, None, Some(second), None, 3, 8, None),
+                    (None, None, Some(first), None, 1, 2, Some(100)),
+                ],
+            ),
             (
                 &[ByPattern],
                 &[
@@ -241,7 +273,11 @@ mod tests {
                 .iter()
                 .map(|row| {
                     let cost = row.cost_nano_usd.map(|cost| cost.0);
-                    let (key, model, day) = (row.key_id.as_ref().map(|id| id.as_str()), row.model.as_deref(), row.day.as_deref());
+                    let (key, model, day) = (
+                        row.key_id.as_ref().map(|id| id.as_str()),
+                        row.model.as_deref(),
+                        row.day.as_deref(),
+                    );
                     (key, model, day, row.pattern, row.runs, row.calls, cost)
                 })
                 .collect();
@@ -261,7 +297,10 @@ mod tests {
         assert_eq!(row.usage, tokens(100, 10, 12, 16));
         let nothing = add_up(&[], &[]);
         assert_eq!(nothing.len(), 1);
-        assert_eq!((nothing[0].runs, nothing[0].calls, nothing[0].cost_nano_usd), (0, 0, Some(UInt64(0))));
+        assert_eq!(
+            (nothing[0].runs, nothing[0].calls, nothing[0].cost_nano_usd),
+            (0, 0, Some(UInt64(0)))
+        );
         assert_eq!(add_up(&[], &[Day]), []);
     }
 }

@@ -15,6 +15,6 @@ macro_rules! files {
 }
 
 files!(
-    append, claims, deltas, durability, erase, followers, history, leases, order, reads, records, refusals, repairs, rotation,
-    rows, sessions, views
+    append, claims, deltas, durability, erase, followers, history, leases, order, reads, records,
+    refusals, repairs, rotation, rows, sessions, views
 );

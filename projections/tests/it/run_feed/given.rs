@@ -13,7 +13,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 const RUN: RunId = RunId(Uuid::from_u128(7));
-const CREDENTIAL: Credential = Credential { source: CredentialSource::MaxPlan, key: None, secret_version: None };
+const CREDENTIAL: Credential =
+    Credential { source: CredentialSource::MaxPlan, key: None, secret_version: None };
 
 pub(super) fn step(n: u8) -> StepId {
     StepId(Uuid::from_u128(u128::from(n)))
@@ -27,7 +28,12 @@ pub(super) fn requested() -> RunEvent {
         model: None,
         max_tokens: None,
     };
-    let work = Work::Parallel { task: "t".to_owned(), workers: vec![0, 1], aggregator: None, on_failure: OnFailure::Continue };
+    let work = Work::Parallel {
+        task: "t".to_owned(),
+        workers: vec![0, 1],
+        aggregator: None,
+        on_failure: OnFailure::Continue,
+    };
     let definition = Definition { agents: vec![agent("Ada"), agent("Bob")], work };
     let facts = Requested {
         run: RUN,
@@ -43,7 +49,10 @@ pub(super) fn requested() -> RunEvent {
         named_key: None,
         resolution: Resolution { considered: Vec::new() },
     };
-    RunEvent::RunRequested(facts, Some(Asked { title: None, context: "default".to_owned(), definition }))
+    RunEvent::RunRequested(
+        facts,
+        Some(Asked { title: None, context: "default".to_owned(), definition }),
+    )
 }
 
 pub(super) fn planned(steps: &[u8]) -> RunEvent {
@@ -57,11 +66,18 @@ pub(super) fn planned(steps: &[u8]) -> RunEvent {
         model: "m".to_owned(),
         max_tokens: 9,
     };
-    RunEvent::StepsPlanned(Planned { run: RUN, prev_d: 0, steps: steps.iter().map(planned).collect() })
+    RunEvent::StepsPlanned(Planned {
+        run: RUN,
+        prev_d: 0,
+        steps: steps.iter().map(planned).collect(),
+    })
 }
 
 pub(super) fn claimed(epoch: u64, kept: &[(u8, u32, u64)]) -> RunEvent {
-    let kept = kept.iter().map(|(n, attempt, bytes)| Kept { step: step(*n), attempt: *attempt, bytes: *bytes }).collect();
+    let kept = kept
+        .iter()
+        .map(|(n, attempt, bytes)| Kept { step: step(*n), attempt: *attempt, bytes: *bytes })
+        .collect();
     RunEvent::RunClaimed(Claimed { run: RUN, prev_d: 0, epoch, owner: BootId(Uuid::nil()), kept })
 }
 
@@ -167,7 +183,13 @@ impl Stored {
             correlation_id: CorrelationId(Uuid::nil()),
             causation_id: None,
         };
-        let stored = StoredEvent { envelope, facts: halves.facts, content: Vec::new(), subject: None, leaf: [0; 32] };
+        let stored = StoredEvent {
+            envelope,
+            facts: halves.facts,
+            content: Vec::new(),
+            subject: None,
+            leaf: [0; 32],
+        };
         self.events.push(Arc::new(RunRecord { stored, event }));
     }
 
@@ -183,7 +205,9 @@ impl Stored {
         let events: Vec<_> = self.events.iter().skip(after).take(most_events).cloned().collect();
         let place = feed.rows_after();
         let rows = self.rows.iter().filter(|(key, _)| **key > place).take(most_rows);
-        let rows: Vec<_> = rows.map(|((v, d), items)| OpenedDeltas { v: *v, d: *d, items: items.clone() }).collect();
+        let rows: Vec<_> = rows
+            .map(|((v, d), items)| OpenedDeltas { v: *v, d: *d, items: items.clone() })
+            .collect();
         let (events_end, rows_end) = (events.len() < most_events, rows.len() < most_rows);
         Batch { events, rows, events_end, rows_end }
     }
@@ -209,9 +233,17 @@ pub(super) fn short(message: &FeedMessage) -> String {
     let text = |one: &StepText| format!(" {}.{}={}", number(&one.step), one.attempt, one.text);
     let texts = |texts: &[StepText]| texts.iter().map(text).collect::<Vec<_>>().concat();
     let what = match &message.body {
-        Body::Snapshot { view, partial } => format!("snapshot v{}{}", view.run.version, texts(partial)),
+        Body::Snapshot { view, partial } => {
+            format!("snapshot v{}{}", view.run.version, texts(partial))
+        }
         Body::Event { event, .. } => event.stored.envelope.kind.clone(),
-        Body::Delta(delta) => format!("delta {}.{}@{} {}", number(&delta.step), delta.attempt, delta.offset, delta.text),
+        Body::Delta(delta) => format!(
+            "delta {}.{}@{} {}",
+            number(&delta.step),
+            delta.attempt,
+            delta.offset,
+            delta.text
+        ),
         Body::AttemptSuperseded { step, attempt, keep_bytes, reason } => {
             format!("superseded {}.{attempt} keep {keep_bytes} {}", number(step), reason.as_str())
         }
@@ -244,7 +276,8 @@ impl Client {
                     self.held.insert((one.step, one.attempt), one.text.clone());
                 }
                 for step in view.run.steps.iter().filter(|step| step.is_completed()) {
-                    self.held.insert((step.planned.step, step.attempts), step.reply.clone().unwrap());
+                    self.held
+                        .insert((step.planned.step, step.attempts), step.reply.clone().unwrap());
                 }
             }
             Body::Event { event, .. } => {
@@ -255,7 +288,8 @@ impl Client {
             }
             Body::Delta(delta) => {
                 let held = self.held.entry((delta.step, delta.attempt)).or_default();
-                let known = (held.len() as u64).checked_sub(delta.offset).expect("no text is skipped");
+                let known =
+                    (held.len() as u64).checked_sub(delta.offset).expect("no text is skipped");
                 held.push_str(delta.text.get(usize::try_from(known).unwrap()..).unwrap_or(""));
             }
             Body::AttemptSuperseded { step, attempt, keep_bytes, .. } => {

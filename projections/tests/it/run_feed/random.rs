@@ -54,7 +54,11 @@ impl Reader {
             return;
         }
         let (most_events, most_rows) = (1 + dice.roll(4), 1 + dice.roll(4));
-        let mut batch = stored.read(feed, usize::try_from(most_events).unwrap(), usize::try_from(most_rows).unwrap());
+        let mut batch = stored.read(
+            feed,
+            usize::try_from(most_events).unwrap(),
+            usize::try_from(most_rows).unwrap(),
+        );
         if dice.roll(4) == 0 {
             // A hint carries events only, or rows only.
             batch.rows_end = false;
@@ -119,7 +123,14 @@ impl World {
             stored.append(event);
         }
         let writer = Writer { version: stored.version(), rows: 0, running: BTreeMap::new() };
-        Self { stored, writer, zombie: None, attempts: BTreeMap::new(), full: BTreeMap::new(), epoch: 1 }
+        Self {
+            stored,
+            writer,
+            zombie: None,
+            attempts: BTreeMap::new(),
+            full: BTreeMap::new(),
+            epoch: 1,
+        }
     }
 
     fn append(&mut self, event: claviger_domain::orchestration::RunEvent) {
@@ -186,7 +197,8 @@ impl World {
     /// between the count and the claim, and later.
     fn crash(&mut self, dice: &mut Dice) {
         let running = std::mem::take(&mut self.writer.running);
-        let kept: Vec<_> = running.iter().map(|(n, (attempt, text))| (*n, *attempt, text.len() as u64)).collect();
+        let kept: Vec<_> =
+            running.iter().map(|(n, (attempt, text))| (*n, *attempt, text.len() as u64)).collect();
         let counted = self.writer.rows;
         let mut zombie = Writer { version: self.writer.version, rows: counted, running };
         if dice.roll(2) == 0 {
@@ -220,7 +232,10 @@ fn check(world: &World, reader: &Reader, seed: u64) {
     }
     for ((id, attempt), held) in &reader.client.held {
         let n = u8::try_from(id.0.as_u128()).unwrap();
-        assert!(*attempt == world.attempts[&n] || held.is_empty(), "step {n} attempt {attempt} is void, seed {seed}");
+        assert!(
+            *attempt == world.attempts[&n] || held.is_empty(),
+            "step {n} attempt {attempt} is void, seed {seed}"
+        );
     }
 }
 

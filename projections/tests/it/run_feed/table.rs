@@ -47,7 +47,16 @@ fn with_a_cursor_exactly_what_follows_it_comes() {
         "6.0.1 RunCompleted",
         "6.0.2 terminal",
     ];
-    let cursors = [at(3, 0, 1), at(4, 0, 1), at(4, 1, 1), at(4, 2, 1), at(4, 2, 2), at(5, 0, 1), at(6, 0, 1), at(6, 0, 2)];
+    let cursors = [
+        at(3, 0, 1),
+        at(4, 0, 1),
+        at(4, 1, 1),
+        at(4, 2, 1),
+        at(4, 2, 2),
+        at(5, 0, 1),
+        at(6, 0, 1),
+        at(6, 0, 2),
+    ];
     for (n, after) in cursors.into_iter().enumerate() {
         assert_eq!(ended().from(Some(after)), all[n..], "{after:?}");
     }
@@ -172,7 +181,13 @@ fn a_missing_row_is_answered_by_a_gap_and_the_step_by_its_full_text() {
     stored.rows.remove(&(4, 1));
     assert_eq!(
         stored.from(Some(at(4, 0, 1))),
-        ["4.2.gap gap", "5.0.1 StepCompleted", "5.0.2 gap 1.1=Grüße!", "6.0.1 RunCompleted", "6.0.2 terminal"]
+        [
+            "4.2.gap gap",
+            "5.0.1 StepCompleted",
+            "5.0.2 gap 1.1=Grüße!",
+            "6.0.1 RunCompleted",
+            "6.0.2 terminal"
+        ]
     );
     // Who has the missing row already gets the rest of it by the full text.
     assert_eq!(stored.from(Some(at(4, 1, 1)))[0], "4.2.gap gap");
@@ -214,9 +229,20 @@ fn text_that_stands_waiting_is_put_together() {
     stored.append(completed(1, 1, "abc"));
     stored.flush(vec![item(2, 1, 2, "z")]);
     let mut outbox = Outbox::new(100, 100);
-    stored.all(&mut RunFeed::new(Some(at(5, 0, 1)))).into_iter().for_each(|message| outbox.push(message));
+    stored
+        .all(&mut RunFeed::new(Some(at(5, 0, 1))))
+        .into_iter()
+        .for_each(|message| outbox.push(message));
     let out: Vec<_> = std::iter::from_fn(|| outbox.pop()).map(|message| short(&message)).collect();
-    assert_eq!(out, ["5.2.1 delta 1.1@0 abc", "5.3.2 delta 2.1@0 xy", "6.0.1 StepCompleted", "6.1.1 delta 2.1@2 z"]);
+    assert_eq!(
+        out,
+        [
+            "5.2.1 delta 1.1@0 abc",
+            "5.3.2 delta 2.1@0 xy",
+            "6.0.1 StepCompleted",
+            "6.1.1 delta 2.1@2 z"
+        ]
+    );
     assert!(outbox.is_empty());
 }
 
@@ -227,7 +253,10 @@ fn a_piece_grows_no_larger_than_allowed_and_an_outbox_says_when_it_is_full() {
         stored.flush(vec![item(1, 1, offset, "a")]);
     }
     let mut outbox = Outbox::new(3, 2);
-    stored.all(&mut RunFeed::new(Some(at(4, 0, 1)))).into_iter().for_each(|message| outbox.push(message));
+    stored
+        .all(&mut RunFeed::new(Some(at(4, 0, 1))))
+        .into_iter()
+        .for_each(|message| outbox.push(message));
     assert!(outbox.is_full());
     let out: Vec<_> = std::iter::from_fn(|| outbox.pop()).map(|message| short(&message)).collect();
     assert_eq!(out, ["4.2.1 delta 1.1@0 aa", "4.4.1 delta 1.1@2 aa", "4.5.1 delta 1.1@4 a"]);

@@ -12,7 +12,8 @@ const LATER: Timestamp = Timestamp(NOON.0 + 60_000);
 
 /// The activity of the first key after an event of a run a second after noon.
 fn after(event: &RunEvent) -> KeyActivity {
-    let events = vec![of_ring(user(1), NOON, &added(1)), of_run(user(1), run(1), NOON.plus_ms(1000), event)];
+    let events =
+        vec![of_ring(user(1), NOON, &added(1)), of_run(user(1), run(1), NOON.plus_ms(1000), event)];
     let folded = folded(&ActivityView, events, &Rows::new());
     assert_eq!((folded.to, folded.poison), (Some(2), None));
     let [row] = folded.changes.put.as_slice() else { panic!("{:?}", folded.changes) };
@@ -25,7 +26,10 @@ fn after(event: &RunEvent) -> KeyActivity {
 fn a_completed_step_is_a_success_of_its_key() {
     let activity = after(&completed(run(1), credential(Some(key(1))), 5, Cost::default()));
     let at = Some(NOON.plus_ms(1000));
-    assert_eq!((activity.last_call_at, activity.last_success_at, activity.last_fault), (at, at, None));
+    assert_eq!(
+        (activity.last_call_at, activity.last_success_at, activity.last_fault),
+        (at, at, None)
+    );
     assert_eq!(activity.days.values().map(|day| day.calls).collect::<Vec<_>>(), [1]);
 }
 
@@ -70,7 +74,11 @@ fn the_operators_credentials_and_events_that_are_no_calls_touch_nothing() {
         claimed(run(1), 1),
     ];
     for event in events {
-        assert_eq!(ActivityView.touch(&of_run(user(1), run(1), NOON, &event)), Touch::Nothing, "{event:?}");
+        assert_eq!(
+            ActivityView.touch(&of_run(user(1), run(1), NOON, &event)),
+            Touch::Nothing,
+            "{event:?}"
+        );
     }
 }
 
@@ -78,21 +86,32 @@ fn the_operators_credentials_and_events_that_are_no_calls_touch_nothing() {
 fn a_key_that_was_deleted_meanwhile_keeps_no_row() {
     let call = completed(run(1), credential(Some(key(1))), 5, Cost::default());
     let call = |at| of_run(user(1), run(1), at, &call);
-    let events = vec![of_ring(user(1), NOON, &added(1)), call(NOON), of_ring(user(1), NOON, &deleted(1)), call(LATER)];
+    let events = vec![
+        of_ring(user(1), NOON, &added(1)),
+        call(NOON),
+        of_ring(user(1), NOON, &deleted(1)),
+        call(LATER),
+    ];
     let folded = folded(&ActivityView, events, &Rows::new());
     assert_eq!((folded.to, folded.poison, folded.changes.put), (Some(4), None, vec![]));
 }
 
 #[test]
 fn erasure_takes_the_rows_and_what_ends_later_makes_none() {
-    let call = of_run(user(1), run(1), LATER, &completed(run(1), credential(Some(key(1))), 5, Cost::default()));
+    let call = of_run(
+        user(1),
+        run(1),
+        LATER,
+        &completed(run(1), credential(Some(key(1))), 5, Cost::default()),
+    );
     let events = vec![of_ring(user(1), NOON, &added(1)), erased(user(1)), call];
     let folded = folded(&ActivityView, events, &Rows::new());
     assert_eq!((folded.changes.wiped, folded.changes.put), (vec![user(1)], vec![]));
 }
 
 #[test]
-fn an_event_of_a_run_that_cannot_be_read_stops_the_row_of_the_key_it_names_and_is_never_passed_over() {
+fn an_event_of_a_run_that_cannot_be_read_stops_the_row_of_the_key_it_names_and_is_never_passed_over()
+ {
     let unreadable = |facts: &[u8]| -> StoredEvent {
         stored(user(1), StreamName::Run(run(1).0), NOON, ("StepCompleted", facts, Some(run(1).0)))
     };
@@ -101,6 +120,9 @@ fn an_event_of_a_run_that_cannot_be_read_stops_the_row_of_the_key_it_names_and_i
         let event = unreadable(facts);
         assert_eq!(ActivityView.touch(&event), Touch::Row(user(1), row));
         let folded = folded(&ActivityView, vec![event], &Rows::new());
-        assert_eq!(folded.poison.map(|poison| (poison.id, poison.reason)), Some((row, PoisonReason::UnknownEvent)));
+        assert_eq!(
+            folded.poison.map(|poison| (poison.id, poison.reason)),
+            Some((row, PoisonReason::UnknownEvent))
+        );
     }
 }

@@ -2,7 +2,10 @@
 
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::event::{Envelope, Halved};
-use claviger_domain::id::{BootId, CommandId, ContextTag, CorrelationId, EventId, Fingerprint, KeyId, RunId, StepId, UserId};
+use claviger_domain::id::{
+    BootId, CommandId, ContextTag, CorrelationId, EventId, Fingerprint, KeyId, RunId, StepId,
+    UserId,
+};
 use claviger_domain::key_ring::{Added, KeyOnly, KeyRingEvent};
 use claviger_domain::orchestration::*;
 use claviger_domain::stream::StreamName;
@@ -35,7 +38,11 @@ pub(super) fn boot(n: u128) -> BootId {
 
 /// A user's key, or the operator's credential without one.
 pub(super) fn credential(key: Option<KeyId>) -> Credential {
-    let source = if key.is_some() { CredentialSource::DefaultKey } else { CredentialSource::EnvAnthropicApiKey };
+    let source = if key.is_some() {
+        CredentialSource::DefaultKey
+    } else {
+        CredentialSource::EnvAnthropicApiKey
+    };
     Credential { source, key, secret_version: key.map(|_| 1) }
 }
 
@@ -44,7 +51,12 @@ pub(super) fn usage(input: u64) -> Usage {
 }
 
 pub(super) fn requested(of: RunId, title: Option<&str>) -> RunEvent {
-    let work = Work::Parallel { task: "t".to_owned(), workers: vec![], aggregator: None, on_failure: OnFailure::Continue };
+    let work = Work::Parallel {
+        task: "t".to_owned(),
+        workers: vec![],
+        aggregator: None,
+        on_failure: OnFailure::Continue,
+    };
     let definition = Definition { agents: Vec::new(), work };
     let facts = Requested {
         run: of,
@@ -60,7 +72,8 @@ pub(super) fn requested(of: RunId, title: Option<&str>) -> RunEvent {
         named_key: None,
         resolution: Resolution { considered: Vec::new() },
     };
-    let asked = Asked { title: title.map(str::to_owned), context: "default".to_owned(), definition };
+    let asked =
+        Asked { title: title.map(str::to_owned), context: "default".to_owned(), definition };
     RunEvent::RunRequested(facts, Some(asked))
 }
 
@@ -86,7 +99,12 @@ pub(super) fn completed(of: RunId, credential: Credential, used: u64, cost: Cost
     RunEvent::StepCompleted(facts, None)
 }
 
-pub(super) fn failed(of: RunId, credential: Credential, class: FailureClass, next: Next) -> RunEvent {
+pub(super) fn failed(
+    of: RunId,
+    credential: Credential,
+    class: FailureClass,
+    next: Next,
+) -> RunEvent {
     let facts = AttemptFailed {
         run: of,
         prev_d: 0,
@@ -107,7 +125,12 @@ pub(super) fn failed(of: RunId, credential: Credential, class: FailureClass, nex
 }
 
 pub(super) fn added(n: u128) -> KeyRingEvent {
-    let facts = Added { key: key(n), fingerprint: Fingerprint([7; 32]), secret_version: 1, expires_at: None };
+    let facts = Added {
+        key: key(n),
+        fingerprint: Fingerprint([7; 32]),
+        secret_version: 1,
+        expires_at: None,
+    };
     KeyRingEvent::KeyAdded(facts, None)
 }
 
@@ -116,7 +139,12 @@ pub(super) fn deleted(n: u128) -> KeyRingEvent {
 }
 
 /// An event as it would be stored.
-pub(super) fn stored(owner: UserId, stream: StreamName, at: Timestamp, halves: (&str, &[u8], Option<Uuid>)) -> StoredEvent {
+pub(super) fn stored(
+    owner: UserId,
+    stream: StreamName,
+    at: Timestamp,
+    halves: (&str, &[u8], Option<Uuid>),
+) -> StoredEvent {
     let (kind, facts, subject) = halves;
     let envelope = Envelope {
         position: 0,

@@ -33,7 +33,14 @@ fn ends() -> [(RunEvent, RunState, u64); 3] {
     [
         (RunEvent::RunCompleted(Done { run, prev_d }), RunState::Completed, 2),
         (RunEvent::RunCancelled(Cancelled { run, prev_d, control: 3 }), RunState::Cancelled, 3),
-        (RunEvent::RunFailed(Failed { run, prev_d, code: ErrorCode::Internal, step: None }, None), RunState::Failed, 2),
+        (
+            RunEvent::RunFailed(
+                Failed { run, prev_d, code: ErrorCode::Internal, step: None },
+                None,
+            ),
+            RunState::Failed,
+            2,
+        ),
     ]
 }
 
@@ -41,14 +48,19 @@ fn ends() -> [(RunEvent, RunState, u64); 3] {
 fn a_run_that_was_asked_for_waits_for_somebody() {
     let row = after(&[requested(run(1), Some("title"))]);
     assert_eq!((row.id, row.facts.state, row.facts.version), (run(1), RunState::Queued, 1));
-    assert_eq!((row.facts.created_at, row.facts.started_at, row.facts.finished_at), (NOON, None, None));
+    assert_eq!(
+        (row.facts.created_at, row.facts.started_at, row.facts.finished_at),
+        (NOON, None, None)
+    );
     assert_eq!(row.content.as_ref().and_then(|content| content.title.as_deref()), Some("title"));
     assert_eq!(row.open(), Some(OpenRun { owner: None, is_paused: false, control: 0 }));
 }
 
 #[test]
 fn nothing_but_a_request_begins_a_run() {
-    for event in [claimed(run(1), 1), paused(1), completed(run(1), credential(None), 1, Cost::default())] {
+    for event in
+        [claimed(run(1), 1), paused(1), completed(run(1), credential(None), 1, Cost::default())]
+    {
         assert_eq!(RunSummary::after(None, &event, NOON), None, "{event:?}");
     }
 }
@@ -56,7 +68,10 @@ fn nothing_but_a_request_begins_a_run() {
 #[test]
 fn a_run_starts_with_its_first_claim_and_belongs_to_the_last() {
     let row = after(&[requested(run(1), None), claimed(run(1), 1), claimed(run(1), 2)]);
-    assert_eq!((row.facts.state, row.facts.started_at, row.facts.owner), (RunState::Running, Some(second(1)), Some(boot(2))));
+    assert_eq!(
+        (row.facts.state, row.facts.started_at, row.facts.owner),
+        (RunState::Running, Some(second(1)), Some(boot(2)))
+    );
     assert_eq!(row.open(), Some(OpenRun { owner: Some(boot(2)), is_paused: false, control: 0 }));
 }
 
@@ -64,7 +79,8 @@ fn a_run_starts_with_its_first_claim_and_belongs_to_the_last() {
 fn calls_add_up_and_an_unknown_cost_makes_the_sum_unknown() {
     let call = |cost| completed(run(1), credential(None), 10, Cost(cost));
     let lost = failed(run(1), credential(None), FailureClass::Connection, Next::GiveUp);
-    let mut events = vec![requested(run(1), None), claimed(run(1), 1), call(Some(5)), lost, call(Some(6))];
+    let mut events =
+        vec![requested(run(1), None), claimed(run(1), 1), call(Some(5)), lost, call(Some(6))];
     let row = after(&events);
     let expected = Usage { input: 27, output: 3, ..Usage::default() };
     assert_eq!((row.facts.calls, row.facts.usage, row.facts.cost), (3, expected, Cost(Some(81))));
@@ -77,14 +93,24 @@ fn calls_add_up_and_an_unknown_cost_makes_the_sum_unknown() {
 fn a_pause_and_what_ends_it_spend_requests() {
     let mut events = vec![requested(run(1), None), claimed(run(1), 1), paused(1)];
     let row = after(&events);
-    assert_eq!((row.facts.state, row.facts.paused), (RunState::Paused, Some(PauseReason::SpendLimit)));
+    assert_eq!(
+        (row.facts.state, row.facts.paused),
+        (RunState::Paused, Some(PauseReason::SpendLimit))
+    );
     assert_eq!(row.open(), Some(OpenRun { owner: Some(boot(1)), is_paused: true, control: 1 }));
     events.push(claimed(run(1), 2));
     let row = after(&events);
-    assert_eq!((row.facts.state, row.facts.owner), (RunState::Paused, Some(boot(2))), "a claim alone resumes nothing");
+    assert_eq!(
+        (row.facts.state, row.facts.owner),
+        (RunState::Paused, Some(boot(2))),
+        "a claim alone resumes nothing"
+    );
     events.push(resumed(2));
     let row = after(&events);
-    assert_eq!((row.facts.state, row.facts.paused, row.facts.started_at), (RunState::Running, None, Some(second(1))));
+    assert_eq!(
+        (row.facts.state, row.facts.paused, row.facts.started_at),
+        (RunState::Running, None, Some(second(1)))
+    );
     assert_eq!(row.open(), Some(OpenRun { owner: Some(boot(2)), is_paused: false, control: 2 }));
 }
 
@@ -92,7 +118,10 @@ fn a_pause_and_what_ends_it_spend_requests() {
 fn an_ended_run_has_no_work_left() {
     for (end, state, control) in ends() {
         let row = after(&[requested(run(1), None), claimed(run(1), 1), paused(2), end]);
-        assert_eq!((row.facts.state, row.facts.paused, row.facts.finished_at), (state, None, Some(second(3))));
+        assert_eq!(
+            (row.facts.state, row.facts.paused, row.facts.finished_at),
+            (state, None, Some(second(3)))
+        );
         assert_eq!((row.facts.control, row.open()), (control, None), "{state:?}");
     }
 }

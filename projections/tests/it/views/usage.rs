@@ -23,13 +23,17 @@ type Short = (Option<Uuid>, u64, u64, Option<u64>);
 fn short(row: &ViewRow) -> (Uuid, u64, Vec<Short>) {
     let facts = UsageView::read(row).unwrap();
     assert_eq!(facts.pattern, Pattern::Parallel);
-    let cell = |cell: &claviger_projections::usage::Cell| (cell.key.map(|key| key.0), cell.calls, cell.usage.input, cell.cost.0);
+    let cell = |cell: &claviger_projections::usage::Cell| {
+        (cell.key.map(|key| key.0), cell.calls, cell.usage.input, cell.cost.0)
+    };
     (facts.run.0, facts.day, facts.cells.iter().map(cell).collect())
 }
 
 #[test]
 fn calls_of_a_run_add_up_by_day_credential_and_model() {
-    let call = |n, at, key, used, cost| of_run(user(1), run(n), at, &completed(run(n), credential(key), used, Cost(cost)));
+    let call = |n, at, key, used, cost| {
+        of_run(user(1), run(n), at, &completed(run(n), credential(key), used, Cost(cost)))
+    };
     let failed = failed(run(1), credential(Some(key(1))), FailureClass::Cancelled, Next::GiveUp);
     let tomorrow = NOON.plus_ms(DAY);
     let events = vec![
@@ -57,7 +61,10 @@ fn calls_of_a_run_add_up_by_day_credential_and_model() {
     assert_eq!(found, expected);
     for row in &rows {
         let facts = UsageView::read(row).unwrap();
-        assert_eq!((row.owner, row.sort, row.stream), (user(1), start_of(facts.day).0, StreamName::Run(facts.run.0)));
+        assert_eq!(
+            (row.owner, row.sort, row.stream),
+            (user(1), start_of(facts.day).0, StreamName::Run(facts.run.0))
+        );
         assert_eq!((row.id, &row.content), (UsageFacts::id(facts.run, facts.day), &None));
     }
 }
@@ -65,7 +72,8 @@ fn calls_of_a_run_add_up_by_day_credential_and_model() {
 #[test]
 fn the_day_of_a_call_is_the_one_it_ended_on() {
     let midnight = start_of(day_of(NOON) + 1);
-    let call = |at| of_run(user(1), run(1), at, &completed(run(1), credential(None), 1, Cost::default()));
+    let call =
+        |at| of_run(user(1), run(1), at, &completed(run(1), credential(None), 1, Cost::default()));
     let events = vec![call(claviger_domain::timestamp::Timestamp(midnight.0 - 1)), call(midnight)];
     let mut days: Vec<_> = rows(events).iter().map(|row| short(row).1).collect();
     days.sort_unstable();
@@ -74,17 +82,24 @@ fn the_day_of_a_call_is_the_one_it_ended_on() {
 
 #[test]
 fn a_row_goes_on_from_what_it_was() {
-    let call = |used| of_run(user(1), run(1), NOON, &completed(run(1), credential(None), used, Cost(Some(1))));
-    let before: Rows = rows(vec![call(1)]).into_iter().map(|row| ((row.owner, row.id), row)).collect();
+    let call = |used| {
+        of_run(user(1), run(1), NOON, &completed(run(1), credential(None), used, Cost(Some(1))))
+    };
+    let before: Rows =
+        rows(vec![call(1)]).into_iter().map(|row| ((row.owner, row.id), row)).collect();
     let folded = folded(&UsageView, vec![call(2)], &before);
     let row = folded.changes.put.first().unwrap();
-    assert_eq!(UsageView::read(row).unwrap().cells.first().unwrap().usage, Usage { output: 2, ..usage(3) });
+    assert_eq!(
+        UsageView::read(row).unwrap().cells.first().unwrap().usage,
+        Usage { output: 2, ..usage(3) }
+    );
 }
 
 #[test]
 fn ids_tell_runs_and_days_apart() {
     // Runs whose ids are made one behind the other, on days that are, too.
-    let ids: BTreeSet<_> = (0..64).flat_map(|n| (0..64).map(move |day| UsageFacts::id(run(n), day))).collect();
+    let ids: BTreeSet<_> =
+        (0..64).flat_map(|n| (0..64).map(move |day| UsageFacts::id(run(n), day))).collect();
     assert_eq!(ids.len(), 64 * 64);
     let id = UsageFacts::id(claviger_domain::id::RunId(Uuid::from_u128(1)), 2).to_string();
     assert_eq!(id, "5dfadd0e-5091-0f56-1636-c47335ecf831", "stored rows are found under it");
@@ -92,8 +107,11 @@ fn ids_tell_runs_and_days_apart() {
 
 #[test]
 fn erasure_takes_the_rows_of_its_user_and_no_others() {
-    let call = |owner| of_run(owner, run(1), NOON, &completed(run(1), credential(None), 1, Cost::default()));
-    let folded = folded(&UsageView, vec![call(user(1)), call(user(2)), erased(user(1))], &Rows::new());
+    let call = |owner| {
+        of_run(owner, run(1), NOON, &completed(run(1), credential(None), 1, Cost::default()))
+    };
+    let folded =
+        folded(&UsageView, vec![call(user(1)), call(user(2)), erased(user(1))], &Rows::new());
     assert_eq!(folded.changes.wiped, [user(1)]);
     assert_eq!(folded.changes.put.iter().map(|row| row.owner).collect::<Vec<_>>(), [user(2)]);
 }
@@ -101,15 +119,21 @@ fn erasure_takes_the_rows_of_its_user_and_no_others() {
 #[test]
 fn what_is_no_call_touches_nothing_and_what_cannot_be_read_stops_its_row() {
     for event in [requested(run(1), None), claimed(run(1), 1)] {
-        assert_eq!(UsageView.touch(&of_run(user(1), run(1), NOON, &event)), Touch::Nothing, "{event:?}");
+        assert_eq!(
+            UsageView.touch(&of_run(user(1), run(1), NOON, &event)),
+            Touch::Nothing,
+            "{event:?}"
+        );
     }
     assert_eq!(UsageView.touch(&of_ring(user(1), NOON, &added(1))), Touch::Nothing);
     let id = UsageFacts::id(run(1), day_of(NOON));
-    let bad = stored(user(1), StreamName::Run(run(1).0), NOON, ("StepCompleted", b"{}", Some(run(1).0)));
+    let bad =
+        stored(user(1), StreamName::Run(run(1).0), NOON, ("StepCompleted", b"{}", Some(run(1).0)));
     let poison = folded(&UsageView, vec![bad], &Rows::new()).poison.unwrap();
     assert_eq!((poison.owner, poison.id, poison.reason), (user(1), id, PoisonReason::UnknownEvent));
 
-    let call = of_run(user(1), run(1), NOON, &completed(run(1), credential(None), 1, Cost::default()));
+    let call =
+        of_run(user(1), run(1), NOON, &completed(run(1), credential(None), 1, Cost::default()));
     let row = rows(vec![call.clone()]).remove(0);
     let foreign = UsageFacts { run: run(2), ..UsageView::read(&row).unwrap() };
     for facts in [b"{".to_vec(), serde_json::to_vec(&foreign).unwrap()] {

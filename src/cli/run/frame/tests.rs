@@ -5,7 +5,8 @@ use serde_json::json;
 const PEN: Pen = Pen { size: Size { columns: 72, rows: 12 }, colour: false };
 
 fn rows(screen: &RunScreen, pen: Pen) -> String {
-    live(screen, 0, 2500, pen).iter().map(|row| row.trim_end()).collect::<Vec<_>>().join("\n") + "\n"
+    live(screen, 0, 2500, pen).iter().map(|row| row.trim_end()).collect::<Vec<_>>().join("\n")
+        + "\n"
 }
 
 #[test]
@@ -17,8 +18,14 @@ fn each_step_has_a_row_and_what_runs_shows_its_last_text() {
         Step::failed("d", "refused"),
         Step::planned("e"),
     ];
-    let screen =
-        screen(&steps, &[("b", 2, "one line\n\nand one that is longer than the terminal is wide, so that it must be broken up")]);
+    let screen = screen(
+        &steps,
+        &[(
+            "b",
+            2,
+            "one line\n\nand one that is longer than the terminal is wide, so that it must be broken up",
+        )],
+    );
     assert_eq!(
         rows(&screen, PEN),
         "\
@@ -42,14 +49,16 @@ fn no_row_is_wider_than_the_terminal_or_commands_it() {
     let mut wicked = Step::running("x", 1);
     wicked.0["agent"] = json!(evil);
     wicked.0["purpose"] = json!(evil);
-    let mut screen = screen(&[Step::done("a", 1, evil), wicked, Step::failed("c", evil)], &[("x", 1, evil)]);
+    let mut screen =
+        screen(&[Step::done("a", 1, evil), wicked, Step::failed("c", evil)], &[("x", 1, evil)]);
     screen.apply(&event("RunPaused", &json!({ "reason": evil }), None), 2000);
     for columns in [1, 7, 20, 72, 300] {
         for colour in [false, true] {
             let pen = Pen { size: Size { columns, rows: 12 }, colour };
             for row in live(&screen, 0, 2500, pen) {
                 let mut plain = row;
-                for look in [Look::Bold, Look::Faint, Look::Good, Look::Bad, Look::Odd, Look::Live] {
+                for look in [Look::Bold, Look::Faint, Look::Good, Look::Bad, Look::Odd, Look::Live]
+                {
                     plain = plain.replace(look.code(), "");
                 }
                 let plain = plain.replace("\u{1b}[0m", "");
@@ -71,7 +80,10 @@ fn without_colour_there_is_no_escape_and_with_it_there_is() {
 fn steps_leave_a_screen_that_is_too_small_once_they_are_settled() {
     let small = Size { columns: 72, rows: 4 };
     let done = |id| Step::done(id, 1, "x");
-    let many = screen(&[done("a"), done("b"), done("c"), Step::running("d", 1), Step::planned("e")], &[("d", 1, "text")]);
+    let many = screen(
+        &[done("a"), done("b"), done("c"), Step::running("d", 1), Step::planned("e")],
+        &[("d", 1, "text")],
+    );
     assert_eq!(to_leave(&many, 0, small), 3);
     assert_eq!(to_leave(&many, 2, small), 1);
     assert_eq!(to_leave(&many, 0, PEN.size), 0);
@@ -90,7 +102,11 @@ fn the_last_row_says_where_the_run_stands() {
     assert!(last(&seen).ends_with("waiting for the run"));
     seen = screen(&[], &[]);
     seen.cut_ms = Some(500);
-    assert!(last(&seen).ends_with("the server went away, looking for it… 2.0 s"), "{}", last(&seen));
+    assert!(
+        last(&seen).ends_with("the server went away, looking for it… 2.0 s"),
+        "{}",
+        last(&seen)
+    );
     seen.cut_ms = None;
     seen.apply(&event("RunPaused", &json!({ "reason": "spend_limit" }), None), 2000);
     assert_eq!(last(&seen), "‖ paused (spend limit): claviger run resume run-1");
@@ -98,5 +114,8 @@ fn the_last_row_says_where_the_run_stands() {
     failed["error"] = json!({ "code": "UPSTREAM", "message": "overloaded" });
     failed["costNanoUsd"] = json!(null);
     seen.apply(&message(json!({ "__typename": "Terminal", "cursor": "t", "state": "FAILED", "orchestration": failed })), 3000);
-    assert_eq!(last(&seen), "failed in 1:05 min, 15 tokens in, 2,000 out, cost unknown: overloaded […");
+    assert_eq!(
+        last(&seen),
+        "failed in 1:05 min, 15 tokens in, 2,000 out, cost unknown: overloaded […"
+    );
 }

@@ -6,7 +6,8 @@ use clap::error::ErrorKind;
 
 /// `PatternInput` of a command line, or what is wrong with it.
 fn parsed(line: &[&str]) -> Result<Value, CliError> {
-    let arguments = Arguments::try_parse_from([&["claviger", "run", "start"], line].concat()).unwrap();
+    let arguments =
+        Arguments::try_parse_from([&["claviger", "run", "start"], line].concat()).unwrap();
     let Command::Run(RunCommand::Start(args)) = arguments.command else { panic!("not a start") };
     from_flags(&args.what, &mut |text| Ok(text.to_owned()))
 }
@@ -17,9 +18,15 @@ fn flags_become_the_input_of_their_pattern() {
     let ann = json!({ "name": "Ann", "systemPrompt": "a" });
     let bob = json!({ "name": "Bob", "systemPrompt": " b=c", "role": "MODERATOR" });
     let cases: [(&[&str], Value); 9] = [
-        (&["--pattern", "sequential"], json!({ "sequential": { "task": "T", "agents": [ann, bob] } })),
+        (
+            &["--pattern", "sequential"],
+            json!({ "sequential": { "task": "T", "agents": [ann, bob] } }),
+        ),
         (&["--pattern", "debate"], json!({ "debate": { "topic": "T", "agents": [ann, bob] } })),
-        (&["--pattern", "debate", "--rounds", "2"], json!({ "debate": { "topic": "T", "agents": [ann, bob], "rounds": 2 } })),
+        (
+            &["--pattern", "debate", "--rounds", "2"],
+            json!({ "debate": { "topic": "T", "agents": [ann, bob], "rounds": 2 } }),
+        ),
         (
             &["--pattern", "hierarchical", "--manager", "Max=m"],
             json!({ "hierarchical": {
@@ -28,7 +35,14 @@ fn flags_become_the_input_of_their_pattern() {
         ),
         (&["--pattern", "parallel"], json!({ "parallel": { "task": "T", "agents": [ann, bob] } })),
         (
-            &["--pattern", "parallel", "--aggregator", "Al:reflector=x", "--on-failure", "quorum:2"],
+            &[
+                "--pattern",
+                "parallel",
+                "--aggregator",
+                "Al:reflector=x",
+                "--on-failure",
+                "quorum:2",
+            ],
             json!({ "parallel": {
                 "task": "T", "agents": [ann, bob], "onFailure": "QUORUM", "quorum": 2,
                 "aggregator": { "name": "Al", "systemPrompt": "x", "role": "REFLECTOR" },
@@ -65,20 +79,54 @@ fn what_does_not_go_together_is_refused_with_what_to_do() {
         (&["--pattern", "debate", "--task", "T"], "name the agents: --agent"),
         (&["--pattern", "debate", "--task", "T", "--agent", "Ann"], "write an agent as"),
         (&["--pattern", "debate", "--task", "T", "--agent", "=p"], "write an agent as"),
-        (&["--pattern", "debate", "--task", "T", "--agent", "Ann:boss=p"], "no role \"boss\": write one of manager, worker"),
-        (&["--pattern", "debate", "--task", "T", "--manager", "M=m"], "--manager says nothing to the pattern debate"),
-        (&["--pattern", "debate", "--task", "T", "--on-failure", "fail"], "--on-failure says nothing"),
+        (
+            &["--pattern", "debate", "--task", "T", "--agent", "Ann:boss=p"],
+            "no role \"boss\": write one of manager, worker",
+        ),
+        (
+            &["--pattern", "debate", "--task", "T", "--manager", "M=m"],
+            "--manager says nothing to the pattern debate",
+        ),
+        (
+            &["--pattern", "debate", "--task", "T", "--on-failure", "fail"],
+            "--on-failure says nothing",
+        ),
         (&["--pattern", "routing", "--task", "T", "--rounds", "2"], "--rounds says nothing"),
         (&["--pattern", "routing", "--task", "T", "--agent", "A=a"], "needs --router"),
         (&["--pattern", "hierarchical", "--task", "T", "--agent", "A=a"], "needs --manager"),
-        (&["--pattern", "design", "--task", "T", "--agent", "A=a"], "--agent says nothing to the pattern design"),
-        (&["--pattern", "parallel", "--task", "T", "--on-failure", "quorum:0", agent[0], agent[1]], "quorum:N with the number"),
-        (&["--pattern", "parallel", "--task", "T", "--on-failure", "quorum", agent[0], agent[1]], "fail, continue or quorum:N"),
-        (&["--pattern", "parallel", "--task", "T", "--on-failure", "never", agent[0], agent[1]], "fail, continue or quorum:N"),
+        (
+            &["--pattern", "design", "--task", "T", "--agent", "A=a"],
+            "--agent says nothing to the pattern design",
+        ),
+        (
+            &[
+                "--pattern",
+                "parallel",
+                "--task",
+                "T",
+                "--on-failure",
+                "quorum:0",
+                agent[0],
+                agent[1],
+            ],
+            "quorum:N with the number",
+        ),
+        (
+            &["--pattern", "parallel", "--task", "T", "--on-failure", "quorum", agent[0], agent[1]],
+            "fail, continue or quorum:N",
+        ),
+        (
+            &["--pattern", "parallel", "--task", "T", "--on-failure", "never", agent[0], agent[1]],
+            "fail, continue or quorum:N",
+        ),
     ];
     for (line, words) in cases {
         let error = parsed(line).unwrap_err();
-        assert!(error.message.contains(words) && error.code == ErrorCode::Validation, "{line:?}: {}", error.message);
+        assert!(
+            error.message.contains(words) && error.code == ErrorCode::Validation,
+            "{line:?}: {}",
+            error.message
+        );
     }
 }
 

@@ -4,7 +4,8 @@ use serde_json::json;
 
 /// Every line that these messages lead to.
 fn told(is_live: bool, messages: &[super::super::message::Message]) -> Vec<String> {
-    let (mut screen, mut plain, mut lines) = (RunScreen::default(), Plain::new(is_live), Vec::new());
+    let (mut screen, mut plain, mut lines) =
+        (RunScreen::default(), Plain::new(is_live), Vec::new());
     for message in messages {
         let changes = screen.apply(message, 0);
         lines.extend(plain.lines(&screen, &changes));
@@ -14,10 +15,14 @@ fn told(is_live: bool, messages: &[super::super::message::Message]) -> Vec<Strin
 
 fn feed() -> Vec<super::super::message::Message> {
     let delta = |offset: usize, text: &str| {
-        message(json!({ "__typename": "TextDelta", "cursor": "d", "stepId": "a", "attempt": 1, "offset": offset, "text": text }))
+        message(
+            json!({ "__typename": "TextDelta", "cursor": "d", "stepId": "a", "attempt": 1, "offset": offset, "text": text }),
+        )
     };
     vec![
-        message(json!({ "__typename": "Snapshot", "cursor": "s", "orchestration": run("RUNNING", &[]), "partial": [] })),
+        message(
+            json!({ "__typename": "Snapshot", "cursor": "s", "orchestration": run("RUNNING", &[]), "partial": [] }),
+        ),
         event("StepAttemptStarted", &json!({}), Some(Step::running("a", 1))),
         delta(0, "one\ntw"),
         delta(6, "o\u{1b}[2J\nthr"),
@@ -26,8 +31,14 @@ fn feed() -> Vec<super::super::message::Message> {
         ),
         delta(4, "2\n"),
         event("StepCompleted", &json!({}), Some(Step::done("a", 1, "one\n2\nend"))),
-        event("FallbackApplied", &json!({ "step": "a", "fallback": "every_worker" }), Some(Step::done("a", 1, "one\n2\nend"))),
-        message(json!({ "__typename": "Terminal", "cursor": "t", "state": "COMPLETED", "orchestration": run("COMPLETED", &[]) })),
+        event(
+            "FallbackApplied",
+            &json!({ "step": "a", "fallback": "every_worker" }),
+            Some(Step::done("a", 1, "one\n2\nend")),
+        ),
+        message(
+            json!({ "__typename": "Terminal", "cursor": "t", "state": "COMPLETED", "orchestration": run("COMPLETED", &[]) }),
+        ),
     ]
 }
 
@@ -69,6 +80,10 @@ fn failures_are_told_with_their_reason() {
             event("StepAttemptFailed", &json!({}), Some(Step::failed("b", "refused"))),
         ],
     );
-    let expected = ["-- Agent a is tried again: over␇loaded", "== Agent b, turn, round 1 (failed, 0 tokens): refused", ""];
+    let expected = [
+        "-- Agent a is tried again: over␇loaded",
+        "== Agent b, turn, round 1 (failed, 0 tokens): refused",
+        "",
+    ];
     assert_eq!(lines, expected);
 }

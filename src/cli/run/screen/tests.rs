@@ -21,7 +21,9 @@ fn gap(step: &str, attempt: u32, text: &str) -> Message {
 }
 
 fn snapshot(steps: &[Step], partial: &serde_json::Value) -> Message {
-    message(json!({ "__typename": "Snapshot", "cursor": "sn", "orchestration": run("RUNNING", steps), "partial": partial }))
+    message(
+        json!({ "__typename": "Snapshot", "cursor": "sn", "orchestration": run("RUNNING", steps), "partial": partial }),
+    )
 }
 
 fn fed(messages: &[Message]) -> (RunScreen, Vec<Change>) {
@@ -49,15 +51,45 @@ fn text_is_held_by_the_clients_rule() {
     let at = Change::Text(0);
     let void = |keep, reason: &str| Change::Void(0, keep, reason.to_owned());
     let cases: Vec<(&str, Vec<Message>, &str, Vec<Change>)> = vec![
-        ("pieces in order", vec![delta("a", 1, 0, "Grü"), delta("a", 1, 4, "ße")], "Grüße", vec![at.clone()]),
+        (
+            "pieces in order",
+            vec![delta("a", 1, 0, "Grü"), delta("a", 1, 4, "ße")],
+            "Grüße",
+            vec![at.clone()],
+        ),
         ("a repeat", vec![delta("a", 1, 0, "Grü"), delta("a", 1, 0, "Grü")], "Grü", vec![]),
-        ("an older repeat", vec![delta("a", 1, 0, "Grüße"), delta("a", 1, 1, "rü")], "Grüße", vec![]),
-        ("an overlap", vec![delta("a", 1, 0, "Grü"), delta("a", 1, 1, "rüße")], "Grüße", vec![at.clone()]),
-        ("an overlap inside a character", vec![delta("a", 1, 0, "Gr"), delta("a", 1, 1, "üx")], "Gr", vec![Change::Lost]),
+        (
+            "an older repeat",
+            vec![delta("a", 1, 0, "Grüße"), delta("a", 1, 1, "rü")],
+            "Grüße",
+            vec![],
+        ),
+        (
+            "an overlap",
+            vec![delta("a", 1, 0, "Grü"), delta("a", 1, 1, "rüße")],
+            "Grüße",
+            vec![at.clone()],
+        ),
+        (
+            "an overlap inside a character",
+            vec![delta("a", 1, 0, "Gr"), delta("a", 1, 1, "üx")],
+            "Gr",
+            vec![Change::Lost],
+        ),
         ("a hole", vec![delta("a", 1, 0, "Gr"), delta("a", 1, 4, "ße")], "Gr", vec![Change::Lost]),
         ("a step nobody knows", vec![delta("b", 1, 0, "x")], "", vec![Change::Lost]),
-        ("a cut", vec![delta("a", 1, 0, "Grüße"), superseded("a", 1, 4)], "Grü", vec![void(4, "taken over")]),
-        ("a cut inside a character", vec![delta("a", 1, 0, "Grüße"), superseded("a", 1, 3)], "Gr", vec![void(2, "taken over")]),
+        (
+            "a cut",
+            vec![delta("a", 1, 0, "Grüße"), superseded("a", 1, 4)],
+            "Grü",
+            vec![void(4, "taken over")],
+        ),
+        (
+            "a cut inside a character",
+            vec![delta("a", 1, 0, "Grüße"), superseded("a", 1, 3)],
+            "Gr",
+            vec![void(2, "taken over")],
+        ),
         ("a cut behind the end", vec![delta("a", 1, 0, "Gr"), superseded("a", 1, 9)], "Gr", vec![]),
         (
             "text behind a cut",
@@ -65,23 +97,48 @@ fn text_is_held_by_the_clients_rule() {
             "ax",
             vec![at.clone()],
         ),
-        ("a new attempt", vec![delta("a", 1, 0, "old"), running(2)], "", vec![void(0, "tried again"), Change::Began(0)]),
-        ("the old attempt's end", vec![running(2), delta("a", 2, 0, "new"), superseded("a", 1, 0)], "new", vec![]),
-        ("text of an old attempt", vec![running(2), delta("a", 2, 0, "new"), delta("a", 1, 0, "old")], "new", vec![]),
+        (
+            "a new attempt",
+            vec![delta("a", 1, 0, "old"), running(2)],
+            "",
+            vec![void(0, "tried again"), Change::Began(0)],
+        ),
+        (
+            "the old attempt's end",
+            vec![running(2), delta("a", 2, 0, "new"), superseded("a", 1, 0)],
+            "new",
+            vec![],
+        ),
+        (
+            "text of an old attempt",
+            vec![running(2), delta("a", 2, 0, "new"), delta("a", 1, 0, "old")],
+            "new",
+            vec![],
+        ),
         (
             "text of an attempt not yet told of",
             vec![delta("a", 1, 0, "old"), delta("a", 2, 0, "new")],
             "new",
             vec![void(0, "tried again"), Change::Began(0), at.clone()],
         ),
-        ("a gap that adds", vec![delta("a", 1, 0, "ab"), gap("a", 1, "abc")], "abc", vec![at.clone()]),
+        (
+            "a gap that adds",
+            vec![delta("a", 1, 0, "ab"), gap("a", 1, "abc")],
+            "abc",
+            vec![at.clone()],
+        ),
         (
             "a gap that differs",
             vec![delta("a", 1, 0, "ab"), gap("a", 1, "xyz")],
             "xyz",
             vec![void(0, "the whole text is another"), at.clone()],
         ),
-        ("a gap of an old attempt", vec![running(2), delta("a", 2, 0, "new"), gap("a", 1, "old")], "new", vec![]),
+        (
+            "a gap of an old attempt",
+            vec![running(2), delta("a", 2, 0, "new"), gap("a", 1, "old")],
+            "new",
+            vec![],
+        ),
     ];
     for (name, messages, text, changes) in cases {
         assert_eq!(held(&messages), (text.to_owned(), changes), "{name}");
@@ -102,15 +159,20 @@ fn a_finished_step_has_the_text_it_was_told_and_takes_no_more() {
 fn a_snapshot_after_a_cut_tells_only_what_is_new() {
     let steps = [Step::done("a", 1, "abc"), Step::running("b", 1), Step::running("c", 2)];
     let partial = |text: &str| json!([{ "stepId": "b", "attempt": 1, "text": text }]);
-    let (screen, changes) = fed(&[snapshot(&steps[..2], &partial("on")), snapshot(&steps, &partial("one"))]);
+    let (screen, changes) =
+        fed(&[snapshot(&steps[..2], &partial("on")), snapshot(&steps, &partial("one"))]);
     assert_eq!(changes, [Change::Began(2), Change::Text(1)]);
-    assert_eq!((screen.steps[1].text.as_str(), screen.steps[1].began_ms, screen.steps[2].began_ms), ("one", Some(0), Some(1000)));
+    assert_eq!(
+        (screen.steps[1].text.as_str(), screen.steps[1].began_ms, screen.steps[2].began_ms),
+        ("one", Some(0), Some(1000))
+    );
     assert_eq!((screen.planned, screen.cursor.as_deref()), (3, Some("sn")));
 }
 
 #[test]
 fn a_hole_asks_for_a_new_snapshot() {
-    let (screen, changes) = fed(&[snapshot(&[Step::running("a", 1)], &json!([])), delta("a", 1, 5, "x")]);
+    let (screen, changes) =
+        fed(&[snapshot(&[Step::running("a", 1)], &json!([])), delta("a", 1, 5, "x")]);
     assert_eq!((screen.cursor, changes), (None, vec![Change::Lost]));
 }
 
@@ -122,10 +184,21 @@ fn pauses_fallbacks_and_retries_are_told() {
     assert_eq!(screen.steps[0].trouble.as_ref().unwrap().message, "overloaded");
     let paused = event("RunPaused", &json!({ "reason": "spend_limit" }), None);
     let (screen, changes) = fed(&[snapshot(&[], &json!([])), paused.clone()]);
-    assert_eq!((screen.state(), changes), (RunState::Paused, vec![Change::Paused("spend limit".to_owned())]));
-    let (screen, changes) = fed(&[snapshot(&[], &json!([])), paused, event("RunResumed", &json!({}), None)]);
-    assert_eq!((screen.state(), screen.paused, changes), (RunState::Running, None, vec![Change::State(RunState::Running)]));
-    let fallback = event("FallbackApplied", &json!({ "step": "a", "fallback": "every_worker" }), Some(Step::running("a", 1)));
+    assert_eq!(
+        (screen.state(), changes),
+        (RunState::Paused, vec![Change::Paused("spend limit".to_owned())])
+    );
+    let (screen, changes) =
+        fed(&[snapshot(&[], &json!([])), paused, event("RunResumed", &json!({}), None)]);
+    assert_eq!(
+        (screen.state(), screen.paused, changes),
+        (RunState::Running, None, vec![Change::State(RunState::Running)])
+    );
+    let fallback = event(
+        "FallbackApplied",
+        &json!({ "step": "a", "fallback": "every_worker" }),
+        Some(Step::running("a", 1)),
+    );
     let (_, changes) = fed(&[snapshot(&[Step::running("a", 1)], &json!([])), fallback]);
     assert_eq!(changes, [Change::FellBack(Some(0), "every worker".to_owned())]);
     let planned = event("StepsPlanned", &json!({ "steps": [{}, {}, {}] }), None);
@@ -136,8 +209,12 @@ fn pauses_fallbacks_and_retries_are_told() {
 fn the_end_tells_everything_once_more() {
     let end = message(json!({ "__typename": "Terminal", "cursor": "t", "state": "COMPLETED",
         "orchestration": run("COMPLETED", &[Step::done("a", 1, "abc")]) }));
-    let (screen, changes) = fed(&[snapshot(&[Step::running("a", 1)], &json!([])), delta("a", 1, 0, "ab"), end]);
-    assert_eq!(changes, [Change::Text(0), Change::Settled(0), Change::State(RunState::Completed), Change::Ended]);
+    let (screen, changes) =
+        fed(&[snapshot(&[Step::running("a", 1)], &json!([])), delta("a", 1, 0, "ab"), end]);
+    assert_eq!(
+        changes,
+        [Change::Text(0), Change::Settled(0), Change::State(RunState::Completed), Change::Ended]
+    );
     assert!(screen.is_over);
 }
 

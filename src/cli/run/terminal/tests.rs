@@ -16,7 +16,11 @@ fn rows_are_drawn_over_those_drawn_before_and_the_terminal_is_given_back() {
     let mut terminal = Terminal::new(Vec::new(), of_size, false);
     let running = screen(&[Step::running("a", 1)], &[]);
     let first = drawn(&mut terminal, &running, 1000);
-    assert!(first.starts_with("\u{1b}[?25l\u{1b}[?7ldebate “Tea?”\u{1b}[K\n") && first.ends_with("\u{1b}[J"), "{first:?}");
+    assert!(
+        first.starts_with("\u{1b}[?25l\u{1b}[?7ldebate “Tea?”\u{1b}[K\n")
+            && first.ends_with("\u{1b}[J"),
+        "{first:?}"
+    );
     let again = drawn(&mut terminal, &running, 1100);
     assert!(again.starts_with("\u{1b}[2A\r") && !again.contains("debate"), "{again:?}");
     terminal.out.clear();
@@ -28,7 +32,12 @@ fn rows_are_drawn_over_those_drawn_before_and_the_terminal_is_given_back() {
 #[test]
 fn steps_that_leave_are_drawn_once() {
     let mut terminal = Terminal::new(Vec::new(), of_size, true);
-    let steps = [Step::done("a", 1, "x"), Step::done("b", 1, "x"), Step::running("c", 1), Step::planned("d")];
+    let steps = [
+        Step::done("a", 1, "x"),
+        Step::done("b", 1, "x"),
+        Step::running("c", 1),
+        Step::planned("d"),
+    ];
     let screen = screen(&steps, &[]);
     let first = drawn(&mut terminal, &screen, 1000);
     assert_eq!((first.matches("Agent a").count(), terminal.gone), (1, 2));

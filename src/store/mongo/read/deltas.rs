@@ -16,7 +16,10 @@ const DUPLICATE_KEY: i32 = 11_000;
 
 /// Inserts what isn't there; the places where something else is. Every row is tried, whatever became of those before it. Idempotent by
 /// the rows' keys: whoever is told of a duplicate looks what stands there, so a repeat finds its own.
-pub(in crate::store::mongo) async fn flush(db: &Database, rows: Vec<DeltaRow>) -> Result<Vec<DeltaPlace>, DbError> {
+pub(in crate::store::mongo) async fn flush(
+    db: &Database,
+    rows: Vec<DeltaRow>,
+) -> Result<Vec<DeltaPlace>, DbError> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -28,9 +31,12 @@ pub(in crate::store::mongo) async fn flush(db: &Database, rows: Vec<DeltaRow>) -
     }
     let mut taken = Vec::new();
     for row in &rows {
-        let found = db.collection::<Document>(DELTAS).find_one(doc! { "_id": key(row.place) }).await?;
+        let found =
+            db.collection::<Document>(DELTAS).find_one(doc! { "_id": key(row.place) }).await?;
         // Not yet on a majority: whether it stays isn't known.
-        let found = found.ok_or_else(|| StoreError::Unavailable("a row of text is being written: try again".to_owned()))?;
+        let found = found.ok_or_else(|| {
+            StoreError::Unavailable("a row of text is being written: try again".to_owned())
+        })?;
         let found = delta_row(found)?;
         if found.owner != row.owner || found.sealed != row.sealed {
             taken.push(row.place);
@@ -43,7 +49,9 @@ pub(in crate::store::mongo) async fn flush(db: &Database, rows: Vec<DeltaRow>) -
 fn is_duplicates_only(error: &Error) -> bool {
     let ErrorKind::InsertMany(many) = error.kind.as_ref() else { return false };
     let errors = many.write_errors.as_deref().unwrap_or_default();
-    many.write_concern_error.is_none() && !errors.is_empty() && errors.iter().all(|error| error.code == DUPLICATE_KEY)
+    many.write_concern_error.is_none()
+        && !errors.is_empty()
+        && errors.iter().all(|error| error.code == DUPLICATE_KEY)
 }
 
 fn key(place: DeltaPlace) -> Document {
@@ -51,7 +59,10 @@ fn key(place: DeltaPlace) -> Document {
 }
 
 fn document(row: &DeltaRow) -> Result<Document, StoreError> {
-    let stored = |number: u64| i64::try_from(number).map_err(|_| StoreError::Unavailable("a value can't be stored".to_owned()));
+    let stored = |number: u64| {
+        i64::try_from(number)
+            .map_err(|_| StoreError::Unavailable("a value can't be stored".to_owned()))
+    };
     Ok(doc! {
         "_id": key(row.place),
         "run": id(row.place.run.0),
@@ -84,16 +95,31 @@ pub(in crate::store::mongo) async fn deltas(
         return Ok(Vec::new());
     }
     let (v, d) = (bound(v), bound(d));
-    let behind = doc! { "run": id(run.0), "$or": [{ "v": { "$gt": v } }, { "v": v, "d": { "$gt": d } }] };
-    let found = db.collection::<Document>(DELTAS).find(behind).sort(doc! { "v": 1, "d": 1 }).limit(at_most(limit)).await?;
+    let behind =
+        doc! { "run": id(run.0), "$or": [{ "v": { "$gt": v } }, { "v": v, "d": { "$gt": d } }] };
+    let found = db
+        .collection::<Document>(DELTAS)
+        .find(behind)
+        .sort(doc! { "v": 1, "d": 1 })
+        .limit(at_most(limit))
+        .await?;
     let documents: Vec<Document> = found.try_collect().await?;
     Ok(documents.into_iter().map(delta_row).collect::<Result<_, _>>()?)
 }
 
 /// How many rows stand after an event, up to the first that is missing.
-pub(in crate::store::mongo) async fn count_deltas(db: &Database, run: RunId, v: u64) -> Result<u64, DbError> {
+pub(in crate::store::mongo) async fn count_deltas(
+    db: &Database,
+    run: RunId,
+    v: u64,
+) -> Result<u64, DbError> {
     let after = doc! { "run": id(run.0), "v": bound(v) };
-    let found = db.collection::<Document>(DELTAS).find(after).sort(doc! { "d": 1 }).projection(doc! { "d": 1 }).await?;
+    let found = db
+        .collection::<Document>(DELTAS)
+        .find(after)
+        .sort(doc! { "d": 1 })
+        .projection(doc! { "d": 1 })
+        .await?;
     let documents: Vec<Document> = found.try_collect().await?;
     let found = documents.into_iter().map(|document| Cells::new(DELTAS, document).u64("d"));
     let found: Vec<u64> = found.collect::<Result<_, StoreError>>()?;
@@ -101,7 +127,11 @@ pub(in crate::store::mongo) async fn count_deltas(db: &Database, run: RunId, v: 
 }
 
 /// Deletes a run's rows, then the timer that says so: a crash in between leaves the timer, and it is done again.
-pub(in crate::store::mongo) async fn expire_deltas(db: &Database, owner: UserId, run: RunId) -> Result<u64, DbError> {
+pub(in crate::store::mongo) async fn expire_deltas(
+    db: &Database,
+    owner: UserId,
+    run: RunId,
+) -> Result<u64, DbError> {
     let rows = doc! { "run": id(run.0), "owner": id(owner.0) };
     let deleted = db.collection::<Document>(DELTAS).delete_many(rows).await?.deleted_count;
     let timer = timer_key(TimerKind::DeltaExpiry, owner, run.0);

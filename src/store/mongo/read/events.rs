@@ -9,7 +9,9 @@ use claviger_domain::event::Envelope;
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::ports::{ClaimKind, CommandRecord, Direction, HistoryFilter, StoreError, StoredEvent};
+use claviger_projections::ports::{
+    ClaimKind, CommandRecord, Direction, HistoryFilter, StoreError, StoredEvent,
+};
 use futures::TryStreamExt;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
@@ -17,24 +19,33 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 /// The end of the log as a document of it says.
-pub(in crate::store::mongo) fn head_of(document: Document) -> Result<(Frontier, Timestamp), StoreError> {
+pub(in crate::store::mongo) fn head_of(
+    document: Document,
+) -> Result<(Frontier, Timestamp), StoreError> {
     let cells = Cells::new(HEAD, document);
-    let (position, at, roots) = (cells.u64("position")?, cells.time("at")?, cells.bytes("frontier")?);
-    let frontier = Frontier::from_bytes(position, roots).ok_or_else(|| cells.corrupt("frontier"))?;
+    let (position, at, roots) =
+        (cells.u64("position")?, cells.time("at")?, cells.bytes("frontier")?);
+    let frontier =
+        Frontier::from_bytes(position, roots).ok_or_else(|| cells.corrupt("frontier"))?;
     Ok((frontier, at))
 }
 
 /// The end of the log.
 pub(in crate::store::mongo) async fn head(db: &Database) -> Result<(Frontier, Timestamp), DbError> {
     let found = db.collection::<Document>(HEAD).find_one(doc! { "_id": HEAD_ID }).await?;
-    let head = found.ok_or_else(|| StoreError::Corrupt("collection log_head has no document".to_owned()))?;
+    let head = found
+        .ok_or_else(|| StoreError::Corrupt("collection log_head has no document".to_owned()))?;
     Ok(head_of(head)?)
 }
 
 /// Position of the last event there is, whatever the head says.
 pub(in crate::store::mongo) async fn last_position(db: &Database) -> Result<u64, DbError> {
     let events = db.collection::<Document>(EVENTS);
-    let last = events.find_one(doc! {}).sort(doc! { "position": -1 }).projection(doc! { "position": 1 }).await?;
+    let last = events
+        .find_one(doc! {})
+        .sort(doc! { "position": -1 })
+        .projection(doc! { "position": 1 })
+        .await?;
     Ok(match last {
         Some(last) => Cells::new(EVENTS, last).u64("position")?,
         None => 0,
@@ -43,7 +54,11 @@ pub(in crate::store::mongo) async fn last_position(db: &Database) -> Result<u64,
 
 /// Events after a position. A missing one is an error, at the end of the log too: the head says where that is. The head is read
 /// before the events that must reach it, so commits in between are no gap.
-pub(in crate::store::mongo) async fn events_after(db: &Database, after: u64, limit: usize) -> Result<Vec<StoredEvent>, DbError> {
+pub(in crate::store::mongo) async fn events_after(
+    db: &Database,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, DbError> {
     let mut found: Vec<StoredEvent> = Vec::new();
     let (mut last, mut promised) = (after, 0);
     while found.len() < limit {
@@ -78,20 +93,27 @@ pub(in crate::store::mongo) async fn stream_after(
     after: u64,
     limit: usize,
 ) -> Result<Vec<StoredEvent>, DbError> {
-    let filter = doc! { "_id": { "$gt": event_key(stream, after), "$lte": event_key(stream, u64::MAX) } };
+    let filter =
+        doc! { "_id": { "$gt": event_key(stream, after), "$lte": event_key(stream, u64::MAX) } };
     let found = events(db, filter, doc! { "_id": 1 }, limit).await?;
     let mut expected = after;
     for event in &found {
         expected = expected.saturating_add(1);
         if event.envelope.version != expected {
-            return Err(StoreError::Corrupt(format!("stream {stream}: version {expected} is missing")).into());
+            return Err(StoreError::Corrupt(format!(
+                "stream {stream}: version {expected} is missing"
+            ))
+            .into());
         }
     }
     Ok(found)
 }
 
 /// The event with an id.
-pub(in crate::store::mongo) async fn event(db: &Database, event: EventId) -> Result<Option<StoredEvent>, DbError> {
+pub(in crate::store::mongo) async fn event(
+    db: &Database,
+    event: EventId,
+) -> Result<Option<StoredEvent>, DbError> {
     Ok(events(db, doc! { "id": id(event.0) }, doc! {}, 1).await?.pop())
 }
 
@@ -123,15 +145,25 @@ fn condition(owner: UserId, filter: HistoryFilter) -> Document {
     condition
 }
 
-async fn events(db: &Database, filter: Document, sort: Document, limit: usize) -> Result<Vec<StoredEvent>, DbError> {
+async fn events(
+    db: &Database,
+    filter: Document,
+    sort: Document,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, DbError> {
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let cursor = db.collection::<Document>(EVENTS).find(filter).sort(sort).limit(at_most(limit)).await?;
+    let cursor =
+        db.collection::<Document>(EVENTS).find(filter).sort(sort).limit(at_most(limit)).await?;
     let documents: Vec<Document> = cursor.try_collect().await?;
-    let mut found = documents.into_iter().map(stored_event).collect::<Result<Vec<_>, StoreError>>()?;
-    let wanted: Vec<(u64, u64)> =
-        found.iter().filter(|(_, boxes)| *boxes > 1).map(|(event, boxes)| (event.envelope.position, *boxes)).collect();
+    let mut found =
+        documents.into_iter().map(stored_event).collect::<Result<Vec<_>, StoreError>>()?;
+    let wanted: Vec<(u64, u64)> = found
+        .iter()
+        .filter(|(_, boxes)| *boxes > 1)
+        .map(|(event, boxes)| (event.envelope.position, *boxes))
+        .collect();
     if !wanted.is_empty() {
         let mut parts = parts(db, &wanted).await?;
         for (event, boxes) in found.iter_mut().filter(|(_, boxes)| *boxes > 1) {
@@ -149,13 +181,19 @@ pub(in crate::store::mongo) fn event_key(stream: StreamName, version: u64) -> St
 /// Where an event stands in its stream.
 pub(in crate::store::mongo) fn event_place(cells: &Cells) -> Result<(StreamName, u64), StoreError> {
     let place = cells.text("_id")?.rsplit_once('/');
-    let place = place.and_then(|(stream, version)| Some((StreamName::parse(stream)?, version.parse().ok()?)));
+    let place = place
+        .and_then(|(stream, version)| Some((StreamName::parse(stream)?, version.parse().ok()?)));
     place.ok_or_else(|| cells.corrupt("_id"))
 }
 
 /// The parts of several events, by (position, index).
-async fn parts(db: &Database, wanted: &[(u64, u64)]) -> Result<HashMap<(u64, u64), Vec<u8>>, DbError> {
-    let keys = wanted.iter().flat_map(|(position, boxes)| (0..*boxes).map(|part| part_id(*position, part)));
+async fn parts(
+    db: &Database,
+    wanted: &[(u64, u64)],
+) -> Result<HashMap<(u64, u64), Vec<u8>>, DbError> {
+    let keys = wanted
+        .iter()
+        .flat_map(|(position, boxes)| (0..*boxes).map(|part| part_id(*position, part)));
     let keys: Vec<Bson> = keys.collect();
     let cursor = db.collection::<Document>(PARTS).find(doc! { "_id": { "$in": keys } }).await?;
     let documents: Vec<Document> = cursor.try_collect().await?;
@@ -173,7 +211,11 @@ pub(in crate::store::mongo) fn part_id(position: u64, part: u64) -> Bson {
     doc! { "p": bound(position), "n": bound(part) }.into()
 }
 
-fn take_parts(parts: &mut HashMap<(u64, u64), Vec<u8>>, position: u64, boxes: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+fn take_parts(
+    parts: &mut HashMap<(u64, u64), Vec<u8>>,
+    position: u64,
+    boxes: u64,
+) -> Result<Vec<Vec<u8>>, StoreError> {
     let missing = || StoreError::Corrupt(format!("collection parts, position {position}"));
     (0..boxes).map(|part| parts.remove(&(position, part)).ok_or_else(missing)).collect()
 }
@@ -202,7 +244,8 @@ fn stored_event(document: Document) -> Result<(StoredEvent, u64), StoreError> {
         return Err(cells.corrupt("content"));
     }
     let content = content.map(<[u8]>::to_vec).into_iter().collect();
-    let (facts, subject, leaf) = (cells.bytes("facts")?.to_vec(), cells.opt_id("subject")?, cells.array("leaf")?);
+    let (facts, subject, leaf) =
+        (cells.bytes("facts")?.to_vec(), cells.opt_id("subject")?, cells.array("leaf")?);
     Ok((StoredEvent { envelope, facts, content, subject, leaf }, boxes))
 }
 
@@ -222,8 +265,12 @@ pub(in crate::store::mongo) fn command_key(command: CommandId) -> Bson {
 }
 
 /// The record of a command.
-pub(in crate::store::mongo) async fn command_record(db: &Database, command: CommandId) -> Result<Option<CommandRecord>, DbError> {
-    let found = db.collection::<Document>(COMMANDS).find_one(doc! { "_id": command_key(command) }).await?;
+pub(in crate::store::mongo) async fn command_record(
+    db: &Database,
+    command: CommandId,
+) -> Result<Option<CommandRecord>, DbError> {
+    let found =
+        db.collection::<Document>(COMMANDS).find_one(doc! { "_id": command_key(command) }).await?;
     Ok(found.map(record_of).transpose()?)
 }
 
@@ -271,12 +318,16 @@ pub(in crate::store::mongo) async fn claim(
     kind: ClaimKind,
     hash: [u8; 32],
 ) -> Result<Option<(UserId, Uuid)>, DbError> {
-    let found = db.collection::<Document>(CLAIMS).find_one(doc! { "_id": claim_key(kind, &hash) }).await?;
+    let found =
+        db.collection::<Document>(CLAIMS).find_one(doc! { "_id": claim_key(kind, &hash) }).await?;
     Ok(found.map(claim_of).transpose()?)
 }
 
 /// Forgets closed records; how many.
-pub(in crate::store::mongo) async fn forget_records(db: &Database, now: Timestamp) -> Result<u64, DbError> {
+pub(in crate::store::mongo) async fn forget_records(
+    db: &Database,
+    now: Timestamp,
+) -> Result<u64, DbError> {
     let old = doc! { "open": false, "expires_at": { "$lte": bound(now.0) } };
     Ok(db.collection::<Document>(COMMANDS).delete_many(old).await?.deleted_count)
 }

@@ -17,7 +17,10 @@ pub(in crate::store::mongo) fn checkpoint_of(document: Document) -> Result<Check
 }
 
 /// How far a view is.
-pub(in crate::store::mongo) async fn checkpoint(db: &Database, view: &'static str) -> Result<Checkpoint, DbError> {
+pub(in crate::store::mongo) async fn checkpoint(
+    db: &Database,
+    view: &'static str,
+) -> Result<Checkpoint, DbError> {
     let found = db.collection::<Document>(CHECKPOINTS).find_one(doc! { "_id": view }).await?;
     Ok(found.map_or(Ok(Checkpoint::default()), checkpoint_of)?)
 }
@@ -37,19 +40,28 @@ pub(in crate::store::mongo) async fn quarantined(
         return Ok(Vec::new());
     }
     let collection = db.collection::<Document>(QUARANTINE);
-    let cursor = collection.find(doc! { "view": view }).sort(doc! { "owner": 1, "id": 1 }).limit(at_most(limit)).await?;
+    let cursor = collection
+        .find(doc! { "view": view })
+        .sort(doc! { "owner": 1, "id": 1 })
+        .limit(at_most(limit))
+        .await?;
     let documents: Vec<Document> = cursor.try_collect().await?;
     let read = |document| {
         let cells = Cells::new(QUARANTINE, document);
-        let (owner, id, position) = (UserId(cells.id("owner")?), cells.id("id")?, cells.u64("position")?);
-        let reason = PoisonReason::parse(cells.text("reason")?).ok_or_else(|| cells.corrupt("reason"))?;
+        let (owner, id, position) =
+            (UserId(cells.id("owner")?), cells.id("id")?, cells.u64("position")?);
+        let reason =
+            PoisonReason::parse(cells.text("reason")?).ok_or_else(|| cells.corrupt("reason"))?;
         Ok(Quarantined { owner, id, position, reason })
     };
     Ok(documents.into_iter().map(read).collect::<Result<_, StoreError>>()?)
 }
 
 /// How many rows of a view stand still.
-pub(in crate::store::mongo) async fn count_quarantined(db: &Database, view: &'static str) -> Result<u64, DbError> {
+pub(in crate::store::mongo) async fn count_quarantined(
+    db: &Database,
+    view: &'static str,
+) -> Result<u64, DbError> {
     Ok(db.collection::<Document>(QUARANTINE).count_documents(doc! { "view": view }).await?)
 }
 
@@ -69,7 +81,8 @@ pub(in crate::store::mongo) async fn owners_with_keys(
         doc! { "$sort": { "_id": 1 } },
         doc! { "$limit": at_most(limit) },
     ];
-    let documents: Vec<Document> = db.collection::<Document>(USER_KEYS).aggregate(stages).await?.try_collect().await?;
+    let documents: Vec<Document> =
+        db.collection::<Document>(USER_KEYS).aggregate(stages).await?.try_collect().await?;
     let read = |document| Cells::new(USER_KEYS, document).id("_id").map(UserId);
     Ok(documents.into_iter().map(read).collect::<Result<_, StoreError>>()?)
 }

@@ -1,9 +1,13 @@
 //! What a rotation of the master key reads, and the one change of it that needs no transaction.
 
-use super::rows::{content_key_row, credential_row, index_key_row, secret_row, user_key_id, user_key_row};
+use super::rows::{
+    content_key_row, credential_row, index_key_row, secret_row, user_key_id, user_key_row,
+};
 use crate::store::mongo::cells::{Cells, limit as at_most};
 use crate::store::mongo::error::DbError;
-use crate::store::mongo::schema::{CONTENT_KEYS, CREDENTIALS, INDEX_KEYS, SECRETS, USER_KEYS, binary, id};
+use crate::store::mongo::schema::{
+    CONTENT_KEYS, CREDENTIALS, INDEX_KEYS, SECRETS, USER_KEYS, binary, id,
+};
 use crate::store::mongo::session;
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{KekId, StoreError, UserKeyRow, UserKeyState, UserRows};
@@ -33,13 +37,20 @@ pub(in crate::store::mongo) async fn user_keys(
         filter.insert("owner", doc! { "$gt": id(after.0) });
     }
     let order = doc! { "owner": 1, "version": 1 };
-    let cursor = db.collection::<Document>(USER_KEYS).find(filter).sort(order).limit(at_most(limit)).await?;
+    let cursor =
+        db.collection::<Document>(USER_KEYS).find(filter).sort(order).limit(at_most(limit)).await?;
     let documents: Vec<Document> = cursor.try_collect().await?;
-    Ok(documents.into_iter().map(|document| state(&Cells::new(USER_KEYS, document))).collect::<Result<_, _>>()?)
+    Ok(documents
+        .into_iter()
+        .map(|document| state(&Cells::new(USER_KEYS, document)))
+        .collect::<Result<_, _>>()?)
 }
 
 /// Everything that hangs on a user's key, in a transaction of its own.
-pub(in crate::store::mongo) async fn user_rows(db: &Database, owner: UserId) -> Result<Option<UserRows>, DbError> {
+pub(in crate::store::mongo) async fn user_rows(
+    db: &Database,
+    owner: UserId,
+) -> Result<Option<UserRows>, DbError> {
     let mut snapshot = session::snapshot(db.client()).await?;
     let found = rows_in(db, &mut snapshot, owner).await;
     session::end(&mut snapshot, found).await
@@ -72,14 +83,22 @@ async fn all<T>(
     filter: Document,
     read: impl Fn(&Cells) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, DbError> {
-    let mut cursor = db.collection::<Document>(collection).find(filter).session(&mut *session).await?;
+    let mut cursor =
+        db.collection::<Document>(collection).find(filter).session(&mut *session).await?;
     let documents: Vec<Document> = cursor.stream(session).try_collect().await?;
-    Ok(documents.into_iter().map(|document| read(&Cells::new(collection, document))).collect::<Result<_, _>>()?)
+    Ok(documents
+        .into_iter()
+        .map(|document| read(&Cells::new(collection, document)))
+        .collect::<Result<_, _>>()?)
 }
 
 /// Compare and set of one document: no append is disturbed by it, and one that marks or deletes the document conflicts with it in the
 /// server. Idempotent by what it writes, whose nonce is random: if the answer is lost and the write repeated, the repeat finds its own.
-pub(in crate::store::mongo) async fn rewrap_user_key(db: &Database, from: UserKeyRow, to: UserKeyRow) -> Result<bool, DbError> {
+pub(in crate::store::mongo) async fn rewrap_user_key(
+    db: &Database,
+    from: UserKeyRow,
+    to: UserKeyRow,
+) -> Result<bool, DbError> {
     let user_keys = db.collection::<Document>(USER_KEYS);
     let key = user_key_id(from.owner, from.version);
     let is_from = doc! {

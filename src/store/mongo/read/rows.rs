@@ -3,14 +3,15 @@
 use crate::store::mongo::cells::{Cells, bound, limit as at_most};
 use crate::store::mongo::error::DbError;
 use crate::store::mongo::schema::{
-    CONTENT_KEYS, CREDENTIALS, INDEX_KEYS, SECRETS, SESSIONS, STORE_KEYS, TIMERS, USER_KEYS, binary, id,
+    CONTENT_KEYS, CREDENTIALS, INDEX_KEYS, SECRETS, SESSIONS, STORE_KEYS, TIMERS, USER_KEYS,
+    binary, id,
 };
 use claviger_domain::id::{CommandId, KeyId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    ContentKeyRow, CredentialRow, IndexKeyRow, KekId, SecretRow, SessionRow, StoreError, StoreKeyRow, TimerKind, TimerRow,
-    UserKeyRow,
+    ContentKeyRow, CredentialRow, IndexKeyRow, KekId, SecretRow, SessionRow, StoreError,
+    StoreKeyRow, TimerKind, TimerRow, UserKeyRow,
 };
 use futures::TryStreamExt;
 use mongodb::Database;
@@ -38,9 +39,13 @@ async fn many<T>(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let cursor = db.collection::<Document>(collection).find(filter).sort(sort).limit(at_most(limit)).await?;
+    let cursor =
+        db.collection::<Document>(collection).find(filter).sort(sort).limit(at_most(limit)).await?;
     let documents: Vec<Document> = cursor.try_collect().await?;
-    Ok(documents.into_iter().map(|document| read(&Cells::new(collection, document))).collect::<Result<_, _>>()?)
+    Ok(documents
+        .into_iter()
+        .map(|document| read(&Cells::new(collection, document)))
+        .collect::<Result<_, _>>()?)
 }
 
 fn store_key(cells: &Cells) -> Result<StoreKeyRow, StoreError> {
@@ -52,14 +57,21 @@ fn store_key(cells: &Cells) -> Result<StoreKeyRow, StoreError> {
 }
 
 /// The store's own keys.
-pub(in crate::store::mongo) async fn store_keys(db: &Database) -> Result<Vec<StoreKeyRow>, DbError> {
+pub(in crate::store::mongo) async fn store_keys(
+    db: &Database,
+) -> Result<Vec<StoreKeyRow>, DbError> {
     many(db, STORE_KEYS, (doc! {}, doc! { "seq": -1 }, usize::MAX), store_key).await
 }
 
 /// How many user keys each KEK wraps.
-pub(in crate::store::mongo) async fn user_keys_by_kek(db: &Database) -> Result<Vec<(KekId, u64)>, DbError> {
+pub(in crate::store::mongo) async fn user_keys_by_kek(
+    db: &Database,
+) -> Result<Vec<(KekId, u64)>, DbError> {
     let group = doc! { "$group": { "_id": "$kek", "count": { "$sum": 1_i64 } } };
-    let cursor = db.collection::<Document>(USER_KEYS).aggregate([group, doc! { "$sort": { "_id": 1 } }]).await?;
+    let cursor = db
+        .collection::<Document>(USER_KEYS)
+        .aggregate([group, doc! { "$sort": { "_id": 1 } }])
+        .await?;
     let documents: Vec<Document> = cursor.try_collect().await?;
     let read = |document| {
         let cells = Cells::new(USER_KEYS, document);
@@ -69,7 +81,10 @@ pub(in crate::store::mongo) async fn user_keys_by_kek(db: &Database) -> Result<V
 }
 
 /// The newest user key of a user.
-pub(in crate::store::mongo) async fn user_key(db: &Database, owner: UserId) -> Result<Option<UserKeyRow>, DbError> {
+pub(in crate::store::mongo) async fn user_key(
+    db: &Database,
+    owner: UserId,
+) -> Result<Option<UserKeyRow>, DbError> {
     let newest = (doc! { "owner": id(owner.0) }, doc! { "version": -1 }, 1);
     Ok(many(db, USER_KEYS, newest, user_key_row).await?.pop())
 }
@@ -90,7 +105,10 @@ pub(in crate::store::mongo) fn user_key_id(owner: UserId, version: u32) -> Bson 
 }
 
 /// A user's index key.
-pub(in crate::store::mongo) async fn index_key(db: &Database, owner: UserId) -> Result<Option<IndexKeyRow>, DbError> {
+pub(in crate::store::mongo) async fn index_key(
+    db: &Database,
+    owner: UserId,
+) -> Result<Option<IndexKeyRow>, DbError> {
     one(db, INDEX_KEYS, doc! { "_id": id(owner.0) }, index_key_row).await
 }
 
@@ -104,7 +122,10 @@ pub(super) fn index_key_row(cells: &Cells) -> Result<IndexKeyRow, StoreError> {
 }
 
 /// A stream's content key.
-pub(in crate::store::mongo) async fn content_key(db: &Database, stream: StreamName) -> Result<Option<ContentKeyRow>, DbError> {
+pub(in crate::store::mongo) async fn content_key(
+    db: &Database,
+    stream: StreamName,
+) -> Result<Option<ContentKeyRow>, DbError> {
     one(db, CONTENT_KEYS, doc! { "_id": stream.to_string() }, content_key_row).await
 }
 
@@ -152,7 +173,10 @@ pub(in crate::store::mongo) async fn count_secrets(db: &Database) -> Result<u64,
 }
 
 /// A user's password hash.
-pub(in crate::store::mongo) async fn credential(db: &Database, owner: UserId) -> Result<Option<CredentialRow>, DbError> {
+pub(in crate::store::mongo) async fn credential(
+    db: &Database,
+    owner: UserId,
+) -> Result<Option<CredentialRow>, DbError> {
     one(db, CREDENTIALS, doc! { "_id": id(owner.0) }, credential_row).await
 }
 
@@ -167,13 +191,20 @@ pub(super) fn credential_row(cells: &Cells) -> Result<CredentialRow, StoreError>
 }
 
 /// A session.
-pub(in crate::store::mongo) async fn session(db: &Database, session: SessionId) -> Result<Option<SessionRow>, DbError> {
+pub(in crate::store::mongo) async fn session(
+    db: &Database,
+    session: SessionId,
+) -> Result<Option<SessionRow>, DbError> {
     one(db, SESSIONS, doc! { "_id": id(session.0) }, session_row).await
 }
 
 /// A user's sessions, newest first.
-pub(in crate::store::mongo) async fn sessions(db: &Database, owner: UserId) -> Result<Vec<SessionRow>, DbError> {
-    let newest_first = (doc! { "owner": id(owner.0) }, doc! { "created_at": -1, "_id": -1 }, usize::MAX);
+pub(in crate::store::mongo) async fn sessions(
+    db: &Database,
+    owner: UserId,
+) -> Result<Vec<SessionRow>, DbError> {
+    let newest_first =
+        (doc! { "owner": id(owner.0) }, doc! { "created_at": -1, "_id": -1 }, usize::MAX);
     many(db, SESSIONS, newest_first, session_row).await
 }
 
@@ -206,7 +237,10 @@ pub(in crate::store::mongo) struct SessionRotation {
 }
 
 /// Compare and set. Idempotent by its mark: if the answer is lost and the write repeated, the repeat finds its own mark.
-pub(in crate::store::mongo) async fn rotate_session(db: &Database, rotation: SessionRotation) -> Result<bool, DbError> {
+pub(in crate::store::mongo) async fn rotate_session(
+    db: &Database,
+    rotation: SessionRotation,
+) -> Result<bool, DbError> {
     let sessions = db.collection::<Document>(SESSIONS);
     let Some(next) = rotation.from.checked_add(1) else { return Ok(false) };
     let (session, mark) = (id(rotation.session.0), binary(rotation.mark.to_vec()));
@@ -240,7 +274,11 @@ pub(in crate::store::mongo) fn timer_key(kind: TimerKind, owner: UserId, subject
 }
 
 /// Timers that are due, earliest first.
-pub(in crate::store::mongo) async fn due_timers(db: &Database, now: Timestamp, limit: usize) -> Result<Vec<TimerRow>, DbError> {
+pub(in crate::store::mongo) async fn due_timers(
+    db: &Database,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<TimerRow>, DbError> {
     let due = doc! { "due_at": { "$lte": bound(now.0) } };
     let order = doc! { "due_at": 1, "kind": 1, "owner": 1, "subject": 1 };
     many(db, TIMERS, (due, order, limit), |cells| {

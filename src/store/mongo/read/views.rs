@@ -30,10 +30,13 @@ pub(in crate::store::mongo) async fn page(
 ) -> Result<PageOf, DbError> {
     let all = doc! { "view": view, "owner": id(owner.0) };
     let mut within = all.clone();
-    let bounds: Vec<Document> = [page.after.map(|place| beyond("$lt", place)), page.before.map(|place| beyond("$gt", place))]
-        .into_iter()
-        .flatten()
-        .collect();
+    let bounds: Vec<Document> = [
+        page.after.map(|place| beyond("$lt", place)),
+        page.before.map(|place| beyond("$gt", place)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if !bounds.is_empty() {
         within.insert("$and", bounds);
     }
@@ -51,7 +54,10 @@ pub(in crate::store::mongo) async fn page(
     };
     let read = read.await;
     let (documents, total) = session::end(&mut snapshot, read).await?;
-    let mut rows = documents.into_iter().map(|document| view_row(view, document)).collect::<Result<Vec<_>, _>>()?;
+    let mut rows = documents
+        .into_iter()
+        .map(|document| view_row(view, document))
+        .collect::<Result<Vec<_>, _>>()?;
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);
     if page.from_end {
@@ -73,7 +79,10 @@ pub(in crate::store::mongo) async fn view_row_of(
     owner: UserId,
     row: Uuid,
 ) -> Result<Option<ViewRow>, DbError> {
-    let found = db.collection::<Document>(VIEWS).find_one(doc! { "_id": view_key(view, owner, row) }).await?;
+    let found = db
+        .collection::<Document>(VIEWS)
+        .find_one(doc! { "_id": view_key(view, owner, row) })
+        .await?;
     Ok(found.map(|document| view_row(view, document)).transpose()?)
 }
 
@@ -96,13 +105,23 @@ pub(in crate::store::mongo) async fn default_key(
     owner: UserId,
     tag: ContextTag,
 ) -> Result<Option<KeyId>, DbError> {
-    let found = db.collection::<Document>(DEFAULTS).find_one(doc! { "_id": default_id(owner, tag) }).await?;
+    let found = db
+        .collection::<Document>(DEFAULTS)
+        .find_one(doc! { "_id": default_id(owner, tag) })
+        .await?;
     Ok(found.map(|document| Cells::new(DEFAULTS, document).id("key").map(KeyId)).transpose()?)
 }
 
 /// All defaults of a user.
-pub(in crate::store::mongo) async fn defaults(db: &Database, owner: UserId) -> Result<Vec<(ContextTag, KeyId)>, DbError> {
-    let cursor = db.collection::<Document>(DEFAULTS).find(doc! { "owner": id(owner.0) }).sort(doc! { "tag": 1 }).await?;
+pub(in crate::store::mongo) async fn defaults(
+    db: &Database,
+    owner: UserId,
+) -> Result<Vec<(ContextTag, KeyId)>, DbError> {
+    let cursor = db
+        .collection::<Document>(DEFAULTS)
+        .find(doc! { "owner": id(owner.0) })
+        .sort(doc! { "tag": 1 })
+        .await?;
     let documents: Vec<Document> = cursor.try_collect().await?;
     let read = |document| {
         let cells = Cells::new(DEFAULTS, document);
@@ -131,7 +150,8 @@ pub(in crate::store::mongo) async fn owners(
         doc! { "$sort": { "_id": 1 } },
         doc! { "$limit": at_most(limit) },
     ];
-    let documents: Vec<Document> = db.collection::<Document>(VIEWS).aggregate(stages).await?.try_collect().await?;
+    let documents: Vec<Document> =
+        db.collection::<Document>(VIEWS).aggregate(stages).await?.try_collect().await?;
     let read = |document| Cells::new(VIEWS, document).id("_id").map(UserId);
     Ok(documents.into_iter().map(read).collect::<Result<_, StoreError>>()?)
 }
@@ -153,7 +173,10 @@ pub(in crate::store::mongo) async fn rows_of_all(
         None => between.insert("$gte", view_key(view, UserId(Uuid::nil()), Uuid::nil())),
     };
     let views = db.collection::<Document>(VIEWS);
-    let find = views.find(doc! { "view": view, "_id": between }).sort(doc! { "_id": 1 }).limit(at_most(limit));
+    let find = views
+        .find(doc! { "view": view, "_id": between })
+        .sort(doc! { "_id": 1 })
+        .limit(at_most(limit));
     let documents: Vec<Document> = find.await?.try_collect().await?;
     Ok(documents.into_iter().map(|document| view_row(view, document)).collect::<Result<_, _>>()?)
 }

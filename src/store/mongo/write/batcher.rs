@@ -77,7 +77,15 @@ impl Batcher {
     /// A batcher that has done nothing yet.
     pub(in crate::store::mongo) fn new(parts: BatcherParts, session: ClientSession) -> Self {
         let commit_time = Duration::from_millis(5);
-        Self { parts, session: Some(session), carried: None, conflict: None, blocked: None, looked: None, commit_time }
+        Self {
+            parts,
+            session: Some(session),
+            carried: None,
+            conflict: None,
+            blocked: None,
+            looked: None,
+            commit_time,
+        }
     }
 
     /// Works until nobody can ask any more. What is dropped its callers see as [`StoreError::Closed`].
@@ -122,7 +130,8 @@ impl Batcher {
     async fn work(&mut self, batch: Vec<Task>) -> Result<(), Lost> {
         let mut groups = vec![batch];
         while let Some(mut group) = groups.pop() {
-            let appends: Arc<[Arc<Append>]> = group.iter().map(|task| Arc::clone(&task.append)).collect();
+            let appends: Arc<[Arc<Append>]> =
+                group.iter().map(|task| Arc::clone(&task.append)).collect();
             match self.settle(&appends).await? {
                 Ok(settled) => {
                     raise(&self.parts.position, settled.position);
@@ -148,7 +157,10 @@ impl Batcher {
     }
 
     /// Tries a batch until it is settled or failed for good.
-    async fn settle(&mut self, appends: &Arc<[Arc<Append>]>) -> Result<Result<Settled, DbError>, Lost> {
+    async fn settle(
+        &mut self,
+        appends: &Arc<[Arc<Append>]>,
+    ) -> Result<Result<Settled, DbError>, Lost> {
         let began = Instant::now();
         for tries in 0.. {
             let tried = Instant::now();
@@ -164,11 +176,17 @@ impl Batcher {
                         return Ok(Ok(settled));
                     }
                     if began.elapsed() >= PATIENCE {
-                        let error = StoreError::Unavailable("MongoDB commits nothing: see its log".to_owned());
+                        let error = StoreError::Unavailable(
+                            "MongoDB commits nothing: see its log".to_owned(),
+                        );
                         return Ok(Err(error.into()));
                     }
                 }
-                Err(Trouble::Failed(error)) if error.is_transient() && began.elapsed() < PATIENCE => self.noticed(&error).await,
+                Err(Trouble::Failed(error))
+                    if error.is_transient() && began.elapsed() < PATIENCE =>
+                {
+                    self.noticed(&error).await
+                }
                 Err(Trouble::Failed(error)) => return Ok(Err(error)),
             }
             self.pause(tries).await;
@@ -191,10 +209,12 @@ impl Batcher {
     async fn attempt(&mut self, appends: &Arc<[Arc<Append>]>) -> Result<Settled, Trouble> {
         let mut session = self.session().await?;
         let progress: Arc<Progress> = Arc::default();
-        let (shared, db, appends) = (Arc::clone(&progress), self.parts.db.clone(), Arc::clone(appends));
+        let (shared, db, appends) =
+            (Arc::clone(&progress), self.parts.db.clone(), Arc::clone(appends));
         let faults = Arc::clone(&self.parts.faults);
         let attempt = async move {
-            let tried = transaction::attempt(&db, &mut session, &appends, faults.as_ref(), &shared).await;
+            let tried =
+                transaction::attempt(&db, &mut session, &appends, faults.as_ref(), &shared).await;
             (session, tried)
         };
         if let Some((session, tried)) = self.parts.calls.within(attempt).await {
@@ -209,7 +229,8 @@ impl Batcher {
     /// waits, since it could not be ordered behind it otherwise.
     async fn is_in(&mut self, settled: &Settled) -> Result<bool, Lost> {
         let accepted = settled.answers.iter().filter_map(|answer| answer.as_ref().ok());
-        let events: Arc<[EventId]> = accepted.flat_map(|appended| &appended.placed).map(|placed| placed.id).collect();
+        let events: Arc<[EventId]> =
+            accepted.flat_map(|appended| &appended.placed).map(|placed| placed.id).collect();
         if events.is_empty() {
             return Ok(false);
         }
@@ -257,7 +278,9 @@ impl Batcher {
             return;
         }
         self.looked = Some(now);
-        for ended in [self.parts.process.end_given_up().await, self.parts.process.end_lapsed().await] {
+        for ended in
+            [self.parts.process.end_given_up().await, self.parts.process.end_lapsed().await]
+        {
             if let Err(error) = ended {
                 tracing::warn!(error = %StoreError::from(error), "what holds the head of the log can't be looked for");
             }
@@ -266,7 +289,8 @@ impl Batcher {
 
     /// Waits a random part of a time that doubles with every try, at least about a commit's.
     async fn pause(&self, tries: u32) {
-        let longest = (self.commit_time * 2_u32.saturating_pow(tries.min(8))).clamp(Duration::from_millis(2), LONGEST_PAUSE);
+        let longest = (self.commit_time * 2_u32.saturating_pow(tries.min(8)))
+            .clamp(Duration::from_millis(2), LONGEST_PAUSE);
         let mut random = [0; 4];
         self.parts.entropy.fill(&mut random);
         sleep(longest.mul_f64(f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX))).await;

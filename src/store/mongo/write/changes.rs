@@ -1,14 +1,16 @@
 //! Row changes as changes of documents.
 
-use crate::store::mongo::read::{default_id, secret_key, timer_key, timer_kind, user_key_id, view_key};
+use crate::store::mongo::read::{
+    default_id, secret_key, timer_key, timer_kind, user_key_id, view_key,
+};
 use crate::store::mongo::schema::{
-    CONTENT_KEYS, CREDENTIALS, DEFAULTS, DELTAS, INDEX_KEYS, QUARANTINE, SECRETS, SESSIONS, STORE_KEYS, TIMERS, USER_KEYS, VIEWS,
-    binary, id,
+    CONTENT_KEYS, CREDENTIALS, DEFAULTS, DELTAS, INDEX_KEYS, QUARANTINE, SECRETS, SESSIONS,
+    STORE_KEYS, TIMERS, USER_KEYS, VIEWS, binary, id,
 };
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{
-    AppendError, ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, SessionRow, StoreKeyRow, TimerRow, UserKeyRow,
-    ViewRow,
+    AppendError, ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, SessionRow,
+    StoreKeyRow, TimerRow, UserKeyRow, ViewRow,
 };
 use mongodb::bson::{Bson, Document, doc};
 use uuid::Uuid;
@@ -94,17 +96,22 @@ pub(super) fn of(change: &RowChange, position: u64) -> Result<Vec<Change>, Appen
         RowChange::PutIndexKey(row) => put_index_key(row),
         RowChange::PutContentKey(row) => put_content_key(row),
         RowChange::PutSecret(row) => put_secret(row),
-        RowChange::DeleteSecret { owner, key, secret_version } => delete(SECRETS, secret_key(*owner, *key, *secret_version)),
+        RowChange::DeleteSecret { owner, key, secret_version } => {
+            delete(SECRETS, secret_key(*owner, *key, *secret_version))
+        }
         RowChange::PutCredential(row) => put_credential(row),
         RowChange::PutSession(row) => put_session(row)?,
         RowChange::DeleteSession(session) => delete(SESSIONS, id(session.0)),
         RowChange::PutTimer(row) => put_timer(row)?,
-        RowChange::DeleteTimer { kind, owner, subject } => delete(TIMERS, timer_key(*kind, *owner, *subject)),
+        RowChange::DeleteTimer { kind, owner, subject } => {
+            delete(TIMERS, timer_key(*kind, *owner, *subject))
+        }
         RowChange::PutView(row) => put_view(row)?,
         RowChange::DeleteView { view, owner, id } => delete(VIEWS, view_key(view, *owner, *id)),
         RowChange::PutDefault { owner, tag, key } => {
             let default = default_id(*owner, *tag);
-            let fields = doc! { "owner": id(owner.0), "tag": binary(tag.0.to_vec()), "key": id(key.0) };
+            let fields =
+                doc! { "owner": id(owner.0), "tag": binary(tag.0.to_vec()), "key": id(key.0) };
             put(DEFAULTS, default, *owner, fields)
         }
         RowChange::DeleteDefault { owner, tag } => delete(DEFAULTS, default_id(*owner, *tag)),
@@ -137,7 +144,13 @@ fn put_user_key(row: &UserKeyRow) -> Change {
 /// The first store key has 1, so what comes with an append has one more than its place in the one order.
 fn put_store_key(row: &StoreKeyRow, position: u64) -> Result<Change, AppendError> {
     let document = store_key_document(row, stored(position.saturating_add(1))?);
-    Ok(Change::Put { collection: STORE_KEYS, id: binary(row.kek.to_vec()), owner: None, document, is_new: false })
+    Ok(Change::Put {
+        collection: STORE_KEYS,
+        id: binary(row.kek.to_vec()),
+        owner: None,
+        document,
+        is_new: false,
+    })
 }
 
 /// The store's own keys under a KEK; the highest `seq` is the newest.

@@ -11,7 +11,8 @@ use crate::store::mongo::schema::{CLAIMS, COMMANDS, binary, id};
 use claviger_domain::id::{EventId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, ClaimChange, ClaimKind, CommandRecord, Expected, NewEvent, Placed, RecordChange,
+    Append, AppendError, Appended, ClaimChange, ClaimKind, CommandRecord, Expected, NewEvent,
+    Placed, RecordChange,
 };
 use mongodb::bson::{Bson, Document, doc};
 use std::collections::{HashMap, HashSet};
@@ -95,16 +96,27 @@ impl Draft {
         self.refuse_known_ids(append)?;
         let mut end = self.end.clone();
         end.at = end.at.max(append.at);
-        let mut last = Placed { id: first.id, position: end.frontier.size(), version: before, at: end.at };
+        let mut last =
+            Placed { id: first.id, position: end.frontier.size(), version: before, at: end.at };
         let (mut placed, mut events, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         for event in &append.events {
-            last = Placed { id: event.id, position: last.position + 1, version: last.version + 1, at: end.at };
+            last = Placed {
+                id: event.id,
+                position: last.position + 1,
+                version: last.version + 1,
+                at: end.at,
+            };
             events.push(event_document(append, event, last, &mut end.frontier)?);
             parts.extend(part_documents(event, last.position));
             placed.push(last);
         }
         let (mut changes, mut keys) = (Vec::new(), self.known.keys.clone());
-        let inline = append.inline.as_ref().map(|inline| inline.rows(&placed)).transpose()?.unwrap_or_default();
+        let inline = append
+            .inline
+            .as_ref()
+            .map(|inline| inline.rows(&placed))
+            .transpose()?
+            .unwrap_or_default();
         for row in append.rows.iter().chain(&inline) {
             keys.pass(row)?;
             changes.extend(changes::of(row, last.position)?);
@@ -137,12 +149,21 @@ impl Draft {
 
     fn refuse_known_ids(&self, append: &Append) -> Result<(), AppendError> {
         let mut own: HashSet<EventId> = HashSet::new();
-        let is_new = |event: &NewEvent| !self.known.event_ids.contains(&event.id) && own.insert(event.id);
-        if append.events.iter().all(is_new) { Ok(()) } else { Err(AppendError::Malformed("an event id exists already")) }
+        let is_new =
+            |event: &NewEvent| !self.known.event_ids.contains(&event.id) && own.insert(event.id);
+        if append.events.iter().all(is_new) {
+            Ok(())
+        } else {
+            Err(AppendError::Malformed("an event id exists already"))
+        }
     }
 
     /// Claims in the order given, on top of what others of the batch have made of them.
-    fn claims(&self, append: &Append, changes: &mut Vec<Change>) -> Result<ClaimsMade, AppendError> {
+    fn claims(
+        &self,
+        append: &Append,
+        changes: &mut Vec<Change>,
+    ) -> Result<ClaimsMade, AppendError> {
         let mut own: ClaimsMade = HashMap::new();
         for claim in &append.claims {
             match claim {
@@ -152,16 +173,27 @@ impl Draft {
                 }
                 ClaimChange::Take { kind, hash, holder, subject } => {
                     let key = (*kind, *hash);
-                    let held = own.get(&key).copied().unwrap_or_else(|| self.known.claims.get(&key).copied());
+                    let held = own
+                        .get(&key)
+                        .copied()
+                        .unwrap_or_else(|| self.known.claims.get(&key).copied());
                     match held {
                         Some((by, whose)) if by == *holder && whose == *subject => continue,
-                        Some((holder, subject)) => return Err(AppendError::ClaimTaken { kind: *kind, holder, subject }),
+                        Some((holder, subject)) => {
+                            return Err(AppendError::ClaimTaken { kind: *kind, holder, subject });
+                        }
                         None => {}
                     }
                     own.insert(key, Some((*holder, *subject)));
                     let id = claim_key(*kind, hash);
                     let document = doc! { "_id": id.clone(), "holder": self::id(holder.0), "subject": self::id(*subject) };
-                    changes.push(Change::Put { collection: CLAIMS, id, owner: None, document, is_new: true });
+                    changes.push(Change::Put {
+                        collection: CLAIMS,
+                        id,
+                        owner: None,
+                        document,
+                        is_new: true,
+                    });
                 }
             }
         }
@@ -177,7 +209,8 @@ impl Draft {
                 CommandRecord {
                     command_id: append.command_id,
                     request_hash: *request_hash,
-                    owner: owner.ok_or(AppendError::Malformed("a command record without a user"))?,
+                    owner: owner
+                        .ok_or(AppendError::Malformed("a command record without a user"))?,
                     subject: *subject,
                     event_ids: Vec::new(),
                     position: 0,
@@ -192,13 +225,23 @@ impl Draft {
                 Some(_) | None => return Ok(None),
             },
         };
-        let event_ids = record.event_ids.iter().copied().chain(append.events.iter().map(|event| event.id)).collect();
+        let event_ids = record
+            .event_ids
+            .iter()
+            .copied()
+            .chain(append.events.iter().map(|event| event.id))
+            .collect();
         let (position, version) = (last.position, last.version);
         Ok(Some(CommandRecord { event_ids, position, version, stream: append.stream, ..record }))
     }
 }
 
-fn event_document(append: &Append, event: &NewEvent, placed: Placed, frontier: &mut Frontier) -> Result<Document, AppendError> {
+fn event_document(
+    append: &Append,
+    event: &NewEvent,
+    placed: Placed,
+    frontier: &mut Frontier,
+) -> Result<Document, AppendError> {
     let envelope = append.envelope(event, placed);
     let leaf = leaf_hash(&envelope, &event.facts, &event.content);
     frontier.push(leaf);
@@ -232,9 +275,10 @@ fn event_document(append: &Append, event: &NewEvent, placed: Placed, frontier: &
 fn part_documents(event: &NewEvent, position: u64) -> Vec<Document> {
     match event.content.as_slice() {
         [_] => Vec::new(),
-        parts => {
-            (0..).zip(parts).map(|(n, sealed)| doc! { "_id": part_id(position, n), "box": binary(sealed.clone()) }).collect()
-        }
+        parts => (0..)
+            .zip(parts)
+            .map(|(n, sealed)| doc! { "_id": part_id(position, n), "box": binary(sealed.clone()) })
+            .collect(),
     }
 }
 
@@ -252,5 +296,11 @@ fn put_record(record: &CommandRecord, is_new: bool) -> Result<Change, AppendErro
         "open": record.open,
         "expires_at": stored(record.expires_at.0)?,
     };
-    Ok(Change::Put { collection: COMMANDS, id: command_key(record.command_id), owner: None, document, is_new })
+    Ok(Change::Put {
+        collection: COMMANDS,
+        id: command_key(record.command_id),
+        owner: None,
+        document,
+        is_new,
+    })
 }

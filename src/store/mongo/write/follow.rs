@@ -11,7 +11,8 @@ use crate::store::mongo::schema::{CHECKPOINTS, DEFAULTS, EVENTS, LEASES, QUARANT
 use crate::store::mongo::session::{self, Committed};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{
-    Advance, AdvanceError, AppendError, Basis, Checkpoint, Quarantined, Replace, ReplaceError, RowChange, StoreError, ViewRow,
+    Advance, AdvanceError, AppendError, Basis, Checkpoint, Quarantined, Replace, ReplaceError,
+    RowChange, StoreError, ViewRow,
 };
 use mongodb::bson::{Document, doc};
 use mongodb::{ClientSession, Database};
@@ -40,7 +41,10 @@ pub(in crate::store::mongo) trait Step: Sync {
 /// Runs a transaction until it goes through or is refused; a refusal aborts it. It may run several times. After a commit of unknown outcome
 /// nothing is repeated: whoever asked looks where the checkpoint is. A process that was killed in the middle of its own may be in the way:
 /// then its sessions are ended.
-pub(in crate::store::mongo) async fn settle<S: Step>(process: &Process, step: &S) -> Result<Result<(), S::Refusal>, DbError> {
+pub(in crate::store::mongo) async fn settle<S: Step>(
+    process: &Process,
+    step: &S,
+) -> Result<Result<(), S::Refusal>, DbError> {
     let began = Instant::now();
     let (mut pause, mut next_look) = (PAUSE.0, STOPPED);
     let mut lent = process.lend().await?;
@@ -51,11 +55,15 @@ pub(in crate::store::mongo) async fn settle<S: Step>(process: &Process, step: &S
                 return Ok(answer);
             }
             Ok(Settled::Unknown) => {
-                return Err(StoreError::Unavailable("nobody knows whether MongoDB committed: look again".to_owned()).into());
+                return Err(StoreError::Unavailable(
+                    "nobody knows whether MongoDB committed: look again".to_owned(),
+                )
+                .into());
             }
             Err(error) => error,
         };
-        let again = error.is_transient() || matches!(&error, DbError::Mongo(error) if is_duplicate(error));
+        let again =
+            error.is_transient() || matches!(&error, DbError::Mongo(error) if is_duplicate(error));
         if !again || began.elapsed() >= PATIENCE {
             lent.give_back();
             return Err(error);
@@ -79,7 +87,11 @@ enum Settled<R> {
 }
 
 /// One try. Leaves no transaction open, as far as that can be said.
-async fn attempt<S: Step>(db: &Database, session: &mut ClientSession, step: &S) -> Result<Settled<S::Refusal>, DbError> {
+async fn attempt<S: Step>(
+    db: &Database,
+    session: &mut ClientSession,
+    step: &S,
+) -> Result<Settled<S::Refusal>, DbError> {
     session::begin(session).await?;
     let tried = step.attempt(db, session).await;
     if let Ok(Ok(())) = tried {
@@ -95,7 +107,11 @@ async fn attempt<S: Step>(db: &Database, session: &mut ClientSession, step: &S) 
 impl Step for Advance {
     type Refusal = AdvanceError;
 
-    async fn attempt(&self, db: &Database, session: &mut ClientSession) -> Result<Result<(), AdvanceError>, DbError> {
+    async fn attempt(
+        &self,
+        db: &Database,
+        session: &mut ClientSession,
+    ) -> Result<Result<(), AdvanceError>, DbError> {
         advance(db, session, self).await
     }
 }
@@ -103,16 +119,30 @@ impl Step for Advance {
 impl Step for Replace {
     type Refusal = ReplaceError;
 
-    async fn attempt(&self, db: &Database, session: &mut ClientSession) -> Result<Result<(), ReplaceError>, DbError> {
+    async fn attempt(
+        &self,
+        db: &Database,
+        session: &mut ClientSession,
+    ) -> Result<Result<(), ReplaceError>, DbError> {
         replace(db, session, self).await
     }
 }
 
-async fn advance(db: &Database, session: &mut ClientSession, advance: &Advance) -> Result<Result<(), AdvanceError>, DbError> {
+async fn advance(
+    db: &Database,
+    session: &mut ClientSession,
+    advance: &Advance,
+) -> Result<Result<(), AdvanceError>, DbError> {
     // Written to, not only read: a lease that changes hands before the commit is a conflict.
-    let newest = doc! { "_id": advance.fence.lease.to_string(), "token": bound(advance.fence.token) };
+    let newest =
+        doc! { "_id": advance.fence.lease.to_string(), "token": bound(advance.fence.token) };
     let leases = db.collection::<Document>(LEASES);
-    if leases.find_one_and_update(newest, doc! { "$inc": { "touch": 1_i64 } }).session(&mut *session).await?.is_none() {
+    if leases
+        .find_one_and_update(newest, doc! { "$inc": { "touch": 1_i64 } })
+        .session(&mut *session)
+        .await?
+        .is_none()
+    {
         return Ok(Err(AdvanceError::Fenced));
     }
     let at = checkpoint(db, session, advance.view).await?;
@@ -125,13 +155,21 @@ async fn advance(db: &Database, session: &mut ClientSession, advance: &Advance) 
         wipe(db, session, advance.view, *owner).await?;
     }
     let deleted = changes.deleted.iter();
-    let deleted = deleted.map(|(owner, id)| RowChange::DeleteView { view: advance.view, owner: *owner, id: *id });
+    let deleted = deleted.map(|(owner, id)| RowChange::DeleteView {
+        view: advance.view,
+        owner: *owner,
+        id: *id,
+    });
     write(db, session, deleted.chain(puts(&changes.put))).await?;
     quarantine(db, session, advance.view, &changes.quarantined).await?;
     Ok(Ok(()))
 }
 
-async fn replace(db: &Database, session: &mut ClientSession, replace: &Replace) -> Result<Result<(), ReplaceError>, DbError> {
+async fn replace(
+    db: &Database,
+    session: &mut ClientSession,
+    replace: &Replace,
+) -> Result<Result<(), ReplaceError>, DbError> {
     let Replace { view, owner, .. } = replace;
     match replace.basis {
         Basis::Inline { last } => {
@@ -145,7 +183,11 @@ async fn replace(db: &Database, session: &mut ClientSession, replace: &Replace) 
             let at = checkpoint(db, session, view).await?;
             let between = doc! { "owner": id(owner.0), "position": { "$gt": bound(position), "$lte": bound(at.position) } };
             let events = db.collection::<Document>(EVENTS);
-            let newer = events.find_one(between).projection(doc! { "_id": 1 }).session(&mut *session).await?;
+            let newer = events
+                .find_one(between)
+                .projection(doc! { "_id": 1 })
+                .session(&mut *session)
+                .await?;
             if at.position < position || newer.is_some() {
                 return Ok(Err(ReplaceError::Moved));
             }
@@ -155,8 +197,15 @@ async fn replace(db: &Database, session: &mut ClientSession, replace: &Replace) 
     wipe(db, session, view, *owner).await?;
     let mut rows: Vec<RowChange> = puts(&replace.rows).collect();
     if let Some(defaults) = &replace.defaults {
-        db.collection::<Document>(DEFAULTS).delete_many(doc! { "owner": id(owner.0) }).session(&mut *session).await?;
-        rows.extend(defaults.iter().map(|(tag, key)| RowChange::PutDefault { owner: *owner, tag: *tag, key: *key }));
+        db.collection::<Document>(DEFAULTS)
+            .delete_many(doc! { "owner": id(owner.0) })
+            .session(&mut *session)
+            .await?;
+        rows.extend(defaults.iter().map(|(tag, key)| RowChange::PutDefault {
+            owner: *owner,
+            tag: *tag,
+            key: *key,
+        }));
     }
     write(db, session, rows.into_iter()).await?;
     quarantine(db, session, view, &replace.quarantined).await?;
@@ -167,12 +216,25 @@ fn puts(rows: &[ViewRow]) -> impl Iterator<Item = RowChange> {
     rows.iter().cloned().map(RowChange::PutView)
 }
 
-async fn checkpoint(db: &Database, session: &mut ClientSession, view: &str) -> Result<Checkpoint, DbError> {
-    let found = db.collection::<Document>(CHECKPOINTS).find_one(doc! { "_id": view }).session(session).await?;
+async fn checkpoint(
+    db: &Database,
+    session: &mut ClientSession,
+    view: &str,
+) -> Result<Checkpoint, DbError> {
+    let found = db
+        .collection::<Document>(CHECKPOINTS)
+        .find_one(doc! { "_id": view })
+        .session(session)
+        .await?;
     Ok(found.map_or(Ok(Checkpoint::default()), checkpoint_of)?)
 }
 
-async fn put_checkpoint(db: &Database, session: &mut ClientSession, view: &str, at: Checkpoint) -> Result<(), DbError> {
+async fn put_checkpoint(
+    db: &Database,
+    session: &mut ClientSession,
+    view: &str,
+    at: Checkpoint,
+) -> Result<(), DbError> {
     let set = doc! { "$set": { "position": bound(at.position), "repairs": bound(at.repairs) } };
     let checkpoints = db.collection::<Document>(CHECKPOINTS);
     checkpoints.update_one(doc! { "_id": view }, set).upsert(true).session(session).await?;
@@ -180,16 +242,28 @@ async fn put_checkpoint(db: &Database, session: &mut ClientSession, view: &str, 
 }
 
 /// Position of an owner's last event.
-async fn last_of(db: &Database, session: &mut ClientSession, owner: UserId) -> Result<u64, DbError> {
+async fn last_of(
+    db: &Database,
+    session: &mut ClientSession,
+    owner: UserId,
+) -> Result<u64, DbError> {
     let events = db.collection::<Document>(EVENTS);
-    let last = events.find_one(doc! { "owner": id(owner.0) }).sort(doc! { "position": -1 }).projection(doc! { "position": 1 });
+    let last = events
+        .find_one(doc! { "owner": id(owner.0) })
+        .sort(doc! { "position": -1 })
+        .projection(doc! { "position": 1 });
     Ok(match last.session(session).await? {
         Some(last) => crate::store::mongo::cells::Cells::new(EVENTS, last).u64("position")?,
         None => 0,
     })
 }
 
-async fn wipe(db: &Database, session: &mut ClientSession, view: &str, owner: UserId) -> Result<(), DbError> {
+async fn wipe(
+    db: &Database,
+    session: &mut ClientSession,
+    view: &str,
+    owner: UserId,
+) -> Result<(), DbError> {
     for collection in [VIEWS, QUARANTINE] {
         let all = doc! { "view": view, "owner": id(owner.0) };
         db.collection::<Document>(collection).delete_many(all).session(&mut *session).await?;
@@ -197,7 +271,11 @@ async fn wipe(db: &Database, session: &mut ClientSession, view: &str, owner: Use
     Ok(())
 }
 
-async fn write(db: &Database, session: &mut ClientSession, rows: impl Iterator<Item = RowChange> + Send) -> Result<(), DbError> {
+async fn write(
+    db: &Database,
+    session: &mut ClientSession,
+    rows: impl Iterator<Item = RowChange> + Send,
+) -> Result<(), DbError> {
     let mut plan = Plan::default();
     for row in rows {
         // Only a store key asks for the position, and no view is one.
@@ -208,7 +286,12 @@ async fn write(db: &Database, session: &mut ClientSession, rows: impl Iterator<I
     plan.write(db, session).await
 }
 
-async fn quarantine(db: &Database, session: &mut ClientSession, view: &str, rows: &[Quarantined]) -> Result<(), DbError> {
+async fn quarantine(
+    db: &Database,
+    session: &mut ClientSession,
+    view: &str,
+    rows: &[Quarantined],
+) -> Result<(), DbError> {
     let mut plan = Plan::default();
     for row in rows {
         let key = quarantine_id(view, row.owner, row.id);
@@ -220,7 +303,13 @@ async fn quarantine(db: &Database, session: &mut ClientSession, view: &str, rows
             "position": stored(row.position).map_err(unstorable)?,
             "reason": row.reason.as_str(),
         };
-        plan.change(changes::Change::Put { collection: QUARANTINE, id: key, owner: Some(row.owner), document, is_new: false });
+        plan.change(changes::Change::Put {
+            collection: QUARANTINE,
+            id: key,
+            owner: Some(row.owner),
+            document,
+            is_new: false,
+        });
     }
     plan.write(db, session).await
 }
@@ -233,6 +322,8 @@ fn unstorable(error: AppendError) -> DbError {
         | AppendError::Repeated(_)
         | AppendError::Malformed(_)
         | AppendError::UserKeyMoved { .. }
-        | AppendError::MasterKeyMoved { .. } => StoreError::Unavailable("a value can't be stored".to_owned()).into(),
+        | AppendError::MasterKeyMoved { .. } => {
+            StoreError::Unavailable("a value can't be stored".to_owned()).into()
+        }
     }
 }

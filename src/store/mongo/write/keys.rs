@@ -48,21 +48,32 @@ impl Reader<'_> {
     /// The keys that the appends' rows are sealed and wrapped by.
     pub(super) async fn keys(&mut self, appends: &[&Append]) -> Result<Keys, DbError> {
         let rows = || appends.iter().flat_map(|append| &append.rows);
-        let owners: BTreeSet<UserId> = rows().filter_map(RowChange::sealed_under).map(|(owner, _)| owner).collect();
+        let owners: BTreeSet<UserId> =
+            rows().filter_map(RowChange::sealed_under).map(|(owner, _)| owner).collect();
         let wanted: Vec<Bson> = owners.into_iter().map(|owner| id(owner.0)).collect();
         let mut users: HashMap<UserId, u32> = HashMap::new();
-        for document in self.among(USER_KEYS, "owner", wanted, doc! { "owner": 1, "version": 1 }).await? {
+        for document in
+            self.among(USER_KEYS, "owner", wanted, doc! { "owner": 1, "version": 1 }).await?
+        {
             let cells = Cells::new(USER_KEYS, document);
             let newest = users.entry(UserId(cells.id("owner")?)).or_default();
             *newest = cells.u32("version")?.max(*newest);
         }
-        let master = if rows().any(|row| matches!(row, RowChange::PutUserKey(_))) { self.master_key().await? } else { None };
+        let master = if rows().any(|row| matches!(row, RowChange::PutUserKey(_))) {
+            self.master_key().await?
+        } else {
+            None
+        };
         Ok(Keys { users, master })
     }
 
     async fn master_key(&mut self) -> Result<Option<KekId>, DbError> {
         let store_keys = self.db.collection::<Document>(STORE_KEYS);
-        let newest = store_keys.find_one(doc! {}).sort(doc! { "seq": -1 }).session(&mut *self.session).await?;
+        let newest = store_keys
+            .find_one(doc! {})
+            .sort(doc! { "seq": -1 })
+            .session(&mut *self.session)
+            .await?;
         Ok(newest.map(|document| Cells::new(STORE_KEYS, document).array("_id")).transpose()?)
     }
 }

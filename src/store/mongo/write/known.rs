@@ -3,11 +3,15 @@
 use super::keys::Keys;
 use crate::store::mongo::cells::Cells;
 use crate::store::mongo::error::DbError;
-use crate::store::mongo::read::{claim_key, claim_of, command_key, event_key, event_place, record_of};
+use crate::store::mongo::read::{
+    claim_key, claim_of, command_key, event_key, event_place, record_of,
+};
 use crate::store::mongo::schema::{CLAIMS, COMMANDS, EVENTS, id};
 use claviger_domain::id::{CommandId, EventId, UserId};
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{Append, ClaimChange, ClaimKind, CommandRecord, Expected, RecordChange};
+use claviger_projections::ports::{
+    Append, ClaimChange, ClaimKind, CommandRecord, Expected, RecordChange,
+};
 use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Database};
@@ -40,9 +44,15 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    pub(super) async fn find(&mut self, collection: &str, filter: Document, fields: Document) -> Result<Vec<Document>, DbError> {
+    pub(super) async fn find(
+        &mut self,
+        collection: &str,
+        filter: Document,
+        fields: Document,
+    ) -> Result<Vec<Document>, DbError> {
         let documents = self.db.collection::<Document>(collection);
-        let mut cursor = documents.find(filter).projection(fields).session(&mut *self.session).await?;
+        let mut cursor =
+            documents.find(filter).projection(fields).session(&mut *self.session).await?;
         Ok(cursor.stream(self.session).try_collect().await?)
     }
 
@@ -73,7 +83,10 @@ impl Reader<'_> {
 
     /// The ends of the streams. Nearly always a stream stands where its append expects it: the event expected last is there and the
     /// one after it isn't, which one question answers for all of them.
-    async fn streams(&mut self, appends: &[&Append]) -> Result<HashMap<StreamName, StreamEnd>, DbError> {
+    async fn streams(
+        &mut self,
+        appends: &[&Append],
+    ) -> Result<HashMap<StreamName, StreamEnd>, DbError> {
         let mut expected: HashMap<StreamName, u64> = HashMap::new();
         for append in appends {
             expected.entry(append.stream).or_insert(match append.expected {
@@ -106,15 +119,23 @@ impl Reader<'_> {
 
     /// The end of one stream, wherever it is.
     async fn end_of(&mut self, stream: StreamName) -> Result<StreamEnd, DbError> {
-        let filter = doc! { "_id": { "$gte": event_key(stream, 0), "$lte": event_key(stream, u64::MAX) } };
+        let filter =
+            doc! { "_id": { "$gte": event_key(stream, 0), "$lte": event_key(stream, u64::MAX) } };
         let events = self.db.collection::<Document>(EVENTS);
-        let last = events.find_one(filter).sort(doc! { "_id": -1 }).projection(doc! { "owner": 1 }).session(&mut *self.session);
+        let last = events
+            .find_one(filter)
+            .sort(doc! { "_id": -1 })
+            .projection(doc! { "owner": 1 })
+            .session(&mut *self.session);
         let Some(last) = last.await? else { return Ok(StreamEnd { version: 0, owner: None }) };
         let cells = Cells::new(EVENTS, last);
         Ok(StreamEnd { version: event_place(&cells)?.1, owner: cells.opt_id("owner")?.map(UserId) })
     }
 
-    async fn records(&mut self, appends: &[&Append]) -> Result<HashMap<CommandId, CommandRecord>, DbError> {
+    async fn records(
+        &mut self,
+        appends: &[&Append],
+    ) -> Result<HashMap<CommandId, CommandRecord>, DbError> {
         let wanted = appends.iter().filter_map(|append| match &append.record {
             Some(RecordChange::Insert { .. }) => Some(command_key(append.command_id)),
             Some(RecordChange::Close { command_id }) => Some(command_key(*command_id)),
@@ -122,11 +143,16 @@ impl Reader<'_> {
         });
         let wanted = wanted.collect();
         let found = self.among(COMMANDS, "_id", wanted, doc! {}).await?;
-        let records = found.into_iter().map(|document| record_of(document).map(|record| (record.command_id, record)));
+        let records = found
+            .into_iter()
+            .map(|document| record_of(document).map(|record| (record.command_id, record)));
         Ok(records.collect::<Result<_, _>>()?)
     }
 
-    async fn claims(&mut self, appends: &[&Append]) -> Result<HashMap<(ClaimKind, [u8; 32]), (UserId, Uuid)>, DbError> {
+    async fn claims(
+        &mut self,
+        appends: &[&Append],
+    ) -> Result<HashMap<(ClaimKind, [u8; 32]), (UserId, Uuid)>, DbError> {
         let mut keys: HashMap<Bson, (ClaimKind, [u8; 32])> = HashMap::new();
         for claim in appends.iter().flat_map(|append| &append.claims) {
             if let ClaimChange::Take { kind, hash, .. } = claim {
@@ -144,15 +170,20 @@ impl Reader<'_> {
     }
 
     async fn event_ids(&mut self, appends: &[&Append]) -> Result<HashSet<EventId>, DbError> {
-        let wanted: Vec<EventId> = appends.iter().flat_map(|append| &append.events).map(|event| event.id).collect();
+        let wanted: Vec<EventId> =
+            appends.iter().flat_map(|append| &append.events).map(|event| event.id).collect();
         self.present(wanted.iter().copied()).await
     }
 
     /// Which of these events are in the log.
-    pub(super) async fn present(&mut self, wanted: impl Iterator<Item = EventId>) -> Result<HashSet<EventId>, DbError> {
+    pub(super) async fn present(
+        &mut self,
+        wanted: impl Iterator<Item = EventId>,
+    ) -> Result<HashSet<EventId>, DbError> {
         let wanted = wanted.map(|event| id(event.0)).collect();
         let found = self.among(EVENTS, "id", wanted, doc! { "id": 1 }).await?;
-        let ids = found.into_iter().map(|document| Cells::new(EVENTS, document).id("id").map(EventId));
+        let ids =
+            found.into_iter().map(|document| Cells::new(EVENTS, document).id("id").map(EventId));
         Ok(ids.collect::<Result<_, _>>()?)
     }
 }

@@ -75,13 +75,18 @@ impl Plan {
                 self.tables.entry(collection).or_default().wipe(field, owner);
             }
             Change::Touch { owner, wear } => {
-                *self.tables.entry(USER_KEYS).or_default().touched.entry(owner).or_default() |= wear;
+                *self.tables.entry(USER_KEYS).or_default().touched.entry(owner).or_default() |=
+                    wear;
             }
         }
     }
 
     /// Writes everything.
-    pub(super) async fn write(self, db: &Database, session: &mut ClientSession) -> Result<(), DbError> {
+    pub(super) async fn write(
+        self,
+        db: &Database,
+        session: &mut ClientSession,
+    ) -> Result<(), DbError> {
         for (collection, documents) in [(EVENTS, self.events), (PARTS, self.parts)] {
             run(db, session, ("insert", collection, "documents"), documents).await?;
         }
@@ -114,28 +119,35 @@ impl Table {
         session: &mut ClientSession,
         collection: &str,
     ) -> Result<Option<HashSet<Bson>>, DbError> {
-        let unknown = self.rows.iter().filter(|(_, row)| matches!(row, Row::Put { is_new: false, .. }));
+        let unknown =
+            self.rows.iter().filter(|(_, row)| matches!(row, Row::Put { is_new: false, .. }));
         let unknown: Vec<Bson> = unknown.map(|(id, _)| id.clone()).collect();
         if unknown.len() < ASK_FROM {
             return Ok(None);
         }
         let documents = db.collection::<Document>(collection);
-        let found = documents.find(doc! { "_id": { "$in": unknown } }).projection(doc! { "_id": 1 });
+        let found =
+            documents.find(doc! { "_id": { "$in": unknown } }).projection(doc! { "_id": 1 });
         let mut found = found.session(&mut *session).await?;
         let found: Vec<Document> = found.stream(session).try_collect().await?;
         Ok(Some(found.into_iter().filter_map(|mut document| document.remove("_id")).collect()))
     }
 
     fn statements(self, there: Option<&HashSet<Bson>>) -> Statements {
-        let deletes = self.wipes.into_iter().map(|filter| doc! { "q": filter, "limit": 0 }).collect();
+        let deletes =
+            self.wipes.into_iter().map(|filter| doc! { "q": filter, "limit": 0 }).collect();
         let mut statements = Statements { deletes, ..Statements::default() };
         for (id, row) in self.rows {
             match row {
-                Row::Put { document, is_new, .. } if is_new || there.is_some_and(|there| !there.contains(&id)) => {
+                Row::Put { document, is_new, .. }
+                    if is_new || there.is_some_and(|there| !there.contains(&id)) =>
+                {
                     statements.inserts.push(document);
                 }
                 Row::Put { document, .. } => {
-                    statements.updates.push(doc! { "q": { "_id": id }, "u": document, "upsert": true });
+                    statements
+                        .updates
+                        .push(doc! { "q": { "_id": id }, "u": document, "upsert": true });
                 }
                 Row::Delete => statements.deletes.push(doc! { "q": { "_id": id }, "limit": 1 }),
             }
@@ -145,7 +157,9 @@ impl Table {
             if wear {
                 change.insert("$set", doc! { "worn": true });
             }
-            statements.updates.push(doc! { "q": { "owner": id(owner.0) }, "u": change, "multi": true });
+            statements
+                .updates
+                .push(doc! { "q": { "owner": id(owner.0) }, "u": change, "multi": true });
         }
         statements
     }
@@ -161,23 +175,37 @@ async fn run(
     let (mut chunk, mut bytes) = (Vec::new(), 0);
     for statement in statements {
         let size = statement.to_vec().map_or(COMMAND_BYTES, |encoded| encoded.len());
-        if !chunk.is_empty() && (bytes + size > COMMAND_BYTES || chunk.len() >= COMMAND_STATEMENTS) {
-            send(db, session, doc! { command: collection, field: std::mem::take(&mut chunk) }).await?;
+        if !chunk.is_empty() && (bytes + size > COMMAND_BYTES || chunk.len() >= COMMAND_STATEMENTS)
+        {
+            send(db, session, doc! { command: collection, field: std::mem::take(&mut chunk) })
+                .await?;
             bytes = 0;
         }
         bytes += size;
         chunk.push(statement);
     }
-    if chunk.is_empty() { Ok(()) } else { send(db, session, doc! { command: collection, field: chunk }).await }
+    if chunk.is_empty() {
+        Ok(())
+    } else {
+        send(db, session, doc! { command: collection, field: chunk }).await
+    }
 }
 
-async fn send(db: &Database, session: &mut ClientSession, command: Document) -> Result<(), DbError> {
+async fn send(
+    db: &Database,
+    session: &mut ClientSession,
+    command: Document,
+) -> Result<(), DbError> {
     let reply = db.run_command(command).session(session).await?;
     match reply.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
         None => Ok(()),
         Some(error) => {
-            let code = error.as_document().and_then(|error| error.get_i32("code").ok()).unwrap_or(0);
-            Err(StoreError::Unavailable(format!("MongoDB refused a statement with code {code}: see its log")).into())
+            let code =
+                error.as_document().and_then(|error| error.get_i32("code").ok()).unwrap_or(0);
+            Err(StoreError::Unavailable(format!(
+                "MongoDB refused a statement with code {code}: see its log"
+            ))
+            .into())
         }
     }
 }
@@ -194,13 +222,25 @@ mod tests {
 
     fn put(n: i64, owner: UserId) -> Change {
         let document = doc! { "_id": n, "owner": id(owner.0) };
-        Change::Put { collection: SESSIONS, id: n.into(), owner: Some(owner), document, is_new: false }
+        Change::Put {
+            collection: SESSIONS,
+            id: n.into(),
+            owner: Some(owner),
+            document,
+            is_new: false,
+        }
     }
 
     /// The same, known not to be there.
     fn put_new(n: i64, owner: UserId) -> Change {
         let document = doc! { "_id": n, "owner": id(owner.0) };
-        Change::Put { collection: SESSIONS, id: n.into(), owner: Some(owner), document, is_new: true }
+        Change::Put {
+            collection: SESSIONS,
+            id: n.into(),
+            owner: Some(owner),
+            document,
+            is_new: true,
+        }
     }
 
     fn wipe(owner: UserId) -> Change {
@@ -208,12 +248,17 @@ mod tests {
     }
 
     /// What a collection holds after the statements, from what it held.
-    fn applied(before: &[(i64, UserId)], changes: Vec<Change>, there: Option<&HashSet<Bson>>) -> Vec<(i64, UserId)> {
+    fn applied(
+        before: &[(i64, UserId)],
+        changes: Vec<Change>,
+        there: Option<&HashSet<Bson>>,
+    ) -> Vec<(i64, UserId)> {
         let mut plan = Plan::default();
         for change in changes {
             plan.change(change);
         }
-        let Statements { deletes, inserts, updates } = plan.tables.remove(SESSIONS).unwrap_or_default().statements(there);
+        let Statements { deletes, inserts, updates } =
+            plan.tables.remove(SESSIONS).unwrap_or_default().statements(there);
         let mut rows: BTreeMap<i64, UserId> = before.iter().copied().collect();
         for delete in deletes {
             let filter = delete.get_document("q").unwrap();
@@ -224,7 +269,9 @@ mod tests {
             });
         }
         let place = |document: &Document| {
-            let owner = [user(1), user(2)].into_iter().find(|owner| document.get("owner") == Some(&id(owner.0)));
+            let owner = [user(1), user(2)]
+                .into_iter()
+                .find(|owner| document.get("owner") == Some(&id(owner.0)));
             (document.get_i64("_id").unwrap(), owner.unwrap())
         };
         for document in inserts {
@@ -244,17 +291,37 @@ mod tests {
         let delete = |n: i64| Change::Delete { collection: SESSIONS, id: n.into() };
         let table = [
             ("put what is new", vec![(2, b)], vec![put_new(1, a)], vec![(1, a), (2, b)]),
-            ("put what is new once deleted", vec![(1, b)], vec![delete(1), put_new(1, a)], vec![(1, a)]),
-            ("put what is new once wiped", vec![(1, b)], vec![wipe(b), put_new(1, a)], vec![(1, a)]),
+            (
+                "put what is new once deleted",
+                vec![(1, b)],
+                vec![delete(1), put_new(1, a)],
+                vec![(1, a)],
+            ),
+            (
+                "put what is new once wiped",
+                vec![(1, b)],
+                vec![wipe(b), put_new(1, a)],
+                vec![(1, a)],
+            ),
             ("put what is new, replace", vec![], vec![put_new(1, a), put(1, b)], vec![(1, b)]),
-            ("put what is new, delete, put again", vec![], vec![put_new(1, a), delete(1), put_new(1, b)], vec![(1, b)]),
+            (
+                "put what is new, delete, put again",
+                vec![],
+                vec![put_new(1, a), delete(1), put_new(1, b)],
+                vec![(1, b)],
+            ),
             ("put, replace", vec![], vec![put(1, a), put(1, b)], vec![(1, b)]),
             ("put, delete", vec![(1, a)], vec![put(1, a), delete(1)], vec![]),
             ("delete, put", vec![(1, a)], vec![delete(1), put(1, b)], vec![(1, b)]),
             ("put, wipe", vec![(2, a), (3, b)], vec![put(1, a), wipe(a)], vec![(3, b)]),
             ("wipe, put", vec![(2, a), (3, b)], vec![wipe(a), put(1, a)], vec![(1, a), (3, b)]),
             ("taken over, then wiped", vec![(1, b)], vec![put(1, a), wipe(a)], vec![]),
-            ("taken over, then the old owner wiped", vec![(1, a)], vec![put(1, b), wipe(a)], vec![(1, b)]),
+            (
+                "taken over, then the old owner wiped",
+                vec![(1, a)],
+                vec![put(1, b), wipe(a)],
+                vec![(1, b)],
+            ),
         ];
         for (name, before, changes, after) in table {
             // What is there may have been asked for, or not.

@@ -7,7 +7,9 @@ use crate::store::mongo::error::DbError;
 use crate::store::mongo::read::rows_in;
 use crate::store::mongo::schema::{STORE_KEYS, USER_KEYS, binary, id};
 use crate::store::mongo::session::{self, Committed};
-use claviger_projections::ports::{AppendError, BoxFuture, RowChange, StoreError, StoreKeyRow, UserRows};
+use claviger_projections::ports::{
+    AppendError, BoxFuture, RowChange, StoreError, StoreKeyRow, UserRows,
+};
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Database};
 use std::time::Duration;
@@ -21,16 +23,28 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// A change of keys; `true` if it was made, or finds that it was made before.
 trait KeyChange: Sync {
     /// Compares and writes in the transaction that has begun.
-    fn write<'a>(&'a self, db: &'a Database, session: &'a mut ClientSession) -> BoxFuture<'a, Result<bool, DbError>>;
+    fn write<'a>(
+        &'a self,
+        db: &'a Database,
+        session: &'a mut ClientSession,
+    ) -> BoxFuture<'a, Result<bool, DbError>>;
 }
 
 /// Inserts the first store key, if there is none. `mark` is random: a repeat finds its own.
-pub(in crate::store::mongo) async fn init_store_key(db: &Database, row: StoreKeyRow, mark: [u8; 16]) -> Result<bool, DbError> {
+pub(in crate::store::mongo) async fn init_store_key(
+    db: &Database,
+    row: StoreKeyRow,
+    mark: [u8; 16],
+) -> Result<bool, DbError> {
     change(db, &FirstStoreKey { row, mark: binary(mark.to_vec()) }).await
 }
 
 /// Gives a user a new key, if everything that hangs on the old one is as it was.
-pub(in crate::store::mongo) async fn rekey_user(db: &Database, from: UserRows, to: UserRows) -> Result<bool, DbError> {
+pub(in crate::store::mongo) async fn rekey_user(
+    db: &Database,
+    from: UserRows,
+    to: UserRows,
+) -> Result<bool, DbError> {
     change(db, &Rekey { from, to }).await
 }
 
@@ -53,7 +67,11 @@ async fn change(db: &Database, change: &dyn KeyChange) -> Result<bool, DbError> 
 }
 
 /// Tries once; `None` if nobody knows how the commit ended.
-async fn attempt(db: &Database, session: &mut ClientSession, change: &dyn KeyChange) -> Result<Option<bool>, DbError> {
+async fn attempt(
+    db: &Database,
+    session: &mut ClientSession,
+    change: &dyn KeyChange,
+) -> Result<Option<bool>, DbError> {
     session::begin(session).await?;
     match change.write(db, session).await {
         Ok(done) => Ok(match session::commit(session).await {
@@ -73,12 +91,18 @@ struct FirstStoreKey {
 }
 
 impl KeyChange for FirstStoreKey {
-    fn write<'a>(&'a self, db: &'a Database, session: &'a mut ClientSession) -> BoxFuture<'a, Result<bool, DbError>> {
+    fn write<'a>(
+        &'a self,
+        db: &'a Database,
+        session: &'a mut ClientSession,
+    ) -> BoxFuture<'a, Result<bool, DbError>> {
         Box::pin(async move {
             // Two first ones can't both be, and none comes beside an append that puts another.
             hold_head(db, session).await?;
             let store_keys = db.collection::<Document>(STORE_KEYS);
-            if let Some(found) = store_keys.find_one(doc! {}).sort(doc! { "seq": -1 }).session(&mut *session).await? {
+            if let Some(found) =
+                store_keys.find_one(doc! {}).sort(doc! { "seq": -1 }).session(&mut *session).await?
+            {
                 return Ok(found.get("mark") == Some(&self.mark));
             }
             let mut document = changes::store_key_document(&self.row, 1);
@@ -97,7 +121,11 @@ struct Rekey {
 }
 
 impl KeyChange for Rekey {
-    fn write<'a>(&'a self, db: &'a Database, session: &'a mut ClientSession) -> BoxFuture<'a, Result<bool, DbError>> {
+    fn write<'a>(
+        &'a self,
+        db: &'a Database,
+        session: &'a mut ClientSession,
+    ) -> BoxFuture<'a, Result<bool, DbError>> {
         Box::pin(async move {
             let owner = self.from.key.row.owner;
             let found = rows_in(db, session, owner).await?;
@@ -105,12 +133,18 @@ impl KeyChange for Rekey {
                 return Ok(found.as_ref() == Some(&self.to));
             }
             let of_owner = doc! { "owner": id(owner.0) };
-            db.collection::<Document>(USER_KEYS).delete_many(of_owner).session(&mut *session).await?;
+            db.collection::<Document>(USER_KEYS)
+                .delete_many(of_owner)
+                .session(&mut *session)
+                .await?;
             let mut plan = Plan::default();
-            for row in std::iter::once(RowChange::PutUserKey(self.to.key.row.clone())).chain(self.to.sealed_rows()) {
+            for row in std::iter::once(RowChange::PutUserKey(self.to.key.row.clone()))
+                .chain(self.to.sealed_rows())
+            {
                 // What is replaced here is no loss, unlike what an append replaces: the new key isn't worn.
                 let puts = changes::of(&row, 0).map_err(unstorable)?.into_iter();
-                puts.filter(|change| !matches!(change, Change::Touch { .. })).for_each(|change| plan.change(change));
+                puts.filter(|change| !matches!(change, Change::Touch { .. }))
+                    .for_each(|change| plan.change(change));
             }
             plan.write(db, session).await?;
             Ok(true)
@@ -119,5 +153,9 @@ impl KeyChange for Rekey {
 }
 
 fn unstorable(error: AppendError) -> StoreError {
-    if let AppendError::Store(error) = error { error } else { StoreError::Unavailable("a value can't be stored".to_owned()) }
+    if let AppendError::Store(error) = error {
+        error
+    } else {
+        StoreError::Unavailable("a value can't be stored".to_owned())
+    }
 }

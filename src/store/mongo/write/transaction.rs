@@ -114,7 +114,12 @@ pub(super) async fn attempt(
 }
 
 /// Everything but the commit. A batch in which all are refused is committed too: only then is what they were refused by durable.
-async fn write(db: &Database, session: &mut ClientSession, appends: &[&Append], faults: &dyn Faults) -> Result<Settled, Trouble> {
+async fn write(
+    db: &Database,
+    session: &mut ClientSession,
+    appends: &[&Append],
+    faults: &dyn Faults,
+) -> Result<Settled, Trouble> {
     let end = hold_head(db, session).await?;
     let known = Reader { db, session: &mut *session }.known(appends).await?;
     let from = end.frontier.size();
@@ -141,7 +146,9 @@ async fn write(db: &Database, session: &mut ClientSession, appends: &[&Append], 
 fn made(fault: Fault) -> Trouble {
     match fault {
         Fault::Killed => Trouble::Killed,
-        Fault::Statement => Trouble::Failed(StoreError::Unavailable("a failpoint".to_owned()).into()),
+        Fault::Statement => {
+            Trouble::Failed(StoreError::Unavailable("a failpoint".to_owned()).into())
+        }
     }
 }
 
@@ -149,9 +156,11 @@ fn made(fault: Fault) -> Trouble {
 /// update that changes nothing conflicts with nothing.
 pub(super) async fn hold_head(db: &Database, session: &mut ClientSession) -> Result<End, DbError> {
     let heads = db.collection::<Document>(HEAD);
-    let touch = heads.find_one_and_update(doc! { "_id": HEAD_ID }, doc! { "$inc": { "touch": 1_i64 } });
+    let touch =
+        heads.find_one_and_update(doc! { "_id": HEAD_ID }, doc! { "$inc": { "touch": 1_i64 } });
     let found = touch.return_document(ReturnDocument::After).session(session).await?;
-    let head = found.ok_or_else(|| StoreError::Corrupt("collection log_head has no document".to_owned()))?;
+    let head = found
+        .ok_or_else(|| StoreError::Corrupt("collection log_head has no document".to_owned()))?;
     let (frontier, at) = head_of(head)?;
     Ok(End { frontier, at })
 }
@@ -170,7 +179,11 @@ async fn move_head(db: &Database, session: &mut ClientSession, end: &End) -> Res
 /// Whether the events of a commit of unknown outcome are in. Asked in the session of that commit, or in another after that one was ended:
 /// if it never arrived, its transaction ends by this, instead of holding the head for its lifetime. The head is held first: as long as
 /// that commit may still happen, taking it is a conflict, so once it is taken the answer is final.
-pub(super) async fn look_up(db: &Database, session: &mut ClientSession, events: &[EventId]) -> Result<bool, DbError> {
+pub(super) async fn look_up(
+    db: &Database,
+    session: &mut ClientSession,
+    events: &[EventId],
+) -> Result<bool, DbError> {
     session::begin(session).await?;
     let found = match hold_head(db, session).await {
         Ok(_) => Reader { db, session: &mut *session }.present(events.iter().copied()).await,

@@ -26,7 +26,11 @@ pub(in crate::store::sqlite) fn deltas(
 }
 
 /// How many rows stand after an event, up to the first that is missing.
-pub(in crate::store::sqlite) fn count_deltas(connection: &Connection, run: RunId, v: u64) -> Result<u64, DbError> {
+pub(in crate::store::sqlite) fn count_deltas(
+    connection: &Connection,
+    run: RunId,
+    v: u64,
+) -> Result<u64, DbError> {
     let sql = "SELECT d FROM deltas WHERE run = ?1 AND v = ?2 ORDER BY d";
     let after = params![run.0.as_bytes(), bound(v)];
     let found = query::rows(connection, "deltas", sql, after, |cells| {

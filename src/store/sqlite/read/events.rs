@@ -8,7 +8,9 @@ use claviger_domain::event::Envelope;
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::ports::{ClaimKind, CommandRecord, Direction, HistoryFilter, StoreError, StoredEvent};
+use claviger_projections::ports::{
+    ClaimKind, CommandRecord, Direction, HistoryFilter, StoreError, StoredEvent,
+};
 use rusqlite::{Connection, ToSql, params};
 use uuid::Uuid;
 
@@ -16,7 +18,9 @@ const EVENT: &str = "position, id, stream, version, owner, kind, schema, at, act
                      correlation_id, causation_id, subject, facts, leaf, boxes, content";
 
 /// The head as the writer keeps it.
-pub(in crate::store::sqlite) fn head(connection: &Connection) -> Result<(Frontier, Timestamp), DbError> {
+pub(in crate::store::sqlite) fn head(
+    connection: &Connection,
+) -> Result<(Frontier, Timestamp), DbError> {
     let sql = "SELECT position, at, frontier FROM head WHERE id = 1";
     let head = query::row(connection, "head", sql, [], |cells| {
         let (position, at, roots) = (cells.u64()?, cells.time()?, cells.bytes()?);
@@ -60,20 +64,28 @@ pub(in crate::store::sqlite) fn stream_after(
     after: u64,
     limit: usize,
 ) -> Result<Vec<StoredEvent>, DbError> {
-    let sql = format!("SELECT {EVENT} FROM events WHERE stream = ?1 AND version > ?2 ORDER BY version LIMIT ?3");
+    let sql = format!(
+        "SELECT {EVENT} FROM events WHERE stream = ?1 AND version > ?2 ORDER BY version LIMIT ?3"
+    );
     let found = events(connection, &sql, &[&stream.to_string(), &bound(after), &sql_limit(limit)])?;
     let mut expected = after;
     for event in &found {
         expected = expected.saturating_add(1);
         if event.envelope.version != expected {
-            return Err(StoreError::Corrupt(format!("stream {stream}: version {expected} is missing")).into());
+            return Err(StoreError::Corrupt(format!(
+                "stream {stream}: version {expected} is missing"
+            ))
+            .into());
         }
     }
     Ok(found)
 }
 
 /// The event with an id.
-pub(in crate::store::sqlite) fn event(connection: &Connection, id: EventId) -> Result<Option<StoredEvent>, DbError> {
+pub(in crate::store::sqlite) fn event(
+    connection: &Connection,
+    id: EventId,
+) -> Result<Option<StoredEvent>, DbError> {
     let sql = format!("SELECT {EVENT} FROM events WHERE id = ?1");
     Ok(events(connection, &sql, &[id.0.as_bytes()])?.pop())
 }
@@ -91,7 +103,10 @@ pub(in crate::store::sqlite) fn history(
         Direction::Forward => "ASC",
     };
     let bounds = Bounds::of(owner, filter);
-    let sql = format!("SELECT {EVENT} FROM events WHERE {} ORDER BY position {order} LIMIT ?6", bounds.condition());
+    let sql = format!(
+        "SELECT {EVENT} FROM events WHERE {} ORDER BY position {order} LIMIT ?6",
+        bounds.condition()
+    );
     let limit = sql_limit(limit);
     let [owner, subject, kinds, above, below] = bounds.params();
     events(connection, &sql, &[owner, subject, kinds, above, below, &limit])
@@ -111,7 +126,8 @@ impl Bounds {
         Self {
             owner: owner.0,
             subject: filter.subject.map(Uuid::into_bytes),
-            kinds: (!filter.kinds.is_empty()).then(|| serde_json::Value::from(filter.kinds.clone()).to_string()),
+            kinds: (!filter.kinds.is_empty())
+                .then(|| serde_json::Value::from(filter.kinds.clone()).to_string()),
             above: bound(filter.above.unwrap_or(0)),
             below: bound(filter.below.unwrap_or(u64::MAX)),
         }
@@ -119,7 +135,11 @@ impl Bounds {
 
     fn condition(&self) -> String {
         let subject = if self.subject.is_some() { "subject = ?2" } else { "?2 IS NULL" };
-        let kinds = if self.kinds.is_some() { "kind IN (SELECT value FROM json_each(?3))" } else { "?3 IS NULL" };
+        let kinds = if self.kinds.is_some() {
+            "kind IN (SELECT value FROM json_each(?3))"
+        } else {
+            "?3 IS NULL"
+        };
         format!("owner = ?1 AND {subject} AND {kinds} AND position > ?4 AND position < ?5")
     }
 
@@ -128,7 +148,11 @@ impl Bounds {
     }
 }
 
-fn events(connection: &Connection, sql: &str, params: &[&dyn ToSql]) -> Result<Vec<StoredEvent>, DbError> {
+fn events(
+    connection: &Connection,
+    sql: &str,
+    params: &[&dyn ToSql],
+) -> Result<Vec<StoredEvent>, DbError> {
     let found = query::rows(connection, "events", sql, params, stored_event)?;
     found
         .into_iter()
@@ -144,7 +168,9 @@ fn events(connection: &Connection, sql: &str, params: &[&dyn ToSql]) -> Result<V
 fn parts(connection: &Connection, position: u64, boxes: u64) -> Result<Vec<Vec<u8>>, DbError> {
     let sql = "SELECT part, box FROM parts WHERE position = ?1 ORDER BY part";
     let corrupt = || StoreError::Corrupt(format!("table parts, position {position}"));
-    let found = query::rows(connection, "parts", sql, [bound(position)], |cells| Ok((cells.u64()?, cells.bytes()?.to_vec())))?;
+    let found = query::rows(connection, "parts", sql, [bound(position)], |cells| {
+        Ok((cells.u64()?, cells.bytes()?.to_vec()))
+    })?;
     let in_order = found.iter().zip(0_u64..).all(|((part, _), expected)| *part == expected);
     if !in_order || u64::try_from(found.len()) != Ok(boxes) {
         return Err(corrupt().into());
@@ -198,7 +224,10 @@ fn actor(cells: &mut Cells<'_, '_>) -> Result<Actor, StoreError> {
 }
 
 /// The record of a command.
-pub(in crate::store::sqlite) fn command_record(connection: &Connection, id: CommandId) -> Result<Option<CommandRecord>, DbError> {
+pub(in crate::store::sqlite) fn command_record(
+    connection: &Connection,
+    id: CommandId,
+) -> Result<Option<CommandRecord>, DbError> {
     let sql = "SELECT command_id, request_hash, owner, subject, event_ids, position, stream, version, open, expires_at \
                FROM commands WHERE command_id = ?1";
     query::row(connection, "commands", sql, [&id.0], |cells| {
@@ -242,5 +271,7 @@ pub(in crate::store::sqlite) fn claim(
     hash: &[u8; 32],
 ) -> Result<Option<(UserId, Uuid)>, DbError> {
     let sql = "SELECT holder, subject FROM claims WHERE kind = ?1 AND hash = ?2";
-    query::row(connection, "claims", sql, params![claim_kind(kind), hash], |cells| Ok((UserId(cells.id()?), cells.id()?)))
+    query::row(connection, "claims", sql, params![claim_kind(kind), hash], |cells| {
+        Ok((UserId(cells.id()?), cells.id()?))
+    })
 }

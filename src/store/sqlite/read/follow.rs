@@ -7,7 +7,10 @@ use claviger_projections::ports::{Checkpoint, PoisonReason, Quarantined};
 use rusqlite::{Connection, params};
 
 /// How far a view is.
-pub(in crate::store::sqlite) fn checkpoint(connection: &Connection, view: &'static str) -> Result<Checkpoint, DbError> {
+pub(in crate::store::sqlite) fn checkpoint(
+    connection: &Connection,
+    view: &'static str,
+) -> Result<Checkpoint, DbError> {
     let sql = "SELECT view, position, repairs FROM checkpoints WHERE view = ?1";
     let found = query::row(connection, "checkpoints", sql, [view], |cells| {
         cells.text()?;
@@ -31,8 +34,16 @@ pub(in crate::store::sqlite) fn quarantined(
 }
 
 /// How many rows of a view stand still.
-pub(in crate::store::sqlite) fn count_quarantined(connection: &Connection, view: &'static str) -> Result<u64, DbError> {
-    query::count(connection, "quarantine", "SELECT count(*) FROM quarantine WHERE view = ?1", [view])
+pub(in crate::store::sqlite) fn count_quarantined(
+    connection: &Connection,
+    view: &'static str,
+) -> Result<u64, DbError> {
+    query::count(
+        connection,
+        "quarantine",
+        "SELECT count(*) FROM quarantine WHERE view = ?1",
+        [view],
+    )
 }
 
 /// Owners that have a user key.
@@ -44,5 +55,7 @@ pub(in crate::store::sqlite) fn owners_with_keys(
     // An empty blob comes before every id.
     let after = after.map_or_else(Vec::new, |owner| owner.0.as_bytes().to_vec());
     let sql = "SELECT DISTINCT owner FROM user_keys WHERE owner > ?1 ORDER BY owner LIMIT ?2";
-    query::rows(connection, "user_keys", sql, params![after, sql_limit(limit)], |cells| cells.id().map(UserId))
+    query::rows(connection, "user_keys", sql, params![after, sql_limit(limit)], |cells| {
+        cells.id().map(UserId)
+    })
 }

@@ -8,8 +8,12 @@ use claviger_projections::ports::{KekId, StoreError, UserKeyRow, UserKeyState, U
 use rusqlite::{Connection, params};
 
 fn state(cells: &mut Cells<'_, '_>) -> Result<UserKeyState, StoreError> {
-    let row =
-        UserKeyRow { owner: UserId(cells.id()?), version: cells.u32()?, kek: cells.array()?, wrapped: cells.bytes()?.to_vec() };
+    let row = UserKeyRow {
+        owner: UserId(cells.id()?),
+        version: cells.u32()?,
+        kek: cells.array()?,
+        wrapped: cells.bytes()?.to_vec(),
+    };
     Ok(UserKeyState { row, worn: cells.u64()? != 0 })
 }
 
@@ -28,11 +32,17 @@ pub(in crate::store::sqlite) fn user_keys(
 }
 
 /// Everything that hangs on a user's key.
-pub(in crate::store::sqlite) fn user_rows(connection: &Connection, owner: UserId) -> Result<Option<UserRows>, DbError> {
+pub(in crate::store::sqlite) fn user_rows(
+    connection: &Connection,
+    owner: UserId,
+) -> Result<Option<UserRows>, DbError> {
     let sql = "SELECT owner, version, kek, wrapped, worn FROM user_keys WHERE owner = ?1 ORDER BY version DESC LIMIT 1";
-    let Some(key) = query::row(connection, "user_keys", sql, [owner.0.as_bytes()], state)? else { return Ok(None) };
+    let Some(key) = query::row(connection, "user_keys", sql, [owner.0.as_bytes()], state)? else {
+        return Ok(None);
+    };
     let sql = "SELECT stream, owner, user_key_version, wrapped FROM content_keys WHERE owner = ?1 ORDER BY stream";
-    let content_keys = query::rows(connection, "content_keys", sql, [owner.0.as_bytes()], content_key_row)?;
+    let content_keys =
+        query::rows(connection, "content_keys", sql, [owner.0.as_bytes()], content_key_row)?;
     let sql = "SELECT owner, key, secret_version, user_key_version, wrapped_data_key, sealed FROM secrets \
                WHERE owner = ?1 ORDER BY key, secret_version";
     let secrets = query::rows(connection, "secrets", sql, [owner.0.as_bytes()], secret_row)?;

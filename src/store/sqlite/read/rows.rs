@@ -6,27 +6,38 @@ use claviger_domain::id::{CommandId, KeyId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    ContentKeyRow, CredentialRow, IndexKeyRow, KekId, SecretRow, SessionRow, StoreError, StoreKeyRow, TimerKind, TimerRow,
-    UserKeyRow,
+    ContentKeyRow, CredentialRow, IndexKeyRow, KekId, SecretRow, SessionRow, StoreError,
+    StoreKeyRow, TimerKind, TimerRow, UserKeyRow,
 };
 use rusqlite::{Connection, params};
 
 /// The store's own keys.
-pub(in crate::store::sqlite) fn store_keys(connection: &Connection) -> Result<Vec<StoreKeyRow>, DbError> {
+pub(in crate::store::sqlite) fn store_keys(
+    connection: &Connection,
+) -> Result<Vec<StoreKeyRow>, DbError> {
     let sql = "SELECT kek, wrapped_index_key, canary FROM store_keys ORDER BY seq DESC";
     query::rows(connection, "store_keys", sql, [], |cells| {
-        Ok(StoreKeyRow { kek: cells.array()?, wrapped_index_key: cells.bytes()?.to_vec(), canary: cells.bytes()?.to_vec() })
+        Ok(StoreKeyRow {
+            kek: cells.array()?,
+            wrapped_index_key: cells.bytes()?.to_vec(),
+            canary: cells.bytes()?.to_vec(),
+        })
     })
 }
 
 /// How many user keys each KEK wraps.
-pub(in crate::store::sqlite) fn user_keys_by_kek(connection: &Connection) -> Result<Vec<(KekId, u64)>, DbError> {
+pub(in crate::store::sqlite) fn user_keys_by_kek(
+    connection: &Connection,
+) -> Result<Vec<(KekId, u64)>, DbError> {
     let sql = "SELECT kek, count(*) FROM user_keys GROUP BY kek ORDER BY kek";
     query::rows(connection, "user_keys", sql, [], |cells| Ok((cells.array()?, cells.u64()?)))
 }
 
 /// The newest user key of a user.
-pub(in crate::store::sqlite) fn user_key(connection: &Connection, owner: UserId) -> Result<Option<UserKeyRow>, DbError> {
+pub(in crate::store::sqlite) fn user_key(
+    connection: &Connection,
+    owner: UserId,
+) -> Result<Option<UserKeyRow>, DbError> {
     let sql = "SELECT owner, version, kek, wrapped FROM user_keys WHERE owner = ?1 ORDER BY version DESC LIMIT 1";
     query::row(connection, "user_keys", sql, [owner.0.as_bytes()], |cells| {
         Ok(UserKeyRow {
@@ -39,10 +50,17 @@ pub(in crate::store::sqlite) fn user_key(connection: &Connection, owner: UserId)
 }
 
 /// A user's index key.
-pub(in crate::store::sqlite) fn index_key(connection: &Connection, owner: UserId) -> Result<Option<IndexKeyRow>, DbError> {
+pub(in crate::store::sqlite) fn index_key(
+    connection: &Connection,
+    owner: UserId,
+) -> Result<Option<IndexKeyRow>, DbError> {
     let sql = "SELECT owner, user_key_version, wrapped FROM index_keys WHERE owner = ?1";
     query::row(connection, "index_keys", sql, [owner.0.as_bytes()], |cells| {
-        Ok(IndexKeyRow { owner: UserId(cells.id()?), user_key_version: cells.u32()?, wrapped: cells.bytes()?.to_vec() })
+        Ok(IndexKeyRow {
+            owner: UserId(cells.id()?),
+            user_key_version: cells.u32()?,
+            wrapped: cells.bytes()?.to_vec(),
+        })
     })
 }
 
@@ -74,7 +92,13 @@ pub(in crate::store::sqlite) fn secret(
 ) -> Result<Option<SecretRow>, DbError> {
     let sql = "SELECT owner, key, secret_version, user_key_version, wrapped_data_key, sealed FROM secrets \
                WHERE owner = ?1 AND key = ?2 AND secret_version = ?3";
-    query::row(connection, "secrets", sql, params![owner.0.as_bytes(), key.0.as_bytes(), secret_version], secret_row)
+    query::row(
+        connection,
+        "secrets",
+        sql,
+        params![owner.0.as_bytes(), key.0.as_bytes(), secret_version],
+        secret_row,
+    )
 }
 
 /// Owner, key, its version, the user key's, data key, secret.
@@ -95,7 +119,10 @@ pub(in crate::store::sqlite) fn count_secrets(connection: &Connection) -> Result
 }
 
 /// A user's password hash.
-pub(in crate::store::sqlite) fn credential(connection: &Connection, owner: UserId) -> Result<Option<CredentialRow>, DbError> {
+pub(in crate::store::sqlite) fn credential(
+    connection: &Connection,
+    owner: UserId,
+) -> Result<Option<CredentialRow>, DbError> {
     let sql = "SELECT owner, password_version, user_key_version, sealed FROM credentials WHERE owner = ?1";
     query::row(connection, "credentials", sql, [owner.0.as_bytes()], |cells| {
         Ok(CredentialRow {
@@ -108,14 +135,20 @@ pub(in crate::store::sqlite) fn credential(connection: &Connection, owner: UserI
 }
 
 /// A session.
-pub(in crate::store::sqlite) fn session(connection: &Connection, id: SessionId) -> Result<Option<SessionRow>, DbError> {
+pub(in crate::store::sqlite) fn session(
+    connection: &Connection,
+    id: SessionId,
+) -> Result<Option<SessionRow>, DbError> {
     let sql = "SELECT id, owner, created_at, last_seen_at, expires_at, generation, rotated_at, content FROM sessions \
                WHERE id = ?1";
     query::row(connection, "sessions", sql, [id.0.as_bytes()], session_row)
 }
 
 /// A user's sessions, newest first.
-pub(in crate::store::sqlite) fn sessions(connection: &Connection, owner: UserId) -> Result<Vec<SessionRow>, DbError> {
+pub(in crate::store::sqlite) fn sessions(
+    connection: &Connection,
+    owner: UserId,
+) -> Result<Vec<SessionRow>, DbError> {
     let sql = "SELECT id, owner, created_at, last_seen_at, expires_at, generation, rotated_at, content FROM sessions \
                WHERE owner = ?1 ORDER BY created_at DESC, id DESC";
     query::rows(connection, "sessions", sql, [owner.0.as_bytes()], session_row)
@@ -159,6 +192,12 @@ pub(in crate::store::sqlite) fn due_timers(
             3 => TimerKind::DeltaExpiry,
             _ => return Err(cells.corrupt()),
         };
-        Ok(TimerRow { kind, owner, subject: cells.id()?, command: cells.opt_array()?.map(CommandId), due_at: cells.time()? })
+        Ok(TimerRow {
+            kind,
+            owner,
+            subject: cells.id()?,
+            command: cells.opt_array()?.map(CommandId),
+            due_at: cells.time()?,
+        })
     })
 }

@@ -16,8 +16,10 @@ pub(in crate::store::sqlite) fn page(
 ) -> Result<PageOf, DbError> {
     let (after_sort, after_id) = page.after.unzip();
     let (before_sort, before_id) = page.before.unzip();
-    let after = if page.after.is_some() { "(sort, id) < (?3, ?4)" } else { "?3 IS NULL AND ?4 IS NULL" };
-    let before = if page.before.is_some() { "(sort, id) > (?5, ?6)" } else { "?5 IS NULL AND ?6 IS NULL" };
+    let after =
+        if page.after.is_some() { "(sort, id) < (?3, ?4)" } else { "?3 IS NULL AND ?4 IS NULL" };
+    let before =
+        if page.before.is_some() { "(sort, id) > (?5, ?6)" } else { "?5 IS NULL AND ?6 IS NULL" };
     let order = if page.from_end { "ASC" } else { "DESC" };
     let sql = format!(
         "SELECT id, owner, sort, stream, facts, content FROM views WHERE view = ?1 AND owner = ?2 AND {after} AND {before} \
@@ -52,7 +54,13 @@ pub(in crate::store::sqlite) fn view_row_of(
     id: Uuid,
 ) -> Result<Option<ViewRow>, DbError> {
     let sql = "SELECT id, owner, sort, stream, facts, content FROM views WHERE view = ?1 AND owner = ?2 AND id = ?3";
-    query::row(connection, "views", sql, params![view, owner.0.as_bytes(), id.as_bytes()], |cells| view_row(view, cells))
+    query::row(
+        connection,
+        "views",
+        sql,
+        params![view, owner.0.as_bytes(), id.as_bytes()],
+        |cells| view_row(view, cells),
+    )
 }
 
 fn view_row(view: &'static str, cells: &mut Cells<'_, '_>) -> Result<ViewRow, StoreError> {
@@ -75,13 +83,20 @@ pub(in crate::store::sqlite) fn default_key(
     tag: ContextTag,
 ) -> Result<Option<KeyId>, DbError> {
     let sql = "SELECT key FROM defaults WHERE owner = ?1 AND tag = ?2";
-    query::row(connection, "defaults", sql, params![owner.0.as_bytes(), tag.0], |cells| cells.id().map(KeyId))
+    query::row(connection, "defaults", sql, params![owner.0.as_bytes(), tag.0], |cells| {
+        cells.id().map(KeyId)
+    })
 }
 
 /// All defaults of a user.
-pub(in crate::store::sqlite) fn defaults(connection: &Connection, owner: UserId) -> Result<Vec<(ContextTag, KeyId)>, DbError> {
+pub(in crate::store::sqlite) fn defaults(
+    connection: &Connection,
+    owner: UserId,
+) -> Result<Vec<(ContextTag, KeyId)>, DbError> {
     let sql = "SELECT tag, key FROM defaults WHERE owner = ?1 ORDER BY tag";
-    query::rows(connection, "defaults", sql, [owner.0.as_bytes()], |cells| Ok((ContextTag(cells.array()?), KeyId(cells.id()?))))
+    query::rows(connection, "defaults", sql, [owner.0.as_bytes()], |cells| {
+        Ok((ContextTag(cells.array()?), KeyId(cells.id()?)))
+    })
 }
 
 /// Owners that have rows in a view.
@@ -93,8 +108,11 @@ pub(in crate::store::sqlite) fn owners(
 ) -> Result<Vec<UserId>, DbError> {
     // An empty blob comes before every id.
     let after = after.map_or_else(Vec::new, |owner| owner.0.as_bytes().to_vec());
-    let sql = "SELECT DISTINCT owner FROM views WHERE view = ?1 AND owner > ?2 ORDER BY owner LIMIT ?3";
-    query::rows(connection, "views", sql, params![view, after, sql_limit(limit)], |cells| cells.id().map(UserId))
+    let sql =
+        "SELECT DISTINCT owner FROM views WHERE view = ?1 AND owner > ?2 ORDER BY owner LIMIT ?3";
+    query::rows(connection, "views", sql, params![view, after, sql_limit(limit)], |cells| {
+        cells.id().map(UserId)
+    })
 }
 
 /// Rows of a view, whoever owns them.
@@ -105,8 +123,12 @@ pub(in crate::store::sqlite) fn rows_of_all(
     limit: usize,
 ) -> Result<Vec<ViewRow>, DbError> {
     // Empty blobs come before every id.
-    let (owner, id) = after.map_or_else(Default::default, |(owner, id)| (owner.0.as_bytes().to_vec(), id.as_bytes().to_vec()));
+    let (owner, id) = after.map_or_else(Default::default, |(owner, id)| {
+        (owner.0.as_bytes().to_vec(), id.as_bytes().to_vec())
+    });
     let sql = "SELECT id, owner, sort, stream, facts, content FROM views WHERE view = ?1 AND (owner, id) > (?2, ?3) \
                ORDER BY owner, id LIMIT ?4";
-    query::rows(connection, "views", sql, params![view, owner, id, sql_limit(limit)], |cells| view_row(view, cells))
+    query::rows(connection, "views", sql, params![view, owner, id, sql_limit(limit)], |cells| {
+        view_row(view, cells)
+    })
 }

@@ -8,7 +8,8 @@ use crate::store::sqlite::read::{claim, claim_kind, command_record};
 use claviger_domain::id::UserId;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, ClaimChange, CommandRecord, Expected, NewEvent, Placed, RecordChange,
+    Append, AppendError, Appended, ClaimChange, CommandRecord, Expected, NewEvent, Placed,
+    RecordChange,
 };
 use rusqlite::{Connection, ErrorCode, params};
 
@@ -22,7 +23,11 @@ pub(super) struct End {
 }
 
 /// Executes an append. Refusals may leave rows behind: the caller rolls its savepoint back, and `end` with it.
-pub(super) fn execute(connection: &Connection, append: &Append, end: &mut End) -> Result<Appended, Stop> {
+pub(super) fn execute(
+    connection: &Connection,
+    append: &Append,
+    end: &mut End,
+) -> Result<Appended, Stop> {
     let Some(first) = append.events.first() else {
         return Err(AppendError::Malformed("no events").into());
     };
@@ -34,10 +39,16 @@ pub(super) fn execute(connection: &Connection, append: &Append, end: &mut End) -
     }
     let before = stream_version(connection, append)?;
     end.at = end.at.max(append.at);
-    let mut last = Placed { id: first.id, position: end.frontier.size(), version: before, at: end.at };
+    let mut last =
+        Placed { id: first.id, position: end.frontier.size(), version: before, at: end.at };
     let mut placed = Vec::with_capacity(append.events.len());
     for event in &append.events {
-        last = Placed { id: event.id, position: last.position + 1, version: last.version + 1, at: end.at };
+        last = Placed {
+            id: event.id,
+            position: last.position + 1,
+            version: last.version + 1,
+            at: end.at,
+        };
         insert_event(connection, append, event, last, &mut end.frontier)?;
         placed.push(last);
     }
@@ -141,24 +152,39 @@ fn change_claim(connection: &Connection, change: &ClaimChange) -> Result<(), Sto
             let sql = "DELETE FROM claims WHERE kind = ?1 AND hash = ?2";
             connection.prepare_cached(sql)?.execute(params![claim_kind(*kind), hash])?;
         }
-        ClaimChange::Take { kind, hash, holder, subject } => match claim(connection, *kind, hash)? {
-            Some((by, whose)) if by == *holder && whose == *subject => {}
-            Some((holder, subject)) => return Err(AppendError::ClaimTaken { kind: *kind, holder, subject }.into()),
-            None => {
-                let sql = "INSERT INTO claims (kind, hash, holder, subject) VALUES (?1, ?2, ?3, ?4)";
-                let params = params![claim_kind(*kind), hash, holder.0.as_bytes(), subject.as_bytes()];
-                connection.prepare_cached(sql)?.execute(params)?;
+        ClaimChange::Take { kind, hash, holder, subject } => {
+            match claim(connection, *kind, hash)? {
+                Some((by, whose)) if by == *holder && whose == *subject => {}
+                Some((holder, subject)) => {
+                    return Err(AppendError::ClaimTaken { kind: *kind, holder, subject }.into());
+                }
+                None => {
+                    let sql =
+                        "INSERT INTO claims (kind, hash, holder, subject) VALUES (?1, ?2, ?3, ?4)";
+                    let params =
+                        params![claim_kind(*kind), hash, holder.0.as_bytes(), subject.as_bytes()];
+                    connection.prepare_cached(sql)?.execute(params)?;
+                }
             }
-        },
+        }
     }
     Ok(())
 }
 
-fn change_record(connection: &Connection, append: &Append, change: &RecordChange, last: Placed) -> Result<(), Stop> {
+fn change_record(
+    connection: &Connection,
+    append: &Append,
+    change: &RecordChange,
+    last: Placed,
+) -> Result<(), Stop> {
     let record = match change {
         RecordChange::Insert { request_hash, subject, open, expires_at } => {
             // The command is the actor's; one that has none (a registration) is the stream owner's.
-            let owner = append.actor.user.or(append.owner).ok_or(AppendError::Malformed("a command record without a user"))?;
+            let owner = append
+                .actor
+                .user
+                .or(append.owner)
+                .ok_or(AppendError::Malformed("a command record without a user"))?;
             CommandRecord {
                 command_id: append.command_id,
                 request_hash: *request_hash,
@@ -181,9 +207,17 @@ fn change_record(connection: &Connection, append: &Append, change: &RecordChange
 }
 
 /// Writes a record with this append's events added to it.
-fn put_record(connection: &Connection, append: &Append, record: &CommandRecord, last: Placed) -> Result<(), Stop> {
+fn put_record(
+    connection: &Connection,
+    append: &Append,
+    record: &CommandRecord,
+    last: Placed,
+) -> Result<(), Stop> {
     let known = record.event_ids.iter().copied();
-    let event_ids: Vec<u8> = known.chain(append.events.iter().map(|event| event.id)).flat_map(|id| id.0.into_bytes()).collect();
+    let event_ids: Vec<u8> = known
+        .chain(append.events.iter().map(|event| event.id))
+        .flat_map(|id| id.0.into_bytes())
+        .collect();
     let sql = "INSERT OR REPLACE INTO commands (command_id, request_hash, owner, subject, event_ids, position, stream, version, \
                open, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let params = params![

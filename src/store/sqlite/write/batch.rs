@@ -16,7 +16,12 @@ pub(super) enum Trouble {
 }
 
 /// Executes the tasks on top of `end` and commits. The tasks then hold their answers; the new end is returned.
-pub(super) fn commit(connection: &Connection, tasks: &mut [Task], end: &End, faults: &dyn Faults) -> Result<End, Trouble> {
+pub(super) fn commit(
+    connection: &Connection,
+    tasks: &mut [Task],
+    end: &End,
+    faults: &dyn Faults,
+) -> Result<End, Trouble> {
     let executed = execute(connection, tasks, end, faults);
     let (end, wrote) = match executed {
         Ok(executed) => executed,
@@ -34,13 +39,20 @@ pub(super) fn commit(connection: &Connection, tasks: &mut [Task], end: &End, fau
     match run(connection, "COMMIT") {
         Ok(()) => Ok(end),
         // Refused for want of space before anything was made durable: the one failure of COMMIT that leaves no doubt.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Err(roll_back(connection, error)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+            Err(roll_back(connection, error))
+        }
         Err(error) => Err(Trouble::Fatal(error)),
     }
 }
 
 /// Executes the tasks; the new end, and whether anything was written.
-fn execute(connection: &Connection, tasks: &mut [Task], from: &End, faults: &dyn Faults) -> rusqlite::Result<(End, bool)> {
+fn execute(
+    connection: &Connection,
+    tasks: &mut [Task],
+    from: &End,
+    faults: &dyn Faults,
+) -> rusqlite::Result<(End, bool)> {
     let mut end = from.clone();
     let mut wrote = false;
     run(connection, "BEGIN IMMEDIATE")?;
@@ -57,8 +69,14 @@ fn execute(connection: &Connection, tasks: &mut [Task], from: &End, faults: &dyn
     }
     if end.frontier.size() != from.frontier.size() {
         let sql = "UPDATE head SET position = ?1, at = ?2, frontier = ?3 WHERE id = 1";
-        let stored = |number: u64| i64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX));
-        let params = rusqlite::params![stored(end.frontier.size())?, stored(end.at.0)?, end.frontier.to_bytes()];
+        let stored = |number: u64| {
+            i64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX))
+        };
+        let params = rusqlite::params![
+            stored(end.frontier.size())?,
+            stored(end.at.0)?,
+            end.frontier.to_bytes()
+        ];
         connection.prepare_cached(sql)?.execute(params)?;
     }
     Ok((end, wrote))

@@ -4,7 +4,9 @@ use super::outcome::{Stop, stored};
 use super::rotation;
 use crate::store::sqlite::read::timer_kind;
 use claviger_domain::id::UserId;
-use claviger_projections::ports::{ContentKeyRow, RowChange, SecretRow, SessionRow, TimerRow, UserKeyRow, ViewRow};
+use claviger_projections::ports::{
+    ContentKeyRow, RowChange, SecretRow, SessionRow, TimerRow, UserKeyRow, ViewRow,
+};
 use rusqlite::{Connection, Params, params};
 use uuid::Uuid;
 
@@ -30,12 +32,22 @@ pub(super) fn apply(connection: &Connection, change: &RowChange) -> Result<(), S
             run(connection, sql, params![owner.0.as_bytes(), key.0.as_bytes(), secret_version])
         }
         RowChange::PutCredential(row) => {
-            let sql =
-                "INSERT OR REPLACE INTO credentials (owner, password_version, user_key_version, sealed) VALUES (?1, ?2, ?3, ?4)";
-            run(connection, sql, params![row.owner.0.as_bytes(), row.password_version, row.user_key_version, row.sealed])
+            let sql = "INSERT OR REPLACE INTO credentials (owner, password_version, user_key_version, sealed) VALUES (?1, ?2, ?3, ?4)";
+            run(
+                connection,
+                sql,
+                params![
+                    row.owner.0.as_bytes(),
+                    row.password_version,
+                    row.user_key_version,
+                    row.sealed
+                ],
+            )
         }
         RowChange::PutSession(row) => put_session(connection, row),
-        RowChange::DeleteSession(id) => run(connection, "DELETE FROM sessions WHERE id = ?1", [id.0.as_bytes()]),
+        RowChange::DeleteSession(id) => {
+            run(connection, "DELETE FROM sessions WHERE id = ?1", [id.0.as_bytes()])
+        }
         RowChange::PutTimer(row) => put_timer(connection, row),
         RowChange::DeleteTimer { kind, owner, subject } => {
             let sql = "DELETE FROM timers WHERE owner = ?1 AND kind = ?2 AND subject = ?3";
@@ -50,18 +62,23 @@ pub(super) fn apply(connection: &Connection, change: &RowChange) -> Result<(), S
             let sql = "INSERT OR REPLACE INTO defaults (owner, tag, key) VALUES (?1, ?2, ?3)";
             run(connection, sql, params![owner.0.as_bytes(), tag.0, key.0.as_bytes()])
         }
-        RowChange::DeleteDefault { owner, tag } => {
-            run(connection, "DELETE FROM defaults WHERE owner = ?1 AND tag = ?2", params![owner.0.as_bytes(), tag.0])
-        }
+        RowChange::DeleteDefault { owner, tag } => run(
+            connection,
+            "DELETE FROM defaults WHERE owner = ?1 AND tag = ?2",
+            params![owner.0.as_bytes(), tag.0],
+        ),
         RowChange::PutStoreKey(row) => rotation::put_store_key(connection, row),
-        RowChange::DeleteStoreKey(kek) => run(connection, "DELETE FROM store_keys WHERE kek = ?1", [kek]),
+        RowChange::DeleteStoreKey(kek) => {
+            run(connection, "DELETE FROM store_keys WHERE kek = ?1", [kek])
+        }
         RowChange::EraseUser(owner) => erase(connection, *owner),
     }
 }
 
 /// Puts a user key, whatever wraps it.
 pub(super) fn put_user_key(connection: &Connection, row: &UserKeyRow) -> Result<(), Stop> {
-    let sql = "INSERT OR REPLACE INTO user_keys (owner, version, kek, wrapped) VALUES (?1, ?2, ?3, ?4)";
+    let sql =
+        "INSERT OR REPLACE INTO user_keys (owner, version, kek, wrapped) VALUES (?1, ?2, ?3, ?4)";
     run(connection, sql, params![row.owner.0.as_bytes(), row.version, row.kek, row.wrapped])
 }
 
@@ -72,14 +89,29 @@ fn run(connection: &Connection, sql: &str, params: impl Params) -> Result<(), St
 
 fn put_content_key(connection: &Connection, row: &ContentKeyRow) -> Result<(), Stop> {
     let sql = "INSERT OR REPLACE INTO content_keys (stream, owner, user_key_version, wrapped) VALUES (?1, ?2, ?3, ?4)";
-    run(connection, sql, params![row.stream.to_string(), row.owner.0.as_bytes(), row.user_key_version, row.wrapped])
+    run(
+        connection,
+        sql,
+        params![row.stream.to_string(), row.owner.0.as_bytes(), row.user_key_version, row.wrapped],
+    )
 }
 
 fn put_secret(connection: &Connection, row: &SecretRow) -> Result<(), Stop> {
     let sql = "INSERT OR REPLACE INTO secrets (owner, key, secret_version, user_key_version, wrapped_data_key, sealed) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let (owner, key) = (row.owner.0.as_bytes(), row.key.0.as_bytes());
-    run(connection, sql, params![owner, key, row.secret_version, row.user_key_version, row.wrapped_data_key, row.sealed])
+    run(
+        connection,
+        sql,
+        params![
+            owner,
+            key,
+            row.secret_version,
+            row.user_key_version,
+            row.wrapped_data_key,
+            row.sealed
+        ],
+    )
 }
 
 fn put_session(connection: &Connection, row: &SessionRow) -> Result<(), Stop> {

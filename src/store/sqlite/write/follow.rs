@@ -8,14 +8,19 @@ use crate::store::sqlite::query;
 use crate::store::sqlite::read::checkpoint;
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{
-    Advance, AdvanceError, Basis, Checkpoint, Quarantined, Replace, ReplaceError, RowChange, ViewChanges,
+    Advance, AdvanceError, Basis, Checkpoint, Quarantined, Replace, ReplaceError, RowChange,
+    ViewChanges,
 };
 use rusqlite::{Connection, params};
 
 /// About how much an advance writes.
 pub(in crate::store::sqlite) fn weight(changes: &ViewChanges) -> usize {
-    let rows = changes.put.iter().map(|row| 256 + row.facts.len() + row.content.as_ref().map_or(0, Vec::len));
-    512 + rows.sum::<usize>() + 256 * (changes.wiped.len() + changes.deleted.len() + changes.quarantined.len())
+    let rows = changes
+        .put
+        .iter()
+        .map(|row| 256 + row.facts.len() + row.content.as_ref().map_or(0, Vec::len));
+    512 + rows.sum::<usize>()
+        + 256 * (changes.wiped.len() + changes.deleted.len() + changes.quarantined.len())
 }
 
 /// One step of a view.
@@ -61,7 +66,8 @@ pub(in crate::store::sqlite) fn replace(
         }
         Basis::Followed { position } => {
             let at = checkpoint(connection, view)?;
-            let sql = "SELECT count(*) FROM events WHERE owner = ?1 AND position > ?2 AND position <= ?3";
+            let sql =
+                "SELECT count(*) FROM events WHERE owner = ?1 AND position > ?2 AND position <= ?3";
             let params = params![owner.0.as_bytes(), stored(position)?, stored(at.position)?];
             if at.position < position || query::count(connection, "events", sql, params)? > 0 {
                 return Ok(Worked::nothing(Err(ReplaceError::Moved)));
@@ -74,9 +80,14 @@ pub(in crate::store::sqlite) fn replace(
         changes::put_view(connection, row)?;
     }
     if let Some(defaults) = &replace.defaults {
-        connection.prepare_cached("DELETE FROM defaults WHERE owner = ?1")?.execute([owner.0.as_bytes()])?;
+        connection
+            .prepare_cached("DELETE FROM defaults WHERE owner = ?1")?
+            .execute([owner.0.as_bytes()])?;
         for (tag, key) in defaults {
-            changes::apply(connection, &RowChange::PutDefault { owner: *owner, tag: *tag, key: *key })?;
+            changes::apply(
+                connection,
+                &RowChange::PutDefault { owner: *owner, tag: *tag, key: *key },
+            )?;
         }
     }
     quarantine(connection, view, &replace.quarantined)?;
@@ -84,7 +95,10 @@ pub(in crate::store::sqlite) fn replace(
 }
 
 fn wipe(connection: &Connection, view: &str, owner: UserId) -> Result<(), Stop> {
-    for sql in ["DELETE FROM views WHERE owner = ?1 AND view = ?2", "DELETE FROM quarantine WHERE owner = ?1 AND view = ?2"] {
+    for sql in [
+        "DELETE FROM views WHERE owner = ?1 AND view = ?2",
+        "DELETE FROM quarantine WHERE owner = ?1 AND view = ?2",
+    ] {
         connection.prepare_cached(sql)?.execute(params![owner.0.as_bytes(), view])?;
     }
     Ok(())
@@ -102,6 +116,10 @@ fn quarantine(connection: &Connection, view: &str, rows: &[Quarantined]) -> Resu
 
 fn put_checkpoint(connection: &Connection, view: &str, at: Checkpoint) -> Result<(), Stop> {
     let sql = "INSERT OR REPLACE INTO checkpoints (view, position, repairs) VALUES (?1, ?2, ?3)";
-    connection.prepare_cached(sql)?.execute(params![view, stored(at.position)?, stored(at.repairs)?])?;
+    connection.prepare_cached(sql)?.execute(params![
+        view,
+        stored(at.position)?,
+        stored(at.repairs)?
+    ])?;
     Ok(())
 }

@@ -40,7 +40,11 @@ pub(in crate::store::sqlite) struct JobOf<T, F> {
 
 impl<T, F> JobOf<T, F> {
     /// A job that writes about `bytes`.
-    pub(in crate::store::sqlite) const fn new(bytes: usize, work: F, reply: Reply<Result<T, StoreError>>) -> Self {
+    pub(in crate::store::sqlite) const fn new(
+        bytes: usize,
+        work: F,
+        reply: Reply<Result<T, StoreError>>,
+    ) -> Self {
         Self { work, bytes, done: None, reply }
     }
 }
@@ -61,7 +65,8 @@ impl<T: Send, F: Fn(&Connection) -> Result<Worked<T>, Stop> + Send> Job for JobO
                 Ok(false)
             }
             Err(Stop::Refused(_)) => {
-                self.done = Some(Err(StoreError::Unavailable("a value can't be stored".to_owned())));
+                self.done =
+                    Some(Err(StoreError::Unavailable("a value can't be stored".to_owned())));
                 Ok(false)
             }
             Err(Stop::Unexpected(error)) => Err(Stop::Unexpected(error)),

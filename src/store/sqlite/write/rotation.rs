@@ -5,14 +5,21 @@ use super::outcome::Stop;
 use crate::store::sqlite::query;
 use crate::store::sqlite::read::user_rows;
 use claviger_domain::id::UserId;
-use claviger_projections::ports::{AppendError, KekId, RowChange, StoreKeyRow, UserKeyRow, UserRows};
+use claviger_projections::ports::{
+    AppendError, KekId, RowChange, StoreKeyRow, UserKeyRow, UserRows,
+};
 use rusqlite::{Connection, params};
 
 /// Wraps a user key anew, if it is as it was and not worn.
-pub(super) fn rewrap(connection: &Connection, from: &UserKeyRow, to: &UserKeyRow) -> Result<usize, Stop> {
+pub(super) fn rewrap(
+    connection: &Connection,
+    from: &UserKeyRow,
+    to: &UserKeyRow,
+) -> Result<usize, Stop> {
     let sql = "UPDATE user_keys SET kek = ?5, wrapped = ?6 \
                WHERE owner = ?1 AND version = ?2 AND kek = ?3 AND wrapped = ?4 AND worn = 0";
-    let params = params![from.owner.0.as_bytes(), from.version, from.kek, from.wrapped, to.kek, to.wrapped];
+    let params =
+        params![from.owner.0.as_bytes(), from.version, from.kek, from.wrapped, to.kek, to.wrapped];
     if connection.prepare_cached(sql)?.execute(params)? == 1 {
         return Ok(1);
     }
@@ -23,27 +30,40 @@ pub(super) fn rewrap(connection: &Connection, from: &UserKeyRow, to: &UserKeyRow
 }
 
 /// Gives a user a new key, if everything that hangs on the old one is as it was.
-pub(super) fn rekey(connection: &Connection, from: &UserRows, to: &UserRows) -> Result<usize, Stop> {
+pub(super) fn rekey(
+    connection: &Connection,
+    from: &UserRows,
+    to: &UserRows,
+) -> Result<usize, Stop> {
     let owner = from.key.row.owner;
     let found = user_rows(connection, owner)?;
     if found.as_ref() != Some(from) {
         // A repeat finds what it wrote.
         return Ok(usize::from(found.as_ref() == Some(to)));
     }
-    connection.prepare_cached("DELETE FROM user_keys WHERE owner = ?1")?.execute([owner.0.as_bytes()])?;
+    connection
+        .prepare_cached("DELETE FROM user_keys WHERE owner = ?1")?
+        .execute([owner.0.as_bytes()])?;
     changes::put_user_key(connection, &to.key.row)?;
     for row in to.sealed_rows() {
         changes::apply(connection, &row)?;
     }
     // What is replaced here is no loss, unlike what an append replaces: the new key isn't worn.
-    connection.prepare_cached("UPDATE user_keys SET worn = 0 WHERE owner = ?1")?.execute([owner.0.as_bytes()])?;
+    connection
+        .prepare_cached("UPDATE user_keys SET worn = 0 WHERE owner = ?1")?
+        .execute([owner.0.as_bytes()])?;
     Ok(1)
 }
 
 /// Refuses what is sealed under another version of a user key than the newest.
-pub(super) fn check_user_key(connection: &Connection, owner: UserId, version: u32) -> Result<(), Stop> {
+pub(super) fn check_user_key(
+    connection: &Connection,
+    owner: UserId,
+    version: u32,
+) -> Result<(), Stop> {
     let sql = "SELECT max(version) FROM user_keys WHERE owner = ?1";
-    let newest: Option<u32> = connection.prepare_cached(sql)?.query_row([owner.0.as_bytes()], |row| row.get(0))?;
+    let newest: Option<u32> =
+        connection.prepare_cached(sql)?.query_row([owner.0.as_bytes()], |row| row.get(0))?;
     let actual = newest.unwrap_or(0);
     if actual == version { Ok(()) } else { Err(AppendError::UserKeyMoved { owner, actual }.into()) }
 }
@@ -64,7 +84,9 @@ pub(super) fn check_master_key(connection: &Connection, kek: KekId) -> Result<()
 /// From now on the user's key could open something that is gone.
 pub(super) fn wear(connection: &Connection, change: &RowChange) -> Result<(), Stop> {
     let Some(owner) = change.shreds_of() else { return Ok(()) };
-    connection.prepare_cached("UPDATE user_keys SET worn = 1 WHERE owner = ?1")?.execute([owner.0.as_bytes()])?;
+    connection
+        .prepare_cached("UPDATE user_keys SET worn = 1 WHERE owner = ?1")?
+        .execute([owner.0.as_bytes()])?;
     Ok(())
 }
 

@@ -9,7 +9,8 @@ use crate::store::sqlite::faults::Faults;
 use claviger_domain::id::{RunId, SessionId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, DeltaPlace, DeltaRow, FlushError, StoreError, StoreKeyRow, UserKeyRow, UserRows,
+    Append, AppendError, Appended, DeltaPlace, DeltaRow, FlushError, StoreError, StoreKeyRow,
+    UserKeyRow, UserRows,
 };
 use rusqlite::{Connection, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -159,12 +160,23 @@ impl Task {
             (TaskKind::Append { reply, .. }, Done::Appended(appended)) => send(reply, Ok(appended)),
             (TaskKind::Append { reply, .. }, Done::Refused(refusal)) => send(reply, Err(refusal)),
             (TaskKind::Rows { reply, .. }, Done::Changed(count)) => send(reply, Ok(count)),
-            (TaskKind::Rows { reply, .. }, Done::Refused(AppendError::Store(error))) => send(reply, Err(error)),
-            (TaskKind::Rows { reply, .. }, _) => send(reply, Err(StoreError::Unavailable("a value can't be stored".to_owned()))),
-            (TaskKind::Flush { reply, .. }, Done::Flushed(taken)) if taken.is_empty() => send(reply, Ok(())),
-            (TaskKind::Flush { reply, .. }, Done::Flushed(taken)) => send(reply, Err(FlushError::Taken(taken))),
+            (TaskKind::Rows { reply, .. }, Done::Refused(AppendError::Store(error))) => {
+                send(reply, Err(error))
+            }
+            (TaskKind::Rows { reply, .. }, _) => {
+                send(reply, Err(StoreError::Unavailable("a value can't be stored".to_owned())))
+            }
+            (TaskKind::Flush { reply, .. }, Done::Flushed(taken)) if taken.is_empty() => {
+                send(reply, Ok(()))
+            }
+            (TaskKind::Flush { reply, .. }, Done::Flushed(taken)) => {
+                send(reply, Err(FlushError::Taken(taken)))
+            }
             (TaskKind::Flush { reply, .. }, _) => {
-                send(reply, Err(StoreError::Unavailable("a value can't be stored".to_owned()).into()));
+                send(
+                    reply,
+                    Err(StoreError::Unavailable("a value can't be stored".to_owned()).into()),
+                );
             }
             (TaskKind::Append { reply, .. }, _) => send(reply, Err(StoreError::Closed.into())),
         }
@@ -191,12 +203,21 @@ fn change_rows(connection: &Connection, task: &RowTask) -> Result<u64, Stop> {
         RowTask::InitStoreKey(row) => {
             let sql = "INSERT INTO store_keys (kek, wrapped_index_key, canary, seq) SELECT ?1, ?2, ?3, 1 \
                        WHERE NOT EXISTS (SELECT 1 FROM store_keys)";
-            connection.prepare_cached(sql)?.execute(params![row.kek, row.wrapped_index_key, row.canary])?
+            connection.prepare_cached(sql)?.execute(params![
+                row.kek,
+                row.wrapped_index_key,
+                row.canary
+            ])?
         }
         RowTask::RotateSession { id, from, now, until } => {
             let sql = "UPDATE sessions SET generation = generation + 1, rotated_at = ?3, last_seen_at = ?3, expires_at = ?4 \
                        WHERE id = ?1 AND generation = ?2";
-            connection.prepare_cached(sql)?.execute(params![id.0.as_bytes(), from, stored(now.0)?, stored(until.0)?])?
+            connection.prepare_cached(sql)?.execute(params![
+                id.0.as_bytes(),
+                from,
+                stored(now.0)?,
+                stored(until.0)?
+            ])?
         }
         RowTask::ExpireDeltas { owner, run } => deltas::expire(connection, *owner, *run)?,
         RowTask::ForgetRecords(now) => {

@@ -87,7 +87,10 @@ impl Writer {
             }
         }
         if let Err(error) = self.truncate() {
-            tracing::warn!(code = error::code(&error), "the last checkpoint failed; the next start makes it");
+            tracing::warn!(
+                code = error::code(&error),
+                "the last checkpoint failed; the next start makes it"
+            );
         }
     }
 
@@ -130,7 +133,11 @@ impl Writer {
             fail_all(tasks, &error::store_error(error));
             return Ok(());
         }
-        tracing::warn!(code = error::code(error), tasks = tasks.len(), "a batch failed and is split");
+        tracing::warn!(
+            code = error::code(error),
+            tasks = tasks.len(),
+            "a batch failed and is split"
+        );
         let mut fatal = None;
         for mut task in tasks {
             if fatal.is_some() {
@@ -150,7 +157,8 @@ impl Writer {
     }
 
     fn commit(&mut self, tasks: &mut [Task]) -> Result<(), Trouble> {
-        let end = batch::commit(&self.parts.connection, tasks, &self.end, self.parts.faults.as_ref())?;
+        let end =
+            batch::commit(&self.parts.connection, tasks, &self.end, self.parts.faults.as_ref())?;
         let position = end.frontier.size();
         if position != self.end.frontier.size() {
             self.end = end;
@@ -169,7 +177,9 @@ impl Writer {
         match checkpoint(&self.parts.connection, "PRAGMA wal_checkpoint(PASSIVE)") {
             Ok(_) => Ok(()),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
-                tracing::warn!("the disk is full: the write-ahead log can't be copied back, and grows until there is space");
+                tracing::warn!(
+                    "the disk is full: the write-ahead log can't be copied back, and grows until there is space"
+                );
                 Ok(())
             }
             Err(error) => Err(error),
@@ -195,7 +205,10 @@ impl Writer {
 
     fn fail(self, error: &rusqlite::Error) {
         let failure = Failure { code: error::code(error) };
-        tracing::error!(code = failure.code, "the disk failed while events were being made durable: the store writes no more");
+        tracing::error!(
+            code = failure.code,
+            "the disk failed while events were being made durable: the store writes no more"
+        );
         self.parts.failure.send_replace(Some(failure));
     }
 }

@@ -140,7 +140,8 @@ async fn whoever_takes_nothing_is_closed_with_1013_and_costs_nothing_more() {
     })
     .await;
     let ada = stage.user("ada").await;
-    let id = ada.ask("{ viewer { id } }", json!({})).await["viewer"]["id"].as_str().unwrap().to_owned();
+    let id =
+        ada.ask("{ viewer { id } }", json!({})).await["viewer"]["id"].as_str().unwrap().to_owned();
     let user = UserId(decode_as(IdKind::User, &id).unwrap());
     let mut socket = Socket::of(&stage, &ada).await;
     // Far more than the system's own buffers hold.
@@ -179,7 +180,8 @@ async fn garbage_frames_close_with_1002() {
 async fn an_expired_token_closes_with_4403_unless_another_came_in_time() {
     let stage = with(|live| live.ping = Duration::from_millis(5)).await;
     let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
-    let login = json!({ "usernameOrEmail": "ada", "password": crate::scenario::stage::password("ada") });
+    let login =
+        json!({ "usernameOrEmail": "ada", "password": crate::scenario::stage::password("ada") });
     let (mut renewed, mut plain) = (Socket::of(&stage, &ada).await, Socket::of(&stage, &ada).await);
     let mut of_bob = Socket::of(&stage, &bob).await;
     renewed.follow("1", None).await;

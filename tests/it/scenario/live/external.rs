@@ -41,7 +41,10 @@ fn ping(client: &Client) -> Value {
 }
 
 async fn id_of(client: &Client) -> UserId {
-    let id = client.ask("{ viewer { id } }", json!({})).await["viewer"]["id"].as_str().unwrap().to_owned();
+    let id = client.ask("{ viewer { id } }", json!({})).await["viewer"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     UserId(decode_as(IdKind::User, &id).unwrap())
 }
 
@@ -50,7 +53,12 @@ async fn ticket(client: &Client) -> String {
     made["createStreamTicket"]["ticket"].as_str().unwrap().to_owned()
 }
 
-async fn by_ticket(stage: &Stage, ticket: &str, query: &str, last_event_id: Option<&str>) -> reqwest::Response {
+async fn by_ticket(
+    stage: &Stage,
+    ticket: &str,
+    query: &str,
+    last_event_id: Option<&str>,
+) -> reqwest::Response {
     let headers: Vec<_> = last_event_id.map(|id| ("last-event-id", id)).into_iter().collect();
     get(stage, &[("query", query), ("ticket", ticket)], &headers).await
 }
@@ -77,7 +85,10 @@ async fn a_socket_lasts_as_long_as_the_issuers_token_and_goes_on_under_the_next(
     let (mut renewed, mut plain) = (Socket::open(&stage).await, Socket::of(&stage, &ada).await);
     renewed.say(&init(&ada)).await;
     let ack = renewed.hear().await;
-    assert_eq!(ack, json!({ "type": "connection_ack", "payload": { "expiresAt": expiry(&stage) } }));
+    assert_eq!(
+        ack,
+        json!({ "type": "connection_ack", "payload": { "expiresAt": expiry(&stage) } })
+    );
     renewed.follow("1", None).await;
     plain.follow("1", None).await;
     assert_eq!(
@@ -85,7 +96,10 @@ async fn a_socket_lasts_as_long_as_the_issuers_token_and_goes_on_under_the_next(
         plain.ask("2", "{ viewer { username } }", json!({})).await
     );
     ada.add("work", &secret_key(Scenario::Good, 1)).await;
-    assert_eq!((renewed.event_of("1").await.1, plain.event_of("1").await.1), ("KeyAdded".into(), "KeyAdded".into()));
+    assert_eq!(
+        (renewed.event_of("1").await.1, plain.event_of("1").await.1),
+        ("KeyAdded".into(), "KeyAdded".into())
+    );
 
     stage.advance_ms(300_000);
     let next = sign_in(&stage, &key, &json!({}));
@@ -94,7 +108,10 @@ async fn a_socket_lasts_as_long_as_the_issuers_token_and_goes_on_under_the_next(
     stage.advance_ms(300_000);
     // To the second, whatever leeway requests have.
     assert_eq!(plain.closed().await, 4403);
-    assert!(ada.ask("{ viewer { id } }", json!({})).await["viewer"].is_object(), "clocks may differ by so much");
+    assert!(
+        ada.ask("{ viewer { id } }", json!({})).await["viewer"].is_object(),
+        "clocks may differ by so much"
+    );
     assert!(renewed.ask("3", "{ viewer { username } }", json!({})).await["viewer"].is_object());
     let mut late = Socket::open(&stage).await;
     late.say(&init(&ada)).await;
@@ -120,9 +137,10 @@ async fn tokens_of_others_and_tokens_that_cannot_be_judged_close_a_socket_each_w
     let issuer = Issuer::start(&[&key]).await;
     let stage = stage(&issuer, None).await;
     let ada = sign_in(&stage, &key, &json!({}));
-    for (client, code) in
-        [(sign_in(&stage, &stranger, &json!({})), 4401), (sign_in(&stage, &key, &json!({ "aud": "else" })), 4401)]
-    {
+    for (client, code) in [
+        (sign_in(&stage, &stranger, &json!({})), 4401),
+        (sign_in(&stage, &key, &json!({ "aud": "else" })), 4401),
+    ] {
         let mut socket = Socket::open(&stage).await;
         socket.say(&init(&client)).await;
         assert_eq!(socket.closed().await, code);
@@ -138,7 +156,12 @@ async fn tokens_of_others_and_tokens_that_cannot_be_judged_close_a_socket_each_w
     held.say(&ping(&unknown)).await;
     assert_eq!((fresh.closed().await, held.closed().await), (1013, 1013));
     assert_eq!(post(&stage, &unknown, json!({ "query": FOLLOW }), &[]).await.status(), 502);
-    assert_eq!(post(&stage, &sign_in(&stage, &stranger, &json!({})), json!({ "query": FOLLOW }), &[]).await.status(), 401);
+    assert_eq!(
+        post(&stage, &sign_in(&stage, &stranger, &json!({})), json!({ "query": FOLLOW }), &[])
+            .await
+            .status(),
+        401
+    );
     stage.close().await;
 }
 
@@ -200,7 +223,9 @@ async fn a_streams_ticket_lasts_no_longer_than_the_token_it_was_made_with() {
     ends(stream).await;
     drop(by_header);
     assert_eq!(by_ticket(&stage, &ticket, FOLLOW, Some(&id)).await.status(), 401);
-    let late = Stream::of(post(&stage, &sign_in(&stage, &key, &json!({})), json!({ "query": FOLLOW }), &[]).await);
+    let late = Stream::of(
+        post(&stage, &sign_in(&stage, &key, &json!({})), json!({ "query": FOLLOW }), &[]).await,
+    );
     stage.advance_ms(600_000);
     ends(late).await;
     stage.close().await;

@@ -13,10 +13,13 @@ async fn history(client: &Client) -> Vec<(String, String)> {
     loop {
         let query = "query($before: Cursor) { viewer { history(last: 100, before: $before) { edges { cursor node { type } } \
             pageInfo { hasPreviousPage startCursor } } } }";
-        let page = client.ask(query, json!({ "before": before })).await["viewer"]["history"].clone();
+        let page =
+            client.ask(query, json!({ "before": before })).await["viewer"]["history"].clone();
         let edges = page["edges"].as_array().unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        events.extend(edges.iter().rev().map(|edge| (text(&edge["cursor"]), text(&edge["node"]["type"]))));
+        events.extend(
+            edges.iter().rev().map(|edge| (text(&edge["cursor"]), text(&edge["node"]["type"]))),
+        );
         if page["pageInfo"]["hasPreviousPage"] == json!(false) {
             return events;
         }
@@ -73,7 +76,8 @@ async fn events_come_once_and_in_order_across_cuts_and_a_crash() {
 async fn a_subscription_from_the_viewers_cursor_misses_nothing_and_one_without_begins_now() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
-    let cursor = ada.ask("{ viewer { eventsCursor } }", json!({})).await["viewer"]["eventsCursor"].clone();
+    let cursor =
+        ada.ask("{ viewer { eventsCursor } }", json!({})).await["viewer"]["eventsCursor"].clone();
     ada.add("before", &key(Scenario::Good, 1)).await;
     let mut socket = Socket::of(&stage, &ada).await;
     socket.follow("from", cursor.as_str()).await;
@@ -122,15 +126,25 @@ async fn what_cannot_begin_says_why_and_the_socket_lives_on() {
         ("subscription { viewerEvents(after: \"AQAAAAAAAA__\") { cursor } }", "CURSOR_INVALID"),
         ("subscription { auditEvents { cursor } }", "FORBIDDEN"),
         ("subscription { a: viewerEvents { cursor } b: viewerEvents { cursor } }", "BAD_REQUEST"),
-        ("subscription { ...F } fragment F on Subscription { viewerEvents { cursor } }", "BAD_REQUEST"),
+        (
+            "subscription { ...F } fragment F on Subscription { viewerEvents { cursor } }",
+            "BAD_REQUEST",
+        ),
         ("subscription { nothing }", "BAD_REQUEST"),
         ("{ viewer { ", "BAD_REQUEST"),
-        ("mutation { login(input: {usernameOrEmail: \"ada\", password: \"swordfish\"}) { accessToken } }", "BAD_REQUEST"),
+        (
+            "mutation { login(input: {usernameOrEmail: \"ada\", password: \"swordfish\"}) { accessToken } }",
+            "BAD_REQUEST",
+        ),
     ];
     for (query, code) in cases {
         socket.subscribe("1", query, json!({})).await;
         let message = socket.hear().await;
-        assert_eq!((&message["type"], &message["id"]), (&json!("error"), &json!("1")), "{query}: {message}");
+        assert_eq!(
+            (&message["type"], &message["id"]),
+            (&json!("error"), &json!("1")),
+            "{query}: {message}"
+        );
         assert_eq!(message["payload"][0]["extensions"]["code"], code, "{query}: {message}");
         assert!(!message.to_string().contains("swordfish"), "{message}");
     }

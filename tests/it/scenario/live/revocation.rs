@@ -14,12 +14,16 @@ use uuid::Uuid;
 
 async fn again(stage: &Stage, name: &str) -> Client {
     let nobody = stage.nobody();
-    let payload = nobody.done("login", json!({ "usernameOrEmail": name, "password": password(name) })).await;
+    let payload =
+        nobody.done("login", json!({ "usernameOrEmail": name, "password": password(name) })).await;
     nobody.with_token(payload["accessToken"].as_str().unwrap())
 }
 
 async fn by_operator(stage: &Stage, whose: &Client, command: AccountCommand) {
-    let id = whose.ask("{ viewer { id } }", json!({})).await["viewer"]["id"].as_str().unwrap().to_owned();
+    let id = whose.ask("{ viewer { id } }", json!({})).await["viewer"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let call = AccountCall {
         user: UserId(decode_as(IdKind::User, &id).unwrap()),
         actor: Actor { user: None, role: None, via: Via::Cli },
@@ -40,7 +44,11 @@ async fn an_auditor_sees_facts_of_all_and_content_of_none_as_long_as_they_are_on
     socket.subscribe("past", query, json!({ "after": "AQAAAAAAAAAA" })).await;
     for position in 1..=5 {
         let node = socket.next_of("past").await["auditEvents"]["node"].clone();
-        assert_eq!((&node["position"], &node["content"]), (&json!(position.to_string()), &json!(null)), "{node}");
+        assert_eq!(
+            (&node["position"], &node["content"]),
+            (&json!(position.to_string()), &json!(null)),
+            "{node}"
+        );
     }
     bob.add("bob's", &key(Scenario::Good, 1)).await;
     let live = socket.next_of("past").await["auditEvents"]["node"].clone();
@@ -82,7 +90,8 @@ async fn another_password_ends_every_socket() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
     let socket = Socket::of(&stage, &ada).await;
-    let input = json!({ "currentPassword": password("ada"), "newPassword": "another long password" });
+    let input =
+        json!({ "currentPassword": password("ada"), "newPassword": "another long password" });
     ada.done("changePassword", input).await;
     assert_eq!(socket.closed().await, 4401);
     stage.close().await;

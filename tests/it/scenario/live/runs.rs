@@ -43,7 +43,11 @@ async fn start(client: &Client, task: &str) -> String {
 }
 
 /// Hears a run to its end; the text of each step, and the state it ended in.
-async fn heard(stage: &Stage, client: &Client, id: &str) -> (BTreeMap<String, String>, Value, Value) {
+async fn heard(
+    stage: &Stage,
+    client: &Client,
+    id: &str,
+) -> (BTreeMap<String, String>, Value, Value) {
     let mut socket = Socket::of(stage, client).await;
     socket.subscribe("run", FEED, json!({ "id": id })).await;
     let mut texts = BTreeMap::<String, String>::new();
@@ -53,9 +57,14 @@ async fn heard(stage: &Stage, client: &Client, id: &str) -> (BTreeMap<String, St
         match message["__typename"].as_str().unwrap() {
             "Snapshot" => {
                 let partial = message["partial"].as_array().unwrap().iter();
-                texts.extend(partial.map(|one| (of_step(one), one["text"].as_str().unwrap().to_owned())));
+                texts.extend(
+                    partial.map(|one| (of_step(one), one["text"].as_str().unwrap().to_owned())),
+                );
             }
-            "TextDelta" => texts.entry(of_step(&message)).or_default().push_str(message["text"].as_str().unwrap()),
+            "TextDelta" => texts
+                .entry(of_step(&message))
+                .or_default()
+                .push_str(message["text"].as_str().unwrap()),
             "EventMessage" => {}
             "Terminal" => {
                 assert_eq!(socket.hear().await, json!({ "type": "complete", "id": "run" }));
@@ -75,7 +84,11 @@ pub(in crate::scenario) async fn runs(stage: &Stage, client: &Client) {
     assert_eq!(ended, "COMPLETED");
     let mut socket = Socket::of(stage, client).await;
     socket.subscribe("end", FEED, json!({ "id": id, "after": end })).await;
-    assert_eq!(socket.hear().await, json!({ "type": "complete", "id": "end" }), "nothing follows the end");
+    assert_eq!(
+        socket.hear().await,
+        json!({ "type": "complete", "id": "end" }),
+        "nothing follows the end"
+    );
     whole(stage, client, &id, &default, &texts).await;
 
     let hanging = Reply { ending: Ending::HangAfter(1), ..Reply::default() };
@@ -86,7 +99,10 @@ pub(in crate::scenario) async fn runs(stage: &Stage, client: &Client) {
     while !socket.next_of("run").await.to_string().contains("\"text\":\"") {}
     for mutation in ["pauseOrchestration", "resumeOrchestration", "cancelOrchestration"] {
         let payload = client.done(mutation, json!({ "id": id })).await;
-        assert!(payload["commit"]["stream"].as_str().unwrap().starts_with("run-control/"), "{mutation}");
+        assert!(
+            payload["commit"]["stream"].as_str().unwrap().starts_with("run-control/"),
+            "{mutation}"
+        );
     }
     let (_, ended, _) = heard(stage, client, &id).await;
     assert_eq!(ended, "CANCELLED");
@@ -95,19 +111,38 @@ pub(in crate::scenario) async fn runs(stage: &Stage, client: &Client) {
 }
 
 /// What is shown of the run is what was heard of it.
-async fn whole(stage: &Stage, client: &Client, id: &str, default: &str, texts: &BTreeMap<String, String>) {
+async fn whole(
+    stage: &Stage,
+    client: &Client,
+    id: &str,
+    default: &str,
+    texts: &BTreeMap<String, String>,
+) {
     let (from, to) = (stage.in_ms(0), stage.in_ms(1));
     let data = client.ask(WHOLE, json!({ "id": id, "from": from, "to": to })).await;
     let run = &data["orchestration"];
-    assert_eq!((&run["state"], &run["title"], &run["error"]), (&json!("COMPLETED"), &json!("Counting"), &Value::Null));
+    assert_eq!(
+        (&run["state"], &run["title"], &run["error"]),
+        (&json!("COMPLETED"), &json!("Counting"), &Value::Null)
+    );
     assert_eq!(run["input"]["sequential"]["task"], "Count to three.");
-    assert_eq!(run["resolution"]["chosen"], json!({ "source": "DEFAULT_KEY", "key": { "id": default } }));
+    assert_eq!(
+        run["resolution"]["chosen"],
+        json!({ "source": "DEFAULT_KEY", "key": { "id": default } })
+    );
     for step in run["steps"].as_array().unwrap() {
-        assert_eq!(step["output"].as_str(), texts.get(step["id"].as_str().unwrap()).map(String::as_str));
+        assert_eq!(
+            step["output"].as_str(),
+            texts.get(step["id"].as_str().unwrap()).map(String::as_str)
+        );
     }
     assert_eq!(run["output"], run["steps"][1]["output"]);
     assert_eq!(run["result"]["final_result"], run["output"]);
-    assert_eq!(run["history"]["nodes"], json!([{ "type": "RunRequested" }]), "the last of a list that is newest first");
+    assert_eq!(
+        run["history"]["nodes"],
+        json!([{ "type": "RunRequested" }]),
+        "the last of a list that is newest first"
+    );
     let viewer = &data["viewer"];
     assert_eq!(viewer["orchestrations"]["nodes"], json!([{ "id": id }]));
 }
@@ -121,7 +156,10 @@ async fn a_run_is_asked_for_followed_stopped_and_listed() {
         let id = start(&ada, "Count to four.").await;
         heard(stage, &ada, &id).await;
         let query = "query($id: ID!) { orchestration(id: $id) { id } node(id: $id) { id } }";
-        assert_eq!(bob.ask(query, json!({ "id": id })).await, json!({ "orchestration": null, "node": null }));
+        assert_eq!(
+            bob.ask(query, json!({ "id": id })).await,
+            json!({ "orchestration": null, "node": null })
+        );
         for mutation in ["cancelOrchestration", "pauseOrchestration", "resumeOrchestration"] {
             let refused = bob.run(mutation, json!({ "id": id })).await;
             assert_eq!(refused["userErrors"][0]["code"], "NOT_FOUND", "{mutation}");

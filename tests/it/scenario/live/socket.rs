@@ -35,8 +35,11 @@ pub(super) struct Socket(WebSocketStream<TcpStream>);
 impl Socket {
     /// Opened, nothing said.
     pub(super) async fn open(stage: &Stage) -> Self {
-        let mut request = format!("ws://{}/graphql", stage.address()).into_client_request().unwrap();
-        request.headers_mut().insert("sec-websocket-protocol", "other, graphql-transport-ws".parse().unwrap());
+        let mut request =
+            format!("ws://{}/graphql", stage.address()).into_client_request().unwrap();
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", "other, graphql-transport-ws".parse().unwrap());
         let stream = TcpStream::connect(stage.address()).await.unwrap();
         let (socket, response) = client_async(request, stream).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "graphql-transport-ws");
@@ -46,7 +49,9 @@ impl Socket {
     /// Opened and signed in.
     pub(super) async fn of(stage: &Stage, client: &Client) -> Self {
         let mut socket = Self::open(stage).await;
-        socket.say(&json!({ "type": "connection_init", "payload": { "token": client.token() } })).await;
+        socket
+            .say(&json!({ "type": "connection_init", "payload": { "token": client.token() } }))
+            .await;
         let ack = socket.hear().await;
         assert_eq!(ack["type"], "connection_ack", "{ack}");
         assert!(ack["payload"]["expiresAt"].is_string(), "{ack}");
@@ -105,7 +110,10 @@ impl Socket {
     pub(super) async fn event_of(&mut self, id: &str) -> (String, String) {
         let data = self.next_of(id).await;
         let edge = &data["viewerEvents"];
-        (edge["cursor"].as_str().unwrap().to_owned(), edge["node"]["type"].as_str().unwrap().to_owned())
+        (
+            edge["cursor"].as_str().unwrap().to_owned(),
+            edge["node"]["type"].as_str().unwrap().to_owned(),
+        )
     }
 
     /// Runs a query to its end.

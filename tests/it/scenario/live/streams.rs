@@ -71,33 +71,61 @@ impl Stream {
     }
 }
 
-pub(super) const FOLLOW: &str = "subscription($after: Cursor) { viewerEvents(after: $after) { node { type } } }";
+pub(super) const FOLLOW: &str =
+    "subscription($after: Cursor) { viewerEvents(after: $after) { node { type } } }";
 
 fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().timeout(PATIENCE * 2).build().unwrap()
 }
 
 /// A GET, as `EventSource` does it.
-pub(super) async fn get(stage: &Stage, query: &[(&str, &str)], headers: &[(&str, &str)]) -> reqwest::Response {
+pub(super) async fn get(
+    stage: &Stage,
+    query: &[(&str, &str)],
+    headers: &[(&str, &str)],
+) -> reqwest::Response {
     let mut url = reqwest::Url::parse(&format!("http://{}/graphql", stage.address())).unwrap();
     url.query_pairs_mut().extend_pairs(query);
     let request = http().get(url).header("accept", "text/event-stream");
-    headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
+    headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value))
+        .send()
+        .await
+        .unwrap()
 }
 
-pub(super) async fn post(stage: &Stage, client: &Client, body: Value, headers: &[(&str, &str)]) -> reqwest::Response {
+pub(super) async fn post(
+    stage: &Stage,
+    client: &Client,
+    body: Value,
+    headers: &[(&str, &str)],
+) -> reqwest::Response {
     let request = http()
         .post(format!("http://{}/graphql", stage.address()))
         .header("accept", "text/event-stream")
         .header("content-type", "application/json")
         .bearer_auth(client.token())
         .body(body.to_string());
-    headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
+    headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value))
+        .send()
+        .await
+        .unwrap()
 }
 
-async fn follow(stage: &Stage, client: &Client, after: Option<&str>, last_event_id: Option<&str>) -> Stream {
+async fn follow(
+    stage: &Stage,
+    client: &Client,
+    after: Option<&str>,
+    last_event_id: Option<&str>,
+) -> Stream {
     let headers: Vec<_> = last_event_id.map(|id| ("last-event-id", id)).into_iter().collect();
-    Stream::of(post(stage, client, json!({ "query": FOLLOW, "variables": { "after": after } }), &headers).await)
+    Stream::of(
+        post(stage, client, json!({ "query": FOLLOW, "variables": { "after": after } }), &headers)
+            .await,
+    )
 }
 
 #[tokio::test]
@@ -127,7 +155,8 @@ async fn a_stream_goes_on_from_its_last_event_id_which_wins_over_after() {
 async fn a_stream_ends_with_its_session_and_with_the_server_but_never_completes() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
-    let (mut of_ada, mut of_bob) = (follow(&stage, &ada, None, None).await, follow(&stage, &bob, None, None).await);
+    let (mut of_ada, mut of_bob) =
+        (follow(&stage, &ada, None, None).await, follow(&stage, &bob, None, None).await);
     ada.done("logout", json!({})).await;
     // The last thing a stream may say is what ended it.
     while let Some(event) = of_ada.event().await {
@@ -140,7 +169,8 @@ async fn a_stream_ends_with_its_session_and_with_the_server_but_never_completes(
 
 #[tokio::test]
 async fn a_stream_ends_when_its_token_expires() {
-    let change = |config: &mut claviger::config::Config| config.live.heartbeat = Duration::from_millis(5);
+    let change =
+        |config: &mut claviger::config::Config| config.live.heartbeat = Duration::from_millis(5);
     let stage = Stage::with(StoreKind::Sqlite, change).await;
     let ada = stage.user("ada").await;
     let mut stream = follow(&stage, &ada, None, None).await;
@@ -154,9 +184,13 @@ async fn a_stream_ends_when_its_token_expires() {
 async fn queries_come_as_one_item_and_what_cannot_begin_as_a_status() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
-    let mut stream = Stream::of(post(&stage, &ada, json!({ "query": "{ viewer { username } }" }), &[]).await);
+    let mut stream =
+        Stream::of(post(&stage, &ada, json!({ "query": "{ viewer { username } }" }), &[]).await);
     let (item, end) = (stream.event().await.unwrap(), stream.event().await.unwrap());
-    assert_eq!((item.kind.as_str(), item.data.as_str()), ("next", r#"{"data":{"viewer":{"username":"ada"}}}"#));
+    assert_eq!(
+        (item.kind.as_str(), item.data.as_str()),
+        ("next", r#"{"data":{"viewer":{"username":"ada"}}}"#)
+    );
     assert_eq!((end.kind.as_str(), end.data.as_str()), ("complete", ""));
     assert_eq!(stream.event().await, None);
     let refused = [
@@ -171,7 +205,10 @@ async fn queries_come_as_one_item_and_what_cannot_begin_as_a_status() {
         let json: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
         assert_eq!(json["errors"][0]["extensions"]["code"], code, "{json}");
     }
-    assert_eq!(post(&stage, &ada, json!({ "query": FOLLOW }), &[("last-event-id", "AQ")]).await.status(), 400);
+    assert_eq!(
+        post(&stage, &ada, json!({ "query": FOLLOW }), &[("last-event-id", "AQ")]).await.status(),
+        400
+    );
     assert_eq!(get(&stage, &[("query", FOLLOW)], &[]).await.status(), 401);
     let mutation = "mutation { createStreamTicket { ticket } }";
     assert_eq!(get(&stage, &[("query", mutation)], &[]).await.status(), 405);

@@ -7,7 +7,9 @@ use claviger::simulator::keys::{Scenario, key};
 use serde_json::json;
 
 async fn ticket(stage: &Stage, client: &Client) -> String {
-    let made = client.ask("mutation { createStreamTicket { ticket expiresAt } }", json!({})).await["createStreamTicket"].clone();
+    let made = client.ask("mutation { createStreamTicket { ticket expiresAt } }", json!({})).await
+        ["createStreamTicket"]
+        .clone();
     assert_eq!(made["expiresAt"], json!(stage.in_ms(30_000)));
     made["ticket"].as_str().unwrap().to_owned()
 }
@@ -54,14 +56,26 @@ async fn a_ticket_alone_serves_once_and_not_for_long() {
     let cursor = id.split('.').next().unwrap();
     let foreign = format!("{cursor}.{}", "A".repeat(22));
     for guess in [cursor, &foreign, "x"] {
-        assert_eq!(open(&stage, &used, Some(guess)).await.status(), 401, "an id that was not sent: {guess}");
+        assert_eq!(
+            open(&stage, &used, Some(guess)).await.status(),
+            401,
+            "an id that was not sent: {guess}"
+        );
     }
-    assert_eq!(open(&stage, &late, Some(&id)).await.status(), 401, "an id of another ticket's stream");
+    assert_eq!(
+        open(&stage, &late, Some(&id)).await.status(),
+        401,
+        "an id of another ticket's stream"
+    );
     stage.advance_ms(30_000);
     assert_eq!(open(&stage, &late, None).await.status(), 401, "late");
     assert_eq!(open(&stage, "nonsense", None).await.status(), 401);
     let query = [("query", "{ viewer { username } }"), ("ticket", used.as_str())];
-    assert_eq!(get(&stage, &query, &[("last-event-id", &id)]).await.status(), 403, "for subscriptions only");
+    assert_eq!(
+        get(&stage, &query, &[("last-event-id", &id)]).await.status(),
+        403,
+        "for subscriptions only"
+    );
     stage.close().await;
 }
 

@@ -53,7 +53,10 @@ async fn survives(acts: &[(&str, Act)]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_cut_at_any_byte_of_a_transaction_loses_and_doubles_nothing() {
     let cuts = [0, 3, 16, usize::MAX];
-    let of = |word| cuts.into_iter().flat_map(move |at| [(word, Act::CutRequest(at)), (word, Act::CutReply(at))]);
+    let of = |word| {
+        cuts.into_iter()
+            .flat_map(move |at| [(word, Act::CutRequest(at)), (word, Act::CutReply(at))])
+    };
     let acts: Vec<_> = of("commitTransaction").chain(of("findAndModify")).collect();
     survives(&acts).await;
 }
@@ -61,7 +64,10 @@ async fn a_connection_cut_at_any_byte_of_a_transaction_loses_and_doubles_nothing
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_half_open_connection_is_given_up_and_nothing_is_lost_or_doubled() {
     let words = ["commitTransaction", "findAndModify"];
-    let acts: Vec<_> = words.into_iter().flat_map(|word| [(word, Act::SwallowReply), (word, Act::Swallow)]).collect();
+    let acts: Vec<_> = words
+        .into_iter()
+        .flat_map(|word| [(word, Act::SwallowReply), (word, Act::Swallow)])
+        .collect();
     survives(&acts).await;
 }
 
@@ -77,7 +83,10 @@ async fn a_read_on_a_half_open_connection_is_refused_in_time() {
     store.append(append(0)).await.unwrap();
     proxy.rule("events", usize::MAX, Act::Swallow);
     let answer = tokio::time::timeout(PATIENCE, store.read(0, 9)).await.expect("an answer");
-    assert!(matches!(answer, Err(claviger_projections::ports::StoreError::Unavailable(_))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(claviger_projections::ports::StoreError::Unavailable(_))),
+        "{answer:?}"
+    );
     proxy.forward();
     assert_eq!(store.read(0, 9).await.unwrap().len(), 1);
     store.close().await;
@@ -99,7 +108,9 @@ async fn without_a_change_stream_the_poll_wakes() {
                 let mut watch = store.watch();
                 n += 1;
                 let position = writer.append(append(n)).await.unwrap().position;
-                let woken = tokio::time::timeout(PATIENCE, watch.wait_for(|known| *known >= position)).await;
+                let woken =
+                    tokio::time::timeout(PATIENCE, watch.wait_for(|known| *known >= position))
+                        .await;
                 assert!(woken.is_ok(), "{act:?} of {word}: not woken for position {position}");
             }
         }

@@ -48,14 +48,17 @@ async fn whatever_fails_in_a_transaction_every_append_is_in_once() {
     let harness = MongoHarness::new(server);
     // Failpoints are the server's; by this name they meet nobody else.
     let uri = format!("{}&appName={}", server.uri_text(&harness.database), harness.database);
-    let store = MongoStore::open(&MongoConfig { uri: uri.parse().unwrap(), ..harness.config() }).await.unwrap();
+    let store = MongoStore::open(&MongoConfig { uri: uri.parse().unwrap(), ..harness.config() })
+        .await
+        .unwrap();
     let beside = harness.open().await.unwrap();
     let admin = beside.database().client().database("admin");
     let mut appends: Vec<Append> = Vec::new();
     for (command, times, mut data) in failures() {
         let text = format!("{command} × {times}: {data}");
         data.extend(doc! { "failCommands": [command], "appName": &harness.database });
-        let fail = doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
+        let fail =
+            doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
         if admin.run_command(fail).await.is_err() {
             eprintln!("*** SKIPPED: the server has no failpoints ***");
             break;
@@ -65,7 +68,10 @@ async fn whatever_fails_in_a_transaction_every_append_is_in_once() {
         for answer in join_all(round.iter().cloned().map(|append| store.append(append))).await {
             assert!(answer.is_ok(), "{text}: {answer:?}");
         }
-        admin.run_command(doc! { "configureFailPoint": "failCommand", "mode": "off" }).await.unwrap();
+        admin
+            .run_command(doc! { "configureFailPoint": "failCommand", "mode": "off" })
+            .await
+            .unwrap();
         appends.extend(round);
         println!("{:.1} s  {text}", began.elapsed().as_secs_f64());
         has_exactly(&store, &appends).await;
@@ -88,7 +94,8 @@ async fn persistently(store: &MongoStore, append: Append) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_and_restarted_loses_and_doubles_nothing() {
     let Some(mut server) = OwnServer::start() else { return };
-    let store = MongoStore::open(&MongoConfig::new(server.uri(), Arc::new(OsEntropy))).await.unwrap();
+    let store =
+        MongoStore::open(&MongoConfig::new(server.uri(), Arc::new(OsEntropy))).await.unwrap();
     let appends: Vec<_> = (0..160).map(append).collect();
     let writers = appends.chunks(20).map(|mine| {
         let store = &store;

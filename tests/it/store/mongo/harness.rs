@@ -45,7 +45,8 @@ impl MongoHarness {
 
     /// Opens the database once more, as another process would.
     pub(super) async fn open(&self) -> Result<Arc<MongoStore>, Failure> {
-        let store = MongoStore::open(&self.config()).await.map_err(|error| Failure(error.to_string()))?;
+        let store =
+            MongoStore::open(&self.config()).await.map_err(|error| Failure(error.to_string()))?;
         let store = Arc::new(store);
         self.opened.lock().unwrap().push(Arc::clone(&store));
         Ok(store)

@@ -6,8 +6,8 @@ use super::server::{TestServer, server};
 use claviger::effects::OsEntropy;
 use claviger::store::mongo::{FORMAT, MongoConfig, MongoStore, OpenError};
 use claviger_projections::ports::{
-    Append, AppendError, ClaimChange, ClaimKind, Expected, Log, RecordChange, Rotation, RowChange, Rows, StoreError, StoreKeyRow,
-    UserKeyRow, UserKeyState, UserRows, Views,
+    Append, AppendError, ClaimChange, ClaimKind, Expected, Log, RecordChange, Rotation, RowChange,
+    Rows, StoreError, StoreKeyRow, UserKeyRow, UserKeyState, UserRows, Views,
 };
 use claviger_projections::suite::FaultHooks;
 use futures::future::{join, join_all};
@@ -64,7 +64,11 @@ async fn a_commit_of_one_process_wakes_the_other() {
     for n in 0..3 {
         let mut woken = second.watch();
         let position = first.append(append(n)).await.unwrap().position;
-        let reached = tokio::time::timeout(Duration::from_secs(10), woken.wait_for(|known| *known >= position)).await;
+        let reached = tokio::time::timeout(
+            Duration::from_secs(10),
+            woken.wait_for(|known| *known >= position),
+        )
+        .await;
         assert!(reached.is_ok(), "not woken for position {position}");
         assert_eq!(second.read(position - 1, 9).await.unwrap().len(), 1);
     }
@@ -140,14 +144,20 @@ async fn a_newer_format_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_index_of_another_shape_is_refused_and_left_alone() {
     let Some(server) = server().await else { return };
-    for (name, key, unique) in [("position", "position", false), ("position", "other", true), ("theirs", "position", true)] {
+    for (name, key, unique) in
+        [("position", "position", false), ("position", "other", true), ("theirs", "position", true)]
+    {
         let harness = MongoHarness::new(server);
-        let client = mongodb::Client::with_uri_str(server.uri_text(&harness.database)).await.unwrap();
+        let client =
+            mongodb::Client::with_uri_str(server.uri_text(&harness.database)).await.unwrap();
         let database = client.database(&harness.database);
         let index = doc! { "name": name, "key": { key: 1 }, "unique": unique };
         database.run_command(doc! { "createIndexes": "events", "indexes": [index] }).await.unwrap();
         let refused = MongoStore::open(&harness.config()).await.err().unwrap();
-        assert!(matches!(refused, OpenError::Index { collection: "events", code } if code != 0), "{refused:?}");
+        assert!(
+            matches!(refused, OpenError::Index { collection: "events", code } if code != 0),
+            "{refused:?}"
+        );
         let names = database.collection::<Document>("events").list_index_names().await.unwrap();
         assert!(names.iter().any(|found| found == name), "{names:?}");
         database.drop().await.unwrap();
@@ -183,9 +193,15 @@ async fn an_address_that_leads_nowhere_is_refused_without_repeating_it() {
 /// What a command must say of its concerns; what is in a transaction says it where the transaction begins and ends.
 fn says_its_concern(event: &CommandStartedEvent) -> Result<(), String> {
     let command = &event.command;
-    let durable = || command.get_document("writeConcern").is_ok_and(|concern| *concern == doc! { "w": "majority", "j": true });
+    let durable = || {
+        command
+            .get_document("writeConcern")
+            .is_ok_and(|concern| *concern == doc! { "w": "majority", "j": true })
+    };
     let reads = |level: &str| {
-        command.get_document("readConcern").is_ok_and(|concern| concern.get_str("level").is_ok_and(|found| found == level))
+        command
+            .get_document("readConcern")
+            .is_ok_and(|concern| concern.get_str("level").is_ok_and(|found| found == level))
     };
     let in_transaction = command.contains_key("autocommit");
     let said = match event.command_name.as_str() {
@@ -193,8 +209,8 @@ fn says_its_concern(event: &CommandStartedEvent) -> Result<(), String> {
         _ if in_transaction => !command.contains_key("startTransaction") || reads("snapshot"),
         "find" | "aggregate" | "count" | "distinct" => reads("majority"),
         "insert" | "update" | "delete" | "findAndModify" | "create" | "createIndexes" => durable(),
-        "hello" | "ping" | "getMore" | "killCursors" | "endSessions" | "listCollections" | "replSetGetConfig"
-        | "getParameter" | "killSessions" => true,
+        "hello" | "ping" | "getMore" | "killCursors" | "endSessions" | "listCollections"
+        | "replSetGetConfig" | "getParameter" | "killSessions" => true,
         _ => false,
     };
     if said { Ok(()) } else { Err(format!("{}: {command}", event.command_name)) }
@@ -204,10 +220,19 @@ fn says_its_concern(event: &CommandStartedEvent) -> Result<(), String> {
 async fn rotated(store: &MongoStore, first: &Append) {
     let owner = first.owner.unwrap();
     let key = |version, kek| UserKeyRow { owner, version, kek: [kek; 8], wrapped: vec![kek; 105] };
-    let store_key = StoreKeyRow { kek: [1; 8], wrapped_index_key: vec![1; 105], canary: vec![1; 81] };
+    let store_key =
+        StoreKeyRow { kek: [1; 8], wrapped_index_key: vec![1; 105], canary: vec![1; 81] };
     assert!(store.init_store_key(store_key).await.unwrap());
     let rows = vec![RowChange::PutUserKey(key(1, 1))];
-    store.append(Append { rows, expected: Expected::Exact(1), events: append(7).events, ..first.clone() }).await.unwrap();
+    store
+        .append(Append {
+            rows,
+            expected: Expected::Exact(1),
+            events: append(7).events,
+            ..first.clone()
+        })
+        .await
+        .unwrap();
     store.user_keys(None, None, 9).await.unwrap();
     assert!(store.rewrap_user_key(key(1, 1), key(1, 2)).await.unwrap());
     let from = store.user_rows(owner).await.unwrap().unwrap();
@@ -226,19 +251,37 @@ async fn every_command_says_its_concern() {
             kept.lock().unwrap().push(event);
         }
     });
-    let store = MongoStore::open(&MongoConfig { monitor: Some(monitor), ..harness.config() }).await.unwrap();
+    let store = MongoStore::open(&MongoConfig { monitor: Some(monitor), ..harness.config() })
+        .await
+        .unwrap();
     let first = append(0);
     let owner = first.owner.unwrap();
-    let claim = ClaimChange::Take { kind: ClaimKind::Email, hash: [1; 32], holder: owner, subject: owner.0 };
-    let record = RecordChange::Insert { request_hash: [1; 32], subject: None, open: false, expires_at: first.at };
-    store.append(Append { claims: vec![claim], record: Some(record), ..first.clone() }).await.unwrap();
+    let claim = ClaimChange::Take {
+        kind: ClaimKind::Email,
+        hash: [1; 32],
+        holder: owner,
+        subject: owner.0,
+    };
+    let record = RecordChange::Insert {
+        request_hash: [1; 32],
+        subject: None,
+        open: false,
+        expires_at: first.at,
+    };
+    store
+        .append(Append { claims: vec![claim], record: Some(record), ..first.clone() })
+        .await
+        .unwrap();
     drop(store.append(append(0)).await);
     store.read(0, 9).await.unwrap();
     let page = claviger_projections::ports::Page { limit: 3, ..Default::default() };
     store.page(claviger_projections::ports::KEYS, owner, page).await.unwrap();
     store.user_keys_by_kek().await.unwrap();
     rotated(&store, &first).await;
-    store.rotate_session(claviger_domain::id::SessionId(owner.0), 1, first.at, first.at).await.unwrap();
+    store
+        .rotate_session(claviger_domain::id::SessionId(owner.0), 1, first.at, first.at)
+        .await
+        .unwrap();
     store.forget_records(first.at).await.unwrap();
     store.database().drop().await.unwrap();
     store.close().await;
@@ -253,5 +296,9 @@ async fn every_command_says_its_concern() {
     let heads = seen.iter().filter(|event| event.command.contains_key("startTransaction"));
     let writes = heads.filter(|event| event.command_name == "findAndModify");
     assert!(writes.clone().count() >= 2);
-    assert!(writes.into_iter().all(|event| event.command.get_str("findAndModify").unwrap() == "log_head"));
+    assert!(
+        writes
+            .into_iter()
+            .all(|event| event.command.get_str("findAndModify").unwrap() == "log_head")
+    );
 }

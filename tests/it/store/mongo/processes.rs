@@ -50,7 +50,8 @@ async fn the_child_that_is_stopped() {
             }
             Some(("park", n)) => {
                 gate.park();
-                let (store, append, parked) = (Arc::clone(&store), append(n.parse().unwrap()), Arc::clone(&gate));
+                let (store, append, parked) =
+                    (Arc::clone(&store), append(n.parse().unwrap()), Arc::clone(&gate));
                 tracker.spawn(async move {
                     parked.parked().await;
                     println!("parked");
@@ -81,7 +82,9 @@ struct Stopped {
 impl Stopped {
     async fn start(uri: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "store::mongo::processes::the_child_that_is_stopped", "--nocapture"]).env(URI, uri);
+        command
+            .args(["--exact", "store::mongo::processes::the_child_that_is_stopped", "--nocapture"])
+            .env(URI, uri);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -104,7 +107,8 @@ impl Stopped {
         let line = self.said.next_line().await.unwrap()?;
         if let Some(answer) = line.strip_prefix("answered ") {
             let (id, position) = answer.split_once(' ').unwrap();
-            let before = self.answered.insert(EventId(id.parse().unwrap()), position.parse().unwrap());
+            let before =
+                self.answered.insert(EventId(id.parse().unwrap()), position.parse().unwrap());
             assert_eq!(before, None, "answered twice");
         }
         Some(line)
@@ -133,10 +137,15 @@ impl Stopped {
 /// The log is dense and consists of what was answered, where it was said to be.
 async fn consists_of(store: &MongoStore, answered: HashMap<EventId, u64>) {
     let log = store.read(0, usize::MAX).await.unwrap();
-    let found: BTreeMap<u64, EventId> = log.iter().map(|event| (event.envelope.position, event.envelope.id)).collect();
-    let expected: BTreeMap<u64, EventId> = answered.into_iter().map(|(id, position)| (position, id)).collect();
+    let found: BTreeMap<u64, EventId> =
+        log.iter().map(|event| (event.envelope.position, event.envelope.id)).collect();
+    let expected: BTreeMap<u64, EventId> =
+        answered.into_iter().map(|(id, position)| (position, id)).collect();
     assert_eq!(found, expected);
-    assert_eq!(found.keys().copied().collect::<Vec<_>>(), (1..=found.len() as u64).collect::<Vec<_>>());
+    assert_eq!(
+        found.keys().copied().collect::<Vec<_>>(),
+        (1..=found.len() as u64).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -156,7 +165,10 @@ async fn a_process_stopped_inside_its_transaction_stalls_the_others_for_its_leas
         let appended = store.append(append(n)).await.unwrap();
         answered.insert(append(n).events[0].id, appended.position);
         if n == 1 {
-            println!("the others stood still for {:.1} s, with a lease of {LEASE:?}", began.elapsed().as_secs_f64());
+            println!(
+                "the others stood still for {:.1} s, with a lease of {LEASE:?}",
+                began.elapsed().as_secs_f64()
+            );
         }
     }
     child.order("release 0").await;
@@ -237,7 +249,10 @@ async fn a_process_stopped_at_random_moments_under_load_loses_and_doubles_nothin
         child.signal(Signal::CONT);
         child.answers(60 * usize::try_from(round + 1).unwrap()).await;
     }
-    println!("the slowest append beside a stopped process took {:.1} s, with a lease of {LEASE:?}", slowest.as_secs_f64());
+    println!(
+        "the slowest append beside a stopped process took {:.1} s, with a lease of {LEASE:?}",
+        slowest.as_secs_f64()
+    );
     answered.extend(child.end().await);
     assert_eq!(answered.len(), 4 * 80);
     consists_of(&store, answered).await;

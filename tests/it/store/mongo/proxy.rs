@@ -68,9 +68,13 @@ impl Proxy {
         });
         let accepting = Arc::clone(&shared);
         shared.tracker.spawn(async move {
-            while let Some(Ok((client, _))) = accepting.ends.run_until_cancelled(listener.accept()).await {
+            while let Some(Ok((client, _))) =
+                accepting.ends.run_until_cancelled(listener.accept()).await
+            {
                 let (open, of) = (accepting.open.lock().unwrap().clone(), Arc::clone(&accepting));
-                accepting.tracker.spawn(async move { open.run_until_cancelled(of.forward(client)).await });
+                accepting
+                    .tracker
+                    .spawn(async move { open.run_until_cancelled(of.forward(client)).await });
             }
         });
         Self { address, shared, _ends: ends.drop_guard() }
@@ -121,7 +125,8 @@ impl Shared {
     /// What is to be done about a request.
     fn act(&self, message: &[u8]) -> Option<Act> {
         let mut rule = self.rule.lock().unwrap();
-        let has_word = rule.times > 0 && message.windows(rule.word.len()).any(|part| part == rule.word.as_bytes());
+        let has_word = rule.times > 0
+            && message.windows(rule.word.len()).any(|part| part == rule.word.as_bytes());
         if !has_word {
             return None;
         }
@@ -135,7 +140,8 @@ impl Shared {
         let (mut from_client, to_client) = client.into_split();
         let (from_server, mut to_server) = server.into_split();
         let (replies, cut) = (watch::Sender::new(Replies::All), CancellationToken::new());
-        let answering = self.tracker.spawn(answer(from_server, to_client, replies.subscribe(), cut.clone()));
+        let answering =
+            self.tracker.spawn(answer(from_server, to_client, replies.subscribe(), cut.clone()));
         while let Some(Some(message)) = cut.run_until_cancelled(message(&mut from_client)).await {
             match self.act(&message) {
                 Some(Act::CutRequest(bytes)) => {
@@ -171,7 +177,12 @@ enum Replies {
     None,
 }
 
-async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, replies: watch::Receiver<Replies>, cut: CancellationToken) {
+async fn answer(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    replies: watch::Receiver<Replies>,
+    cut: CancellationToken,
+) {
     while let Some(message) = message(&mut from).await {
         let replies = *replies.borrow();
         match replies {

@@ -79,9 +79,13 @@ impl Rewriting {
         });
         let accepting = Arc::clone(&shared);
         shared.tracker.spawn(async move {
-            while let Some(Ok((client, _))) = accepting.ends.run_until_cancelled(listener.accept()).await {
+            while let Some(Ok((client, _))) =
+                accepting.ends.run_until_cancelled(listener.accept()).await
+            {
                 let of = Arc::clone(&accepting);
-                accepting.tracker.spawn(async move { of.ends.run_until_cancelled(of.serve(client)).await });
+                accepting
+                    .tracker
+                    .spawn(async move { of.ends.run_until_cancelled(of.serve(client)).await });
             }
         });
         Self { address, shared, _ends: ends.drop_guard() }
@@ -110,7 +114,9 @@ impl Shared {
         let Ok(mut server) = TcpStream::connect(&self.target).await else { return };
         while let Some(request) = message(&mut client).await {
             let reply = match Message::decode(&request) {
-                Some(request) if request.flags() & EXHAUST_ALLOWED == 0 => self.answer(request, &mut server).await,
+                Some(request) if request.flags() & EXHAUST_ALLOWED == 0 => {
+                    self.answer(request, &mut server).await
+                }
                 Some(_) => {
                     if server.write_all(&request).await.is_ok() {
                         drop(copy_bidirectional(&mut client, &mut server).await);
@@ -134,7 +140,8 @@ impl Shared {
                 if request.is("commitTransaction") || request.is("abortTransaction") {
                     return Some(request.answered(doc! { "ok": 1.0 }));
                 }
-                for field in ["lsid", "txnNumber", "startTransaction", "autocommit", "readConcern"] {
+                for field in ["lsid", "txnNumber", "startTransaction", "autocommit", "readConcern"]
+                {
                     request.body.remove(field);
                 }
             }
@@ -160,7 +167,10 @@ impl Shared {
                     }
                 }
             }
-            Rewrite::Nothing | Rewrite::NoSession | Rewrite::Conflict(_) | Rewrite::RetryAlone(_) => {}
+            Rewrite::Nothing
+            | Rewrite::NoSession
+            | Rewrite::Conflict(_)
+            | Rewrite::RetryAlone(_) => {}
         }
         let reply = exchange(server, &request.encode()).await?;
         if Message::decode(&reply).is_some_and(|reply| is_conflict(&reply.body)) {
@@ -175,7 +185,8 @@ impl Shared {
 
     /// Whether this is the statement, and its turn: the first time it is, the second it isn't.
     fn meets(&self, request: &Message, (command, collection): Statement) -> bool {
-        let is_it = request.in_transaction() && request.body.get_str(command).is_ok_and(|named| named == collection);
+        let is_it = request.in_transaction()
+            && request.body.get_str(command).is_ok_and(|named| named == collection);
         if is_it {
             self.met();
         }
@@ -184,7 +195,11 @@ impl Shared {
 
     /// The number that a store gives a transaction becomes the server's.
     fn catch_up(&self, body: &mut Document) {
-        let Some(ahead) = session_of(body).and_then(|session| self.ahead.lock().unwrap().get(&session).copied()) else { return };
+        let Some(ahead) =
+            session_of(body).and_then(|session| self.ahead.lock().unwrap().get(&session).copied())
+        else {
+            return;
+        };
         if let Some(Bson::Int64(number)) = body.get_mut("txnNumber") {
             *number += ahead;
         }
@@ -205,27 +220,33 @@ async fn abort(of: &Message, server: &mut TcpStream) -> Option<()> {
         body.insert(field, of.body.get(field)?.clone());
     }
     body.insert("$db", "admin");
-    exchange(server, &Message { head: of.head.clone(), body, rest: Vec::new() }.encode()).await.map(drop)
+    exchange(server, &Message { head: of.head.clone(), body, rest: Vec::new() }.encode())
+        .await
+        .map(drop)
 }
 
 /// What changes `touch` changes nothing; whether there was such a thing. A no-op is a conflict with nobody on MongoDB; the test server takes
 /// it for a write where it comes as an `update`, so there it isn't sent.
 fn untouch(body: &mut Document) -> bool {
     if body.get_str("findAndModify").is_ok_and(|collection| collection == "log_head") {
-        let change = body.get_document_mut("update").and_then(|update| update.get_document_mut("$inc"));
+        let change =
+            body.get_document_mut("update").and_then(|update| update.get_document_mut("$inc"));
         return change.is_ok_and(|change| change.insert("touch", 0_i64).is_some());
     }
     if body.get_str("update").is_ok_and(|collection| collection == "user_keys") {
         let updates = body.get_array_mut("updates").unwrap();
         let before = updates.len();
-        updates.retain(|update| !is_mere_touch(update.as_document().unwrap().get_document("u").unwrap()));
+        updates.retain(|update| {
+            !is_mere_touch(update.as_document().unwrap().get_document("u").unwrap())
+        });
         return updates.len() < before;
     }
     false
 }
 
 fn is_mere_touch(change: &Document) -> bool {
-    change.len() == 1 && change.get_document("$inc").is_ok_and(|change| change.contains_key("touch"))
+    change.len() == 1
+        && change.get_document("$inc").is_ok_and(|change| change.contains_key("touch"))
 }
 
 fn session_of(body: &Document) -> Option<Vec<u8>> {
@@ -235,7 +256,9 @@ fn session_of(body: &Document) -> Option<Vec<u8>> {
 
 fn is_conflict(reply: &Document) -> bool {
     let codes = reply.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document);
-    std::iter::once(reply).chain(codes).any(|error| error.get_i32("code").is_ok_and(|code| code == WRITE_CONFLICT))
+    std::iter::once(reply)
+        .chain(codes)
+        .any(|error| error.get_i32("code").is_ok_and(|code| code == WRITE_CONFLICT))
 }
 
 /// Sends a request and gives its reply.

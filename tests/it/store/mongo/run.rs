@@ -50,7 +50,10 @@ enum Trouble {
 
 /// All of it once. Bytes at which connections are cut come from the dice.
 fn troubles(dice: &mut Dice) -> Vec<Trouble> {
-    let mut all: Vec<_> = failures().into_iter().map(|(command, times, data)| Trouble::Server(command, times, data)).collect();
+    let mut all: Vec<_> = failures()
+        .into_iter()
+        .map(|(command, times, data)| Trouble::Server(command, times, data))
+        .collect();
     for word in ["findAndModify", "insert", "update", "commitTransaction"] {
         all.push(Trouble::Wire(word, Act::CutRequest(dice.below(400))));
         all.push(Trouble::Wire(word, Act::CutReply(dice.below(200))));
@@ -86,17 +89,30 @@ impl Run {
         let proxy = Proxy::start(&server.host()).await;
         let spared = MongoConfig::new(server.uri(), Arc::new(OsEntropy));
         let spared = Arc::new(MongoStore::open(&spared).await.unwrap());
-        let options = format!("directConnection=true&serverSelectionTimeoutMS=20000&appName={NAME}");
+        let options =
+            format!("directConnection=true&serverSelectionTimeoutMS=20000&appName={NAME}");
         let uri = format!("mongodb://{}/?{options}", proxy.address()).parse().unwrap();
         let gate = Arc::new(Gate::default());
         let faults = Arc::clone(&gate) as _;
         let answer_within = Duration::from_secs(2);
-        let store = MongoConfig { faults, answer_within, ..MongoConfig::new(uri, Arc::new(OsEntropy)) };
+        let store =
+            MongoConfig { faults, answer_within, ..MongoConfig::new(uri, Arc::new(OsEntropy)) };
         let store = Arc::new(MongoStore::open(&store).await.unwrap());
         let admin = spared.database().client().clone();
         let versions = vec![0; usize::try_from(WORKERS).unwrap()];
         let (account, slowest) = (BTreeMap::new(), Duration::ZERO);
-        Some(Self { server, proxy, gate, store, spared, admin, account, versions, unavailable: 0, slowest })
+        Some(Self {
+            server,
+            proxy,
+            gate,
+            store,
+            spared,
+            admin,
+            account,
+            versions,
+            unavailable: 0,
+            slowest,
+        })
     }
 
     /// The next append of a worker: the `n`th command of all.
@@ -104,19 +120,27 @@ impl Run {
         let (base, version) = (append(worker), self.versions[usize::try_from(worker).unwrap()]);
         let expected = if version == 0 { Expected::NoStream } else { Expected::Exact(version) };
         let new = append(n);
-        let record = RecordChange::Insert { request_hash: [1; 32], subject: None, open: false, expires_at: new.at };
+        let record = RecordChange::Insert {
+            request_hash: [1; 32],
+            subject: None,
+            open: false,
+            expires_at: new.at,
+        };
         Append { stream: base.stream, owner: base.owner, expected, record: Some(record), ..new }
     }
 
     async fn fail_commands(&self, command: &str, times: i32, mut data: Document) {
         data.extend(doc! { "failCommands": [command], "appName": NAME });
-        let fail = doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
+        let fail =
+            doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
         self.admin.database("admin").run_command(fail).await.unwrap();
     }
 
     async fn begin(&self, trouble: &Trouble, appends: &[Append]) {
         match trouble {
-            Trouble::Server(command, times, data) => self.fail_commands(command, *times, data.clone()).await,
+            Trouble::Server(command, times, data) => {
+                self.fail_commands(command, *times, data.clone()).await
+            }
             Trouble::Wire(word, act) => self.proxy.rule(word, 1, *act),
             Trouble::Append => self.gate.fail_statement(appends[0].events[0].id),
             Trouble::BeforeCommit(times) => self.gate.fail_commits(*times),
@@ -133,10 +157,16 @@ impl Run {
             Trouble::Session => {
                 self.proxy.met(met).await;
                 let processes = self.spared.database().collection::<Document>("processes");
-                let lines: Vec<_> = processes.find(doc! {}).await.unwrap().try_collect().await.unwrap();
-                let lsids: Vec<_> = lines.iter().map(|line| line.get_document("lsid").unwrap().clone()).collect();
+                let lines: Vec<_> =
+                    processes.find(doc! {}).await.unwrap().try_collect().await.unwrap();
+                let lsids: Vec<_> =
+                    lines.iter().map(|line| line.get_document("lsid").unwrap().clone()).collect();
                 assert!(lsids.len() >= 2);
-                self.admin.database("admin").run_command(doc! { "killSessions": lsids }).await.unwrap();
+                self.admin
+                    .database("admin")
+                    .run_command(doc! { "killSessions": lsids })
+                    .await
+                    .unwrap();
             }
             Trouble::Connections => {
                 self.proxy.met(met).await;
@@ -146,22 +176,32 @@ impl Run {
                 self.proxy.met(met).await;
                 self.server.kill_and_restart();
             }
-            Trouble::Server(..) | Trouble::Wire(..) | Trouble::Append | Trouble::BeforeCommit(_) | Trouble::AnswerLost(_) => {}
+            Trouble::Server(..)
+            | Trouble::Wire(..)
+            | Trouble::Append
+            | Trouble::BeforeCommit(_)
+            | Trouble::AnswerLost(_) => {}
         }
     }
 
     /// A command of each worker, while this happens.
     async fn round(&mut self, first: u64, trouble: &Trouble) {
-        let appends: Vec<Append> = (0..WORKERS).map(|worker| self.append(worker, first + worker)).collect();
+        let appends: Vec<Append> =
+            (0..WORKERS).map(|worker| self.append(worker, first + worker)).collect();
         let met = self.proxy.times_met() + 1;
         self.begin(trouble, &appends).await;
-        let (gate, store, spared) = (Arc::clone(&self.gate), Arc::clone(&self.store), Arc::clone(&self.spared));
+        let (gate, store, spared) =
+            (Arc::clone(&self.gate), Arc::clone(&self.store), Arc::clone(&self.spared));
         let workers = appends.iter().enumerate().map(|(worker, append)| {
             let is_spared = worker as u64 % SPARED == SPARED - 1;
             acknowledged(if is_spared { &spared } else { &store }, append, &gate)
         });
         let (answers, ()) = join(join_all(workers), self.strike(trouble, met)).await;
-        self.admin.database("admin").run_command(doc! { "configureFailPoint": "failCommand", "mode": "off" }).await.unwrap();
+        self.admin
+            .database("admin")
+            .run_command(doc! { "configureFailPoint": "failCommand", "mode": "off" })
+            .await
+            .unwrap();
         self.proxy.forward();
         self.gate.mend();
         for (worker, (append, answer)) in appends.iter().zip(answers).enumerate() {
@@ -184,11 +224,22 @@ impl Run {
                     Err(other) => panic!("{other:?} after {after:?}"),
                 }
             };
-            let found: Vec<_> = log.iter().map(|event| (event.envelope.position, event.envelope.id)).collect();
-            let expected: Vec<_> = self.account.iter().map(|(position, id)| (*position, *id)).collect();
-            assert!(found == expected, "{} events, {} acknowledged, after {after:?}", found.len(), expected.len());
+            let found: Vec<_> =
+                log.iter().map(|event| (event.envelope.position, event.envelope.id)).collect();
+            let expected: Vec<_> =
+                self.account.iter().map(|(position, id)| (*position, *id)).collect();
+            assert!(
+                found == expected,
+                "{} events, {} acknowledged, after {after:?}",
+                found.len(),
+                expected.len()
+            );
             let positions: Vec<_> = self.account.keys().copied().collect();
-            assert_eq!(positions, (1..=positions.len() as u64).collect::<Vec<_>>(), "positions have no gap");
+            assert_eq!(
+                positions,
+                (1..=positions.len() as u64).collect::<Vec<_>>(),
+                "positions have no gap"
+            );
         }
     }
 }
@@ -205,7 +256,13 @@ async fn acknowledged(store: &MongoStore, append: &Append, gate: &Gate) -> Ackno
     let (began, mut unavailable) = (Instant::now(), 0);
     loop {
         match store.append(append.clone()).await {
-            Ok(appended) => return Acknowledged { position: appended.position, unavailable, took: began.elapsed() },
+            Ok(appended) => {
+                return Acknowledged {
+                    position: appended.position,
+                    unavailable,
+                    took: began.elapsed(),
+                };
+            }
             Err(AppendError::Store(StoreError::Unavailable(_))) => {
                 unavailable += 1;
                 // What failed by itself is well the next time.

@@ -25,8 +25,12 @@ static SERVER: OnceCell<Option<TestServer>> = OnceCell::const_new();
 pub(crate) async fn server() -> Option<&'static TestServer> {
     let found = SERVER.get_or_init(find).await.as_ref();
     if found.is_none() {
-        let required = std::env::var_os("CLAVIGER_REQUIRE_MONGODB").is_some_and(|value| value == "1");
-        assert!(!required, "CLAVIGER_REQUIRE_MONGODB=1, and there is no MongoDB: set CLAVIGER_TEST_MONGODB_URI");
+        let required =
+            std::env::var_os("CLAVIGER_REQUIRE_MONGODB").is_some_and(|value| value == "1");
+        assert!(
+            !required,
+            "CLAVIGER_REQUIRE_MONGODB=1, and there is no MongoDB: set CLAVIGER_TEST_MONGODB_URI"
+        );
         eprintln!(
             "\n*** SKIPPED: no MongoDB. Set CLAVIGER_TEST_MONGODB_URI, install mongod, or see what ops/test-mongodb says. ***\n"
         );
@@ -70,7 +74,8 @@ impl TestServer {
 
     /// The address of a database by way of a proxy: no other host may be asked.
     pub(crate) fn uri_by(&self, proxy: &str, database: &str) -> String {
-        let options: Vec<_> = self.options.split('&').filter(|option| !option.starts_with("replicaSet=")).collect();
+        let options: Vec<_> =
+            self.options.split('&').filter(|option| !option.starts_with("replicaSet=")).collect();
         format!("{}{proxy}/{database}?{}&directConnection=true", self.parts().0, options.join("&"))
     }
 }
@@ -87,9 +92,15 @@ async fn find() -> Option<TestServer> {
 
 fn given(uri: &str) -> TestServer {
     let (head, options) = uri.split_once('?').unwrap_or((uri, ""));
-    let (scheme, rest) = head.split_once("://").expect("CLAVIGER_TEST_MONGODB_URI begins with mongodb://");
+    let (scheme, rest) =
+        head.split_once("://").expect("CLAVIGER_TEST_MONGODB_URI begins with mongodb://");
     let hosts = rest.split_once('/').map_or(rest, |(hosts, _)| hosts);
-    TestServer { hosts: format!("{scheme}://{hosts}"), options: options.to_owned(), _keeper: None, databases: AtomicU64::new(0) }
+    TestServer {
+        hosts: format!("{scheme}://{hosts}"),
+        options: options.to_owned(),
+        _keeper: None,
+        databases: AtomicU64::new(0),
+    }
 }
 
 fn on_path(program: &str) -> bool {
@@ -125,19 +136,32 @@ fn free_port() -> u16 {
 async fn mongod() -> TestServer {
     let port = free_port();
     let text = port.to_string();
-    let arguments =
-        ["--replSet", "test", "--bind_ip", "127.0.0.1", "--port", &text, "--setParameter", "enableTestCommands=1", "--dbpath"];
+    let arguments = [
+        "--replSet",
+        "test",
+        "--bind_ip",
+        "127.0.0.1",
+        "--port",
+        &text,
+        "--setParameter",
+        "enableTestCommands=1",
+        "--dbpath",
+    ];
     let server = started(Path::new("mongod"), &arguments, port, "replicaSet=test");
     let direct = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
     let admin = mongodb::Client::with_uri_str(direct).await.unwrap().database("admin");
     let member = doc! { "_id": 0, "host": format!("127.0.0.1:{port}") };
-    admin.run_command(doc! { "replSetInitiate": { "_id": "test", "members": [member] } }).await.unwrap();
+    admin
+        .run_command(doc! { "replSetInitiate": { "_id": "test", "members": [member] } })
+        .await
+        .unwrap();
     server
 }
 
 fn secantus_program() -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/test-mongodb");
-    let made = Command::new(script).arg("--path").output().ok().filter(|made| made.status.success())?;
+    let made =
+        Command::new(script).arg("--path").output().ok().filter(|made| made.status.success())?;
     Some(String::from_utf8(made.stdout).ok()?.trim().into())
 }
 
@@ -145,7 +169,8 @@ fn secantus() -> Option<TestServer> {
     let program = secantus_program()?;
     let port = free_port();
     let text = port.to_string();
-    let arguments = ["--port", &text, "--cache-size", "256M", "--enable-test-commands", "--storage-path"];
+    let arguments =
+        ["--port", &text, "--cache-size", "256M", "--enable-test-commands", "--storage-path"];
     Some(started(&program, &arguments, port, "replicaSet=secantus"))
 }
 
@@ -167,8 +192,22 @@ impl OwnServer {
 
     fn run(program: &Path, port: u16, dir: &Path) -> Child {
         let port = port.to_string();
-        let arguments = ["--port", &port, "--cache-size", "128M", "--sync-on-commit", "--enable-test-commands", "--storage-path"];
-        Command::new(program).args(arguments).arg(dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        let arguments = [
+            "--port",
+            &port,
+            "--cache-size",
+            "128M",
+            "--sync-on-commit",
+            "--enable-test-commands",
+            "--storage-path",
+        ];
+        Command::new(program)
+            .args(arguments)
+            .arg(dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     /// Kills it and starts it again on what is on disk.
@@ -188,7 +227,10 @@ impl OwnServer {
     }
 
     pub(crate) fn uri_text(&self) -> String {
-        format!("mongodb://127.0.0.1:{}/?replicaSet=secantus&serverSelectionTimeoutMS=20000", self.port)
+        format!(
+            "mongodb://127.0.0.1:{}/?replicaSet=secantus&serverSelectionTimeoutMS=20000",
+            self.port
+        )
     }
 }
 

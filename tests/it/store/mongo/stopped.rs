@@ -33,7 +33,8 @@ fn watched() -> (watch::Receiver<Sent>, EventHandler<CommandEvent>) {
     let monitor = EventHandler::callback(move |event| {
         let CommandEvent::Started(event) = event else { return };
         sender.send_modify(|sent| {
-            sent.looks += usize::from(event.command.get_str("find").is_ok_and(|found| found == "processes"));
+            sent.looks +=
+                usize::from(event.command.get_str("find").is_ok_and(|found| found == "processes"));
             let lsids = event.command.get_array("killSessions").into_iter().flatten();
             sent.killed.extend(lsids.filter_map(|lsid| lsid.as_document().cloned()));
         });
@@ -52,7 +53,10 @@ struct Stage {
 impl Stage {
     async fn new() -> Option<Self> {
         let harness = MongoHarness::new(server().await?);
-        let holder = MongoStore::open(&MongoConfig { lease: LONG, answer_within: LONG, ..harness.config() }).await.unwrap();
+        let holder =
+            MongoStore::open(&MongoConfig { lease: LONG, answer_within: LONG, ..harness.config() })
+                .await
+                .unwrap();
         let (sent, monitor) = watched();
         let faults = Arc::new(Gate::default());
         let config = MongoConfig { faults, monitor: Some(monitor), ..harness.config() };
@@ -64,14 +68,24 @@ impl Stage {
     async fn lines(&self) -> Vec<Document> {
         use futures::TryStreamExt;
         let processes = self.other.database().collection::<Document>("processes");
-        processes.find(doc! {}).sort(doc! { "until": 1 }).await.unwrap().try_collect().await.unwrap()
+        processes
+            .find(doc! {})
+            .sort(doc! { "until": 1 })
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap()
     }
 
     async fn end(self) {
         self.holder.close().await;
         assert_eq!(self.lines().await.len(), 1, "a process that ended leaves no line");
         self.other.close().await;
-        let client = mongodb::Client::with_uri_str(server().await.unwrap().uri_text(&self.harness.database)).await.unwrap();
+        let client =
+            mongodb::Client::with_uri_str(server().await.unwrap().uri_text(&self.harness.database))
+                .await
+                .unwrap();
         let processes = client.database(&self.harness.database).collection::<Document>("processes");
         assert_eq!(processes.count_documents(doc! {}).await.unwrap(), 0);
         client.database(&self.harness.database).drop().await.unwrap();
@@ -84,13 +98,18 @@ async fn who_holds_the_head_beyond_its_lease_is_ended_and_wakes_without_harm() {
     let lines = stage.lines().await;
     let [_, line] = lines.as_slice() else { panic!("{lines:?}") };
     let lsid = line.get_document("lsid").unwrap().clone();
-    assert!(line.get_str("label").unwrap().starts_with(&format!("process {} on ", std::process::id())));
+    assert!(
+        line.get_str("label").unwrap().starts_with(&format!("process {} on ", std::process::id()))
+    );
 
     stage.harness.gate.park();
     let others = async {
         stage.harness.gate.parked().await;
         let processes = stage.other.database().collection::<Document>("processes");
-        let found = processes.update_one(doc! { "_id": line.get("_id") }, doc! { "$set": { "until": 0_i64 } }).await.unwrap();
+        let found = processes
+            .update_one(doc! { "_id": line.get("_id") }, doc! { "$set": { "until": 0_i64 } })
+            .await
+            .unwrap();
         assert_eq!(found.matched_count, 1);
         assert_eq!(stage.other.append(append(1)).await.unwrap().position, 1);
         assert_eq!(stage.lines().await.len(), 1);
@@ -129,13 +148,19 @@ async fn the_line_of_a_process_that_was_killed_is_removed_by_the_next_one() {
     let Some(server) = server().await else { return };
     let harness = MongoHarness::new(server);
     // Before any other is open, which might be the next one instead.
-    let database = mongodb::Client::with_uri_str(server.uri_text(&harness.database)).await.unwrap().database(&harness.database);
+    let database = mongodb::Client::with_uri_str(server.uri_text(&harness.database))
+        .await
+        .unwrap()
+        .database(&harness.database);
     let processes = database.collection::<Document>("processes");
-    let [lsid, aside] = [7, 8].map(|byte| doc! { "id": mongodb::bson::Uuid::from_bytes([byte; 16]) });
+    let [lsid, aside] =
+        [7, 8].map(|byte| doc! { "id": mongodb::bson::Uuid::from_bytes([byte; 16]) });
     let lapsed = doc! { "_id": "killed", "label": "process 1 on nowhere", "lsid": &lsid, "aside": &aside, "until": 1_i64 };
     processes.insert_one(lapsed).await.unwrap();
     let (mut sent, monitor) = watched();
-    let next = MongoStore::open(&MongoConfig { monitor: Some(monitor), ..harness.config() }).await.unwrap();
+    let next = MongoStore::open(&MongoConfig { monitor: Some(monitor), ..harness.config() })
+        .await
+        .unwrap();
     sent.wait_for(|sent| sent.killed == [lsid.clone(), aside.clone()]).await.unwrap();
     next.close().await;
     assert_eq!(processes.count_documents(doc! {}).await.unwrap(), 0);

@@ -10,8 +10,8 @@ use claviger::store::mongo::MongoStore;
 use claviger_domain::id::KeyId;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, Expected, Log, Rotation, RowChange, Rows, SecretRow, StoreKeyRow, UserKeyRow, UserKeyState,
-    UserRows,
+    Append, AppendError, Appended, Expected, Log, Rotation, RowChange, Rows, SecretRow,
+    StoreKeyRow, UserKeyRow, UserKeyState, UserRows,
 };
 use claviger_projections::suite::{FaultHooks, Outcome, cases};
 use futures::future::join;
@@ -40,7 +40,10 @@ async fn fails(server: &'static TestServer, rewrite: Rewrite, (name, says): (&st
     let (ended, rewritten) = outcome(server, rewrite, name).await;
     let failure = ended.err().unwrap_or_else(|| panic!("a store with {rewrite:?} passes {name}"));
     println!("{rewrite:?}, {name}: {failure}");
-    assert!(failure.0.contains(says), "{name} fails with {rewrite:?} for another reason: {failure}");
+    assert!(
+        failure.0.contains(says),
+        "{name} fails with {rewrite:?} for another reason: {failure}"
+    );
     assert!(rewritten > 0, "{name} with {rewrite:?}");
 }
 
@@ -50,7 +53,10 @@ async fn a_store_that_writes_without_a_session_fails() {
     for case in [
         ("nothing_is_seen_of_an_append_before_its_commit", "seen before its commit"),
         ("a_failed_commit_leaves_nothing", "it left something behind"),
-        ("a_kill_before_the_commit_leaves_nothing_of_it", "something of an uncommitted append survived"),
+        (
+            "a_kill_before_the_commit_leaves_nothing_of_it",
+            "something of an uncommitted append survived",
+        ),
     ] {
         passes(server, Rewrite::Nothing, case.0).await;
         fails(server, Rewrite::NoSession, case).await;
@@ -121,7 +127,8 @@ impl Pair {
 async fn the_head_has_one_holder(server: &'static TestServer, rewrite: Rewrite) -> bool {
     let pair = Pair::new(server, rewrite).await;
     let refused = Append { expected: Expected::Exact(7), ..append(0) };
-    let Beside { held, answer, meanwhile } = pair.beside(refused, pair.other.append(append(1))).await;
+    let Beside { held, answer, meanwhile } =
+        pair.beside(refused, pair.other.append(append(1))).await;
     assert_eq!(held, Err(AppendError::Conflict { actual: 0 }));
     assert_eq!(answer.unwrap().position, 1);
     pair.harness.finish().await;
@@ -131,7 +138,11 @@ async fn the_head_has_one_holder(server: &'static TestServer, rewrite: Rewrite) 
 /// Whether the first store key is the first.
 async fn the_first_store_key_is_the_first(server: &'static TestServer, rewrite: Rewrite) -> bool {
     let pair = Pair::new(server, rewrite).await;
-    let row = |kek: u8| StoreKeyRow { kek: [kek; 8], wrapped_index_key: vec![kek; 105], canary: vec![kek; 81] };
+    let row = |kek: u8| StoreKeyRow {
+        kek: [kek; 8],
+        wrapped_index_key: vec![kek; 105],
+        canary: vec![kek; 81],
+    };
     let held = Append { rows: vec![RowChange::PutStoreKey(row(1))], ..append(0) };
     let Beside { held, answer, .. } = pair.beside(held, pair.other.init_store_key(row(2))).await;
     held.unwrap();
@@ -147,7 +158,10 @@ async fn no_secret_is_lost(server: &'static TestServer, rewrite: Rewrite) -> boo
     let first = append(0);
     let owner = first.owner.unwrap();
     let key = |version| UserKeyRow { owner, version, kek: [1; 8], wrapped: vec![1; 105] };
-    pair.holder.append(Append { rows: vec![RowChange::PutUserKey(key(1))], ..first }).await.unwrap();
+    pair.holder
+        .append(Append { rows: vec![RowChange::PutUserKey(key(1))], ..first })
+        .await
+        .unwrap();
     let secret = SecretRow {
         owner,
         key: KeyId(owner.0),
@@ -158,7 +172,12 @@ async fn no_secret_is_lost(server: &'static TestServer, rewrite: Rewrite) -> boo
     };
     // A stream of its own, so that it is in nobody's way but the rotation's.
     let stream = StreamName::Run(Uuid::max());
-    let held = Append { stream, owner: Some(owner), rows: vec![RowChange::PutSecret(secret)], ..append(1) };
+    let held = Append {
+        stream,
+        owner: Some(owner),
+        rows: vec![RowChange::PutSecret(secret)],
+        ..append(1)
+    };
     let from = pair.other.user_rows(owner).await.unwrap().unwrap();
     let to = UserRows { key: UserKeyState { row: key(2), worn: false }, ..from.clone() };
     let Beside { held, answer, .. } = pair.beside(held, pair.other.rekey_user(from, to)).await;
