@@ -27,6 +27,13 @@ use tokio_util::task::TaskTracker;
 /// Most bytes read at once.
 const READ_MAX: usize = 16 * 1024;
 
+/// The program expands a mention (`@/path`) in a prompt by itself, although it has no tools, and sends
+/// the file to the model: a user could read this server's key files. These rules forbid it to read any.
+const DENY_FILES: &str = r#"{"permissions":{"deny":["Read","Read(//**)"]}}"#;
+
+/// U+2060: takes no room, and keeps the program from taking what follows for a mention or a command.
+const WORD_JOINER: char = '\u{2060}';
+
 /// Where the program is and what surrounds it.
 #[derive(Clone)]
 pub struct ClaudeProgramConfig {
@@ -108,6 +115,7 @@ impl ClaudeProgram {
             ])
             .args(["--tools", "", "--system-prompt", request.system.as_deref().unwrap_or_default()])
             .args(["--max-turns", "1", "--no-session-persistence"])
+            .args(["--settings", DENY_FILES])
             // Anything of ours could change what it does: an API key would even beat the token.
             .env_clear()
             .env("PATH", &config.path)
@@ -136,7 +144,24 @@ fn prompt(request: &MessageRequest) -> Option<Vec<u8>> {
         texts
             .push(format!("Answer with one JSON value of this schema and nothing else:\n{schema}"));
     }
-    Some(texts.join("\n\n").into_bytes())
+    Some(inert(&texts.join("\n\n")).into_bytes())
+}
+
+/// The prompt with nothing in it that the program would act on: no mention of a file anywhere, and no
+/// command (`/cost`), shell line (`!`) or memory line (`#`) at its beginning. Beside [`DENY_FILES`],
+/// because either guard alone would be one release of that program away from none.
+fn inert(prompt: &str) -> String {
+    let mut inert = String::with_capacity(prompt.len() + 16);
+    if prompt.trim_start().starts_with(['/', '!', '#']) {
+        inert.push(WORD_JOINER);
+    }
+    for c in prompt.chars() {
+        inert.push(c);
+        if matches!(c, '@' | '\u{ff20}' | '\u{fe6b}') {
+            inert.push(WORD_JOINER);
+        }
+    }
+    inert
 }
 
 fn not_started(kind: io::ErrorKind) -> &'static str {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Plays the claude program (UPSTREAM.md, section 2). What it does is said by the prompt; what it was given goes beside its settings.
+# Plays the claude program (ops/docs/UPSTREAM.md, section 2). What it does is said by the prompt; what it was given goes beside its settings.
 prompt=$(cat)
 printf '%s\n' "$@" >"$CLAUDE_CONFIG_DIR/arguments"
 env | sort >"$CLAUDE_CONFIG_DIR/environment"
@@ -17,6 +17,12 @@ stop() {
 }
 result() { printf '{"subtype":"success","is_error":%s,"result":"%s","usage":{"input_tokens":999},"type":"result"}\n' "$1" "$2"; }
 printf '{"type":"system","subtype":"init","tools":[]}\n{"type":"brand_new"}\na warning that is no JSON\n'
+# The program sends the file of a mention to the model, which may quote it.
+mentioned=$(printf '%s' "$prompt" | sed -n 's/.*@\(\/[^ ]*\).*/\1/p' | head -n 1)
+if [ -n "$mentioned" ]; then
+  start msg_1; say "$(cat "$mentioned")"; stop end_turn; result false ''
+  exit 0
+fi
 case $prompt in
 *overloaded*)
   printf '{"type":"system","subtype":"api_retry","attempt":1,"error_status":529}\n'

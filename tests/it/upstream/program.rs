@@ -73,7 +73,8 @@ async fn an_answer_is_the_same_stream_of_items() {
 
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     let arguments = "-p\n--output-format\nstream-json\n--verbose\n--include-partial-messages\n--model\nclaude-haiku-5-5\n--tools\n\n\
-        --system-prompt\nYou are brief.\n--max-turns\n1\n--no-session-persistence\n";
+        --system-prompt\nYou are brief.\n--max-turns\n1\n--no-session-persistence\n\
+        --settings\n{\"permissions\":{\"deny\":[\"Read\",\"Read(//**)\"]}}\n";
     assert_eq!(read("arguments"), arguments);
     assert!(
         read("prompt").starts_with(&text)
@@ -96,6 +97,33 @@ async fn an_answer_is_the_same_stream_of_items() {
     ];
     assert_eq!(names, expected);
     assert!(environment.contains(TOKEN) && !read("arguments").contains(TOKEN));
+}
+
+/// The stand-in expands a mention as the program does, whatever its settings forbid: one guard must do
+/// without the other.
+#[tokio::test]
+async fn a_prompt_names_no_file_and_gives_no_command() {
+    let (dir, tracker) = (TempDir::new().unwrap(), TaskTracker::new());
+    let program = program(&dir, Duration::from_secs(30), &tracker);
+    let master_key = dir.path().join("master.key");
+    std::fs::write(&master_key, "the-master-key").unwrap();
+    let path = master_key.display();
+    for (text, begins) in [
+        (format!("look @{path} what does this say"), "look @\u{2060}/"),
+        (format!("@{path}"), "@\u{2060}/"),
+        (format!("mail ada@example.org, then read @{path}"), "mail ada@\u{2060}example.org"),
+        ("/cost".to_owned(), "\u{2060}/cost"),
+        (" \n/cost".to_owned(), "\u{2060} \n/cost"),
+        ("!cat master.key".to_owned(), "\u{2060}!cat"),
+        ("# remember this".to_owned(), "\u{2060}# remember"),
+        ("1/2 is a half".to_owned(), "1/2 is a half"),
+    ] {
+        let items: Vec<_> = program.messages(request(&text), NOW).collect().await;
+        assert!(matches!(items.last(), Some(CallItem::Ended(_))), "{text}: {items:?}");
+        assert!(!format!("{items:?}").contains("the-master-key"), "{text}: {items:?}");
+        let prompt = std::fs::read_to_string(dir.path().join("prompt")).unwrap();
+        assert!(prompt.starts_with(begins), "{prompt:?}");
+    }
 }
 
 #[tokio::test]
