@@ -1,8 +1,6 @@
 //! `verify`: reads the whole log anew, checks every leaf and the tree, folds it again and compares with what the views hold.
 
-use super::leaf_hash;
 use super::runs::{Runs, Taken};
-use super::tree::Frontier;
 use crate::bus::{Keychain, decode, open_account, open_event, open_key, store_failure};
 use claviger_domain::account::AccountEvent;
 use claviger_domain::failure::Failure;
@@ -14,6 +12,8 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::accounts::AccountView;
 use claviger_projections::keys::{KeyView, KeysView};
 use claviger_projections::ports::{ACCOUNTS, KEYS, Page, Placed, Store, StoredEvent};
+use claviger_proof::Frontier;
+use claviger_proof::leaf_hash;
 use claviger_vault::ContentKey;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -148,7 +148,7 @@ impl Drop for SqliteStore {
 fn read_end(
     connection: &Connection,
     path: &Path,
-) -> Result<(crate::audit::Frontier, claviger_domain::timestamp::Timestamp), OpenError> {
+) -> Result<(claviger_proof::Frontier, claviger_domain::timestamp::Timestamp), OpenError> {
     let damaged = |error: DbError| match error {
         DbError::Sqlite(error) => OpenError::from_sqlite(path, &error),
         DbError::Store(error) => {

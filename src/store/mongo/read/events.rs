@@ -1,6 +1,5 @@
 //! The log, its records and claims.
 
-use crate::audit::Frontier;
 use crate::store::mongo::cells::{Cells, bound, limit as at_most};
 use crate::store::mongo::error::DbError;
 use crate::store::mongo::schema::{CLAIMS, COMMANDS, EVENTS, HEAD, HEAD_ID, PARTS, binary, id};
@@ -12,6 +11,7 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     ClaimKind, CommandRecord, Direction, HistoryFilter, StoreError, StoredEvent,
 };
+use claviger_proof::Frontier;
 use futures::TryStreamExt;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};

@@ -5,7 +5,6 @@ use super::changes::{self, Change, opt_id, stored};
 use super::keys::Keys;
 use super::known::Known;
 use super::plan::Plan;
-use crate::audit::{Frontier, leaf_hash};
 use crate::store::mongo::read::{claim_key, command_key, event_key, part_id};
 use crate::store::mongo::schema::{CLAIMS, COMMANDS, binary, id};
 use claviger_domain::id::{EventId, UserId};
@@ -14,6 +13,7 @@ use claviger_projections::ports::{
     Append, AppendError, Appended, ClaimChange, ClaimKind, CommandRecord, Expected, NewEvent,
     Placed, RecordChange,
 };
+use claviger_proof::{Frontier, leaf_hash};
 use mongodb::bson::{Bson, Document, doc};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;

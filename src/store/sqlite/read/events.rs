@@ -1,6 +1,5 @@
 //! The log, its records and claims.
 
-use crate::audit::Frontier;
 use crate::store::sqlite::cells::{Cells, bound, limit as sql_limit};
 use crate::store::sqlite::query::{self, DbError};
 use claviger_domain::actor::{Actor, Role, Via};
@@ -11,6 +10,7 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     ClaimKind, CommandRecord, Direction, HistoryFilter, StoreError, StoredEvent,
 };
+use claviger_proof::Frontier;
 use rusqlite::{Connection, ToSql, params};
 use uuid::Uuid;
 

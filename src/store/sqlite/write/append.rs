@@ -2,7 +2,6 @@
 
 use super::changes;
 use super::outcome::{Stop, stored};
-use crate::audit::{Frontier, leaf_hash};
 use crate::store::sqlite::query;
 use crate::store::sqlite::read::{claim, claim_kind, command_record};
 use claviger_domain::id::UserId;
@@ -11,6 +10,7 @@ use claviger_projections::ports::{
     Append, AppendError, Appended, ClaimChange, CommandRecord, Expected, NewEvent, Placed,
     RecordChange,
 };
+use claviger_proof::{Frontier, leaf_hash};
 use rusqlite::{Connection, ErrorCode, params};
 
 /// The end of the log as the transaction sees it.

@@ -68,7 +68,7 @@ impl Writer {
     /// A writer at the end of the log that its file has.
     pub(in crate::store::sqlite) fn new(
         parts: WriterParts,
-        (frontier, at): (crate::audit::Frontier, claviger_domain::timestamp::Timestamp),
+        (frontier, at): (claviger_proof::Frontier, claviger_domain::timestamp::Timestamp),
     ) -> Self {
         Self { parts, end: End { frontier, at }, carried: None, written_bytes: 0 }
     }
