@@ -1,9 +1,9 @@
 //! From failures to what a client sees: typed user errors for refusals, top-level errors for everything else.
 
-use crate::ids::{self, IdKind};
 use crate::scalars::Position;
 use crate::types::CredentialCandidate;
 use async_graphql::{Enum, Error, ErrorExtensions, ID, Interface, SimpleObject};
+use claviger_application::ids::{self, IdKind};
 use claviger_domain::code::ErrorCode as Code;
 use claviger_domain::failure::{Failure, FailureDetail};
 

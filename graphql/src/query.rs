@@ -1,11 +1,11 @@
 //! The root of queries.
 
-use crate::ids::{self, IdKind};
 use crate::scalars::Position;
 use crate::types::{
     ApiKey, Event, Model, Node, Orchestration, Session, Viewer, caller, fault, ports, reach,
 };
 use async_graphql::{Context, Error, ID, Object};
+use claviger_application::ids::{self, IdKind};
 use claviger_domain::id::{EventId, KeyId, RunId};
 
 /// The root of queries.

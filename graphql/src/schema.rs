@@ -1,11 +1,11 @@
 //! The schema, put together.
 
 use crate::mutation::{Mutation, MutationPayload};
-use crate::ports::Ports;
 use crate::query::Query;
 use crate::subscription::Subscription;
 use crate::types::Node;
 use async_graphql::{Request, Response, Schema, SchemaBuilder};
+use claviger_application::Ports;
 use futures::stream::BoxStream;
 
 /// The schema over its ports. Cheap to clone.
@@ -33,13 +33,13 @@ pub fn build(ports: Ports) -> ClavigerSchema {
 }
 
 impl ClavigerSchema {
-    /// Executes an operation. Its data must hold a [`crate::ports::RequestInfo`], and a [`crate::ports::Caller`] if somebody is signed in.
+    /// Executes an operation. Its data must hold a [`claviger_application::RequestInfo`], and a [`claviger_application::Caller`] if somebody is signed in.
     pub async fn execute(&self, request: Request) -> Response {
         self.0.execute(request).await
     }
 
     /// Executes a subscription: its items, or one answer without data where it can't begin. The data is that of [`Self::execute`], and a
-    /// [`crate::ports::Progress`] where the face wants to know.
+    /// [`crate::progress::Progress`] where the face wants to know.
     pub fn subscribe(&self, request: Request) -> BoxStream<'static, Response> {
         self.0.execute_stream(request)
     }

@@ -1,12 +1,13 @@
 //! The root of subscriptions. Each item is whole in itself: nothing is asked for while it is shown.
 
-use crate::cursor;
 use crate::error::top_level;
-use crate::ids::{self, IdKind};
-use crate::ports::{Progress, Scope};
+use crate::progress::Progress;
 use crate::scalars::Cursor;
 use crate::types::{EventEdge, Followed, OrchestrationMessage, caller, fault, ports};
 use async_graphql::{Context, Error, ID, Subscription};
+use claviger_application::Scope;
+use claviger_application::cursor;
+use claviger_application::ids::{self, IdKind};
 use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;

@@ -4,6 +4,7 @@ use super::accounts::{Auth, bad_token};
 use super::grants::{Denied, Grant};
 use super::issuer::{Judged, JwksError, Vouched};
 use crate::bus::{AccountCall, store_failure};
+use claviger_application::{Caller, ForeignToken};
 use claviger_domain::account::{AccountCommand, RegisterExternal, SignIn};
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::code::ErrorCode;
@@ -12,7 +13,6 @@ use claviger_domain::id::{CorrelationId, SessionId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::Username;
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::{Caller, ForeignToken};
 use claviger_projections::accounts::AccountView;
 
 /// How often another username is tried when one is taken, or another process is faster.

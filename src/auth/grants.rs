@@ -5,12 +5,12 @@ use super::external::lets_in;
 use super::tickets::Ticket;
 use super::tokens::{Named, Reading};
 use crate::bus::store_failure;
+use claviger_application::{Caller, StreamTicket};
 use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::{Caller, StreamTicket};
 use std::collections::BTreeSet;
 
 /// How long after its making a ticket may be used first.

@@ -1,6 +1,7 @@
 //! [`Auth`] as the schema's port.
 
 use super::accounts::{Auth, Registration, call};
+use claviger_application::{Accounts, Answer, Caller, RequestInfo, StreamTicket, Tokens};
 use claviger_domain::account::{
     AccountError, ChangePassword, RegisterAccount, RevokeSessions, SignOut,
 };
@@ -9,7 +10,6 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Email, FullName, Password, Username};
-use claviger_graphql::ports::{Accounts, Answer, Caller, RequestInfo, StreamTicket, Tokens};
 use std::sync::Arc;
 
 /// The bucket of registrations from one address: one who fails again and again keeps nobody else out. No username holds an @.

@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claviger_application::ForeignToken;
 use claviger_domain::actor::Role;
 use claviger_domain::id::{SessionId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::ForeignToken;
 use claviger_vault::StoreIndexKey;
 use std::collections::BTreeSet;
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! The canonical form of a command's input, of which its request hash is made: the same request gives the same hash through every door.
 
+use claviger_application::KeyCommand;
 use claviger_domain::key_test::KeyTestLevel;
-use claviger_graphql::ports::KeyCommand;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 

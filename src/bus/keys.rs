@@ -5,6 +5,7 @@ use super::keychain::UserKeys;
 use super::rows::{KeyRingRows, open_key};
 use super::sealing::seal_events;
 use super::{Bus, Commands, MAX_TRIES, RECORD_MS, contended, same_request, store_failure};
+use claviger_application::{Answer, Call, Commit, KeyCommand, KeyCommands, KeyDone};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::event::Halved as _;
@@ -15,7 +16,6 @@ use claviger_domain::key_ring::{
     KeyRingError, KeyRingEvent, RenameKey, ReplaceSecret, SetDefault, SetExpiry,
 };
 use claviger_domain::stream::StreamName;
-use claviger_graphql::ports::{Answer, Call, Commit, KeyCommand, KeyCommands, KeyDone};
 use claviger_projections::keys::KeysView;
 use claviger_projections::ports::{
     Append, AppendError, ClaimChange, ClaimKind, CommandRecord, Expected, KEYS, RecordChange,

@@ -4,7 +4,7 @@
 use super::Commands;
 use crate::effects::Clock;
 use crate::limiter::{RateLimiter, refused};
-use claviger_graphql::ports::{Answer, Call, KeyCommand, KeyCommands, KeyDone};
+use claviger_application::{Answer, Call, KeyCommand, KeyCommands, KeyDone};
 use std::sync::Arc;
 
 /// Commands on keys, so many a minute for each user. For people's doors; timers and the operator's command line have no limits.

@@ -6,6 +6,9 @@ use super::run_rows::RunRows;
 use super::sealing::{plain_events, seal_events};
 use super::{Bus, MAX_TRIES, RECORD_MS, contended, same_request, store_failure};
 use crate::reads::{StoreReads, recorded};
+use claviger_application::{
+    Answer, Call, Caller, Commit, RunCommand, RunCommands, RunDone, StartRun,
+};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{CommandId, KeyId, RunId, UserId};
@@ -16,9 +19,6 @@ use claviger_domain::orchestration::{
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::{Context, ModelId, Title};
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::{
-    Answer, Call, Caller, Commit, RunCommand, RunCommands, RunDone, StartRun,
-};
 use claviger_projections::ports::{
     Append, AppendError, Appended, CommandRecord, Expected, OPEN_RUNS, Page, RUNS, RecordChange,
 };

@@ -2,6 +2,7 @@
 
 use super::keys::{Order, Plan};
 use super::{Bus, RECORD_MS, store_failure};
+use claviger_application::{Call, KeyDone};
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
@@ -9,7 +10,6 @@ use claviger_domain::id::{CommandId, CorrelationId, KeyId, RunId, TestId};
 use claviger_domain::key_ring::{FinishKeyTest, KeyRingEvent, RecordExpiry, StartKeyTest};
 use claviger_domain::key_test::{KeyTestLevel, KeyTestNotes, KeyTestStatus, KeyVerdict, Verdict};
 use claviger_domain::text::ModelId;
-use claviger_graphql::ports::{Call, KeyDone};
 use claviger_projections::ports::{CommandRecord, RecordChange, TimerKind, TimerRow};
 use std::time::Duration;
 

@@ -5,13 +5,13 @@ use super::{CliError, output};
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::wiring::Core;
+use claviger_application::RequestInfo;
+use claviger_application::ids::{IdKind, encode};
 use claviger_domain::actor::{Role, Via};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::{CorrelationId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Email, FullName, Password, TextError, Username};
-use claviger_graphql::ids::{IdKind, encode};
-use claviger_graphql::ports::RequestInfo;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::process::ExitCode;
 

@@ -9,6 +9,7 @@ use super::queue::{Lane, Ticket};
 use crate::anthropic::stream::CallItem;
 use crate::live::EventHub;
 use crate::reads::{RunReader, recorded};
+use claviger_application::{Caller, EventView};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{BootId, RunId, StepId, UserId};
 use claviger_domain::orchestration::{
@@ -16,7 +17,6 @@ use claviger_domain::orchestration::{
 };
 use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::{Caller, EventView};
 use claviger_projections::feed::{Registration, Topic};
 use claviger_projections::run_feed::DeltaItem;
 use futures::future::{BoxFuture, FutureExt as _};

@@ -3,9 +3,9 @@
 use super::EventHub;
 use crate::bus::store_failure;
 use crate::reads::StoreReads;
+use claviger_application::{Answer, EventFeed, EventView, Feeds, Scope};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
-use claviger_graphql::ports::{Answer, EventFeed, EventView, Feeds, Scope};
 use claviger_projections::feed::{Batch, Driver, Source, Topic, follow};
 use claviger_projections::ports::{BoxFuture, Direction, HistoryFilter, StoredEvent};
 use futures::StreamExt;

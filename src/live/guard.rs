@@ -3,9 +3,9 @@
 use super::EventHub;
 use crate::auth::{Auth, Grant};
 use crate::effects::Clock;
+use claviger_application::{Caller, EventView};
 use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;
-use claviger_graphql::ports::{Caller, EventView};
 use claviger_projections::feed::{Registration, Span, Told, Topic};
 use std::sync::Arc;
 use std::time::Duration;

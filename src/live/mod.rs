@@ -16,7 +16,7 @@ pub use seats::{Full, Seat, Seats};
 pub use settings::LiveSettings;
 pub use tail::Tail;
 
-use claviger_graphql::ports::EventView;
+use claviger_application::EventView;
 use claviger_projections::feed::Hub;
 use std::sync::Arc;
 

@@ -3,10 +3,10 @@
 use super::EventHub;
 use super::run_hub::{RunHub, RunListener};
 use crate::reads::{RunReader, StoreReads, feed_failure};
+use claviger_application::{Answer, EventView, RunFeeds, RunMessages};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
-use claviger_graphql::ports::{Answer, EventView, RunFeeds, RunMessages};
 use claviger_projections::feed::{Registration, Topic};
 use claviger_projections::run_feed::{Batch, FeedCursor, FeedMessage, Outbox, RunFeed};
 use futures::StreamExt as _;

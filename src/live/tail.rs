@@ -3,10 +3,10 @@
 use super::EventHub;
 use super::feeds::stripped;
 use crate::reads::StoreReads;
+use claviger_application::EventView;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::stream::StreamName;
-use claviger_graphql::ports::EventView;
 use claviger_projections::feed::Topic;
 use claviger_projections::ports::StoredEvent;
 use std::collections::{HashMap, HashSet};

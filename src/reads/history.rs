@@ -2,10 +2,10 @@
 
 use super::StoreReads;
 use crate::bus::open_event;
+use claviger_application::EventView;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;
-use claviger_graphql::ports::EventView;
 use claviger_projections::ports::StoredEvent;
 use claviger_vault::ContentKey;
 use std::collections::HashMap;

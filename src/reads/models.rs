@@ -4,10 +4,10 @@
 use crate::anthropic::client::AnthropicClient;
 use crate::anthropic::models::{self, builtin_models, cheapest_model};
 use crate::anthropic::prices::PriceTable;
+use claviger_application::ModelInfo;
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::ModelId;
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::ModelInfo;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How long an answer is good for: an hour.

@@ -2,6 +2,7 @@
 //! operator's environment, Max Plan. A named key is used or nothing is.
 
 use super::StoreReads;
+use claviger_application::{Caller, Candidate, Reads as _, Source};
 use claviger_domain::actor::Role;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, UserId};
@@ -9,7 +10,6 @@ use claviger_domain::key_test::KeyTestStatus;
 use claviger_domain::orchestration::{Considered, CredentialSource, Resolution, Why};
 use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::{Caller, Candidate, Reads as _, Source};
 use claviger_projections::keys::KeyView;
 
 /// Whom the operator's environment keys serve.

@@ -2,9 +2,9 @@
 
 use super::StoreReads;
 use crate::bus::{open_run, store_failure};
+use claviger_application::{RunFilter, RunPage};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
-use claviger_graphql::ports::{RunFilter, RunPage};
 use claviger_projections::ports::{Page, PageOf, RUNS, ViewRow};
 use claviger_projections::runs::RunFacts;
 use std::collections::VecDeque;

@@ -3,10 +3,10 @@
 use super::StoreReads;
 use super::run_reader::RunReader;
 use crate::bus::store_failure;
+use claviger_application::{Answer, RunDetail, RunFilter, RunPage, RunReads, UsageCell};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::{Answer, RunDetail, RunFilter, RunPage, RunReads, UsageCell};
 use claviger_projections::ports::{Page, RUNS};
 use std::sync::Arc;
 

@@ -2,10 +2,10 @@
 
 use super::StoreReads;
 use crate::bus::store_failure;
+use claviger_application::UsageCell;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::UsageCell;
 use claviger_projections::ports::{Page, USAGE, ViewRow};
 use claviger_projections::usage::{UsageView, day_of, start_of};
 use uuid::Uuid;

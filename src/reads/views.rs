@@ -2,14 +2,14 @@
 
 use super::StoreReads;
 use crate::bus::{open_account, open_key, open_user_agent, store_failure};
+use claviger_application::{
+    Answer, Caller, Candidate, EventView, KeyPage, ModelInfo, Reads, SessionView,
+};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{EventId, KeyId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::Context;
-use claviger_graphql::ports::{
-    Answer, Caller, Candidate, EventView, KeyPage, ModelInfo, Reads, SessionView,
-};
 use claviger_projections::accounts::AccountView;
 use claviger_projections::activity::KeyActivity;
 use claviger_projections::keys::KeyView;

@@ -6,10 +6,10 @@ use super::inputs::{
 };
 use super::payloads::{LogoutPayload, SessionPayload, StreamTicket};
 use crate::error::user_error;
-use crate::ports::{RequestInfo, Tokens};
 use crate::scalars::DateTime;
 use crate::types::{Viewer, caller, fault, ports};
 use async_graphql::{Context, Error, Object};
+use claviger_application::{RequestInfo, Tokens};
 use claviger_domain::failure::Failure;
 use claviger_domain::text::{Email, FullName, Password, TextError, Username};
 

@@ -1,8 +1,8 @@
 //! What commands on keys and on orchestrations share.
 
-use crate::ports::{Call, RequestInfo};
 use crate::types::caller;
 use async_graphql::{Context, Error, ID};
+use claviger_application::{Call, RequestInfo};
 use claviger_domain::actor::Actor;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;

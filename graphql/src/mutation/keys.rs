@@ -6,12 +6,12 @@ use super::inputs::{
     ReplaceKeySecretInput, SetKeyExpiryInput, TestKeyInput,
 };
 use super::payloads::{DeleteKeyPayload, KeyPayload};
-use crate::ids::{self, IdKind};
-use crate::ports::{KeyCommand, KeyDone};
 use crate::query;
 use crate::scalars::{Position, Secret};
 use crate::types::{KeyTestLevel, caller, context_of, ports};
 use async_graphql::{Context, Error, ID, Object};
+use claviger_application::ids::{self, IdKind};
+use claviger_application::{KeyCommand, KeyDone};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;

@@ -1,11 +1,11 @@
 //! Payloads of the contract.
 
 use crate::error::{UserError, user_error};
-use crate::ids::{self, IdKind};
-use crate::ports;
 use crate::scalars::{DateTime, Position};
 use crate::types::{ApiKey, Orchestration, Viewer};
 use async_graphql::{Error, ID, Interface, SimpleObject};
+use claviger_application;
+use claviger_application::ids::{self, IdKind};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::KeyId;
 
@@ -24,8 +24,8 @@ pub(crate) struct Commit {
     replayed: bool,
 }
 
-impl From<ports::Commit> for Commit {
-    fn from(commit: ports::Commit) -> Self {
+impl From<claviger_application::Commit> for Commit {
+    fn from(commit: claviger_application::Commit) -> Self {
         Self {
             position: Position(commit.position),
             stream: commit.stream.to_string(),
@@ -96,7 +96,7 @@ pub(crate) struct DeleteKeyPayload {
 
 impl DeleteKeyPayload {
     pub(crate) fn of(
-        result: Result<(KeyId, ports::Commit), Failure>,
+        result: Result<(KeyId, claviger_application::Commit), Failure>,
         client_mutation_id: Option<String>,
     ) -> Result<Self, Error> {
         let (deleted_id, commit, user_errors) = match result {

@@ -3,11 +3,11 @@
 use super::connection::{PageArgs, PageInfo};
 use super::viewer::Role;
 use super::{fault, ports};
-use crate::cursor;
-use crate::ids::{self, IdKind};
-use crate::ports::EventView;
 use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
+use claviger_application::EventView;
+use claviger_application::cursor;
+use claviger_application::ids::{self, IdKind};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{Direction, HistoryFilter};
 use std::sync::Arc;

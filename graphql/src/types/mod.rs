@@ -18,8 +18,8 @@ pub(crate) use session::Session;
 pub(crate) use viewer::{Viewer, context_of, default_context, reach};
 
 use crate::error::top_level;
-use crate::ports::{Caller, Ports};
 use async_graphql::{Context, Error, ID, Interface};
+use claviger_application::{Caller, Ports};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 

@@ -2,22 +2,10 @@
 
 use super::resolution::CredentialResolution;
 use super::{fault, ports};
-use crate::ports::{Candidate, Source};
 use async_graphql::{Context, Error};
+use claviger_application::Candidate;
 use claviger_domain::id::UserId;
 use claviger_domain::orchestration::{Considered, CredentialSource, Why};
-
-impl From<CredentialSource> for Source {
-    fn from(source: CredentialSource) -> Self {
-        match source {
-            CredentialSource::NamedKey => Self::NamedKey,
-            CredentialSource::DefaultKey => Self::DefaultKey,
-            CredentialSource::EnvAnthropicApiKey => Self::EnvAnthropicApiKey,
-            CredentialSource::EnvClaudeApiKey => Self::EnvClaudeApiKey,
-            CredentialSource::MaxPlan => Self::MaxPlan,
-        }
-    }
-}
 
 impl CredentialResolution {
     /// What was considered; `context` is that of the run, where it can be read.

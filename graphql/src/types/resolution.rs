@@ -1,8 +1,8 @@
 //! Which credential would be used, and why; and the models there are.
 
 use super::key::ApiKey;
-use crate::ports::{Candidate, ModelInfo, Source};
 use async_graphql::{Enum, ID, SimpleObject};
+use claviger_application::{Candidate, ModelInfo, Source};
 use claviger_domain::id::UserId;
 
 /// Where a credential comes from, in the order in which they are looked at.

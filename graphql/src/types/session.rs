@@ -1,9 +1,9 @@
 //! Where the viewer is signed in.
 
-use crate::ids::{self, IdKind};
-use crate::ports::SessionView;
 use crate::scalars::DateTime;
 use async_graphql::{ID, Object};
+use claviger_application::SessionView;
+use claviger_application::ids::{self, IdKind};
 
 /// A signed-in session.
 #[derive(Clone)]

@@ -10,12 +10,12 @@ use super::runs::{
 };
 use super::session::Session;
 use super::{fault, ports};
-use crate::cursor;
 use crate::error::top_level;
-use crate::ids::{self, IdKind};
-use crate::ports::{Caller, RunFilter};
 use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Enum, Error, ID, Object};
+use claviger_application::cursor;
+use claviger_application::ids::{self, IdKind};
+use claviger_application::{Caller, RunFilter};
 use claviger_domain::actor;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::KeyId;

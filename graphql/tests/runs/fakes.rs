@@ -2,13 +2,14 @@
 
 use super::story::{KEY, OWNER, Story};
 use async_graphql::{Request, Variables};
+use claviger_application::*;
 use claviger_domain::actor::{Role, Via};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::*;
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::*;
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::*;
+use claviger_graphql::progress::Progress;
 use claviger_projections::accounts::{AccountContent, AccountFacts, AccountView};
 use claviger_projections::activity::KeyActivity;
 use claviger_projections::keys::{KeyContent, KeyFacts, KeyView};

@@ -2,11 +2,11 @@
 
 use super::fakes::{World, follow};
 use super::story::{OWNER, RUN, STARTED_MS, Story, step};
+use claviger_application::cursor::of_run_feed;
+use claviger_application::ids::{IdKind, encode};
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::Next;
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ids::{IdKind, encode};
-use claviger_graphql::of_run_feed;
 use claviger_projections::run_feed::FeedCursor;
 use serde_json::{Value, json};
 use std::sync::Arc;

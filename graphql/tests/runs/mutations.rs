@@ -2,13 +2,13 @@
 
 use super::fakes::{World, ask, ask_as};
 use super::story::{GONE_KEY, KEY, OWNER, RUN, Story};
+use claviger_application::ids::{IdKind, encode};
+use claviger_application::{Commit, RunCommand, RunDone, StartRun};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{EventId, KeyId, RunId};
 use claviger_domain::orchestration::*;
 use claviger_domain::stream::StreamName;
-use claviger_graphql::ids::{IdKind, encode};
-use claviger_graphql::ports::{Commit, RunCommand, RunDone, StartRun};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;

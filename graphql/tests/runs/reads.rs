@@ -3,13 +3,13 @@
 use super::fakes::{World, ask, ask_as};
 use super::story::{GONE_KEY, KEY, OWNER, RUN, STARTED_MS, Story, agent, step};
 use async_graphql::Variables;
+use claviger_application::UsageCell;
+use claviger_application::cursor::of_run_feed;
+use claviger_application::ids::{IdKind, encode};
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::*;
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ids::{IdKind, encode};
 use claviger_graphql::limits::{Limits, SchemaTypes};
-use claviger_graphql::of_run_feed;
-use claviger_graphql::ports::UsageCell;
 use claviger_projections::activity::KeyActivity;
 use claviger_projections::run_feed::FeedCursor;
 use claviger_projections::runs::RunSummary;

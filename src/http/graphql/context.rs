@@ -6,9 +6,9 @@ use crate::http::problem::Problem;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use claviger_application::Caller;
 use claviger_domain::id::CorrelationId;
 use claviger_domain::secret::SecretText;
-use claviger_graphql::ports::Caller;
 use std::net::{IpAddr, SocketAddr};
 use uuid::Uuid;
 

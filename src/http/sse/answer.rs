@@ -20,7 +20,7 @@ use axum::response::Response;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::secret::SecretText;
-use claviger_graphql::ports::Progress;
+use claviger_graphql::progress::Progress;
 use futures::stream::{self, BoxStream, StreamExt};
 use std::sync::Arc;
 use tokio::time::timeout;

@@ -6,6 +6,7 @@ use super::world::{Kind, Process, User, World, start};
 use claviger::simulator::gate::Gate;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Refusal, Reply};
+use claviger_application::{KeyCommand, RunDetail, StartRun};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::FailureDetail;
@@ -14,7 +15,6 @@ use claviger_domain::orchestration::{Ask, PauseReason, Phase, RunEvent, StepStat
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, KeyName};
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::{KeyCommand, RunDetail, StartRun};
 use claviger_projections::run_feed::Body;
 use futures::StreamExt as _;
 use futures::future::join_all;

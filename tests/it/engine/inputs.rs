@@ -4,6 +4,7 @@ use super::calm::forward;
 use super::record::line;
 use super::world::{Kind, Process, User, World, agent, agents, start, task};
 use claviger::simulator::keys::{Scenario, key};
+use claviger_application::{KeyCommand, RunFilter, StartRun};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{KeyId, RunId};
@@ -12,7 +13,6 @@ use claviger_domain::orchestration::{
 };
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, ModelId};
-use claviger_graphql::ports::{KeyCommand, RunFilter, StartRun};
 use claviger_projections::ports::Page;
 use futures::future::join_all;
 use serde_json::json;

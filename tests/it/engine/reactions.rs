@@ -6,13 +6,13 @@ use super::world::{Kind, Process, User, World, agents, start};
 use claviger::simulator::gate::Gate;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Reply};
+use claviger_application::StartRun;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::RunId;
 use claviger_domain::orchestration::{
     CredentialSource, Draft, FailureClass, OnFailure, Phase, RunEvent, StepState,
 };
 use claviger_domain::secret::SecretText;
-use claviger_graphql::ports::StartRun;
 use claviger_projections::run_feed::{Body, FeedCursor, Superseded};
 use futures::StreamExt as _;
 use std::path::Path;

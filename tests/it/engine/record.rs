@@ -3,10 +3,10 @@
 use super::world::{Kind, Process, User, World, agents, task};
 use claviger::config::Config;
 use claviger::simulator::gate::Gate;
+use claviger_application::{KeyCommand, KeyDone};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, RunId};
 use claviger_domain::orchestration::Draft;
-use claviger_graphql::ports::{KeyCommand, KeyDone};
 use serde_json::Value;
 use std::time::Duration;
 

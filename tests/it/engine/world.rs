@@ -10,6 +10,9 @@ use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Reply};
 use claviger::simulator::{Simulator, SimulatorConfig};
 use claviger::wiring::Core;
+use claviger_application::{
+    Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, RunDetail, RunDone, StartRun,
+};
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::failure::Failure;
@@ -17,9 +20,6 @@ use claviger_domain::id::{CorrelationId, KeyId, RunId, UserId};
 use claviger_domain::orchestration::{AgentDraft, Ask, Block, Draft, RunEvent};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, Email, IdempotencyKey, KeyName, Password, Username};
-use claviger_graphql::ports::{
-    Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, RunDetail, RunDone, StartRun,
-};
 use claviger_projections::ports::{Holder, Store, StoredEvent};
 use claviger_projections::run_feed::{Body, FeedCursor, FeedMessage};
 use futures::StreamExt as _;

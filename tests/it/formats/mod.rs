@@ -1,11 +1,11 @@
 //! The golden vectors that an independent implementation made: leaves, tree, global ids.
 
+use claviger_application::ids::{IdKind, decode, encode};
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::event::Envelope;
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId, read_hex};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ids::{IdKind, decode, encode};
 use claviger_proof::{Frontier, content_digest, leaf_hash};
 use serde_json::Value;
 use uuid::Uuid;

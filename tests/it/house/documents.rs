@@ -85,7 +85,15 @@ fn the_readme_names_every_setting_and_no_other() {
 
 #[test]
 fn every_room_has_a_readme_which_is_its_documentation() {
-    for room in ["", "domain/", "domain/vault/", "domain/proof/", "projections/", "graphql/"] {
+    for room in [
+        "",
+        "domain/",
+        "domain/vault/",
+        "domain/proof/",
+        "projections/",
+        "src/application/",
+        "graphql/",
+    ] {
         assert!(
             read(&format!("{room}README.md")).lines().count() > 2,
             "{room}README.md says nothing"

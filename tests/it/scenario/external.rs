@@ -6,12 +6,12 @@ use super::stage::{Stage, StoreKind};
 use claviger::auth::Registration;
 use claviger::bus::AccountCall;
 use claviger::simulator::keys::{Scenario, key as secret_key};
+use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{
     AccountCommand, DeactivateAccount, EraseAccount, ReactivateAccount,
 };
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::id::{CorrelationId, UserId};
-use claviger_graphql::ids::{IdKind, decode_as};
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;

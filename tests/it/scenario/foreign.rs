@@ -2,7 +2,7 @@
 
 use super::stage::{Stage, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
-use claviger_graphql::ids::{IdKind, encode};
+use claviger_application::ids::{IdKind, encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::auth::{Named, TokenKey};
 use claviger::bus::AccountCall;
+use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::DeactivateAccount;
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
-use claviger_graphql::ids::{IdKind, decode_as};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -3,6 +3,7 @@
 use super::build::{NOW, fresh};
 use claviger::auth::Registration;
 use claviger::config::{Config, Settings};
+use claviger_application::{Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, StartRun};
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::event::Halved as _;
@@ -17,7 +18,6 @@ use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::{Context, Email, KeyName, ModelId, Password, Title, Username};
 use claviger_domain::timestamp::Timestamp;
-use claviger_graphql::ports::{Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, StartRun};
 use claviger_projections::ports::{
     Append, Expected, InlineViews, NewEvent, OPEN_RUNS, Placed, RUNS, RowChange, Store, StoreError,
     ViewRow,

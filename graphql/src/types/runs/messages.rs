@@ -3,11 +3,11 @@
 use super::orchestration::Orchestration;
 use super::step::{Step, StepText, int, step_id};
 use super::words::OrchestrationState;
-use crate::cursor;
-use crate::ports::{EventView, RunDetail};
 use crate::scalars::Cursor;
 use crate::types::event::Event;
 use async_graphql::{ID, SimpleObject, Union};
+use claviger_application::cursor;
+use claviger_application::{EventView, RunDetail};
 use claviger_domain::event::Halved as _;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, StepId, UserId};

@@ -3,10 +3,10 @@
 use super::usage::TokenUsage;
 use super::words::{AgentRole, StepState};
 use crate::error::ErrorCode;
-use crate::ids::{self, IdKind};
-use crate::ports::RunDetail;
 use crate::scalars::UInt64;
 use async_graphql::{ID, Object, SimpleObject};
+use claviger_application::RunDetail;
+use claviger_application::ids::{self, IdKind};
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{self as domain, Run, RunFailure};
 use claviger_domain::pattern::code_of;

@@ -3,11 +3,11 @@
 use super::step::int;
 use super::words::Pattern;
 use crate::error::top_level;
-use crate::ids::{self, IdKind};
-use crate::ports::UsageCell;
 use crate::scalars::{DateTime, UInt64};
 use crate::types::{fault, ports};
 use async_graphql::{Context, Enum, Error, ID, SimpleObject};
+use claviger_application::UsageCell;
+use claviger_application::ids::{self, IdKind};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, RunId, UserId};

@@ -2,8 +2,8 @@
 
 use super::socket::{Socket, until};
 use crate::scenario::stage::{Stage, StoreKind};
+use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::id::UserId;
-use claviger_graphql::ids::{IdKind, decode_as};
 use serde_json::json;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;

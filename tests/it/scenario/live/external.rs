@@ -7,10 +7,10 @@ use crate::scenario::external::run;
 use crate::scenario::issuer::{Issuer, Signing, claims};
 use crate::scenario::stage::{Stage, StoreKind};
 use claviger::simulator::keys::{Scenario, key as secret_key};
+use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{DeactivateAccount, GrantRole};
 use claviger_domain::actor::Role;
 use claviger_domain::id::UserId;
-use claviger_graphql::ids::{IdKind, decode_as};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -5,10 +5,10 @@ use crate::scenario::client::Client;
 use crate::scenario::stage::{Stage, StoreKind, password};
 use claviger::bus::AccountCall;
 use claviger::simulator::keys::{Scenario, key};
+use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{AccountCommand, DeactivateAccount, GrantRole, RevokeRole};
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::id::{CorrelationId, UserId};
-use claviger_graphql::ids::{IdKind, decode_as};
 use serde_json::json;
 use uuid::Uuid;
 

@@ -14,19 +14,19 @@ const RUN_FEED: u8 = 3;
 const RUN: u8 = 4;
 
 /// The cursor of an event: the same in every list of events.
-pub(crate) fn of_event(position: u64) -> String {
+pub fn of_event(position: u64) -> String {
     let mut bytes = vec![EVENT];
     bytes.extend_from_slice(&position.to_be_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// The cursor of a row in the list of keys.
-pub(crate) fn of_key(created_at: u64, id: Uuid) -> String {
+pub fn of_key(created_at: u64, id: Uuid) -> String {
     of_row(KEY, created_at, id)
 }
 
 /// The cursor of a row in the list of runs.
-pub(crate) fn of_run(created_at: u64, id: Uuid) -> String {
+pub fn of_run(created_at: u64, id: Uuid) -> String {
     of_row(RUN, created_at, id)
 }
 
@@ -48,18 +48,18 @@ pub fn of_run_feed(run: RunId, place: FeedCursor) -> String {
 }
 
 /// Reads an event's cursor.
-pub(crate) fn to_event(text: &str) -> Result<u64, Failure> {
+pub fn to_event(text: &str) -> Result<u64, Failure> {
     let payload: [u8; 8] = payload(text, EVENT)?.try_into().map_err(|_| invalid())?;
     Ok(u64::from_be_bytes(payload))
 }
 
 /// Reads a key's cursor.
-pub(crate) fn to_key(text: &str) -> Result<(u64, Uuid), Failure> {
+pub fn to_key(text: &str) -> Result<(u64, Uuid), Failure> {
     to_row(text, KEY)
 }
 
 /// Reads a cursor of the list of runs.
-pub(crate) fn to_run(text: &str) -> Result<(u64, Uuid), Failure> {
+pub fn to_run(text: &str) -> Result<(u64, Uuid), Failure> {
     to_row(text, RUN)
 }
 
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn cursors_are_those_of_the_golden_vectors() {
         let vectors: Value =
-            serde_json::from_str(include_str!("../../ops/formats/vectors.json")).unwrap();
+            serde_json::from_str(include_str!("../../../ops/formats/vectors.json")).unwrap();
         let cursors = vectors["cursors"].as_array().unwrap();
         assert!(cursors.len() >= 2);
         for vector in cursors {

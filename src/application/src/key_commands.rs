@@ -1,0 +1,82 @@
+//! Commands on keys.
+
+use crate::command::Answer;
+use crate::command::Call;
+use crate::command::Commit;
+use claviger_domain::api_key::ApiKeySecret;
+use claviger_domain::id::KeyId;
+use claviger_domain::key_test::KeyTestLevel;
+use claviger_domain::text::Context;
+use claviger_domain::text::KeyName;
+use claviger_domain::text::ModelId;
+use claviger_domain::timestamp::Timestamp;
+
+/// A command on keys.
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+#[expect(missing_docs, reason = "the contract's mutations and their inputs")]
+#[derive(Clone)]
+pub enum KeyCommand {
+    Add {
+        name: KeyName,
+        secret: ApiKeySecret,
+        make_default: Option<bool>,
+        context: Context,
+        expires_at: Option<Timestamp>,
+    },
+    Test {
+        key: KeyId,
+        level: KeyTestLevel,
+        model: Option<ModelId>,
+    },
+    SetDefault {
+        key: KeyId,
+        context: Context,
+        expected: Option<u64>,
+    },
+    ClearDefault {
+        context: Context,
+        expected: Option<u64>,
+    },
+    Activate {
+        key: KeyId,
+        expected: Option<u64>,
+    },
+    Deactivate {
+        key: KeyId,
+        expected: Option<u64>,
+    },
+    Rename {
+        key: KeyId,
+        name: KeyName,
+        expected: Option<u64>,
+    },
+    ReplaceSecret {
+        key: KeyId,
+        secret: ApiKeySecret,
+        expected: Option<u64>,
+    },
+    SetExpiry {
+        key: KeyId,
+        expires_at: Option<Timestamp>,
+        expected: Option<u64>,
+    },
+    Delete {
+        key: KeyId,
+        expected: Option<u64>,
+    },
+}
+
+/// A command done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDone {
+    /// What was committed.
+    pub commit: Commit,
+    /// The key it was about; `None` where there was none (a context without default).
+    pub key: Option<KeyId>,
+}
+
+/// Commands on keys.
+pub trait KeyCommands: Send + Sync {
+    /// Does one. A caller that goes away stops nothing.
+    fn run(&self, call: Call, command: KeyCommand) -> Answer<'_, KeyDone>;
+}

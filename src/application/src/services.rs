@@ -1,0 +1,30 @@
+//! Everything a face stands on.
+
+use crate::accounts::Accounts;
+use crate::feeds::Feeds;
+use crate::feeds::RunFeeds;
+use crate::key_commands::KeyCommands;
+use crate::reads::Reads;
+use crate::run_commands::RunCommands;
+use crate::run_reads::RunReads;
+use std::sync::Arc;
+
+/// Everything the schema stands on.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "trait objects")]
+pub struct Ports {
+    /// Commands on keys.
+    pub keys: Arc<dyn KeyCommands>,
+    /// Reads.
+    pub reads: Arc<dyn Reads>,
+    /// Accounts and sessions.
+    pub accounts: Arc<dyn Accounts>,
+    /// Live feeds.
+    pub feeds: Arc<dyn Feeds>,
+    /// Commands on runs.
+    pub run_commands: Arc<dyn RunCommands>,
+    /// Reads of runs.
+    pub run_reads: Arc<dyn RunReads>,
+    /// Live feeds of runs.
+    pub run_feeds: Arc<dyn RunFeeds>,
+}
