@@ -1,4 +1,5 @@
-//! What the schema needs of the rest: commands, reads, accounts. The texts were parsed before they come here.
+//! The ports that the schema stands on: commands, reads, accounts. Texts are parsed before they get
+//! here.
 
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::api_key::ApiKeySecret;
@@ -24,56 +25,56 @@ use std::sync::Arc;
 pub use crate::run_ports::*;
 pub use claviger_projections::ports::BoxFuture;
 
-/// The answer of a port.
+/// The result of a port's method.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Failure>>;
 
-/// Who asks, once their token and its session were checked.
+/// The authenticated caller, after the token and its session were checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The user.
+    /// The user who makes the request.
     pub user: UserId,
-    /// The session the token names.
+    /// The session named by the token.
     pub session: SessionId,
-    /// What the user may do now.
+    /// The user's current roles.
     pub roles: BTreeSet<Role>,
-    /// What an external issuer's token says of itself, if the user came with one.
+    /// Present if the user came with an external issuer's token.
     pub foreign: Option<ForeignToken>,
 }
 
-/// A token that we didn't make.
+/// A token that this server did not issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForeignToken {
-    /// When it was made: a session that ended afterwards has ended it.
+    /// When the token was issued. Ending the session later invalidates the token.
     pub issued_at: Timestamp,
-    /// Until when it is good.
+    /// When the token expires.
     pub until: Timestamp,
-    /// The roles are those that it claims, whatever our account says.
+    /// Whether the roles come from the token's claims instead of the account.
     pub decides_roles: bool,
 }
 
-/// What one request carries, whoever asks.
+/// Data of one request, whether or not the caller is authenticated.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
-    /// Ties together all that this request causes.
+    /// Links everything that this request causes.
     pub correlation: CorrelationId,
-    /// The client's own words about itself.
+    /// The client's `User-Agent`, unverified.
     pub user_agent: Option<String>,
-    /// Where it comes from: rate limits count by it.
+    /// The client's address; rate limits count by it.
     pub peer: String,
-    /// The door.
+    /// The API through which the request came.
     pub via: Via,
 }
 
-/// Everything about a command on keys but the command.
+/// Everything that a command needs besides its own input.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Whose keys.
+    /// The user whose stream the command changes.
     pub owner: UserId,
-    /// Who, through which door.
+    /// Who acts, and through which API.
     pub actor: Actor,
-    /// Because of which request.
+    /// The request that caused the command.
     pub correlation: CorrelationId,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
@@ -132,48 +133,48 @@ pub enum KeyCommand {
     },
 }
 
-/// What was committed.
+/// What a command committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
-    /// Position of the last event, or the head's where nothing had to be done.
+    /// Position of the last event, or of the log's head if nothing had to be done.
     pub position: u64,
-    /// The stream.
+    /// The stream that was written.
     pub stream: StreamName,
-    /// Its version.
+    /// Version of the stream after the commit.
     pub version: u64,
-    /// The events.
+    /// The committed events, in order; empty if nothing had to be done.
     pub event_ids: Vec<EventId>,
-    /// This idempotency key had been answered before, and this is that answer.
+    /// Whether this idempotency key was used before and this is the first request's result.
     pub replayed: bool,
 }
 
-/// A command done.
+/// The result of a command on keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyDone {
     /// What was committed.
     pub commit: Commit,
-    /// The key it was about; `None` where there was none (a context without default).
+    /// The key that the command concerned; `None` if there was none (a context without a default).
     pub key: Option<KeyId>,
 }
 
-/// Commands on keys.
+/// The port for commands on keys.
 pub trait KeyCommands: Send + Sync {
-    /// Does one. A caller that goes away stops nothing.
+    /// Runs one command. A caller that disconnects does not stop it.
     fn run(&self, call: Call, command: KeyCommand) -> Answer<'_, KeyDone>;
 }
 
 /// A page of keys.
 #[derive(Clone, Debug, Default)]
 pub struct KeyPage {
-    /// Newest first.
+    /// The keys, newest first.
     pub keys: Vec<KeyView>,
-    /// How many the user has.
+    /// Number of keys that the user has.
     pub total: u64,
-    /// There are more in the direction of the page.
+    /// Whether more keys follow in the direction of the page.
     pub more: bool,
 }
 
-/// Where a credential comes from.
+/// The source of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the contract's values")]
 pub enum Source {
@@ -184,35 +185,35 @@ pub enum Source {
     MaxPlan,
 }
 
-/// One credential that was looked at.
+/// One credential that the resolution considered.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Where it comes from.
+    /// The source of the credential.
     pub source: Source,
-    /// The key, where it is one.
+    /// The key, if the credential is one of the user's keys.
     pub key: Option<KeyView>,
-    /// A run would use it.
+    /// Whether a run would use this credential.
     pub chosen: bool,
-    /// The same as a run records it.
+    /// The reason in the form that a run records.
     pub why: Why,
-    /// Why, or why not.
+    /// The reason as text for people.
     pub reason: String,
 }
 
-/// A model.
+/// A model that can be requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelInfo {
-    /// Anthropic's id.
+    /// Anthropic's id of the model.
     pub id: String,
-    /// Name for people.
+    /// Display name.
     pub name: String,
-    /// Used where a request names none.
+    /// Whether requests that name no model use this one.
     pub is_default: bool,
-    /// Most tokens in.
+    /// Maximum input tokens, if known.
     pub max_input_tokens: Option<i32>,
-    /// Most tokens out.
+    /// Maximum output tokens, if known.
     pub max_output_tokens: Option<i32>,
-    /// A price is known.
+    /// Whether a price is known.
     pub priced: bool,
 }
 
@@ -221,22 +222,24 @@ pub struct ModelInfo {
 pub struct EventView {
     /// Everything but the payload.
     pub envelope: Envelope,
-    /// For everybody who may see the event.
+    /// The facts, for every reader who may see the event.
     pub facts: serde_json::Value,
-    /// For its owner; `None` once erased.
+    /// The personal content, for the owner; `None` once erased.
     pub content: Option<serde_json::Value>,
 }
 
-/// Reads.
+/// The port for reads of accounts, keys, sessions and events.
 pub trait Reads: Send + Sync {
-    /// Waits until the views have reached a position, or answers `VIEW_BEHIND`.
+    /// Waits until the views have reached a position; fails with `VIEW_BEHIND` if that takes too
+    /// long.
     fn reach(&self, position: u64) -> Answer<'_, ()>;
     /// Position of the last event.
     fn head(&self) -> Answer<'_, u64>;
-    /// The account of a user.
+    /// A user's account; `None` if it does not exist.
     fn account(&self, user: UserId) -> Answer<'_, Option<AccountView>>;
-    /// What calls with a key taught about it; `None` before the first, for foreign and for unknown keys. Waits until the view of activity has
-    /// reached a position, or answers `VIEW_BEHIND`.
+    /// What calls with a key revealed about it; `None` before the first call, and for foreign and
+    /// unknown keys. Waits until the activity view has reached a position; fails with `VIEW_BEHIND`
+    /// if that takes too long.
     fn activity(
         &self,
         user: UserId,
@@ -245,18 +248,18 @@ pub trait Reads: Send + Sync {
     ) -> Answer<'_, Option<KeyActivity>>;
     /// A page of a user's keys.
     fn keys(&self, user: UserId, page: Page) -> Answer<'_, KeyPage>;
-    /// A key of a user.
+    /// A user's key; `None` for foreign and unknown ids.
     fn key(&self, user: UserId, key: KeyId) -> Answer<'_, Option<KeyView>>;
-    /// The default of a context.
+    /// The default key of a context.
     fn default_key(&self, user: UserId, context: Context) -> Answer<'_, Option<KeyView>>;
-    /// Which credential a run would use now; the candidates in the order they are looked at.
+    /// Which credential a run would use now: the candidates in the order of preference.
     fn resolution(
         &self,
         caller: Caller,
         context: Context,
         key: Option<KeyId>,
     ) -> Answer<'_, Vec<Candidate>>;
-    /// A user's events.
+    /// A page of a user's events.
     fn history(
         &self,
         user: UserId,
@@ -264,43 +267,43 @@ pub trait Reads: Send + Sync {
         direction: Direction,
         limit: usize,
     ) -> Answer<'_, Vec<EventView>>;
-    /// An event of a user.
+    /// A user's event; `None` for foreign and unknown ids.
     fn event(&self, user: UserId, id: EventId) -> Answer<'_, Option<EventView>>;
     /// A user's sessions, newest first.
     fn sessions(&self, user: UserId) -> Answer<'_, Vec<SessionView>>;
-    /// The models there are.
+    /// The models known to the server.
     fn models(&self) -> Answer<'_, Vec<ModelInfo>>;
 }
 
-/// A session, for its user.
+/// A session, as its user sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionView {
-    /// Its id.
+    /// Id of the session.
     pub id: SessionId,
-    /// When it began.
+    /// When the session began.
     pub created_at: Timestamp,
-    /// When it was last seen.
+    /// When the session was last used.
     pub last_seen_at: Timestamp,
-    /// Where it was begun from.
+    /// The `User-Agent` of the client that began the session.
     pub user_agent: Option<String>,
 }
 
-/// Tokens of a session.
+/// The tokens of a session.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
 pub struct Tokens {
-    /// For requests.
+    /// The access token, for requests.
     pub access: SecretText,
-    /// For the next tokens.
+    /// The refresh token, for the next tokens. Works once.
     pub refresh: SecretText,
     /// When the access token expires.
     pub expires_at: Timestamp,
-    /// Who it is for.
+    /// The user and session that the tokens are for.
     pub caller: Caller,
 }
 
-/// Accounts and sessions.
+/// The port for accounts and sessions.
 pub trait Accounts: Send + Sync {
-    /// Makes an account and signs in.
+    /// Creates an account and signs in.
     fn register(
         &self,
         info: RequestInfo,
@@ -316,11 +319,11 @@ pub trait Accounts: Send + Sync {
         username_or_email: String,
         password: SecretText,
     ) -> Answer<'_, Tokens>;
-    /// Next tokens of a session.
+    /// Issues the next tokens of a session.
     fn refresh(&self, info: RequestInfo, refresh_token: SecretText) -> Answer<'_, Tokens>;
     /// Ends the caller's session.
     fn logout(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()>;
-    /// Changes the password: every session ends, and a new one begins.
+    /// Changes the password. Every session ends, and a new one begins.
     fn change_password(
         &self,
         info: RequestInfo,
@@ -330,60 +333,64 @@ pub trait Accounts: Send + Sync {
     ) -> Answer<'_, Tokens>;
     /// Ends every other session of the caller.
     fn revoke_sessions(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()>;
-    /// A ticket for a stream of the caller's session.
+    /// Issues a ticket for a stream of the caller's session.
     fn stream_ticket(&self, caller: Caller) -> Answer<'_, StreamTicket>;
 }
 
-/// For a client that can't send a header with its stream.
+/// A ticket for clients that cannot send a header with a stream request.
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct StreamTicket {
-    /// Goes into the URL.
+    /// The ticket, for the URL.
     pub ticket: SecretText,
-    /// Until when it may be used first.
+    /// When the ticket must have been used for the first time.
     pub expires_at: Timestamp,
 }
 
-/// Whose events a feed has.
+/// The events that a feed contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// One user's, with their content.
+    /// One user's events, with their content.
     Own(UserId),
-    /// Everybody's, without content: for auditors.
+    /// All events, without content: for auditors.
     All,
 }
 
-/// Events from some point on, each once, in order, without end. A reader may be as slow as it likes.
+/// The events after some position, each once, in order, without end. A slow reader loses nothing.
 #[expect(missing_debug_implementations, reason = "a stream")]
 pub struct EventFeed {
-    /// Where it begins: the feed has what comes after this position.
+    /// The feed contains the events after this position.
     pub start: u64,
-    /// The events.
+    /// The events, in log order.
     pub events: BoxStream<'static, Result<Arc<EventView>, Failure>>,
 }
 
-/// Live feeds.
+/// The port for live feeds.
 pub trait Feeds: Send + Sync {
-    /// The events after a position, or from now on. `CURSOR_INVALID` for a position that the log hasn't reached.
+    /// The events after a position, or from now on. Fails with `CURSOR_INVALID` for a position
+    /// beyond the end of the log.
     fn events(&self, scope: Scope, after: Option<u64>) -> Answer<'_, EventFeed>;
 }
 
-/// A face that must know where a subscription stands, whatever the client selects, puts this into the request's data.
+/// A face that must track a subscription's cursor, whatever fields the client selects, puts this
+/// into the request's data.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "functions")]
 pub struct Progress {
-    /// Goes before the argument `after`: a cursor the client held when its stream was cut.
+    /// A cursor that the client held when its stream was cut. Takes precedence over the argument
+    /// `after`.
     pub resume: Option<String>,
-    /// Called with the cursor where the subscription begins, and then with each item's before the item itself.
+    /// Called with the cursor where the subscription begins, and then with each item's cursor
+    /// before the item itself.
     pub passed: Arc<dyn Fn(String) + Send + Sync>,
 }
 
-/// Everything the schema stands on.
+/// All ports of the schema.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects")]
 pub struct Ports {
     /// Commands on keys.
     pub keys: Arc<dyn KeyCommands>,
-    /// Reads.
+    /// Reads of accounts, keys, sessions and events.
     pub reads: Arc<dyn Reads>,
     /// Accounts and sessions.
     pub accounts: Arc<dyn Accounts>,

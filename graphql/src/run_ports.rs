@@ -1,4 +1,4 @@
-//! What the schema needs of orchestrations: commands, reads, the feed of one.
+//! The ports for orchestrations: commands, reads, and the feed of one run.
 
 use crate::ports::{Answer, Call, Caller, Commit};
 use claviger_domain::failure::Failure;
@@ -11,128 +11,130 @@ use claviger_projections::run_feed::{FeedCursor, FeedMessage, RunView, StepText}
 use claviger_projections::runs::{RunState, RunSummary};
 use futures::stream::BoxStream;
 
-/// A run that is asked for.
+/// A request to start a run.
 #[derive(Clone, Debug)]
 pub struct StartRun {
-    /// What it is to do, not yet checked.
+    /// The work to do, not yet validated.
     pub draft: Draft,
-    /// What its owner calls it.
+    /// The owner's title for the run, if given.
     pub title: Option<Title>,
-    /// The model where an agent names none; the configured one without it.
+    /// The model for agents that name none; the configured default if absent.
     pub model: Option<ModelId>,
-    /// The key that is used, or the request is refused.
+    /// The only key that may be used; if it is unusable, the request is refused.
     pub key: Option<KeyId>,
-    /// Whose default key is looked for otherwise.
+    /// The context whose default key is used if no key is named.
     pub context: Context,
-    /// Most calls at once.
+    /// Maximum number of calls at the same time.
     pub max_concurrency: Option<u32>,
 }
 
 /// A command on runs.
 #[derive(Clone, Debug)]
 pub enum RunCommand {
-    /// Start one.
+    /// Start a run.
     Start(Box<StartRun>),
-    /// Ask something of one.
+    /// Request a change of a run's state.
     Ask {
-        /// The run.
+        /// The run to change.
         run: RunId,
-        /// What.
+        /// The requested change.
         ask: Ask,
     },
 }
 
-/// A command done.
+/// The result of a command on runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDone {
     /// What was committed.
     pub commit: Commit,
-    /// The run it was about.
+    /// The run that the command concerned.
     pub run: RunId,
 }
 
-/// Commands on runs.
+/// The port for commands on runs.
 pub trait RunCommands: Send + Sync {
-    /// Does one; `caller` is who the call's owner is and what they may do. A caller that goes away stops nothing. Without a credential the
-    /// failure's detail holds all that was looked at.
+    /// Runs one command. `caller` identifies the call's owner and their rights. A caller that
+    /// disconnects does not stop the command. If no credential is usable, the failure's detail
+    /// lists the candidates that were considered.
     fn run(&self, call: Call, caller: Caller, command: RunCommand) -> Answer<'_, RunDone>;
 }
 
-/// A run, whole: from one fold of its own events and text, never from a view that may be behind.
+/// A complete run, folded from its own events and text, never from a view that may be behind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunDetail {
-    /// Its id.
+    /// Id of the run.
     pub id: RunId,
-    /// The run and its times.
+    /// The run with its times.
     pub view: RunView,
     /// The text so far of each running attempt.
     pub partial: Vec<StepText>,
-    /// The newest place of the feed contained here.
+    /// The newest feed position included here.
     pub cursor: FeedCursor,
 }
 
-/// Which runs are wanted; empty lists mean all.
+/// Selects runs; an empty list means all.
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
-    /// Only those that stand so.
+    /// States to include.
     pub states: Vec<RunState>,
-    /// Only those of these patterns.
+    /// Patterns to include.
     pub patterns: Vec<Pattern>,
 }
 
 /// A page of runs.
 #[derive(Clone, Debug, Default)]
 pub struct RunPage {
-    /// Newest first.
+    /// The runs, newest first.
     pub runs: Vec<RunSummary>,
-    /// How many the user has that pass the filter.
+    /// Number of the user's runs that match the filter.
     pub total: u64,
-    /// There are more in the direction of the page.
+    /// Whether more runs follow in the direction of the page.
     pub more: bool,
 }
 
-/// What calls of one run used on one day with one key and model.
+/// Usage of one run's calls on one day with one key and one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageCell {
-    /// The run.
+    /// The run that made the calls.
     pub run: RunId,
-    /// Day of the calls' ends, counted from 1970-01-01, UTC.
+    /// UTC day on which the calls ended, in days since 1970-01-01.
     pub day: u64,
     /// The user's key; `None` for the operator's credentials.
     pub key: Option<KeyId>,
-    /// The model.
+    /// Anthropic's id of the model.
     pub model: String,
-    /// How the run's agents work together.
+    /// The run's pattern.
     pub pattern: Pattern,
-    /// How many calls.
+    /// Number of calls.
     pub calls: u64,
-    /// What they used.
+    /// Tokens that the calls used.
     pub usage: Usage,
-    /// What that cost.
+    /// Cost of the calls, if known.
     pub cost: Cost,
 }
 
-/// Reads of runs.
+/// The port for reads of runs.
 pub trait RunReads: Send + Sync {
-    /// A run of a user, as it is now; `None` for foreign and unknown ids.
+    /// A user's run in its current state; `None` for foreign and unknown ids.
     fn run(&self, user: UserId, run: RunId) -> Answer<'_, Option<RunDetail>>;
     /// A page of a user's runs.
     fn runs(&self, user: UserId, filter: RunFilter, page: Page) -> Answer<'_, RunPage>;
-    /// What a user's calls used on the UTC days that `[from, to)` touches.
+    /// Usage of a user's calls on the UTC days that `[from, to)` touches.
     fn usage(&self, user: UserId, from: Timestamp, to: Timestamp) -> Answer<'_, Vec<UsageCell>>;
 }
 
-/// The feed of one run: what follows a place, or a snapshot and what follows it. It ends after the run's end. A reader may be as slow as it
-/// likes.
+/// The feed of one run: the messages after a cursor, or a snapshot and the messages after it. Ends
+/// after the run's end. A slow reader loses nothing.
 #[expect(missing_debug_implementations, reason = "a stream")]
 pub struct RunMessages {
-    /// The messages.
+    /// The messages, in order.
     pub messages: BoxStream<'static, Result<FeedMessage, Failure>>,
 }
 
-/// Live feeds of runs.
+/// The port for live feeds of runs.
 pub trait RunFeeds: Send + Sync {
-    /// The feed of a user's run; `None` for foreign and unknown ids. `CURSOR_INVALID` for a place that the run doesn't have.
+    /// The feed of a user's run; `None` for foreign and unknown ids. Fails with `CURSOR_INVALID`
+    /// for a cursor that is not in the run.
     fn follow(
         &self,
         user: UserId,

@@ -1,5 +1,5 @@
-//! The one sealed form (`ops/docs/FORMATS.md`, section 3): `0x01 ‖ nonce ‖ commitment ‖ ciphertext
-//! ‖ tag`.
+//! The one sealed form: `0x01 ‖ nonce ‖ commitment ‖ ciphertext ‖ tag` (`ops/docs/FORMATS.md`,
+//! section 3).
 //!
 //! XChaCha20-Poly1305 does not commit to a key: someone who knows two keys can make a box that
 //! opens under both (partitioning oracles, Len, Grubbs and Ristenpart 2021). So cipher key and
