@@ -1,4 +1,5 @@
-//! From failures to what a client sees: typed user errors for refusals, top-level errors for everything else.
+//! Maps failures to what a client receives: typed user errors for refusals, top-level errors for
+//! everything else.
 
 use crate::scalars::Position;
 use crate::types::CredentialCandidate;
@@ -7,7 +8,7 @@ use claviger_application::ids::{self, IdKind};
 use claviger_domain::code::ErrorCode as Code;
 use claviger_domain::failure::{Failure, FailureDetail};
 
-/// The one set of codes: GraphQL extensions.code, UserError.code, REST and exit codes.
+/// The one set of codes for GraphQL extensions.code, UserError.code, REST and exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "Code")]
 pub enum ErrorCode {
@@ -39,11 +40,11 @@ macro_rules! user_errors {
             $(#[$doc])*
             #[derive(Clone, SimpleObject)]
             pub(crate) struct $name {
-                /// The code.
+                /// The stable code.
                 pub(crate) code: ErrorCode,
                 /// For people: what is wrong and what to do.
                 pub(crate) message: String,
-                /// Where in the input.
+                /// Path of the input field at fault, starting with the argument.
                 pub(crate) path: Option<Vec<String>>,
                 $($(#[$fdoc])* pub(crate) $field: $ty),*
             }
@@ -66,29 +67,29 @@ user_errors! {
     ValidationError {},
     /// `CONFLICT`, `DUPLICATE` (with existing), `IDEMPOTENCY_KEY_REUSED`.
     ConflictError {
-        /// The version the caller gave.
+        /// The version that the caller gave.
         expected_version: Option<Position>,
-        /// The version there is.
+        /// The current version.
         actual_version: Option<Position>,
-        /// The caller's own thing that has the value already.
+        /// The object of the caller that already has the value.
         existing: Option<ID>
     },
-    /// Unknown, or somebody else's.
+    /// The id is unknown or belongs to another user.
     NotFoundError {},
     /// `NO_CREDENTIAL`, `KEY_UNAVAILABLE`.
     CredentialError {
-        /// What was tried.
+        /// The credentials that were considered.
         candidates: Vec<CredentialCandidate>
     },
-    /// Wrong password or refresh token, closed registration.
+    /// A wrong password or refresh token, or closed registration.
     AuthError {},
-    /// Anthropic refused or didn't answer.
+    /// Anthropic refused the request or did not answer.
     UpstreamError {
-        /// Its HTTP status.
+        /// Anthropic's HTTP status.
         status: Option<i32>,
-        /// When to try again.
+        /// Milliseconds to wait before trying again.
         retry_after_ms: Option<i32>,
-        /// Its request id.
+        /// Anthropic's request id.
         request_id: Option<String>
     },
 }

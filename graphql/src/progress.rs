@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-/// A face that must know where a subscription stands, whatever the client selects, puts this into the request's data.
+/// A face that must track a subscription's cursor, whatever fields the client selects, puts this
+/// into the request's data.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "functions")]
 pub struct Progress {
-    /// Goes before the argument `after`: a cursor the client held when its stream was cut.
+    /// A cursor that the client held when its stream was cut. Takes precedence over the argument
+    /// `after`.
     pub resume: Option<String>,
-    /// Called with the cursor where the subscription begins, and then with each item's before the item itself.
+    /// Called with the cursor where the subscription begins, and then with each item's cursor
+    /// before the item itself.
     pub passed: Arc<dyn Fn(String) + Send + Sync>,
 }

@@ -11,21 +11,21 @@ use claviger_domain::id::{EventId, KeyId, RunId};
 /// The root of queries.
 pub(crate) struct Query;
 
-/// Most ids in one `nodes`.
+/// Maximum number of ids in one `nodes` query.
 const MOST_NODES: usize = 100;
 
 #[Object]
 impl Query {
-    /// Anything by its id. Foreign and unknown ids are both null.
+    /// Any object by its id; null if the id is unknown or belongs to another user.
     async fn node(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Node, Error>> {
         node(ctx, &id).await.transpose()
     }
-    /// Several by their ids, at most 100, in the order asked for.
+    /// Several objects by their ids, at most 100, in the order requested.
     async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>, Error> {
         if ids.len() > MOST_NODES {
             return Err(fault(claviger_domain::failure::Failure::new(
                 claviger_domain::code::ErrorCode::LimitExceeded,
-                format!("nodes takes at most {MOST_NODES} ids: ask in several requests"),
+                format!("nodes takes at most {MOST_NODES} ids: split them over several requests"),
             )));
         }
         let mut nodes = Vec::with_capacity(ids.len());
@@ -34,12 +34,12 @@ impl Query {
         }
         Ok(nodes)
     }
-    /// The user who asks.
+    /// The signed-in user.
     #[expect(clippy::unused_async, reason = "the library wants resolvers to be async")]
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer, Error> {
         caller(ctx).map(Viewer::of)
     }
-    /// A key of the viewer. Foreign and unknown ids are both null.
+    /// A key of the viewer; null if the id is unknown or belongs to another user.
     async fn key(
         &self,
         ctx: &Context<'_>,
@@ -48,7 +48,7 @@ impl Query {
     ) -> Option<Result<ApiKey, Error>> {
         key_of_caller(ctx, &id, min_position).await.transpose()
     }
-    /// An orchestration of the viewer. Foreign and unknown ids are both null.
+    /// An orchestration of the viewer; null if the id is unknown or belongs to another user.
     async fn orchestration(
         &self,
         ctx: &Context<'_>,
@@ -57,7 +57,8 @@ impl Query {
     ) -> Option<Result<Orchestration, Error>> {
         orchestration_of_caller(ctx, &id, min_position).await.transpose()
     }
-    /// From the upstream, else its last answer, else the price table: never an error.
+    /// The models that Anthropic offers. If Anthropic does not answer: the last list it returned,
+    /// or else the price table. Never an error.
     async fn models(&self, ctx: &Context<'_>) -> Result<Vec<Model>, Error> {
         caller(ctx)?;
         let models = ports(ctx)?.reads.models().await.map_err(fault)?;
@@ -65,7 +66,8 @@ impl Query {
     }
 }
 
-// A nullable field that fails is null itself and not its parent only as an option of a result.
+// A failed nullable field makes only itself null, not its parent, if it returns an option of a
+// result.
 async fn key_of_caller(
     ctx: &Context<'_>,
     id: &str,

@@ -1,4 +1,4 @@
-//! The contract's scalars.
+//! The schema's scalars.
 
 use async_graphql::{InputType, InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use claviger_domain::secret::SecretText;
@@ -17,7 +17,7 @@ impl ScalarType for DateTime {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
         Timestamp::parse(text).map(Self).ok_or_else(|| {
             InputValueError::custom(
-                "not a point in time: write RFC 3339 with a zone, such as 2026-11-23T15:00:00Z, from 1970 to 9999",
+                "not a valid time: use RFC 3339 with a time zone, such as 2026-11-23T15:00:00Z, from 1970 to 9999",
             )
         })
     }
@@ -27,7 +27,7 @@ impl ScalarType for DateTime {
     }
 }
 
-/// Opaque text, for resuming; order and content are the server's business.
+/// Opaque text for resuming. Only the server interprets its order and content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor(pub(crate) String);
 
@@ -43,7 +43,7 @@ impl ScalarType for Cursor {
     }
 }
 
-/// Log position or stream version: unsigned 64-bit integer as decimal text.
+/// A log position or stream version: an unsigned 64-bit integer as decimal text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position(pub(crate) u64);
 
@@ -58,7 +58,8 @@ impl ScalarType for Position {
     }
 }
 
-/// Unsigned 64-bit integer as decimal text: tokens, nano-dollars (10^-9 USD; every list price is a whole number of them per token).
+/// An unsigned 64-bit integer as decimal text: tokens, or nano-dollars (10^-9 USD; every list price
+/// is a whole number of them per token).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UInt64(pub(crate) u64);
 
@@ -83,19 +84,20 @@ fn unsigned<T: InputType>(value: Value, what: &str) -> Result<u64, InputValueErr
     };
     read.ok_or_else(|| {
         InputValueError::custom(format!(
-            "not {what}: write an unsigned 64-bit integer as decimal text, such as \"42\""
+            "not {what}: use an unsigned 64-bit integer as decimal text, such as \"42\""
         ))
     })
 }
 
-/// Write-only. Accepted through variables only: literals and variable defaults are refused before execution.
+/// Write-only. Accepted only from variables: literals and variable defaults are refused before
+/// execution.
 #[derive(Clone)]
 pub(crate) struct Secret(pub(crate) SecretText);
 
 #[Scalar(name = "Secret")]
 impl ScalarType for Secret {
     fn parse(value: Value) -> InputValueResult<Self> {
-        // The usual error would quote the value.
+        // The library's own error would quote the value.
         let Value::String(text) = value else {
             return Err(InputValueError::custom("a secret must be text"));
         };

@@ -1,4 +1,4 @@
-//! The schema, put together.
+//! Builds the schema.
 
 use crate::mutation::{Mutation, MutationPayload};
 use crate::query::Query;
@@ -18,33 +18,35 @@ fn plain() -> SchemaBuilder<Query, Mutation, Subscription> {
         .register_output_type::<Node>()
         .register_output_type::<MutationPayload>()
         .disable_suggestions()
-        // Ours is the stricter bound, with a better message (limits).
+        // Our own limit (`limits`) is stricter and has a better message.
         .limit_recursive_depth(64)
 }
 
-/// The schema as text, as `schema.graphql` has it.
+/// The SDL, as checked in as `schema.graphql`.
 pub fn sdl() -> String {
     plain().finish().sdl()
 }
 
-/// Puts the schema together over its ports. Limits are checked before execution by the face, not in here.
+/// Builds the schema over its ports. Limits are checked by the face before execution, not here.
 pub fn build(ports: Ports) -> ClavigerSchema {
     ClavigerSchema(plain().data(ports).finish())
 }
 
 impl ClavigerSchema {
-    /// Executes an operation. Its data must hold a [`claviger_application::RequestInfo`], and a [`claviger_application::Caller`] if somebody is signed in.
+    /// Executes an operation. The request's data must hold a [`claviger_application::RequestInfo`], and a
+    /// [`claviger_application::Caller`] if a user is signed in.
     pub async fn execute(&self, request: Request) -> Response {
         self.0.execute(request).await
     }
 
-    /// Executes a subscription: its items, or one answer without data where it can't begin. The data is that of [`Self::execute`], and a
-    /// [`crate::progress::Progress`] where the face wants to know.
+    /// Executes a subscription and returns its items, or a single response without data if it
+    /// cannot begin. The request's data is that of [`Self::execute`], plus a
+    /// [`crate::progress::Progress`] if the face needs to track the cursor.
     pub fn subscribe(&self, request: Request) -> BoxStream<'static, Response> {
         self.0.execute_stream(request)
     }
 
-    /// The schema as text.
+    /// The SDL.
     pub fn sdl(&self) -> String {
         self.0.sdl()
     }

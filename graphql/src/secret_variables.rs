@@ -1,11 +1,13 @@
-//! Secrets come through variables only.
+//! Secrets are accepted only from variables.
 //!
-//! A document is text that clients cache, proxies keep and servers log; its variables are not. So a literal where the schema
-//! wants a `Secret`, or in something that holds one, is refused before execution, and so is a variable's default value. The
-//! refusal names the place and never the value.
+//! A document is text that clients cache, proxies keep and servers log; its variables are not. A
+//! literal where the schema expects a `Secret`, or a type that holds one, is therefore refused
+//! before execution, and so is a variable's default value. The refusal names the place and never
+//! the value.
 //!
-//! A variable that stands there must be declared as what the schema wants. The library has a rule for that and never runs it
-//! (8.0.0-rc.5 forgets input values where it combines rules), so a `String` with a default value would slip in a literal.
+//! A variable in such a place must be declared with the type that the schema expects. The library
+//! has a rule for that but never runs it (8.0.0-rc.5 drops input values where it combines rules),
+//! so a `String` variable with a default value would let a literal through.
 
 use crate::limits::SchemaTypes;
 use async_graphql::Pos;
@@ -15,24 +17,25 @@ use async_graphql_parser::types::{
 use async_graphql_value::Value;
 use claviger_domain::code::ErrorCode;
 
-/// A secret stood in the text of a document.
+/// A document contains a secret in its text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place} takes a secret: {advice}")]
 pub struct SecretInDocument {
-    /// The argument or variable, with the path inside it: names of the schema and of variables only.
+    /// The argument or variable, with the path inside it. Contains only names of the schema and of
+    /// variables.
     pub place: String,
-    /// What to do instead.
+    /// What the client must do instead.
     pub advice: String,
-    /// Where it stands in the document.
+    /// The position in the document.
     pub position: Pos,
 }
 
 impl SecretInDocument {
-    /// What every face answers to this.
+    /// The code that every face returns for this error.
     pub const CODE: ErrorCode = ErrorCode::BadRequest;
 }
 
-/// Looks through every operation and fragment of a document, each once.
+/// Checks every operation and fragment of a document, each once.
 ///
 /// # Errors
 /// The first secret that is written out.
@@ -57,7 +60,7 @@ struct Search<'a> {
     types: &'a SchemaTypes,
 }
 
-/// A path inside an argument or variable, and what to do about it.
+/// A path inside an argument or variable, and the advice.
 type Fault = (String, String);
 
 impl Search<'_> {
@@ -77,7 +80,8 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The parser bounds how deep selections nest; spreads are not followed, because each fragment is looked through by itself.
+    /// The parser bounds the nesting of selections. Spreads are not followed, because each fragment
+    /// is checked on its own.
     fn set(&self, set: &SelectionSet, parent: Option<&str>) -> Result<(), SecretInDocument> {
         for selection in &set.items {
             match &selection.node {
@@ -97,7 +101,7 @@ impl Search<'_> {
         let Some(shape) =
             parent.and_then(|parent| self.types.field(parent, field.name.node.as_str()))
         else {
-            // Unknown to the schema: validation refuses it, and nothing below can be judged.
+            // Not in the schema: validation refuses it, and nothing below can be checked.
             return Ok(());
         };
         for (name, value) in &field.arguments {
@@ -111,7 +115,8 @@ impl Search<'_> {
         self.set(&field.selection_set.node, Some(&shape.output))
     }
 
-    /// What is wrong with `value`, which stands at `path` where the schema wants a `ty`, if that holds a secret.
+    /// The fault in `value`, which stands at `path` where the schema expects a `ty`, if that type
+    /// holds a secret.
     fn fault(&self, value: &Value, ty: &str, path: String) -> Option<Fault> {
         if !self.types.holds_secret(ty) {
             return None;
@@ -128,7 +133,7 @@ impl Search<'_> {
                     self.fault(value, ty, format!("{path}.{name}"))
                 })
             }
-            // A scalar where an input object belongs is refused too: validation would quote it.
+            // A scalar in place of an input object is refused too: validation would quote it.
             Value::Object(_)
             | Value::Number(_)
             | Value::String(_)
@@ -141,7 +146,8 @@ impl Search<'_> {
         }
     }
 
-    /// Whether an operation declares the variable as another type. Fragments don't say which operation they are for: all count.
+    /// Whether an operation declares the variable with another type. A fragment does not name its
+    /// operation, so all operations count.
     fn declared_otherwise(&self, variable: &str, ty: &str) -> bool {
         let mut definitions = self
             .document
@@ -189,7 +195,7 @@ input Plain { name: String! other: Plain }
     }
 
     #[test]
-    fn a_secret_that_is_written_out_is_refused_wherever_it_stands() {
+    fn a_literal_secret_is_refused_anywhere_in_the_document() {
         let cases = [
             ("{ me(proof: \"hunter2\") { id } }", "the argument \"proof\" of \"me\" takes"),
             ("{ me(proof: 12345) { id } }", "the argument \"proof\" of \"me\" takes"),
@@ -255,7 +261,7 @@ input Plain { name: String! other: Plain }
             let message = place(query).unwrap_or_else(|| panic!("accepted: {query}"));
             assert!(message.contains(expected), "{query}: {message}");
             assert!(message.contains("pass it as a variable of the request"), "{message}");
-            assert!(!message.contains("hunter"), "the value is echoed: {message}");
+            assert!(!message.contains("hunter"), "the message quotes the value: {message}");
         }
     }
 
@@ -277,7 +283,7 @@ input Plain { name: String! other: Plain }
     }
 
     #[test]
-    fn variables_nulls_and_what_is_no_secret_pass() {
+    fn variables_nulls_and_values_that_are_not_secret_pass() {
         let cases = [
             "query($s: Secret) { me(proof: $s) { id } }",
             "query($s: Secret = null) { me(proof: $s) { id } }",
@@ -287,7 +293,7 @@ input Plain { name: String! other: Plain }
             "mutation($p: Secret!) { login(input: {name: \"a\", password: $p}) { id } }",
             "mutation { plain(input: {name: \"a\", other: {name: \"b\"}}) { id } }",
             "mutation($p: Secret!) { set(many: [{name: \"a\", password: $p}], note: \"text\") { id } }",
-            // Unknown to the schema: validation's business.
+            // Not in the schema: left to validation.
             "{ nothing(proof: \"text\") { id } }",
         ];
         for query in cases {

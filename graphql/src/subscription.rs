@@ -1,4 +1,4 @@
-//! The root of subscriptions. Each item is whole in itself: nothing is asked for while it is shown.
+//! The root of subscriptions. Each item is complete: showing it reads nothing more.
 
 use crate::error::top_level;
 use crate::progress::Progress;
@@ -22,7 +22,7 @@ pub(crate) struct Subscription;
 type Edges = BoxStream<'static, Result<EventEdge, Error>>;
 type Messages = BoxStream<'static, Result<OrchestrationMessage, Error>>;
 
-/// The contract's default of deltas.
+/// The schema's default of deltas.
 #[expect(clippy::unnecessary_wraps, reason = "the argument is nullable")]
 fn with_deltas() -> Option<bool> {
     Some(true)
@@ -30,8 +30,9 @@ fn with_deltas() -> Option<bool> {
 
 #[Subscription]
 impl Subscription {
-    /// One orchestration's feed. Without `after`: a Snapshot, then what follows it. With `after`: exactly what follows that cursor. deltas
-    /// false leaves out `TextDelta`. It ends after Terminal.
+    /// One orchestration's feed. Without `after`: a Snapshot, then every later message. With
+    /// `after`: exactly the messages after that cursor. If deltas is false, `TextDelta` messages
+    /// are left out. The stream ends after Terminal.
     async fn orchestration(
         &self,
         ctx: &Context<'_>,
@@ -42,12 +43,14 @@ impl Subscription {
         let owner = caller(ctx)?.user;
         let unknown = || fault(Failure::not_found("orchestration"));
         let run = RunId(ids::decode_as(IdKind::Orchestration, &id).ok_or_else(unknown)?);
-        // Boxed here and below: what a beginning takes is else held for as long as the subscription lives.
+        // Boxed here and below: otherwise the subscription would hold the memory of its setup for
+        // its whole life.
         Box::pin(messages(ctx, Followed { owner, run }, after, deltas.unwrap_or(true)))
             .await?
             .ok_or_else(unknown)
     }
-    /// The viewer's own events (account, keys, orchestrations), in log order; without `after` from now on.
+    /// The viewer's own events (account, keys, orchestrations), in log order. Without `after`:
+    /// events from now on.
     async fn viewer_events(
         &self,
         ctx: &Context<'_>,
@@ -56,7 +59,7 @@ impl Subscription {
     ) -> Result<Edges, Error> {
         Box::pin(edges(ctx, Scope::Own(caller(ctx)?.user), after, types)).await
     }
-    /// Every event, for the roles AUDITOR and ADMIN.
+    /// Every event in the log. Requires the role AUDITOR or ADMIN.
     async fn audit_events(
         &self,
         ctx: &Context<'_>,
@@ -67,7 +70,7 @@ impl Subscription {
         if !roles.contains(&Role::Auditor) && !roles.contains(&Role::Admin) {
             return Err(top_level(&Failure::new(
                 ErrorCode::Forbidden,
-                "this is for auditors and administrators",
+                "auditEvents requires the role AUDITOR or ADMIN",
             )));
         }
         Box::pin(edges(ctx, Scope::All, after, types)).await
@@ -123,7 +126,8 @@ async fn messages(
     };
     let passed = progress.map(|progress| progress.passed);
     if let Some(passed) = &passed {
-        // Before its snapshot a reader has nothing: whoever is cut off there gets everything from the first event on.
+        // Before its snapshot a reader has nothing: a reader that is disconnected there restarts
+        // from the first event.
         passed(cursor::of_run_feed(run, after.unwrap_or_default()));
     }
     let wanted = feed

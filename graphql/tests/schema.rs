@@ -1,4 +1,5 @@
-//! The schema that the server has: all of the contract that it covers so far, and nothing stale in what is checked in.
+//! The server's schema covers all of the contract except a listed rest, and the checked-in SDL is
+//! current.
 
 #[cfg(test)]
 mod contract {
@@ -9,8 +10,8 @@ mod contract {
     use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
 
-    /// What of the contract isn't there yet: a type with all that is in it, a field with its arguments, or an argument. What is not
-    /// missing any more must leave this list.
+    /// Parts of the contract that do not exist yet: a type with all its members, a field with its
+    /// arguments, or an argument. An entry must be removed once it exists.
     const NOT_YET: &[&str] = &[
         // Time travel.
         "AsOfInput",
@@ -29,7 +30,7 @@ mod contract {
         Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
     }
 
-    /// Everything that a schema says, a line each: the place, then what is said of it.
+    /// A schema as a set of lines: the place, and a property of it.
     fn lines(sdl: &str) -> BTreeSet<(String, String)> {
         let mut lines = BTreeSet::new();
         for definition in parse_schema(sdl).expect("the SDL parses").definitions {
@@ -99,7 +100,7 @@ mod contract {
         format!("{}{default}", value.ty.node)
     }
 
-    /// Is `place` the excused one, or inside it?
+    /// Whether `place` is the excused one, or inside it.
     fn is_in(place: &str, excused: &str) -> bool {
         place
             .strip_prefix(excused)
@@ -107,7 +108,7 @@ mod contract {
     }
 
     #[test]
-    fn the_server_has_all_of_the_contract_but_what_is_listed() {
+    fn the_server_has_all_of_the_contract_except_the_listed_parts() {
         let contract = std::fs::read_to_string(file("contract.graphql")).expect("the contract");
         let (wanted, there) = (lines(&contract), lines(&claviger_graphql::sdl()));
         assert!(wanted.len() > 500, "the contract was read only in part: {} lines", wanted.len());
@@ -124,29 +125,26 @@ mod contract {
             .iter()
             .filter(|excused| !missing.iter().any(|(place, _)| is_in(place, excused)))
             .collect();
-        assert!(
-            stale.is_empty(),
-            "nothing of this is missing any more, take it off the list: {stale:#?}"
-        );
+        assert!(stale.is_empty(), "these parts exist now, remove them from the list: {stale:#?}");
     }
 
     #[test]
-    fn nothing_listed_as_missing_is_there_in_part() {
+    fn no_part_listed_as_missing_exists_partially() {
         let there = lines(&claviger_graphql::sdl());
         let in_part: Vec<_> = NOT_YET
             .iter()
             .filter(|excused| there.iter().any(|(place, _)| is_in(place, excused)))
             .collect();
-        assert!(in_part.is_empty(), "list what is missing of these, not all of them: {in_part:#?}");
+        assert!(
+            in_part.is_empty(),
+            "list only the missing members of these, not the whole: {in_part:#?}"
+        );
     }
 
-    /// `UPDATE=1 cargo test -p claviger-graphql` writes it anew.
+    /// `UPDATE=1 cargo test -p claviger-graphql` writes the file again.
     #[test]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "asks whether to write the file, which is no configuration"
-    )]
-    fn the_schema_that_is_checked_in_is_current() {
+    #[expect(clippy::disallowed_methods, reason = "a switch of the test, not configuration")]
+    fn the_checked_in_schema_is_current() {
         let (path, sdl) = (file("schema.graphql"), claviger_graphql::sdl());
         if std::env::var("UPDATE").is_ok() {
             std::fs::write(&path, &sdl).expect("the file can be written");

@@ -1,4 +1,4 @@
-//! The personal half of events, the copies of it in views, and the text of replies under way.
+//! Seals the personal content of events, its copies in views, and the text of replies in progress.
 
 use crate::entropy::Entropy;
 use crate::error::{Result, VaultError};
@@ -9,49 +9,50 @@ use claviger_domain::stream::StreamName;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// Most bytes of content in one box: longer content is cut, so that no row of a store grows beyond what the store takes well.
+/// Maximum content bytes in one box. Longer content is split, so that no row exceeds the size that
+/// stores handle well.
 pub const PIECE_LEN: usize = 262_144;
 
-const CUT: VaultError = VaultError::Malformed("content isn't cut into pieces of 262,144 bytes");
+const CUT: VaultError = VaultError::Malformed("content is not split into pieces of 262,144 bytes");
 
-/// Where the content of an event belongs.
+/// The place that an event's content is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentAd<'a> {
-    /// Whose stream it is.
+    /// The user who owns the stream.
     pub owner: UserId,
-    /// The stream.
+    /// The event's stream.
     pub stream: StreamName,
-    /// The event's place in the stream, from 1.
+    /// The event's version in the stream, from 1.
     pub version: u64,
     /// The event's type name.
     pub kind: &'a str,
-    /// Version of the type's shape, as it was stored.
+    /// Schema version of the type, as stored.
     pub schema: u32,
 }
 
-/// Where the content of a view's row belongs.
+/// The place that a view row's content is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ViewAd<'a> {
-    /// Whose row it is.
+    /// The user who owns the row.
     pub owner: UserId,
-    /// The stream it was folded from, whose content key seals it.
+    /// The stream that the row was folded from; its content key seals the row.
     pub stream: StreamName,
     /// The view's name.
     pub view: &'a str,
-    /// The row.
+    /// Id of the row.
     pub row: Uuid,
 }
 
-/// Where a row of a run's text belongs.
+/// The place that a row of a run's text is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeltaAd {
-    /// Whose run it is.
+    /// The user who owns the run.
     pub owner: UserId,
-    /// The run's stream, whose content key seals it.
+    /// The run's stream; its content key seals the row.
     pub stream: StreamName,
-    /// Version of the event it comes after.
+    /// Version of the event that the row follows.
     pub v: u64,
-    /// Which row after that event, from 1.
+    /// Number of the row after that event, from 1.
     pub d: u64,
 }
 
@@ -74,12 +75,14 @@ fn delta_ad(ad: &DeltaAd) -> Ad {
     Ad::new("claviger/delta/1").id(ad.owner.0).text(&ad.stream.to_string()).int(ad.v).int(ad.d)
 }
 
-/// Seals an event's content: one box up to [`PIECE_LEN`] bytes, else one box per piece, in their order. Never empty.
+/// Seals an event's content: one box up to [`PIECE_LEN`] bytes, otherwise one box per piece, in
+/// order. Never empty.
 ///
-/// Sealed before the event's version is certain: whoever loses the race for it seals anew for the next one.
+/// Content is sealed before the event's version is certain. A writer that loses the race for the
+/// version seals again for the next one.
 ///
 /// # Errors
-/// [`VaultError::TooLong`], which no piece is.
+/// [`VaultError::TooLong`]; no piece is that long.
 pub fn seal_content(
     key: &ContentKey,
     ad: &ContentAd<'_>,
@@ -97,18 +100,20 @@ pub fn seal_content(
         .collect()
 }
 
-/// Opens what [`seal_content`] made: all boxes of an event, in their order. The text is wiped when dropped.
+/// Opens the boxes made by [`seal_content`]: all boxes of an event, in order. The text is wiped
+/// when dropped.
 ///
 /// # Errors
-/// [`VaultError::Malformed`] for no box at all, or another cut than the format's; [`VaultError::WrongKey`];
-/// [`VaultError::Tampered`], also for a box missing, added or out of its place.
+/// [`VaultError::Malformed`] for an empty list or for pieces of other lengths than the format's;
+/// [`VaultError::WrongKey`]; [`VaultError::Tampered`], also when a box is missing, added or out of
+/// order.
 pub fn open_content(
     key: &ContentKey,
     ad: &ContentAd<'_>,
     boxes: &[Vec<u8>],
 ) -> Result<Zeroizing<Vec<u8>>> {
     let (last, full) =
-        boxes.split_last().ok_or(VaultError::Malformed("content has at least one box"))?;
+        boxes.split_last().ok_or(VaultError::Malformed("content must have at least one box"))?;
     if full.iter().any(|piece| piece.len() != PIECE_LEN + OVERHEAD)
         || last.len() > PIECE_LEN + OVERHEAD
         || (!full.is_empty() && last.len() == OVERHEAD)
@@ -116,7 +121,7 @@ pub fn open_content(
         return Err(CUT);
     }
     let count = boxes.len() as u64;
-    // As large as it will get: growing would leave copies of the text behind.
+    // Allocated at full size: a growing buffer would leave copies of the text behind.
     let mut json = Zeroizing::new(Vec::with_capacity(boxes.iter().map(Vec::len).sum()));
     for (index, piece) in (0..).zip(boxes) {
         json.extend_from_slice(&open(key.as_bytes(), &content_ad(ad, index, count), piece)?);
@@ -124,11 +129,12 @@ pub fn open_content(
     Ok(json)
 }
 
-/// Seals the personal part of a view's row under the key of the stream it was folded from, so that destroying that key destroys it too.
-/// A view is no authority: an older row put back opens, and the next rebuild mends it.
+/// Seals the personal part of a view's row under the key of the stream that the row was folded
+/// from, so destroying that key destroys the row's content too. A view is not authoritative: an
+/// older row that is put back still opens, and the next rebuild corrects it.
 ///
 /// # Errors
-/// [`VaultError::TooLong`], which no row is.
+/// [`VaultError::TooLong`]; no row is that long.
 pub fn seal_view(
     key: &ContentKey,
     ad: &ViewAd<'_>,
@@ -138,7 +144,7 @@ pub fn seal_view(
     seal(key.as_bytes(), &view_ad(ad), json, entropy)
 }
 
-/// Opens what [`seal_view`] made. The text is wiped when dropped.
+/// Opens a box made by [`seal_view`]. The text is wiped when dropped.
 ///
 /// # Errors
 /// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].
@@ -146,11 +152,12 @@ pub fn open_view(key: &ContentKey, ad: &ViewAd<'_>, sealed: &[u8]) -> Result<Zer
     open(key.as_bytes(), &view_ad(ad), sealed)
 }
 
-/// Seals a row of a run's text: pieces of a reply before it is whole. Once only: a flush of unknown outcome is repeated with these bytes,
-/// and other bytes for the same row are refused by the store.
+/// Seals a row of a run's text: pieces of a reply that is not complete yet. Seal each row once: a
+/// flush with an unknown outcome is repeated with the same bytes, and the store refuses other bytes
+/// for the same row.
 ///
 /// # Errors
-/// [`VaultError::TooLong`], which no row is.
+/// [`VaultError::TooLong`]; no row is that long.
 pub fn seal_delta(
     key: &ContentKey,
     ad: &DeltaAd,
@@ -160,7 +167,7 @@ pub fn seal_delta(
     seal(key.as_bytes(), &delta_ad(ad), json, entropy)
 }
 
-/// Opens what [`seal_delta`] made. The text is wiped when dropped.
+/// Opens a box made by [`seal_delta`]. The text is wiped when dropped.
 ///
 /// # Errors
 /// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].

@@ -1,9 +1,11 @@
-//! Where new keys and nonces come from.
+//! The source of new keys and nonces.
 
-/// Randomness, handed in: this crate never asks the operating system, so that a test can script every byte.
+/// Randomness, passed in by the caller. This crate never calls the operating system, so a test can
+/// script every byte.
 ///
-/// An implementation fills from a cryptographically secure generator. It has no way to fail: one that can't draw must not come back,
-/// since a key made of whatever was there before would be worse than no process at all.
+/// An implementation fills from a cryptographically secure generator. The trait has no error: an
+/// implementation that cannot draw must not return, because a key made of leftover bytes would be
+/// worse than no process at all.
 pub trait Entropy: Send + Sync {
     /// Overwrites every byte of `out`.
     fn fill(&self, out: &mut [u8]);
@@ -13,7 +15,7 @@ pub trait Entropy: Send + Sync {
 pub(crate) mod tests {
     use super::Entropy;
 
-    /// The worst generator there is, for tests that look at form only.
+    /// The weakest possible generator, for tests that look only at form.
     pub(crate) struct Zeros;
 
     impl Entropy for Zeros {

@@ -1,5 +1,6 @@
-//! Keyed hashes (`FORMATS.md`, section 4): they tell equal from different without showing what was hashed. Whoever reads the store but
-//! lacks the index key can't try guesses, which for contexts and user names a plain hash would allow.
+//! Keyed hashes (`ops/docs/FORMATS.md`, section 4): they show whether two values are equal without
+//! revealing them. A reader of the store who lacks the index key cannot test guesses; a plain hash
+//! would allow that for contexts and user names.
 
 use crate::keys::{IndexKey, KEY_LEN, StoreIndexKey};
 use claviger_domain::api_key::ApiKeySecret;
@@ -15,21 +16,22 @@ const BLOCK_LEN: usize = 64;
 
 /// HMAC-SHA-256 over the length-prefixed arguments.
 fn keyed_hash(key: &[u8; KEY_LEN], args: &[&[u8]]) -> [u8; 32] {
-    // HMAC fills a short key up with zeros anyway (RFC 2104), and taking a whole block can't fail.
+    // HMAC pads a short key with zeros anyway (RFC 2104), and a key of one whole block cannot fail.
     let mut block = Zeroizing::new([0; BLOCK_LEN]);
     for (byte, from) in block.iter_mut().zip(key) {
         *byte = *from;
     }
     let mut mac = Hmac::<Sha256>::new((&*block).into());
     for arg in args {
-        // Fed in turn instead of put together first: no second copy of a secret. Nothing of 4 GiB comes in.
+        // Fed one by one rather than concatenated first, to avoid a second copy of a secret. No
+        // argument reaches 4 GiB.
         mac.update(&u32::try_from(arg.len()).unwrap_or(u32::MAX).to_be_bytes());
         mac.update(arg);
     }
     mac.finalize().into_bytes().into()
 }
 
-/// The first half of a keyed hash.
+/// The first 16 bytes of a keyed hash.
 fn keyed_hash_16(key: &[u8; KEY_LEN], args: &[&[u8]]) -> [u8; 16] {
     let mut half = [0; 16];
     for (byte, from) in half.iter_mut().zip(keyed_hash(key, args)) {
@@ -39,8 +41,8 @@ fn keyed_hash_16(key: &[u8; KEY_LEN], args: &[&[u8]]) -> [u8; 16] {
 }
 
 impl IndexKey {
-    /// The id of a command that came with an idempotency key: the caller's repeat has the same. `mutation` is the contract's name,
-    /// for example `addKey`, whichever door was used.
+    /// The id of a command that has an idempotency key; the caller's repeat has the same id.
+    /// `mutation` is the contract's name, for example `addKey`, whichever API was used.
     pub fn command_id(&self, mutation: &str, idempotency_key: &str) -> CommandId {
         CommandId(keyed_hash_16(
             self.as_bytes(),
@@ -48,18 +50,20 @@ impl IndexKey {
         ))
     }
 
-    /// Tells a repeat of a command from another command under the same idempotency key. `canonical_input` is the coerced input,
-    /// secrets included, as JSON with sorted keys.
+    /// Distinguishes a repeat of a command from another command under the same idempotency key.
+    /// `canonical_input` is the coerced input, secrets included, as JSON with sorted keys.
     pub fn request_hash(&self, mutation: &str, canonical_input: &[u8]) -> [u8; 32] {
         keyed_hash(self.as_bytes(), &[b"claviger/request/1", mutation.as_bytes(), canonical_input])
     }
 
-    /// Stands for a context in facts. `context` as its content holds it, trimmed.
+    /// Stands for a context in an event's facts. `context` is trimmed, as the event's content holds
+    /// it.
     pub fn context_tag(&self, context: &str) -> ContextTag {
         ContextTag(keyed_hash_16(self.as_bytes(), &[b"claviger/context/1", context.as_bytes()]))
     }
 
-    /// Tells a user's duplicates of a secret; other users' have nothing in common with it.
+    /// Detects a secret that the same user already stored. Fingerprints of different users never
+    /// match.
     pub fn fingerprint(&self, secret: &ApiKeySecret) -> Fingerprint {
         Fingerprint(keyed_hash(
             self.as_bytes(),
@@ -69,17 +73,19 @@ impl IndexKey {
 }
 
 impl StoreIndexKey {
-    /// What makes a username unique. `folded` is NFKC, full case fold, NFKC of the name.
+    /// The value that makes a username unique. `folded` is the name after NFKC, full case folding
+    /// and NFKC.
     pub fn claim_username(&self, folded: &str) -> [u8; 32] {
         keyed_hash(self.as_bytes(), &[b"claviger/claim/username/1", folded.as_bytes()])
     }
 
-    /// What makes an e-mail address unique. `lowered` is trimmed and in lower case.
+    /// The value that makes an e-mail address unique. `lowered` is trimmed and in lower case.
     pub fn claim_email(&self, lowered: &str) -> [u8; 32] {
         keyed_hash(self.as_bytes(), &[b"claviger/claim/email/1", lowered.as_bytes()])
     }
 
-    /// What makes an external issuer's user unique: both texts as the token has them.
+    /// The value that makes an external issuer's user unique: both texts as they stand in the
+    /// token.
     pub fn claim_identity(&self, issuer: &str, subject: &str) -> [u8; 32] {
         keyed_hash(
             self.as_bytes(),
@@ -87,18 +93,19 @@ impl StoreIndexKey {
         )
     }
 
-    /// What makes a refresh token ours. The store keeps the generation only, so its reader can make none.
+    /// Authenticates a refresh token. The store keeps only the generation, so a reader of the store
+    /// cannot forge a token.
     pub fn refresh_mac(&self, session: SessionId, generation: u32) -> [u8; 32] {
         let generation = u64::from(generation).to_be_bytes();
         keyed_hash(self.as_bytes(), &[b"claviger/refresh/1", session.0.as_bytes(), &generation])
     }
 
-    /// Whether `mac` is [`StoreIndexKey::refresh_mac`] of these; takes as long for a near miss as for a far one.
+    /// Whether `mac` is [`StoreIndexKey::refresh_mac`] of these arguments, in constant time.
     pub fn verify_refresh_mac(&self, session: SessionId, generation: u32, mac: &[u8; 32]) -> bool {
         self.refresh_mac(session, generation).ct_eq(mac).into()
     }
 
-    /// What makes a stream ticket ours. `body` is all of it but this.
+    /// Authenticates a stream ticket. `body` is the ticket without its MAC.
     pub fn ticket_mac(&self, body: &[u8]) -> [u8; 32] {
         keyed_hash(self.as_bytes(), &[b"claviger/ticket/1", body])
     }
@@ -108,7 +115,7 @@ impl StoreIndexKey {
         self.ticket_mac(body).ct_eq(mac).into()
     }
 
-    /// What shows that a cursor was sent on the stream of a ticket.
+    /// Proves that a cursor was sent on the stream opened with a ticket.
     pub fn ticket_event_mac(&self, ticket: Uuid, cursor: &str) -> [u8; 16] {
         keyed_hash_16(
             self.as_bytes(),
@@ -116,7 +123,7 @@ impl StoreIndexKey {
         )
     }
 
-    /// Whether `mac` is [`StoreIndexKey::ticket_event_mac`] of these, in constant time.
+    /// Whether `mac` is [`StoreIndexKey::ticket_event_mac`] of these arguments, in constant time.
     pub fn verify_ticket_event_mac(&self, ticket: Uuid, cursor: &str, mac: &[u8; 16]) -> bool {
         self.ticket_event_mac(ticket, cursor).ct_eq(mac).into()
     }

@@ -1,4 +1,4 @@
-//! Keys, told apart by type, so that none is used for another's work.
+//! Keys, each kind with a type of its own, so that none is used for another's purpose.
 
 use crate::entropy::Entropy;
 use crate::error::{Result, VaultError};
@@ -11,7 +11,8 @@ pub const KEY_LEN: usize = 32;
 
 const KEK_ID_INFO: &[u8] = b"claviger/kek-id/1";
 
-/// The bytes of a key. On the heap, so that moving a key moves a pointer and leaves no copy of the bytes behind; wiped when dropped.
+/// The bytes of a key. They live on the heap, so moving a key moves a pointer and leaves no copy of
+/// the bytes behind. Wiped when dropped.
 pub(crate) struct KeyBytes(Box<Zeroizing<[u8; KEY_LEN]>>);
 
 impl KeyBytes {
@@ -21,10 +22,10 @@ impl KeyBytes {
         Self(bytes)
     }
 
-    /// Takes an opened text as a key.
+    /// Makes a key from an opened text.
     fn from_text(text: &[u8]) -> Result<Self> {
         let from = <&[u8; KEY_LEN]>::try_from(text)
-            .map_err(|_| VaultError::Malformed("a key has 32 bytes"))?;
+            .map_err(|_| VaultError::Malformed("a key must have 32 bytes"))?;
         let mut bytes = Box::new(Zeroizing::new([0; KEY_LEN]));
         bytes.copy_from_slice(from);
         Ok(Self(bytes))
@@ -49,7 +50,8 @@ macro_rules! keys {
                 Self(KeyBytes::generate(entropy))
             }
 
-            /// Takes an opened text as this key; [`VaultError::Malformed`] unless it has 32 bytes.
+            /// Makes this key from an opened text; [`VaultError::Malformed`] unless the text has 32
+            /// bytes.
             pub(crate) fn from_text(text: &[u8]) -> Result<Self> {
                 KeyBytes::from_text(text).map(Self)
             }
@@ -62,19 +64,24 @@ macro_rules! keys {
 }
 
 keys! {
-    /// A user's key (UEK), wrapped by a KEK. Seals that user's other keys and password hash; destroying it erases the user.
+    /// A user's key (UEK), wrapped by a KEK. Seals that user's other keys and password hash;
+    /// destroying it erases the user.
     UserKey,
-    /// Makes a user's keyed hashes, wrapped by the user key. Made once and never replaced, else no duplicate would be found again.
+    /// Makes a user's keyed hashes; wrapped by the user key. Made once and never replaced, because
+    /// duplicates would no longer be found.
     IndexKey,
-    /// Makes the installation's keyed hashes, wrapped by each KEK in use. Made once and never replaced.
+    /// Makes the installation's keyed hashes; wrapped by each KEK in use. Made once and never
+    /// replaced.
     StoreIndexKey,
-    /// Seals the content of one stream and of the views folded from it; made with the stream's first event.
+    /// Seals the content of one stream and of the views folded from it. Made with the stream's
+    /// first event.
     ContentKey,
     /// Seals one version of one API key's secret.
     DataKey,
 }
 
-/// A key-encryption key: the master key of an installation, held by the process and never stored beside what it wraps.
+/// A key-encryption key: the master key of an installation, held by the process and never stored
+/// beside the keys that it wraps.
 ///
 /// Has no `Debug`, `Clone` or `Serialize`; its memory is wiped when it is dropped.
 #[expect(missing_debug_implementations, reason = "a key that can be printed will be printed")]
@@ -84,7 +91,8 @@ pub struct Kek {
 }
 
 impl Kek {
-    /// Takes over a key that was read from a key file or the environment: 32 bytes from a secure generator, not a passphrase.
+    /// Takes ownership of a key read from a key file or the environment: 32 bytes from a secure
+    /// generator, not a passphrase.
     pub fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
         let bytes = Zeroizing::new(bytes);
         let mut kept = Box::new(Zeroizing::new([0; KEY_LEN]));
@@ -99,23 +107,24 @@ impl Kek {
 
     fn new(bytes: KeyBytes) -> Self {
         let mut id = [0; 8];
-        // Fails above 8,160 bytes only, and no secret hangs on an id.
+        // Fails only above 8,160 bytes, and no secret depends on an id.
         let _fits = Hkdf::<Sha256>::new(None, bytes.as_bytes()).expand(KEK_ID_INFO, &mut id);
         Self { bytes, id }
     }
 
-    /// Its id, derived from the key itself: a mislabelled key can't load. No secret.
+    /// The id, derived from the key itself, so a mislabelled key cannot be loaded. Not a secret.
     pub const fn id(&self) -> [u8; 8] {
         self.id
     }
 
-    /// The key itself, for writing the key file. Every caller of this is a place to review.
+    /// The key itself, for writing the key file. Review every caller of this method.
     pub fn expose(&self) -> &[u8; KEY_LEN] {
         self.bytes.as_bytes()
     }
 }
 
-/// The KEKs of a process: the newest seals, the others only open what a rotation hasn't reached yet.
+/// The KEKs of a process. The newest seals; the others only open rows that a rotation has not
+/// reached yet.
 #[expect(missing_debug_implementations, reason = "a key that can be printed will be printed")]
 pub struct KekSet {
     current: Kek,
@@ -123,11 +132,11 @@ pub struct KekSet {
 }
 
 impl KekSet {
-    /// Takes the keys over, newest first.
+    /// Takes ownership of the keys, newest first.
     ///
     /// # Errors
-    /// [`VaultError::NoKek`] for an empty list; [`VaultError::DuplicateKek`] when one stands in it twice, since the operator then
-    /// surely meant another.
+    /// [`VaultError::NoKek`] for an empty list; [`VaultError::DuplicateKek`] when a key is listed
+    /// twice, since the operator must have meant another one.
     pub fn new(keks: Vec<Kek>) -> Result<Self> {
         let mut older = keks;
         if older.is_empty() {
@@ -144,20 +153,20 @@ impl KekSet {
         Ok(Self { current, older })
     }
 
-    /// The newest KEK: everything new is wrapped by it.
+    /// The newest KEK, which wraps everything new.
     pub const fn current(&self) -> &Kek {
         &self.current
     }
 
-    /// The KEK with this id. Chosen by id, never by trial.
+    /// The KEK with this id. Keys are chosen by id, never by trial.
     ///
     /// # Errors
-    /// [`VaultError::UnknownKek`], which names it.
+    /// [`VaultError::UnknownKek`], with the id.
     pub fn get(&self, id: [u8; 8]) -> Result<&Kek> {
         self.iter().find(|kek| kek.id == id).ok_or(VaultError::UnknownKek { id })
     }
 
-    /// All ids, newest first.
+    /// All KEK ids, newest first.
     pub fn ids(&self) -> Vec<[u8; 8]> {
         self.iter().map(Kek::id).collect()
     }

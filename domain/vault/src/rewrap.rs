@@ -1,6 +1,7 @@
-//! A rotation: what a key sealed is opened and sealed again under its successor. What lies below stays as it is, since no layer but the
-//! wrap itself names the key above. Each of these is a function of the old row: a rotation that was cut short is run again, and the
-//! caller's compare-and-set keeps a row from being moved twice.
+//! Key rotation: opens what a key sealed and seals it again under the successor. The layers below
+//! stay unchanged, because only the wrap itself names the key above. Each function depends only on
+//! the old row, so a rotation that was cut short can be run again. The caller's compare-and-set
+//! keeps a row from being moved twice.
 
 use crate::entropy::Entropy;
 use crate::error::Result;
@@ -14,23 +15,23 @@ use crate::wrap::{
 use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::stream::StreamName;
 
-/// From which version of a user's key to which.
+/// A change from one version of a user's key to another.
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "a key that can be printed will be printed")]
 pub struct UserKeyChange<'a> {
-    /// Whose.
+    /// The user whose key changes.
     pub owner: UserId,
     /// The key that opens the old wraps.
     pub from: &'a UserKey,
-    /// Its version.
+    /// Version of the old key.
     pub from_version: u32,
-    /// The key that makes the new ones.
+    /// The key that makes the new wraps.
     pub to: &'a UserKey,
-    /// Its version.
+    /// Version of the new key.
     pub to_version: u32,
 }
 
-/// Moves a user key from the KEK that its row names to the current one; its version stays.
+/// Moves a user key from the KEK named by its row to the current one. Its version stays the same.
 ///
 /// # Errors
 /// Those of [`unwrap_user_key`].
@@ -46,7 +47,7 @@ pub fn rewrap_user_key(
     wrap_user_key(keks.current(), &user_key, owner, version, entropy)
 }
 
-/// Makes the current KEK's copy of the installation's index key from another KEK's.
+/// Makes the current KEK's copy of the installation's index key from another KEK's copy.
 ///
 /// # Errors
 /// Those of [`unwrap_store_index_key`].
@@ -88,7 +89,8 @@ pub fn rewrap_content_key(
     wrap_content_key(change.to, &content_key, change.owner, stream, change.to_version, entropy)
 }
 
-/// Moves the data key of one version of a secret to its owner's new user key; the secret's own box stays.
+/// Moves the data key of one version of a secret to its owner's new user key. The box of the secret
+/// itself stays the same.
 ///
 /// # Errors
 /// Those of [`unwrap_data_key`].

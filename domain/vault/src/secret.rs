@@ -13,14 +13,15 @@ fn secret_ad(owner: UserId, key: KeyId, secret_version: u32) -> Ad {
     Ad::new("claviger/secret/1").id(owner.0).id(key.0).int(secret_version)
 }
 
-/// What a password hash is bound to.
+/// The place that a password hash is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CredentialAd {
-    /// Whose.
+    /// The user whose password it is.
     pub owner: UserId,
-    /// How often the password was set, from 1; the current one comes from the log, so that an older row put back fails.
+    /// How many times the password has been set, from 1. The current number comes from the log, so
+    /// an older row that is put back does not open.
     pub password_version: u32,
-    /// Version of the user key above it.
+    /// Version of the user key that seals the hash.
     pub user_key_version: u32,
 }
 
@@ -32,13 +33,13 @@ fn credential_ad(ad: &CredentialAd) -> Ad {
         .int(ad.user_key_version)
 }
 
-/// Takes an opened text over without copying it.
+/// Turns an opened text into a secret without copying it.
 fn into_secret(mut text: Zeroizing<Vec<u8>>) -> Result<SecretText> {
     match String::from_utf8(std::mem::take(&mut *text)) {
         Ok(text) => Ok(SecretText::new(text)),
         Err(error) => {
             error.into_bytes().zeroize();
-            Err(VaultError::Malformed("a sealed text isn't UTF-8"))
+            Err(VaultError::Malformed("a sealed text must be UTF-8"))
         }
     }
 }
@@ -46,7 +47,7 @@ fn into_secret(mut text: Zeroizing<Vec<u8>>) -> Result<SecretText> {
 /// Seals version `secret_version` of an API key's secret.
 ///
 /// # Errors
-/// [`VaultError::TooLong`], which no API key is.
+/// [`VaultError::TooLong`]; no API key is that long.
 pub fn seal_secret(
     data_key: &DataKey,
     secret: &ApiKeySecret,
@@ -63,11 +64,12 @@ pub fn seal_secret(
     )
 }
 
-/// Opens what [`seal_secret`] made. To be called only after the event that names who uses the secret for what is committed, per use:
-/// the text is wiped when dropped, and nothing keeps it.
+/// Opens a box made by [`seal_secret`]. Call it once per use, and only after committing the event
+/// that records who uses the secret for what. The text is wiped when dropped, and nothing keeps it.
 ///
 /// # Errors
-/// [`VaultError::WrongKey`]; [`VaultError::Tampered`], also for an older version put back; [`VaultError::Malformed`].
+/// [`VaultError::WrongKey`]; [`VaultError::Tampered`], also for an older version that was put back;
+/// [`VaultError::Malformed`].
 pub fn open_secret(
     data_key: &DataKey,
     owner: UserId,
@@ -78,10 +80,11 @@ pub fn open_secret(
     into_secret(open(data_key.as_bytes(), &secret_ad(owner, key, secret_version), sealed)?)
 }
 
-/// Seals a password's hash, a PHC text, under version `user_key_version` of its owner's key: erasing the user takes it along.
+/// Seals a password hash, a PHC text, under version `user_key_version` of its owner's key. Erasing
+/// the user destroys it too.
 ///
 /// # Errors
-/// [`VaultError::TooLong`], which no PHC text is.
+/// [`VaultError::TooLong`]; no PHC text is that long.
 pub fn seal_credential(
     user_key: &UserKey,
     phc: &SecretText,
@@ -91,7 +94,7 @@ pub fn seal_credential(
     seal(user_key.as_bytes(), &credential_ad(ad), phc.expose().as_bytes(), entropy)
 }
 
-/// Opens what [`seal_credential`] made.
+/// Opens a box made by [`seal_credential`].
 ///
 /// # Errors
 /// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].
@@ -106,12 +109,12 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn what_opens_but_is_no_text_is_malformed() {
+    fn opened_bytes_that_are_not_utf8_are_malformed() {
         let ad =
             CredentialAd { owner: UserId(Uuid::nil()), password_version: 1, user_key_version: 1 };
         let user_key = UserKey::generate(&Zeros);
         let sealed = seal(user_key.as_bytes(), &credential_ad(&ad), &[0xff; 4], &Zeros).unwrap();
         let found = open_credential(&user_key, &ad, &sealed).err();
-        assert_eq!(found, Some(VaultError::Malformed("a sealed text isn't UTF-8")));
+        assert_eq!(found, Some(VaultError::Malformed("a sealed text must be UTF-8")));
     }
 }

@@ -1,4 +1,5 @@
-//! Keys sealed under keys. Each wrap names the version, or the id, of the key above it in its associated data.
+//! Keys sealed under other keys. Each wrap names the version or the id of the key above it in its
+//! associated data.
 
 use crate::entropy::Entropy;
 use crate::error::{Result, VaultError};
@@ -9,14 +10,15 @@ use claviger_domain::stream::StreamName;
 
 const CANARY: &[u8] = b"claviger";
 
-/// Where a wrapped data key belongs.
+/// The place that a wrapped data key is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataKeyAd {
-    /// Whose.
+    /// The user who owns the API key.
     pub owner: UserId,
-    /// Of which API key.
+    /// The API key whose secret the data key seals.
     pub key: KeyId,
-    /// Which of its secrets, from 1; the current one comes from the log, so that an older row put back fails.
+    /// Version of the secret, from 1. The current version comes from the log, so an older row that
+    /// is put back does not open.
     pub secret_version: u32,
     /// Version of the user key that wraps it, from 1.
     pub user_key_version: u32,
@@ -50,10 +52,10 @@ fn canary_ad(kek_id: [u8; 8]) -> Ad {
     Ad::new("claviger/canary/1").bytes(&kek_id)
 }
 
-/// Wraps version `version` of a user's key; the row keeps [`Kek::id`] beside it.
+/// Wraps version `version` of a user's key. The row keeps [`Kek::id`] beside it.
 ///
 /// # Errors
-/// [`VaultError::TooLong`], which no key is.
+/// [`VaultError::TooLong`]; no key is that long.
 pub fn wrap_user_key(
     kek: &Kek,
     user_key: &UserKey,
@@ -64,11 +66,11 @@ pub fn wrap_user_key(
     seal(kek.expose(), &user_key_ad(kek.id(), owner, version), user_key.as_bytes(), entropy)
 }
 
-/// Opens what [`wrap_user_key`] made under the KEK that the row names.
+/// Opens a wrap made by [`wrap_user_key`] under the KEK that the row names.
 ///
 /// # Errors
-/// [`VaultError::UnknownKek`] when that KEK isn't loaded, else as every box: [`VaultError::WrongKey`], [`VaultError::Tampered`],
-/// [`VaultError::Malformed`].
+/// [`VaultError::UnknownKek`] when that KEK is not loaded; otherwise those of every box:
+/// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].
 pub fn unwrap_user_key(
     keks: &KekSet,
     kek_id: [u8; 8],
@@ -80,10 +82,10 @@ pub fn unwrap_user_key(
     UserKey::from_text(&open(kek.expose(), &user_key_ad(kek_id, owner, version), wrapped)?)
 }
 
-/// Wraps a user's index key under version `user_key_version` of their key.
+/// Wraps a user's index key under version `user_key_version` of that user's key.
 ///
 /// # Errors
-/// [`VaultError::TooLong`], which no key is.
+/// [`VaultError::TooLong`]; no key is that long.
 pub fn wrap_index_key(
     user_key: &UserKey,
     index_key: &IndexKey,
@@ -94,7 +96,7 @@ pub fn wrap_index_key(
     seal(user_key.as_bytes(), &index_key_ad(owner, user_key_version), index_key.as_bytes(), entropy)
 }
 
-/// Opens what [`wrap_index_key`] made.
+/// Opens a wrap made by [`wrap_index_key`].
 ///
 /// # Errors
 /// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].
@@ -114,7 +116,7 @@ pub fn unwrap_index_key(
 /// Wraps a stream's content key under version `user_key_version` of its owner's key.
 ///
 /// # Errors
-/// [`VaultError::TooLong`], which no key is.
+/// [`VaultError::TooLong`]; no key is that long.
 pub fn wrap_content_key(
     user_key: &UserKey,
     content_key: &ContentKey,
@@ -131,7 +133,7 @@ pub fn wrap_content_key(
     )
 }
 
-/// Opens what [`wrap_content_key`] made.
+/// Opens a wrap made by [`wrap_content_key`].
 ///
 /// # Errors
 /// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].
@@ -152,7 +154,7 @@ pub fn unwrap_content_key(
 /// Wraps the data key of one version of a secret under its owner's key.
 ///
 /// # Errors
-/// [`VaultError::TooLong`], which no key is.
+/// [`VaultError::TooLong`]; no key is that long.
 pub fn wrap_data_key(
     user_key: &UserKey,
     data_key: &DataKey,
@@ -162,7 +164,7 @@ pub fn wrap_data_key(
     seal(user_key.as_bytes(), &data_key_ad(ad), data_key.as_bytes(), entropy)
 }
 
-/// Opens what [`wrap_data_key`] made.
+/// Opens a wrap made by [`wrap_data_key`].
 ///
 /// # Errors
 /// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`].
@@ -170,10 +172,10 @@ pub fn unwrap_data_key(user_key: &UserKey, ad: &DataKeyAd, wrapped: &[u8]) -> Re
     DataKey::from_text(&open(user_key.as_bytes(), &data_key_ad(ad), wrapped)?)
 }
 
-/// Wraps the installation's index key; one row per KEK in use.
+/// Wraps the installation's index key. The store holds one row per KEK in use.
 ///
 /// # Errors
-/// [`VaultError::TooLong`], which no key is.
+/// [`VaultError::TooLong`]; no key is that long.
 pub fn wrap_store_index_key(
     kek: &Kek,
     index_key: &StoreIndexKey,
@@ -182,11 +184,11 @@ pub fn wrap_store_index_key(
     seal(kek.expose(), &store_index_key_ad(kek.id()), index_key.as_bytes(), entropy)
 }
 
-/// Opens what [`wrap_store_index_key`] made under the KEK that the row names.
+/// Opens a wrap made by [`wrap_store_index_key`] under the KEK that the row names.
 ///
 /// # Errors
-/// [`VaultError::UnknownKek`] when that KEK isn't loaded, else [`VaultError::WrongKey`], [`VaultError::Tampered`],
-/// [`VaultError::Malformed`].
+/// [`VaultError::UnknownKek`] when that KEK is not loaded; otherwise [`VaultError::WrongKey`],
+/// [`VaultError::Tampered`], [`VaultError::Malformed`].
 pub fn unwrap_store_index_key(
     keks: &KekSet,
     kek_id: [u8; 8],
@@ -196,24 +198,26 @@ pub fn unwrap_store_index_key(
     StoreIndexKey::from_text(&open(kek.expose(), &store_index_key_ad(kek_id), wrapped)?)
 }
 
-/// Seals a known text: opened at boot, it shows that a KEK still fits the store before anything is written under it.
+/// Seals a known text. Opening it at boot shows that a KEK fits the store before anything is
+/// written under it.
 ///
 /// # Errors
-/// [`VaultError::TooLong`], which the canary isn't.
+/// [`VaultError::TooLong`]; the canary is not that long.
 pub fn seal_canary(kek: &Kek, entropy: &dyn Entropy) -> Result<Vec<u8>> {
     seal(kek.expose(), &canary_ad(kek.id()), CANARY, entropy)
 }
 
-/// Opens what [`seal_canary`] made.
+/// Opens a box made by [`seal_canary`].
 ///
 /// # Errors
-/// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`]: the process must not go on with this KEK.
+/// [`VaultError::WrongKey`], [`VaultError::Tampered`], [`VaultError::Malformed`]: the process must
+/// not continue with this KEK.
 pub fn open_canary(kek: &Kek, sealed: &[u8]) -> Result<()> {
     let text = open(kek.expose(), &canary_ad(kek.id()), sealed)?;
     if text.as_slice() == CANARY {
         Ok(())
     } else {
-        Err(VaultError::Malformed("the canary has another text"))
+        Err(VaultError::Malformed("the canary holds an unexpected text"))
     }
 }
 
@@ -224,14 +228,18 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn what_opens_as_a_key_but_has_another_length_is_malformed() {
+    fn an_opened_key_of_another_length_is_malformed() {
         let owner = UserId(Uuid::nil());
         let user_key = UserKey::generate(&Zeros);
         for len in [0, 31, 33] {
             let wrapped =
                 seal(user_key.as_bytes(), &index_key_ad(owner, 1), &vec![1; len], &Zeros).unwrap();
             let found = unwrap_index_key(&user_key, owner, 1, &wrapped).err();
-            assert_eq!(found, Some(VaultError::Malformed("a key has 32 bytes")), "{len} bytes");
+            assert_eq!(
+                found,
+                Some(VaultError::Malformed("a key must have 32 bytes")),
+                "{len} bytes"
+            );
         }
     }
 
@@ -241,7 +249,7 @@ mod tests {
         let sealed = seal(kek.expose(), &canary_ad(kek.id()), b"parakeet", &Zeros).unwrap();
         assert_eq!(
             open_canary(&kek, &sealed),
-            Err(VaultError::Malformed("the canary has another text"))
+            Err(VaultError::Malformed("the canary holds an unexpected text"))
         );
     }
 }

@@ -1,32 +1,35 @@
-//! The bounds and the refusals that name them.
+//! The bounds, and the refusals that name them.
 
 use super::{expansion, measure, tokens, types::SchemaTypes};
 use async_graphql::Variables;
 use async_graphql_parser::types::ExecutableDocument;
 use claviger_domain::code::ErrorCode;
 
-/// What one request may ask for. Every bound is inclusive: a query of depth 15 passes a limit of 15.
+/// The bounds of one request. Every bound is inclusive: a query of depth 15 passes a limit of 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Lexical tokens of the document: names, punctuators, numbers, strings.
     pub tokens: usize,
-    /// Brackets of any kind open at once, and fragments spread within each other. Protects the stack of the parser.
+    /// Brackets of any kind open at once, and fragments spread within each other. Protects the
+    /// parser's stack.
     pub nesting: usize,
-    /// Fields within fields, introspection exempt.
+    /// Depth of fields within fields, introspection exempt.
     pub depth: usize,
-    /// Aliases, each counted as often as its fragment is spread.
+    /// Aliases, counted once for each spread of their fragment.
     pub aliases: usize,
     /// Fields at the root of the operation.
     pub root_fields: usize,
-    /// Directives, each counted as often as its fragment is spread.
+    /// Directives, counted once for each spread of their fragment.
     pub directives: usize,
-    /// Fields, those below a connection counted once per item asked for; introspection exempt.
+    /// Fields, introspection exempt. Fields below a connection count once for each requested item.
     pub complexity: u64,
-    /// Selections of the whole document with all fragments expanded, introspection included: what validation has to look at.
+    /// Selections of the whole document with all fragments expanded, introspection included: the
+    /// work of validation.
     pub selections: u64,
-    /// Lists within lists of introspection (`fields { type { fields … } }`): each level multiplies the answer by the schema.
+    /// Lists within lists of introspection (`fields { type { fields … } }`): each level multiplies
+    /// the response by the size of the schema.
     pub introspection_lists: usize,
-    /// Whether `__schema` and `__type` are answered at all.
+    /// Whether `__schema` and `__type` are allowed.
     pub introspection: bool,
 }
 
@@ -48,19 +51,20 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Bounds the text before it is parsed.
+    /// Checks the text before it is parsed.
     ///
     /// # Errors
-    /// `LIMIT_EXCEEDED` with the bound and the value; `BAD_REQUEST` for a string that doesn't end.
+    /// `LIMIT_EXCEEDED` with the bound and the value; `BAD_REQUEST` for an unterminated string.
     pub fn check_text(&self, query: &str) -> Result<(), LimitError> {
         tokens::check(query, self)
     }
 
-    /// Bounds every operation of a parsed document, whichever is to be executed: validation looks at all of them.
+    /// Checks every operation of a parsed document, not only the one to be executed, because
+    /// validation visits all of them.
     ///
     /// # Errors
-    /// `LIMIT_EXCEEDED` with the bound and the value; `BAD_REQUEST` for fragments that spread themselves; `FORBIDDEN` for
-    /// introspection where it is off.
+    /// `LIMIT_EXCEEDED` with the bound and the value; `BAD_REQUEST` for fragments that spread
+    /// themselves; `FORBIDDEN` for introspection where it is disabled.
     pub fn check_document(
         &self,
         document: &ExecutableDocument,
@@ -72,13 +76,14 @@ impl Limits {
     }
 }
 
-/// Why a document was refused before execution. The message holds names of bounds, never text of the request.
+/// Why a document was refused before execution. The message contains names of bounds, never text of
+/// the request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct LimitError {
-    /// `LIMIT_EXCEEDED`, or what else is wrong with the document's shape.
+    /// `LIMIT_EXCEEDED`, or the code for another fault in the document's shape.
     pub code: ErrorCode,
-    /// Names the bound and the value; for the client.
+    /// Names the bound and the value, for the client.
     pub message: String,
 }
 
@@ -88,7 +93,7 @@ impl LimitError {
         Self {
             code: ErrorCode::LimitExceeded,
             message: format!(
-                "the query's {bound} reach {value}, and the limit is {limit}: ask for less, or in several requests"
+                "the query's {bound} reach {value}, and the limit is {limit}: request less, or split the query"
             ),
         }
     }
@@ -110,12 +115,12 @@ impl LimitError {
     pub(super) fn introspection_off() -> Self {
         Self {
             code: ErrorCode::Forbidden,
-            message: "introspection is switched off on this server".to_owned(),
+            message: "introspection is disabled on this server".to_owned(),
         }
     }
 }
 
-/// Refuses a count that passed its bound.
+/// Refuses a count that exceeds its bound.
 pub(super) fn within(bound: &str, value: usize, limit: usize) -> Result<(), LimitError> {
     if value > limit {
         Err(LimitError::exceeded(bound, value as u64, limit as u64))

@@ -1,7 +1,9 @@
-//! The size of a document with its fragments expanded, without expanding them: every fragment is weighed once.
+//! Measures the size of a document with its fragments expanded, without expanding them: every
+//! fragment is measured once.
 //!
-//! Thirty fragments that each spread the next one twice are a small text and a billion selections. Weighing is linear in the
-//! text, so it comes before anything that walks the expansion: our own pass and the library's validation.
+//! Thirty fragments that each spread the next one twice are a short text and a billion selections.
+//! Measuring is linear in the text, so it runs before everything that walks the expansion: our own
+//! pass and the library's validation.
 
 use super::bounds::{LimitError, Limits, within};
 use async_graphql::Name;
@@ -25,7 +27,7 @@ pub(super) fn check(document: &ExecutableDocument, limits: &Limits) -> Result<()
     for (_, operation) in document.operations.iter() {
         add(scale.set(&operation.node.selection_set.node, 0)?.size)?;
     }
-    // Fragments that nothing spreads are validated too.
+    // Validation also visits fragments that nothing spreads.
     for name in document.fragments.keys() {
         add(scale.fragment(name, 0)?.size)?;
     }
@@ -34,16 +36,16 @@ pub(super) fn check(document: &ExecutableDocument, limits: &Limits) -> Result<()
 
 #[derive(Clone, Copy, Default)]
 struct Weight {
-    /// Selections below, expanded.
+    /// Number of selections below, expanded.
     size: u64,
-    /// Selection sets within each other, spreads included.
+    /// Nesting of selection sets, spreads included.
     height: usize,
 }
 
 struct Scale<'a> {
     document: &'a ExecutableDocument,
     limits: &'a Limits,
-    /// `None` while a fragment is being weighed: meeting it again means that it spreads itself.
+    /// `None` while a fragment is being measured: meeting it again means that it spreads itself.
     weighed: HashMap<&'a str, Option<Weight>>,
 }
 
@@ -67,7 +69,7 @@ impl<'a> Scale<'a> {
         Ok(total)
     }
 
-    /// An unknown fragment weighs nothing: validation names it.
+    /// An unknown fragment has no weight: validation reports it.
     fn fragment(&mut self, name: &Name, above: usize) -> Result<Weight, LimitError> {
         let Some((name, fragment)) = self.document.fragments.get_key_value(name) else {
             return Ok(Weight::default());

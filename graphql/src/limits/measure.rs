@@ -1,4 +1,4 @@
-//! The walk over an operation as it would run: depth, aliases, root fields, directives, complexity.
+//! Walks an operation as it would run: depth, aliases, root fields, directives, complexity.
 
 use super::bounds::{LimitError, Limits, within};
 use super::types::{FieldShape, SchemaTypes};
@@ -8,10 +8,10 @@ use async_graphql_parser::types::{
 };
 use async_graphql_value::Value;
 
-/// How many items a connection gives when the client doesn't say.
+/// Items of a connection when the client gives no number.
 const DEFAULT_PAGE: u64 = 20;
 
-/// What came with the document.
+/// The variables of the request and the types of the schema.
 pub(super) struct Given<'a> {
     pub(super) variables: &'a Variables,
     pub(super) types: &'a SchemaTypes,
@@ -47,16 +47,16 @@ struct Walk<'a> {
     directives: usize,
 }
 
-/// Where in the operation a selection set stands.
+/// The position of a selection set in the operation.
 #[derive(Clone, Copy)]
 struct Place<'a> {
-    /// The type its fields belong to, as far as the schema knows.
+    /// The type of the parent, if the schema has it.
     parent: Option<&'a str>,
-    /// Fields above.
+    /// Number of fields above.
     fields: usize,
-    /// Below `__schema` or `__type`.
+    /// Whether the set is below `__schema` or `__type`.
     introspection: bool,
-    /// Introspection lists above.
+    /// Number of introspection lists above.
     lists: usize,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Place<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// The cost of a selection set, or the first bound it passes. The expansion is bounded already.
+    /// The cost of a selection set, or the first exceeded bound. The expansion is already bounded.
     fn set(&mut self, set: &'a SelectionSet, place: Place<'a>) -> Result<u64, LimitError> {
         let mut cost = 0_u64;
         for selection in &set.items {
@@ -93,7 +93,8 @@ impl<'a> Walk<'a> {
                     }
                 }
             });
-            // A subtree's cost is never more than the whole's, so it can be refused as soon as it is known.
+            // A subtree never costs more than the whole, so the query can be refused as soon as a
+            // subtree is too expensive.
             if cost > self.limits.complexity {
                 return Err(LimitError::exceeded(
                     "complexity points",
@@ -144,7 +145,8 @@ impl<'a> Walk<'a> {
         Ok(0)
     }
 
-    /// How many items a field gives: what `first` or `last` says, a page for a connection that is not told, else one.
+    /// The number of items that a field returns: `first` or `last` if given, the default page for a
+    /// connection without them, otherwise one.
     fn items(&self, field: &Field, shape: Option<&FieldShape>) -> u64 {
         let asked = ["first", "last"]
             .into_iter()

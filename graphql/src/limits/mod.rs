@@ -1,9 +1,10 @@
-//! How much one request may ask for, judged before anything is executed.
+//! Bounds of one request, checked before anything is executed.
 //!
-//! Three steps, each cheap enough to be safe on hostile input because of the one before it: [`Limits::check_text`] reads the
-//! bytes once and bounds tokens and nesting, so that the recursive parser can't exhaust its stack; [`Limits::check_document`]
-//! first weighs every fragment once (`expansion`), so that fragments which double each other are refused without being
-//! expanded; only then are the operations walked as they would run (`measure`).
+//! There are three steps, and each makes the next one safe on hostile input. [`Limits::check_text`]
+//! reads the bytes once and bounds tokens and nesting, so that the recursive parser cannot exhaust
+//! its stack. [`Limits::check_document`] first measures every fragment once (`expansion`), so that
+//! fragments that double each other are refused without being expanded. Only then does it walk the
+//! operations as they would run (`measure`).
 
 mod bounds;
 mod expansion;

@@ -28,7 +28,7 @@ fn check(limits: &Limits, query: &str) -> Result<(), LimitError> {
     check_with(limits, query, serde_json::Value::Null)
 }
 
-/// `at` passes and `over` is refused, naming the bound, its value and the limit.
+/// `at` passes and `over` is refused, with the bound, its value and the limit.
 fn boundary(limits: &Limits, bound: &str, at: &str, over: &str, value: u64, limit: u64) {
     assert_eq!(check(limits, at), Ok(()), "{bound} at the limit");
     let error = check(limits, over).expect_err("over the limit");
@@ -46,13 +46,14 @@ fn nested(levels: usize) -> String {
 
 fn repeated(what: &str, times: usize) -> String {
     (0..times).fold(String::new(), |mut text, n| {
-        write!(text, "{} ", what.replace('#', &n.to_string())).expect("a string takes text");
+        write!(text, "{} ", what.replace('#', &n.to_string()))
+            .expect("writing to a string succeeds");
         text
     })
 }
 
 #[test]
-fn each_bound_passes_at_its_limit_and_refuses_one_more() {
+fn each_bound_accepts_its_limit_and_refuses_one_more() {
     let limits = Limits::default();
     boundary(&limits, "levels of fields", &nested(15), &nested(16), 16, 15);
     boundary(
@@ -86,7 +87,7 @@ fn each_bound_passes_at_its_limit_and_refuses_one_more() {
 }
 
 #[test]
-fn complexity_multiplies_what_is_below_a_connection() {
+fn complexity_multiplies_the_fields_below_a_connection() {
     let limits = Limits { complexity: 1, ..Limits::default() };
     let cases = [
         ("{ viewer { id } }", serde_json::json!({}), 2),
@@ -149,11 +150,11 @@ fn a_page_of_everything_is_too_complex() {
     let error = check(&Limits::default(), query).expect_err("ten thousand fields");
     assert!(error.message.contains("the limit is 5000"), "{error}");
     let huge = "{ viewer { keys(first: 18446744073709551615) { nodes { history(first: 18446744073709551615) { totalCount } } } } }";
-    assert!(check(&Limits::default(), huge).is_err(), "the product doesn't wrap around");
+    assert!(check(&Limits::default(), huge).is_err(), "the product does not overflow");
 }
 
 #[test]
-fn introspection_is_exempt_from_depth_and_complexity_but_not_from_the_rest() {
+fn introspection_is_exempt_from_depth_and_complexity_only() {
     let limits = Limits { complexity: 1, depth: 1, ..Limits::default() };
     let deep = format!(
         "{{ __schema {{ types {{ fields {{ type {} name {} }} }} }} }}",
@@ -171,7 +172,7 @@ fn introspection_is_exempt_from_depth_and_complexity_but_not_from_the_rest() {
 }
 
 #[test]
-fn introspection_can_be_switched_off() {
+fn introspection_can_be_disabled() {
     let limits = Limits { introspection: false, ..Limits::default() };
     for query in [
         "{ __schema { types { name } } }",
@@ -188,7 +189,7 @@ fn circular_fragments_are_refused() {
     let cases = [
         "{ ...A } fragment A on Query { ...A }",
         "{ ...A } fragment A on Query { viewer { ...B } } fragment B on Viewer { self { ...C } } fragment C on Viewer { ...B }",
-        // Reached from nowhere, yet validation would walk it.
+        // No operation reaches these, but validation would walk them.
         "{ viewer { id } } fragment A on Query { ...B } fragment B on Query { ...A }",
     ];
     for query in cases {
@@ -203,13 +204,13 @@ fn circular_fragments_are_refused() {
 fn doubling(levels: usize) -> String {
     (0..levels).fold(String::new(), |mut text, n| {
         write!(text, "fragment F{n} on Viewer {{ ...F{m} ...F{m} }} ", m = n + 1)
-            .expect("a string takes text");
+            .expect("writing to a string succeeds");
         text
     }) + &format!("fragment F{levels} on Viewer {{ id }}")
 }
 
 #[test]
-fn fragments_that_double_each_other_are_refused_without_being_expanded() {
+fn fragments_that_double_each_other_are_refused_without_expansion() {
     for query in [
         format!("{{ viewer {{ ...F0 }} }} {}", doubling(50)),
         format!("{{ viewer {{ id }} }} {}", doubling(50)),
@@ -228,7 +229,7 @@ fn a_long_chain_of_fragments_is_refused_as_nesting() {
     let chain = |length: usize| {
         (0..length).fold("{ viewer { ...F0 } } ".to_owned(), |mut text, n| {
             write!(text, "fragment F{n} on Viewer {{ ...F{m} }} ", m = n + 1)
-                .expect("a string takes text");
+                .expect("writing to a string succeeds");
             text
         }) + &format!("fragment F{length} on Viewer {{ id }}")
     };
@@ -242,13 +243,13 @@ fn a_long_chain_of_fragments_is_refused_as_nesting() {
 }
 
 #[test]
-fn every_operation_of_the_document_is_judged() {
+fn every_operation_of_the_document_is_checked() {
     let query = format!("query A {{ viewer {{ id }} }} query B {}", nested(16));
     assert!(check(&Limits::default(), &query).is_err());
 }
 
 #[test]
-fn tokens_are_counted_as_the_grammar_has_them() {
+fn tokens_are_counted_by_the_grammar() {
     let cases = [
         ("", 0),
         (" ,\t\r\n\u{feff}", 0),
@@ -271,7 +272,7 @@ fn tokens_are_counted_as_the_grammar_has_them() {
 }
 
 #[test]
-fn brackets_can_not_exhaust_the_stack_of_the_parser() {
+fn brackets_cannot_exhaust_the_parsers_stack() {
     for open in ["[", "{a", "{a:", "(", "{a(x:["] {
         let text = open.repeat(3_000);
         assert!(
@@ -282,7 +283,7 @@ fn brackets_can_not_exhaust_the_stack_of_the_parser() {
                 .contains("nested brackets")
         );
     }
-    // The deepest that passes is parsed on a thread as small as the server's.
+    // The deepest query that passes is parsed on a thread with a stack as small as the server's.
     let deepest = format!("{{ viewer(x: {}{}) {{ id }} }}", "[".repeat(62), "]".repeat(62));
     assert_eq!(Limits::default().check_text(&deepest), Ok(()));
     let thread = std::thread::Builder::new()
@@ -292,7 +293,7 @@ fn brackets_can_not_exhaust_the_stack_of_the_parser() {
 }
 
 #[test]
-fn a_string_that_does_not_end_hides_no_brackets() {
+fn an_unterminated_string_hides_no_brackets() {
     for text in [
         "{ a(x: \"open) }",
         "{ a(x: \"\"\"[[[\" [[[[",
@@ -307,7 +308,7 @@ fn a_string_that_does_not_end_hides_no_brackets() {
 }
 
 #[test]
-fn the_tokens_of_a_document_bound_what_the_parser_is_given() {
+fn the_parser_only_receives_documents_within_the_token_limit() {
     let text = format!("{{ {} }}", "a ".repeat(10_000));
     assert!(
         Limits::default()

@@ -1,7 +1,8 @@
-//! One pass over the bytes, before the parser: counts tokens and open brackets.
+//! One pass over the bytes before the parser: counts tokens and open brackets.
 //!
-//! The parser is a recursive one without a bound of its own on values, so five thousand opening brackets would overflow the
-//! stack and end the process. This pass must therefore never see fewer brackets than the parser does. It may see more.
+//! The parser is recursive and has no bound of its own on values, so five thousand opening brackets
+//! would overflow the stack and end the process. This pass must therefore never count fewer
+//! brackets than the parser meets. It may count more.
 
 use super::bounds::{LimitError, Limits, within};
 use std::iter::Peekable;
@@ -12,7 +13,7 @@ pub(super) fn check(query: &str, limits: &Limits) -> Result<(), LimitError> {
     let (mut tokens, mut open) = (0_usize, 0_usize);
     while let Some(byte) = bytes.next() {
         match byte {
-            // The byte order mark's three bytes are white space to GraphQL.
+            // GraphQL treats the three bytes of the byte order mark as white space.
             b' ' | b'\t' | b'\n' | b'\r' | b',' | 0xEF | 0xBB | 0xBF => continue,
             b'#' => {
                 while bytes.next_if(|next| !matches!(next, b'\n' | b'\r')).is_some() {}
@@ -43,11 +44,12 @@ fn is_number(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-' | b'_')
 }
 
-/// The rest of a string whose opening quote was read. A string that doesn't end is refused here: the parser would go back and
-/// read `"""` as an empty string and the start of another, and then see brackets that this pass took for text.
+/// Reads the rest of a string after its opening quote. An unterminated string is refused here: the
+/// parser would go back, read `"""` as an empty string and the start of another, and then meet
+/// brackets that this pass took for text.
 fn string(bytes: &mut Peekable<Bytes<'_>>) -> Result<(), LimitError> {
     if bytes.next_if_eq(&b'"').is_some() {
-        // Two quotes are the empty string, three open a block.
+        // Two quotes are the empty string, three open a block string.
         return if bytes.next_if_eq(&b'"').is_some() { block_string(bytes) } else { Ok(()) };
     }
     loop {
@@ -66,7 +68,7 @@ fn block_string(bytes: &mut Peekable<Bytes<'_>>) -> Result<(), LimitError> {
     let (mut quotes, mut escaped) = (0, false);
     loop {
         match bytes.next() {
-            // `\"""` is three quotes of text.
+            // `\"""` stands for three quotes of text.
             Some(b'"') if escaped => {
                 if bytes.next_if_eq(&b'"').is_some() {
                     bytes.next_if_eq(&b'"');

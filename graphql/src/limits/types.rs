@@ -1,6 +1,7 @@
-//! What the passes before execution need to know of the schema, read once from its SDL.
+//! The parts of the schema needed before execution, read once from its SDL.
 //!
-//! The library keeps its own type registry to itself; the SDL is the one description of the schema it gives away.
+//! The library does not expose its type registry; the SDL is the only description of the schema
+//! that it offers.
 
 use async_graphql_parser::types::{
     BaseType, FieldDefinition, InputValueDefinition, OperationType, SchemaDefinition, Type,
@@ -9,7 +10,7 @@ use async_graphql_parser::types::{
 use async_graphql_parser::{Positioned, parse_schema};
 use std::collections::{HashMap, HashSet};
 
-/// The fields of every type by name, and the input types that a secret hides in.
+/// The fields of every type by name, and the input types that hold a secret at any depth.
 #[derive(Clone, Debug, Default)]
 pub struct SchemaTypes {
     roots: Roots,
@@ -18,25 +19,26 @@ pub struct SchemaTypes {
     secret: HashSet<String>,
 }
 
-/// One field of an object or interface: its type and its arguments' types, lists and non-nulls taken off.
+/// One field of an object or interface: its type and its arguments' types, without list and
+/// non-null markers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldShape {
-    /// The type of its value.
+    /// The type of the field's value.
     pub output: String,
-    /// The types of its arguments by name.
+    /// The types of the field's arguments by name.
     pub arguments: HashMap<String, String>,
 }
 
 impl FieldShape {
-    /// Whether the field is paged: its cost is that of its items.
+    /// Whether the field is paged, so that its cost is multiplied by its items.
     pub fn is_connection(&self) -> bool {
         self.arguments.contains_key("first") || self.arguments.contains_key("last")
     }
 }
 
-/// The SDL could not be read.
+/// The SDL cannot be parsed.
 #[derive(Debug, thiserror::Error)]
-#[error("the schema's own description can't be read")]
+#[error("the schema's SDL cannot be parsed")]
 pub struct SchemaTypesError(#[source] async_graphql_parser::Error);
 
 #[derive(Clone, Debug)]
@@ -56,14 +58,14 @@ impl Default for Roots {
     }
 }
 
-/// The scalar that must never stand in a document.
+/// The scalar that must never appear in a document.
 const SECRET: &str = "Secret";
 
 impl SchemaTypes {
-    /// Reads the schema's description, as `Schema::sdl()` gives it.
+    /// Reads the schema from the text that `Schema::sdl()` returns.
     ///
     /// # Errors
-    /// When the text is no schema: a fault of the program, found at start.
+    /// When the text is not a schema: a fault of the program, found at startup.
     pub fn from_sdl(sdl: &str) -> Result<Self, SchemaTypesError> {
         let mut types = Self::default();
         for definition in parse_schema(sdl).map_err(SchemaTypesError)?.definitions {
@@ -79,7 +81,7 @@ impl SchemaTypes {
         Ok(types)
     }
 
-    /// The type at the root of an operation.
+    /// The root type of an operation.
     pub fn root(&self, operation: OperationType) -> &str {
         match operation {
             OperationType::Query => &self.roots.query,
@@ -88,7 +90,7 @@ impl SchemaTypes {
         }
     }
 
-    /// A field of an object or interface; `None` for what validation will refuse.
+    /// A field of an object or interface; `None` for a field that validation will refuse.
     pub fn field(&self, parent: &str, name: &str) -> Option<&FieldShape> {
         self.objects.get(parent)?.get(name)
     }
@@ -130,7 +132,7 @@ impl SchemaTypes {
         self.objects.entry(name.to_owned()).or_default().extend(shapes);
     }
 
-    /// Input types may hold each other in circles, so the set grows until nothing is added.
+    /// Input types can refer to each other in circles, so the set grows until nothing is added.
     fn secret_bearing(&self) -> HashSet<String> {
         let mut found = HashSet::new();
         loop {

@@ -1,4 +1,4 @@
-//! Accounts and sessions.
+//! Mutations on accounts and sessions.
 
 use super::inputs::{
     ChangePasswordInput, LoginInput, LogoutInput, RefreshSessionInput, RegisterInput,
@@ -13,7 +13,7 @@ use claviger_application::{RequestInfo, Tokens};
 use claviger_domain::failure::Failure;
 use claviger_domain::text::{Email, FullName, Password, TextError, Username};
 
-/// Accounts and sessions.
+/// Mutations on accounts and sessions.
 #[derive(Default)]
 pub(crate) struct AccountMutations;
 
@@ -59,7 +59,7 @@ fn logout_payload(
 
 #[Object]
 impl AccountMutations {
-    /// Makes an account and signs in.
+    /// Creates an account and signs in.
     async fn register(
         &self,
         ctx: &Context<'_>,
@@ -84,14 +84,15 @@ impl AccountMutations {
         };
         payload(result, input.client_mutation_id)
     }
-    /// Signs in. A wrong name and a wrong password are answered alike.
+    /// Signs in. An unknown name and a wrong password give the same error.
     async fn login(&self, ctx: &Context<'_>, input: LoginInput) -> Result<SessionPayload, Error> {
         let result =
             ports(ctx)?.accounts.login(info(ctx)?, input.username_or_email, input.password.0).await;
         payload(result, input.client_mutation_id)
     }
-    /// The next tokens of a session. A refresh token serves once; within 10 seconds its repeat gives the same successor again, later it
-    /// ends the session, because somebody has a copy.
+    /// Issues the next tokens of a session. A refresh token works once. Within 10 seconds,
+    /// repeating it returns the same successor; later, it ends the session, because somebody else
+    /// has a copy.
     async fn refresh_session(
         &self,
         ctx: &Context<'_>,
@@ -105,7 +106,7 @@ impl AccountMutations {
         let result = ports(ctx)?.accounts.logout(info(ctx)?, caller(ctx)?.clone()).await;
         logout_payload(result, input.client_mutation_id)
     }
-    /// Changes the password: every session ends, and a new one begins.
+    /// Changes the password. Every session ends, and a new one begins.
     async fn change_password(
         &self,
         ctx: &Context<'_>,
@@ -123,7 +124,7 @@ impl AccountMutations {
         };
         payload(result, input.client_mutation_id)
     }
-    /// Ends every other session of the viewer, at once, live sockets too.
+    /// Ends every other session of the viewer immediately, including open sockets.
     async fn revoke_sessions(
         &self,
         ctx: &Context<'_>,
@@ -132,7 +133,8 @@ impl AccountMutations {
         let result = ports(ctx)?.accounts.revoke_sessions(info(ctx)?, caller(ctx)?.clone()).await;
         logout_payload(result, input.client_mutation_id)
     }
-    /// For `EventSource` (`?ticket=...`): first used within 30 seconds, reopened only with its own Last-Event-ID.
+    /// Issues a ticket for `EventSource` (`?ticket=...`). It must first be used within 30 seconds;
+    /// the stream can be reopened only with its own Last-Event-ID.
     async fn create_stream_ticket(&self, ctx: &Context<'_>) -> Result<StreamTicket, Error> {
         let made = ports(ctx)?.accounts.stream_ticket(caller(ctx)?.clone()).await.map_err(fault)?;
         Ok(StreamTicket {

@@ -1,4 +1,4 @@
-//! What commands on keys and on orchestrations share.
+//! Shared by the commands on keys and on orchestrations.
 
 use crate::types::caller;
 use async_graphql::{Context, Error, ID};
@@ -8,7 +8,7 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::text::{IdempotencyKey, ModelId};
 
-/// Everything about a command but the command.
+/// Everything that a command needs besides its own input.
 pub(super) fn call(
     ctx: &Context<'_>,
     idempotency_key: Option<&ID>,
@@ -30,10 +30,11 @@ pub(super) fn call(
     ))
 }
 
-/// Reads the input's model.
+/// Parses a model id from the input.
 pub(super) fn model(given: &str) -> Result<ModelId, Failure> {
     ModelId::parse(given).ok_or_else(|| {
-        let message = "the model id isn't one: letters, digits and . _ : - only, at most 128 (the query models lists them)";
+        let message = "the model id is invalid: use 1 to 128 letters, digits and . _ : - \
+                       (the query models lists valid ids)";
         Failure::new(ErrorCode::Validation, message).at(&["input", "model"])
     })
 }

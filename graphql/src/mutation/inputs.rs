@@ -1,4 +1,4 @@
-//! Inputs of the contract. `Secret` fields are taken from variables only.
+//! Inputs of the schema. Fields of type `Secret` are accepted only from variables.
 
 use crate::scalars::{DateTime, Position, Secret};
 use crate::types::{KeyTestLevel, default_context};
@@ -7,109 +7,111 @@ use async_graphql::{ID, InputObject};
 /// A new account.
 #[derive(InputObject)]
 pub(crate) struct RegisterInput {
-    /// 3 to 50 characters, unique, no @.
+    /// 3 to 50 characters, unique, without @.
     pub(crate) username: String,
-    /// Unique.
+    /// Unique; compared in lower case.
     pub(crate) email: String,
     /// At least 8 characters.
     pub(crate) password: Secret,
-    /// As the user writes it.
+    /// The name to display, as the user writes it.
     pub(crate) full_name: Option<String>,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// Signing in.
+/// Credentials for signing in.
 #[derive(InputObject)]
 pub(crate) struct LoginInput {
-    /// Either.
+    /// The username or the e-mail address.
     pub(crate) username_or_email: String,
     /// The password.
     pub(crate) password: Secret,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// The next tokens.
+/// A request for the next tokens of a session.
 #[derive(InputObject)]
 pub(crate) struct RefreshSessionInput {
     /// The newest refresh token of the session.
     pub(crate) refresh_token: Secret,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// Signing out.
+/// A request to end the current session.
 #[derive(InputObject)]
 pub(crate) struct LogoutInput {
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// Another password.
+/// A change of password.
 #[derive(InputObject)]
 pub(crate) struct ChangePasswordInput {
-    /// The present one.
+    /// The current password.
     pub(crate) current_password: Secret,
-    /// The next one, at least 8 characters.
+    /// The new password, at least 8 characters.
     pub(crate) new_password: Secret,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// Ending the other sessions.
+/// A request to end the other sessions.
 #[derive(InputObject)]
 pub(crate) struct RevokeSessionsInput {
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// makeDefault null: becomes the default if the context has none.
+/// A key to add.
 #[derive(InputObject)]
 pub(crate) struct AddKeyInput {
     /// 1 to 100 characters.
     pub(crate) name: String,
-    /// The API key.
+    /// The Anthropic API key.
     pub(crate) secret: Secret,
-    /// null: becomes the default if the context has none.
+    /// Whether the key becomes the default of the context. null: only if the context has no
+    /// default.
     pub(crate) make_default: Option<bool>,
-    /// The context it may become the default of.
+    /// The context whose default the key may become.
     #[graphql(default_with = "default_context()")]
     pub(crate) context: Option<String>,
-    /// When it expires.
+    /// When the key expires; never if omitted.
     pub(crate) expires_at: Option<DateTime>,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub(crate) idempotency_key: Option<ID>,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// A key.
+/// A key to act on.
 #[derive(InputObject)]
 pub(crate) struct KeyInput {
-    /// Its id.
+    /// The key's id.
     pub(crate) id: ID,
-    /// The version the caller saw.
+    /// The version that the caller saw; if it is not current, the mutation is refused with
+    /// `CONFLICT`.
     pub(crate) expected_version: Option<Position>,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub(crate) idempotency_key: Option<ID>,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
 /// A test of a key.
 #[derive(InputObject)]
 pub(crate) struct TestKeyInput {
-    /// Its id.
+    /// The key's id.
     pub(crate) id: ID,
-    /// How far it goes.
+    /// How far the test goes.
     #[graphql(default_with = "full()")]
     pub(crate) level: Option<KeyTestLevel>,
-    /// The model it is tried with; the cheapest current one without.
+    /// The model to test with; the cheapest current one if omitted.
     pub(crate) model: Option<String>,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub(crate) idempotency_key: Option<ID>,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
@@ -118,77 +120,82 @@ fn full() -> Option<KeyTestLevel> {
     Some(KeyTestLevel::Full)
 }
 
-/// A key to be the default of a context.
+/// A key that becomes the default of a context.
 #[derive(InputObject)]
 pub(crate) struct DefaultKeyInput {
-    /// Its id.
+    /// The key's id.
     pub(crate) id: ID,
     /// The context.
     #[graphql(default_with = "default_context()")]
     pub(crate) context: Option<String>,
-    /// The version the caller saw.
+    /// The version that the caller saw; if it is not current, the mutation is refused with
+    /// `CONFLICT`.
     pub(crate) expected_version: Option<Position>,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub(crate) idempotency_key: Option<ID>,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// A context to be without default.
+/// A context whose default is removed.
 #[derive(InputObject)]
 pub(crate) struct ClearDefaultKeyInput {
     /// The context.
     #[graphql(default_with = "default_context()")]
     pub(crate) context: Option<String>,
-    /// The version of the present default key that the caller saw.
+    /// The version that the caller saw of the current default key; if it is not current, the
+    /// mutation is refused with `CONFLICT`.
     pub(crate) expected_version: Option<Position>,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub(crate) idempotency_key: Option<ID>,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// Another name.
+/// A new name for a key.
 #[derive(InputObject)]
 pub(crate) struct RenameKeyInput {
     /// The key's id.
     pub(crate) id: ID,
     /// 1 to 100 characters.
     pub(crate) name: String,
-    /// The version the caller saw.
+    /// The version that the caller saw; if it is not current, the mutation is refused with
+    /// `CONFLICT`.
     pub(crate) expected_version: Option<Position>,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub(crate) idempotency_key: Option<ID>,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// The same key id with a new secret. Calls under way finish with the old one.
+/// A new secret under the same key id. Calls in progress finish with the old secret.
 #[derive(InputObject)]
 pub(crate) struct ReplaceKeySecretInput {
     /// The key's id.
     pub(crate) id: ID,
-    /// The new API key.
+    /// The new Anthropic API key.
     pub(crate) secret: Secret,
-    /// The version the caller saw.
+    /// The version that the caller saw; if it is not current, the mutation is refused with
+    /// `CONFLICT`.
     pub(crate) expected_version: Option<Position>,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub(crate) idempotency_key: Option<ID>,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// Another expiry.
+/// A new expiry for a key.
 #[derive(InputObject)]
 pub(crate) struct SetKeyExpiryInput {
     /// The key's id.
     pub(crate) id: ID,
-    /// When it expires; null for never.
+    /// When the key expires; null for never.
     pub(crate) expires_at: Option<DateTime>,
-    /// The version the caller saw.
+    /// The version that the caller saw; if it is not current, the mutation is refused with
+    /// `CONFLICT`.
     pub(crate) expected_version: Option<Position>,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub(crate) idempotency_key: Option<ID>,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Commands on keys: parse, hand on, read the key as it is now.
+//! Mutations on keys: parse the input, run the command, read the key's current state.
 
 use super::call::{call, model};
 use super::inputs::{
@@ -18,11 +18,11 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::KeyId;
 use claviger_domain::text::{self, KeyName};
 
-/// Commands on keys.
+/// Mutations on keys.
 #[derive(Default)]
 pub(crate) struct KeyMutations;
 
-/// The answer for an id that isn't one of ours is that for a foreign one.
+/// An invalid id becomes one that no key has, so it gives the same answer as another user's key.
 fn key_id(id: &ID) -> KeyId {
     KeyId(ids::decode_as(IdKind::ApiKey, id).unwrap_or_default())
 }
@@ -56,7 +56,7 @@ async fn run(
     })
 }
 
-/// Runs a command and answers with its key.
+/// Runs a command and returns its key.
 async fn key_payload(
     ctx: &Context<'_>,
     idempotency_key: Option<ID>,
@@ -83,7 +83,7 @@ async fn key_payload(
 
 #[Object]
 impl KeyMutations {
-    /// Takes a key in.
+    /// Adds a key.
     async fn add_key(&self, ctx: &Context<'_>, input: AddKeyInput) -> Result<KeyPayload, Error> {
         let command = (|| {
             Ok(KeyCommand::Add {
@@ -96,7 +96,7 @@ impl KeyMutations {
         })();
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
-    /// Tries a key at Anthropic. Works on inactive keys; never blocks other commands.
+    /// Tests a key with a call to Anthropic. Works on inactive keys; never blocks other commands.
     async fn test_key(&self, ctx: &Context<'_>, input: TestKeyInput) -> Result<KeyPayload, Error> {
         let model = input.model.as_deref().map(model);
         let level = input.level.unwrap_or(KeyTestLevel::Full).into();
@@ -107,7 +107,7 @@ impl KeyMutations {
         });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
-    /// Makes a key the default of a context, in place of the one before.
+    /// Makes a key the default of a context, replacing the previous default.
     async fn set_default_key(
         &self,
         ctx: &Context<'_>,
@@ -121,7 +121,7 @@ impl KeyMutations {
         });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
-    /// Leaves a context without a default; answers with the key that was it.
+    /// Removes the default of a context and returns the key that was the default.
     async fn clear_default_key(
         &self,
         ctx: &Context<'_>,
@@ -132,7 +132,7 @@ impl KeyMutations {
             .map(|context| KeyCommand::ClearDefault { context, expected });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
-    /// Lets a key be used again; it doesn't get back the defaults it had.
+    /// Allows a key to be used again. It does not get back its former defaults.
     async fn activate_key(&self, ctx: &Context<'_>, input: KeyInput) -> Result<KeyPayload, Error> {
         let command = KeyCommand::Activate {
             key: key_id(&input.id),
@@ -140,7 +140,7 @@ impl KeyMutations {
         };
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, Ok(command)).await
     }
-    /// Keeps a key from being used; it loses its defaults.
+    /// Prevents a key from being used. It loses its defaults.
     async fn deactivate_key(
         &self,
         ctx: &Context<'_>,
@@ -152,7 +152,7 @@ impl KeyMutations {
         };
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, Ok(command)).await
     }
-    /// Gives a key another name.
+    /// Renames a key.
     async fn rename_key(
         &self,
         ctx: &Context<'_>,
@@ -162,7 +162,8 @@ impl KeyMutations {
         let command = name(&input.name).map(|name| KeyCommand::Rename { key, name, expected });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
-    /// Gives a key another secret under the same id. Calls under way finish with the old one.
+    /// Replaces the secret of a key under the same id. Calls in progress finish with the old
+    /// secret.
     async fn replace_key_secret(
         &self,
         ctx: &Context<'_>,
@@ -173,7 +174,8 @@ impl KeyMutations {
             secret(&input.secret).map(|secret| KeyCommand::ReplaceSecret { key, secret, expected });
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, command).await
     }
-    /// Lets a key expire at a time, or never. A later expiry revives an expired key, without the defaults it had.
+    /// Sets or removes the expiry of a key. A later expiry revives an expired key, without its
+    /// former defaults.
     async fn set_key_expiry(
         &self,
         ctx: &Context<'_>,
@@ -187,7 +189,7 @@ impl KeyMutations {
         };
         key_payload(ctx, input.idempotency_key, input.client_mutation_id, Ok(command)).await
     }
-    /// Removes a key for good and shreds its secret.
+    /// Deletes a key permanently and shreds its secret.
     async fn delete_key(
         &self,
         ctx: &Context<'_>,

@@ -1,4 +1,5 @@
-//! From the inputs of patterns to drafts. Only what GraphQL can't say is checked here; the command checks the rest.
+//! Turns the inputs of patterns into drafts. Checks only what GraphQL types cannot express; the
+//! command checks the rest.
 
 use super::run_inputs::{
     AgentInput, DebateInput, HierarchicalInput, ParallelInput, PatternInput, RoutingInput,
@@ -9,13 +10,13 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::orchestration::{AgentDraft, AgentRole, Block, Draft, OnFailure};
 
-/// Rounds of a debate for which no number is given.
+/// Default number of rounds of a debate.
 pub(super) const ROUNDS: i32 = 3;
 
 type Parsed<T> = Result<T, Failure>;
 
 impl PatternInput {
-    /// Its field in the input.
+    /// The name of the pattern's field in the input.
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Sequential(_) => "sequential",
@@ -27,7 +28,7 @@ impl PatternInput {
         }
     }
 
-    /// The draft. The path of a failure is within the pattern's own input.
+    /// The draft. The path of a failure is relative to the pattern's own input.
     pub(super) fn draft(self) -> Parsed<Draft> {
         match self {
             Self::Sequential(SequentialInput { task, agents, sequence }) => Ok(Draft::Sequential {
@@ -70,12 +71,13 @@ fn parallel(input: ParallelInput) -> Parsed<Draft> {
         (FailurePolicy::Quorum, None) => {
             return Err(Failure::new(
                 ErrorCode::Validation,
-                "the quorum is missing: say how many must succeed",
+                "onFailure QUORUM requires quorum: set the number of agents that must succeed",
             )
             .at(&["quorum"]));
         }
         (FailurePolicy::Fail | FailurePolicy::Continue, Some(_)) => {
-            let message = "a quorum goes with onFailure QUORUM only: leave it out, or write onFailure: QUORUM";
+            let message =
+                "quorum is allowed only with onFailure QUORUM: omit it, or set onFailure to QUORUM";
             return Err(Failure::new(ErrorCode::Validation, message).at(&["quorum"]));
         }
     };
@@ -108,13 +110,10 @@ fn agent(input: AgentInput, path: &[&str]) -> Parsed<AgentDraft> {
     })
 }
 
-/// A number that can't be negative; its bounds are checked where they are known.
+/// A number that must not be negative. Its bounds are checked where they are known.
 pub(super) fn whole(number: i32, path: &[&str]) -> Parsed<u32> {
     u32::try_from(number).map_err(|_| {
-        Failure::new(
-            ErrorCode::Validation,
-            format!("{number} is negative: write a number from 1 on"),
-        )
-        .at(path)
+        Failure::new(ErrorCode::Validation, format!("the number must be 1 or more, got {number}"))
+            .at(path)
     })
 }

@@ -1,4 +1,4 @@
-//! Payloads of the contract.
+//! Payloads of the schema's mutations.
 
 use crate::error::{UserError, user_error};
 use crate::scalars::{DateTime, Position};
@@ -9,18 +9,18 @@ use claviger_application::ids::{self, IdKind};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::KeyId;
 
-/// What was committed. `replayed`: this idempotency key had been answered before, and this is that answer.
+/// What a mutation committed.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct Commit {
-    /// Position of the last event, or the head's where nothing had to be done: for minPosition.
+    /// Position of the last event, or of the log's head if nothing had to be done. For minPosition.
     position: Position,
-    /// The stream.
+    /// The stream that was written.
     stream: String,
-    /// Its version.
+    /// Version of the stream after the commit.
     version: Position,
-    /// The events, in order; empty where things were already as asked.
+    /// The events, in order; empty if the state was already as requested.
     event_ids: Vec<ID>,
-    /// This idempotency key had been answered before.
+    /// This idempotency key was used before, and this is the result of the first request.
     replayed: bool,
 }
 
@@ -40,7 +40,7 @@ impl From<claviger_application::Commit> for Commit {
     }
 }
 
-/// What every mutation of keys and orchestrations answers.
+/// The common fields of every mutation on keys and orchestrations.
 #[derive(Interface)]
 #[expect(clippy::large_enum_variant, reason = "never made: it only names the interface")]
 #[graphql(
@@ -54,16 +54,16 @@ pub(crate) enum MutationPayload {
     Orchestration(OrchestrationPayload),
 }
 
-/// A key after a mutation, as it is now.
+/// A key's current state after a mutation.
 #[derive(SimpleObject)]
 pub(crate) struct KeyPayload {
-    /// The key; null after a refusal, or where it is gone.
+    /// The key; null after a refusal, or if it has been deleted.
     pub(crate) key: Option<ApiKey>,
-    /// Why nothing was changed.
+    /// Why nothing was changed; empty on success.
     pub(crate) user_errors: Vec<UserError>,
-    /// What was committed.
+    /// What was committed; null after a refusal.
     pub(crate) commit: Option<Commit>,
-    /// As it was given.
+    /// Returned unchanged from the input.
     pub(crate) client_mutation_id: Option<String>,
 }
 
@@ -81,16 +81,16 @@ impl KeyPayload {
     }
 }
 
-/// After a deletion.
+/// The result of a deletion.
 #[derive(SimpleObject)]
 pub(crate) struct DeleteKeyPayload {
-    /// The key that is gone.
+    /// The id of the deleted key; null after a refusal.
     pub(crate) deleted_id: Option<ID>,
-    /// Why nothing was changed.
+    /// Why nothing was changed; empty on success.
     pub(crate) user_errors: Vec<UserError>,
-    /// What was committed.
+    /// What was committed; null after a refusal.
     pub(crate) commit: Option<Commit>,
-    /// As it was given.
+    /// Returned unchanged from the input.
     pub(crate) client_mutation_id: Option<String>,
 }
 
@@ -109,50 +109,50 @@ impl DeleteKeyPayload {
     }
 }
 
-/// An orchestration after a mutation, as it is now.
+/// An orchestration's current state after a mutation.
 #[derive(SimpleObject)]
 pub(crate) struct OrchestrationPayload {
     /// The orchestration; null after a refusal.
     pub(crate) orchestration: Option<Orchestration>,
-    /// Why nothing was changed.
+    /// Why nothing was changed; empty on success.
     pub(crate) user_errors: Vec<UserError>,
-    /// What was committed.
+    /// What was committed; null after a refusal.
     pub(crate) commit: Option<Commit>,
-    /// As it was given.
+    /// Returned unchanged from the input.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// Tokens, or why there are none.
+/// The tokens of a session, or why none were issued.
 #[derive(Default, SimpleObject)]
 pub(crate) struct SessionPayload {
-    /// For requests: Authorization: Bearer TOKEN.
+    /// For requests, in the header Authorization: Bearer TOKEN.
     pub(crate) access_token: Option<String>,
-    /// For refreshSession, once.
+    /// For refreshSession. Works once.
     pub(crate) refresh_token: Option<String>,
     /// When the access token expires.
     pub(crate) expires_at: Option<DateTime>,
-    /// The user.
+    /// The user who signed in.
     pub(crate) viewer: Option<Viewer>,
-    /// Why there are none.
+    /// Why no tokens were issued; empty on success.
     pub(crate) user_errors: Vec<UserError>,
-    /// As it was given.
+    /// Returned unchanged from the input.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// After sessions ended.
+/// The result of ending sessions.
 #[derive(SimpleObject)]
 pub(crate) struct LogoutPayload {
-    /// Why they didn't.
+    /// Why no session was ended; empty on success.
     pub(crate) user_errors: Vec<UserError>,
-    /// As it was given.
+    /// Returned unchanged from the input.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// A ticket for a stream.
+/// A ticket that authorizes one stream.
 #[derive(SimpleObject)]
 pub(crate) struct StreamTicket {
-    /// For ?ticket=.
+    /// For the query parameter ?ticket=.
     pub(crate) ticket: String,
-    /// Until when it may be used first.
+    /// When the ticket must have been used for the first time.
     pub(crate) expires_at: DateTime,
 }

@@ -1,4 +1,4 @@
-//! Inputs of the contract about orchestrations.
+//! Inputs of the mutations on orchestrations.
 
 use crate::types::{AgentRole, FailurePolicy, default_context};
 use async_graphql::{ID, InputObject, OneofObject};
@@ -23,135 +23,136 @@ fn three() -> Option<i32> {
 pub(crate) struct AgentInput {
     /// 1 to 100 characters, unique within the orchestration.
     pub(crate) name: String,
-    /// Who it is and how it works.
+    /// Who the agent is and how it works.
     pub(crate) system_prompt: String,
-    /// What it is in its team.
+    /// The agent's part in its team.
     #[graphql(default_with = "worker()")]
     pub(crate) role: Option<AgentRole>,
-    /// Its model, if not the orchestration's.
+    /// The agent's model; the orchestration's model if omitted.
     pub(crate) model: Option<String>,
-    /// Most tokens of a reply, thinking included.
+    /// Maximum tokens of a reply, thinking included.
     pub(crate) max_tokens: Option<i32>,
 }
 
-/// One after another: each gets the task and the reply of the one before.
+/// The agents work one after another: each receives the task and the previous reply.
 #[derive(InputObject)]
 pub(crate) struct SequentialInput {
-    /// What is to be done.
+    /// The task.
     pub(crate) task: String,
-    /// Who.
+    /// The agents.
     pub(crate) agents: Vec<AgentInput>,
-    /// Names in order, where they may come more than once; all agents in their order without it.
+    /// Agent names in order; a name may occur more than once. All agents in their order if omitted.
     pub(crate) sequence: Option<Vec<String>>,
 }
 
-/// In rounds: each gets what was said so far.
+/// The agents speak in rounds: each receives everything said so far.
 #[derive(InputObject)]
 pub(crate) struct DebateInput {
-    /// What about.
+    /// The topic of the debate.
     pub(crate) topic: String,
-    /// Who. A moderator speaks last; its last word is the verdict.
+    /// The agents. A moderator speaks last; its last message is the verdict.
     pub(crate) agents: Vec<AgentInput>,
-    /// Names of those who speak, in order; all agents in their order without it.
+    /// Names of the speakers, in order. All agents in their order if omitted.
     pub(crate) participants: Option<Vec<String>>,
-    /// How often round, at most 20.
+    /// Number of rounds, at most 20.
     #[graphql(default_with = "three()")]
     pub(crate) rounds: Option<i32>,
 }
 
-/// A manager splits the task, workers do the parts side by side, the manager puts them together.
+/// A manager splits the task, workers do the parts in parallel, and the manager combines the
+/// results.
 #[derive(InputObject)]
 pub(crate) struct HierarchicalInput {
-    /// The whole.
+    /// The whole task.
     pub(crate) task: String,
-    /// Who splits and puts together.
+    /// The agent that splits the task and combines the results.
     pub(crate) manager: AgentInput,
-    /// Who does the parts.
+    /// The agents that do the parts.
     pub(crate) workers: Vec<AgentInput>,
 }
 
-/// All at once on the same task.
+/// All agents work on the same task at the same time.
 #[derive(InputObject)]
 pub(crate) struct ParallelInput {
-    /// What each gets.
+    /// The task that each agent receives.
     pub(crate) task: String,
-    /// Who.
+    /// The agents.
     pub(crate) agents: Vec<AgentInput>,
-    /// Puts the replies together; without it they stay apart.
+    /// Combines the replies. Without it, they stay separate.
     pub(crate) aggregator: Option<AgentInput>,
-    /// When the whole has failed.
+    /// When the orchestration fails.
     #[graphql(default_with = "fail()")]
     pub(crate) on_failure: Option<FailurePolicy>,
-    /// With QUORUM: how many must succeed.
+    /// With QUORUM: how many agents must succeed.
     pub(crate) quorum: Option<i32>,
 }
 
-/// A router chooses among specialists.
+/// A router chooses one of several specialists.
 #[derive(InputObject)]
 pub(crate) struct RoutingInput {
-    /// What is to be done.
+    /// The task.
     pub(crate) task: String,
-    /// Who chooses.
+    /// The agent that chooses.
     pub(crate) router: AgentInput,
-    /// Among whom.
+    /// The agents to choose from.
     pub(crate) specialists: Vec<AgentInput>,
 }
 
-/// A design of an orchestration.
+/// A request for the design of an orchestration.
 #[derive(InputObject)]
 pub(crate) struct DesignInput {
-    /// What is wanted.
+    /// What the design is for.
     pub(crate) prompt: String,
-    /// What there is already, to be improved.
+    /// An existing design to improve.
     pub(crate) current_design: Option<serde_json::Value>,
 }
 
-/// What is to be done, in one of the patterns.
+/// The work to do, in one of the patterns.
 #[derive(OneofObject)]
 pub(crate) enum PatternInput {
-    /// One after another.
+    /// The agents work one after another.
     Sequential(SequentialInput),
-    /// In rounds.
+    /// The agents speak in rounds.
     Debate(DebateInput),
-    /// Split, done, put together.
+    /// A manager splits the task and combines the results.
     Hierarchical(HierarchicalInput),
-    /// All at once.
+    /// All agents work at the same time.
     Parallel(ParallelInput),
-    /// Chosen by a router.
+    /// A router chooses a specialist.
     Routing(RoutingInput),
-    /// A design.
+    /// One call that returns a design.
     Design(DesignInput),
 }
 
-/// An orchestration that is asked for.
+/// An orchestration to start.
 #[derive(InputObject)]
 pub(crate) struct StartOrchestrationInput {
-    /// What is to be done.
+    /// The work to do.
     pub(crate) pattern: PatternInput,
-    /// What to call it: 1 to 200 characters.
+    /// A title of 1 to 200 characters.
     pub(crate) title: Option<String>,
-    /// The model where an agent names none; the installation's default without it.
+    /// The model for agents that name none; the installation's default if omitted.
     pub(crate) model: Option<String>,
-    /// The key that is used, or the request is refused.
+    /// The only key that may be used; if it is unusable, the request is refused.
     pub(crate) key_id: Option<ID>,
-    /// Whose default key is looked for without keyId.
+    /// The context whose default key is used if keyId is omitted.
     #[graphql(default_with = "default_context()")]
     pub(crate) context: Option<String>,
-    /// Most calls at once.
+    /// Maximum number of calls at the same time.
     pub(crate) max_concurrency: Option<i32>,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub(crate) idempotency_key: Option<ID>,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }
 
-/// An orchestration.
+/// An orchestration to act on.
 #[derive(InputObject)]
 pub(crate) struct OrchestrationInput {
-    /// Its id.
+    /// The orchestration's id.
     pub(crate) id: ID,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub(crate) idempotency_key: Option<ID>,
-    /// Comes back in the payload.
+    /// Returned unchanged in the payload.
     pub(crate) client_mutation_id: Option<String>,
 }

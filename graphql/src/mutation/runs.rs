@@ -1,4 +1,5 @@
-//! Commands on orchestrations: parse, hand on, read the orchestration as it is now.
+//! Mutations on orchestrations: parse the input, run the command, read the orchestration's current
+//! state.
 
 use super::call::{call, model};
 use super::patterns::whole;
@@ -15,17 +16,17 @@ use claviger_domain::id::{KeyId, RunId};
 use claviger_domain::orchestration::Ask;
 use claviger_domain::text::Title;
 
-/// Commands on orchestrations.
+/// Mutations on orchestrations.
 #[derive(Default)]
 pub(crate) struct RunMutations;
 
-/// What the answer needs of the input besides the command.
+/// The parts of the input that the payload needs, besides the command.
 struct Asked {
     idempotency_key: Option<ID>,
     client_mutation_id: Option<String>,
-    /// In whose name a default key was looked for.
+    /// The context whose default key was looked up.
     context: Option<String>,
-    /// The pattern's field in the input, where the command has one.
+    /// The pattern's field in the input, for commands that have one.
     pattern: Option<&'static str>,
 }
 
@@ -37,7 +38,8 @@ impl Asked {
     }
 }
 
-/// Where in the whole input a fault in a pattern's own input lies. A path that begins with "input" says it already.
+/// Turns a path relative to the pattern's input into one of the whole input. A path that begins
+/// with "input" is complete already.
 fn placed(mut failure: Failure, pattern: Option<&'static str>) -> Failure {
     if let (Some(path), Some(pattern)) = (&mut failure.path, pattern)
         && path.first().is_none_or(|first| first != "input")
@@ -51,11 +53,10 @@ fn start(input: StartOrchestrationInput) -> Result<RunCommand, Failure> {
     let max_concurrency = input.max_concurrency.map(|most| {
         let at = ["input", "maxConcurrency"];
         match whole(most, &at)? {
-            0 => Err(Failure::new(
-                ErrorCode::Validation,
-                "0 calls at once do nothing: write a number from 1 on",
-            )
-            .at(&at)),
+            0 => {
+                Err(Failure::new(ErrorCode::Validation, "maxConcurrency must be 1 or more, got 0")
+                    .at(&at))
+            }
             most => Ok(most),
         }
     });
@@ -64,14 +65,15 @@ fn start(input: StartOrchestrationInput) -> Result<RunCommand, Failure> {
         draft: input.pattern.draft()?,
         title: title.map_err(|error| Failure::text(&error, &["input", "title"]))?,
         model: input.model.as_deref().map(model).transpose()?,
-        // An id that isn't one of ours names a key that doesn't exist: the answer is the same as for a foreign one.
+        // An invalid id becomes one that no key has, so it gives the same answer as another user's
+        // key.
         key: input.key_id.map(|id| KeyId(ids::decode_as(IdKind::ApiKey, &id).unwrap_or_default())),
         context: context_of(input.context.as_deref(), &["input", "context"])?,
         max_concurrency: max_concurrency.transpose()?,
     })))
 }
 
-/// Runs a command and answers with its orchestration.
+/// Runs a command and returns its orchestration.
 async fn payload(
     ctx: &Context<'_>,
     command: Result<RunCommand, Failure>,
@@ -104,7 +106,7 @@ async fn payload(
     })
 }
 
-/// A refusal; one for want of a credential lists what was tried.
+/// A refusal. One for lack of a credential lists the credentials that were considered.
 async fn refusal(
     ctx: &Context<'_>,
     caller: &Caller,
@@ -128,15 +130,16 @@ async fn ask(
     input: OrchestrationInput,
     ask: Ask,
 ) -> Result<OrchestrationPayload, Error> {
-    // The answer for an id that isn't one of ours is that for a foreign one.
+    // An invalid id becomes one that no run has, so it gives the same answer as another user's run.
     let run = RunId(ids::decode_as(IdKind::Orchestration, &input.id).unwrap_or_default());
     payload(ctx, Ok(RunCommand::Ask { run, ask }), Asked::of(&input)).await
 }
 
 #[Object]
 impl RunMutations {
-    /// Starts an orchestration on the viewer's credential. Everything that can be known before is checked before: what is refused never
-    /// began. It runs on whether anybody listens or not.
+    /// Starts an orchestration with the viewer's credential. Everything that can be checked in
+    /// advance is checked first: a refused orchestration never began. It keeps running whether or
+    /// not anybody subscribes.
     async fn start_orchestration(
         &self,
         ctx: &Context<'_>,
@@ -150,8 +153,8 @@ impl RunMutations {
         };
         payload(ctx, start(input), asked).await
     }
-    /// Stops an orchestration for good: calls under way are broken off, and what they used is recorded. The commit is that of the request;
-    /// the orchestration follows in a moment.
+    /// Stops an orchestration permanently: calls in progress are aborted, and their usage is
+    /// recorded. The commit is that of the request; the orchestration stops a moment later.
     async fn cancel_orchestration(
         &self,
         ctx: &Context<'_>,
@@ -159,7 +162,8 @@ impl RunMutations {
     ) -> Result<OrchestrationPayload, Error> {
         ask(ctx, input, Ask::Cancel).await
     }
-    /// Lets an orchestration stand still: no call begins, those under way finish. The commit is that of the request.
+    /// Pauses an orchestration: no new call begins, and calls in progress finish. The commit is
+    /// that of the request.
     async fn pause_orchestration(
         &self,
         ctx: &Context<'_>,
@@ -167,7 +171,8 @@ impl RunMutations {
     ) -> Result<OrchestrationPayload, Error> {
         ask(ctx, input, Ask::Pause).await
     }
-    /// Lets a paused orchestration go on; its credential is looked for anew. The commit is that of the request.
+    /// Resumes a paused orchestration. Its credential is resolved again. The commit is that of the
+    /// request.
     async fn resume_orchestration(
         &self,
         ctx: &Context<'_>,

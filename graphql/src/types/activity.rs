@@ -1,4 +1,4 @@
-//! What calls taught about a key.
+//! What calls revealed about a key.
 
 use crate::scalars::DateTime;
 use async_graphql::{Enum, SimpleObject};
@@ -8,21 +8,21 @@ use claviger_projections::activity as view;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "view::CallFault")]
 pub(crate) enum CallFault {
-    /// Anthropic doesn't know the key.
+    /// Anthropic rejected the key.
     KeyRefused,
-    /// There is no credit behind the key.
+    /// The key has no credit.
     NoCredit,
     /// The key may not use the model.
     ModelRefused,
     /// Too many calls in a short time.
     RateLimited,
-    /// Anthropic answered with another failure.
+    /// Anthropic returned another error.
     Upstream,
-    /// There was no answer.
+    /// Anthropic did not answer.
     NoAnswer,
 }
 
-/// What calls with a key taught about it. Tests of the key are calls.
+/// What calls with a key revealed about it. Tests of the key count as calls.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct KeyActivity {
     /// When the last call ended.
@@ -31,25 +31,25 @@ pub(crate) struct KeyActivity {
     last_success_at: Option<DateTime>,
     /// When the last call that failed ended.
     last_fault_at: Option<DateTime>,
-    /// Why it failed.
+    /// Why the last failed call failed.
     last_fault: Option<CallFault>,
-    /// When the rate limit met last ends; null once a call went well again.
+    /// When the latest rate limit ends; null after a later successful call.
     rate_limited_until: Option<DateTime>,
-    /// Calls by day, newest first; the last 90 days on which there were any.
+    /// Calls by day, newest first, for the last 90 days that had any.
     calls_by_day: Vec<CallsOfDay>,
 }
 
 /// The calls of one day.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct CallsOfDay {
-    /// When the day begins, in UTC.
+    /// Start of the day, in UTC.
     day: DateTime,
-    /// How many calls ended on it.
+    /// Number of calls that ended on this day.
     calls: i32,
 }
 
 impl KeyActivity {
-    /// `None` for a key that nobody has used.
+    /// `None` for a key that was never used.
     pub(crate) fn of(activity: &view::KeyActivity) -> Option<Self> {
         let day = |(day, of): (&u64, &view::DayOfCalls)| CallsOfDay {
             day: DateTime(view::KeyActivity::start_of(*day)),

@@ -1,4 +1,4 @@
-//! Cursor pagination, the same for every list: newest first, `first` defaults to 20, at most 100.
+//! Cursor pagination, the same for every list: newest first; `first` defaults to 20, at most 100.
 
 use crate::scalars::Cursor;
 use async_graphql::SimpleObject;
@@ -8,22 +8,22 @@ use claviger_domain::failure::Failure;
 const DEFAULT: usize = 20;
 const MOST: usize = 100;
 
-/// Where a page stands in its list.
+/// The position of a page in its list.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct PageInfo {
-    /// More follow after `endCursor`.
+    /// Whether more rows follow after `endCursor`.
     pub(crate) has_next_page: bool,
-    /// More come before `startCursor`.
+    /// Whether more rows come before `startCursor`.
     pub(crate) has_previous_page: bool,
-    /// Cursor of the first row.
+    /// Cursor of the first row; null on an empty page.
     pub(crate) start_cursor: Option<Cursor>,
-    /// Cursor of the last row.
+    /// Cursor of the last row; null on an empty page.
     pub(crate) end_cursor: Option<Cursor>,
 }
 
 impl PageInfo {
-    /// Of rows with these cursors. `more`: the list goes on in the direction of reading. On the other side there is more exactly when
-    /// the caller came from there.
+    /// The page of rows with these cursors. `more`: the list continues in the direction of reading.
+    /// In the other direction more rows exist exactly when the caller came from there.
     pub(crate) fn of(args: &PageArgs, cursors: &[String], more: bool) -> Self {
         let (has_next_page, has_previous_page) = if args.is_backward() {
             (args.before.is_some(), more)
@@ -49,12 +49,12 @@ pub(crate) struct PageArgs {
 }
 
 impl PageArgs {
-    /// The last rows are wanted, not the first.
+    /// Whether the last rows are requested instead of the first.
     pub(crate) fn is_backward(&self) -> bool {
         self.last.is_some()
     }
 
-    /// How many rows.
+    /// Maximum number of rows.
     pub(crate) fn limit(&self) -> Result<usize, Failure> {
         if self.first.is_some() && self.last.is_some() {
             return Err(Failure::new(ErrorCode::Validation, "give first or last, not both"));
@@ -64,13 +64,13 @@ impl PageArgs {
             Some(asked) => usize::try_from(asked).ok().filter(|limit| *limit <= MOST).ok_or_else(|| {
                 Failure::new(
                     ErrorCode::LimitExceeded,
-                    format!("first and last take 0 to {MOST}: ask for fewer and go on from endCursor"),
+                    format!("first and last must be 0 to {MOST}: request fewer rows and continue from endCursor"),
                 )
             }),
         }
     }
 
-    /// Reads both cursors.
+    /// Decodes both cursors.
     pub(crate) fn bounds<T>(
         &self,
         read: impl Fn(&str) -> Result<T, Failure>,

@@ -13,42 +13,42 @@ use claviger_projections::ports::{Direction, HistoryFilter};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Something that happened.
+/// An event in the log.
 #[derive(Clone)]
 pub(crate) struct Event(pub(crate) Arc<EventView>);
 
 #[Object]
 impl Event {
-    /// Its id.
+    /// The event's id.
     pub(crate) async fn id(&self) -> ID {
         ID(ids::encode(IdKind::Event, self.0.envelope.id.0))
     }
-    /// Place in the one order of the log.
+    /// Place in the total order of the log.
     async fn position(&self) -> Position {
         Position(self.0.envelope.position)
     }
-    /// The stream: one aggregate's events.
+    /// The stream: the events of one aggregate.
     async fn stream(&self) -> String {
         self.0.envelope.stream.to_string()
     }
-    /// Place in the stream.
+    /// Place in the stream, from 1.
     async fn version(&self) -> Position {
         Position(self.0.envelope.version)
     }
-    /// What happened.
+    /// The event's type, such as `KeyAdded`.
     #[graphql(name = "type")]
     async fn kind(&self) -> &str {
         &self.0.envelope.kind
     }
-    /// Version of the type's shape.
+    /// Schema version of the type.
     async fn schema(&self) -> i32 {
         i32::try_from(self.0.envelope.schema).unwrap_or(i32::MAX)
     }
-    /// When.
+    /// When the event was recorded.
     async fn at(&self) -> DateTime {
         DateTime(self.0.envelope.at)
     }
-    /// Who, through which door.
+    /// Who acted, and through which API.
     async fn actor(&self) -> Actor {
         let actor = self.0.envelope.actor;
         Actor {
@@ -65,30 +65,30 @@ impl Event {
     async fn correlation_id(&self) -> ID {
         ID(ids::encode(IdKind::Correlation, self.0.envelope.correlation_id.0))
     }
-    /// The event that caused it.
+    /// The event that caused it; null if none did.
     async fn causation_id(&self) -> Option<ID> {
         self.0.envelope.causation_id.map(|id| ID(ids::encode(IdKind::Event, id.0)))
     }
-    /// Ids, states, counts, times, hashes: never personal.
+    /// Ids, states, counts, times and hashes; never personal data.
     async fn facts(&self) -> serde_json::Value {
         let mut facts = self.0.facts.clone();
         ids::translate_facts(&mut facts);
         facts
     }
-    /// Names, texts; never a secret. null once erased, or for readers it doesn't belong to.
+    /// Names and texts; never a secret. null once erased, and for readers who do not own the event.
     async fn content(&self) -> Option<serde_json::Value> {
         self.0.content.clone()
     }
 }
 
-/// Who did it.
+/// Who acted.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct Actor {
     /// The user; null for timers and the installation.
     user_id: Option<ID>,
-    /// The strongest role the user held then.
+    /// The strongest role that the user held at the time.
     role: Option<Role>,
-    /// The door: graphql, rest, cli, timer, engine, system.
+    /// The API or component: graphql, rest, cli, timer, engine, system.
     via: String,
 }
 
@@ -99,27 +99,28 @@ pub(crate) struct EventConnection {
     edges: Vec<EventEdge>,
     /// The events.
     nodes: Vec<Event>,
-    /// Where the page stands.
+    /// The position of the page.
     page_info: PageInfo,
 }
 
-/// An event's cursor is the same in every `EventConnection`, `viewerEvents` and `auditEvents`; a run's feed has its own.
+/// An event's cursor is the same in every `EventConnection`, `viewerEvents` and `auditEvents`. A
+/// run's feed has cursors of its own.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct EventEdge {
-    /// Its cursor.
+    /// The event's cursor.
     cursor: Cursor,
     /// The event.
     node: Event,
 }
 
 impl EventEdge {
-    /// An event as a subscription gives it.
+    /// An event as a subscription sends it.
     pub(crate) fn of(event: Arc<EventView>) -> Self {
         Self { cursor: Cursor(cursor::of_event(event.envelope.position)), node: Event(event) }
     }
 }
 
-/// A user's history, or that of one thing of theirs.
+/// A user's history, or that of one of their objects.
 pub(crate) async fn history(
     ctx: &Context<'_>,
     user: UserId,
@@ -129,7 +130,7 @@ pub(crate) async fn history(
 ) -> Result<EventConnection, Error> {
     let limit = args.limit().map_err(fault)?;
     let (after, before) = args.bounds(cursor::to_event).map_err(fault)?;
-    // Newest first: what comes after a cursor has a smaller position.
+    // Newest first: the rows after a cursor have smaller positions.
     let filter =
         HistoryFilter { subject, kinds: types.unwrap_or_default(), above: before, below: after };
     let direction = if args.is_backward() { Direction::Forward } else { Direction::Backward };

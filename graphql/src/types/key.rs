@@ -23,7 +23,7 @@ pub(crate) struct ApiKey {
 }
 
 impl ApiKey {
-    /// What the view has now: nobody waits for it, so it is never behind.
+    /// Reads the view without waiting, so it never fails with `VIEW_BEHIND`.
     async fn last_use(&self, ctx: &Context<'_>) -> Result<Option<Timestamp>, Error> {
         let activity =
             ports(ctx)?.reads.activity(self.owner, self.view.id, None).await.map_err(fault)?;
@@ -33,11 +33,11 @@ impl ApiKey {
 
 #[Object]
 impl ApiKey {
-    /// Its id; stays the same when the secret is replaced.
+    /// The key's id. Stays the same when the secret is replaced.
     pub(crate) async fn id(&self) -> ID {
         ID(ids::encode(IdKind::ApiKey, self.view.id.0))
     }
-    /// What its owner calls it.
+    /// The owner's name for the key.
     async fn name(&self) -> &str {
         self.view.content.as_ref().map_or("", |content| &content.name)
     }
@@ -45,18 +45,18 @@ impl ApiKey {
     async fn preview(&self) -> &str {
         self.view.content.as_ref().map_or("", |content| &content.preview)
     }
-    /// May be used.
+    /// Whether the key may be used.
     async fn is_active(&self) -> bool {
         self.view.facts.is_active
     }
-    /// Is the default of the context "default".
+    /// Whether the key is the default of the context "default".
     async fn is_default(&self) -> bool {
         self.view
             .content
             .as_ref()
             .is_some_and(|content| content.default_for.values().any(|context| context == "default"))
     }
-    /// Contexts this key is the default of; isDefault means it holds "default".
+    /// The contexts whose default this key is. isDefault is true if "default" is one of them.
     async fn default_for(&self) -> Vec<String> {
         let mut contexts: Vec<_> = self
             .view
@@ -67,36 +67,38 @@ impl ApiKey {
         contexts.sort();
         contexts
     }
-    /// Counts up at each replacement of the secret, from 1.
+    /// Incremented each time the secret is replaced, from 1.
     async fn secret_version(&self) -> i32 {
         i32::try_from(self.view.facts.secret_version).unwrap_or(i32::MAX)
     }
-    /// Stream version of the last change of name, state, default, expiry or secret; tests and use don't raise it. For expectedVersion
-    /// and `ETag`.
+    /// Stream version of the last change of name, state, default, expiry or secret. Tests and use
+    /// do not change it. For expectedVersion and `ETag`.
     async fn version(&self) -> Position {
         Position(self.view.facts.version)
     }
-    /// When it came in.
+    /// When the key was added.
     async fn created_at(&self) -> DateTime {
         DateTime(self.view.facts.created_at)
     }
-    /// When `version` last rose.
+    /// When `version` last changed.
     async fn updated_at(&self) -> DateTime {
         DateTime(self.view.facts.updated_at)
     }
-    /// When the last call of an orchestration with it ended; null before the first. A test is no use. Written a moment after the call.
+    /// When the last orchestration call with the key ended; null before the first. A test does not
+    /// count as use. Written a moment after the call.
     async fn last_used_at(&self, ctx: &Context<'_>) -> Option<Result<DateTime, Error>> {
         self.last_use(ctx).await.map(|at| at.map(DateTime)).transpose()
     }
-    /// When it expires; judged by the clock at use.
+    /// When the key expires, judged by the clock at the time of use; null for never.
     async fn expires_at(&self) -> Option<DateTime> {
         self.view.facts.expires_at.map(DateTime)
     }
-    /// The last test of the present secret.
+    /// The last test of the current secret.
     async fn last_test(&self) -> Option<KeyTest> {
         KeyTest::of(&self.view)
     }
-    /// What calls with this key taught; null before the first. Written a moment after the calls: give the position that must be in it.
+    /// What calls with this key revealed about it; null before the first. Written a moment after
+    /// the calls; minPosition waits until the view includes that commit.
     async fn activity(
         &self,
         ctx: &Context<'_>,
@@ -109,8 +111,8 @@ impl ApiKey {
             .await;
         Ok(activity.map_err(fault)?.as_ref().and_then(KeyActivity::of))
     }
-    /// What calls of orchestrations with this key used on the UTC days that the time from `from` to `to` touches, at most 366 days. Written
-    /// a moment after the calls.
+    /// Usage of orchestration calls with this key on the UTC days that the time from `from` to `to`
+    /// touches, at most 366 days. Written a moment after the calls.
     async fn usage(
         &self,
         ctx: &Context<'_>,
@@ -119,7 +121,7 @@ impl ApiKey {
     ) -> Result<UsageRow, Error> {
         usage_of_key(ctx, self.owner, self.view.id, from, to).await
     }
-    /// What happened to this key, newest first.
+    /// The events of this key, newest first.
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn history(
         &self,
@@ -148,16 +150,16 @@ pub(crate) struct ApiKeyConnection {
     edges: Vec<ApiKeyEdge>,
     /// The keys.
     nodes: Vec<ApiKey>,
-    /// Where the page stands.
+    /// The position of the page.
     page_info: PageInfo,
-    /// How many there are, whatever the page.
+    /// Number of all keys, not only those on the page.
     total_count: i32,
 }
 
 /// A key with its cursor.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct ApiKeyEdge {
-    /// Its cursor.
+    /// The key's cursor.
     cursor: Cursor,
     /// The key.
     node: ApiKey,
@@ -186,68 +188,68 @@ impl ApiKeyConnection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "domain::KeyTestLevel")]
 pub(crate) enum KeyTestLevel {
-    /// Asks for the list of models: costs nothing.
+    /// Requests the list of models. Costs nothing.
     Authentic,
-    /// Counts tokens on the model: costs nothing.
+    /// Counts tokens with the model. Costs nothing.
     Model,
-    /// Sends a message of one token: the only proof of credit.
+    /// Sends a message of one token. The only proof of credit.
     Full,
 }
 
-/// SUCCESS: usable. FAILED: the credential is at fault. INCONCLUSIVE: network, rate limit or upstream trouble says nothing about the key.
+/// The result of a test in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "domain::KeyTestStatus")]
 pub(crate) enum KeyTestStatus {
-    /// Usable.
+    /// The key is usable.
     Success,
     /// The credential is at fault.
     Failed,
-    /// Says nothing about the key.
+    /// Network, rate limit or upstream trouble: the test shows nothing about the key.
     Inconclusive,
 }
 
-/// One answer of a test.
+/// The answer to one question of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "domain::Verdict")]
 pub(crate) enum Verdict {
-    /// Shown to be so.
+    /// Proved true.
     Yes,
-    /// Shown not to be so.
+    /// Proved false.
     No,
-    /// Not shown either way.
+    /// Not proved either way.
     Unknown,
 }
 
-/// What a test showed.
+/// The result of a test.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct KeyTest {
-    /// When it ended.
+    /// When the test ended.
     at: DateTime,
-    /// How far it went.
+    /// How far the test went.
     level: KeyTestLevel,
-    /// The test in one word.
+    /// The result in one word.
     status: KeyTestStatus,
-    /// Does Anthropic know the key?
+    /// Does Anthropic accept the key?
     authentic: Verdict,
-    /// Is there credit behind it?
+    /// Does the key have credit?
     has_credit: Verdict,
-    /// May it use the model?
+    /// May the key use the model?
     model_allowed: Verdict,
-    /// The model it was tried with.
+    /// The model that the test used.
     model: Option<String>,
-    /// When the rate limit that was met ends.
+    /// When the rate limit hit by the test ends.
     rate_limited_until: Option<DateTime>,
-    /// Anthropic's id of the organisation that pays.
+    /// Anthropic's id of the organization that pays.
     organization_id: Option<String>,
     /// Anthropic's id of the workspace.
     workspace_id: Option<String>,
-    /// Anthropic's HTTP status; null when there was no answer.
+    /// Anthropic's HTTP status; null if it did not answer.
     upstream_status: Option<i32>,
     /// Anthropic's request id, to quote to their support.
     upstream_request_id: Option<String>,
-    /// From sending to the verdict, in milliseconds.
+    /// Milliseconds from sending the request to the verdict.
     duration_ms: i32,
-    /// One sentence for a person, saying what to do.
+    /// One sentence for people that says what to do.
     message: String,
 }
 

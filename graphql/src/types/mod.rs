@@ -1,4 +1,4 @@
-//! The contract's object types.
+//! The schema's object types.
 
 mod activity;
 mod connection;
@@ -23,7 +23,7 @@ use claviger_application::{Caller, Ports};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 
-/// Every id is unique across all types.
+/// An object with an id that is unique across all types.
 #[expect(clippy::large_enum_variant, reason = "made once, and shown at once")]
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID"))]
@@ -35,22 +35,22 @@ pub(crate) enum Node {
     Orchestration(Orchestration),
 }
 
-/// The ports, which the schema was built with.
+/// The ports that the schema was built with.
 pub(crate) fn ports<'a>(ctx: &Context<'a>) -> Result<&'a Ports, Error> {
     ctx.data::<Ports>()
 }
 
-/// Who asks; without a valid token nothing that is a user's can be asked for.
+/// The authenticated caller. Without a valid token no user data can be requested.
 pub(crate) fn caller<'a>(ctx: &Context<'a>) -> Result<&'a Caller, Error> {
     ctx.data::<Caller>().map_err(|_| {
         top_level(&Failure::new(
             ErrorCode::Unauthenticated,
-            "sign in first: send the access token as Authorization: Bearer TOKEN (get one by the mutations login or register)",
+            "sign in first: send the access token as Authorization: Bearer TOKEN (the mutations login and register return one)",
         ))
     })
 }
 
-/// A failure of a read, as a top-level error.
+/// A failed read, as a top-level error.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(crate) fn fault(failure: Failure) -> Error {
     top_level(&failure)

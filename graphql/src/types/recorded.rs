@@ -1,4 +1,5 @@
-//! A resolution that was written down: reasons in sentences, as the query `resolution` gives them, and keys as they are now.
+//! A recorded resolution: reasons as sentences, as the query `resolution` gives them, and keys in
+//! their current state.
 
 use super::resolution::CredentialResolution;
 use super::{fault, ports};
@@ -8,7 +9,7 @@ use claviger_domain::id::UserId;
 use claviger_domain::orchestration::{Considered, CredentialSource, Why};
 
 impl CredentialResolution {
-    /// What was considered; `context` is that of the run, where it can be read.
+    /// The recorded candidates; `context` is the run's context, if it can be read.
     pub(crate) async fn recorded(
         ctx: &Context<'_>,
         owner: UserId,
@@ -16,7 +17,7 @@ impl CredentialResolution {
         context: Option<&str>,
     ) -> Result<Self, Error> {
         let mut candidates = Vec::with_capacity(considered.len());
-        // The default key of the run's own context is looked at first, then that of "default".
+        // The default key of the run's own context comes first, then that of "default".
         let mut contexts = [context, Some("default")].into_iter();
         for one in considered {
             let key = match one.key {
@@ -41,7 +42,7 @@ impl CredentialResolution {
     }
 }
 
-/// Why it was taken or passed over.
+/// Why the candidate was chosen or passed over.
 fn reason(considered: &Considered, context: Option<&str>) -> String {
     let what = match considered.source {
         CredentialSource::NamedKey => {
@@ -101,7 +102,7 @@ mod tests {
     use claviger_domain::timestamp::Timestamp;
 
     #[test]
-    fn each_reason_is_a_sentence_like_that_of_the_query() {
+    fn each_reason_is_the_sentence_that_the_query_gives() {
         use CredentialSource::{
             DefaultKey, EnvAnthropicApiKey, EnvClaudeApiKey, MaxPlan, NamedKey,
         };

@@ -1,45 +1,45 @@
-//! Which credential would be used, and why; and the models there are.
+//! Which credential would be used, and why; and the known models.
 
 use super::key::ApiKey;
 use async_graphql::{Enum, ID, SimpleObject};
 use claviger_application::{Candidate, ModelInfo, Source};
 use claviger_domain::id::UserId;
 
-/// Where a credential comes from, in the order in which they are looked at.
+/// The sources of credentials, in the order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "Source")]
 pub(crate) enum CredentialSource {
-    /// The key that the request names: it is used, or the request is refused.
+    /// The key named by the request. It is used, or the request is refused.
     NamedKey,
-    /// The user's default key of the context, then of "default".
+    /// The user's default key of the context, then that of "default".
     DefaultKey,
-    /// The operator's environment variable.
+    /// The operator's environment variable `ANTHROPIC_API_KEY`.
     EnvAnthropicApiKey,
-    /// The operator's environment variable.
+    /// The operator's environment variable `CLAUDE_API_KEY`.
     EnvClaudeApiKey,
     /// The operator's `claude` program.
     MaxPlan,
 }
 
-/// One credential that was looked at.
+/// One credential that was considered.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct CredentialCandidate {
-    /// Where it comes from.
+    /// The source of the credential.
     source: CredentialSource,
-    /// The key, where it is one.
+    /// The key, if the credential is one of the user's keys.
     key: Option<ApiKey>,
-    /// A run would use it.
+    /// Whether an orchestration would use this credential.
     chosen: bool,
-    /// Why, or why not.
+    /// Why it is chosen, or why not.
     reason: String,
 }
 
-/// Which credential would be used, and why the others not.
+/// Which credential would be used, and why not the others.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct CredentialResolution {
-    /// The one; null when there is none.
+    /// The chosen credential; null if none is usable.
     chosen: Option<CredentialCandidate>,
-    /// All that were looked at, in order.
+    /// All candidates, in the order of preference.
     pub(crate) candidates: Vec<CredentialCandidate>,
 }
 
@@ -58,20 +58,20 @@ impl CredentialResolution {
     }
 }
 
-/// A model of Anthropic's.
+/// A model that Anthropic offers.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct Model {
-    /// Anthropic's own id.
+    /// Anthropic's id of the model.
     id: ID,
-    /// Name for people.
+    /// Display name.
     name: String,
-    /// Used where a request names none.
+    /// Whether requests that name no model use this one.
     is_default: bool,
-    /// Most tokens in.
+    /// Maximum input tokens.
     max_input_tokens: Option<i32>,
-    /// Most tokens out.
+    /// Maximum output tokens.
     max_output_tokens: Option<i32>,
-    /// A price is known.
+    /// Whether a price is known.
     priced: bool,
 }
 

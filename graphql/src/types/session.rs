@@ -1,4 +1,4 @@
-//! Where the viewer is signed in.
+//! The viewer's sessions.
 
 use crate::scalars::DateTime;
 use async_graphql::{ID, Object};
@@ -14,23 +14,23 @@ pub(crate) struct Session {
 
 #[Object]
 impl Session {
-    /// Its id.
+    /// The session's id.
     pub(crate) async fn id(&self) -> ID {
         ID(ids::encode(IdKind::Session, self.view.id.0))
     }
-    /// When it began.
+    /// When the session began.
     async fn created_at(&self) -> DateTime {
         DateTime(self.view.created_at)
     }
-    /// When its refresh token was last used, or it began.
+    /// When the refresh token was last used, or when the session began.
     async fn last_seen_at(&self) -> Option<DateTime> {
         Some(DateTime(self.view.last_seen_at))
     }
-    /// Where it was begun from, in the client's own words.
+    /// The `User-Agent` of the client that began the session, as the client sent it.
     async fn user_agent(&self) -> Option<&str> {
         self.view.user_agent.as_deref()
     }
-    /// It is the one of this request.
+    /// Whether this request belongs to the session.
     async fn is_current(&self) -> bool {
         self.is_current
     }

@@ -1,4 +1,4 @@
-//! The user who asks.
+//! The signed-in user.
 
 use super::connection::PageArgs;
 use super::event::{EventConnection, history};
@@ -27,23 +27,23 @@ use claviger_projections::runs::RunState;
 use futures::lock::Mutex;
 use std::sync::Arc;
 
-/// What a user may do.
+/// The rights of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "actor::Role")]
 pub(crate) enum Role {
-    /// Everything that is their own.
+    /// Full access to the user's own data.
     User,
-    /// Structure and facts of all, content of none.
+    /// Reads the structure and facts of all users' data, but no content.
     Auditor,
     /// An auditor who may also manage accounts.
     Admin,
 }
 
-/// The user who asks.
+/// The signed-in user.
 #[derive(Clone)]
 pub(crate) struct Viewer {
     caller: Caller,
-    /// Read once one of its fields is asked for: most ask for keys and runs alone.
+    /// Read when the first of its fields is requested: most queries need only keys and runs.
     account: Arc<Mutex<Option<Arc<AccountView>>>>,
 }
 
@@ -60,7 +60,7 @@ impl Viewer {
         Ok(view.map(|view| ApiKey { owner: self.caller.user, view }))
     }
 
-    /// The caller, whose account is there: that was asked when their token was.
+    /// The caller's account exists: that was checked with the token.
     pub(crate) fn of(caller: &Caller) -> Self {
         Self { caller: caller.clone(), account: Arc::default() }
     }
@@ -77,7 +77,7 @@ impl Viewer {
     }
 }
 
-/// Reads a context argument; null means the default of the argument.
+/// Parses a context argument; null means the argument's default.
 pub(crate) fn context_of(context: Option<&str>, path: &[&str]) -> Result<text::Context, Failure> {
     text::Context::parse(context.unwrap_or("default")).map_err(|error| Failure::text(&error, path))
 }
@@ -96,7 +96,7 @@ impl Viewer {
     pub(crate) async fn id(&self) -> ID {
         ID(ids::encode(IdKind::User, self.caller.user.0))
     }
-    /// As typed at registration.
+    /// The name as typed at registration.
     async fn username(&self, ctx: &Context<'_>) -> Result<String, Error> {
         Ok(self
             .account(ctx)
@@ -106,7 +106,7 @@ impl Viewer {
             .map(|content| content.username.clone())
             .unwrap_or_default())
     }
-    /// Lower-cased.
+    /// The e-mail address in lower case.
     async fn email(&self, ctx: &Context<'_>) -> Result<String, Error> {
         Ok(self
             .account(ctx)
@@ -116,23 +116,24 @@ impl Viewer {
             .map(|content| content.email.clone())
             .unwrap_or_default())
     }
-    /// As they write it.
+    /// The name to display, as the user writes it.
     async fn full_name(&self, ctx: &Context<'_>) -> Option<Result<String, Error>> {
         let account = self.account(ctx).await;
         account
             .map(|account| account.content.as_ref().and_then(|content| content.full_name.clone()))
             .transpose()
     }
-    /// What the user may do.
+    /// The user's roles.
     async fn roles(&self) -> Vec<Role> {
         self.caller.roles.iter().copied().map(Role::from).collect()
     }
-    /// When they came.
+    /// When the account was created.
     async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime, Error> {
         Ok(DateTime(self.account(ctx).await?.facts.created_at))
     }
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
-    /// The user's keys, newest first; first defaults to 20, at most 100. minPosition waits until that commit is in the view.
+    /// The user's keys, newest first; first defaults to 20, at most 100. minPosition waits until
+    /// the view includes that commit.
     async fn keys(
         &self,
         ctx: &Context<'_>,
@@ -167,13 +168,14 @@ impl Viewer {
         key_id: Option<ID>,
     ) -> Result<CredentialResolution, Error> {
         let context = context_of(context.as_deref(), &["context"]).map_err(fault)?;
-        // An id that isn't one of ours names a key that doesn't exist: the answer is the same as for a foreign one.
+        // An invalid id becomes one that no key has, so it gives the same answer as another user's
+        // key.
         let key = key_id.map(|id| KeyId(ids::decode_as(IdKind::ApiKey, &id).unwrap_or_default()));
         let candidates =
             ports(ctx)?.reads.resolution(self.caller.clone(), context, key).await.map_err(fault)?;
         Ok(CredentialResolution::of(self.caller.user, candidates))
     }
-    /// Where the user is signed in, newest first.
+    /// The user's sessions, newest first.
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
         let sessions = ports(ctx)?.reads.sessions(self.caller.user).await.map_err(fault)?;
         Ok(sessions
@@ -181,13 +183,13 @@ impl Viewer {
             .map(|view| Session { is_current: view.id == self.caller.session, view })
             .collect())
     }
-    /// Where viewerEvents stands now: subscribing after it misses nothing.
+    /// The current end of viewerEvents: subscribing after it misses nothing.
     async fn events_cursor(&self, ctx: &Context<'_>) -> Result<Cursor, Error> {
         let head = ports(ctx)?.reads.head().await.map_err(fault)?;
         Ok(Cursor(cursor::of_event(head)))
     }
-    /// The user's orchestrations, newest first; first defaults to 20, at most 100. state and pattern: only such ones. minPosition waits until
-    /// that commit is in the view.
+    /// The user's orchestrations, newest first; first defaults to 20, at most 100. state and
+    /// pattern filter the list. minPosition waits until the view includes that commit.
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn orchestrations(
         &self,
@@ -211,8 +213,9 @@ impl Viewer {
         };
         orchestrations(ctx, self.caller.user, PageArgs { first, after, last, before }, filter).await
     }
-    /// What the user's calls used on the UTC days that the time from `from` to `to` touches, at most 366 days; a row for each combination of
-    /// what rows are told apart by, newest day first. Written a moment after the calls.
+    /// Usage of the user's calls on the UTC days that the time from `from` to `to` touches, at most
+    /// 366 days. One row for each combination of the groupBy dimensions, newest day first. Written
+    /// a moment after the calls.
     async fn usage(
         &self,
         ctx: &Context<'_>,
@@ -222,7 +225,7 @@ impl Viewer {
     ) -> Result<Vec<UsageRow>, Error> {
         usage_by(ctx, self.caller.user, from, to, &group_by.unwrap_or_default()).await
     }
-    /// What happened to the user's account, keys and orchestrations, newest first.
+    /// The events of the user's account, keys and orchestrations, newest first.
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn history(
         &self,
@@ -237,13 +240,13 @@ impl Viewer {
     }
 }
 
-/// The contract's default of groupBy.
+/// The schema's default of groupBy.
 #[expect(clippy::unnecessary_wraps, reason = "the argument is nullable")]
 fn no_dimensions() -> Option<Vec<UsageDimension>> {
     Some(Vec::new())
 }
 
-/// The contract's default of every context argument.
+/// The schema's default of every context argument.
 #[expect(clippy::unnecessary_wraps, reason = "the argument is nullable")]
 pub(crate) fn default_context() -> Option<String> {
     Some("default".to_owned())

@@ -1,4 +1,4 @@
-//! Ports in memory. They answer at once, so a request is done when it was polled once.
+//! Ports in memory. They answer immediately, so a request is complete after one poll.
 
 use super::story::{KEY, OWNER, Story};
 use async_graphql::{Request, Variables};
@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
-/// What there is, and what was asked of it.
+/// The stored stories, and a record of the calls to the ports.
 #[derive(Default)]
 pub(super) struct World {
     pub(super) stories: Vec<Story>,
@@ -43,7 +43,7 @@ impl World {
         self.asked.lock().unwrap().push(what);
     }
 
-    /// How often something was asked for.
+    /// How often a port was called in this way.
     pub(super) fn times(&self, what: &str) -> usize {
         self.asked.lock().unwrap().iter().filter(|asked| asked.starts_with(what)).count()
     }
@@ -57,7 +57,7 @@ fn ready<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
     future::ready(Ok(answer)).boxed()
 }
 
-/// The parts of the ports that orchestrations have nothing to do with.
+/// The ports that orchestrations do not use.
 struct Unasked;
 
 impl KeyCommands for Unasked {
@@ -248,7 +248,7 @@ fn schema(world: &Arc<World>) -> claviger_graphql::ClavigerSchema {
     })
 }
 
-/// The whole answer of a user's request.
+/// The whole response to a user's request.
 pub(super) fn ask_as(user: UserId, world: &Arc<World>, query: &str, variables: Value) -> Value {
     let answer = schema(world)
         .execute(request(query, variables, user))
@@ -257,14 +257,14 @@ pub(super) fn ask_as(user: UserId, world: &Arc<World>, query: &str, variables: V
     serde_json::to_value(answer).unwrap()
 }
 
-/// The data of the owner's request, which goes well.
+/// The data of a request by the owner, which must succeed.
 pub(super) fn ask(world: &Arc<World>, query: &str, variables: Value) -> Value {
     let answer = ask_as(OWNER, world, query, variables);
     assert!(answer.get("errors").is_none(), "{answer:#}");
     answer["data"].clone()
 }
 
-/// All items of a subscription, and the cursors it said it had passed.
+/// All items of a subscription, and the cursors reported as passed.
 pub(super) fn follow(
     user: UserId,
     world: &Arc<World>,

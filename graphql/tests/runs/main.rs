@@ -1,4 +1,5 @@
-//! Orchestrations as clients see them, over ports that hold everything in memory and answer at once.
+//! Orchestrations as clients see them, over ports that hold everything in memory and answer
+//! immediately.
 
 #[cfg(test)]
 mod fakes;

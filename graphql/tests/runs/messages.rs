@@ -29,7 +29,7 @@ fn query(arguments: &str) -> String {
     format!("subscription {{ orchestration(id: \"{id}\"{arguments}) {{ {ALL} }} }}")
 }
 
-/// What a subscriber is told, all of it well, and the cursors passed.
+/// The messages that a subscriber receives, all without errors, and the cursors passed.
 fn told(world: &Arc<World>, arguments: &str) -> (Vec<Value>, Vec<String>) {
     let (items, passed) = follow(OWNER, world, &query(arguments), None);
     let message = |item: Value| {
@@ -43,7 +43,7 @@ fn kinds(messages: &[Value]) -> Vec<&str> {
     messages.iter().map(|message| message["__typename"].as_str().unwrap()).collect()
 }
 
-/// A key that was refused once, a reply in two pieces, a row that is lost, a reply without text.
+/// A key that was refused once, a reply in two pieces, a lost row, and a reply without text.
 fn story() -> Story {
     let story = Story::sequential().claimed().planned().started(0, 1).text(0, 1, 0, "Wr");
     let story = story.failed(0, 1, Next::Retry { at: Timestamp(1) }).started(0, 2);
@@ -52,7 +52,7 @@ fn story() -> Story {
 }
 
 #[test]
-fn from_the_beginning_every_kind_of_message_comes_in_order_and_its_cursor_is_passed_before_it() {
+fn every_kind_of_message_arrives_in_order_after_its_cursor_was_passed() {
     let world = Arc::new(World::of(story()));
     let (messages, passed) = told(&world, &format!(", after: \"{}\"", at(0, 0, 0)));
     let expected = [
@@ -94,16 +94,12 @@ fn from_the_beginning_every_kind_of_message_comes_in_order_and_its_cursor_is_pas
     });
     assert_eq!(messages[13]["step"], empty);
     assert_eq!(messages[13]["event"]["content"], json!({ "text": "" }), "the event keeps it empty");
-    // The end is not behind itself: whoever subscribes after what it shows is told of it.
+    // The cursor of the final state lies before the end, so that a client that subscribes after it
+    // receives the end.
     let end = json!({ "state": "COMPLETED", "output": "No response", "cursor": at(10, 0, 1), "partial": [], "durationMs": 8000 });
     assert_eq!((&messages[15]["end"], &messages[15]["orchestration"]), (&json!("COMPLETED"), &end));
     assert_eq!(messages[15]["cursor"], at(10, 0, 2));
-    assert_eq!(
-        world.times(""),
-        1,
-        "nothing is asked for while messages are shown: {:?}",
-        world.asked
-    );
+    assert_eq!(world.times(""), 1, "showing messages reads nothing: {:?}", world.asked);
 }
 
 #[test]
@@ -127,7 +123,7 @@ fn an_event_shows_its_facts_with_global_ids_and_its_content() {
 }
 
 #[test]
-fn without_a_cursor_a_snapshot_comes_first_and_what_it_shows_stands_at_its_cursor() {
+fn without_a_cursor_a_snapshot_comes_first_and_matches_its_cursor() {
     let world = Arc::new(World::of(
         Story::sequential().claimed().planned().started(0, 1).text(0, 1, 0, "Zw"),
     ));
@@ -140,14 +136,15 @@ fn without_a_cursor_a_snapshot_comes_first_and_what_it_shows_stands_at_its_curso
     });
     let snapshot = json!({ "__typename": "Snapshot", "cursor": at(4, 1, 1), "orchestration": orchestration, "partial": partial });
     assert_eq!(messages, [snapshot]);
-    // Whoever is cut off before the snapshot gets everything from the first event on.
+    // A client that is disconnected before the snapshot receives everything from the first event
+    // on.
     assert_eq!(passed, [at(0, 0, 0), at(4, 1, 1)]);
     assert_eq!(world.times(""), 1, "{:?}", world.asked);
     assert_eq!(Timestamp(STARTED_MS).to_string(), "2025-10-09T08:53:20.000Z");
 }
 
 #[test]
-fn an_orchestration_that_has_ended_gives_snapshot_and_terminal_and_behind_that_nothing() {
+fn an_ended_orchestration_sends_snapshot_and_terminal_and_nothing_after() {
     let world = Arc::new(World::of(story()));
     let (messages, _) = told(&world, "");
     assert_eq!(kinds(&messages), ["Snapshot", "Terminal"]);
@@ -172,7 +169,7 @@ fn without_deltas_only_the_deltas_are_left_out() {
 }
 
 #[test]
-fn where_the_face_resumes_wins_over_the_argument() {
+fn the_resume_cursor_of_the_face_overrides_the_argument() {
     let world = Arc::new(World::of(story()));
     let resume = Some(at(9, 0, 1));
     let (items, passed) =
@@ -182,7 +179,7 @@ fn where_the_face_resumes_wins_over_the_argument() {
 }
 
 #[test]
-fn foreign_and_unknown_orchestrations_are_not_found_and_foreign_cursors_refused() {
+fn foreign_and_unknown_orchestrations_are_not_found_and_foreign_cursors_are_refused() {
     let world = Arc::new(World::of(story()));
     let other = UserId(Uuid::from_u128(77));
     let stranger = RunId(Uuid::from_u128(78));

@@ -1,4 +1,4 @@
-//! Commands on orchestrations: what of the input reaches the port, and how refusals are told.
+//! Commands on orchestrations: what reaches the port, and how refusals are returned.
 
 use super::fakes::{World, ask, ask_as};
 use super::story::{GONE_KEY, KEY, OWNER, RUN, Story};
@@ -45,7 +45,7 @@ fn draft_of(name: &str) -> AgentDraft {
     AgentDraft { name: name.to_owned(), system_prompt: "p".to_owned(), ..AgentDraft::default() }
 }
 
-/// What reaches the port.
+/// The start request that reaches the port.
 fn started(input: &Value) -> StartRun {
     let world = answering(Ok(done()));
     let data = ask(&world, START, json!({ "input": input }));
@@ -55,7 +55,7 @@ fn started(input: &Value) -> StartRun {
     *start
 }
 
-/// The user errors of a start; `answer` is what the port says, if it is asked.
+/// The user errors of a start; `answer` is the port's answer, if it is called.
 fn refused(input: &Value, answer: Option<Failure>) -> Value {
     let world = World::of(Story::sequential());
     let is_asked = answer.is_some();
@@ -71,7 +71,7 @@ fn refused(input: &Value, answer: Option<Failure>) -> Value {
 }
 
 #[test]
-fn a_start_answers_with_the_orchestration_and_its_commit() {
+fn a_start_returns_the_orchestration_and_its_commit() {
     let world = answering(Ok(done()));
     let input = json!({
         "pattern": { "design": { "prompt": "x" } }, "title": " T ", "model": "m-1", "keyId": encode(IdKind::ApiKey, KEY.0), "context": "work",
@@ -167,7 +167,7 @@ fn each_pattern_becomes_its_draft_with_the_contracts_defaults() {
 }
 
 #[test]
-fn what_is_shown_as_input_can_be_sent_again() {
+fn the_shown_input_can_be_sent_again() {
     let world = Arc::new(World::of(Story::sequential()));
     let query = "query($id: ID!) { orchestration(id: $id) { input } }";
     let shown = ask(&world, query, json!({ "id": encode(IdKind::Orchestration, RUN.0) }));
@@ -180,7 +180,7 @@ fn what_is_shown_as_input_can_be_sent_again() {
 }
 
 #[test]
-fn a_fault_in_the_input_is_told_with_its_place_before_the_command() {
+fn a_fault_in_the_input_is_reported_with_its_path_before_the_command() {
     let design = json!({ "design": { "prompt": "x" } });
     let parallel = |more: Value| {
         let mut pattern = json!({ "parallel": { "task": "t", "agents": [agent("A")] } });
@@ -233,7 +233,7 @@ fn a_fault_in_the_input_is_told_with_its_place_before_the_command() {
 }
 
 #[test]
-fn a_fault_that_the_command_finds_is_placed_in_the_pattern_and_one_elsewhere_stays() {
+fn a_fault_found_by_the_command_gets_a_path_in_the_pattern_unless_it_is_elsewhere() {
     let input = json!({ "pattern": { "routing": { "task": "t", "router": agent("A"), "specialists": [agent("A")] } } });
     let same = Failure::new(ErrorCode::Validation, "twice").at(&["specialists", "0", "name"]);
     let errors = refused(&input, Some(same));
@@ -251,7 +251,7 @@ fn a_fault_that_the_command_finds_is_placed_in_the_pattern_and_one_elsewhere_sta
 }
 
 #[test]
-fn without_a_credential_all_that_was_tried_is_listed() {
+fn without_a_credential_all_candidates_are_listed() {
     let one = |source, key, why| Considered { source, key, why };
     let considered = vec![
         one(CredentialSource::DefaultKey, Some(KEY), Why::Inactive),
@@ -298,14 +298,14 @@ fn without_a_credential_all_that_was_tried_is_listed() {
 }
 
 #[test]
-fn a_key_id_that_is_none_names_a_key_that_is_not_there() {
+fn an_invalid_key_id_names_a_key_that_does_not_exist() {
     let start =
         started(&json!({ "pattern": { "design": { "prompt": "x" } }, "keyId": "nonsense" }));
     assert_eq!(start.key, Some(KeyId(Uuid::nil())), "never the default key instead");
 }
 
 #[test]
-fn exactly_one_pattern_is_taken() {
+fn exactly_one_pattern_is_accepted() {
     for pattern in [
         json!({}),
         json!({ "design": { "prompt": "x" }, "debate": { "topic": "t", "agents": [] } }),
@@ -319,7 +319,7 @@ fn exactly_one_pattern_is_taken() {
 }
 
 #[test]
-fn cancel_pause_and_resume_ask_and_tell_refusals() {
+fn cancel_pause_and_resume_reach_the_port_and_return_refusals() {
     for (field, expected) in
         [("cancel", Ask::Cancel), ("pause", Ask::Pause), ("resume", Ask::Resume)]
     {

@@ -1,4 +1,4 @@
-//! Queries of orchestrations and of what they used.
+//! Queries of orchestrations and their usage.
 
 use super::fakes::{World, ask, ask_as};
 use super::story::{GONE_KEY, KEY, OWNER, RUN, STARTED_MS, Story, agent, step};
@@ -21,7 +21,7 @@ fn id(run: RunId) -> String {
     encode(IdKind::Orchestration, run.0)
 }
 
-/// One orchestration's field.
+/// One orchestration with these fields.
 fn show(story: Story, fields: &str) -> Value {
     let world = Arc::new(World::of(story));
     let query = format!("query($id: ID!) {{ orchestration(id: $id) {{ {fields} }} }}");
@@ -31,7 +31,7 @@ fn show(story: Story, fields: &str) -> Value {
 }
 
 #[test]
-fn an_orchestration_shows_its_state_its_steps_and_where_its_feed_stands() {
+fn an_orchestration_shows_its_state_its_steps_and_its_feed_cursor() {
     let story = Story::sequential()
         .claimed()
         .planned()
@@ -72,7 +72,7 @@ fn an_orchestration_shows_its_state_its_steps_and_where_its_feed_stands() {
 }
 
 #[test]
-fn a_reply_without_text_is_shown_as_no_response_and_a_step_not_begun_says_nothing() {
+fn a_reply_without_text_is_shown_as_no_response_and_an_unstarted_step_has_none() {
     let shown = show(
         Story::sequential().claimed().planned().started(0, 1).completed(0, 1, " "),
         "steps { state input output }",
@@ -82,19 +82,19 @@ fn a_reply_without_text_is_shown_as_no_response_and_a_step_not_begun_says_nothin
 }
 
 #[test]
-fn an_orchestration_that_is_done_has_output_result_and_duration() {
+fn a_completed_orchestration_has_output_result_and_duration() {
     let story = Story::sequential().claimed().planned().started(0, 1).completed(0, 1, "Two.");
     let story = story.started(1, 1).completed(1, 1, "Three.").done();
     let shown = show(story, "state output result finishedAt durationMs cursor");
     assert_eq!((&shown["state"], &shown["output"]), (&json!("COMPLETED"), &json!("Three.")));
     assert_eq!(shown["result"]["final_result"], "Three.");
     assert_eq!(shown["durationMs"], 6000);
-    // Whoever subscribes after it is told of the end.
+    // A client that subscribes after it receives the end.
     assert_eq!(shown["cursor"], of_run_feed(RUN, FeedCursor { v: 8, d: 0, i: 1 }));
 }
 
 #[test]
-fn a_failure_names_code_step_and_the_upstreams_words() {
+fn a_failure_has_code_step_and_upstream_details() {
     let story = Story::sequential()
         .claimed()
         .planned()
@@ -107,20 +107,20 @@ fn a_failure_names_code_step_and_the_upstreams_words() {
         let step = encode(IdKind::Step, step(0).0);
         json!({ "code": "KEY_UNAVAILABLE", "message": message, "stepId": step, "upstreamStatus": 401, "upstreamRequestId": "req_1" })
     };
-    assert_eq!(shown["error"], expected("the agent came to nothing"));
+    assert_eq!(shown["error"], expected("the agent failed"));
     assert_eq!(shown["steps"][0]["error"], expected("the key was refused"));
     assert_eq!(shown["steps"][1]["error"], Value::Null);
     let erased = show(
         story.erased(),
         &format!("title input output result {error} steps {{ agent input output }}"),
     );
-    assert_eq!(erased["error"]["message"], "what was said about it was deleted with its content");
+    assert_eq!(erased["error"]["message"], "the error message was deleted with the content");
     assert_eq!((&erased["input"], &erased["title"]), (&Value::Null, &Value::Null));
     assert_eq!(erased["steps"][0], json!({ "agent": null, "input": null, "output": null }));
 }
 
 #[test]
-fn a_paused_orchestration_says_why() {
+fn a_paused_orchestration_shows_the_reason() {
     assert_eq!(
         show(Story::sequential().claimed().paused(), "state pauseReason"),
         json!({ "state": "PAUSED", "pauseReason": "spend_limit" })
@@ -128,7 +128,7 @@ fn a_paused_orchestration_says_why() {
 }
 
 #[test]
-fn a_resolution_shows_keys_as_they_are_now_and_those_that_are_gone_as_null() {
+fn a_resolution_shows_keys_in_their_current_state_and_deleted_keys_as_null() {
     let fields = "resolution { chosen { source key { name } } candidates { source key { id } chosen reason } }";
     let shown = show(Story::sequential(), fields);
     let key = json!({ "id": encode(IdKind::ApiKey, KEY.0) });
@@ -147,7 +147,7 @@ fn a_resolution_shows_keys_as_they_are_now_and_those_that_are_gone_as_null() {
 }
 
 #[test]
-fn the_input_of_each_pattern_has_the_shape_that_asks_for_it() {
+fn the_input_of_each_pattern_has_the_shape_of_pattern_input() {
     let agents = || {
         vec![
             agent("Ada", AgentRole::Manager),
@@ -262,7 +262,7 @@ fn a_list_is_shown_from_its_rows_alone() {
         list["pageInfo"],
         json!({ "hasNextPage": true, "endCursor": list["edges"][0]["cursor"] })
     );
-    assert_eq!(world.times("run "), 0, "no run is read for what its row says");
+    assert_eq!(world.times("run "), 0, "no run is read for fields that its row has");
     assert_eq!(world.times("runs [Queued, Paused] [Routing]"), 1);
     assert_eq!(world.times(&format!("history Some({})", RUN.0)), 1);
     assert_eq!(world.times("reach 5"), 1);
@@ -279,14 +279,15 @@ fn a_list_is_shown_from_its_rows_alone() {
 }
 
 #[test]
-fn a_list_that_needs_more_reads_each_run_once_and_shows_every_field_from_it() {
+fn a_list_with_more_fields_reads_each_run_once_and_shows_every_field_from_it() {
     let world = listed();
     let query = "{ viewer { orchestrations { nodes { state startedAt steps { id } } edges { node { ... on Node { ...F } } } } } }
         fragment F on Orchestration { state cursor partial { text } input }";
     let data = ask(&world, query, json!({}));
     let list = &data["viewer"]["orchestrations"];
     assert_eq!(world.times("run "), 1, "once for node and edge and all their fields");
-    // The row says queued: the cursor is that of a later state, and so is everything beside it.
+    // The row has the state QUEUED. The cursor belongs to a later state, and so do all other
+    // fields.
     assert_eq!(list["edges"][0]["node"]["state"], "RUNNING");
     assert_eq!(list["nodes"][0]["state"], "RUNNING");
     assert_eq!(
@@ -345,7 +346,7 @@ fn usage_is_one_row_unless_it_is_grouped() {
 }
 
 #[test]
-fn a_key_has_its_own_usage_and_its_last_use_without_waiting() {
+fn a_key_shows_its_usage_and_last_use_without_waiting() {
     let world = used();
     let query = "query($id: ID!) { key(id: $id) { lastUsedAt
         usage(from: \"2025-01-01T00:00:00Z\", to: \"2025-02-01T00:00:00Z\") { keyId runs calls costNanoUsd } } }";
@@ -356,16 +357,16 @@ fn a_key_has_its_own_usage_and_its_last_use_without_waiting() {
         data["key"]["usage"],
         json!({ "keyId": key, "runs": 1, "calls": 4, "costNanoUsd": "6" })
     );
-    assert_eq!(world.times(&format!("activity {KEY} None")), 1, "it asks for no position");
+    assert_eq!(world.times(&format!("activity {KEY} None")), 1, "it waits for no position");
     let mut tested = World::of(Story::sequential());
     tested.activity =
         Some(KeyActivity { last_call_at: Some(Timestamp(5)), ..KeyActivity::new(Timestamp(1)) });
     let data = ask(&Arc::new(tested), query, json!({ "id": key }));
-    assert_eq!(data["key"]["lastUsedAt"], Value::Null, "a test is no use");
+    assert_eq!(data["key"]["lastUsedAt"], Value::Null, "a test does not count as use");
 }
 
 #[test]
-fn a_time_that_ends_before_it_begins_or_is_too_long_is_refused() {
+fn a_period_that_ends_before_it_begins_or_is_too_long_is_refused() {
     let world = used();
     let cases = [
         ("2025-01-01T00:00:00Z", "2025-01-01T00:00:00Z", "VALIDATION"),
@@ -390,7 +391,7 @@ fn a_time_that_ends_before_it_begins_or_is_too_long_is_refused() {
 }
 
 #[test]
-fn lists_of_orchestrations_cost_their_items_and_no_input_of_theirs_holds_a_secret() {
+fn lists_of_orchestrations_cost_their_items_and_their_inputs_hold_no_secret() {
     let types = SchemaTypes::from_sdl(&claviger_graphql::sdl()).unwrap();
     for (parent, field) in [("Viewer", "orchestrations"), ("Orchestration", "history")] {
         assert!(types.field(parent, field).unwrap().is_connection(), "{parent}.{field}");

@@ -1,4 +1,4 @@
-//! Runs told by their events.
+//! Runs described by their events.
 
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::code::ErrorCode;
@@ -136,7 +136,7 @@ impl Story {
         self
     }
 
-    /// A row that was there and is gone.
+    /// A row that existed and was lost.
     pub(super) fn lost_row(mut self) -> Self {
         self.row += 1;
         self
@@ -211,11 +211,11 @@ impl Story {
             code: ErrorCode::KeyUnavailable,
             step: Some(step(by)),
         };
-        let because = Because { message: "the agent came to nothing".to_owned() };
+        let because = Because { message: "the agent failed".to_owned() };
         self.add(RunEvent::RunFailed(facts, Some(because)))
     }
 
-    /// The whole, with what was personal destroyed.
+    /// The same run with its personal content destroyed.
     pub(super) fn erased(mut self) -> Self {
         for event in &mut self.events {
             let halves = event.halves().unwrap();
@@ -259,7 +259,7 @@ impl Story {
         RunRecord { stored, event: event.clone() }
     }
 
-    /// The feed after a place, and what it says.
+    /// The feed after a cursor, and its messages.
     pub(super) fn feed(&self, after: Option<FeedCursor>) -> (RunFeed, Vec<FeedMessage>) {
         let mut feed = RunFeed::new(after);
         let batch = Batch {

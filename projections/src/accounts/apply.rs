@@ -1,11 +1,11 @@
-//! From events to the row.
+//! Folds events into the row.
 
 use super::view::{AccountContent, AccountView};
 use crate::ports::Placed;
 use claviger_domain::account::AccountEvent;
 
 impl AccountView {
-    /// Takes one event in. `placed` says where it stands.
+    /// Applies one event. `placed` is its place in the stream.
     pub fn apply(&mut self, event: &AccountEvent, placed: &Placed) {
         match event {
             AccountEvent::AccountRegistered(facts, content) => {
@@ -43,7 +43,7 @@ impl AccountView {
                 self.facts.is_active = false;
                 self.content = None;
             }
-            // An external issuer's user has one session with us, and tokens that outlive it.
+            // A user of an external issuer has one session here, and tokens that outlive it.
             AccountEvent::SignedOut(_) | AccountEvent::SessionsRevoked(_)
                 if self.facts.is_external =>
             {

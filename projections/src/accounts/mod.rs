@@ -1,4 +1,5 @@
-//! The view of accounts: who a user is, for themselves, and whether they may sign in. Written inline.
+//! The view of accounts: a user's own data, and whether the user may sign in. Written inline, in
+//! the transaction of the events.
 
 mod apply;
 mod view;

@@ -1,4 +1,4 @@
-//! A row of the view.
+//! A row of the accounts view.
 
 use claviger_domain::account::Identity;
 use claviger_domain::actor::Role;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 /// One account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountView {
-    /// The part that is stored in clear.
+    /// The part that is stored in clear text.
     pub facts: AccountFacts,
     /// The part that is stored sealed; `None` once erased.
     pub content: Option<AccountContent>,
@@ -18,32 +18,32 @@ pub struct AccountView {
 /// The part of an account's row that holds nothing personal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountFacts {
-    /// What the user may do.
+    /// The user's roles.
     pub roles: BTreeSet<Role>,
-    /// May they sign in?
+    /// Whether the user may sign in.
     pub is_active: bool,
-    /// They come with tokens of an external issuer.
+    /// Whether the user signs in with tokens of an external issuer.
     #[serde(default)]
     pub is_external: bool,
-    /// Their session was ended then: tokens that the issuer made before are refused.
+    /// When the user's session was ended; the issuer's tokens from before are refused.
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
-    /// When they came.
+    /// When the account was created.
     pub created_at: Timestamp,
-    /// When they last signed in.
+    /// When the user last signed in; `None` before the first time.
     pub last_sign_in_at: Option<Timestamp>,
 }
 
-/// The personal part.
+/// The personal part of an account's row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountContent {
-    /// As typed.
+    /// The name as typed at registration.
     pub username: String,
-    /// Lower-cased; empty where an issuer said none.
+    /// The e-mail address in lower case; empty if the issuer supplied none.
     pub email: String,
-    /// As they write it.
+    /// The name to display, as the user writes it.
     pub full_name: Option<String>,
-    /// Who they are at the external issuer.
+    /// The user's identity at the external issuer.
     #[serde(default)]
     pub identity: Option<Identity>,
 }

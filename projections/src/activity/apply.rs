@@ -1,4 +1,4 @@
-//! From events to the row. Another kind of call is one more event that becomes a [`Call`].
+//! Folds events into the row. To support another kind of call, map one more event to a [`Call`].
 
 use super::view::{Call, CallEnd, KeyActivity};
 use crate::follower::{FollowedView, Touch};
@@ -11,16 +11,16 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use serde::Deserialize;
 
-/// The view, as a follower keeps it.
+/// The activity view, as a follower maintains it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ActivityView;
 
-/// What an event does to the row of a key.
+/// What an event changes in the row of a key.
 enum Effect {
     Begin(KeyId),
-    /// By a test.
+    /// A test of the key.
     Called(KeyId, Call),
-    /// By a run.
+    /// A call of a run.
     Used(KeyId, Call),
     End(KeyId),
 }
@@ -33,14 +33,14 @@ impl Effect {
     }
 }
 
-/// All that is wanted of an event that can't be read.
+/// The only part needed of an event that cannot be decoded.
 #[derive(Deserialize)]
 struct Naming {
     credential: Credential,
 }
 
 impl ActivityView {
-    /// What a row says.
+    /// Decodes a row.
     ///
     /// # Errors
     /// [`PoisonReason::UnreadableRow`].
@@ -123,7 +123,8 @@ fn of_run(event: &RunEvent, at: Timestamp) -> Option<Effect> {
     Some(Effect::Used(key, Call { at, end }))
 }
 
-/// Which row an event may be about that can't be read: its key's, or one that isn't there, so that it is told of all the same.
+/// The row that an undecodable event may concern: that of its key, or one that does not exist, so
+/// that the event is reported in any case.
 fn guessed(owner: UserId, event: &StoredEvent) -> Touch {
     let named = serde_json::from_slice::<Naming>(&event.facts)
         .ok()
@@ -171,7 +172,7 @@ impl FollowedView for ActivityView {
                 activity.used(&call);
                 Self::row(owner, key, &activity).map(Some)
             }
-            // A call that ended after its key was deleted.
+            // The call ended after its key was deleted.
             (Some(Effect::Called(..) | Effect::Used(..)), None) | (Some(Effect::End(_)), _) => {
                 Ok(None)
             }

@@ -1,4 +1,5 @@
-//! The view of activity: what calls with a key taught about it. Written after its events, by a follower; facts only.
+//! The activity view: what calls with a key revealed about it. Written after its events, by a
+//! follower; contains facts only.
 
 mod apply;
 mod view;

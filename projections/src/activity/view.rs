@@ -1,4 +1,4 @@
-//! A row of the view: one key. Nothing in it is personal, so nothing is sealed.
+//! A row of the activity view: one key. It contains no personal data, so nothing is sealed.
 
 use claviger_domain::key_test::{KeyTestStatus, KeyVerdict, Verdict};
 use claviger_domain::orchestration::{FailureClass, Next};
@@ -6,32 +6,32 @@ use claviger_domain::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How many days of calls a row keeps: the latest.
+/// Maximum number of days with calls that a row keeps: the latest.
 pub const KEPT_DAYS: usize = 90;
 
-/// Milliseconds of a UTC day.
+/// Milliseconds in a UTC day.
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// Why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallFault {
-    /// Anthropic doesn't know the key.
+    /// Anthropic rejected the key.
     KeyRefused,
-    /// There is no credit behind the key.
+    /// The key has no credit.
     NoCredit,
     /// The key may not use the model.
     ModelRefused,
     /// Too many calls in a short time.
     RateLimited,
-    /// Anthropic answered with another failure.
+    /// Anthropic returned another error.
     Upstream,
-    /// There was no answer.
+    /// Anthropic did not answer.
     NoAnswer,
 }
 
 impl CallFault {
-    /// What a test's verdict says about its call; `None` where it went well.
+    /// The fault shown by a test's verdict; `None` if the call succeeded.
     pub const fn of_verdict(verdict: &KeyVerdict) -> Option<Self> {
         if matches!(verdict.status, KeyTestStatus::Success) {
             return None;
@@ -54,24 +54,25 @@ impl CallFault {
     }
 }
 
-/// What a call said about its key.
+/// What a call revealed about its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallEnd {
-    /// The upstream answered as it should.
+    /// The upstream answered normally.
     Well,
-    /// It failed.
+    /// The call failed.
     Failed {
-        /// Why.
+        /// Why it failed.
         fault: CallFault,
-        /// When the rate limit that it met ends.
+        /// When the rate limit that the call hit ends.
         rate_limited_until: Option<Timestamp>,
     },
-    /// Nothing: it ended before there was an answer, and not for the upstream's or the key's sake.
+    /// Nothing: the call ended before an answer arrived, through no fault of the upstream or the
+    /// key.
     Unheard,
 }
 
 impl CallEnd {
-    /// What a test's verdict says.
+    /// Derived from a test's verdict.
     pub const fn of_verdict(verdict: &KeyVerdict) -> Self {
         match CallFault::of_verdict(verdict) {
             None => Self::Well,
@@ -79,16 +80,16 @@ impl CallEnd {
         }
     }
 
-    /// What a failed attempt of a step says.
+    /// Derived from a failed attempt of a step.
     pub const fn of_attempt(class: FailureClass, next: Next) -> Self {
         let (fault, rate_limited_until) = match class {
-            // The upstream did what it was asked to; that its answer wasn't of use says nothing against the key.
+            // The upstream answered as requested; an unusable answer says nothing against the key.
             FailureClass::InvalidOutput | FailureClass::Refusal => return Self::Well,
             FailureClass::Interrupted | FailureClass::Restarted | FailureClass::Cancelled => {
                 return Self::Unheard;
             }
             FailureClass::Authentication => (CallFault::KeyRefused, None),
-            // As in the test of a key: who may spend nothing more has no credit.
+            // As in the test of a key: a key at its spend limit has no credit.
             FailureClass::Credit | FailureClass::SpendLimit => (CallFault::NoCredit, None),
             FailureClass::Permission => (CallFault::ModelRefused, None),
             FailureClass::RateLimit => (
@@ -107,58 +108,58 @@ impl CallEnd {
     }
 }
 
-/// One call with the key, whatever made it.
+/// One call with the key, whoever made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// When it ended.
+    /// When the call ended.
     pub at: Timestamp,
-    /// What it said about the key.
+    /// What the call revealed about the key.
     pub end: CallEnd,
 }
 
 /// A failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultFacts {
-    /// When it ended.
+    /// When the call ended.
     pub at: Timestamp,
-    /// Why it failed.
+    /// Why the call failed.
     pub fault: CallFault,
 }
 
 /// The calls of one day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayOfCalls {
-    /// How many ended on it.
+    /// Number of calls that ended on this day.
     pub calls: u64,
 }
 
-/// What calls with a key taught about it.
+/// What calls with a key revealed about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyActivity {
-    /// When the key came in: sorts the rows.
+    /// When the key was added; sorts the rows.
     pub since: Timestamp,
     /// When the last call ended; `None` before the first.
     pub last_call_at: Option<Timestamp>,
-    /// When the last call of a run ended: a test of the key is a call and no use.
+    /// When the last call of a run ended; a test of the key is a call but not a use.
     #[serde(default)]
     pub last_used_at: Option<Timestamp>,
     /// When the last successful call ended.
     pub last_success_at: Option<Timestamp>,
     /// The last call that failed.
     pub last_fault: Option<FaultFacts>,
-    /// When the rate limit met last ends; `None` once a call went well again.
+    /// When the latest rate limit ends; `None` after a later successful call.
     pub rate_limited_until: Option<Timestamp>,
-    /// Calls by UTC day, counted from 1970-01-01; at most [`KEPT_DAYS`].
+    /// Calls by UTC day, in days since 1970-01-01; at most [`KEPT_DAYS`].
     pub days: BTreeMap<u64, DayOfCalls>,
 }
 
 impl KeyActivity {
-    /// A key that nobody has used.
+    /// The row of a key that was never used.
     pub fn new(since: Timestamp) -> Self {
         Self { since, ..Self::default() }
     }
 
-    /// Takes a call in.
+    /// Adds a call.
     pub fn call(&mut self, call: &Call) {
         self.last_call_at = Some(call.at);
         match call.end {
@@ -178,7 +179,7 @@ impl KeyActivity {
         }
     }
 
-    /// Takes a call of a run in.
+    /// Adds a call of a run.
     pub fn used(&mut self, call: &Call) {
         self.last_used_at = Some(call.at);
         self.call(call);

@@ -1,33 +1,35 @@
-//! The pure half of a feed: what to do next, given what came.
+//! The pure part of a feed: the next action, given what has arrived.
 
 use std::collections::VecDeque;
 
-/// All items with a cursor above `from` and up to `to`; nothing in between is left out.
+/// All items with a cursor above `from` and up to `to`, without omissions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span<C, T> {
-    /// The items before were told of earlier, or belong to whoever listened then.
+    /// Earlier items were in an earlier span, or concerned earlier listeners.
     pub from: C,
-    /// The span is whole up to here. Equal to `from` it only says that something happened.
+    /// The span is complete up to here. If equal to `from`, the span only signals that something
+    /// happened.
     pub to: C,
     /// The items, in order.
     pub items: Vec<(C, T)>,
 }
 
-/// What a read of the store gave.
+/// The result of a read from the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch<C, T> {
-    /// The items after the cursor asked for, in order, none left out. A reader may stop early, for the sake of memory.
+    /// The items after the requested cursor, in order, without omissions. A reader may stop early
+    /// to save memory.
     pub items: Vec<(C, T)>,
-    /// Whole up to here: at least the last item's cursor.
+    /// Complete up to here: at least the last item's cursor.
     pub covered: C,
-    /// There may be more: read again from `covered`.
+    /// Whether more items may follow: read again from `covered`.
     pub more: bool,
 }
 
-/// What the feed wants.
+/// The next action of a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next<C, T> {
-    /// Hand this on.
+    /// Emit this item.
     Emit(C, T),
     /// Read the store from this cursor.
     Read(C),
@@ -35,30 +37,33 @@ pub enum Next<C, T> {
     Wait,
 }
 
-/// A feed's state: where it stands, what it holds, whether it must read. Functions of what came in, without waiting and without time.
+/// The state of a feed: its cursor, its pending items, and whether it must read. Its methods depend
+/// only on their input; they neither wait nor use the time.
 ///
-/// The cursor is any order of items: positions of the log here; a run's feed with its text deltas counts more finely.
+/// The cursor can be any ordered type: here it is a position of the log; a run's feed with text
+/// deltas uses a finer one.
 #[derive(Clone, Debug)]
 pub struct Driver<C, T> {
-    /// Everything up to here was handed on or is in `ready`.
+    /// Every item up to here was emitted or is in `ready`.
     taken: C,
     behind: bool,
-    /// At most one batch or one span: more is taken in only once it is empty.
+    /// At most one batch or one span: the next one is accepted only when this is empty.
     ready: VecDeque<(C, T)>,
 }
 
 impl<C: Copy + Ord, T: Clone> Driver<C, T> {
-    /// A feed of what comes after a cursor that may lie anywhere in the past.
+    /// A feed of the items after a cursor that may lie anywhere in the past.
     pub const fn after(cursor: C) -> Self {
         Self { taken: cursor, behind: true, ready: VecDeque::new() }
     }
 
-    /// A feed of what comes from now on. `now` must have been read after the registration with the hub.
+    /// A feed of the items from now on. `now` must have been read after the registration with the
+    /// hub.
     pub const fn from_now(now: C) -> Self {
         Self { taken: now, behind: false, ready: VecDeque::new() }
     }
 
-    /// What to do.
+    /// The next action.
     pub fn wants(&mut self) -> Next<C, T> {
         match self.ready.pop_front() {
             Some((cursor, item)) => Next::Emit(cursor, item),
@@ -67,10 +72,10 @@ impl<C: Copy + Ord, T: Clone> Driver<C, T> {
         }
     }
 
-    /// The hub told of a span.
+    /// The hub published a span.
     pub fn told(&mut self, span: &Span<C, T>) {
         if span.from > self.taken || (span.to > self.taken && span.from == span.to) {
-            // Not the continuation of what we have.
+            // The span does not continue from our position.
             self.behind = true;
         } else if span.to > self.taken {
             self.take(span.items.iter().cloned());
@@ -78,12 +83,12 @@ impl<C: Copy + Ord, T: Clone> Driver<C, T> {
         }
     }
 
-    /// The hub told more than its channel holds.
+    /// The hub published more than its channel holds.
     pub const fn lagged(&mut self) {
         self.behind = true;
     }
 
-    /// The store was read from the cursor asked for.
+    /// The store was read from the requested cursor.
     pub fn read(&mut self, batch: Batch<C, T>) {
         self.take(batch.items);
         self.taken = self.taken.max(batch.covered);
@@ -116,10 +121,10 @@ mod tests {
     }
     use Came::{Lagged, Read, Told};
 
-    /// Name, where the feed starts, what came, what it emits, what it wants then.
+    /// Name, where the feed starts, what arrives, what it emits, and its next action.
     type Case<'a> = (&'a str, &'a Driver<u64, u64>, Vec<Came>, Vec<u64>, Next<u64, u64>);
 
-    /// What a feed emits until it wants something of the world, and what it wants then.
+    /// What a feed emits until it needs input, and the action it needs then.
     fn settle(driver: &mut Driver<u64, u64>) -> (Vec<u64>, Next<u64, u64>) {
         let mut emitted = Vec::new();
         loop {
@@ -131,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_in_decides_what_goes_out() {
+    fn the_input_determines_the_output() {
         let (now, past) = (Driver::from_now(10), Driver::after(3));
         let cases: Vec<Case<'_>> = vec![
             ("from now on waits", &now, vec![], vec![], Next::Wait),
@@ -144,20 +149,14 @@ mod tests {
                 Next::Wait,
             ),
             (
-                "one that overlaps is taken from where we stand",
+                "an overlapping span is taken from the current position",
                 &now,
                 vec![Told(span(8, 12, &[9, 11]))],
                 vec![11],
                 Next::Wait,
             ),
-            (
-                "one that is old is passed over",
-                &now,
-                vec![Told(span(8, 10, &[9, 10]))],
-                vec![],
-                Next::Wait,
-            ),
-            ("an old hint too", &now, vec![Told(span(9, 9, &[]))], vec![], Next::Wait),
+            ("an old span is skipped", &now, vec![Told(span(8, 10, &[9, 10]))], vec![], Next::Wait),
+            ("an old hint is skipped too", &now, vec![Told(span(9, 9, &[]))], vec![], Next::Wait),
             ("a gap means reading", &now, vec![Told(span(11, 12, &[12]))], vec![], Next::Read(10)),
             ("a hint means reading", &now, vec![Told(span(12, 12, &[]))], vec![], Next::Read(10)),
             ("lag means reading", &now, vec![Lagged], vec![], Next::Read(10)),
@@ -169,7 +168,7 @@ mod tests {
                 Next::Read(6),
             ),
             (
-                "a short one ends at what it covers",
+                "a short read ends at what it covers",
                 &past,
                 vec![Read(batch(&[4], 9, false))],
                 vec![4],
@@ -183,7 +182,7 @@ mod tests {
                 Next::Wait,
             ),
             (
-                "what is read twice is handed on once",
+                "an item read twice is emitted once",
                 &past,
                 vec![Read(batch(&[4, 5], 5, true)), Read(batch(&[5, 6], 6, false))],
                 vec![4, 5, 6],

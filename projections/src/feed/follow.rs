@@ -1,4 +1,4 @@
-//! The feed put to work: a stream that reads and listens as its driver says.
+//! Runs a feed: a stream that reads the store and waits for the hub as its driver decides.
 
 use super::driver::{Batch, Driver, Next};
 use super::hub::{Registration, Told};
@@ -6,9 +6,10 @@ use crate::ports::BoxFuture;
 use claviger_domain::failure::Failure;
 use futures::stream::{Stream, unfold};
 
-/// Where a feed's items are read from when the hub isn't enough.
+/// The store behind a feed, for items that the hub did not deliver.
 pub trait Source<T>: Send + Sync {
-    /// Items after a cursor. Waits where the store doesn't answer; an error is one that waiting doesn't mend.
+    /// The items after a cursor. Waits while the store does not answer; returns an error only if
+    /// waiting would not help.
     fn read(&self, after: u64) -> BoxFuture<'_, Result<Batch<u64, T>, Failure>>;
 }
 
@@ -18,9 +19,9 @@ struct Following<S, T> {
     listener: Registration<T>,
 }
 
-/// Every item after the driver's cursor, once and in order, without end. `listener` must have been registered before the driver's
-/// cursor was looked up. Nothing runs ahead of whoever polls: a slow reader holds at most one batch, and what it missed is read
-/// later.
+/// Every item after the driver's cursor, once and in order, without end. `listener` must have been
+/// registered before the driver's cursor was looked up. The stream never runs ahead of its
+/// consumer: a slow reader holds at most one batch, and what it missed is read later.
 pub fn follow<S, T>(
     source: S,
     driver: Driver<u64, T>,
@@ -30,7 +31,7 @@ where
     S: Source<T> + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    // Boxed: a stream that is unfolded holds its state twice.
+    // Boxed: `unfold` holds its state twice.
     let following = Box::new(Following { source, driver, listener });
     unfold(Some(following), |following| async {
         let mut following = following?;

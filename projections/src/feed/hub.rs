@@ -1,4 +1,4 @@
-//! Who listens, and what they are told.
+//! Publishes new items to the listeners of each topic.
 
 use super::driver::Span;
 use claviger_domain::id::{RunId, UserId};
@@ -8,26 +8,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-/// How many spans wait for a slow listener before it is left to read the store.
+/// Number of spans that wait for a slow listener. If there are more, the listener must read the
+/// store.
 const SPANS: usize = 16;
 
-/// What can be listened to.
+/// A subject that listeners can register for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Topic {
     /// The events of one user.
     Owner(UserId),
-    /// The events of one run. Listeners are only told that there is something to read.
+    /// The events of one run. Listeners are only notified that there is something to read.
     Run(RunId),
-    /// What is asked of one run. Told likewise.
+    /// The control requests of one run. Listeners are only notified, as for [`Topic::Run`].
     RunControl(RunId),
     /// All events.
     All,
 }
 
-/// What a listener was told.
+/// What a listener receives.
 #[derive(Debug)]
 pub enum Told<T> {
-    /// A stretch of the log, as far as it concerns the topic.
+    /// A stretch of the log, restricted to the topic.
     Span(Arc<Span<u64, T>>),
     /// More than the channel holds: read the store.
     Lagged,
@@ -35,7 +36,8 @@ pub enum Told<T> {
 
 struct Room<T> {
     sender: broadcast::Sender<Arc<Span<u64, T>>>,
-    /// Up to where its listeners were told everything. Between here and the hub's own position nothing concerned them.
+    /// Position up to which the listeners have received everything. Between here and the hub's own
+    /// position there is nothing for them.
     told_to: u64,
 }
 
@@ -44,7 +46,7 @@ struct State<T> {
     rooms: HashMap<Topic, Room<T>>,
 }
 
-/// The hub of a process: one reader of the log tells everybody whom its events concern.
+/// The hub of a process: one reader of the log publishes each event to the listeners of its topics.
 pub struct Hub<T> {
     state: Mutex<State<T>>,
 }
@@ -65,12 +67,12 @@ impl<T> Hub<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Up to where the reader has read.
+    /// Position up to which the reader has read.
     pub fn position(&self) -> u64 {
         self.lock().position
     }
 
-    /// Listens from now on.
+    /// Registers a listener, from now on.
     pub fn register(self: &Arc<Self>, topic: Topic) -> Registration<T> {
         let mut state = self.lock();
         let told_to = state.position;
@@ -82,14 +84,15 @@ impl<T> Hub<T> {
         Registration { hub: Arc::clone(self), topic, spans }
     }
 
-    /// Those topics that somebody listens to.
+    /// Those of the topics that have listeners.
     pub fn listened(&self, topics: impl IntoIterator<Item = Topic>) -> HashSet<Topic> {
         let state = self.lock();
         topics.into_iter().filter(|topic| state.rooms.contains_key(topic)).collect()
     }
 
-    /// The reader has read up to `to`. `touched` are all topics concerned, each with its items, or `None` where nobody listened when
-    /// they were made or they couldn't be: whoever listens by now is told to read.
+    /// Publishes a stretch of the log up to `to`. `touched` holds all topics concerned, each with
+    /// its items. `None` instead of items means that they could not be made, or that nobody
+    /// listened when they were made; listeners that have registered since are notified to read.
     pub fn publish(
         &self,
         to: u64,
@@ -103,7 +106,7 @@ impl<T> Hub<T> {
                 None => Span { from: to, to, items: Vec::new() },
             };
             room.told_to = to;
-            // Nobody is left to tell only between the last one's leaving and the removal of the room.
+            // Sending fails only between the last listener's drop and the removal of the room.
             let _ = room.sender.send(Arc::new(span));
         }
         state.position = state.position.max(to);
@@ -111,14 +114,14 @@ impl<T> Hub<T> {
 
     fn leave(&self, topic: Topic) {
         let mut state = self.lock();
-        // The one that leaves still counts.
+        // The listener that is leaving still counts.
         if state.rooms.get(&topic).is_some_and(|room| room.sender.receiver_count() <= 1) {
             state.rooms.remove(&topic);
         }
     }
 }
 
-/// A place at the hub; given up when dropped.
+/// A listener's registration with the hub; ends when dropped.
 pub struct Registration<T> {
     hub: Arc<Hub<T>>,
     topic: Topic,
@@ -132,12 +135,12 @@ impl<T> fmt::Debug for Registration<T> {
 }
 
 impl<T: Clone> Registration<T> {
-    /// Waits for the next thing told. Dropping the future loses nothing.
+    /// Waits for the next message. Dropping the future loses nothing.
     pub async fn told(&mut self) -> Told<T> {
         match self.spans.recv().await {
             Ok(span) => Told::Span(span),
             Err(RecvError::Lagged(_)) => Told::Lagged,
-            // The room lives as long as somebody is in it.
+            // The room lives as long as it has a listener.
             Err(RecvError::Closed) => std::future::pending().await,
         }
     }
@@ -167,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_of_a_topic_continue_each_other_whatever_happens_to_others() {
+    fn spans_of_a_topic_are_contiguous_whatever_happens_in_other_topics() {
         let hub = Hub::new(5);
         let mut one = hub.register(owner(1));
         hub.publish(7, [(owner(2), Some(vec![(6, 6), (7, 7)]))]);
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_came_while_items_were_made_is_told_to_read() {
+    fn a_listener_that_registers_while_items_are_made_is_notified_to_read() {
         let hub = Hub::new(5);
         assert!(hub.listened([owner(1)]).is_empty());
         let mut one = hub.register(owner(1));
@@ -191,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_is_there_as_long_as_somebody_is_in_it() {
+    fn a_room_exists_as_long_as_it_has_a_listener() {
         let hub: Arc<Hub<u64>> = Hub::new(0);
         let (one, two) = (hub.register(Topic::All), hub.register(Topic::All));
         drop(one);

@@ -1,9 +1,10 @@
-//! Live feeds: how a reader of the log gets every item once and in order, whatever it missed.
+//! Live feeds: a reader of the log gets every item once and in order, whatever it missed.
 //!
-//! Subscribe, read, live: a feed registers with the [`Hub`] first, reads the store from its cursor, and then takes what the hub tells.
-//! What the hub tells says which stretch of the log it covers ([`Span`]); a stretch that doesn't continue what the feed has, or a
-//! channel that ran over, means reading the store again. So the hub saves work and nothing depends on it, and a reader that is slow
-//! costs a few spans of memory and later a read.
+//! A feed registers with the [`Hub`] first, reads the store from its cursor, and then takes items
+//! from the hub. Each message of the hub names the stretch of the log that it covers ([`Span`]). If
+//! a stretch does not continue from the feed's position, or the channel overflowed, the feed reads
+//! the store again. The hub therefore only saves work, and correctness does not depend on it. A
+//! slow reader costs a few spans of memory and a later read.
 
 mod driver;
 mod follow;

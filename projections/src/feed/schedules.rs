@@ -1,5 +1,6 @@
-//! Feeds under random schedules, against an oracle: whatever the order of commits, of the reader's turns, of slow and cut clients, each
-//! client gets every event of its user exactly once and in order.
+//! Feeds under random schedules, against an oracle: whatever the order of commits, of the reader's
+//! turns, and of slow and disconnected clients, each client gets every event of its user exactly
+//! once and in order.
 
 use super::{Batch, Driver, Hub, Source, Topic, follow};
 use crate::ports::BoxFuture;
@@ -10,7 +11,8 @@ use futures::stream::{BoxStream, StreamExt};
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
-/// A small generator (Steele and others, `SplitMix64`): the schedule is a function of its seed.
+/// A small random generator (Steele and others, `SplitMix64`): the schedule depends only on its
+/// seed.
 struct Dice(u64);
 
 impl Dice {
@@ -39,7 +41,8 @@ fn owned(log: &Log, owner: u128, after: u64, to: u64) -> Vec<(u64, u64)> {
     positions.map(|position| (position, position)).collect()
 }
 
-/// Reads at most three at a time, and lets others go on between the look at the head, the read, and its answer.
+/// Reads at most three items at a time, and yields between looking at the head, reading, and
+/// answering.
 struct Slow {
     log: Log,
     owner: u128,
@@ -92,7 +95,7 @@ fn connect(log: &Log, hub: &Arc<Hub<u64>>, owner: u128, after: Option<u64>) -> (
 }
 
 impl Client {
-    /// Takes one item, or one step towards it.
+    /// Takes one item, or advances by one step.
     fn poll(&mut self) -> bool {
         let Some(item) = self.feed.next().now_or_never() else { return false };
         self.got.push(item.unwrap().unwrap().0);
@@ -100,7 +103,8 @@ impl Client {
     }
 }
 
-/// The process's reader: sometimes it can't open what it read, sometimes it takes few at a time, and listeners come in between.
+/// The process's reader: sometimes it cannot open what it read, sometimes it takes few events at a
+/// time, and listeners register in between.
 fn publish(log: &Log, hub: &Hub<u64>, dice: &mut Dice) {
     let from = hub.position();
     let to = (from + 1 + dice.roll(4)).min(head(log));
@@ -134,14 +138,14 @@ fn play(seed: u64) {
                 let (start, feed) = connect(&log, &hub, owner, after);
                 clients.push(Client { owner, start, got: Vec::new(), feed });
             }
-            // Cut, and back with the last cursor.
+            // Disconnects a client and reconnects it with its last cursor.
             8 if !clients.is_empty() => {
                 let which = usize::try_from(dice.roll(clients.len() as u64)).unwrap();
                 let client = &mut clients[which];
                 let last = client.got.last().copied().unwrap_or(client.start);
                 client.feed = connect(&log, &hub, client.owner, Some(last)).1;
             }
-            // Reads; those that are not chosen for long are the slow ones.
+            // Polls one client. Clients that are not chosen for a long time are the slow ones.
             _ if !clients.is_empty() => {
                 let which = usize::try_from(dice.roll(clients.len() as u64)).unwrap();
                 clients[which].poll();
@@ -166,7 +170,7 @@ fn play(seed: u64) {
 }
 
 #[test]
-fn nothing_is_lost_or_doubled_whatever_the_schedule() {
+fn nothing_is_lost_or_duplicated_under_any_schedule() {
     for seed in 0..2_000 {
         play(seed);
     }

@@ -1,4 +1,4 @@
-//! The task that flushes.
+//! The task that flushes text to the store.
 
 use super::book::{Book, Flight, FlushFailure, FlushListener, RunOwner};
 use crate::ports::{BoxFuture, Deltas, FlushError, StoreError};
@@ -8,7 +8,8 @@ use claviger_domain::timestamp::Timestamp;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// Most bytes of text that wait to be durable, of all runs together; one longer piece counts as so many.
+/// Maximum bytes of text that wait to become durable, over all runs. A single longer piece counts
+/// as this many.
 const ROOM: u32 = 16 << 20;
 
 enum Order {
@@ -19,20 +20,20 @@ enum Order {
     End(RunId),
 }
 
-/// What a flusher is made of. Time and waiting come from outside.
+/// The flusher's dependencies. Time and waiting come from outside.
 #[expect(missing_debug_implementations, reason = "trait objects")]
 pub struct FlusherParts {
-    /// Where rows go.
+    /// The store of the rows.
     pub store: Arc<dyn Deltas>,
-    /// Told of what became durable.
+    /// Notified of every row that becomes durable.
     pub listener: Arc<dyn FlushListener>,
-    /// Tells the time.
+    /// The current time.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// Waits before a flush of unknown outcome is repeated for the n-th time, from 1.
+    /// Waits before the n-th repeat, from 1, of a flush with an unknown outcome.
     pub pause: Arc<dyn Fn(u32) -> BoxFuture<'static, ()> + Send + Sync>,
 }
 
-/// The way to the flusher. What is asked in order is done in order.
+/// The handle of the flusher. Requests are processed in order.
 #[derive(Clone, Debug)]
 pub struct FlushHandle {
     orders: mpsc::UnboundedSender<Order>,
@@ -40,48 +41,51 @@ pub struct FlushHandle {
 }
 
 impl FlushHandle {
-    /// This process owns a run from now on; its last event is the claim.
+    /// From now on this process owns the run, whose last event is the claim.
     pub fn begin(&self, run: RunOwner) {
         self.send(Order::Begin(run));
     }
 
-    /// More text. It is durable when the listener is told so. Waits while more text than memory is meant for waits to be durable: a store
-    /// that doesn't answer slows down whoever writes.
+    /// Adds text. The listener is notified when it is durable. Waits while more text than the
+    /// memory bound is waiting to become durable, so that a store that does not answer slows down
+    /// the writers.
     pub async fn write(&self, run: RunId, item: DeltaItem) {
         let bytes = u32::try_from(item.text.len()).unwrap_or(u32::MAX).clamp(1, ROOM);
-        // Nobody closes it.
+        // The semaphore is never closed.
         if let Ok(permit) = Arc::clone(&self.room).acquire_many_owned(bytes).await {
             self.send(Order::Write(run, item, permit));
         }
     }
 
-    /// Closes a run's gate: everything written before is made durable; how many rows there are since the event before.
+    /// Closes a run's gate: makes everything written before durable, and returns the number of rows
+    /// since the previous event.
     ///
     /// # Errors
-    /// [`FlushFailure`]: nothing is to be appended then.
+    /// [`FlushFailure`]: the caller must not append then.
     pub async fn close(&self, run: RunId) -> Result<u64, FlushFailure> {
         let (reply, answer) = oneshot::channel();
         self.send(Order::Close(run, reply));
         answer.await.map_err(|_| FlushFailure::Store)?
     }
 
-    /// Opens it again, with the version of the run's last event: the append's, or the old one if nothing was appended.
+    /// Opens the gate again, with the version of the run's last event: that of the append, or the
+    /// old one if nothing was appended.
     pub fn open(&self, run: RunId, v: u64) {
         self.send(Order::Open(run, v));
     }
 
-    /// The run has ended, or is another's. What wasn't flushed is dropped.
+    /// The run has ended, or another process owns it. Text that was not flushed is dropped.
     pub fn end(&self, run: RunId) {
         self.send(Order::End(run));
     }
 
     fn send(&self, order: Order) {
-        // A flusher that has ended answers by closing what waits for it.
+        // If the flusher has ended, dropping the order closes the caller's reply channel.
         drop(self.orders.send(order));
     }
 }
 
-/// The flusher.
+/// The task's state.
 #[expect(missing_debug_implementations, reason = "trait objects")]
 pub struct Flusher {
     parts: FlusherParts,
@@ -90,14 +94,14 @@ pub struct Flusher {
 }
 
 impl Flusher {
-    /// A flusher and the way to it.
+    /// A flusher and its handle.
     pub fn new(parts: FlusherParts) -> (Self, FlushHandle) {
         let (sender, orders) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(usize::try_from(ROOM).unwrap_or(usize::MAX)));
         (Self { parts, orders, book: Book::default() }, FlushHandle { orders: sender, room })
     }
 
-    /// Works until nobody can ask any more and everything is flushed.
+    /// Runs until every handle is dropped and everything is flushed.
     pub async fn run(mut self) {
         while let Some(order) = self.orders.recv().await {
             self.note(order);
@@ -131,8 +135,8 @@ impl Flusher {
         }
     }
 
-    /// Flushes the same bytes until it is known what became of them. Everybody else waits: a store that doesn't answer one flush would
-    /// not answer another.
+    /// Flushes the same bytes until the outcome is known. All other flushes wait: a store that does
+    /// not answer one would not answer another.
     async fn flush(&mut self, flight: Flight) {
         for tries in 1.. {
             let taken = match self.parts.store.flush(flight.rows.clone()).await {

@@ -1,4 +1,4 @@
-//! What waits to be flushed, and what became of it. Knows no IO.
+//! The text that waits to be flushed, and the outcome of flushes. Does no IO.
 
 use crate::ports::{DeltaPlace, DeltaRow};
 use crate::run_feed::{DeltaItem, OpenedDeltas};
@@ -8,50 +8,50 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-/// About how much text goes into one row of a run; the rest goes into the next flush.
+/// Approximate bytes of text in one row of a run; the rest goes into the next flush.
 const ROW_BYTES: usize = 256 << 10;
 
-/// Why a run's text is durable no more. The run is to be loaded anew, or left alone.
+/// Why a run's text is no longer persisted. The caller must reload the run or leave it alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlushFailure {
-    /// Another process has written in its place: this one isn't the owner any more.
+    /// Another process has written rows in this run's place: this process no longer owns it.
     #[error("another process writes for this run")]
     Lost,
-    /// The text can't be sealed: its keys are gone.
-    #[error("the text can't be sealed")]
+    /// The text cannot be sealed because its keys have been destroyed.
+    #[error("the text cannot be sealed")]
     Unsealed,
-    /// The store is closed or refuses for good.
-    #[error("the store takes no more text")]
+    /// The store is closed or refuses permanently.
+    #[error("the store accepts no more text")]
     Store,
-    /// The run is not known here, or its gate is closed already: a fault of the caller.
-    #[error("the run's gate isn't open")]
+    /// The run is unknown, or its gate is closed already: a fault of the caller.
+    #[error("the run's gate is not open")]
     NotOpen,
 }
 
 /// Seals the text of one run.
 pub trait SealText: Send + Sync {
-    /// The box for a row, once: its bytes are kept until they are durable.
+    /// The box for a row. Called once per row: its bytes are kept until they are durable.
     ///
     /// # Errors
     /// [`FlushFailure::Unsealed`].
     fn seal(&self, place: DeltaPlace, json: &[u8]) -> Result<Vec<u8>, FlushFailure>;
 }
 
-/// A row that is durable: subscribers may see it.
+/// A durable row, which may be sent to subscribers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flushed {
-    /// The run.
+    /// The run that the row belongs to.
     pub run: RunId,
-    /// The row.
+    /// The row, with its text in clear.
     pub row: OpenedDeltas,
 }
 
-/// Is told of what became durable. Called by the flusher: it must not block.
+/// Is notified when rows become durable. Called by the flusher, so it must not block.
 pub trait FlushListener: Send + Sync {
-    /// A row is durable.
+    /// A row has become durable.
     fn flushed(&self, flushed: Flushed);
 
-    /// A run's text is durable no more.
+    /// A run's text is no longer persisted.
     fn failed(&self, run: RunId, failure: FlushFailure);
 }
 
@@ -59,27 +59,27 @@ pub trait FlushListener: Send + Sync {
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "a trait object")]
 pub struct RunOwner {
-    /// The run.
+    /// Id of the run.
     pub run: RunId,
-    /// Whose it is.
+    /// The user who owns the run.
     pub owner: UserId,
-    /// Version of its last event.
+    /// Version of the run's last event.
     pub v: u64,
-    /// Seals its text.
+    /// Seals the run's text.
     pub seal: Arc<dyn SealText>,
 }
 
-/// How many rows are durable since the event before.
+/// Reply channel for the number of durable rows since the previous event.
 type Counted = oneshot::Sender<Result<u64, FlushFailure>>;
 
 enum Gate {
     Open,
-    /// Closes once what was written before is durable.
+    /// Closes when everything written before is durable.
     Closing(Counted),
     Closed,
 }
 
-/// A piece of text, with the room that it takes until it is durable or nobody's.
+/// A piece of text, with the memory that it holds until it is durable or dropped.
 struct Piece {
     item: DeltaItem,
     room: OwnedSemaphorePermit,
@@ -87,7 +87,7 @@ struct Piece {
 
 struct Entry {
     of: RunOwner,
-    /// Rows durable after event `of.v`.
+    /// Number of rows durable after event `of.v`.
     d: u64,
     ready: Vec<Piece>,
     /// Written after the gate was closed.
@@ -95,15 +95,15 @@ struct Entry {
     gate: Gate,
 }
 
-/// Rows under way, with what is in them.
+/// Rows that are being flushed, with their content.
 pub(super) struct Flight {
     pub(super) rows: Vec<DeltaRow>,
     opened: Vec<Flushed>,
-    /// Given back when it has landed.
+    /// Released when the flush has completed.
     room: Vec<OwnedSemaphorePermit>,
 }
 
-/// The runs.
+/// All runs of the flusher.
 #[derive(Default)]
 pub(super) struct Book {
     runs: BTreeMap<RunId, Entry>,
@@ -116,7 +116,8 @@ impl Book {
         self.runs.insert(entry.of.run, entry);
     }
 
-    /// Text of a run that isn't known is dropped: whoever lost a run is told so by what it asks next.
+    /// Text of an unknown run is dropped: a process that has lost a run learns that from its next
+    /// request.
     pub(super) fn write(&mut self, run: RunId, item: DeltaItem, room: OwnedSemaphorePermit) {
         if let Some(entry) = self.runs.get_mut(&run) {
             let waiting =
@@ -132,7 +133,8 @@ impl Book {
         }
     }
 
-    /// The append was answered. With the version it had before, nothing was appended: rows go on being counted.
+    /// The append has completed. If the version is unchanged, nothing was appended, and the row
+    /// count continues.
     pub(super) fn open(&mut self, run: RunId, v: u64) {
         if let Some(entry) = self.runs.get_mut(&run)
             && matches!(entry.gate, Gate::Closed)
@@ -150,7 +152,7 @@ impl Book {
         self.runs.remove(&run);
     }
 
-    /// One row of each run that has text, sealed; `None` if there is nothing to flush.
+    /// One sealed row for each run that has text; `None` if there is nothing to flush.
     pub(super) fn take(&mut self, at: Timestamp) -> Option<Flight> {
         let mut flight = Flight { rows: Vec::new(), opened: Vec::new(), room: Vec::new() };
         let mut unsealed = Vec::new();
@@ -178,7 +180,8 @@ impl Book {
         (!flight.rows.is_empty()).then_some(flight)
     }
 
-    /// The flight has landed but for the rows that are another's; what is durable now, in order.
+    /// The flush has completed, except for rows that belong to another writer. Returns what is
+    /// durable now, in order.
     pub(super) fn landed(&mut self, flight: Flight, taken: &[DeltaPlace]) -> Vec<Flushed> {
         let taken: HashSet<RunId> = taken.iter().map(|place| place.run).collect();
         let (lost, durable): (Vec<_>, Vec<_>) =
@@ -194,14 +197,14 @@ impl Book {
         durable
     }
 
-    /// The store takes nothing more of these.
+    /// The store refuses these runs' rows permanently.
     pub(super) fn refused(&mut self, flight: &Flight) {
         for row in &flight.rows {
             self.fail(row.place.run, FlushFailure::Store);
         }
     }
 
-    /// Answers the gates of runs that have nothing left to flush.
+    /// Answers the gates of runs with nothing left to flush.
     pub(super) fn answer(&mut self) {
         for entry in self.runs.values_mut().filter(|entry| entry.ready.is_empty()) {
             match std::mem::replace(&mut entry.gate, Gate::Closed) {
@@ -211,7 +214,7 @@ impl Book {
         }
     }
 
-    /// Runs that failed since this was asked last.
+    /// The runs that failed since the last call.
     pub(super) fn failures(&mut self) -> Vec<(RunId, FlushFailure)> {
         std::mem::take(&mut self.failures)
     }
@@ -226,7 +229,8 @@ impl Book {
     }
 }
 
-/// Adds a piece, to the one before it if that is of the same attempt and ends where it begins.
+/// Adds a piece. Appends it to the one before if that is of the same attempt and ends where this
+/// one begins.
 fn add(pieces: &mut Vec<Piece>, piece: Piece) {
     let Piece { item, room } = piece;
     let last = pieces
@@ -245,7 +249,7 @@ fn add(pieces: &mut Vec<Piece>, piece: Piece) {
     }
 }
 
-/// The first pieces, as many as fit into a row, one at least.
+/// The first pieces, as many as fit into a row, but at least one.
 fn one_row(ready: &mut Vec<Piece>) -> Vec<Piece> {
     let mut bytes = 0;
     let fits = |piece: &&Piece| {

@@ -1,5 +1,5 @@
-//! Takes a view along the log, step by step. What is decided lies in the store: a follower that is dropped, killed or fenced between any two
-//! steps leaves a view that the next one goes on from.
+//! Moves a view along the log, step by step. All progress is in the store: if a follower is
+//! dropped, killed or fenced between two steps, its successor continues from the view as it is.
 
 use super::fold::{FollowedView, Rows, fold, touched};
 use crate::ports::{Advance, AdvanceError, Checkpoint, Fence, Quarantined, Store, StoreError};
@@ -8,46 +8,46 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Most events of one step.
+/// Maximum number of events per step.
 pub const BATCH: usize = 500;
 
-/// How often an event that can't be taken in is tried before its row stands still.
+/// Number of attempts at an event that cannot be folded before its row is quarantined.
 pub const PATIENCE: u32 = 3;
 
-/// What a step came to.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// There is nothing new.
+    /// There are no new events.
     Idle,
-    /// The view moved.
+    /// The view has moved.
     Advanced {
-        /// To where.
+        /// The new position.
         to: u64,
-        /// Rows that stand still from here on.
+        /// Rows that are quarantined from here on.
         quarantined: Vec<Quarantined>,
     },
-    /// An event can't be taken in; it is tried again.
+    /// An event cannot be folded; it will be retried.
     Stuck(Quarantined),
-    /// Somebody else moved or repaired the view: the next step looks anew.
+    /// Another process moved or repaired the view: the next step reads the checkpoint again.
     Moved,
-    /// The lease is somebody else's: no step of this follower will change anything any more.
+    /// The lease has changed holders: no further step of this follower will change anything.
     Fenced,
 }
 
-/// Where the view was when it was last looked at.
+/// The checkpoint and the quarantined rows when last read.
 struct Seen {
     at: Checkpoint,
     still: BTreeSet<(UserId, Uuid)>,
 }
 
-/// One view's follower, for as long as one token lasts.
+/// The follower of one view, for the lifetime of one lease token.
 #[expect(missing_debug_implementations, reason = "trait objects")]
 pub struct Follower {
     store: Arc<dyn Store>,
     view: Arc<dyn FollowedView>,
     fence: Fence,
     seen: Option<Seen>,
-    /// The event that was tried last without success, and how often.
+    /// The event that could not be folded last, and the number of attempts.
     tried: Option<(u64, u32)>,
 }
 
@@ -57,10 +57,10 @@ impl Follower {
         Self { store, view, fence, seen: None, tried: None }
     }
 
-    /// Takes at most [`BATCH`] events in.
+    /// Folds at most [`BATCH`] events.
     ///
     /// # Errors
-    /// When the store fails. Whatever it did, the next step goes on from where the view then is.
+    /// When the store fails. Whatever it did, the next step continues from the view as it then is.
     pub async fn step(&mut self) -> Result<Step, StoreError> {
         let stepped = self.try_step().await;
         if !matches!(stepped, Ok(Step::Idle | Step::Advanced { .. })) {
@@ -119,7 +119,8 @@ impl Follower {
 
     async fn look(&self) -> Result<Seen, StoreError> {
         let view = self.view.name();
-        // In this order: rows that stand still since then are found by a step that is refused.
+        // The checkpoint is read first: a row that is quarantined after that has moved the
+        // checkpoint, so the step will be refused.
         let at = self.store.checkpoint(view).await?;
         let still = self.store.quarantined(view, usize::MAX).await?;
         Ok(Seen { at, still: still.iter().map(|row| (row.owner, row.id)).collect() })

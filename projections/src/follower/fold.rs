@@ -1,33 +1,33 @@
-//! From a batch of events to the changes of a view: functions of their input.
+//! Folds a batch of events into the changes of a view. Every function depends only on its input.
 
 use crate::ports::{PoisonReason, Quarantined, StoredEvent, ViewChanges, ViewRow};
 use claviger_domain::id::UserId;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-/// What an event is about in a view.
+/// The rows of a view that an event concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touch {
-    /// Nothing.
+    /// No row.
     Nothing,
-    /// One row, if it can be folded at all.
+    /// One row, if the event can be folded at all.
     Row(UserId, Uuid),
-    /// All rows of an owner go.
+    /// All rows of an owner are deleted.
     Owner(UserId),
 }
 
 /// A view that is written after its events.
 pub trait FollowedView: Send + Sync {
-    /// Its name.
+    /// Name of the view.
     fn name(&self) -> &'static str;
 
-    /// What an event is about.
+    /// The rows that an event concerns.
     fn touch(&self, event: &StoredEvent) -> Touch;
 
-    /// The row after an event about it; `None` for no row.
+    /// The row after an event that concerns it; `None` for no row.
     ///
     /// # Errors
-    /// Why the event can't be taken in.
+    /// Why the event cannot be folded.
     fn fold(
         &self,
         before: Option<&ViewRow>,
@@ -36,7 +36,7 @@ pub trait FollowedView: Send + Sync {
 }
 
 impl ViewChanges {
-    /// What rows, and those that stand still, become by these changes.
+    /// Applies these changes to the rows and to the quarantined rows.
     pub fn apply(&self, rows: &mut Rows, still: &mut BTreeMap<(UserId, Uuid), Quarantined>) {
         rows.retain(|(owner, _), _| !self.wiped.contains(owner));
         still.retain(|(owner, _), _| !self.wiped.contains(owner));
@@ -51,7 +51,7 @@ impl ViewChanges {
 /// Rows by owner and id.
 pub type Rows = BTreeMap<(UserId, Uuid), ViewRow>;
 
-/// The rows that events are about.
+/// The rows that events concern.
 pub fn touched(view: &dyn FollowedView, events: &[StoredEvent]) -> BTreeSet<(UserId, Uuid)> {
     let row = |event| match view.touch(event) {
         Touch::Row(owner, id) => Some((owner, id)),
@@ -60,19 +60,20 @@ pub fn touched(view: &dyn FollowedView, events: &[StoredEvent]) -> BTreeSet<(Use
     events.iter().filter_map(row).collect()
 }
 
-/// What a batch came to.
+/// The outcome of folding a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Folded {
-    /// Everything up to this position is taken in; `None` if that is nothing.
+    /// Every event up to this position is folded; `None` if none is.
     pub to: Option<u64>,
-    /// What that changes.
+    /// The changes of the view.
     pub changes: ViewChanges,
-    /// The event behind it that can't be taken in, where the fold stopped.
+    /// The next event, which cannot be folded, if the fold stopped there.
     pub poison: Option<Quarantined>,
 }
 
-/// Folds events into rows. Rows that stand still (`still`) are passed over. At an event that can't be taken in the fold stops, unless its
-/// position was given up: then its row stands still from here on, and everything else goes on.
+/// Folds events into rows. Skips rows that are quarantined (`still`). The fold stops at an event
+/// that cannot be folded, unless its position was given up: then its row is quarantined from here
+/// on, and the fold continues with the other events.
 pub fn fold(
     view: &dyn FollowedView,
     events: &[StoredEvent],

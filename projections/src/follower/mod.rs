@@ -1,4 +1,5 @@
-//! Views that are written after their events: the fold of a batch, and the follower that takes a view along the log.
+//! Views that are written after their events: the fold of a batch, and the follower that moves a
+//! view along the log.
 
 mod driver;
 mod fold;

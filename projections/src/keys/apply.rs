@@ -1,4 +1,4 @@
-//! From events to rows.
+//! Folds events into rows.
 
 use super::view::{KeyContent, KeyFacts, KeyView, TestFacts};
 use crate::ports::Placed;
@@ -7,7 +7,8 @@ use claviger_domain::key_ring::{InContext, KeyRingEvent, MadeDefault, Tested};
 use claviger_domain::key_test::KeyTestNotes;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The keys of one user, and which of them changed since [`KeysView::take_changed`] was last called.
+/// The keys of one user, and which of them changed since [`KeysView::take_changed`] was last
+/// called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeysView {
     keys: BTreeMap<KeyId, KeyView>,
@@ -15,22 +16,22 @@ pub struct KeysView {
 }
 
 impl KeysView {
-    /// Starts from stored rows.
+    /// Starts with stored rows.
     pub fn of(rows: impl IntoIterator<Item = KeyView>) -> Self {
         Self { keys: rows.into_iter().map(|key| (key.id, key)).collect(), changed: BTreeSet::new() }
     }
 
-    /// The keys as they are now.
+    /// The keys in their current state.
     pub fn keys(&self) -> &BTreeMap<KeyId, KeyView> {
         &self.keys
     }
 
-    /// The keys whose rows must be written (or, if [`KeysView::keys`] has them no more, removed).
+    /// The keys whose rows must be written, or removed if [`KeysView::keys`] no longer has them.
     pub fn take_changed(&mut self) -> BTreeSet<KeyId> {
         std::mem::take(&mut self.changed)
     }
 
-    /// Every default: context tag to key.
+    /// All defaults: context tag to key.
     pub fn defaults(&self) -> BTreeMap<ContextTag, KeyId> {
         self.keys
             .values()
@@ -45,7 +46,7 @@ impl KeysView {
         }
     }
 
-    /// A change that raises the key's version.
+    /// A change that updates the key's version.
     fn raise(&mut self, id: KeyId, placed: &Placed, change: impl FnOnce(&mut KeyView)) {
         self.change(id, |key| {
             key.facts.version = placed.version;
@@ -54,7 +55,7 @@ impl KeysView {
         });
     }
 
-    /// Takes one event in. `placed` says where it stands.
+    /// Applies one event. `placed` is its place in the stream.
     pub fn apply(&mut self, event: &KeyRingEvent, placed: &Placed) {
         match event {
             KeyRingEvent::KeyAdded(facts, content) => {
@@ -121,7 +122,7 @@ impl KeysView {
         }
     }
 
-    /// A verdict on a secret that was replaced meanwhile says nothing about the key.
+    /// A verdict on a secret that has since been replaced says nothing about the key.
     fn tested(&mut self, facts: &Tested, notes: Option<&KeyTestNotes>, placed: &Placed) {
         self.change(facts.key, |key| {
             if key.facts.secret_version != facts.secret_version {

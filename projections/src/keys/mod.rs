@@ -1,4 +1,5 @@
-//! The view of keys: what their owner sees, masks instead of secrets. Written inline, in the transaction of the events.
+//! The view of keys: a user's own keys, with previews instead of secrets. Written inline, in the
+//! transaction of the events.
 
 mod apply;
 mod view;

@@ -1,4 +1,4 @@
-//! A row of the view: facts in clear, content sealed under the key ring's content key.
+//! A row of the keys view: facts in clear text, content sealed under the key ring's content key.
 
 use claviger_domain::id::{ContextTag, KeyId};
 use claviger_domain::key_test::{KeyTestLevel, KeyTestNotes, KeyVerdict};
@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// One key, as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyView {
-    /// Its id.
+    /// Id of the key.
     pub id: KeyId,
-    /// The part that is stored in clear.
+    /// The part that is stored in clear text.
     pub facts: KeyFacts,
     /// The part that is stored sealed; `None` once erased.
     pub content: Option<KeyContent>,
@@ -20,46 +20,46 @@ pub struct KeyView {
 /// The part of a key's row that holds nothing personal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyFacts {
-    /// May it be used?
+    /// Whether the key may be used.
     pub is_active: bool,
-    /// Version of its secret.
+    /// Version of the current secret, from 1.
     pub secret_version: u32,
     /// Stream version of the last change of name, state, default, expiry or secret.
     pub version: u64,
-    /// When it came in.
+    /// When the key was added.
     pub created_at: Timestamp,
-    /// When `version` last rose.
+    /// When `version` last changed.
     pub updated_at: Timestamp,
-    /// When it expires.
+    /// When the key expires; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// The contexts it is the default of.
+    /// Tags of the contexts whose default the key is.
     pub default_tags: BTreeSet<ContextTag>,
-    /// The last test of its present secret.
+    /// The last test of the current secret.
     pub last_test: Option<TestFacts>,
 }
 
-/// A test's result.
+/// The result of a test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestFacts {
-    /// When it ended.
+    /// When the test ended.
     pub at: Timestamp,
-    /// How far it went.
+    /// How far the test went.
     pub level: KeyTestLevel,
-    /// The model it was tried with.
+    /// The model that the test used, if any.
     pub model: Option<String>,
-    /// What it showed.
+    /// The verdict of the test.
     pub verdict: KeyVerdict,
 }
 
 /// The personal part of a key's row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyContent {
-    /// What its owner calls it.
+    /// The owner's name for the key.
     pub name: String,
     /// For example `sk-ant-api03-R2D...igAA`.
     pub preview: String,
-    /// The contexts it is the default of, in clear.
+    /// The contexts whose default the key is, in clear text.
     pub default_for: BTreeMap<ContextTag, String>,
-    /// The words around the last test.
+    /// The texts of the last test.
     pub test_notes: Option<KeyTestNotes>,
 }

@@ -1,52 +1,54 @@
-//! Rows of text that a run's attempts wrote between two of its events. They are no events: nobody's proof stands on them, and they
-//! expire a day after the run has ended.
+//! Rows of text that a run's attempts wrote between two of its events. They are not events: no
+//! proof covers them, and they expire a day after the run has ended.
 
 use super::{BoxFuture, StoreError};
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::timestamp::Timestamp;
 
-/// Where a row stands: behind which event of which run.
+/// The place of a row: the run, the event before it, and its number after that event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeltaPlace {
-    /// The run.
+    /// The run that the row belongs to.
     pub run: RunId,
-    /// Version of the event that was the last.
+    /// Version of the run's last event before the row.
     pub v: u64,
-    /// Which row after it, from 1.
+    /// Number of the row after that event, from 1.
     pub d: u64,
 }
 
 /// A row of text, sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeltaRow {
-    /// Where it stands; unique.
+    /// The row's place; unique.
     pub place: DeltaPlace,
-    /// Whose run it is.
+    /// The user who owns the run.
     pub owner: UserId,
     /// Sealed box with the JSON of the pieces, under the content key of the run's stream.
     pub sealed: Vec<u8>,
-    /// When it was written.
+    /// When the row was written.
     pub at: Timestamp,
 }
 
 /// Why rows were not written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlushError {
-    /// At these places other rows stand: somebody else has written for these runs. All other rows of the flush are durable.
-    #[error("rows of {} runs or places are another writer's: load these runs anew", .0.len())]
+    /// Other rows stand at these places: another process has written for these runs. All other rows
+    /// of the flush are durable.
+    #[error("rows at {} places belong to another writer: reload their runs", .0.len())]
     Taken(Vec<DeltaPlace>),
-    /// The store failed. Nobody knows which rows are in: flush the same bytes again.
+    /// The store failed. It is unknown which rows were written: flush the same bytes again.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Rows of text.
+/// The port for rows of text.
 pub trait Deltas: Send + Sync {
-    /// Writes rows, of several runs at once. Durable when it returns. A row that stands there already with the same owner and bytes is
-    /// none to write, so the same flush may be repeated; a row is never replaced.
+    /// Writes rows of one or several runs. They are durable when it returns. A row that is already
+    /// stored with the same owner and bytes counts as written, so the same flush may be repeated. A
+    /// row is never replaced.
     fn flush(&self, rows: Vec<DeltaRow>) -> BoxFuture<'_, Result<(), FlushError>>;
 
-    /// Rows of a run behind the place `(v, d)`, at most `limit`, ordered by (v, d).
+    /// Rows of a run after the place `(v, d)`, at most `limit`, ordered by (v, d).
     fn deltas(
         &self,
         run: RunId,
@@ -54,10 +56,11 @@ pub trait Deltas: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<DeltaRow>, StoreError>>;
 
-    /// How many rows are durable after the event with version `v`: row 1 and on, up to the first that is missing.
+    /// Number of rows that are durable after the event with version `v`: from row 1 up to the first
+    /// missing row.
     fn count_deltas(&self, run: RunId, v: u64) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Deletes all rows of a run and its timer [`super::TimerKind::DeltaExpiry`]; how many rows there were. A crash in between leaves the
-    /// timer, and it is done again.
+    /// Deletes all rows of a run and its timer [`super::TimerKind::DeltaExpiry`]; returns the
+    /// number of rows. After a crash in between, the timer remains, and the deletion is repeated.
     fn expire_deltas(&self, owner: UserId, run: RunId) -> BoxFuture<'_, Result<u64, StoreError>>;
 }

@@ -1,44 +1,46 @@
-//! Views that are written after their events, by a follower: how far they are, what stands in the way, and how they move on.
+//! Views that a follower writes after their events: their checkpoints, quarantined rows, and how
+//! they advance.
 
 use super::{BoxFuture, LeaseName, StoreError, ViewRow};
 use claviger_domain::id::UserId;
 use uuid::Uuid;
 
-/// How far a view is.
+/// The progress of a view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Everything up to here is in the view.
+    /// Every event up to this position is in the view.
     pub position: u64,
-    /// How often rows of it were repaired: who read rows before a repair must not write what it made of them.
+    /// Number of repairs of its rows. A follower that read rows before a repair must not write
+    /// changes based on them.
     pub repairs: u64,
 }
 
-/// Says that the writer is still the one who may.
+/// Proves that the writer still holds the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fence {
-    /// Under which lease it writes.
+    /// The lease under which it writes.
     pub lease: LeaseName,
-    /// The token it was given.
+    /// The token that it received with the lease.
     pub token: u64,
 }
 
-/// Why a row of a view stands still.
+/// Why a row of a view is quarantined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PoisonReason {
-    /// The event is of a type or shape that this program doesn't know.
+    /// The event has a type or schema that this program does not know.
     UnknownEvent,
-    /// The row as it was can't be read.
+    /// The stored row cannot be decoded.
     UnreadableRow,
-    /// The row as it would be can't be written.
+    /// The new row cannot be encoded.
     UnwritableRow,
 }
 
 impl PoisonReason {
-    /// Every reason.
+    /// All reasons.
     pub const ALL: &'static [Self] =
         &[Self::UnknownEvent, Self::UnreadableRow, Self::UnwritableRow];
 
-    /// The word stored and shown.
+    /// The word that is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownEvent => "unknown_event",
@@ -47,87 +49,87 @@ impl PoisonReason {
         }
     }
 
-    /// Reads the word.
+    /// Parses the word.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|reason| reason.as_str() == text)
     }
 }
 
-/// A row that stands still because of an event that could not be folded into it. Later events of the row are passed over until it is
-/// made anew.
+/// A quarantined row: an event could not be folded into it. Later events of the row are skipped
+/// until it is rebuilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quarantined {
-    /// Whose row.
+    /// The user who owns the row.
     pub owner: UserId,
-    /// Which.
+    /// Id of the row.
     pub id: Uuid,
-    /// Position of the event.
+    /// Position of the event that could not be folded.
     pub position: u64,
-    /// Why.
+    /// Why it could not be folded.
     pub reason: PoisonReason,
 }
 
-/// What a view becomes. Wipes come first, then deletes, then puts.
+/// The changes of a view. Wipes come first, then deletes, then puts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ViewChanges {
-    /// Owners all of whose rows and quarantines go.
+    /// Owners whose rows and quarantines are all removed.
     pub wiped: Vec<UserId>,
-    /// Rows that go.
+    /// Rows to delete.
     pub deleted: Vec<(UserId, Uuid)>,
-    /// Rows inserted or replaced.
+    /// Rows to insert or replace.
     pub put: Vec<ViewRow>,
-    /// Rows that stand still from now on.
+    /// Rows that are quarantined from now on.
     pub quarantined: Vec<Quarantined>,
 }
 
 /// One step of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advance {
-    /// Which view.
+    /// Name of the view.
     pub view: &'static str,
-    /// The checkpoint the changes were made on top of.
+    /// The checkpoint that the changes are based on.
     pub from: Checkpoint,
-    /// The position it then has.
+    /// The view's position after the step.
     pub to: u64,
-    /// Who may.
+    /// The writer's fence.
     pub fence: Fence,
-    /// What is written.
+    /// The changes to write.
     pub changes: ViewChanges,
 }
 
 /// Why nothing of an advance was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AdvanceError {
-    /// The lease has changed hands.
+    /// The lease has a newer token than the fence: its holder has changed.
     #[error("the lease has changed hands")]
     Fenced,
-    /// The view has moved on or was repaired meanwhile.
+    /// The view has advanced or was repaired meanwhile.
     #[error("the view is at position {} after {} repairs", at.position, at.repairs)]
     Moved {
-        /// Where it is.
+        /// The current checkpoint.
         at: Checkpoint,
     },
-    /// The store failed. Whether the advance is in can be seen by the checkpoint.
+    /// The store failed. The checkpoint shows whether the advance was written.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Views that are written after their events.
+/// The port for views that are written after their events.
 pub trait Followers: Send + Sync {
-    /// How far a view is; position 0 for one that nobody began.
+    /// The progress of a view; position 0 before its first step.
     fn checkpoint(&self, view: &'static str) -> BoxFuture<'_, Result<Checkpoint, StoreError>>;
 
-    /// In one transaction: checks that the fence's token is the lease's newest and that the view is at `from`, then writes the changes
-    /// and the new checkpoint.
+    /// In one transaction: checks that the fence's token is the newest of the lease and that the
+    /// view is at `from`, then writes the changes and the new checkpoint.
     fn advance(&self, advance: Advance) -> BoxFuture<'_, Result<(), AdvanceError>>;
 
-    /// Rows of a view that stand still, ordered by owner and id, at most `limit`.
+    /// Quarantined rows of a view, ordered by owner and id, at most `limit`.
     fn quarantined(
         &self,
         view: &'static str,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Quarantined>, StoreError>>;
 
-    /// How many rows of a view stand still.
+    /// Number of quarantined rows of a view.
     fn count_quarantined(&self, view: &'static str) -> BoxFuture<'_, Result<u64, StoreError>>;
 }

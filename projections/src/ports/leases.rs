@@ -1,17 +1,18 @@
-//! Leases: which process does a piece of work that one alone may do.
+//! Leases: at most one process at a time does a given piece of work.
 
 use super::{BoxFuture, StoreError};
 use std::fmt;
 use uuid::Uuid;
 
-/// What a lease is for.
+/// The work that a lease covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LeaseName {
-    /// Doing what is due.
+    /// Running the due timers.
     Timers,
-    /// Keeping a view that is written after its events.
+    /// Maintaining a view that is written after its events.
     Follower(&'static str),
-    /// Working on the runs that this process has claimed. Whoever else gets it may claim them: their owner is gone.
+    /// Working on the runs that the process with this id has claimed. Getting another engine's
+    /// lease means that engine is gone, so its runs may be claimed.
     Engine(Uuid),
 }
 
@@ -25,31 +26,32 @@ impl fmt::Display for LeaseName {
     }
 }
 
-/// A process from its start to its end.
+/// A process, from its start to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Holder(pub Uuid);
 
-/// What came of asking for a lease.
+/// The outcome of requesting a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// It is the asker's.
+    /// The caller holds the lease.
     Ours {
-        /// Grows with every change of hands: what a write is fenced by.
+        /// Incremented whenever the holder changes; fences the holder's writes.
         token: u64,
     },
-    /// Somebody else has it.
+    /// Another process holds the lease.
     Theirs {
-        /// Who.
+        /// The current holder.
         holder: Holder,
-        /// It lapses after so many milliseconds, by the store's clock, unless they renew it.
+        /// Milliseconds until the lease lapses, by the store's clock, unless the holder renews it.
         left_ms: u64,
     },
 }
 
-/// Leases. Their time is the store's: no process's clock counts.
+/// The port for leases. Only the store's clock counts, never a process's.
 pub trait Leases: Send + Sync {
-    /// Takes a lease that is free or has lapsed, or renews the holder's own. It then ends `ttl_ms` from now; one of 0 has lapsed at once.
-    /// The token grows whenever the lease changes hands, through [`Leases::release`] too, and never otherwise.
+    /// Takes a lease that is free or has lapsed, or renews the holder's own. The lease then ends
+    /// `ttl_ms` from now; with 0 it lapses immediately. The token is incremented whenever the
+    /// holder changes, also through [`Leases::release`], and never otherwise.
     fn hold(
         &self,
         name: LeaseName,
@@ -57,6 +59,6 @@ pub trait Leases: Send + Sync {
         ttl_ms: u64,
     ) -> BoxFuture<'_, Result<Hold, StoreError>>;
 
-    /// Frees a lease at once, if it is the holder's; `false` if it isn't.
+    /// Frees a lease immediately if the caller holds it; otherwise returns `false`.
     fn release(&self, name: LeaseName, holder: Holder) -> BoxFuture<'_, Result<bool, StoreError>>;
 }

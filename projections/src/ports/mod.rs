@@ -1,4 +1,5 @@
-//! What the core needs of a store. `src/store` implements it; `suite` says what every implementation must do.
+//! What the core needs of a store. `src/store` implements these ports; `suite` tests every
+//! implementation.
 
 mod deltas;
 mod followers;
@@ -21,17 +22,17 @@ pub use views::*;
 /// A boxed future: ports are used as trait objects, because the store is chosen at run time.
 pub type BoxFuture<'a, T> = futures::future::BoxFuture<'a, T>;
 
-/// A store went wrong. Texts of drivers may hold values, so they stay in the store's own log lines: this says what and where, never with
-/// what.
+/// A failure of the store. Texts of database drivers may contain values, so they stay in the
+/// store's own log lines. This error names the operation and the place, never a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Can't be reached, is full, is read-only: try later.
+    /// The store cannot be reached, is full or is read-only: try later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// What was read isn't what was written. Names the row.
+    /// A stored row cannot be what was written. Names the row.
     #[error("corrupt row: {0}")]
     Corrupt(String),
-    /// Positions read were not consecutive: never to be passed over.
+    /// Positions read were not consecutive. A reader must never skip the gap.
     #[error("the log has a gap: position {expected} is missing")]
     Gap {
         /// The position that should have come next.
@@ -42,6 +43,6 @@ pub enum StoreError {
     Closed,
 }
 
-/// Everything a store offers.
+/// All ports of a store.
 pub trait Store: Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas {}
 impl<T: Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas> Store for T {}

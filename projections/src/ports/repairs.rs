@@ -1,44 +1,45 @@
-//! Repair of views in place, owner by owner, while everything goes on.
+//! Repairs views in place, owner by owner, while the system keeps running.
 
 use super::{BoxFuture, Quarantined, StoreError, ViewRow};
 use claviger_domain::id::{ContextTag, KeyId, UserId};
 
-/// What the rows were made of, and so what must not have changed meanwhile.
+/// The events that the rows were built from, and therefore the part of the log that must not have
+/// changed meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis {
-    /// A view written with its events: all events of the owner up to this one, their last (0 for none).
+    /// A view written with its events: all events of the owner up to their last one.
     Inline {
-        /// Its position.
+        /// Position of the owner's last event; 0 for none.
         last: u64,
     },
-    /// A view written after its events: all events of the owner up to this checkpoint's position.
+    /// A view written after its events: all events of the owner up to the checkpoint's position.
     Followed {
-        /// Where the checkpoint stood.
+        /// The checkpoint's position.
         position: u64,
     },
 }
 
-/// The rows of one owner in one view, as they should be.
+/// The correct rows of one owner in one view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replace {
-    /// Which view.
+    /// Name of the view.
     pub view: &'static str,
-    /// Whose rows.
+    /// The user who owns the rows.
     pub owner: UserId,
-    /// What they were made of.
+    /// The events that the rows were built from.
     pub basis: Basis,
-    /// All rows there should be.
+    /// All rows of the owner.
     pub rows: Vec<ViewRow>,
-    /// All defaults there should be, for the view of keys.
+    /// All defaults of the owner, for the view of keys.
     pub defaults: Option<Vec<(ContextTag, KeyId)>>,
-    /// All rows that should stand still.
+    /// All rows to quarantine.
     pub quarantined: Vec<Quarantined>,
 }
 
 /// Why nothing was replaced.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReplaceError {
-    /// An event of the owner came in between: read again.
+    /// The owner has a newer event: read again.
     #[error("the owner has newer events")]
     Moved,
     /// The store failed.
@@ -46,15 +47,16 @@ pub enum ReplaceError {
     Store(#[from] StoreError),
 }
 
-/// Repairs.
+/// The port for repairs.
 pub trait Repairs: Send + Sync {
-    /// In one transaction, in which nothing else is appended: checks the basis, replaces all rows of the owner in the view, and the
-    /// defaults and quarantines with them. With [`Basis::Inline`] the owner's last event must still be the one given. With
-    /// [`Basis::Followed`] the owner must have no event between the position given and the checkpoint as it is now, which then counts
-    /// one repair more.
+    /// In one transaction, during which nothing else is appended: checks the basis and replaces all
+    /// rows of the owner in the view, with the defaults and quarantines. With [`Basis::Inline`],
+    /// the given event must still be the owner's last one. With [`Basis::Followed`], the owner must
+    /// have no event between the given position and the current checkpoint, whose repair count is
+    /// then incremented.
     fn replace(&self, replace: Replace) -> BoxFuture<'_, Result<(), ReplaceError>>;
 
-    /// Owners that have a user key, with id above `after`, ordered by id, at most `limit`.
+    /// Owners that have a user key, with an id above `after`, ordered by id, at most `limit`.
     fn owners_with_keys(
         &self,
         after: Option<UserId>,

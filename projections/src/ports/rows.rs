@@ -1,5 +1,6 @@
-//! Rows beside the log: sealed keys and secrets, credentials, sessions, timers. They change with the events of an append, or by one of
-//! the few compare-and-set operations below, which leave no event.
+//! Rows beside the log: sealed keys and secrets, credentials, sessions, timers. They change with
+//! the events of an append, or by one of the few compare-and-set operations below, which leave no
+//! event.
 
 use super::{BoxFuture, StoreError, ViewRow};
 use claviger_domain::id::{CommandId, ContextTag, KeyId, SessionId, UserId};
@@ -7,54 +8,54 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use uuid::Uuid;
 
-/// A KEK's id: derived from the key, so that a mislabelled key can't load.
+/// A KEK's id, derived from the key, so that a mislabelled key cannot be loaded.
 pub type KekId = [u8; 8];
 
 /// A user key (UEK), wrapped by a KEK.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserKeyRow {
-    /// Whose.
+    /// The user who owns the key.
     pub owner: UserId,
-    /// Counts up at each rotation, from 1.
+    /// Incremented at each rotation, from 1.
     pub version: u32,
-    /// The KEK it is wrapped by.
+    /// Id of the KEK that wraps the key.
     pub kek: KekId,
-    /// Sealed box.
+    /// Sealed box holding the user key.
     pub wrapped: Vec<u8>,
 }
 
 /// A user's index key, wrapped by the user key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexKeyRow {
-    /// Whose.
+    /// The user who owns the key.
     pub owner: UserId,
-    /// Version of the user key.
+    /// Version of the user key that wraps it.
     pub user_key_version: u32,
-    /// Sealed box.
+    /// Sealed box holding the index key.
     pub wrapped: Vec<u8>,
 }
 
 /// A stream's content key, wrapped by its owner's user key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentKeyRow {
-    /// The stream.
+    /// The stream whose content the key seals.
     pub stream: StreamName,
-    /// Whose.
+    /// The user who owns the stream.
     pub owner: UserId,
-    /// Version of the user key.
+    /// Version of the user key that wraps it.
     pub user_key_version: u32,
-    /// Sealed box.
+    /// Sealed box holding the content key.
     pub wrapped: Vec<u8>,
 }
 
 /// One version of an API key's secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretRow {
-    /// Whose.
+    /// The user who owns the API key.
     pub owner: UserId,
-    /// Of which key.
+    /// Id of the API key.
     pub key: KeyId,
-    /// Counts up at each replacement, from 1.
+    /// Incremented at each replacement, from 1.
     pub secret_version: u32,
     /// Version of the user key that wraps the data key.
     pub user_key_version: u32,
@@ -67,11 +68,11 @@ pub struct SecretRow {
 /// A password's hash, sealed under the user key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialRow {
-    /// Whose.
+    /// The user whose password it is.
     pub owner: UserId,
-    /// How often the password was set, from 1.
+    /// How many times the password has been set, from 1.
     pub password_version: u32,
-    /// Version of the user key.
+    /// Version of the user key that seals it.
     pub user_key_version: u32,
     /// Sealed box holding the PHC text.
     pub sealed: Vec<u8>,
@@ -80,126 +81,130 @@ pub struct CredentialRow {
 /// A session: the family of one refresh token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRow {
-    /// Its id.
+    /// Id of the session.
     pub id: SessionId,
-    /// Whose.
+    /// The user who is signed in.
     pub owner: UserId,
-    /// When it began.
+    /// When the session began.
     pub created_at: Timestamp,
-    /// When its refresh token was last used, or it began.
+    /// When its refresh token was last used, or when the session began.
     pub last_seen_at: Timestamp,
     /// When the refresh token expires.
     pub expires_at: Timestamp,
     /// Generation of the newest refresh token, from 1.
     pub generation: u32,
-    /// When the generation before was superseded.
+    /// When the previous generation was superseded.
     pub rotated_at: Timestamp,
-    /// Sealed box holding the user agent.
+    /// Sealed box holding the user agent, if the client sent one.
     pub content: Option<Vec<u8>>,
 }
 
-/// What a timer is for.
+/// What a timer triggers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TimerKind {
-    /// A key's expiry.
+    /// The expiry of a key.
     KeyExpiry,
-    /// The latest end of a key test: whoever ran it has crashed if it is still open.
+    /// The latest end of a key test. If the test is still open then, its process has crashed.
     KeyTest,
-    /// The texts of a run that has ended expire.
+    /// The expiry of an ended run's text.
     DeltaExpiry,
 }
 
-/// Something to be done at a time. At most one per (kind, owner, subject).
+/// An action that is due at a time. At most one per (kind, owner, subject).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerRow {
-    /// What for.
+    /// What the timer triggers.
     pub kind: TimerKind,
-    /// Whose.
+    /// The user who owns the subject.
     pub owner: UserId,
-    /// The key; for [`TimerKind::KeyTest`] the test, so that tests of one key don't take each other's timer; for
-    /// [`TimerKind::DeltaExpiry`] the run.
+    /// The key. For [`TimerKind::KeyTest`] the test, so that tests of one key do not replace each
+    /// other's timer; for [`TimerKind::DeltaExpiry`] the run.
     pub subject: Uuid,
-    /// The command to close, for [`TimerKind::KeyTest`].
+    /// The command to close, for [`TimerKind::KeyTest`]; otherwise `None`.
     pub command: Option<CommandId>,
-    /// When.
+    /// When the action is due.
     pub due_at: Timestamp,
 }
 
-/// One change of a row, made in the transaction of the append it belongs to. `Put` inserts or replaces.
+/// One change of a row, made in the transaction of the append it belongs to. `Put` inserts or
+/// replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowChange {
-    /// A user key.
+    /// Puts a user key.
     PutUserKey(UserKeyRow),
-    /// A user's index key.
+    /// Puts a user's index key.
     PutIndexKey(IndexKeyRow),
-    /// A stream's content key.
+    /// Puts a stream's content key.
     PutContentKey(ContentKeyRow),
-    /// A version of a secret.
+    /// Puts a version of a secret.
     PutSecret(SecretRow),
     /// Shreds a version of a secret: row and data key.
     DeleteSecret {
-        /// Whose.
+        /// The user who owns the API key.
         owner: UserId,
-        /// Of which key.
+        /// Id of the API key.
         key: KeyId,
-        /// Which version.
+        /// Version of the secret.
         secret_version: u32,
     },
-    /// A password hash.
+    /// Puts a password hash.
     PutCredential(CredentialRow),
-    /// A session.
+    /// Puts a session.
     PutSession(SessionRow),
     /// Ends one session.
     DeleteSession(SessionId),
-    /// A timer.
+    /// Puts a timer.
     PutTimer(TimerRow),
-    /// Unsets a timer.
+    /// Removes a timer.
     DeleteTimer {
-        /// What for.
+        /// Kind of the timer.
         kind: TimerKind,
-        /// Whose.
+        /// The user who owns the subject.
         owner: UserId,
-        /// Which key or test.
+        /// Subject of the timer.
         subject: Uuid,
     },
-    /// A row of a view.
+    /// Puts a row of a view.
     PutView(ViewRow),
     /// Removes a row of a view.
     DeleteView {
-        /// Which view.
+        /// Name of the view.
         view: &'static str,
-        /// Whose.
+        /// The user who owns the row.
         owner: UserId,
-        /// Which row.
+        /// Id of the row.
         id: Uuid,
     },
-    /// The default key of a context; replaces the one before. The primary key (owner, tag) lets no second one stand.
+    /// Sets the default key of a context, replacing the previous one. The primary key (owner, tag)
+    /// allows only one.
     PutDefault {
-        /// Whose.
+        /// The user who owns the key.
         owner: UserId,
-        /// Of which context.
+        /// Tag of the context.
         tag: ContextTag,
-        /// Which key.
+        /// Id of the key.
         key: KeyId,
     },
-    /// No default any more.
+    /// Removes the default of a context.
     DeleteDefault {
-        /// Whose.
+        /// The user who owns the context.
         owner: UserId,
-        /// Of which context.
+        /// Tag of the context.
         tag: ContextTag,
     },
-    /// The store's own keys under a master key. The row put last is the newest: new user keys go under its KEK, and under no other.
+    /// Puts the store's own keys under a master key. The row put last is the newest: new user keys
+    /// are wrapped by its KEK and by no other.
     PutStoreKey(StoreKeyRow),
-    /// Removes the copy under a KEK that a rotation has left behind.
+    /// Removes the copy under a KEK that a rotation no longer uses.
     DeleteStoreKey(KekId),
-    /// Destroys every key of a user and every second copy of their content: user key, index key, content keys, secrets, credential,
-    /// sessions, timers, view rows, defaults, rows of text. Events stay, sealed for ever.
+    /// Destroys every key of a user and every second copy of their content: user key, index key,
+    /// content keys, secrets, credential, sessions, timers, view rows, defaults, rows of text.
+    /// Events stay, sealed forever.
     EraseUser(UserId),
 }
 
 impl RowChange {
-    /// What it is sealed under, for a row that a user key seals: whose key, and which version of it.
+    /// For a row that a user key seals: the owner of that key, and its version.
     pub const fn sealed_under(&self) -> Option<(UserId, u32)> {
         match self {
             Self::PutIndexKey(row) => Some((row.owner, row.user_key_version)),
@@ -222,8 +227,9 @@ impl RowChange {
         }
     }
 
-    /// Whose user key can still open what this destroys, in a copy of the row that lies elsewhere: the user gets a new one at the next
-    /// rotation. A password's hash that is replaced is such a thing too.
+    /// The user whose key can still open, in an old copy of the row, what this change destroys. The
+    /// user gets a new key at the next rotation. Replacing a password hash destroys the old one
+    /// too.
     pub const fn shreds_of(&self) -> Option<UserId> {
         match self {
             Self::DeleteSecret { owner, .. } => Some(*owner),
@@ -248,10 +254,10 @@ impl RowChange {
     }
 }
 
-/// What the store knows of its own installation.
+/// The store's own keys, wrapped by one KEK.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreKeyRow {
-    /// The KEK this copy is wrapped by.
+    /// Id of the KEK that wraps this copy.
     pub kek: KekId,
     /// Sealed box holding the store's index key.
     pub wrapped_index_key: Vec<u8>,
@@ -259,18 +265,19 @@ pub struct StoreKeyRow {
     pub canary: Vec<u8>,
 }
 
-/// Rows beside the log.
+/// The port for rows beside the log.
 pub trait Rows: Send + Sync {
-    /// The store's own keys, one row per KEK in use, the newest first; empty for a new store.
+    /// The store's own keys, one row per KEK in use, newest first; empty for a new store.
     fn store_keys(&self) -> BoxFuture<'_, Result<Vec<StoreKeyRow>, StoreError>>;
 
-    /// Inserts the first store key row; `false` if another process was first (nothing is written then).
+    /// Inserts the first store key row. Returns `false` and writes nothing if another process was
+    /// first.
     fn init_store_key(&self, row: StoreKeyRow) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// How many user keys each KEK wraps.
+    /// Number of user keys that each KEK wraps.
     fn user_keys_by_kek(&self) -> BoxFuture<'_, Result<Vec<(KekId, u64)>, StoreError>>;
 
-    /// The newest user key of a user.
+    /// A user's newest user key; `None` for an unknown or erased user.
     fn user_key(&self, owner: UserId) -> BoxFuture<'_, Result<Option<UserKeyRow>, StoreError>>;
 
     /// A user's index key.
@@ -282,7 +289,7 @@ pub trait Rows: Send + Sync {
         stream: StreamName,
     ) -> BoxFuture<'_, Result<Option<ContentKeyRow>, StoreError>>;
 
-    /// A version of a secret.
+    /// One version of a secret.
     fn secret(
         &self,
         owner: UserId,
@@ -290,7 +297,7 @@ pub trait Rows: Send + Sync {
         secret_version: u32,
     ) -> BoxFuture<'_, Result<Option<SecretRow>, StoreError>>;
 
-    /// How many secrets are kept.
+    /// Number of stored secrets.
     fn count_secrets(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// A user's password hash.
@@ -303,8 +310,9 @@ pub trait Rows: Send + Sync {
     /// A user's sessions, newest first.
     fn sessions(&self, owner: UserId) -> BoxFuture<'_, Result<Vec<SessionRow>, StoreError>>;
 
-    /// Rotates a refresh token: if the session's generation is `from`, it becomes `from + 1`, `rotated_at` and `last_seen_at` become
-    /// `now`, `expires_at` becomes `until`. `false` if the session is gone or has another generation. Durable when it returns.
+    /// Rotates a refresh token: if the session's generation is `from`, it becomes `from + 1`,
+    /// `rotated_at` and `last_seen_at` become `now`, and `expires_at` becomes `until`. Returns
+    /// `false` if the session does not exist or has another generation. Durable when it returns.
     fn rotate_session(
         &self,
         id: SessionId,
@@ -320,7 +328,8 @@ pub trait Rows: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>>;
 
-    /// After something was shredded: makes its bytes unreadable on disk too, where the store can (SQLite: truncates the write-ahead log).
-    /// `false` if it could not be done now because a reader was in the way.
+    /// Call after something was shredded: makes its bytes unreadable on disk too, where the store
+    /// can (SQLite truncates the write-ahead log). Returns `false` if a reader prevented it this
+    /// time.
     fn scrub(&self) -> BoxFuture<'_, Result<bool, StoreError>>;
 }

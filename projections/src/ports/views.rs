@@ -1,4 +1,4 @@
-//! Views: rows that can be made anew from the log.
+//! Views: rows that can be rebuilt from the log.
 
 use super::{BoxFuture, StoreError};
 use claviger_domain::id::{ContextTag, KeyId, UserId};
@@ -7,61 +7,63 @@ use uuid::Uuid;
 
 /// The view of keys.
 pub const KEYS: &str = "keys";
-/// The view of accounts; its row id is the user's.
+/// The view of accounts. Its row id is the user's id.
 pub const ACCOUNTS: &str = "accounts";
-/// The view of what calls taught about keys; written after its events.
+/// The view of what calls revealed about keys; written after its events.
 pub const ACTIVITY: &str = "activity";
 /// The view of runs.
 pub const RUNS: &str = "runs";
-/// The runs that haven't ended, for whoever works on them; its row id is the run's.
+/// The view of runs that have not ended, for the engines. Its row id is the run's id.
 pub const OPEN_RUNS: &str = "open_runs";
-/// The view of what the calls of a run used on a day; written after its events.
+/// The view of the usage of a run's calls per day; written after its events.
 pub const USAGE: &str = "usage";
 
 /// A row of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViewRow {
-    /// Which view.
+    /// Name of the view.
     pub view: &'static str,
-    /// Whose.
+    /// The user who owns the row.
     pub owner: UserId,
-    /// Which row.
+    /// Id of the row.
     pub id: Uuid,
-    /// Sort key within (view, owner); ties are broken by the id.
+    /// Sort key within (view, owner); ties are ordered by id.
     pub sort: u64,
-    /// The stream it was folded from, whose content key seals the content.
+    /// The stream that the row was folded from; its content key seals the content.
     pub stream: StreamName,
     /// JSON bytes, facts only.
     pub facts: Vec<u8>,
-    /// Sealed box with the JSON of the personal part.
+    /// Sealed box holding the JSON of the personal part.
     pub content: Option<Vec<u8>>,
 }
 
-/// Which rows of a view are wanted: those strictly between two places in the order (sort, id), `newest first` always in the answer.
+/// Selects the rows of a view strictly between two places in the order (sort, id). The result is
+/// always newest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// Only rows after this one in newest-first order, that is with a smaller (sort, id).
     pub after: Option<(u64, Uuid)>,
     /// Only rows before this one in newest-first order, that is with a greater (sort, id).
     pub before: Option<(u64, Uuid)>,
-    /// Take the last `limit` of them instead of the first.
+    /// Whether to take the last `limit` of these rows instead of the first.
     pub from_end: bool,
-    /// At most so many.
+    /// Maximum number of rows.
     pub limit: usize,
 }
 
-/// An answer to [`Views::page`], all from one snapshot.
+/// The result of [`Views::page`], all from one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageOf {
     /// The rows, newest first.
     pub rows: Vec<ViewRow>,
-    /// How many rows the view has for this owner, whatever the page.
+    /// Number of rows that the view has for this owner, regardless of the page.
     pub total: u64,
-    /// There are rows after the last one given (for `from_end`: before the first one given) within the bounds asked for.
+    /// Whether there are rows within the requested bounds after the last returned one (for
+    /// `from_end`: before the first returned one).
     pub more: bool,
 }
 
-/// Views.
+/// The port for views.
 pub trait Views: Send + Sync {
     /// A page of an owner's rows.
     fn page(
@@ -71,7 +73,7 @@ pub trait Views: Send + Sync {
         page: Page,
     ) -> BoxFuture<'_, Result<PageOf, StoreError>>;
 
-    /// One row.
+    /// One row; `None` if it does not exist.
     fn row(
         &self,
         view: &'static str,
@@ -92,7 +94,8 @@ pub trait Views: Send + Sync {
         owner: UserId,
     ) -> BoxFuture<'_, Result<Vec<(ContextTag, KeyId)>, StoreError>>;
 
-    /// Rows of a view, whoever owns them, behind the one with this owner and id; ordered by owner and id, at most `limit`.
+    /// Rows of a view of all owners, after the row with this owner and id; ordered by owner and id,
+    /// at most `limit`.
     fn rows_of_all(
         &self,
         view: &'static str,
@@ -100,7 +103,7 @@ pub trait Views: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<ViewRow>, StoreError>>;
 
-    /// Owners that have rows in a view, with id above `after`, ordered by id, at most `limit`.
+    /// Owners that have rows in a view, with an id above `after`, ordered by id, at most `limit`.
     fn owners(
         &self,
         view: &'static str,

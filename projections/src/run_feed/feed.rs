@@ -1,4 +1,4 @@
-//! The order of events and rows, and what of it a reader has not had yet.
+//! The order of events and rows, and the part of it that a reader has not received yet.
 
 use super::cursor::FeedCursor;
 use super::fold::RunFold;
@@ -9,30 +9,31 @@ use std::iter::Peekable;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-/// What was read. Rows are read after the events.
+/// The result of reading the store. Rows are read after the events.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// Events after [`RunFeed::events_after`], in order. What is known already does no harm.
+    /// Events after [`RunFeed::events_after`], in order. Events that are already known are ignored.
     pub events: Vec<Arc<RunRecord>>,
-    /// Rows after [`RunFeed::rows_after`], ordered by (v, d). What is known already does no harm.
+    /// Rows after [`RunFeed::rows_after`], ordered by (v, d). Rows that are already known are
+    /// ignored.
     pub rows: Vec<OpenedDeltas>,
-    /// The store had no more events.
+    /// Whether the store had no more events.
     pub events_end: bool,
-    /// The store had no more rows, and was asked after these events were read.
+    /// Whether the store had no more rows, when read after these events.
     pub rows_end: bool,
 }
 
-/// Why a feed can't go on.
+/// Why a feed cannot continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FeedError {
-    /// An event is missing in what was handed over: read the store again.
-    #[error("the event with version {expected} should come next")]
+    /// An event is missing in the batch: read the store again.
+    #[error("the next event must have version {expected}")]
     OutOfOrder {
-        /// Its version.
+        /// Version of the missing event.
         expected: u64,
     },
-    /// The cursor is no place in this run: leave it out to begin with a snapshot.
-    #[error("the cursor lies behind the end of the run's events")]
+    /// The cursor is not a position in this run: omit it to begin with a snapshot.
+    #[error("the cursor is after the run's last event")]
     Ahead,
 }
 
@@ -40,21 +41,22 @@ pub enum FeedError {
 #[derive(Debug)]
 pub struct RunFeed {
     fold: RunFold,
-    /// What the reader has; `None` until it has its snapshot.
+    /// The reader's position; `None` until it has received its snapshot.
     after: Option<FeedCursor>,
-    /// The newest message folded that is not the last of all.
+    /// The position of the newest folded message that is not the last of all.
     newest: FeedCursor,
-    /// Rows held after the event folded last.
+    /// Number of rows folded after the last folded event.
     held: u64,
-    /// Events that wait for rows.
+    /// Events that wait for their rows.
     waiting: VecDeque<Arc<RunRecord>>,
-    /// The reader was told of missing rows, and none came since.
+    /// Whether the reader was notified of missing rows, and no row has arrived since.
     is_gap_said: bool,
     is_done: bool,
 }
 
 impl RunFeed {
-    /// A feed that follows `after`; without it one that begins with a snapshot. It is folded from the run's beginning either way.
+    /// A feed of the messages after `after`. Without it, the feed begins with a snapshot. In both
+    /// cases it is folded from the run's beginning.
     pub fn new(after: Option<FeedCursor>) -> Self {
         Self {
             fold: RunFold::default(),
@@ -67,37 +69,38 @@ impl RunFeed {
         }
     }
 
-    /// Version after which events are to be read.
+    /// Version after which events must be read.
     pub fn events_after(&self) -> u64 {
         self.waiting.back().map_or(self.fold.run().version, |event| event.version())
     }
 
-    /// Place (v, d) after which rows are to be read.
+    /// Place (v, d) after which rows must be read.
     pub fn rows_after(&self) -> (u64, u64) {
         (self.fold.run().version, self.held)
     }
 
-    /// An event waits for rows: the store is to be read before anybody waits for a hint.
+    /// Whether an event waits for rows: read the store before waiting for a hint.
     pub fn needs_rows(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// The run has ended and everything was said.
+    /// Whether the run has ended and every message was returned.
     pub const fn is_done(&self) -> bool {
         self.is_done
     }
 
-    /// What is folded so far: the run, its partial texts.
+    /// The state folded so far: the run and its partial texts.
     pub const fn fold(&self) -> &RunFold {
         &self.fold
     }
 
-    /// The newest place contained in [`RunFeed::fold`]; never that of the end itself, so that whoever subscribes after it is told of it.
+    /// The newest position included in [`RunFeed::fold`]. Never the position of the end itself, so
+    /// that a client that subscribes after it receives the end.
     pub const fn newest(&self) -> FeedCursor {
         self.newest
     }
 
-    /// Takes in what was read; what the reader is to be told now.
+    /// Folds a batch and returns the messages for the reader.
     ///
     /// # Errors
     /// [`FeedError::OutOfOrder`]; [`FeedError::Ahead`].
@@ -110,7 +113,8 @@ impl RunFeed {
         let mut rows = batch.rows.into_iter().peekable();
         loop {
             self.take_rows(&mut rows, &mut said);
-            // Rows of a later event are there, or no rows at all: those that should come before the next event won't come any more.
+            // There are rows of a later event, or no more rows: the missing rows before the next
+            // event will never come.
             let (is_over, prev_d) = (
                 batch.rows_end || rows.peek().is_some(),
                 self.waiting.front().map(|next| next.event.prev_d()),
@@ -145,14 +149,15 @@ impl RunFeed {
         Ok(())
     }
 
-    /// Takes the rows after the event folded last, as far as they are valid and none is missing.
+    /// Folds the rows after the last folded event, as far as they are valid and contiguous.
     fn take_rows(
         &mut self,
         rows: &mut Peekable<IntoIter<OpenedDeltas>>,
         said: &mut Vec<FeedMessage>,
     ) {
         let version = self.fold.run().version;
-        // Beyond what the next event counts lies what a stopped owner wrote. Before that event is known nobody can tell.
+        // Rows beyond the number that the next event counts were written by a stopped owner. Until
+        // that event is known, nobody can tell them apart.
         let valid = self.waiting.front().map_or(u64::MAX, |next| next.event.prev_d());
         while let Some(row) = rows.next_if(|row| row.v <= version) {
             let is_next = row.v == version && row.d == self.held + 1 && row.d <= valid;
@@ -172,7 +177,8 @@ impl RunFeed {
         }
     }
 
-    /// Rows up to `last` are missing, all or some. Text behind a missing row has no place: all of them count as gone.
+    /// Some or all rows up to `last` are missing. Text after a missing row cannot be placed, so all
+    /// of them count as lost.
     fn miss(&mut self, last: u64, said: &mut Vec<FeedMessage>) {
         self.held = last;
         let cursor = FeedCursor { v: self.fold.run().version, d: last, i: FeedCursor::GAP };
@@ -184,7 +190,7 @@ impl RunFeed {
         }
     }
 
-    /// Takes the next event.
+    /// Folds the next event.
     fn pass(&mut self, said: &mut Vec<FeedMessage>) {
         let Some(event) = self.waiting.pop_front() else { return };
         let bodies = self.fold.event(&event);
@@ -205,7 +211,7 @@ impl RunFeed {
         }
     }
 
-    /// The snapshot, and the end if the run has ended. Nothing was said before.
+    /// The snapshot, and the end if the run has ended. No message was returned before.
     fn begin(&mut self) -> Vec<FeedMessage> {
         self.after = Some(self.newest);
         let view = Box::new(self.fold.view().clone());

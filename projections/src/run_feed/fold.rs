@@ -1,4 +1,5 @@
-//! A run and the text under way, folded from its events and rows. Snapshot, cursor and partial texts all come from here.
+//! A run and its text in progress, folded from events and rows. Snapshot, cursor and partial texts
+//! all come from here.
 
 use super::message::{Body, RunRecord, RunView, StepText, StepView, Superseded, TextDelta};
 use super::text::DeltaItem;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 struct Growing {
     attempt: u32,
     text: String,
-    /// A piece is missing: what comes behind it is held back, and the full text comes with the step's end.
+    /// A piece is missing. Later pieces are held back, and the step's end brings the full text.
     has_hole: bool,
 }
 
@@ -25,7 +26,7 @@ struct Void {
     reason: Superseded,
 }
 
-/// The fold.
+/// The folded state of a run.
 #[derive(Clone, Debug, Default)]
 pub struct RunFold {
     view: RunView,
@@ -39,12 +40,12 @@ impl RunFold {
         &self.view.run
     }
 
-    /// The run and its times.
+    /// The run with its times.
     pub const fn view(&self) -> &RunView {
         &self.view
     }
 
-    /// The text so far of each running attempt, in the order of the plan.
+    /// The text so far of each running attempt, in plan order.
     pub fn partial(&self) -> Vec<StepText> {
         let text = |(step, attempt)| {
             let growing = self.growing.get(&step)?;
@@ -53,12 +54,12 @@ impl RunFold {
         self.view.run.running().filter_map(text).collect()
     }
 
-    /// Bytes of text of each running attempt: what a claim says is kept.
+    /// Bytes of text of each running attempt: the number that a claim records as kept.
     pub fn kept(&self) -> Vec<(StepId, u64)> {
         self.growing.iter().map(|(step, growing)| (*step, growing.text.len() as u64)).collect()
     }
 
-    /// The full texts of the steps that are done.
+    /// The full texts of the completed steps.
     pub fn finished(&self) -> Vec<StepText> {
         self.view
             .run
@@ -69,7 +70,7 @@ impl RunFold {
             .collect()
     }
 
-    /// Takes an event in; what it says to a subscriber, in fixed order.
+    /// Folds an event and returns its messages for a subscriber, in a fixed order.
     pub fn event(&mut self, record: &Arc<RunRecord>) -> Vec<Body> {
         self.view.apply(record.event.clone(), record.stored.envelope.at);
         let (step, more) = match &record.event {
@@ -98,7 +99,7 @@ impl RunFold {
         bodies
     }
 
-    /// Takes a piece of text in; `None` if nobody is to see it.
+    /// Folds a piece of text; `None` if no subscriber should receive it.
     pub fn delta(&mut self, item: &DeltaItem) -> Option<Body> {
         let growing = self
             .growing
@@ -128,7 +129,7 @@ impl RunFold {
         StepView::agent_of(&self.view.run, self.view.run.step(step)?)
     }
 
-    /// What the process before wrote after the new one had counted is cut off.
+    /// Cuts off the text that the previous owner wrote after the new one had counted.
     fn claimed(&mut self, facts: &Claimed) -> Vec<Body> {
         let running: Vec<_> = self.view.run.running().collect();
         let cut = |(step, attempt)| {
@@ -154,7 +155,8 @@ impl RunFold {
         self.void.remove(&facts.step).map(superseded).into_iter().collect()
     }
 
-    /// Whether text of it may have been seen is said by the event: rows may have expired, and the sequence is the same without them.
+    /// The event, not the fold, decides whether text of the attempt may have been seen: rows may
+    /// have expired, and the sequence of messages must be the same without them.
     fn failed(&mut self, facts: &AttemptFailed) -> Vec<Body> {
         let seen = self.growing.remove(&facts.step).is_some_and(|growing| !growing.text.is_empty());
         if seen || facts.partial_bytes > 0 {
@@ -164,7 +166,7 @@ impl RunFold {
         Vec::new()
     }
 
-    /// A reply that the pieces don't add up to is given whole.
+    /// If the pieces do not add up to the reply, the whole reply is sent.
     fn completed(&mut self, facts: &Completed) -> Vec<Body> {
         let seen = self.growing.remove(&facts.step).map(|growing| growing.text).unwrap_or_default();
         let full = self.view.run.step(facts.step).and_then(full_text);
@@ -180,7 +182,7 @@ fn full_text(step: &Step) -> Option<StepText> {
     Some(StepText { step: step.planned.step, attempt: step.attempts, text })
 }
 
-/// Keeps at most so many bytes, and no half of a character.
+/// Keeps at most `keep_bytes` bytes, without splitting a character.
 fn cut_off(text: &mut String, keep_bytes: u64) {
     let mut keep = usize::try_from(keep_bytes).unwrap_or(usize::MAX).min(text.len());
     while !text.is_char_boundary(keep) {

@@ -1,4 +1,4 @@
-//! What a subscriber is told.
+//! The messages that a subscriber receives.
 
 use super::cursor::FeedCursor;
 use crate::ports::StoredEvent;
@@ -9,37 +9,37 @@ use claviger_domain::pattern;
 use claviger_domain::timestamp::Timestamp;
 use std::sync::Arc;
 
-/// An event of a run: as it is stored, and as it is read.
+/// An event of a run, both as stored and decoded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunRecord {
-    /// As it is stored.
+    /// The stored form.
     pub stored: StoredEvent,
-    /// Decoded, with its content where that could be opened.
+    /// The decoded event, with its content if that could be opened.
     pub event: RunEvent,
 }
 
 impl RunRecord {
-    /// Its version.
+    /// Version of the event in the run's stream.
     pub fn version(&self) -> u64 {
         self.stored.envelope.version
     }
 }
 
-/// A run with the times of what happened to it.
+/// A run with the times of its events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunView {
-    /// The run.
+    /// The run's state.
     pub run: Run,
-    /// When it was asked for.
+    /// When the run was requested.
     pub created_at: Timestamp,
-    /// When somebody began to work on it.
+    /// When an engine first claimed it; `None` before.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// When the run ended; `None` before.
     pub finished_at: Option<Timestamp>,
 }
 
 impl RunView {
-    /// Takes an event in.
+    /// Applies an event.
     pub fn apply(&mut self, event: RunEvent, at: Timestamp) {
         match &event {
             RunEvent::RunRequested(..) => self.created_at = at,
@@ -60,14 +60,14 @@ impl RunView {
     }
 }
 
-/// A step, with what only its run can say about it.
+/// A step, with the data that only its run has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepView {
-    /// The step.
+    /// The step's own state.
     pub step: Step,
-    /// The name of its agent, where it has one and names can be read.
+    /// The agent's name, if it has one and names can be read.
     pub agent: Option<String>,
-    /// What its agent was told; `None` before it has begun, and where texts can't be read.
+    /// The agent's prompt; `None` before the step has begun, and where texts cannot be read.
     pub told: Option<String>,
 }
 
@@ -86,7 +86,7 @@ impl StepView {
         Some(run.definition.as_ref()?.agent(step.planned.agent?)?.name.clone())
     }
 
-    /// What a step's agent was told.
+    /// The prompt of a step's agent.
     pub fn told_to(run: &Run, step: &Step) -> Option<String> {
         let prompt = if step.attempts == 0 { None } else { pattern::prompt(run, step) };
         prompt.map(|prompt| prompt.text())
@@ -96,31 +96,31 @@ impl StepView {
 /// All text of an attempt so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepText {
-    /// The step.
+    /// The step of the attempt.
     pub step: StepId,
-    /// Which attempt.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// From its beginning.
+    /// The text, from the beginning of the attempt.
     pub text: String,
 }
 
 /// More text of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextDelta {
-    /// The step.
+    /// The step of the attempt.
     pub step: StepId,
-    /// Which attempt.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// The name of its agent, where it has one and names can be read.
+    /// The agent's name, if it has one and names can be read.
     pub agent: Option<String>,
-    /// Where it begins: UTF-8 bytes from the start of the attempt's text.
+    /// UTF-8 bytes from the start of the attempt's text to this piece.
     pub offset: u64,
-    /// The text.
+    /// The piece of text.
     pub text: String,
 }
 
 impl TextDelta {
-    /// Where the next piece begins.
+    /// The offset of the next piece.
     pub fn end(&self) -> u64 {
         self.offset + self.text.len() as u64
     }
@@ -129,14 +129,14 @@ impl TextDelta {
 /// Why text is void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Superseded {
-    /// Another process has taken the run over; what the one before wrote later counts for nobody.
+    /// Another process has taken over the run; text that the previous owner wrote later is void.
     TakenOver,
-    /// The attempt came to nothing, and another has begun.
+    /// The attempt failed, and another has begun.
     Failed(FailureClass),
 }
 
 impl Superseded {
-    /// The word shown.
+    /// The word that is shown.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TakenOver => "taken_over",
@@ -145,47 +145,48 @@ impl Superseded {
     }
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
-    /// Where the run stands.
+    /// The current state of the run.
     Snapshot {
-        /// The run.
+        /// The run with its times.
         view: Box<RunView>,
         /// The text so far of each running attempt.
         partial: Vec<StepText>,
     },
-    /// Something happened.
+    /// An event of the run.
     Event {
-        /// What.
+        /// The stored and decoded event.
         event: Arc<RunRecord>,
-        /// The step it is about, as it stands after it.
+        /// The step that the event concerns, in its state after the event.
         step: Option<Box<StepView>>,
     },
     /// More text.
     Delta(TextDelta),
     /// Text of this attempt beyond `keep_bytes` is void.
     AttemptSuperseded {
-        /// The step.
+        /// The step of the attempt.
         step: StepId,
-        /// Which attempt.
+        /// Number of the attempt, from 1.
         attempt: u32,
-        /// What stays, in UTF-8 bytes from its beginning.
+        /// Bytes of UTF-8 text that remain valid, from the start of the attempt's text.
         keep_bytes: u64,
-        /// Why.
+        /// Why the text is void.
         reason: Superseded,
     },
-    /// Text is gone; full texts of finished steps stand in for it.
+    /// Rows of text are lost; the full texts of completed steps replace them.
     Gap(Vec<StepText>),
-    /// The run has ended. Nothing follows.
+    /// The run has ended. No message follows.
     Terminal(Box<RunView>),
 }
 
-/// A message and its place: a reader that comes back with it gets exactly what follows.
+/// A message and its position. A reader that returns with this cursor gets exactly the messages
+/// after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeedMessage {
-    /// The place.
+    /// The position.
     pub cursor: FeedCursor,
-    /// What it says.
+    /// The content.
     pub body: Body,
 }

@@ -1,18 +1,24 @@
-//! The feed of a run: its events, and between two of them the text that was written meanwhile, as one ordered sequence of messages.
+//! The feed of a run: its events, and between two of them the text that was written meanwhile, as
+//! one ordered sequence of messages.
 //!
-//! [`RunFeed`] is a function of what was read: it does no IO and knows no clock. Whoever drives it registers for hints first, then
-//! reads events, **then** rows (so that what an event counts on is there), hands both over, and sends what comes back:
+//! [`RunFeed`] depends only on the data that was read: it does no IO and uses no clock. Its caller
+//! registers for hints first, then reads events, **then** rows (so that the rows that an event
+//! counts are there), passes both to the feed, and sends the returned messages:
 //! ```text
 //! loop {
-//!     events = log.read_stream(run, feed.events_after(), n);  rows = deltas.read(run, feed.rows_after(), n)
-//!     outbox.push(feed.take(Batch { events, rows, events_end, rows_end })?)      // until feed.is_done()
+//!     events = log.read_stream(run, feed.events_after(), n)
+//!     rows = deltas.read(run, feed.rows_after(), n)
+//!     outbox.push(feed.take(Batch { events, rows, events_end, rows_end })?) // until feed.is_done()
 //!     if events_end && rows_end && !feed.needs_rows() { wait for a hint }
 //! }
 //! ```
-//! What a hint carries may be handed over without reading, `rows_end` being false: if it is not what comes next, nothing comes back, and
-//! [`RunFeed::needs_rows`] or the next hint leads to the store again. The sequence depends on what is stored, never on who reads when; only
-//! text that a stopped owner wrote after its successor had counted is seen by some and not by others, and the successor's `RunClaimed`
-//! cuts it off for all.
+//! The content of a hint may be passed on without reading, with `rows_end` false. If it is not the
+//! next item, the feed returns nothing, and [`RunFeed::needs_rows`] or the next hint leads back to
+//! the store.
+//!
+//! The sequence depends only on what is stored, never on who reads when. The one exception is text
+//! that a stopped owner wrote after its successor had counted: some readers see it and others do
+//! not, and the successor's `RunClaimed` cuts it off for all.
 
 mod cursor;
 mod feed;

@@ -1,10 +1,11 @@
-//! What waits for a slow reader, with its text put together.
+//! The messages that wait for a slow reader, with adjacent text merged.
 
 use super::message::{Body, FeedMessage};
 use std::collections::VecDeque;
 
-/// Messages on their way to one reader, in order. Text that waits is put together, piece to piece of the same attempt, so that who reads
-/// slowly gets fewer and larger pieces; nothing is dropped. Whoever fills it stops while it is full: the store keeps the rest.
+/// Messages on their way to one reader, in order. Waiting pieces of text of the same attempt are
+/// merged, so that a slow reader gets fewer and larger pieces; nothing is dropped. The writer stops
+/// while the outbox is full: the store keeps the rest.
 #[derive(Debug)]
 pub struct Outbox {
     messages: VecDeque<FeedMessage>,
@@ -13,22 +14,23 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An empty one, full with so many messages; no piece of text is made larger than `max_bytes`.
+    /// An empty outbox that is full with `max_messages` messages. Merging makes no piece of text
+    /// larger than `max_bytes`.
     pub const fn new(max_messages: usize, max_bytes: usize) -> Self {
         Self { messages: VecDeque::new(), max_messages, max_bytes }
     }
 
-    /// No more should be put in before something is taken out.
+    /// Whether nothing should be pushed before something is popped.
     pub fn is_full(&self) -> bool {
         self.messages.len() >= self.max_messages
     }
 
-    /// Nothing waits.
+    /// Whether no message waits.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
-    /// Puts a message behind the others.
+    /// Adds a message at the end.
     pub fn push(&mut self, message: FeedMessage) {
         let FeedMessage { cursor, body } = message;
         match self.merge(cursor, body) {
@@ -37,13 +39,14 @@ impl Outbox {
         }
     }
 
-    /// Takes the first message out.
+    /// Removes the first message.
     pub fn pop(&mut self) -> Option<FeedMessage> {
         self.messages.pop_front()
     }
 
-    /// Puts a piece of text to the one before it, if that waits and nothing but text of other attempts came since. Then the piece keeps
-    /// its own, earlier cursor: a reader that comes back with it hasn't had those others yet, and drops what it has by its offset.
+    /// Merges a piece of text into the piece before it, if that one waits and only text of other
+    /// attempts came in between. The merged piece keeps the earlier cursor: a reader that resumes
+    /// from it has not received those other texts yet, and drops the overlap by its offset.
     fn merge(&mut self, cursor: super::FeedCursor, body: Body) -> Option<Body> {
         let Body::Delta(next) = body else { return Some(body) };
         for (back, waiting) in self.messages.iter_mut().rev().enumerate() {

@@ -1,11 +1,11 @@
-//! From events to the row.
+//! Folds events into the row.
 
 use super::view::{RunContent, RunFacts, RunState, RunSummary};
 use claviger_domain::orchestration::{Cost, RunEvent, Usage};
 use claviger_domain::timestamp::Timestamp;
 
 impl RunSummary {
-    /// The row after an event; `None` for an event that can't be a run's first where there is no row yet.
+    /// The row after an event. `None` if there is no row yet and the event cannot be a run's first.
     #[must_use]
     pub fn after(before: Option<Self>, event: &RunEvent, at: Timestamp) -> Option<Self> {
         if let RunEvent::RunRequested(facts, asked) = event {

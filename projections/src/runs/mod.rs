@@ -1,4 +1,5 @@
-//! The view of runs: what a list shows of each, and who works on it. Written with the run's events, by the one who appends them.
+//! The view of runs: the list entry of each run, and the process that works on it. Written with the
+//! run's events, by the process that appends them.
 
 mod apply;
 mod view;

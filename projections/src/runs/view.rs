@@ -1,73 +1,73 @@
-//! Rows of the view.
+//! Rows of the runs view.
 
 use claviger_domain::id::{BootId, RunId};
 use claviger_domain::orchestration::{Cost, Pattern, PauseReason, Usage};
 use claviger_domain::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
-    /// Asked for, and nobody works on it yet.
+    /// Requested; no process works on it yet.
     #[default]
     Queued,
-    /// Somebody works on it, or did until they vanished.
+    /// A process works on it, or did until it crashed.
     Running,
-    /// It stands still.
+    /// Waits until it is resumed or cancelled.
     Paused,
-    /// It is done.
+    /// Finished with a result.
     Completed,
-    /// It came to nothing.
+    /// Ended in failure.
     Failed,
-    /// It was stopped for good.
+    /// Stopped permanently on request.
     Cancelled,
 }
 
 impl RunState {
-    /// Nothing will happen to it any more.
+    /// Whether the run has ended.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 }
 
-/// What may always be read of a run.
+/// The part of a run's row that is stored in clear text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFacts {
     /// How its agents work together.
     pub pattern: Pattern,
-    /// Where it stands.
+    /// The current state.
     pub state: RunState,
-    /// Why it stands still, if it does.
+    /// Why it is paused; `None` if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<PauseReason>,
-    /// When it was asked for: sorts the rows.
+    /// When it was requested; sorts the rows.
     pub created_at: Timestamp,
-    /// When somebody began to work on it.
+    /// When a process first claimed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// When it ended; `None` before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
-    /// Calls that ended.
+    /// Number of calls that ended.
     pub calls: u64,
-    /// What they used.
+    /// Tokens that the calls used.
     pub usage: Usage,
-    /// What that cost, as far as every call's is known.
+    /// Cost of the calls; unknown if the cost of any call is.
     pub cost: Cost,
-    /// Version of its stream.
+    /// Version of the run's stream.
     pub version: u64,
-    /// Version of the control stream up to which requests are spent.
+    /// Version of the control stream up to which requests have been handled.
     pub control: u64,
-    /// Who claimed it last.
+    /// The process that claimed it last; `None` before the first claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<BootId>,
 }
 
-/// What is sealed.
+/// The sealed part of a run's row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunContent {
-    /// What its owner calls it.
+    /// The owner's title, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }
@@ -75,28 +75,28 @@ pub struct RunContent {
 /// A run in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSummary {
-    /// Its id.
+    /// Id of the run.
     pub id: RunId,
-    /// What may always be read.
+    /// The part that is stored in clear text.
     pub facts: RunFacts,
-    /// What is sealed; `None` once erased.
+    /// The sealed part; `None` once erased.
     pub content: Option<RunContent>,
 }
 
-/// A run that hasn't ended: what whoever looks for work must know.
+/// A run that has not ended, with the data that a process needs to find work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenRun {
-    /// Who claimed it last; absent before the first claim.
+    /// The process that claimed it last; absent before the first claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<BootId>,
-    /// It stands still until somebody asks for something.
+    /// Whether the run waits for a request to continue.
     pub is_paused: bool,
-    /// Version of the control stream up to which requests are spent.
+    /// Version of the control stream up to which requests have been handled.
     pub control: u64,
 }
 
 impl RunSummary {
-    /// The row for those who look for work; `None` once the run has ended.
+    /// The row for processes that look for work; `None` once the run has ended.
     pub fn open(&self) -> Option<OpenRun> {
         let RunFacts { state, owner, control, .. } = self.facts;
         (!state.is_final()).then_some(OpenRun {

@@ -1,4 +1,4 @@
-//! Things to put into a store, with as few words as possible.
+//! Short builders of the data that cases put into a store.
 
 use crate::ports::{
     Append, ClaimChange, ClaimKind, ContentKeyRow, CredentialRow, DeltaPlace, DeltaRow, Expected,
@@ -15,25 +15,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
-/// When the cases take place.
+/// The time at which the cases take place.
 pub(super) const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
-/// An id that says which it is.
+/// An id derived from a number.
 pub(super) const fn uuid(n: u64) -> Uuid {
     Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000_u128 + n as u128)
 }
 
-/// A user, told apart by number.
+/// The user with this number.
 pub(super) const fn user(n: u64) -> UserId {
     UserId(uuid(0x1_0000 + n))
 }
 
-/// A key, told apart by number.
+/// The key with this number.
 pub(super) const fn key(n: u64) -> KeyId {
     KeyId(uuid(0x2_0000 + n))
 }
 
-/// A run, told apart by number.
+/// The run with this number.
 pub(super) const fn run(n: u64) -> RunId {
     RunId(uuid(0x4_0000 + n))
 }
@@ -43,22 +43,22 @@ pub(super) const fn place(run: RunId, (v, d): (u64, u64)) -> DeltaPlace {
     DeltaPlace { run, v, d }
 }
 
-/// A row of text, whose bytes are told apart by number.
+/// A row of text, with bytes that depend on the number.
 pub(super) fn delta(owner: UserId, run: RunId, at: (u64, u64), n: u8) -> DeltaRow {
     DeltaRow { place: place(run, at), owner, sealed: vec![n; 80], at: NOW }
 }
 
-/// A command, told apart by number.
+/// The command with this number.
 pub(super) fn command(n: u8) -> CommandId {
     CommandId([n; 16])
 }
 
-/// A context's tag, told apart by number.
+/// The tag of the context with this number.
 pub(super) fn tag(n: u8) -> ContextTag {
     ContextTag([n; 16])
 }
 
-/// Makes events and appends whose ids are all different.
+/// Makes events and appends whose ids are all distinct.
 #[derive(Debug, Default)]
 pub(super) struct Maker(AtomicU64);
 
@@ -136,7 +136,7 @@ pub(super) fn take(kind: ClaimKind, n: u8, holder: UserId) -> ClaimChange {
     ClaimChange::Take { kind, hash: [n; 32], holder, subject: holder.0 }
 }
 
-/// Gives the value `n` back.
+/// Releases the value `n`.
 pub(super) fn give_back(kind: ClaimKind, n: u8) -> ClaimChange {
     ClaimChange::Release { kind, hash: [n; 32] }
 }
@@ -196,7 +196,7 @@ pub(super) fn user_key(owner: UserId, version: u32, kek: u8) -> UserKeyRow {
     UserKeyRow { owner, version, kek: [kek; 8], wrapped: vec![kek; 105] }
 }
 
-/// One row of every kind there is.
+/// One row of every kind.
 pub(super) fn one_of_each(owner: UserId) -> Vec<RowChange> {
     let stream = StreamName::KeyRing(owner);
     vec![
@@ -230,7 +230,7 @@ impl<F: Fn(&[Placed]) -> Result<Vec<RowChange>, StoreError> + Send + Sync> Inlin
     }
 }
 
-/// Rows that depend on where the events end up.
+/// Rows that depend on the positions of the events.
 #[expect(clippy::unnecessary_wraps, reason = "it goes into a field of an append that may be empty")]
 pub(super) fn inline(
     rows: impl Fn(&[Placed]) -> Result<Vec<RowChange>, StoreError> + Send + Sync + 'static,

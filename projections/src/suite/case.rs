@@ -1,10 +1,10 @@
-//! What a case is, and how one is written.
+//! The parts of a case.
 
 use super::harness::Harness;
 use crate::ports::{AdvanceError, AppendError, BoxFuture, FlushError, ReplaceError, StoreError};
 use std::fmt;
 
-/// What a store did that it must not do, or the reverse.
+/// How a store broke its contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(pub String);
 
@@ -46,19 +46,19 @@ impl From<FlushError> for Failure {
     }
 }
 
-/// How a case ended.
+/// The outcome of a case.
 pub type Outcome = Result<(), Failure>;
 
-/// One promise of the contract.
+/// One guarantee of the contract.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// The promise, as a sentence.
+    /// The guarantee, as a sentence.
     pub name: &'static str,
-    /// Puts it to the test.
+    /// Tests the guarantee.
     pub run: for<'a> fn(&'a dyn Harness) -> BoxFuture<'a, Outcome>,
 }
 
-/// Defines cases and registers them: what is written here can't be forgotten in a list.
+/// Defines cases and registers them, so that no case can be missing from the list.
 macro_rules! cases {
     ($($(#[$doc:meta])* async fn $name:ident($harness:ident) $body:block)+) => {
         /// The cases of this file.
@@ -72,7 +72,7 @@ macro_rules! cases {
     };
 }
 
-/// Ends a case unless something holds.
+/// Fails the case unless a condition holds.
 macro_rules! ensure {
     ($holds:expr, $($text:tt)+) => {
         if !$holds {
@@ -81,7 +81,7 @@ macro_rules! ensure {
     };
 }
 
-/// Ends a case unless two values are equal.
+/// Fails the case unless two values are equal.
 macro_rules! equal {
     ($found:expr, $expected:expr, $($what:tt)+) => {{
         // A match keeps temporaries of both sides alive.

@@ -1,4 +1,4 @@
-//! What several cases look at.
+//! Checks shared by several cases.
 
 use super::build::{NOW, command, key};
 use super::case::{Failure, ensure};
@@ -19,7 +19,8 @@ pub(super) const ALL: usize = 100_000;
 /// A page with everything.
 pub(super) const WHOLE: Page = Page { after: None, before: None, from_end: false, limit: ALL };
 
-/// Everything that can be seen of a store on behalf of one user. Two equal pictures: nothing happened.
+/// Everything observable in a store on behalf of one user. Two equal pictures mean that nothing
+/// happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Picture {
     head: Head,
@@ -68,8 +69,8 @@ pub(super) async fn picture(store: &dyn Store, owner: UserId) -> Result<Picture,
     })
 }
 
-/// The log has positions 1, 2, 3 … and streams have versions 1, 2, 3 …, in that order; the head is at its end and time never goes
-/// back.
+/// Checks that the log has positions 1, 2, 3 … and that streams have versions 1, 2, 3 …, in that
+/// order; that the head is at its end; and that time never goes back.
 pub(super) async fn whole_log(store: &dyn Store) -> Result<Vec<StoredEvent>, Failure> {
     let log = store.read(0, ALL).await?;
     let mut versions = std::collections::BTreeMap::<StreamName, u64>::new();
@@ -104,7 +105,7 @@ pub(super) async fn whole_log(store: &dyn Store) -> Result<Vec<StoredEvent>, Fai
     Ok(log)
 }
 
-/// Leaves and frontier, computed once more from what was read. Gives the events.
+/// Recomputes leaves and frontier from the events that were read, and returns the events.
 pub(super) async fn proven_log(
     harness: &dyn Harness,
     store: &dyn Store,
@@ -143,7 +144,8 @@ fn length(len: usize) -> Vec<u8> {
     u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes().to_vec()
 }
 
-/// The roots of the largest perfect subtrees, from the definition: no state, no shortcuts.
+/// The roots of the largest perfect subtrees, computed from the definition, without state or
+/// shortcuts.
 fn frontier(harness: &dyn Harness, mut leaves: &[[u8; 32]]) -> Vec<[u8; 32]> {
     let mut roots = Vec::new();
     while !leaves.is_empty() {
@@ -166,7 +168,7 @@ fn perfect_root(harness: &dyn Harness, leaves: &[[u8; 32]]) -> [u8; 32] {
     harness.sha256(&node)
 }
 
-/// An append must be refused; gives the reason.
+/// The reason why an append was refused; fails if it succeeded.
 pub(super) async fn refused(store: &dyn Store, append: Append) -> Result<AppendError, Failure> {
     match store.append(append).await {
         Ok(appended) => Err(Failure(format!(
@@ -182,7 +184,7 @@ pub(super) fn successes(answers: &[Result<Appended, AppendError>]) -> Vec<&Appen
     answers.iter().filter_map(|answer| answer.as_ref().ok()).collect()
 }
 
-/// When every record and timer of a case is long due.
+/// A time at which every record and timer of a case is long due.
 pub(super) fn later() -> Timestamp {
     NOW.plus_ms(1_000_000)
 }

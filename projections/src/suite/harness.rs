@@ -1,4 +1,4 @@
-//! What the suite needs of whoever runs it.
+//! The interface between the suite and a store's tests.
 
 use super::case::Failure;
 use crate::ports::{BoxFuture, Store};
@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 /// Makes stores of one implementation.
 pub trait Harness: Send + Sync {
-    /// A new, empty store. A case asks once.
+    /// A new, empty store. A case calls it once.
     fn fresh(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, Failure>>;
 
-    /// The data of the store that [`Harness::fresh`] gave last, opened by a new process after the old one was killed: no goodbye,
-    /// no last checkpoint. The old handle isn't used any more.
+    /// The data of the store that [`Harness::fresh`] returned last, opened by a new process after
+    /// the old one was killed without a shutdown or a last checkpoint. The old handle is no longer
+    /// used.
     fn reopen(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, Failure>>;
 
     /// A second process on the same data, where the store allows one.
@@ -19,29 +20,30 @@ pub trait Harness: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
-    /// SHA-256: leaves and frontiers are computed a second time, apart from the store.
+    /// SHA-256, for a second computation of leaves and frontiers, separate from the store.
     fn sha256(&self, bytes: &[u8]) -> [u8; 32];
 
-    /// Ways to hold the store or to make it fail, where there are any.
+    /// Controls that pause the store or make it fail, if it has any.
     fn faults(&self) -> Option<&dyn FaultHooks> {
         None
     }
 }
 
-/// Holds a store, or makes it fail.
+/// Pauses a store, or makes it fail.
 pub trait FaultHooks: Send + Sync {
-    /// From now on a transaction with appends stops between its inserts and its commit.
+    /// From now on, a transaction with appends stops between its inserts and its commit.
     fn park(&self);
 
-    /// Resolves when a transaction stands there.
+    /// Resolves when a transaction has stopped there.
     fn parked(&self) -> BoxFuture<'_, ()>;
 
-    /// Lets it go on, and stops no other.
+    /// Lets the stopped transaction continue, and stops no other.
     fn release(&self);
 
-    /// Whenever the append with this event is tried, one of its statements fails for no reason that the store knows.
+    /// Whenever the append with this event is tried, one of its statements fails for a reason
+    /// unknown to the store.
     fn fail_statement(&self, event: EventId);
 
-    /// The next commit of appends fails, and the one after it, `times` in all; nothing of theirs is in.
+    /// The next `times` commits of appends fail and write nothing.
     fn fail_commits(&self, times: usize);
 }

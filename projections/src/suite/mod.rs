@@ -1,9 +1,9 @@
-//! The contract of every store, written once. Each implementation runs all of [`cases()`] against itself; stores that are broken
-//! on purpose must fail some of them.
+//! The contract of every store, written once. Each implementation runs all of [`cases()`] against
+//! itself. Stores that are broken on purpose must fail some of them.
 //!
-//! A case gets a [`Harness`], takes a fresh store from it and says in [`Failure`] what went wrong. Cases of one harness run one
-//! after another; a case that needs a hook the harness doesn't have ([`Harness::faults`], [`Harness::another`]) passes without
-//! it.
+//! A case gets a [`Harness`], takes a fresh store from it, and reports in a [`Failure`] what went
+//! wrong. The cases of one harness run one after another. A case that needs a hook that the harness
+//! does not have ([`Harness::faults`], [`Harness::another`]) passes without it.
 
 mod build;
 mod case;

@@ -1,4 +1,5 @@
-//! From events to the row. Every attempt that ended was a call, also one that came to nothing: it may have used something.
+//! Folds events into the row. Every attempt that ended was a call, even one that failed: it may
+//! have used tokens.
 
 use super::view::{EndedCall, UsageFacts, day_of, start_of};
 use crate::follower::{FollowedView, Touch};
@@ -9,12 +10,12 @@ use claviger_domain::orchestration::RunEvent;
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 
-/// The view, as a follower keeps it.
+/// The usage view, as a follower maintains it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UsageView;
 
 impl UsageView {
-    /// What a row says.
+    /// Decodes a row.
     ///
     /// # Errors
     /// [`PoisonReason::UnreadableRow`].
@@ -87,7 +88,7 @@ impl FollowedView for UsageView {
             StreamName::Account(_) if envelope.kind == "AccountErased" => Touch::Owner(owner),
             StreamName::Run(run) => match decoded(event) {
                 Ok(event) if ended(&event, envelope.at).is_none() => Touch::Nothing,
-                // An event that can't be read may be a call of its run.
+                // An event that cannot be decoded may be a call of its run.
                 Ok(_) | Err(_) => {
                     Touch::Row(owner, UsageFacts::id(RunId(run), day_of(envelope.at)))
                 }

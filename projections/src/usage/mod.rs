@@ -1,4 +1,5 @@
-//! The view of usage: what the calls of a run used on a day. Written after its events, by a follower; facts only.
+//! The usage view: what a run's calls used per day. Written after its events, by a follower;
+//! contains facts only.
 
 mod apply;
 mod view;

@@ -1,5 +1,6 @@
-//! A row of the view: one run on one UTC day. So the runs that calls of some days, keys or models belong to can be counted without counting
-//! one twice, and a row stays as small as its run. Nothing in it is personal, so nothing is sealed.
+//! A row of the usage view: one run on one UTC day. This allows counting the runs of certain days,
+//! keys or models without counting any twice, and a row stays as small as its run. It contains no
+//! personal data, so nothing is sealed.
 
 use claviger_domain::id::{KeyId, RunId};
 use claviger_domain::orchestration::{Cost, Credential, CredentialSource, Pattern, Usage};
@@ -8,52 +9,52 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// Milliseconds of a UTC day.
+/// Milliseconds in a UTC day.
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
-/// The UTC day of a time, counted from 1970-01-01.
+/// The UTC day of a time, in days since 1970-01-01.
 pub const fn day_of(at: Timestamp) -> u64 {
     at.0 / DAY_MS
 }
 
-/// When a day begins: sorts the rows.
+/// When a day begins; sorts the rows.
 pub const fn start_of(day: u64) -> Timestamp {
     Timestamp(day.saturating_mul(DAY_MS))
 }
 
-/// The calls with one credential and model.
+/// The calls with one credential and one model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
-    /// The key, where it is a user's.
+    /// The key, if the credential is a user's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
-    /// Where the credential came from.
+    /// The source of the credential.
     pub source: CredentialSource,
-    /// The model.
+    /// Anthropic's id of the model.
     pub model: String,
-    /// How many calls.
+    /// Number of calls.
     pub calls: u64,
-    /// What they used.
+    /// Tokens that the calls used.
     pub usage: Usage,
-    /// What that cost; absent where one call's isn't known.
+    /// Cost of the calls; absent if the cost of any call is unknown.
     #[serde(default = "Cost::unknown", skip_serializing_if = "Cost::is_unknown")]
     pub cost: Cost,
 }
 
-/// What the calls of a run that ended on one day used.
+/// Usage of those calls of a run that ended on one day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageFacts {
-    /// The run.
+    /// The run that made the calls.
     pub run: RunId,
-    /// The day, counted from 1970-01-01, UTC.
+    /// The UTC day, in days since 1970-01-01.
     pub day: u64,
-    /// How its agents work together.
+    /// The run's pattern.
     pub pattern: Pattern,
     /// One for each credential and model, in the order of their first calls.
     pub cells: Vec<Cell>,
 }
 
-/// A call that ended, failed or not.
+/// A call that ended, whether or not it failed.
 pub(super) struct EndedCall<'event> {
     pub(super) run: RunId,
     pub(super) at: Timestamp,
@@ -69,8 +70,9 @@ impl UsageFacts {
         Self { run: call.run, day: day_of(call.at), pattern: call.pattern, cells: Vec::new() }
     }
 
-    /// Where a run and a day have their row. Neither's bits alone tell rows of one owner apart, and their exclusive or could meet that of
-    /// ids made one behind the other: so a hash, whose first half nobody meets by accident.
+    /// The row id of a run and a day. Neither value alone identifies a row of an owner, and their
+    /// exclusive or could collide for ids created one after another. Hence the first half of a
+    /// hash, which does not collide by accident.
     pub fn id(run: RunId, day: u64) -> Uuid {
         let hash =
             Sha256::new().chain_update(run.0.as_bytes()).chain_update(day.to_be_bytes()).finalize();

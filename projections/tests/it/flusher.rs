@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 type Asked = (Vec<DeltaRow>, oneshot::Sender<Result<(), FlushError>>);
 
-/// A store whose answers the test gives.
+/// A store whose answers are given by the test.
 #[derive(Default)]
 struct Script(Mutex<VecDeque<Asked>>);
 
@@ -31,19 +31,19 @@ impl Deltas for Script {
         _: (u64, u64),
         _: usize,
     ) -> BoxFuture<'_, Result<Vec<DeltaRow>, StoreError>> {
-        unreachable!("a flusher reads nothing")
+        unreachable!("a flusher never reads rows")
     }
 
     fn count_deltas(&self, _: RunId, _: u64) -> BoxFuture<'_, Result<u64, StoreError>> {
-        unreachable!("a flusher counts by itself")
+        unreachable!("a flusher never counts stored rows")
     }
 
     fn expire_deltas(&self, _: UserId, _: RunId) -> BoxFuture<'_, Result<u64, StoreError>> {
-        unreachable!("a flusher deletes nothing")
+        unreachable!("a flusher never deletes rows")
     }
 }
 
-/// Seals with a number that is another each time, as nonces are.
+/// Seals with a different number each time, as nonces are.
 #[derive(Default)]
 struct Seal(Mutex<u8>);
 
@@ -89,7 +89,7 @@ fn run(n: u128) -> RunId {
 }
 
 impl Stage {
-    /// Two runs, whose last events have version 3.
+    /// Two runs whose last events have version 3.
     fn new() -> Self {
         let (store, heard) = (Arc::<Script>::default(), Arc::<Heard>::default());
         let (flusher, handle) = Flusher::new(FlusherParts {
@@ -115,7 +115,7 @@ impl Stage {
         assert!(self.handle.write(run(n), item).now_or_never().is_some(), "there is room");
     }
 
-    /// Lets the flusher go on until it waits.
+    /// Runs the flusher until it waits.
     fn go(&mut self) {
         assert!(self.task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
@@ -135,7 +135,7 @@ impl Stage {
         asked.front().map(|(rows, _)| rows.iter().map(row).collect()).unwrap_or_default()
     }
 
-    /// Answers it and lets the flusher go on; what was in it.
+    /// Answers the flush in flight and runs the flusher; returns the rows of the flush.
     fn answer(&mut self, answer: Result<(), FlushError>) -> Vec<DeltaRow> {
         let (rows, reply) = self.store.0.lock().unwrap().pop_front().expect("a flush is in flight");
         reply.send(answer).unwrap();
@@ -148,7 +148,7 @@ impl Stage {
     }
 }
 
-/// What a gate has answered so far.
+/// The future's result, if it is ready.
 fn poll<T>(future: &mut BoxFuture<'_, T>) -> Option<T> {
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         std::task::Poll::Ready(answer) => Some(answer),
@@ -156,7 +156,7 @@ fn poll<T>(future: &mut BoxFuture<'_, T>) -> Option<T> {
     }
 }
 
-/// Asks for a gate to be closed.
+/// Requests that a gate is closed.
 fn close(stage: &mut Stage, n: u128) -> BoxFuture<'static, Result<u64, FlushFailure>> {
     let handle = stage.handle.clone();
     let mut closing: BoxFuture<'static, _> = Box::pin(async move { handle.close(run(n)).await });
@@ -177,18 +177,14 @@ fn one_flush_is_in_flight_and_the_rest_goes_into_the_next() {
     assert_eq!(stage.heard(), Vec::<String>::new(), "durable before visible");
     stage.answer(Ok(()));
     assert_eq!(stage.heard(), ["1:3.1 a@0"]);
-    assert_eq!(
-        stage.in_flight(),
-        [(1, 3, 2, 1), (2, 3, 1, 1)],
-        "one row a run, pieces put together"
-    );
+    assert_eq!(stage.in_flight(), [(1, 3, 2, 1), (2, 3, 1, 1)], "one row per run, pieces merged");
     stage.answer(Ok(()));
     assert_eq!(stage.heard(), ["1:3.2 bc@1", "2:3.1 x@0"]);
     assert_eq!(stage.in_flight(), []);
 }
 
 #[test]
-fn a_gate_closes_behind_what_was_written_and_holds_what_comes_later() {
+fn a_closing_gate_flushes_earlier_text_and_holds_later_text() {
     let mut stage = Stage::new();
     stage.write(1, 0, "a");
     stage.go();
@@ -197,7 +193,7 @@ fn a_gate_closes_behind_what_was_written_and_holds_what_comes_later() {
     stage.write(1, 2, "later");
     stage.write(2, 0, "x");
     stage.answer(Ok(()));
-    assert_eq!(poll(&mut closing), None, "a piece written before isn't durable yet");
+    assert_eq!(poll(&mut closing), None, "an earlier piece is not durable yet");
     stage.answer(Ok(()));
     assert_eq!(poll(&mut closing), Some(Ok(2)), "prev_d");
     assert_eq!(stage.in_flight(), [], "nothing of a closed run is flushed");
@@ -207,11 +203,11 @@ fn a_gate_closes_behind_what_was_written_and_holds_what_comes_later() {
     stage.answer(Ok(()));
     stage.handle.open(run(1), 4);
     stage.go();
-    assert_eq!(stage.in_flight(), [(1, 4, 1, 1)], "rows are counted anew after the event");
+    assert_eq!(stage.in_flight(), [(1, 4, 1, 1)], "the count restarts after the event");
 }
 
 #[test]
-fn after_an_append_that_failed_rows_go_on_being_counted() {
+fn after_a_failed_append_the_row_count_continues() {
     let mut stage = Stage::new();
     stage.write(1, 0, "a");
     stage.go();
@@ -245,7 +241,7 @@ fn a_flush_of_unknown_outcome_is_repeated_with_the_same_bytes() {
 }
 
 #[test]
-fn a_run_that_is_anothers_fails_alone() {
+fn a_run_owned_by_another_process_fails_alone() {
     let mut stage = Stage::new();
     stage.write(1, 0, "a");
     stage.write(2, 0, "x");
@@ -269,5 +265,5 @@ fn a_closed_store_fails_every_run_of_the_flush() {
     stage.go();
     stage.answer(Err(FlushError::Store(StoreError::Closed)));
     assert_eq!(poll(&mut closing), Some(Err(FlushFailure::Store)));
-    assert_eq!(stage.heard(), ["1: the store takes no more text"]);
+    assert_eq!(stage.heard(), ["1: the store accepts no more text"]);
 }

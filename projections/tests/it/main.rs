@@ -1,4 +1,5 @@
-//! What the projections promise: the feed of a run, how its text becomes durable, and what views hold.
+//! The guarantees of the projections: the feed of a run, how its text becomes durable, and the
+//! contents of views.
 
 #[cfg(test)]
 mod flusher;

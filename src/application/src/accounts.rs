@@ -10,22 +10,22 @@ use claviger_domain::text::Password;
 use claviger_domain::text::Username;
 use claviger_domain::timestamp::Timestamp;
 
-/// Tokens of a session.
+/// The tokens of a session.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
 pub struct Tokens {
-    /// For requests.
+    /// The access token, for requests.
     pub access: SecretText,
-    /// For the next tokens.
+    /// The refresh token, for the next tokens. Works once.
     pub refresh: SecretText,
     /// When the access token expires.
     pub expires_at: Timestamp,
-    /// Who it is for.
+    /// The user and session that the tokens are for.
     pub caller: Caller,
 }
 
-/// Accounts and sessions.
+/// The port for accounts and sessions.
 pub trait Accounts: Send + Sync {
-    /// Makes an account and signs in.
+    /// Creates an account and signs in.
     fn register(
         &self,
         info: RequestInfo,
@@ -41,11 +41,11 @@ pub trait Accounts: Send + Sync {
         username_or_email: String,
         password: SecretText,
     ) -> Answer<'_, Tokens>;
-    /// Next tokens of a session.
+    /// Issues the next tokens of a session.
     fn refresh(&self, info: RequestInfo, refresh_token: SecretText) -> Answer<'_, Tokens>;
     /// Ends the caller's session.
     fn logout(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()>;
-    /// Changes the password: every session ends, and a new one begins.
+    /// Changes the password. Every session ends, and a new one begins.
     fn change_password(
         &self,
         info: RequestInfo,
@@ -55,15 +55,15 @@ pub trait Accounts: Send + Sync {
     ) -> Answer<'_, Tokens>;
     /// Ends every other session of the caller.
     fn revoke_sessions(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()>;
-    /// A ticket for a stream of the caller's session.
+    /// Issues a ticket for a stream of the caller's session.
     fn stream_ticket(&self, caller: Caller) -> Answer<'_, StreamTicket>;
 }
 
-/// For a client that can't send a header with its stream.
+/// A ticket for clients that cannot send a header with a stream request.
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct StreamTicket {
-    /// Goes into the URL.
+    /// The ticket, for the URL.
     pub ticket: SecretText,
-    /// Until when it may be used first.
+    /// When the ticket must have been used for the first time.
     pub expires_at: Timestamp,
 }

@@ -9,33 +9,33 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::text::IdempotencyKey;
 use claviger_projections::ports::BoxFuture;
 
-/// The answer of a port.
+/// The result of a port's method.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Failure>>;
 
-/// Everything about a command on keys but the command.
+/// Everything that a command needs besides its own input.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Whose keys.
+    /// The user whose stream the command changes.
     pub owner: UserId,
-    /// Who, through which door.
+    /// Who acts, and through which API.
     pub actor: Actor,
-    /// Because of which request.
+    /// The request that caused the command.
     pub correlation: CorrelationId,
-    /// Makes a repeat harmless.
+    /// Makes a retry safe: a repeat with the same key returns the first commit.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// What was committed.
+/// What a command committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
-    /// Position of the last event, or the head's where nothing had to be done.
+    /// Position of the last event, or of the log's head if nothing had to be done.
     pub position: u64,
-    /// The stream.
+    /// The stream that was written.
     pub stream: StreamName,
-    /// Its version.
+    /// Version of the stream after the commit.
     pub version: u64,
-    /// The events.
+    /// The committed events, in order; empty if nothing had to be done.
     pub event_ids: Vec<EventId>,
-    /// This idempotency key had been answered before, and this is that answer.
+    /// Whether this idempotency key was used before and this is the first request's result.
     pub replayed: bool,
 }

@@ -1,4 +1,5 @@
-//! Cursors (`FORMATS.md`, section 5): opaque to clients, base64url of a kind byte and a payload.
+//! Cursors (`ops/docs/FORMATS.md`, section 5): opaque to clients, base64url of a kind byte and a
+//! payload.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +14,7 @@ const KEY: u8 = 2;
 const RUN_FEED: u8 = 3;
 const RUN: u8 = 4;
 
-/// The cursor of an event: the same in every list of events.
+/// The cursor of an event, the same in every list of events.
 pub fn of_event(position: u64) -> String {
     let mut bytes = vec![EVENT];
     bytes.extend_from_slice(&position.to_be_bytes());
@@ -37,7 +38,7 @@ fn of_row(kind: u8, created_at: u64, id: Uuid) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The cursor of a message in the feed of a run.
+/// The cursor of a message in a run's feed.
 pub fn of_run_feed(run: RunId, place: FeedCursor) -> String {
     let mut bytes = vec![RUN_FEED];
     bytes.extend_from_slice(run.0.as_bytes());
@@ -47,18 +48,18 @@ pub fn of_run_feed(run: RunId, place: FeedCursor) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Reads an event's cursor.
+/// Decodes an event's cursor.
 pub fn to_event(text: &str) -> Result<u64, Failure> {
     let payload: [u8; 8] = payload(text, EVENT)?.try_into().map_err(|_| invalid())?;
     Ok(u64::from_be_bytes(payload))
 }
 
-/// Reads a key's cursor.
+/// Decodes a cursor of the list of keys.
 pub fn to_key(text: &str) -> Result<(u64, Uuid), Failure> {
     to_row(text, KEY)
 }
 
-/// Reads a cursor of the list of runs.
+/// Decodes a cursor of the list of runs.
 pub fn to_run(text: &str) -> Result<(u64, Uuid), Failure> {
     to_row(text, RUN)
 }
@@ -71,7 +72,7 @@ fn to_row(text: &str, kind: u8) -> Result<(u64, Uuid), Failure> {
     Ok((u64::from_be_bytes(created_at), Uuid::from_bytes(id)))
 }
 
-/// Reads a cursor of the feed of this run; another run's is none.
+/// Decodes a cursor of this run's feed. A cursor of another run is invalid.
 ///
 /// # Errors
 /// `CURSOR_INVALID`.
@@ -102,7 +103,7 @@ fn payload(text: &str, kind: u8) -> Result<Vec<u8>, Failure> {
 fn invalid() -> Failure {
     Failure::new(
         ErrorCode::CursorInvalid,
-        "the cursor isn't one of this list: take one from its edges or pageInfo, or leave it out to start anew",
+        "the cursor does not belong to this list: take one from its edges or pageInfo, or omit it to start over",
     )
 }
 
@@ -112,7 +113,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn cursors_are_those_of_the_golden_vectors() {
+    fn cursors_match_the_golden_vectors() {
         let vectors: Value =
             serde_json::from_str(include_str!("../../../ops/formats/vectors.json")).unwrap();
         let cursors = vectors["cursors"].as_array().unwrap();
@@ -123,7 +124,7 @@ mod tests {
                 let position = vector["position"].as_u64().unwrap();
                 assert_eq!(of_event(position), text);
                 assert_eq!(to_event(text), Ok(position));
-                assert!(to_key(text).is_err(), "a cursor serves its own kind of list only");
+                assert!(to_key(text).is_err(), "a cursor is valid only for its own kind of list");
             } else if vector["kind"] == 3 {
                 let run = RunId(vector["run_id"].as_str().unwrap().parse().unwrap());
                 let number = |name: &str| vector[name].as_u64().unwrap();
@@ -136,11 +137,11 @@ mod tests {
                 assert_eq!(to_run_feed(text, run), Ok(place));
                 assert!(
                     to_run_feed(text, RunId(Uuid::nil())).is_err(),
-                    "a cursor serves its own run only"
+                    "a cursor is valid only for its own run"
                 );
                 assert!(
                     to_event(text).is_err() && to_key(text).is_err(),
-                    "a cursor serves its own kind of list only"
+                    "a cursor is valid only for its own kind of list"
                 );
             } else if vector["kind"] == 4 {
                 let (at, id) = (
@@ -151,7 +152,7 @@ mod tests {
                 assert_eq!(to_run(text), Ok((at, id)));
                 assert!(
                     to_event(text).is_err() && to_key(text).is_err(),
-                    "a cursor serves its own kind of list only"
+                    "a cursor is valid only for its own kind of list"
                 );
             } else {
                 let (at, id) = (
@@ -162,14 +163,14 @@ mod tests {
                 assert_eq!(to_key(text), Ok((at, id)));
                 assert!(
                     to_event(text).is_err() && to_run(text).is_err(),
-                    "a cursor serves its own kind of list only"
+                    "a cursor is valid only for its own kind of list"
                 );
             }
         }
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn an_invalid_cursor_is_refused() {
         assert!(to_run("BAAAAAAAAAAB").is_err());
         for text in [
             "",

@@ -10,41 +10,43 @@ use claviger_projections::run_feed::FeedMessage;
 use futures::stream::BoxStream;
 use std::sync::Arc;
 
-/// Whose events a feed has.
+/// The events that a feed contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// One user's, with their content.
+    /// One user's events, with their content.
     Own(UserId),
-    /// Everybody's, without content: for auditors.
+    /// All events, without content: for auditors.
     All,
 }
 
-/// Events from some point on, each once, in order, without end. A reader may be as slow as it likes.
+/// The events after some position, each once, in order, without end. A slow reader loses nothing.
 #[expect(missing_debug_implementations, reason = "a stream")]
 pub struct EventFeed {
-    /// Where it begins: the feed has what comes after this position.
+    /// The feed contains the events after this position.
     pub start: u64,
-    /// The events.
+    /// The events, in log order.
     pub events: BoxStream<'static, Result<Arc<EventView>, Failure>>,
 }
 
-/// Live feeds.
+/// The port for live feeds.
 pub trait Feeds: Send + Sync {
-    /// The events after a position, or from now on. `CURSOR_INVALID` for a position that the log hasn't reached.
+    /// The events after a position, or from now on. Fails with `CURSOR_INVALID` for a position
+    /// beyond the end of the log.
     fn events(&self, scope: Scope, after: Option<u64>) -> Answer<'_, EventFeed>;
 }
 
-/// The feed of one run: what follows a place, or a snapshot and what follows it. It ends after the run's end. A reader may be as slow as it
-/// likes.
+/// The feed of one run: the messages after a cursor, or a snapshot and the messages after it. Ends
+/// after the run's end. A slow reader loses nothing.
 #[expect(missing_debug_implementations, reason = "a stream")]
 pub struct RunMessages {
-    /// The messages.
+    /// The messages, in order.
     pub messages: BoxStream<'static, Result<FeedMessage, Failure>>,
 }
 
-/// Live feeds of runs.
+/// The port for live feeds of runs.
 pub trait RunFeeds: Send + Sync {
-    /// The feed of a user's run; `None` for foreign and unknown ids. `CURSOR_INVALID` for a place that the run doesn't have.
+    /// The feed of a user's run; `None` for foreign and unknown ids. Fails with `CURSOR_INVALID`
+    /// for a cursor that is not in the run.
     fn follow(
         &self,
         user: UserId,

@@ -1,11 +1,12 @@
-//! Global ids (`FORMATS.md`, section 5): base64url of `Type:uuid`, so that no two things of any type share one.
+//! Global ids (`ops/docs/FORMATS.md`, section 5): base64url of `Type:uuid`, so that ids are unique
+//! across all types.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// What an id names.
+/// The type of object that an id names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the types of the contract")]
 pub enum IdKind {
@@ -42,12 +43,12 @@ impl IdKind {
     }
 }
 
-/// Writes a global id.
+/// Encodes a global id.
 pub fn encode(kind: IdKind, id: Uuid) -> String {
     URL_SAFE_NO_PAD.encode(format!("{}:{}", kind.name(), id.as_hyphenated()))
 }
 
-/// Reads a global id of any type; `None` for what [`encode`] wouldn't have written.
+/// Decodes a global id of any type; `None` for text that [`encode`] would not have written.
 pub fn decode(text: &str) -> Option<(IdKind, Uuid)> {
     if text.len() > 100 {
         return None;
@@ -59,13 +60,14 @@ pub fn decode(text: &str) -> Option<(IdKind, Uuid)> {
     (encode(kind, id) == text).then_some((kind, id))
 }
 
-/// Reads a global id of one type.
+/// Decodes a global id of one type.
 pub fn decode_as(kind: IdKind, text: &str) -> Option<Uuid> {
     decode(text).filter(|(found, _)| *found == kind).map(|(_, id)| id)
 }
 
-/// Replaces the ids inside an event's facts by global ones, however deep: clients never see a bare UUID that names something of theirs.
-/// What is nobody's to ask for (the process that owns a run) stays as it is.
+/// Replaces the ids inside an event's facts by global ids, at any depth: clients never see a bare
+/// UUID of an object that they can query. An id that nobody can query (of the process that owns a
+/// run) stays as it is.
 pub fn translate_facts(facts: &mut Value) {
     match facts {
         Value::Object(fields) => {
@@ -81,7 +83,7 @@ pub fn translate_facts(facts: &mut Value) {
     }
 }
 
-/// What the ids in a field of this name name.
+/// The type of the ids in a field with this name.
 fn kind_of(field: &str) -> Option<IdKind> {
     match field {
         "key" | "previous" | "named_key" => Some(IdKind::ApiKey),
@@ -109,7 +111,8 @@ mod tests {
     use claviger_domain::orchestration::{RunControlEvent, RunEvent};
     use std::path::Path;
 
-    /// What was a bare id and what became of it, wherever it stood; everything else must have stayed.
+    /// Compares the facts before and after: bare ids must have become global ids, at any depth, and
+    /// everything else must be unchanged.
     fn compare(
         field: &str,
         before: &Value,
@@ -131,7 +134,7 @@ mod tests {
             (before, after) if before == after => {}
             (before, after) => {
                 let (kind, id) =
-                    decode(after.as_str().unwrap()).expect("what changed is a global id");
+                    decode(after.as_str().unwrap()).expect("a changed value is a global id");
                 assert_eq!(before.as_str().unwrap(), id.as_hyphenated().to_string());
                 changed.push((field.to_owned(), id, kind));
             }
@@ -154,11 +157,11 @@ mod tests {
                     "run" => IdKind::Orchestration,
                     "step" => IdKind::Step,
                     "key" | "named_key" => IdKind::ApiKey,
-                    other => panic!("{other} was no id of anybody's"),
+                    other => panic!("{other} is not a known id"),
                 };
                 assert_eq!(*kind, right, "{field}");
             }
-            // The owner is a process: the only bare id that may stay.
+            // The owner is a process, the only bare id that may stay.
             let ids = facts.to_string().matches("0199c82c-").count()
                 - usize::from(facts.get("owner").is_some());
             assert_eq!(changed.len(), ids, "{kind}: {shown}");
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_facts_number_of_an_item_and_a_word_that_is_no_id_stay() {
+    fn an_item_number_and_a_word_that_is_not_an_id_stay_unchanged() {
         let mut facts = serde_json::json!({ "run": "none", "item": 3, "step": null, "sessions": [Uuid::nil()], "key": { "at": 1 } });
         translate_facts(&mut facts);
         let session = encode(IdKind::Session, Uuid::nil());

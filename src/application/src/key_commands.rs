@@ -66,17 +66,17 @@ pub enum KeyCommand {
     },
 }
 
-/// A command done.
+/// The result of a command on keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyDone {
     /// What was committed.
     pub commit: Commit,
-    /// The key it was about; `None` where there was none (a context without default).
+    /// The key that the command concerned; `None` if there was none (a context without a default).
     pub key: Option<KeyId>,
 }
 
-/// Commands on keys.
+/// The port for commands on keys.
 pub trait KeyCommands: Send + Sync {
-    /// Does one. A caller that goes away stops nothing.
+    /// Runs one command. A caller that disconnects does not stop it.
     fn run(&self, call: Call, command: KeyCommand) -> Answer<'_, KeyDone>;
 }

@@ -8,39 +8,39 @@ use claviger_domain::id::UserId;
 use claviger_domain::timestamp::Timestamp;
 use std::collections::BTreeSet;
 
-/// Who asks, once their token and its session were checked.
+/// The authenticated caller, after the token and its session were checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The user.
+    /// The user who makes the request.
     pub user: UserId,
-    /// The session the token names.
+    /// The session named by the token.
     pub session: SessionId,
-    /// What the user may do now.
+    /// The user's current roles.
     pub roles: BTreeSet<Role>,
-    /// What an external issuer's token says of itself, if the user came with one.
+    /// Present if the user came with an external issuer's token.
     pub foreign: Option<ForeignToken>,
 }
 
-/// A token that we didn't make.
+/// A token that this server did not issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForeignToken {
-    /// When it was made: a session that ended afterwards has ended it.
+    /// When the token was issued. Ending the session later invalidates the token.
     pub issued_at: Timestamp,
-    /// Until when it is good.
+    /// When the token expires.
     pub until: Timestamp,
-    /// The roles are those that it claims, whatever our account says.
+    /// Whether the roles come from the token's claims instead of the account.
     pub decides_roles: bool,
 }
 
-/// What one request carries, whoever asks.
+/// Data of one request, whether or not the caller is authenticated.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
-    /// Ties together all that this request causes.
+    /// Links everything that this request causes.
     pub correlation: CorrelationId,
-    /// The client's own words about itself.
+    /// The client's `User-Agent`, unverified.
     pub user_agent: Option<String>,
-    /// Where it comes from: rate limits count by it.
+    /// The client's address; rate limits count by it.
     pub peer: String,
-    /// The door.
+    /// The API through which the request came.
     pub via: Via,
 }

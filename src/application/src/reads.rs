@@ -20,15 +20,15 @@ use claviger_projections::ports::Page;
 /// A page of keys.
 #[derive(Clone, Debug, Default)]
 pub struct KeyPage {
-    /// Newest first.
+    /// The keys, newest first.
     pub keys: Vec<KeyView>,
-    /// How many the user has.
+    /// Number of keys that the user has.
     pub total: u64,
-    /// There are more in the direction of the page.
+    /// Whether more keys follow in the direction of the page.
     pub more: bool,
 }
 
-/// Where a credential comes from.
+/// The source of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the contract's values")]
 pub enum Source {
@@ -51,35 +51,35 @@ impl From<CredentialSource> for Source {
     }
 }
 
-/// One credential that was looked at.
+/// One credential that the resolution considered.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Where it comes from.
+    /// The source of the credential.
     pub source: Source,
-    /// The key, where it is one.
+    /// The key, if the credential is one of the user's keys.
     pub key: Option<KeyView>,
-    /// A run would use it.
+    /// Whether a run would use this credential.
     pub chosen: bool,
-    /// The same as a run records it.
+    /// The reason in the form that a run records.
     pub why: Why,
-    /// Why, or why not.
+    /// The reason as text for people.
     pub reason: String,
 }
 
-/// A model.
+/// A model that can be requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelInfo {
-    /// Anthropic's id.
+    /// Anthropic's id of the model.
     pub id: String,
-    /// Name for people.
+    /// Display name.
     pub name: String,
-    /// Used where a request names none.
+    /// Whether requests that name no model use this one.
     pub is_default: bool,
-    /// Most tokens in.
+    /// Maximum input tokens, if known.
     pub max_input_tokens: Option<i32>,
-    /// Most tokens out.
+    /// Maximum output tokens, if known.
     pub max_output_tokens: Option<i32>,
-    /// A price is known.
+    /// Whether a price is known.
     pub priced: bool,
 }
 
@@ -88,22 +88,24 @@ pub struct ModelInfo {
 pub struct EventView {
     /// Everything but the payload.
     pub envelope: Envelope,
-    /// For everybody who may see the event.
+    /// The facts, for every reader who may see the event.
     pub facts: serde_json::Value,
-    /// For its owner; `None` once erased.
+    /// The personal content, for the owner; `None` once erased.
     pub content: Option<serde_json::Value>,
 }
 
-/// Reads.
+/// The port for reads of accounts, keys, sessions and events.
 pub trait Reads: Send + Sync {
-    /// Waits until the views have reached a position, or answers `VIEW_BEHIND`.
+    /// Waits until the views have reached a position; fails with `VIEW_BEHIND` if that takes too
+    /// long.
     fn reach(&self, position: u64) -> Answer<'_, ()>;
     /// Position of the last event.
     fn head(&self) -> Answer<'_, u64>;
-    /// The account of a user.
+    /// A user's account; `None` if it does not exist.
     fn account(&self, user: UserId) -> Answer<'_, Option<AccountView>>;
-    /// What calls with a key taught about it; `None` before the first, for foreign and for unknown keys. Waits until the view of activity has
-    /// reached a position, or answers `VIEW_BEHIND`.
+    /// What calls with a key revealed about it; `None` before the first call, and for foreign and
+    /// unknown keys. Waits until the activity view has reached a position; fails with `VIEW_BEHIND`
+    /// if that takes too long.
     fn activity(
         &self,
         user: UserId,
@@ -112,18 +114,18 @@ pub trait Reads: Send + Sync {
     ) -> Answer<'_, Option<KeyActivity>>;
     /// A page of a user's keys.
     fn keys(&self, user: UserId, page: Page) -> Answer<'_, KeyPage>;
-    /// A key of a user.
+    /// A user's key; `None` for foreign and unknown ids.
     fn key(&self, user: UserId, key: KeyId) -> Answer<'_, Option<KeyView>>;
-    /// The default of a context.
+    /// The default key of a context.
     fn default_key(&self, user: UserId, context: Context) -> Answer<'_, Option<KeyView>>;
-    /// Which credential a run would use now; the candidates in the order they are looked at.
+    /// Which credential a run would use now: the candidates in the order of preference.
     fn resolution(
         &self,
         caller: Caller,
         context: Context,
         key: Option<KeyId>,
     ) -> Answer<'_, Vec<Candidate>>;
-    /// A user's events.
+    /// A page of a user's events.
     fn history(
         &self,
         user: UserId,
@@ -131,23 +133,23 @@ pub trait Reads: Send + Sync {
         direction: Direction,
         limit: usize,
     ) -> Answer<'_, Vec<EventView>>;
-    /// An event of a user.
+    /// A user's event; `None` for foreign and unknown ids.
     fn event(&self, user: UserId, id: EventId) -> Answer<'_, Option<EventView>>;
     /// A user's sessions, newest first.
     fn sessions(&self, user: UserId) -> Answer<'_, Vec<SessionView>>;
-    /// The models there are.
+    /// The models known to the server.
     fn models(&self) -> Answer<'_, Vec<ModelInfo>>;
 }
 
-/// A session, for its user.
+/// A session, as its user sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionView {
-    /// Its id.
+    /// Id of the session.
     pub id: SessionId,
-    /// When it began.
+    /// When the session began.
     pub created_at: Timestamp,
-    /// When it was last seen.
+    /// When the session was last used.
     pub last_seen_at: Timestamp,
-    /// Where it was begun from.
+    /// The `User-Agent` of the client that began the session.
     pub user_agent: Option<String>,
 }

@@ -12,49 +12,50 @@ use claviger_domain::text::Context;
 use claviger_domain::text::ModelId;
 use claviger_domain::text::Title;
 
-/// A run that is asked for.
+/// A request to start a run.
 #[derive(Clone, Debug)]
 pub struct StartRun {
-    /// What it is to do, not yet checked.
+    /// The work to do, not yet validated.
     pub draft: Draft,
-    /// What its owner calls it.
+    /// The owner's title for the run, if given.
     pub title: Option<Title>,
-    /// The model where an agent names none; the configured one without it.
+    /// The model for agents that name none; the configured default if absent.
     pub model: Option<ModelId>,
-    /// The key that is used, or the request is refused.
+    /// The only key that may be used; if it is unusable, the request is refused.
     pub key: Option<KeyId>,
-    /// Whose default key is looked for otherwise.
+    /// The context whose default key is used if no key is named.
     pub context: Context,
-    /// Most calls at once.
+    /// Maximum number of calls at the same time.
     pub max_concurrency: Option<u32>,
 }
 
 /// A command on runs.
 #[derive(Clone, Debug)]
 pub enum RunCommand {
-    /// Start one.
+    /// Start a run.
     Start(Box<StartRun>),
-    /// Ask something of one.
+    /// Request a change of a run's state.
     Ask {
-        /// The run.
+        /// The run to change.
         run: RunId,
-        /// What.
+        /// The requested change.
         ask: Ask,
     },
 }
 
-/// A command done.
+/// The result of a command on runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDone {
     /// What was committed.
     pub commit: Commit,
-    /// The run it was about.
+    /// The run that the command concerned.
     pub run: RunId,
 }
 
-/// Commands on runs.
+/// The port for commands on runs.
 pub trait RunCommands: Send + Sync {
-    /// Does one; `caller` is who the call's owner is and what they may do. A caller that goes away stops nothing. Without a credential the
-    /// failure's detail holds all that was looked at.
+    /// Runs one command. `caller` identifies the call's owner and their rights. A caller that
+    /// disconnects does not stop the command. If no credential is usable, the failure's detail
+    /// lists the candidates that were considered.
     fn run(&self, call: Call, caller: Caller, command: RunCommand) -> Answer<'_, RunDone>;
 }

@@ -1,5 +1,6 @@
 //! Reads of runs.
 
+use crate::accounts::Tokens;
 use crate::command::Answer;
 use claviger_domain::id::KeyId;
 use claviger_domain::id::RunId;
@@ -15,66 +16,66 @@ use claviger_projections::run_feed::StepText;
 use claviger_projections::runs::RunState;
 use claviger_projections::runs::RunSummary;
 
-/// A run, whole: from one fold of its own events and text, never from a view that may be behind.
+/// A complete run, folded from its own events and text, never from a view that may be behind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunDetail {
-    /// Its id.
+    /// Id of the run.
     pub id: RunId,
-    /// The run and its times.
+    /// The run with its times.
     pub view: RunView,
     /// The text so far of each running attempt.
     pub partial: Vec<StepText>,
-    /// The newest place of the feed contained here.
+    /// The newest feed position included here.
     pub cursor: FeedCursor,
 }
 
-/// Which runs are wanted; empty lists mean all.
+/// Selects runs; an empty list means all.
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
-    /// Only those that stand so.
+    /// States to include.
     pub states: Vec<RunState>,
-    /// Only those of these patterns.
+    /// Patterns to include.
     pub patterns: Vec<Pattern>,
 }
 
 /// A page of runs.
 #[derive(Clone, Debug, Default)]
 pub struct RunPage {
-    /// Newest first.
+    /// The runs, newest first.
     pub runs: Vec<RunSummary>,
-    /// How many the user has that pass the filter.
+    /// Number of the user's runs that match the filter.
     pub total: u64,
-    /// There are more in the direction of the page.
+    /// Whether more runs follow in the direction of the page.
     pub more: bool,
 }
 
-/// What calls of one run used on one day with one key and model.
+/// Usage of one run's calls on one day with one key and one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageCell {
-    /// The run.
+    /// The run that made the calls.
     pub run: RunId,
-    /// Day of the calls' ends, counted from 1970-01-01, UTC.
+    /// UTC day on which the calls ended, in days since 1970-01-01.
     pub day: u64,
     /// The user's key; `None` for the operator's credentials.
     pub key: Option<KeyId>,
-    /// The model.
+    /// Anthropic's id of the model.
     pub model: String,
-    /// How the run's agents work together.
+    /// The run's pattern.
     pub pattern: Pattern,
-    /// How many calls.
+    /// Number of calls.
     pub calls: u64,
-    /// What they used.
+    /// Tokens that the calls used.
     pub usage: Usage,
-    /// What that cost.
+    /// Cost of the calls, if known.
     pub cost: Cost,
 }
 
-/// Reads of runs.
+/// The port for reads of runs.
 pub trait RunReads: Send + Sync {
-    /// A run of a user, as it is now; `None` for foreign and unknown ids.
+    /// A user's run in its current state; `None` for foreign and unknown ids.
     fn run(&self, user: UserId, run: RunId) -> Answer<'_, Option<RunDetail>>;
     /// A page of a user's runs.
     fn runs(&self, user: UserId, filter: RunFilter, page: Page) -> Answer<'_, RunPage>;
-    /// What a user's calls used on the UTC days that `[from, to)` touches.
+    /// Usage of a user's calls on the UTC days that `[from, to)` touches.
     fn usage(&self, user: UserId, from: Timestamp, to: Timestamp) -> Answer<'_, Vec<UsageCell>>;
 }

@@ -9,13 +9,13 @@ use crate::run_commands::RunCommands;
 use crate::run_reads::RunReads;
 use std::sync::Arc;
 
-/// Everything the schema stands on.
+/// All ports of the schema.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects")]
 pub struct Ports {
     /// Commands on keys.
     pub keys: Arc<dyn KeyCommands>,
-    /// Reads.
+    /// Reads of accounts, keys, sessions and events.
     pub reads: Arc<dyn Reads>,
     /// Accounts and sessions.
     pub accounts: Arc<dyn Accounts>,

@@ -1,4 +1,5 @@
-//! `ops/formats/vectors.json`, made in Python from `FORMATS.md`: sealing with the same nonce gives the same bytes, and they open.
+//! `ops/formats/vectors.json`, made in Python from `ops/docs/FORMATS.md`: sealing with the same
+//! nonce gives the same bytes, and they open.
 
 use crate::support::{Script, api_key};
 use claviger_domain::actor::{Actor, Role, Via};
@@ -68,7 +69,7 @@ fn stream(value: &Value) -> StreamName {
     StreamName::parse(text(value, "stream")).unwrap()
 }
 
-/// A key made of these bytes, by way of a scripted generator.
+/// A key made of these bytes, through a scripted generator.
 macro_rules! key {
     ($name:ident, $bytes:expr) => {
         $name::generate(&Script::of(&$bytes))
@@ -139,8 +140,8 @@ fn content_ad(inputs: &Value) -> ContentAd<'_> {
     }
 }
 
-/// Seals from the vector's inputs, then opens the vector's box and seals what came out: an opened key can't be looked at, but only the
-/// right one gives the same box again.
+/// Seals the vector's inputs, then opens the vector's box and seals the opened key again. An opened
+/// key cannot be inspected, but only the right one gives the same box.
 fn sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
     match text(v.vector, "purpose") {
         "user-key" => {
@@ -186,7 +187,7 @@ fn sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
     }
 }
 
-/// The same for boxes that hold texts.
+/// The same for boxes that hold text.
 fn texts_sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
     let plain = String::from_utf8(v.text.clone()).unwrap();
     match text(v.vector, "purpose") {
@@ -238,7 +239,7 @@ fn texts_sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
             }
             [&v.text, &*opened].map(|json| seal_delta(&under, &ad, json, &v.nonce()).unwrap())
         }
-        other => panic!("nobody tests the purpose {other}"),
+        other => panic!("no test covers the purpose {other}"),
     }
 }
 
@@ -253,11 +254,11 @@ fn every_purpose_seals_to_the_exact_bytes_and_opens() {
             assert_eq!(hex(&made), text(vector, "box"), "{}", text(vector, "purpose"));
         }
     }
-    assert_eq!(list("boxes").len(), 12, "a purpose was added: test it above");
+    assert_eq!(list("boxes").len(), 12, "a purpose was added: cover it above");
 }
 
 #[test]
-fn long_content_is_cut_where_the_format_says() {
+fn long_content_is_split_where_the_format_requires() {
     for vector in list("cut_content") {
         let json: Vec<u8> =
             (0..int(vector, "length")).map(|i| u8::try_from(i % 251).unwrap()).collect();
@@ -277,7 +278,7 @@ fn long_content_is_cut_where_the_format_says() {
 }
 
 #[test]
-fn a_kek_names_itself() {
+fn a_kek_derives_its_own_id() {
     for vector in list("kek_ids") {
         assert_eq!(Kek::from_bytes(array(vector, "kek")).id(), array(vector, "id"));
         assert_eq!(key!(Kek, bytes(vector, "kek")).id(), array(vector, "id"));
@@ -316,7 +317,7 @@ fn keyed_hashes_give_the_exact_values() {
 }
 
 #[test]
-fn refresh_tokens_are_told_from_forged_ones() {
+fn a_forged_refresh_token_is_detected() {
     for v in list("refresh_tokens") {
         let store = key!(StoreIndexKey, bytes(v, "store_index_key"));
         let (session, generation, mac) =
@@ -332,7 +333,7 @@ fn refresh_tokens_are_told_from_forged_ones() {
 }
 
 #[test]
-fn leaf_bodies_are_the_formats() {
+fn leaf_bodies_follow_the_format() {
     for v in list("leaves") {
         let event = &v["event"];
         let envelope = Envelope {

@@ -1,4 +1,5 @@
-//! The vault from outside: golden vectors of an independent implementation, properties, rotations, errors.
+//! The vault from outside: golden vectors of an independent implementation, properties, rotations
+//! and errors.
 
 #[cfg(test)]
 mod golden;

@@ -1,4 +1,4 @@
-//! What must hold for every key, place and text.
+//! Properties that hold for every key, place and text.
 
 use crate::support::{Counter, KEY, OTHER, OWNER, RING, api_key};
 use claviger_domain::id::{KeyId, UserId};
@@ -8,10 +8,10 @@ use claviger_vault::*;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-/// The parts of a box: what a flipped bit in each is answered by.
+/// The error for a flipped bit in each part of a box.
 fn answer_to_flip(at: usize) -> VaultError {
     match at {
-        0 => VaultError::Malformed("a sealed box begins with 0x01"),
+        0 => VaultError::Malformed("a sealed box must begin with 0x01"),
         1..57 => VaultError::WrongKey,
         _ => VaultError::Tampered,
     }
@@ -57,7 +57,7 @@ fn elsewhere<'a>(ad: &ContentAd<'a>) -> Vec<ContentAd<'a>> {
 
 proptest! {
     #[test]
-    fn content_comes_back_and_opens_nowhere_else(
+    fn content_opens_in_its_own_place_and_nowhere_else(
         owner in user_id(), stream in stream_name(), version: u64, schema: u32, kind in "[A-Z][a-z]{0,20}",
         json in proptest::collection::vec(any::<u8>(), 0..600),
     ) {
@@ -74,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn any_flipped_bit_is_noticed(json in proptest::collection::vec(any::<u8>(), 0..80), bit in 0_u8..8) {
+    fn any_flipped_bit_is_detected(json in proptest::collection::vec(any::<u8>(), 0..80), bit in 0_u8..8) {
         let entropy = Counter::default();
         let key = ContentKey::generate(&entropy);
         let ad = ViewAd { owner: OWNER, stream: RING, view: "keys", row: KEY.0 };
@@ -85,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn any_cut_off_end_is_noticed(json in proptest::collection::vec(any::<u8>(), 0..40)) {
+    fn any_truncation_is_detected(json in proptest::collection::vec(any::<u8>(), 0..40)) {
         let entropy = Counter::default();
         let key = ContentKey::generate(&entropy);
         let ad = ViewAd { owner: OWNER, stream: RING, view: "keys", row: KEY.0 };
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn a_secret_opens_for_its_owner_key_and_version_only(rest in "[A-Za-z0-9_-]{1,120}", version: u32) {
+    fn a_secret_opens_only_for_its_owner_key_and_version(rest in "[A-Za-z0-9_-]{1,120}", version: u32) {
         let entropy = Counter::default();
         let data_key = DataKey::generate(&entropy);
         let secret = api_key(&format!("sk-ant-x{rest}"));
@@ -115,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_open_as_nothing(bytes in proptest::collection::vec(any::<u8>(), 0..300), proper: bool) {
+    fn arbitrary_bytes_never_open(bytes in proptest::collection::vec(any::<u8>(), 0..300), proper: bool) {
         let mut bytes = bytes;
         if let (Some(first), true) = (bytes.first_mut(), proper) {
             *first = 1;
@@ -160,7 +160,7 @@ proptest! {
 }
 
 #[test]
-fn a_wrap_opens_for_its_owner_stream_and_versions_only() {
+fn a_wrap_opens_only_for_its_owner_stream_and_versions() {
     let entropy = Counter::default();
     let keks = KekSet::new(vec![Kek::generate(&entropy), Kek::generate(&entropy)]).unwrap();
     let [kek, older] = [0, 1].map(|at| keks.ids()[at]);
@@ -217,7 +217,7 @@ fn a_wrap_opens_for_its_owner_stream_and_versions_only() {
 }
 
 #[test]
-fn a_box_of_one_purpose_opens_for_no_other() {
+fn a_box_of_one_purpose_opens_for_no_other_purpose() {
     let entropy = Counter::default();
     let user = UserKey::generate(&entropy);
     let index = wrap_index_key(&user, &IndexKey::generate(&entropy), OWNER, 1, &entropy).unwrap();
@@ -253,7 +253,7 @@ fn a_box_of_one_purpose_opens_for_no_other() {
 }
 
 #[test]
-fn pieces_of_long_content_missing_added_swapped_or_cut_elsewhere_are_noticed() {
+fn missing_added_swapped_or_resized_pieces_of_content_are_detected() {
     let entropy = Counter::default();
     let key = ContentKey::generate(&entropy);
     let ad = ContentAd { owner: OWNER, stream: RING, version: 1, kind: "KeyAdded", schema: 1 };
@@ -276,7 +276,7 @@ fn pieces_of_long_content_missing_added_swapped_or_cut_elsewhere_are_noticed() {
 }
 
 #[test]
-fn equal_texts_give_unequal_boxes() {
+fn sealing_a_text_twice_gives_different_boxes() {
     let entropy = Counter::default();
     let key = ContentKey::generate(&entropy);
     let ad = ContentAd { owner: OWNER, stream: RING, version: 1, kind: "KeyAdded", schema: 1 };

@@ -1,4 +1,4 @@
-//! Keys change above; what lies below stays.
+//! Rotation replaces the key above and leaves the layers below unchanged.
 
 use crate::support::{Counter, KEY, OWNER, RING, api_key};
 use claviger_domain::secret::SecretText;
@@ -13,7 +13,7 @@ fn two_keks(entropy: &Counter) -> (Kek, KekSet, KekSet) {
 }
 
 #[test]
-fn a_new_kek_takes_over_and_the_old_one_can_go() {
+fn a_new_kek_replaces_the_old_one_completely() {
     let entropy = Counter::default();
     let (new, before, during) = two_keks(&entropy);
     let old_id = before.current().id();
@@ -34,7 +34,7 @@ fn a_new_kek_takes_over_and_the_old_one_can_go() {
     assert_eq!(
         kept.context_tag("default"),
         index.context_tag("default"),
-        "what lies below was left alone"
+        "the layers below are unchanged"
     );
     let kept = unwrap_store_index_key(&after, id, &store_row_after).unwrap();
     assert_eq!(kept.claim_username("anna"), store.claim_username("anna"));
@@ -46,7 +46,7 @@ fn a_new_kek_takes_over_and_the_old_one_can_go() {
 }
 
 #[test]
-fn a_new_user_key_takes_over_all_that_hung_on_the_old_one() {
+fn a_new_user_key_replaces_the_old_one_for_everything_it_sealed() {
     let entropy = Counter::default();
     let (from, to) = (UserKey::generate(&entropy), UserKey::generate(&entropy));
     let change =
@@ -98,12 +98,13 @@ fn a_new_user_key_takes_over_all_that_hung_on_the_old_one() {
         .unwrap()
             == phc
     );
-    // A rotation that repeats itself finds the row moved and says so; it can't move it twice by accident.
+    // A repeated rotation finds that the row has moved and returns an error; it cannot move a row
+    // twice.
     assert_eq!(rewrap_index_key(&change, &index_row, &entropy), Err(VaultError::WrongKey));
 }
 
 #[test]
-fn a_set_of_keks_is_neither_empty_nor_ambiguous_and_chooses_by_id() {
+fn a_kek_set_rejects_empty_and_duplicate_lists_and_selects_by_id() {
     let entropy = Counter::default();
     assert_eq!(KekSet::new(Vec::new()).err(), Some(VaultError::NoKek));
     let keks: Vec<Kek> = (0..3).map(|_| Kek::generate(&entropy)).collect();

@@ -1,4 +1,4 @@
-//! Entropy that says what it is told to, and shorthand for ids and keys.
+//! Scripted entropy, and shorthand for ids and keys.
 
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::id::{KeyId, UserId};
@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
-/// Gives these bytes, in this order, and then no more.
+/// Returns these bytes in this order, and panics when they run out.
 pub(crate) struct Script(Mutex<VecDeque<u8>>);
 
 impl Script {
@@ -30,12 +30,12 @@ impl Drop for Script {
     fn drop(&mut self) {
         assert!(
             std::thread::panicking() || self.0.lock().unwrap().is_empty(),
-            "the script wasn't used up"
+            "the script has unused bytes"
         );
     }
 }
 
-/// Never gives the same block twice; no secret, only different.
+/// Never returns the same block twice. Not secret, only distinct.
 #[derive(Default)]
 pub(crate) struct Counter(AtomicU64);
 

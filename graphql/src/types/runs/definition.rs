@@ -1,4 +1,5 @@
-//! What an orchestration was asked to do, written as the input that asks for it: what is shown can be sent again.
+//! The definition of an orchestration in the form of the input that requests it, so that it can be
+//! sent again.
 
 use claviger_domain::orchestration::{Agent, Definition, OnFailure, Work};
 use claviger_domain::pattern::shown;

@@ -1,4 +1,4 @@
-//! What a subscriber of an orchestration is told. Each message is whole in itself.
+//! The messages that a subscriber of an orchestration receives. Each message is complete in itself.
 
 use super::orchestration::Orchestration;
 use super::step::{Step, StepText, int, step_id};
@@ -28,81 +28,81 @@ pub(crate) enum OrchestrationMessage {
     Terminal(Terminal),
 }
 
-/// partial: the text so far of each running attempt.
+/// The state at the start of a feed without `after`.
 #[derive(SimpleObject)]
 pub(crate) struct Snapshot {
-    /// For resuming behind this.
+    /// Pass it as `after` to resume after this message.
     cursor: Cursor,
-    /// The orchestration as it is here.
+    /// The orchestration at this point.
     orchestration: Orchestration,
     /// The text so far of each running attempt.
     partial: Vec<StepText>,
 }
 
-/// Something happened.
+/// An event of the orchestration.
 #[derive(SimpleObject)]
 pub(crate) struct EventMessage {
-    /// For resuming behind this.
+    /// Pass it as `after` to resume after this message.
     cursor: Cursor,
-    /// What happened.
+    /// The event.
     event: Event,
-    /// The step it is about, as it stands after it.
+    /// The step that the event concerns, in its state after the event.
     step: Option<Step>,
 }
 
-/// offset: UTF-8 bytes from the start of this attempt's text. A client that holds more bytes of the attempt already drops the overlap.
+/// More text of an attempt. A client that already holds more bytes than `offset` drops the overlap.
 #[derive(SimpleObject)]
 pub(crate) struct TextDelta {
-    /// For resuming behind this.
+    /// Pass it as `after` to resume after this message.
     cursor: Cursor,
     /// The step.
     step_id: ID,
-    /// Which attempt.
+    /// Number of the attempt, from 1.
     attempt: i32,
-    /// The name of its agent, where it has one.
+    /// The agent's name, if it has one.
     agent: Option<String>,
-    /// Where the text begins.
+    /// UTF-8 bytes from the start of the attempt's text to this piece.
     offset: i32,
-    /// The text.
+    /// The piece of text.
     text: String,
 }
 
 /// Text of this attempt beyond keepBytes is void.
 #[derive(SimpleObject)]
 pub(crate) struct AttemptSuperseded {
-    /// For resuming behind this.
+    /// Pass it as `after` to resume after this message.
     cursor: Cursor,
     /// The step.
     step_id: ID,
-    /// Which attempt.
+    /// Number of the attempt, from 1.
     attempt: i32,
-    /// What stays, in UTF-8 bytes from its beginning.
+    /// Bytes of UTF-8 text that remain valid, from the start of the attempt's text.
     keep_bytes: i32,
-    /// Why: `taken_over`, or what the attempt failed by.
+    /// `taken_over`, or the failure of the attempt.
     reason: String,
 }
 
-/// Deltas before this cursor have expired; the finished steps' full texts stand in for them.
+/// Deltas before this cursor have expired. The full texts of the finished steps replace them.
 #[derive(SimpleObject)]
 pub(crate) struct GapMarker {
-    /// For resuming behind this.
+    /// Pass it as `after` to resume after this message.
     cursor: Cursor,
-    /// The texts of the finished steps.
+    /// The full texts of the finished steps.
     steps: Vec<StepText>,
 }
 
-/// The orchestration has ended: nothing follows.
+/// The orchestration has ended; no message follows.
 #[derive(SimpleObject)]
 pub(crate) struct Terminal {
-    /// Subscribing behind this ends at once.
+    /// A subscription that resumes after this cursor ends immediately.
     cursor: Cursor,
-    /// How it ended.
+    /// The final state.
     state: OrchestrationState,
-    /// The orchestration as it stays.
+    /// The orchestration in its final state.
     orchestration: Orchestration,
 }
 
-/// Whose orchestration is followed.
+/// The orchestration that is followed, and its owner.
 #[derive(Clone, Copy)]
 pub(crate) struct Followed {
     pub(crate) owner: UserId,
@@ -110,7 +110,7 @@ pub(crate) struct Followed {
 }
 
 impl Followed {
-    /// A message as it is shown.
+    /// A message as the schema shows it.
     pub(crate) fn show(self, message: FeedMessage) -> Result<OrchestrationMessage, Failure> {
         let (run, place) = (self.run, message.cursor);
         let cursor = Cursor(cursor::of_run_feed(run, place));
@@ -142,7 +142,8 @@ impl Followed {
             }
             Body::Terminal(view) => {
                 let state = OrchestrationState::of(view.run.phase);
-                // What is shown of an orchestration never stands behind its end, so that whoever subscribes after it is told of the end.
+                // The orchestration's cursor never lies at or after its end, so that a client that
+                // subscribes after it still receives the end.
                 let before = FeedCursor { i: place.i.saturating_sub(1), ..place };
                 let orchestration = self.orchestration(*view, Vec::new(), before);
                 OrchestrationMessage::Terminal(Terminal { cursor, state, orchestration })
@@ -186,7 +187,7 @@ fn superseded(
     }
 }
 
-/// The event as its owner sees it everywhere.
+/// The event as its owner sees it elsewhere in the schema.
 fn opened(record: &RunRecord) -> Result<EventView, Failure> {
     let read = |json: &[u8]| serde_json::from_slice(json).map_err(|_| Failure::internal());
     let content = record.event.halves().map_err(|_| Failure::internal())?.content;

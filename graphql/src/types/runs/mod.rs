@@ -1,4 +1,4 @@
-//! Orchestrations, their steps, what they used, what their subscribers are told.
+//! Orchestrations, their steps, their usage and the messages of their feeds.
 
 mod definition;
 mod messages;

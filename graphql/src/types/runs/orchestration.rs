@@ -32,26 +32,28 @@ pub(crate) struct Orchestration {
     known: Known,
 }
 
-/// What is known of an orchestration.
+/// How much of an orchestration has been read.
 #[derive(Clone)]
 enum Known {
-    /// All of it.
+    /// The complete run.
     Whole(Arc<RunDetail>),
     /// Its row in a list.
     Listed {
         row: Arc<RunSummary>,
-        /// All of it once somebody asks: read at most once, whatever the number of fields and of copies.
+        /// The complete run, read at most once, when the first field needs it, whatever the number
+        /// of fields and copies.
         whole: Shared<BoxFuture<'static, Result<Arc<RunDetail>, Failure>>>,
-        /// A field is selected that the row doesn't have. Then every field is shown from one state, and `cursor` fits all of them.
+        /// Whether a selected field is not in the row. If so, every field is taken from one state,
+        /// and `cursor` matches all of them.
         is_wanted_whole: bool,
     },
 }
 
-/// Fields that the row of a list doesn't have.
+/// Fields that the row of a list does not contain.
 const NOT_IN_A_ROW: [&str; 8] =
     ["input", "steps", "output", "result", "error", "resolution", "partial", "cursor"];
 
-/// What a row of a list says, wherever it is taken from.
+/// The fields of a list row, from whichever source.
 struct Row {
     pattern: Pattern,
     state: OrchestrationState,
@@ -92,7 +94,7 @@ impl Row {
             | Phase::Cancelled => None,
         };
         Ok(Self {
-            // Only a run without its first event has none, and such a run isn't found.
+            // Only a run without its first event has no settings, and such a run is not found.
             pattern: run.settings.as_ref().ok_or_else(Failure::internal)?.pattern.into(),
             state: OrchestrationState::of(run.phase),
             paused,
@@ -111,7 +113,7 @@ impl Orchestration {
         Self { owner, id: detail.id, known: Known::Whole(Arc::new(detail)) }
     }
 
-    /// An orchestration of a user, by its id; `None` for foreign and unknown ones.
+    /// A user's orchestration by its id; `None` for foreign and unknown ids.
     pub(crate) async fn load(
         ctx: &Context<'_>,
         owner: UserId,
@@ -161,72 +163,75 @@ impl Orchestration {
     }
 }
 
-// A nullable field that fails is null itself and not its parent only as an option of a result.
+// A failed nullable field makes only itself null, not its parent, if it returns an option of a
+// result.
 #[Object]
 impl Orchestration {
-    /// Its id.
+    /// The orchestration's id.
     pub(crate) async fn id(&self) -> ID {
         ID(ids::encode(IdKind::Orchestration, self.id.0))
     }
-    /// How its agents work together.
+    /// How the agents work together.
     async fn pattern(&self) -> Result<Pattern, Error> {
         Ok(self.row().await?.pattern)
     }
-    /// Where it stands.
+    /// The current state.
     async fn state(&self) -> Result<OrchestrationState, Error> {
         Ok(self.row().await?.state)
     }
-    /// Why it stands still, if it does: `requested`, `spend_limit`, `key_unavailable`.
+    /// Why it is paused: `requested`, `spend_limit`, `key_unavailable`; null if it is not.
     async fn pause_reason(&self) -> Option<Result<&'static str, Error>> {
         self.row().await.map(|row| row.paused.map(pause_reason)).transpose()
     }
-    /// What its owner calls it.
+    /// The owner's title; null if it has none, and once its content was deleted.
     async fn title(&self) -> Option<Result<String, Error>> {
         self.row().await.map(|row| row.title).transpose()
     }
-    /// What it was asked to do, in the shape of `PatternInput`, pictures as placeholders. null once its content was deleted
+    /// The work it was asked to do, in the shape of `PatternInput`, with placeholders for pictures.
+    /// null once its content was deleted.
     async fn input(&self) -> Option<Result<serde_json::Value, Error>> {
         self.detail()
             .await
             .map(|detail| detail.view.run.definition.as_ref().map(pattern_input))
             .transpose()
     }
-    /// Its steps, in the order of their plan; more may get their places later.
+    /// The steps, in the order of the plan. More may be added later.
     async fn steps(&self) -> Result<Vec<Step>, Error> {
         Ok(Step::all(&self.detail().await?))
     }
-    /// The final text (synthesis, verdict, aggregate, last reply), where the pattern has one.
+    /// The final text (synthesis, verdict, aggregate or last reply), for patterns that produce one.
     async fn output(&self) -> Option<Result<String, Error>> {
         self.detail()
             .await
             .map(|detail| pattern::output(&detail.view.run).map(str::to_owned))
             .transpose()
     }
-    /// The pattern's whole result, in the REST facade's shape.
+    /// The pattern's whole result, in the shape of the REST API.
     async fn result(&self) -> Option<Result<serde_json::Value, Error>> {
         self.detail().await.map(|detail| pattern::result(&detail.view.run)).transpose()
     }
-    /// Why it came to nothing, if it did.
+    /// Why it failed; null if it did not.
     async fn error(&self) -> Option<Result<OrchestrationError, Error>> {
         self.detail().await.map(|detail| OrchestrationError::of_run(&detail.view.run)).transpose()
     }
-    /// Which credential it uses, and why; judged when it was asked for, and anew when it was resumed.
+    /// Which credential it uses, and why. Resolved when it was requested, and again each time it
+    /// was resumed.
     async fn resolution(&self, ctx: &Context<'_>) -> Result<CredentialResolution, Error> {
         self.resolved(ctx).await
     }
-    /// What the calls of all steps used.
+    /// Tokens used by the calls of all steps.
     async fn usage(&self) -> Result<TokenUsage, Error> {
         Ok(self.row().await?.usage.into())
     }
-    /// What they cost; null where that isn't known of every call.
+    /// The cost of all calls; null if the cost of any call is unknown.
     async fn cost_nano_usd(&self) -> Option<Result<UInt64, Error>> {
         self.row().await.map(|row| row.cost.0.map(UInt64)).transpose()
     }
-    /// When it was asked for.
+    /// When it was requested.
     async fn created_at(&self) -> Result<DateTime, Error> {
         Ok(DateTime(self.row().await?.created_at))
     }
-    /// When somebody began to work on it.
+    /// When an engine first began to work on it.
     async fn started_at(&self) -> Option<Result<DateTime, Error>> {
         self.row().await.map(|row| row.started_at.map(DateTime)).transpose()
     }
@@ -234,23 +239,24 @@ impl Orchestration {
     async fn finished_at(&self) -> Option<Result<DateTime, Error>> {
         self.row().await.map(|row| row.finished_at.map(DateTime)).transpose()
     }
-    /// From when somebody began to work on it (or it was asked for, if nobody did) to its end; null before.
+    /// Milliseconds from the start of the work (or from the request, if no work began) to the end;
+    /// null before the end.
     async fn duration_ms(&self) -> Option<Result<i32, Error>> {
         let duration = |row: Row| {
             Some(int(row.finished_at?.ms_since(row.started_at.unwrap_or(row.created_at))))
         };
         self.row().await.map(duration).transpose()
     }
-    /// Text so far of each running attempt, and the cursor of the newest feed item contained here: subscribing after it misses nothing.
-    /// This object, partial and cursor come from one fold of the run's own events and deltas.
+    /// Text so far of each running attempt. This object, partial and cursor come from one fold of
+    /// the run's own events and deltas.
     async fn partial(&self) -> Result<Vec<StepText>, Error> {
         Ok(StepText::all(&self.detail().await?.partial))
     }
-    /// See partial.
+    /// The newest feed item included in this object: subscribing after it misses nothing.
     async fn cursor(&self) -> Result<Cursor, Error> {
         Ok(Cursor(cursor::of_run_feed(self.id, self.detail().await?.cursor)))
     }
-    /// What happened to it, newest first.
+    /// The events of this orchestration, newest first.
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn history(
         &self,
@@ -273,16 +279,16 @@ pub(crate) struct OrchestrationConnection {
     edges: Vec<OrchestrationEdge>,
     /// The orchestrations.
     nodes: Vec<Orchestration>,
-    /// Where the page stands.
+    /// The position of the page.
     page_info: PageInfo,
-    /// How many there are that were asked for, whatever the page.
+    /// Number of all orchestrations that match the filter, not only those on the page.
     total_count: i32,
 }
 
 /// An orchestration with its cursor.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct OrchestrationEdge {
-    /// Its cursor in this list; its feed has its own.
+    /// The orchestration's cursor in this list; its feed has cursors of its own.
     cursor: Cursor,
     /// The orchestration.
     node: Orchestration,

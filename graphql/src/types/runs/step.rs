@@ -13,7 +13,7 @@ use claviger_domain::pattern::code_of;
 use claviger_projections::run_feed::{self, StepView};
 use std::sync::Arc;
 
-/// A whole number of the schema; what is greater is shown as the greatest.
+/// An integer of the schema; a greater number is shown as the maximum.
 pub(super) fn int(count: impl TryInto<i32>) -> i32 {
     count.try_into().unwrap_or(i32::MAX)
 }
@@ -22,7 +22,7 @@ pub(super) fn step_id(step: StepId) -> ID {
     ID(ids::encode(IdKind::Step, step.0))
 }
 
-/// One agent's part: calls to a model, of which the last decides.
+/// The part of one agent: calls to a model, of which the last one decides.
 #[derive(Clone)]
 pub(crate) struct Step {
     known: domain::Step,
@@ -30,12 +30,12 @@ pub(crate) struct Step {
     told: Told,
 }
 
-/// What the agent was told.
+/// The agent's prompt.
 #[derive(Clone)]
 enum Told {
-    /// This.
+    /// Already rendered.
     Known(Option<String>),
-    /// What this run says: put together only when it is asked for.
+    /// Rendered from this run when it is requested.
     By(Arc<RunDetail>),
 }
 
@@ -60,46 +60,47 @@ impl From<StepView> for Step {
 
 #[Object]
 impl Step {
-    /// Its id.
+    /// The step's id.
     async fn id(&self) -> ID {
         step_id(self.known.planned.step)
     }
-    /// Whose; null where no agent is named, and once its content was deleted.
+    /// The agent's name; null for a step without a named agent, and once its content was deleted.
     async fn agent(&self) -> Option<&str> {
         self.agent.as_deref()
     }
-    /// What that agent is in its team.
+    /// The agent's role in its team.
     async fn role(&self) -> AgentRole {
         self.known.planned.role.into()
     }
-    /// What the step is for: turn, delegate, work, synthesize, route, aggregate, verdict, design.
+    /// The purpose: turn, delegate, work, synthesize, route, aggregate, verdict or design.
     async fn purpose(&self) -> &str {
         self.known.planned.purpose.as_str()
     }
-    /// In which round, from 1, where there are rounds.
+    /// The round, from 1; null for patterns without rounds.
     async fn round(&self) -> Option<i32> {
         self.known.planned.round.map(int)
     }
-    /// Where it stands.
+    /// The current state.
     async fn state(&self) -> StepState {
         StepState::of(self.known.state)
     }
-    /// Attempts begun.
+    /// Number of attempts begun.
     async fn attempt(&self) -> i32 {
         int(self.known.attempts)
     }
-    /// What the agent was told; null before the step has begun, and once its content was deleted.
+    /// The agent's prompt; null before the step has begun, and once its content was deleted.
     async fn input(&self) -> Option<String> {
         match &self.told {
             Told::Known(told) => told.clone(),
             Told::By(detail) => StepView::told_to(&detail.view.run, &self.known),
         }
     }
-    /// The reply, "No response" where it had no text; null before, and once its content was deleted.
+    /// The reply, or "No response" if it had no text; null before the step is completed, and once
+    /// its content was deleted.
     async fn output(&self) -> Option<&str> {
         self.known.reply.as_ref().map(|_| self.known.said())
     }
-    /// The model it is done with.
+    /// The model that runs the step.
     async fn model(&self) -> &str {
         &self.known.planned.model
     }
@@ -107,45 +108,45 @@ impl Step {
     async fn stop_reason(&self) -> Option<&str> {
         self.known.stop_reason.map(domain::StopReason::as_str)
     }
-    /// What all attempts used.
+    /// Tokens used by all attempts.
     async fn usage(&self) -> TokenUsage {
         self.known.usage.into()
     }
-    /// What they cost; null where that isn't known.
+    /// The cost of all attempts; null if unknown.
     async fn cost_nano_usd(&self) -> Option<UInt64> {
         self.known.cost.0.map(UInt64)
     }
-    /// From the request to the first text.
+    /// Milliseconds from the request to the first text.
     async fn first_token_ms(&self) -> Option<i32> {
         self.known.first_token_ms.map(int)
     }
-    /// From the request to the end.
+    /// Milliseconds from the request to the end.
     async fn duration_ms(&self) -> Option<i32> {
         self.known.duration_ms.map(int)
     }
-    /// Why it came to nothing, if it did.
+    /// Why the step failed; null if it did not.
     async fn error(&self) -> Option<OrchestrationError> {
         OrchestrationError::of_step(&self.known)
     }
 }
 
-/// Why an orchestration or a step came to nothing.
+/// Why an orchestration or a step failed.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct OrchestrationError {
-    /// The code.
+    /// The stable code.
     code: ErrorCode,
-    /// One sentence for a person.
+    /// One sentence for people.
     message: String,
-    /// The step by which it came.
+    /// The step that caused the failure.
     step_id: Option<ID>,
-    /// Anthropic's HTTP status, if it answered.
+    /// Anthropic's HTTP status; null if it did not answer.
     upstream_status: Option<i32>,
     /// Anthropic's request id, to quote to their support.
     upstream_request_id: Option<String>,
 }
 
-/// Stands for words that were deleted.
-const DELETED: &str = "what was said about it was deleted with its content";
+/// Replaces a message that was deleted.
+const DELETED: &str = "the error message was deleted with the content";
 
 impl OrchestrationError {
     fn of_step(step: &domain::Step) -> Option<Self> {
@@ -184,9 +185,9 @@ impl OrchestrationError {
 pub(crate) struct StepText {
     /// The step.
     step_id: ID,
-    /// Which attempt.
+    /// Number of the attempt, from 1.
     attempt: i32,
-    /// From its beginning.
+    /// The text, from the beginning of the attempt.
     text: String,
 }
 

@@ -1,4 +1,4 @@
-//! What calls used, added up.
+//! Sums of the usage of calls.
 
 use super::step::int;
 use super::words::Pattern;
@@ -16,21 +16,21 @@ use claviger_projections::activity::KeyActivity;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most days of one question: a leap year.
+/// Maximum number of days per request: a leap year.
 const MOST_DAYS: u64 = 366;
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
-/// Tokens. The three kinds of input add up to the whole input.
+/// Numbers of tokens. The three kinds of input add up to the whole input.
 #[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
 #[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(crate) struct TokenUsage {
-    /// Input that came from no cache and went to none.
+    /// Input tokens neither read from the cache nor written to it.
     input_tokens: UInt64,
-    /// Thinking and answer.
+    /// Output tokens, thinking included.
     output_tokens: UInt64,
-    /// Input written to the cache.
+    /// Input tokens written to the cache.
     cache_creation_input_tokens: UInt64,
-    /// Input read from the cache.
+    /// Input tokens read from the cache.
     cache_read_input_tokens: UInt64,
 }
 
@@ -45,7 +45,7 @@ impl From<Usage> for TokenUsage {
     }
 }
 
-/// What rows of usage are told apart by.
+/// The dimensions by which usage can be grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum UsageDimension {
     /// The user's key; null for the operator's credentials.
@@ -54,32 +54,33 @@ pub(crate) enum UsageDimension {
     Model,
     /// The UTC day on which the calls ended.
     Day,
-    /// How the agents work together.
+    /// The orchestration's pattern.
     Pattern,
 }
 
-/// costNanoUsd is null where a model of the row is unpriced.
+/// The usage of one group of calls.
 #[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
 pub(crate) struct UsageRow {
-    /// The key, where rows are told apart by it.
+    /// The key, if rows are grouped by it; null for the operator's credentials.
     key_id: Option<ID>,
-    /// The model, where rows are told apart by it.
+    /// The model, if rows are grouped by it.
     model: Option<String>,
-    /// The UTC day, such as 2026-11-23, where rows are told apart by it.
+    /// The UTC day, such as 2026-11-23, if rows are grouped by it.
     day: Option<String>,
-    /// The pattern, where rows are told apart by it.
+    /// The pattern, if rows are grouped by it.
     pattern: Option<Pattern>,
-    /// How many orchestrations.
+    /// Number of orchestrations.
     runs: i32,
-    /// How many calls.
+    /// Number of calls.
     calls: i32,
-    /// What they used.
+    /// Tokens that the calls used.
     usage: TokenUsage,
-    /// What that cost; null where a model of the row is unpriced, or nobody heard what a call used.
+    /// The cost of the calls; null if a model in the row has no price, or the usage of a call is
+    /// unknown.
     cost_nano_usd: Option<UInt64>,
 }
 
-/// What a row stands for; rows are in the order of these: newest day first.
+/// The group of a row. Rows are sorted by these fields in this order, newest day first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     day: Option<Reverse<u64>>,
@@ -88,7 +89,7 @@ struct Group {
     pattern: Option<domain::Pattern>,
 }
 
-/// A row while it is added up.
+/// A row while it is summed.
 #[derive(Default)]
 struct Sum {
     runs: BTreeSet<RunId>,
@@ -106,7 +107,7 @@ impl Sum {
     }
 }
 
-/// Adds cells up. Without dimensions there is one row, also of nothing.
+/// Sums cells. Without dimensions there is exactly one row, even if there are no cells.
 pub(super) fn add_up(cells: &[UsageCell], by: &[UsageDimension]) -> Vec<UsageRow> {
     let is_by = |dimension| by.contains(&dimension);
     let mut sums: BTreeMap<Group, Sum> = BTreeMap::new();
@@ -148,18 +149,18 @@ async fn cells(
 ) -> Result<Vec<UsageCell>, Error> {
     if from.0 >= to.0 {
         return Err(top_level(
-            &Failure::new(ErrorCode::Validation, "from must lie before to").at(&["from"]),
+            &Failure::new(ErrorCode::Validation, "from must be before to").at(&["from"]),
         ));
     }
     if to.0.ms_since(from.0) > MOST_DAYS * DAY_MS {
         let message =
-            format!("from and to lie more than {MOST_DAYS} days apart: ask for a shorter time");
+            format!("from and to must be at most {MOST_DAYS} days apart: request a shorter period");
         return Err(top_level(&Failure::new(ErrorCode::LimitExceeded, message).at(&["to"])));
     }
     ports(ctx)?.run_reads.usage(owner, from.0, to.0).await.map_err(fault)
 }
 
-/// What a user's calls used.
+/// Usage of a user's calls.
 pub(crate) async fn usage_by(
     ctx: &Context<'_>,
     owner: UserId,
@@ -170,7 +171,7 @@ pub(crate) async fn usage_by(
     Ok(add_up(&cells(ctx, owner, from, to).await?, by))
 }
 
-/// What calls with one key used.
+/// Usage of calls with one key.
 pub(crate) async fn usage_of_key(
     ctx: &Context<'_>,
     owner: UserId,
@@ -199,7 +200,8 @@ mod tests {
     type Row<'a> =
         (Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<Pattern>, i32, i32, Option<u64>);
 
-    /// Two runs on two days with two models; one call of the operator's credential, one whose cost nobody knows.
+    /// Two runs on two days with two models; one call with the operator's credential, one of
+    /// unknown cost.
     fn cells() -> Vec<UsageCell> {
         let cell = |run, day, key, model: &str, pattern, calls, cost| UsageCell {
             run: RunId(Uuid::from_u128(run)),
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_told_apart_by_what_is_asked_and_count_each_run_once() {
+    fn rows_are_grouped_by_the_dimensions_and_count_each_run_once() {
         let key = ids::encode(IdKind::ApiKey, KEY.0);
         let (first, second) = ("2024-10-04", "2024-10-05");
         let key = Some(key.as_str());
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_added_up_and_nothing_is_one_row_of_noughts_or_none() {
+    fn tokens_are_summed_and_no_cells_give_one_zero_row_or_no_rows() {
         let row = add_up(&cells(), &[]).remove(0);
         let tokens = |input, output, written, read| TokenUsage {
             input_tokens: UInt64(input),

@@ -1,4 +1,4 @@
-//! Enums of the contract, and words that stand where the contract has text.
+//! Enums of the schema, and the words of its text fields.
 
 use async_graphql::Enum;
 use claviger_domain::orchestration::{self as domain, PauseReason, Phase};
@@ -8,35 +8,35 @@ use claviger_projections::runs::RunState;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "domain::Pattern")]
 pub(crate) enum Pattern {
-    /// One after another, each with the reply of the one before.
+    /// One after another, each with the previous reply.
     Sequential,
-    /// In rounds, each with all that was said.
+    /// In rounds, each with everything said so far.
     Debate,
-    /// A manager splits the task, workers do the parts, the manager puts them together.
+    /// A manager splits the task, workers do the parts, and the manager combines the results.
     Hierarchical,
-    /// All at once on the same task.
+    /// All on the same task at the same time.
     Parallel,
-    /// A router chooses who does it.
+    /// A router chooses the agent that does the task.
     Routing,
-    /// One call that answers with a design.
+    /// One call that returns a design.
     Design,
 }
 
-/// Where an orchestration stands.
+/// The state of an orchestration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "RunState")]
 pub(crate) enum OrchestrationState {
-    /// Asked for, and nobody works on it yet.
+    /// Requested; no engine works on it yet.
     Queued,
-    /// Under way.
+    /// In progress.
     Running,
-    /// It stands still until somebody resumes or cancels it.
+    /// Waits until it is resumed or cancelled.
     Paused,
-    /// Done.
+    /// Finished with a result.
     Completed,
-    /// It came to nothing.
+    /// Ended in failure.
     Failed,
-    /// Stopped for good.
+    /// Stopped permanently on request.
     Cancelled,
 }
 
@@ -53,20 +53,20 @@ impl OrchestrationState {
     }
 }
 
-/// Where a step stands.
+/// The state of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum StepState {
-    /// It has its place.
+    /// In the plan; not yet begun.
     Planned,
-    /// A call is under way.
+    /// A call is in progress.
     Running,
-    /// The last attempt failed, and it is tried again.
+    /// The last attempt failed, and another will follow.
     Waiting,
-    /// Done.
+    /// Finished with a reply.
     Completed,
-    /// It came to nothing.
+    /// Failed permanently.
     Failed,
-    /// Left out.
+    /// Left out of the run.
     Skipped,
 }
 
@@ -83,34 +83,35 @@ impl StepState {
     }
 }
 
-/// What an agent is in its team. A moderator speaks last in a debate; the others are words for the agent's owner.
+/// An agent's role in its team. A moderator speaks last in a debate; the other roles are labels for
+/// the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "domain::AgentRole")]
 pub(crate) enum AgentRole {
-    /// Splits and puts together.
+    /// Splits the task and combines the results.
     Manager,
     /// Does the work.
     Worker,
     /// Does one kind of work.
     Specialist,
-    /// Speaks last in a round of a debate.
+    /// Speaks last in each round of a debate.
     Moderator,
-    /// Looks back at what was done.
+    /// Reviews the work that was done.
     Reflector,
 }
 
-/// When a parallel orchestration has failed.
+/// When a parallel orchestration fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum FailurePolicy {
-    /// As soon as one agent has; the others are stopped.
+    /// When one agent fails. The others are stopped.
     Fail,
-    /// When all have.
+    /// When all agents fail.
     Continue,
-    /// When fewer than `quorum` can still succeed.
+    /// When fewer than `quorum` agents can still succeed.
     Quorum,
 }
 
-/// Why an orchestration stands still.
+/// The words of pauseReason.
 pub(super) const fn pause_reason(reason: PauseReason) -> &'static str {
     match reason {
         PauseReason::Requested => "requested",

@@ -1,4 +1,4 @@
-//! What a successful append leaves.
+//! The effects of a successful append.
 
 use crate::ports::{Append, Expected, Head, KEYS, Log, NewEvent, Page};
 use crate::suite::build::{Maker, NOW, command, key, user, uuid};
@@ -121,7 +121,7 @@ cases! {
             let appended = store.append(append).await?;
             ensure!(
                 appended.placed.iter().all(|placed| placed.at == Timestamp(expected)),
-                "a command of {given} isn't at {expected}"
+                "a command of {given} is not at {expected}"
             );
         }
         whole_log(store.as_ref()).await?;

@@ -20,7 +20,7 @@ cases! {
         store.append(make.claims(user(1), 0, vec![take(ClaimKind::Email, 1, user(1))])).await?;
         let refusal = refused(store.as_ref(), make.claims(user(2), 0, vec![take(ClaimKind::Email, 1, user(2))])).await?;
         let taken = AppendError::ClaimTaken { kind: ClaimKind::Email, holder: user(1), subject: user(1).0 };
-        equal!(refusal, taken, "what the second is told");
+        equal!(refusal, taken, "the second holder's error");
         equal!(store.claim(ClaimKind::Email, [1; 32]).await?, Some((user(1), user(1).0)), "the holder");
     }
 
@@ -39,7 +39,7 @@ cases! {
         store.append(make.claims(user(1), 0, vec![secret(1)])).await?;
         let refusal = refused(store.as_ref(), make.claims(user(1), 1, vec![secret(2)])).await?;
         let taken = AppendError::ClaimTaken { kind: ClaimKind::Secret, holder: user(1), subject: key(1).0 };
-        equal!(refusal, taken, "what the second subject is told");
+        equal!(refusal, taken, "the second subject's error");
     }
 
     async fn a_value_given_back_is_free(harness) {

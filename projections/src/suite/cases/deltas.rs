@@ -34,7 +34,7 @@ cases! {
         for (n, after) in (1..).zip(all) {
             let found: Vec<_> = store.deltas(run(1), after, 2).await?.iter().map(|row| (row.place.v, row.place.d)).collect();
             let expected: Vec<_> = all.iter().skip(n).take(2).copied().collect();
-            equal!(found, expected, "two rows behind {after:?}");
+            equal!(found, expected, "two rows after {after:?}");
         }
         equal!(store.deltas(run(1), (0, 0), 0).await?, [], "no rows");
     }
@@ -62,7 +62,7 @@ cases! {
         equal!(store.flush(batch).await, Err(FlushError::Taken(vec![place(run(1), (4, 1))])), "the answer");
         equal!(store.deltas(run(1), (0, 0), ALL).await?, [first], "the row that stood there");
         equal!(store.count_deltas(run(2), 7).await?, 1, "the neighbour before it");
-        equal!(store.count_deltas(run(3), 2).await?, 1, "the neighbour behind it");
+        equal!(store.count_deltas(run(3), 2).await?, 1, "the neighbour after it");
         let stranger = delta(user(2), run(1), (4, 1), 1);
         ensure!(matches!(store.flush(vec![stranger]).await, Err(FlushError::Taken(_))), "another owner's row is another row");
     }

@@ -1,4 +1,4 @@
-//! What was answered is on disk.
+//! Acknowledged writes are on disk.
 
 use crate::ports::{Append, ClaimKind, RowChange, StoreKeyRow};
 use crate::suite::build::{Maker, NOW, command, one_of_each, session, take, user};

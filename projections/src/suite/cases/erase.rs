@@ -1,4 +1,4 @@
-//! Erasure: keys and copies go, events stay.
+//! Erasure: keys and copies are destroyed, events stay.
 
 use crate::ports::{ClaimKind, KEYS, RowChange};
 use crate::suite::build::{Maker, command, key, one_of_each, secret, session, tag, take, user, view_row};
@@ -73,7 +73,7 @@ cases! {
         store.append(make.claims(user(1), 0, vec![take(ClaimKind::Username, 1, user(1))])).await?;
         store.append(make.recorded(user(1), 1, command(1), false)).await?;
         store.append(make.rows(user(1), 2, vec![RowChange::EraseUser(user(1))])).await?;
-        ensure!(store.claim(ClaimKind::Username, [1; 32]).await?.is_some(), "a claim went: whoever erases gives it back by name");
+        ensure!(store.claim(ClaimKind::Username, [1; 32]).await?.is_some(), "a claim was removed: the erasing command must release it by name");
         ensure!(store.command_record(command(1)).await?.is_some(), "a record went");
         picture(store.as_ref(), user(1)).await?;
     }

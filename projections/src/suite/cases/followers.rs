@@ -12,7 +12,7 @@ use futures::future::join_all;
 
 const LEASE: LeaseName = LeaseName::Follower(ACTIVITY);
 
-/// A fence that holds until somebody else takes the lease.
+/// A fence that holds until another process takes the lease.
 async fn fence(store: &dyn Store, holder: u64) -> Result<Fence, Failure> {
     match store.hold(LEASE, Holder(uuid(holder)), 0).await? {
         Hold::Ours { token } => Ok(Fence { lease: LEASE, token }),
@@ -98,7 +98,7 @@ cases! {
         let before = seen(store.as_ref(), user(1)).await?;
         equal!(store.advance(step(old, 1, 2, vec![row(user(1), 1, 9)])).await, Err(AdvanceError::Fenced), "the answer");
         let never = Fence { token: new.token + 1, ..new };
-        equal!(store.advance(step(never, 1, 2, vec![])).await, Err(AdvanceError::Fenced), "the answer to a token of nobody");
+        equal!(store.advance(step(never, 1, 2, vec![])).await, Err(AdvanceError::Fenced), "the answer to an unknown token");
         equal!(seen(store.as_ref(), user(1)).await?, before, "the view");
         store.advance(step(new, 1, 2, vec![row(user(1), 1, 2)])).await?;
     }

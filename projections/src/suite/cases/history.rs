@@ -1,4 +1,4 @@
-//! What an owner sees of the log.
+//! The part of the log that an owner sees.
 
 use crate::ports::{Append, Direction, HistoryFilter, NewEvent, Store, StoredEvent};
 use crate::suite::build::{Maker, key, user};
@@ -24,7 +24,7 @@ async fn filled(store: &dyn Store) -> Result<Vec<StoredEvent>, Failure> {
     Ok(store.read(0, ALL).await?)
 }
 
-/// What the filter means, said again.
+/// A second implementation of the filter.
 fn passes(event: &StoredEvent, filter: &HistoryFilter) -> bool {
     event.envelope.owner == Some(user(1))
         && filter.subject.is_none_or(|subject| event.subject == Some(subject))
@@ -56,10 +56,10 @@ cases! {
         let log = filled(store.as_ref()).await?;
         let mine: Vec<_> = log.into_iter().filter(|event| event.envelope.owner == Some(user(1))).collect();
         let forward = store.history(user(1), HistoryFilter::default(), Direction::Forward, ALL).await?;
-        ensure!(forward == mine, "forward it isn't the owner's part of the log");
+        ensure!(forward == mine, "forward it is not the owner's part of the log");
         let mut backward = store.history(user(1), HistoryFilter::default(), Direction::Backward, ALL).await?;
         backward.reverse();
-        ensure!(backward == mine, "backward it isn't the owner's part of the log");
+        ensure!(backward == mine, "backward it is not the owner's part of the log");
     }
 
     async fn a_history_filters_by_everything_at_once(harness) {

@@ -12,7 +12,7 @@ fn holder(n: u64) -> Holder {
     Holder(uuid(0x4_0000 + n))
 }
 
-/// The token of a lease that must be had.
+/// The token of a lease that must be granted.
 async fn taken(store: &dyn Store, name: LeaseName, by: u64, ttl_ms: u64) -> Result<u64, Failure> {
     match store.hold(name, holder(by), ttl_ms).await? {
         Hold::Ours { token } => Ok(token),
@@ -20,7 +20,7 @@ async fn taken(store: &dyn Store, name: LeaseName, by: u64, ttl_ms: u64) -> Resu
     }
 }
 
-/// A lease that must not be had.
+/// A lease that must be refused.
 async fn missed(store: &dyn Store, name: LeaseName, by: u64, has: u64) -> Result<(), Failure> {
     match store.hold(name, holder(by), LONG_MS).await? {
         Hold::Ours { token } => Err(Failure(format!("{name} went to {by} with token {token}, and {has} has it"))),
@@ -36,7 +36,7 @@ cases! {
     async fn a_lease_has_one_holder(harness) {
         let store = harness.fresh().await?;
         let token = taken(store.as_ref(), LeaseName::Timers, 1, LONG_MS).await?;
-        ensure!(token > 0, "the first token is 0, which nobody has");
+        ensure!(token > 0, "the first token is 0, which is reserved");
         missed(store.as_ref(), LeaseName::Timers, 2, 1).await?;
         taken(store.as_ref(), LeaseName::Follower("keys"), 2, LONG_MS).await?;
         missed(store.as_ref(), LeaseName::Follower("keys"), 1, 2).await?;
@@ -73,7 +73,7 @@ cases! {
 
     async fn a_strangers_release_does_nothing(harness) {
         let store = harness.fresh().await?;
-        ensure!(!store.release(LeaseName::Timers, holder(1)).await?, "a lease that nobody took was released");
+        ensure!(!store.release(LeaseName::Timers, holder(1)).await?, "a lease that was never taken was released");
         let token = taken(store.as_ref(), LeaseName::Timers, 1, LONG_MS).await?;
         ensure!(!store.release(LeaseName::Timers, holder(2)).await?, "a stranger released");
         missed(store.as_ref(), LeaseName::Timers, 2, 1).await?;

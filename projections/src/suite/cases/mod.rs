@@ -2,7 +2,8 @@
 
 use super::case::Case;
 
-/// Declares the files and gathers their cases: a file that is not here isn't compiled, and one that is can't be left out.
+/// Declares the files and collects their cases: a file that is not listed is not compiled, and the
+/// cases of a listed file cannot be left out.
 macro_rules! files {
     ($($file:ident),+ $(,)?) => {
         $(mod $file;)+

@@ -1,4 +1,4 @@
-//! One order, whoever writes and reads at the same time.
+//! One total order under concurrent writers and readers.
 
 use crate::ports::{Append, AppendError, Log};
 use crate::suite::build::{Maker, user};
@@ -14,7 +14,7 @@ cases! {
             let answers = join_all((0..16).map(|_| store.append(make.append(user(1), version, 1)))).await;
             equal!(successes(&answers).len(), 1, "winners at version {version}");
             for refusal in answers.into_iter().filter_map(Result::err) {
-                equal!(refusal, AppendError::Conflict { actual: version + 1 }, "what a loser is told");
+                equal!(refusal, AppendError::Conflict { actual: version + 1 }, "the loser's error");
             }
         }
         equal!(whole_log(store.as_ref()).await?.len(), 5, "events");
@@ -108,7 +108,7 @@ cases! {
         };
         let (parked, answers) = join(store.append(make.append(user(0), 0, 1)), others).await;
         equal!(parked?.position, 1, "the position of the parked append");
-        equal!(successes(&answers).len(), 19, "appends behind it");
+        equal!(successes(&answers).len(), 19, "appends after it");
         ensure!(matches!(answers.first(), Some(Err(AppendError::Conflict { actual: 1 }))), "its rival is not in conflict");
         equal!(proven_log(harness, store.as_ref()).await?.len(), 20, "events");
     }
@@ -118,7 +118,8 @@ cases! {
         let append = make.append(user(1), 0, 2);
         let ids: Vec<_> = append.events.iter().map(|event| event.id).collect();
         let mut watch = store.watch();
-        // Asked once and dropped, like a request whose client is gone. What became of it is found by the events' ids.
+        // Requested once and dropped, like a request whose client has disconnected. The ids of the
+        // events show its outcome.
         drop(store.append(append).now_or_never());
         ensure!(watch.wait_for(|position| *position >= 2).await.is_ok(), "the append was dropped with its caller");
         for (id, position) in ids.into_iter().zip(1..) {
@@ -134,7 +135,7 @@ cases! {
         let (kept_id, lost_id) = (id(&kept)?, id(&lost)?);
         store.append(kept).await?;
         drop(store.append(lost).await);
-        ensure!(store.event(kept_id).await?.is_some(), "a committed event isn't found");
+        ensure!(store.event(kept_id).await?.is_some(), "a committed event is not found");
         ensure!(store.event(lost_id).await?.is_none(), "a refused event is found");
         equal!(store.read(0, ALL).await?.len(), 1, "events");
     }

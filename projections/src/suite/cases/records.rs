@@ -1,4 +1,4 @@
-//! Command records: a repeat is answered like the first time.
+//! Command records: a repeat returns the first result.
 
 use crate::ports::{Append, AppendError, CommandRecord, RecordChange};
 use crate::suite::build::{Maker, NOW, command, user, uuid};
@@ -8,7 +8,7 @@ use claviger_domain::actor::{Actor, Via};
 use claviger_domain::stream::StreamName;
 use futures::future::join_all;
 
-/// Gives the record that must be there.
+/// Returns the record that must exist.
 fn there(record: Option<CommandRecord>) -> Result<CommandRecord, Failure> {
     record.ok_or(Failure("the command left no record".to_owned()))
 }
@@ -33,7 +33,7 @@ cases! {
             expires_at: NOW.plus_ms(1000),
         };
         equal!(there(store.command_record(command(1)).await?)?, expected, "the record");
-        equal!(store.command_record(command(2)).await?, None, "a record nobody left");
+        equal!(store.command_record(command(2)).await?, None, "a record that was never written");
     }
 
     async fn a_record_belongs_to_who_gave_the_command(harness) {
@@ -59,10 +59,11 @@ cases! {
         let (store, make) = (harness.fresh().await?, Maker::default());
         store.append(make.recorded(user(1), 0, command(1), false)).await?;
         let record = there(store.command_record(command(1)).await?)?;
-        // Decided before the first was committed: the version is old, and the answer is the record all the same.
+        // Decided before the first was committed: the version is old, but the result is still the
+        // record.
         for version in [0, 1, 9] {
             let refusal = refused(store.as_ref(), make.recorded(user(1), version, command(1), false)).await?;
-            equal!(refusal, AppendError::Repeated(Box::new(record.clone())), "what a repeat at version {version} is told");
+            equal!(refusal, AppendError::Repeated(Box::new(record.clone())), "the answer to a repeat at version {version}");
         }
         equal!(whole_log(store.as_ref()).await?.len(), 1, "events");
     }
@@ -78,7 +79,7 @@ cases! {
         equal!(successes(&answers).len(), 1, "effects");
         let record = there(store.command_record(command(1)).await?)?;
         for refusal in answers.into_iter().filter_map(Result::err) {
-            equal!(refusal, AppendError::Repeated(Box::new(record.clone())), "what the others are told");
+            equal!(refusal, AppendError::Repeated(Box::new(record.clone())), "the answer to the other repeats");
         }
         equal!(whole_log(store.as_ref()).await?.len(), 1, "events");
     }
@@ -90,9 +91,9 @@ cases! {
         let event_ids: Vec<_> = opening.events.iter().chain(&closing.events).map(|event| event.id).collect();
         store.append(opening).await?;
         let open = there(store.command_record(command(1)).await?)?;
-        ensure!(open.open && open.position == 1, "the record isn't open at position 1");
+        ensure!(open.open && open.position == 1, "the record is not open at position 1");
         let repeat = refused(store.as_ref(), make.recorded(user(1), 1, command(1), true)).await?;
-        equal!(repeat, AppendError::Repeated(Box::new(open.clone())), "what a repeat meanwhile is told");
+        equal!(repeat, AppendError::Repeated(Box::new(open.clone())), "the answer to a repeat meanwhile");
         store.append(closing).await?;
         let closed = there(store.command_record(command(1)).await?)?;
         equal!(closed, CommandRecord { open: false, event_ids, position: 3, version: 3, ..open }, "the closed record");

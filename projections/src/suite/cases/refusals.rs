@@ -1,4 +1,4 @@
-//! Refusals say why and leave nothing behind.
+//! Refusals give a reason and leave nothing behind.
 
 use crate::ports::{Append, AppendError, ClaimKind, Expected, Store, StoreError};
 use crate::suite::build::{Maker, command, inline, key, one_of_each, take, user, view_row};
@@ -7,7 +7,7 @@ use crate::suite::check::{picture, proven_log, refused, successes, whole_log};
 use claviger_domain::stream::StreamName;
 use futures::future::{join, join_all};
 
-/// Everything an append can write, so that whatever a refusal leaves behind is seen.
+/// Everything that an append can write, so that anything left by a refusal is detected.
 fn loaded(append: Append, make: &Maker) -> Append {
     let owner = user(2);
     Append {
@@ -19,7 +19,7 @@ fn loaded(append: Append, make: &Maker) -> Append {
     }
 }
 
-/// The append is refused as expected, and the store looks as before.
+/// The append is refused as expected, and the store is unchanged.
 async fn refused_without_a_trace(store: &dyn Store, append: Append, expected: &AppendError) -> Result<(), Failure> {
     let before = [picture(store, user(1)).await?, picture(store, user(2)).await?];
     let refusal = refused(store, append).await?;
@@ -142,7 +142,7 @@ cases! {
         let culprit = appends.get(11).and_then(|append| append.events.first()).map(|event| event.id);
         let culprit = culprit.ok_or(Failure("no culprit".to_owned()))?;
         faults.fail_statement(culprit);
-        // Parked behind another, they are one batch where the store has batches.
+        // Queued behind another, they form one batch where the store has batches.
         faults.park();
         let others = async {
             faults.parked().await;
@@ -153,7 +153,7 @@ cases! {
         first?;
         equal!(successes(&answers).len(), 19, "appends that went through");
         let told = answers.iter().find_map(|answer| answer.as_ref().err());
-        ensure!(matches!(told, Some(AppendError::Store(StoreError::Unavailable(_)))), "the culprit is told {told:?}");
+        ensure!(matches!(told, Some(AppendError::Store(StoreError::Unavailable(_)))), "the culprit received {told:?}");
         ensure!(store.event(culprit).await?.is_none(), "the culprit's event is in");
         equal!(proven_log(harness, store.as_ref()).await?.len(), 20, "events");
         equal!(store.owners(crate::ports::KEYS, None, 100).await?.len(), 19, "owners with rows");
@@ -169,7 +169,7 @@ cases! {
         let refusal = refused(store.as_ref(), loaded(make.append(user(2), 0, 1), &make)).await?;
         let alike =
             matches!(&refusal, AppendError::Store(error) if std::mem::discriminant(error) == std::mem::discriminant(&failed));
-        ensure!(alike, "told {refusal:?}");
+        ensure!(alike, "received {refusal:?}");
         ensure!(before == picture(store.as_ref(), user(2)).await?, "it left something behind");
         equal!(store.append(make.append(user(2), 0, 1)).await?.position, 2, "the next position");
         whole_log(store.as_ref()).await?;

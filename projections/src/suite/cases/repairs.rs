@@ -13,11 +13,11 @@ fn of_keys(last: u64, rows: Vec<ViewRow>) -> Replace {
     Replace { view: KEYS, owner: user(1), basis, rows, defaults: Some(vec![(tag(2), key(2))]), quarantined: vec![] }
 }
 
-/// Takes the activity view to a position, with one row.
+/// Moves the activity view to a position, with one row.
 async fn at_position(store: &dyn Store, position: u64) -> Result<Fence, Failure> {
     let lease = LeaseName::Follower(ACTIVITY);
     let Hold::Ours { token } = store.hold(lease, Holder(uuid(1)), 0).await? else {
-        return Err(Failure("a lease that nobody has wasn't to be had".to_owned()));
+        return Err(Failure("a free lease was refused".to_owned()));
     };
     let fence = Fence { lease, token };
     let put = vec![ViewRow { view: ACTIVITY, ..view_row(user(1), uuid(1), 1) }];
@@ -80,7 +80,7 @@ cases! {
         store.append(make.append(user(2), 0, 3)).await?;
         let fence = at_position(store.as_ref(), 4).await?;
         let read = store.checkpoint(ACTIVITY).await?;
-        // Made at position 3: between it and the checkpoint there is nothing of this owner.
+        // Built at position 3: between it and the checkpoint this owner has no events.
         store.replace(of_activity(3)).await?;
         let now = store.checkpoint(ACTIVITY).await?;
         equal!(now, Checkpoint { position: 4, repairs: 1 }, "the checkpoint");

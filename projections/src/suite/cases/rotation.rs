@@ -1,4 +1,5 @@
-//! Rotation of the master key: what wraps changes, what is doesn't, and nobody's write is lost in between.
+//! Rotation of the master key: the wraps change, the data does not, and no concurrent write is
+//! lost.
 
 use crate::ports::{
     AppendError, ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, Store, StoreKeyRow, UserKeyRow, UserKeyState,
@@ -11,7 +12,7 @@ use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;
 use futures::future::{join, join_all};
 
-/// Everything of a user under the next version of their key, wrapped by the KEK `kek`.
+/// All rows of a user under the next version of their key, wrapped by the KEK `kek`.
 fn next(from: &UserRows, kek: u8) -> UserRows {
     let (owner, version) = (from.key.row.owner, from.key.row.version + 1);
     let wrapped = |of: &[u8]| of.iter().map(|byte| byte.wrapping_add(0x20)).collect::<Vec<u8>>();
@@ -63,7 +64,7 @@ cases! {
 
     async fn everything_of_a_user_is_read_at_once(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
-        equal!(store.user_rows(user(1)).await?, None, "rows of nobody");
+        equal!(store.user_rows(user(1)).await?, None, "rows of an unknown user");
         let (owner, account) = (user(1), StreamName::Account(user(1)));
         let content = ContentKeyRow { stream: account, owner, user_key_version: 1, wrapped: vec![9; 105] };
         let mut rows = one_of_each(owner);
@@ -159,7 +160,7 @@ cases! {
         store.append(make.rows(user(1), 1, vec![put_secret(user(1), 2, 1), shred])).await?;
         let other = picture(store.as_ref(), user(2)).await?;
         let from = rows_of(store.as_ref(), user(1)).await?;
-        ensure!(from.key.worn, "the old key isn't worn");
+        ensure!(from.key.worn, "the old key is not worn out");
         let to = next(&from, 9);
         equal!(store.rekey_user(from.clone(), to.clone()).await?, true, "whether there is a new key");
         equal!(store.user_rows(user(1)).await?, Some(to.clone()), "the user's rows");
@@ -210,15 +211,15 @@ cases! {
         equal!(stale.len(), 4, "kinds of sealed rows");
         for row in stale {
             let refusal = refused(store.as_ref(), make.rows(owner, 1, vec![row.clone()])).await?;
-            equal!(refusal, AppendError::UserKeyMoved { owner, actual: 2 }, "what {row:?} is told");
+            equal!(refusal, AppendError::UserKeyMoved { owner, actual: 2 }, "the answer to {row:?}");
         }
         let stranger = refused(store.as_ref(), make.rows(user(2), 0, vec![put_secret(user(2), 1, 1)])).await?;
-        equal!(stranger, AppendError::UserKeyMoved { owner: user(2), actual: 0 }, "what a secret of nobody is told");
+        equal!(stranger, AppendError::UserKeyMoved { owner: user(2), actual: 0 }, "the answer to a secret of an unknown user");
         ensure!(picture(store.as_ref(), owner).await? == before, "a refusal has left something");
         store.append(make.rows(owner, 1, vec![put_secret(owner, 2, 2)])).await?;
         store.append(make.rows(owner, 2, vec![RowChange::EraseUser(owner)])).await?;
         let erased = refused(store.as_ref(), make.rows(owner, 3, vec![put_secret(owner, 3, 2)])).await?;
-        equal!(erased, AppendError::UserKeyMoved { owner, actual: 0 }, "what a secret is told after the erasure");
+        equal!(erased, AppendError::UserKeyMoved { owner, actual: 0 }, "the answer to a secret after the erasure");
     }
 
     async fn no_secret_is_lost_between_appends_and_a_new_user_key(harness) {
@@ -228,7 +229,7 @@ cases! {
         store.append(make.rows(owner, 0, vec![RowChange::PutUserKey(user_key(owner, 1, 1))])).await?;
         let (make, store) = (&make, &store);
         let appends = (0..24).map(|n| async move {
-            // Streams of their own, so that they are in nobody's way but the rotation's.
+            // Streams of their own, so that they compete only with the rotation.
             let append = make.rows(owner, 0, vec![put_secret(owner, n, 1)]);
             match store.append(crate::ports::Append { stream: StreamName::Run(key(n).0), ..append }).await {
                 Ok(_) => Ok(true),
@@ -258,10 +259,10 @@ cases! {
         let moved = |current: u8| AppendError::MasterKeyMoved { current: [current; 8] };
         store.init_store_key(store_key(1)).await?;
         store.append(make.rows(user(1), 0, put(1, 1))).await?;
-        equal!(refused(store.as_ref(), make.rows(user(2), 0, put(2, 2))).await?, moved(1), "what comes too early is told");
+        equal!(refused(store.as_ref(), make.rows(user(2), 0, put(2, 2))).await?, moved(1), "the answer to a key that comes too early");
         store.append(make.rows(user(9), 0, vec![RowChange::PutStoreKey(store_key(2))])).await?;
         equal!(store.store_keys().await?, [store_key(2), store_key(1)], "store keys, the newest first");
-        equal!(refused(store.as_ref(), make.rows(user(2), 0, put(2, 1))).await?, moved(2), "what comes too late is told");
+        equal!(refused(store.as_ref(), make.rows(user(2), 0, put(2, 1))).await?, moved(2), "the answer to a key that comes too late");
         store.append(make.rows(user(2), 0, put(2, 2))).await?;
         store.append(make.rows(user(9), 1, vec![RowChange::DeleteStoreKey([1; 8])])).await?;
         equal!(store.store_keys().await?, [store_key(2)], "store keys in the end");

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
-/// Twelve rows, several of each sort key, newest first; strangers' rows and another view's beside them.
+/// Twelve rows, several with the same sort key, newest first, beside rows of other users and of
+/// another view.
 async fn filled(store: &dyn Store, make: &Maker) -> Result<Vec<ViewRow>, Failure> {
     let mut rows: Vec<_> = (0..12).map(|n| view_row(user(1), uuid(n * 7 % 12), 100 + n / 4)).collect();
     let strangers = (0..12).map(|n| view_row(user(2), uuid(n), 101));
@@ -19,7 +20,7 @@ async fn filled(store: &dyn Store, make: &Maker) -> Result<Vec<ViewRow>, Failure
     Ok(rows)
 }
 
-/// What a page means, said again.
+/// A second implementation of paging.
 fn expected(rows: &[ViewRow], page: Page) -> PageOf {
     let inside = |row: &&ViewRow| {
         page.after.is_none_or(|after| (row.sort, row.id) < after) && page.before.is_none_or(|before| (row.sort, row.id) > before)
@@ -167,7 +168,7 @@ cases! {
         let (store, make) = (harness.fresh().await?, Maker::default());
         let places = [(2, 1), (1, 2), (1, 1), (3, 0)];
         let rows = places.into_iter().zip(1..).map(|((n, id), sort)| RowChange::PutView(view_row(user(n), uuid(id), sort)));
-        // One of the others has a name as long as this one's.
+        // One of the other views has a name of the same length as this one's.
         let elsewhere = [ACCOUNTS, RUNS].map(|view| RowChange::PutView(ViewRow { view, ..view_row(user(1), uuid(3), 1) }));
         store.append(make.rows(user(1), 0, rows.chain(elsewhere).collect())).await?;
         let place = |row: &ViewRow| (row.owner, row.id);
@@ -176,7 +177,7 @@ cases! {
         equal!(all, expected, "rows");
         let behind: Vec<_> = store.rows_of_all(KEYS, Some((user(1), uuid(1))), 2).await?.iter().map(place).collect();
         equal!(behind, [(user(1), uuid(2)), (user(2), uuid(1))], "the next two");
-        equal!(store.rows_of_all(KEYS, Some((user(3), uuid(0))), 2).await?, [], "rows behind the last");
+        equal!(store.rows_of_all(KEYS, Some((user(3), uuid(0))), 2).await?, [], "rows after the last");
         let elsewhere: Vec<_> = store.rows_of_all(RUNS, None, 2).await?.iter().map(place).collect();
         equal!(elsewhere, [(user(1), uuid(3))], "rows of another view");
     }
@@ -197,7 +198,8 @@ cases! {
         let (store, make) = (harness.fresh().await?, Maker::default());
         let calls = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&calls);
-        // It may be called again when a transaction is repeated; the rows of one call only may stand.
+        // The function may be called again when a transaction is repeated; only the rows of one
+        // call may remain.
         let rows = inline(move |_| {
             let call = counted.fetch_add(1, Ordering::SeqCst);
             Ok(vec![RowChange::PutView(view_row(user(1), uuid(call), call))])

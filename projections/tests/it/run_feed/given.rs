@@ -1,4 +1,4 @@
-//! Runs and rows with few words, and a client that follows the rule of the contract.
+//! Short builders of runs and rows, and a client that follows the rule of the contract.
 
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::event::{Envelope, Halved};
@@ -140,7 +140,7 @@ pub(super) fn item(n: u8, attempt: u32, offset: u64, text: &str) -> DeltaItem {
     DeltaItem { step: step(n), attempt, offset, text: text.to_owned() }
 }
 
-/// What is stored of one run.
+/// The stored events and rows of one run.
 #[derive(Clone, Default)]
 pub(super) struct Stored {
     pub(super) events: Vec<Arc<RunRecord>>,
@@ -153,18 +153,18 @@ impl Stored {
         self.events.len() as u64
     }
 
-    /// How many rows stand after an event.
+    /// Number of rows after an event.
     pub(super) fn rows_after(&self, v: u64) -> u64 {
         self.rows.range((v, 0)..(v + 1, 0)).count() as u64
     }
 
-    /// Appends an event, counting the rows before it.
+    /// Appends an event that counts the rows before it.
     pub(super) fn append(&mut self, event: RunEvent) {
         let counted = self.rows_after(self.version());
         self.append_counting(event, counted);
     }
 
-    /// Appends an event that counts on so many rows.
+    /// Appends an event that counts `prev_d` rows.
     pub(super) fn append_counting(&mut self, mut event: RunEvent, prev_d: u64) {
         event.set_prev_d(prev_d);
         let version = self.version() + 1;
@@ -199,7 +199,7 @@ impl Stored {
         self.rows.insert((v, self.rows_after(v) + 1), items);
     }
 
-    /// What a reader finds, at most so many of each.
+    /// The result of a read, with bounds on events and rows.
     pub(super) fn read(&self, feed: &RunFeed, most_events: usize, most_rows: usize) -> Batch {
         let after = usize::try_from(feed.events_after()).unwrap();
         let events: Vec<_> = self.events.iter().skip(after).take(most_events).cloned().collect();
@@ -212,12 +212,12 @@ impl Stored {
         Batch { events, rows, events_end, rows_end }
     }
 
-    /// Everything a reader is told now.
+    /// All messages that a reader gets now.
     pub(super) fn all(&self, feed: &mut RunFeed) -> Vec<FeedMessage> {
         feed.take(self.read(feed, usize::MAX, usize::MAX)).unwrap()
     }
 
-    /// The same, from a cursor, in short.
+    /// The same from a cursor, in short form.
     pub(super) fn from(&self, after: Option<FeedCursor>) -> Vec<String> {
         self.all(&mut RunFeed::new(after)).iter().map(short).collect()
     }
@@ -227,7 +227,7 @@ pub(super) fn at(v: u64, d: u64, i: u32) -> FeedCursor {
     FeedCursor { v, d, i }
 }
 
-/// A message in short: place, what, about which step and attempt.
+/// A message in short form: position, kind, step and attempt.
 pub(super) fn short(message: &FeedMessage) -> String {
     let number = |step: &StepId| step.0.as_u128();
     let text = |one: &StepText| format!(" {}.{}={}", number(&one.step), one.attempt, one.text);
@@ -255,7 +255,8 @@ pub(super) fn short(message: &FeedMessage) -> String {
     format!("{v}.{d}.{i} {what}")
 }
 
-/// A client that keeps to the rule: it knows the bytes it holds per step and attempt, and drops what an offset says it has.
+/// A client that follows the rule: it tracks the bytes it holds per step and attempt, and drops the
+/// overlap by the offset.
 #[derive(Clone, Default)]
 pub(super) struct Client {
     pub(super) held: BTreeMap<(StepId, u32), String>,
@@ -266,7 +267,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn receive(&mut self, message: &FeedMessage) {
-        assert!(!self.has_ended, "something follows the end");
+        assert!(!self.has_ended, "a message follows the end");
         self.cursor = Some(message.cursor);
         match &message.body {
             Body::Snapshot { view, partial } => {

@@ -1,4 +1,4 @@
-//! The feed of a run: tables of what follows what, and random schedules against an oracle.
+//! The feed of a run: tables of message sequences, and random schedules against an oracle.
 
 mod given;
 mod random;

@@ -1,5 +1,6 @@
-//! Random schedules: a writer that crashes and leaves a stopped twin behind, readers that are cut, come back, read in pages and
-//! slowly. Whoever reads ends with the texts of the run, byte for byte.
+//! Random schedules: a writer that crashes and leaves a stopped twin behind, and readers that are
+//! disconnected, resume, read in pages and read slowly. Every reader ends with the texts of the
+//! run, byte for byte.
 
 use super::given::*;
 use claviger_domain::orchestration::FailureClass;
@@ -21,7 +22,7 @@ impl Dice {
 
 const PIECES: [&str; 6] = ["a", "ü", "😀", "long words ", "\n", "ß"];
 
-/// A reader with a connection or without.
+/// A reader, connected or not.
 struct Reader {
     client: Client,
     feed: Option<RunFeed>,
@@ -41,7 +42,7 @@ impl Reader {
         }
     }
 
-    /// What waits in the outbox is lost with a connection.
+    /// Messages that wait in the outbox are lost with the connection.
     fn read(&mut self, stored: &Stored, dice: &mut Dice) {
         let feed = match &mut self.feed {
             Some(feed) => feed,
@@ -82,7 +83,7 @@ impl Reader {
         }
     }
 
-    /// Comes back and reads to the end.
+    /// Reconnects and reads to the end.
     fn finish(&mut self, stored: &Stored) {
         self.feed = None;
         let mut feed = RunFeed::new(self.client.cursor);
@@ -97,13 +98,13 @@ impl Reader {
     }
 }
 
-/// A process that works on the run, in its own belief.
+/// A process that believes that it owns the run.
 struct Writer {
-    /// The version it believes to be the last.
+    /// The last version, as far as the process knows.
     version: u64,
-    /// Rows it has written after it.
+    /// Number of rows written after it.
     rows: u64,
-    /// Step to attempt and its text so far.
+    /// Step to attempt, with its text so far.
     running: BTreeMap<u8, (u32, String)>,
 }
 
@@ -193,8 +194,8 @@ impl World {
         }
     }
 
-    /// Another process counts the rows, takes the run over and closes what was running. The one before lives on and may write rows:
-    /// between the count and the claim, and later.
+    /// Another process counts the rows, takes over the run and closes the running attempts. The
+    /// previous process lives on and may write rows between the count and the claim, and later.
     fn crash(&mut self, dice: &mut Dice) {
         let running = std::mem::take(&mut self.writer.running);
         let kept: Vec<_> =
@@ -240,7 +241,7 @@ fn check(world: &World, reader: &Reader, seed: u64) {
 }
 
 #[test]
-fn whoever_reads_holds_every_text_byte_for_byte() {
+fn every_reader_ends_with_every_text_byte_for_byte() {
     for seed in 0..3_000 {
         let mut dice = Dice(seed);
         let mut world = World::new();

@@ -1,4 +1,4 @@
-//! What follows what, message by message.
+//! The sequence of messages, case by case.
 
 use super::given::*;
 use claviger_domain::orchestration::FailureClass;
@@ -37,7 +37,7 @@ fn without_a_cursor_a_snapshot_comes_first() {
 }
 
 #[test]
-fn with_a_cursor_exactly_what_follows_it_comes() {
+fn with_a_cursor_exactly_the_later_messages_follow() {
     let all = [
         "4.0.1 StepAttemptStarted",
         "4.1.1 delta 1.1@0 Gr",
@@ -78,7 +78,7 @@ fn the_cursor_of_the_end_completes_at_once() {
 }
 
 #[test]
-fn a_cursor_behind_the_run_is_refused() {
+fn a_cursor_after_the_end_of_the_run_is_refused() {
     for stored in [begun(), ended()] {
         let mut feed = RunFeed::new(Some(at(9, 0, 1)));
         let batch = stored.read(&feed, 99, 99);
@@ -99,7 +99,7 @@ fn an_event_waits_for_the_rows_it_counts() {
 }
 
 #[test]
-fn an_event_that_is_missing_is_noticed() {
+fn a_missing_event_is_detected() {
     let stored = ended();
     let mut feed = RunFeed::new(None);
     let batch = Batch { events: stored.events[1..].to_vec(), ..Batch::default() };
@@ -114,7 +114,7 @@ fn a_row_out_of_turn_waits_for_the_one_before_it() {
     stored.flush(vec![item(1, 1, 0, "a")]);
     stored.flush(vec![item(1, 1, 1, "b")]);
     let first = stored.rows.remove(&(4, 1)).unwrap();
-    assert_eq!(stored.all(&mut feed), [], "it may still come: no event says otherwise");
+    assert_eq!(stored.all(&mut feed), [], "the row may still come: no event rules it out");
     stored.rows.insert((4, 1), first);
     assert_eq!(stored.all(&mut feed).len(), 2);
 }
@@ -135,14 +135,14 @@ fn rows_beyond_what_the_next_event_counts_are_void() {
         "7.0.2 superseded 1.1 keep 0 interrupted",
     ];
     assert_eq!(stored.from(Some(at(4, 1, 1))), follows);
-    // Who saw the void row live goes on behind it.
+    // A reader that saw the void row live continues after it.
     assert_eq!(stored.from(Some(at(4, 2, 1))), follows);
     assert_eq!(stored.from(Some(at(5, 0, 1))), follows[1..]);
     assert_eq!(stored.from(None), ["7.0.2 snapshot v7 1.2="]);
 }
 
 #[test]
-fn what_was_seen_of_a_void_row_is_cut_off_in_the_partial_text() {
+fn the_text_of_a_void_row_is_cut_off_in_the_partial_text() {
     let mut stored = begun();
     let mut feed = RunFeed::new(None);
     stored.flush(vec![item(1, 1, 0, "kept")]);
@@ -156,7 +156,7 @@ fn what_was_seen_of_a_void_row_is_cut_off_in_the_partial_text() {
 }
 
 #[test]
-fn a_new_attempt_voids_the_one_before_only_if_that_had_text() {
+fn a_new_attempt_voids_the_previous_one_only_if_that_had_text() {
     let mut stored = begun();
     stored.append(failed(1, 1, FailureClass::RateLimit, 0));
     stored.append(started(1, 2));
@@ -176,7 +176,7 @@ fn a_new_attempt_voids_the_one_before_only_if_that_had_text() {
 }
 
 #[test]
-fn a_missing_row_is_answered_by_a_gap_and_the_step_by_its_full_text() {
+fn a_missing_row_gives_a_gap_and_the_step_its_full_text() {
     let mut stored = ended();
     stored.rows.remove(&(4, 1));
     assert_eq!(
@@ -189,7 +189,7 @@ fn a_missing_row_is_answered_by_a_gap_and_the_step_by_its_full_text() {
             "6.0.2 terminal"
         ]
     );
-    // Who has the missing row already gets the rest of it by the full text.
+    // A reader that already has the missing row gets the rest from the full text.
     assert_eq!(stored.from(Some(at(4, 1, 1)))[0], "4.2.gap gap");
 }
 
@@ -220,7 +220,7 @@ fn expired_text_is_one_gap_with_the_finished_steps() {
 }
 
 #[test]
-fn text_that_stands_waiting_is_put_together() {
+fn waiting_text_is_merged() {
     let mut stored = begun();
     stored.append(started(2, 1));
     stored.flush(vec![item(1, 1, 0, "a")]);
@@ -247,7 +247,7 @@ fn text_that_stands_waiting_is_put_together() {
 }
 
 #[test]
-fn a_piece_grows_no_larger_than_allowed_and_an_outbox_says_when_it_is_full() {
+fn a_merged_piece_respects_its_bound_and_an_outbox_reports_when_it_is_full() {
     let mut stored = begun();
     for offset in 0..5 {
         stored.flush(vec![item(1, 1, offset, "a")]);

@@ -1,4 +1,4 @@
-//! What calls of runs teach about their keys.
+//! What calls of runs reveal about their keys.
 
 use super::given::*;
 use claviger_domain::orchestration::{Cost, FailureClass, Next, RunEvent};
@@ -10,7 +10,7 @@ use claviger_projections::ports::{PoisonReason, StoredEvent};
 
 const LATER: Timestamp = Timestamp(NOON.0 + 60_000);
 
-/// The activity of the first key after an event of a run a second after noon.
+/// The activity of the first key after an event of a run, one second after noon.
 fn after(event: &RunEvent) -> KeyActivity {
     let events =
         vec![of_ring(user(1), NOON, &added(1)), of_run(user(1), run(1), NOON.plus_ms(1000), event)];
@@ -18,12 +18,16 @@ fn after(event: &RunEvent) -> KeyActivity {
     assert_eq!((folded.to, folded.poison), (Some(2), None));
     let [row] = folded.changes.put.as_slice() else { panic!("{:?}", folded.changes) };
     assert_eq!((row.owner, row.id, row.sort), (user(1), key(1).0, NOON.0));
-    assert_eq!(row.stream, StreamName::KeyRing(user(1)), "the row is its key's, whatever called");
+    assert_eq!(
+        row.stream,
+        StreamName::KeyRing(user(1)),
+        "the row belongs to its key, whoever called"
+    );
     ActivityView::read(row).unwrap()
 }
 
 #[test]
-fn a_completed_step_is_a_success_of_its_key() {
+fn a_completed_step_counts_as_a_success_of_its_key() {
     let activity = after(&completed(run(1), credential(Some(key(1))), 5, Cost::default()));
     let at = Some(NOON.plus_ms(1000));
     assert_eq!(
@@ -34,7 +38,7 @@ fn a_completed_step_is_a_success_of_its_key() {
 }
 
 #[test]
-fn a_failed_attempt_is_a_call_and_says_of_its_key_what_its_class_means() {
+fn a_failed_attempt_counts_as_a_call_with_the_fault_of_its_class() {
     use FailureClass::*;
     let retry = Next::Retry { at: LATER };
     let table = [
@@ -66,7 +70,7 @@ fn a_failed_attempt_is_a_call_and_says_of_its_key_what_its_class_means() {
 }
 
 #[test]
-fn the_operators_credentials_and_events_that_are_no_calls_touch_nothing() {
+fn the_operators_credentials_and_other_events_touch_no_row() {
     let events = [
         completed(run(1), credential(None), 5, Cost::default()),
         failed(run(1), credential(None), FailureClass::Credit, Next::GiveUp),
@@ -83,7 +87,7 @@ fn the_operators_credentials_and_events_that_are_no_calls_touch_nothing() {
 }
 
 #[test]
-fn a_key_that_was_deleted_meanwhile_keeps_no_row() {
+fn a_key_deleted_during_a_call_has_no_row() {
     let call = completed(run(1), credential(Some(key(1))), 5, Cost::default());
     let call = |at| of_run(user(1), run(1), at, &call);
     let events = vec![
@@ -97,7 +101,7 @@ fn a_key_that_was_deleted_meanwhile_keeps_no_row() {
 }
 
 #[test]
-fn erasure_takes_the_rows_and_what_ends_later_makes_none() {
+fn erasure_removes_the_rows_and_calls_that_end_later_create_none() {
     let call = of_run(
         user(1),
         run(1),
@@ -110,8 +114,7 @@ fn erasure_takes_the_rows_and_what_ends_later_makes_none() {
 }
 
 #[test]
-fn an_event_of_a_run_that_cannot_be_read_stops_the_row_of_the_key_it_names_and_is_never_passed_over()
- {
+fn an_undecodable_event_of_a_run_stops_the_row_of_its_key_and_is_never_skipped() {
     let unreadable = |facts: &[u8]| -> StoredEvent {
         stored(user(1), StreamName::Run(run(1).0), NOON, ("StepCompleted", facts, Some(run(1).0)))
     };

@@ -1,4 +1,4 @@
-//! Events of runs and key rings, as short as they can be said.
+//! Short builders of events of runs and key rings.
 
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::event::{Envelope, Halved};
@@ -36,7 +36,7 @@ pub(super) fn boot(n: u128) -> BootId {
     BootId(Uuid::from_u128(0x4_0000 + n))
 }
 
-/// A user's key, or the operator's credential without one.
+/// A user's key, or the operator's credential if there is none.
 pub(super) fn credential(key: Option<KeyId>) -> Credential {
     let source = if key.is_some() {
         CredentialSource::DefaultKey
@@ -138,7 +138,7 @@ pub(super) fn deleted(n: u128) -> KeyRingEvent {
     KeyRingEvent::KeyDeleted(KeyOnly { key: key(n) })
 }
 
-/// An event as it would be stored.
+/// An event in its stored form.
 pub(super) fn stored(
     owner: UserId,
     stream: StreamName,

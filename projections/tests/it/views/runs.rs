@@ -6,7 +6,7 @@ use claviger_domain::orchestration::*;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::runs::{OpenRun, RunState, RunSummary};
 
-/// The row after events at noon and every second from then on.
+/// The row after events at noon and at every second after it.
 fn after(events: &[RunEvent]) -> RunSummary {
     let mut summary = None;
     for (event, n) in events.iter().zip(0..) {
@@ -45,7 +45,7 @@ fn ends() -> [(RunEvent, RunState, u64); 3] {
 }
 
 #[test]
-fn a_run_that_was_asked_for_waits_for_somebody() {
+fn a_requested_run_is_queued() {
     let row = after(&[requested(run(1), Some("title"))]);
     assert_eq!((row.id, row.facts.state, row.facts.version), (run(1), RunState::Queued, 1));
     assert_eq!(
@@ -57,7 +57,7 @@ fn a_run_that_was_asked_for_waits_for_somebody() {
 }
 
 #[test]
-fn nothing_but_a_request_begins_a_run() {
+fn only_a_request_begins_a_run() {
     for event in
         [claimed(run(1), 1), paused(1), completed(run(1), credential(None), 1, Cost::default())]
     {
@@ -90,7 +90,7 @@ fn calls_add_up_and_an_unknown_cost_makes_the_sum_unknown() {
 }
 
 #[test]
-fn a_pause_and_what_ends_it_spend_requests() {
+fn a_pause_and_its_end_handle_requests() {
     let mut events = vec![requested(run(1), None), claimed(run(1), 1), paused(1)];
     let row = after(&events);
     assert_eq!(
@@ -115,7 +115,7 @@ fn a_pause_and_what_ends_it_spend_requests() {
 }
 
 #[test]
-fn an_ended_run_has_no_work_left() {
+fn an_ended_run_is_no_longer_open() {
     for (end, state, control) in ends() {
         let row = after(&[requested(run(1), None), claimed(run(1), 1), paused(2), end]);
         assert_eq!(

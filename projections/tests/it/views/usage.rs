@@ -1,4 +1,4 @@
-//! What calls of runs used, by run and day.
+//! Usage of a run's calls, by run and day.
 
 use super::given::*;
 use claviger_domain::orchestration::{Cost, FailureClass, Next, Pattern, Usage};
@@ -16,10 +16,10 @@ fn rows(events: Vec<StoredEvent>) -> Vec<ViewRow> {
     folded.changes.put
 }
 
-/// A cell in short: key, calls, input and cost.
+/// A cell in short form: key, calls, input and cost.
 type Short = (Option<Uuid>, u64, u64, Option<u64>);
 
-/// A row in short: run, day and cells.
+/// A row in short form: run, day and cells.
 fn short(row: &ViewRow) -> (Uuid, u64, Vec<Short>) {
     let facts = UsageView::read(row).unwrap();
     assert_eq!(facts.pattern, Pattern::Parallel);
@@ -55,7 +55,7 @@ fn calls_of_a_run_add_up_by_day_credential_and_model() {
     let expected = [
         (one, today, vec![(Some(key(1).0), 3, 47, Some(470)), (None, 1, 20, Some(200))]),
         (one, today + 1, vec![(Some(key(1).0), 1, 40, Some(400))]),
-        // One cost that isn't known makes the sum unknown, whatever comes after.
+        // One unknown cost makes the sum unknown, whatever comes after.
         (two, today, vec![(Some(key(1).0), 3, 150, None)]),
     ];
     assert_eq!(found, expected);
@@ -70,7 +70,7 @@ fn calls_of_a_run_add_up_by_day_credential_and_model() {
 }
 
 #[test]
-fn the_day_of_a_call_is_the_one_it_ended_on() {
+fn a_call_counts_on_the_day_it_ended() {
     let midnight = start_of(day_of(NOON) + 1);
     let call =
         |at| of_run(user(1), run(1), at, &completed(run(1), credential(None), 1, Cost::default()));
@@ -81,7 +81,7 @@ fn the_day_of_a_call_is_the_one_it_ended_on() {
 }
 
 #[test]
-fn a_row_goes_on_from_what_it_was() {
+fn a_row_accumulates_from_its_previous_state() {
     let call = |used| {
         of_run(user(1), run(1), NOON, &completed(run(1), credential(None), used, Cost(Some(1))))
     };
@@ -96,8 +96,8 @@ fn a_row_goes_on_from_what_it_was() {
 }
 
 #[test]
-fn ids_tell_runs_and_days_apart() {
-    // Runs whose ids are made one behind the other, on days that are, too.
+fn row_ids_differ_by_run_and_day() {
+    // Runs with consecutive ids, on consecutive days.
     let ids: BTreeSet<_> =
         (0..64).flat_map(|n| (0..64).map(move |day| UsageFacts::id(run(n), day))).collect();
     assert_eq!(ids.len(), 64 * 64);
@@ -106,7 +106,7 @@ fn ids_tell_runs_and_days_apart() {
 }
 
 #[test]
-fn erasure_takes_the_rows_of_its_user_and_no_others() {
+fn erasure_removes_the_rows_of_its_user_only() {
     let call = |owner| {
         of_run(owner, run(1), NOON, &completed(run(1), credential(None), 1, Cost::default()))
     };
@@ -117,7 +117,7 @@ fn erasure_takes_the_rows_of_its_user_and_no_others() {
 }
 
 #[test]
-fn what_is_no_call_touches_nothing_and_what_cannot_be_read_stops_its_row() {
+fn other_events_touch_no_row_and_an_undecodable_event_stops_its_row() {
     for event in [requested(run(1), None), claimed(run(1), 1)] {
         assert_eq!(
             UsageView.touch(&of_run(user(1), run(1), NOON, &event)),
