@@ -206,7 +206,7 @@ impl fmt::Display for UpstreamFailure {
 
 impl Error for UpstreamFailure {}
 
-/// Anthropic's error object; a body that is none has no fields.
+/// Anthropic's error object; a any other body has no fields.
 #[derive(Default)]
 struct Fault {
     kind: Option<String>,

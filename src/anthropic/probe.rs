@@ -16,7 +16,6 @@ use tokio::time::Instant;
 /// The result of a key test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyTestOutcome {
-    /// Facts.
     pub verdict: KeyVerdict,
     /// Content: a sentence for a person, and upstream's ids.
     pub notes: KeyTestNotes,

@@ -193,7 +193,6 @@ impl Counts {
     }
 }
 
-/// An open call.
 pub(super) struct Visit {
     counts: Counts,
     request_id: String,

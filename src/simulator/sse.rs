@@ -28,14 +28,13 @@ impl Piece {
     }
 }
 
-/// What comes after the last write.
+/// What follows the last write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// The regular end of the body.
     Proper,
     /// A broken connection.
     Cut,
-    /// Silence.
     Silence,
 }
 

@@ -12,7 +12,6 @@ pub type CallStream = BoxStream<'static, CallItem>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallItem {
-    /// The message begins.
     Started {
         message_id: String,
         /// The input tokens, and the first of the output.

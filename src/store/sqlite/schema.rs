@@ -5,19 +5,19 @@
 //! | `head` | `id` = 1 | position, time and frontier of the end of the log | with every append |
 //! | `events` | `position` | the log; unique (stream, version), unique id | inserts only |
 //! | `parts` | `position`, `part` | sealed boxes of events that have more than one | inserts only |
-//! | `claims` | `kind`, `hash` | who holds a unique value | with appends |
+//! | `claims` | `kind`, `hash` | the holder of a unique value | with appends |
 //! | `commands` | `command_id` | command records | with appends; forgotten after their time |
-//! | `user_keys` | `owner`, `version` | user keys, wrapped by a KEK; `worn`: could open what was destroyed since | with appends; rewrapped by compare and set |
+//! | `user_keys` | `owner`, `version` | user keys, wrapped by a KEK; `worn`: could open data destroyed since | with appends; rewrapped by compare and set |
 //! | `index_keys` | `owner` | users' index keys | with appends |
 //! | `content_keys` | `stream` | content keys | with appends |
 //! | `secrets` | `owner`, `key`, `secret_version` | sealed secrets and their data keys | with appends |
 //! | `credentials` | `owner` | sealed password hashes | with appends |
 //! | `sessions` | `id` | sessions | with appends; rotated by compare and set |
-//! | `timers` | `owner`, `kind`, `subject` | what is due | with appends |
+//! | `timers` | `owner`, `kind`, `subject` | timers | with appends |
 //! | `views` | `owner`, `view`, `id` | rows of views | with appends |
-//! | `defaults` | `owner`, `tag` | the default key of a context: the key lets no second one stand | with appends |
-//! | `checkpoints` | `view` | how far a view is that is written after its events | with advances and repairs |
-//! | `quarantine` | `view`, `owner`, `id` | rows of such views that stand still | with advances and repairs |
+//! | `defaults` | `owner`, `tag` | the default key of a context: the primary key allows only one | with appends |
+//! | `checkpoints` | `view` | how far a view that is written after its events has followed the log | with advances and repairs |
+//! | `quarantine` | `view`, `owner`, `id` | quarantined rows of such views | with advances and repairs |
 //! | `deltas` | `run`, `v`, `d` | rows of text between a run's events, sealed | inserts; deleted when they expire |
 //! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK; the highest `seq` is the newest | once, then with appends |
 //!

@@ -71,7 +71,6 @@ pub(in crate::store::sqlite) enum TaskKind {
     },
 }
 
-/// A queued task.
 pub(in crate::store::sqlite) struct Task {
     kind: TaskKind,
     bytes: usize,
