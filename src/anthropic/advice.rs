@@ -1,9 +1,9 @@
-//! The one sentence that tells a person what a test showed and what to do next. Upstream's own words are never in it.
+//! The one sentence that explains to a person what a key test showed and what to do next. It never
+//! contains upstream's own words.
 
 use super::error::{FailureClass, Malformed, UpstreamFailure};
 use claviger_domain::key_test::KeyTestLevel;
 
-/// The sentence of a test that went well.
 pub(super) fn on_success(level: KeyTestLevel, model: &str) -> String {
     match level {
         KeyTestLevel::Authentic => {
@@ -18,13 +18,12 @@ pub(super) fn on_success(level: KeyTestLevel, model: &str) -> String {
     }
 }
 
-/// The sentence of a test that didn't.
 pub(super) fn on_failure(level: KeyTestLevel, model: &str, failure: &UpstreamFailure) -> String {
     if let Some(sentence) = particular(level, model, failure) {
         return sentence;
     }
     let general = sentence(failure.class);
-    // Where the key is excused, the status helps whoever looks for the cause.
+    // For an inconclusive test, the status helps to find the cause.
     failure.status.map_or_else(
         || general.to_owned(),
         |status| {
@@ -37,7 +36,7 @@ pub(super) fn on_failure(level: KeyTestLevel, model: &str, failure: &UpstreamFai
     )
 }
 
-/// The sentence, where it depends on more than the class.
+/// The sentence, where it depends on more than the failure class.
 fn particular(level: KeyTestLevel, model: &str, failure: &UpstreamFailure) -> Option<String> {
     let asked_model = level != KeyTestLevel::Authentic;
     if let FailureClass::RateLimited { until: Some(until) } = failure.class {
@@ -53,7 +52,7 @@ fn particular(level: KeyTestLevel, model: &str, failure: &UpstreamFailure) -> Op
             "This key may not use {model}: allow the model for its workspace in the Anthropic Console, or choose another one."
         ))
     } else if failure.class == FailureClass::NotFound && asked_model && failure.names_model {
-        Some(format!("Anthropic knows no model {model} for this key: choose another one."))
+        Some(format!("The model {model} does not exist for this key: choose another one."))
     } else {
         None
     }
@@ -71,10 +70,10 @@ fn sentence(class: FailureClass) -> &'static str {
             "This key is genuine, but Anthropic has put its organisation on hold: ask Anthropic's support to lift that, then test again."
         }
         FailureClass::Permission => {
-            "Anthropic knows this key but doesn't let it list models: run a MODEL or FULL test to see what it may use."
+            "This key is genuine, but it may not list models: run a MODEL or FULL test to see what it may use."
         }
         FailureClass::NotFound => {
-            "Anthropic's address doesn't know the request, which says nothing about the key: check the configured upstream address, then test again."
+            "The upstream address does not serve this request, which says nothing about the key: check the configured upstream address, then test again."
         }
         FailureClass::RateLimited { .. } => {
             "Anthropic is limiting the rate of this key's organisation: test again in a minute."
@@ -83,28 +82,28 @@ fn sentence(class: FailureClass) -> &'static str {
             "This key's organisation or workspace has reached its spend limit: raise the limit in the Anthropic Console."
         }
         FailureClass::InvalidRequest | FailureClass::Conflict | FailureClass::TooLarge => {
-            "Anthropic refused the test itself, which says nothing about the key: try another model, and report it with the request id if that doesn't help."
+            "Anthropic refused the test itself, which says nothing about the key: try another model, and report it with the request id if that does not help."
         }
         FailureClass::Overloaded => {
             "Anthropic is overloaded, which says nothing about the key: test again in a few minutes."
         }
         FailureClass::Server => {
-            "Anthropic had a fault, which says nothing about the key: test again in a minute."
+            "Anthropic had an internal error, which says nothing about the key: test again in a minute."
         }
         FailureClass::Network => {
-            "Anthropic couldn't be reached, which says nothing about the key: check the network and the configured upstream address, then test again."
+            "Anthropic could not be reached, which says nothing about the key: check the network and the configured upstream address, then test again."
         }
         FailureClass::Timeout => {
-            "Anthropic didn't answer in time, which says nothing about the key: check the network, then test again in a minute."
+            "Anthropic did not answer in time, which says nothing about the key: check the network, then test again in a minute."
         }
         FailureClass::Malformed(Malformed::Cut) => {
             "Anthropic's answer was cut off, which says nothing about the key: check the network, then test again."
         }
         FailureClass::Malformed(Malformed::TooBig | Malformed::Unreadable) => {
-            "What answered isn't Anthropic's API, which says nothing about the key: check the configured upstream address, then test again."
+            "The answer does not come from Anthropic's API, which says nothing about the key: check the configured upstream address, then test again."
         }
         FailureClass::Malformed(Malformed::Redirect) => {
-            "The upstream address answers with a redirect, which isn't followed with a key and says nothing about it: configure the final address, then test again."
+            "The upstream address answers with a redirect, which is never followed with a key and says nothing about the key: configure the final address, then test again."
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The one HTTP client that ever holds a user's key.
+//! The only HTTP client that ever holds a user's key.
 //!
-//! It follows no redirect (on one to another host reqwest would send `x-api-key` along), obeys no proxy of the environment, never
-//! repeats a request by itself, reads no more of an answer than it must, and lets no address or upstream text into its errors.
+//! It follows no redirect (on a redirect to another host, reqwest would send `x-api-key` along),
+//! ignores the environment's proxies, never retries a request by itself, reads no more of a
+//! response than it needs, and keeps addresses and upstream text out of its errors.
 
 use super::error::{Malformed, Origin, UpstreamFailure};
 use super::models::{ModelInfo, ModelPage};
@@ -18,34 +19,34 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Where Anthropic's API is.
 pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
 
-/// The version of the API that every request names; it is served everywhere.
+/// The API version sent with every request; it is supported everywhere.
 pub const ANTHROPIC_VERSION: &str = "2023-06-01";
 
-/// Most bytes taken of a short call's answer.
+/// Upper bound of a short call's response body, in bytes.
 pub const SHORT_ANSWER_MAX: usize = 1024 * 1024;
 
-/// Most bytes ever taken of any answer, streams included.
+/// Upper bound of any response body, streams included, in bytes.
 pub const ANSWER_MAX: usize = 64 * 1024 * 1024;
 
-/// Most pages of models asked for: 1,000 models each, so an end is near if upstream is sane.
+/// Maximum number of model pages requested, 1,000 models each. It ends the loop should upstream's
+/// list never end.
 const MODEL_PAGES_MAX: usize = 10;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
-/// Where upstream is and how long to wait for it.
+/// The upstream's address and timeouts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnthropicConfig {
-    /// The address before `/v1/…`. Plain `http` only to this machine, unless `allow_plaintext`.
+    /// The URL before `/v1/…`. Plain `http` only for this machine, unless `allow_plaintext`.
     pub base_url: String,
-    /// For a connection to come about.
     pub connect_timeout: Duration,
-    /// For the whole of a short call, connection and answer included.
+    /// For a whole short call, connection and response included.
     pub call_timeout: Duration,
-    /// Send keys unencrypted over a network: for a simulated upstream in a container network only.
+    /// Allows keys to be sent unencrypted over a network: for a simulated upstream in a container
+    /// network only.
     pub allow_plaintext: bool,
 }
 
@@ -60,45 +61,41 @@ impl Default for AnthropicConfig {
     }
 }
 
-/// Why there is no client. Never holds the address, which may hold a password.
+/// Why the client could not be built. Never holds the address, which may contain a password.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Not an address this client can use.
     #[error(
-        "the upstream address isn't one: write it as https://host, without user, query or fragment"
+        "the upstream address is invalid: write it as https://host, without user, query or fragment"
     )]
     BaseUrl,
     /// Keys would cross a network unencrypted.
     #[error(
-        "the upstream address is plain http on another machine: use https, since keys would travel readable"
+        "the upstream address is plain http on another machine: use https, since keys would be sent unencrypted"
     )]
     Plaintext,
-    /// The TLS set-up failed; usually the system has no certificate authorities.
+    /// TLS setup failed; usually the system has no certificate authorities.
     #[error(
-        "the http client can't be set up: check that the system's certificate authorities are installed (ca-certificates)"
+        "the http client cannot be set up: check that the system's certificate authorities are installed (ca-certificates)"
     )]
     Setup(#[source] reqwest::Error),
 }
 
-/// An answer that could be read.
+/// A successful response with its parsed body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer<T> {
-    /// 200, in practice.
+    /// In practice 200.
     pub status: u16,
-    /// Who answered.
     pub origin: Origin,
-    /// What was asked for.
     pub body: T,
 }
 
 impl<T> Answer<T> {
-    /// The same answer with another body.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
         Answer { status: self.status, origin: self.origin, body: change(self.body) }
     }
 }
 
-/// The client. Cheap to clone; clones share the connections.
+/// Cheap to clone; clones share the connections.
 #[derive(Clone)]
 pub struct AnthropicClient {
     http: reqwest::Client,
@@ -114,8 +111,8 @@ impl fmt::Debug for AnthropicClient {
     }
 }
 
-/// A key on its way into a header. The header value shares these bytes instead of copying them, so that they are wiped when the
-/// request is gone.
+/// A key on its way into a header. The header value shares these bytes instead of copying them, so
+/// that they are wiped when the request is dropped.
 struct KeyBytes(SecretText);
 
 impl AsRef<[u8]> for KeyBytes {
@@ -124,7 +121,7 @@ impl AsRef<[u8]> for KeyBytes {
     }
 }
 
-/// One short call.
+/// A call whose response is read as a whole.
 struct Call<'a> {
     method: Method,
     path: &'a [&'a str],
@@ -133,10 +130,10 @@ struct Call<'a> {
 }
 
 impl AnthropicClient {
-    /// Sets the client up; nothing is sent.
+    /// Builds the client and sends nothing.
     ///
     /// # Errors
-    /// [`ClientError`]: an address that won't do, or no TLS.
+    /// [`ClientError`] for an unusable address, or if TLS cannot be set up.
     pub fn new(config: &AnthropicConfig) -> Result<Self, ClientError> {
         let base = base_url(&config.base_url)?;
         let plaintext = base.scheme() == "http";
@@ -148,7 +145,8 @@ impl AnthropicClient {
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()
-            // An unanswered call may have been billed: whether to repeat it is decided by those who keep account.
+            // An unanswered call may have been billed: the callers account for cost, so they decide
+            // whether to retry.
             .retry(reqwest::retry::never())
             .tcp_nodelay(true)
             .connect_timeout(config.connect_timeout);
@@ -170,7 +168,8 @@ impl AnthropicClient {
         Ok(self.models_page(secret, 1, None, now).await?.map(|_| ()))
     }
 
-    /// One page of `GET /v1/models`, newest models first: `limit` of them (1 to 1,000), those after the id `after`.
+    /// One page of `GET /v1/models`, newest models first: `limit` of them (1 to 1,000), starting
+    /// after the id `after`.
     ///
     /// # Errors
     /// [`UpstreamFailure`].
@@ -188,10 +187,10 @@ impl AnthropicClient {
         Ok(self.short_call::<WirePage>(secret, call, now).await?.map(ModelPage::from_wire))
     }
 
-    /// All models that this key may see, newest first: page by page, at most 10,000.
+    /// All models that this key may see, newest first: fetched page by page, at most 10,000.
     ///
     /// # Errors
-    /// [`UpstreamFailure`] of the first page that failed; a list with a hole is none.
+    /// [`UpstreamFailure`] of the first page that failed; a partial list is never returned.
     pub async fn models(
         &self,
         secret: &SecretText,
@@ -208,7 +207,8 @@ impl AnthropicClient {
         Ok(page.map(|_| models))
     }
 
-    /// `POST /v1/messages/count_tokens` with a message of one word: shows whether the key may use the model and costs nothing.
+    /// `POST /v1/messages/count_tokens` with a message of one word: shows whether the key may use
+    /// the model and costs nothing.
     ///
     /// # Errors
     /// [`UpstreamFailure`].
@@ -257,7 +257,7 @@ impl AnthropicClient {
         let origin = Origin::of(&headers);
         let body = read_capped(response, SHORT_ANSWER_MAX).await;
         if !status.is_success() {
-            // The status stands even if the words were cut off.
+            // The status counts even if the body was cut off.
             let now = now.plus_ms(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
             let body = body.unwrap_or_default();
             return Err(UpstreamFailure::from_answer(status.as_u16(), &headers, &body, now));
@@ -277,7 +277,7 @@ impl AnthropicClient {
         Ok(Answer { status: status.as_u16(), origin, body })
     }
 
-    /// A request that is not sent yet, or why it can't be.
+    /// Builds a request without sending it.
     pub(super) fn post(
         &self,
         secret: &SecretText,
@@ -325,14 +325,14 @@ fn base_url(text: &str) -> Result<Url, ClientError> {
     if usable { Ok(url) } else { Err(ClientError::BaseUrl) }
 }
 
-/// Whether a URL names this machine by its loopback address.
+/// Whether a URL names this machine: `localhost` or a loopback address.
 pub(crate) fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A missing content type is no reason to doubt an answer; another one is.
+/// A missing content type is accepted, another one is not.
 fn may_be_json(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_none_or(|value| {
         value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("json"))
@@ -344,7 +344,8 @@ pub(super) enum ReadError {
     Transport(reqwest::Error),
 }
 
-/// Reads the body up to `max` bytes and gives up on the connection beyond that, whatever length was announced.
+/// Reads the body up to `max` bytes and drops the connection beyond that, whatever length was
+/// announced.
 pub(super) async fn read_capped(mut response: Response, max: usize) -> Result<Vec<u8>, ReadError> {
     let announced =
         response.content_length().and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
@@ -420,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_cant_be_a_header_is_not_sent() {
+    fn a_secret_that_is_no_valid_header_value_is_not_sent() {
         let secret = SecretText::new("sk-ant-\r\nx: y".to_owned());
         let call = Call { method: Method::GET, path: &["v1"], query: &[], body: None };
         let failure = client("http://127.0.0.1:1").unwrap().request(&secret, call).err().unwrap();

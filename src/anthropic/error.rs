@@ -1,7 +1,7 @@
-//! Everything that can go wrong with a call, in one classification that key tests and runs share.
+//! Every way in which a call can fail, in one classification that key tests and runs share.
 //!
-//! Nothing here carries upstream's own words: they may echo what was sent. Nor does it carry the transport's error, whose text may hold
-//! an address; what is left of that is its [`io::ErrorKind`].
+//! Nothing here carries upstream's own words: they may echo the request. Nor does it carry the
+//! transport's error, whose text may contain an address; only its [`io::ErrorKind`] is kept.
 
 pub use super::headers::{Origin, RateLimits, Window};
 use super::headers::{clean_id, limited_until, retry_after_ms};
@@ -13,7 +13,7 @@ use std::error::Error;
 use std::{fmt, io};
 use time::{Date, Month, OffsetDateTime, Time};
 
-/// What kind of failure it was, which decides what to do about it.
+/// The kind of failure, which decides how to react.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureClass {
     /// The key is malformed, revoked or expired.
@@ -24,19 +24,19 @@ pub enum FailureClass {
     OnHold,
     /// The key may not use the model or the resource.
     Permission,
-    /// The model (see [`UpstreamFailure::names_model`]) or the path doesn't exist for this key.
+    /// The model (see [`UpstreamFailure::names_model`]) or the path does not exist for this key.
     NotFound,
-    /// Too many requests or tokens just now.
+    /// Too many requests or tokens at the moment.
     RateLimited {
-        /// When it ends, where the answer says so.
+        /// When the limit ends, if the response includes it.
         until: Option<Timestamp>,
     },
-    /// The organisation's or workspace's limit of spending is reached.
+    /// The organisation's or workspace's spend limit is reached.
     SpendLimit {
-        /// The first of the next month, UTC: these answers carry no `retry-after`.
+        /// The first of the next month, UTC: these responses carry no `retry-after`.
         until: Timestamp,
     },
-    /// Our request was wrong.
+    /// Our request was invalid.
     InvalidRequest,
     /// 409.
     Conflict,
@@ -46,24 +46,24 @@ pub enum FailureClass {
     Overloaded,
     /// 5xx.
     Server,
-    /// No connection, or one that ended before an answer.
+    /// No connection, or one that ended before a response.
     Network,
-    /// No whole answer within the time allowed.
+    /// No complete response within the time allowed.
     Timeout,
-    /// An answer that isn't Anthropic's API's.
+    /// A response that Anthropic's API would not send.
     Malformed(Malformed),
 }
 
-/// In which way an answer couldn't be used.
+/// Why a response could not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// It ended before its end.
+    /// It ended too early.
     Cut,
-    /// It was longer than the cap.
+    /// It was longer than the limit.
     TooBig,
-    /// Not JSON, or not the JSON that was asked for.
+    /// Not JSON, or not of the expected shape.
     Unreadable,
-    /// A redirect: never followed, since the key would travel along.
+    /// A redirect: never followed, since the key would be sent along.
     Redirect,
 }
 
@@ -73,29 +73,31 @@ impl From<TooBig> for Malformed {
     }
 }
 
-/// A call that brought no answer, or one that says no.
+/// A call without a response, or with an error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamFailure {
-    /// What kind of failure it was.
     pub class: FailureClass,
-    /// Upstream's HTTP status; `None` when there was no answer.
+    /// Upstream's HTTP status; `None` without a response.
     pub status: Option<u16>,
-    /// Who answered.
     pub origin: Origin,
     /// How long upstream asks to wait, in milliseconds; at most a day.
     pub retry_after_ms: Option<u64>,
-    /// `x-should-retry`, which Anthropic's own client obeys before anything else.
+    /// `x-should-retry`, which Anthropic's own client library gives precedence over everything
+    /// else.
     pub should_retry: Option<bool>,
-    /// Whether the body was Anthropic's error object and its message speaks of a model. Tells an unknown model from a wrong address.
+    /// Whether the body was Anthropic's error object and its message mentions a model. Tells an
+    /// unknown model from a wrong address.
     pub names_model: bool,
-    /// Whether the request may have arrived: `false` only when no connection came about, so that nothing can have been billed.
+    /// Whether the request may have arrived. `false` only if no connection was established, so that
+    /// nothing can have been billed.
     pub sent: bool,
-    /// What the system said about the connection.
+    /// The operating system's error on the connection.
     pub io: Option<io::ErrorKind>,
 }
 
 impl UpstreamFailure {
-    /// Classifies an answer whose status isn't 2xx, or whose stream brought an `error` event after a 200.
+    /// Classifies a response whose status is not 2xx, or a stream that sent an `error` event after
+    /// a 200.
     pub fn from_answer(status: u16, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Self {
         let fault = Fault::read(body);
         let mut origin = Origin::of(headers);
@@ -120,7 +122,8 @@ impl UpstreamFailure {
         }
     }
 
-    /// Classifies a failure to get an answer, or the rest of one whose head had come (`status`).
+    /// Classifies a transport failure: before any response, or after a response head with this
+    /// `status`.
     pub fn from_transport(error: &reqwest::Error, status: Option<u16>) -> Self {
         let class = if error.is_timeout() {
             FailureClass::Timeout
@@ -135,17 +138,17 @@ impl UpstreamFailure {
         Self { status, sent, io: io_kind(error), ..Self::bare(class) }
     }
 
-    /// An answer of this status that can't be used.
+    /// A response of this status that cannot be used.
     pub fn malformed(kind: Malformed, status: u16, origin: Origin) -> Self {
         Self { status: Some(status), origin, ..Self::bare(FailureClass::Malformed(kind)) }
     }
 
-    /// A secret that can't be a header's value, so it was never sent: no key looks like that.
+    /// A secret that is not a valid header value, so it was never sent: no key looks like that.
     pub(super) fn unsendable() -> Self {
         Self { sent: false, ..Self::bare(FailureClass::InvalidRequest) }
     }
 
-    /// No answer in time, or not all of it.
+    /// No response in time, or not all of it.
     pub(super) fn late() -> Self {
         Self::bare(FailureClass::Timeout)
     }
@@ -167,31 +170,31 @@ impl UpstreamFailure {
 impl fmt::Display for UpstreamFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.class {
-            FailureClass::Authentication => "anthropic doesn't accept the key",
+            FailureClass::Authentication => "anthropic does not accept the key",
             FailureClass::Billing => "no credit behind the key",
             FailureClass::OnHold => "the key's organisation is on hold",
             FailureClass::Permission => "the key may not do this",
-            FailureClass::NotFound => "anthropic doesn't know what was asked for",
+            FailureClass::NotFound => "anthropic does not know the requested model or path",
             FailureClass::RateLimited { .. } => "the key's organisation is rate-limited",
             FailureClass::SpendLimit { .. } => {
                 "the key's organisation or workspace reached its spend limit"
             }
             FailureClass::InvalidRequest => "anthropic refused the request as invalid",
-            FailureClass::Conflict => "anthropic met a conflict",
+            FailureClass::Conflict => "anthropic reported a conflict",
             FailureClass::TooLarge => "the request is too large for anthropic",
             FailureClass::Overloaded => "anthropic is overloaded",
-            FailureClass::Server => "anthropic had a fault",
-            FailureClass::Network => "anthropic couldn't be reached",
-            FailureClass::Timeout => "anthropic didn't answer in time",
+            FailureClass::Server => "anthropic had an internal error",
+            FailureClass::Network => "anthropic could not be reached",
+            FailureClass::Timeout => "anthropic did not answer in time",
             FailureClass::Malformed(Malformed::Cut) => "anthropic's answer was cut off",
             FailureClass::Malformed(Malformed::TooBig) => {
                 "anthropic's answer is longer than allowed"
             }
             FailureClass::Malformed(Malformed::Unreadable) => {
-                "the answer isn't one of anthropic's api"
+                "the answer does not come from anthropic's api"
             }
             FailureClass::Malformed(Malformed::Redirect) => {
-                "the answer is a redirect, which isn't followed with a key"
+                "the answer is a redirect, which is never followed with a key"
             }
         })?;
         if let Some(status) = self.status {
@@ -203,11 +206,11 @@ impl fmt::Display for UpstreamFailure {
 
 impl Error for UpstreamFailure {}
 
-/// Anthropic's error object, as far as it is one.
+/// Anthropic's error object; a any other body has no fields.
 #[derive(Default)]
 struct Fault {
     kind: Option<String>,
-    /// Lower-cased: it is only ever searched.
+    /// Lower-cased: it is only searched.
     message: String,
     code: Option<String>,
     request_id: Option<String>,
@@ -230,7 +233,8 @@ impl Fault {
     }
 }
 
-/// The code first, where there is one; then the status; the type where the status says nothing. Texts only for what has no other mark.
+/// The error code decides first, then the status, then the type where the status is inconclusive.
+/// Message texts decide only the cases that have no other mark.
 fn class_of(status: u16, headers: &HeaderMap, fault: &Fault, now: Timestamp) -> FailureClass {
     match fault.code.as_deref() {
         Some("organization_on_hold") => return FailureClass::OnHold,
@@ -260,14 +264,15 @@ fn class_of(status: u16, headers: &HeaderMap, fault: &Fault, now: Timestamp) -> 
     }
 }
 
-/// "You have reached your specified API usage limits. You will regain access on …", or the same of a workspace.
+/// "You have reached your specified API usage limits. You will regain access on …", or the same for
+/// a workspace.
 fn own_limit(fault: &Fault) -> bool {
     fault.says("usage limits")
         || fault.says("usage limit") && fault.says("regain access")
         || fault.says("spend limit")
 }
 
-/// An `error` event in a stream has a type, and no status of its own.
+/// An `error` event in a stream has a type but no status of its own.
 fn class_of_type(headers: &HeaderMap, fault: &Fault, now: Timestamp) -> FailureClass {
     match fault.kind.as_deref() {
         Some("authentication_error") => FailureClass::Authentication,
@@ -305,7 +310,7 @@ fn next_month(now: Timestamp) -> Timestamp {
         .min(Timestamp::MAX)
 }
 
-/// The first error of the system among the causes.
+/// The first operating-system error in the chain of causes.
 fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = cause {
@@ -436,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_tell_who_answered_and_when_to_come_back() {
+    fn headers_identify_the_sender_and_when_to_retry() {
         let headers: HeaderMap = [
             ("request-id", "req_head"),
             ("anthropic-organization-id", "org"),
@@ -460,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn upstreams_words_are_in_no_text_of_ours() {
+    fn upstream_text_never_appears_in_our_text() {
         let echo = "sk-ant-api03-abcdefghijklmnop";
         let answer = body(echo, echo, Some(echo));
         let failure = UpstreamFailure::from_answer(400, &HeaderMap::new(), &answer, NOW);

@@ -1,4 +1,4 @@
-//! What the headers of an answer say: where it came from, and when to come back.
+//! Response headers: who sent the response, and when to retry.
 
 use claviger_domain::api_key::contains_secret;
 use claviger_domain::timestamp::Timestamp;
@@ -6,16 +6,18 @@ use reqwest::header::HeaderMap;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-/// Longest id taken from an answer. Anthropic's have 28 to 36 characters; a longer one isn't theirs.
+/// Longest id taken from a response, in bytes. Anthropic's have 28 to 36 characters; a longer one
+/// is not theirs.
 const MAX_ID_LEN: usize = 128;
 
-/// Longest wait taken from an answer: a day. A garbled header must not park a key for years.
+/// Longest wait taken from a response: a day. A garbled header must not block a key for years.
 const MAX_RETRY_AFTER_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// The groups that Anthropic limits apart from each other.
+/// The groups that Anthropic limits independently of each other.
 const LIMITED: [&str; 4] = ["requests", "tokens", "input-tokens", "output-tokens"];
 
-/// Who answered, as far as the headers told. These are content, not facts: they name an organisation.
+/// Who sent the response, according to its headers. These are content, not facts: they identify an
+/// organisation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// `request-id`.
@@ -27,7 +29,6 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads the three ids.
     pub fn of(headers: &HeaderMap) -> Self {
         let id = |name: &str| headers.get(name).and_then(|value| clean_id(value.as_bytes()));
         Self {
@@ -38,32 +39,27 @@ impl Origin {
     }
 }
 
-/// What is left of one of the groups.
+/// The state of one rate-limit group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
-    /// Most of it.
     pub limit: Option<u64>,
-    /// What is left.
     pub remaining: Option<u64>,
-    /// When all of it is there again.
+    /// When the group is fully replenished.
     pub reset: Option<Timestamp>,
 }
 
-/// What is left to the organisation of a key, for the family of models that was asked.
+/// The rate limits of a key's organisation, for the model family of the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Calls.
     pub requests: Window,
-    /// Tokens of both kinds.
+    /// Input and output together.
     pub tokens: Window,
-    /// Tokens of input.
     pub input_tokens: Window,
-    /// Tokens of output.
     pub output_tokens: Window,
 }
 
 impl RateLimits {
-    /// Reads `anthropic-ratelimit-*`; what isn't there, or isn't readable, isn't known.
+    /// Reads `anthropic-ratelimit-*`; a missing or unreadable value is `None`.
     pub fn of(headers: &HeaderMap) -> Self {
         let [requests, tokens, input_tokens, output_tokens] = LIMITED.map(|group| {
             let of = |what: &str| text(headers, &format!("anthropic-ratelimit-{group}-{what}"));
@@ -77,8 +73,8 @@ impl RateLimits {
     }
 }
 
-/// An id that may be stored and shown: 1 to 128 printable ASCII characters that don't look like a secret, since a strange upstream may
-/// echo what it was sent.
+/// An id that may be stored and shown: 1 to 128 printable ASCII characters that do not look like a
+/// secret, since an unexpected upstream may echo the request.
 pub(super) fn clean_id(bytes: &[u8]) -> Option<String> {
     let text = str::from_utf8(bytes).ok()?.trim();
     let fits = (1..=MAX_ID_LEN).contains(&text.len())
@@ -100,14 +96,15 @@ pub(super) fn retry_after_ms(headers: &HeaderMap, now: Timestamp) -> Option<u64>
     Some(wait.min(MAX_RETRY_AFTER_MS))
 }
 
-/// A number that may carry a fraction (Anthropic's client library sends and takes such), rounded up to whole milliseconds.
+/// A number that may have a fraction (Anthropic's client library sends and accepts those), rounded
+/// up to whole milliseconds.
 fn whole(value: &str, factor: u64) -> Option<u64> {
     let (seconds, fraction) = value.split_once('.').unwrap_or((value, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if seconds.is_empty() || !digits(seconds) || !digits(fraction) {
         return None;
     }
-    // Too many digits for a u64 is a number all the same: the cap above takes it.
+    // A number with too many digits for a u64 is still valid: the caller caps it.
     let whole = seconds.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(factor);
     let started = fraction.bytes().any(|byte| byte != b'0');
     let part = match (started, factor) {
@@ -122,14 +119,14 @@ fn whole(value: &str, factor: u64) -> Option<u64> {
     Some(whole.saturating_add(part))
 }
 
-/// An HTTP date (RFC 9110, 5.6.7); its preferred form is one of RFC 2822.
+/// An HTTP date (RFC 9110, 5.6.7), whose preferred form follows RFC 2822.
 fn http_date(value: &str) -> Option<Timestamp> {
     let at = OffsetDateTime::parse(value, &Rfc2822).ok()?;
     u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(Timestamp)
 }
 
-/// When the met rate limit ends: `retry-after`, else the latest reset among the groups that have nothing left, else the latest reset of
-/// all. `None` when the answer doesn't say.
+/// When the rate limit ends: `retry-after`, else the latest reset among the exhausted groups, else
+/// the latest reset of all groups. `None` when the response has none of these.
 pub(super) fn limited_until(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
     if let Some(wait) = retry_after_ms(headers, now) {
         return Some(now.plus_ms(wait));
@@ -139,7 +136,7 @@ pub(super) fn limited_until(headers: &HeaderMap, now: Timestamp) -> Option<Times
         let spent = text(headers, &format!("anthropic-ratelimit-{group}-remaining")) == Some("0");
         Some((spent, at.clamp(now, now.plus_ms(MAX_RETRY_AFTER_MS))))
     });
-    // `true` sorts after `false`, so a spent group wins over any other.
+    // `true` sorts after `false`, so an exhausted group wins over any other.
     resets.max().map(|(_, at)| at)
 }
 
@@ -182,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn without_retry_after_the_spent_group_says_when() {
+    fn without_retry_after_the_exhausted_group_decides() {
         let until = |pairs: &[(&'static str, &str)]| limited_until(&headers(pairs), NOW);
         let spent = [
             ("anthropic-ratelimit-requests-remaining", "0"),
@@ -205,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_are_no_ids_are_dropped() {
+    fn invalid_ids_are_dropped() {
         assert_eq!(clean_id(b"req_011CS"), Some("req_011CS".to_owned()));
         for bad in
             [&b""[..], b"  ", b"a\tb", b"caf\xc3\xa9", b"\xff", b"x-sk-ANT-api03-abc", &[b'a'; 129]]

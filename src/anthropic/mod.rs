@@ -1,5 +1,5 @@
-//! Anthropic's HTTP API as Claviger uses it: one client that can't be lured elsewhere with a key, one classification of everything that
-//! can go wrong, the test of a key, and the models with their prices.
+//! Anthropic's HTTP API as Claviger uses it: one client that cannot be made to send a key
+//! elsewhere, one classification of failures, the test of a key, and the models with their prices.
 
 mod advice;
 pub mod claude_program;

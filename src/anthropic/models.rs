@@ -1,4 +1,4 @@
-//! The models: what upstream lists for a key, and a built-in list for when nothing is known yet.
+//! The models: upstream's list for a key, and a built-in list until one is known.
 
 use super::prices::PriceTable;
 use super::wire::{WireModel, WirePage};
@@ -9,25 +9,20 @@ use claviger_domain::timestamp::Timestamp;
 /// Longest display name kept, in characters.
 const MAX_NAME_CHARS: usize = 100;
 
-/// One model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelInfo {
-    /// Anthropic's id.
     pub id: ModelId,
-    /// The name for people.
     pub display_name: String,
-    /// When it was published, where upstream said so.
+    /// When it was published, if upstream reports it.
     pub created_at: Option<Timestamp>,
-    /// Most tokens of input.
     pub max_input_tokens: Option<u64>,
-    /// Most tokens of thinking and answer together.
+    /// Maximum tokens of thinking and answer together.
     pub max_output_tokens: Option<u64>,
 }
 
-/// One page of upstream's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelPage {
-    /// The models, newest first. Ids that couldn't be ids are left out.
+    /// Newest first. Models with invalid ids are left out.
     pub models: Vec<ModelInfo>,
     /// The id after which the next page begins; `None` on the last.
     pub next: Option<ModelId>,
@@ -61,7 +56,8 @@ impl ModelInfo {
     }
 }
 
-/// Id, name, most input, most output. Limits stand only where they are known; a wrong one would refuse good requests.
+/// Id, name, maximum input tokens, maximum output tokens. Limits appear only where they are known:
+/// a wrong one would refuse valid requests.
 type Builtin = (&'static str, &'static str, Option<u64>, Option<u64>);
 
 const BUILTIN: [Builtin; 13] = [
@@ -80,7 +76,8 @@ const BUILTIN: [Builtin; 13] = [
     ("claude-haiku-4-5", "Claude Haiku 4.5", Some(200_000), Some(64_000)),
 ];
 
-/// The models known when this was built, newest families first: shown until a key's own list is known, and never a reason to refuse one.
+/// The models known at build time, newest families first. Shown until a key's own list is known,
+/// and never a reason to refuse a model.
 pub fn builtin_models() -> Vec<ModelInfo> {
     let model = |&(id, name, max_input_tokens, max_output_tokens): &Builtin| {
         let id = ModelId::parse(id)?;
@@ -95,7 +92,8 @@ pub fn builtin_models() -> Vec<ModelInfo> {
     BUILTIN.iter().filter_map(model).collect()
 }
 
-/// The cheapest of the built-in models at this time: the default of runs and of full tests. `None` only if the table prices none of them.
+/// The cheapest built-in model at this time: the default of runs and of full tests. `None` only if
+/// the table prices none of them.
 pub fn cheapest_model(prices: &PriceTable, at: Timestamp) -> Option<ModelId> {
     let cost = |model: &ModelInfo| {
         prices.price(model.id.as_str(), at, 0).map(|price| (price.output, price.input))

@@ -1,6 +1,8 @@
-//! What tokens cost: data with effective dates, per model and length of the prompt, replaceable by the operator.
+//! Token prices: data with effective dates, per model and length of the prompt, replaceable by the
+//! operator.
 //!
-//! The unit is a billionth of a US dollar per token, so that every price is a whole number: $1 per million tokens is 1,000.
+//! The unit is a billionth of a US dollar per token, so that every price is a whole number: $1 per
+//! million tokens is 1,000.
 
 use claviger_domain::orchestration::{Cost, Usage};
 use claviger_domain::text::ModelId;
@@ -8,14 +10,14 @@ use claviger_domain::timestamp::Timestamp;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// The prices known when this was built.
+/// The prices known at build time.
 const BUILTIN: &str = include_str!("prices.json");
 
-/// What one token costs, in nano-USD, by what it was.
+/// The price of one token in nano-USD, by kind of token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// Input that came from no cache and went to none.
+    /// Input neither read from the cache nor written to it.
     pub input: u64,
     /// Input written to the cache for five minutes.
     pub cache_write_5m: u64,
@@ -27,26 +29,24 @@ pub struct Price {
     pub output: u64,
 }
 
-/// Why a table of prices was refused. Names the place, never guesses: a wrong price is worse than none.
+/// Why a price table was refused. Names the place and never guesses: a wrong price is worse than
+/// none.
 #[derive(Debug, thiserror::Error)]
 pub enum PriceError {
-    /// The file can't be read.
-    #[error("the file that CLAVIGER_PRICES names can't be opened")]
+    #[error("the file that CLAVIGER_PRICES names cannot be opened")]
     File(#[source] std::io::Error),
-    /// Not JSON of this shape.
-    #[error("the price table isn't readable")]
+    #[error("the price table is not JSON of the expected shape")]
     Json(#[from] serde_json::Error),
-    /// A date that isn't one.
-    #[error("the price table's date {0} isn't one: write it as 2026-10-07")]
+    #[error("the price table's date {0} is invalid: write it as 2026-10-07")]
     Date(String),
-    /// A model id that isn't one.
-    #[error("the price table's model {0} isn't a model id")]
+    #[error("the price table's model {0} is not a valid model id")]
     Model(String),
-    /// Two prices for the same time.
     #[error("the price table prices {0} twice from the same date")]
     Twice(String),
-    /// Bands that leave a prompt unpriced or price it twice.
-    #[error("the price table's bands for {0} must rise, and only the last must be without an end")]
+    /// Some prompt length would have no price, or two.
+    #[error(
+        "the price table's bands for {0} must rise, and the last, and only the last, must omit up_to"
+    )]
     Bands(String),
 }
 
@@ -56,7 +56,7 @@ struct File {
     version: String,
     #[expect(
         dead_code,
-        reason = "for those who edit the file; any other unit would be another format"
+        reason = "states the unit for editors of the file; another unit would be another format"
     )]
     unit: Unit,
     prices: Vec<Entry>,
@@ -76,7 +76,7 @@ struct Entry {
     bands: Vec<Band>,
 }
 
-/// The price of a whole request whose total input isn't longer than `up_to`.
+/// The price of a whole request whose total input is at most `up_to` tokens.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Band {
@@ -85,24 +85,23 @@ struct Band {
     price: Price,
 }
 
-/// Prices of all models at all times.
 #[derive(Clone, Debug)]
 pub struct PriceTable {
     version: String,
-    /// By model, then by the time from which they hold.
+    /// By model, then by effective date.
     prices: BTreeMap<String, BTreeMap<Timestamp, Vec<Band>>>,
 }
 
 impl PriceTable {
-    /// The table that was built in.
+    /// The built-in table.
     ///
     /// # Errors
-    /// None: a test reads the same bytes.
+    /// Never in practice: a test parses the same bytes.
     pub fn builtin() -> Result<Self, PriceError> {
         Self::parse(BUILTIN)
     }
 
-    /// Reads an operator's table.
+    /// Parses an operator's table.
     ///
     /// # Errors
     /// [`PriceError`], which names the place.
@@ -127,13 +126,14 @@ impl PriceTable {
         Ok(Self { version: file.version, prices })
     }
 
-    /// Names this table in a run's events.
+    /// Identifies this table in a run's events.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The price of a request to `model` at this time whose three sums of input tokens come to `total_input`. `None` means unpriced,
-    /// which is never the same as free. A dated snapshot (`claude-haiku-4-5-20251001`) costs what its model does.
+    /// The price of a request to `model` at this time, where `total_input` is the sum of all three
+    /// kinds of input tokens. `None` means unpriced, which is never the same as free. A dated
+    /// snapshot (`claude-haiku-4-5-20251001`) costs what its model does.
     pub fn price(&self, model: &str, at: Timestamp, total_input: u64) -> Option<Price> {
         let dates = self.prices.get(model).or_else(|| self.prices.get(undated(model)?))?;
         let (_, bands) = dates.range(..=at).next_back()?;
@@ -145,7 +145,7 @@ impl PriceTable {
 }
 
 impl PriceTable {
-    /// What a call cost. Of an unknown model, or beyond what can be counted, nobody knows.
+    /// What a call cost. Unknown if the model has no price or the sum overflows.
     pub fn cost(&self, model: &str, at: Timestamp, usage: Usage) -> Cost {
         let total_input =
             usage.input.saturating_add(usage.cache_write()).saturating_add(usage.cache_read);
@@ -164,7 +164,7 @@ impl PriceTable {
     }
 }
 
-/// Bands must rise to one without an end, so that each length has exactly one price.
+/// Bands must rise and end with an unbounded one, so that each length has exactly one price.
 fn rise(bands: &[Band]) -> bool {
     let ends: Vec<_> = bands.iter().map(|band| band.up_to.unwrap_or(u64::MAX)).collect();
     ends.is_sorted_by(|a, b| a < b) && bands.last().is_some_and(|band| band.up_to.is_none())
@@ -247,7 +247,7 @@ mod tests {
             of("claude-opus-5-5", usage),
             Some(4_000 + 200_000 + 500_000 + 8_000_000 + 2_000_000)
         );
-        // All three sums of input choose the band.
+        // The sum of all three kinds of input chooses the band.
         assert_eq!(
             of("claude-haiku-5-5", Usage { input: 100_000, ..Usage::default() }),
             Some(10_000_000)
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_with_a_fault_is_refused() {
+    fn an_invalid_table_is_refused() {
         let price =
             r#"{"input":1,"cache_write_5m":1,"cache_write_1h":1,"cache_read":1,"output":1}"#;
         let table = |models: &str, from: &str, bands: &str| {

@@ -1,4 +1,5 @@
-//! The test of a key: one call, one verdict. Never a second call, and never a fault of somebody else's held against the key.
+//! The test of a key: one call, one verdict. Never a second call, and no failure with another cause
+//! is held against the key.
 
 use super::advice;
 use super::client::{Answer, AnthropicClient};
@@ -12,23 +13,22 @@ use claviger_domain::timestamp::Timestamp;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// What a test showed.
+/// The result of a key test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyTestOutcome {
-    /// The facts.
     pub verdict: KeyVerdict,
-    /// The words: content.
+    /// Content: a sentence for a person, and upstream's ids.
     pub notes: KeyTestNotes,
-    /// The model that was asked, at the levels that ask one.
+    /// The model that was called, at the levels that need one.
     pub model_tested: Option<String>,
 }
 
-/// What came of the test's call.
+/// The result of the test's only call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeAnswer {
-    /// A believable 200, or what went wrong.
+    /// A valid 200, or the failure.
     pub result: Result<Answer<()>, UpstreamFailure>,
-    /// From sending to the end of the answer, in milliseconds.
+    /// From sending the request to the end of the response, in milliseconds.
     pub duration_ms: u64,
 }
 
@@ -40,12 +40,13 @@ pub struct KeyProbe {
 }
 
 impl KeyProbe {
-    /// A probe that asks the cheapest model of these prices when the test names none.
+    /// A probe that calls the cheapest model of these prices when the test names none.
     pub fn new(client: AnthropicClient, prices: Arc<PriceTable>) -> Self {
         Self { client, prices }
     }
 
-    /// Makes exactly one call and judges it. Always gives an outcome: what shows nothing about the key is INCONCLUSIVE.
+    /// Makes exactly one call and judges it. Always returns an outcome: a result that shows nothing
+    /// about the key is INCONCLUSIVE.
     pub async fn test(
         &self,
         secret: &SecretText,
@@ -65,7 +66,7 @@ impl KeyProbe {
                 self.client.first_model(secret, now).await
             }
         };
-        // Without any model to ask, the call was one of the lowest level, and shows no more than that.
+        // Without a model, the call was of the lowest level and shows no more than that.
         let level = if model.is_some() { level } else { KeyTestLevel::Authentic };
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (verdict, notes) = judge(level, model.as_ref(), &ProbeAnswer { result, duration_ms });
@@ -76,14 +77,14 @@ impl KeyProbe {
         }
     }
 
-    /// The cheapest; should an operator's table price none of ours, the first we know.
+    /// The cheapest model; if an operator's table prices no built-in model, the first of them.
     fn usual_model(&self, now: Timestamp) -> Option<ModelId> {
         cheapest_model(&self.prices, now)
             .or_else(|| builtin_models().into_iter().next().map(|model| model.id))
     }
 }
 
-/// The table of verdicts (BEHAVIOUR 3), as a function.
+/// The table of verdicts, as a pure function.
 pub fn judge(
     level: KeyTestLevel,
     model: Option<&ModelId>,
@@ -160,7 +161,8 @@ fn on_failure(level: KeyTestLevel, failure: &UpstreamFailure) -> Row {
         FailureClass::Authentication => Row::new(Failed, No, Unknown, Unknown),
         FailureClass::Billing | FailureClass::OnHold => Row::new(Failed, Yes, No, Unknown),
         FailureClass::SpendLimit { until } => {
-            // Only the 429 is a limit of rate that passes by itself; the 400 is a setting of the organisation's own.
+            // Only the 429 is a rate limit that ends by itself; the 400 is the organisation's own
+            // setting.
             let until = (failure.status == Some(429)).then_some(until);
             Row { until, ..Row::new(Failed, Yes, No, Unknown) }
         }
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_answer_shows_what_its_level_can_show() {
+    fn a_successful_answer_shows_what_its_level_can_show() {
         let good = || Ok(Answer { status: 200, origin: Origin::default(), body: () });
         for (level, expected) in [
             (Authentic, (Success, Yes, Unknown, Unknown)),
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_answered_says_nothing() {
+    fn a_missing_or_malformed_answer_shows_nothing() {
         let failure =
             |class| UpstreamFailure { class, status: None, ..answered(500, "", "", None) };
         let malformed =
@@ -300,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_limit_of_rate_has_an_end() {
+    fn only_a_rate_limit_has_an_end() {
         let until = |status, message, code| {
             judged(Full, Err(answered(status, "e", message, code))).0.rate_limited_until
         };

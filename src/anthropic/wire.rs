@@ -1,8 +1,7 @@
-//! The JSON of the short calls: what is sent, and the least that must come back for an answer to be believed.
+//! The JSON of the short calls: what is sent, and the minimum that a valid response must contain.
 
 use serde::{Deserialize, Serialize};
 
-/// One message of the conversation.
 #[derive(Serialize)]
 struct Turn {
     role: &'static str,
@@ -20,9 +19,10 @@ struct ShortRequest<'a> {
     messages: &'a [Turn],
 }
 
-/// The body of a call that costs nothing (`count_tokens`, no `max_tokens`) or next to nothing (a message).
+/// The body of a call that costs nothing (`count_tokens`, no `max_tokens`) or next to nothing (a
+/// message).
 pub(super) fn short_request(model: &str, max_tokens: Option<u32>) -> Vec<u8> {
-    // Plain strings and a number: there is nothing in it that could fail to serialise.
+    // Plain strings and a number: serialisation cannot fail.
     serde_json::to_vec(&ShortRequest { model, max_tokens, messages: &HELLO }).unwrap_or_default()
 }
 
@@ -32,7 +32,7 @@ pub(super) struct TokenCount {
     pub(super) input_tokens: u64,
 }
 
-/// The answer of `messages`, as far as a test of a key needs it.
+/// The answer of `messages`, as far as a key test needs it.
 #[derive(Deserialize)]
 pub(super) struct ShortMessage {
     #[serde(rename = "content")]
@@ -49,7 +49,6 @@ pub(super) struct WirePage {
     pub(super) last_id: Option<String>,
 }
 
-/// One model of the list.
 #[derive(Deserialize)]
 pub(super) struct WireModel {
     pub(super) id: String,

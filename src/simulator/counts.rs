@@ -1,4 +1,5 @@
-//! Who called what, how often. Whole keys stay in here: what leaves the process shows their hint.
+//! Counts of calls per key and endpoint. Whole keys stay in here: only their hints leave the
+//! process.
 
 use super::keys::Scenario;
 use claviger_domain::api_key::ApiKeySecret;
@@ -10,10 +11,9 @@ use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// Most calls remembered one by one; their numbers are kept for ever.
+/// Maximum number of calls remembered individually; their counts are kept for ever.
 const MAX_LOG: usize = 10_000;
 
-/// What can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Endpoint {
     /// `GET /v1/models`.
@@ -41,19 +41,17 @@ impl Endpoint {
     }
 }
 
-/// One call.
 #[derive(Clone, PartialEq)]
 pub struct Call {
     key: String,
     /// The `request-id` of the answer.
     pub request_id: String,
-    /// What was called.
     pub endpoint: Endpoint,
-    /// The status answered; `None` while there is none.
+    /// The status of the response; `None` while there is no response.
     pub status: Option<u16>,
-    /// [`prompt_hash`] of what a model was asked; empty where none was.
+    /// [`prompt_hash`] of the prompt; empty for a call without one.
     pub prompt_hash: String,
-    /// The JSON sent, where the simulator was told to keep it.
+    /// The JSON body, if the simulator records bodies.
     pub body: Option<Value>,
 }
 
@@ -76,7 +74,7 @@ struct State {
 
 struct Shared {
     state: Mutex<State>,
-    /// Bumped at every change, so that a test waits on a state and not on a clock.
+    /// Incremented at every change, so that a test waits on a state and not on a clock.
     changed: watch::Sender<u64>,
 }
 
@@ -108,33 +106,34 @@ impl Counts {
         self.lock().numbers.iter().filter(|((of, _), _)| of == key).map(|(_, count)| count).sum()
     }
 
-    /// All calls, those without a key too.
+    /// All calls, including those without a key.
     pub fn total(&self) -> u64 {
         self.lock().numbers.values().sum()
     }
 
-    /// Calls whose answer hasn't ended and whose client hasn't left.
+    /// Calls whose response has not ended and whose client has not left.
     pub fn open(&self) -> u64 {
         self.lock().open
     }
 
-    /// The last 10,000 calls, as far as they are of this key, oldest first.
+    /// This key's calls among the last 10,000, oldest first.
     pub fn calls(&self, key: &str) -> Vec<Call> {
         self.lock().log.iter().filter(|call| call.key == key).cloned().collect()
     }
 
-    /// How many of the last 10,000 calls asked this, with any key: a run's step is known by its system prompt and its message.
+    /// How many of the last 10,000 calls had this prompt, with any key: a run's step is identified
+    /// by its system prompt and its message.
     pub fn of_prompt(&self, system: &str, text: &str) -> u64 {
         let wanted = prompt_hash(&format!("{system}\n{text}"));
         u64::try_from(self.lock().log.iter().filter(|call| call.prompt_hash == wanted).count())
             .unwrap_or(u64::MAX)
     }
 
-    /// Waits until the counts please.
+    /// Waits until the condition holds.
     pub async fn wait(&self, mut pleases: impl FnMut(&Self) -> bool) {
         let mut changed = self.0.changed.subscribe();
         while !pleases(self) {
-            // The sender lives in `self`, so this can't fail.
+            // The sender lives in `self`, so this cannot fail.
             if changed.changed().await.is_err() {
                 return;
             }
@@ -163,7 +162,7 @@ impl Counts {
         json!({"total": state.numbers.values().sum::<u64>(), "open": state.open, "keys": keys, "requests": requests})
     }
 
-    /// A call arrives. It is open until what comes back is dropped.
+    /// Registers a call. It is open until the returned value is dropped.
     pub(super) fn enter(&self, key: &str, endpoint: Endpoint, request_id: &str) -> Visit {
         self.change(|state| {
             *state.numbers.entry((key.to_owned(), endpoint)).or_default() += 1;
@@ -194,7 +193,6 @@ impl Counts {
     }
 }
 
-/// A call while it is open.
 pub(super) struct Visit {
     counts: Counts,
     request_id: String,
@@ -218,16 +216,17 @@ impl Drop for Visit {
     }
 }
 
-/// Names a prompt (system prompt, line feed, last turn) without showing it: SHA-256 in hexadecimal.
+/// Identifies a prompt (system prompt, line feed, last turn) without showing it: SHA-256 in
+/// hexadecimal.
 pub fn prompt_hash(prompt: &str) -> String {
     Sha256::digest(prompt.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String can't fail.
+        // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
     })
 }
 
-/// The Console's hint of a key; nothing at all of what isn't one.
+/// The Console's hint of a key; nothing of a text that is not a key.
 fn hint(key: &str) -> String {
     match ApiKeySecret::parse(&SecretText::new(key.to_owned())) {
         Ok(secret) => secret.preview(),

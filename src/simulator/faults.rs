@@ -1,4 +1,4 @@
-//! Answers that aren't the API's.
+//! Responses that Anthropic's API would not send.
 
 use super::script::Fault;
 use super::sse::{End, Piece, body};
@@ -10,18 +10,18 @@ use bytes::Bytes;
 use serde_json::Value;
 use std::time::Duration;
 
-/// How much [`Fault::Huge`] sends, in pieces of 64 KiB: more than any cap of ours.
+/// The size of [`Fault::Huge`], in pieces of 64 KiB: more than any limit of ours.
 const HUGE_PIECES: usize = 80 * 16;
 static HUGE_PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
-/// In how many pieces [`Fault::Slow`] sends.
+/// Number of pieces that [`Fault::Slow`] sends.
 const SLOW_PIECES: usize = 10;
 
 /// Marks a response that must not be sent: the connection is dropped instead.
 #[derive(Clone)]
 pub(super) struct Drop;
 
-/// What comes instead of `good`.
+/// The faulty response that replaces `good`.
 pub(super) async fn answer(caller: &Caller, fault: Fault, good: &Value) -> Response<Body> {
     let stop = caller.upstream.stop_token();
     let good = Bytes::from(good.to_string());

@@ -1,9 +1,9 @@
-//! Where a stream stands still until a test lets it go on: no clock, no sleep.
+//! A point at which a stream waits until a test lets it continue: no clock, no sleep.
 
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// A gate. Cheap to clone; clones are the same gate.
+/// Cheap to clone; clones are the same gate.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Shared>);
 
@@ -28,14 +28,15 @@ impl PartialEq for Gate {
 impl Eq for Gate {}
 
 impl Gate {
-    /// Lets everybody through, now and later.
+    /// Lets all streams pass, now and later.
     pub fn open(&self) {
         self.0.open.send_replace(true);
     }
 
-    /// Waits until so many have come to the gate. Everything before it has been written then.
+    /// Waits until `count` streams have reached the gate. Everything before the gate is written by
+    /// then.
     pub async fn arrived(&self, count: usize) {
-        // The sender lives in `self`, so this can't fail.
+        // The sender lives in `self`, so this cannot fail.
         let _ = self.0.arrived.subscribe().wait_for(|arrived| *arrived >= count).await;
     }
 

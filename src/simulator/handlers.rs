@@ -1,4 +1,5 @@
-//! From a request to its answer: who asks, whether it is well-formed, and what the script or the key makes of it.
+//! From a request to its response: the key, the validation, and the act that the script or the key
+//! chooses.
 
 use super::counts::{Endpoint, Visit, prompt_hash};
 use super::faults;
@@ -21,13 +22,12 @@ use axum::routing::{get, post};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-/// The API's own bound of a request.
+/// The API's own limit of a request body, in bytes.
 const MAX_BODY: usize = 32 * 1024 * 1024;
 
-/// The versions of the API that exist.
+/// The API versions that exist.
 const VERSIONS: [&str; 2] = ["2023-06-01", "2026-10-21"];
 
-/// All paths.
 pub(super) fn router(upstream: Upstream) -> Router {
     Router::new()
         .route("/v1/models", get(list_models))
@@ -82,7 +82,7 @@ async fn unknown_method(State(upstream): State<Upstream>, request: Request) -> R
     .await
 }
 
-/// What was asked for, before any of it was checked.
+/// The requested operation, before any of it is validated.
 enum Asked {
     Models(Vec<(String, String)>),
     Model(String),
@@ -103,14 +103,14 @@ impl Asked {
     }
 }
 
-/// A good answer that the act may still spoil.
+/// A successful response that the act may still replace.
 enum Good {
     Json { model: String, body: Value },
     Message(Ask),
 }
 
 impl Good {
-    /// The model that was named; empty if none was.
+    /// The named model; empty if there is none.
     fn model(&self) -> &str {
         match self {
             Self::Json { model, .. } => model,
@@ -118,7 +118,7 @@ impl Good {
         }
     }
 
-    /// What a model is asked; empty if none is.
+    /// The prompt for the model; empty if there is none.
     fn prompt(&self) -> &str {
         match self {
             Self::Json { .. } => "",
@@ -139,7 +139,7 @@ async fn serve(upstream: Upstream, asked: Asked, request: Request) -> Response<B
         Err(refusal) => caller.refuse(&refusal),
     };
     visit.note(|call| call.status = Some(response.status().as_u16()));
-    // The visit lasts as long as the body: it goes when the last byte went or the client left.
+    // The visit lasts as long as the body: until the last byte is sent or the client leaves.
     response.map(|body| {
         Body::new(body.map_frame(move |frame| {
             let _ = &visit;
@@ -148,14 +148,15 @@ async fn serve(upstream: Upstream, asked: Asked, request: Request) -> Response<B
     })
 }
 
-/// The key, from `x-api-key`, else as a bearer token: so Anthropic's own client sends it (npm, 1.13.0).
+/// The key, from `x-api-key`, else from a bearer token, as Anthropic's own client library sends it
+/// (npm, 1.13.0).
 fn key_of(headers: &HeaderMap) -> String {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = || text("authorization").and_then(|value| value.strip_prefix("Bearer "));
     text("x-api-key").or_else(bearer).unwrap_or_default().to_owned()
 }
 
-/// Checks the call in the API's order: key, version, path, content type, size, request, model.
+/// Validates the call in the API's order: key, version, path, content type, size, request, model.
 async fn checked(
     caller: &Caller,
     asked: Asked,
@@ -222,7 +223,7 @@ async fn read(parts: &Parts, body: Body, endpoint: Endpoint) -> Result<(Ask, Val
     Ask::read(&body, endpoint)
 }
 
-/// Lets happen what the script says, else what the key says.
+/// Performs the scripted act, else the act of the key's scenario.
 async fn perform(caller: &Caller, endpoint: Endpoint, good: Good) -> Response<Body> {
     let scripted = caller.upstream.script().take(&caller.key, good.prompt());
     let situation = Situation {
@@ -241,7 +242,7 @@ async fn perform(caller: &Caller, endpoint: Endpoint, good: Good) -> Response<Bo
         Act::Refuse(refusal) => caller.refuse(&refusal),
         Act::Raw(raw) => verbatim(caller, raw),
         Act::Fault(fault) => faults::answer(caller, fault, &as_json(caller, &good)).await,
-        // `act` never gives a scenario back; were it to, nothing would be to say.
+        // `act` never returns a scenario; if it did, there would be nothing to reply.
         Act::Scenario(_) => caller.refuse(&Refusal::new(500, "api_error", "Internal server error")),
     }
 }
@@ -257,7 +258,7 @@ fn as_json(caller: &Caller, good: &Good) -> Value {
 
 async fn say(caller: &Caller, reply: &Reply, good: Good) -> Response<Body> {
     let stop = caller.upstream.stop_token();
-    // A simulator that stops answers at once: the wait is only for looks.
+    // The delay only makes the simulation realistic: a stopping simulator skips it.
     let _ = stop.run_until_cancelled(tokio::time::sleep(reply.before)).await;
     let ask = match good {
         Good::Json { body, .. } => return caller.json(200, &body),

@@ -1,31 +1,30 @@
-//! The keys, whose text says what the upstream will do with them.
+//! Simulated API keys. The text of a key names what the upstream does with it.
 
 use claviger_domain::api_key::PREFIX;
 
-/// What every API key of today begins with.
+/// The prefix of today's API keys.
 const KIND: &str = "sk-ant-api03-";
 
-/// How many characters lie between [`KIND`] and the closing `AA`.
+/// Number of characters between [`KIND`] and the closing `AA`.
 const MIDDLE: usize = 93;
 
 macro_rules! scenarios {
     ($($variant:ident = $name:literal, $about:literal;)+) => {
-        /// What the upstream does with a key.
+        /// How the upstream reacts to a key.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Scenario {
             $(#[doc = $about] $variant,)+
         }
 
         impl Scenario {
-            /// All of them.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The name that stands in the key.
+            /// The name as it appears in the key.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// What happens, in one sentence.
+            /// One sentence for a person.
             pub fn about(self) -> &'static str {
                 match self { $(Self::$variant => $about,)+ }
             }
@@ -36,16 +35,16 @@ macro_rules! scenarios {
 scenarios! {
     Good = "good", "Every call succeeds.";
     Revoked = "revoked", "401 on every call.";
-    NoCredit400 = "no-credit-400", "400 `credit balance is too low` on messages; what is free succeeds.";
-    NoCredit402 = "no-credit-402", "402 on messages; what is free succeeds.";
+    NoCredit400 = "no-credit-400", "400 `credit balance is too low` on messages; free calls succeed.";
+    NoCredit402 = "no-credit-402", "402 on messages; free calls succeed.";
     SpendLimit400 = "spend-limit-400", "400, the organisation's own usage limit, on messages.";
     WorkspaceLimit400 = "workspace-limit-400", "400, the workspace's own usage limit, on messages.";
     OnHold = "on-hold", "400 with the code `organization_on_hold` on messages and counts.";
-    ForbiddenModel = "forbidden-model", "403 on whatever names a model.";
-    UnknownModel = "unknown-model", "404 on whatever names a model.";
+    ForbiddenModel = "forbidden-model", "403 on every call that names a model.";
+    UnknownModel = "unknown-model", "404 on every call that names a model.";
     RateLimited = "rate-limited", "429 with `retry-after` in seconds on every call.";
     RateLimitedDate = "rate-limited-date", "429 with `retry-after` as an HTTP date on every call.";
-    RateLimitedReset = "rate-limited-reset", "429 with nothing but `anthropic-ratelimit-*-reset` on every call.";
+    RateLimitedReset = "rate-limited-reset", "429 with only `anthropic-ratelimit-*-reset` on every call.";
     SpendLimit429 = "spend-limit-429", "429 with the code `enforced_spend_limit_reached` on messages.";
     ContractLimit429 = "contract-limit-429", "429 with the code `contract_spend_limit_reached` on messages.";
     Conflict = "conflict", "409 on every call.";
@@ -55,8 +54,8 @@ scenarios! {
     Server503 = "server-503", "503 on every call.";
     Server504 = "server-504", "504 on every call.";
     Overloaded = "overloaded", "529 on every call.";
-    Flaky = "flaky", "529 on the first message, then good.";
-    Cut = "cut", "200 whose body ends half-way.";
+    Flaky = "flaky", "529 on the first message, then success.";
+    Cut = "cut", "200 with a body that ends in the middle.";
     Reset = "reset", "The connection is closed without an answer.";
     Hang = "hang", "No answer until the client leaves.";
     Redirect = "redirect", "302 to another host.";
@@ -65,21 +64,20 @@ scenarios! {
     Huge = "huge", "200 with 80 MiB of JSON.";
     Slow = "slow", "200, piece by piece with pauses.";
     Echo = "echo", "400 that repeats the key in its text, its headers and its code.";
-    StreamCut = "stream-cut", "A stream that is cut after two pieces of text; else good.";
-    StreamCutOnce = "stream-cut-once", "The first message's stream is cut after two pieces, then good.";
-    StreamError = "stream-error", "A stream with an `overloaded_error` event after two pieces; else good.";
-    Split = "split", "A stream whose bytes come three at a time, so that characters and lines are torn; else good.";
+    StreamCut = "stream-cut", "A stream that is cut after two pieces of text; other calls succeed.";
+    StreamCutOnce = "stream-cut-once", "The first message's stream is cut after two pieces, then success.";
+    StreamError = "stream-error", "A stream with an `overloaded_error` event after two pieces; other calls succeed.";
+    Split = "split", "A stream sent three bytes at a time, so that characters and lines are split; other calls succeed.";
     Refusal = "refusal", "Messages end with the stop reason `refusal`.";
     MaxTokens = "max-tokens", "Messages end with the stop reason `max_tokens`.";
 }
 
 impl Scenario {
-    /// The scenario of this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|scenario| scenario.name() == name)
     }
 
-    /// What a key says. `None` for what isn't an API key at all.
+    /// The scenario that a key names. `None` for a text that is not an API key.
     pub fn of_key(key: &str) -> Option<Self> {
         if !key.strip_prefix(PREFIX)?.starts_with("api") {
             return None;
@@ -88,14 +86,16 @@ impl Scenario {
         let fits = |scenario: &Self| {
             middle.strip_prefix(scenario.name()).is_some_and(|rest| rest.starts_with('-'))
         };
-        // The longest name that fits, because `spend-limit-400` could be read as another's beginning.
+        // The longest match, because one name may begin with another: `stream-cut`,
+        // `stream-cut-once`.
         let named =
             Self::ALL.iter().copied().filter(fits).max_by_key(|scenario| scenario.name().len());
         Some(named.unwrap_or(Self::Good))
     }
 }
 
-/// A key of the true shape (108 characters, ending in `AA`) that says `scenario`. The same seed gives the same key.
+/// A key of the real shape (108 characters, ending in `AA`) for `scenario`. The same seed gives the
+/// same key.
 pub fn key(scenario: Scenario, seed: u64) -> String {
     const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut state = seed;
@@ -107,7 +107,8 @@ pub fn key(scenario: Scenario, seed: u64) -> String {
     format!("{KIND}{middle}AA")
 }
 
-/// `SplitMix64` (Steele, Lea, Flood 2014): a few lines that spread a seed, for looks only.
+/// `SplitMix64` (Steele, Lea, Flood 2014): a few lines that spread a seed, only to make keys look
+/// different.
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
@@ -123,7 +124,7 @@ mod tests {
     use claviger_domain::secret::SecretText;
 
     #[test]
-    fn every_scenario_has_keys_that_say_so() {
+    fn every_scenario_has_keys_that_name_it() {
         for &scenario in Scenario::ALL {
             let made = key(scenario, 7);
             assert_eq!((made.len(), made.ends_with("AA")), (108, true), "{}", scenario.name());

@@ -1,4 +1,4 @@
-//! What is asked of `messages` and `count_tokens`, and what the simulated model says to it.
+//! Requests to `messages` and `count_tokens`, and the simulated model's answers.
 
 use super::counts::Endpoint;
 use super::script::{Refusal, Reply, Usage};
@@ -15,11 +15,11 @@ pub(super) struct Ask {
     last: String,
     schema: Option<Value>,
     input_tokens: u64,
-    /// System prompt and last turn, a line between.
+    /// System prompt and last turn, separated by a line feed.
     pub(super) prompt: String,
 }
 
-/// An answer before it has a form.
+/// An answer before it is encoded, as JSON or as a stream.
 pub(super) struct Said {
     pub(super) id: String,
     pub(super) model: String,
@@ -29,7 +29,7 @@ pub(super) struct Said {
 }
 
 impl Ask {
-    /// Checks the request in the API's order and refuses it in the API's words.
+    /// Validates the request in the API's order and refuses it with the API's own messages.
     pub(super) fn read(body: &[u8], endpoint: Endpoint) -> Result<(Self, Value), Refusal> {
         let body: Value = serde_json::from_slice(body)
             .map_err(|_| invalid("The request body is not valid JSON"))?;
@@ -83,7 +83,6 @@ impl Ask {
         json!({"input_tokens": self.input_tokens})
     }
 
-    /// What the model says.
     pub(super) fn answer(&self, reply: &Reply, id: String) -> Said {
         let text = reply.text.clone().unwrap_or_else(|| self.usual_text());
         let too_long = tokens(&text) > self.max_tokens;
@@ -102,7 +101,7 @@ impl Ask {
             return instance(schema).to_string();
         }
         let heard: String = self.last.chars().take(160).collect();
-        // More than ASCII on purpose: a reader that tears characters shall show it.
+        // Deliberately not only ASCII: this exposes a reader that splits characters.
         format!(
             "Simulated answer of {} to “{heard}”. Nothing was sent to Anthropic, and nothing was billed ✓",
             self.model
@@ -141,7 +140,7 @@ fn invalid(message: &str) -> Refusal {
     Refusal::new(400, "invalid_request_error", message)
 }
 
-/// Checks the turns and gives the last one's text.
+/// Validates the turns and returns the text of the last one.
 fn last_text(turns: Option<&Value>) -> Result<String, Refusal> {
     let turns = turns.ok_or_else(|| invalid("messages: Field required"))?;
     let turns =
@@ -174,7 +173,7 @@ fn last_text(turns: Option<&Value>) -> Result<String, Refusal> {
     Ok(last.get("content").map(text_of).unwrap_or_default())
 }
 
-/// The text of a string or of blocks.
+/// The text of a string or of content blocks.
 fn text_of(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
@@ -186,7 +185,7 @@ fn text_of(content: &Value) -> String {
     }
 }
 
-/// About four characters to a token.
+/// About four characters per token.
 fn tokens(text: &str) -> u64 {
     count(text.chars().count())
 }

@@ -1,10 +1,12 @@
-//! A scripted Anthropic upstream: what the demo and the tests talk to, and what `claviger simulate` serves. It is true to the wire, and
-//! it costs nothing.
+//! A scripted Anthropic upstream, used by the demo and the tests, and served by `claviger
+//! simulate`. It is true to the wire format and costs nothing.
 //!
-//! What it does with a call is decided by the key alone, so nothing need be registered: `sk-ant-api03-<scenario>-…AA`, 108 characters,
-//! with a name from [`keys::Scenario::ALL`]. [`keys::key`] makes such keys. Another key that begins with `sk-ant-api` is a good one; any
-//! other text is answered as an unknown key is, with 401. Within a process, [`script::Script`] puts other answers before those, and
-//! [`counts::Counts`] tells what was asked. Over HTTP, `GET /sim/calls` tells the same, with keys masked.
+//! The key alone decides what a call results in, so nothing needs to be registered:
+//! `sk-ant-api03-<scenario>-…AA`, 108 characters, with a name from [`keys::Scenario::ALL`].
+//! [`keys::key`] makes such keys. Any other key that begins with `sk-ant-api` succeeds; any other
+//! text gets 401, as an unknown key does. Within a process, [`script::Script`] takes precedence
+//! over the keys, and [`counts::Counts`] reports the calls. Over HTTP, `GET /sim/calls` reports the
+//! same, with keys masked.
 
 pub mod counts;
 mod faults;

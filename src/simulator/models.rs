@@ -1,11 +1,11 @@
-//! `GET /v1/models`, paged as the API pages.
+//! `GET /v1/models`, paged like the API's.
 
 use super::script::Refusal;
 use crate::anthropic::models::{ModelInfo, builtin_models};
 use claviger_domain::timestamp::Timestamp;
 use serde_json::{Value, json};
 
-/// 2026-10-01: the made-up date of the newest model; each next one is thirty days older.
+/// 2026-10-01: the made-up date of the newest model; each older model is dated thirty days earlier.
 const NEWEST: Timestamp = Timestamp(1_790_812_800_000);
 const APART_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -31,7 +31,7 @@ fn id(model: &Value) -> Option<&str> {
     model.get("id").and_then(Value::as_str)
 }
 
-/// One model, by its id or that of a dated snapshot of it.
+/// The model with this id, or whose dated snapshot has this id.
 pub(super) fn one(wanted: &str) -> Option<Value> {
     all()
         .into_iter()
@@ -43,7 +43,7 @@ fn is_snapshot(wanted: &str, id: &str) -> bool {
     date.is_some_and(|date| date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// One page, as the query of the URL asks for it.
+/// One page, as requested by the URL's query.
 pub(super) fn page(query: &[(String, String)]) -> Result<Value, Refusal> {
     let given =
         |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_queries_are_refused() {
+    fn invalid_queries_are_refused() {
         for (name, value) in [
             ("limit", "0"),
             ("limit", "1001"),

@@ -1,33 +1,33 @@
-//! What each scenario comes to on each endpoint: a function of what was asked.
+//! What each scenario does on each endpoint, as a function of the call.
 
 use super::counts::Endpoint;
 use super::keys::Scenario;
 use super::script::{Act, Ending, Fault, Raw, Refusal, Reply};
 use claviger_domain::timestamp::Timestamp;
 
-/// The call, as far as a scenario looks at it.
+/// The parts of a call that a scenario depends on.
 pub(super) struct Situation<'a> {
     pub(super) endpoint: Endpoint,
     pub(super) key: &'a str,
     pub(super) model: &'a str,
     pub(super) now: Timestamp,
-    /// What a rate-limited key is told to wait, in seconds.
+    /// The `retry-after` of a rate-limited key, in seconds.
     pub(super) retry_after_s: u64,
     /// Whether this is the key's first call to this endpoint.
     pub(super) first: bool,
 }
 
-/// Which calls a refusal meets.
+/// The calls that a refusal applies to.
 #[derive(Clone, Copy)]
 enum On {
     Any,
-    /// What names a model.
+    /// Calls that name a model.
     Named,
-    /// What counts or makes tokens.
+    /// Calls that count or generate tokens.
     Tokens,
-    /// What costs.
+    /// Calls that cost money.
     Message,
-    /// The first of what costs.
+    /// The first call that costs money.
     FirstMessage,
 }
 
@@ -53,7 +53,8 @@ const RATE: &str =
     "This request would exceed your organization's rate limit of 50 requests per minute.";
 const SPENT: &str = "Your organization has reached its spend limit for this month.";
 
-/// The refusals, in the API's own words; `{model}` and `{month}` (the first of the next) are filled in.
+/// The refusals, with the API's own messages; `{model}` and `{month}` (the first of the next month)
+/// are filled in.
 const RULES: [Rule; 21] = [
     (Scenario::Revoked, On::Any, 401, "authentication_error", "invalid x-api-key", None),
     (
@@ -148,7 +149,7 @@ const RULES: [Rule; 21] = [
     (Scenario::Flaky, On::FirstMessage, 529, "overloaded_error", "Overloaded", None),
 ];
 
-/// What isn't the API at all.
+/// Responses that Anthropic's API would not send.
 const FAULTS: [(Scenario, Fault); 8] = [
     (Scenario::Cut, Fault::Cut),
     (Scenario::Reset, Fault::Reset),
@@ -160,7 +161,7 @@ const FAULTS: [(Scenario, Fault); 8] = [
     (Scenario::Slow, Fault::Slow),
 ];
 
-/// What happens to a well-formed call.
+/// The act for a well-formed call.
 pub(super) fn act(scenario: Scenario, at: &Situation<'_>) -> Act {
     if let Some(rule) = RULES.iter().find(|rule| rule.0 == scenario && rule.1.meets(at)) {
         return Act::Refuse(refusal(rule, at));
@@ -207,12 +208,12 @@ fn next_month(now: Timestamp) -> String {
     first.checked_add(length).unwrap_or(first).to_string()
 }
 
-/// The API's words for a model it doesn't know.
+/// The API's refusal of an unknown model.
 pub(super) fn unknown_model(model: &str) -> Refusal {
     Refusal::new(404, "not_found_error", format!("model: {model}"))
 }
 
-/// The worst an upstream can do with a key: say it back, everywhere.
+/// The worst that an upstream can do with a key: echo it everywhere.
 fn echo(key: &str) -> Raw {
     let body = serde_json::json!({
         "type": "error",
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_blanks_of_a_refusal_are_filled() {
+    fn the_placeholders_of_a_refusal_are_filled() {
         let at = situation(Endpoint::Messages, true);
         let Act::Refuse(limit) = act(Scenario::SpendLimit400, &at) else { panic!("no refusal") };
         assert!(limit.message.ends_with("on 2027-01-01 at 00:00 UTC."), "{}", limit.message);

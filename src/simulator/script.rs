@@ -1,4 +1,5 @@
-//! What the upstream does with one call, and the queue of such acts that a test puts before the scenario of a key.
+//! What the upstream does with a call, and the queue of acts that a test puts before a key's
+//! scenario.
 
 use super::gate::Gate;
 use super::keys::Scenario;
@@ -7,48 +8,46 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What happens to one call that was well-formed.
+/// The reaction to a well-formed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// As with a key of this scenario.
+    /// As for a key of this scenario.
     Scenario(Scenario),
-    /// An answer in the API's own form; on the lists of models, the list.
+    /// A response in the API's own format; on the model endpoints, the models.
     Reply(Reply),
-    /// An error in the API's own form.
+    /// An error in the API's own format.
     Refuse(Refusal),
     /// Exactly these bytes.
     Raw(Raw),
-    /// Something that isn't the API.
+    /// A response that Anthropic's API would not send.
     Fault(Fault),
 }
 
 /// How a message is answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
-    /// The text; `None` makes one of the request (or an instance of its JSON schema).
+    /// The text; `None` derives one from the request (or an instance of its JSON schema).
     pub text: Option<String>,
-    /// Which stop reason; `None` lets the length decide between `end_turn` and `max_tokens`.
+    /// The stop reason; `None` lets the length decide between `end_turn` and `max_tokens`.
     pub stop_reason: Option<String>,
-    /// How long until the head of the answer.
+    /// Delay before the head of the response.
     pub before: Duration,
-    /// Streams: how long before each piece of text; `None` takes the simulator's.
+    /// Streams: delay before each piece of text; `None` uses the simulator's.
     pub chunk_delay: Option<Duration>,
-    /// Streams: how many characters to a piece of text; 0 means 24.
+    /// Streams: characters per piece of text; 0 uses the simulator's.
     pub chunk_chars: usize,
-    /// Streams: how many bytes to a write; 0 means an event to a write.
+    /// Streams: bytes per write; 0 writes one event at a time.
     pub split_bytes: usize,
-    /// Streams: how it ends.
     pub ending: Ending,
-    /// Streams: bytes of another's making, put in at this place of the stream.
+    /// Streams: foreign bytes, inserted at this byte offset of the stream.
     pub noise: Option<(usize, Vec<u8>)>,
-    /// Streams: held before this piece of text, counted from 0, until a test opens the gate.
+    /// Streams: the pause before this piece of text, counted from 0, until a test opens the gate.
     pub gate: Option<(usize, Gate)>,
-    /// The tokens reported; `None` counts them roughly.
+    /// The reported tokens; `None` estimates them.
     pub usage: Option<Usage>,
 }
 
 impl Reply {
-    /// A reply of this text.
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: Some(text.into()), ..Self::default() }
     }
@@ -63,7 +62,6 @@ pub struct Usage {
     pub cache_creation: u64,
     /// Input read from the cache.
     pub cache_read: u64,
-    /// Output.
     pub output: u64,
 }
 
@@ -73,22 +71,21 @@ pub enum Ending {
     /// With `message_stop`.
     #[default]
     Whole,
-    /// By a broken connection after so many pieces of text.
+    /// By a broken connection after this number of text pieces.
     CutAfter(usize),
-    /// By a broken connection after so many bytes.
+    /// By a broken connection after this number of bytes.
     CutAtByte(usize),
-    /// By an `error` event (`overloaded_error`) after so many pieces of text.
+    /// By an `error` event (`overloaded_error`) after this number of text pieces.
     ErrorAfter(usize),
-    /// By an `error` event of this type after so many pieces of text.
+    /// By an `error` event of this type after this number of text pieces.
     ErrorOfType(usize, &'static str),
-    /// Not at all: silence after so many pieces of text, until the client leaves.
+    /// Not at all: silence after this number of text pieces, until the client leaves.
     HangAfter(usize),
 }
 
-/// An error in the API's own form.
+/// An error in the API's own format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusal {
-    /// HTTP status.
     pub status: u16,
     /// `error.type`.
     pub kind: &'static str,
@@ -98,7 +95,7 @@ pub struct Refusal {
     pub code: Option<&'static str>,
     /// `retry-after`, verbatim.
     pub retry_after: Option<String>,
-    /// Whether the headers say that no request is left.
+    /// Whether the headers report that no request is left.
     pub spent: bool,
 }
 
@@ -109,25 +106,23 @@ impl Refusal {
     }
 }
 
-/// An answer byte for byte.
+/// A response, byte for byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Raw {
-    /// HTTP status.
     pub status: u16,
-    /// Headers beside those of every answer, which they replace.
+    /// Headers beside those of every response, which they replace.
     pub headers: Vec<(&'static str, String)>,
-    /// The body.
     pub body: Vec<u8>,
 }
 
-/// Something that isn't the API.
+/// A response that Anthropic's API would not send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The body ends half-way.
+    /// The body ends in the middle.
     Cut,
-    /// The connection is closed without an answer.
+    /// The connection is closed without a response.
     Reset,
-    /// No answer until the client leaves or the simulator stops.
+    /// No response until the client leaves or the simulator stops.
     Hang,
     /// 302 to the configured address.
     Redirect,
@@ -137,7 +132,7 @@ pub enum Fault {
     Garbage,
     /// 80 MiB.
     Huge,
-    /// The body comes piece by piece.
+    /// The body is sent piece by piece.
     Slow,
 }
 
@@ -148,7 +143,8 @@ struct Queues {
     of_prompts: Vec<(String, VecDeque<Act>)>,
 }
 
-/// The acts that come before the scenario of a key, first in, first out. Cheap to clone; clones share the queues.
+/// The acts that take precedence over a key's scenario, first in, first out. Cheap to clone; clones
+/// share the queues.
 #[derive(Clone, Default)]
 pub struct Script(Arc<Mutex<Queues>>);
 
@@ -159,13 +155,15 @@ impl fmt::Debug for Script {
 }
 
 impl Script {
-    /// Puts an act at the end of the key's queue: its next well-formed call takes it, whatever the endpoint.
+    /// Appends an act to the key's queue: its next well-formed call takes it, whatever the
+    /// endpoint.
     pub fn push(&self, key: &str, act: Act) {
         self.lock().of_keys.entry(key.to_owned()).or_default().push_back(act);
     }
 
-    /// Puts an act at the end of a marker's queue: the next message whose system prompt or last turn contains the marker takes it,
-    /// whatever its key. Markers come before keys, in the order in which they were first used.
+    /// Appends an act to a marker's queue: the next message whose system prompt or last turn
+    /// contains the marker takes it, whatever its key. Markers take precedence over keys, in the
+    /// order of their first use.
     pub fn on_prompt(&self, marker: &str, act: Act) {
         let mut queues = self.lock();
         match queues.of_prompts.iter_mut().find(|(known, _)| known == marker) {
@@ -174,7 +172,7 @@ impl Script {
         }
     }
 
-    /// How many acts of the key weren't taken yet.
+    /// How many of the key's acts have not been taken yet.
     pub fn left(&self, key: &str) -> usize {
         self.lock().of_keys.get(key).map_or(0, VecDeque::len)
     }

@@ -1,4 +1,4 @@
-//! The server: its settings, its life, and what all its calls share.
+//! The server: its settings, its lifecycle, and the state that its calls share.
 
 use super::counts::Counts;
 use super::faults;
@@ -19,35 +19,35 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-/// How long a stopping simulator waits for answers under way. All of its waits end at once, so this is only ever the network.
+/// How long a stopping simulator waits for responses in progress. All of its own delays end at
+/// once, so only the network can take time.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Tells the time.
+/// Returns the current time.
 pub type SimulatorClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// How a simulator behaves.
 #[derive(Clone)]
 pub struct SimulatorConfig {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 picks a free one.
     pub listen: SocketAddr,
     /// For the dates in headers and texts.
     pub clock: SimulatorClock,
-    /// What a rate-limited key is told to wait, in seconds.
+    /// The `retry-after` of a rate-limited key, in seconds.
     pub retry_after_s: u64,
-    /// How long before each piece of a streamed text.
+    /// Delay before each piece of streamed text.
     pub chunk_delay: Duration,
-    /// Characters to a piece of a streamed text.
+    /// Characters per piece of streamed text.
     pub chunk_chars: usize,
-    /// How long before each tenth of a slow answer.
+    /// Delay before each tenth of a slow response.
     pub slow_delay: Duration,
-    /// Where a redirect points.
+    /// The target of redirects.
     pub redirect_to: String,
-    /// Whether to keep what was sent, for a test to look at.
+    /// Whether to record request bodies for a test.
     pub record_bodies: bool,
 }
 
 impl SimulatorConfig {
-    /// A free port of this machine, and no delays but the slow scenario's.
+    /// A free port of this machine, and no delays except the slow scenario's.
     pub fn new(clock: SimulatorClock) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -63,7 +63,8 @@ impl SimulatorConfig {
 }
 
 impl SimulatorConfig {
-    /// The same with text that comes as fast as a person likes to watch it: some 240 characters a second, a word at a time.
+    /// The same, with text streamed at a comfortable reading speed: some 240 characters a second,
+    /// six at a time.
     #[must_use]
     pub fn lively(self) -> Self {
         Self { chunk_delay: Duration::from_millis(25), chunk_chars: 6, ..self }
@@ -79,12 +80,11 @@ impl fmt::Debug for SimulatorConfig {
 /// Why a simulator didn't start.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
-    /// The address is taken or isn't this machine's.
-    #[error("the simulator can't listen on {address}: choose another address or port")]
+    /// The address is in use or does not belong to this machine.
+    #[error("the simulator cannot listen on {address}: choose another address or port")]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
@@ -98,7 +98,7 @@ struct Shared {
     ids: AtomicU64,
 }
 
-/// What all calls share. Cheap to clone.
+/// The state that all calls share. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Upstream(Arc<Shared>);
 
@@ -123,13 +123,13 @@ impl Upstream {
         (self.0.config.clock)()
     }
 
-    /// The next id of the API's look.
+    /// The next id, in the API's format.
     pub(super) fn next_id(&self, kind: &str) -> String {
         format!("{kind}_01Simulated{:013}", self.0.ids.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-/// A simulated upstream that runs. Dropping it stops it without waiting.
+/// A running simulated upstream. Dropping it stops it without waiting.
 pub struct Simulator {
     address: SocketAddr,
     upstream: Upstream,
@@ -169,27 +169,25 @@ impl Simulator {
         Ok(Self { address, upstream, tasks })
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What to set as the upstream's address.
+    /// The value for the setting of the upstream's address.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What was called.
     pub fn counts(&self) -> Counts {
         self.upstream.counts().clone()
     }
 
-    /// What comes before the keys' scenarios.
+    /// The acts that take precedence over the keys' scenarios.
     pub fn script(&self) -> Script {
         self.upstream.script().clone()
     }
 
-    /// Stops listening, ends all waits, and gives answers under way two seconds.
+    /// Stops listening, ends all delays, and gives responses in progress two seconds.
     pub async fn stop(self) {
         self.upstream.0.stop.cancel();
         self.tasks.close();
@@ -197,7 +195,7 @@ impl Simulator {
     }
 }
 
-/// Serves until `shutdown` is ready, then stops in order. `ready` is told the address.
+/// Serves until `shutdown` completes, then stops gracefully. `ready` receives the address.
 ///
 /// # Errors
 /// [`SimulatorError::Listen`].
@@ -221,14 +219,14 @@ async fn accept(listener: TcpListener, upstream: Upstream, tasks: TaskTracker) {
             Ok((stream, _)) => {
                 tasks.spawn(connection(stream, router.clone(), stop.clone()));
             }
-            // Out of file handles, mostly: a pause lets some come free.
+            // Mostly out of file descriptors: a pause lets some be released.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
 }
 
 async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
-    // Without it a stream's small pieces would wait for each other; if the system refuses, they do.
+    // Without it, the small pieces of a stream would be delayed. If the system refuses, they are.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut router = router.clone();
@@ -247,7 +245,8 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
     });
     let builder = Builder::new(TokioExecutor::new());
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // An error here is a client that left or a fault that was ordered; neither is news.
+    // An error here is a client that left or a fault that was requested; neither is worth
+    // reporting.
     let ended = stop.run_until_cancelled(serving.as_mut()).await;
     if ended.is_none() {
         serving.as_mut().graceful_shutdown();

@@ -12,30 +12,29 @@ use std::io;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// One write, and how long to wait before it.
+/// One write, and the delay before it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) wait: Duration,
     pub(super) bytes: Bytes,
-    /// Passed before the wait.
+    /// Passed before the delay.
     pub(super) gate: Option<Gate>,
 }
 
 impl Piece {
-    /// Bytes that nothing holds up but time.
+    /// Bytes that only the delay holds up.
     pub(super) const fn new(wait: Duration, bytes: Bytes) -> Self {
         Self { wait, bytes, gate: None }
     }
 }
 
-/// What comes after the last write.
+/// What follows the last write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The proper end of the body.
+    /// The regular end of the body.
     Proper,
     /// A broken connection.
     Cut,
-    /// Silence.
     Silence,
 }
 
@@ -88,7 +87,7 @@ fn error(wait: Duration, kind: &str) -> Piece {
     event(wait, &json!({"type": "error", "error": {"type": kind, "message": message}}))
 }
 
-/// The pieces before and after the byte at this place.
+/// The pieces before and after the byte at this offset.
 fn split_at(pieces: Vec<Piece>, mut at: usize) -> (Vec<Piece>, Vec<Piece>) {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for mut piece in pieces {
@@ -146,7 +145,7 @@ fn closing(said: &Said) -> Vec<Piece> {
     .collect()
 }
 
-/// The same bytes in writes of at most `size`; 0 leaves them as they are.
+/// The same bytes in writes of at most `size`; 0 leaves the pieces as they are.
 fn torn(events: Vec<Piece>, size: usize) -> Vec<Piece> {
     if size == 0 {
         return events;
@@ -161,7 +160,7 @@ fn torn(events: Vec<Piece>, size: usize) -> Vec<Piece> {
     events.into_iter().flat_map(tear).collect()
 }
 
-/// A body that writes the pieces at their time. It ends early when the simulator stops.
+/// A body that writes each piece after its delay. It ends early when the simulator stops.
 pub(super) fn body(pieces: Vec<Piece>, end: End, stop: CancellationToken) -> Body {
     let state = Some((pieces.into_iter(), stop));
     Body::from_stream(stream::unfold(state, move |state| async move {
@@ -170,7 +169,8 @@ pub(super) fn body(pieces: Vec<Piece>, end: End, stop: CancellationToken) -> Bod
             if end == End::Silence {
                 stop.cancelled().await;
             }
-            // A connection that breaks takes along what wasn't written yet: yielding lets the last piece go out first.
+            // A connection that breaks loses what is not written yet: yielding lets the last piece
+            // go out first.
             tokio::task::yield_now().await;
             return (end != End::Proper)
                 .then(|| (Err(io::Error::from(io::ErrorKind::ConnectionReset)), None));

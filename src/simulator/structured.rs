@@ -1,15 +1,17 @@
-//! Text that satisfies a JSON schema, for requests with `output_config.format`: what a model would be bound to as well.
+//! Text that satisfies a JSON schema, for requests with `output_config.format`, as a real model's
+//! answer must.
 
 use serde_json::{Map, Value, json};
 
-/// Deepest nesting followed; a schema that refers to itself ends there.
+/// Maximum nesting followed; a schema that refers to itself ends there.
 const MAX_DEPTH: usize = 16;
 
-/// Most elements of an array.
+/// Maximum number of elements of an array, unless `minItems` requires more.
 const MAX_ITEMS: usize = 8;
 
-/// An instance of the schema, the same for the same schema. A list of objects with a choice gets one element for each choice, so that
-/// a plan asked of a manager names every worker once.
+/// An instance of the schema, the same for the same schema. A list of objects with an enum gets one
+/// element for each value of the enum, so that a plan requested from a manager names every worker
+/// once.
 pub(super) fn instance(schema: &Value) -> Value {
     Maker { root: schema }.make(schema, "value", 0, 0)
 }
@@ -19,7 +21,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// `name` is the property's, `turn` the place in the nearest list.
+    /// `name` is the property's name, `turn` the index in the nearest list.
     fn make(&self, schema: &Value, name: &str, turn: usize, depth: usize) -> Value {
         if depth > MAX_DEPTH {
             return Value::Null;
@@ -84,7 +86,7 @@ fn choices(schema: &Value) -> Option<&Vec<Value>> {
     schema.get("enum").and_then(Value::as_array).filter(|all| !all.is_empty())
 }
 
-/// The type, or the first of several.
+/// The type, or the first of several types.
 fn kind(schema: &Value) -> &str {
     let kind = schema.get("type");
     let first =

@@ -1,4 +1,4 @@
-//! Answers in the API's own form.
+//! Responses in the API's own format.
 
 use super::script::Refusal;
 use super::server::Upstream;
@@ -13,7 +13,7 @@ use std::fmt::Write;
 /// One call on its way through the handlers.
 pub(super) struct Caller {
     pub(super) upstream: Upstream,
-    /// Empty without one.
+    /// Empty if there is none.
     pub(super) key: String,
     pub(super) request_id: String,
     pub(super) now: Timestamp,
@@ -29,7 +29,7 @@ impl Caller {
         let body = json!({"type": "error", "error": error, "request_id": self.request_id});
         let mut response = self.json(refusal.status, &body);
         let headers = response.headers_mut();
-        // An unknown key belongs to nobody.
+        // An unknown key belongs to no organisation.
         if refusal.status == 401 {
             headers.remove("anthropic-organization-id");
             headers.remove("anthropic-workspace-id");
@@ -47,12 +47,12 @@ impl Caller {
         response
     }
 
-    /// JSON with the headers of every answer.
+    /// JSON with the headers of every response.
     pub(super) fn json(&self, status: u16, body: &Value) -> Response<Body> {
         self.whole(status, "application/json", body.to_string().into_bytes())
     }
 
-    /// A body of known length with the headers of every answer.
+    /// A body of known length with the headers of every response.
     pub(super) fn whole(
         &self,
         status: u16,
@@ -61,12 +61,12 @@ impl Caller {
     ) -> Response<Body> {
         let length = body.len();
         let mut response = self.head(status, content_type, Body::from(body));
-        // Set here, because the body is wrapped later and then can't tell its length.
+        // Set here, because the body is wrapped later and then does not expose its length.
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
         response
     }
 
-    /// Any body with the headers of every answer.
+    /// Any body with the headers of every response.
     pub(super) fn head(
         &self,
         status: u16,
@@ -81,13 +81,14 @@ impl Caller {
         put(headers, "request-id", &self.request_id);
         let scenario =
             super::keys::Scenario::of_key(&self.key).map_or("none", super::keys::Scenario::name);
-        // Keys of one scenario share an organisation, as the keys of one customer do; each has its workspace.
+        // Keys of one scenario share an organisation, like the keys of one customer; each has its
+        // own workspace.
         put(headers, "anthropic-organization-id", &id_of(scenario, true));
         put(headers, "anthropic-workspace-id", &format!("wrkspc_{}", id_of(&self.key, false)));
         response
     }
 
-    /// The state of the limits.
+    /// The rate-limit headers.
     pub(super) fn limits(&self, headers: &mut HeaderMap, spent: bool) {
         let wait = if spent { self.upstream.config().retry_after_s } else { 1 };
         let reset = self.now.plus_ms(wait.saturating_mul(1000)).to_string();
@@ -104,19 +105,20 @@ impl Caller {
     }
 }
 
-/// Sets a header; what can't be one is left out.
+/// Sets a header; an invalid one is left out.
 pub(super) fn put(headers: &mut HeaderMap, name: &str, value: &str) {
     if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
         headers.insert(name, value);
     }
 }
 
-/// A made-up id that is always the same for the same text and doesn't show it: as a UUID, or as 24 characters.
+/// A made-up id, always the same for the same text without revealing it: as a UUID, or as 24
+/// characters.
 fn id_of(text: &str, uuid: bool) -> String {
     let hash = Sha256::digest(text.as_bytes());
     let mut hex = String::with_capacity(64);
     for byte in hash {
-        // Writing to a String can't fail.
+        // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
     }
     if !uuid {

@@ -1,4 +1,5 @@
-//! Stores: implementations of the ports in `claviger_projections::ports`. They hold no rules; which one runs is wiring's choice.
+//! Stores: implementations of the ports in `claviger_projections::ports`. They contain no business
+//! rules; wiring chooses which one runs.
 
 pub mod mongo;
 pub mod sqlite;

@@ -1,4 +1,4 @@
-//! One call by the program.
+//! One call to a model through the operator's `claude` program.
 
 use super::super::error::Malformed;
 use super::super::stream::{
@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-/// Most bytes read at once.
+/// Upper bound of one read, in bytes.
 const READ_MAX: usize = 16 * 1024;
 
 /// The program expands a mention (`@/path`) in a prompt by itself, although it has no tools, and sends
@@ -34,22 +34,21 @@ const DENY_FILES: &str = r#"{"permissions":{"deny":["Read","Read(//**)"]}}"#;
 /// U+2060: takes no room, and keeps the program from taking what follows for a mention or a command.
 const WORD_JOINER: char = '\u{2060}';
 
-/// Where the program is and what surrounds it.
+/// Where the program is, and the environment it runs in.
 #[derive(Clone)]
 pub struct ClaudeProgramConfig {
-    /// The program.
     pub program: PathBuf,
-    /// The operator's own login. It goes into the program's environment and nowhere else.
+    /// The operator's own login token. It goes into the program's environment and nowhere else.
     pub token: SecretText,
-    /// Directory of the program's settings, its own per user.
+    /// The program's settings directory; each user has one of their own.
     pub config_dir: PathBuf,
     /// `HOME` of the program.
     pub home: PathBuf,
     /// `PATH` of the program.
     pub path: OsString,
-    /// Most processes at once; each takes about 195 MB.
+    /// Maximum number of concurrent processes; each takes about 195 MB of memory.
     pub at_once: usize,
-    /// Where the patience with a call ends.
+    /// Time and size limits of a call.
     pub limits: StreamLimits,
 }
 
@@ -62,7 +61,7 @@ impl fmt::Debug for ClaudeProgramConfig {
     }
 }
 
-/// The operator's program. Cheap to clone; clones share the cap.
+/// The operator's program. Cheap to clone; clones share the process limit.
 #[derive(Clone, Debug)]
 pub struct ClaudeProgram {
     config: Arc<ClaudeProgramConfig>,
@@ -71,13 +70,15 @@ pub struct ClaudeProgram {
 }
 
 impl ClaudeProgram {
-    /// Nothing is started. `tracker` waits for the processes that end.
+    /// Starts nothing yet. `tracker` tracks the tasks that reap processes, so that shutdown waits
+    /// for them.
     pub fn new(config: ClaudeProgramConfig, tracker: TaskTracker) -> Self {
         let free = Arc::new(Semaphore::new(config.at_once.clamp(1, Semaphore::MAX_PERMITS)));
         Self { config: Arc::new(config), free, tracker }
     }
 
-    /// Asks the model. The process starts when the stream is polled and there is room for it; dropping the stream kills it.
+    /// Sends the request. The process starts when the stream is polled and a process slot is free;
+    /// dropping the stream kills it.
     pub fn messages(&self, request: MessageRequest, now: Timestamp) -> CallStream {
         let call = Call {
             program: self.clone(),
@@ -89,7 +90,7 @@ impl ClaudeProgram {
             .boxed()
     }
 
-    /// The same program with another directory of settings; the cap is shared.
+    /// The same program with another settings directory; the process limit is shared.
     #[must_use]
     pub fn with_config_dir(&self, config_dir: PathBuf) -> Self {
         let config = ClaudeProgramConfig { config_dir, ..(*self.config).clone() };
@@ -116,7 +117,8 @@ impl ClaudeProgram {
             .args(["--tools", "", "--system-prompt", request.system.as_deref().unwrap_or_default()])
             .args(["--max-turns", "1", "--no-session-persistence"])
             .args(["--settings", DENY_FILES])
-            // Anything of ours could change what it does: an API key would even beat the token.
+            // Inherited variables could change what the program does; an API key would even take
+            // precedence over the token.
             .env_clear()
             .env("PATH", &config.path)
             .env("HOME", &config.home)
@@ -131,7 +133,7 @@ impl ClaudeProgram {
     }
 }
 
-/// What stands on the program's standard input; `None` if it can't.
+/// The program's standard input; `None` if the request has images, which the program does not take.
 fn prompt(request: &MessageRequest) -> Option<Vec<u8>> {
     let mut texts = Vec::with_capacity(request.blocks.len());
     for block in &request.blocks {
@@ -166,13 +168,13 @@ fn inert(prompt: &str) -> String {
 
 fn not_started(kind: io::ErrorKind) -> &'static str {
     if kind == io::ErrorKind::NotFound {
-        "the claude program, or the directory of its settings, isn't there: check the server's settings"
+        "the claude program, or its settings directory, does not exist: check the server's settings"
     } else if kind == io::ErrorKind::PermissionDenied {
-        "the claude program may not be run by this server: check its rights"
+        "this server may not run the claude program: check the file's permissions"
     } else if kind == io::ErrorKind::ArgumentListTooLong {
         "the system prompt is too long for the claude program: shorten it"
     } else {
-        "the claude program can't be started"
+        "the claude program cannot be started"
     }
 }
 
@@ -190,7 +192,7 @@ enum Phase {
 }
 
 struct Talking {
-    /// Kills and reaps when it goes.
+    /// Kills and reaps the process when dropped.
     _group: Group,
     stdin: Option<Sender>,
     stdout: tokio::net::unix::pipe::Receiver,
@@ -221,13 +223,13 @@ impl Call {
     async fn begin(&self, request: &MessageRequest) -> Result<Talking, CallFailure> {
         let refused = |message| CallFailure::bare(FailureClass::Request, message);
         let prompt = prompt(request).ok_or_else(|| {
-            refused("the claude program takes no pictures: use an API key for this run")
+            refused("the claude program takes no images: use an API key for this run")
         })?;
         let free = Arc::clone(&self.program.free);
         let permit = free
             .acquire_owned()
             .await
-            .map_err(|_| refused("the claude program is not to be used any more"))?;
+            .map_err(|_| refused("the claude program is no longer available"))?;
         let limits = self.program.config.limits;
         let started = Instant::now();
         let running =
@@ -250,32 +252,38 @@ impl Call {
         let limits = self.program.config.limits;
         let by = (Instant::now() + limits.idle).min(talking.started + limits.whole);
         let read = timeout_at(by, talking.exchange(&mut self.ready)).await;
-        let failure =
-            match read {
-                Err(_) => talking
-                    .broken(FailureClass::Timeout, "the claude program didn't answer in time"),
-                Ok(Err(Malformed::Cut)) => talking
-                    .broken(FailureClass::Connection, "the claude program ended in the middle"),
-                Ok(Err(Malformed::TooBig | Malformed::Unreadable | Malformed::Redirect)) => talking
-                    .broken(FailureClass::Protocol, "the claude program writes what can't be read"),
-                Ok(Ok(())) => match talking.result {
-                    None => {
-                        self.phase = Phase::Under(Box::new(talking));
-                        return;
-                    }
-                    Some(true) => talking.talk.failure(self.now),
-                    Some(false) => {
-                        self.ready.push_back(talking.end());
-                        return;
-                    }
-                },
-            };
+        let failure = match read {
+            Err(_) => {
+                talking.broken(FailureClass::Timeout, "the claude program did not answer in time")
+            }
+            Ok(Err(Malformed::Cut)) => talking.broken(
+                FailureClass::Connection,
+                "the claude program ended before its answer was complete",
+            ),
+            Ok(Err(Malformed::TooBig | Malformed::Unreadable | Malformed::Redirect)) => talking
+                .broken(
+                    FailureClass::Protocol,
+                    "the claude program wrote output that cannot be read",
+                ),
+            Ok(Ok(())) => match talking.result {
+                None => {
+                    self.phase = Phase::Under(Box::new(talking));
+                    return;
+                }
+                Some(true) => talking.talk.failure(self.now),
+                Some(false) => {
+                    self.ready.push_back(talking.end());
+                    return;
+                }
+            },
+        };
         self.ready.push_back(CallItem::Failed(Box::new(failure)));
     }
 }
 
 impl Talking {
-    /// Reads once; until then, writes what is left of the prompt. Both at once, or a long prompt and a long answer would wait for each other.
+    /// Reads once, and writes the rest of the prompt until then. Both happen at once: with a long
+    /// prompt and a long answer, each side would otherwise wait for the other.
     async fn exchange(&mut self, ready: &mut VecDeque<CallItem>) -> Result<(), Malformed> {
         let mut buffer = vec![0; READ_MAX];
         let count = loop {
@@ -286,7 +294,8 @@ impl Talking {
                 count = self.stdout.read(&mut buffer) => break count,
                 written = stdin.write(self.prompt.make_contiguous()) => match written {
                     Ok(count) if count < self.prompt.len() => drop(self.prompt.drain(..count)),
-                    // All of it is there, or nobody reads: the end of the pipe says so.
+                    // All of the prompt is written, or the program no longer reads. Closing the
+                    // pipe ends the input; if the program died, the end of its output shows it.
                     Ok(_) | Err(_) => self.stdin = None,
                 },
             }
@@ -324,14 +333,15 @@ impl Talking {
                 usage: message.usage,
                 ..CallFailure::bare(FailureClass::Refusal, "the model refused to answer")
             },
-            Some(_) => {
-                self.broken(FailureClass::Connection, "the claude program ended in the middle")
-            }
+            Some(_) => self.broken(
+                FailureClass::Connection,
+                "the claude program ended before its answer was complete",
+            ),
         };
         CallItem::Failed(Box::new(failure))
     }
 
-    /// What a broken call used is never known for certain.
+    /// What an interrupted call used is never known for certain.
     fn broken(&self, class: FailureClass, message: &str) -> CallFailure {
         CallFailure {
             usage: self.talk.message.usage,

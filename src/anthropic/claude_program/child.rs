@@ -1,4 +1,5 @@
-//! A child process in a group of its own that leaves neither orphans nor zombies behind, however its owner goes.
+//! A child process in its own process group, which leaves neither orphans nor zombies behind,
+//! however its owner ends.
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io;
@@ -12,14 +13,14 @@ use tokio_util::task::TaskTracker;
 /// Dropping it kills the whole group and reaps the child.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// Taken only when it is dropped.
+    /// Taken only on drop.
     child: Option<Child>,
-    /// Given back when the child is gone, not before: it counts processes.
+    /// Released only when the child is reaped: it counts processes.
     permit: Option<OwnedSemaphorePermit>,
     tracker: TaskTracker,
 }
 
-/// A running child with its ends of the pipes.
+/// A running child with our ends of its pipes.
 pub(super) struct Running {
     pub(super) group: Group,
     pub(super) stdin: Sender,
@@ -27,7 +28,7 @@ pub(super) struct Running {
 }
 
 impl Group {
-    /// Starts the program. What it writes to standard error goes nowhere: it may quote what it was sent.
+    /// Starts the program. Its standard error is discarded: it may quote the input.
     pub(super) fn start(
         command: &mut Command,
         permit: OwnedSemaphorePermit,
@@ -36,7 +37,7 @@ impl Group {
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        // From here on the group ends with this value, whatever goes wrong below.
+        // From here on, dropping this value ends the group, whatever fails below.
         let group = Self { child: Some(child), permit: Some(permit), tracker: tracker.clone() };
         let (stdin, stdout) = stdin.zip(stdout).ok_or(io::ErrorKind::BrokenPipe)?;
         let stdin = Sender::from_owned_fd(OwnedFd::from(stdin))?;
@@ -48,7 +49,8 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        // Until it is reaped its number belongs to nobody else, so this can't hit a stranger. If the group is gone, all is well.
+        // Until the child is reaped, its process id cannot belong to another process. If the group
+        // is already gone, nothing is left to kill.
         if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process_group(pid, Signal::KILL);
         }

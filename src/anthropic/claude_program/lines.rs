@@ -1,4 +1,4 @@
-//! What the program writes: one JSON object a line, of which most say nothing to us.
+//! The program's output: one JSON object a line. Most lines are of no interest here.
 
 use super::super::error::Malformed;
 use super::super::stream::{CallFailure, CallItem, Message, Progress};
@@ -33,36 +33,34 @@ struct RateLimitInfo {
     resets_at: Option<u64>,
 }
 
-/// What came of a line.
+/// The result of one line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
-    /// Something to tell.
     Item(CallItem),
-    /// Nothing to tell.
     Nothing,
-    /// The program is done.
+    /// The program has finished.
     Result {
-        /// And failed.
         is_error: bool,
     },
 }
 
-/// What the program said up to now.
+/// What the lines up to now contained.
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     pub(super) message: Message,
-    /// The word of the last `assistant` line that had one.
+    /// `error` of the last `assistant` line that had one.
     word: Option<String>,
-    /// The HTTP status that the program met last.
+    /// The last HTTP status that the program reported.
     status: Option<u16>,
     resets: Option<Timestamp>,
 }
 
 impl Talk {
-    /// Takes a line. Unknown ones are passed over, and so are those that are no JSON: the program may warn on its standard output.
+    /// Takes a line. Lines of unknown kinds and lines that are not JSON are ignored: the program
+    /// may write warnings to its standard output.
     ///
     /// # Errors
-    /// [`Malformed::Unreadable`] for an event that isn't one.
+    /// [`Malformed::Unreadable`] for a `stream_event` without a valid event.
     pub(super) fn take(&mut self, line: &[u8]) -> Result<Said, Malformed> {
         let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else { return Ok(Said::Nothing) };
         match line.kind.as_str() {
@@ -70,7 +68,8 @@ impl Talk {
                 let event = line.event.ok_or(Malformed::Unreadable)?;
                 return match self.message.take(event.get().as_bytes())? {
                     Progress::Item(item) => Ok(Said::Item(item)),
-                    // The program tries to mend an `error` event; its result says whether it could.
+                    // The program retries after an `error` event; its result line shows whether
+                    // that worked.
                     Progress::Nothing | Progress::Stopped | Progress::Error => Ok(Said::Nothing),
                 };
             }
@@ -103,7 +102,7 @@ impl Talk {
         Ok(Said::Nothing)
     }
 
-    /// Why the program failed, as far as its words tell.
+    /// Why the program failed, classified by its error word and its HTTP status.
     pub(super) fn failure(&self, now: Timestamp) -> CallFailure {
         let class = match (self.word.as_deref(), self.status) {
             (Some("authentication_failed"), _) | (_, Some(401)) => FailureClass::Authentication,
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_result_is_told_by_its_words_and_statuses() {
+    fn a_failed_result_is_classified_by_its_words_and_statuses() {
         let result = |text: &str| {
             format!(r#"{{"subtype":"success","is_error":true,"result":"{text}","type":"result"}}"#)
         };
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_lines_say_nothing() {
+    fn unknown_lines_are_ignored() {
         let mut talk = Talk::default();
         for line in [
             "",

@@ -1,4 +1,5 @@
-//! Max Plan: the operator's own `claude` program, one process a call, under the operator's own login (`UPSTREAM.md`, section 2).
+//! Max Plan: the operator's own `claude` program, one process per call, under the operator's own
+//! login.
 
 mod call;
 mod child;

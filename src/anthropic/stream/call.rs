@@ -1,4 +1,4 @@
-//! A message over HTTP.
+//! A streamed message over HTTP.
 
 use super::super::client::{ANSWER_MAX, AnthropicClient, SHORT_ANSWER_MAX, read_capped};
 use super::super::error::{FailureClass as Cause, Malformed, UpstreamFailure};
@@ -17,18 +17,18 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// Where the patience with a stream ends.
+/// Time and size limits of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// Until the head of the answer.
+    /// Until the head of the response.
     pub first_byte: Duration,
-    /// Between two pieces of the answer. Upstream sends pings when it has nothing to say.
+    /// Between two chunks of the response. Upstream sends pings while it has no data.
     pub idle: Duration,
     /// For the whole call.
     pub whole: Duration,
-    /// Most bytes of a line, and of an event.
+    /// Upper bound of a line, and of an event, in bytes.
     pub line_max: usize,
-    /// Most bytes of the answer.
+    /// Upper bound of the response, in bytes.
     pub total_max: usize,
 }
 
@@ -45,7 +45,8 @@ impl Default for StreamLimits {
 }
 
 impl AnthropicClient {
-    /// `POST /v1/messages`, streamed. Nothing is sent before the stream is polled; dropping it closes the request.
+    /// `POST /v1/messages`, streamed. Sends nothing before the stream is polled; dropping the
+    /// stream closes the request.
     pub fn messages(
         &self,
         secret: &SecretText,
@@ -75,7 +76,7 @@ enum Phase {
     Over,
 }
 
-/// An answer whose head has come.
+/// A response whose head has arrived.
 struct Answering {
     response: Response,
     headers: HeaderMap,
@@ -127,7 +128,7 @@ impl Call {
         let (status, headers) = (response.status(), response.headers().clone());
         let limits = RateLimits::of(&headers);
         if !status.is_success() {
-            // The status stands even if the words were cut off or didn't come in time.
+            // The status counts even if the body was cut off or did not arrive in time.
             let body = timeout_at(by, read_capped(response, SHORT_ANSWER_MAX)).await;
             let body = body.ok().and_then(Result::ok).unwrap_or_default();
             let failure = UpstreamFailure::from_answer(
@@ -161,7 +162,8 @@ impl Call {
         Ok(Answering { response, headers, started, lines, message: Message::default() })
     }
 
-    /// Reads one piece. An answer that goes on is put back; one that is over is dropped, and its connection with it.
+    /// Reads one chunk. A response that continues is put back; a finished one is dropped together
+    /// with its connection.
     async fn go_on(&mut self, mut answering: Answering) {
         let by = (Instant::now() + self.limits.idle).min(answering.started + self.limits.whole);
         let read = timeout_at(by, answering.response.chunk()).await;
@@ -182,7 +184,7 @@ impl Call {
 }
 
 impl Answering {
-    /// Whether the message is whole now.
+    /// Returns whether the message is complete.
     fn take(
         &mut self,
         bytes: &[u8],
@@ -208,7 +210,7 @@ impl Answering {
         if let Some(failure) = error {
             return Err(self.failure(&failure));
         }
-        // What comes after the end is nobody's concern, however it looks.
+        // Whatever follows the end of the message is ignored, even if it is invalid.
         if self.message.is_whole() {
             return Ok(true);
         }

@@ -1,4 +1,4 @@
-//! What a call tells whoever made it.
+//! What a call yields to its caller.
 
 use super::super::error::{FailureClass as Cause, Malformed, UpstreamFailure};
 use super::super::headers::{Origin, RateLimits};
@@ -6,80 +6,73 @@ use claviger_domain::orchestration::{FailureClass, StopReason, Usage};
 use claviger_domain::timestamp::Timestamp;
 use futures::stream::BoxStream;
 
-/// A call under way. It begins when it is first polled; dropping it ends the request. The last item is `Ended` or `Failed`.
+/// A call in progress. It starts when it is first polled; dropping it ends the request. The last
+/// item is `Ended` or `Failed`.
 pub type CallStream = BoxStream<'static, CallItem>;
 
-/// One thing that a call tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallItem {
-    /// The message begins.
     Started {
-        /// Its id.
         message_id: String,
-        /// The input, and the first of the output.
+        /// The input tokens, and the first of the output.
         usage: Usage,
     },
-    /// The upstream began again by itself: all text before this is void.
+    /// Upstream started again by itself: all text before this is void.
     Restarted {
-        /// The new message's id.
+        /// Of the new message.
         message_id: String,
         /// Of the new message.
         usage: Usage,
-        /// Of the message that is void, as far as it was told.
+        /// Of the void message, as far as upstream reported it.
         void: Usage,
     },
     /// The next text, never empty.
     Text(String),
-    /// All tokens up to now.
+    /// The tokens so far, cumulative.
     Usage(Usage),
-    /// The message is whole.
+    /// The message is complete.
     Ended(Box<CallEnd>),
-    /// There will be no whole message.
+    /// There will be no complete message.
     Failed(Box<CallFailure>),
 }
 
-/// The end of a whole message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallEnd {
-    /// Why it ended.
     pub stop_reason: StopReason,
-    /// All tokens.
     pub usage: Usage,
-    /// Bytes of thinking that were passed over.
+    /// Bytes of thinking that were discarded.
     pub thinking_bytes: u64,
-    /// Who answered.
     pub origin: Origin,
-    /// What is left to the key's organisation.
+    /// Rate limits of the key's organisation.
     pub limits: RateLimits,
 }
 
-/// Why there is no whole message.
+/// Why there is no complete message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallFailure {
-    /// What decides what happens next.
+    /// Decides what happens next.
     pub class: FailureClass,
-    /// When a limit ends, where the answer says so.
+    /// When a limit ends, if the response includes it.
     pub until: Option<Timestamp>,
     /// How long upstream asks to wait, in milliseconds; at most a day.
     pub retry_after_ms: Option<u64>,
     /// `x-should-retry`.
     pub should_retry: Option<bool>,
-    /// Upstream's HTTP status; `None` when there was no answer.
+    /// Upstream's HTTP status; `None` without a response.
     pub status: Option<u16>,
-    /// Tokens of what was received.
+    /// Tokens of the received part.
     pub usage: Usage,
-    /// It may have cost more than `usage` says.
+    /// Whether the call may have cost more than `usage` shows.
     pub maybe_billed: bool,
-    /// Who answered.
     pub origin: Origin,
-    /// What is left to the key's organisation.
+    /// Rate limits of the key's organisation.
     pub limits: RateLimits,
     /// One sentence for a person, in our own words.
     pub message: String,
 }
 
 impl CallFailure {
-    /// A failure of this class, before any answer and without a cost.
+    /// A failure of this class, before any response and without a cost.
     pub(crate) fn bare(class: FailureClass, message: &str) -> Self {
         Self {
             class,
@@ -95,7 +88,8 @@ impl CallFailure {
         }
     }
 
-    /// The same failure as a run sees it. A refusal by status costs nothing; what broke off, or never answered, may have.
+    /// The same failure in a run's classes. An error status costs nothing; a call that broke off or
+    /// got no response may have been billed.
     pub(super) fn of(failure: UpstreamFailure, usage: Usage, limits: RateLimits) -> Self {
         let until = match failure.class {
             Cause::RateLimited { until } => until,
@@ -130,7 +124,8 @@ impl CallFailure {
     }
 }
 
-/// What a run does about it (`UPSTREAM.md`, section 1). A model that this key doesn't know is a matter of the key.
+/// The class that decides how a run reacts. A model that does not exist for this key counts as a
+/// lack of permission.
 fn class_of(failure: &UpstreamFailure) -> FailureClass {
     match failure.class {
         Cause::Authentication => FailureClass::Authentication,

@@ -1,4 +1,4 @@
-//! A message put together from its events: a state machine without any input of its own.
+//! Assembles a message from its events: a state machine that does no IO.
 
 use super::super::error::Malformed;
 use super::super::headers::clean_id;
@@ -64,7 +64,7 @@ struct Stop {
     stop_reason: Option<String>,
 }
 
-/// Each number is cumulative; one that isn't there says nothing.
+/// Each number is cumulative; a missing one keeps the known value.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 struct WireUsage {
     #[serde(default)]
@@ -102,30 +102,28 @@ impl WireUsage {
     }
 }
 
-/// What came of one event.
+/// The result of one event.
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) enum Progress {
-    /// Something to tell.
     Item(CallItem),
-    /// Nothing to tell.
     Nothing,
-    /// The message is whole.
+    /// The message is complete.
     Stopped,
     /// An `error` event: the caller has its bytes.
     Error,
 }
 
-/// A message up to now.
+/// A message as far as it has arrived.
 #[derive(Debug, Default)]
 pub(in super::super) struct Message {
     id: Option<String>,
-    /// The open block, and whether it is one of text.
+    /// The open block's index, and whether it is a text block.
     block: Option<(u64, bool)>,
     stop_reason: Option<String>,
     stopped: bool,
-    /// All tokens told of up to now.
+    /// Tokens reported so far, cumulative.
     pub(in super::super) usage: Usage,
-    /// Bytes of thinking that were passed over.
+    /// Bytes of thinking that were discarded.
     pub(in super::super) thinking_bytes: u64,
 }
 
@@ -133,7 +131,7 @@ impl Message {
     /// Takes one event.
     ///
     /// # Errors
-    /// [`Malformed::Unreadable`] for what isn't one, or comes out of turn.
+    /// [`Malformed::Unreadable`] for an event that is invalid or out of order.
     pub(in super::super) fn take(&mut self, data: &[u8]) -> Result<Progress, Malformed> {
         let event = serde_json::from_slice(data).map_err(|_| Malformed::Unreadable)?;
         Ok(match event {
@@ -189,7 +187,6 @@ impl Message {
         })
     }
 
-    /// Whether it is whole.
     pub(in super::super) const fn is_whole(&self) -> bool {
         self.stopped
     }

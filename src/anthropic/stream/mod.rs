@@ -1,4 +1,4 @@
-//! A message as it is made: what is sent, what comes back piece by piece, and every way in which it can end.
+//! A streamed message: the request, the items of the response, and every way in which it can end.
 
 mod call;
 mod item;

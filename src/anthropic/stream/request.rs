@@ -1,25 +1,23 @@
-//! What is sent for a message.
+//! The request for a message.
 
 use claviger_domain::orchestration::Block;
 use serde_json::{Value, json};
 
-/// One question to a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRequest {
-    /// The model.
     pub model: String,
-    /// Most tokens of thinking and answer together.
+    /// Maximum tokens of thinking and answer together.
     pub max_tokens: u32,
-    /// Who the model is and how it works.
+    /// The system prompt.
     pub system: Option<String>,
-    /// The one turn of the user.
+    /// The content of the only user turn.
     pub blocks: Vec<Block>,
-    /// JSON schema of the answer, where it must be JSON.
+    /// JSON schema of the answer, if it must be JSON.
     pub schema: Option<Value>,
 }
 
 impl MessageRequest {
-    /// The body of `POST /v1/messages`, to be answered by a stream.
+    /// The body of `POST /v1/messages`, with streaming on.
     pub fn to_json(&self) -> Value {
         let content: Vec<Value> = self.blocks.iter().map(block).collect();
         let mut body = json!({

@@ -1,4 +1,4 @@
-//! The state machines, fed in every way.
+//! The stream's state machines, fed with whole, split, cut and damaged input.
 
 use super::super::error::Malformed;
 use super::{CallItem, Message, Progress};
@@ -6,7 +6,8 @@ use crate::lines::EventLines;
 use claviger_domain::orchestration::{StopReason, Usage};
 use proptest::prelude::*;
 
-/// As recorded, with thinking, two blocks of text, an unknown event, a comment, and characters of more than one byte.
+/// A recorded stream with thinking, two text blocks, an unknown event, a comment, and characters of
+/// more than one byte.
 const RECORDED: &str = concat!(
     ": hello\r\n\r\n",
     "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"content\":[],\"usage\":{\"input_tokens\":25,",
@@ -71,7 +72,7 @@ fn a_recorded_stream_reads_the_same_wherever_it_is_split() {
 }
 
 #[test]
-fn a_stream_cut_anywhere_is_never_whole_and_tells_a_beginning() {
+fn a_stream_cut_anywhere_is_never_whole_and_yields_a_prefix() {
     let bytes = RECORDED.as_bytes();
     for at in 0..bytes.len() - 1 {
         let (items, message) = fed([&bytes[..at]]).unwrap();
@@ -80,7 +81,7 @@ fn a_stream_cut_anywhere_is_never_whole_and_tells_a_beginning() {
 }
 
 #[test]
-fn what_is_out_of_turn_or_no_event_is_refused() {
+fn an_invalid_or_out_of_order_event_is_refused() {
     let start = "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\"}}\n\n";
     for (before, data) in [
         ("", r#"{"type":"message_stop"}"#),
@@ -107,7 +108,7 @@ fn what_is_out_of_turn_or_no_event_is_refused() {
 }
 
 #[test]
-fn a_line_an_event_and_a_stream_have_an_end() {
+fn lines_events_and_streams_have_a_size_limit() {
     let long = vec![b'x'; 5000];
     assert_eq!(fed([&b"data: "[..], &long]).err(), Some(Malformed::TooBig));
     assert_eq!(fed([&long[..4096], b"x"]).err(), Some(Malformed::TooBig));
@@ -133,7 +134,7 @@ fn a_second_start_makes_the_first_void() {
 
 proptest! {
     #[test]
-    fn any_tearing_reads_the_same(sizes in prop::collection::vec(1_usize..60, 1..400)) {
+    fn any_split_reads_the_same(sizes in prop::collection::vec(1_usize..60, 1..400)) {
         let mut rest = RECORDED.as_bytes();
         let mut pieces = Vec::new();
         for size in sizes {
@@ -146,7 +147,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_do_harm(noise in prop::collection::vec(any::<u8>(), 0..300), at in 0_usize..1500) {
+    fn arbitrary_bytes_never_panic(noise in prop::collection::vec(any::<u8>(), 0..300), at in 0_usize..1500) {
         let bytes = RECORDED.as_bytes();
         let (before, after) = bytes.split_at(at.min(bytes.len()));
         drop(fed([before, &noise, after]));

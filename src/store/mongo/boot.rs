@@ -1,27 +1,26 @@
-//! Whether a deployment can keep the promises, judged from what it says of itself. Pure, so that every kind of deployment is tested
-//! without having one.
+//! Whether a deployment can give the store's guarantees, judged by its own replies. Pure, so that
+//! every kind of deployment is tested without having one.
 
 use mongodb::bson::{Bson, Document};
 
 /// The wire protocol of server 5.0.
 const WIRE_5_0: i64 = 13;
 
-/// Why a deployment is refused, and what to do.
+/// Why a deployment is refused, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// Too old.
     #[error("the server is older than 5.0: upgrade it")]
     Old,
-    /// No replica set: no transactions.
+    /// No replica set, so no transactions.
     #[error(
         "it is a standalone server, which has no transactions: restart it with --replSet and run rs.initiate() once (one node \
          will do); `docker compose -f ops/compose.yaml up` starts one ready for use"
     )]
     Standalone,
-    /// Arbiters take the place of data.
+    /// Too few of the voting members hold data.
     #[error(
         "its replica set has {bearing} data-bearing voting members of {voting}, so one lost member stalls every majority write \
-         or loses it: put a data-bearing member in the arbiter's place"
+         or loses it: replace the arbiter with a data-bearing member"
     )]
     Arbiters {
         /// Members that hold data and vote.
@@ -29,27 +28,28 @@ pub enum Unfit {
         /// Members that vote.
         voting: usize,
     },
-    /// Majority is acknowledged before it is on disk.
+    /// Writes are acknowledged by a majority before they are on disk.
     #[error(
-        "its replica set has writeConcernMajorityJournalDefault: false, so what a majority acknowledged may be lost with their \
-         power: set it to true by rs.reconfig()"
+        "its replica set has writeConcernMajorityJournalDefault: false, so writes that a majority acknowledged may be lost in a \
+         power failure: set it to true with rs.reconfig()"
     )]
     Unjournaled,
-    /// The answer can't be understood.
-    #[error("it doesn't say what it is: use a MongoDB server, 5.0 or newer")]
+    /// The reply is not understood.
+    #[error("its reply to hello is not understood: use a MongoDB server, 5.0 or newer")]
     Unclear,
 }
 
-/// Judges by the reply to `hello`, and by the reply to `replSetGetConfig` where we may ask for it.
+/// Judges by the reply to `hello`, and by the reply to `replSetGetConfig` if this user may request
+/// it.
 ///
 /// # Errors
-/// [`Unfit`], which says what to do.
+/// [`Unfit`], with what to do about it.
 pub fn judge(hello: &Document, config: Option<&Document>) -> Result<(), Unfit> {
     let wire = number(hello.get("maxWireVersion")).ok_or(Unfit::Unclear)?;
     if wire < WIRE_5_0 {
         return Err(Unfit::Old);
     }
-    // A router: its shards are replica sets by construction.
+    // A router: its shards are always replica sets.
     if hello.get_str("msg").is_ok_and(|kind| kind == "isdbgrid") {
         return Ok(());
     }
@@ -69,14 +69,15 @@ pub fn judge(hello: &Document, config: Option<&Document>) -> Result<(), Unfit> {
         }
         None => names(hello),
     };
-    // More than one arbiter's worth of voters without data: the majority that votes isn't the majority that holds.
+    // If some voters hold no data, the loss of one data-bearing member must still leave a majority
+    // of the voters that holds data.
     if bearing < voting && bearing <= voting / 2 + 1 {
         return Err(Unfit::Arbiters { bearing, voting });
     }
     Ok(())
 }
 
-/// Data-bearing voters and voters of a configuration.
+/// Data-bearing voters, and all voters, of a configuration.
 fn votes(config: &Document) -> (usize, usize) {
     let members = config.get_array("members").map(Vec::as_slice).unwrap_or_default();
     let voters = members
@@ -91,14 +92,14 @@ fn votes(config: &Document) -> (usize, usize) {
     (bearing, voting)
 }
 
-/// The same from the names in `hello`, as far as they tell: members without a vote can't be told apart.
+/// The same from the names in `hello`, which do not show which members have no vote.
 fn names(hello: &Document) -> (usize, usize) {
     let count = |name| hello.get_array(name).map_or(0, Vec::len);
     let bearing = count("hosts") + count("passives");
     (bearing, bearing + count("arbiters"))
 }
 
-/// A whole number, whatever its BSON type.
+/// An integer, whatever its BSON type.
 pub(super) fn number(value: Option<&Bson>) -> Option<i64> {
     match value {
         Some(Bson::Int32(number)) => Some(i64::from(*number)),
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn deployments_are_judged_by_what_they_say() {
+    fn deployments_are_judged_by_their_replies() {
         let arbiters = |bearing, voting| Err(Unfit::Arbiters { bearing, voting });
         let table = [
             ("one node", set(&["a"], &[]), None, Ok(())),

@@ -1,5 +1,7 @@
-//! Bounds the wait for a server. The driver waits for an answer as long as a connection looks alive, and one that swallows everything
-//! looks alive for a quarter of an hour. Its futures are never dropped half-way either: a call nobody waits for any more goes on alone.
+//! Bounds the wait for a server. The driver waits for a reply as long as the connection looks
+//! alive, and one that swallows everything looks alive for a quarter of an hour. The driver's
+//! futures are never dropped midway either: a call that nobody waits for any longer continues
+//! alone.
 
 use super::error::DbError;
 use std::future::Future;
@@ -11,22 +13,23 @@ use tokio_util::task::TaskTracker;
 #[derive(Clone)]
 pub(super) struct Calls {
     tracker: TaskTracker,
-    /// How long an answer is waited for.
+    /// How long to wait for a reply.
     limit: Duration,
 }
 
 impl Calls {
-    /// Calls that are given up after `limit`.
+    /// Calls that are abandoned after `limit`.
     pub(super) fn new(limit: Duration) -> Self {
         Self { tracker: TaskTracker::new(), limit }
     }
 
-    /// The same, with more patience.
+    /// The same, with a limit that is `times` as long.
     pub(super) fn with_patience(&self, times: u32) -> Self {
         Self { tracker: self.tracker.clone(), limit: self.limit * times }
     }
 
-    /// The outcome of a call, or nothing when the limit is over. Then the call may still be done, now or later.
+    /// The outcome of a call, or `None` after the limit. The call may then still take effect, now
+    /// or later.
     pub(super) async fn within<T: Send + 'static>(
         &self,
         call: impl Future<Output = T> + Send + 'static,
@@ -34,7 +37,7 @@ impl Calls {
         timeout(self.limit, self.tracker.spawn(call)).await.ok()?.ok()
     }
 
-    /// The same for a question that can fail: silence is an error.
+    /// The same for a call that can fail: a missing reply is an error.
     pub(super) async fn ask<T, E>(
         &self,
         question: impl Future<Output = Result<T, E>> + Send + 'static,
@@ -46,7 +49,7 @@ impl Calls {
         self.within(question).await.ok_or(DbError::Silent)?.map_err(Into::into)
     }
 
-    /// Waits for what is under way, but for no longer than for an answer.
+    /// Waits for calls in progress, but no longer than for a reply.
     pub(super) async fn end(&self) {
         self.tracker.close();
         drop(timeout(self.limit, self.tracker.wait()).await);

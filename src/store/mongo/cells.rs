@@ -1,4 +1,5 @@
-//! Reading documents back into types. What doesn't fit names its document and field, never the value.
+//! Reads documents back into types. An invalid value is reported by document and field, never by
+//! its content.
 
 use super::boot::number;
 use claviger_domain::id::write_hex;
@@ -17,12 +18,11 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// The document of a collection.
     pub(super) fn new(collection: &'static str, document: Document) -> Self {
         Self { collection, document }
     }
 
-    /// The error that names this document and a field of it.
+    /// The error that names this document and one of its fields.
     pub(super) fn corrupt(&self, field: &str) -> StoreError {
         let mut name = format!("collection {}, document ", self.collection);
         match self.document.get("_id") {
@@ -34,29 +34,27 @@ impl Cells {
         StoreError::Corrupt(name)
     }
 
-    /// A field of `_id`, as a document of its own.
+    /// `_id`, as a document of its own.
     pub(super) fn key(&self) -> Result<Self, StoreError> {
         let key = self.document.get_document("_id").map_err(|_| self.corrupt("_id"))?;
         Ok(Self::new(self.collection, key.clone()))
     }
 
-    /// A whole number of 0 or more.
+    /// A non-negative integer.
     pub(super) fn u64(&self, field: &str) -> Result<u64, StoreError> {
         let found = number(self.document.get(field)).and_then(|found| u64::try_from(found).ok());
         found.ok_or_else(|| self.corrupt(field))
     }
 
-    /// A whole number that fits into 32 bits.
+    /// A non-negative integer of at most 32 bits.
     pub(super) fn u32(&self, field: &str) -> Result<u32, StoreError> {
         u32::try_from(self.u64(field)?).map_err(|_| self.corrupt(field))
     }
 
-    /// A point in time.
     pub(super) fn time(&self, field: &str) -> Result<Timestamp, StoreError> {
         self.u64(field).map(Timestamp)
     }
 
-    /// Yes or no.
     pub(super) fn bool(&self, field: &str) -> Result<bool, StoreError> {
         self.document.get_bool(field).map_err(|_| self.corrupt(field))
     }
@@ -65,7 +63,7 @@ impl Cells {
         matches!(self.document.get(field), None | Some(Bson::Null))
     }
 
-    /// Bytes, or nothing.
+    /// Bytes, or `None` if absent.
     pub(super) fn opt_bytes(&self, field: &str) -> Result<Option<&[u8]>, StoreError> {
         if self.is_absent(field) {
             return Ok(None);
@@ -76,12 +74,11 @@ impl Cells {
         Ok(Some(&binary.bytes))
     }
 
-    /// Bytes.
     pub(super) fn bytes(&self, field: &str) -> Result<&[u8], StoreError> {
         self.opt_bytes(field)?.ok_or_else(|| self.corrupt(field))
     }
 
-    /// Exactly `N` bytes, or nothing.
+    /// Exactly `N` bytes, or `None` if absent.
     pub(super) fn opt_array<const N: usize>(
         &self,
         field: &str,
@@ -95,17 +92,14 @@ impl Cells {
         self.opt_array(field)?.ok_or_else(|| self.corrupt(field))
     }
 
-    /// An id, or nothing.
     pub(super) fn opt_id(&self, field: &str) -> Result<Option<Uuid>, StoreError> {
         Ok(self.opt_array(field)?.map(Uuid::from_bytes))
     }
 
-    /// An id.
     pub(super) fn id(&self, field: &str) -> Result<Uuid, StoreError> {
         self.array(field).map(Uuid::from_bytes)
     }
 
-    /// Several ids.
     pub(super) fn ids(&self, field: &str) -> Result<Vec<Uuid>, StoreError> {
         let array = self.document.get_array(field).map_err(|_| self.corrupt(field))?;
         let id = |value: &Bson| {
@@ -115,7 +109,7 @@ impl Cells {
         array.iter().map(id).collect()
     }
 
-    /// Text, or nothing.
+    /// Text, or `None` if absent.
     pub(super) fn opt_text(&self, field: &str) -> Result<Option<&str>, StoreError> {
         if self.is_absent(field) {
             return Ok(None);
@@ -123,20 +117,18 @@ impl Cells {
         self.document.get_str(field).map(Some).map_err(|_| self.corrupt(field))
     }
 
-    /// Text.
     pub(super) fn text(&self, field: &str) -> Result<&str, StoreError> {
         self.opt_text(field)?.ok_or_else(|| self.corrupt(field))
     }
 
-    /// A stream.
     pub(super) fn stream(&self, field: &str) -> Result<StreamName, StoreError> {
         StreamName::parse(self.text(field)?).ok_or_else(|| self.corrupt(field))
     }
 }
 
-/// Ids, numbers and names of streams: what stands in `_id` is never personal.
+/// Ids, numbers and names of streams: the values in `_id` are never personal data.
 fn write_id(name: &mut String, id: &Bson) {
-    // Formatting into a string can't fail.
+    // Formatting into a string cannot fail.
     if let Bson::Binary(binary) = id {
         write_hex(name, &binary.bytes).unwrap_or_default();
     } else if let Bson::String(text) = id {
@@ -155,12 +147,13 @@ fn write_id(name: &mut String, id: &Bson) {
     }
 }
 
-/// A number as it is stored; the largest that can be for what is larger. For bounds of queries.
+/// A number as it is stored, capped at the largest that can be stored. For bounds of queries.
 pub(super) fn bound(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A limit as the server takes it. 0 would be none: whoever wants nothing doesn't ask.
+/// A limit as the server takes it. 0 would mean no limit, so a caller that wants nothing must not
+/// query.
 pub(super) fn limit(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! How a MongoDB store is reached.
+//! How to reach a MongoDB store.
 
 use super::faults::{Faults, NoFaults};
 use claviger_vault::Entropy;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the server is, `mongodb://…`. May hold a password: it has no readable form.
+/// The address of the server, `mongodb://…`. May contain a password, so it has no readable form.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub struct MongoUri(String);
@@ -42,32 +42,33 @@ impl fmt::Debug for MongoUri {
     }
 }
 
-/// As long as nothing else is said.
+/// The default lease.
 const LEASE: Duration = Duration::from_secs(10);
-/// Longer than a commit may take, and than a transaction should live.
+/// The default wait for a reply: longer than a commit may take, and than a transaction should live.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// How to open the store.
 #[derive(Clone)]
 pub struct MongoConfig {
-    /// The server. A database named in it is used, else `claviger`.
+    /// The server. A database named in the address is used, else `claviger`.
     pub uri: MongoUri,
-    /// The database to use instead of the one named there.
+    /// The database to use instead of the one named in the address.
     pub database: Option<String>,
-    /// Spreads retries of processes that are in each other's way, and marks rotations.
+    /// Spreads the retries of processes that conflict with each other, and marks rotations.
     pub entropy: Arc<dyn Entropy>,
-    /// How long a process that says nothing is believed alive. After that its append session may be ended by another.
+    /// How long a process is considered alive without renewing its lease. After that, another
+    /// process may end its append session.
     pub lease: Duration,
-    /// How long an answer of the server is waited for, whatever the connection looks like.
+    /// How long to wait for a reply of the server, whatever the connection looks like.
     pub answer_within: Duration,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
-    /// Sees every command that is sent, for tests.
+    /// Receives every command that is sent, for tests.
     pub monitor: Option<EventHandler<CommandEvent>>,
 }
 
 impl MongoConfig {
-    /// A store at `uri`.
+    /// A store at `uri`, with the defaults.
     pub fn new(uri: MongoUri, entropy: Arc<dyn Entropy>) -> Self {
         let faults = Arc::new(NoFaults);
         Self {

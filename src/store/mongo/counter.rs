@@ -1,5 +1,6 @@
-//! The obvious way to number events, as a baseline: each append is a transaction of its own that counts up, inserts what it has, commits,
-//! and begins anew when another one was in the way. Nobody gathers, so all writers fight for the counter.
+//! The obvious way to number events, as a baseline: each append is a transaction of its own that
+//! increments a counter, inserts its documents, commits, and starts again after a conflict. Nothing
+//! is batched, so all writers compete for the counter.
 
 use super::error::DbError;
 use super::session::{self, Committed};
@@ -13,10 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 
-/// The collection of the counter.
 const COUNTERS: &str = "counters";
 
-/// Writers that take what is to be appended from one pile.
+/// Writers that take their appends from one shared list.
 struct Shared {
     db: Database,
     written: Vec<Documents>,
@@ -71,7 +71,7 @@ async fn write(shared: Arc<Shared>) -> Result<Sample, BenchError> {
                 Err(DbError::Mongo(error)) => return Err(failed(&error)),
                 Err(DbError::Store(error)) => return Err(BenchError::Baseline(error.to_string())),
                 Err(DbError::Silent) => {
-                    return Err(BenchError::Baseline("MongoDB doesn't answer".to_owned()));
+                    return Err(BenchError::Baseline("MongoDB does not answer".to_owned()));
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! What can go wrong, in words that say what to do. Texts of the driver and the server are never passed on: they hold key values,
-//! host names, sometimes passwords.
+//! Errors of the store, with the action to take. Texts of the driver and the server are never
+//! passed on: they contain key values, host names, sometimes passwords.
 
 use super::boot::Unfit;
 use claviger_projections::ports::StoreError;
@@ -7,83 +7,73 @@ use mongodb::error::{
     Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
 };
 
-/// The server's code for a key that is there already.
+/// The server's code for a duplicate key.
 const DUPLICATE_KEY: i32 = 11_000;
-/// The server's code for a transaction that met another's write.
+/// The server's code for a write conflict between transactions.
 const WRITE_CONFLICT: i32 = 112;
 
-/// Why the store can't be opened.
+/// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The address can't be read.
     #[error(
-        "the MongoDB address can't be used: write mongodb://[user:password@]host[:port][,host…]/[database][?options], naming the \
+        "the MongoDB address is invalid: write mongodb://[user:password@]host[:port][,host…]/[database][?options], naming the \
          hosts themselves (mongodb+srv is not supported)"
     )]
     Address,
-    /// Nobody answers.
+    /// No server replies, or none accepts the connection.
     #[error(
-        "MongoDB can't be reached (code {code}): see that the server runs, that its address is right and that it lets us in"
+        "MongoDB cannot be reached (code {code}): check that the server runs, that its address is right and that it accepts the credentials"
     )]
     Unreachable {
-        /// The server's code, 0 if it never answered.
+        /// The server's code; 0 if it never replied.
         code: i32,
     },
-    /// It answers and can't keep the promises.
-    #[error("this MongoDB can't keep what Claviger promises: {0}")]
+    /// The deployment cannot give the store's guarantees.
+    #[error("this MongoDB cannot give the guarantees that Claviger needs: {0}")]
     Unfit(#[from] Unfit),
     /// A newer program wrote it.
     #[error(
-        "the database {database} has format {found}, and this program knows formats up to {known}: start the newer program that wrote it"
+        "the database {database} has format {found}, and this program supports formats up to {known}: start the newer program that wrote it"
     )]
     Newer {
-        /// The database.
         database: String,
-        /// The format found.
         found: u64,
-        /// The newest format known.
+        /// The newest supported format.
         known: u64,
     },
-    /// An index is there in another shape.
+    /// An index exists with another definition.
     #[error(
-        "an index of {collection} can't be made (code {code}): drop the one that stands in its way, then start again"
+        "an index of {collection} cannot be created (code {code}): drop the one that is in its way, then start again"
     )]
-    Index {
-        /// The collection.
-        collection: &'static str,
-        /// The server's code.
-        code: i32,
-    },
-    /// What is in it contradicts itself.
+    Index { collection: &'static str, code: i32 },
+    /// Its contents contradict each other.
     #[error(
         "the database {database} is damaged ({what}): restore a backup, and keep this database for an investigation"
     )]
     Damaged {
-        /// The database.
         database: String,
-        /// Which part.
+        /// The damaged part.
         what: String,
     },
-    /// Anything else the server answered.
+    /// Any other error of the server.
     #[error(
-        "the database {database} can't be opened: MongoDB answered code {code}; see its log, then start again"
+        "the database {database} cannot be opened: MongoDB returned code {code}; see its log, then start again"
     )]
     Server {
-        /// The database.
         database: String,
-        /// The server's code, 0 if the driver failed.
+        /// The server's code; 0 if the driver failed.
         code: i32,
     },
 }
 
-/// Why a statement wasn't done.
+/// Why a statement failed.
 #[derive(Debug)]
 pub(super) enum DbError {
     /// The server or the driver failed.
     Mongo(Error),
-    /// What came back makes no sense.
+    /// An error of the store's own, for example a corrupt document.
     Store(StoreError),
-    /// Nothing came back for so long that nobody waits any more.
+    /// No reply within the limit.
     Silent,
 }
 
@@ -110,7 +100,7 @@ impl From<DbError> for StoreError {
 }
 
 impl DbError {
-    /// The whole transaction may be tried again.
+    /// Whether the whole transaction may be retried.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Mongo(error) => error.contains_label(TRANSIENT_TRANSACTION_ERROR),
@@ -119,18 +109,18 @@ impl DbError {
         }
     }
 
-    /// Another transaction was in the way.
+    /// Whether another transaction was in the way.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(self, Self::Mongo(error) if Self::is_write_conflict(error))
     }
 
-    /// Another transaction was in the way of a write outside one.
+    /// Whether another transaction was in the way of a write outside a transaction.
     pub(super) fn is_write_conflict(error: &Error) -> bool {
         code(error) == WRITE_CONFLICT
     }
 }
 
-/// The server's code, 0 for an error that isn't the server's.
+/// The server's code; 0 for an error that is not the server's.
 pub(super) fn code(error: &Error) -> i32 {
     if let ErrorKind::Command(error) = error.kind.as_ref() {
         return error.code;
@@ -149,31 +139,33 @@ pub(super) fn code(error: &Error) -> i32 {
     0
 }
 
-/// A key was there already.
+/// Whether a key existed already.
 pub(super) fn is_duplicate(error: &Error) -> bool {
     code(error) == DUPLICATE_KEY
 }
 
-/// Nobody knows whether a commit went through.
+/// Whether the outcome of a commit is unknown.
 pub(super) fn is_unknown_commit(error: &Error) -> bool {
     error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT)
 }
 
-/// What a caller may know of an error.
+/// An error, as callers may see it.
 pub(super) fn store_error(error: &Error) -> StoreError {
     match code(error) {
         0 => unreachable_server(),
         code => StoreError::Unavailable(format!(
-            "MongoDB answered code {code}: if it stays, look at its log"
+            "MongoDB returned code {code}: if this persists, see its log"
         )),
     }
 }
 
 fn unreachable_server() -> StoreError {
-    StoreError::Unavailable("MongoDB can't be reached: see that it runs, then try again".to_owned())
+    StoreError::Unavailable(
+        "MongoDB cannot be reached: check that it runs, then try again".to_owned(),
+    )
 }
 
-/// What whoever opens the store is told of an error on the way.
+/// An error on the way to opening the store.
 pub(super) fn open_error(database: &str, error: DbError) -> OpenError {
     let database = database.to_owned();
     match error {

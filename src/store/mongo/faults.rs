@@ -1,13 +1,13 @@
-//! Where a test may hold the batcher or make it fail. Production passes [`NoFaults`].
+//! Points at which a test can block the batcher or make it fail. Production passes [`NoFaults`].
 
 use claviger_projections::ports::{Append, BoxFuture};
 
-/// How a step is made to fail.
+/// How a step fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The server answers something nobody foresaw; the transaction is aborted.
+    /// The server replies with an unexpected error; the transaction is aborted.
     Statement,
-    /// The process is gone: the server drops its transaction, and nobody is answered.
+    /// The process dies: the server drops its transaction, and no result is sent.
     Killed,
 }
 
@@ -18,18 +18,18 @@ pub trait Faults: Send + Sync {
         None
     }
 
-    /// When everything of a batch of `appends` is written and nothing is committed.
+    /// After a batch of `appends` is written and before it is committed.
     fn before_commit(&self, _appends: usize) -> BoxFuture<'_, Option<Fault>> {
         Box::pin(std::future::ready(None))
     }
 
-    /// After a commit: `true` if its answer is lost on the way.
+    /// After a commit: `true` if its reply is lost.
     fn loses_answer(&self) -> bool {
         false
     }
 }
 
-/// Nothing fails but what really fails.
+/// Injects no faults.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoFaults;
 

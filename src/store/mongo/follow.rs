@@ -11,7 +11,7 @@ use claviger_projections::ports::{
 
 use std::sync::Arc;
 
-/// A future that answers or fails.
+/// What each method returns.
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 impl Leases for MongoStore {
@@ -20,7 +20,8 @@ impl Leases for MongoStore {
         self.ask(move |db| async move {
             let held = leases::hold(&db, name, holder, ttl_ms).await;
             if held.as_ref().is_err_and(DbError::is_conflict) {
-                // Who was killed in an advance under this lease holds it still.
+                // A process that was killed during an advance under this lease still holds the
+                // document.
                 process.end_lapsed().await?;
             }
             held

@@ -1,4 +1,4 @@
-//! Leases on MongoDB: one document each, changed by pipelines in which the server's own clock stands.
+//! Leases on MongoDB: one document each, changed by pipelines that use the server's own clock.
 
 use super::cells::{Cells, bound};
 use super::error::{DbError, is_duplicate};
@@ -10,11 +10,11 @@ use mongodb::options::ReturnDocument;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How often a write that met another's is tried again.
+/// How often a write is retried after a conflict.
 const TRIES: u32 = 8;
 
-/// Takes or renews. The server's clock stands in the update and not in the filter, where an upsert couldn't have it. A repeat after a lost
-/// answer finds its own holder, and renews.
+/// Takes or renews a lease. The server's clock is read in the update and not in the filter, where
+/// an upsert could not use it. A retry after a lost reply finds its own holder, and renews.
 pub(super) async fn hold(
     db: &Database,
     name: LeaseName,
@@ -22,7 +22,7 @@ pub(super) async fn hold(
     ttl_ms: u64,
 ) -> Result<Hold, DbError> {
     let me = doc! { "$literal": id(holder.0) };
-    // Numbers compare alike on every server that speaks the protocol; dates don't.
+    // Numbers compare alike on every server that speaks the protocol; dates do not.
     let now = doc! { "$toLong": "$$NOW" };
     let lapsed = doc! { "$lte": [{ "$ifNull": ["$until", 0_i64] }, now.clone()] };
     let mine = doc! { "$eq": ["$holder", me.clone()] };
@@ -43,7 +43,7 @@ pub(super) async fn hold(
         match held.upsert(true).return_document(ReturnDocument::After).await {
             Ok(Some(document)) => break document,
             Ok(None) => {}
-            // Two made it at the same time, or an advance was under way.
+            // Two processes created it at the same time, or an advance was in progress.
             Err(error) if is_duplicate(&error) || DbError::is_write_conflict(&error) => {
                 if tries == TRIES {
                     return Err(error.into());
@@ -62,7 +62,7 @@ pub(super) async fn hold(
     Ok(Hold::Theirs { holder: by, left_ms: cells.u64("until")?.saturating_sub(cells.u64("seen")?) })
 }
 
-/// Frees, if it is the holder's.
+/// Frees a lease if `holder` holds it.
 pub(super) async fn release(
     db: &Database,
     name: LeaseName,

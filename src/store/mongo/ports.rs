@@ -1,4 +1,4 @@
-//! The ports, each method a question to the server or a task for the batcher.
+//! The ports: each method is a query to the server or a task for the batcher.
 
 use super::read::{self, SessionRotation};
 use super::store::MongoStore;
@@ -14,10 +14,10 @@ use claviger_projections::ports::{
 };
 use uuid::Uuid;
 
-/// A future that answers or fails.
+/// What each method returns.
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// Methods that are one question each.
+/// Methods that are one query each.
 macro_rules! questions {
     ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty = $question:path;)+) => {
         $(fn $name(&self $(, $arg: $type)*) -> Answer<'_, $answer> {
@@ -71,8 +71,9 @@ impl Rows for MongoStore {
         self.ask(move |db| async move { read::rotate_session(&db, rotation).await })
     }
 
-    /// Nothing to do: a shredded document is gone from the collections with its commit. What the oplog and backups still hold opens
-    /// under the user key of its time only, until a rotation gives a new one.
+    /// Nothing to do: a shredded document leaves the collections with its commit. Whatever the
+    /// oplog and backups still contain can be opened only with the user key of that time, until a
+    /// rotation replaces that key.
     fn scrub(&self) -> Answer<'_, bool> {
         Box::pin(std::future::ready(Ok(true)))
     }

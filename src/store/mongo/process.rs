@@ -1,7 +1,9 @@
-//! Who else writes. A process that is stopped inside its transaction holds the head, and with it every writer, or a view and its lease, for
-//! the server's transaction lifetime. So each process says in `processes` which sessions it writes in, and until when it is to be believed
-//! alive; the sessions of one whose time is over are ended by whoever waits for what they hold. Ending those of a process that lives after
-//! all does no harm: its transaction is gone, it is told so, and begins again.
+//! The processes that write. A process that is stopped inside its transaction holds the head, and
+//! with it every writer, or a view and its lease, for the server's transaction lifetime. So each
+//! process publishes in `processes` which sessions it writes in, and until when it is to be
+//! considered alive. A process that waits for something held by a lapsed process ends the sessions
+//! of that process. Ending the sessions of a process that is alive after all is safe: its
+//! transaction is gone, it gets an error, and starts again.
 
 use super::calls::Calls;
 use super::cells::Cells;
@@ -18,10 +20,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Sessions given up that are remembered, to be ended again: what is late on its way may bring one back.
+/// Number of abandoned sessions remembered, to be ended again: a delayed call may bring one back.
 const REMEMBERED: usize = 16;
 
-/// This process's line in `processes`.
+/// This process's document in `processes`.
 pub(super) struct Process {
     db: Database,
     calls: Calls,
@@ -30,45 +32,45 @@ pub(super) struct Process {
     label: String,
     lease: Duration,
     sessions: Mutex<Sessions>,
-    /// The session of what is written beside appends, unless somebody has it.
+    /// The session for writes beside appends, unless it is lent.
     aside: tokio::sync::Mutex<Option<ClientSession>>,
 }
 
 struct Sessions {
-    /// The one appends are made in.
+    /// The session that appends are made in.
     current: Document,
-    /// The one of what is written beside them, once there was something.
+    /// The session for writes beside appends, once there was such a write.
     aside: Option<Document>,
-    /// Those whose calls were given up, newest last.
+    /// Sessions whose calls were abandoned, newest last.
     given_up: Vec<Document>,
 }
 
 impl Sessions {
-    /// Remembers a session that another takes the place of.
+    /// Remembers a session that is replaced by another.
     fn give_up(&mut self, old: Document, by: &Document) {
         self.given_up.push(old);
-        // The driver may hand out again what a late call left in order.
+        // The driver may hand out again a session that a late call left in order.
         self.given_up.retain(|given_up| given_up != by);
         let surplus = self.given_up.len().saturating_sub(REMEMBERED);
         self.given_up.drain(..surplus);
     }
 }
 
-/// A session that is lent.
+/// A lent session.
 pub(super) struct Lent<'a> {
     pub(super) session: ClientSession,
     place: tokio::sync::MutexGuard<'a, Option<ClientSession>>,
 }
 
 impl Lent<'_> {
-    /// Gives it back, with no transaction open in it.
+    /// Returns the session, with no transaction open in it.
     pub(super) fn give_back(mut self) {
         *self.place = Some(self.session);
     }
 }
 
 impl Process {
-    /// A process that appends in the session `lsid`. [`Process::publish`] makes it known.
+    /// A process that appends in the session `lsid`. [`Process::publish`] announces it.
     pub(super) fn new(
         db: Database,
         calls: Calls,
@@ -85,7 +87,6 @@ impl Process {
         Self { db, calls, boot, label, lease, sessions, aside: tokio::sync::Mutex::default() }
     }
 
-    /// The database.
     pub(super) const fn database(&self) -> &Database {
         &self.db
     }
@@ -94,7 +95,8 @@ impl Process {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says, by the database's clock, that this process lives and writes in its sessions.
+    /// Publishes, by the database's clock, that this process is alive, and the sessions it writes
+    /// in.
     pub(super) async fn publish(&self) -> Result<(), DbError> {
         let until = doc! { "$add": [{ "$toLong": "$$NOW" }, i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX)] };
         let (lsid, aside) = {
@@ -115,8 +117,8 @@ impl Process {
             .map(drop)
     }
 
-    /// Appends are made in another session from now on: it is published before anything is done in it, and the old one ended, as what is
-    /// under way in it will never be heard of.
+    /// Makes appends in another session from now on: it is published before its first use, and the
+    /// old one is ended, because the outcome of its calls will never be received.
     pub(super) async fn change_session(&self, lsid: Document) -> Result<(), DbError> {
         {
             let mut sessions = self.sessions();
@@ -127,8 +129,9 @@ impl Process {
         self.end_given_up().await
     }
 
-    /// Lends the session of what is written beside appends, to one after the other. It is known to everybody before it is used. Who was cut
-    /// short, or doesn't know what became of its commit, doesn't give it back: the next gets another, and the old one is ended.
+    /// Lends the session for writes beside appends, to one caller at a time. It is published before
+    /// its first use. A caller that was cut short, or does not know the outcome of its commit, does
+    /// not return it: the next caller gets another session, and the old one is ended.
     pub(super) async fn lend(&self) -> Result<Lent<'_>, DbError> {
         let mut place = self.aside.lock().await;
         if let Some(session) = place.take() {
@@ -152,7 +155,7 @@ impl Process {
         Ok(Lent { session, place })
     }
 
-    /// Ends the sessions that this process gave up.
+    /// Ends the sessions that this process abandoned.
     pub(super) async fn end_given_up(&self) -> Result<(), DbError> {
         let given_up = self.sessions().given_up.clone();
         if given_up.is_empty() { Ok(()) } else { self.end_sessions(given_up).await }
@@ -166,7 +169,7 @@ impl Process {
             .map(drop)
     }
 
-    /// Ends the sessions of processes whose time is over, and removes their lines.
+    /// Ends the sessions of lapsed processes, and removes their documents.
     pub(super) async fn end_lapsed(&self) -> Result<(), DbError> {
         let others = doc! { "_id": { "$ne": id(self.boot) }, "$expr": { "$lt": ["$until", { "$toLong": "$$NOW" }] } };
         let processes = self.db.collection::<Document>(PROCESSES);
@@ -181,12 +184,12 @@ impl Process {
         }
         self.end_sessions(lsids).await?;
         for process in lapsed {
-            // One that has woken up meanwhile keeps its line: it has another time in it.
+            // A process that woke up meanwhile keeps its document: its `until` has changed.
             let line = doc! { "_id": process.get("_id"), "until": process.get("until") };
             let found = Cells::new(PROCESSES, process);
             tracing::warn!(
                 process = found.text("label").unwrap_or_default(),
-                "the sessions of a process that doesn't answer for itself any more were ended"
+                "ended the sessions of a process whose lease has lapsed"
             );
             self.remove(line).await?;
         }
@@ -198,19 +201,20 @@ impl Process {
         self.calls.ask(async move { processes.delete_one(line).await }).await.map(drop)
     }
 
-    /// Renews every third of the lease until nothing is appended any more; then removes the line. Begins with the lines that killed
-    /// processes left, else nobody would remove them where one process works alone.
+    /// Renews the lease every third of its length until appending ends, then removes the document.
+    /// Starts with the documents that killed processes left: where one process works alone, no
+    /// other process would remove them.
     pub(super) async fn keep(&self, appended: CancellationToken) {
         if let Err(error) = self.end_lapsed().await {
-            tracing::debug!(error = %StoreError::from(error), "the lines of processes that are gone stay");
+            tracing::debug!(error = %StoreError::from(error), "the documents of ended processes remain");
         }
         while timeout(self.lease / 3, appended.cancelled()).await.is_err() {
             if let Err(error) = self.publish().await {
-                tracing::warn!(error = %StoreError::from(error), "this process can't say that it lives");
+                tracing::warn!(error = %StoreError::from(error), "this process could not renew its lease");
             }
         }
         if let Err(error) = self.remove(doc! { "_id": id(self.boot) }).await {
-            tracing::debug!(error = %StoreError::from(error), "this process's line stays until its time is over");
+            tracing::debug!(error = %StoreError::from(error), "this process's document remains until its lease lapses");
         }
     }
 }

@@ -1,34 +1,36 @@
-//! The collections, their indexes, and the format they are in.
+//! The collections, their indexes, and their format.
 //!
 //! | collection | `_id` | holds | changes |
 //! |---|---|---|---|
 //! | `log_head` | `"head"` | position, time and frontier of the end of the log; `touch` | first and last in every transaction |
 //! | `events` | stream `/` version in 20 digits | the log; unique position, unique id | inserts only |
 //! | `parts` | `{p, n}`: position, index | sealed boxes of events that have more than one | inserts only |
-//! | `claims` | `{k, h}`: kind, keyed hash | who holds a unique value | with appends |
+//! | `claims` | `{k, h}`: kind, keyed hash | the holder of a unique value | with appends |
 //! | `commands` | command id | command records | with appends; forgotten after their time |
-//! | `user_keys` | `{o, v}`: owner, version | user keys, wrapped by a KEK; `worn`: could open what was destroyed since; `touch` | with appends; rewrapped by compare and set |
+//! | `user_keys` | `{o, v}`: owner, version | user keys, wrapped by a KEK; `worn`: could open data destroyed since; `touch` | with appends; rewrapped by compare and set |
 //! | `index_keys` | owner | users' index keys | with appends |
 //! | `content_keys` | stream | content keys | with appends |
 //! | `secrets` | `{o, k, v}`: owner, key, secret version | sealed secrets and their data keys | with appends |
 //! | `credentials` | owner | sealed password hashes | with appends |
 //! | `sessions` | session id | sessions | with appends; rotated by compare and set |
-//! | `timers` | `{o, k, s}`: owner, kind, subject | what is due | with appends |
-//! | `views` | owner, row id, view, as bytes one behind the other | rows of views | with appends |
-//! | `defaults` | `{o, t}`: owner, tag | the default key of a context: the key lets no second one stand | with appends |
-//! | `leases` | name | who does what one process alone may do; `until` and `seen` are the server's time | by their holders; touched by advances |
-//! | `checkpoints` | view | how far a view is that is written after its events | with advances and repairs |
-//! | `quarantine` | `{w, o, i}`: view, owner, row id | rows of such views that stand still | with advances and repairs |
+//! | `timers` | `{o, k, s}`: owner, kind, subject | timers | with appends |
+//! | `views` | owner, row id, view, as concatenated bytes | rows of views | with appends |
+//! | `defaults` | `{o, t}`: owner, tag | the default key of a context: `_id` allows only one | with appends |
+//! | `leases` | name | the process that may do what only one may do; `until` and `seen` are the server's time | by their holders; touched by advances |
+//! | `checkpoints` | view | how far a view that is written after its events has followed the log | with advances and repairs |
+//! | `quarantine` | `{w, o, i}`: view, owner, row id | quarantined rows of such views | with advances and repairs |
 //! | `deltas` | `{r, v, d}`: run, version, row | rows of text between a run's events, sealed | inserts by key; deleted when they expire |
-//! | `processes` | boot id | who appends: host and process, append session, until when it is believed alive | with time |
+//! | `processes` | boot id | the processes that append: host and process, sessions, until when each is considered alive | with time |
 //! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first, the highest is the newest | once, then with appends |
 //! | `meta` | `"store"` | the format | by a migration |
 //!
-//! What hangs on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also changes when a rotation gives the user a new one,
-//! all of it in one transaction. An append that adds to it changes `touch` of the user key: two such transactions are a conflict.
+//! Whatever depends on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also
+//! changes when a rotation gives the user a new one, all of it in one transaction. An append that
+//! adds such a document changes `touch` of the user key, so that the two transactions conflict.
 //!
-//! Ids are binaries of subtype 4, whose order is the order of the ids; hashes and boxes binaries of subtype 0; numbers 64 bits;
-//! times milliseconds. What a collection is searched by stands beside `_id` as a field of its own.
+//! Ids are binaries of subtype 4, whose order is the order of the ids; hashes and boxes are
+//! binaries of subtype 0; numbers have 64 bits; times are milliseconds. Fields by which a
+//! collection is searched are stored beside `_id`.
 
 use super::cells::Cells;
 use super::error::{DbError, OpenError, code, is_duplicate, open_error};
@@ -41,7 +43,7 @@ use std::collections::HashSet;
 /// The newest format this program writes and reads.
 pub const FORMAT: u64 = 1;
 
-/// The server's code for a collection that is there already.
+/// The server's code for a collection that exists already.
 const NAMESPACE_EXISTS: i32 = 48;
 
 pub(super) const HEAD: &str = "log_head";
@@ -127,7 +129,8 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
     (META, &[]),
 ];
 
-/// Makes what is missing, refuses what is newer or in the way. Several processes may do so at the same time.
+/// Creates what is missing, and refuses a newer format or a conflicting index. Several processes
+/// may do so at the same time.
 pub(super) async fn prepare(db: &Database) -> Result<(), OpenError> {
     let failed = |error: DbError| open_error(db.name(), error);
     let mongo = |error: Error| failed(error.into());
@@ -148,7 +151,7 @@ pub(super) async fn prepare(db: &Database) -> Result<(), OpenError> {
     insert_once(db, META, "store", doc! { "$setOnInsert": { "format": format } })
         .await
         .map_err(mongo)?;
-    // Another program may have been first.
+    // Another program may have been faster.
     check_format(db).await
 }
 
@@ -163,7 +166,7 @@ async fn check_format(db: &Database) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Inserts a document unless it is there.
+/// Inserts a document if it does not exist.
 async fn insert_once(
     db: &Database,
     collection: &str,
@@ -181,7 +184,8 @@ async fn insert_once(
     }
 }
 
-/// `createIndexes` does nothing for an index that is there in this shape, and fails for one of another shape: the check is the making.
+/// `createIndexes` does nothing for an index that exists with this definition, and fails for one
+/// with another definition: creating is the check.
 async fn prepare_collection(
     db: &Database,
     collection: &'static str,

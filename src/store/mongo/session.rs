@@ -1,4 +1,4 @@
-//! Transactions, every concern said out loud.
+//! Transactions, with every concern set explicitly.
 
 use super::error::{DbError, code, is_unknown_commit};
 use mongodb::error::Error;
@@ -6,36 +6,38 @@ use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConc
 use mongodb::{Client, ClientSession};
 use std::time::Duration;
 
-/// How long the server may take over a commit.
+/// How long the server may take for a commit.
 const COMMIT_TIME: Duration = Duration::from_secs(5);
 
-/// What is acknowledged is on the disks of a majority.
+/// Acknowledged writes are on the disks of a majority.
 pub(super) fn durable() -> WriteConcern {
     let mut concern = WriteConcern::majority();
     concern.journal = Some(true);
     concern
 }
 
-/// From the one member that may know the end of the log.
+/// Reads from the primary, the only member that may have the end of the log.
 pub(super) fn primary() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Primary)
 }
 
-/// Begins a transaction that sees one snapshot. One of the same session that is still open on the server ends by that, uncommitted.
+/// Begins a transaction that sees one snapshot. A transaction of the same session that is still
+/// open on the server ends uncommitted.
 pub(super) async fn begin(session: &mut ClientSession) -> Result<(), Error> {
     let begun =
         session.start_transaction().read_concern(ReadConcern::snapshot()).write_concern(durable());
     begun.selection_criteria(primary()).max_commit_time(COMMIT_TIME).await
 }
 
-/// A session in a transaction.
+/// Starts a session with an open transaction.
 pub(super) async fn snapshot(client: &Client) -> Result<ClientSession, Error> {
     let mut session = client.start_session().await?;
     begin(&mut session).await?;
     Ok(session)
 }
 
-/// Ends a transaction whose writes don't matter: what it saw counts once its commit went through.
+/// Ends a transaction whose writes do not matter: its reads are valid only once its commit
+/// succeeds.
 pub(super) async fn end<T>(
     session: &mut ClientSession,
     read: Result<T, DbError>,
@@ -52,7 +54,7 @@ pub(super) async fn end<T>(
     }
 }
 
-/// Aborts; that this fails changes nothing that counts: the server ends the transaction in its time.
+/// Aborts. A failure has no consequence: the server ends the transaction in time.
 pub(super) async fn abort(session: &mut ClientSession) {
     if let Err(error) = session.abort_transaction().await {
         tracing::debug!(code = code(&error), "a transaction could not be aborted");
@@ -61,14 +63,15 @@ pub(super) async fn abort(session: &mut ClientSession) {
 
 /// How a commit ended.
 pub(super) enum Committed {
-    /// It is in, for good.
+    /// Committed for good.
     Yes,
-    /// Nobody knows.
+    /// The outcome is unknown.
     Unknown,
 }
 
-/// Commits. An unknown outcome is asked for again, by the commit alone, a few times. Any other error leaves doubt as well: the driver may
-/// have repeated the commit by itself, and what it was told the second time says nothing about the first.
+/// Commits. After an unknown outcome, only the commit is repeated, a few times. Any other error
+/// leaves doubt as well: the driver may have repeated the commit by itself, and the reply to the
+/// second attempt proves nothing about the first.
 pub(super) async fn commit(session: &mut ClientSession) -> Committed {
     for _ in 0..3 {
         match session.commit_transaction().await {

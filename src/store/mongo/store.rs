@@ -1,4 +1,4 @@
-//! The store itself: opening, closing, and the way to its batcher.
+//! The store itself: opening, closing, and access to its batcher.
 
 use super::boot::judge;
 use super::calls::Calls;
@@ -21,21 +21,23 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch as signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Appends that may wait for the batcher; who asks more waits for a place.
+/// Maximum number of appends queued for the batcher; further callers wait for a slot.
 const QUEUE: usize = 1024;
-/// The database where the address names none.
+/// The database if the address names none.
 const DATABASE: &str = "claviger";
-/// How long a server is looked for and connected to. A caller waits no longer than this for a set without a primary.
+/// How long to look for a server and connect to it. A caller waits no longer than this for a set
+/// without a primary.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A question may read much: it is waited for so many times longer than an answer in a transaction.
+/// A query may read much: its limit is this many times that of a reply in a transaction.
 const READ_PATIENCE: u32 = 3;
-/// How long a transaction may hold the head without anybody noticing that its process stopped, in seconds.
+/// How long, in seconds, the transaction of a stopped process may hold the head if its session
+/// cannot be ended.
 const TRANSACTION_LIFETIME_S: i64 = 5;
 
 /// The store on a replica set: any number of processes, one order. Implements all ports.
 pub struct MongoStore {
     pub(super) db: Database,
-    /// This process among the others.
+    /// This process, as published to the others.
     pub(super) process: Arc<Process>,
     tasks: Mutex<Option<mpsc::UnboundedSender<Task>>>,
     places: Arc<Semaphore>,
@@ -44,7 +46,7 @@ pub struct MongoStore {
     closing: CancellationToken,
     /// The tasks of this store, each of which ends.
     tracker: TaskTracker,
-    /// Calls of the driver, which may not.
+    /// Calls of the driver, which may not end.
     calls: Calls,
 }
 
@@ -57,10 +59,10 @@ impl fmt::Debug for MongoStore {
 }
 
 impl MongoStore {
-    /// Opens the store: checks the deployment, makes what is missing.
+    /// Opens the store: checks the deployment, creates what is missing.
     ///
     /// # Errors
-    /// [`OpenError`] says what is in the way and what to do.
+    /// [`OpenError`] names the obstacle and what to do about it.
     pub async fn open(config: &MongoConfig) -> Result<Self, OpenError> {
         let (tracker, calls) = (TaskTracker::new(), Calls::new(config.answer_within));
         let opening = config.clone();
@@ -122,12 +124,12 @@ impl MongoStore {
         })
     }
 
-    /// The database.
     pub fn database(&self) -> &Database {
         &self.db
     }
 
-    /// Settles what was queued before, then ends all tasks and connections. Whoever asks later is answered [`StoreError::Closed`].
+    /// Settles the queued appends, then ends all tasks and connections. Later calls get
+    /// [`StoreError::Closed`].
     pub async fn close(&self) {
         self.places.close();
         self.stop();
@@ -141,14 +143,15 @@ impl MongoStore {
         self.closing.cancel();
     }
 
-    /// Random: tells the repeat of a write from another's.
+    /// Random: distinguishes the retry of a write from another write.
     pub(super) fn mark(&self) -> [u8; 16] {
         let mut mark = [0; 16];
         self.entropy.fill(&mut mark);
         mark
     }
 
-    /// Queues an append and waits for its answer. Once queued it is done, whether or not somebody waits.
+    /// Queues an append and waits for its result. A queued append is executed even if its caller
+    /// goes away.
     pub(super) async fn queue(&self, append: Append) -> Result<Appended, AppendError> {
         let place =
             Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
@@ -164,7 +167,8 @@ impl MongoStore {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Asks the server in a task of its own: whoever goes away leaves no driver's future half-way.
+    /// Queries the server in a task of its own: a caller that goes away never drops a driver's
+    /// future midway.
     pub(super) fn ask<T: Send + 'static, F>(
         &self,
         question: impl FnOnce(Database) -> F,
@@ -182,13 +186,13 @@ impl MongoStore {
 }
 
 impl Drop for MongoStore {
-    /// Tells the tasks to end; what was queued is still settled as long as the runtime lives.
+    /// Ends the tasks; queued appends are still settled as long as the runtime lives.
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-/// Connects, checks, prepares; the database and the end of the log.
+/// Connects, checks, prepares; returns the database and the end of the log.
 async fn connect(config: &MongoConfig) -> Result<(Database, u64), OpenError> {
     let uri = config.uri.expose();
     if !uri.starts_with("mongodb://") {
@@ -198,7 +202,7 @@ async fn connect(config: &MongoConfig) -> Result<(Database, u64), OpenError> {
     options.app_name.get_or_insert_with(|| "claviger".to_owned());
     options.server_selection_timeout.get_or_insert(PATIENCE);
     options.connect_timeout.get_or_insert(PATIENCE);
-    // Said out loud, whatever the address says: everything here relies on it.
+    // Set explicitly, whatever the address contains: everything here relies on it.
     options.write_concern = Some(session::durable());
     options.read_concern = Some(ReadConcern::majority());
     options.selection_criteria = Some(session::primary());
@@ -214,7 +218,7 @@ async fn connect(config: &MongoConfig) -> Result<(Database, u64), OpenError> {
     let failed = |error| open_error(&name, error);
     let last = read::last_position(&db).await.map_err(failed)?;
     let head = read::head(&db).await.map_err(failed)?.0.size();
-    // Read in this order, a head may have moved on in between, and never back.
+    // Read in this order, the head may have advanced in between, but never moved back.
     if head < last {
         let what = format!("the head is at position {head}, an event at {last}");
         return Err(OpenError::Damaged { database: name, what });
@@ -223,14 +227,14 @@ async fn connect(config: &MongoConfig) -> Result<(Database, u64), OpenError> {
     Ok((db, head))
 }
 
-/// Whether the deployment can keep the promises.
+/// Whether the deployment can give the store's guarantees.
 async fn check(client: &Client) -> Result<(), OpenError> {
     let admin = client.database("admin");
     let hello = admin
         .run_command(doc! { "hello": 1 })
         .await
         .map_err(|error| OpenError::Unreachable { code: code(&error) })?;
-    // Only an administrator's role may ask for it; the names in `hello` tell nearly as much.
+    // Only an administrator's role may request it; the names in `hello` show nearly as much.
     let config = admin.run_command(doc! { "replSetGetConfig": 1 }).await.ok();
     judge(&hello, config.as_ref())?;
     let name = "transactionLifetimeLimitSeconds";
@@ -240,7 +244,7 @@ async fn check(client: &Client) -> Result<(), OpenError> {
     {
         tracing::warn!(
             lifetime_s = lifetime,
-            "a process that is stopped inside its transaction holds every writer for up to this long if its session can't be ended: \
+            "a process that is stopped inside its transaction blocks every writer for up to this long if its session cannot be ended: \
              set {name} to {TRANSACTION_LIFETIME_S}, as ops/compose.yaml does"
         );
     }

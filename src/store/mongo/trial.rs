@@ -1,4 +1,5 @@
-//! The store on MongoDB to be measured, and what it is made of: bare `insert_many`, and a transaction for each append that counts up.
+//! The MongoDB store under measurement, and its baselines: plain `insert_many`, and a transaction
+//! per append that increments a counter.
 
 use super::config::{MongoConfig, MongoUri};
 use super::counter;
@@ -26,10 +27,9 @@ use tokio_util::task::TaskTracker;
 /// The documents of one append: event, row of the view, command record.
 pub(super) type Documents = [RawDocumentBuf; 3];
 
-/// Their collections.
 pub(super) const COLLECTIONS: [&str; 3] = [EVENTS, VIEWS, COMMANDS];
 
-/// Throw-away databases on a server.
+/// Temporary databases on a server.
 pub struct MongoGround {
     uri: MongoUri,
     effects: Effects,
@@ -42,7 +42,7 @@ impl fmt::Debug for MongoGround {
 }
 
 impl MongoGround {
-    /// Databases on the server of this address, whatever database it names.
+    /// Databases on the server of this address, whatever database the address names.
     pub fn new(uri: MongoUri, effects: Effects) -> Self {
         Self { uri, effects }
     }
@@ -84,7 +84,7 @@ impl MongoGround {
             let mut config = self.config(name.to_owned());
             config.faults = Arc::new(Noted(Arc::clone(&trial.batches)));
             if processes > 1 {
-                // Seeing every command costs a copy of it: one process alone is in nobody's way.
+                // The monitor copies every command: a single process has no conflicts to count.
                 config.monitor = Some(count_conflicts(Arc::clone(&trial.conflicts)));
             }
             trial.stores.push(Arc::new(open(&config).await?));
@@ -120,7 +120,8 @@ impl Faults for Noted {
 
 struct MongoTrial {
     stores: Vec<Arc<MongoStore>>,
-    /// Made by the store, so that collections and indexes are its own; nobody appends through them.
+    /// Opened as a store, so that collections and indexes are the store's own; nothing is appended
+    /// through it.
     bare: Option<MongoStore>,
     counter: Option<MongoStore>,
     batches: Arc<Batches>,
@@ -159,7 +160,7 @@ impl Trial for MongoTrial {
             let (written, batches) = (self.written().await?, self.batches());
             let db =
                 self.bare.as_ref().map(|store| store.database().clone()).ok_or(BenchError::Lost)?;
-            // A task of its own: no future of the driver is dropped half-way.
+            // A task of its own: no future of the driver is dropped midway.
             let inserting =
                 TaskTracker::new().spawn(async move { insert_bare(&db, written, &batches).await });
             inserting.await.map_err(|_| BenchError::Lost)?.map_err(|error| failed(&error))
@@ -207,7 +208,7 @@ impl Trial for MongoTrial {
     }
 }
 
-/// A driver's error as a measurement tells it.
+/// A driver's error, as a measurement reports it.
 pub(super) fn failed(error: &Error) -> BenchError {
     BenchError::Baseline(format!("MongoDB code {}", code(error)))
 }
@@ -254,7 +255,7 @@ async fn insert_bare(
     let appends = written.len();
     let mut left = written.into_iter();
     let mut commands = Vec::new();
-    // Put together before the clock starts: only the server's and the driver's part is timed.
+    // Assembled before the clock starts: only the server's and the driver's part is timed.
     for size in batches {
         let mut batch = [Vec::new(), Vec::new(), Vec::new()];
         for documents in left.by_ref().take(*size) {
@@ -279,5 +280,5 @@ async fn insert_bare(
 /// A document that a transaction may change before it is written.
 pub(super) fn readable(document: &RawDocumentBuf) -> Result<Document, BenchError> {
     Document::try_from(document.clone())
-        .map_err(|_| BenchError::Baseline("a document can't be read back".to_owned()))
+        .map_err(|_| BenchError::Baseline("a document cannot be read back".to_owned()))
 }

@@ -1,5 +1,6 @@
-//! Wake-ups: a change stream on the head, and a poll beside it in case it says nothing. Both only wake: truth is what is read. Each has a
-//! task of its own, and neither waits without end, so that a stream whose connection swallows everything never silences the poll.
+//! Wake-ups: a change stream on the head, and a poll beside it in case the stream is silent. Both
+//! only wake readers, which then read the log itself. Each has a task of its own, and neither waits
+//! without limit, so that a stream whose connection swallows everything never silences the poll.
 
 use super::calls::Calls;
 use super::cells::Cells;
@@ -19,12 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 /// The shortest and the longest time between two polls.
 const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
-/// How long the server holds a question for changes. A driver's future is never dropped half-way, so closing waits for it.
+/// How long the server holds a request for changes. A driver's future is never dropped midway, so
+/// closing waits for it.
 const AWAIT: Duration = Duration::from_millis(500);
 
 type Changes = ChangeStream<ChangeStreamEvent<Document>>;
 
-/// Raises the position watched; never lowers it.
+/// Raises the watched position; never lowers it.
 pub(super) fn raise(watched: &watch::Sender<u64>, position: u64) {
     watched.send_if_modified(|known| {
         let is_news = position > *known;
@@ -37,25 +39,23 @@ pub(super) fn raise(watched: &watch::Sender<u64>, position: u64) {
 
 /// Watches the head for this process.
 pub(super) struct Watcher {
-    /// Where the head is.
     pub(super) db: Database,
-    /// How it is asked for.
     pub(super) calls: Calls,
-    /// Told of every move.
+    /// Receives every move of the head.
     pub(super) watched: watch::Sender<u64>,
     /// The store is closing.
     pub(super) closing: CancellationToken,
-    /// The change stream has failed: nothing wakes but the poll.
+    /// Notified when the change stream has failed: then only the poll wakes.
     pub(super) deaf: Notify,
 }
 
 impl Watcher {
-    /// Polls and listens until the store closes.
+    /// Polls and follows the change stream until the store closes.
     pub(super) async fn run(self) {
         futures::future::join(self.poll(), self.listen()).await;
     }
 
-    /// Looks ever less often as long as it finds nothing that the stream hadn't told.
+    /// Polls less and less often while it finds nothing that the stream has not reported.
     async fn poll(&self) {
         let mut pause = POLL.0;
         while !self.closing.is_cancelled() {
@@ -67,7 +67,7 @@ impl Watcher {
         }
     }
 
-    /// Looks where the head is; `true` if it has moved unnoticed.
+    /// Reads the head; `true` if it has moved unnoticed.
     async fn look(&self) -> bool {
         let db = self.db.clone();
         match self.calls.ask(async move { read::head(&db).await }).await {
@@ -77,15 +77,15 @@ impl Watcher {
                 moved
             }
             Err(DbError::Mongo(error)) => {
-                tracing::debug!(code = code(&error), "the head can't be polled");
+                tracing::debug!(code = code(&error), "the head cannot be polled");
                 false
             }
             Err(DbError::Silent) => {
-                tracing::debug!("the head can't be polled: no answer");
+                tracing::debug!("the head cannot be polled: no answer");
                 false
             }
             Err(DbError::Store(error)) => {
-                tracing::error!(%error, "the head can't be read");
+                tracing::error!(%error, "the head cannot be read");
                 false
             }
         }
@@ -105,7 +105,7 @@ impl Watcher {
         }
     }
 
-    /// Follows a stream as long as it is of use.
+    /// Follows a stream as long as it works.
     async fn follow(&self, mut changes: Changes) {
         while !self.closing.is_cancelled() {
             let asked = Instant::now();
@@ -115,7 +115,7 @@ impl Watcher {
             });
             let Some((kept, next)) = next.await else {
                 tracing::warn!(
-                    "the change stream of the log is not answered; the log is polled meanwhile"
+                    "the change stream of the log does not answer; the log is polled meanwhile"
                 );
                 return;
             };
@@ -127,7 +127,8 @@ impl Watcher {
                     }
                 }
                 Ok(None) if !changes.is_alive() => return,
-                // A server that doesn't hold the question would be asked without end.
+                // Without this pause, a server that does not hold the request would be queried in a
+                // tight loop.
                 Ok(None) if asked.elapsed() < AWAIT / 10 => {
                     drop(timeout(AWAIT / 5, self.closing.cancelled()).await)
                 }
@@ -155,7 +156,7 @@ async fn open(db: &Database) -> Result<Changes, mongodb::error::Error> {
         .await
 }
 
-/// The position a change tells of.
+/// The position in a change of the head.
 fn position_of(event: ChangeStreamEvent<Document>) -> Option<u64> {
     Cells::new(HEAD, event.update_description?.updated_fields).u64("position").ok()
 }

@@ -1,4 +1,5 @@
-//! The rows that listing keys reads, read bare: the baseline of `claviger bench query`.
+//! The rows behind a listing of keys, read without the store: the baseline of `claviger bench
+//! query`.
 
 use super::connection::open_reader;
 use super::near::Near;
@@ -14,10 +15,10 @@ use std::path::Path;
 /// Connections, as many as the store has.
 const READERS: usize = 4;
 
-/// Keys of one page.
+/// Keys per page.
 const PAGE: i64 = 51;
 
-/// Reads beside a server that has the store.
+/// Reads beside a server that has the store open.
 pub struct SqliteRows(Readers);
 
 impl std::fmt::Debug for SqliteRows {
@@ -30,11 +31,11 @@ impl SqliteRows {
     /// Opens the database in a data directory for reading.
     ///
     /// # Errors
-    /// [`BenchError`] if there is none.
+    /// [`BenchError`] if it does not exist.
     pub fn open(dir: &Path) -> Result<Self, BenchError> {
         let connections = (0..READERS).map(|_| open_reader(dir)).collect::<Result<Vec<_>, _>>();
         let connections = connections.map_err(|error| BenchError::Open(Box::new(error)))?;
-        // Its questions go to threads, as those of whoever takes a pool of connections do.
+        // Its queries run on threads, like those of a connection pool.
         let near = Near::over(Vec::new()).map_err(|error| BenchError::Open(Box::new(error)))?;
         Ok(Self(Readers::start(connections, near)?))
     }
@@ -50,7 +51,7 @@ impl BareRows for SqliteRows {
         user: UserId,
         session: SessionId,
     ) -> BoxFuture<'_, Result<Option<Vec<String>>, StoreError>> {
-        // One question in one transaction: nobody has to wait for a thread twice.
+        // One query in one transaction, so that the caller waits for a thread only once.
         self.0.ask(move |connection| {
             if !is_open(connection, user, session)? {
                 return Ok(None);
@@ -69,7 +70,7 @@ impl BareRows for SqliteRows {
     }
 }
 
-/// The rows that say whether a session's token counts.
+/// The rows that decide whether a session's token is valid.
 fn is_open(connection: &Connection, user: UserId, session: SessionId) -> Result<bool, DbError> {
     let sql = "SELECT owner FROM sessions WHERE id = ?1";
     let owner = query::row(connection, "sessions", sql, [session.0.as_bytes()], |cells| {
@@ -83,7 +84,7 @@ fn is_open(connection: &Connection, user: UserId, session: SessionId) -> Result<
     Ok(owner == Some(user.0) && account.is_some())
 }
 
-/// The rows that what is sealed would be opened with.
+/// The rows needed to open sealed data.
 fn wrapped_keys(connection: &Connection, user: UserId) -> Result<(), DbError> {
     let owner = user.0.as_bytes();
     let sql = "SELECT wrapped FROM user_keys WHERE owner = ?1 ORDER BY version DESC LIMIT 1";

@@ -1,4 +1,5 @@
-//! Reading rows back into types. What doesn't fit names its row and column, never the value.
+//! Reads rows back into types. An invalid value is reported by row and column, never by its
+//! content.
 
 use claviger_domain::id::write_hex;
 use claviger_domain::stream::StreamName;
@@ -8,7 +9,7 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use uuid::Uuid;
 
-/// The cells of one row, taken from left to right. The first column is the row's name in errors.
+/// The cells of one row, taken from left to right. The first column names the row in errors.
 pub(super) struct Cells<'row, 'stmt> {
     row: &'row Row<'stmt>,
     table: &'static str,
@@ -16,7 +17,6 @@ pub(super) struct Cells<'row, 'stmt> {
 }
 
 impl<'row, 'stmt> Cells<'row, 'stmt> {
-    /// The row of a table.
     pub(super) fn new(table: &'static str, row: &'row Row<'stmt>) -> Self {
         Self { row, table, next: 0 }
     }
@@ -27,7 +27,7 @@ impl<'row, 'stmt> Cells<'row, 'stmt> {
         match self.row.get_ref(0) {
             Ok(ValueRef::Integer(number)) => name.push_str(&number.to_string()),
             Ok(ValueRef::Text(bytes)) => name.push_str(&String::from_utf8_lossy(bytes)),
-            // Formatting into a string can't fail.
+            // Formatting into a string cannot fail.
             Ok(ValueRef::Blob(bytes)) => drop(write_hex(&mut name, bytes)),
             Ok(ValueRef::Null | ValueRef::Real(_)) | Err(_) => name.push('?'),
         }
@@ -42,7 +42,7 @@ impl<'row, 'stmt> Cells<'row, 'stmt> {
         self.row.get_ref(at).map_err(|_| self.corrupt())
     }
 
-    /// A whole number of 0 or more.
+    /// A non-negative integer.
     pub(super) fn u64(&mut self) -> Result<u64, StoreError> {
         match self.take()? {
             ValueRef::Integer(number) => u64::try_from(number).map_err(|_| self.corrupt()),
@@ -52,17 +52,16 @@ impl<'row, 'stmt> Cells<'row, 'stmt> {
         }
     }
 
-    /// A whole number that fits into 32 bits.
+    /// A non-negative integer of at most 32 bits.
     pub(super) fn u32(&mut self) -> Result<u32, StoreError> {
         u32::try_from(self.u64()?).map_err(|_| self.corrupt())
     }
 
-    /// A point in time.
     pub(super) fn time(&mut self) -> Result<Timestamp, StoreError> {
         self.u64().map(Timestamp)
     }
 
-    /// Bytes, or nothing.
+    /// Bytes, or `None` for NULL.
     pub(super) fn opt_bytes(&mut self) -> Result<Option<&'row [u8]>, StoreError> {
         match self.take()? {
             ValueRef::Null => Ok(None),
@@ -71,7 +70,6 @@ impl<'row, 'stmt> Cells<'row, 'stmt> {
         }
     }
 
-    /// Bytes.
     pub(super) fn bytes(&mut self) -> Result<&'row [u8], StoreError> {
         self.opt_bytes()?.ok_or_else(|| self.corrupt())
     }
@@ -82,23 +80,21 @@ impl<'row, 'stmt> Cells<'row, 'stmt> {
         bytes.try_into().map_err(|_| self.corrupt())
     }
 
-    /// Exactly `N` bytes, or nothing.
+    /// Exactly `N` bytes, or `None` for NULL.
     pub(super) fn opt_array<const N: usize>(&mut self) -> Result<Option<[u8; N]>, StoreError> {
         let bytes = self.opt_bytes()?;
         bytes.map(|bytes| bytes.try_into().map_err(|_| self.corrupt())).transpose()
     }
 
-    /// An id.
     pub(super) fn id(&mut self) -> Result<Uuid, StoreError> {
         self.array().map(Uuid::from_bytes)
     }
 
-    /// An id, or nothing.
     pub(super) fn opt_id(&mut self) -> Result<Option<Uuid>, StoreError> {
         Ok(self.opt_array()?.map(Uuid::from_bytes))
     }
 
-    /// Text, or nothing.
+    /// Text, or `None` for NULL.
     pub(super) fn opt_text(&mut self) -> Result<Option<&'row str>, StoreError> {
         match self.take()? {
             ValueRef::Null => Ok(None),
@@ -109,24 +105,22 @@ impl<'row, 'stmt> Cells<'row, 'stmt> {
         }
     }
 
-    /// Text.
     pub(super) fn text(&mut self) -> Result<&'row str, StoreError> {
         self.opt_text()?.ok_or_else(|| self.corrupt())
     }
 
-    /// A stream.
     pub(super) fn stream(&mut self) -> Result<StreamName, StoreError> {
         let text = self.text()?;
         StreamName::parse(text).ok_or_else(|| self.corrupt())
     }
 }
 
-/// A number as SQLite keeps it; the largest it can keep for what is larger. For bounds of queries.
+/// A number as SQLite stores it, capped at the largest that it can store. For bounds of queries.
 pub(super) fn bound(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A limit as SQLite keeps it.
+/// A limit as SQLite stores it.
 pub(super) fn limit(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! What the embedded store needs to know.
+//! Configuration of the embedded store.
 
 use super::faults::{Faults, NoFaults};
 use claviger_domain::timestamp::Timestamp;
@@ -9,22 +9,26 @@ use std::sync::Arc;
 /// Settings of a [`super::SqliteStore`].
 #[derive(Clone)]
 pub struct SqliteConfig {
-    /// The data directory. Made with mode 0700 if it isn't there; the mode of one that is there is left alone.
+    /// The data directory. Created with mode 0700 if it does not exist; the mode of an existing
+    /// directory is left alone.
     pub dir: PathBuf,
-    /// What to call this process towards whoever finds the store in use, for example `claviger serve`.
+    /// This process's name for another process that finds the store in use, for example `claviger
+    /// serve`.
     pub program: String,
     /// When this process started, for the same purpose.
     pub started_at: Timestamp,
-    /// How many threads read what takes long, and how many connections are there for what doesn't, 1 to 64.
+    /// Number of threads for long reads, and of connections for short ones, 1 to 64.
     pub readers: usize,
-    /// The database may not grow beyond so many pages of 4 KiB; the store then answers as it does when the disk is full.
+    /// Maximum size of the database in pages of 4 KiB. Beyond it, the store behaves as if the disk
+    /// were full.
     pub max_pages: Option<u32>,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
 }
 
 impl SqliteConfig {
-    /// A store in `dir`, opened by `program`, which started at `started_at`; four readers, as large as the disk allows.
+    /// A store in `dir`, opened by `program`, which started at `started_at`; four readers, no limit
+    /// of size.
     pub fn new(dir: impl Into<PathBuf>, program: impl Into<String>, started_at: Timestamp) -> Self {
         Self {
             dir: dir.into(),

@@ -1,4 +1,4 @@
-//! How connections are set up: one that writes, some that read.
+//! Sets up connections: one that writes, several that read.
 
 use super::config::SqliteConfig;
 use super::error::OpenError;
@@ -22,7 +22,7 @@ const STATEMENTS_CACHED: usize = 96;
 pub(super) const WRITER_BUSY: Duration = Duration::from_secs(1);
 const READER_BUSY: Duration = Duration::from_secs(5);
 
-/// Makes the directory if it isn't there, closed to everybody else.
+/// Creates the directory if it does not exist, closed to all other users.
 pub(super) fn make_dir(dir: &Path) -> Result<(), OpenError> {
     DirBuilder::new()
         .recursive(true)
@@ -31,7 +31,8 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), OpenError> {
         .map_err(|source| OpenError::from_io(dir, source))
 }
 
-/// Opens the one connection that writes, on a file that belongs to us alone, in today's format.
+/// Opens the only connection that writes. The file must be Claviger's; it is closed to other users
+/// and brought to the current format.
 pub(super) fn open_writer(config: &SqliteConfig) -> Result<Connection, OpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::OldSqlite { found: rusqlite::version() });
@@ -43,7 +44,7 @@ pub(super) fn open_writer(config: &SqliteConfig) -> Result<Connection, OpenError
     let mut connection = Connection::open_with_flags(&path, flags).map_err(sqlite)?;
     connection.busy_timeout(WRITER_BUSY).map_err(sqlite)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-    // Asked first: a file that isn't ours, or is a newer program's, is left as it is.
+    // Checked first: a file of another program, or of a newer format, is left untouched.
     schema::format_of(&connection, &path)?;
     close_to_others(&path)?;
     let mode: String = connection
@@ -58,7 +59,8 @@ pub(super) fn open_writer(config: &SqliteConfig) -> Result<Connection, OpenError
 }
 
 fn set_up_writer(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()> {
-    // The writer checkpoints when it chooses, and sees it fail; closing must never repeat a checkpoint that failed.
+    // The writer chooses when to checkpoint, and sees it fail; closing must never repeat a
+    // checkpoint that failed.
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -70,7 +72,8 @@ fn set_up_writer(connection: &Connection, config: &SqliteConfig) -> rusqlite::Re
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
-    // Savepoints and sorts stay in memory: a temporary file would be a second copy of what is to be shredded.
+    // Savepoints and sorts stay in memory: a temporary file would be a second copy of data that
+    // must be shredded.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     if let Some(pages) = config.max_pages {
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
@@ -78,7 +81,7 @@ fn set_up_writer(connection: &Connection, config: &SqliteConfig) -> rusqlite::Re
     Ok(())
 }
 
-/// Opens a connection that reads.
+/// Opens a read-only connection.
 pub(super) fn open_reader(dir: &Path) -> Result<Connection, OpenError> {
     let path = dir.join(DATABASE_FILE);
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&path, &error);
@@ -87,7 +90,7 @@ pub(super) fn open_reader(dir: &Path) -> Result<Connection, OpenError> {
     connection.busy_timeout(READER_BUSY).map_err(sqlite)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sqlite)?;
-    // A statement with a bound LIMIT is else planned anew each time it is run.
+    // Otherwise a statement with a bound LIMIT would be planned again for each execution.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sqlite)?;
     connection.pragma_update(None, "query_only", true).map_err(sqlite)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
@@ -95,7 +98,8 @@ pub(super) fn open_reader(dir: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// The database file, made with mode 0600, which SQLite gives to the files beside it as well. A file of another kind is refused.
+/// Creates the database file with mode 0600, which SQLite also gives to the files beside it. A file
+/// of another kind is refused.
 fn make_file(path: &Path) -> Result<(), OpenError> {
     let failed = |source: io::Error| OpenError::from_io(path, source);
     let mut file = OpenOptions::new()
@@ -114,7 +118,7 @@ fn make_file(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// A database that was copied here may have come with a wider mode.
+/// A database that was copied here may have a wider mode.
 fn close_to_others(path: &Path) -> Result<(), OpenError> {
     let failed = |source: io::Error| OpenError::from_io(path, source);
     if fs::metadata(path).map_err(failed)?.permissions().mode() & 0o077 != 0 {

@@ -1,11 +1,12 @@
-//! What can go wrong, in words that say what to do. Texts of SQLite are never passed on: they may hold values or SQL.
+//! Errors of the store, with the action to take. SQLite's own texts are never passed on: they may
+//! contain values or SQL.
 
 use claviger_projections::ports::StoreError;
 use rusqlite::ErrorCode;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why the store can't be opened.
+/// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
@@ -14,83 +15,61 @@ pub enum OpenError {
         dir = .dir.display()
     )]
     InUse {
-        /// The directory.
         dir: PathBuf,
-        /// Program, process id and start of whoever holds it.
+        /// Program, process id and start time of the holder.
         holder: String,
     },
     /// No permission, or a read-only file system.
     #[error(
-        "{path} can't be written: give this program's user write access, or choose another data directory",
+        "{path} cannot be written: give this program's user write access, or choose another data directory",
         path = .path.display()
     )]
     NotWritable {
-        /// The directory or file.
         path: PathBuf,
-        /// What the system said, where it was asked directly.
+        /// The operating system's error, where a system call failed directly.
         #[source]
         source: Option<io::Error>,
     },
-    /// The disk is full.
     #[error("there is no space left for {path}: free some space on its disk, then start again", path = .path.display())]
-    Full {
-        /// The directory or file.
-        path: PathBuf,
-    },
-    /// The file is something else.
+    Full { path: PathBuf },
     #[error("{path} is not a database of Claviger: move it away, or choose another data directory", path = .path.display())]
-    NotADatabase {
-        /// The file.
-        path: PathBuf,
-    },
+    NotADatabase { path: PathBuf },
     /// A newer program wrote it.
     #[error(
-        "{path} has format {found}, and this program knows formats up to {known}: start the newer program that wrote it",
+        "{path} has format {found}, and this program supports formats up to {known}: start the newer program that wrote it",
         path = .path.display()
     )]
     Newer {
-        /// The file.
         path: PathBuf,
-        /// The format found.
         found: u32,
-        /// The newest format known.
+        /// The newest supported format.
         known: u32,
     },
-    /// What is in it contradicts itself.
+    /// Its contents contradict each other.
     #[error("{path} is damaged ({what}): restore a backup, and keep this file for an investigation", path = .path.display())]
     Damaged {
-        /// The file.
         path: PathBuf,
-        /// Which part.
+        /// The damaged part.
         what: String,
     },
-    /// Built against a library with a known corruption.
+    /// Built against a version of SQLite with a known corruption bug.
     #[error(
         "the SQLite library has version {found}, and versions before 3.51.3 can corrupt a write-ahead log: build with a newer one"
     )]
-    OldSqlite {
-        /// Its version.
-        found: &'static str,
-    },
-    /// The file system can't do what the store relies on.
-    #[error("{path} can't keep a write-ahead log: choose a data directory on a local disk", path = .path.display())]
-    NoWal {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Anything else the system answered.
-    #[error("can't open {path}: see the cause, then start again", path = .path.display())]
+    OldSqlite { found: &'static str },
+    /// The file system does not support what the store relies on.
+    #[error("{path} cannot keep a write-ahead log: choose a data directory on a local disk", path = .path.display())]
+    NoWal { path: PathBuf },
+    /// Any other error of the operating system.
+    #[error("cannot open {path}: see the cause, then start again", path = .path.display())]
     Io {
-        /// The directory or file.
         path: PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// Anything else SQLite answered.
-    #[error("can't open {path}: SQLite answered code {code}", path = .path.display())]
+    /// Any other error of SQLite.
+    #[error("cannot open {path}: SQLite returned code {code}", path = .path.display())]
     Sqlite {
-        /// The file.
         path: PathBuf,
         /// Extended result code.
         code: i32,
@@ -98,7 +77,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Reads what the system said about `path`.
+    /// Classifies an operating-system error on `path`.
     pub(super) fn from_io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         #[expect(clippy::wildcard_enum_match_arm, reason = "the system's list of kinds is open")]
@@ -111,7 +90,7 @@ impl OpenError {
         }
     }
 
-    /// Reads what SQLite said about `path`.
+    /// Classifies an SQLite error on `path`.
     pub(super) fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
         let path = path.to_owned();
         match error.sqlite_error_code() {
@@ -128,17 +107,17 @@ impl OpenError {
     }
 }
 
-/// The extended result code, 0 for an error that isn't SQLite's own.
+/// The extended result code; 0 for an error that is not SQLite's own.
 pub(super) fn code(error: &rusqlite::Error) -> i32 {
     error.sqlite_error().map_or(0, |error| error.extended_code)
 }
 
-/// What a caller may know of an error in a statement.
+/// The error of a statement, as callers may see it.
 pub(super) fn store_error(error: &rusqlite::Error) -> StoreError {
     let text = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full: free some space, then try again".to_owned(),
         Some(ErrorCode::ReadOnly) => {
-            "the database can't be written: give the program's user write access".to_owned()
+            "the database cannot be written: give the program's user write access".to_owned()
         }
         Some(ErrorCode::OutOfMemory) => "there is no memory left: try again later".to_owned(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -148,14 +127,14 @@ pub(super) fn store_error(error: &rusqlite::Error) -> StoreError {
             return StoreError::Corrupt("a page of the database file: restore a backup".to_owned());
         }
         _ => format!(
-            "SQLite answered code {}: if it stays, look at the disk and restart the program",
+            "SQLite returned code {}: if this persists, check the disk and restart the program",
             code(error)
         ),
     };
     StoreError::Unavailable(text)
 }
 
-/// After such an error nobody can say what is on disk. The file must be opened anew, by a new process.
+/// After such an error, the state of the disk is unknown. A new process must open the file again.
 pub(super) fn is_fatal(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

@@ -1,12 +1,12 @@
-//! Where a test may hold the writer or make it fail. Production passes [`NoFaults`].
+//! Points at which a test can block the writer or make it fail. Production passes [`NoFaults`].
 
 use claviger_projections::ports::Append;
 use rusqlite::ffi;
 
-/// How a step is made to fail.
+/// How a step fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A statement fails for a reason nobody foresaw.
+    /// A statement fails unexpectedly.
     Statement,
     /// The disk is full.
     Full,
@@ -15,7 +15,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The error SQLite would have answered.
+    /// The error that SQLite would return.
     pub(super) fn error(self) -> rusqlite::Error {
         let code = match self {
             Self::Statement => ffi::SQLITE_ERROR,
@@ -26,20 +26,21 @@ impl Fault {
     }
 }
 
-/// Failpoints of the writer. Called on its thread: a call that blocks holds every writer.
+/// Failpoints of the writer. Called on its thread: a call that blocks stops all writing.
 pub trait Faults: Send + Sync {
     /// Before an append is executed, inside the transaction and the append's savepoint.
     fn before_append(&self, _append: &Append) -> Option<Fault> {
         None
     }
 
-    /// When everything of a batch of `tasks` is inserted and nothing is committed. A fault given here is COMMIT's own.
+    /// After a batch of `tasks` is inserted and before anything is committed. A fault returned here
+    /// counts as COMMIT's own.
     fn before_commit(&self, _tasks: usize) -> Option<Fault> {
         None
     }
 }
 
-/// Nothing fails but what really fails.
+/// Injects no faults.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoFaults;
 

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use std::sync::Arc;
 
 impl SqliteStore {
-    /// Has the writer do something in its transaction.
+    /// Has the writer run `work` in its transaction.
     async fn work<T: Send + 'static>(
         &self,
         bytes: usize,

@@ -1,12 +1,13 @@
-//! Leases of the embedded store. One process has the file, so they live in its memory: free at boot, and nobody from before it is left
-//! to be fenced off. They are looked at on the writer's thread only, so no lease changes hands while an advance is under way.
+//! Leases of the embedded store. Only one process has the file open, so leases live in its memory:
+//! all are free at startup, and no earlier holder is left to be fenced off. They are accessed on
+//! the writer's thread only, so no lease changes hands during an advance.
 
 use claviger_projections::ports::{Fence, Hold, Holder, LeaseName};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The longest a lease may last: the clock can't say any time there is.
+/// The longest lease; a much longer one could overflow the clock.
 const LONGEST: Duration = Duration::from_hours(24);
 
 struct Lease {
@@ -14,12 +15,11 @@ struct Lease {
     held: Option<(Holder, Instant)>,
 }
 
-/// Who has which lease.
 #[derive(Default)]
 pub(super) struct Leases(Mutex<HashMap<LeaseName, Lease>>);
 
 impl Leases {
-    /// Takes or renews.
+    /// Takes or renews a lease.
     pub(super) fn hold(&self, name: LeaseName, holder: Holder, ttl_ms: u64) -> Hold {
         let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -37,7 +37,7 @@ impl Leases {
         Hold::Ours { token: lease.token }
     }
 
-    /// Frees, if it is the holder's.
+    /// Frees a lease if `holder` holds it.
     pub(super) fn release(&self, name: LeaseName, holder: Holder) -> bool {
         let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match leases.get_mut(&name) {
@@ -49,7 +49,7 @@ impl Leases {
         }
     }
 
-    /// Whether a fence's token is the newest.
+    /// Whether a fence's token is the newest of its lease.
     pub(super) fn is_newest(&self, fence: Fence) -> bool {
         let leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         leases.get(&fence.lease).is_some_and(|lease| lease.token == fence.token)

@@ -1,4 +1,5 @@
-//! One process at a time: a lock on `claviger.lock`, which the kernel drops when its holder dies, however it dies.
+//! One process at a time: a lock on `claviger.lock`, which the kernel releases when its holder
+//! dies, however it dies.
 
 use super::error::OpenError;
 use claviger_domain::timestamp::Timestamp;
@@ -11,12 +12,13 @@ use std::path::Path;
 /// The name of the lock file in the data directory.
 pub const LOCK_FILE: &str = "claviger.lock";
 
-/// Held as long as the store is open. The file stays: to remove it would let two processes lock two files of that name.
+/// Held while the store is open. The file is never removed: otherwise two processes could lock two
+/// files of that name.
 #[derive(Debug)]
 pub(super) struct Lock(File);
 
 impl Lock {
-    /// Takes the lock and writes who holds it.
+    /// Takes the lock and writes the holder's name into the file.
     pub(super) fn take(
         dir: &Path,
         program: &str,
@@ -48,8 +50,8 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Empties the file, so that nobody reads of a holder that is gone; closing it drops the lock. A failure changes nothing that
-    /// counts: the text is a courtesy, the lock is the kernel's.
+    /// Empties the file, so that it does not name a holder that is gone; closing it releases the
+    /// lock. A failure has no consequence: the text is only a courtesy, the lock is the kernel's.
     fn drop(&mut self) {
         if let Err(error) = self.0.set_len(0) {
             tracing::debug!(%error, "the lock file could not be emptied");
@@ -63,7 +65,7 @@ fn rewrite(file: &mut File, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// Who holds it: empty in the moment between its lock and its line.
+/// Names the holder: "another process" between its taking the lock and its writing the line.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.take(512).read_to_string(&mut text);

@@ -1,23 +1,27 @@
 //! The embedded store: one file, `claviger.db`, in the data directory.
 //!
-//! **Who touches the file.** One thread writes, checkpoints and keeps the end of the log in memory; a few threads read, each with
-//! a connection of its own. A lock file keeps every other process out, so nobody else moves the end of the log.
+//! **Access to the file.** One thread writes, checkpoints and keeps the end of the log in memory; a
+//! few threads read, each with a connection of its own. A lock file keeps every other process out,
+//! so only this process moves the end of the log.
 //!
-//! **Appending.** The writer takes an append, adds whatever queued while the last commit was under way (at most 256 tasks or 4
-//! MB), and commits them in one transaction, each in a savepoint: a refusal leaves its neighbours alone and leaves nothing
-//! behind. Answers are given after the commit. If a statement fails for a reason nobody foresaw, the batch is rolled back and
-//! each task gets a transaction of its own, so that only the culprit fails. A caller that goes away stops nothing.
+//! **Appending.** The writer takes an append, adds the tasks queued during the last commit (at most
+//! 256 tasks or 4 MiB), and commits them in one transaction, each in a savepoint: a refusal leaves
+//! the other tasks alone and leaves nothing behind. Results are sent after the commit. If a
+//! statement fails unexpectedly, the batch is rolled back and each task gets a transaction of its
+//! own, so that only the culprit fails. A caller that goes away stops nothing.
 //!
-//! **After a crash** the file holds exactly the commits that were answered, and perhaps one more whose answer was lost; the lock
-//! is gone with its process; the next start goes on from the head, which must agree with the last event.
+//! **After a crash** the file holds exactly the acknowledged commits, and perhaps one more whose
+//! acknowledgement was lost. The lock is gone with its process. The next start continues from the
+//! head, which must agree with the last event.
 //!
-//! **When the disk fails** during a commit or a checkpoint nobody can say what is on it: the store writes no more, tells whoever
-//! watches [`SqliteStore::failure`], and never repeats an fsync. A full disk is no such failure: the append is refused as
-//! unavailable.
+//! **When the disk fails** during a commit or a checkpoint, its contents are unknown: the store
+//! stops writing, reports the failure through [`SqliteStore::failure`], and never repeats an fsync.
+//! A full disk is not such a failure: the append is refused as unavailable.
 //!
-//! **Shredding.** `secure_delete` overwrites what is deleted; [`Rows::scrub`](claviger_projections::ports::Rows::scrub) truncates
-//! the write-ahead log, where older pages would live on. Readers hold their snapshot for one question only, so they seldom stand
-//! in the way.
+//! **Shredding.** `secure_delete` overwrites deleted data;
+//! [`Rows::scrub`](claviger_projections::ports::Rows::scrub) truncates the write-ahead log, where
+//! older pages would survive. Readers hold their snapshot for one query only, so they seldom
+//! prevent the truncation.
 
 mod bare;
 mod cells;

@@ -1,5 +1,6 @@
-//! Reading where it is asked: most questions find a row or a few by their key, in less time than two switches of threads take. One that
-//! turns out long is interrupted and asked again of a reader's thread, so that nobody keeps the runtime's threads from their work.
+//! Reading on the caller's thread: most queries find a row or a few by their key, in less time than
+//! two thread switches take. A query that turns out long is interrupted and repeated on a reader's
+//! thread, so that it does not block the runtime's threads.
 
 use super::query::DbError;
 use super::readers::in_transaction;
@@ -9,29 +10,30 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// After so many steps of its machine SQLite asks whether to go on. It counts them over all uses of a statement.
+/// After this number of virtual-machine steps, SQLite calls the progress handler. It counts them
+/// over all uses of a statement.
 const STEPS: i32 = 500;
 
-/// How often a question here may go on: some hundred rows, and at most a few hundred microseconds.
+/// How often a query here may continue: some hundred rows, and at most a few hundred microseconds.
 const TURNS: u32 = 8;
 
-/// Connections that anybody may use who finds one free. A place is empty once the store is closed.
+/// Connections for any caller that finds one free. A slot is empty once the store is closed.
 pub(super) struct Near(Vec<Mutex<Option<Place>>>);
 
 struct Place {
     connection: Connection,
-    /// How often the question that is being asked may go on still.
+    /// How often the current query may still continue.
     turns: Arc<AtomicU32>,
 }
 
 impl Near {
-    /// Over connections that wait for nothing and are interrupted.
+    /// Configures the connections to never wait for a lock and to be interruptible.
     pub(super) fn over(connections: Vec<Connection>) -> rusqlite::Result<Self> {
         let set_up = |mut connection: Connection| {
             let turns = Arc::new(AtomicU32::new(u32::MAX));
             let left = Arc::clone(&turns);
             connection.busy_timeout(Duration::ZERO)?;
-            // One that is out of turns stays so until the next question.
+            // Once it is out of turns, it stays so until the next query.
             let is_over = move || {
                 left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
                     .is_err()
@@ -42,7 +44,7 @@ impl Near {
         connections.into_iter().map(set_up).collect::<rusqlite::Result<_>>().map(Self)
     }
 
-    /// The answer, if there is one without waiting; the question sees one moment of the store.
+    /// The result, if there is one without waiting; the query sees one snapshot of the store.
     pub(super) fn ask<T>(
         &self,
         question: impl Fn(&Connection) -> Result<T, DbError>,
@@ -52,7 +54,7 @@ impl Near {
         })
     }
 
-    /// The same for a question of one statement, which sees one moment by itself.
+    /// The same for a query of a single statement, which sees one snapshot by itself.
     pub(super) fn look<T>(
         &self,
         question: impl Fn(&Connection) -> Result<T, DbError>,
@@ -65,7 +67,7 @@ impl Near {
         asked: impl FnOnce(&Place) -> Result<T, DbError>,
     ) -> Option<Result<T, StoreError>> {
         let mut free = self.0.iter().find_map(|place| place.try_lock().ok())?;
-        // Taken out: should the question panic, its transaction ends with the connection.
+        // Taken out: should the query panic, its transaction ends with the connection.
         let place = free.take()?;
         let answer = asked(&place);
         *free = Some(place);
@@ -75,7 +77,7 @@ impl Near {
         }
     }
 
-    /// Gives the connections up, each once whoever uses it is done.
+    /// Drops the connections, each when its current user is done.
     pub(super) fn close(&self) {
         for place in &self.0 {
             drop(place.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -84,7 +86,8 @@ impl Near {
 }
 
 impl Place {
-    /// Whatever is done beside, ending a transaction above all, is done however long it takes.
+    /// Only `asked` is bounded: whatever else happens, above all ending a transaction, may take as
+    /// long as it needs.
     fn bounded<T>(&self, asked: impl FnOnce() -> T) -> T {
         self.turns.store(TURNS, Ordering::Relaxed);
         let answer = asked();
@@ -93,7 +96,7 @@ impl Place {
     }
 }
 
-/// A thread that may wait will have an answer.
+/// Whether a thread that may wait will get a result.
 fn is_put_off(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

@@ -1,4 +1,4 @@
-//! The ports, each method a question to the readers or a task for the writer.
+//! The ports: each method is a query for the readers or a task for the writer.
 
 use super::read;
 use super::store::SqliteStore;
@@ -14,7 +14,7 @@ use claviger_projections::ports::{
 };
 use uuid::Uuid;
 
-/// A future that answers or fails.
+/// What each method returns.
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 impl Log for SqliteStore {

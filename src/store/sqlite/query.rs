@@ -5,12 +5,12 @@ use super::error;
 use claviger_projections::ports::StoreError;
 use rusqlite::{Connection, Params};
 
-/// SQLite failed, or what it gave isn't what was written. The writer must tell the two apart.
+/// SQLite failed, or a row does not hold what was written. The writer must distinguish the two.
 #[derive(Debug)]
 pub(super) enum DbError {
     /// A statement failed.
     Sqlite(rusqlite::Error),
-    /// A row is wrong.
+    /// A row is corrupt.
     Store(StoreError),
 }
 
@@ -68,7 +68,7 @@ pub(super) fn row<T>(
     }
 }
 
-/// The number a query counts.
+/// The result of a `count` query.
 pub(super) fn count(
     connection: &Connection,
     table: &'static str,

@@ -1,5 +1,6 @@
-//! Reading: on the spot where that is quick, else by a few threads, each with a connection of its own, which take questions from one
-//! queue. Threads rather than the runtime's blocking pool, because a connection with its prepared statements stays where it is.
+//! Reading: on the caller's thread where that is quick, else on a few threads, each with a
+//! connection of its own, which take queries from one queue. Threads rather than the runtime's
+//! blocking pool, because a connection with its prepared statements stays on its thread.
 
 use super::near::Near;
 use super::query::DbError;
@@ -12,7 +13,7 @@ use std::thread::{Builder, JoinHandle};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::coop::consume_budget;
 
-/// Questions that may wait; who asks more waits for a place.
+/// Maximum number of queued queries; further callers wait for a slot.
 const QUEUE: usize = 1024;
 
 type Question = Box<dyn FnOnce(&Connection) + Send>;
@@ -23,7 +24,8 @@ struct Waiting {
     is_closed: bool,
 }
 
-/// One question wakes one thread. A channel behind a lock would wake two: whoever takes it hands the lock to the next who waits.
+/// One query wakes one thread. A channel behind a lock would wake two: the thread that takes a
+/// query hands the lock to the next waiting thread.
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
@@ -42,7 +44,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for one; `None` once nothing more will come.
+    /// Waits for a query; `None` once the queue is closed and empty.
     fn next(&self) -> Option<Question> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -62,7 +64,6 @@ impl Queue {
     }
 }
 
-/// The readers.
 pub(super) struct Readers {
     near: Near,
     queue: Arc<Queue>,
@@ -71,7 +72,8 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// Starts one thread per connection; those that are near are used by whoever asks.
+    /// Starts one thread per connection; the connections of `near` are used on the callers'
+    /// threads.
     pub(super) fn start(connections: Vec<Connection>, near: Near) -> io::Result<Self> {
         let queue = Arc::<Queue>::default();
         let start = |connection| {
@@ -89,13 +91,14 @@ impl Readers {
         })
     }
 
-    /// Asks inside one read transaction, which ends with the question: no reader stays in the way of a checkpoint.
+    /// Runs a query inside one read transaction, which ends with the query: no reader stays in the
+    /// way of a checkpoint.
     pub(super) fn ask<T: Send + 'static>(
         &self,
         question: impl Fn(&Connection) -> Result<T, DbError> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, StoreError>> {
         Box::pin(async move {
-            // Whoever reads on and on lets others have their turn.
+            // Makes a caller that reads in a loop yield to others.
             consume_budget().await;
             match self.near.ask(&question) {
                 Some(answer) => answer,
@@ -104,7 +107,7 @@ impl Readers {
         })
     }
 
-    /// The same for a question of one statement, which needs no transaction around it.
+    /// The same for a query of a single statement, which needs no transaction around it.
     pub(super) fn look<T: Send + 'static>(
         &self,
         question: impl Fn(&Connection) -> Result<T, DbError> + Send + 'static,
@@ -127,7 +130,7 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let ask = move |connection: &Connection| {
             let _place = place;
-            // Whoever asked may have gone: a read nobody waits for isn't made.
+            // A query is skipped if its caller has gone.
             if !reply.is_closed() {
                 drop(reply.send(in_transaction(connection, question).map_err(StoreError::from)));
             }
@@ -136,7 +139,7 @@ impl Readers {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Answers what was asked before, and ends the threads.
+    /// Completes the queued queries, and ends the threads.
     pub(super) fn close(&self) {
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
@@ -144,23 +147,24 @@ impl Readers {
         self.near.close();
         for thread in threads {
             if thread.join().is_err() {
-                tracing::error!("a reader's thread had panicked");
+                tracing::error!("a reader thread panicked");
             }
         }
         self.places.close();
     }
 }
 
-/// Asks inside one transaction, which ends with the question.
+/// Runs a query inside one transaction, which ends with the query.
 pub(super) fn in_transaction<T>(
     connection: &Connection,
     question: impl FnOnce(&Connection) -> Result<T, DbError>,
 ) -> Result<T, DbError> {
-    // Kept statements: these two would else be parsed for every question.
+    // Cached statements: these two would otherwise be parsed for every query.
     let run = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute(()));
     run("BEGIN")?;
     let answer = question(connection);
-    // Nothing was written, so both ends are alike; after some errors SQLite has ended it already.
+    // Nothing was written, so a rollback ends it as well as a commit. After some errors SQLite has
+    // already ended it.
     drop(run("ROLLBACK"));
     answer
 }

@@ -5,31 +5,33 @@
 //! | `head` | `id` = 1 | position, time and frontier of the end of the log | with every append |
 //! | `events` | `position` | the log; unique (stream, version), unique id | inserts only |
 //! | `parts` | `position`, `part` | sealed boxes of events that have more than one | inserts only |
-//! | `claims` | `kind`, `hash` | who holds a unique value | with appends |
+//! | `claims` | `kind`, `hash` | the holder of a unique value | with appends |
 //! | `commands` | `command_id` | command records | with appends; forgotten after their time |
-//! | `user_keys` | `owner`, `version` | user keys, wrapped by a KEK; `worn`: could open what was destroyed since | with appends; rewrapped by compare and set |
+//! | `user_keys` | `owner`, `version` | user keys, wrapped by a KEK; `worn`: could open data destroyed since | with appends; rewrapped by compare and set |
 //! | `index_keys` | `owner` | users' index keys | with appends |
 //! | `content_keys` | `stream` | content keys | with appends |
 //! | `secrets` | `owner`, `key`, `secret_version` | sealed secrets and their data keys | with appends |
 //! | `credentials` | `owner` | sealed password hashes | with appends |
 //! | `sessions` | `id` | sessions | with appends; rotated by compare and set |
-//! | `timers` | `owner`, `kind`, `subject` | what is due | with appends |
+//! | `timers` | `owner`, `kind`, `subject` | timers | with appends |
 //! | `views` | `owner`, `view`, `id` | rows of views | with appends |
-//! | `defaults` | `owner`, `tag` | the default key of a context: the key lets no second one stand | with appends |
-//! | `checkpoints` | `view` | how far a view is that is written after its events | with advances and repairs |
-//! | `quarantine` | `view`, `owner`, `id` | rows of such views that stand still | with advances and repairs |
+//! | `defaults` | `owner`, `tag` | the default key of a context: the primary key allows only one | with appends |
+//! | `checkpoints` | `view` | how far a view that is written after its events has followed the log | with advances and repairs |
+//! | `quarantine` | `view`, `owner`, `id` | quarantined rows of such views | with advances and repairs |
 //! | `deltas` | `run`, `v`, `d` | rows of text between a run's events, sealed | inserts; deleted when they expire |
 //! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK; the highest `seq` is the newest | once, then with appends |
 //!
-//! What hangs on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also changes when a rotation gives the user a new one,
-//! all of it in one transaction.
+//! Whatever depends on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also
+//! changes when a rotation gives the user a new one, all of it in one transaction.
 //!
-//! Ids are 16-byte blobs, whose order is the order of the ids; times are milliseconds. `owner`, `subject` and `kind` of an event
-//! are copies for filters: the leaf is made of the envelope. `boxes` counts an event's sealed boxes: one stands in `content`,
-//! more in `parts`. Leases live in the memory of the one process that has the file.
+//! Ids are 16-byte blobs, whose order is the order of the ids; times are milliseconds. `owner`,
+//! `subject` and `kind` of an event are copies for filters: the leaf is computed from the envelope.
+//! `boxes` counts an event's sealed boxes: a single one is stored in `content`, several in `parts`.
+//! Leases live in the memory of the one process that has the file open.
 //!
-//! Tables with sealed keys and secrets have row numbers (they are not `WITHOUT ROWID`): rows are only ever added at the end, so no page
-//! of theirs is split in the middle, and nothing stale can stay in an unused part of one.
+//! Tables with sealed keys and secrets have row numbers (they are not `WITHOUT ROWID`): rows are
+//! only ever added at the end, so none of their pages is split in the middle, and nothing stale can
+//! stay in an unused part of one.
 
 use super::error::OpenError;
 use rusqlite::{Connection, TransactionBehavior};
@@ -38,7 +40,8 @@ use std::path::Path;
 /// Marks the file as Claviger's (`PRAGMA application_id`): the letters "Clvg".
 pub(super) const APPLICATION_ID: i32 = 0x436c_7667;
 
-/// Migration `n` (from 0) leads from format `n` to format `n + 1` (`PRAGMA user_version`). Never edited once released.
+/// Migration `n` (from 0) leads from format `n` to format `n + 1` (`PRAGMA user_version`). Never
+/// edited once released.
 const MIGRATIONS: &[&str] = &[FORMAT_1];
 
 const FORMAT_1: &str = "
@@ -216,8 +219,8 @@ CREATE TABLE store_keys (
 pub const FORMAT: u32 = 1;
 const _: () = assert!(MIGRATIONS.len() == FORMAT as usize, "every format has its migration");
 
-/// Brings the file to [`FORMAT`], one migration per transaction: a crash in between leaves a format that the next start goes on
-/// from.
+/// Brings the file to [`FORMAT`], one migration per transaction: a crash in between leaves a format
+/// from which the next start continues.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     let found = format_of(connection, path)?;
@@ -233,7 +236,8 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
     Ok(())
 }
 
-/// The file's format, 0 for an empty one; what is another program's or a newer one's is refused.
+/// The file's format, 0 for an empty one. A file of another program, or of a newer format, is
+/// refused.
 pub(super) fn format_of(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     let number = |name: &str| {

@@ -1,4 +1,4 @@
-//! The store itself: opening, closing, and the way to its writer and readers.
+//! The store itself: opening, closing, and access to its writer and readers.
 
 use super::config::SqliteConfig;
 use super::connection::{DATABASE_FILE, make_dir, open_reader, open_writer};
@@ -20,12 +20,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::{Semaphore, oneshot, watch};
 
-/// Tasks that may wait for the writer; who asks more waits for a place.
+/// Maximum number of tasks queued for the writer; further callers wait for a slot.
 const QUEUE: usize = 1024;
 
 /// The embedded store: one database file, one writer, a few readers. Implements all ports.
 ///
-/// Closing blocks until what was queued is committed and the write-ahead log is empty; dropping closes.
+/// Closing blocks until the queued tasks are committed and the write-ahead log is empty; dropping
+/// closes.
 pub struct SqliteStore {
     tasks: Sender<Message>,
     places: Arc<Semaphore>,
@@ -46,10 +47,11 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the store in a data directory, makes it if there is none, brings an older format forward. Blocks for the disk.
+    /// Opens the store in a data directory, creates it if it does not exist, and migrates an older
+    /// format. Blocks on the disk.
     ///
     /// # Errors
-    /// [`OpenError`] says what is in the way and what to do.
+    /// [`OpenError`] names the obstacle and what to do about it.
     pub fn open(config: &SqliteConfig) -> Result<Self, OpenError> {
         make_dir(&config.dir)?;
         let lock = Lock::take(&config.dir, &config.program, config.started_at)?;
@@ -89,28 +91,29 @@ impl SqliteStore {
         })
     }
 
-    /// Holds a failure once the store can't write any more: the process should then stop.
+    /// Holds a failure once the store can no longer write: the process should then stop.
     pub fn failure(&self) -> watch::Receiver<Option<Failure>> {
         self.failure.clone()
     }
 
-    /// Commits what was queued before, empties the write-ahead log, ends all threads, releases the data directory. Blocks; a
-    /// second call does nothing. Whoever asks later is answered [`StoreError::Closed`].
+    /// Commits the queued tasks, empties the write-ahead log, ends all threads, releases the data
+    /// directory. Blocks; a second call does nothing. Later calls get [`StoreError::Closed`].
     pub fn close(&self) {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Readers first: one that still reads would keep the log from being truncated.
+        // Readers first: an active reader would keep the log from being truncated.
         self.readers.close();
         if let Some(writer) = writer {
             drop(self.tasks.send(Message::Close));
             if writer.join().is_err() {
-                tracing::error!("the writer's thread had panicked");
+                tracing::error!("the writer thread panicked");
             }
         }
         self.places.close();
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    /// Queues a task and waits for its answer. Once queued it is done, whether or not somebody waits.
+    /// Queues a task and waits for its result. A queued task is executed even if its caller goes
+    /// away.
     pub(super) async fn ask<T>(
         &self,
         task: impl FnOnce(Reply<T>) -> TaskKind,
@@ -123,12 +126,12 @@ impl SqliteStore {
         answer.await.map_err(|_| StoreError::Closed)
     }
 
-    /// Has rows changed by the writer; how many were.
+    /// Has the writer change rows, and returns how many were changed.
     pub(super) fn change(&self, task: RowTask) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move { self.ask(|reply| TaskKind::Rows { task, reply }).await? })
     }
 
-    /// Has the write-ahead log truncated.
+    /// Has the writer truncate the write-ahead log; `false` if a reader was in the way.
     pub(super) fn truncate(&self) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
@@ -144,7 +147,8 @@ impl Drop for SqliteStore {
     }
 }
 
-/// The head, which must agree with the events: a file that was put together from two halves is refused before it is written to.
+/// The head, which must agree with the events: a file whose parts do not belong together is refused
+/// before it is written to.
 fn read_end(
     connection: &Connection,
     path: &Path,
@@ -165,10 +169,10 @@ fn read_end(
     }
 }
 
-/// Runs the writer; one that panics has failed like one whose disk did.
+/// Runs the writer; a panic counts as a failure, like that of a disk.
 fn supervise(writer: Writer, failure: &watch::Sender<Option<Failure>>) {
     if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
-        tracing::error!("the writer's thread panicked: the store writes no more");
+        tracing::error!("the writer thread panicked: the store stops writing");
         failure.send_replace(Some(Failure { code: 0 }));
     }
 }

@@ -1,5 +1,6 @@
-//! The embedded store to be measured, and the same rows inserted bare: one connection with the writer's pragmas, prepared `INSERT`s, one
-//! transaction for each batch, the log copied back as often as the writer does it.
+//! The embedded store under measurement, and the same rows inserted without it: one connection with
+//! the writer's pragmas, prepared `INSERT`s, one transaction per batch, checkpoints as often as the
+//! writer makes them.
 
 use super::config::SqliteConfig;
 use super::connection::{make_dir, open_reader, open_writer};
@@ -27,7 +28,7 @@ const TABLES: [(&str, &str); 3] = [
     ("commands", "SELECT * FROM commands ORDER BY position"),
 ];
 
-/// Throw-away stores in directories of their own.
+/// Temporary stores in directories of their own.
 pub struct SqliteGround {
     beneath: PathBuf,
     effects: Effects,
@@ -40,7 +41,6 @@ impl fmt::Debug for SqliteGround {
 }
 
 impl SqliteGround {
-    /// Stores beneath a directory.
     pub fn new(beneath: PathBuf, effects: Effects) -> Self {
         Self { beneath, effects }
     }
@@ -64,13 +64,13 @@ impl Ground for SqliteGround {
     }
 }
 
-/// A directory that goes with its owner.
+/// A directory that is removed when dropped.
 struct Dir(PathBuf);
 
 impl Drop for Dir {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(dir = %self.0.display(), %error, "a directory of a measurement could not be removed");
+            tracing::warn!(dir = %self.0.display(), %error, "the directory of a measurement could not be removed");
         }
     }
 }
@@ -85,7 +85,7 @@ impl Faults for Noted {
 }
 
 struct SqliteTrial {
-    // Dropped in this order: the store is closed before its directory goes.
+    // Dropped in this order: the store is closed before its directory is removed.
     store: Arc<SqliteStore>,
     config: SqliteConfig,
     batches: Arc<Batches>,
@@ -113,7 +113,7 @@ impl Trial for SqliteTrial {
         Box::pin(async move { inserting.await.map_err(|_| BenchError::Lost)? })
     }
 
-    /// One process writes: there is no counter to be fought for.
+    /// Only one process writes, so there is no contended counter.
     fn counter(
         &self,
         _writers: usize,

@@ -62,7 +62,7 @@ fn a_data_directory_that_cannot_be_written_is_refused() {
     let ran = Ran::of(command, b"");
     fs::set_permissions(dir.parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(&dir, Permissions::from_mode(0o755)).unwrap();
-    ran.assert_refused(27, &["can't be written", "write access", "STORE_UNAVAILABLE"]);
+    ran.assert_refused(27, &["cannot be written", "write access", "STORE_UNAVAILABLE"]);
 }
 
 #[test]

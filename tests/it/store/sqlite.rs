@@ -158,7 +158,10 @@ fn a_newer_format_is_refused_by_its_number() {
     newer.pragma_update(None, "user_version", FORMAT + 1).unwrap();
     drop(newer);
     let refused = open(dir.path()).unwrap_err().to_string();
-    assert!(refused.contains("has format 2, and this program knows formats up to 1"), "{refused}");
+    assert!(
+        refused.contains("has format 2, and this program supports formats up to 1"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -171,7 +174,7 @@ fn a_directory_that_cannot_be_written_says_what_to_do() {
     let refused = open(path).unwrap_err();
     assert!(matches!(refused, OpenError::NotWritable { .. }), "{refused:?}");
     assert!(
-        refused.to_string().contains("can't be written: give this program's user write access"),
+        refused.to_string().contains("cannot be written: give this program's user write access"),
         "{refused}"
     );
 }

@@ -107,7 +107,7 @@ async fn patience_ends_and_the_call_is_dropped() {
         assert_eq!(outcome.verdict.status, KeyTestStatus::Inconclusive);
         assert!(outcome.verdict.duration_ms >= 100 && outcome.verdict.duration_ms < 20_000);
         assert!(
-            outcome.notes.message.contains("didn't answer in time"),
+            outcome.notes.message.contains("did not answer in time"),
             "{}",
             outcome.notes.message
         );

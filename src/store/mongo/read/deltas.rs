@@ -1,4 +1,5 @@
-//! Rows of text. They are inserted outside the transactions of appends: nothing orders them but their own keys.
+//! Rows of a run's streamed text. They are inserted outside the transactions of appends: only their
+//! own keys order them.
 
 use super::timer_key;
 use crate::store::mongo::cells::{Cells, bound, limit as at_most};
@@ -11,11 +12,12 @@ use mongodb::Database;
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
 
-/// The server's code for a key that is there already.
+/// The server's code for a duplicate key.
 const DUPLICATE_KEY: i32 = 11_000;
 
-/// Inserts what isn't there; the places where something else is. Every row is tried, whatever became of those before it. Idempotent by
-/// the rows' keys: whoever is told of a duplicate looks what stands there, so a repeat finds its own.
+/// Inserts the missing rows; returns the places that hold other rows. Every row is attempted,
+/// whatever became of those before it. Idempotent by the rows' keys: a duplicate is compared with
+/// the stored row, so a retry finds its own.
 pub(in crate::store::mongo) async fn flush(
     db: &Database,
     rows: Vec<DeltaRow>,
@@ -33,7 +35,7 @@ pub(in crate::store::mongo) async fn flush(
     for row in &rows {
         let found =
             db.collection::<Document>(DELTAS).find_one(doc! { "_id": key(row.place) }).await?;
-        // Not yet on a majority: whether it stays isn't known.
+        // Not on a majority yet, so it may still be rolled back.
         let found = found.ok_or_else(|| {
             StoreError::Unavailable("a row of text is being written: try again".to_owned())
         })?;
@@ -45,7 +47,7 @@ pub(in crate::store::mongo) async fn flush(
     Ok(taken)
 }
 
-/// Whether all that went wrong is that rows stood there already. A failed write concern leaves doubt.
+/// Whether duplicates are the only errors. A failed write concern leaves doubt.
 fn is_duplicates_only(error: &Error) -> bool {
     let ErrorKind::InsertMany(many) = error.kind.as_ref() else { return false };
     let errors = many.write_errors.as_deref().unwrap_or_default();
@@ -61,7 +63,7 @@ fn key(place: DeltaPlace) -> Document {
 fn document(row: &DeltaRow) -> Result<Document, StoreError> {
     let stored = |number: u64| {
         i64::try_from(number)
-            .map_err(|_| StoreError::Unavailable("a value can't be stored".to_owned()))
+            .map_err(|_| StoreError::Unavailable("a value cannot be stored".to_owned()))
     };
     Ok(doc! {
         "_id": key(row.place),
@@ -84,7 +86,7 @@ fn delta_row(document: Document) -> Result<DeltaRow, StoreError> {
     })
 }
 
-/// Rows of a run behind a place, in order.
+/// Rows of a run after a place, in order.
 pub(in crate::store::mongo) async fn deltas(
     db: &Database,
     run: RunId,
@@ -107,7 +109,7 @@ pub(in crate::store::mongo) async fn deltas(
     Ok(documents.into_iter().map(delta_row).collect::<Result<_, _>>()?)
 }
 
-/// How many rows stand after an event, up to the first that is missing.
+/// The number of consecutive rows after an event, up to the first that is missing.
 pub(in crate::store::mongo) async fn count_deltas(
     db: &Database,
     run: RunId,
@@ -126,7 +128,8 @@ pub(in crate::store::mongo) async fn count_deltas(
     Ok((1..).zip(found).take_while(|(expected, d)| expected == d).count() as u64)
 }
 
-/// Deletes a run's rows, then the timer that says so: a crash in between leaves the timer, and it is done again.
+/// Deletes a run's rows, then their expiry timer: a crash in between leaves the timer, and the
+/// deletion is repeated.
 pub(in crate::store::mongo) async fn expire_deltas(
     db: &Database,
     owner: UserId,

@@ -18,7 +18,7 @@ use mongodb::bson::{Bson, Document, doc};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// The end of the log as a document of it says.
+/// The end of the log, read from a document.
 pub(in crate::store::mongo) fn head_of(
     document: Document,
 ) -> Result<(Frontier, Timestamp), StoreError> {
@@ -38,7 +38,7 @@ pub(in crate::store::mongo) async fn head(db: &Database) -> Result<(Frontier, Ti
     Ok(head_of(head)?)
 }
 
-/// Position of the last event there is, whatever the head says.
+/// Position of the last stored event, whatever the head contains.
 pub(in crate::store::mongo) async fn last_position(db: &Database) -> Result<u64, DbError> {
     let events = db.collection::<Document>(EVENTS);
     let last = events
@@ -52,8 +52,8 @@ pub(in crate::store::mongo) async fn last_position(db: &Database) -> Result<u64,
     })
 }
 
-/// Events after a position. A missing one is an error, at the end of the log too: the head says where that is. The head is read
-/// before the events that must reach it, so commits in between are no gap.
+/// Events after a position. A missing one is an error, at the end of the log too, which the head
+/// gives. The head is read before the events that must reach it, so commits in between are no gap.
 pub(in crate::store::mongo) async fn events_after(
     db: &Database,
     after: u64,
@@ -173,12 +173,13 @@ async fn events(
     Ok(found.into_iter().map(|(event, _)| event).collect())
 }
 
-/// `_id` of an event: the stream and the version in twenty digits, so that the order of the keys is the order of the versions.
+/// `_id` of an event: the stream and the version in twenty digits, so that the order of the keys is
+/// the order of the versions.
 pub(in crate::store::mongo) fn event_key(stream: StreamName, version: u64) -> String {
     format!("{stream}/{version:020}")
 }
 
-/// Where an event stands in its stream.
+/// The stream and version of an event.
 pub(in crate::store::mongo) fn event_place(cells: &Cells) -> Result<(StreamName, u64), StoreError> {
     let place = cells.text("_id")?.rsplit_once('/');
     let place = place
@@ -220,7 +221,7 @@ fn take_parts(
     (0..boxes).map(|part| parts.remove(&(position, part)).ok_or_else(missing)).collect()
 }
 
-/// The event of a document and how many boxes it has; more than one aren't in the document.
+/// The event of a document, and its number of boxes. Several boxes are not stored in the document.
 fn stored_event(document: Document) -> Result<(StoredEvent, u64), StoreError> {
     let cells = Cells::new(EVENTS, document);
     let (stream, version) = event_place(&cells)?;
@@ -312,7 +313,7 @@ pub(in crate::store::mongo) fn claim_of(document: Document) -> Result<(UserId, U
     Ok((UserId(cells.id("holder")?), cells.id("subject")?))
 }
 
-/// Who holds a unique value, and for what.
+/// The holder of a unique value, and its subject.
 pub(in crate::store::mongo) async fn claim(
     db: &Database,
     kind: ClaimKind,
@@ -323,7 +324,7 @@ pub(in crate::store::mongo) async fn claim(
     Ok(found.map(claim_of).transpose()?)
 }
 
-/// Forgets closed records; how many.
+/// Deletes closed, expired records; returns their number.
 pub(in crate::store::mongo) async fn forget_records(
     db: &Database,
     now: Timestamp,

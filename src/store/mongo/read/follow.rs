@@ -1,4 +1,5 @@
-//! How far views are that are written after their events, and whom a repair looks at.
+//! Checkpoints and quarantined rows of views that are written after their events, and the owners
+//! that a repair visits.
 
 use crate::store::mongo::cells::{Cells, limit as at_most};
 use crate::store::mongo::error::DbError;
@@ -16,7 +17,7 @@ pub(in crate::store::mongo) fn checkpoint_of(document: Document) -> Result<Check
     Ok(Checkpoint { position: cells.u64("position")?, repairs: cells.u64("repairs")? })
 }
 
-/// How far a view is.
+/// How far a view has followed the log.
 pub(in crate::store::mongo) async fn checkpoint(
     db: &Database,
     view: &'static str,
@@ -30,7 +31,7 @@ pub(in crate::store::mongo) fn quarantine_id(view: &str, owner: UserId, row: Uui
     doc! { "w": view, "o": id(owner.0), "i": id(row) }.into()
 }
 
-/// Rows of a view that stand still.
+/// Quarantined rows of a view.
 pub(in crate::store::mongo) async fn quarantined(
     db: &Database,
     view: &'static str,
@@ -57,7 +58,7 @@ pub(in crate::store::mongo) async fn quarantined(
     Ok(documents.into_iter().map(read).collect::<Result<_, StoreError>>()?)
 }
 
-/// How many rows of a view stand still.
+/// How many rows of a view are quarantined.
 pub(in crate::store::mongo) async fn count_quarantined(
     db: &Database,
     view: &'static str,

@@ -1,4 +1,4 @@
-//! What readers ask, collection by collection, and how documents become types.
+//! The readers' queries, collection by collection, and the conversion of documents to types.
 
 mod deltas;
 mod events;

@@ -1,4 +1,4 @@
-//! What a rotation of the master key reads, and the one change of it that needs no transaction.
+//! Queries for a rotation of the master key, and its one change that needs no transaction.
 
 use super::rows::{
     content_key_row, credential_row, index_key_row, secret_row, user_key_id, user_key_row,
@@ -19,7 +19,7 @@ fn state(cells: &Cells) -> Result<UserKeyState, StoreError> {
     Ok(UserKeyState { row: user_key_row(cells)?, worn: cells.bool("worn").unwrap_or(false) })
 }
 
-/// User keys by owner.
+/// User keys by owner, without those under the KEK `not_under`.
 pub(in crate::store::mongo) async fn user_keys(
     db: &Database,
     not_under: Option<KekId>,
@@ -46,7 +46,7 @@ pub(in crate::store::mongo) async fn user_keys(
         .collect::<Result<_, _>>()?)
 }
 
-/// Everything that hangs on a user's key, in a transaction of its own.
+/// A user's newest key, and everything that depends on it, in a transaction of its own.
 pub(in crate::store::mongo) async fn user_rows(
     db: &Database,
     owner: UserId,
@@ -56,7 +56,7 @@ pub(in crate::store::mongo) async fn user_rows(
     session::end(&mut snapshot, found).await
 }
 
-/// The same in a transaction that is open.
+/// The same in an open transaction.
 pub(in crate::store::mongo) async fn rows_in(
     db: &Database,
     session: &mut ClientSession,
@@ -92,8 +92,9 @@ async fn all<T>(
         .collect::<Result<_, _>>()?)
 }
 
-/// Compare and set of one document: no append is disturbed by it, and one that marks or deletes the document conflicts with it in the
-/// server. Idempotent by what it writes, whose nonce is random: if the answer is lost and the write repeated, the repeat finds its own.
+/// Compare and set of one document: it disturbs no append, and an append that marks or deletes the
+/// document conflicts with it in the server. Idempotent by what it writes, whose nonce is random:
+/// if the reply is lost and the write retried, the retry finds its own.
 pub(in crate::store::mongo) async fn rewrap_user_key(
     db: &Database,
     from: UserKeyRow,

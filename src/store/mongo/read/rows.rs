@@ -1,4 +1,4 @@
-//! Rows beside the log.
+//! Rows outside the log.
 
 use crate::store::mongo::cells::{Cells, bound, limit as at_most};
 use crate::store::mongo::error::DbError;
@@ -18,7 +18,7 @@ use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
 use uuid::Uuid;
 
-/// One document, read into a type.
+/// Reads one document into a type.
 async fn one<T>(
     db: &Database,
     collection: &'static str,
@@ -29,7 +29,7 @@ async fn one<T>(
     Ok(found.map(|document| read(&Cells::new(collection, document))).transpose()?)
 }
 
-/// Several documents, read into types.
+/// Reads several documents into types.
 async fn many<T>(
     db: &Database,
     collection: &'static str,
@@ -56,7 +56,7 @@ fn store_key(cells: &Cells) -> Result<StoreKeyRow, StoreError> {
     })
 }
 
-/// The store's own keys.
+/// The store's own keys, newest first.
 pub(in crate::store::mongo) async fn store_keys(
     db: &Database,
 ) -> Result<Vec<StoreKeyRow>, DbError> {
@@ -89,7 +89,6 @@ pub(in crate::store::mongo) async fn user_key(
     Ok(many(db, USER_KEYS, newest, user_key_row).await?.pop())
 }
 
-/// A user key.
 pub(super) fn user_key_row(cells: &Cells) -> Result<UserKeyRow, StoreError> {
     Ok(UserKeyRow {
         owner: UserId(cells.id("owner")?),
@@ -104,7 +103,6 @@ pub(in crate::store::mongo) fn user_key_id(owner: UserId, version: u32) -> Bson 
     doc! { "o": id(owner.0), "v": i64::from(version) }.into()
 }
 
-/// A user's index key.
 pub(in crate::store::mongo) async fn index_key(
     db: &Database,
     owner: UserId,
@@ -112,7 +110,6 @@ pub(in crate::store::mongo) async fn index_key(
     one(db, INDEX_KEYS, doc! { "_id": id(owner.0) }, index_key_row).await
 }
 
-/// An index key.
 pub(super) fn index_key_row(cells: &Cells) -> Result<IndexKeyRow, StoreError> {
     Ok(IndexKeyRow {
         owner: UserId(cells.id("_id")?),
@@ -121,7 +118,6 @@ pub(super) fn index_key_row(cells: &Cells) -> Result<IndexKeyRow, StoreError> {
     })
 }
 
-/// A stream's content key.
 pub(in crate::store::mongo) async fn content_key(
     db: &Database,
     stream: StreamName,
@@ -129,7 +125,6 @@ pub(in crate::store::mongo) async fn content_key(
     one(db, CONTENT_KEYS, doc! { "_id": stream.to_string() }, content_key_row).await
 }
 
-/// A content key.
 pub(super) fn content_key_row(cells: &Cells) -> Result<ContentKeyRow, StoreError> {
     Ok(ContentKeyRow {
         stream: cells.stream("_id")?,
@@ -144,7 +139,6 @@ pub(in crate::store::mongo) fn secret_key(owner: UserId, key: KeyId, secret_vers
     doc! { "o": id(owner.0), "k": id(key.0), "v": i64::from(secret_version) }.into()
 }
 
-/// A version of a secret.
 pub(in crate::store::mongo) async fn secret(
     db: &Database,
     owner: UserId,
@@ -154,7 +148,6 @@ pub(in crate::store::mongo) async fn secret(
     one(db, SECRETS, doc! { "_id": secret_key(owner, key, secret_version) }, secret_row).await
 }
 
-/// A version of a secret.
 pub(super) fn secret_row(cells: &Cells) -> Result<SecretRow, StoreError> {
     let named = cells.key()?;
     Ok(SecretRow {
@@ -167,12 +160,11 @@ pub(super) fn secret_row(cells: &Cells) -> Result<SecretRow, StoreError> {
     })
 }
 
-/// How many secrets are kept.
 pub(in crate::store::mongo) async fn count_secrets(db: &Database) -> Result<u64, DbError> {
     Ok(db.collection::<Document>(SECRETS).count_documents(doc! {}).await?)
 }
 
-/// A user's password hash.
+/// A user's sealed password hash.
 pub(in crate::store::mongo) async fn credential(
     db: &Database,
     owner: UserId,
@@ -180,7 +172,6 @@ pub(in crate::store::mongo) async fn credential(
     one(db, CREDENTIALS, doc! { "_id": id(owner.0) }, credential_row).await
 }
 
-/// A password hash.
 pub(super) fn credential_row(cells: &Cells) -> Result<CredentialRow, StoreError> {
     Ok(CredentialRow {
         owner: UserId(cells.id("_id")?),
@@ -190,7 +181,6 @@ pub(super) fn credential_row(cells: &Cells) -> Result<CredentialRow, StoreError>
     })
 }
 
-/// A session.
 pub(in crate::store::mongo) async fn session(
     db: &Database,
     session: SessionId,
@@ -224,19 +214,18 @@ fn session_row(cells: &Cells) -> Result<SessionRow, StoreError> {
 /// A rotation of a refresh token.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store::mongo) struct SessionRotation {
-    /// Of which session.
     pub(in crate::store::mongo) session: SessionId,
-    /// Its generation must be this.
+    /// The expected generation.
     pub(in crate::store::mongo) from: u32,
-    /// When.
     pub(in crate::store::mongo) now: Timestamp,
     /// New expiry.
     pub(in crate::store::mongo) until: Timestamp,
-    /// Random: says whose rotation it was.
+    /// Random: identifies this rotation.
     pub(in crate::store::mongo) mark: [u8; 16],
 }
 
-/// Compare and set. Idempotent by its mark: if the answer is lost and the write repeated, the repeat finds its own mark.
+/// Compare and set. Idempotent by its mark: if the reply is lost and the write retried, the retry
+/// finds its own mark.
 pub(in crate::store::mongo) async fn rotate_session(
     db: &Database,
     rotation: SessionRotation,

@@ -1,4 +1,4 @@
-//! Views.
+//! Queries of views.
 
 use crate::store::mongo::cells::{Cells, bound, limit as at_most};
 use crate::store::mongo::error::DbError;
@@ -11,7 +11,8 @@ use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
 use uuid::Uuid;
 
-/// `_id` of a row: bytes, which make a smaller index than a document of three fields and are found by servers that index no documents.
+/// `_id` of a row: bytes, which make a smaller index than a document of three fields, and which
+/// servers that do not index documents can search.
 pub(in crate::store::mongo) fn view_key(view: &str, owner: UserId, row: Uuid) -> Bson {
     binary([owner.0.as_bytes(), row.as_bytes(), view.as_bytes()].concat())
 }
@@ -41,7 +42,7 @@ pub(in crate::store::mongo) async fn page(
         within.insert("$and", bounds);
     }
     let order = if page.from_end { 1 } else { -1 };
-    // One more than wanted tells whether there are more.
+    // One more than requested shows whether there are more.
     let wanted = page.limit.saturating_add(1);
     let views = db.collection::<Document>(VIEWS);
     let mut snapshot = session::snapshot(db.client()).await?;
@@ -72,7 +73,6 @@ fn beyond(side: &str, (sort, row): (u64, Uuid)) -> Document {
     doc! { "$or": [{ "sort": { side: sort } }, { "sort": sort, "id": { side: id(row) } }] }
 }
 
-/// One row.
 pub(in crate::store::mongo) async fn view_row_of(
     db: &Database,
     view: &'static str,
@@ -99,7 +99,6 @@ fn view_row(view: &'static str, document: Document) -> Result<ViewRow, StoreErro
     })
 }
 
-/// The default key of a context.
 pub(in crate::store::mongo) async fn default_key(
     db: &Database,
     owner: UserId,
@@ -112,7 +111,6 @@ pub(in crate::store::mongo) async fn default_key(
     Ok(found.map(|document| Cells::new(DEFAULTS, document).id("key").map(KeyId)).transpose()?)
 }
 
-/// All defaults of a user.
 pub(in crate::store::mongo) async fn defaults(
     db: &Database,
     owner: UserId,
@@ -156,8 +154,8 @@ pub(in crate::store::mongo) async fn owners(
     Ok(documents.into_iter().map(read).collect::<Result<_, StoreError>>()?)
 }
 
-/// Rows of a view, whoever owns them. Their keys are ordered by length first, then by owner and id: between two of this view lie those of
-/// views with names as long, and no others.
+/// Rows of a view, of all owners. Their keys are ordered by length first, then by owner and id:
+/// between two keys of this view lie only keys of views whose names have the same length.
 pub(in crate::store::mongo) async fn rows_of_all(
     db: &Database,
     view: &'static str,

@@ -1,4 +1,5 @@
-//! Gathers, commits, answers. One transaction is in flight; what queues meanwhile goes into the next.
+//! Collects appends, commits them, sends their results. One transaction is in flight; the appends
+//! queued meanwhile go into the next.
 
 use super::task::Task;
 use super::transaction::{self, Progress, Settled, Trouble};
@@ -17,64 +18,58 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Most appends in one transaction.
+/// Maximum number of appends in one transaction.
 const BATCH_APPENDS: usize = 256;
-/// Most bytes in one transaction, unless one append alone has more.
+/// Maximum number of bytes in one transaction, unless a single append has more.
 const BATCH_BYTES: usize = 4 << 20;
-/// How long a transaction is tried again before its appends are refused as unavailable.
+/// How long a transaction is retried before its appends are refused as unavailable.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The longest pause between two tries.
+/// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
-/// Conflicts within this time mean that another process writes as well.
+/// Conflicts within this time mean that another process is writing as well.
 const CONTENDED: Duration = Duration::from_secs(1);
 
-/// Conflicts for this long, and nothing else, mean that somebody holds the head who may have stopped.
+/// Nothing but conflicts for this long means that the process holding the head may have stopped.
 const STOPPED: Duration = Duration::from_millis(500);
-/// How often it is looked for such a process while the conflicts go on.
+/// How often to look for such a process while the conflicts continue.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What a batcher is made of.
 pub(in crate::store::mongo) struct BatcherParts {
-    /// Where everything is.
     pub(in crate::store::mongo) db: Database,
-    /// How it is asked.
     pub(in crate::store::mongo) calls: Calls,
-    /// This process among the others.
+    /// This process, as published to the others.
     pub(in crate::store::mongo) process: Arc<Process>,
-    /// What there is to do.
     pub(in crate::store::mongo) tasks: mpsc::UnboundedReceiver<Task>,
-    /// Told of every commit.
+    /// Receives the position after every commit.
     pub(in crate::store::mongo) position: watch::Sender<u64>,
     /// Spreads retries.
     pub(in crate::store::mongo) entropy: Arc<dyn Entropy>,
-    /// Failpoints.
     pub(in crate::store::mongo) faults: Arc<dyn Faults>,
-    /// The store is closing: what can't be settled now is given up.
+    /// The store is closing: whatever cannot be settled now is abandoned.
     pub(in crate::store::mongo) closing: CancellationToken,
 }
 
-/// The batcher.
 pub(in crate::store::mongo) struct Batcher {
     parts: BatcherParts,
-    /// `None` once a call in it was given up: the next is another.
+    /// `None` once a call in it was abandoned: the next attempt uses another session.
     session: Option<ClientSession>,
-    /// Taken from the queue, but for the next transaction.
+    /// Taken from the queue, to be handled in the next transaction.
     carried: Option<Task>,
-    /// When another process was last in the way.
+    /// When another process last caused a conflict.
     conflict: Option<Instant>,
-    /// Since when there is nothing but conflicts.
+    /// Since when there have been nothing but conflicts.
     blocked: Option<Instant>,
-    /// When it was last looked for a process that stopped.
+    /// When a stopped process was last looked for.
     looked: Option<Instant>,
-    /// How long a transaction takes, smoothed.
+    /// The duration of a transaction, smoothed.
     commit_time: Duration,
 }
 
-/// A batch that ends the batcher: its appends are answered [`StoreError::Closed`], because nobody knows what became of them.
+/// A batch that ends the batcher: its appends get [`StoreError::Closed`], because their outcome is
+/// unknown.
 struct Lost;
 
 impl Batcher {
-    /// A batcher that has done nothing yet.
     pub(in crate::store::mongo) fn new(parts: BatcherParts, session: ClientSession) -> Self {
         let commit_time = Duration::from_millis(5);
         Self {
@@ -88,7 +83,7 @@ impl Batcher {
         }
     }
 
-    /// Works until nobody can ask any more. What is dropped its callers see as [`StoreError::Closed`].
+    /// Runs until no sender is left. Callers of dropped appends get [`StoreError::Closed`].
     pub(in crate::store::mongo) async fn run(mut self) {
         while let Some(first) = self.next().await {
             let batch = self.gather(first);
@@ -106,7 +101,8 @@ impl Batcher {
         }
     }
 
-    /// A task together with what queued meanwhile. No timer: under load the queue fills while a commit is under way.
+    /// A task together with those queued meanwhile. No timer is needed: under load the queue fills
+    /// during a commit.
     fn gather(&mut self, first: Task) -> Vec<Task> {
         let mut bytes = first.bytes();
         let mut batch = vec![first];
@@ -126,7 +122,8 @@ impl Batcher {
         batch
     }
 
-    /// Settles a batch. After an unexpected error it is halved until only the culprit fails; the order stays.
+    /// Settles a batch. After an unexpected error it is halved until only the culprit fails; the
+    /// order is kept.
     async fn work(&mut self, batch: Vec<Task>) -> Result<(), Lost> {
         let mut groups = vec![batch];
         while let Some(mut group) = groups.pop() {
@@ -156,7 +153,7 @@ impl Batcher {
         Ok(())
     }
 
-    /// Tries a batch until it is settled or failed for good.
+    /// Attempts a batch until it is settled or has failed for good.
     async fn settle(
         &mut self,
         appends: &Arc<[Arc<Append>]>,
@@ -194,7 +191,7 @@ impl Batcher {
         Err(Lost)
     }
 
-    /// The session of this process; another one if the last was given up.
+    /// This process's session; another one if the last was abandoned.
     async fn session(&mut self) -> Result<ClientSession, DbError> {
         if let Some(session) = self.session.take() {
             return Ok(session);
@@ -205,7 +202,7 @@ impl Batcher {
         Ok(session)
     }
 
-    /// Tries a batch once, and waits for the outcome no longer than for any answer.
+    /// Attempts a batch once, and waits for the outcome no longer than for any reply.
     async fn attempt(&mut self, appends: &Arc<[Arc<Append>]>) -> Result<Settled, Trouble> {
         let mut session = self.session().await?;
         let progress: Arc<Progress> = Arc::default();
@@ -221,12 +218,13 @@ impl Batcher {
             self.session = Some(session);
             return tried;
         }
-        tracing::warn!("a transaction isn't answered: it is given up, and its session ended");
+        tracing::warn!("a transaction got no reply: it is abandoned, and its session ended");
         Err(progress.give_up().map_or(Trouble::Failed(DbError::Silent), Trouble::Unknown))
     }
 
-    /// Finds out about a commit of unknown outcome, however long that takes: an answer that may be wrong is none. The rest of the queue
-    /// waits, since it could not be ordered behind it otherwise.
+    /// Determines the outcome of a commit, however long that takes: a result that may be wrong is
+    /// worse than none. The rest of the queue waits, since it could not be ordered behind the
+    /// commit otherwise.
     async fn is_in(&mut self, settled: &Settled) -> Result<bool, Lost> {
         let accepted = settled.answers.iter().filter_map(|answer| answer.as_ref().ok());
         let events: Arc<[EventId]> =
@@ -242,7 +240,7 @@ impl Batcher {
                 }
                 Err(error) => {
                     self.noticed(&error).await;
-                    tracing::warn!(error = %StoreError::from(error), "the outcome of a commit can't be looked up yet");
+                    tracing::warn!(error = %StoreError::from(error), "the outcome of a commit cannot be looked up yet");
                 }
             }
             if self.parts.closing.is_cancelled() {
@@ -265,7 +263,8 @@ impl Batcher {
         found
     }
 
-    /// Remembers a conflict. When there was nothing else for long, whoever holds the head may have stopped: its session is ended.
+    /// Records a conflict. After nothing but conflicts for [`STOPPED`], the process that holds the
+    /// head may have stopped, so the sessions of lapsed processes are ended.
     async fn noticed(&mut self, error: &DbError) {
         if !error.is_conflict() {
             self.blocked = None;
@@ -282,12 +281,13 @@ impl Batcher {
             [self.parts.process.end_given_up().await, self.parts.process.end_lapsed().await]
         {
             if let Err(error) = ended {
-                tracing::warn!(error = %StoreError::from(error), "what holds the head of the log can't be looked for");
+                tracing::warn!(error = %StoreError::from(error), "the process that holds the head of the log cannot be looked for");
             }
         }
     }
 
-    /// Waits a random part of a time that doubles with every try, at least about a commit's.
+    /// Waits a random part of a time that doubles with every attempt, starting at about a commit's
+    /// duration.
     async fn pause(&self, tries: u32) {
         let longest = (self.commit_time * 2_u32.saturating_pow(tries.min(8)))
             .clamp(Duration::from_millis(2), LONGEST_PAUSE);
@@ -296,7 +296,8 @@ impl Batcher {
         sleep(longest.mul_f64(f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX))).await;
     }
 
-    /// While another process writes as well, leaves it time to take the head: whoever has just committed is otherwise always first.
+    /// While another process is writing as well, leaves it time to take the head: otherwise the
+    /// process that has just committed is always first.
     async fn let_others_in(&self) {
         if self.conflict.is_some_and(|at| at.elapsed() < CONTENDED) {
             sleep(self.commit_time / 2).await;

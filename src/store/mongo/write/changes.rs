@@ -1,4 +1,4 @@
-//! Row changes as changes of documents.
+//! Row changes, converted to changes of documents.
 
 use crate::store::mongo::read::{
     default_id, secret_key, timer_key, timer_kind, user_key_id, view_key,
@@ -18,45 +18,36 @@ use uuid::Uuid;
 /// One change of a document.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    /// Inserts or replaces it. The document has its `_id`, and in `owner` whose it is where [`Change::Wipe`] may ask.
+    /// Inserts or replaces a document. It contains its `_id`, and its owner in `owner` where
+    /// [`Change::Wipe`] may look for it.
     Put {
-        /// Of which collection.
         collection: &'static str,
-        /// Its `_id`.
         id: Bson,
-        /// Whose, where a wipe may ask.
+        /// The owner, where a wipe may look for it.
         owner: Option<UserId>,
-        /// All of it.
+        /// The complete document.
         document: Document,
-        /// It is known not to be there, from what was read while the head is held.
+        /// Whether it is known not to exist, from reads made while the head is held.
         is_new: bool,
     },
-    /// Deletes it, if it is there.
-    Delete {
-        /// Of which collection.
-        collection: &'static str,
-        /// Its `_id`.
-        id: Bson,
-    },
+    /// Deletes a document, if it exists.
+    Delete { collection: &'static str, id: Bson },
     /// Deletes all documents of an owner.
     Wipe {
-        /// Of which collection.
         collection: &'static str,
         /// The field that holds the owner.
         field: &'static str,
-        /// Whose.
         owner: UserId,
     },
-    /// Changes a user's key, so that a rotation which replaces it meanwhile is a conflict.
+    /// Changes a user's key, so that a rotation which replaces it meanwhile conflicts.
     Touch {
-        /// Whose.
         owner: UserId,
-        /// And marks it as worn.
+        /// Whether to mark it as worn.
         wear: bool,
     },
 }
 
-/// What of a user is destroyed at erasure, and where their id stands.
+/// What erasure deletes of a user: the collections, and the field with the user's id.
 const ERASED: [(&str, &str); 11] = [
     (USER_KEYS, "owner"),
     (INDEX_KEYS, "_id"),
@@ -71,22 +62,22 @@ const ERASED: [(&str, &str); 11] = [
     (DELTAS, "owner"),
 ];
 
-/// A number to be stored: BSON keeps 63 bits of it.
+/// A number to be stored: BSON stores 63 bits of it.
 pub(super) fn stored(number: u64) -> Result<i64, AppendError> {
     i64::try_from(number).map_err(|_| AppendError::Malformed("a number above 2^63 - 1"))
 }
 
-/// Bytes, or nothing.
+/// Bytes, or null.
 pub(super) fn opt_binary(bytes: Option<&Vec<u8>>) -> Bson {
     bytes.map_or(Bson::Null, |bytes| binary(bytes.clone()))
 }
 
-/// An id, or nothing.
+/// An id, or null.
 pub(super) fn opt_id(found: Option<Uuid>) -> Bson {
     found.map_or(Bson::Null, id)
 }
 
-/// The changes of documents that a row change of the append that ends at `position` comes to.
+/// Converts a row change of the append that ends at `position` to changes of documents.
 pub(super) fn of(change: &RowChange, position: u64) -> Result<Vec<Change>, AppendError> {
     let sealed = change.sealed_under().map(|(owner, _)| Change::Touch { owner, wear: false });
     let shredded = change.shreds_of().map(|owner| Change::Touch { owner, wear: true });
@@ -141,7 +132,8 @@ fn put_user_key(row: &UserKeyRow) -> Change {
     put(USER_KEYS, user_key_id(row.owner, row.version), row.owner, fields)
 }
 
-/// The first store key has 1, so what comes with an append has one more than its place in the one order.
+/// The first store key has `seq` 1, so a key that comes with an append has one more than the
+/// append's position.
 fn put_store_key(row: &StoreKeyRow, position: u64) -> Result<Change, AppendError> {
     let document = store_key_document(row, stored(position.saturating_add(1))?);
     Ok(Change::Put {

@@ -1,5 +1,5 @@
-//! Which appends of a batch go through, and what they write: a function of what was read, so that a refusal costs no statement and
-//! aborts nothing.
+//! Which appends of a batch are accepted, and what they write: a function of the data read, so that
+//! a refusal costs no statement and aborts nothing.
 
 use super::changes::{self, Change, opt_id, stored};
 use super::keys::Keys;
@@ -27,19 +27,18 @@ pub(super) struct End {
     pub(super) at: Timestamp,
 }
 
-/// A batch as it grows, append by append.
+/// A batch, built append by append.
 pub(super) struct Draft {
     known: Known,
-    /// Where the log ends with what was accepted.
+    /// The end of the log after the accepted appends.
     pub(super) end: End,
-    /// What is written.
     pub(super) plan: Plan,
 }
 
-/// Who holds a value after an append, `None` for nobody.
+/// The holder of a value after an append; `None` for nobody.
 type ClaimsMade = HashMap<(ClaimKind, [u8; 32]), Option<(UserId, Uuid)>>;
 
-/// What one append writes, held back until nothing can refuse it any more.
+/// What one append writes, held back until nothing can refuse it.
 struct Pieces {
     end: End,
     placed: Vec<Placed>,
@@ -86,7 +85,8 @@ impl Draft {
         let Some(first) = append.events.first() else {
             return Err(AppendError::Malformed("no events"));
         };
-        // Before the version is looked at: a repeat of a committed command finds the stream further on, and is no conflict.
+        // Checked before the version: the retry of a committed command finds a longer stream, which
+        // is no conflict.
         if let Some(RecordChange::Insert { .. }) = append.record
             && let Some(record) = self.known.records.get(&append.command_id)
         {
@@ -130,7 +130,7 @@ impl Draft {
         Ok((Pieces { end, placed, events, parts, changes, claims, record, keys }, last))
     }
 
-    /// The stream's version, if it is the expected one and the stream is the same owner's.
+    /// The stream's version, if it is the expected one and the owner is the same.
     fn stream_version(&self, append: &Append) -> Result<u64, AppendError> {
         let end = self.known.streams.get(&append.stream);
         let actual = end.map_or(0, |end| end.version);
@@ -158,7 +158,7 @@ impl Draft {
         }
     }
 
-    /// Claims in the order given, on top of what others of the batch have made of them.
+    /// Claims in the order given, on top of those made by earlier appends of the batch.
     fn claims(
         &self,
         append: &Append,
@@ -204,7 +204,8 @@ impl Draft {
         let record = match &append.record {
             None => return Ok(None),
             Some(RecordChange::Insert { request_hash, subject, open, expires_at }) => {
-                // The command is the actor's; one that has none (a registration) is the stream owner's.
+                // The command belongs to the actor; without an actor (a registration), to the
+                // stream's owner.
                 let owner = append.actor.user.or(append.owner);
                 CommandRecord {
                     command_id: append.command_id,
@@ -271,7 +272,8 @@ fn event_document(
     })
 }
 
-/// Several boxes go into documents of their own: one of many megabytes would have to be read whole for its facts.
+/// Several boxes go into documents of their own: otherwise a document of many megabytes would have
+/// to be read whole for its facts.
 fn part_documents(event: &NewEvent, position: u64) -> Vec<Document> {
     match event.content.as_slice() {
         [_] => Vec::new(),

@@ -19,18 +19,19 @@ use mongodb::{ClientSession, Database};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long a transaction is tried again.
+/// How long a transaction is retried.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Conflicts for so long may be those of a process that stopped; it is looked for such a one as often.
+/// Conflicts for this long may be caused by a stopped process; this is also how often it is looked
+/// for.
 const STOPPED: Duration = Duration::from_millis(500);
-/// The shortest and the longest pause between two tries.
+/// The shortest and the longest pause between two attempts.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
-/// What is done in one transaction.
+/// The work of one transaction.
 pub(in crate::store::mongo) trait Step: Sync {
     /// Why nothing was written.
     type Refusal: Send;
-    /// Everything but begin and commit.
+    /// Everything except begin and commit.
     fn attempt(
         &self,
         db: &Database,
@@ -38,9 +39,9 @@ pub(in crate::store::mongo) trait Step: Sync {
     ) -> impl Future<Output = Result<Result<(), Self::Refusal>, DbError>> + Send;
 }
 
-/// Runs a transaction until it goes through or is refused; a refusal aborts it. It may run several times. After a commit of unknown outcome
-/// nothing is repeated: whoever asked looks where the checkpoint is. A process that was killed in the middle of its own may be in the way:
-/// then its sessions are ended.
+/// Runs a transaction until it commits or is refused; a refusal aborts it. The step may run several
+/// times. After a commit of unknown outcome nothing is repeated: the caller reads the checkpoint. A
+/// process that was killed in its own transaction may be in the way: then its sessions are ended.
 pub(in crate::store::mongo) async fn settle<S: Step>(
     process: &Process,
     step: &S,
@@ -56,7 +57,7 @@ pub(in crate::store::mongo) async fn settle<S: Step>(
             }
             Ok(Settled::Unknown) => {
                 return Err(StoreError::Unavailable(
-                    "nobody knows whether MongoDB committed: look again".to_owned(),
+                    "it is unknown whether MongoDB committed: check again".to_owned(),
                 )
                 .into());
             }
@@ -71,7 +72,7 @@ pub(in crate::store::mongo) async fn settle<S: Step>(
         if began.elapsed() >= next_look {
             next_look = began.elapsed() + STOPPED;
             if let Err(error) = process.end_lapsed().await {
-                tracing::warn!(error = %StoreError::from(error), "what is in a view's way can't be looked for");
+                tracing::warn!(error = %StoreError::from(error), "the process that blocks a view cannot be looked for");
             }
         }
         sleep(pause).await;
@@ -82,11 +83,11 @@ pub(in crate::store::mongo) async fn settle<S: Step>(
 enum Settled<R> {
     /// Committed, or refused.
     Done(Result<(), R>),
-    /// Nobody knows.
+    /// The outcome is unknown.
     Unknown,
 }
 
-/// One try. Leaves no transaction open, as far as that can be said.
+/// One attempt. It leaves no transaction open, as far as that can be known.
 async fn attempt<S: Step>(
     db: &Database,
     session: &mut ClientSession,
@@ -133,7 +134,7 @@ async fn advance(
     session: &mut ClientSession,
     advance: &Advance,
 ) -> Result<Result<(), AdvanceError>, DbError> {
-    // Written to, not only read: a lease that changes hands before the commit is a conflict.
+    // Written, not only read: a lease that changes hands before the commit is a conflict.
     let newest =
         doc! { "_id": advance.fence.lease.to_string(), "token": bound(advance.fence.token) };
     let leases = db.collection::<Document>(LEASES);
@@ -173,7 +174,7 @@ async fn replace(
     let Replace { view, owner, .. } = replace;
     match replace.basis {
         Basis::Inline { last } => {
-            // From here on no append commits before this does.
+            // From here on no append commits before this transaction.
             hold_head(db, session).await?;
             if last_of(db, session, *owner).await? != last {
                 return Ok(Err(ReplaceError::Moved));
@@ -278,7 +279,7 @@ async fn write(
 ) -> Result<(), DbError> {
     let mut plan = Plan::default();
     for row in rows {
-        // Only a store key asks for the position, and no view is one.
+        // Only a store key needs the position, and no row of a view is one.
         for change in changes::of(&row, 0).map_err(unstorable)? {
             plan.change(change);
         }
@@ -323,7 +324,7 @@ fn unstorable(error: AppendError) -> DbError {
         | AppendError::Malformed(_)
         | AppendError::UserKeyMoved { .. }
         | AppendError::MasterKeyMoved { .. } => {
-            StoreError::Unavailable("a value can't be stored".to_owned()).into()
+            StoreError::Unavailable("a value cannot be stored".to_owned()).into()
         }
     }
 }

@@ -1,6 +1,8 @@
-//! What appends must keep to because keys are rotated beside them: what is sealed is sealed under the newest user key, and a new user
-//! key is wrapped by the newest master key. Read in the batch's transaction. Nothing can come between this and the commit: a user key that
-//! seals is touched as well, which is a conflict with whoever replaces it; the master key is changed by an append, which holds the head.
+//! The rules that appends keep because keys are rotated beside them: data is sealed under the
+//! newest user key, and a new user key is wrapped by the newest master key. The keys are read in
+//! the batch's transaction. Nothing can come between this and the commit: a user key that seals is
+//! touched as well, which conflicts with a rotation that replaces it; the master key is changed by
+//! an append, which holds the head.
 
 use super::known::Reader;
 use crate::store::mongo::cells::Cells;
@@ -11,17 +13,19 @@ use claviger_projections::ports::{Append, AppendError, KekId, RowChange};
 use mongodb::bson::{Bson, Document, doc};
 use std::collections::{BTreeSet, HashMap};
 
-/// The newest keys, as far as the batch asks for them, and what its appends have made of them.
+/// The newest keys that the batch needs, including the changes made by its appends.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
     /// Versions of user keys.
     users: HashMap<UserId, u32>,
-    /// The KEK of new user keys; `None` for a store that has no keys of its own yet, or where nobody asks.
+    /// The KEK of new user keys; `None` for a store without keys of its own, or if the batch does
+    /// not need it.
     master: Option<KekId>,
 }
 
 impl Keys {
-    /// Refuses what is sealed or wrapped by a key that isn't the newest; takes over what a change makes of the keys.
+    /// Refuses data sealed or wrapped by a key that is not the newest; otherwise applies the change
+    /// to the keys.
     pub(super) fn pass(&mut self, change: &RowChange) -> Result<(), AppendError> {
         if let Some((owner, version)) = change.sealed_under() {
             let actual = self.users.get(&owner).copied().unwrap_or(0);
@@ -45,7 +49,7 @@ impl Keys {
 }
 
 impl Reader<'_> {
-    /// The keys that the appends' rows are sealed and wrapped by.
+    /// Reads the keys that the appends' rows are sealed and wrapped by.
     pub(super) async fn keys(&mut self, appends: &[&Append]) -> Result<Keys, DbError> {
         let rows = || appends.iter().flat_map(|append| &append.rows);
         let owners: BTreeSet<UserId> =

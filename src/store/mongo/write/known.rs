@@ -1,4 +1,4 @@
-//! What a batch must know to decide its appends: read in its transaction, after the head is held.
+//! The data that a batch's decisions depend on: read in its transaction, after the head is held.
 
 use super::keys::Keys;
 use crate::store::mongo::cells::Cells;
@@ -21,13 +21,14 @@ use uuid::Uuid;
 /// The end of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StreamEnd {
-    /// 0 for no stream.
+    /// 0 if the stream does not exist.
     pub(super) version: u64,
-    /// Whose it is; nothing is known of a stream that isn't there.
+    /// Its owner; `None` for a stream that does not exist.
     pub(super) owner: Option<UserId>,
 }
 
-/// What the appends of a batch are decided by, and what earlier ones of the batch have made of it.
+/// What the appends of a batch are decided by, including the changes made by earlier appends of the
+/// batch.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     pub(super) streams: HashMap<StreamName, StreamEnd>,
@@ -81,8 +82,9 @@ impl Reader<'_> {
         })
     }
 
-    /// The ends of the streams. Nearly always a stream stands where its append expects it: the event expected last is there and the
-    /// one after it isn't, which one question answers for all of them.
+    /// The ends of the streams. Nearly always a stream ends where its append expects it: the
+    /// expected last event exists, and the one after it does not. One query checks that for all
+    /// streams.
     async fn streams(
         &mut self,
         appends: &[&Append],
@@ -117,7 +119,7 @@ impl Reader<'_> {
         Ok(ends)
     }
 
-    /// The end of one stream, wherever it is.
+    /// The end of one stream, found by its last event.
     async fn end_of(&mut self, stream: StreamName) -> Result<StreamEnd, DbError> {
         let filter =
             doc! { "_id": { "$gte": event_key(stream, 0), "$lte": event_key(stream, u64::MAX) } };

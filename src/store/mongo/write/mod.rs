@@ -1,4 +1,4 @@
-//! The batcher: the one task and transaction through which this process appends.
+//! The batcher: the only task and transaction through which this process appends.
 
 mod batcher;
 mod changes;

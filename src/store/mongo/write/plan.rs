@@ -1,8 +1,10 @@
-//! What a batch writes, brought into as few commands as possible: one `delete`, one `insert`, one `update` per collection, each cut
-//! where a command would grow too large. The order of changes of one document is resolved in memory.
+//! A batch's writes, combined into as few commands as possible: one `delete`, one `insert`, one
+//! `update` per collection, each split where a command would grow too large. Several changes of one
+//! document are resolved in memory.
 //!
-//! What isn't there yet is inserted, because an upsert costs the server about twice as much. Where that isn't known and there are enough
-//! documents to pay for it, one question finds out.
+//! New documents are inserted, because an upsert costs the server about twice as much. Where it is
+//! unknown whether documents exist, and there are enough of them to pay for it, one query finds
+//! out.
 
 use super::changes::Change;
 use crate::store::mongo::error::DbError;
@@ -14,14 +16,15 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Database};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// About how large a command may be: far below what the server takes.
+/// Approximate size limit of a command, in bytes: far below the server's own.
 const COMMAND_BYTES: usize = 8 << 20;
-/// Most statements of a command.
+/// Maximum number of statements in a command.
 const COMMAND_STATEMENTS: usize = 5_000;
-/// From how many documents on it is asked which are there: fewer are upserted for less than a round trip.
+/// From this number of documents on, a query finds out which exist: fewer are upserted for less
+/// than a round trip.
 const ASK_FROM: usize = 16;
 
-/// What becomes of a document.
+/// The final state of a document.
 enum Row {
     Put { owner: Option<UserId>, document: Document, is_new: bool },
     Delete,
@@ -37,10 +40,11 @@ struct Statements {
 
 #[derive(Default)]
 struct Table {
-    /// Deleted first: whatever of it a later change puts, stands.
+    /// Deleted first, so that whatever a later change puts remains.
     wipes: Vec<Document>,
     rows: HashMap<Bson, Row>,
-    /// Whose documents are touched, and marked as worn, last: those put by the same batch too.
+    /// The owners of the documents that are touched, and whether these are marked as worn. Done
+    /// last, so that documents put by the same batch are included.
     touched: BTreeMap<UserId, bool>,
 }
 
@@ -64,7 +68,8 @@ impl Plan {
         match change {
             Change::Put { collection, id, owner, document, is_new } => {
                 let rows = &mut self.tables.entry(collection).or_default().rows;
-                // Deleted or put by an earlier append of the batch, and that alone may be why it isn't there.
+                // If an earlier append of the batch deleted or put it, that alone may be why it
+                // does not exist.
                 let is_new = is_new && !rows.contains_key(&id);
                 rows.insert(id, Row::Put { owner, document, is_new });
             }
@@ -81,7 +86,6 @@ impl Plan {
         }
     }
 
-    /// Writes everything.
     pub(super) async fn write(
         self,
         db: &Database,
@@ -106,13 +110,13 @@ impl Table {
         self.wipes.push(doc! { field: id(of.0) });
         for row in self.rows.values_mut() {
             if matches!(row, Row::Put { owner, .. } if *owner == Some(of)) {
-                // Deleted, not forgotten: what stood there before may have been another owner's.
+                // Deleted, not forgotten: the stored document may have been another owner's.
                 *row = Row::Delete;
             }
         }
     }
 
-    /// Which of the documents are there, if asking pays.
+    /// Which of the documents exist, if a query pays.
     async fn there(
         &self,
         db: &Database,
@@ -165,7 +169,7 @@ impl Table {
     }
 }
 
-/// Runs statements of one kind as a few commands. A write error has aborted the transaction.
+/// Runs statements of one kind in a few commands. A write error has aborted the transaction.
 async fn run(
     db: &Database,
     session: &mut ClientSession,
@@ -231,7 +235,7 @@ mod tests {
         }
     }
 
-    /// The same, known not to be there.
+    /// The same, known not to exist.
     fn put_new(n: i64, owner: UserId) -> Change {
         let document = doc! { "_id": n, "owner": id(owner.0) };
         Change::Put {
@@ -324,7 +328,7 @@ mod tests {
             ),
         ];
         for (name, before, changes, after) in table {
-            // What is there may have been asked for, or not.
+            // The existing documents may have been queried, or not.
             let there: HashSet<Bson> = before.iter().map(|(n, _)| Bson::from(*n)).collect();
             for there in [None, Some(&there)] {
                 assert_eq!(applied(&before, changes.clone(), there), after, "{name}");

@@ -1,4 +1,5 @@
-//! Changes of keys that leave no event and still need a transaction: the store's first keys, and a new user key.
+//! Changes of keys without events that still need a transaction: the store's first keys, and a new
+//! user key.
 
 use super::changes::{self, Change};
 use super::plan::Plan;
@@ -15,14 +16,14 @@ use mongodb::{ClientSession, Database};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long a transaction is tried again before the change is refused as unavailable.
+/// How long a transaction is retried before the change is refused as unavailable.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The longest pause between two tries.
+/// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// A change of keys; `true` if it was made, or finds that it was made before.
+/// A change of keys; `true` if it was made, now or by an earlier attempt.
 trait KeyChange: Sync {
-    /// Compares and writes in the transaction that has begun.
+    /// Compares and writes in the open transaction.
     fn write<'a>(
         &'a self,
         db: &'a Database,
@@ -30,7 +31,7 @@ trait KeyChange: Sync {
     ) -> BoxFuture<'a, Result<bool, DbError>>;
 }
 
-/// Inserts the first store key, if there is none. `mark` is random: a repeat finds its own.
+/// Inserts the first store key, if there is none. `mark` is random: a retry finds its own.
 pub(in crate::store::mongo) async fn init_store_key(
     db: &Database,
     row: StoreKeyRow,
@@ -39,7 +40,7 @@ pub(in crate::store::mongo) async fn init_store_key(
     change(db, &FirstStoreKey { row, mark: binary(mark.to_vec()) }).await
 }
 
-/// Gives a user a new key, if everything that hangs on the old one is as it was.
+/// Gives a user a new key, if everything that depends on the old one is unchanged.
 pub(in crate::store::mongo) async fn rekey_user(
     db: &Database,
     from: UserRows,
@@ -48,8 +49,8 @@ pub(in crate::store::mongo) async fn rekey_user(
     change(db, &Rekey { from, to }).await
 }
 
-/// Each change is idempotent by what it writes, random as it is: a try that finds its own rows has been there before, so a commit of
-/// unknown outcome is simply tried again.
+/// Each change is idempotent because it writes random values: an attempt that finds its own rows
+/// succeeded before, so a commit of unknown outcome can be retried.
 async fn change(db: &Database, change: &dyn KeyChange) -> Result<bool, DbError> {
     let began = Instant::now();
     let mut session = db.client().start_session().await?;
@@ -66,7 +67,7 @@ async fn change(db: &Database, change: &dyn KeyChange) -> Result<bool, DbError> 
     Err(StoreError::Unavailable("MongoDB commits nothing: see its log".to_owned()).into())
 }
 
-/// Tries once; `None` if nobody knows how the commit ended.
+/// Attempts once; `None` if the outcome of the commit is unknown.
 async fn attempt(
     db: &Database,
     session: &mut ClientSession,
@@ -97,7 +98,7 @@ impl KeyChange for FirstStoreKey {
         session: &'a mut ClientSession,
     ) -> BoxFuture<'a, Result<bool, DbError>> {
         Box::pin(async move {
-            // Two first ones can't both be, and none comes beside an append that puts another.
+            // Two first keys cannot both be committed, nor one beside an append that puts another.
             hold_head(db, session).await?;
             let store_keys = db.collection::<Document>(STORE_KEYS);
             if let Some(found) =
@@ -113,8 +114,9 @@ impl KeyChange for FirstStoreKey {
     }
 }
 
-/// Holds the head for nobody: it is in the way of this user's appends only. Every document that it compares it also changes, so whoever
-/// changes one of them meanwhile is a conflict; and whoever adds one touches the user key, which is another.
+/// Does not hold the head, so only this user's appends conflict with it. It changes every document
+/// that it compares, so a concurrent change of one conflicts. A concurrent append that adds one
+/// touches the user key, which conflicts too.
 struct Rekey {
     from: UserRows,
     to: UserRows,
@@ -141,7 +143,8 @@ impl KeyChange for Rekey {
             for row in std::iter::once(RowChange::PutUserKey(self.to.key.row.clone()))
                 .chain(self.to.sealed_rows())
             {
-                // What is replaced here is no loss, unlike what an append replaces: the new key isn't worn.
+                // Unlike an append, this replaces rows without destroying what they protect: the
+                // new key is not worn.
                 let puts = changes::of(&row, 0).map_err(unstorable)?.into_iter();
                 puts.filter(|change| !matches!(change, Change::Touch { .. }))
                     .for_each(|change| plan.change(change));
@@ -156,6 +159,6 @@ fn unstorable(error: AppendError) -> StoreError {
     if let AppendError::Store(error) = error {
         error
     } else {
-        StoreError::Unavailable("a value can't be stored".to_owned())
+        StoreError::Unavailable("a value cannot be stored".to_owned())
     }
 }

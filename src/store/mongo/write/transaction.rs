@@ -1,4 +1,4 @@
-//! One try of a batch: one transaction, which updates the head first.
+//! One attempt at a batch: one transaction, which updates the head first.
 
 use super::decide::{Draft, End};
 use super::known::Reader;
@@ -15,22 +15,22 @@ use mongodb::options::ReturnDocument;
 use mongodb::{ClientSession, Database};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What each append of a batch is answered, in order.
+/// The results of a batch's appends, in order.
 pub(super) type Answers = Vec<Result<Appended, AppendError>>;
 
-/// What a batch came to.
+/// A settled batch.
 pub(super) struct Settled {
-    /// The answers.
     pub(super) answers: Answers,
     /// Position of the end of the log.
     pub(super) position: u64,
 }
 
-/// Why a batch wasn't settled.
+/// Why a batch was not settled.
 pub(super) enum Trouble {
-    /// Nothing is in.
+    /// Nothing is committed.
     Failed(DbError),
-    /// The commit was sent and never answered: these events are in together with [`Settled`], or none is.
+    /// The commit was sent, but no reply was received: either all events of [`Settled`] are in the
+    /// log, or none is.
     Unknown(Settled),
     /// A test has killed this process.
     Killed,
@@ -42,19 +42,20 @@ impl<E: Into<DbError>> From<E> for Trouble {
     }
 }
 
-/// How far an attempt is, shared with whoever waits for it. One that is given up goes on alone, since a driver's future is never dropped
-/// half-way; this makes sure that it doesn't commit behind the back of whoever has gone on.
+/// The progress of an attempt, shared with the caller that waits for it. An abandoned attempt
+/// continues alone, since a driver's future is never dropped midway; this ensures that it does not
+/// commit once the caller has moved on.
 #[derive(Default)]
 pub(super) struct Progress(Mutex<Stage>);
 
 #[derive(Default)]
 enum Stage {
-    /// Nothing can be in.
+    /// Nothing can be committed yet.
     #[default]
     Writing,
-    /// The commit is under way; what the batch comes to if it goes through.
+    /// The commit is in progress; the result of the batch if it succeeds.
     Committing(Settled),
-    /// Nobody waits any more.
+    /// The caller no longer waits.
     GivenUp,
 }
 
@@ -63,7 +64,8 @@ impl Progress {
         std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), to)
     }
 
-    /// Nobody waits any more. What may have been committed, if that was under way; if not, it never will.
+    /// Abandons the attempt. Returns what may have been committed if the commit was in progress;
+    /// otherwise nothing ever will be.
     pub(super) fn give_up(&self) -> Option<Settled> {
         match self.change(Stage::GivenUp) {
             Stage::Committing(settled) => Some(settled),
@@ -71,7 +73,7 @@ impl Progress {
         }
     }
 
-    /// The commit begins; `false` if it must not.
+    /// Starts the commit; `false` if it must not happen.
     fn commits(&self, settled: Settled) -> bool {
         let mut stage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waited_for = !matches!(*stage, Stage::GivenUp);
@@ -82,7 +84,7 @@ impl Progress {
     }
 }
 
-/// Tries a batch once.
+/// Attempts a batch once.
 pub(super) async fn attempt(
     db: &Database,
     session: &mut ClientSession,
@@ -113,7 +115,8 @@ pub(super) async fn attempt(
     }
 }
 
-/// Everything but the commit. A batch in which all are refused is committed too: only then is what they were refused by durable.
+/// Everything except the commit. A batch whose appends are all refused is committed too: only then
+/// is the data that they were refused by durable.
 async fn write(
     db: &Database,
     session: &mut ClientSession,
@@ -152,8 +155,8 @@ fn made(fault: Fault) -> Trouble {
     }
 }
 
-/// Takes the head. From here on a commit of anybody else's is a conflict, at once; `touch` makes sure that something changes, because an
-/// update that changes nothing conflicts with nothing.
+/// Takes the head. From here on any other commit conflicts at once. `touch` ensures that something
+/// changes, because an update that changes nothing conflicts with nothing.
 pub(super) async fn hold_head(db: &Database, session: &mut ClientSession) -> Result<End, DbError> {
     let heads = db.collection::<Document>(HEAD);
     let touch =
@@ -176,9 +179,10 @@ async fn move_head(db: &Database, session: &mut ClientSession, end: &End) -> Res
     Ok(())
 }
 
-/// Whether the events of a commit of unknown outcome are in. Asked in the session of that commit, or in another after that one was ended:
-/// if it never arrived, its transaction ends by this, instead of holding the head for its lifetime. The head is held first: as long as
-/// that commit may still happen, taking it is a conflict, so once it is taken the answer is final.
+/// Whether the events of a commit of unknown outcome are in the log. Runs in the session of that
+/// commit, or in another after that session was ended: if the commit never arrived, its transaction
+/// thereby ends, instead of holding the head for its lifetime. The head is held first: as long as
+/// that commit may still happen, taking it is a conflict, so once it is taken the result is final.
 pub(super) async fn look_up(
     db: &Database,
     session: &mut ClientSession,

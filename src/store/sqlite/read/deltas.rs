@@ -1,4 +1,4 @@
-//! Rows of text.
+//! Rows of a run's streamed text.
 
 use crate::store::sqlite::cells::{bound, limit as sql_limit};
 use crate::store::sqlite::query::{self, DbError};
@@ -6,7 +6,7 @@ use claviger_domain::id::{RunId, UserId};
 use claviger_projections::ports::{DeltaPlace, DeltaRow};
 use rusqlite::{Connection, params};
 
-/// Rows of a run behind a place, in order.
+/// Rows of a run after a place, in order.
 pub(in crate::store::sqlite) fn deltas(
     connection: &Connection,
     run: RunId,
@@ -25,7 +25,7 @@ pub(in crate::store::sqlite) fn deltas(
     })
 }
 
-/// How many rows stand after an event, up to the first that is missing.
+/// The number of consecutive rows after an event, up to the first that is missing.
 pub(in crate::store::sqlite) fn count_deltas(
     connection: &Connection,
     run: RunId,

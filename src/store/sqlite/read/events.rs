@@ -30,12 +30,13 @@ pub(in crate::store::sqlite) fn head(
     Ok(head.ok_or_else(|| StoreError::Corrupt("table head has no row".to_owned()))?)
 }
 
-/// Position of the last event there is, whatever the head says.
+/// Position of the last stored event, whatever the head contains.
 pub(in crate::store::sqlite) fn last_position(connection: &Connection) -> Result<u64, DbError> {
     query::count(connection, "events", "SELECT ifnull(max(position), 0) FROM events", [])
 }
 
-/// Events after a position. A missing one is an error, at the end of the log too: the head says where that is.
+/// Events after a position. A missing one is an error, at the end of the log too, which the head
+/// gives.
 pub(in crate::store::sqlite) fn events_after(
     connection: &Connection,
     after: u64,
@@ -112,7 +113,8 @@ pub(in crate::store::sqlite) fn history(
     events(connection, &sql, &[owner, subject, kinds, above, below, &limit])
 }
 
-/// A history filter as parameters 1 to 5 and a condition; unset ones leave no trace in the condition, so that indexes are used.
+/// A history filter as parameters 1 to 5 and a condition. Unset filters are absent from the
+/// condition, so that indexes are used.
 struct Bounds {
     owner: Uuid,
     subject: Option<[u8; 16]>,
@@ -178,7 +180,7 @@ fn parts(connection: &Connection, position: u64, boxes: u64) -> Result<Vec<Vec<u
     Ok(found.into_iter().map(|(_, sealed)| sealed).collect())
 }
 
-/// The event of a row and how many boxes it has; more than one aren't in the row.
+/// The event of a row, and its number of boxes. Several boxes are not stored in the row.
 fn stored_event(cells: &mut Cells<'_, '_>) -> Result<(StoredEvent, u64), StoreError> {
     let position = cells.u64()?;
     let id = EventId(cells.id()?);
@@ -264,7 +266,7 @@ pub(in crate::store::sqlite) const fn claim_kind(kind: ClaimKind) -> i64 {
     }
 }
 
-/// Who holds a unique value, and for what.
+/// The holder of a unique value, and its subject.
 pub(in crate::store::sqlite) fn claim(
     connection: &Connection,
     kind: ClaimKind,

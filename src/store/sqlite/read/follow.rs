@@ -1,4 +1,5 @@
-//! How far views are that are written after their events, and whom a repair looks at.
+//! Checkpoints and quarantined rows of views that are written after their events, and the owners
+//! that a repair visits.
 
 use crate::store::sqlite::cells::limit as sql_limit;
 use crate::store::sqlite::query::{self, DbError};
@@ -6,7 +7,7 @@ use claviger_domain::id::UserId;
 use claviger_projections::ports::{Checkpoint, PoisonReason, Quarantined};
 use rusqlite::{Connection, params};
 
-/// How far a view is.
+/// How far a view has followed the log.
 pub(in crate::store::sqlite) fn checkpoint(
     connection: &Connection,
     view: &'static str,
@@ -19,7 +20,7 @@ pub(in crate::store::sqlite) fn checkpoint(
     Ok(found.unwrap_or_default())
 }
 
-/// Rows of a view that stand still.
+/// Quarantined rows of a view.
 pub(in crate::store::sqlite) fn quarantined(
     connection: &Connection,
     view: &'static str,
@@ -33,7 +34,7 @@ pub(in crate::store::sqlite) fn quarantined(
     })
 }
 
-/// How many rows of a view stand still.
+/// How many rows of a view are quarantined.
 pub(in crate::store::sqlite) fn count_quarantined(
     connection: &Connection,
     view: &'static str,
@@ -52,7 +53,7 @@ pub(in crate::store::sqlite) fn owners_with_keys(
     after: Option<UserId>,
     limit: usize,
 ) -> Result<Vec<UserId>, DbError> {
-    // An empty blob comes before every id.
+    // An empty blob sorts before every id.
     let after = after.map_or_else(Vec::new, |owner| owner.0.as_bytes().to_vec());
     let sql = "SELECT DISTINCT owner FROM user_keys WHERE owner > ?1 ORDER BY owner LIMIT ?2";
     query::rows(connection, "user_keys", sql, params![after, sql_limit(limit)], |cells| {

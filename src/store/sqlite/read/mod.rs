@@ -1,4 +1,4 @@
-//! What readers ask, table by table. Each function runs inside one read transaction of a reader's connection.
+//! The readers' queries, table by table. Each function sees one snapshot of the store.
 
 mod deltas;
 mod events;

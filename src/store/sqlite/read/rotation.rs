@@ -1,4 +1,4 @@
-//! What a rotation of the master key reads.
+//! Queries for a rotation of the master key.
 
 use super::rows::{content_key_row, credential, index_key, secret_row};
 use crate::store::sqlite::cells::{Cells, limit as sql_limit};
@@ -17,7 +17,7 @@ fn state(cells: &mut Cells<'_, '_>) -> Result<UserKeyState, StoreError> {
     Ok(UserKeyState { row, worn: cells.u64()? != 0 })
 }
 
-/// User keys by owner.
+/// User keys by owner, without those under the KEK `not_under`.
 pub(in crate::store::sqlite) fn user_keys(
     connection: &Connection,
     not_under: Option<KekId>,
@@ -26,12 +26,12 @@ pub(in crate::store::sqlite) fn user_keys(
 ) -> Result<Vec<UserKeyState>, DbError> {
     let sql = "SELECT owner, version, kek, wrapped, worn FROM user_keys \
                WHERE owner > ?1 AND kek IS NOT ?2 ORDER BY owner, version LIMIT ?3";
-    // A blob of no bytes comes before every id.
+    // An empty blob sorts before every id.
     let after = after.map(|owner| owner.0.into_bytes().to_vec()).unwrap_or_default();
     query::rows(connection, "user_keys", sql, params![after, not_under, sql_limit(limit)], state)
 }
 
-/// Everything that hangs on a user's key.
+/// A user's newest key, and everything that depends on it.
 pub(in crate::store::sqlite) fn user_rows(
     connection: &Connection,
     owner: UserId,

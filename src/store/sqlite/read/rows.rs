@@ -1,4 +1,4 @@
-//! Rows beside the log.
+//! Rows outside the log.
 
 use crate::store::sqlite::cells::{Cells, bound, limit as sql_limit};
 use crate::store::sqlite::query::{self, DbError};
@@ -11,7 +11,7 @@ use claviger_projections::ports::{
 };
 use rusqlite::{Connection, params};
 
-/// The store's own keys.
+/// The store's own keys, newest first.
 pub(in crate::store::sqlite) fn store_keys(
     connection: &Connection,
 ) -> Result<Vec<StoreKeyRow>, DbError> {
@@ -49,7 +49,6 @@ pub(in crate::store::sqlite) fn user_key(
     })
 }
 
-/// A user's index key.
 pub(in crate::store::sqlite) fn index_key(
     connection: &Connection,
     owner: UserId,
@@ -64,7 +63,6 @@ pub(in crate::store::sqlite) fn index_key(
     })
 }
 
-/// A stream's content key.
 pub(in crate::store::sqlite) fn content_key(
     connection: &Connection,
     stream: StreamName,
@@ -73,7 +71,7 @@ pub(in crate::store::sqlite) fn content_key(
     query::row(connection, "content_keys", sql, [stream.to_string()], content_key_row)
 }
 
-/// Stream, owner, version, wrapped.
+/// Columns: stream, owner, user key version, wrapped key.
 pub(super) fn content_key_row(cells: &mut Cells<'_, '_>) -> Result<ContentKeyRow, StoreError> {
     Ok(ContentKeyRow {
         stream: cells.stream()?,
@@ -83,7 +81,6 @@ pub(super) fn content_key_row(cells: &mut Cells<'_, '_>) -> Result<ContentKeyRow
     })
 }
 
-/// A version of a secret.
 pub(in crate::store::sqlite) fn secret(
     connection: &Connection,
     owner: UserId,
@@ -101,7 +98,7 @@ pub(in crate::store::sqlite) fn secret(
     )
 }
 
-/// Owner, key, its version, the user key's, data key, secret.
+/// Columns: owner, key, secret version, user key version, wrapped data key, sealed secret.
 pub(super) fn secret_row(cells: &mut Cells<'_, '_>) -> Result<SecretRow, StoreError> {
     Ok(SecretRow {
         owner: UserId(cells.id()?),
@@ -113,12 +110,11 @@ pub(super) fn secret_row(cells: &mut Cells<'_, '_>) -> Result<SecretRow, StoreEr
     })
 }
 
-/// How many secrets are kept.
 pub(in crate::store::sqlite) fn count_secrets(connection: &Connection) -> Result<u64, DbError> {
     query::count(connection, "secrets", "SELECT count(*) FROM secrets", [])
 }
 
-/// A user's password hash.
+/// A user's sealed password hash.
 pub(in crate::store::sqlite) fn credential(
     connection: &Connection,
     owner: UserId,
@@ -134,7 +130,6 @@ pub(in crate::store::sqlite) fn credential(
     })
 }
 
-/// A session.
 pub(in crate::store::sqlite) fn session(
     connection: &Connection,
     id: SessionId,

@@ -1,4 +1,4 @@
-//! Views.
+//! Queries of views.
 
 use crate::store::sqlite::cells::{Cells, bound, limit as sql_limit};
 use crate::store::sqlite::query::{self, DbError};
@@ -32,7 +32,7 @@ pub(in crate::store::sqlite) fn page(
         after_id.map(Uuid::into_bytes),
         before_sort.map(bound),
         before_id.map(Uuid::into_bytes),
-        // One more than wanted tells whether there are more.
+        // One more than requested shows whether there are more.
         sql_limit(page.limit.saturating_add(1)),
     ];
     let mut rows = query::rows(connection, "views", &sql, params, |cells| view_row(view, cells))?;
@@ -46,7 +46,6 @@ pub(in crate::store::sqlite) fn page(
     Ok(PageOf { rows, total, more })
 }
 
-/// One row.
 pub(in crate::store::sqlite) fn view_row_of(
     connection: &Connection,
     view: &'static str,
@@ -76,7 +75,6 @@ fn view_row(view: &'static str, cells: &mut Cells<'_, '_>) -> Result<ViewRow, St
     })
 }
 
-/// The default key of a context.
 pub(in crate::store::sqlite) fn default_key(
     connection: &Connection,
     owner: UserId,
@@ -88,7 +86,6 @@ pub(in crate::store::sqlite) fn default_key(
     })
 }
 
-/// All defaults of a user.
 pub(in crate::store::sqlite) fn defaults(
     connection: &Connection,
     owner: UserId,
@@ -106,7 +103,7 @@ pub(in crate::store::sqlite) fn owners(
     after: Option<UserId>,
     limit: usize,
 ) -> Result<Vec<UserId>, DbError> {
-    // An empty blob comes before every id.
+    // An empty blob sorts before every id.
     let after = after.map_or_else(Vec::new, |owner| owner.0.as_bytes().to_vec());
     let sql =
         "SELECT DISTINCT owner FROM views WHERE view = ?1 AND owner > ?2 ORDER BY owner LIMIT ?3";
@@ -115,14 +112,14 @@ pub(in crate::store::sqlite) fn owners(
     })
 }
 
-/// Rows of a view, whoever owns them.
+/// Rows of a view, of all owners.
 pub(in crate::store::sqlite) fn rows_of_all(
     connection: &Connection,
     view: &'static str,
     after: Option<(UserId, Uuid)>,
     limit: usize,
 ) -> Result<Vec<ViewRow>, DbError> {
-    // Empty blobs come before every id.
+    // Empty blobs sort before every id.
     let (owner, id) = after.map_or_else(Default::default, |(owner, id)| {
         (owner.0.as_bytes().to_vec(), id.as_bytes().to_vec())
     });

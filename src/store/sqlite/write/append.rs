@@ -22,7 +22,8 @@ pub(super) struct End {
     pub(super) at: Timestamp,
 }
 
-/// Executes an append. Refusals may leave rows behind: the caller rolls its savepoint back, and `end` with it.
+/// Executes an append. A refusal may leave rows behind: the caller rolls back its savepoint and
+/// resets `end`.
 pub(super) fn execute(
     connection: &Connection,
     append: &Append,
@@ -31,7 +32,8 @@ pub(super) fn execute(
     let Some(first) = append.events.first() else {
         return Err(AppendError::Malformed("no events").into());
     };
-    // Before the version is looked at: a repeat of a committed command finds the stream further on, and is no conflict.
+    // Checked before the version: the retry of a committed command finds a longer stream, which is
+    // no conflict.
     if let Some(RecordChange::Insert { .. }) = append.record
         && let Some(record) = command_record(connection, append.command_id)?
     {
@@ -69,7 +71,7 @@ pub(super) fn execute(
     Ok(Appended { placed, position: last.position, version: last.version })
 }
 
-/// The stream's version, if it is the expected one and the stream is the same owner's.
+/// The stream's version, if it is the expected one and the owner is the same.
 fn stream_version(connection: &Connection, append: &Append) -> Result<u64, Stop> {
     let sql = "SELECT version, owner FROM events WHERE stream = ?1 ORDER BY version DESC LIMIT 1";
     let found = query::row(connection, "events", sql, [append.stream.to_string()], |cells| {
@@ -98,7 +100,8 @@ fn insert_event(
 ) -> Result<(), Stop> {
     let envelope = append.envelope(event, placed);
     let leaf = leaf_hash(&envelope, &event.facts, &event.content);
-    // Several boxes go into rows of their own: a row of many megabytes would have to be read whole for its facts.
+    // Several boxes go into rows of their own: otherwise a row of many megabytes would have to be
+    // read whole for its facts.
     let (inline_box, parts) = match event.content.as_slice() {
         [only] => (Some(only), &[][..]),
         parts => (None, parts),
@@ -136,7 +139,8 @@ fn insert_event(
     Ok(())
 }
 
-/// Position and version were looked up in this transaction: the only unique value that can be there already is the event's id.
+/// Position and version were looked up in this transaction, so only the event's id can already
+/// exist.
 fn refuse_known_id(error: rusqlite::Error) -> Stop {
     match error.sqlite_error() {
         Some(found) if found.code == ErrorCode::ConstraintViolation => {
@@ -179,7 +183,8 @@ fn change_record(
 ) -> Result<(), Stop> {
     let record = match change {
         RecordChange::Insert { request_hash, subject, open, expires_at } => {
-            // The command is the actor's; one that has none (a registration) is the stream owner's.
+            // The command belongs to the actor; without an actor (a registration), to the stream's
+            // owner.
             let owner = append
                 .actor
                 .user

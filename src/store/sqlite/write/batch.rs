@@ -6,16 +6,17 @@ use crate::store::sqlite::error::is_fatal;
 use crate::store::sqlite::faults::Faults;
 use rusqlite::{Connection, ErrorCode};
 
-/// Why nothing of a batch was committed, or nobody knows.
+/// Why a batch was not committed, or its outcome is unknown.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// Rolled back: nothing is in.
+    /// Rolled back: nothing was written.
     Failed(rusqlite::Error),
-    /// The disk failed. Whether the batch is in shows when the file is opened anew.
+    /// The disk failed. Opening the file again shows whether the batch was written.
     Fatal(rusqlite::Error),
 }
 
-/// Executes the tasks on top of `end` and commits. The tasks then hold their answers; the new end is returned.
+/// Executes the tasks on top of `end` and commits. The tasks then hold their results; the new end
+/// is returned.
 pub(super) fn commit(
     connection: &Connection,
     tasks: &mut [Task],
@@ -38,7 +39,8 @@ pub(super) fn commit(
     }
     match run(connection, "COMMIT") {
         Ok(()) => Ok(end),
-        // Refused for want of space before anything was made durable: the one failure of COMMIT that leaves no doubt.
+        // Refused for lack of space before anything was made durable: the only failure of COMMIT
+        // with a certain outcome.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
             Err(roll_back(connection, error))
         }
@@ -46,7 +48,7 @@ pub(super) fn commit(
     }
 }
 
-/// Executes the tasks; the new end, and whether anything was written.
+/// Executes the tasks. Returns the new end, and whether anything was written.
 fn execute(
     connection: &Connection,
     tasks: &mut [Task],
@@ -82,7 +84,7 @@ fn execute(
     Ok((end, wrote))
 }
 
-/// Ends the transaction after an error. SQLite may have done so itself.
+/// Ends the transaction after an error, unless SQLite has already ended it.
 fn roll_back(connection: &Connection, error: rusqlite::Error) -> Trouble {
     if !connection.is_autocommit()
         && let Err(second) = run(connection, "ROLLBACK")

@@ -75,7 +75,7 @@ pub(super) fn apply(connection: &Connection, change: &RowChange) -> Result<(), S
     }
 }
 
-/// Puts a user key, whatever wraps it.
+/// Puts a user key without checking its KEK.
 pub(super) fn put_user_key(connection: &Connection, row: &UserKeyRow) -> Result<(), Stop> {
     let sql =
         "INSERT OR REPLACE INTO user_keys (owner, version, kek, wrapped) VALUES (?1, ?2, ?3, ?4)";
@@ -158,7 +158,8 @@ pub(super) fn put_view(connection: &Connection, row: &ViewRow) -> Result<(), Sto
     run(connection, sql, params)
 }
 
-/// Everything that could open a user's content, and every second copy of it.
+/// Deletes everything that could open a user's content, and every copy of the content outside the
+/// log.
 fn erase(connection: &Connection, owner: UserId) -> Result<(), Stop> {
     let statements = [
         "DELETE FROM user_keys WHERE owner = ?1",

@@ -1,4 +1,4 @@
-//! Rows of text.
+//! Rows of a run's streamed text.
 
 use super::outcome::{Stop, stored};
 use crate::store::sqlite::read::timer_kind;
@@ -6,7 +6,7 @@ use claviger_domain::id::{RunId, UserId};
 use claviger_projections::ports::{DeltaPlace, DeltaRow, TimerKind};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Inserts what isn't there; the places where something else is.
+/// Inserts the missing rows; returns the places that hold other rows.
 pub(super) fn insert(connection: &Connection, rows: &[DeltaRow]) -> Result<Vec<DeltaPlace>, Stop> {
     let mut taken = Vec::new();
     for row in rows {
@@ -24,7 +24,7 @@ pub(super) fn insert(connection: &Connection, rows: &[DeltaRow]) -> Result<Vec<D
     Ok(taken)
 }
 
-/// Deletes a run's rows and the timer that says so; how many rows there were.
+/// Deletes a run's rows and their expiry timer; returns the number of rows.
 pub(super) fn expire(connection: &Connection, owner: UserId, run: RunId) -> Result<usize, Stop> {
     let sql = "DELETE FROM timers WHERE owner = ?1 AND kind = ?2 AND subject = ?3";
     let timer = params![owner.0.as_bytes(), timer_kind(TimerKind::DeltaExpiry), run.0.as_bytes()];

@@ -13,7 +13,7 @@ use claviger_projections::ports::{
 };
 use rusqlite::{Connection, params};
 
-/// About how much an advance writes.
+/// Approximate number of bytes that an advance writes.
 pub(in crate::store::sqlite) fn weight(changes: &ViewChanges) -> usize {
     let rows = changes
         .put
@@ -23,7 +23,7 @@ pub(in crate::store::sqlite) fn weight(changes: &ViewChanges) -> usize {
         + 256 * (changes.wiped.len() + changes.deleted.len() + changes.quarantined.len())
 }
 
-/// One step of a view.
+/// Advances a view by one step.
 pub(in crate::store::sqlite) fn advance(
     connection: &Connection,
     leases: &Leases,
@@ -51,7 +51,7 @@ pub(in crate::store::sqlite) fn advance(
     Ok(Worked { answer: Ok(()), wrote: true })
 }
 
-/// A repair of an owner's rows.
+/// Replaces an owner's rows of a view.
 pub(in crate::store::sqlite) fn replace(
     connection: &Connection,
     replace: &Replace,

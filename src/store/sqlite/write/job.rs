@@ -1,30 +1,30 @@
-//! Work that leaves no event: whatever its answer is, it is given after the commit.
+//! Work without events. Its result is sent after the commit, whatever it is.
 
 use super::outcome::Stop;
 use super::task::Reply;
 use claviger_projections::ports::{AppendError, StoreError};
 use rusqlite::Connection;
 
-/// Work inside the writer's transaction. Tried again as often as its batch is.
+/// Work inside the writer's transaction. It is repeated as often as its batch is.
 pub(in crate::store::sqlite) trait Job: Send {
-    /// About how much it writes.
+    /// Approximate number of bytes that it writes.
     fn bytes(&self) -> usize;
-    /// Does it. `false` if it wrote nothing.
+    /// Executes it. `false` if it wrote nothing.
     fn execute(&mut self, connection: &Connection) -> Result<bool, Stop>;
-    /// Answers, now that it is durable.
+    /// Sends the result, now that it is durable.
     fn answer(self: Box<Self>);
-    /// Answers that nothing of it was done, or that nobody can say.
+    /// Sends an error: nothing was done, or the outcome is unknown.
     fn fail(self: Box<Self>, error: StoreError);
 }
 
-/// What a piece of work came to, and whether it wrote.
+/// The result of a job, and whether it wrote.
 pub(in crate::store::sqlite) struct Worked<T> {
     pub(in crate::store::sqlite) answer: T,
     pub(in crate::store::sqlite) wrote: bool,
 }
 
 impl<T> Worked<T> {
-    /// Nothing was written.
+    /// A result without a write.
     pub(in crate::store::sqlite) const fn nothing(answer: T) -> Self {
         Self { answer, wrote: false }
     }
@@ -66,7 +66,7 @@ impl<T: Send, F: Fn(&Connection) -> Result<Worked<T>, Stop> + Send> Job for JobO
             }
             Err(Stop::Refused(_)) => {
                 self.done =
-                    Some(Err(StoreError::Unavailable("a value can't be stored".to_owned())));
+                    Some(Err(StoreError::Unavailable("a value cannot be stored".to_owned())));
                 Ok(false)
             }
             Err(Stop::Unexpected(error)) => Err(Stop::Unexpected(error)),
@@ -74,7 +74,7 @@ impl<T: Send, F: Fn(&Connection) -> Result<Worked<T>, Stop> + Send> Job for JobO
     }
 
     fn answer(self: Box<Self>) {
-        // An answer nobody waits for any more is dropped.
+        // The result is dropped if the caller has gone.
         drop(self.reply.send(self.done.unwrap_or(Err(StoreError::Closed))));
     }
 

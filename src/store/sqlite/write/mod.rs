@@ -1,4 +1,4 @@
-//! The writer: the one thread, connection and transaction through which everything changes.
+//! The writer: the only thread, connection and transaction that changes the store.
 
 mod append;
 mod batch;

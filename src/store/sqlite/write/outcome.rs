@@ -1,14 +1,13 @@
-//! How one task of a batch can end without being done.
+//! How a task of a batch can end without success.
 
 use crate::store::sqlite::query::DbError;
 use claviger_projections::ports::{AppendError, StoreError};
 
-/// Why a task stops.
 #[derive(Debug)]
 pub(in crate::store::sqlite) enum Stop {
-    /// It is refused: its savepoint is rolled back, its neighbours go on.
+    /// It is refused: its savepoint is rolled back, the other tasks continue.
     Refused(AppendError),
-    /// SQLite failed: the transaction can't be relied on.
+    /// SQLite failed: the transaction is not reliable.
     Unexpected(rusqlite::Error),
 }
 
@@ -39,7 +38,7 @@ impl From<DbError> for Stop {
     }
 }
 
-/// A number to be stored: SQLite keeps 63 bits of it.
+/// A number to be stored: SQLite stores 63 bits of it.
 pub(super) fn stored(number: u64) -> Result<i64, AppendError> {
     i64::try_from(number).map_err(|_| AppendError::Malformed("a number above 2^63 - 1"))
 }

@@ -1,4 +1,4 @@
-//! What a rotation of the master key changes, and what appends must keep to because of it.
+//! The changes of a master key rotation, and the checks that appends need because of it.
 
 use super::changes;
 use super::outcome::Stop;
@@ -10,7 +10,7 @@ use claviger_projections::ports::{
 };
 use rusqlite::{Connection, params};
 
-/// Wraps a user key anew, if it is as it was and not worn.
+/// Rewraps a user key, if its row is unchanged and not worn.
 pub(super) fn rewrap(
     connection: &Connection,
     from: &UserKeyRow,
@@ -23,13 +23,13 @@ pub(super) fn rewrap(
     if connection.prepare_cached(sql)?.execute(params)? == 1 {
         return Ok(1);
     }
-    // A repeat finds what it wrote: the nonce is random.
+    // A retry finds its own result, recognisable by its random nonce.
     let sql = "SELECT 1 FROM user_keys WHERE owner = ?1 AND version = ?2 AND wrapped = ?3";
     let params = params![from.owner.0.as_bytes(), from.version, to.wrapped];
     Ok(usize::from(connection.prepare_cached(sql)?.exists(params)?))
 }
 
-/// Gives a user a new key, if everything that hangs on the old one is as it was.
+/// Gives a user a new key, if everything that depends on the old one is unchanged.
 pub(super) fn rekey(
     connection: &Connection,
     from: &UserRows,
@@ -38,7 +38,7 @@ pub(super) fn rekey(
     let owner = from.key.row.owner;
     let found = user_rows(connection, owner)?;
     if found.as_ref() != Some(from) {
-        // A repeat finds what it wrote.
+        // A retry finds its own result.
         return Ok(usize::from(found.as_ref() == Some(to)));
     }
     connection
@@ -48,14 +48,15 @@ pub(super) fn rekey(
     for row in to.sealed_rows() {
         changes::apply(connection, &row)?;
     }
-    // What is replaced here is no loss, unlike what an append replaces: the new key isn't worn.
+    // Unlike an append, this replaces rows without destroying what they protect: the new key is not
+    // worn.
     connection
         .prepare_cached("UPDATE user_keys SET worn = 0 WHERE owner = ?1")?
         .execute([owner.0.as_bytes()])?;
     Ok(1)
 }
 
-/// Refuses what is sealed under another version of a user key than the newest.
+/// Refuses rows sealed under a user key version other than the newest.
 pub(super) fn check_user_key(
     connection: &Connection,
     owner: UserId,
@@ -68,7 +69,8 @@ pub(super) fn check_user_key(
     if actual == version { Ok(()) } else { Err(AppendError::UserKeyMoved { owner, actual }.into()) }
 }
 
-/// Refuses a new user key under another KEK than the store's newest. A store that has no keys of its own yet has no newest.
+/// Refuses a new user key under a KEK other than the store's newest. A store without keys of its
+/// own has no newest one.
 pub(super) fn check_master_key(connection: &Connection, kek: KekId) -> Result<(), Stop> {
     let sql = "SELECT kek FROM store_keys ORDER BY seq DESC LIMIT 1";
     let newest = query::row(connection, "store_keys", sql, [], |cells| {
@@ -81,7 +83,7 @@ pub(super) fn check_master_key(connection: &Connection, kek: KekId) -> Result<()
     }
 }
 
-/// From now on the user's key could open something that is gone.
+/// Marks the user's key: from now on it could open data that has been deleted.
 pub(super) fn wear(connection: &Connection, change: &RowChange) -> Result<(), Stop> {
     let Some(owner) = change.shreds_of() else { return Ok(()) };
     connection

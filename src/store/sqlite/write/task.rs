@@ -1,4 +1,4 @@
-//! What the writer is asked to do inside a transaction, and how it answers.
+//! The writer's tasks inside a transaction, and how their results are sent.
 
 use super::append::{self, End};
 use super::deltas;
@@ -15,87 +15,71 @@ use claviger_projections::ports::{
 use rusqlite::{Connection, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-/// Where an answer goes. Whoever waited may be gone: that changes nothing.
+/// Where a result goes. The caller may be gone: that changes nothing.
 pub(in crate::store::sqlite) type Reply<T> = oneshot::Sender<T>;
 
-/// A change that leaves no event; it answers how many rows it changed.
+/// A change without events; its result is the number of rows changed.
 #[derive(Clone, Debug)]
 pub(in crate::store::sqlite) enum RowTask {
     /// Inserts the first store key.
     InitStoreKey(StoreKeyRow),
     /// Rotates a refresh token.
     RotateSession {
-        /// The session.
         id: SessionId,
-        /// Its generation must be this.
+        /// The expected generation.
         from: u32,
-        /// When.
         now: Timestamp,
         /// New expiry.
         until: Timestamp,
     },
-    /// Forgets closed command records.
+    /// Deletes closed command records that have expired.
     ForgetRecords(Timestamp),
-    /// Wraps a user key anew.
+    /// Rewraps a user key.
     RewrapUserKey {
-        /// The row must be this.
+        /// The expected row.
         from: UserKeyRow,
-        /// What becomes of it.
+        /// The new row.
         to: UserKeyRow,
     },
     /// Gives a user a new key.
     RekeyUser {
-        /// Everything that hangs on the old one must be this.
+        /// The expected old key, and everything that depends on it.
         from: Box<UserRows>,
-        /// What becomes of it.
+        /// The new key, and everything that depends on it.
         to: Box<UserRows>,
     },
-    /// Deletes a run's rows of text and the timer that says so.
-    ExpireDeltas {
-        /// Whose run.
-        owner: UserId,
-        /// The run.
-        run: RunId,
-    },
+    /// Deletes a run's rows of text and their expiry timer.
+    ExpireDeltas { owner: UserId, run: RunId },
 }
 
-/// What is to be done, for whom, and how it went the last time it was tried: the answer is given only after the commit.
+/// The work of a task, and the channel for its result, which is sent only after the commit.
 pub(in crate::store::sqlite) enum TaskKind {
-    /// An append.
     Append {
-        /// It.
         append: Box<Append>,
-        /// Who waits.
         reply: Reply<Result<Appended, AppendError>>,
     },
-    /// A change of rows.
     Rows {
-        /// It.
         task: RowTask,
-        /// Who waits.
         reply: Reply<Result<u64, StoreError>>,
     },
-    /// Anything else, with its own answer.
+    /// Any other work, with its own type of result.
     Job(Box<dyn Job>),
-    /// Rows of text.
+    /// Rows of a run's streamed text.
     Flush {
-        /// They.
         rows: Vec<DeltaRow>,
-        /// Who waits.
         reply: Reply<Result<(), FlushError>>,
     },
 }
 
-/// A queued task.
 pub(in crate::store::sqlite) struct Task {
     kind: TaskKind,
     bytes: usize,
     done: Done,
-    /// Its place in the queue, free again when it is answered.
+    /// Its slot in the queue, released once the result is sent.
     _permit: OwnedSemaphorePermit,
 }
 
-/// How a task went.
+/// The result of a task.
 #[derive(Default)]
 enum Done {
     #[default]
@@ -107,7 +91,6 @@ enum Done {
 }
 
 impl Task {
-    /// A task to be queued.
     pub(in crate::store::sqlite) fn new(kind: TaskKind, permit: OwnedSemaphorePermit) -> Self {
         let bytes = match &kind {
             TaskKind::Append { append, .. } => append.weight(),
@@ -118,12 +101,13 @@ impl Task {
         Self { kind, bytes, done: Done::NotYet, _permit: permit }
     }
 
-    /// About how much it writes.
+    /// Approximate number of bytes that it writes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Executes it; how it went is kept until the commit. `true` if it wrote something, `false` if it was refused.
+    /// Executes it and keeps the result until the commit. `true` if it wrote something, `false` if
+    /// it was refused.
     pub(super) fn execute(
         &mut self,
         connection: &Connection,
@@ -153,7 +137,7 @@ impl Task {
         Ok(!matches!(self.done, Done::Refused(_)))
     }
 
-    /// Answers what the task came to, now that it is durable.
+    /// Sends the task's result, now that it is durable.
     pub(super) fn answer(self) {
         match (self.kind, self.done) {
             (TaskKind::Job(job), _) => job.answer(),
@@ -164,7 +148,7 @@ impl Task {
                 send(reply, Err(error))
             }
             (TaskKind::Rows { reply, .. }, _) => {
-                send(reply, Err(StoreError::Unavailable("a value can't be stored".to_owned())))
+                send(reply, Err(StoreError::Unavailable("a value cannot be stored".to_owned())))
             }
             (TaskKind::Flush { reply, .. }, Done::Flushed(taken)) if taken.is_empty() => {
                 send(reply, Ok(()))
@@ -175,14 +159,14 @@ impl Task {
             (TaskKind::Flush { reply, .. }, _) => {
                 send(
                     reply,
-                    Err(StoreError::Unavailable("a value can't be stored".to_owned()).into()),
+                    Err(StoreError::Unavailable("a value cannot be stored".to_owned()).into()),
                 );
             }
             (TaskKind::Append { reply, .. }, _) => send(reply, Err(StoreError::Closed.into())),
         }
     }
 
-    /// Answers that nothing of it was done, or that nobody can say.
+    /// Sends an error: nothing was done, or the outcome is unknown.
     pub(super) fn fail(self, error: StoreError) {
         match self.kind {
             TaskKind::Append { reply, .. } => send(reply, Err(error.into())),
@@ -194,7 +178,7 @@ impl Task {
 }
 
 fn send<T>(reply: Reply<T>, answer: T) {
-    // An answer nobody waits for any more is dropped.
+    // The result is dropped if the caller has gone.
     drop(reply.send(answer));
 }
 

@@ -1,4 +1,4 @@
-//! The writer's thread: gathers, commits, answers, checkpoints.
+//! The writer's thread: collects tasks, commits, sends results, checkpoints.
 
 use super::append::End;
 use super::batch::{self, Trouble};
@@ -11,61 +11,59 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
-/// Most tasks in one transaction.
+/// Maximum number of tasks in one transaction.
 const BATCH_TASKS: usize = 256;
-/// Most bytes in one transaction, unless one task alone has more.
+/// Maximum number of bytes in one transaction, unless a single task has more.
 const BATCH_BYTES: usize = 4 << 20;
-/// About how much may be written before the log is copied back into the database.
+/// Approximate number of bytes written before the log is copied back into the database.
 pub(in crate::store::sqlite) const CHECKPOINT_BYTES: usize = 4 << 20;
-/// What a commit writes beside its tasks' own bytes: pages are 4 KiB, and a few indexes are touched.
+/// What a commit writes beside its tasks' own bytes: pages are 4 KiB, and a few indexes are
+/// touched.
 pub(in crate::store::sqlite) const COMMIT_BYTES: usize = 48 << 10;
 
-/// The store can't write any more. The process should stop and start again: opening the file anew shows what is in it.
+/// The store can no longer write. The process should stop and start again: opening the file again
+/// shows what it contains.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the disk failed while events were being made durable (SQLite code {code}): nothing more is written; restart the program"
 )]
 pub struct Failure {
-    /// SQLite's extended result code; 0 if the writer's thread died.
+    /// SQLite's extended result code; 0 if the writer's thread panicked.
     pub code: i32,
 }
 
-/// What the writer is sent.
+/// A message to the writer.
 pub(in crate::store::sqlite) enum Message {
-    /// To be done inside a transaction.
+    /// Execute it inside a transaction.
     Task(Box<Task>),
     /// Truncate the write-ahead log; `false` if a reader was in the way.
     Scrub(Reply<Result<bool, StoreError>>),
-    /// Finish what was queued before, truncate the log, end.
+    /// Finish the queued tasks, truncate the log, end.
     Close,
 }
 
-/// What a writer is made of.
 pub(in crate::store::sqlite) struct WriterParts {
-    /// The one connection that writes.
+    /// The only connection that writes.
     pub(in crate::store::sqlite) connection: Connection,
-    /// What there is to do.
     pub(in crate::store::sqlite) messages: Receiver<Message>,
-    /// Failpoints.
     pub(in crate::store::sqlite) faults: Arc<dyn Faults>,
-    /// Told of every commit.
+    /// Receives the position after every commit.
     pub(in crate::store::sqlite) position: watch::Sender<u64>,
-    /// Told when the store can't write any more.
+    /// Receives the failure once the store can no longer write.
     pub(in crate::store::sqlite) failure: watch::Sender<Option<Failure>>,
 }
 
-/// The writer.
 pub(in crate::store::sqlite) struct Writer {
     parts: WriterParts,
-    /// The end of the log: nobody else moves it while the lock is held.
+    /// The end of the log: only this process moves it while the lock is held.
     end: End,
-    /// Taken from the queue, but for the next transaction.
+    /// Taken from the queue, to be handled after the current transaction.
     carried: Option<Message>,
     written_bytes: usize,
 }
 
 impl Writer {
-    /// A writer at the end of the log that its file has.
+    /// A writer that continues at the end of its file's log.
     pub(in crate::store::sqlite) fn new(
         parts: WriterParts,
         (frontier, at): (claviger_proof::Frontier, claviger_domain::timestamp::Timestamp),
@@ -73,8 +71,8 @@ impl Writer {
         Self { parts, end: End { frontier, at }, carried: None, written_bytes: 0 }
     }
 
-    /// Works until it is told to close, nobody can ask any more, or the disk fails. What is still queued then is dropped, which
-    /// its callers see as [`StoreError::Closed`].
+    /// Runs until it receives `Close`, no sender is left, or the disk fails. Messages still queued
+    /// then are dropped, which their callers see as [`StoreError::Closed`].
     pub(in crate::store::sqlite) fn run(mut self) {
         while let Some(message) = self.next() {
             let went = match message {
@@ -89,7 +87,7 @@ impl Writer {
         if let Err(error) = self.truncate() {
             tracing::warn!(
                 code = error::code(&error),
-                "the last checkpoint failed; the next start makes it"
+                "the final checkpoint failed; the next start repeats it"
             );
         }
     }
@@ -98,7 +96,8 @@ impl Writer {
         self.carried.take().or_else(|| self.parts.messages.recv().ok())
     }
 
-    /// Commits a task together with what queued meanwhile. No timer: under load the queue fills while a commit is under way.
+    /// Commits a task together with those queued meanwhile. No timer is needed: under load the
+    /// queue fills during a commit.
     fn work(&mut self, first: Task) -> Result<(), rusqlite::Error> {
         let mut bytes = first.bytes();
         let mut tasks = vec![first];
@@ -127,7 +126,7 @@ impl Writer {
         Ok(())
     }
 
-    /// After an unexpected error each task has a transaction of its own, so that only the culprit fails.
+    /// Retries each task in a transaction of its own, so that only the culprit fails.
     fn split(&mut self, tasks: Vec<Task>, error: &rusqlite::Error) -> Result<(), rusqlite::Error> {
         if tasks.len() == 1 {
             fail_all(tasks, &error::store_error(error));
@@ -136,7 +135,7 @@ impl Writer {
         tracing::warn!(
             code = error::code(error),
             tasks = tasks.len(),
-            "a batch failed and is split"
+            "a batch failed, so its tasks are retried one by one"
         );
         let mut fatal = None;
         for mut task in tasks {
@@ -167,8 +166,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Copies the log back without waiting for anybody. An error of the disk is fatal here too: the copy's fsync is never
-    /// repeated.
+    /// Copies the log back without waiting for readers. A disk error is fatal here too: the copy's
+    /// fsync is never repeated.
     fn checkpoint_if_due(&mut self) -> Result<(), rusqlite::Error> {
         if self.written_bytes < CHECKPOINT_BYTES {
             return Ok(());
@@ -178,7 +177,7 @@ impl Writer {
             Ok(_) => Ok(()),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
                 tracing::warn!(
-                    "the disk is full: the write-ahead log can't be copied back, and grows until there is space"
+                    "the disk is full: the write-ahead log cannot be copied back, and grows until there is space"
                 );
                 Ok(())
             }
@@ -207,7 +206,7 @@ impl Writer {
         let failure = Failure { code: error::code(error) };
         tracing::error!(
             code = failure.code,
-            "the disk failed while events were being made durable: the store writes no more"
+            "the disk failed while events were being made durable: the store stops writing"
         );
         self.parts.failure.send_replace(Some(failure));
     }
