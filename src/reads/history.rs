@@ -43,7 +43,7 @@ impl StoreReads {
 
 fn parse(event: &StoredEvent, json: &[u8]) -> Result<serde_json::Value, Failure> {
     serde_json::from_slice(json).map_err(|_| {
-        tracing::error!(position = event.envelope.position, "an event isn't JSON");
+        tracing::error!(position = event.envelope.position, "an event is not JSON");
         Failure::internal()
     })
 }
