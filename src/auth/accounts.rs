@@ -323,7 +323,7 @@ impl Auth {
     /// A spent refresh token was used again: it may be stolen, so the session ends, whoever sent
     /// it.
     async fn reused(&self, info: &RequestInfo, session: &SessionRow) -> Failure {
-        tracing::warn!(session = %session.id, "a spent refresh token was used again: its session ends");
+        tracing::warn!(session = %session.id, "a spent refresh token was reused: its session ends");
         let command = ReportRefreshReuse { session: session.id }.into();
         match self.bus().run_account_command(call(session.owner, info, command, None)).await {
             Ok(_) => bad_refresh(),

@@ -21,7 +21,8 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CliError> {
     let own = key_files::own_file(config);
     if args.drop_old && own.is_none() {
-        let message = "--drop-old is for master.key in the data directory, but the master keys are given by configuration: remove the old ones from your list when the rotation has ended";
+        let message = "--drop-old is for master.key in the data directory, but the configuration gives the \
+                       master keys: remove the old ones from your list when the rotation has ended";
         return Err(CliError::new(ErrorCode::Validation, message));
     }
     let stop = on_signals()?;

@@ -96,7 +96,8 @@ impl Origins {
         if (is_safe && !is_upgrade) || self.permits(&request.headers, &request.uri) {
             return Ok(());
         }
-        let message = "pages of this origin may not use this server: its operator can add the origin to CLAVIGER_ORIGINS";
+        let message = "pages of this origin may not use this server: its operator can add the origin to \
+                       CLAVIGER_ORIGINS";
         Err(Problem::new(ErrorCode::Forbidden, message))
     }
 

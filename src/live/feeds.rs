@@ -52,7 +52,8 @@ impl Feeds for LiveFeeds {
 }
 
 fn beyond() -> Failure {
-    let message = "the cursor's event does not exist on this server: use a cursor from this server, or leave it out";
+    let message = "the cursor's event does not exist on this server: use a cursor from this server, or \
+                   leave it out";
     Failure::new(ErrorCode::CursorInvalid, message)
 }
 

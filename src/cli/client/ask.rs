@@ -40,7 +40,8 @@ fn refused(code: ErrorCode, message: impl Into<String>) -> Trouble {
 impl Client {
     /// A client of the server at this address, whose GraphQL endpoint is `/graphql` below it.
     pub(in super::super) fn new(base: &str) -> Result<Self, Trouble> {
-        let wrong = "--url is invalid: write an address such as http://127.0.0.1:8005, without a user name or password in it";
+        let wrong = "--url is invalid: write an address such as http://127.0.0.1:8005, \
+                     without a user name or password in it";
         let mut url =
             reqwest::Url::parse(base.trim()).map_err(|_| refused(ErrorCode::Validation, wrong))?;
         let is_plain = matches!(url.scheme(), "http" | "https")
