@@ -155,7 +155,6 @@ fn run_timers(core: &Core, shutdown: CancellationToken) -> impl Future<Output = 
     }
 }
 
-/// Assembles the faces.
 fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeError> {
     let schema = claviger_graphql::build(core.ports());
     let limits = Limits { introspection: config.introspection, ..Limits::default() };

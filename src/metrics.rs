@@ -150,7 +150,6 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts a response.
     pub fn answered(&self, route: &str, method: &'static str, status: u16, took: Duration) {
         let status = match status / 100 {
             1 => "1xx",

@@ -320,8 +320,7 @@ impl Auth {
         self.tokens(session.owner, session.id, roles, generation)
     }
 
-    /// A spent refresh token was used again: it may be stolen, so the session ends, whoever sent
-    /// it.
+    /// A spent refresh token was used again: it may be stolen, so the session ends.
     async fn reused(&self, info: &RequestInfo, session: &SessionRow) -> Failure {
         tracing::warn!(session = %session.id, "a spent refresh token was reused: its session ends");
         let command = ReportRefreshReuse { session: session.id }.into();

@@ -12,7 +12,6 @@ use claviger_vault::StoreIndexKey;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// A decoded ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     pub id: Uuid,

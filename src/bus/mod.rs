@@ -67,7 +67,6 @@ pub struct BusConfig {
     pub metrics: Metrics,
 }
 
-/// The command bus.
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Bus {
     store: Arc<dyn Store>,

@@ -69,7 +69,6 @@ pub trait WakeEngine: Send + Sync {
     fn wake(&self, owner: UserId, run: RunId);
 }
 
-/// Commands on runs.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct RunBus {

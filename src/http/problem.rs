@@ -24,13 +24,11 @@ impl Problem {
         Self { code, status: status_of(code), message: message.into(), headers: Vec::new() }
     }
 
-    /// Replaces the status.
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
 
-    /// Adds a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));

@@ -30,7 +30,6 @@ pub enum End {
 pub struct Watch {
     /// Publishes the accounts' events.
     pub hub: Arc<EventHub>,
-    /// Checks sessions.
     pub auth: Arc<Auth>,
     pub clock: Arc<dyn Clock>,
 }

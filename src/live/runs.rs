@@ -31,9 +31,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 pub struct LiveRuns {
     /// Reads the log and opens its events.
     pub reads: Arc<StoreReads>,
-    /// Publishes events.
     pub hub: Arc<EventHub>,
-    /// Publishes text.
     pub runs: Arc<RunHub>,
 }
 

@@ -71,7 +71,6 @@ impl Client {
         self.access = Some(token);
     }
 
-    /// Starts a session.
     pub(in super::super) async fn log_in(
         &mut self,
         name: &str,

@@ -18,7 +18,6 @@ pub(in super::super) enum Next {
     Complete,
 }
 
-/// A subscription's responses.
 pub(in super::super) struct Events {
     response: reqwest::Response,
     lines: EventLines,

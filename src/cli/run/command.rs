@@ -23,7 +23,6 @@ const DETACHED: u8 = 130;
 /// How long to wait for the session to end.
 const LOG_OUT: Duration = Duration::from_secs(3);
 
-/// Runs one command.
 pub(in crate::cli) async fn run(
     command: &RunCommand,
     model: Option<&str>,

@@ -11,7 +11,6 @@ use std::process::ExitCode;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Control {
-    /// Ends the run.
     Cancel,
     Pause,
     Resume,

@@ -19,7 +19,6 @@ pub(super) fn open(id: &str) -> Bytes {
     Bytes::from(format!("event: open\nid: {id}\ndata: {{}}\n\n"))
 }
 
-/// A response.
 pub(super) fn next(id: Option<&str>, response: &Response) -> Bytes {
     // JSON has no raw line breaks: those in strings are written as \n.
     let data = serde_json::to_string(response).unwrap_or_default();
