@@ -1,4 +1,4 @@
-//! The outside world: clock, ids, randomness. They come in through these ports, so that a test can hold them still.
+//! Clock, ids and randomness as ports, so that tests can control them.
 
 use claviger_domain::timestamp::Timestamp;
 use claviger_vault::Entropy;
@@ -6,32 +6,28 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
-/// Tells the time.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
-/// Makes ids.
 pub trait Ids: Send + Sync {
     /// A UUID, version 7: later ones sort after earlier ones.
     fn next(&self) -> Uuid;
 }
 
-/// The outside world in one piece.
+/// The program's ports to its environment.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects")]
 pub struct Effects {
-    /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Makes ids.
     pub ids: Arc<dyn Ids>,
-    /// Makes keys, nonces and tokens.
+    /// Source of keys, nonces and tokens.
     pub entropy: Arc<dyn Entropy>,
 }
 
 impl Effects {
-    /// The operating system's.
+    /// The operating system's clock and randomness.
     pub fn system() -> Self {
         Self {
             clock: Arc::new(SystemClock),
@@ -41,7 +37,6 @@ impl Effects {
     }
 }
 
-/// The operating system's clock.
 #[derive(Debug)]
 pub struct SystemClock;
 
@@ -64,14 +59,13 @@ impl Ids for SystemIds {
     }
 }
 
-/// The operating system's randomness.
 #[derive(Debug)]
 pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
     fn fill(&self, out: &mut [u8]) {
         if getrandom::fill(out).is_err() {
-            // A predictable key or nonce would be worse than no process.
+            // A predictable key or nonce would be worse than a dead process.
             std::process::abort();
         }
     }

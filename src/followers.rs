@@ -1,4 +1,5 @@
-//! Keeps the views that are written after their events, one follower a view, wherever the view's lease is.
+//! Keeps asynchronous views up to date: one follower per view, in the process that holds the view's
+//! lease.
 
 use crate::metrics::{Level, Metrics};
 use crate::tenure::Tenure;
@@ -12,10 +13,10 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How often a follower looks that nothing woke.
+/// How often an idle follower polls without being woken by a commit.
 const POLL: Duration = Duration::from_secs(5);
 
-/// How long it waits after a failure.
+/// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Every view that has a follower.
@@ -23,7 +24,7 @@ pub fn followed_views() -> Vec<Arc<dyn FollowedView>> {
     vec![Arc::new(ActivityView), Arc::new(UsageView)]
 }
 
-/// A view's follower, over all its tenures.
+/// Runs a view's follower whenever this process holds the view's lease.
 #[expect(missing_debug_implementations, reason = "trait objects")]
 pub struct ViewKeeper {
     store: Arc<dyn Store>,
@@ -34,7 +35,7 @@ pub struct ViewKeeper {
 }
 
 impl ViewKeeper {
-    /// Keeps a view, while this process has its lease.
+    /// Follows `view` while this process holds its lease.
     pub fn new(
         store: Arc<dyn Store>,
         view: Arc<dyn FollowedView>,
@@ -46,7 +47,7 @@ impl ViewKeeper {
         Self { tenure, store, view, lag: Level::default(), quarantined: Level::default() }
     }
 
-    /// The same, telling how far the view is behind and how much of it stands still.
+    /// Reports the follower's lag and its number of quarantined rows.
     #[must_use]
     pub fn counted(self, metrics: &Metrics) -> Self {
         let name = self.view.name();
@@ -57,7 +58,6 @@ impl ViewKeeper {
         }
     }
 
-    /// Follows until shutdown.
     pub async fn run(self, shutdown: CancellationToken) {
         self.tenure.run(&shutdown, |token, over| self.follow(token, over)).await;
     }
@@ -68,7 +68,7 @@ impl ViewKeeper {
         let mut commits = self.store.watch();
         self.count_still().await;
         while !over.is_cancelled() {
-            // Before the step: a commit that comes during it wakes the next.
+            // Before the step: a commit during it wakes the next one.
             commits.mark_unchanged();
             let (wait, wakes) = match follower.step().await {
                 Ok(Step::Advanced { to, quarantined }) => {
@@ -97,7 +97,7 @@ impl ViewKeeper {
                         view = self.view.name(),
                         position,
                         reason,
-                        "an event can't be taken in: it is tried again"
+                        "cannot apply an event: will retry"
                     );
                     (PAUSE, false)
                 }
@@ -127,23 +127,24 @@ impl ViewKeeper {
             row = %row.id,
             position = row.position,
             reason = row.reason.as_str(),
-            "a row stands still because of an event that can't be taken in: run `claviger replay` for its view once the cause is mended"
+            "a row no longer advances because an event cannot be applied: run `claviger replay` \
+             for its view once the cause is fixed"
         );
     }
 
     fn tell_of_failure(&self, error: &StoreError) {
         match error {
             StoreError::Unavailable(_) | StoreError::Closed => {
-                tracing::warn!(view = self.view.name(), %error, "the view can't be moved on now");
+                tracing::warn!(view = self.view.name(), %error, "cannot update the view now");
             }
             StoreError::Corrupt(_) | StoreError::Gap { .. } => {
-                tracing::error!(view = self.view.name(), %error, "the view can't be moved on: run `claviger verify`");
+                tracing::error!(view = self.view.name(), %error, "cannot update the view: run `claviger verify`");
             }
         }
     }
 }
 
-/// Resolves at the next commit; never for a store that is closed.
+/// Resolves at the next commit; never for a closed store.
 async fn woken(commits: &mut watch::Receiver<u64>) {
     if commits.changed().await.is_err() {
         std::future::pending::<()>().await;

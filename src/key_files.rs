@@ -1,4 +1,5 @@
-//! Master keys and the token key: from the environment, a file, or made once in the data directory.
+//! Master keys and the token key: from the environment, from a file, or created once in the data
+//! directory.
 
 use crate::auth::TokenKey;
 use crate::bus::LookAgain;
@@ -12,58 +13,49 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// A key can't be had.
+/// A key is unavailable.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// A store that several processes share has no key file of its own.
     #[error(
-        "with MongoDB every process needs the same key: give it by {variable} or {variable}_FILE (make one with `openssl rand \
-         -base64 32`)"
+        "with MongoDB every process needs the same key: give it by {variable} or {variable}_FILE \
+         (make one with `openssl rand -base64 32`)"
     )]
-    NotGiven {
-        /// The variable.
-        variable: &'static str,
-    },
-    /// The store is there, its master key isn't.
+    NotGiven { variable: &'static str },
+    /// The store exists, but its master key doesn't.
     #[error(
         "{path} is missing, but the data directory holds a store sealed under it: put the file back, or give the key by \
          CLAVIGER_MASTER_KEYS; without it nothing in this store can be opened"
     )]
     Missing {
-        /// Where it was looked for.
+        /// The path that was tried.
         path: PathBuf,
     },
-    /// Others may read it.
+    /// The file is readable by other users.
     #[error(
         "{path} can be read by others or belongs to another user: run `chmod 0400 {path}` as its owner, this program's user"
     )]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file can't be read or made.
-    #[error("can't read or make {path}: {reason}")]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
+    Exposed { path: PathBuf },
+    /// The file can't be read or created.
+    #[error("cannot read or create {path}: {reason}")]
+    Unusable { path: PathBuf, reason: io::Error },
     /// Not 32 bytes of base64.
-    #[error("{place} doesn't hold 32-byte keys in base64: make one with `openssl rand -base64 32`")]
+    #[error(
+        "{place} does not hold 32-byte keys in base64: make one with `openssl rand -base64 32`"
+    )]
     Malformed {
         /// The variable or file.
         place: String,
     },
-    /// The same key twice, or none.
-    #[error("the master keys can't be used: {0}")]
+    /// A key is listed twice, or there is none.
+    #[error("the master keys are invalid: {0}")]
     Keys(#[from] claviger_vault::VaultError),
 }
 
-/// The master keys, the current one first. `is_new`: there was no store before, so a key may be made.
+/// The master keys, the current one first. `is_new`: no store exists yet, so a key may be created.
 ///
 /// # Errors
-/// [`KeyFileError`], which says what to do.
+/// [`KeyFileError`], whose message tells the operator what to do.
 pub fn master_keys(
     config: &Config,
     is_new: bool,
@@ -87,7 +79,8 @@ pub fn master_keys(
                 let made = vec![make(&path, entropy)?];
                 tracing::warn!(
                     path = %path.display(),
-                    "made a new master key: back this file up apart from the database, without it nothing can be opened"
+                    "made a new master key: back this file up apart from the database, because \
+                     without it nothing can be opened"
                 );
                 made
             }
@@ -97,7 +90,8 @@ pub fn master_keys(
     keks(keys)
 }
 
-/// The key file that is this program's own, in the data directory; `None` where the operator gives the master keys.
+/// The key file that this program manages, in the data directory; `None` if the operator provides
+/// the master keys.
 pub fn own_file(config: &Config) -> Option<PathBuf> {
     let given = config.master_keys.is_some()
         || config.master_keys_file.is_some()
@@ -105,23 +99,24 @@ pub fn own_file(config: &Config) -> Option<PathBuf> {
     (!given).then(|| config.data_dir.join("master.key"))
 }
 
-/// A way to read the master keys' file again, for a process that meets a key it doesn't have; `None` where they don't come from a file.
+/// Reads the master keys' file again, for a process that meets an unknown key; `None` if the keys
+/// don't come from a file.
 pub fn look_again(config: &Config) -> Option<LookAgain> {
     let from_file = config.master_keys.is_none().then(|| config.master_keys_file.clone()).flatten();
     let path = from_file.or_else(|| own_file(config))?;
     Some(Box::new(move || {
         let keys = read(&path)
-            .inspect_err(|error| tracing::warn!(%error, "the master keys can't be read again"))
+            .inspect_err(|error| tracing::warn!(%error, "cannot read the master keys again"))
             .ok()?;
         keks(keys).ok()
     }))
 }
 
-/// Puts a new key first into this program's own file, before the ones it holds. Durable when it returns: nothing may be wrapped by the
-/// new key before that.
+/// Inserts a new key at the start of this program's own file. The file is durable on return:
+/// nothing may be wrapped by the new key before that.
 ///
 /// # Errors
-/// [`KeyFileError`]; the file is then as it was, or holds the new key too.
+/// [`KeyFileError`]; the file is then unchanged, or holds the new key too.
 pub fn add_first(path: &Path, entropy: &dyn Entropy) -> Result<(), KeyFileError> {
     let mut keys = read(path)?;
     let mut key = Zeroizing::new([0; 32]);
@@ -130,10 +125,11 @@ pub fn add_first(path: &Path, entropy: &dyn Entropy) -> Result<(), KeyFileError>
     write(path, &keys)
 }
 
-/// Leaves only the first key in this program's own file. Call only once nothing is wrapped by the others any more.
+/// Keeps only the first key in this program's own file. Call only once nothing is wrapped by the
+/// other keys.
 ///
 /// # Errors
-/// [`KeyFileError`]; the file is then as it was, or holds the first key alone.
+/// [`KeyFileError`]; the file is then unchanged, or holds the first key alone.
 pub fn keep_first(path: &Path) -> Result<(), KeyFileError> {
     let mut keys = read(path)?;
     keys.truncate(1);
@@ -144,10 +140,10 @@ fn keks(keys: Vec<Key>) -> Result<KekSet, KeyFileError> {
     Ok(KekSet::new(keys.into_iter().map(|key| Kek::from_bytes(*key)).collect())?)
 }
 
-/// The key that signs access tokens. A new one ends all sessions, and nothing else.
+/// The key that signs access tokens. Replacing it ends all sessions and has no other effect.
 ///
 /// # Errors
-/// [`KeyFileError`], which says what to do.
+/// [`KeyFileError`], whose message tells the operator what to do.
 pub fn token_key(config: &Config, entropy: &dyn Entropy) -> Result<TokenKey, KeyFileError> {
     let (keys, place) = if let Some(text) = &config.token_key {
         (decode_all(text.expose(), "CLAVIGER_TOKEN_KEY")?, "CLAVIGER_TOKEN_KEY".to_owned())
@@ -198,7 +194,7 @@ fn read(path: &Path) -> Result<Vec<Key>, KeyFileError> {
     decode_all(&text, &path.display().to_string())
 }
 
-/// Makes a key file with one new key.
+/// Creates a key file with one new key.
 fn make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyFileError> {
     let mut key = Zeroizing::new([0; 32]);
     entropy.fill(key.as_mut_slice());
@@ -206,7 +202,8 @@ fn make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyFileError> {
     Ok(key)
 }
 
-/// Writes a key file: complete under its name or as it was before, whatever crashes. One that its owner made read-only stays so.
+/// Replaces a key file atomically: after a crash it is complete or unchanged. A file that its owner
+/// made read-only stays so.
 fn write(path: &Path, keys: &[Key]) -> Result<(), KeyFileError> {
     let failed = |reason| KeyFileError::Unusable { path: path.to_owned(), reason };
     let mut text = Zeroizing::new(String::with_capacity(keys.len() * 45));

@@ -1,4 +1,4 @@
-//! From a core to a running server, and back down in order.
+//! Starts the server from a core, and shuts it down in order.
 
 use crate::config::Config;
 use crate::followers::{ViewKeeper, followed_views};
@@ -26,18 +26,17 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// The server can't run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The address can't be had.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The schema can't be read: a fault of the program.
-    #[error("the schema can't be read")]
+    /// The schema can't be parsed: a fault of the program.
+    #[error("cannot parse the schema")]
     Schema(#[from] SchemaTypesError),
-    /// The store can't write any more.
+    /// The store accepts no more writes.
     #[error(
-        "the store can't be written any more: see the log, mend the disk, then start again; nothing acknowledged is lost"
+        "the store accepts no more writes: see the log, repair the disk, then start again; nothing \
+         acknowledged is lost"
     )]
     StoreFailed,
 }
@@ -54,10 +53,10 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Binds the address and puts the faces together.
+    /// Binds the address and assembles the faces.
     ///
     /// # Errors
-    /// [`ServeError`], which says what to do.
+    /// [`ServeError`], whose message tells the operator what to do.
     pub async fn bind(core: Core, config: &Config) -> Result<Self, ServeError> {
         let settings = ServerSettings {
             drain: Duration::from_millis(config.drain_ms),
@@ -74,29 +73,29 @@ impl Listening {
         Ok(Self { server, metrics, router, live, core, has_timers: true })
     }
 
-    /// Where it listens: a port of 0 has become a real one.
+    /// The address it listens on, with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.server.local_addr()
     }
 
-    /// Where it answers `/metrics`, if it does.
+    /// The address of `/metrics`, if it is served.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(Server::local_addr)
     }
 
-    /// The same without timers: whoever holds the clock does what is due.
+    /// Disables the timers, for a test that controls the clock and runs them itself.
     #[must_use]
     pub fn without_timers(self) -> Self {
         Self { has_timers: false, ..self }
     }
 
-    /// Serves until shutdown, then ends what is under way and closes the store.
+    /// Serves until shutdown, then ends running work and closes the store.
     ///
     /// # Errors
     /// [`ServeError::StoreFailed`]; nothing acknowledged is lost.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
         let Self { server, metrics, router, live, core, has_timers } = self;
-        // Ends with the rest: nobody waits long for an answer there.
+        // Stops with the rest: its requests are short.
         let metrics = metrics
             .map(|server| core.tracker.spawn(server.run(core.metrics.router(), shutdown.clone())));
         let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
@@ -113,10 +112,11 @@ impl Listening {
             background.push(core.tracker.spawn(run_timers(&core, shutdown.clone())));
         }
         let failed = tokio::select! {
-            // Streams end first: the server waits for them, and sockets have left it.
+            // Streams end first, because the server waits for them. Sockets are upgraded
+            // connections, for which it doesn't wait.
             (drained, ()) = async { tokio::join!(server.run(router, shutdown.clone()), stop_at(&shutdown, &live)) } => {
                 if drained.cut > 0 {
-                    tracing::warn!(cut = drained.cut, "requests that outlasted the drain time were cut");
+                    tracing::warn!(cut = drained.cut, "cut requests that outlasted the drain time");
                 }
                 false
             }
@@ -141,7 +141,7 @@ async fn stop_at(shutdown: &CancellationToken, live: &LiveFace) {
     live.stop();
 }
 
-/// Timers, wherever their lease is.
+/// Runs the timers while this process holds their lease.
 fn run_timers(core: &Core, shutdown: CancellationToken) -> impl Future<Output = ()> + use<> {
     let timers = Arc::new(Timers {
         store: Arc::clone(&core.store),
@@ -155,7 +155,6 @@ fn run_timers(core: &Core, shutdown: CancellationToken) -> impl Future<Output = 
     }
 }
 
-/// The faces, put together.
 fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeError> {
     let schema = claviger_graphql::build(core.ports());
     let limits = Limits { introspection: config.introspection, ..Limits::default() };
@@ -194,7 +193,7 @@ impl HealthProbe for StoreProbe {
                 Err(_) => HealthStatus::Unhealthy,
             };
             let mut quarantined = BTreeMap::new();
-            // A database that doesn't answer is waited for once.
+            // If the database doesn't respond, don't wait for it a second time.
             let views =
                 if database == HealthStatus::Healthy { followed_views() } else { Vec::new() };
             for view in views {

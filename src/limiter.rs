@@ -1,4 +1,4 @@
-//! A bucket a name: so many attempts at once, then one every so often. The clock is handed in.
+//! Per-name rate limiter: a burst, then a steady rate. The caller passes the time.
 
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
@@ -7,21 +7,22 @@ use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
-/// Most names remembered; a forgotten one starts with a full bucket, so flooding the map with names frees at most what their own
-/// attempts cost.
+/// Most names remembered. A forgotten name starts with a full bucket, so flooding the map frees at
+/// most as many attempts as the flood itself costs.
 const NAMES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99_999);
 
-/// Limits attempts by name: generic cell rate algorithm (ITU-T I.371), one timestamp a name.
+/// Limits attempts by name with the generic cell rate algorithm (ITU-T I.371), one timestamp per
+/// name.
 #[derive(Debug)]
 pub struct RateLimiter {
     interval_ms: u64,
     burst: u64,
-    /// When each name's bucket will be full again.
+    /// When each name's bucket will be full again, in milliseconds.
     full_at: Mutex<LruCache<String, u64>>,
 }
 
 impl RateLimiter {
-    /// `burst` attempts at once, and one more every `interval_ms`.
+    /// `burst` attempts at once, then one every `interval_ms`.
     pub fn new(burst: u32, interval_ms: u64) -> Self {
         Self { interval_ms, burst: u64::from(burst), full_at: Mutex::new(LruCache::new(NAMES)) }
     }
@@ -29,9 +30,10 @@ impl RateLimiter {
     /// Takes one attempt.
     ///
     /// # Errors
-    /// How many milliseconds until there is one.
+    /// The milliseconds until the next attempt is allowed.
     pub fn take(&self, name: &str, now: Timestamp) -> Result<(), u64> {
-        // No limit: requests that read the clock before one another aren't each other's business either.
+        // No limit. Returns early, because concurrent requests may present their clock readings out
+        // of order, and an unlimited name must not fail on that.
         if self.interval_ms == 0 {
             return Ok(());
         }
@@ -45,7 +47,7 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// So many a minute, all at once if need be; 0 for no limit.
+    /// `attempts` per minute, which may come in one burst; 0 for no limit.
     pub fn per_minute(attempts: u32) -> Self {
         if attempts == 0 {
             Self::new(1, 0)
@@ -54,7 +56,7 @@ impl RateLimiter {
         }
     }
 
-    /// Gives one attempt back: it was a good one.
+    /// Returns an attempt that succeeded.
     pub fn give_back(&self, name: &str) {
         let mut names = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(full_at) = names.get_mut(name) {
@@ -63,7 +65,7 @@ impl RateLimiter {
     }
 }
 
-/// What a client is told that came too often.
+/// The refusal of a rate-limited request.
 pub(crate) fn refused(why: &str, retry_after_ms: u64) -> Failure {
     let seconds = retry_after_ms.div_ceil(1000);
     Failure::new(ErrorCode::RateLimited, format!("{why}: try again in {seconds} s"))
@@ -85,11 +87,11 @@ mod tests {
         assert_eq!(limiter.take("ada", at(400)), Err(600));
         assert_eq!(limiter.take("ada", at(1000)), Ok(()));
         assert_eq!(limiter.take("ada", at(1000)), Err(1000));
-        assert_eq!(limiter.take("bob", at(1000)), Ok(()), "names don't share a bucket");
+        assert_eq!(limiter.take("bob", at(1000)), Ok(()), "names do not share a bucket");
     }
 
     #[test]
-    fn so_many_a_minute_and_without_a_number_any() {
+    fn per_minute_allows_a_burst_and_zero_means_no_limit() {
         let (few, any) = (RateLimiter::per_minute(2), RateLimiter::per_minute(0));
         for n in 0..1_000 {
             assert_eq!(few.take("ada", Timestamp(5)), if n < 2 { Ok(()) } else { Err(30_000) });
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_attempt_costs_nothing() {
+    fn a_successful_attempt_costs_nothing() {
         let limiter = RateLimiter::new(1, 1000);
         for _ in 0..10 {
             assert_eq!(limiter.take("ada", Timestamp(5)), Ok(()));

@@ -1,12 +1,12 @@
-//! From bytes to lines and from lines to the data of server-sent events: bytes in, whole things out, however the bytes were torn.
-//! Memory is bounded by one line, one event and the total.
+//! Splits bytes into lines, and lines into the data of server-sent events, wherever the input is
+//! cut. Memory is bounded by the limits on a line, an event and the total.
 
-/// A line, an event or the whole is longer than allowed.
+/// A line, an event or the whole input is longer than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is longer than allowed")]
 pub(crate) struct TooBig;
 
-/// Lines out of bytes. LF, CR LF and CR end one, as the format of server-sent events has it.
+/// Splits bytes into lines. LF, CR LF and CR end a line, as in the format of server-sent events.
 #[derive(Debug)]
 pub(crate) struct Lines {
     line: Vec<u8>,
@@ -16,15 +16,15 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Takes no line longer than `line_max` bytes and no more than `total_max` bytes in all.
+    /// Accepts lines of at most `line_max` bytes, and `total_max` bytes in total.
     pub(crate) const fn new(line_max: usize, total_max: usize) -> Self {
         Self { line: Vec::new(), after_cr: false, line_max, left: total_max }
     }
 
-    /// Hands each line that `bytes` complete to `each`, without its end.
+    /// Passes each line that `bytes` completes to `each`, without its line end.
     ///
     /// # Errors
-    /// [`TooBig`] beyond a bound; what `each` refuses. Nothing more may be pushed then.
+    /// [`TooBig`] beyond a bound, or the error of `each`. Nothing more may be pushed then.
     pub(crate) fn push<E: From<TooBig>>(
         &mut self,
         bytes: &[u8],
@@ -56,7 +56,8 @@ impl Lines {
     }
 }
 
-/// The data of server-sent events. Names, ids and comments are passed over: the data of those who are read here says what it is.
+/// Extracts the data of server-sent events. Event names, ids and comments are ignored: in the
+/// streams read here, the data itself names its type.
 #[derive(Debug)]
 pub(crate) struct EventLines {
     lines: Lines,
@@ -67,16 +68,16 @@ pub(crate) struct EventLines {
 }
 
 impl EventLines {
-    /// Takes no line and no event longer than `line_max` bytes and no more than `total_max` bytes in all.
+    /// Accepts lines and events of at most `line_max` bytes, and `total_max` bytes in total.
     pub(crate) const fn new(line_max: usize, total_max: usize) -> Self {
         let lines = Lines::new(line_max, total_max);
         Self { lines, data: Vec::new(), has_data: false, at_start: true, data_max: line_max }
     }
 
-    /// Hands the data of each event that `bytes` complete to `each`.
+    /// Passes the data of each event that `bytes` completes to `each`.
     ///
     /// # Errors
-    /// [`TooBig`] beyond a bound; what `each` refuses. Nothing more may be pushed then.
+    /// [`TooBig`] beyond a bound, or the error of `each`. Nothing more may be pushed then.
     pub(crate) fn push<E: From<TooBig>>(
         &mut self,
         bytes: &[u8],

@@ -1,5 +1,6 @@
-//! What the server counts, in Prometheus's text format (`OpenMetrics`). Labels are routes, names and codes of this program: never ids,
-//! addresses or texts of anybody, which would be a leak and grow without bound.
+//! The server's metrics, in Prometheus's text format (`OpenMetrics`). Labels are routes, names and
+//! codes of this program. They never contain ids, addresses or user text, which would leak data and
+//! grow without bound.
 
 use axum::Router;
 use axum::http::header;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A counter that counts down too.
+/// A gauge.
 pub type Level = Gauge;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -58,12 +59,12 @@ struct OfFace {
     face: &'static str,
 }
 
-/// From half a millisecond to half a minute.
+/// Buckets from half a millisecond to half a minute.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 17))
 }
 
-/// Everything counted. Clones count together.
+/// All metrics. Clones share their values.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
@@ -85,25 +86,25 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("claviger");
         let requests = Family::default();
-        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register("http_requests", "Requests served", requests.clone());
         let request_seconds: Family<OfRoute, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(seconds);
         registry.register(
             "http_request_seconds",
-            "From a request's headers to those of its answer",
+            "Seconds from a request's headers to its response's headers",
             request_seconds.clone(),
         );
         let commands = Family::default();
         registry.register(
             "key_commands",
-            "Commands on keys by outcome, OK or an error code",
+            "Key commands by outcome, OK or an error code",
             commands.clone(),
         );
         let command_seconds: Family<OfCommand, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(seconds);
         registry.register(
             "key_command_seconds",
-            "Commands on keys from decision to durable commit",
+            "Key commands, from decision to durable commit",
             command_seconds.clone(),
         );
         let appends = Family::default();
@@ -111,25 +112,21 @@ impl Default for Metrics {
         let append_seconds = seconds();
         registry.register(
             "append_seconds",
-            "Appends to the log, from the queue to the durable commit",
+            "Appends to the log, from queueing to durable commit",
             append_seconds.clone(),
         );
         let events = Counter::default();
-        registry.register("events", "Events this process has appended", events.clone());
+        registry.register("events", "Events appended by this process", events.clone());
         let connections = Level::default();
         registry.register("connections", "Connections open", connections.clone());
         let streams = Family::default();
         registry.register("streams", "Live streams open", streams.clone());
         let lag = Family::default();
-        registry.register(
-            "follower_lag_events",
-            "Events that a view has not taken in yet",
-            lag.clone(),
-        );
+        registry.register("follower_lag_events", "Events not yet applied to a view", lag.clone());
         let quarantined = Family::default();
         registry.register(
             "follower_quarantined",
-            "Documents of a view that an event could not be applied to",
+            "Rows of a view that no longer advance because an event cannot be applied",
             quarantined.clone(),
         );
         let memory = Level::default();
@@ -153,7 +150,6 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A request was answered.
     pub fn answered(&self, route: &str, method: &'static str, status: u16, took: Duration) {
         let status = match status / 100 {
             1 => "1xx",
@@ -168,7 +164,7 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// A command ended.
+    /// Counts a finished command.
     fn commanded(&self, command: &'static str, code: Option<ErrorCode>, took: Duration) {
         self.commands
             .get_or_create(&Commanded { command, code: code.map_or("OK", ErrorCode::as_str) })
@@ -176,7 +172,7 @@ impl Metrics {
         self.command_seconds.get_or_create(&OfCommand { command }).observe(took.as_secs_f64());
     }
 
-    /// An append ended.
+    /// Counts a finished append.
     pub(crate) fn appended(&self, outcome: &'static str, events: usize, took: Duration) {
         self.appends.get_or_create(&Ended { outcome }).inc();
         self.append_seconds.observe(took.as_secs_f64());
@@ -185,27 +181,27 @@ impl Metrics {
         }
     }
 
-    /// Open connections.
     pub fn connections(&self) -> Level {
         self.connections.clone()
     }
 
-    /// Open streams of a face, such as `ws` or `sse`: whoever serves it counts up and down.
+    /// The open streams of a face, such as `ws` or `sse`. The face increments and decrements the
+    /// gauge.
     pub fn streams(&self, face: &'static str) -> Level {
         self.streams.get_or_create_owned(&OfFace { face })
     }
 
-    /// How far a follower is behind the log, in events: the follower sets it.
+    /// A follower's lag behind the log, in events; set by the follower.
     pub fn follower_lag(&self, view: &'static str) -> Level {
         self.lag.get_or_create_owned(&OfView { view })
     }
 
-    /// How many of a follower's documents are in quarantine: the follower sets it.
+    /// A follower's quarantined rows; set by the follower.
     pub fn follower_quarantined(&self, view: &'static str) -> Level {
         self.quarantined.get_or_create_owned(&OfView { view })
     }
 
-    /// Everything as text.
+    /// All metrics in text format.
     pub fn text(&self) -> String {
         self.memory.set(resident_bytes().unwrap_or(0));
         let mut text = String::new();
@@ -216,7 +212,8 @@ impl Metrics {
         text
     }
 
-    /// `GET /metrics`, for an address of its own: it tells how busy the server is, and to whom that matters isn't for it to judge.
+    /// `GET /metrics`. Serve it on an address of its own: it reveals how busy the server is, and
+    /// has no access control.
     pub fn router(&self) -> Router {
         let metrics = self.clone();
         Router::new().route("/metrics", get(async move || page(&metrics)))
@@ -228,19 +225,17 @@ fn page(metrics: &Metrics) -> Response {
     ([(header::CONTENT_TYPE, content_type)], metrics.text()).into_response()
 }
 
-/// Linux says it in pages; elsewhere it isn't known.
+/// Linux reports the size in pages; other systems return `None`.
 fn resident_bytes() -> Option<i64> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: i64 = pages.split(' ').nth(1)?.parse().ok()?;
     pages.checked_mul(i64::try_from(rustix::param::page_size()).ok()?)
 }
 
-/// Commands on keys, counted by outcome.
+/// Counts key commands by outcome.
 #[expect(missing_debug_implementations, reason = "trait objects")]
 pub struct MeteredCommands {
-    /// Who does them.
     pub commands: Arc<dyn KeyCommands>,
-    /// Where they are counted.
     pub metrics: Metrics,
 }
 
@@ -271,12 +266,11 @@ impl KeyCommands for MeteredCommands {
     }
 }
 
-/// Counts something that is open, for as long as it lives.
+/// Increments a gauge for as long as it lives.
 #[derive(Debug)]
 pub struct Counted(Level);
 
 impl Counted {
-    /// One more.
     pub fn new(level: Level) -> Self {
         level.inc();
         Self(level)

@@ -1,10 +1,12 @@
-//! How many files and sockets this process may have open at once.
+//! The limit on this process's open files and sockets.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the limit as far as the system lets this user, and answers with what it is then; `None` for no limit. Children inherit it.
+/// Raises the soft limit to the hard limit and returns the resulting limit; `None` for no limit.
+/// Child processes inherit it.
 ///
-/// The usual first limit (1,024) is for programs that call `select`; this one doesn't, and each socket is a file.
+/// The usual soft limit (1,024) is for programs that call `select`. This one doesn't, and each
+/// socket is a file.
 pub fn raise() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum

@@ -1,4 +1,4 @@
-//! Log lines: to standard error, so that standard output stays a program's own.
+//! Logging to standard error, which keeps standard output free for the program's results.
 
 use std::io::IsTerminal as _;
 use tracing::{Level, Metadata};
@@ -7,13 +7,14 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Whose lines may be written at which level, whatever was asked for: at DEBUG and TRACE the HTTP crates write the headers of
-/// requests, tokens among them. Our own lines hold no secret at any level.
+/// Which lines may be written, whatever the configured filter: at DEBUG and TRACE the HTTP crates
+/// write request headers, tokens among them. This program's own lines contain no secret at any
+/// level.
 fn may_be_written(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("claviger") || *metadata.level() <= Level::INFO
 }
 
-/// Starts logging. `filter` as in `RUST_LOG`, from `CLAVIGER_LOG`; `json`: one object a line.
+/// Starts logging. `filter` as in `RUST_LOG`, from `CLAVIGER_LOG`; `json`: one object per line.
 pub fn start(filter: Option<&str>, quiet: bool, json: bool) {
     let fallback = if quiet { "warn" } else { "info" };
     let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(fallback));
@@ -25,6 +26,6 @@ pub fn start(filter: Option<&str>, quiet: bool, json: bool) {
         .with(lines.with_filter(filter_fn(may_be_written)))
         .with(filter)
         .try_init();
-    // A second start, as tests do, changes nothing.
+    // Starting again, as tests do, has no effect.
     drop(started);
 }

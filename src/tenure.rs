@@ -1,4 +1,4 @@
-//! Work that one process alone does at a time: done while this one holds the lease, and only then.
+//! Work that only one process may do at a time: it runs while this process holds the work's lease.
 
 use claviger_projections::ports::{Hold, Holder, LeaseName, Store};
 use std::sync::Arc;
@@ -6,23 +6,22 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// A lease, and how it is kept.
+/// A lease, and how it is held.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "a trait object")]
 pub struct Tenure {
-    /// Where the lease is.
     pub store: Arc<dyn Store>,
-    /// What it is for.
     pub name: LeaseName,
     /// This process.
     pub holder: Holder,
-    /// How long it lasts unless it is renewed.
+    /// How long the lease lasts unless it is renewed.
     pub ttl: Duration,
 }
 
 impl Tenure {
-    /// Has the work done whenever the lease is held, until shutdown. The work is given the token it may write under, and must end soon
-    /// after its cancellation: it is cancelled before the lease can lapse, by this process's monotonic clock, and at shutdown.
+    /// Runs `work` whenever the lease is held, until shutdown. `work` receives the fencing token it
+    /// may write under and a cancellation token. It must end soon after its cancellation, which
+    /// comes at shutdown and, by this process's monotonic clock, before the lease can lapse.
     pub async fn run<F: Future<Output = ()>>(
         &self,
         shutdown: &CancellationToken,
@@ -30,11 +29,12 @@ impl Tenure {
     ) {
         while !shutdown.is_cancelled() {
             let asked = Instant::now();
-            // A store that doesn't answer keeps nobody from leaving; what it grants too late lapses by itself.
+            // An unavailable store must not delay shutdown; a lease that it grants too late lapses
+            // by itself.
             let Some(held) = shutdown.run_until_cancelled(self.hold()).await else { return };
             let wait = match held {
                 Some(Hold::Ours { token }) => {
-                    tracing::info!(lease = %self.name, token, "this process has the lease");
+                    tracing::info!(lease = %self.name, token, "this process holds the lease");
                     let over = shutdown.child_token();
                     self.serve(token, asked, over, &work).await;
                     continue;
@@ -51,7 +51,8 @@ impl Tenure {
         }
     }
 
-    /// Works until the lease is lost, the work ends by itself, or shutdown; then the lease is free.
+    /// Works until the lease is lost, the work ends by itself, or shutdown. Then releases the
+    /// lease.
     async fn serve<F: Future<Output = ()>>(
         &self,
         token: u64,
@@ -72,16 +73,16 @@ impl Tenure {
         };
         both.await;
         match self.store.release(self.name, self.holder).await {
-            Ok(true) => tracing::info!(lease = %self.name, "the lease is free"),
-            Ok(false) => tracing::warn!(lease = %self.name, "the lease went to another process"),
+            Ok(true) => tracing::info!(lease = %self.name, "released the lease"),
+            Ok(false) => tracing::warn!(lease = %self.name, "another process holds the lease"),
             Err(error) => {
-                tracing::warn!(lease = %self.name, %error, "the lease can't be freed now: it lapses by itself")
+                tracing::warn!(lease = %self.name, %error, "cannot release the lease: it will lapse")
             }
         }
     }
 
-    /// Renews until it is over or the lease is lost. `since` is from before the lease was asked for, so it ends no earlier than it is taken
-    /// to.
+    /// Renews until the work is over or the lease is lost. `since` is a time before the request for
+    /// the lease, so the lease lasts at least as long as assumed.
     async fn renew(&self, token: u64, mut since: Instant, over: &CancellationToken) {
         loop {
             let deadline = since + self.ttl - self.renewal() / 2;
@@ -93,12 +94,12 @@ impl Tenure {
             match timeout_at(deadline, self.hold()).await {
                 Ok(Some(Hold::Ours { token: now })) if now == token => since = asked,
                 Ok(Some(Hold::Ours { .. } | Hold::Theirs { .. })) => {
-                    tracing::warn!(lease = %self.name, "the lease was lost");
+                    tracing::warn!(lease = %self.name, "lost the lease");
                     return;
                 }
                 Ok(None) => {}
                 Err(_) => {
-                    tracing::warn!(lease = %self.name, "the lease could not be renewed in time");
+                    tracing::warn!(lease = %self.name, "could not renew the lease in time");
                     return;
                 }
             }
@@ -109,12 +110,12 @@ impl Tenure {
         let ttl_ms = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
         let held = self.store.hold(self.name, self.holder, ttl_ms).await;
         held.inspect_err(
-            |error| tracing::warn!(lease = %self.name, %error, "the lease can't be asked for now"),
+            |error| tracing::warn!(lease = %self.name, %error, "cannot request the lease"),
         )
         .ok()
     }
 
-    /// How long between two renewals, or two tries to have it.
+    /// The interval between renewals, and between attempts to get the lease.
     fn renewal(&self) -> Duration {
         (self.ttl / 3).max(Duration::from_millis(1))
     }

@@ -1,4 +1,5 @@
-//! Every run's rows against the log. A run has a content key of its own, so none is kept once its row is compared.
+//! Compares every run's rows with the log. Each run has its own content key, which is dropped once
+//! its row is compared.
 
 use super::verify::Report;
 use crate::bus::{Keychain, open_run_row, run_row_says, store_failure};
@@ -11,20 +12,18 @@ use claviger_projections::runs::RunSummary;
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
-/// How many rows are read at a time.
+/// Rows read at a time.
 const BATCH: usize = 1000;
 
-/// What an event made of its run.
+/// The state of a run after an event.
 pub(super) enum Taken {
-    /// It goes on.
     Open,
-    /// It has ended.
     Ended,
-    /// There is no run: it has no beginning.
+    /// There is no run: its first event is missing.
     Nothing,
 }
 
-/// Runs as the log says they are.
+/// The runs folded from the log.
 #[derive(Default)]
 pub(super) struct Runs {
     summaries: BTreeMap<(UserId, Uuid), RunSummary>,
@@ -45,7 +44,7 @@ impl Runs {
         taken
     }
 
-    /// Compares both views with the log: none is missing, and there is none more. Erased users have none.
+    /// Compares both views with the log: no row may be missing or extra. Erased users have no rows.
     pub(super) async fn compare(
         mut self,
         store: &dyn Store,
@@ -60,7 +59,7 @@ impl Runs {
 
     async fn compare_open(&self, store: &dyn Store, report: &mut Report) -> Result<(), Failure> {
         let mut wrong = |run: Uuid| {
-            report.problem(format!("the open run {run} in the view isn't that of the log"))
+            report.problem(format!("the open run {run} in the view does not agree with the log"))
         };
         let mut should = BTreeMap::new();
         for (place, summary) in &self.summaries {
@@ -90,7 +89,7 @@ impl Runs {
         Ok(())
     }
 
-    /// Owner by owner, by the index that lists are read by: there may be many runs that have ended.
+    /// Compares owner by owner, using the index for lists, because there may be many ended runs.
     async fn compare_all(
         mut self,
         store: &dyn Store,
@@ -145,5 +144,5 @@ impl Runs {
 }
 
 fn wrong(report: &mut Report, run: RunId) {
-    report.problem(format!("the run {run} in the view isn't that of the log"));
+    report.problem(format!("the run {run} in the view does not agree with the log"));
 }

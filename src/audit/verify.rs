@@ -1,4 +1,5 @@
-//! `verify`: reads the whole log anew, checks every leaf and the tree, folds it again and compares with what the views hold.
+//! `verify`: reads the whole log, checks every leaf and the tree, folds the log from scratch and
+//! compares the result with the views.
 
 use super::runs::{Runs, Taken};
 use crate::bus::{Keychain, decode, open_account, open_event, open_key, store_failure};
@@ -20,30 +21,26 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// How many events are read at a time.
+/// Events read at a time.
 const BATCH: usize = 1000;
 
-/// How many problems are told one by one.
+/// Most problems listed in a report.
 const MOST_PROBLEMS: usize = 100;
 
-/// What was found.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// Events read.
     pub events: u64,
-    /// Streams they belong to.
+    /// Streams the events belong to.
     pub streams: u64,
-    /// Accounts compared.
     pub accounts: u64,
-    /// Keys compared.
     pub keys: u64,
-    /// Runs compared.
     pub runs: u64,
     /// Root of the tree over all events, in hex.
     pub root: String,
-    /// What is not as it should be, each with its place; at most a hundred.
+    /// The problems found, each with its location; at most a hundred.
     pub problems: Vec<String>,
-    /// How many there are in all.
+    /// The number of all problems.
     pub problem_count: u64,
 }
 
@@ -56,7 +53,7 @@ impl Report {
     }
 }
 
-/// The verification under way.
+/// A verification in progress.
 struct Verify {
     store: Arc<dyn Store>,
     keychain: Arc<Keychain>,
@@ -71,10 +68,10 @@ struct Verify {
     erased: HashSet<UserId>,
 }
 
-/// Verifies a store that nobody writes to meanwhile.
+/// Verifies a store. Nothing may write to it meanwhile.
 ///
 /// # Errors
-/// When the store doesn't answer. What is wrong in it is in the report.
+/// When the store is unavailable. Problems in the store's content are in the report.
 pub async fn verify(store: Arc<dyn Store>, keychain: Arc<Keychain>) -> Result<Report, Failure> {
     let mut verify = Verify {
         store,
@@ -121,7 +118,7 @@ impl Verify {
         self.report.events += 1;
         if position != self.report.events {
             self.report
-                .problem(format!("position {position} stands where {} should", self.report.events));
+                .problem(format!("found position {position} instead of {}", self.report.events));
         }
         if envelope.at < self.last_at {
             self.report.problem(format!("position {position} is earlier than the one before it"));
@@ -131,15 +128,14 @@ impl Verify {
         *version += 1;
         if envelope.version != *version {
             let message = format!(
-                "position {position}: {} has version {} where {version} should be",
+                "position {position}: {} has version {} instead of {version}",
                 envelope.stream, envelope.version
             );
             self.report.problem(message);
         }
         let hash = leaf_hash(envelope, &event.facts, &event.content);
         if hash != event.leaf {
-            self.report
-                .problem(format!("position {position}: the event isn't what its leaf was made of"));
+            self.report.problem(format!("position {position}: the event does not match its leaf"));
         }
         self.frontier.push(hash);
         self.fold(event).await
@@ -156,7 +152,7 @@ impl Verify {
         };
         let Ok(content) = self.open(owner, event).await else {
             self.report
-                .problem(format!("position {}: the content doesn't open", envelope.position));
+                .problem(format!("position {}: the content does not open", envelope.position));
             return Ok(());
         };
         let content = content.as_ref().map(|content| content.as_slice());
@@ -165,7 +161,7 @@ impl Verify {
                 Ok(decoded) => self.rings.entry(owner).or_default().apply(&decoded, &placed),
                 Err(_) => self
                     .report
-                    .problem(format!("position {}: no key ring event we know", envelope.position)),
+                    .problem(format!("position {}: unknown key ring event", envelope.position)),
             },
             StreamName::Account(_) => match decode::<AccountEvent>(event, content) {
                 Ok(decoded) => {
@@ -176,20 +172,18 @@ impl Verify {
                 }
                 Err(_) => self
                     .report
-                    .problem(format!("position {}: no account event we know", envelope.position)),
+                    .problem(format!("position {}: unknown account event", envelope.position)),
             },
             StreamName::Run(run) => match decode::<RunEvent>(event, content) {
                 Ok(decoded) => self.run_event(owner, run, &decoded, event),
                 Err(_) => self
                     .report
-                    .problem(format!("position {}: no event of a run we know", envelope.position)),
+                    .problem(format!("position {}: unknown run event", envelope.position)),
             },
             StreamName::RunControl(_) => {
                 if decode::<RunControlEvent>(event, content).is_err() {
-                    self.report.problem(format!(
-                        "position {}: no request to a run we know",
-                        envelope.position
-                    ));
+                    self.report
+                        .problem(format!("position {}: unknown run request", envelope.position));
                 }
             }
             StreamName::System => {}
@@ -201,11 +195,11 @@ impl Verify {
         let envelope = &event.envelope;
         match self.runs.take(owner, run, decoded, envelope.at) {
             Taken::Open => {}
-            // There may be as many keys as runs: one is kept for as long as its run's events come.
+            // There may be as many keys as runs, so each is kept only while its run's events come.
             Taken::Ended => drop(self.content_keys.remove(&envelope.stream)),
             Taken::Nothing => {
                 self.report.problem(format!(
-                    "position {}: the run {run} has no beginning",
+                    "position {}: the first event of run {run} is missing",
                     envelope.position
                 ));
             }
@@ -235,12 +229,12 @@ impl Verify {
         let head = self.store.head().await.map_err(|error| store_failure(&error))?;
         if head.position != self.report.events {
             self.report.problem(format!(
-                "the head stands at {}, the log at {}",
+                "the head is at {}, the log at {}",
                 head.position, self.report.events
             ));
         }
         if head.frontier.as_slice() != self.frontier.roots() {
-            self.report.problem("the head's tree isn't the tree of the log".to_owned());
+            self.report.problem("the head's tree is not the tree of the log".to_owned());
         }
         let mut root = String::new();
         if claviger_domain::id::write_hex(&mut root, &self.frontier.root()).is_ok() {
@@ -264,8 +258,9 @@ impl Verify {
             let key = self.content_keys.get(&StreamName::Account(owner)).and_then(Option::as_ref);
             let stored = row.map(|row| open_account(&row, key)).transpose();
             if stored != Ok(Some(account)) {
-                self.report
-                    .problem(format!("the account {owner} in the view isn't that of the log"));
+                self.report.problem(format!(
+                    "the account {owner} in the view does not agree with the log"
+                ));
             }
         }
         Ok(())
@@ -306,7 +301,7 @@ impl Verify {
                 match open_key(row, key) {
                     Ok(view) => drop(stored.insert(view.id, view)),
                     Err(_) => {
-                        self.report.problem(format!("the key {} in the view can't be read", row.id))
+                        self.report.problem(format!("cannot read the key {} in the view", row.id))
                     }
                 }
             }
@@ -317,7 +312,8 @@ impl Verify {
         self.report.keys += stored.len() as u64;
         for id in expected.keys().chain(stored.keys()).collect::<HashSet<_>>() {
             if expected.get(id) != stored.get(id) {
-                self.report.problem(format!("the key {id} in the view isn't that of the log"));
+                self.report
+                    .problem(format!("the key {id} in the view does not agree with the log"));
             }
         }
         Ok(())
@@ -331,7 +327,7 @@ impl Verify {
         let stored = self.store.defaults(owner).await.map_err(|error| store_failure(&error))?;
         if stored.into_iter().collect::<BTreeMap<_, _>>() != expected {
             self.report
-                .problem(format!("the defaults of {owner} in the view aren't those of the log"));
+                .problem(format!("the defaults of {owner} in the view do not agree with the log"));
         }
         Ok(())
     }

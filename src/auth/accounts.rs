@@ -1,4 +1,4 @@
-//! Checking who asks: passwords, tokens, sessions.
+//! Authentication: passwords, tokens, sessions.
 
 use super::checked::CheckedTokens;
 use super::issuer::ExternalIssuer;
@@ -19,32 +19,31 @@ use claviger_projections::ports::{SessionRow, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// How long an access token lives: fifteen minutes.
+/// Lifetime of an access token: fifteen minutes.
 const ACCESS_MS: u64 = 15 * 60 * 1000;
 
-/// How long a superseded refresh token may come back: a client whose answer was lost, or two tabs at once.
+/// How long a superseded refresh token is still accepted: a client may have lost the response, or
+/// two tabs may refresh at once.
 const GRACE_MS: u64 = 10_000;
 
-/// Who may make an account.
+/// Who may create an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registration {
-    /// Everybody who can reach the server.
+    /// Everyone who can reach the server.
     Open,
-    /// Nobody: the operator makes them (`claviger user add`).
+    /// Nobody: the operator creates accounts (`claviger user add`).
     Closed,
 }
 
-/// What configuration says about accounts.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
-    /// Who may make an account.
     pub registration: Registration,
-    /// Failed attempts at once for one name from one address, then one every six seconds.
+    /// Burst of failed attempts for one name from one address; then one every six seconds.
     pub attempts_per_pair: u32,
-    /// Failed attempts at once from one address, then one a second.
+    /// Burst of failed attempts from one address; then one a second.
     pub attempts_per_peer: u32,
-    /// Failed attempts at once for one name from wherever, then a hundred an hour. Larger than the two before, so that somebody who
-    /// guesses from one address doesn't lock the owner out.
+    /// Burst of failed attempts for one name from any address; then a hundred an hour. Larger than
+    /// the two before, so that guesses from one address don't lock the owner out.
     pub attempts_per_name: u32,
 }
 
@@ -59,21 +58,18 @@ impl Default for AuthConfig {
     }
 }
 
-/// What accounts stand on.
+/// What [`Auth`] depends on.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct AuthPorts {
-    /// Sessions.
     pub store: Arc<dyn Store>,
     /// Password hashes and the key of refresh tokens.
     pub keychain: Arc<Keychain>,
-    /// Commands.
     pub bus: Arc<Bus>,
-    /// The outside world.
+    /// Clock, ids and entropy.
     pub effects: Effects,
 }
 
-/// Local accounts.
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct Auth {
     pub(super) ports: AuthPorts,
@@ -88,7 +84,6 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Local accounts over a store.
     pub fn new(ports: AuthPorts, passwords: Passwords, key: TokenKey, config: AuthConfig) -> Self {
         let by_pair = RateLimiter::new(config.attempts_per_pair, 6_000);
         let by_peer = RateLimiter::new(config.attempts_per_peer, 1_000);
@@ -106,13 +101,14 @@ impl Auth {
         }
     }
 
-    /// The same beside an external issuer, whose tokens are as good as ours.
+    /// Adds an external issuer, whose tokens are accepted like the server's own.
     #[must_use]
     pub fn with_issuer(self, issuer: ExternalIssuer) -> Self {
         Self { issuer: Some(issuer), ..self }
     }
 
-    /// Has the issuer's keys fetched behind the start: one that is down keeps its own users out, and nobody else.
+    /// Fetches the issuer's keys in the background: an issuer that is down locks out its own users
+    /// only.
     pub fn warm_up(&self) {
         if let Some(issuer) = &self.issuer {
             issuer.jwks.warm_up();
@@ -123,7 +119,7 @@ impl Auth {
         &self.ports.bus
     }
 
-    /// Who an access token names, if it is good, its session is open and its user active.
+    /// The caller of an access token, if the token is valid, its session open and its user active.
     ///
     /// # Errors
     /// `UNAUTHENTICATED`, or a fault of the store.
@@ -159,7 +155,7 @@ impl Auth {
         &self.key
     }
 
-    /// Makes an account without signing in: the operator's door, whatever the policy.
+    /// Creates an account without signing in. For the operator: it ignores the registration policy.
     ///
     /// # Errors
     /// The refusal or fault.
@@ -209,8 +205,8 @@ impl Auth {
         })
     }
 
-    /// Takes an attempt of this name from this address. Taken before the check and given back after a good one, so that guesses made
-    /// at once count too.
+    /// Takes an attempt for this name from this address. Taken before the check and returned after
+    /// a success, so that concurrent guesses count too.
     pub(super) fn attempt(&self, info: &RequestInfo, name: &str) -> Result<(), Failure> {
         let now = self.ports.effects.clock.now();
         let taken = self
@@ -227,7 +223,7 @@ impl Auth {
         self.by_peer.give_back(&info.peer);
     }
 
-    /// Is this the user's password? Takes as long for nobody and for the deactivated.
+    /// Whether this is the user's password. Takes as long for an unknown or deactivated user.
     pub(super) async fn fits(
         &self,
         user: Option<UserId>,
@@ -240,7 +236,7 @@ impl Auth {
         self.passwords.verify(password, phc).await
     }
 
-    /// An active user's password hash.
+    /// The password hash of an active user.
     async fn password_hash(&self, user: UserId) -> Result<Option<SecretText>, Failure> {
         let account = self.bus().account(user).await?;
         if !account.is_active {
@@ -267,7 +263,7 @@ impl Auth {
         let command = SignIn { session, user_agent: info.user_agent.clone() }.into();
         let done = self.bus().run_account_command(call(user, &info, command, None)).await.map_err(
             |failure| {
-                // Deactivated between the check and the commit.
+                // The account was deactivated between the check and the commit.
                 if failure.code == ErrorCode::Unauthenticated { wrong_password() } else { failure }
             },
         )?;
@@ -324,9 +320,9 @@ impl Auth {
         self.tokens(session.owner, session.id, roles, generation)
     }
 
-    /// A spent token came back: whoever has it, the session ends.
+    /// A spent refresh token was used again: it may be stolen, so the session ends.
     async fn reused(&self, info: &RequestInfo, session: &SessionRow) -> Failure {
-        tracing::warn!(session = %session.id, "a spent refresh token came back: its session ends");
+        tracing::warn!(session = %session.id, "a spent refresh token was reused: its session ends");
         let command = ReportRefreshReuse { session: session.id }.into();
         match self.bus().run_account_command(call(session.owner, info, command, None)).await {
             Ok(_) => bad_refresh(),
@@ -335,12 +331,12 @@ impl Auth {
     }
 }
 
-/// The bucket of a name from an address; an address has no line break in it.
+/// The limiter's key for a name and an address. An address contains no line break.
 fn pair(info: &RequestInfo, name: &str) -> String {
     format!("{}\n{name}", info.peer)
 }
 
-/// A command that a user gives on their own account.
+/// A command that a user runs on their own account.
 pub(super) fn call(
     user: UserId,
     info: &RequestInfo,
@@ -354,7 +350,8 @@ pub(super) fn call(
 pub(super) fn bad_token() -> Failure {
     Failure::new(
         ErrorCode::Unauthenticated,
-        "the access token is not valid, has expired, or its session has ended: refresh it (refreshSession) or sign in again",
+        "the access token is invalid or has expired, or its session has ended: refresh it \
+         (refreshSession) or sign in again",
     )
 }
 
@@ -364,10 +361,7 @@ fn wrong_password() -> Failure {
 }
 
 fn bad_refresh() -> Failure {
-    Failure::new(
-        ErrorCode::Unauthenticated,
-        "the refresh token is not valid any more: sign in again",
-    )
-    .at(&["input", "refreshToken"])
-    .with(FailureDetail::Credentials)
+    Failure::new(ErrorCode::Unauthenticated, "the refresh token is no longer valid: sign in again")
+        .at(&["input", "refreshToken"])
+        .with(FailureDetail::Credentials)
 }

@@ -1,5 +1,6 @@
-//! Access tokens whose signature was checked: a client sends the same one for a quarter of an hour, and checking it anew costs a tenth of
-//! a short query. Whether its session is open and its user active is asked every time.
+//! A cache of access tokens with verified signatures: a client sends the same token for a quarter
+//! of an hour, and verifying it costs a tenth of a short query. Whether its session is open and its
+//! user active is checked on every request.
 
 use super::tokens::{Named, Reading, TokenKey};
 use claviger_domain::timestamp::Timestamp;
@@ -8,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
-/// Tokens remembered, some hundred bytes each; those not seen for the longest go first.
+/// Tokens kept, some hundred bytes each; the least recently used go first.
 const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
-/// Good tokens by their hashes: the tokens themselves aren't kept.
+/// Valid tokens by their hashes: the tokens themselves aren't kept.
 pub(super) struct CheckedTokens(Mutex<LruCache<[u8; 32], (Named, Timestamp)>>);
 
 impl Default for CheckedTokens {
@@ -21,7 +22,7 @@ impl Default for CheckedTokens {
 }
 
 impl CheckedTokens {
-    /// What [`TokenKey::check`] says.
+    /// The result of [`TokenKey::check`].
     pub(super) fn check(&self, key: &TokenKey, token: &str, now: Timestamp) -> Option<Named> {
         let hash = <[u8; 32]>::from(Sha256::digest(token));
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).copied();
@@ -43,7 +44,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn a_token_that_was_good_ends_in_its_time_and_makes_no_other_good() {
+    fn a_checked_token_expires_on_time_and_validates_no_other() {
         let key = TokenKey::from_seed(&[7; 32]).unwrap();
         let named =
             Named { user: UserId(Uuid::from_u128(1)), session: SessionId(Uuid::from_u128(2)) };

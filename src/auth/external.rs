@@ -1,4 +1,5 @@
-//! Users of an external issuer: an account at first sight, one session, roles as the issuer says.
+//! Users of an external issuer: an account on first use, one session, roles as the issuer assigns
+//! them.
 
 use super::accounts::{Auth, bad_token};
 use super::grants::{Denied, Grant};
@@ -15,16 +16,19 @@ use claviger_domain::text::Username;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::accounts::AccountView;
 
-/// How often another username is tried when one is taken, or another process is faster.
+/// How often another username is tried when one is taken, or another process creates the account
+/// first.
 const MAX_TRIES: usize = 4;
 
-/// The session of an external issuer's user. They have one with us however many they have there, so it needs no id of its own.
+/// The session of an external issuer's user. A user has one here, however many they have at the
+/// issuer, so the session needs no id of its own.
 const fn only_session(user: UserId) -> SessionId {
     SessionId(user.0)
 }
 
 impl Auth {
-    /// Who a token of the external issuer names: an account is made when they are seen first.
+    /// Authenticates a token of the external issuer. The first token of a user creates their
+    /// account.
     pub(super) async fn authenticate_external(
         &self,
         token: &SecretText,
@@ -35,8 +39,8 @@ impl Auth {
         }
     }
 
-    /// What such a token grants for longer than one request: until it expires, to the second. The leeway for clocks that differ is
-    /// for requests, which end by themselves.
+    /// What such a token grants for longer than one request: until it expires, without the leeway
+    /// for clock skew, which is meant for requests that end by themselves.
     pub(super) async fn grant_external(&self, token: &SecretText) -> Result<Grant, Denied> {
         let vouched = match self.judge_external(token).await? {
             Judged::Good(vouched) if vouched.expires_at > self.ports.effects.clock.now() => {
@@ -77,7 +81,7 @@ impl Auth {
         })
     }
 
-    /// Begins the session anew, if it was ended.
+    /// Starts the session again if it has ended.
     async fn open_session(&self, user: UserId, account: &AccountView) -> Result<(), Failure> {
         let session = self
             .ports
@@ -104,7 +108,7 @@ impl Auth {
             };
             match self.account_command(user, command.into()).await {
                 Ok(()) => return Ok(user),
-                // Either somebody else has the name, or another request was faster.
+                // Either another user has the name, or another request created the account first.
                 Err(failure) if failure.code == ErrorCode::Duplicate => {
                     if let Some(user) = self.bus().find_identity(&vouched.identity).await? {
                         return Ok(user);
@@ -115,7 +119,7 @@ impl Auth {
         }
         Err(Failure::new(
             ErrorCode::Conflict,
-            "an account could not be made now: nothing was changed, try again",
+            "the account could not be created: nothing was changed, try again",
         ))
     }
 
@@ -127,13 +131,13 @@ impl Auth {
     }
 }
 
-/// Whether an account takes its user's tokens of that time. A session that was ended takes the tokens made before with it; the next
-/// sign-in at the issuer makes newer ones.
+/// Whether the account accepts a token issued at that time. Ending a session invalidates the tokens
+/// issued before; the next sign-in at the issuer makes newer ones.
 pub(super) fn lets_in(account: &AccountView, issued_at: Timestamp) -> bool {
     account.facts.is_active && account.facts.ended_at.is_none_or(|ended_at| ended_at < issued_at)
 }
 
-/// As the issuer calls them while that is free, then with some of the user's id behind it.
+/// The issuer's name for the user if it is free, else with part of the user's id appended.
 fn username(vouched: &Vouched, user: UserId, attempt: usize) -> Option<Username> {
     let called = vouched.username.clone().filter(|_| attempt == 0);
     called.or_else(|| {
@@ -146,11 +150,8 @@ fn username(vouched: &Vouched, user: UserId, attempt: usize) -> Option<Username>
     })
 }
 
-/// Whether a token is good can't be said while its issuer's keys can't be had.
+/// While the issuer's keys are unavailable, its tokens can't be verified.
 fn unavailable(error: &JwksError) -> Failure {
-    tracing::warn!(%error, "a token of the external issuer can't be judged");
-    Failure::new(
-        ErrorCode::Upstream,
-        "the identity provider can't be reached now: try again in a moment",
-    )
+    tracing::warn!(%error, "cannot verify a token of the external issuer");
+    Failure::new(ErrorCode::Upstream, "the identity provider is unreachable: try again in a moment")
 }

@@ -13,31 +13,30 @@ use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
 use std::collections::BTreeSet;
 
-/// How long after its making a ticket may be used first.
+/// How long a ticket is valid for its first use.
 const FIRST_USE_MS: u64 = 30_000;
 
-/// Who may hold a socket or a stream, and until when.
+/// A caller's right to hold a socket or a stream, and its end.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// Who.
     pub caller: Caller,
-    /// Until when, unless it is ended before.
+    /// The latest end; a revocation may come earlier.
     pub until: Timestamp,
 }
 
-/// Nothing is granted.
+/// Why nothing is granted.
 #[derive(Clone, Debug)]
 pub enum Denied {
-    /// The token was good once: the next one will do.
+    /// The token was valid once: a new one is accepted.
     Expired,
-    /// The token is none, or its session has ended.
+    /// The token is invalid, or its session has ended.
     Bad(Failure),
-    /// It can't be said now.
+    /// The token can't be checked now.
     Fault(Failure),
 }
 
 impl Denied {
-    /// The same for those who don't tell them apart.
+    /// The failure to report where the reason makes no difference.
     pub fn failure(self) -> Failure {
         match self {
             Self::Expired => bad_token(),
@@ -72,7 +71,8 @@ impl Auth {
         }
     }
 
-    /// What a ticket grants: as long as its session lives, or for an issuer's users the token that it was made with.
+    /// What a ticket grants: as long as its session lives, or, for an issuer's user, as long as the
+    /// token it was made with.
     ///
     /// # Errors
     /// [`Denied`].
@@ -107,22 +107,25 @@ impl Auth {
         Ok(Grant { caller: Caller { roles, ..caller }, until })
     }
 
-    /// A caller whose token was judged before, and hasn't expired, with what they may do now.
+    /// Checks again a caller whose token was verified before and hasn't expired. Returns the caller
+    /// with their current rights.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED` once their session has ended or they may not sign in, or a fault of the store.
+    /// `UNAUTHENTICATED` once their session has ended or they may not sign in, or a fault of the
+    /// store.
     pub async fn judged_again(&self, caller: &Caller) -> Result<Caller, Failure> {
         let roles = self.roles_now(caller).await?.ok_or_else(bad_token)?;
         Ok(Caller { roles, ..caller.clone() })
     }
 
-    /// What a caller may do now; `None` if their session has ended or they may not sign in.
+    /// The caller's current roles; `None` if their session has ended or they may not sign in.
     ///
     /// # Errors
-    /// When the store doesn't answer.
+    /// When the store is unavailable.
     pub async fn roles_now(&self, caller: &Caller) -> Result<Option<BTreeSet<Role>>, Failure> {
         if let Some(foreign) = &caller.foreign {
-            // Their one session may have been ended and begun anew since: it is the token's age that counts.
+            // The user's one session may have been ended and started again since, so the token's
+            // age decides.
             let account = self.bus().account_view(caller.user, None).await?;
             let account = account.filter(|account| lets_in(account, foreign.issued_at));
             return Ok(account.map(|account| {
@@ -142,7 +145,7 @@ impl Auth {
         Ok(account.filter(|account| account.facts.is_active).map(|account| account.facts.roles))
     }
 
-    /// A ticket for a stream of this session.
+    /// A ticket for one stream under the caller's session.
     pub fn new_ticket(&self, caller: &Caller) -> StreamTicket {
         let effects = &self.ports().effects;
         let until = effects.clock.now().plus_ms(FIRST_USE_MS);
@@ -161,8 +164,8 @@ impl Auth {
         StreamTicket { ticket: ticket.write(self.ports().keychain.index()), expires_at: until }
     }
 
-    /// Reads a ticket, and the cursor to go on from. Without `last_event_id` it must be young; with one, that must have been sent on
-    /// its stream.
+    /// Reads a ticket, and the cursor to resume from. Without `last_event_id` the ticket must be in
+    /// its first-use period; with one, the id must have been sent on the ticket's stream.
     ///
     /// # Errors
     /// `UNAUTHENTICATED`.
@@ -192,6 +195,7 @@ impl Auth {
 fn bad_ticket() -> Failure {
     Failure::new(
         ErrorCode::Unauthenticated,
-        "the ticket is not valid, was not used in time, or its session has ended: make another (createStreamTicket)",
+        "the ticket is invalid, was not used in time, or its session has ended: make another \
+         (createStreamTicket)",
     )
 }

@@ -1,4 +1,4 @@
-//! Who asks: local accounts, tokens, sessions.
+//! Authentication: local accounts, tokens, sessions.
 
 mod accounts;
 mod checked;

@@ -11,37 +11,36 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-/// Hashes and checks passwords.
 #[expect(missing_debug_implementations, reason = "holds a hash")]
 #[derive(Clone)]
 pub struct Passwords {
     places: Arc<Semaphore>,
     entropy: Arc<dyn Entropy>,
     tracker: TaskTracker,
-    /// A hash of nothing: checked when there is no user, so that it takes as long as when there is one.
+    /// Checked when there is no user, so that the check takes as long as for a real hash.
     nobody: Arc<SecretText>,
 }
 
 impl Passwords {
-    /// At most `at_once` hashes at a time.
+    /// Runs at most `at_once` hashes at a time.
     pub fn new(at_once: usize, entropy: Arc<dyn Entropy>, tracker: TaskTracker) -> Self {
         let nobody = Arc::new(of_nothing(&*entropy));
         Self { places: Arc::new(Semaphore::new(at_once)), entropy, tracker, nobody }
     }
 
-    /// The hash of a password, as PHC text.
+    /// The hash of a password, in PHC format.
     ///
     /// # Errors
-    /// When the process is going down.
+    /// When the process is shutting down.
     pub async fn hash(&self, password: &str) -> Result<SecretText, Failure> {
         let (password, salt) = (SecretText::new(password.to_owned()), salt(&*self.entropy));
         self.run(move || hash(password.expose().as_bytes(), &salt)).await?
     }
 
-    /// Does the password fit the hash? Without a hash it doesn't, in the same time.
+    /// Whether the password matches the hash. Without a hash it never does, in the same time.
     ///
     /// # Errors
-    /// When the process is going down.
+    /// When the process is shutting down.
     pub async fn verify(
         &self,
         password: &SecretText,
@@ -73,7 +72,8 @@ fn salt(entropy: &dyn Entropy) -> [u8; 16] {
     salt
 }
 
-/// What a hash looks like, made without hashing: a start would else take 19 MiB and as long as a sign-in.
+/// A well-formed hash made without hashing: otherwise each start would take 19 MiB and the time of
+/// a sign-in.
 fn of_nothing(entropy: &dyn Entropy) -> SecretText {
     let mut digest = [0; 32];
     entropy.fill(&mut digest);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_of_nothing_is_checked_like_any_other_and_fits_nothing() {
+    fn the_placeholder_hash_is_checked_like_any_other_and_matches_no_password() {
         let nobody = of_nothing(&Counting);
         let any = hash(b"a password", &salt(&Counting)).unwrap();
         let (nobody, any) =

@@ -12,12 +12,12 @@ use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Email, FullName, Password, Username};
 use std::sync::Arc;
 
-/// The bucket of registrations from one address: one who fails again and again keeps nobody else out. No username holds an @.
+/// The limiter's key for registrations from one address: repeated failures there block no other
+/// address. It can't collide with a username, because usernames contain no @.
 fn registrations(info: &RequestInfo) -> String {
     format!("@register {}", info.peer)
 }
 
-/// [`Auth`] as the schema's port.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct AccountsPort(pub Arc<Auth>);

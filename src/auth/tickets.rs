@@ -1,4 +1,5 @@
-//! Stream tickets (`FORMATS.md`, section 4): for clients that can't send a header. Nothing of them is stored.
+//! Stream tickets (`ops/docs/FORMATS.md`, section 4), for clients that can't send a header. Tickets
+//! are stateless: nothing is stored.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,24 +12,20 @@ use claviger_vault::StoreIndexKey;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// A ticket, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// Which.
     pub id: Uuid,
-    /// Whose.
     pub user: UserId,
-    /// Of which session.
     pub session: SessionId,
-    /// Until when it may be used first.
+    /// The end of the period for its first use.
     pub first_use_until: Timestamp,
-    /// The issuer's token that it was made with, and lasts no longer than.
+    /// The issuer's token it was made with, which also bounds the ticket's life.
     pub foreign: Option<ForeignToken>,
-    /// The roles that this token claims, where they are the issuer's to give.
+    /// The roles in that token, where the issuer decides roles.
     pub claimed: BTreeSet<Role>,
 }
 
-/// The bit that says that roles are the token's; those below stand for roles, in their order.
+/// The bit set when the issuer's token decides roles; the lower bits are the roles in [`ROLES`].
 const DECIDES_ROLES: u8 = 0x80;
 
 /// Roles and their bits.
@@ -56,7 +53,7 @@ impl Ticket {
         body
     }
 
-    /// Writes it.
+    /// Encodes the ticket with its MAC.
     pub(super) fn write(&self, index: &StoreIndexKey) -> SecretText {
         let mut bytes = self.body();
         let mac = index.ticket_mac(&bytes);
@@ -64,7 +61,8 @@ impl Ticket {
         SecretText::new(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Reads one that we made; whether its session still lives the store says.
+    /// Decodes a ticket made by this store's key; `None` for any other text. Whether its session is
+    /// still open is up to the store.
     pub(super) fn read(index: &StoreIndexKey, text: &str) -> Option<Self> {
         if text.len() > 200 {
             return None;
@@ -95,7 +93,7 @@ impl Ticket {
         })
     }
 
-    /// The `id:` under which a cursor is sent on this ticket's stream: nobody can make one who hasn't seen the stream.
+    /// The `id:` of a cursor on this ticket's stream. Only the stream's reader can know it.
     pub(super) fn event_id(&self, index: &StoreIndexKey, cursor: &str) -> String {
         let mac = index.ticket_event_mac(self.id, cursor);
         format!("{cursor}.{}", URL_SAFE_NO_PAD.encode(mac))
@@ -116,7 +114,7 @@ fn time_of(bytes: &[u8]) -> Option<Timestamp> {
     bytes.try_into().ok().map(u64::from_be_bytes).map(Timestamp)
 }
 
-/// What a ticket of the second format says of the token that it was made with.
+/// The issuer's token recorded in a ticket of the second format.
 fn foreign(bytes: &[u8]) -> Option<(ForeignToken, BTreeSet<Role>)> {
     let (issued_at, rest) = bytes.split_at_checked(8)?;
     let (until, rest) = rest.split_at_checked(8)?;
@@ -166,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_we_made_is_a_ticket() {
+    fn only_tickets_of_this_store_are_accepted() {
         let index = StoreIndexKey::generate(&Fixed(7));
         let of_all = foreign(true, Role::ALL);
         for ticket in [ticket(), foreign(false, &[]), foreign(true, &[Role::User]), of_all] {
@@ -192,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_good_on_the_stream_it_was_sent_on_only() {
+    fn an_id_is_valid_only_on_the_stream_it_was_sent_on() {
         let index = StoreIndexKey::generate(&Fixed(7));
         let ticket = ticket();
         let id = ticket.event_id(&index, "AQAAAAAAAAAB");

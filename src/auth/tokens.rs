@@ -1,5 +1,6 @@
-//! Access tokens: EdDSA-signed JWTs (RFC 9068) that name their session, so that ending the session ends them. Refresh tokens: made of
-//! the session's id and a generation under the store's index key, so that nothing of them has to be stored.
+//! Access tokens: EdDSA-signed JWTs (RFC 9068) that name their session, so that ending the session
+//! ends them. Refresh tokens: derived from the session's id and a generation under the store's
+//! index key, so that none has to be stored.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -13,21 +14,22 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// Who makes and takes these tokens.
+/// The issuer and audience of these tokens.
 const ISSUER: &str = "claviger";
-/// RFC 9068, section 2.1: an ID token or any other JWT of the same key isn't taken for an access token.
+/// RFC 9068, section 2.1: no ID token or other JWT signed with the same key passes as an access
+/// token.
 const TYPE: &str = "at+jwt";
 /// PKCS#8 of an Ed25519 key, up to its 32 bytes (RFC 8410, section 7).
 const PKCS8: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-/// No token of ours is longer.
+/// No token of this server is longer.
 const MAX_LEN: usize = 2048;
 
 /// The key doesn't load.
 #[derive(Debug, thiserror::Error)]
-#[error("the token key is no Ed25519 seed of 32 bytes")]
+#[error("the token key is not an Ed25519 seed of 32 bytes")]
 pub struct TokenKeyError;
 
-/// Signs and checks access tokens.
+/// Signs and verifies access tokens.
 #[expect(missing_debug_implementations, reason = "a key")]
 #[derive(Clone)]
 pub struct TokenKey {
@@ -47,23 +49,21 @@ struct Claims {
     exp: u64,
 }
 
-/// What there is to say of a token.
+/// The result of reading a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// It is good until then.
+    /// It is valid until then.
     Good(Named, Timestamp),
-    /// It was good once.
+    /// It was valid once.
     Expired,
-    /// It is none of ours, or not good yet.
+    /// It isn't a token of this server, or isn't valid yet.
     Bad,
 }
 
-/// What a good token says.
+/// The user and session of a valid token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// The user.
     pub user: UserId,
-    /// The session.
     pub session: SessionId,
 }
 
@@ -80,7 +80,7 @@ impl TokenKey {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[ISSUER]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
-        // Times are compared with our own clock, below.
+        // The times are compared below, with the injected clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Ok(Self {
@@ -106,7 +106,8 @@ impl TokenKey {
         jsonwebtoken::encode(&header, &claims, &self.signing).ok().map(SecretText::new)
     }
 
-    /// Checks a token: signature, algorithm, type, issuer, audience, times. `None` for everything else.
+    /// Verifies a token: signature, algorithm, type, issuer, audience, times. `None` for everything
+    /// else.
     pub fn check(&self, token: &str, now: Timestamp) -> Option<Named> {
         match self.read(token, now) {
             Reading::Good(named, _) => Some(named),
@@ -114,7 +115,7 @@ impl TokenKey {
         }
     }
 
-    /// The same, telling an expired token from none.
+    /// Like [`Self::check`], but distinguishes expired tokens from invalid ones.
     pub fn read(&self, token: &str, now: Timestamp) -> Reading {
         if token.len() > MAX_LEN {
             return Reading::Bad;
@@ -135,7 +136,7 @@ impl TokenKey {
     }
 }
 
-/// Writes a refresh token (`FORMATS.md`, section 4).
+/// Writes a refresh token (`ops/docs/FORMATS.md`, section 4).
 pub(super) fn write_refresh(
     index: &StoreIndexKey,
     session: SessionId,
@@ -149,7 +150,8 @@ pub(super) fn write_refresh(
     SecretText::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
 }
 
-/// Reads a refresh token that we made; whether it still counts its session says.
+/// Reads a refresh token of this server; `None` for any other text. Whether it is still current is
+/// up to its session.
 pub(super) fn read_refresh(index: &StoreIndexKey, token: &SecretText) -> Option<(SessionId, u32)> {
     let text = token.expose().trim();
     if text.len() > 200 {
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_token_that_we_did_not_make_is_none() {
+    fn a_foreign_refresh_token_is_refused() {
         let (index, session) = (index(&"07".repeat(32)), SessionId(Uuid::from_u128(1)));
         let token = write_refresh(&index, session, 3);
         let bytes = URL_SAFE_NO_PAD.decode(token.expose()).unwrap();
@@ -240,13 +242,13 @@ mod tests {
         assert_eq!(key(2).check(token.expose(), NOW), None, "another key");
     }
 
-    /// A token of our key whose header or claims were chosen by somebody.
+    /// A token signed with the real key, with a header or claims an attacker chose.
     fn forged(header: &Header, claims: &Value) -> String {
         jsonwebtoken::encode(header, claims, &key(1).signing).unwrap()
     }
 
     #[test]
-    fn a_token_of_another_type_issuer_or_audience_is_none() {
+    fn a_token_of_another_type_issuer_or_audience_is_refused() {
         let (header, s) =
             (Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::EdDSA) }, NOW.0 / 1000);
         let good = serde_json::json!({ "iss": ISSUER, "aud": ISSUER, "sub": NAMED.user.0, "sid": NAMED.session.0,
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_another_algorithm_is_none() {
+    fn a_token_of_another_algorithm_is_refused() {
         let token = key(1).sign(NAMED, NOW, NOW.plus_ms(60_000)).unwrap();
         let (_, rest) = token.expose().split_once('.').unwrap();
         for header in [

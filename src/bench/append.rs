@@ -1,4 +1,4 @@
-//! Appends: how many a store takes in a second, beside the bare means it is made of.
+//! Measures how many appends per second a store reaches, beside bare inserts of the same rows.
 
 use super::error::BenchError;
 use super::figures::{Range, Sample, Spread, number, part, rate};
@@ -8,56 +8,57 @@ use crate::effects::Effects;
 use serde::Serialize;
 use std::time::Duration;
 
-/// What is measured.
+/// The parameters of a measurement.
 #[derive(Clone, Debug)]
 pub struct AppendBench {
-    /// Numbers of writers.
+    /// The numbers of writers to measure.
     pub writers: Vec<usize>,
-    /// How long each measurement of the store goes on.
+    /// How long each measurement of the store takes.
     pub time: Duration,
-    /// How often everything is measured; the baselines of a round follow its measurement of the store.
+    /// How often everything is measured. In each round the baselines follow the measurement of the
+    /// store.
     pub rounds: usize,
-    /// How many processes have the store open.
+    /// How many processes open the store.
     pub processes: usize,
 }
 
-/// What one number of writers came to. Rates are appends in a second.
+/// The results for one number of writers. Rates are appends per second.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measured {
-    /// How many writers.
+    /// The number of writers.
     pub writers: usize,
-    /// The store.
+    /// Appends to the store.
     pub appends_per_s: Range,
-    /// Appends in one transaction, on average.
+    /// Mean appends per transaction.
     pub mean_batch: f64,
     /// Most appends in one transaction.
     pub largest_batch: usize,
-    /// How often a transaction met another process's, in all rounds.
+    /// Conflicts with another process's transaction, in all rounds.
     pub conflicts: u64,
-    /// What a writer waits.
+    /// How long a writer waits for an append.
     pub latency: Spread,
-    /// The same rows inserted bare.
+    /// Bare inserts of the same rows.
     pub bare_per_s: Range,
-    /// The store's rate as a part of the bare one, round by round.
+    /// The store's rate relative to the bare one, round by round.
     pub ratio: Range,
-    /// The same rows by a transaction each that counts up, where there is such a thing.
+    /// The same rows, each in a transaction that increments a counter; `None` where the store has
+    /// no such baseline.
     pub counter: Option<CounterMeasured>,
 }
 
-/// What a transaction for each append came to.
+/// The results of one transaction per append.
 #[derive(Clone, Debug, Serialize)]
 pub struct CounterMeasured {
-    /// Appends in a second.
+    /// Appends per second.
     pub appends_per_s: Range,
-    /// How often a transaction met another one and was begun anew, in all rounds.
+    /// Transactions that conflicted and were restarted, in all rounds.
     pub conflicts: u64,
-    /// What a writer waits.
+    /// How long a writer waits for an append.
     pub latency: Spread,
     /// How many times as fast the store is, round by round.
     pub store_is_times: Range,
 }
 
-/// One round's.
 struct Round {
     store: Sample,
     batches: Vec<usize>,
@@ -65,10 +66,10 @@ struct Round {
     counter: Option<Sample>,
 }
 
-/// Measures; `told` hears of each round that is done.
+/// Measures, and calls `told` after each round.
 ///
 /// # Errors
-/// [`BenchError`], which says what to do.
+/// [`BenchError`], whose message tells what to do.
 pub async fn measure(
     ground: &dyn Ground,
     bench: &AppendBench,
@@ -76,7 +77,8 @@ pub async fn measure(
     told: impl Fn(usize, usize),
 ) -> Result<Vec<Measured>, BenchError> {
     let mut rounds: Vec<Vec<Round>> = bench.writers.iter().map(|_| Vec::new()).collect();
-    // Round by round: what the machine does beside it meanwhile hits every number of writers, store and baseline alike.
+    // Round by round, so that other load on the machine affects all numbers of writers, the store
+    // and the baseline alike.
     for round in 1..=bench.rounds {
         for (writers, done) in bench.writers.iter().zip(&mut rounds) {
             let trial = ground.trial(bench.processes).await?;
@@ -105,7 +107,7 @@ async fn one_round(
     let bare = trial.bare().await?;
     if bare.appends != store.latencies.len() {
         return Err(BenchError::Baseline(format!(
-            "{} of {} appends were found",
+            "found {} of {} appends",
             bare.appends,
             store.latencies.len()
         )));

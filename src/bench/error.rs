@@ -1,4 +1,4 @@
-//! Why nothing was measured.
+//! Errors of measurements.
 
 use claviger_projections::ports::AppendError;
 use std::error::Error;
@@ -7,27 +7,29 @@ use std::io;
 /// Why a measurement ended without figures.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// There is no store to measure.
-    #[error("the store to be measured can't be opened")]
+    /// The store to measure can't be opened.
+    #[error("cannot open the store to be measured")]
     Open(#[source] Box<dyn Error + Send + Sync>),
-    /// The store refused an append that nothing was wrong with.
+    /// The store refused a valid append.
     #[error("the store refused an append")]
     Append(#[from] AppendError),
     /// The baseline failed.
     #[error(
-        "the baseline failed ({0}): see that the disk or the server has room, then measure again"
+        "the baseline failed ({0}): make sure that the disk or the server has room, then measure \
+         again"
     )]
     Baseline(String),
-    /// A program that was started to be measured isn't as it should be.
-    #[error("the program to be measured can't be: {0}")]
+    /// The program under measurement doesn't behave as expected.
+    #[error("cannot measure the program: {0}")]
     Subject(&'static str),
-    /// A subscriber was closed, or heard less than there was.
+    /// A subscriber was disconnected or missed events.
     #[error(
-        "{0} of the subscribers were cut off or didn't hear everything: see that `ulimit -n` is above their number"
+        "{0} subscribers were disconnected or missed events: make sure that `ulimit -n` is above \
+         their number"
     )]
     Unheard(usize),
     /// A socket or a file failed.
-    #[error("the measurement met a fault of the system")]
+    #[error("the measurement met a system error")]
     Io(#[from] io::Error),
     /// A task panicked.
     #[error("a measuring task ended without figures: this is a fault of the program")]

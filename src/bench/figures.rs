@@ -1,38 +1,38 @@
-//! Figures from samples.
+//! Computes figures from samples.
 
 use serde::Serialize;
 use std::time::Duration;
 
-/// What a number of writers did.
+/// The sample of a number of writers.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
-    /// How long each append took, as its writer saw it.
+    /// The duration of each append, as seen by its writer.
     pub latencies: Vec<Duration>,
-    /// From the first append's begin to the last one's end.
+    /// From the start of the first append to the end of the last.
     pub took: Duration,
-    /// How often somebody else was in the way and the work was begun anew.
+    /// How often work was restarted after a conflict.
     pub conflicts: u64,
 }
 
 impl Sample {
-    /// Appends in a second.
+    /// Appends per second.
     pub fn rate(&self) -> f64 {
         rate(self.latencies.len(), self.took)
     }
 }
 
-/// How many in a second; 0 for no time.
+/// Count per second; 0 for no time.
 pub(super) fn rate(count: usize, took: Duration) -> f64 {
     let seconds = took.as_secs_f64();
     if seconds > 0.0 { number(count) / seconds } else { 0.0 }
 }
 
-/// One figure as a part of another; 0 of nothing.
+/// `figure` relative to `of`; 0 if `of` is 0.
 pub(super) fn part(figure: f64, of: f64) -> f64 {
     if of > 0.0 { figure / of } else { 0.0 }
 }
 
-/// A count as a fraction of figures.
+/// A count as a floating-point number.
 #[expect(clippy::cast_precision_loss, reason = "counts of a measurement are far below 2^52")]
 pub(super) fn number(count: usize) -> f64 {
     count as f64
@@ -50,7 +50,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// Of all rounds; zeros for none.
+    /// Over all rounds; zeros for none.
     pub fn of(rounds: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = rounds.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -70,11 +70,12 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of these; zeros for none.
+    /// Percentiles of these latencies; zeros for none.
     pub fn of(mut latencies: Vec<Duration>) -> Self {
         latencies.sort_unstable();
         let at = |percent: usize| {
-            // The nearest rank: the smallest value that so many percent don't exceed.
+            // The nearest rank: the smallest value that `percent` percent of the values don't
+            // exceed.
             let rank = (latencies.len() * percent).div_ceil(100).max(1) - 1;
             latencies.get(rank).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
         };

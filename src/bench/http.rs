@@ -1,11 +1,12 @@
-//! A client of HTTP/1.1 that costs next to nothing: requests are bytes made beforehand, answers are read and not looked into.
+//! A minimal HTTP/1.1 client at almost no cost: requests are prepared bytes, and responses are read
+//! but not parsed.
 
 use super::error::BenchError;
 use std::net::SocketAddr;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-/// Longest answer that is read.
+/// The longest response that is read, in bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// A POST of JSON to `/graphql`.
@@ -25,11 +26,11 @@ pub(super) fn post_to(path: &str, token: Option<&str>, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A connection that is kept.
+/// A persistent connection.
 pub(super) struct Talk {
     stream: BufReader<TcpStream>,
     line: Vec<u8>,
-    /// The last answer's.
+    /// The body of the last response.
     pub(super) body: Vec<u8>,
 }
 
@@ -44,7 +45,7 @@ impl Talk {
         })
     }
 
-    /// Asks, and reads the answer to its end.
+    /// Sends a request and reads the complete response.
     pub(super) async fn ask(&mut self, request: &[u8]) -> Result<u16, BenchError> {
         self.stream.get_mut().write_all(request).await?;
         let status = self
@@ -52,7 +53,7 @@ impl Talk {
             .await?
             .get(9..12)
             .and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
-        let status = status.ok_or(BenchError::Subject("it doesn't answer in HTTP/1.1"))?;
+        let status = status.ok_or(BenchError::Subject("it does not respond in HTTP/1.1"))?;
         let mut length = 0;
         loop {
             let line = self.next_line().await?;
@@ -66,7 +67,7 @@ impl Talk {
             }
         }
         if length > MAX_BODY {
-            return Err(BenchError::Subject("its answer has no length, or is too long"));
+            return Err(BenchError::Subject("its response has no length, or is too long"));
         }
         self.body.resize(length, 0);
         self.stream.read_exact(&mut self.body).await?;

@@ -1,4 +1,5 @@
-//! Writers: each appends to a stream of its own, one append after the other, as commands of many users do.
+//! Writers: each appends to a stream of its own, one append after the other, like commands of many
+//! users.
 
 use super::error::BenchError;
 use super::figures::Sample;
@@ -16,13 +17,14 @@ use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// How long a sealed box is: name and preview of a key, 60 bytes of JSON, and what sealing adds.
+/// The length of a sealed box: name and preview of a key, 60 bytes of JSON, and the overhead of
+/// sealing.
 pub const CONTENT_BYTES: usize = 60 + claviger_vault::OVERHEAD;
 
 /// How long a command record is kept: seven days.
 const RECORD_MS: u64 = 7 * 24 * 3600 * 1000;
 
-/// Has `writers` append to `stores`, dealt out in turn, for `time`.
+/// Runs `writers` writers for `time`, distributed over `stores` in turn.
 ///
 /// # Errors
 /// [`BenchError`] if the store refuses an append.
@@ -74,7 +76,8 @@ impl Writer {
         Ok(latencies)
     }
 
-    /// What adding a key writes but for its secret: an event with facts and sealed content, a row of the view of keys, a command record.
+    /// The writes of adding a key, except for its secret: an event with facts and sealed content, a
+    /// row of the view of keys, a command record.
     fn append(&self, expected: Expected) -> Append {
         let key = self.effects.ids.next();
         let stream = StreamName::KeyRing(self.owner);
@@ -119,11 +122,11 @@ fn hex_of(id: Uuid) -> String {
     id.as_simple().to_string()
 }
 
-/// As long as a sealed box, and as hard to compress or to share as one: bytes of an id that nobody else has, mixed.
+/// As long as a sealed box, and as hard to compress or share: bytes derived from a unique id.
 fn sealed(id: Uuid) -> Vec<u8> {
     let (mut state, mut sealed) = (id.as_u128(), Vec::with_capacity(CONTENT_BYTES + 16));
     while sealed.len() < CONTENT_BYTES {
-        // A linear congruence with Knuth's 64-bit constants: no secret depends on it.
+        // A linear congruential generator with Knuth's 64-bit constants: no secret depends on it.
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         sealed.extend_from_slice(&state.to_be_bytes());

@@ -1,7 +1,8 @@
-//! Measurements against a baseline of the same run: what `claviger bench` prints.
+//! Measurements against a baseline of the same run: the output of `claviger bench`.
 //!
-//! A store is measured on a [`Trial`]: a throw-away store together with the bare means it is made of. Both are given the same rows in the
-//! same batches, so that a ratio says what the store's promises cost and little about the machine.
+//! A store is measured in a [`Trial`]: a temporary store together with a bare baseline of the same
+//! kind. Both get the same rows in the same batches, so a ratio shows the cost of the store's
+//! guarantees and depends little on the machine.
 
 mod append;
 mod attacks;

@@ -1,4 +1,5 @@
-//! Programs to be measured: processes of their own, each on a core that it shares with no client.
+//! The programs under measurement: processes of their own, each on a core that it shares with no
+//! client.
 
 use super::error::BenchError;
 use rustix::process::{Pid, Signal, kill_process};
@@ -9,17 +10,17 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
-/// Which cores servers and clients have to themselves; `None` leaves it to the system.
+/// The cores reserved for servers and clients; `None` leaves the choice to the system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cores {
-    /// What is measured.
+    /// The measured server.
     pub server: Option<usize>,
-    /// Who measures, and whoever attacks.
+    /// The clients, including attackers.
     pub client: Option<usize>,
 }
 
 impl Cores {
-    /// Two of those that this process may use, if there are two.
+    /// Two of the cores this process may use, if it has two.
     pub fn apart() -> Self {
         let mut usable = usable();
         match (usable.next(), usable.next()) {
@@ -28,7 +29,7 @@ impl Cores {
         }
     }
 
-    /// Brings all threads of this process to the clients' core.
+    /// Moves all threads of this process to the clients' core.
     pub fn settle(self) {
         let Some(core) = self.client else { return };
         let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return };
@@ -51,25 +52,25 @@ fn usable() -> impl Iterator<Item = usize> {
     std::iter::empty()
 }
 
-/// A thread, or this one.
+/// Pins a thread; `None` for the current one.
 #[cfg(target_os = "linux")]
 fn pin(thread: Option<Pid>, core: usize) {
     use rustix::thread::{CpuSet, sched_setaffinity};
     let mut set = CpuSet::new();
     set.set(core);
     if sched_setaffinity(thread, &set).is_err() {
-        tracing::warn!(core, "a thread can't be kept on a core: the figures are less steady");
+        tracing::warn!(core, "cannot pin a thread to a core: the figures are less steady");
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 fn pin(_thread: Option<Pid>, _core: usize) {}
 
-/// A running program that said where it listens. Killed when dropped.
+/// A running program that has reported its address. Killed when dropped.
 #[derive(Debug)]
 pub(super) struct Subject {
     child: Child,
-    /// Kept open: a program whose words nobody takes could end.
+    /// Kept open: the program could fail if nobody read its output.
     _words: BufReader<ChildStdout>,
     address: SocketAddr,
 }
@@ -85,20 +86,21 @@ impl Subject {
         self.address
     }
 
-    /// Memory that is resident now, in KiB.
+    /// Resident memory, in KiB.
     pub(super) fn memory_kib(&self) -> Result<u64, BenchError> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
         line.trim()
             .trim_end_matches(" kB")
             .parse()
-            .map_err(|_| BenchError::Subject("its memory can't be read"))
+            .map_err(|_| BenchError::Subject("cannot read its memory"))
     }
 
-    /// Time on the processor so far, in user and kernel.
+    /// Processor time so far, user and kernel.
     pub(super) fn worked(&self) -> Result<Duration, BenchError> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name, in parentheses, may hold anything; the 12th and 13th field after it are the times.
+        // The name, in parentheses, may contain anything; the 12th and 13th fields after it are the
+        // times.
         let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
         let ticks: u64 = fields
             .split_whitespace()
@@ -116,7 +118,7 @@ impl Subject {
         Ok(())
     }
 
-    /// Ends it in order.
+    /// Shuts it down in order.
     pub(super) async fn stop(mut self) -> Result<(), BenchError> {
         let id = Pid::from_child(&self.child);
         kill_process(id, Signal::TERM).map_err(std::io::Error::from)?;
@@ -135,7 +137,8 @@ impl Drop for Subject {
 
 fn begin(mut command: Command, core: Option<usize>) -> Result<Subject, BenchError> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    // A child inherits the core of the thread that starts it: a thread of its own, so that no other is moved.
+    // A child inherits the core of the thread that starts it. Starting it in a thread of its own
+    // moves no other thread.
     let spawning = std::thread::spawn(move || {
         if let Some(core) = core {
             pin(None, core);
@@ -154,10 +157,10 @@ fn begin(mut command: Command, core: Option<usize>) -> Result<Subject, BenchErro
     }
     drop(child.kill());
     drop(child.wait());
-    Err(BenchError::Subject("it didn't start: see what `claviger serve` says"))
+    Err(BenchError::Subject("it did not start: see the output of `claviger serve`"))
 }
 
-/// A directory that is removed at the end.
+/// A directory that is removed when dropped.
 #[derive(Debug)]
 pub(super) struct Scratch(PathBuf);
 
@@ -177,11 +180,13 @@ impl Drop for Scratch {
     }
 }
 
-/// `claviger serve` on an embedded store in a directory, with nothing of the environment but these variables.
+/// `claviger serve` on an embedded store in a directory, with only these variables in its
+/// environment.
 pub(super) fn serve(program: &Path, data_dir: &Path, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program);
     command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
-    // Not a file that happens to lie where the measurement was started.
+    // Keeps it from reading a configuration file in the directory where the measurement was
+    // started.
     command.env_clear().current_dir("/").envs(variables.iter().copied());
     command
         .env("CLAVIGER_LOG", "error")

@@ -1,4 +1,4 @@
-//! What a store brings along to be measured.
+//! What a store must provide to be measured.
 
 use super::error::BenchError;
 use super::figures::Sample;
@@ -6,38 +6,40 @@ use claviger_projections::ports::{BoxFuture, Store};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What inserting the rows without any promise took.
+/// The result of inserting the rows without any guarantees.
 #[derive(Clone, Copy, Debug)]
 pub struct Bare {
     /// How many appends' rows were inserted.
     pub appends: usize,
-    /// In what time.
+    /// How long it took.
     pub took: Duration,
 }
 
-/// A place where throw-away stores can be made.
+/// Where temporary stores can be created.
 pub trait Ground: Send + Sync {
-    /// Makes an empty store, as `processes` processes would have it open.
+    /// Creates an empty store, opened as by `processes` processes.
     fn trial(&self, processes: usize) -> BoxFuture<'_, Result<Box<dyn Trial>, BenchError>>;
 }
 
-/// A throw-away store, and the bare means it is made of.
+/// A temporary store, with its baselines.
 pub trait Trial: Send + Sync {
     /// The store, once for each process.
     fn stores(&self) -> Vec<Arc<dyn Store>>;
 
-    /// How many appends each transaction had so far, in order.
+    /// The appends of each transaction so far, in order.
     fn batches(&self) -> Vec<usize>;
 
-    /// How often another process was in the way so far.
+    /// Conflicts with another process so far.
     fn conflicts(&self) -> u64;
 
-    /// Reads back what the store wrote, then inserts the very same rows in the same batches into an empty place of the same kind with the
-    /// same indexes, durably, and without asking or promising anything. Only the inserting is timed.
+    /// Reads back what the store wrote, then inserts the same rows in the same batches into an
+    /// empty place of the same kind with the same indexes. The inserts are durable, but have no
+    /// checks or guarantees. Only the inserting is timed.
     fn bare(&self) -> BoxFuture<'_, Result<Bare, BenchError>>;
 
-    /// Appends the same rows the obvious way, a transaction each that counts up and inserts, by so many writers for so long at most. `None`
-    /// where there is no such thing.
+    /// Appends the same rows the obvious way, each in a transaction that increments a counter and
+    /// inserts, with `writers` writers for at most `time`. `None` where the store has no such
+    /// baseline.
     fn counter(
         &self,
         writers: usize,

@@ -20,41 +20,38 @@ use claviger_vault::ContentKey;
 use std::sync::Arc;
 use unicode_normalization::UnicodeNormalization;
 
-/// A command on an account.
+/// A command on an account, with the request it belongs to.
 #[expect(missing_debug_implementations, reason = "holds a password's hash")]
 #[derive(Clone)]
 pub struct AccountCall {
-    /// Whose account.
     pub user: UserId,
-    /// Who, through which door.
+    /// The acting user and face.
     pub actor: Actor,
-    /// Because of which request.
+    /// Links the events to the request.
     pub correlation: CorrelationId,
-    /// What.
     pub command: AccountCommand,
     /// The new password's hash, where the command sets one.
     pub phc: Option<SecretText>,
 }
 
-/// What was committed; no events where things were already as asked.
+/// The result of a command; without events if it changed nothing.
 #[derive(Clone, Debug)]
 pub struct AccountDone {
-    /// Position of the last event, or the head's.
+    /// Position of the last event; of the head if there is none.
     pub position: u64,
-    /// The events.
     pub events: Vec<AccountEvent>,
-    /// The account after them.
+    /// The account after the events.
     pub view: AccountView,
 }
 
-/// The form of a username that is unique: NFKC, full case fold, NFKC.
+/// The form in which usernames are unique: NFKC, full case fold, NFKC.
 fn folded(username: &str) -> String {
     let compatible: String = username.nfkc().collect();
     caseless::default_case_fold_str(&compatible).nfkc().collect()
 }
 
 impl Bus {
-    /// Does a command on an account, as a task of its own.
+    /// Runs a command on an account, in a task of its own.
     ///
     /// # Errors
     /// The refusal or fault.
@@ -66,10 +63,10 @@ impl Bus {
         self.detached(async move { bus.account_command(call).await }).await
     }
 
-    /// The user who holds a username or an e-mail address.
+    /// The user with this username or e-mail address.
     ///
     /// # Errors
-    /// When the store doesn't answer.
+    /// When the store is unavailable.
     pub async fn find_user(&self, username_or_email: &str) -> Result<Option<UserId>, Failure> {
         let name = username_or_email.trim();
         let (kind, hash) = if name.contains('@') {
@@ -81,19 +78,19 @@ impl Bus {
         Ok(holder.map(|(user, _)| user))
     }
 
-    /// The user who is somebody at an external issuer.
+    /// The user with this identity at an external issuer.
     ///
     /// # Errors
-    /// When the store doesn't answer.
+    /// When the store is unavailable.
     pub async fn find_identity(&self, identity: &Identity) -> Result<Option<UserId>, Failure> {
         let holder = self.store.claim(ClaimKind::Identity, self.identity_claim(identity)).await;
         Ok(holder.map_err(|error| store_failure(&error))?.map(|(user, _)| user))
     }
 
-    /// An account as its stream is now.
+    /// The current account, folded from its stream.
     ///
     /// # Errors
-    /// When the store doesn't answer.
+    /// When the store is unavailable.
     pub async fn account(&self, user: UserId) -> Result<Account, Failure> {
         self.accounts
             .load(&*self.store, StreamName::Account(user))
@@ -136,7 +133,8 @@ impl Bus {
                     return Ok(self.account_done(stream, account, before, events, &appended));
                 }
                 Err(AppendError::Conflict { .. } | AppendError::UserKeyMoved { .. }) => {}
-                // A rotation has begun: the next try wraps the new user's key by the master key that it leads to.
+                // A rotation has begun: the next try wraps the new user's key under the new master
+                // key.
                 Err(AppendError::MasterKeyMoved { current }) => {
                     self.keychain.master_keys().seal_under(current)
                 }
@@ -162,7 +160,7 @@ impl Bus {
         AccountDone { position: appended.position, events, view }
     }
 
-    /// The user's keys, made anew with the first event of their account.
+    /// The user's keys; new ones for the first event of an account.
     async fn keys_for(
         &self,
         call: &AccountCall,
@@ -190,10 +188,10 @@ impl Bus {
         self.keychain.content_key(keys, stream).await?.ok_or_else(|| Failure::not_found("account"))
     }
 
-    /// A user's account, opened; `None` for nobody.
+    /// A user's account, opened; `None` for an unknown user.
     ///
     /// # Errors
-    /// When the store doesn't answer or the row doesn't open.
+    /// When the store is unavailable or the row doesn't open.
     pub async fn account_view(
         &self,
         user: UserId,
@@ -213,7 +211,7 @@ impl Bus {
     ) -> Result<Appended, AppendError> {
         let stream = StreamName::Account(call.user);
         let sealed = seal_events(events, &key, (call.user, stream, version), &self.effects)
-            .map_err(|_| AppendError::Malformed("the events can't be sealed"))?;
+            .map_err(|_| AppendError::Malformed("cannot seal the events"))?;
         let claims = self.account_claims(call.user, &before, events);
         let inline: Arc<dyn InlineViews> = Arc::new(AccountRows {
             before,
@@ -240,7 +238,8 @@ impl Bus {
         .await
     }
 
-    /// Username, and e-mail or external identity, taken and given back with the events.
+    /// The claims on username and e-mail address, or external identity, taken and released with the
+    /// events.
     fn account_claims(
         &self,
         user: UserId,
@@ -273,8 +272,8 @@ impl Bus {
         claims
     }
 
-    /// What nobody else may have. An e-mail address that only an issuer knows of is not among it: it would keep its owner from
-    /// registering.
+    /// What must be unique. An e-mail address that only an issuer vouches for isn't part of it: it
+    /// would keep the address's owner from registering.
     fn unique(
         &self,
         username: &str,

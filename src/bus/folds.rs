@@ -1,5 +1,6 @@
-//! Folded aggregates, kept so that a command reads only what is new in its stream. Truth stays in the log: what is kept is always
-//! brought up to date from there, and a fold that is dropped is made again.
+//! A cache of folded aggregates, so that a command reads only the new events of its stream. The log
+//! stays authoritative: a cached fold is always brought up to date from there, and a dropped one is
+//! rebuilt.
 
 use super::store_failure;
 use claviger_domain::event::Halved;
@@ -14,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 /// Most folds kept; one of a user with ten keys is about 2 KB.
 const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
-/// How many events are read at a time.
+/// Events read at a time.
 const BATCH: usize = 500;
 
 /// The folds of one kind of aggregate.
@@ -29,7 +30,7 @@ where
         Self(Mutex::new(LruCache::new(KEPT)))
     }
 
-    /// The aggregate as its stream is now, with the stream's version.
+    /// The current aggregate, with the stream's version.
     pub(crate) async fn load(
         &self,
         store: &dyn Store,
@@ -55,7 +56,7 @@ where
         Ok((version, aggregate))
     }
 
-    /// Keeps what is known to be committed, unless something newer is kept.
+    /// Caches a committed state, unless a newer one is cached.
     pub(crate) fn keep(&self, stream: StreamName, version: u64, aggregate: A) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if version > 0 && kept.peek(&stream).is_none_or(|(known, _)| *known < version) {
@@ -64,11 +65,11 @@ where
     }
 }
 
-/// Reads a stored event; `content` is its opened content, where it is wanted and there.
+/// Decodes a stored event; `content` is its opened content, where that is needed and available.
 pub(crate) fn decode<E: Halved>(event: &StoredEvent, content: Option<&[u8]>) -> Result<E, Failure> {
     let envelope = &event.envelope;
     E::from_halves(&envelope.kind, envelope.schema, &event.facts, content).map_err(|error| {
-        tracing::error!(position = envelope.position, %error, "an event can't be read");
+        tracing::error!(position = envelope.position, %error, "cannot decode an event");
         Failure::internal()
     })
 }

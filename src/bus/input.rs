@@ -1,12 +1,13 @@
-//! The canonical form of a command's input, of which its request hash is made: the same request gives the same hash through every door.
+//! The canonical form of a command's input, from which its request hash is computed: the same
+//! request has the same hash on every face.
 
 use claviger_application::KeyCommand;
 use claviger_domain::key_test::KeyTestLevel;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-/// Name of the mutation, and its input as JSON with sorted keys, no spaces, and the secret in it: to be hashed under the user's key and
-/// wiped.
+/// The mutation's name, and its input as JSON with sorted keys, without spaces, and including the
+/// secret. The caller hashes it under the user's key, and it is wiped when dropped.
 pub(crate) fn canonical(command: &KeyCommand) -> (&'static str, Zeroizing<Vec<u8>>) {
     let (mutation, mut input) = describe(command);
     // serde_json keeps object keys sorted.
@@ -69,7 +70,7 @@ const fn level_name(level: KeyTestLevel) -> &'static str {
     }
 }
 
-/// Overwrites the secret's copy.
+/// Overwrites the copy of the secret.
 fn wipe(input: &mut Value) {
     if let Some(Value::String(secret)) = input.get_mut("secret") {
         zeroize::Zeroize::zeroize(secret);

@@ -1,4 +1,5 @@
-//! The vault over the store: finds wrapped keys, opens them, makes new ones. Nothing opened is kept beyond one use.
+//! The vault over the store: finds wrapped keys, opens them, creates new ones. No opened key is
+//! kept beyond one use.
 
 use super::master_keys::{LookAgain, MasterKeys, hex};
 use super::{store_failure, vault_failure};
@@ -21,44 +22,42 @@ use claviger_vault::{
 };
 use std::sync::Arc;
 
-/// Why the vault doesn't open at boot.
+/// Why the vault doesn't open at start.
 #[derive(Debug, thiserror::Error)]
 pub enum KeychainError {
-    /// A master key is missing.
     #[error(
-        "the store is sealed under master key {id}, which was not given: add it to CLAVIGER_MASTER_KEYS (or the file named by \
-         CLAVIGER_MASTER_KEYS_FILE, or master.key in the data directory); without it nothing in this store can be opened"
+        "the store is sealed under master key {id}, which was not given: add it to \
+         CLAVIGER_MASTER_KEYS (or the file named by CLAVIGER_MASTER_KEYS_FILE, or master.key in \
+         the data directory); without it nothing in this store can be opened"
     )]
     MissingKek {
-        /// Its id, in hex.
+        /// The missing key's id, in hex.
         id: String,
     },
-    /// A master key with the right id opens nothing: the row was changed.
+    /// A master key with the right id doesn't open its canary: the row was changed.
     #[error(
-        "the store's canary doesn't open under master key {id}: the store was changed from outside, restore it from a backup"
+        "the store's canary does not open under master key {id}: the store was changed from \
+         outside, restore it from a backup"
     )]
     Canary {
         /// The key's id, in hex.
         id: String,
     },
-    /// The store failed.
-    #[error("the store can't be read: {0}")]
+    #[error("cannot read the store: {0}")]
     Store(#[from] StoreError),
-    /// A key can't be wrapped.
-    #[error("a key can't be wrapped: {0}")]
+    #[error("cannot wrap a key: {0}")]
     Vault(#[from] VaultError),
 }
 
 /// The keys of one user, open for one use.
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct UserKeys {
-    /// Whose.
     pub owner: UserId,
     /// Version of the user key.
     pub version: u32,
-    /// Wraps everything of the user.
+    /// Wraps all other keys of the user.
     pub user: UserKey,
-    /// Makes keyed hashes.
+    /// Computes keyed hashes.
     pub index: IndexKey,
 }
 
@@ -71,11 +70,13 @@ pub struct Keychain {
     effects: Effects,
 }
 
-/// How often a row is read again that a rotation has moved on since its key was read. One user is moved once in a rotation.
+/// How often a row is read again because a rotation replaced its key after the key was read. A
+/// rotation moves each user once.
 const MAX_READS: usize = 10;
 
 impl Keychain {
-    /// Opens the vault: in a new store the first keys are made, in any other every master key in use must be there.
+    /// Opens the vault. In a new store the first keys are created; otherwise every master key in
+    /// use must be available.
     ///
     /// # Errors
     /// [`KeychainError`], naming the key.
@@ -87,7 +88,7 @@ impl Keychain {
         Self::open_with(store, keks, None, effects).await
     }
 
-    /// The same with a way to look for master keys again, once a row names one that isn't at hand.
+    /// The same, with a way to read the master keys again when a row names an unknown one.
     ///
     /// # Errors
     /// [`KeychainError`], naming the key.
@@ -101,7 +102,7 @@ impl Keychain {
         if rows.is_empty() {
             let index = StoreIndexKey::generate(&*effects.entropy);
             store.init_store_key(store_key_row(keks.current(), &index, &*effects.entropy)?).await?;
-            // Another process may have been first: what is stored counts.
+            // Another process may have been first: the stored row wins.
             rows = store.store_keys().await?;
         }
         let used = store.user_keys_by_kek().await?.into_iter().map(|(kek, _)| kek);
@@ -114,26 +115,27 @@ impl Keychain {
             open_canary(keks.get(row.kek)?, &row.canary)
                 .map_err(|_| KeychainError::Canary { id: hex(row.kek) })?;
         }
-        // The newest: what is made from now on goes under it, whichever stands first in the list.
+        // The store's newest key, not the first of the list, decides which master key new keys go
+        // under.
         let row = rows.first().ok_or(StoreError::Corrupt("no store key".to_owned()))?;
         let index = unwrap_store_index_key(&keks, row.kek, &row.wrapped_index_key)?;
         Ok(Self { store, keks: MasterKeys::new(keks, row.kek, again), index, effects })
     }
 
-    /// The master keys at hand.
+    /// The master keys of this process.
     pub const fn master_keys(&self) -> &MasterKeys {
         &self.keks
     }
 
-    /// The store's index key: claims of usernames and e-mails, refresh tokens.
+    /// The store's index key: for claims on usernames and e-mail addresses, and for refresh tokens.
     pub const fn index(&self) -> &StoreIndexKey {
         &self.index
     }
 
-    /// A user's keys; `None` for nobody, or once erased.
+    /// A user's keys; `None` for an unknown user, or once erased.
     ///
     /// # Errors
-    /// When the store doesn't answer or the keys don't open.
+    /// When the store is unavailable or the keys don't open.
     pub async fn user(&self, owner: UserId) -> Result<Option<UserKeys>, Failure> {
         for _ in 0..MAX_READS {
             let row = self.store.user_key(owner).await.map_err(|error| store_failure(&error))?;
@@ -154,8 +156,8 @@ impl Keychain {
         Err(mixed(owner))
     }
 
-    /// Opens a row with the user key that wraps it: `keys` if it is of that version, else the one that is there now. Either was read
-    /// before the other, and a rotation may have come between.
+    /// Opens a row with the user key that wraps it: `keys` if the versions match, else the current
+    /// one. Key and row are read separately, so a rotation may come between the reads.
     async fn opened<R, T, F>(
         &self,
         keys: &UserKeys,
@@ -181,7 +183,7 @@ impl Keychain {
         Err(mixed(keys.owner))
     }
 
-    /// Keys for a new user, and the rows that keep them.
+    /// Keys for a new user, and the rows that store them.
     ///
     /// # Errors
     /// When they can't be wrapped.
@@ -212,7 +214,7 @@ impl Keychain {
     /// The content key of a stream; `None` before its first event, or once erased.
     ///
     /// # Errors
-    /// When the store doesn't answer or the key doesn't open.
+    /// When the store is unavailable or the key doesn't open.
     pub async fn content_key(
         &self,
         keys: &UserKeys,
@@ -224,10 +226,11 @@ impl Keychain {
         self.opened(keys, || self.store.content_key(stream), |row| row.user_key_version, open).await
     }
 
-    /// The same for whoever opens nothing else of this user, so that the index key isn't read: both rows are asked for at once.
+    /// The same for a caller that opens nothing else of this user: the index key isn't read, and
+    /// both rows are read concurrently.
     ///
     /// # Errors
-    /// When the store doesn't answer or the key doesn't open.
+    /// When the store is unavailable or the key doesn't open.
     pub async fn content_key_of(
         &self,
         owner: UserId,
@@ -251,7 +254,7 @@ impl Keychain {
         open().map(Some).map_err(|error| vault_failure(&error))
     }
 
-    /// A content key for a new stream, and the row that keeps it.
+    /// A content key for a new stream, and the row that stores it.
     ///
     /// # Errors
     /// When it can't be wrapped.
@@ -302,10 +305,11 @@ impl Keychain {
         seal().map(RowChange::PutSecret).map_err(|error| vault_failure(&error))
     }
 
-    /// Opens a version of a secret, for one use. Call only after the event that says so is committed.
+    /// Opens a version of a secret, for one use. Call only after the event that records the use is
+    /// committed.
     ///
     /// # Errors
-    /// When the store doesn't answer or the secret doesn't open.
+    /// When the store is unavailable or the secret doesn't open.
     pub async fn open_secret(
         &self,
         keys: &UserKeys,
@@ -345,17 +349,18 @@ impl Keychain {
         }))
     }
 
-    /// Opens a password's hash; `None` where there is none.
+    /// Opens a password's hash; `None` if there is none.
     ///
     /// # Errors
-    /// When the store doesn't answer or the hash doesn't open.
+    /// When the store is unavailable or the hash doesn't open.
     pub async fn credential(
         &self,
         keys: &UserKeys,
         password_version: u32,
     ) -> Result<Option<SecretText>, Failure> {
         let open = |keys: &UserKeys, row: &CredentialRow| {
-            // The version that counts is the log's: an older row put back doesn't open.
+            // The log decides which version is valid: an older row put back into the store doesn't
+            // open.
             let ad = CredentialAd {
                 owner: keys.owner,
                 password_version,
@@ -368,7 +373,7 @@ impl Keychain {
     }
 }
 
-/// The store's own keys under a master key.
+/// The store's own keys, wrapped by a master key.
 pub(super) fn store_key_row(
     kek: &Kek,
     index: &StoreIndexKey,
@@ -381,7 +386,8 @@ pub(super) fn store_key_row(
     })
 }
 
-/// Rows of one user never agree on a version: what a rotation changes, it changes at one moment.
+/// The rows of a user never agreed on a version. A rotation changes them all at once, so the store
+/// is damaged.
 fn mixed(owner: UserId) -> Failure {
     tracing::error!(%owner, "rows of a user are sealed under different user keys");
     Failure::internal()

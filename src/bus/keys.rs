@@ -25,12 +25,12 @@ use claviger_vault::ContentKey;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// One command on its way: everything that stays the same however often it is decided anew.
+/// A key command in progress: the parts that stay the same however often it is decided again.
 pub(super) struct Order {
     pub(super) call: Call,
     pub(super) keys: UserKeys,
     pub(super) command_id: CommandId,
-    /// There is an idempotency key: a record is kept.
+    /// Set if there is an idempotency key: a command record is then kept.
     pub(super) request_hash: Option<[u8; 32]>,
     pub(super) causation: Option<EventId>,
 }
@@ -41,7 +41,7 @@ impl Order {
     }
 }
 
-/// What an append does beside its events, by what the events are.
+/// The effects of an append besides its events, and the command they depend on.
 #[derive(Clone)]
 pub(super) struct Plan {
     pub(super) command: KeyRingCommand,
@@ -50,22 +50,23 @@ pub(super) struct Plan {
     pub(super) record: Option<RecordChange>,
 }
 
-/// How often a scrub is tried that finds a reader in its way; the store waits a while each time.
+/// How often to try a scrub that open readers block; the store waits a while each time.
 const MOST_SCRUBS: usize = 5;
 
-/// Bytes of shredded secrets leave the disk. Also done at each start: a crash may have come between a deletion and its scrub.
+/// Removes the bytes of shredded secrets from the disk. Also runs at each start, because a crash
+/// may come between a deletion and its scrub.
 pub(crate) async fn scrub(store: &dyn Store) {
     for _ in 0..MOST_SCRUBS {
         match store.scrub().await {
-            Ok(true) => return tracing::debug!("shredded bytes have left the disk"),
+            Ok(true) => return tracing::debug!("removed shredded bytes from the disk"),
             Ok(false) => {}
             Err(error) => {
-                return tracing::warn!(%error, "shredded bytes stay in the write-ahead log until the next scrub");
+                return tracing::warn!(%error, "cannot scrub: shredded bytes stay in the write-ahead log until the next scrub");
             }
         }
     }
     tracing::warn!(
-        "readers are in the way: shredded bytes stay in the write-ahead log until the next scrub"
+        "readers block the scrub: shredded bytes stay in the write-ahead log until the next one"
     );
 }
 
@@ -105,7 +106,8 @@ impl Bus {
         self.keychain.user(owner).await?.ok_or_else(|| Failure::not_found("account"))
     }
 
-    /// The answer to a repeat, if this is one. While the first is still under way, waits for it.
+    /// The result of the first request if this one is a repeat. Waits for the first if it is still
+    /// running.
     async fn replayed(&self, order: &Order) -> Result<Option<KeyDone>, Failure> {
         let Some(request_hash) = &order.request_hash else { return Ok(None) };
         let record = self
@@ -118,7 +120,7 @@ impl Bus {
         self.replay(record).await.map(Some)
     }
 
-    /// Answers with a record, once it is closed.
+    /// The result in a command record, once the record is closed.
     pub(super) async fn replay(&self, record: CommandRecord) -> Result<KeyDone, Failure> {
         let record = if record.open { self.closed(record.command_id).await? } else { record };
         let commit = Commit {
@@ -131,7 +133,7 @@ impl Bus {
         Ok(KeyDone { commit, key: record.subject.map(KeyId) })
     }
 
-    /// From the contract's command to the aggregate's: keyed hashes and ids come in here.
+    /// Converts the API's command to the aggregate's, and adds keyed hashes and ids.
     fn plan(&self, order: &Order, command: KeyCommand) -> Result<Plan, Failure> {
         let (index, now) = (&order.keys.index, self.effects.clock.now());
         let mut secret_of_plan = None;
@@ -194,7 +196,8 @@ impl Bus {
         Ok(Plan { command, secret: secret_of_plan, subject, record })
     }
 
-    /// Decides, appends, and decides anew when another process was faster. Also answers with what was decided.
+    /// Decides and appends, and decides again after a conflict with another process. Also returns
+    /// the decided events.
     pub(super) async fn execute(
         &self,
         order: &Order,
@@ -208,9 +211,10 @@ impl Bus {
             let events = match plan.command.clone().decide(&ring) {
                 Ok(events) if self.is_named_so(order, keys, &ring, &events).await? => Vec::new(),
                 Ok(events) => events,
-                // A repeat that raced its first must not be refused because of what the first did.
+                // A repeat that raced its first request must not be refused because of the first
+                // one's effects.
                 Err(error) => {
-                    // The first may be a test under way, which needs its turn to end.
+                    // The first request may be a test in progress, which needs this lock to finish.
                     drop(turn);
                     return match self.replayed(order).await? {
                         Some(done) => Ok((done, Vec::new())),
@@ -219,7 +223,8 @@ impl Bus {
                 }
             };
             if events.is_empty() {
-                // So must one whose first did all there was to do: its answer is what the first committed.
+                // Nor may it succeed with a result of its own if the first already did everything:
+                // the result is the first one's commit.
                 if matches!(plan.record, Some(RecordChange::Insert { .. }))
                     && let Some(done) = self.replayed(order).await?
                 {
@@ -243,7 +248,7 @@ impl Bus {
                     return Ok((KeyDone { commit, key: subject }, events));
                 }
                 Err(AppendError::Conflict { .. }) => {}
-                // A rotation came between: sealed anew under the key that is there now.
+                // A rotation came between: seal again under the current key.
                 Err(AppendError::UserKeyMoved { .. }) => {
                     newer = Some(self.keys_of(order.call.owner).await?)
                 }
@@ -272,14 +277,16 @@ impl Bus {
         }
     }
 
-    /// Bytes of shredded secrets leave the disk as soon as no reader is in the way.
+    /// Starts a scrub, which removes the bytes of shredded secrets once no reader blocks it.
     fn scrub_soon(&self) {
         let store = Arc::clone(&self.store);
         self.tracker.spawn(async move { scrub(&*store).await });
     }
 
-    /// Whether a key is only given the name that it has. Names are sealed, so the aggregate doesn't know them; the key's row does. A row of
-    /// another version than was folded says nothing: then the append decides, which finds the stream where the fold left it, or conflicts.
+    /// Whether a key would be renamed to the name it has. Names are sealed, so the aggregate
+    /// doesn't know them, but the key's row does. If the row's version differs from the fold's,
+    /// this returns `false` and the append decides: it succeeds if the stream is still at the
+    /// folded version, and conflicts otherwise.
     async fn is_named_so(
         &self,
         order: &Order,
@@ -300,7 +307,8 @@ impl Bus {
         Ok(is_same && row.facts.version == folded.version)
     }
 
-    /// Things are as asked: nothing is committed, and the answer names where the log stands.
+    /// The state is already as requested: nothing is committed, and the result has the log's
+    /// position.
     async fn nothing_to_do(
         &self,
         order: &Order,
@@ -318,7 +326,7 @@ impl Bus {
         Ok(KeyDone { commit, key: plan.subject })
     }
 
-    /// Seals what is to be appended.
+    /// Builds the append, with everything sealed.
     async fn prepare(
         &self,
         order: &Order,
@@ -362,7 +370,8 @@ impl Bus {
         })
     }
 
-    /// The rows of the keys that the events touch. Read after the fold: if they are newer than it, the append conflicts.
+    /// The rows of the keys that the events affect. Read after the fold: if a row is newer than the
+    /// fold, the append conflicts.
     async fn touched(
         &self,
         order: &Order,
@@ -387,7 +396,7 @@ impl Bus {
         Ok(KeysView::of(keys))
     }
 
-    /// Secrets sealed and shredded with the events.
+    /// The secrets to seal and to shred with the events.
     fn secret_rows(
         &self,
         keys: &UserKeys,
@@ -427,7 +436,7 @@ impl Bus {
     }
 }
 
-/// Fingerprints taken and given back with the events.
+/// The fingerprints to claim and to release with the events.
 fn claims(order: &Order, ring: &KeyRing, events: &[KeyRingEvent]) -> Vec<ClaimChange> {
     let take = |hash, key: KeyId| ClaimChange::Take {
         kind: ClaimKind::Secret,
@@ -453,7 +462,7 @@ fn claims(order: &Order, ring: &KeyRing, events: &[KeyRingEvent]) -> Vec<ClaimCh
     claims
 }
 
-/// The record with what the command turned out to be about.
+/// The record, completed with the key the command turned out to affect.
 fn about(record: Option<RecordChange>, key: Option<KeyId>) -> Option<RecordChange> {
     match record? {
         RecordChange::Insert { request_hash, open, expires_at, .. } => Some(RecordChange::Insert {
@@ -470,7 +479,7 @@ fn subject_of(event: &KeyRingEvent) -> Option<KeyId> {
     event.subject().map(KeyId)
 }
 
-/// A refusal of the aggregate, as every face shows it.
+/// The aggregate's refusal, as every face shows it.
 fn refusal(error: &KeyRingError) -> Failure {
     let failure = Failure::new(error.code(), error.to_string());
     match error {
@@ -491,7 +500,7 @@ fn refusal(error: &KeyRingError) -> Failure {
     }
 }
 
-/// An append that was refused by the store.
+/// The failure for an append that the store refused.
 pub(super) fn append_failure(error: &AppendError) -> Failure {
     match error {
         AppendError::ClaimTaken { kind: ClaimKind::Secret, subject, .. } => {
@@ -503,7 +512,7 @@ pub(super) fn append_failure(error: &AppendError) -> Failure {
         }
         AppendError::ClaimTaken { kind: ClaimKind::Email, .. } => Failure::new(
             ErrorCode::Duplicate,
-            "this e-mail address has an account: sign in, or use another",
+            "this e-mail address has an account: sign in, or use another address",
         )
         .at(&["input", "email"]),
         AppendError::ClaimTaken { kind: ClaimKind::Identity, .. } => {
@@ -514,7 +523,7 @@ pub(super) fn append_failure(error: &AppendError) -> Failure {
         | AppendError::MasterKeyMoved { .. } => contended(),
         AppendError::Store(error) => store_failure(error),
         AppendError::Repeated(_) | AppendError::Malformed(_) => {
-            tracing::error!(%error, "an append was refused that should not have been");
+            tracing::error!(%error, "a valid append was refused");
             Failure::internal()
         }
     }

@@ -1,5 +1,5 @@
-//! How often a user may change keys, and have them tested: what one does must not slow the store down for the others, and a test is a
-//! call on somebody's account at Anthropic.
+//! Rate limits for key commands per user: one user must not slow the store down for others, and
+//! each test is a call that somebody pays for at Anthropic.
 
 use super::Commands;
 use crate::effects::Clock;
@@ -7,7 +7,8 @@ use crate::limiter::{RateLimiter, refused};
 use claviger_application::{Answer, Call, KeyCommand, KeyCommands, KeyDone};
 use std::sync::Arc;
 
-/// Commands on keys, so many a minute for each user. For people's doors; timers and the operator's command line have no limits.
+/// Key commands, rate-limited per user. For faces that users reach; timers and the operator's
+/// command line have no limits.
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct LimitedCommands {
     commands: Commands,
@@ -17,7 +18,8 @@ pub struct LimitedCommands {
 }
 
 impl LimitedCommands {
-    /// At most so many commands a minute for each user, and so many tests among them.
+    /// At most `commands_per_minute` commands per user, and at most `tests_per_minute` tests among
+    /// them.
     pub fn new(
         commands: Commands,
         clock: Arc<dyn Clock>,
@@ -36,12 +38,12 @@ impl KeyCommands for LimitedCommands {
     fn run(&self, call: Call, command: KeyCommand) -> Answer<'_, KeyDone> {
         let (user, now) = (call.owner.to_string(), self.clock.now());
         let taken = if matches!(command, KeyCommand::Test { .. }) {
-            self.tests.take(&user, now).map_err(|ms| refused("too many tests of keys", ms))
+            self.tests.take(&user, now).map_err(|ms| refused("too many key tests", ms))
         } else {
             Ok(())
         };
         let taken = taken.and_then(|()| {
-            self.all.take(&user, now).map_err(|ms| refused("too many changes of keys", ms))
+            self.all.take(&user, now).map_err(|ms| refused("too many key changes", ms))
         });
         match taken {
             Ok(()) => self.commands.run(call, command),

@@ -1,16 +1,17 @@
-//! Commands of one stream run one after another within a process: they would conflict in the store anyway, and lose.
+//! Serializes the commands of one stream within a process: concurrent ones would conflict in the
+//! store anyway.
 
 use claviger_domain::stream::StreamName;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OwnedMutexGuard;
 
-/// One lock a stream, made when wanted and gone when nobody holds or awaits it.
+/// One lock per stream, created on demand and dropped when nothing holds or awaits it.
 #[derive(Debug, Default)]
 pub(crate) struct StreamLocks(Mutex<HashMap<StreamName, Weak<tokio::sync::Mutex<()>>>>);
 
 impl StreamLocks {
-    /// Waits for a stream's turn; first come, first served.
+    /// Waits for the stream's lock, in order of arrival.
     pub(crate) async fn lock(&self, stream: StreamName) -> OwnedMutexGuard<()> {
         self.of(stream).lock_owned().await
     }
@@ -20,7 +21,7 @@ impl StreamLocks {
         if let Some(lock) = locks.get(&stream).and_then(Weak::upgrade) {
             return lock;
         }
-        // Sweeping now and then keeps the map as large as the number of streams in use.
+        // Sweeping now and then keeps the map about as small as the number of streams in use.
         if locks.len() >= 1024 && locks.len().is_power_of_two() {
             locks.retain(|_, lock| lock.strong_count() > 0);
         }

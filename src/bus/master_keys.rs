@@ -1,13 +1,14 @@
-//! The master keys of a process that runs while they are rotated.
+//! The master keys of a process that keeps running while they are rotated.
 
 use claviger_vault::KekSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Looks where the master keys came from once more; `None` where they can't have changed, or can't be read now.
+/// Reads the master keys again from their source; `None` if they can't have changed or can't be
+/// read now.
 pub type LookAgain = Box<dyn Fn() -> Option<KekSet> + Send + Sync>;
 
-/// The master keys at hand, and the one that new user keys go under. Which that is the store says, not the order of the list: a
-/// rotation changes it for all processes at one moment.
+/// The available master keys, and the one that seals new user keys. The store, not the order of the
+/// list, decides which key seals: a rotation changes it for all processes at once.
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct MasterKeys {
     keks: RwLock<Arc<KekSet>>,
@@ -24,7 +25,7 @@ impl MasterKeys {
         Arc::clone(&self.keks.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The keys, after another look where they came from if this one isn't among them.
+    /// The keys; read again from their source if `id` isn't among them.
     pub(super) fn having(&self, id: [u8; 8]) -> Arc<KekSet> {
         let at_hand = self.at_hand();
         if at_hand.get(id).is_ok() {
@@ -37,30 +38,30 @@ impl MasterKeys {
         };
         tracing::info!(
             master_key = hex(id),
-            "a rotation brought a master key, which was read from the key file"
+            "read a new master key from the key file, because of a rotation"
         );
         let found = Arc::new(found);
         *self.keks.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&found);
         found
     }
 
-    /// The id of the key that new user keys go under.
+    /// The id of the key that new user keys are wrapped by.
     pub fn sealing(&self) -> [u8; 8] {
         *self.sealing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The store has said that it is another one now.
+    /// Records that the store's newest key has changed.
     pub(super) fn seal_under(&self, id: [u8; 8]) {
         *self.sealing.write().unwrap_or_else(PoisonError::into_inner) = id;
     }
 
-    /// Ids of the keys at hand, in the order of the list.
+    /// Ids of the available keys, in the order of the list.
     pub fn ids(&self) -> Vec<[u8; 8]> {
         self.at_hand().ids()
     }
 }
 
-/// An id as it is shown.
+/// An id in hex, as it is shown.
 pub(crate) fn hex(id: [u8; 8]) -> String {
     format!("{:016x}", u64::from_be_bytes(id))
 }

@@ -1,4 +1,5 @@
-//! The command bus: load, decide, seal, append, retry. Every face gives its commands here, so the rules hold whatever the door.
+//! The command bus: load, decide, seal, append, retry. Every face sends its commands here, so the
+//! same rules hold for all of them.
 
 mod accounts;
 mod folds;
@@ -48,26 +49,24 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-/// How often a command is decided anew because another process wrote to its stream meanwhile.
+/// How often a command is decided again because another process wrote to its stream meanwhile.
 const MAX_TRIES: usize = 10;
 
 /// How long a command record is kept: seven days.
 const RECORD_MS: u64 = 7 * 24 * 3600 * 1000;
 
-/// What the bus may be told by configuration.
+/// The configuration of the bus.
 #[derive(Clone, Debug)]
 pub struct BusConfig {
     /// Most keys a user may have.
     pub max_keys: usize,
-    /// How long one key test may take, in milliseconds.
+    /// Timeout of one key test, in milliseconds.
     pub test_timeout_ms: u64,
-    /// The model a key is tested with where none is named.
+    /// The model for key tests that name none.
     pub test_model: ModelId,
-    /// Where appends are counted.
     pub metrics: Metrics,
 }
 
-/// The command bus.
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Bus {
     store: Arc<dyn Store>,
@@ -89,7 +88,8 @@ pub struct Bus {
 pub struct Commands(pub Arc<Bus>);
 
 impl Bus {
-    /// A bus over a store. Commands run as tasks of the tracker, so that neither a client that leaves nor a shutdown cuts one in two.
+    /// Creates a bus over a store. Commands run as tasks of the tracker, so neither a disconnected
+    /// client nor a shutdown interrupts one.
     pub fn new(
         store: Arc<dyn Store>,
         keychain: Arc<Keychain>,
@@ -113,7 +113,7 @@ impl Bus {
         })
     }
 
-    /// Appends, and counts it.
+    /// Appends, and records the metrics.
     pub(crate) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let (events, began_at) = (append.events.len(), Instant::now());
         let appended = self.store.append(append).await;
@@ -131,7 +131,7 @@ impl Bus {
         appended
     }
 
-    /// Runs a piece of work as a task of its own and waits for it.
+    /// Runs work as a task of its own and waits for it.
     async fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,
@@ -141,7 +141,7 @@ impl Bus {
             Err(error) => {
                 tracing::error!(
                     panicked = error.is_panic(),
-                    "a command's task ended without an answer"
+                    "a command's task ended without a result"
                 );
                 Err(Failure::internal())
             }
@@ -149,28 +149,29 @@ impl Bus {
     }
 }
 
-/// What a store's fault looks like from outside. What happened is logged here, once.
+/// The failure that clients see for a store error. Logs the cause, once.
 pub(crate) fn store_failure(error: &StoreError) -> Failure {
     match error {
         StoreError::Unavailable(_) | StoreError::Closed => {
-            tracing::error!(%error, "the store didn't answer");
+            tracing::error!(%error, "the store is unavailable");
             Failure::new(
                 ErrorCode::StoreUnavailable,
-                "the store can't be reached now: nothing was changed, try again in a moment",
+                "the store is unavailable: nothing was changed, try again in a moment",
             )
         }
         StoreError::Corrupt(_) | StoreError::Gap { .. } => {
-            tracing::error!(%error, "the store holds what was never written");
+            tracing::error!(%error, "the store contains data that was never written");
             Failure::internal()
         }
     }
 }
 
-/// What a vault's fault looks like from outside.
+/// The failure that clients see for a vault error.
 pub(crate) fn vault_failure(error: &VaultError) -> Failure {
-    tracing::error!(%error, "the vault couldn't open or seal");
+    tracing::error!(%error, "the vault failed to open or seal");
     if let VaultError::UnknownKek { .. } = error {
-        // Names the key by its id, which is no secret. Only the operator can do something, and nothing is wrong with the request.
+        // The message names the key by its id, which isn't secret. The request is valid; only the
+        // operator can help.
         let message =
             format!("this server lacks a master key: {error} and restart it, then try again");
         return Failure::new(ErrorCode::StoreUnavailable, message);
@@ -178,21 +179,22 @@ pub(crate) fn vault_failure(error: &VaultError) -> Failure {
     Failure::internal()
 }
 
-/// The idempotency key was used before, with another body.
+/// The idempotency key was used before, with another request.
 fn reused() -> Failure {
     Failure::new(
         ErrorCode::IdempotencyKeyReused,
-        "this idempotency key was used before with another request: take a new key, or send exactly the same request again",
+        "this idempotency key was used before with another request: use a new key, or send exactly \
+         the same request again",
     )
     .at(&["input", "idempotencyKey"])
 }
 
-/// Is the record that of this very request?
+/// Checks that the record belongs to this very request.
 fn same_request(record: &CommandRecord, request_hash: &[u8; 32]) -> Result<(), Failure> {
     if record.request_hash == *request_hash { Ok(()) } else { Err(reused()) }
 }
 
-/// Too many writers on one stream for too long: nothing was changed.
+/// Too many concurrent writers on one stream: nothing was changed.
 fn contended() -> Failure {
     Failure::new(ErrorCode::Conflict, "too many changes at once: nothing was changed, try again")
 }

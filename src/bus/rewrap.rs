@@ -1,4 +1,4 @@
-//! What a rotation makes of a user's rows: functions of the rows and the master keys.
+//! The effect of a rotation on a user's rows, as functions of the rows and the master keys.
 
 use claviger_projections::ports::{
     ContentKeyRow, CredentialRow, IndexKeyRow, SecretRow, UserKeyRow, UserKeyState, UserRows,
@@ -11,7 +11,7 @@ use claviger_vault::{
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// The same user key under the first master key.
+/// The same user key, wrapped by the first master key.
 pub(super) fn rewrapped(
     keks: &KekSet,
     row: &UserKeyRow,
@@ -21,7 +21,8 @@ pub(super) fn rewrapped(
     Ok(UserKeyRow { kek: keks.current().id(), wrapped, ..*row })
 }
 
-/// A new user key under the first master key, and everything that hung on the old one under it.
+/// A new user key wrapped by the first master key, and everything the old one wrapped, wrapped by
+/// the new one.
 pub(super) fn rekeyed(keks: &KekSet, from: &UserRows, entropy: &dyn Entropy) -> Result<UserRows> {
     let UserKeyRow { owner, version, kek, wrapped } = &from.key.row;
     let (owner, old) = (*owner, unwrap_user_key(keks, *kek, *owner, *version, wrapped)?);
@@ -68,7 +69,7 @@ pub(super) fn rekeyed(keks: &KekSet, from: &UserRows, entropy: &dyn Entropy) -> 
     })
 }
 
-/// Opens everything that hangs on a user key, and forgets it. How many data keys there were.
+/// Opens everything that a user key wraps, and drops it. Returns the number of data keys.
 pub(super) fn open_all(keks: &KekSet, rows: &UserRows) -> Result<u64> {
     let UserKeyRow { owner, version, kek, wrapped } = &rows.key.row;
     let (owner, user_key_version) = (*owner, *version);

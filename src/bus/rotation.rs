@@ -1,12 +1,17 @@
-//! Rotation of the master key, beside servers that write. State is only what the rows say: which master key wraps a user key, and which
-//! of the store's own keys is the newest. Killed anywhere and run again it goes on.
+//! Rotation of the master key, while servers go on writing. The rows hold all state: which master
+//! key wraps a user key, and which of the store's own keys is the newest. A rotation killed at any
+//! point continues when it is run again.
 //!
-//! 1. *Begin.* One append puts the store's own keys under the new master key, as the newest. From its commit on the store takes no new
-//!    user key under another one, so the number of those left to move only falls.
-//! 2. *Move.* Every user key is wrapped by the new master key; one that is worn gives way to a new version, and is never wrapped by the
-//!    new master key: whoever has its old wrap, from a backup or the oplog, needs the old master key to open what was destroyed.
-//! 3. *Prove.* Everything that hangs on a user key is opened with the new master key alone.
-//! 4. *End.* One append says so, and removes the store's own keys under the old ones: a process without them boots.
+//! 1. *Begin.* One append stores the store's own keys under the new master key, as the newest.
+//!    After its commit the store accepts no new user key under another one, so the number of keys
+//!    left to move only falls.
+//! 2. *Move.* Every user key is rewrapped by the new master key. A worn key, which could open data
+//!    destroyed since, is replaced by a new version, and the new master key never wraps the old
+//!    one: opening destroyed data with an old wrap, from a backup or the oplog, takes the old
+//!    master key.
+//! 3. *Prove.* Everything that user keys wrap is opened with the new master key alone.
+//! 4. *End.* One append records the end, and removes the store's own keys under the old master
+//!    keys: a process without those can start.
 
 use super::folds::decode;
 use super::keychain::store_key_row;
@@ -28,106 +33,102 @@ use futures::stream::{self, StreamExt as _};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Users of one batch: a rotation that is told to stop ends after it.
+/// Users per batch: a rotation that is stopped ends after its batch.
 const BATCH: usize = 100;
 
-/// User keys wrapped at the same time.
+/// User keys rewrapped concurrently.
 const AT_ONCE: usize = 16;
 
-/// Worn user keys replaced at the same time.
+/// Worn user keys replaced concurrently.
 const WORN_AT_ONCE: usize = 4;
 
-/// How often something is tried that others change as well: the installation's stream, a user's rows.
+/// How often to retry a write that may conflict with others: to the installation's stream, or to a
+/// user's rows.
 const MAX_TRIES: usize = 10;
 
-/// How far a rotation is.
+/// The progress of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// So many user keys are under the new master key.
+    /// User keys under the new master key.
     Moved {
-        /// So many.
+        /// Done so far.
         users: u64,
-        /// Of so many.
+        /// The total.
         of: u64,
     },
-    /// So many users' keys opened with the new master key alone.
+    /// Users whose keys opened with the new master key alone.
     Proved {
-        /// So many.
+        /// Done so far.
         users: u64,
-        /// Of so many.
+        /// The total.
         of: u64,
     },
 }
 
-/// What a rotation did.
+/// The result of a rotation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rotated {
-    /// Master keys that wrap nothing any more.
+    /// Master keys that no longer wrap anything.
     pub from: Vec<KekId>,
-    /// The one that wraps everything.
+    /// The master key that wraps everything.
     pub to: KekId,
-    /// User keys wrapped anew by this run.
+    /// User keys rewrapped by this run.
     pub rewrapped: u64,
-    /// Users who got a new user key by this run.
+    /// Users who got a new user key in this run.
     pub rekeyed: u64,
     /// Users whose keys were opened with the new master key alone.
     pub users: u64,
-    /// Secrets whose data keys were.
+    /// Secrets whose data keys were opened.
     pub secrets: u64,
 }
 
-/// Why a rotation didn't come to its end. Whatever it is, nothing is lost and running it again goes on.
+/// Why a rotation didn't finish. In every case nothing is lost, and running it again continues.
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
-    /// The store failed.
-    #[error("the store failed: {0}; run `claviger vault rotate` again to go on")]
+    #[error("the store failed: {0}; run `claviger vault rotate` again to continue")]
     Store(#[from] StoreError),
-    /// The installation's stream couldn't be written to.
-    #[error("the rotation can't be recorded: {0}; run `claviger vault rotate` again to go on")]
+    /// The write to the installation's stream failed.
+    #[error("cannot record the rotation: {0}; run `claviger vault rotate` again to continue")]
     Unrecorded(AppendError),
-    /// The store's own keys don't open.
-    #[error("the store's own keys don't open: {0}")]
+    #[error("the store's own keys do not open: {0}")]
     StoreKeys(#[source] VaultError),
-    /// A user's keys don't open.
     #[error(
-        "the keys of user {owner} don't open ({reason}): run `claviger verify`; the old master keys must be kept"
+        "the keys of user {owner} do not open ({reason}): run `claviger verify`; the old master \
+         keys must be kept"
     )]
-    User {
-        /// Whose.
-        owner: UserId,
-        /// Why.
-        reason: VaultError,
-    },
-    /// It was told to stop.
+    User { owner: UserId, reason: VaultError },
+    /// It was stopped.
     #[error(
-        "stopped in order, {left} user keys are left: run `claviger vault rotate` again to go on; until then keep all master keys"
+        "stopped in order, {left} user keys are left: run `claviger vault rotate` again to \
+         continue; until then keep all master keys"
     )]
     Stopped {
-        /// User keys that another master key wraps.
+        /// User keys that another master key still wraps.
         left: u64,
     },
-    /// There is nothing to lead to.
+    /// The first master key of the list already wraps everything.
     #[error(
-        "master key {}, the first of the list, wraps everything already: put a new one before it (`openssl rand -base64 32` \
-         makes one), give it to every process of this store, then rotate", hex(*id)
+        "master key {}, the first of the list, already wraps everything: put a new one before it \
+         (`openssl rand -base64 32` makes one), give it to every process of this store, then rotate", hex(*id)
     )]
     NothingToDo {
         /// The first key of the list.
         id: KekId,
     },
-    /// It would lead back.
+    /// The first master key of the list was in use before.
     #[error(
-        "master key {}, the first of the list, was in use before: old copies may open under it what was deleted since; put a new \
-         one before it (`openssl rand -base64 32` makes one)", hex(*id)
+        "master key {}, the first of the list, was in use before: old copies may open under it \
+         what was deleted since; put a new one before it (`openssl rand -base64 32` makes one)", hex(*id)
     )]
     UsedBefore {
         /// The first key of the list.
         id: KekId,
     },
-    /// Another began meanwhile.
-    #[error("another rotation began, which leads to master key {}: put that one first in the list and run `claviger vault rotate` again", hex(*by))]
+    /// Another rotation began meanwhile.
+    #[error("another rotation began, to master key {}: put that one first in the list and run \
+             `claviger vault rotate` again", hex(*by))]
     Overtaken {
-        /// Where it leads.
+        /// The other rotation's new master key.
         by: KekId,
     },
 }
@@ -135,19 +136,18 @@ pub enum RotationError {
 /// A rotation of the master key.
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct Rotation {
-    /// The store.
     pub store: Arc<dyn Store>,
-    /// The master keys: the first is the one to lead to, and every other one that is in use must be among them.
+    /// The master keys: the first is the new one, and all others in use must be among them.
     pub keks: KekSet,
-    /// The outside world.
     pub effects: Effects,
 }
 
 impl Rotation {
-    /// Begins, or goes on with what was begun, up to the end. Told to `stop`, it ends after the batch under way.
+    /// Starts a rotation, or continues an unfinished one, until the end. After `stop`, it ends with
+    /// the current batch.
     ///
     /// # Errors
-    /// [`RotationError`], which says how to go on.
+    /// [`RotationError`], whose message tells how to continue.
     pub async fn run(
         &self,
         told: &(dyn Fn(Progress) + Sync),
@@ -162,7 +162,8 @@ impl Rotation {
         Ok(done)
     }
 
-    /// Whether the first master key of the list wraps everything, so that a rotation needs a new one.
+    /// Whether the first master key of the list wraps everything, so that a rotation needs a new
+    /// one.
     ///
     /// # Errors
     /// When the store fails.
@@ -176,20 +177,20 @@ impl Rotation {
         self.keks.current().id()
     }
 
-    /// How many user keys another master key wraps.
+    /// How many user keys another master key still wraps.
     async fn left(&self) -> Result<u64, StoreError> {
         let used = self.store.user_keys_by_kek().await?;
         Ok(used.iter().filter(|(kek, _)| *kek != self.to()).map(|(_, users)| users).sum())
     }
 
-    /// The store's own keys, the newest first.
+    /// The store's own keys: the newest, and the others.
     async fn store_keys(&self) -> Result<(StoreKeyRow, Vec<StoreKeyRow>), RotationError> {
         let mut rows = self.store.store_keys().await?.into_iter();
         let newest = rows.next().ok_or(StoreError::Corrupt("no store key".to_owned()))?;
         Ok((newest, rows.collect()))
     }
 
-    /// Makes the new master key the one that new user keys go under, unless it is already.
+    /// Makes the new master key the one that wraps new user keys, unless it already is.
     async fn begin(&self) -> Result<(), RotationError> {
         for _ in 0..MAX_TRIES {
             let (newest, older) = self.store_keys().await?;
@@ -219,7 +220,8 @@ impl Rotation {
         Err(RotationError::Unrecorded(AppendError::Conflict { actual: 0 }))
     }
 
-    /// The version of the installation's stream, and whether a rotation has led to or from this master key before.
+    /// The version of the installation's stream, and whether an earlier rotation led to or from
+    /// this master key.
     async fn used_before(&self) -> Result<(u64, bool), RotationError> {
         let (mut version, mut used, to) = (0, false, MasterKeyId(self.to()));
         loop {
@@ -227,7 +229,7 @@ impl Rotation {
             let more = events.len() == BATCH;
             for event in &events {
                 version = event.envelope.version;
-                // What else happens to the installation is none of ours.
+                // Other events of the installation don't concern rotations.
                 if !SystemEvent::TYPES.iter().any(|(kind, _)| *kind == event.envelope.kind) {
                     continue;
                 }
@@ -246,14 +248,14 @@ impl Rotation {
         }
     }
 
-    /// Appends to the installation's stream; `false` if somebody else did.
+    /// Appends to the installation's stream; `false` after a conflict.
     async fn record(
         &self,
         version: u64,
         event: &SystemEvent,
         rows: Vec<RowChange>,
     ) -> Result<bool, RotationError> {
-        let unwritable = |_| StoreError::Corrupt("an event can't be written".to_owned());
+        let unwritable = |_| StoreError::Corrupt("cannot encode an event".to_owned());
         let halves = event.halves().map_err(unwritable)?;
         let ids = &self.effects.ids;
         let event = NewEvent {
@@ -286,7 +288,7 @@ impl Rotation {
         }
     }
 
-    /// Brings every user key under the new master key.
+    /// Moves every user key under the new master key.
     async fn move_all(
         &self,
         done: &mut Rotated,
@@ -301,7 +303,8 @@ impl Rotation {
             self.go_on(stop).await?;
             let batch = self.store.user_keys(Some(self.to()), after, BATCH).await?;
             let Some(last) = batch.last() else {
-                // Nothing new is made under the old ones, so a pass that finds nothing from the start is the last.
+                // No new user keys go under the old master keys, so a pass that finds none from the
+                // start is the last.
                 match after.take() {
                     Some(_) => continue,
                     None => return Ok(()),
@@ -314,7 +317,7 @@ impl Rotation {
         }
     }
 
-    /// Ends a rotation that was told to stop or that another has overtaken.
+    /// Fails if the rotation was stopped or another one has overtaken it.
     async fn go_on(&self, stop: &CancellationToken) -> Result<(), RotationError> {
         if stop.is_cancelled() {
             return Err(RotationError::Stopped { left: self.left().await? });
@@ -335,7 +338,7 @@ impl Rotation {
             done.count(how?);
         }
         drop(moved);
-        // Larger transactions: a few at a time.
+        // Larger transactions, so fewer at a time.
         let mut moved =
             stream::iter(worn).map(|key| self.move_user(key)).buffer_unordered(WORN_AT_ONCE);
         while let Some(how) = moved.next().await {
@@ -344,7 +347,8 @@ impl Rotation {
         Ok(())
     }
 
-    /// Moves one user. One whose rows change all the time is left for the next pass, so that a rotation can always be stopped.
+    /// Moves one user. A user whose rows keep changing is left for the next pass, so that a
+    /// rotation can always be stopped.
     async fn move_user(&self, mut key: UserKeyState) -> Result<How, RotationError> {
         let owner = key.row.owner;
         let failed = |reason| RotationError::User { owner, reason };
@@ -408,7 +412,7 @@ impl Rotation {
         }
     }
 
-    /// How many data keys of a user opened; `None` for one who was erased meanwhile.
+    /// The number of a user's data keys, all opened; `None` for a user erased meanwhile.
     async fn prove_user(
         &self,
         alone: &KekSet,
@@ -418,7 +422,7 @@ impl Rotation {
         open_all(alone, &rows).map(Some).map_err(|reason| RotationError::User { owner, reason })
     }
 
-    /// Says that it is done, and removes what the old master keys wrap of the store's own.
+    /// Records the end, and removes the store's own keys under the old master keys.
     async fn end(&self, done: &mut Rotated) -> Result<(), RotationError> {
         for _ in 0..MAX_TRIES {
             let (newest, older) = self.store_keys().await?;
@@ -426,7 +430,7 @@ impl Rotation {
                 return Err(RotationError::Overtaken { by: newest.kek });
             }
             if older.is_empty() {
-                // The same rotation in another process was faster.
+                // The same rotation in another process finished first.
                 return Ok(());
             }
             done.from = older.iter().map(|row| row.kek).collect();
@@ -451,7 +455,7 @@ impl Rotation {
 enum How {
     Rewrapped,
     Rekeyed,
-    /// By another rotation, or the user was erased, or it is left for the next pass.
+    /// Moved by another rotation, erased, or left for the next pass.
     NotByThis,
 }
 

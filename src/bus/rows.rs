@@ -1,5 +1,6 @@
-//! Rows that are written in the transaction of their events: views, defaults, timers, sessions. Functions of the events and of where
-//! they ended up, because times are known only then.
+//! Rows that are written in the transaction of their events: views, defaults, timers, sessions.
+//! They are functions of the events and of their placement in the log, because the times are known
+//! only then.
 
 use super::vault_failure;
 use crate::effects::Effects;
@@ -21,16 +22,16 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// How long after a test's own timeout it is taken for abandoned, in milliseconds.
+/// How long after its own timeout a test counts as abandoned, in milliseconds.
 const TEST_GRACE_MS: u64 = 5_000;
 
-/// How long a session lives without being used: thirty days.
+/// How long an unused session lives: thirty days.
 pub(crate) const SESSION_MS: u64 = 30 * 24 * 3600 * 1000;
 
-/// Name of the view that a session's user agent is sealed for.
+/// The view name under which a session's user agent is sealed.
 pub(crate) const SESSIONS: &str = "sessions";
 
-/// Makes a view's row.
+/// Encodes a view's row.
 pub(super) fn row<F: Serialize, C: Serialize>(
     ad: &ViewAd<'static>,
     sort: Timestamp,
@@ -38,13 +39,13 @@ pub(super) fn row<F: Serialize, C: Serialize>(
     key: Option<&ContentKey>,
     effects: &Effects,
 ) -> Result<ViewRow, StoreError> {
-    let unwritable = |_| StoreError::Corrupt(format!("row of view {} can't be written", ad.view));
+    let unwritable = |_| StoreError::Corrupt(format!("cannot encode a row of view {}", ad.view));
     let facts = serde_json::to_vec(facts).map_err(unwritable)?;
     let content = content
         .map(|content| -> Result<Vec<u8>, StoreError> {
             let json = serde_json::to_vec(content).map_err(unwritable)?;
             let key = key.ok_or_else(|| {
-                StoreError::Corrupt("there is no key for content of a row".to_owned())
+                StoreError::Corrupt("there is no key for the content of a row".to_owned())
             })?;
             seal_view(key, ad, &json, &*effects.entropy).map_err(|error| unsealable(&error))
         })
@@ -61,7 +62,7 @@ pub(super) fn row<F: Serialize, C: Serialize>(
 }
 
 fn unsealable(error: &VaultError) -> StoreError {
-    StoreError::Corrupt(format!("content of a row can't be sealed: {error}"))
+    StoreError::Corrupt(format!("cannot seal the content of a row: {error}"))
 }
 
 /// Opens a view's row.
@@ -70,7 +71,7 @@ pub(super) fn open_row<F: DeserializeOwned, C: DeserializeOwned>(
     key: Option<&ContentKey>,
 ) -> Result<(F, Option<C>), Failure> {
     let unreadable = |_| {
-        tracing::error!(view = row.view, row = %row.id, "a view's row can't be read: run `claviger verify`");
+        tracing::error!(view = row.view, row = %row.id, "cannot read a view's row: run `claviger verify`");
         Failure::internal()
     };
     let facts = serde_json::from_slice(&row.facts).map_err(unreadable)?;
@@ -85,7 +86,7 @@ pub(super) fn open_row<F: DeserializeOwned, C: DeserializeOwned>(
     Ok((facts, content))
 }
 
-/// Makes a row of the view of keys.
+/// Encodes a row of the view of keys.
 pub(crate) fn key_row(
     owner: UserId,
     view: &KeyView,
@@ -96,7 +97,7 @@ pub(crate) fn key_row(
     row(&ad, view.facts.created_at, (&view.facts, view.content.as_ref()), key, effects)
 }
 
-/// Makes a row of the view of accounts.
+/// Encodes a row of the view of accounts.
 pub(crate) fn account_row(
     owner: UserId,
     view: &AccountView,
@@ -122,9 +123,9 @@ pub(crate) fn open_account(
     Ok(AccountView { facts, content })
 }
 
-/// What a key ring's events write.
+/// The rows that a key ring's events write.
 pub(crate) struct KeyRingRows {
-    /// The keys that the events touch, as they were before.
+    /// The keys that the events affect, before the events.
     pub(crate) before: KeysView,
     pub(crate) events: Vec<KeyRingEvent>,
     pub(crate) owner: UserId,
@@ -204,9 +205,9 @@ impl KeyRingRows {
     }
 }
 
-/// What an account's events write.
+/// The rows that an account's events write.
 pub(crate) struct AccountRows {
-    /// The account as it was before.
+    /// The account before the events.
     pub(crate) before: AccountView,
     pub(crate) events: Vec<AccountEvent>,
     pub(crate) owner: UserId,
@@ -223,7 +224,7 @@ impl InlineViews for AccountRows {
             rows.extend(self.sessions(event, placed)?);
         }
         if self.events.iter().any(|event| matches!(event, AccountEvent::AccountErased(_))) {
-            // Only that there was an account stays, so that its id is never taken for a new one's.
+            // Only the account's existence is kept, so that its id is never reused.
             return Ok(vec![
                 RowChange::EraseUser(self.owner),
                 RowChange::PutView(self.account_row(&view)?),

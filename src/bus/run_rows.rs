@@ -1,4 +1,5 @@
-//! Rows that are written with a run's events: the run in its owner's list, what says that there is work to do, and when its text expires.
+//! Rows that are written with a run's events: the run in its owner's list, the row that marks it as
+//! open work, and the expiry of its text.
 
 use super::rows::{open_row, row};
 use crate::effects::Effects;
@@ -13,12 +14,13 @@ use claviger_projections::runs::{OpenRun, RunSummary};
 use claviger_vault::{ContentKey, ViewAd};
 use std::sync::Arc;
 
-/// How long the text of a run is kept after its end, in pieces; the replies are events and stay: a day.
+/// How long the streamed text of a run is kept after its end: a day. The complete replies are
+/// events and stay.
 const DELTAS_MS: u64 = 24 * 3600 * 1000;
 
-/// What a run's events write.
+/// The rows that a run's events write.
 pub(crate) struct RunRows {
-    /// The run as it was before.
+    /// The run before the events.
     pub(crate) before: Option<RunSummary>,
     pub(crate) events: Vec<RunEvent>,
     pub(crate) owner: UserId,
@@ -38,7 +40,7 @@ impl InlineViews for RunRows {
                 .map(|_| placed.at);
         }
         let summary =
-            summary.ok_or_else(|| StoreError::Corrupt("a run without a beginning".to_owned()))?;
+            summary.ok_or_else(|| StoreError::Corrupt("a run without a first event".to_owned()))?;
         let subject = summary.id.0;
         let mut rows = vec![RowChange::PutView(run_row(
             self.owner,
@@ -64,7 +66,7 @@ impl InlineViews for RunRows {
     }
 }
 
-/// Makes a row of the view of runs.
+/// Encodes a row of the view of runs.
 pub(crate) fn run_row(
     owner: UserId,
     summary: &RunSummary,
@@ -75,14 +77,15 @@ pub(crate) fn run_row(
     row(&ad, summary.facts.created_at, (&summary.facts, summary.content.as_ref()), key, effects)
 }
 
-/// Makes the row of a run that hasn't ended, for those who look for work; `None` once it has.
+/// Encodes the row of a run that hasn't ended, by which engines find work; `None` once it has
+/// ended.
 pub(crate) fn open_run_row(
     owner: UserId,
     summary: &RunSummary,
 ) -> Result<Option<ViewRow>, StoreError> {
     let Some(open) = summary.open() else { return Ok(None) };
     let facts = serde_json::to_vec(&open)
-        .map_err(|_| StoreError::Corrupt("a row of open runs can't be written".to_owned()))?;
+        .map_err(|_| StoreError::Corrupt("cannot encode a row of open runs".to_owned()))?;
     let (id, sort) = (summary.id.0, summary.facts.created_at.0);
     Ok(Some(ViewRow {
         view: OPEN_RUNS,
@@ -101,12 +104,12 @@ pub(crate) fn open_run(row: &ViewRow, key: Option<&ContentKey>) -> Result<RunSum
     Ok(RunSummary { id: RunId(row.id), facts, content })
 }
 
-/// Reads the row of a run that hasn't ended.
+/// Decodes the row of a run that hasn't ended.
 pub(crate) fn read_open_run(row: &ViewRow) -> Result<OpenRun, Failure> {
     open_row::<OpenRun, ()>(row, None).map(|(open, _)| open)
 }
 
-/// Whether a row of the view of runs is what the log says.
+/// Whether a row of the view of runs agrees with the log.
 pub(crate) fn run_row_says(row: &ViewRow, key: Option<&ContentKey>, should: &RunSummary) -> bool {
     (row.sort, row.stream) == (should.facts.created_at.0, StreamName::Run(should.id.0))
         && row.content.is_some() == should.content.is_some()

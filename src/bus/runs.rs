@@ -1,4 +1,5 @@
-//! Commands on runs: what is asked for is on disk when it is answered; the engine, here or in another process, does the rest.
+//! Commands on runs: a request is durable when its response is sent; an engine, in this process or
+//! another, carries it out.
 
 use super::keychain::UserKeys;
 use super::keys::append_failure;
@@ -25,23 +26,22 @@ use claviger_projections::ports::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Most calls of a run at once that anybody may ask for.
+/// The highest `maxConcurrency` a request may ask for.
 const CONCURRENCY_MAX: u32 = 32;
 
-/// What runs are asked for with.
+/// Defaults and limits for requested runs.
 #[derive(Clone, Debug)]
 pub struct RunSettings {
-    /// Bounds of a definition.
     pub bounds: Bounds,
-    /// Most tokens of a reply where an agent names none.
+    /// Most tokens of a reply where an agent names no limit.
     pub max_tokens: u32,
     /// The same for a design.
     pub design_max_tokens: u32,
-    /// Most calls of a run at once where the request names none.
+    /// Concurrent calls of a run where the request names no limit.
     pub max_concurrency: u32,
-    /// Most attempts of a step that count.
+    /// Most counted attempts of a step.
     pub max_attempts: u32,
-    /// Most runs of a user that haven't ended.
+    /// Most unfinished runs of a user.
     pub max_open: u64,
     /// Version of the price table.
     pub price_table: String,
@@ -62,27 +62,25 @@ impl RunSettings {
     }
 }
 
-/// Is told that a run may need somebody to work on it.
+/// Notifies the engine of a run that may need work.
 pub trait WakeEngine: Send + Sync {
-    /// Of this user. A hint: what is lost is found by the next look at the runs that haven't ended.
+    /// A hint about a run of this user. A lost one is made up for by the engine's next poll of the
+    /// open runs.
     fn wake(&self, owner: UserId, run: RunId);
 }
 
-/// Commands on runs.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct RunBus {
-    /// Load, seal, append.
+    /// Loads, seals and appends.
     pub bus: Arc<Bus>,
-    /// Which credential is used.
+    /// Resolves credentials.
     pub reads: Arc<StoreReads>,
-    /// What runs are asked for with.
     pub settings: Arc<RunSettings>,
-    /// Who works on them.
     pub engine: Arc<dyn WakeEngine>,
 }
 
-/// A run that is asked for, once its definition has been checked.
+/// A run to be requested, after its definition was checked.
 struct Begun {
     definition: Definition,
     title: Option<Title>,
@@ -92,7 +90,7 @@ struct Begun {
     max_concurrency: u32,
 }
 
-/// A command on its way.
+/// A command in progress.
 struct Order {
     call: Call,
     keys: UserKeys,
@@ -129,7 +127,7 @@ impl RunBus {
         Ok(Order { call, keys, command_id, request_hash })
     }
 
-    /// The answer to a repeat, if this is one.
+    /// The result of the first request, if this one is a repeat.
     async fn replayed(&self, order: &Order) -> Result<Option<RunDone>, Failure> {
         let Some(request_hash) = &order.request_hash else { return Ok(None) };
         let record = self
@@ -174,7 +172,8 @@ impl RunBus {
         let begun = Begun { definition, title, model, key, context, max_concurrency };
         match self.begin(&order, caller, begun).await {
             Ok(done) => Ok(done),
-            // A repeat that raced its first must not be refused because of what the first did.
+            // A repeat that raced its first request must not be refused because of the first one's
+            // effects.
             Err(failure) => self.replayed(&order).await?.ok_or(failure),
         }
     }
@@ -208,7 +207,7 @@ impl RunBus {
         self.request(order, run, events).await
     }
 
-    /// Commits the request, and has somebody work on it.
+    /// Commits the request, and wakes the engine.
     async fn request(
         &self,
         order: &Order,
@@ -287,12 +286,13 @@ impl RunBus {
             return Ok(());
         }
         let message = format!(
-            "{open} of your orchestrations haven't ended, and at most {max} may: wait for some, or cancel them"
+            "{open} of your orchestrations have not ended, and the limit is {max}: wait for some, \
+             or cancel them"
         );
         Err(Failure::new(ErrorCode::LimitExceeded, message))
     }
 
-    /// Which credential is used, as it is recorded. A key that was named is used, or the request is refused.
+    /// The resolution to record. If a key is named, that key is used or the request is refused.
     async fn resolved(
         &self,
         caller: Caller,
@@ -313,7 +313,7 @@ impl RunBus {
             return Err(Failure::not_found("key").at(&["input", "keyId"]));
         }
         let failure = if key.is_some() {
-            Failure::new(ErrorCode::KeyUnavailable, format!("the key can't be used: {why}"))
+            Failure::new(ErrorCode::KeyUnavailable, format!("the key cannot be used: {why}"))
                 .at(&["input", "keyId"])
         } else {
             let message = format!(
@@ -324,7 +324,8 @@ impl RunBus {
         Err(failure.with(FailureDetail::Resolution(resolution)))
     }
 
-    /// The model of agents that name none. One that the credential is known not to have is refused with those it has.
+    /// The model of agents that name none. A model that the operator's credential is known to lack
+    /// is refused, with a list of those it has.
     async fn model(
         &self,
         given: Option<ModelId>,
@@ -343,7 +344,7 @@ impl RunBus {
         {
             let those = known.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ");
             let message = format!(
-                "this server's key doesn't have the model {unknown}: choose one of {those}"
+                "this server's key does not have the model {unknown}: choose one of {those}"
             );
             return Err(Failure::new(ErrorCode::Validation, message).at(&["input", "model"]));
         }
@@ -378,13 +379,14 @@ impl RunBus {
             let (version, control) = self.bus.controls.load(&*self.bus.store, stream).await?;
             let decided = match (AskRun { run, ask }).decide(&state, &control) {
                 Ok(decided) => decided,
-                // A repeat that raced its first must not be refused because of what the first did.
+                // A repeat that raced its first request must not be refused because of the first
+                // one's effects.
                 Err(error) => {
                     return self.replayed(&order).await?.map_or_else(|| Err(refusal(error)), Ok);
                 }
             };
             let Some(event) = decided else {
-                // Things are as asked, or asked for already.
+                // The run is already in the requested state, or the same request is pending.
                 self.engine.wake(owner, run);
                 return match self.replayed(&order).await? {
                     Some(done) => Ok(done),
@@ -412,7 +414,7 @@ impl RunBus {
         Err(contended())
     }
 
-    /// A run without a credential would stand still again at once: who resumes it is told so.
+    /// A run without a credential would pause again at once, so resuming it is refused.
     async fn check_resumable(&self, caller: Caller, run: RunId) -> Result<(), Failure> {
         let Some(reader) = self.reads.reader_of(caller.user, run).await? else {
             return Err(refusal(RunError::NotFound));
@@ -443,7 +445,7 @@ impl RunBus {
     }
 }
 
-/// What a request hash is made of: the input as JSON with sorted keys, the pattern as it is stored.
+/// The input of a request hash: JSON with sorted keys, and the pattern as it is stored.
 fn canonical(definition: &Definition, rest: &Value) -> Result<Vec<u8>, Failure> {
     let pattern = serde_json::to_value(definition).map_err(|_| Failure::internal())?;
     // serde_json keeps object keys sorted.
@@ -456,7 +458,7 @@ fn concurrency(given: Option<u32>, default: u32) -> Result<u32, Failure> {
         None => Ok(default),
         Some(found) if (1..=CONCURRENCY_MAX).contains(&found) => Ok(found),
         Some(found) => {
-            let message = format!("{found} calls at once can't be: write 1 to {CONCURRENCY_MAX}");
+            let message = format!("maxConcurrency must be 1 to {CONCURRENCY_MAX}, got {found}");
             Err(Failure::new(ErrorCode::Validation, message).at(&["input", "maxConcurrency"]))
         }
     }
@@ -492,17 +494,17 @@ fn definition_failure(error: &DefinitionError) -> Failure {
 
 fn refusal(error: RunError) -> Failure {
     if error.code() == ErrorCode::Internal {
-        tracing::error!(%error, "a command on a run can't be what it is");
+        tracing::error!(%error, "a command on a run is inconsistent");
         return Failure::internal();
     }
     Failure::new(error.code(), error.to_string())
 }
 
 impl Bus {
-    /// All that was asked of a run.
+    /// The requests made to a run so far.
     ///
     /// # Errors
-    /// When the store doesn't answer.
+    /// When the store is unavailable.
     pub(crate) async fn run_control(&self, run: RunId) -> Result<RunControl, Failure> {
         self.controls
             .load(&*self.store, StreamName::RunControl(run.0))
@@ -510,10 +512,11 @@ impl Bus {
             .map(|(_, control)| control)
     }
 
-    /// The version of a key's secret that is to be used now; `None` for a key that is gone, inactive or expired.
+    /// The version of a key's secret to use now; `None` for a key that is deleted, inactive or
+    /// expired.
     ///
     /// # Errors
-    /// When the store doesn't answer.
+    /// When the store is unavailable.
     pub(crate) async fn usable_secret(
         &self,
         owner: UserId,

@@ -1,4 +1,4 @@
-//! Between domain events and what the log stores.
+//! Converts between domain events and their stored form.
 
 use super::vault_failure;
 use crate::effects::Effects;
@@ -20,7 +20,7 @@ pub(crate) fn seal_events<E: Halved>(
     let mut sealed = Vec::with_capacity(events.len());
     for (event, version) in events.iter().zip(version + 1..) {
         let halves = event.halves().map_err(|error| {
-            tracing::error!(%error, "an event can't be written");
+            tracing::error!(%error, "cannot encode an event");
             Failure::internal()
         })?;
         let ad = ContentAd { owner, stream, version, kind: halves.kind, schema: halves.schema };
@@ -41,7 +41,7 @@ pub(crate) fn seal_events<E: Halved>(
     Ok(sealed)
 }
 
-/// Events that have no content, for an append.
+/// Encodes events without content, for an append.
 pub(crate) fn plain_events<E: Halved>(
     events: &[E],
     effects: &Effects,
@@ -49,7 +49,7 @@ pub(crate) fn plain_events<E: Halved>(
     let plain = |event: &E| {
         let halves =
             event.halves().ok().filter(|halves| halves.content.is_none()).ok_or_else(|| {
-                tracing::error!("an event has content that nothing can seal");
+                tracing::error!("an event has content but there is no key to seal it");
                 Failure::internal()
             })?;
         Ok(NewEvent {
@@ -64,7 +64,7 @@ pub(crate) fn plain_events<E: Halved>(
     events.iter().map(plain).collect()
 }
 
-/// Opens an event's content; `None` where it has none, or its key was destroyed.
+/// Opens an event's content; `None` if it has none, or its key was destroyed.
 pub(crate) fn open_event(
     event: &StoredEvent,
     key: Option<&ContentKey>,
@@ -82,7 +82,7 @@ pub(crate) fn open_event(
         schema: envelope.schema,
     };
     open_content(key, &ad, &event.content).map(Some).map_err(|error| {
-        tracing::error!(position = envelope.position, "an event's content can't be opened");
+        tracing::error!(position = envelope.position, "cannot open an event's content");
         vault_failure(&error)
     })
 }

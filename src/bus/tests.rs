@@ -1,4 +1,5 @@
-//! Tests of keys: two commits with a call to Anthropic between them. Nothing waits for the call but whoever asked for it.
+//! Key tests: two commits with a call to Anthropic between them. Only the request itself waits for
+//! the call.
 
 use super::keys::{Order, Plan};
 use super::{Bus, RECORD_MS, store_failure};
@@ -13,11 +14,12 @@ use claviger_domain::text::ModelId;
 use claviger_projections::ports::{CommandRecord, RecordChange, TimerKind, TimerRow};
 use std::time::Duration;
 
-/// How much longer than a test's timeout a repeat waits for it, in milliseconds.
+/// How much longer than a test's timeout a repeated request waits for it, in milliseconds.
 const WAIT_GRACE_MS: u64 = 10_000;
 
 impl Bus {
-    /// Tests a key: the intent is durable before the secret is opened, so whatever happens then is in the history.
+    /// Tests a key. The intent is durable before the secret is opened, so the history shows the
+    /// test whatever happens next.
     pub(super) async fn test_key(
         &self,
         order: Order,
@@ -68,7 +70,8 @@ impl Bus {
             .map(|(done, _)| done)
     }
 
-    /// Opens the secret, asks, forgets it. Every way in which this can go wrong is a verdict: the test must end.
+    /// Opens the secret, calls Anthropic, drops the secret. Every failure becomes a verdict,
+    /// because the test must end.
     async fn probe(
         &self,
         order: &Order,
@@ -96,7 +99,7 @@ impl Bus {
         }
     }
 
-    /// Waits until the test that a record belongs to is over.
+    /// Waits until the test that a record belongs to has ended.
     pub(super) async fn closed(&self, command_id: CommandId) -> Result<CommandRecord, Failure> {
         let mut commits = self.store.watch();
         let waiting = async {
@@ -115,7 +118,7 @@ impl Bus {
                 if commits.changed().await.is_err() {
                     return Err(Failure::new(
                         ErrorCode::ShuttingDown,
-                        "the server is going down: send the request again",
+                        "the server is shutting down: send the request again",
                     ));
                 }
             }
@@ -124,15 +127,15 @@ impl Bus {
         tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| {
             Err(Failure::new(
                 ErrorCode::Timeout,
-                "the first request of this idempotency key is still under way: send it again later",
+                "the first request with this idempotency key is still running: send it again later",
             ))
         })
     }
 
-    /// Does what a timer is due for.
+    /// Runs a due timer.
     ///
     /// # Errors
-    /// When the store doesn't answer; the timer stays.
+    /// When the store is unavailable; the timer stays due.
     pub async fn on_timer(&self, timer: &TimerRow) -> Result<(), Failure> {
         if timer.kind == TimerKind::DeltaExpiry {
             let expired = self.store.expire_deltas(timer.owner, RunId(timer.subject)).await;
@@ -152,13 +155,14 @@ impl Bus {
                 self.execute(&order, plan).await?;
             }
             TimerKind::KeyTest => self.close_abandoned_test(&order, timer).await?,
-            // Leaves no event, and needs no keys: done above.
+            // Leaves no event and needs no keys: handled above.
             TimerKind::DeltaExpiry => {}
         }
         Ok(())
     }
 
-    /// A test whose process crashed is closed: whoever waits for it gets an answer, and the history says that nothing is known.
+    /// Closes a test whose process crashed: a waiting request gets a result, and the history shows
+    /// that the test was inconclusive.
     async fn close_abandoned_test(&self, order: &Order, timer: &TimerRow) -> Result<(), Failure> {
         let test = TestId(timer.subject);
         let (_, ring) = self.rings.load(&*self.store, order.stream()).await?;

@@ -1,10 +1,10 @@
-//! Text of others on its way to a terminal: what would command the terminal is shown instead, and how wide the rest is.
+//! Sanitizes untrusted text for a terminal, and measures its width.
 
 use std::fmt::Write as _;
 
-/// The same text without anything that a terminal would obey: control characters (but line breaks and tabs) become their pictures,
-/// those of the second range and marks that turn the direction of writing a replacement character. A line break of two characters
-/// becomes one.
+/// Replaces everything a terminal would interpret: control characters (except line breaks and tabs)
+/// become their pictures, C1 controls and bidirectional marks become a replacement character. A CR
+/// LF becomes one line break.
 pub(super) fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
@@ -29,12 +29,13 @@ pub(super) fn harmless(text: &str) -> String {
     shown
 }
 
-/// The same on one line: white space of any kind and length becomes one space.
+/// The same on one line: each run of white space becomes one space.
 pub(super) fn one_line(text: &str) -> String {
     harmless(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// JSON whose strings hold nothing that a terminal would obey: what JSON itself lets pass is escaped. It means the same.
+/// Escapes, in the strings of a JSON text, everything a terminal would interpret and JSON itself
+/// allows. The value stays the same.
 pub(super) fn harmless_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for letter in json.chars() {
@@ -54,7 +55,7 @@ pub(super) fn harmless_json(json: &str) -> String {
     shown
 }
 
-/// Characters that take no place of their own.
+/// Zero-width characters.
 const NARROW: [(u32, u32); 9] = [
     (0x300, 0x36f),
     (0x483, 0x489),
@@ -67,7 +68,7 @@ const NARROW: [(u32, u32); 9] = [
     (0xe0100, 0xe01ef),
 ];
 
-/// Characters that take two places.
+/// Double-width characters.
 const WIDE: [(u32, u32); 14] = [
     (0x1100, 0x115f),
     (0x231a, 0x231b),
@@ -85,8 +86,8 @@ const WIDE: [(u32, u32); 14] = [
     (0x20000, 0x3fffd),
 ];
 
-/// How many places a character takes on a terminal, near enough: lines are cut a little early or late where this errs, and the
-/// terminal is told not to break them.
+/// The columns a character takes on a terminal, approximately. Where this errs, lines are cut a
+/// little early or late, and the terminal is set not to wrap them.
 pub(super) fn width(letter: char) -> usize {
     let code = u32::from(letter);
     let within =
@@ -99,12 +100,13 @@ pub(super) fn width(letter: char) -> usize {
     }
 }
 
-/// How many places a text on one line takes.
+/// The columns a one-line text takes.
 pub(super) fn width_of(text: &str) -> usize {
     text.chars().map(width).sum()
 }
 
-/// The beginning of a text on one line that fits into so many places, with an ellipsis where something is left out.
+/// The start of a one-line text that fits into `places` columns, with an ellipsis if something is
+/// left out.
 pub(super) fn clipped(text: &str, places: usize) -> String {
     if width_of(text) <= places {
         return text.to_owned();
@@ -127,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_commands_a_terminal_is_left() {
+    fn nothing_a_terminal_would_interpret_is_left() {
         for (text, expected) in [
             ("plain\ttext\nof two lines", "plain\ttext\nof two lines"),
             ("a\r\nb\rc", "a\nb␍c"),
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn harmless_json_means_the_same() {
+    fn sanitized_json_has_the_same_value() {
         let text: String = (0..=0x2100).filter_map(char::from_u32).collect();
         let json = serde_json::to_string(&text).unwrap();
         let shown = harmless_json(&json);
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_clipped_by_the_places_it_takes() {
+    fn text_is_clipped_by_the_columns_it_takes() {
         for (text, places, expected) in [
             ("abc", 3, "abc"),
             ("abcd", 3, "ab…"),

@@ -1,4 +1,4 @@
-//! `key`: a user's keys, by the operator on the store itself.
+//! `key`: lets the operator manage a user's keys, directly on the store.
 
 use super::args::{KeyCommand as Args, LevelArg};
 use super::user::{find, operator, read_secret};
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub(super) async fn run(args: &Args, config: &Config, json: bool) -> Result<ExitCode, CliError> {
-    // What comes from standard input is read before the store is opened: it may take its time.
+    // Standard input is read before the store is opened, because it may take its time.
     let parsed = Parsed::of(args)?;
     let core = Core::open(config, Effects::system(), "claviger key").await?;
     let done = execute(&core, args, parsed).await;
@@ -44,7 +44,7 @@ fn is_success(verdict: &claviger_domain::key_test::KeyVerdict) -> bool {
     verdict.status == claviger_domain::key_test::KeyTestStatus::Success
 }
 
-/// What the arguments say, parsed before anything is opened.
+/// The arguments, parsed before anything is opened.
 enum Parsed {
     List,
     Add { name: KeyName, secret: ApiKeySecret, context: Context, make_default: Option<bool> },
@@ -75,7 +75,7 @@ impl Parsed {
                 model: with
                     .as_deref()
                     .map(|model| {
-                        ModelId::parse(model).ok_or_else(|| invalid("that is no model id"))
+                        ModelId::parse(model).ok_or_else(|| invalid("this is not a model id"))
                     })
                     .transpose()?,
             },
@@ -129,7 +129,7 @@ async fn all_keys(core: &Core, owner: UserId) -> Result<Vec<KeyView>, CliError> 
     }
 }
 
-/// A key by its id, or by its name if only one has it.
+/// Finds a key by its id, or by its name if the name is unique.
 async fn find_key(core: &Core, owner: UserId, wanted: &str) -> Result<KeyId, CliError> {
     let keys = all_keys(core, owner).await?;
     let id = decode_as(IdKind::ApiKey, wanted).map(KeyId);

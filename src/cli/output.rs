@@ -1,21 +1,22 @@
-//! Writing to the terminal. A reader that goes away (`claviger key list | head`) is no error.
+//! Writes to the terminal. A reader that closes the pipe (`claviger key list | head`) is not an
+//! error.
 
 use serde::Serialize;
 use std::io::{self, IsTerminal as _, Write as _};
 
-/// One line of answer.
+/// Writes one line of output.
 pub(super) fn line(text: &str) {
     drop(writeln!(io::stdout().lock(), "{text}"));
 }
 
-/// The answer as one JSON value.
+/// Writes the output as one JSON value.
 pub(super) fn json<T: Serialize>(value: &T) {
     if let Ok(text) = serde_json::to_string_pretty(value) {
         line(&text);
     }
 }
 
-/// An error, on standard error.
+/// Writes an error to standard error.
 pub(super) fn error(code: &str, message: &str, as_json: bool) {
     let text = if as_json {
         serde_json::json!({ "error": { "code": code, "message": message } }).to_string()
@@ -25,23 +26,23 @@ pub(super) fn error(code: &str, message: &str, as_json: bool) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
-/// Asks a person at the keyboard, on standard error: standard output is the answer's.
+/// Prompts on standard error: standard output is for results.
 pub(super) fn prompt(text: &str) {
     let mut to = io::stderr().lock();
     drop(write!(to, "{text}").and_then(|()| to.flush()));
 }
 
-/// Tells of progress, on standard error: standard output is the answer's.
+/// Reports progress on standard error: standard output is for results.
 pub(super) fn note(text: &str) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
-/// Whether a person reads along, so that colour helps.
+/// Whether standard output is a terminal, so that colour helps.
 pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Rows under a heading, columns as wide as their widest cell.
+/// Writes rows under a heading, each column as wide as its widest cell.
 pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());

@@ -1,4 +1,4 @@
-//! `replay`: makes views anew from the log.
+//! `replay`: rebuilds views from the log.
 
 use super::args::{ReplayArgs, ViewArg};
 use super::{CliError, output};
@@ -58,7 +58,7 @@ async fn replay_all(replay: &Replay, arguments: &ReplayArgs) -> Result<Vec<Repor
 fn tell(report: &Report, check: bool) {
     let view = report.view;
     let (differs, fails) =
-        if check { ("differs", "can't be judged") } else { ("mended", "can't be mended") };
+        if check { ("differs", "cannot be checked") } else { ("mended", "cannot be repaired") };
     for (owners, count, what) in [
         (&report.differing, report.differing_count, differs),
         (&report.failed, report.failed_count, fails),
@@ -71,11 +71,11 @@ fn tell(report: &Report, check: bool) {
             output::line(&format!("and {} more", count - named));
         }
     }
-    let done = if check { String::new() } else { format!(", {} mended", report.changed) };
+    let done = if check { String::new() } else { format!(", {} repaired", report.changed) };
     let still = if report.quarantined == 0 {
         String::new()
     } else {
-        format!(", {} rows stand still", report.quarantined)
+        format!(", {} rows no longer advance", report.quarantined)
     };
     output::line(&format!(
         "{view}: {} owners, {} differed{done}{still}",

@@ -1,4 +1,4 @@
-//! `vault rotate`: everything under a new master key.
+//! `vault rotate`: moves everything under a new master key.
 
 use super::args::RotateArgs;
 use super::serve::on_signals;
@@ -21,12 +21,13 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CliError> {
     let own = key_files::own_file(config);
     if args.drop_old && own.is_none() {
-        let message = "--drop-old is for master.key in the data directory, and you give the master keys yourself: remove the old \
-                       ones from your list when the rotation has ended";
+        let message = "--drop-old is for master.key in the data directory, but the configuration gives the \
+                       master keys: remove the old ones from your list when the rotation has ended";
         return Err(CliError::new(ErrorCode::Validation, message));
     }
     let stop = on_signals()?;
-    // Opening the core shows that every master key in use is at hand, and on the embedded store that no server runs.
+    // Opening the core proves that every master key in use is available and, on the embedded store,
+    // that no server is running.
     let core = Core::open(config, Effects::system(), "claviger vault rotate").await?;
     let rotated = rotate(&core, config, own.as_deref(), &stop).await;
     core.close().await;
@@ -48,11 +49,12 @@ async fn rotate(
     if let Some(path) = own
         && rotation.is_done().await.map_err(|error| store_failure(&error))?
     {
-        // On disk before anything is wrapped by it; one that a crash leaves unused is the next run's.
+        // On disk before anything is wrapped by it. If a crash leaves it unused, the next run uses
+        // it.
         key_files::add_first(path, &*core.effects.entropy)?;
         rotation = self::rotation(core, config)?;
         output::note(&format!(
-            "a new master key is the first line of {}: back this file up before you go on working",
+            "a new master key is the first line of {}: back this file up before you continue",
             path.display()
         ));
     }
@@ -88,7 +90,7 @@ fn tell(rotated: &Rotated, own: Option<&Path>, dropped: bool, json: bool) {
             "old_keys_dropped": dropped,
         }));
     }
-    // None, if another process that ran the same rotation came to its end first.
+    // Empty if another process running the same rotation finished first.
     let left = if from.is_empty() {
         String::new()
     } else {
@@ -96,7 +98,8 @@ fn tell(rotated: &Rotated, own: Option<&Path>, dropped: bool, json: bool) {
     };
     output::line(&format!("everything is under master key {}{left}", hex(*to)));
     output::line(&format!(
-        "user keys wrapped anew: {rewrapped}; users with a new key, because they deleted something: {rekeyed}"
+        "user keys wrapped again: {rewrapped}; users with a new key, because they deleted \
+         something: {rekeyed}"
     ));
     output::line(&format!(
         "opened with the new master key alone: keys of {users} users, data keys of {secrets} secrets"
@@ -104,16 +107,19 @@ fn tell(rotated: &Rotated, own: Option<&Path>, dropped: bool, json: bool) {
     output::line(&match (own, dropped) {
         (Some(path), true) => {
             format!(
-                "the old keys are gone from {}: backups made before this can't be opened with it",
+                "the old keys were removed from {}: backups made before this can no longer be \
+                 opened with it",
                 path.display()
             )
         }
         (Some(path), false) => format!(
-            "the old keys still stand in {}, behind the first line: remove those lines once no backup needs them",
+            "the old keys are still in {}, after the first line: remove those lines once no backup \
+             needs them",
             path.display()
         ),
         (None, _) => {
-            "remove the old keys from the lists of all processes, and restart these".to_owned()
+            "remove the old keys from the lists of all processes, and restart these processes"
+                .to_owned()
         }
     });
 }

@@ -1,4 +1,4 @@
-//! `simulate`: the scripted Anthropic of the demo and the tests.
+//! `simulate`: the scripted Anthropic that the demo and the tests use.
 
 use super::args::SimulateArgs;
 use super::serve::on_signals;
@@ -23,7 +23,8 @@ pub(super) async fn run(args: &SimulateArgs, json: bool) -> Result<ExitCode, Cli
     let ready = |address| {
         output::line(&format!("the simulated Anthropic listens on http://{address}"));
         output::line(
-            "list its scenarios with `claviger simulate --keys`; what it was asked stands at /sim/calls",
+            "list its scenarios with `claviger simulate --keys`; the requests it received are at \
+             /sim/calls",
         );
     };
     serve_until(config, ready, shutdown.cancelled_owned())
@@ -32,7 +33,7 @@ pub(super) async fn run(args: &SimulateArgs, json: bool) -> Result<ExitCode, Cli
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every scenario with a key that plays it. These keys open nothing at Anthropic.
+/// Every scenario with the key that selects it. These keys are worthless at Anthropic.
 fn list(json: bool) {
     if json {
         let scenarios: Vec<_> = Scenario::ALL

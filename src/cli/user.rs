@@ -1,4 +1,4 @@
-//! `user`: accounts, made by the operator on the store itself.
+//! `user`: lets the operator manage accounts, directly on the store.
 
 use super::args::{RoleArg, UserAddArgs, UserCommand};
 use super::{CliError, output};
@@ -54,7 +54,7 @@ const fn role(args: &UserAddArgs) -> Role {
     }
 }
 
-/// The operator at the keyboard.
+/// The operator at the command line.
 pub(super) fn operator(core: &Core) -> RequestInfo {
     RequestInfo {
         correlation: CorrelationId(core.effects.ids.next()),
@@ -64,22 +64,22 @@ pub(super) fn operator(core: &Core) -> RequestInfo {
     }
 }
 
-/// The user a name belongs to.
+/// Finds the user with this name.
 pub(super) async fn find(core: &Core, name: &str) -> Result<UserId, CliError> {
     let user = core.bus.find_user(name).await?;
     user.ok_or_else(|| {
         CliError::new(
             ErrorCode::NotFound,
-            "no such user: give a username or e-mail address that was registered",
+            "no such user: give a registered username or e-mail address",
         )
     })
 }
 
-/// A secret from standard input: one line, without its end.
+/// Reads a secret from standard input: one line, without its line end.
 pub(super) fn read_secret(what: &str) -> Result<SecretText, CliError> {
     let mut text = zeroize::Zeroizing::new(String::new());
     let unreadable = |_| {
-        CliError::new(ErrorCode::Validation, format!("{what} on standard input isn't UTF-8 text"))
+        CliError::new(ErrorCode::Validation, format!("{what} on standard input is not UTF-8 text"))
     };
     let input = std::io::stdin();
     if input.is_terminal() {
@@ -92,7 +92,7 @@ pub(super) fn read_secret(what: &str) -> Result<SecretText, CliError> {
     if line.is_empty() {
         return Err(CliError::new(
             ErrorCode::Validation,
-            format!("{what} is expected on standard input, and there is none"),
+            format!("{what} must be given on standard input, which is empty"),
         ));
     }
     Ok(SecretText::new(line.to_owned()))

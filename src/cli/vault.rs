@@ -1,4 +1,4 @@
-//! `vault`: what protects what.
+//! `vault`: shows which keys protect the store.
 
 use super::args::VaultCommand;
 use super::{CliError, output, rotate};
@@ -17,7 +17,7 @@ pub(super) async fn run(
     if let VaultCommand::Rotate(rotate) = command {
         return rotate::run(rotate, config, json).await;
     }
-    // Opening the core opens every canary: what comes after this line is known to work.
+    // Opening the core opens every canary: all keys are proven from here on.
     let core = Core::open(config, Effects::system(), "claviger vault status").await?;
     let status = status(&core).await;
     core.close().await;
@@ -35,7 +35,8 @@ pub(super) async fn run(
     output::line(&format!("secrets sealed: {}; every canary opens", status.secrets));
     if status.rotating {
         output::line(
-            "a rotation is under way: `claviger vault rotate` goes on with it; until it ends keep all master keys",
+            "a rotation is unfinished: `claviger vault rotate` continues it; until it ends keep \
+             all master keys",
         );
     }
     Ok(ExitCode::SUCCESS)

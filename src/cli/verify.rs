@@ -1,4 +1,4 @@
-//! `verify`: is everything as the log says?
+//! `verify`: checks everything against the log.
 
 use super::{CliError, output};
 use crate::audit::verify::verify;
@@ -31,7 +31,7 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<ExitCode, CliErro
             report.keys,
             report.runs,
             if report.problem_count == 0 {
-                "all as the log says".to_owned()
+                "everything agrees with the log".to_owned()
             } else {
                 format!("problems {}", report.problem_count)
             }

@@ -1,4 +1,5 @@
-//! What goes around every request whatever its face: ids, a span, the headers of every answer, a net under panics.
+//! The layer around every request, whichever face serves it: ids, a span, the headers of every
+//! response, and panic handling.
 
 use super::origins::Origins;
 use super::panics;
@@ -17,37 +18,36 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
-/// Where new ids (`UUIDv7`) come from.
+/// Source of new ids (`UUIDv7`).
 pub type IdSource = Arc<dyn Fn() -> Uuid + Send + Sync>;
 
-/// The ids of one HTTP request, in its extensions. Ours: what a client sends under such names is ignored.
+/// The ids of one HTTP request, kept in its extensions. The server makes them: ids that a client
+/// sends under these names are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestIds {
-    /// Finds this request in the log; the client gets it as `x-request-id`.
+    /// Identifies this request in the log; the client receives it as `x-request-id`.
     pub request: Uuid,
     /// Ties together the events that this request causes.
     pub correlation: CorrelationId,
 }
 
 impl RequestIds {
-    /// Fresh ids.
     pub fn new(ids: &IdSource) -> Self {
         Self { request: ids(), correlation: CorrelationId(ids()) }
     }
 }
 
-/// Whom the server lets near.
+/// Which origins and proxies the server accepts, and where it counts responses.
 #[derive(Clone, Debug, Default)]
 pub struct Edge {
-    /// Pages of other origins that may use it.
+    /// Pages of other origins that may use the server.
     pub origins: Origins,
-    /// Proxies whose word about clients counts.
+    /// Proxies whose forwarding headers are believed.
     pub trusted_proxies: TrustedProxies,
-    /// Where answers are counted.
     pub metrics: Metrics,
 }
 
-/// Wraps the merged faces: call this last. Adds the answers to unknown paths and wrong methods.
+/// Wraps the merged faces: call this last. Adds the responses to unknown paths and wrong methods.
 pub fn wrap(faces: Router, ids: IdSource, edge: Edge) -> Router {
     let (cors, edge) = (edge.origins.cors(), Arc::new(edge));
     faces
@@ -72,11 +72,14 @@ async fn unknown_path(Extension(ids): Extension<RequestIds>) -> Response {
     Problem::unknown_path().into_response(ids.request)
 }
 
-/// The router itself adds which methods the path takes.
+/// The router itself adds the `allow` header.
 async fn wrong_method(Extension(ids): Extension<RequestIds>) -> Response {
-    Problem::new(claviger_domain::code::ErrorCode::BadRequest, "this path doesn't take that method")
-        .with_status(StatusCode::METHOD_NOT_ALLOWED)
-        .into_response(ids.request)
+    Problem::new(
+        claviger_domain::code::ErrorCode::BadRequest,
+        "this path does not support that method",
+    )
+    .with_status(StatusCode::METHOD_NOT_ALLOWED)
+    .into_response(ids.request)
 }
 
 async fn around(
@@ -92,7 +95,8 @@ async fn around(
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }
-    // The route and not the path: whatever a client puts there by mistake stays out of the log. So does the query string.
+    // The route, not the path or the query string: a client may put a secret there by mistake, and
+    // it must stay out of the log.
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -122,7 +126,7 @@ async fn around(
     response
 }
 
-/// Methods are tokens of the client's choice: only the known ones are shown.
+/// A method is a token the client chooses: only the known ones are logged.
 fn known_method(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -136,7 +140,7 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// The headers of every answer. What a face has set already (its own cache rule, its own policy) stays.
+/// Sets the headers of every response. A face's own cache rule or content policy stays.
 fn dress(headers: &mut HeaderMap, request_id: Uuid, is_https: bool) {
     if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
         headers.insert("x-request-id", id);
@@ -144,7 +148,8 @@ fn dress(headers: &mut HeaderMap, request_id: Uuid, is_https: bool) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    // A page's own policy stands; everything else is no page, and does nothing when it is taken for one.
+    // A page's own policy stays. Everything else isn't a page, and must do nothing if a browser
+    // takes it for one.
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(
         "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ));
@@ -154,7 +159,8 @@ fn dress(headers: &mut HeaderMap, request_id: Uuid, is_https: bool) {
     );
     headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
     if is_https {
-        // Only what came over TLS may say so (RFC 6797, section 7.2). Other names of the domain are not ours to speak for.
+        // RFC 6797, section 7.2 allows this header over TLS only. No `includeSubDomains`: the
+        // domain's other names may belong to other services.
         headers.insert(
             header::STRICT_TRANSPORT_SECURITY,
             HeaderValue::from_static("max-age=31536000"),

@@ -1,4 +1,4 @@
-//! `/health`: one look for load balancers and people.
+//! `/health`: a snapshot of the server's state, for load balancers and people.
 
 use super::envelope::RequestIds;
 use super::problem::Problem;
@@ -15,39 +15,39 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// How a part is doing. Ordered: the worst part gives the whole's.
+/// The state of a service. Ordered: the worst service decides the overall status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
-    /// Does all it promises.
+    /// Fully working.
     Healthy,
-    /// Works, with something missing.
+    /// Working, with some function missing.
     Degraded,
-    /// Can't do its work now.
+    /// Not working.
     Unhealthy,
 }
 
-/// What the probe found.
+/// The result of a probe.
 #[derive(Clone, Debug, Default)]
 pub struct HealthReport {
-    /// The parts by name; `database` at least. `api` is added: it is what answers.
+    /// The services by name; `database` at least. The response adds `api`.
     pub services: BTreeMap<&'static str, HealthStatus>,
-    /// Rows that stand still because of an event that can't be taken in, by view. They make nothing unhealthy: everything else goes on.
+    /// Rows that no longer advance because an event can't be applied, by view. They don't affect
+    /// the status: everything else goes on.
     pub quarantined: BTreeMap<&'static str, u64>,
     /// Versions by name, such as `claviger`, `store`.
     pub version: BTreeMap<&'static str, String>,
 }
 
-/// Looks at what the server stands on.
+/// Probes the services the server depends on.
 pub trait HealthProbe: Send + Sync + 'static {
-    /// Looks now; must not wait for long.
+    /// Must return quickly: after five seconds the database counts as unhealthy.
     fn probe(&self) -> BoxFuture<'_, HealthReport>;
 }
 
-/// The time, from a port.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 
-/// A probe that answers later than this finds its part unhealthy.
+/// A probe that takes longer counts as an unhealthy database.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
@@ -65,7 +65,7 @@ struct Health {
     clock: Clock,
 }
 
-/// `GET /health`: 200 when every part is healthy, else 503 with the same body.
+/// `GET /health`: 200 when every service is healthy, else 503 with the same body.
 pub fn router(probe: Arc<dyn HealthProbe>, clock: Clock) -> Router {
     Router::new().route("/health", get(answer)).with_state(Arc::new(Health { probe, clock }))
 }

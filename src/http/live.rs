@@ -14,53 +14,50 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// What a live face is made of.
+/// The parts of [`LiveFace`].
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct LiveParts {
-    /// Executes.
     pub executor: SchemaExecutor,
-    /// Judges documents, as for plain requests.
+    /// Checks documents, as for plain requests.
     pub admission: Arc<Admission>,
-    /// Bounds and times.
     pub settings: LiveSettings,
-    /// Numbers operations.
+    /// Makes the request ids of operations.
     pub ids: IdSource,
-    /// Judges tokens, and watches over those that were good.
+    /// Verifies tokens, and watches the sessions of those it accepted.
     pub watch: Watch,
 }
 
-/// Sockets and event streams of one process.
+/// The sockets and event streams of one process.
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct LiveFace {
     pub(super) parts: LiveParts,
     pub(super) seats: Arc<Seats>,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
-    /// The stream that each ticket has now.
+    /// The current stream of each ticket.
     by_ticket: Mutex<HashMap<Uuid, CancellationToken>>,
 }
 
 impl LiveFace {
-    /// No socket, no stream yet.
     pub fn new(parts: LiveParts) -> Arc<Self> {
         let seats = Seats::new(parts.settings.max_in_all, parts.settings.max_per_user);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         Arc::new(Self { parts, seats, stop, tasks, by_ticket: Mutex::default() })
     }
 
-    /// Ends every socket and stream in a way on which clients come back.
+    /// Ends every socket and stream in a way that makes clients reconnect.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Waits until they have ended. Each takes a bounded time.
+    /// Waits until all have ended, each within a bounded time.
     pub async fn ended(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    /// The path of the schema with all that is spoken there.
+    /// The schema's path for plain requests, sockets and event streams.
     pub fn into_router(self: Arc<Self>, endpoint: GraphqlEndpoint<SchemaExecutor>) -> Router {
         let endpoint = Arc::new(endpoint);
         Router::new().route(
@@ -88,7 +85,8 @@ impl LiveFace {
             .unwrap_or_else(|| RequestIds::new(&self.parts.ids))
     }
 
-    /// Makes a ticket's newest stream its only one. A stream without a predecessor may be the first only.
+    /// Makes this stream the ticket's only one and ends its predecessor. A first stream is refused
+    /// (`None`) if the ticket already has one.
     pub(super) fn take_over(&self, ticket: Uuid, is_first: bool) -> Option<CancellationToken> {
         let mut streams = self.by_ticket.lock().unwrap_or_else(PoisonError::into_inner);
         if is_first && streams.contains_key(&ticket) {
@@ -101,7 +99,7 @@ impl LiveFace {
         Some(own)
     }
 
-    /// The stream has ended by itself.
+    /// Forgets a stream that ended by itself.
     pub(super) fn give_up(&self, ticket: Uuid, own: &CancellationToken) {
         let mut streams = self.by_ticket.lock().unwrap_or_else(PoisonError::into_inner);
         if !own.is_cancelled() {

@@ -1,9 +1,11 @@
-//! The HTTP faces: our own layer between sockets and the rest.
+//! The HTTP faces, and the layer between them and the network.
 //!
-//! A recipe for wiring, from the inside out: a [`graphql::Executor`] wraps the schema; [`graphql::GraphqlEndpoint`] speaks
-//! GraphQL over HTTP in front of it, and [`live::LiveFace`] sockets and event streams beside it on one path; their router is merged with [`graphiql::router`], [`health::router`] and the other faces;
-//! [`envelope::wrap`] goes around them all; [`server::Server`] carries the whole. [`panics::report_location_only`] is called once
-//! at start.
+//! To wire them, from the inside out: a [`graphql::Executor`] wraps the schema.
+//! [`graphql::GraphqlEndpoint`] serves GraphQL over HTTP in front of it, and [`live::LiveFace`]
+//! adds sockets and event streams on the same path. Their router is merged with
+//! [`graphiql::router`], [`health::router`] and the other faces. [`envelope::wrap`] goes around
+//! them all, and [`server::Server`] serves the result. Call [`panics::report_location_only`] first
+//! thing at start.
 
 pub mod envelope;
 pub mod graphiql;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-/// How long a browser may keep a preflight's answer; none keeps it longer.
+/// How long a browser may cache a preflight's response; no browser caches it for longer.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(2);
 
 /// Origins besides our own, in the form browsers send.
@@ -19,10 +19,11 @@ const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(2);
 #[serde(try_from = "String")]
 pub struct Origins(BTreeSet<String>);
 
-/// An origin that is none.
+/// An entry that isn't an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "write origins as https://app.example.org, comma between; * would let every page in, so it isn't taken"
+    "write origins as https://app.example.org, separated by commas; * is not allowed, because it \
+     would admit every page"
 )]
 pub struct OriginsError;
 
@@ -46,7 +47,7 @@ impl TryFrom<String> for Origins {
     }
 }
 
-/// Scheme, host and port as browsers write them; `None` for whatever else.
+/// Scheme, host and port as browsers write them; `None` if the text isn't an origin.
 fn canonical(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let bare = matches!(url.path(), "/" | "") && url.query().is_none() && url.fragment().is_none();
@@ -55,7 +56,7 @@ fn canonical(text: &str) -> Option<String> {
     (bare && plain && is_web).then(|| url.origin().ascii_serialization())
 }
 
-/// The name the client called this server by.
+/// The host name by which the client addressed this server.
 fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     uri.authority()
         .map(axum::http::uri::Authority::as_str)
@@ -63,8 +64,9 @@ fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
 }
 
 impl Origins {
-    /// Whether a request comes from a page that may send it, or from no page at all. For everything that changes something, and for
-    /// `WebSockets`, which no preflight protects: [`Origins::refuse_foreign`] looks after both.
+    /// Whether the request comes from an admitted page, or from no page at all. Applies to every
+    /// request that changes something, and to `WebSockets`, which no preflight protects:
+    /// [`Origins::refuse_foreign`] covers both.
     pub fn permits(&self, headers: &HeaderMap, uri: &Uri) -> bool {
         let mut values = headers.get_all(header::ORIGIN).iter();
         let Some(value) = values.next() else { return true };
@@ -73,7 +75,8 @@ impl Origins {
         else {
             return false;
         };
-        // Behind a proxy that ends TLS we are asked in clear, so our own origin may have either scheme.
+        // Behind a proxy that ends TLS, requests arrive in clear text, so the server's own origin
+        // may have either scheme.
         let own = host(headers, uri).is_some_and(|host| {
             ["http", "https"]
                 .iter()
@@ -82,7 +85,8 @@ impl Origins {
         own || self.0.contains(&origin)
     }
 
-    /// Refuses what a page of a foreign origin sends to change something, or to open a WebSocket.
+    /// Refuses a request by a page of a foreign origin that would change something or open a
+    /// WebSocket.
     ///
     /// # Errors
     /// 403.
@@ -92,12 +96,13 @@ impl Origins {
         if (is_safe && !is_upgrade) || self.permits(&request.headers, &request.uri) {
             return Ok(());
         }
-        let message = "pages of this origin may not use this server: its operator can name the origin in CLAVIGER_ORIGINS";
+        let message = "pages of this origin may not use this server: its operator can add the origin to \
+                       CLAVIGER_ORIGINS";
         Err(Problem::new(ErrorCode::Forbidden, message))
     }
 
-    /// What tells browsers that pages of the named origins may read answers. Tokens go in a header, never in cookies, so no
-    /// credentials are allowed.
+    /// Lets browsers show responses to pages of the named origins. Tokens travel in a header, never
+    /// in cookies, so credentials aren't allowed.
     pub(super) fn cors(&self) -> CorsLayer {
         let named = self.0.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
         CorsLayer::new()
@@ -152,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_may_ask_its_own_server_and_named_ones_may_too() {
+    fn pages_of_the_servers_own_and_of_named_origins_are_admitted() {
         let origins: Origins = "https://app.example.org".parse().unwrap();
         for (origin, host, permitted) in [
             (None, "keys.example.org", true),

@@ -1,31 +1,34 @@
-//! Panics: where they happened is logged, what they said is not, because a panic's text may quote what it choked on.
+//! Panic reports: the log gets a panic's location and not its message, which may quote the data
+//! that caused it.
 
 use futures::FutureExt;
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
 
-/// The future panicked; the hook has logged where.
+/// The future panicked; the hook has logged the location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a handler panicked")]
 pub struct Panicked;
 
-/// Replaces the process's panic hook, which prints the payload to standard error. Call once, at start.
+/// Replaces the process's panic hook, which prints the payload to standard error. Call it first
+/// thing at start; calling it again changes nothing.
 pub fn report_location_only() {
     std::panic::set_hook(Box::new(report));
 }
 
-/// The hook itself. Runs where the panic happened, so inside the span of the request that caused it.
+/// The hook. Runs where the panic happened, so inside the span of the request that caused it.
 fn report(info: &PanicHookInfo<'_>) {
-    // The standard library always knows the place; it only doesn't promise to.
+    // The standard library always provides the location, but doesn't promise to.
     let (file, line) = info.location().map_or(("unknown", 0), |at| (at.file(), at.line()));
     tracing::error!(file, line, "panicked");
 }
 
-/// Runs a future and turns its panic into an error.
+/// Runs a future and turns a panic into an error.
 ///
 /// # Errors
 /// [`Panicked`]; the payload is dropped unread.
 pub async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    // What the future borrowed mutably is dropped with it, so nobody sees it half changed.
+    // The future is dropped with everything it borrowed mutably, so no half-changed state stays
+    // visible.
     AssertUnwindSafe(future).catch_unwind().await.map_err(|_| Panicked)
 }
 
@@ -49,7 +52,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_reported_by_its_place_and_not_by_its_text() {
+    async fn a_panic_is_reported_by_its_location_and_not_by_its_text() {
         let captured = Captured::default();
         let writer = captured.clone();
         let subscriber =

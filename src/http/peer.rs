@@ -1,4 +1,4 @@
-//! Whom a request comes from: the other end of the connection, or who a proxy we trust says it is.
+//! The client of a request: the peer of the connection, or the client that a trusted proxy names.
 
 use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
@@ -9,14 +9,14 @@ use std::str::FromStr;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Networks whose word about the client counts.
+/// Networks of proxies whose forwarding headers are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// A network that is none.
+/// An entry that isn't a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write networks as 10.0.0.0/8 or single addresses, comma between")]
+#[error("write networks as 10.0.0.0/8 or single addresses, separated by commas")]
 pub struct TrustedProxiesError;
 
 impl FromStr for TrustedProxies {
@@ -41,23 +41,22 @@ impl TryFrom<String> for TrustedProxies {
     }
 }
 
-/// Where a request comes from, in its extensions.
+/// The origin of a request, kept in its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The other end of the connection.
     pub socket: SocketAddr,
-    /// The client.
     pub client: IpAddr,
-    /// A trusted proxy says that the client spoke TLS to it.
+    /// A trusted proxy reports that the client used TLS.
     pub is_https: bool,
 }
 
 impl TrustedProxies {
-    /// Who sent a request that came over this connection.
+    /// The sender of a request that came over this connection.
     ///
-    /// Proxies write on the right, clients can write anything on the left: so it is read from the right up to the first address that is
-    /// no trusted proxy. Where both headers are there and don't agree, one of them is the client's own invention that a proxy let
-    /// through, and neither counts.
+    /// Proxies append on the right, and clients can write anything on the left: the list is read
+    /// from the right up to the first address that isn't a trusted proxy. If both headers are
+    /// present and disagree, a proxy let one through that the client made up, so neither counts.
     pub fn peer(&self, socket: SocketAddr, headers: &HeaderMap) -> Peer {
         let near = socket.ip().to_canonical();
         if !self.holds(near) {
@@ -86,11 +85,11 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&ip))
     }
 
-    /// From the nearest hop outwards.
+    /// Reads `hops` from the nearest one outwards.
     fn walk(&self, near: IpAddr, hops: impl DoubleEndedIterator<Item = Option<IpAddr>>) -> IpAddr {
         let mut last = near;
         for hop in hops.rev() {
-            // Hidden or garbled: the proxy before it is all we know.
+            // Hidden or garbled: the proxy before it is the last known hop.
             let Some(ip) = hop else { break };
             last = ip;
             if !self.holds(ip) {
@@ -101,7 +100,7 @@ impl TrustedProxies {
     }
 }
 
-/// The items of a header, however many lines it has; `None` if it isn't there.
+/// The items of a header, over all its lines; `None` if it is missing.
 fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Vec<&'a str>> {
     headers.contains_key(name).then(|| {
         let lines = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
@@ -123,7 +122,8 @@ fn address(text: &str) -> Option<IpAddr> {
     text.parse().or_else(|_| socket()).or_else(|_| bracketed()).ok().map(|ip| ip.to_canonical())
 }
 
-/// By what rate limits count a client: its address, or the network of IPv6 that one subscriber has to himself.
+/// The key by which rate limits count a client: its address, or for IPv6 the network of one
+/// subscriber.
 pub fn bucket(client: IpAddr) -> String {
     match client.to_canonical() {
         IpAddr::V4(ip) => ip.to_string(),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_that_are_none_are_refused() {
+    fn malformed_networks_are_refused() {
         for bad in ["zebra", "10.0.0.0/33", "10.0.0.0/8 fd00::/8", "*"] {
             assert_eq!(bad.parse::<TrustedProxies>(), Err(TrustedProxiesError), "{bad}");
         }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subscriber_of_ipv6_has_one_bucket() {
+    fn an_ipv6_subscriber_has_one_bucket() {
         assert_eq!(bucket("2001:db8:1:2:3:4:5:6".parse().unwrap()), "2001:db8:1:2::");
         assert_eq!(bucket("::ffff:203.0.113.9".parse().unwrap()), "203.0.113.9");
     }

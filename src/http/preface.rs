@@ -1,7 +1,8 @@
-//! A deadline on a connection's first bytes.
+//! A deadline for a connection's first bytes.
 //!
-//! Before hyper knows whether it is spoken to in HTTP/1 or HTTP/2 it waits for up to 24 bytes, and no timeout of its own runs
-//! yet: a client that connects and says nothing, or `PRI`, would hold its place for ever.
+//! Hyper waits for up to 24 bytes to tell HTTP/1 from HTTP/2, and none of its own timeouts runs
+//! yet. Without this deadline, a client that connects and sends nothing, or only `PRI`, would hold
+//! its connection slot for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -11,13 +12,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// As long as the preface of HTTP/2. No HTTP/1.1 request is shorter.
+/// The length of HTTP/2's preface. No HTTP/1.1 request is shorter.
 const PREFACE_BYTES: usize = 24;
 
-/// A socket whose reads fail when its first bytes don't come in time.
+/// A socket whose reads fail when its first bytes don't arrive in time.
 pub(super) struct FirstBytes {
     stream: TcpStream,
-    /// `None` once the bytes are there, or the server has answered: from then on hyper's own timeouts run.
+    /// `None` once the bytes have arrived or the server has responded: from then on hyper's own
+    /// timeouts run.
     deadline: Option<Pin<Box<Sleep>>>,
     read: usize,
 }

@@ -1,4 +1,4 @@
-//! What every face answers when it can't do what was asked.
+//! The error response of every face.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -6,67 +6,63 @@ use claviger_domain::code::ErrorCode;
 use std::borrow::Cow;
 use uuid::Uuid;
 
-/// A refusal with its status, before it becomes bytes.
+/// An error response before it is rendered.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// Which of the one set of codes.
     pub code: ErrorCode,
-    /// The HTTP status: the code's own, unless the transport has a more exact one (405, 406, 408, 413, 415).
+    /// The code's own status, unless the transport has a more exact one (405, 406, 408, 413, 415).
     pub status: StatusCode,
-    /// For the client; never text of the request, never the cause of a fault of ours.
+    /// For the client; never text of the request, never the cause of a server fault.
     pub message: Cow<'static, str>,
-    /// Headers the status demands, such as `allow`.
+    /// Headers the status requires, such as `allow`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
-    /// A refusal with the status of its code.
+    /// A problem with the status of its code.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, status: status_of(code), message: message.into(), headers: Vec::new() }
     }
 
-    /// The same under another status.
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
 
-    /// The same with one more header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// The method is not one of those the path takes.
+    /// The path does not support the method.
     pub fn method_not_allowed(allow: &'static str) -> Self {
-        Self::new(ErrorCode::BadRequest, format!("this path takes {allow} only"))
+        Self::new(ErrorCode::BadRequest, format!("this path supports {allow} only"))
             .with_status(StatusCode::METHOD_NOT_ALLOWED)
             .with_header(header::ALLOW, HeaderValue::from_static(allow))
     }
 
-    /// No path of this server.
     pub fn unknown_path() -> Self {
         Self::new(ErrorCode::NotFound, "no such path")
     }
 
-    /// A fault of ours.
+    /// A fault of the server.
     pub fn internal() -> Self {
         Self::new(ErrorCode::Internal, "internal error")
     }
 
-    /// The token is missing or is none.
+    /// The token is missing or invalid.
     pub fn unauthenticated(message: &'static str) -> Self {
         Self::new(ErrorCode::Unauthenticated, message)
             .with_header(header::WWW_AUTHENTICATE, challenge())
     }
 
-    /// The text to show: a 5xx says its code and nothing more.
+    /// The message to send: a 5xx carries only its code.
     pub fn shown(&self) -> &str {
         if self.status.is_server_error() { self.code.as_str() } else { &self.message }
     }
 
-    /// The answer, in the shape of a GraphQL error response without data.
+    /// Renders a GraphQL error response without data.
     pub fn into_response(self, request_id: Uuid) -> Response {
         let body = serde_json::json!({
             "errors": [{
@@ -82,12 +78,12 @@ impl Problem {
     }
 }
 
-/// The status that carries a code.
+/// The HTTP status of a code.
 pub fn status_of(code: ErrorCode) -> StatusCode {
     StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// What a 401 must say of how to authenticate.
+/// The `www-authenticate` header that a 401 must have.
 pub fn challenge() -> HeaderValue {
     HeaderValue::from_static("Bearer realm=\"claviger\"")
 }

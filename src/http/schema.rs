@@ -1,4 +1,5 @@
-//! The schema behind the GraphQL face: checks who asks, tells the resolvers, executes.
+//! The executor behind the GraphQL face: authenticates the caller, fills the resolvers' context,
+//! executes.
 
 use super::graphql::{Executor, RequestContext};
 use super::peer::bucket;
@@ -16,10 +17,9 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use std::sync::Arc;
 
-/// Most characters kept of a client's words about itself.
+/// Most characters kept of a client's user agent.
 const USER_AGENT_MAX: usize = 200;
 
-/// Executes operations on the schema.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct SchemaExecutor {
@@ -28,12 +28,11 @@ pub struct SchemaExecutor {
 }
 
 impl SchemaExecutor {
-    /// Puts the two together.
     pub fn new(schema: ClavigerSchema, auth: Arc<Auth>) -> Self {
         Self { schema, auth }
     }
 
-    /// Begins a subscription of somebody whose token was judged.
+    /// Starts a subscription for a caller whose token was verified.
     pub fn subscribe(
         &self,
         request: Request,
@@ -56,7 +55,7 @@ fn info(context: &RequestContext) -> RequestInfo {
             .user_agent
             .as_ref()
             .map(|agent| agent.chars().take(USER_AGENT_MAX).collect()),
-        // Without a peer all share one bucket, which is the safe side.
+        // Without a peer all clients share one bucket, which errs on the safe side.
         peer: context.client.map_or_else(String::new, bucket),
         via: Via::Graphql,
     }
@@ -74,7 +73,8 @@ impl Executor for SchemaExecutor {
             if let Some(judged) = judged {
                 match judged {
                     Ok(caller) => request = request.data(caller),
-                    // A client that sends its token with everything must be able to get the next one.
+                    // A client that sends its token with every request must be able to get the next
+                    // one.
                     Err(failure)
                         if failure.code == ErrorCode::Unauthenticated
                             && only_signs_in(&mut request) => {}
@@ -86,10 +86,11 @@ impl Executor for SchemaExecutor {
     }
 }
 
-/// What needs no token, and is asked for when one has expired.
+/// Fields that need no token and are requested when one has expired.
 const SIGN_IN: [&str; 4] = ["login", "register", "refreshSession", "__typename"];
 
-/// Whether a request asks for nothing but the next tokens. Fragments at the root aren't looked into: they make it something else.
+/// Whether the request only signs in or renews tokens. Fragments at the root aren't inspected: they
+/// make it count as something else.
 fn only_signs_in(request: &mut Request) -> bool {
     let name = request.operation_name.clone();
     let Ok(document) = request.parsed_query() else { return false };
@@ -121,7 +122,7 @@ fn refused(failure: &Failure) -> Response {
     Response::from_errors(vec![error])
 }
 
-/// The time as the health face wants it.
+/// The clock port in the form the health face uses.
 pub fn health_clock(clock: Arc<dyn Clock>) -> super::health::Clock {
     Arc::new(move || clock.now().to_datetime())
 }

@@ -1,4 +1,5 @@
-//! The accept loop: what `axum::serve` leaves out (timeouts on headers, a cap on connections, a shutdown with an end).
+//! The accept loop, with what `axum::serve` lacks: a timeout for headers, a cap on connections, a
+//! bounded shutdown.
 
 use super::preface::FirstBytes;
 use super::stall::Draining;
@@ -21,21 +22,25 @@ use tower_service::Service;
 /// Bounds of the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// From the first byte waited for to the end of the headers; also how long an idle HTTP/1 connection is kept.
+    /// From the start of the wait for a request to the end of its headers; also how long an idle
+    /// HTTP/1 connection is kept.
     pub header_read_timeout: Duration,
     /// Connections served at once; more wait in the kernel's queue until one ends.
     pub max_connections: usize,
     /// Requests at once on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
-    /// Streams a client may open and reset before they are accepted (rapid reset), and that may end in protocol errors.
+    /// Streams a client may open and reset before they are accepted (rapid reset), and that may end
+    /// in protocol errors.
     pub max_reset_streams: usize,
-    /// Bytes of the headers of one HTTP/2 request.
+    /// Most bytes of the headers of one HTTP/2 request.
     pub max_header_bytes: u32,
-    /// A silent HTTP/2 connection is pinged after this long, and closed when it doesn't answer for as long again.
+    /// A silent HTTP/2 connection is pinged after this long, and closed when it doesn't respond for
+    /// as long again.
     pub keep_alive: Duration,
-    /// How long a client may take not a byte of what is sent to it. Longer than the faces' own patience, which give a reason.
+    /// How long a client may accept no data. Longer than the faces' own write timeouts, which
+    /// report a reason.
     pub write_stall: Duration,
-    /// After shutdown was asked for, how long running requests may take to end.
+    /// How long running requests may take to end once shutdown has begun.
     pub drain: Duration,
 }
 
@@ -57,23 +62,19 @@ impl Default for ServerSettings {
 /// The server can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Somebody listens there.
+    /// Another program listens on the address.
     #[error(
         "{address} is in use: stop the program that listens there, or choose another address with --listen or CLAVIGER_LISTEN"
     )]
     AddressInUse {
-        /// The address asked for.
         address: SocketAddr,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// The address is not this machine's, its port is reserved, or there are no sockets left.
-    #[error("can't listen on {address}: choose another address with --listen or CLAVIGER_LISTEN")]
+    /// The address isn't one of this machine, its port is reserved, or there are no sockets left.
+    #[error("cannot listen on {address}: choose another address with --listen or CLAVIGER_LISTEN")]
     Unusable {
-        /// The address asked for.
         address: SocketAddr,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
@@ -99,7 +100,7 @@ impl Server {
     /// Binds. Port 0 takes a free one; see [`Server::local_addr`].
     ///
     /// # Errors
-    /// [`BindError`], which says what to do.
+    /// [`BindError`], whose message tells the operator what to do.
     pub async fn bind(address: SocketAddr, settings: ServerSettings) -> Result<Self, BindError> {
         let failed = |source: io::Error| {
             if source.kind() == io::ErrorKind::AddrInUse {
@@ -113,19 +114,19 @@ impl Server {
         Ok(Self { listener, address, settings, open: Level::default() })
     }
 
-    /// The same, counting its connections there.
+    /// Counts the open connections in `open`.
     #[must_use]
     pub fn counting(self, open: Level) -> Self {
         Self { open, ..self }
     }
 
-    /// The address bound.
+    /// The bound address, with the actual port.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `shutdown`, then lets running requests end until the drain deadline and cuts the rest.
-    /// Upgraded connections have left their connections by then: their owner ends them.
+    /// Serves until `shutdown`, then lets running requests end until the drain deadline and cuts
+    /// the rest. Upgraded connections aren't waited for: the face that took them over ends them.
     pub async fn run(self, router: Router, shutdown: CancellationToken) -> Drained {
         let connections = Connections {
             builder: Arc::new(builder(&self.settings)),
@@ -141,7 +142,8 @@ impl Server {
             write_stall: self.settings.write_stall,
         };
         connections.accept(&self.listener).await;
-        // From here on the kernel refuses newcomers, so that another process can take the address over.
+        // From here on the kernel refuses new connections, so that another process can take the
+        // address over.
         drop(self.listener);
         connections.tasks.close();
         let drained =
@@ -184,13 +186,15 @@ struct Connections {
     write_stall: Duration,
 }
 
-/// After a failure that is not the connection's own, such as no file descriptors left: they come back as connections end.
+/// The pause after a failure of the listener itself, such as running out of file descriptors: they
+/// are freed as connections end.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 impl Connections {
     async fn accept(&self, listener: &TcpListener) {
         let next = async || {
-            // The place first: whoever can't be served waits in the kernel's queue and costs us nothing.
+            // The slot first: a client that can't be served waits in the kernel's queue, at no cost
+            // to this process.
             let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
             Some((place, listener.accept().await))
         };
@@ -199,7 +203,7 @@ impl Connections {
                 Ok((stream, peer)) => self.serve(stream, peer, place),
                 Err(error) if is_the_connections(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "can't accept connections");
+                    tracing::warn!(%error, "cannot accept connections");
                     tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                 }
             }
@@ -212,7 +216,8 @@ impl Connections {
         let (within, write_stall) = (self.first_bytes_within, self.write_stall);
         let open = Counted::new(self.open.clone());
         self.tasks.spawn(async move {
-            // Small answers and text deltas go out at once; without it they only go out a little later.
+            // Small responses and text deltas go out at once. If this fails, they go out a little
+            // later.
             let _ = stream.set_nodelay(true);
             let service =
                 hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -237,7 +242,7 @@ impl Connections {
     }
 }
 
-/// Errors of one connection, gone before it was accepted.
+/// Errors of a connection that was lost before it was accepted.
 fn is_the_connections(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -248,7 +253,8 @@ fn is_the_connections(error: &io::Error) -> bool {
     )
 }
 
-/// Clients come and go in every way; none of it is a fault of ours. The error's text may quote the request, so it isn't logged.
+/// Clients disconnect in every way, and none of it is a fault of the server. The error's text may
+/// quote the request, so it isn't logged.
 fn log_end(ended: &Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if ended.is_err() {
         tracing::debug!("connection ended early");

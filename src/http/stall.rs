@@ -1,6 +1,7 @@
-//! A deadline on a client that takes nothing.
+//! A deadline for a client that stops reading.
 //!
-//! An answer that nobody reads would hold its connection, and what it is made of, for ever: hyper waits for room as long as it takes.
+//! Hyper waits for room without a limit, so an unread response would hold its connection and its
+//! data for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A stream whose writes fail when the other end takes nothing for too long.
+/// A stream whose writes fail when the other end accepts no data for too long.
 pub(super) struct Draining<S> {
     stream: S,
     within: Duration,

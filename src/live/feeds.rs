@@ -1,4 +1,4 @@
-//! The feeds: what the hub tells, and the store behind it.
+//! The event feeds: hints from the hub, with the store behind them.
 
 use super::EventHub;
 use crate::bus::store_failure;
@@ -13,19 +13,18 @@ use futures::stream::TryStreamExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Events read at a time: what a slow reader holds.
+/// Events read at a time: what a slow reader holds in memory.
 const BATCH: usize = 32;
 
-/// The shortest and the longest wait for a store that doesn't answer.
+/// The shortest and the longest pause between reads while the store is unavailable.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
-/// Feeds of events.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct LiveFeeds {
     /// The log, and what opens its events.
     pub reads: Arc<StoreReads>,
-    /// Who tells of new ones.
+    /// Reads the log and opens its events.
     pub hub: Arc<EventHub>,
 }
 
@@ -36,7 +35,8 @@ impl Feeds for LiveFeeds {
                 Scope::Own(user) => Topic::Owner(user),
                 Scope::All => Topic::All,
             };
-            // Before the head is read: what is committed between the two is told.
+            // Registered before the head is read, so that the hub reports what is committed in
+            // between.
             let listener = self.hub.register(topic);
             let head = self.reads.head_position().await?;
             let (start, driver) = match after {
@@ -52,7 +52,8 @@ impl Feeds for LiveFeeds {
 }
 
 fn beyond() -> Failure {
-    let message = "the cursor is of an event that this server doesn't have: take one from this server, or leave it out";
+    let message = "the cursor's event does not exist on this server: use a cursor from this server, or \
+                   leave it out";
     Failure::new(ErrorCode::CursorInvalid, message)
 }
 
@@ -80,7 +81,8 @@ impl Source<Arc<EventView>> for FromStore {
 
 impl FromStore {
     async fn once(&self, after: u64) -> Result<Batch<u64, Arc<EventView>>, Failure> {
-        // The head first: the read after it sees at least as much, so that a short answer is whole up to there.
+        // The head first: the later read sees at least as much, so a short batch is complete up to
+        // the head.
         let head = self.reads.head_position().await?;
         let store = &self.reads.store;
         let (events, found) = match self.scope {
@@ -107,10 +109,10 @@ impl FromStore {
     }
 }
 
-/// An event as everybody may see it who may see it at all.
+/// The part of an event that every permitted reader may see.
 pub(super) fn stripped(event: &StoredEvent) -> Result<EventView, Failure> {
     let facts = serde_json::from_slice(&event.facts).map_err(|_| {
-        tracing::error!(position = event.envelope.position, "an event isn't JSON");
+        tracing::error!(position = event.envelope.position, "an event is not JSON");
         Failure::internal()
     })?;
     Ok(EventView { envelope: event.envelope.clone(), facts, content: None })

@@ -1,4 +1,5 @@
-//! Until when somebody may hold a socket or a stream: expiry by the clock, revocation by the events of their account.
+//! How long a caller may hold a socket or a stream: until the grant expires by the clock, or until
+//! events of the account revoke it.
 
 use super::EventHub;
 use crate::auth::{Auth, Grant};
@@ -10,42 +11,42 @@ use claviger_projections::feed::{Registration, Span, Told, Topic};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The wait before a check that the store didn't answer is made again.
+/// The pause before a check that failed in the store is repeated.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Why somebody may hold it no longer.
+/// Why a caller may no longer hold the socket or stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The session has ended, or its user was deactivated.
     Revoked,
-    /// The token has expired, or the user may do less than when it was shown: show another.
+    /// The token has expired, or the user has fewer rights than when it was shown: the client must
+    /// show another.
     Expired,
 }
 
-/// What guards stand on.
+/// What guards depend on.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct Watch {
-    /// Who tells of accounts' events.
+    /// Publishes the accounts' events.
     pub hub: Arc<EventHub>,
-    /// Who knows sessions.
     pub auth: Arc<Auth>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Watches one holder.
+/// Watches the rights of one caller.
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct Guard {
     watch: Watch,
     grant: Grant,
     listener: Registration<Arc<EventView>>,
-    /// Something happened that may have ended the session. Kept across dropped futures.
+    /// An event may have ended the session. Kept across dropped futures.
     must_check: bool,
 }
 
 impl Watch {
-    /// Watches over what a token granted. The first thing the guard does is to check again: the token was judged before it listened.
+    /// Watches a grant. The guard starts with a check, because the token was verified before the
+    /// guard subscribed.
     pub fn over(&self, grant: Grant) -> Guard {
         let listener = self.hub.register(Topic::Owner(grant.caller.user));
         Guard { watch: self.clone(), grant, listener, must_check: true }
@@ -53,32 +54,32 @@ impl Watch {
 }
 
 impl Guard {
-    /// Who.
     pub const fn caller(&self) -> &Caller {
         &self.grant.caller
     }
 
-    /// Goes on with another grant of the same user.
+    /// Continues with another grant of the same user.
     pub fn renew(&mut self, grant: Grant) {
         self.grant = grant;
         self.must_check = true;
     }
 
-    /// How long until the grant ends by the clock.
+    /// The time left until the grant expires.
     pub fn left(&self) -> Duration {
         Duration::from_millis(self.grant.until.ms_since(self.watch.clock.now()))
     }
 
-    /// Has it ended by the clock?
+    /// Whether the grant has expired.
     pub fn has_expired(&self) -> bool {
         self.watch.clock.now() >= self.grant.until
     }
 
-    /// Waits for the end by revocation. May be dropped and called again.
+    /// Waits for a revocation. The future may be dropped and the method called again.
     pub async fn ended(&mut self) -> End {
         loop {
             if self.must_check {
-                // Boxed, as the pause below: it is seldom asked, and thousands wait here.
+                // Boxed, as is the pause below: this runs seldom, and thousands of guards wait
+                // here.
                 match Box::pin(self.watch.auth.roles_now(&self.grant.caller)).await {
                     Ok(None) => return End::Revoked,
                     Ok(Some(roles)) if !self.grant.caller.roles.is_subset(&roles) => {
@@ -100,7 +101,7 @@ impl Guard {
     }
 }
 
-/// Hints without items may hide anything.
+/// A hint without items may stand for any event.
 fn concerns(span: &Span<u64, Arc<EventView>>, user: UserId) -> bool {
     span.items.is_empty()
         || span.items.iter().any(|(_, event)| event.envelope.stream == StreamName::Account(user))

@@ -1,4 +1,5 @@
-//! Live feeds over the log: the process's one reader, the feeds themselves, who may hold one and until when.
+//! Live feeds over the log: the process's one reader, the feeds, and the guards that decide who may
+//! hold one and for how long.
 
 mod feeds;
 mod guard;
@@ -20,5 +21,5 @@ use claviger_application::EventView;
 use claviger_projections::feed::Hub;
 use std::sync::Arc;
 
-/// The process's hub of events, opened for whom they belong to.
+/// The process's hub of opened events.
 pub type EventHub = Hub<Arc<EventView>>;

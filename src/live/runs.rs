@@ -1,4 +1,5 @@
-//! The feed of one run: what was read, what is told, and the pure function that puts them in order.
+//! The feed of one run: combines store reads with live hints, and passes them through the pure
+//! function that orders them.
 
 use super::EventHub;
 use super::run_hub::{RunHub, RunListener};
@@ -18,21 +19,19 @@ use tokio::time::sleep;
 /// Messages that wait for a slow reader, and bytes of one piece of text: the store keeps the rest.
 const WAITING: (usize, usize) = (64, 64 * 1024);
 
-/// How often the text of a run is looked for that another process writes: nobody tells of it.
+/// How often the store is polled for the text of a run that another process writes: this process's
+/// hub doesn't publish it.
 const LOOK: Duration = Duration::from_millis(150);
 
-/// The shortest and the longest wait for a store that doesn't answer.
+/// The shortest and the longest pause between reads while the store is unavailable.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
-/// Feeds of runs.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct LiveRuns {
-    /// The log, and what opens its events.
+    /// Reads the log and opens its events.
     pub reads: Arc<StoreReads>,
-    /// Who tells of events.
     pub hub: Arc<EventHub>,
-    /// Who tells of text.
     pub runs: Arc<RunHub>,
 }
 
@@ -45,9 +44,9 @@ impl RunFeeds for LiveRuns {
     ) -> Answer<'_, Option<RunMessages>> {
         Box::pin(async move {
             let Some(reader) = self.reads.reader_of(user, run).await? else { return Ok(None) };
-            // Boxed: a stream that is unfolded holds its state twice.
+            // Boxed: an unfolded stream holds its state twice.
             let mut following = Box::new(Following {
-                // Before anything is read: what is committed meanwhile is told.
+                // Before anything is read, so that the hub reports what is committed meanwhile.
                 events: self.hub.register(Topic::Run(run)),
                 text: self.runs.listen(run),
                 runs: Arc::clone(&self.runs),
@@ -57,7 +56,7 @@ impl RunFeeds for LiveRuns {
                 outbox: Outbox::new(WAITING.0, WAITING.1),
                 is_behind: true,
             });
-            // A cursor that can't be is refused before the stream begins.
+            // An invalid cursor is refused before the stream begins.
             while following.is_behind && following.outbox.is_empty() {
                 following.read().await?;
             }
@@ -82,12 +81,12 @@ struct Following {
     reader: RunReader,
     feed: RunFeed,
     outbox: Outbox,
-    /// The store may hold what the feed hasn't.
+    /// The store may hold messages that the feed hasn't read.
     is_behind: bool,
 }
 
 impl Following {
-    /// The next message; `None` after the run's end. Nothing runs ahead of whoever polls.
+    /// The next message; `None` after the run's end. Nothing is read ahead of the consumer.
     async fn step(&mut self) -> Result<Option<FeedMessage>, Failure> {
         loop {
             if let Some(message) = self.outbox.pop() {
@@ -142,7 +141,7 @@ impl Following {
         for message in self.feed.take(batch).map_err(|error| feed_failure(&error))? {
             self.outbox.push(message);
         }
-        // A row that isn't the next one says that something was missed.
+        // A row that isn't the next one shows that some were missed.
         self.is_behind |= rows.is_some_and(|row| row > newest && self.feed.rows_after() < row);
         Ok(())
     }

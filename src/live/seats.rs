@@ -1,17 +1,17 @@
-//! How many sockets and streams there are, in all and for each user.
+//! Counts sockets and streams, in total and per user.
 
 use claviger_domain::id::UserId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// No place is left.
+/// No slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    /// The process has as many as it takes.
-    #[error("this server has as many sockets and streams as it takes: try again later")]
+    /// The process is at its limit.
+    #[error("this server has reached its limit of sockets and streams: try again later")]
     InAll,
-    /// The user has.
-    #[error("you have as many sockets and streams open as one user may: close some first")]
+    /// The user is at their limit.
+    #[error("you have reached the limit of open sockets and streams per user: close some first")]
     OfUser,
 }
 
@@ -21,7 +21,6 @@ struct Taken {
     by_user: HashMap<UserId, usize>,
 }
 
-/// Counts places.
 #[derive(Debug)]
 pub struct Seats {
     most_in_all: usize,
@@ -29,7 +28,7 @@ pub struct Seats {
     taken: Mutex<Taken>,
 }
 
-/// A place, given up when dropped.
+/// A slot, released when dropped.
 #[derive(Debug)]
 pub struct Seat {
     seats: Arc<Seats>,
@@ -37,12 +36,11 @@ pub struct Seat {
 }
 
 impl Seats {
-    /// None taken yet.
     pub fn new(most_in_all: usize, most_per_user: usize) -> Arc<Self> {
         Arc::new(Self { most_in_all, most_per_user, taken: Mutex::default() })
     }
 
-    /// Takes a place for somebody not known yet.
+    /// Takes a slot for a user not known yet.
     ///
     /// # Errors
     /// [`Full::InAll`].
@@ -55,14 +53,14 @@ impl Seats {
         Ok(Seat { seats: Arc::clone(self), user: None })
     }
 
-    /// How many are taken.
+    /// The number of slots taken.
     pub fn taken(&self) -> usize {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).in_all
     }
 }
 
 impl Seat {
-    /// Says whose place it is.
+    /// Assigns the slot to a user.
     ///
     /// # Errors
     /// [`Full::OfUser`].

@@ -2,34 +2,32 @@
 
 use std::time::Duration;
 
-/// Bounds and times of sockets and event streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveSettings {
     /// From a socket's opening to its `connection_init`.
     pub init_timeout: Duration,
-    /// How often a socket is pinged.
+    /// The interval between pings of a socket.
     pub ping: Duration,
-    /// A socket that says nothing for so long, though it is pinged, is taken for gone.
+    /// A socket that sends nothing for this long, although it is pinged, counts as gone.
     pub silence: Duration,
-    /// How often an event stream says that it is still there.
+    /// The interval between an event stream's heartbeats.
     pub heartbeat: Duration,
-    /// How long a client may take nothing of what waits for it.
+    /// How long a client may accept none of the data that waits for it.
     pub stall: Duration,
-    /// How long a socket that is being closed may take to take the reason and to answer.
+    /// How long a closing socket may take to receive the reason and respond.
     pub closing: Duration,
     /// For one query or mutation over a socket or a stream.
     pub timeout: Duration,
-    /// Bytes of a message from a client.
+    /// Most bytes of a message from a client.
     pub max_message_bytes: usize,
-    /// Frames that wait for a client: the store is read no further meanwhile.
+    /// Frames that may wait for a client: meanwhile nothing more is read from the store.
     pub max_waiting_frames: usize,
     /// The same in bytes; one frame may be larger.
     pub max_waiting_bytes: usize,
-    /// Operations at once on one socket.
+    /// Operations running at once on one socket.
     pub max_operations: usize,
-    /// Sockets and streams of one user at once.
     pub max_per_user: usize,
-    /// Sockets and streams at once.
+    /// Sockets and streams of the process at once.
     pub max_in_all: usize,
 }
 

@@ -1,4 +1,5 @@
-//! The one reader of the log in a process: it reads each new event once, opens it once, and tells those whom it concerns.
+//! The one reader of the log in a process: it reads each new event once, opens it once, and
+//! publishes it to the topics it belongs to.
 
 use super::EventHub;
 use super::feeds::stripped;
@@ -14,42 +15,41 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Events read at a time.
 const BATCH: usize = 256;
 
-/// Bytes of one topic's events that are worth carrying to whoever listens; of more they are only told.
+/// The most bytes of one topic's events that are published with their content; beyond that,
+/// subscribers receive only a hint.
 const MOST_CARRIED: usize = 64 * 1024;
 
-/// The wait after a read that failed.
+/// The pause after a failed read.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Reads the log for the hub.
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Tail {
-    /// The log, and what opens its events.
+    /// Reads the log and opens its events.
     pub reads: Arc<StoreReads>,
-    /// Whom to tell.
     pub hub: Arc<EventHub>,
 }
 
 impl Tail {
-    /// Reads what is new whenever there is something new, until stopped.
+    /// Publishes new events as they are committed, until stopped.
     pub async fn run(self, stop: CancellationToken) {
         let mut commits = self.reads.store.watch();
         loop {
-            // Before the read: what is committed during it wakes us again.
+            // Before the read: a commit during it wakes the loop again.
             commits.borrow_and_update();
             let pause = match self.catch_up().await {
                 Ok(()) => None,
                 Err(error) => {
-                    tracing::warn!(%error, "live feeds wait: the log can't be read now");
+                    tracing::warn!(%error, "cannot read the log: live feeds are waiting");
                     Some(PAUSE)
                 }
             };
             let next = async {
                 match pause {
                     Some(pause) => tokio::time::sleep(pause).await,
-                    // A store that is gone tells nothing any more.
+                    // A store that has shut down reports no more commits.
                     None if commits.changed().await.is_err() => std::future::pending().await,
                     None => {}
                 }
@@ -60,7 +60,6 @@ impl Tail {
         }
     }
 
-    /// Reads up to the end of the log.
     async fn catch_up(&self) -> Result<(), claviger_projections::ports::StoreError> {
         loop {
             let events = self.reads.store.read(self.hub.position(), BATCH).await?;
@@ -73,7 +72,7 @@ impl Tail {
         }
     }
 
-    /// What to tell of these events: to each topic that somebody listens to its own, opened.
+    /// What to publish of these events: for each topic with subscribers, its own events, opened.
     async fn opened(
         &self,
         events: &[StoredEvent],
@@ -123,7 +122,8 @@ fn carried(events: &[StoredEvent]) -> bool {
     events.iter().map(weight).sum::<usize>() <= MOST_CARRIED
 }
 
-/// What can't be opened is left to whoever reads the store: they learn why.
+/// `None` if an event can't be opened: subscribers read the store instead, and get the reason
+/// there.
 fn items(opened: Result<Vec<EventView>, Failure>) -> Option<Vec<(u64, Arc<EventView>)>> {
     let events = opened.ok()?;
     Some(events.into_iter().map(|event| (event.envelope.position, Arc::new(event))).collect())

@@ -1,4 +1,4 @@
-//! Reads of a view that is written after its events: they may have to wait for it.
+//! Reads of an asynchronous view, which may have to wait until the view has caught up.
 
 use super::StoreReads;
 use crate::bus::store_failure;
@@ -10,11 +10,12 @@ use claviger_projections::ports::ACTIVITY;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// The shortest and the longest time between two looks at a checkpoint: another process may be the one that moves it.
+/// The shortest and the longest pause between polls of a checkpoint. Polling is needed because
+/// another process may be running the follower.
 const LOOK: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 
 impl StoreReads {
-    /// What calls with a key taught, once the view has reached a position.
+    /// What calls with a key have shown about it, once the view has reached a position.
     pub(super) async fn key_activity(
         &self,
         user: UserId,
@@ -27,12 +28,12 @@ impl StoreReads {
         let row =
             self.store.row(ACTIVITY, user, key.0).await.map_err(|error| store_failure(&error))?;
         row.map(|row| ActivityView::read(&row)).transpose().map_err(|reason| {
-            tracing::error!(view = ACTIVITY, row = %key, reason = reason.as_str(), "a view's row can't be read: run `claviger replay activity`");
+            tracing::error!(view = ACTIVITY, row = %key, reason = reason.as_str(), "cannot read a view's row: run `claviger replay activity`");
             Failure::internal()
         })
     }
 
-    /// Waits until a view has reached a position, or answers `VIEW_BEHIND`.
+    /// Waits until a view has reached a position; fails with `VIEW_BEHIND` if it takes too long.
     async fn reach_view(&self, view: &'static str, position: u64) -> Result<(), Failure> {
         let deadline = Instant::now() + self.view_wait;
         let mut pause = LOOK.0;
@@ -44,7 +45,8 @@ impl StoreReads {
             }
             if Instant::now() >= deadline {
                 let message = format!(
-                    "the view of {view} stands at position {at}, before {position}: ask again later, or without minPosition"
+                    "the view of {view} is at position {at}, before {position}: try again later, \
+                     or leave out minPosition"
                 );
                 return Err(Failure::new(ErrorCode::ViewBehind, message));
             }

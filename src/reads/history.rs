@@ -1,4 +1,4 @@
-//! Events, opened for their owner.
+//! Reads events, opened for their owner.
 
 use super::StoreReads;
 use crate::bus::open_event;
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 impl StoreReads {
-    /// Opens events of one user: each stream's content key once.
+    /// Opens events of one user. Each stream's content key is opened only once.
     pub(crate) async fn open_events(
         &self,
         user: UserId,
@@ -43,7 +43,7 @@ impl StoreReads {
 
 fn parse(event: &StoredEvent, json: &[u8]) -> Result<serde_json::Value, Failure> {
     serde_json::from_slice(json).map_err(|_| {
-        tracing::error!(position = event.envelope.position, "an event isn't JSON");
+        tracing::error!(position = event.envelope.position, "an event is not JSON");
         Failure::internal()
     })
 }

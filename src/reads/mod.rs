@@ -29,17 +29,13 @@ use std::time::Duration;
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct StoreReads {
-    /// Views and log.
     pub store: Arc<dyn Store>,
-    /// Opens what is sealed.
     pub keychain: Arc<Keychain>,
-    /// The outside world.
     pub effects: Effects,
-    /// Which credentials there are besides users' keys.
+    /// The credentials available besides users' keys.
     pub policy: CredentialPolicy,
-    /// The models there are.
     pub models: Arc<ModelList>,
-    /// How long a read waits for a position that no commit has reached yet.
+    /// How long a read waits for a position that isn't committed yet.
     pub view_wait: Duration,
 }
 

@@ -1,5 +1,6 @@
-//! The models there are: from Anthropic where the operator's own key may ask, else its last answer, else the table that comes with us.
-//! A user's secret is never opened for this: that would need an event, and reading must leave none.
+//! The available models: Anthropic's list, fetched with the operator's own key; else its last
+//! response; else the built-in table. A user's secret is never opened for this, because opening it
+//! requires an event, and reads must leave none.
 
 use crate::anthropic::client::AnthropicClient;
 use crate::anthropic::models::{self, builtin_models, cheapest_model};
@@ -10,10 +11,10 @@ use claviger_domain::text::ModelId;
 use claviger_domain::timestamp::Timestamp;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How long an answer is good for: an hour.
+/// How long a response stays fresh: an hour.
 const FRESH_MS: u64 = 3_600_000;
 
-/// The list of models, with Anthropic's last answer.
+/// The list of models, with a cache of Anthropic's last response.
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct ModelList {
     client: AnthropicClient,
@@ -39,7 +40,7 @@ impl ModelList {
         self.default.clone().or_else(|| cheapest_model(&self.prices, now))
     }
 
-    /// The models, never an error.
+    /// The models. Never fails: an older list is used if Anthropic is unavailable.
     pub async fn list(&self, now: Timestamp) -> Vec<ModelInfo> {
         let default = self.default_model(now);
         self.known(now)
@@ -60,14 +61,14 @@ impl ModelList {
             .collect()
     }
 
-    /// The ids that Anthropic lists for the operator's key; `None` where there is no such list.
+    /// The ids that Anthropic lists for the operator's key; `None` without such a list.
     pub async fn known_to_operator(&self, now: Timestamp) -> Option<Vec<ModelId>> {
         self.secret.as_ref()?;
         self.known(now).await;
         self.last().map(|(_, models)| models.into_iter().map(|model| model.id).collect())
     }
 
-    /// Most tokens of thinking and answer that a model gives, where that is known.
+    /// Most tokens of thinking and output that a model produces; `None` if unknown.
     pub fn max_output_tokens(&self, model: &str) -> Option<u64> {
         let models = self.last().map_or_else(builtin_models, |(_, models)| models);
         models
@@ -96,7 +97,7 @@ impl ModelList {
                 }
                 Ok(_) => {}
                 Err(failure) => {
-                    tracing::warn!(class = ?failure.class, "Anthropic's list of models can't be had now")
+                    tracing::warn!(class = ?failure.class, "cannot fetch Anthropic's list of models")
                 }
             }
         }

@@ -1,5 +1,6 @@
-//! Which credential a run would use, and why (`BEHAVIOUR.md`, section 4): the user's default key of the context, of "default", the
-//! operator's environment, Max Plan. A named key is used or nothing is.
+//! Decides which credential a run would use, and why. The order: the user's default key of the
+//! context, the default key of the context "default", the operator's environment, Max Plan. If a
+//! key is named, only that key may be used.
 
 use super::StoreReads;
 use claviger_application::{Caller, Candidate, Reads as _, Source};
@@ -12,25 +13,22 @@ use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::keys::KeyView;
 
-/// Whom the operator's environment keys serve.
+/// Which users may use the operator's environment keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EnvKeysFor {
-    /// Every user.
     All,
-    /// Administrators only.
     Admins,
-    /// Nobody.
     Nobody,
 }
 
-/// Which credentials there are besides users' keys. The secrets themselves stay in the configuration.
+/// The credentials available besides users' keys. The secrets themselves stay in the configuration.
 #[derive(Clone, Debug)]
 pub struct CredentialPolicy {
     /// `ANTHROPIC_API_KEY` is set and not empty.
     pub anthropic_api_key: bool,
     /// `CLAUDE_API_KEY` is set and not empty.
     pub claude_api_key: bool,
-    /// Whom they serve.
+    /// Which users may use them.
     pub env_keys_for: EnvKeysFor,
     /// The operator's `claude` program may be used.
     pub max_plan: bool,
@@ -82,7 +80,8 @@ impl StoreReads {
     }
 }
 
-/// Can a key be used now? A failed test or a rate limit is shown, never a reason to spend somebody else's money.
+/// Whether a key can be used now. A failed test or a rate limit is shown, but is never a reason to
+/// fall back to another payer's credential.
 fn judge(view: &KeyView, now: Timestamp) -> (Why, String) {
     if !view.facts.is_active {
         return (Why::Inactive, "it is inactive".to_owned());
@@ -151,7 +150,7 @@ impl CredentialPolicy {
     }
 }
 
-/// The first that can be used is used; those after it would be.
+/// Chooses the first usable candidate, and marks the later usable ones as not needed.
 fn choose_first(candidates: &mut [Candidate]) {
     let mut found = false;
     for candidate in candidates {

@@ -1,4 +1,4 @@
-//! Lists of runs, opened for their owner.
+//! Lists runs, opened for their owner.
 
 use super::StoreReads;
 use crate::bus::{open_run, store_failure};
@@ -10,7 +10,7 @@ use claviger_projections::runs::RunFacts;
 use std::collections::VecDeque;
 use uuid::Uuid;
 
-/// How many rows are read at a time where some are left out.
+/// Rows read at a time when a filter applies.
 const ROWS: usize = 500;
 
 impl StoreReads {
@@ -39,7 +39,8 @@ impl StoreReads {
         Ok(RunPage { runs, total: found.total, more: found.more })
     }
 
-    /// The page of the rows that pass a filter. The store knows nothing of what rows say, so all of the owner's are read.
+    /// A page of the rows that pass a filter. The store can't filter on the contents of rows, so
+    /// all of the owner's rows are read.
     async fn passing(
         &self,
         user: UserId,
@@ -69,7 +70,7 @@ fn passes(filter: &RunFilter, facts: &RunFacts) -> bool {
         && (filter.patterns.is_empty() || filter.patterns.contains(&facts.pattern))
 }
 
-/// What a page keeps of rows that come newest first: never more than it may show.
+/// Selects a page from rows in order, newest first, and never holds more than the page may show.
 struct Kept {
     page: Page,
     rows: VecDeque<ViewRow>,
@@ -126,9 +127,9 @@ mod tests {
         }
     }
 
-    /// What a store answers on rows that all pass.
+    /// What a store returns if all rows pass.
     #[test]
-    fn what_passes_is_paged_as_a_store_pages() {
+    fn filtered_rows_are_paged_as_a_store_pages() {
         let rows: Vec<ViewRow> =
             [(6, 3), (5, 3), (4, 2), (3, 2), (2, 2), (1, 1)].map(|(n, sort)| row(n, sort)).to_vec();
         let id = |n: u128, sort: u64| Some((sort, Uuid::from_u128(n)));

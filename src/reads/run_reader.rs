@@ -1,4 +1,5 @@
-//! A run read from the store: its events, opened and decoded, and its rows of text. What a feed, a detail and a new owner are made of.
+//! Reads a run from the store: its events, opened and decoded, and its rows of text. Feeds, detail
+//! queries and the takeover of a run are built on it.
 
 use crate::bus::{Keychain, decode, open_event, store_failure, vault_failure};
 use claviger_domain::failure::Failure;
@@ -16,17 +17,16 @@ use std::sync::Arc;
 /// Events, and rows of text, read at a time.
 const BATCH: (usize, usize) = (64, 256);
 
-/// A run, and where it came from.
+/// A run, and the request it came from.
 pub(crate) struct Loaded {
     pub(crate) feed: RunFeed,
     pub(crate) summary: Option<RunSummary>,
-    /// Ties everything to the request.
+    /// Links later events to the request.
     pub(crate) correlation: CorrelationId,
-    /// The event that asked for it.
+    /// The event that requested the run.
     pub(crate) requested: EventId,
 }
 
-/// Reads one run.
 #[derive(Clone)]
 pub(crate) struct RunReader {
     pub(crate) store: Arc<dyn Store>,
@@ -36,7 +36,8 @@ pub(crate) struct RunReader {
 }
 
 impl RunReader {
-    /// What follows what the feed has. Keys are opened for this read alone, so that after an erasure nothing is read any more.
+    /// The events and rows after those the feed already has. Keys are opened for this read alone,
+    /// so that nothing can be read after an erasure.
     pub(crate) async fn batch(&self, feed: &RunFeed) -> Result<Batch, Failure> {
         let key = self.key().await?;
         self.batch_under(feed, key.as_ref()).await
@@ -49,14 +50,14 @@ impl RunReader {
     ) -> Result<Batch, Failure> {
         let failed = |error| store_failure(&error);
         let stream = StreamName::Run(self.run.0);
-        // Events first: a row that is missing then is gone for good.
+        // Events first: a row that is missing afterwards is gone for good.
         let stored =
             self.store.read_stream(stream, feed.events_after(), BATCH.0).await.map_err(failed)?;
         let rows = self.store.deltas(self.run, feed.rows_after(), BATCH.1).await.map_err(failed)?;
         let (events_end, rows_end) = (stored.len() < BATCH.0, rows.len() < BATCH.1);
         let events =
             stored.into_iter().map(|event| record(event, key)).collect::<Result<_, _>>()?;
-        // Rows of an erased user are as good as gone.
+        // Rows of an erased user count as gone.
         let rows = match key {
             Some(key) => rows.iter().map(|row| self.opened(row, key)).collect::<Result<_, _>>()?,
             None => Vec::new(),
@@ -64,13 +65,13 @@ impl RunReader {
         Ok(Batch { events, rows, events_end, rows_end })
     }
 
-    /// The run folded as far as it is stored.
+    /// The run, folded up to the end of its stored events.
     pub(crate) async fn whole(&self) -> Result<RunFeed, Failure> {
         let key = self.key().await?;
         Ok(self.loaded(key.as_ref()).await?.feed)
     }
 
-    /// The same under a key that is at hand, with what whoever works on it must know.
+    /// The same with a key that is already open, and with what the run's next owner needs.
     pub(crate) async fn loaded(&self, key: Option<&ContentKey>) -> Result<Loaded, Failure> {
         let mut feed = RunFeed::new(None);
         let (mut summary, mut first) = (None, None);
@@ -99,7 +100,7 @@ impl RunReader {
         }
     }
 
-    /// Where that key is kept, wrapped.
+    /// That key's row, still wrapped.
     pub(crate) async fn key_row(&self) -> Result<Option<ContentKeyRow>, Failure> {
         self.store
             .content_key(StreamName::Run(self.run.0))
@@ -116,7 +117,7 @@ impl RunReader {
         };
         let json = open_delta(key, &ad, &row.sealed).map_err(|error| vault_failure(&error))?;
         let items = from_json(&json).map_err(|_| {
-            tracing::error!(run = %self.run, v = row.place.v, d = row.place.d, "a row of text can't be read");
+            tracing::error!(run = %self.run, v = row.place.v, d = row.place.d, "cannot read a row of text");
             Failure::internal()
         })?;
         Ok(OpenedDeltas { v: row.place.v, d: row.place.d, items })
@@ -129,16 +130,17 @@ fn record(stored: StoredEvent, key: Option<&ContentKey>) -> Result<Arc<RunRecord
     Ok(Arc::new(RunRecord { stored, event }))
 }
 
-/// What a feed's error looks like from outside.
+/// How a feed's error appears to clients.
 pub(crate) fn feed_failure(error: &FeedError) -> Failure {
     use claviger_domain::code::ErrorCode;
     match error {
         FeedError::Ahead => Failure::new(
             ErrorCode::CursorInvalid,
-            "the cursor is of a message that this orchestration doesn't have: take one of its feed, or leave it out",
+            "the cursor's message does not exist in this orchestration: use a cursor of its feed, \
+             or leave it out",
         ),
         FeedError::OutOfOrder { expected } => {
-            tracing::error!(expected, "an event of a run is missing in what was read");
+            tracing::error!(expected, "an event of a run is missing from a read");
             Failure::internal()
         }
     }

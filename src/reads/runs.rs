@@ -11,7 +11,7 @@ use claviger_projections::ports::{Page, RUNS};
 use std::sync::Arc;
 
 impl StoreReads {
-    /// What reads a user's run; `None` for foreign and unknown ids.
+    /// The reader of a user's run; `None` for unknown ids and runs of other users.
     pub(crate) async fn reader_of(
         &self,
         user: UserId,

@@ -1,4 +1,5 @@
-//! What a user's calls used: a view that is written after its events, so the newest calls may be missing for a moment.
+//! The usage of a user's calls, from an asynchronous view: the newest calls may be missing for a
+//! moment.
 
 use super::StoreReads;
 use crate::bus::store_failure;
@@ -10,11 +11,11 @@ use claviger_projections::ports::{Page, USAGE, ViewRow};
 use claviger_projections::usage::{UsageView, day_of, start_of};
 use uuid::Uuid;
 
-/// How many rows are read at a time.
+/// Rows read at a time.
 const ROWS: usize = 500;
 
 impl StoreReads {
-    /// What calls used that ended on the UTC days that `[from, to)` touches, newest day first.
+    /// The usage of calls that ended on the UTC days that `[from, to)` touches, newest day first.
     pub(crate) async fn usage_cells(
         &self,
         user: UserId,
@@ -37,7 +38,7 @@ impl StoreReads {
     }
 }
 
-/// The first page of the rows of those days; `None` where there are no days.
+/// The first page of the rows of those days; `None` for an empty range.
 fn days_touched(from: Timestamp, to: Timestamp) -> Option<Page> {
     let last = to.0.checked_sub(1).filter(|last| from.0 <= *last)?;
     let newest = start_of(day_of(Timestamp(last)) + 1).0;
@@ -47,7 +48,7 @@ fn days_touched(from: Timestamp, to: Timestamp) -> Option<Page> {
 
 fn cells_of(row: &ViewRow) -> Result<impl Iterator<Item = UsageCell>, Failure> {
     let facts = UsageView::read(row).map_err(|reason| {
-        tracing::error!(view = USAGE, row = %row.id, reason = reason.as_str(), "a view's row can't be read: run `claviger replay usage`");
+        tracing::error!(view = USAGE, row = %row.id, reason = reason.as_str(), "cannot read a view's row: run `claviger replay usage`");
         Failure::internal()
     })?;
     let (run, day, pattern) = (facts.run, facts.day, facts.pattern);
@@ -70,7 +71,7 @@ mod tests {
     const DAY: u64 = 24 * 3600 * 1000;
 
     #[test]
-    fn a_time_touches_the_days_between_its_ends_and_no_others() {
+    fn a_range_touches_the_days_between_its_ends_and_no_others() {
         let last_of = |day: u64| Some((day * DAY - 1, Uuid::max()));
         let table = [
             ((2 * DAY, 2 * DAY), None),

@@ -15,12 +15,14 @@ use claviger_projections::activity::KeyActivity;
 use claviger_projections::keys::KeyView;
 use claviger_projections::ports::{ACCOUNTS, Direction, HistoryFilter, KEYS, Page};
 
-/// How often a default is looked up anew because a commit came between its two reads. Each costs that writer an fsync, so a reader
-/// that loses so often in a row has found a damaged view.
+/// How often a default is looked up again because a commit came between its two reads. Each such
+/// commit costs its writer an fsync, so a reader that meets this many in a row has found a damaged
+/// view.
 const MOST_LOOKS: usize = 100;
 
 impl Reads for StoreReads {
-    /// Inline views stand where the log stands, so reaching a position is waiting for its commit.
+    /// Inline views are always at the log's position, so waiting for a position means waiting for
+    /// its commit.
     fn reach(&self, position: u64) -> Answer<'_, ()> {
         Box::pin(async move {
             if self.head_position().await? >= position {
@@ -36,7 +38,8 @@ impl Reads for StoreReads {
                 return Ok(());
             }
             let message = format!(
-                "position {position} has not been committed yet: ask again later, or without minPosition"
+                "position {position} is not committed yet: try again later, or leave out \
+                 minPosition"
             );
             Err(Failure::new(ErrorCode::ViewBehind, message))
         })
@@ -71,7 +74,7 @@ impl Reads for StoreReads {
 
     fn keys(&self, user: UserId, page: Page) -> Answer<'_, KeyPage> {
         Box::pin(async move {
-            // At once: nearly everybody who lists keys has some.
+            // Concurrently: most users who list keys have some, so the key is needed.
             let (found, key) =
                 futures::join!(self.store.page(KEYS, user, page), self.ring_key(user));
             let (found, key) = (found.map_err(|error| store_failure(&error))?, key?);
@@ -105,7 +108,8 @@ impl Reads for StoreReads {
                     .await
                     .map_err(|error| store_failure(&error))?;
                 let Some(key) = default else { return Ok(None) };
-                // Two reads, and a commit may come between them: a row that isn't the default is one from after such a commit.
+                // A commit may come between the two reads: a row that isn't the default was written
+                // by such a commit.
                 let view = self
                     .key(user, key)
                     .await?
@@ -116,7 +120,7 @@ impl Reads for StoreReads {
             }
             tracing::error!(
                 looks = MOST_LOOKS,
-                "the default of a context and the row of its key don't agree"
+                "the default of a context and the row of its key disagree"
             );
             Err(Failure::internal())
         })

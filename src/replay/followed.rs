@@ -1,5 +1,6 @@
-//! Views that are written after their events. Their follower goes on meanwhile, here or in another process: a repair counts in the
-//! checkpoint, so a step of it that read rows before the repair is refused and made again.
+//! Asynchronous views. Their follower keeps running meanwhile, in this process or another. The
+//! checkpoint counts repairs, so a follower's step that read rows before a repair is refused and
+//! repeated.
 
 use super::inline::{BATCH, rows_of};
 use crate::bus::store_failure;
@@ -13,16 +14,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What a view holds of an owner at a checkpoint, and what it should.
+/// An owner's rows in a view at a checkpoint, and the rows it should have.
 pub(super) struct Compared {
     at: Checkpoint,
     rows: Rows,
     still: BTreeMap<(UserId, Uuid), Quarantined>,
-    /// It holds what it should.
+    /// The view agrees with the log.
     pub(super) agrees: bool,
 }
 
-/// Compares; `None` if the view moved on with this owner meanwhile.
+/// Compares; `None` if the view advanced for this owner meanwhile.
 pub(super) async fn compare(
     store: &Arc<dyn Store>,
     view: &dyn FollowedView,
@@ -55,7 +56,7 @@ pub(super) async fn compare(
 }
 
 impl Compared {
-    /// The view's rows as they should be.
+    /// The rows the view should have.
     pub(super) fn replacement(self, view: &'static str, owner: UserId) -> Replace {
         let basis = Basis::Followed { position: self.at.position };
         let (rows, quarantined) =

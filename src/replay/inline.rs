@@ -1,4 +1,4 @@
-//! Views that are written with their events.
+//! Inline views, which are written with their events.
 
 use super::run::Replay;
 use super::runs::Runs;
@@ -20,7 +20,7 @@ use claviger_projections::ports::{
 use claviger_vault::ContentKey;
 use std::sync::Arc;
 
-/// How many events or rows are read at a time.
+/// Events or rows read at a time.
 pub(super) const BATCH: usize = 500;
 
 /// Views that are written with their events.
@@ -50,7 +50,7 @@ impl InlineView {
     }
 }
 
-/// One owner, folded from the log as far as it went when it was last read, for one view.
+/// One owner's state for one view, folded from the log up to the last read.
 pub(super) struct Inline {
     view: InlineView,
     store: Arc<dyn Store>,
@@ -63,7 +63,7 @@ pub(super) struct Inline {
     erased: bool,
     ring_key: Option<ContentKey>,
     account_key: Option<ContentKey>,
-    /// Position of the last event taken in.
+    /// Position of the last event folded.
     last: u64,
 }
 
@@ -88,7 +88,7 @@ impl Inline {
         }
     }
 
-    /// Takes in what is new in the log; whether there was anything.
+    /// Folds the new events of the log. Returns whether there were any.
     pub(super) async fn read_on(&mut self) -> Result<bool, Failure> {
         let from = self.last;
         loop {
@@ -107,7 +107,7 @@ impl Inline {
         }
     }
 
-    /// Keys may come with new events, and go with erasure.
+    /// New events may bring keys, and an erasure removes them.
     async fn open_keys(&mut self) -> Result<(), Failure> {
         (self.ring_key, self.account_key) = match self.keychain.user(self.owner).await? {
             Some(keys) => (
@@ -157,7 +157,7 @@ impl Inline {
         Ok(())
     }
 
-    /// Whether the view holds what it should. Right only if nothing new came meanwhile.
+    /// Whether the view agrees with the log. Valid only if no event came meanwhile.
     pub(super) async fn agrees(&self) -> Result<bool, Failure> {
         let mut rows = rows_of(&*self.store, self.view.name(), self.owner).await?;
         match self.view {
@@ -198,12 +198,12 @@ impl Inline {
             && row.content.is_some() == should.content.is_some()
     }
 
-    /// All of a user's keys go with their erasure.
+    /// An erasure removes all of a user's keys.
     fn shown_ring(&self) -> KeysView {
         if self.erased { KeysView::default() } else { self.ring.clone() }
     }
 
-    /// The view's rows as they should be.
+    /// The rows the view should have.
     pub(super) async fn replacement(&self) -> Result<Replace, Failure> {
         let (owner, view) = (self.owner, self.view.name());
         let mut defaults = None;

@@ -1,5 +1,5 @@
-//! `replay`: folds the log anew, owner by owner, compares with what a view holds, and mends the rows that differ in place. Nothing stops
-//! meanwhile, and no view is ever empty.
+//! `replay`: folds the log from scratch, owner by owner, compares the result with a view, and
+//! repairs differing rows in place. Servers keep running, and no view is ever empty.
 
 mod followed;
 mod inline;

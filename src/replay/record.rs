@@ -1,4 +1,4 @@
-//! A repair leaves an event on the installation's own stream.
+//! Records a repair as an event on the installation's own stream.
 
 use crate::bus::store_failure;
 use crate::effects::Effects;
@@ -10,20 +10,20 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::system::SystemEvent;
 use claviger_projections::ports::{Append, AppendError, Expected, NewEvent, Store};
 
-/// How often an append is tried anew because another process wrote to the stream meanwhile.
+/// How often an append is retried because another process wrote to the stream meanwhile.
 const MOST_TRIES: usize = 10;
 
-/// How many events are read at a time.
+/// Events read at a time.
 const BATCH: usize = 500;
 
-/// Appends an event to the installation's stream; its position.
+/// Appends an event to the installation's stream. Returns its position.
 pub(super) async fn record(
     store: &dyn Store,
     effects: &Effects,
     event: &SystemEvent,
 ) -> Result<u64, Failure> {
     let halves = event.halves().map_err(|error| {
-        tracing::error!(%error, "an event can't be written");
+        tracing::error!(%error, "cannot encode an event");
         Failure::internal()
     })?;
     let mut version = 0;
@@ -68,10 +68,7 @@ pub(super) async fn record(
             }
         }
     }
-    tracing::error!(
-        tries = MOST_TRIES,
-        "too many processes write to the installation's stream at once"
-    );
+    tracing::error!(tries = MOST_TRIES, "too many concurrent writers on the installation's stream");
     Err(Failure::internal())
 }
 

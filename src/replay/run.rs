@@ -1,4 +1,4 @@
-//! Over all owners of a view.
+//! Replays a view for all owners.
 
 use super::inline::{Inline, InlineView};
 use super::{followed, record};
@@ -18,41 +18,38 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// How many owners are listed at a time.
+/// Owners listed at a time.
 const OWNERS: usize = 500;
 
-/// How often an owner is read again because something came in between.
+/// How often an owner is compared again because of concurrent events.
 const MOST_TRIES: usize = 1000;
 
-/// How often mended owners are looked at again.
+/// How often repaired owners are checked again.
 const MOST_ROUNDS: usize = 3;
 
-/// How many owners are named one by one.
+/// Most owners named in a report.
 const MOST_NAMED: usize = 100;
 
-/// A view that can be made anew.
+/// A view that can be rebuilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
     /// Keys with their defaults.
     Keys,
-    /// Accounts.
     Accounts,
-    /// Runs.
     Runs,
-    /// Runs that haven't ended, for whoever works on them.
+    /// Runs that haven't ended, by which engines find work.
     OpenRuns,
-    /// What calls taught about keys.
+    /// What calls have shown about keys.
     Activity,
-    /// What calls of runs used.
+    /// The usage of runs' calls.
     Usage,
 }
 
 impl View {
-    /// Every one.
     pub const ALL: &'static [Self] =
         &[Self::Keys, Self::Accounts, Self::Runs, Self::OpenRuns, Self::Activity, Self::Usage];
 
-    /// Its name.
+    /// The view's name in the store.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Keys => KEYS,
@@ -65,48 +62,44 @@ impl View {
     }
 }
 
-/// What was found, and done.
+/// The result of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// The view.
     pub view: &'static str,
-    /// How many owners were looked at.
+    /// The number of owners checked.
     pub owners: u64,
-    /// Whose rows weren't what the log says; at most a hundred.
+    /// Owners whose rows differed from the log; at most a hundred.
     pub differing: Vec<String>,
-    /// How many there are in all.
+    /// The number of all such owners.
     pub differing_count: u64,
-    /// Of how many of them the rows were replaced.
+    /// The number of owners whose rows were replaced.
     pub changed: u64,
-    /// Who can't be judged because their events or keys can't be read; at most a hundred. The log says why.
+    /// Owners that couldn't be checked because their events or keys can't be read; at most a
+    /// hundred. The log has the reasons.
     pub failed: Vec<String>,
-    /// How many there are in all.
+    /// The number of all such owners.
     pub failed_count: u64,
-    /// How many rows stand still because of an event that can't be taken in.
+    /// The number of rows that no longer advance because of an event that can't be applied.
     pub quarantined: u64,
-    /// Position of the event that records the repair.
+    /// Position of the event that records the repair; `None` without a repair.
     pub position: Option<u64>,
 }
 
-/// A replay.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Replay {
-    /// Log and views.
     pub store: Arc<dyn Store>,
-    /// Opens what is sealed.
     pub keychain: Arc<Keychain>,
-    /// The outside world.
     pub effects: Effects,
-    /// Compare only.
+    /// Only compares, and repairs nothing.
     pub check: bool,
 }
 
 impl Replay {
-    /// Replays a view for all owners there are.
+    /// Replays a view for all owners.
     ///
     /// # Errors
-    /// When the store doesn't answer. An owner who can't be judged is in the report.
+    /// When the store is unavailable. An owner that can't be checked is in the report.
     pub async fn run(&self, view: View) -> Result<Report, Failure> {
         let mut report = Report { view: view.name(), ..Report::default() };
         let mut after = None;
@@ -147,7 +140,8 @@ impl Replay {
         Ok(report)
     }
 
-    /// A command that had read a row before it was mended, and committed after, has written it back with its own change on top.
+    /// Checks repaired owners again. A command that read a row before the repair and committed
+    /// after it has written the old row back, with its own change on top.
     async fn look_again(&self, view: View, mut mended: BTreeSet<UserId>) -> Result<(), Failure> {
         for _ in 0..MOST_ROUNDS {
             let mut again = BTreeSet::new();
@@ -176,14 +170,15 @@ impl Replay {
             .owners(view.name(), after, OWNERS)
             .await
             .map_err(|error| store_failure(&error))?;
-        // A full list says nothing about owners after its last.
+        // A full list says nothing about owners after its last one.
         let end = |list: &[UserId]| if list.len() < OWNERS { None } else { list.last().copied() };
         let bound = [end(&keyed), end(&shown)].into_iter().flatten().min();
         let owners: BTreeSet<UserId> = keyed.into_iter().chain(shown).collect();
         Ok(owners.into_iter().filter(|owner| bound.is_none_or(|bound| *owner <= bound)).collect())
     }
 
-    /// Whether a view holds what it should of an owner. Unless this is a check, it does so afterwards.
+    /// Whether the view agrees with the log for this owner. Unless this is a check, a difference is
+    /// repaired.
     async fn owner(&self, view: View, owner: UserId) -> Result<bool, Failure> {
         match view {
             View::Keys => self.inline(InlineView::Keys, owner).await,
@@ -200,7 +195,7 @@ impl Replay {
         folded.read_on().await?;
         for _ in 0..MOST_TRIES {
             let agrees = folded.agrees().await?;
-            // What came in between was judged by an older fold.
+            // Events that came meanwhile weren't in the fold just compared.
             if folded.read_on().await? {
                 continue;
             }
@@ -235,7 +230,7 @@ impl Replay {
 }
 
 fn restless(owner: UserId) -> Failure {
-    tracing::error!(%owner, tries = MOST_TRIES, "events of this owner come faster than they can be read");
+    tracing::error!(%owner, tries = MOST_TRIES, "events of this owner arrive faster than they can be read");
     Failure::internal()
 }
 

@@ -1,4 +1,4 @@
-//! An owner's runs, folded from the log. No content key is kept: there is one for each run.
+//! An owner's runs, folded from the log. Content keys aren't kept, because each run has its own.
 
 use crate::bus::{
     Keychain, decode, open_event, open_run_row, run_row, run_row_says, store_failure,
@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The runs.
 pub(super) struct Runs {
     keychain: Arc<Keychain>,
     owner: UserId,
@@ -27,7 +26,7 @@ impl Runs {
         Self { keychain, owner, summaries: BTreeMap::new() }
     }
 
-    /// Takes an event of a run in. Of all content only that of its first event is in the view.
+    /// Folds an event of a run. Of all content, only the first event's is part of the view.
     pub(super) async fn take(&mut self, run: Uuid, event: &StoredEvent) -> Result<(), Failure> {
         let mut decoded = decode::<RunEvent>(event, None)?;
         if matches!(decoded, RunEvent::RunRequested(..)) {
@@ -38,7 +37,7 @@ impl Runs {
         let Some(after) = RunSummary::after(before, &decoded, event.envelope.at) else {
             tracing::error!(
                 position = event.envelope.position,
-                "an event of a run that has no beginning"
+                "an event of a run that has no first event"
             );
             return Err(Failure::internal());
         };
@@ -46,7 +45,7 @@ impl Runs {
         Ok(())
     }
 
-    /// Erasure takes all rows.
+    /// An erasure removes all rows.
     pub(super) fn erase(&mut self) {
         self.summaries.clear();
     }
@@ -58,7 +57,7 @@ impl Runs {
         }
     }
 
-    /// Whether the view of runs holds what it should.
+    /// Whether the view of runs agrees with the log.
     pub(super) async fn agree(&self, rows: &[ViewRow]) -> Result<bool, Failure> {
         if rows.len() != self.summaries.len() {
             return Ok(false);
@@ -73,7 +72,7 @@ impl Runs {
         Ok(true)
     }
 
-    /// The rows of the view of runs as they should be.
+    /// The rows the view of runs should have.
     pub(super) async fn rows(&self, effects: &Effects) -> Result<Vec<ViewRow>, Failure> {
         let mut rows = Vec::with_capacity(self.summaries.len());
         for summary in self.summaries.values() {
@@ -86,7 +85,7 @@ impl Runs {
         Ok(rows)
     }
 
-    /// The rows of runs that haven't ended as they should be, by id.
+    /// The rows that unfinished runs should have, by id.
     pub(super) fn open_rows(&self) -> Result<Vec<ViewRow>, Failure> {
         let rows = self
             .summaries

@@ -1,11 +1,11 @@
-//! The tree over the leaves, kept as its frontier: all that an append needs of it.
+//! The tree over the leaves, kept as its frontier: all that an append needs.
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256.
 pub type Hash = [u8; 32];
 
-/// The roots of the perfect subtrees that make up a tree, largest first. As many as the size has one-bits; the largest log has 64.
+/// The roots of the perfect subtrees that make up a tree, largest first. There is one for each
+/// one-bit of the size; the largest log has 64.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frontier {
     size: u64,
@@ -13,23 +13,23 @@ pub struct Frontier {
 }
 
 impl Frontier {
-    /// Takes up a stored frontier; `None` if `roots` aren't as many as a tree of `size` leaves has.
+    /// Restores a frontier; `None` if the number of `roots` doesn't match a tree of `size` leaves.
     pub fn from_parts(size: u64, roots: Vec<Hash>) -> Option<Self> {
         (usize::try_from(size.count_ones()) == Ok(roots.len())).then_some(Self { size, roots })
     }
 
-    /// Takes up the stored form: 32 bytes for each root, largest first.
+    /// Restores the stored form: 32 bytes for each root, largest first.
     pub fn from_bytes(size: u64, bytes: &[u8]) -> Option<Self> {
         let (roots, rest) = bytes.as_chunks::<32>();
         if rest.is_empty() { Self::from_parts(size, roots.to_vec()) } else { None }
     }
 
-    /// The stored form.
+    /// The stored form, 32 bytes for each root.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.roots.concat()
     }
 
-    /// How many leaves the tree has.
+    /// The number of leaves.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -39,8 +39,8 @@ impl Frontier {
         &self.roots
     }
 
-    /// Adds the next leaf: each subtree of the same height as the one that grows at the right end is joined with it, which happens
-    /// as often as the old size has one-bits at its end.
+    /// Adds the next leaf. Each subtree as high as the growing one at the right end is joined with
+    /// it, once for each trailing one-bit of the old size.
     pub fn push(&mut self, leaf: Hash) {
         let mut node = leaf;
         for _ in 0..self.size.trailing_ones() {
@@ -51,7 +51,8 @@ impl Frontier {
         self.size += 1;
     }
 
-    /// The root of the tree: the fold of the frontier from the right; SHA-256 of nothing for no leaves.
+    /// The root of the tree: the fold of the frontier from the right; SHA-256 of nothing for no
+    /// leaves.
     pub fn root(&self) -> Hash {
         let mut from_right = self.roots.iter().rev();
         match from_right.next() {
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_frontier_gives_the_root_of_the_definition_at_every_size() {
+    fn the_frontier_has_the_root_of_the_definition_at_every_size() {
         let leaves: Vec<Hash> = (0_u8..70).map(|n| Sha256::digest([0, n]).into()).collect();
         let mut frontier = Frontier::default();
         assert_eq!(frontier.root(), root_by_definition(&[]));

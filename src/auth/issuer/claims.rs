@@ -1,4 +1,4 @@
-//! One token of an external issuer: whom it names, if it is good.
+//! Verifies a token of an external issuer and reads its claims.
 
 use super::jwks::{Jwks, JwksError};
 use super::keys::{IssuerKey, MAX_KID};
@@ -13,55 +13,50 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Longest token: those with many groups are long, none is longer.
+/// The longest token accepted, in bytes: tokens that list many groups are long, but none reaches
+/// this.
 const MAX_LEN: usize = 16 * 1024;
 
-/// How far the issuer's clock may be from ours, in seconds.
+/// How far the issuer's clock may differ from this one, in seconds.
 const LEEWAY_S: u64 = 30;
 
 /// Longest `sub` (section 2 of `OpenID` Connect Core).
 const MAX_SUBJECT: usize = 255;
 
-/// An issuer whose users may come with its tokens.
+/// An issuer whose tokens are accepted.
 #[expect(missing_debug_implementations, reason = "a client and keys")]
 pub struct ExternalIssuer {
-    /// As its tokens name it.
+    /// The `iss` of its tokens.
     pub issuer: String,
-    /// We, as its tokens name us.
+    /// The `aud` that names this server.
     pub audience: String,
-    /// Where its tokens say what a user may do. Without it our accounts say it.
+    /// The claim that holds a user's roles. Without it the roles of the local account apply.
     pub role_claim: Option<RoleClaim>,
-    /// Its keys.
     pub jwks: Arc<Jwks>,
 }
 
-/// What a good token says.
+/// The content of a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouched {
-    /// Who it is.
     pub identity: Identity,
-    /// When the token was made.
     pub issued_at: Timestamp,
-    /// Until when it is good.
     pub expires_at: Timestamp,
-    /// What they may do, where the issuer decides that.
+    /// The user's roles, where the issuer decides them.
     pub roles: Option<BTreeSet<Role>>,
-    /// What they may be called by, if it can be a username of ours.
+    /// The user's name at the issuer, if it is valid as a username here.
     pub username: Option<Username>,
-    /// As the issuer knows it, unless it says that nobody has checked it.
+    /// The e-mail address, unless the issuer marks it as unverified.
     pub email: Option<Email>,
-    /// Their name.
     pub full_name: Option<FullName>,
 }
 
-/// What there is to say of a token.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judged {
-    /// It is good.
     Good(Box<Vouched>),
-    /// It was good once.
+    /// It was valid once.
     Expired,
-    /// It is no token of this issuer for us, or not good yet.
+    /// It isn't a token of this issuer for this server, or isn't valid yet.
     Bad,
 }
 
@@ -81,7 +76,7 @@ impl ExternalIssuer {
     /// Checks a token.
     ///
     /// # Errors
-    /// [`JwksError`] when that can't be known now, because the issuer's keys can't be had.
+    /// [`JwksError`] when the issuer's keys are unavailable, so the token can't be checked.
     pub async fn check(&self, token: &str, now: Timestamp) -> Result<Judged, JwksError> {
         let Some((header, kid)) = header_of(token) else { return Ok(Judged::Bad) };
         let Some(keys) = self.jwks.find(&kid).await? else { return Ok(Judged::Bad) };
@@ -92,19 +87,19 @@ impl ExternalIssuer {
         Ok(claims.and_then(|claims| self.judge(&header, claims, now)).unwrap_or(Judged::Bad))
     }
 
-    /// The claims, if the key made the token's signature.
+    /// The claims, if the key verifies the token's signature.
     fn claims(&self, token: &str, key: &IssuerKey, header: &Header) -> Option<Claims> {
         let mut validation = Validation::new(header.alg);
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        // Times are compared with our own clock, below.
+        // The times are compared below, with the injected clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         jsonwebtoken::decode::<Claims>(token, &key.key, &validation).ok().map(|data| data.claims)
     }
 
-    /// `None` for claims that can't be a good token's at any time, or not yet.
+    /// `None` for claims that no valid token has, or that aren't valid yet.
     fn judge(&self, header: &Header, claims: Claims, now: Timestamp) -> Option<Judged> {
         let seconds = now.0 / 1000;
         let latest = seconds + LEEWAY_S;
@@ -136,17 +131,18 @@ impl ExternalIssuer {
     }
 }
 
-/// The header and the id of the key, if the token may be looked at any further.
+/// The header and the key's id, if the token is worth verifying.
 fn header_of(token: &str) -> Option<(Header, String)> {
     if token.len() > MAX_LEN {
         return None;
     }
     let header = jsonwebtoken::decode_header(token).ok()?;
     let typ = header.typ.as_deref()?;
-    // A token that brings its own key, or wants something understood that we don't know, is not for us (RFC 8725, sections 3.1, 3.10).
+    // A token that brings its own key, or requires an extension that isn't supported, is refused
+    // (RFC 8725, sections 3.1 and 3.10).
     let brings_a_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some();
     let is_strange = header.crit.is_some() || header.enc.is_some() || header.zip.is_some();
-    // Keycloak, Entra and others call their access tokens plain JWT.
+    // Keycloak, Entra and others type their access tokens as plain JWT.
     if brings_a_key || is_strange || !(is_access_token(&header) || typ.eq_ignore_ascii_case("jwt"))
     {
         return None;
@@ -155,13 +151,14 @@ fn header_of(token: &str) -> Option<(Header, String)> {
     Some((header, kid))
 }
 
-/// Says it of itself (RFC 9068, section 2.1).
+/// Whether the header declares an access token (RFC 9068, section 2.1).
 fn is_access_token(header: &Header) -> bool {
     let typ = header.typ.as_deref().unwrap_or_default();
     typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt")
 }
 
-/// An ID token says who signed in, to the program that asked for it; it opens no doors. These claims stand in nothing else.
+/// An ID token tells the program that requested it who signed in, and grants no access. Only ID
+/// tokens have these claims.
 fn is_id_token(claims: &Map<String, Value>) -> bool {
     ["nonce", "at_hash", "c_hash"].iter().any(|name| claims.contains_key(*name))
 }

@@ -1,8 +1,10 @@
-//! An issuer's keys, fetched and kept.
+//! An issuer's keys, fetched and cached.
 //!
-//! Keys at hand answer at once, however old they are: a refresh goes on behind the requests (stale-while-revalidate), and an issuer
-//! that is down changes nothing for keys that are known. A key id that isn't known makes requests wait for a fetch that began after
-//! they came. All share that fetch, and fetches have a pause between them, so nobody can make us flood the issuer.
+//! Cached keys are returned at once; stale ones are refreshed in the background
+//! (stale-while-revalidate), so an issuer that is down changes nothing for known keys until they
+//! are too old to use. An unknown key id makes requests wait for a fetch that began after they
+//! came. All of them share that fetch, and fetches are spaced by a pause, so nobody can make this
+//! server flood the issuer.
 
 use super::keys::{IssuerKey, KeySet, KeySetError};
 use crate::anthropic::client::is_this_machine;
@@ -14,48 +16,46 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-/// Bytes of a document: a hundred RSA keys with certificates fit.
+/// Most bytes of a document: a hundred RSA keys with certificates fit.
 const MAX_BODY: usize = 512 * 1024;
 
-/// Requests that may wait for a fetch at a time; more are told at once that their key isn't known.
+/// Requests that may wait for a fetch at once; further ones get "key unknown" immediately.
 const MAX_WAITING: usize = 500;
 
-/// The keys can't be had.
+/// The keys are unavailable.
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
-    /// The address is none, or would send keys over the network in clear.
+    /// The address is invalid, or would send keys over the network in clear text.
     #[error(
         "the address of the issuer's keys must be https://… (http:// only on this machine), without a password"
     )]
     Address,
-    /// No client can be made.
-    #[error("no client can be made for the issuer's keys")]
+    #[error("cannot create an HTTP client for the issuer's keys")]
     Setup(#[source] reqwest::Error),
-    /// No answer.
-    #[error("the issuer doesn't answer")]
+    /// No response.
+    #[error("the issuer does not respond")]
     Unreachable(#[source] reqwest::Error),
-    /// An answer that isn't 200. Redirects aren't followed.
-    #[error("the issuer answers with status {0}")]
+    /// A status other than 200. Redirects aren't followed.
+    #[error("the issuer responds with status {0}")]
     Status(StatusCode),
-    /// Too much.
-    #[error("the issuer's answer is larger than {MAX_BODY} bytes")]
+    #[error("the issuer's response is larger than {MAX_BODY} bytes")]
     TooLarge,
-    /// Not what it should be.
-    #[error("the issuer's answer can't be used")]
+    #[error("the issuer's response is not a usable key set")]
     Unusable(#[from] KeySetError),
-    /// The last fetch failed, and nothing is known.
-    #[error("the issuer's keys can't be had now")]
+    /// The last fetch failed, and no keys are cached.
+    #[error("the issuer's keys are unavailable")]
     Unavailable,
 }
 
 /// When keys are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JwksSettings {
-    /// Keys older than this are used, and refreshed behind the request.
+    /// Older keys are still used, and refreshed in the background.
     pub fresh_for: Duration,
-    /// Keys older than this aren't used: an issuer that is gone for so long may have withdrawn them.
+    /// Older keys aren't used: an issuer that was unreachable for this long may have withdrawn
+    /// them.
     pub usable_for: Duration,
-    /// Between the beginnings of two fetches.
+    /// The least time between the starts of two fetches.
     pub pause: Duration,
     /// For one fetch.
     pub timeout: Duration,
@@ -75,15 +75,14 @@ impl Default for JwksSettings {
 #[derive(Default)]
 struct Known {
     keys: Option<Arc<KeySet>>,
-    /// When the fetch of these keys began.
+    /// When the fetch of these keys started.
     fetched_at: Option<Instant>,
-    /// When the newest fetch began, and whether it is still under way.
+    /// When the newest fetch started. It may still be running.
     began_at: Option<Instant>,
-    /// When the newest fetch that has ended began, and whether it brought keys.
+    /// When the newest completed fetch started, and whether it brought keys.
     ended: Option<(Instant, bool)>,
 }
 
-/// An issuer's keys.
 #[expect(missing_debug_implementations, reason = "a client and keys")]
 pub struct Jwks {
     url: Url,
@@ -91,12 +90,12 @@ pub struct Jwks {
     settings: JwksSettings,
     tracker: TaskTracker,
     known: Mutex<Known>,
-    /// Held by who fetches, and by who waits for the pause to end.
+    /// Held by the request that fetches or waits for the pause to end.
     turn: tokio::sync::Mutex<()>,
     places: Semaphore,
 }
 
-/// Reads and checks an address of keys.
+/// Parses and checks the address of a key set.
 ///
 /// # Errors
 /// [`JwksError::Address`].
@@ -108,7 +107,7 @@ pub(crate) fn address(text: &str) -> Result<Url, JwksError> {
 }
 
 impl Jwks {
-    /// Nothing is fetched yet.
+    /// Fetches nothing yet.
     ///
     /// # Errors
     /// [`JwksError::Address`], [`JwksError::Setup`].
@@ -140,15 +139,15 @@ impl Jwks {
         }))
     }
 
-    /// Fetches now, behind whoever asks; the first request then needn't wait.
+    /// Starts a fetch in the background, so that the first request needn't wait.
     pub fn warm_up(self: &Arc<Self>) {
         self.refresh_behind();
     }
 
-    /// The keys of an id; `None` where the issuer has none of that id.
+    /// The keys of an id; `None` if the issuer has none with that id.
     ///
     /// # Errors
-    /// [`JwksError::Unavailable`] when the issuer can't be asked.
+    /// [`JwksError::Unavailable`] when the issuer's keys can't be fetched.
     pub async fn find(self: &Arc<Self>, kid: &str) -> Result<Option<Vec<IssuerKey>>, JwksError> {
         if let Some(found) = self.at_hand(kid) {
             return Ok(Some(found));
@@ -162,7 +161,7 @@ impl Jwks {
         } else {
             self.pause().await;
             let jwks = Arc::clone(self);
-            // A task of its own: whoever asked may go away, and the others still want the answer.
+            // In a task of its own: if this request is dropped, the others still need the result.
             self.tracker.spawn(async move { jwks.fetch().await }).await.unwrap_or(false)
         };
         match self.at_hand(kid) {
@@ -194,7 +193,7 @@ impl Jwks {
     fn refresh_behind(self: &Arc<Self>) {
         let is_due =
             self.lock().began_at.is_none_or(|began_at| began_at.elapsed() >= self.settings.pause);
-        // Whoever has the turn fetches already.
+        // The holder of the lock is already fetching.
         if !is_due || self.turn.try_lock().is_err() {
             return;
         }
@@ -212,7 +211,7 @@ impl Jwks {
         }
     }
 
-    /// Fetches and keeps; whether there were keys.
+    /// Fetches and caches; returns whether there were keys.
     async fn fetch(&self) -> bool {
         let began_at = Instant::now();
         self.lock().began_at = Some(began_at);
@@ -221,14 +220,14 @@ impl Jwks {
         known.ended = Some((began_at, fetched.is_ok()));
         match fetched {
             Ok(keys) => {
-                tracing::debug!(keys = keys.len(), "the issuer's keys were fetched");
+                tracing::debug!(keys = keys.len(), "fetched the issuer's keys");
                 known.keys = Some(Arc::new(keys));
                 known.fetched_at = Some(began_at);
                 true
             }
             Err(error) => {
-                // Its cause may quote the answer; the kind says enough.
-                tracing::warn!(%error, kept = known.keys.is_some(), "the issuer's keys can't be fetched");
+                // The error's cause may quote the response; the kind is enough.
+                tracing::warn!(%error, kept = known.keys.is_some(), "cannot fetch the issuer's keys");
                 false
             }
         }

@@ -1,5 +1,6 @@
-//! The keys of an issuer. Which algorithms a key may check is said by the key, never by a token: a public key taken for an HMAC secret,
-//! or RSA where the key is of a curve, is what forgers hope for.
+//! The keys of an issuer. A key decides which algorithms it may verify, never the token: forgers
+//! rely on a public key being used as an HMAC secret, or on RSA being accepted for an
+//! elliptic-curve key.
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -9,36 +10,34 @@ use std::collections::BTreeMap;
 /// Most keys of one document: issuers have two to ten.
 const MAX_KEYS: usize = 100;
 
-/// Longest id of a key.
+/// Longest key id.
 pub(super) const MAX_KID: usize = 256;
 
 /// Fewest and most characters of an RSA modulus in base64url: 2048 and 8192 bits.
 const RSA_MODULUS: std::ops::RangeInclusive<usize> = 342..=1366;
 
-/// A document that holds no keys we can use.
+/// A document without usable keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
     /// Not the shape of RFC 7517, section 5.
-    #[error("it is no JSON Web Key Set")]
+    #[error("it is not a JSON Web Key Set")]
     Malformed,
-    /// More keys than any issuer has.
     #[error("it has more than {MAX_KEYS} keys")]
     TooMany,
-    /// Nothing in it checks signatures.
-    #[error("it has no key that checks signatures and has a kid")]
+    /// None of its keys verifies signatures.
+    #[error("it has no key that verifies signatures and has a kid")]
     Empty,
 }
 
-/// A key that checks signatures.
+/// A key that verifies signatures.
 #[derive(Clone, Debug)]
 pub struct IssuerKey {
-    /// The key.
     pub key: DecodingKey,
-    /// What it may check.
+    /// The algorithms it may verify.
     pub algorithms: Vec<Algorithm>,
 }
 
-/// The keys by their ids. Two under one id (of different types) are both tried.
+/// The keys by their ids. Two with one id (of different types) are both tried.
 #[derive(Clone, Debug, Default)]
 pub struct KeySet(BTreeMap<String, Vec<IssuerKey>>);
 
@@ -48,7 +47,7 @@ struct Document {
 }
 
 impl KeySet {
-    /// Reads a document. Keys of other uses and types are left out, as RFC 7517 wants it.
+    /// Parses a document. Keys of other uses and types are left out, as RFC 7517 requires.
     ///
     /// # Errors
     /// [`KeySetError`].
@@ -69,17 +68,16 @@ impl KeySet {
         if keys.is_empty() { Err(KeySetError::Empty) } else { Ok(Self(keys)) }
     }
 
-    /// The keys of an id; `None` for an id that isn't there.
+    /// The keys of an id; `None` for an unknown id.
     pub fn find(&self, kid: &str) -> Option<&[IssuerKey]> {
         self.0.get(kid).map(Vec::as_slice)
     }
 
-    /// How many ids there are.
+    /// The number of ids.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// None at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -101,7 +99,7 @@ fn usable(jwk: &Jwk) -> Option<IssuerKey> {
     key.map(|key| IssuerKey { key, algorithms })
 }
 
-/// Asymmetric ones only: whoever reads the document could sign with a symmetric key.
+/// Asymmetric algorithms only: with a symmetric key, every reader of the document could sign.
 fn by_type(parameters: &AlgorithmParameters) -> Vec<Algorithm> {
     use Algorithm::{PS256, PS384, PS512, RS256, RS384, RS512};
     if let AlgorithmParameters::RSA(rsa) = parameters {
@@ -110,7 +108,7 @@ fn by_type(parameters: &AlgorithmParameters) -> Vec<Algorithm> {
         }
         vec![RS256, RS384, RS512, PS256, PS384, PS512]
     } else if let AlgorithmParameters::EllipticCurve(curve) = parameters {
-        // jsonwebtoken has no P-521.
+        // jsonwebtoken doesn't support P-521.
         let of_curves =
             [(EllipticCurve::P256, Algorithm::ES256), (EllipticCurve::P384, Algorithm::ES384)];
         of_curves
@@ -187,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_set_is_refused() {
+    fn a_document_that_is_no_key_set_is_refused() {
         for text in ["", "[]", "{}", "{\"keys\": {}}", "null", "{\"keys\": 1}", "<html>"] {
             assert_eq!(
                 KeySet::read(text.as_bytes()).unwrap_err(),

@@ -1,4 +1,5 @@
-//! Tokens of an external issuer, judged by the keys it publishes (JWKS, RFC 7517). Why it is so: `ops/docs/adr/0019-external-issuer.md`.
+//! Tokens of an external issuer, verified with the keys it publishes (JWKS, RFC 7517). The reasons
+//! for this design are in `ops/docs/adr/0019-external-issuer.md`.
 
 mod claims;
 mod jwks;

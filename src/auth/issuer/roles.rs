@@ -1,25 +1,26 @@
-//! Where a token says what its user may do.
+//! The claim that holds a user's roles.
 
 use claviger_domain::actor::Role;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// The claim that holds roles: a name, or a path with dots such as Keycloak's `realm_access.roles`.
+/// A claim's name, or a path with dots such as Keycloak's `realm_access.roles`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleClaim(String);
 
 impl RoleClaim {
-    /// Checks the name.
+    /// `None` for a text that is empty or longer than 200 bytes.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         (1..=200).contains(&text.len()).then(|| Self(text.to_owned()))
     }
 
-    /// The roles in the claim: an array of names, or names with spaces or commas between. Names that aren't ours mean other programs.
-    /// `user` needs not be named.
+    /// The roles in the claim: an array of names, or names separated by spaces or commas. Unknown
+    /// names belong to other programs and are ignored. `user` need not be listed.
     pub(super) fn roles(&self, claims: &Map<String, Value>) -> BTreeSet<Role> {
         let mut roles = BTreeSet::from([Role::User]);
-        // Names with dots are common too (`https://example.org/roles`), so the whole name first.
+        // Names with dots are common too (`https://example.org/roles`), so the whole name is tried
+        // first.
         let found = claims.get(&self.0).or_else(|| {
             let (first, rest) = self.0.split_once('.')?;
             rest.split('.').try_fold(claims.get(first)?, |value, name| value.get(name))

@@ -1,4 +1,5 @@
-//! The attacks. Each is bytes that one connection sends, one after the other in turn, and how many connections a second.
+//! The attacks. Each is a set of byte strings, sent by connections in turn, and a rate of
+//! connections.
 
 use super::http2::{
     BEGUN_POST, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, POST, SETTINGS, frame, preface,
@@ -7,21 +8,20 @@ use super::http2::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// One attack.
 #[derive(Clone, Debug)]
 pub(super) struct Attack {
     pub(super) name: &'static str,
-    /// What connections send, in turn.
+    /// The byte strings that connections send, in turn.
     pub(super) sends: Vec<Arc<[u8]>>,
-    /// Connections begun in a second, at most.
+    /// Most connections started per second.
     pub(super) per_s: u32,
-    /// Connections at a time, at most.
+    /// Most connections at a time.
     pub(super) at_once: usize,
-    /// Connections send no more, and stay for as long as they are let.
+    /// Connections stay open without sending more, until the server closes them.
     pub(super) lingers: bool,
 }
 
-/// All of them.
+/// All attacks.
 pub(super) fn all() -> Vec<Attack> {
     let attack = |name, sends: Vec<Vec<u8>>, per_s| {
         let sends = sends.into_iter().map(Arc::from).collect();

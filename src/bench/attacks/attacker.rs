@@ -1,4 +1,4 @@
-//! Whoever attacks: bounded in how many connections there are and how many are begun in a second.
+//! The attacker, with bounds on its connections and on how many it starts per second.
 
 use super::arsenal::Attack;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a connection may take.
+/// Timeout of a connection.
 const HURRY: Duration = Duration::from_secs(5);
-/// The same for one that lingers: longer than the server lets it.
+/// The timeout of a lingering connection: longer than the server keeps it open.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// Attacks until stopped; answers with how many connections were begun.
+/// Attacks until stopped. Returns how many connections were started.
 pub(super) async fn run(at: SocketAddr, attack: Attack, stop: CancellationToken) -> usize {
     let (seats, tracker) = (Arc::new(Semaphore::new(attack.at_once)), TaskTracker::new());
     let mut rhythm = interval(Duration::from_secs(1) / attack.per_s.max(1));
@@ -33,7 +33,7 @@ pub(super) async fn run(at: SocketAddr, attack: Attack, stop: CancellationToken)
         begun += 1;
         tracker.spawn(async move {
             let connection = timeout(within, one(at, &bytes));
-            // However it ends: the server may close whenever it has had enough.
+            // Any outcome is fine: the server may close at any time.
             drop(stop.run_until_cancelled(connection).await);
             drop(place);
         });
@@ -43,7 +43,7 @@ pub(super) async fn run(at: SocketAddr, attack: Attack, stop: CancellationToken)
     begun
 }
 
-/// Sends all of it, or as much as is taken, and reads until the server closes.
+/// Sends as much as the server accepts, and reads until it closes.
 async fn one(at: SocketAddr, bytes: &[u8]) -> std::io::Result<()> {
     let (mut reading, mut writing) = TcpStream::connect(at).await?.into_split();
     let listening = async {
@@ -52,7 +52,7 @@ async fn one(at: SocketAddr, bytes: &[u8]) -> std::io::Result<()> {
     };
     let sending = async {
         if writing.write_all(bytes).await.is_ok() {
-            // Everything was taken: now it is the server's turn to close.
+            // Everything was sent: wait for the server to close.
             std::future::pending::<()>().await;
         }
     };

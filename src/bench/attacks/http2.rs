@@ -1,27 +1,28 @@
-//! Frames of HTTP/2 (RFC 9113, section 4.1), as no library would send them.
+//! Frames of HTTP/2 (RFC 9113, section 4.1) that no library would send.
 
-/// Kinds of frames.
+/// The frame type DATA.
 pub const DATA: u8 = 0;
-/// Begins a request.
+/// Starts a request.
 pub const HEADERS: u8 = 1;
-/// Ends one early.
+/// Ends a stream early.
 pub const RST_STREAM: u8 = 3;
-/// Of the connection; to be acknowledged.
+/// Connection settings, to be acknowledged.
 pub const SETTINGS: u8 = 4;
-/// To be answered.
+/// Requires a response.
 pub const PING: u8 = 6;
-/// More headers.
+/// Continues headers.
 pub const CONTINUATION: u8 = 9;
-/// The flag that headers are complete.
+/// The flag for complete headers.
 pub const END_HEADERS: u8 = 4;
 
-/// `:method POST`, `:scheme http`, `:path /`, `:authority x`, by the static table of HPACK (RFC 7541, appendix A).
+/// `:method POST`, `:scheme http`, `:path /`, `:authority x`, by HPACK's static table (RFC 7541,
+/// appendix A).
 pub const POST: [u8; 6] = [0x83, 0x86, 0x84, 0x41, 0x01, b'x'];
 
-/// The same to `/graphql`, of JSON: a request that waits for its body.
+/// The same to `/graphql` with JSON: a request that waits for its body.
 pub const BEGUN_POST: &[u8] = b"\x83\x86\x41\x01x\x04\x08/graphql\x0f\x10\x10application/json";
 
-/// One frame. Payloads are far below the bound of a length.
+/// Encodes one frame. Payloads are far below the largest length.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
     let mut bytes: Vec<u8> = length.into_iter().skip(1).collect();
@@ -38,7 +39,7 @@ pub fn preface() -> Vec<u8> {
     bytes
 }
 
-/// Odd numbers, as clients count their streams.
+/// The first `count` stream ids of a client, which are odd.
 pub fn streams(count: u32) -> impl Iterator<Item = u32> {
     (0..count).map(|n| 2 * n + 1)
 }

@@ -1,4 +1,4 @@
-//! The measurement.
+//! Measures the attacks.
 
 use super::arsenal::{self, Attack};
 use super::attacker;
@@ -17,63 +17,64 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// What is measured.
+/// The parameters of a measurement.
 #[derive(Clone, Debug)]
 pub struct AttackBench {
     /// This program.
     pub program: PathBuf,
-    /// Where the server's store is made, and removed.
+    /// The directory in which the server's store is created and removed.
     pub dir: PathBuf,
-    /// Its name there.
+    /// The store's name there.
     pub name: String,
-    /// Keys that the others list.
+    /// Keys that the other clients list.
     pub keys: usize,
-    /// Others, each on a connection, asking again as soon as they are answered.
+    /// Connections of other clients, each sending the next request as soon as it has a response.
     pub connections: usize,
-    /// How long an attack goes on before anything is measured, and then while it is.
+    /// How long an attack runs before the measurement; it continues during the measurement.
     pub lead: Duration,
-    /// How long each measurement goes on.
+    /// How long each measurement takes.
     pub time: Duration,
     /// How often everything is measured, attack and baseline in turn.
     pub rounds: usize,
-    /// Attacks whose names contain this; all if it is empty.
+    /// Measures the attacks whose names contain this; all if it is empty.
     pub only: String,
-    /// Who runs where.
+    /// The cores of server and clients.
     pub cores: Cores,
 }
 
-/// What one attack came to. Each range is over the rounds.
+/// The results of one attack. Each range is over the rounds.
 #[derive(Clone, Debug, Serialize)]
 pub struct AttackMeasured {
-    /// Which.
+    /// The attack's name.
     pub attack: &'static str,
-    /// Connections of the attacker in a second, as the server let it.
+    /// Connections per second that the attacker managed to start.
     pub begun_per_s: Range,
-    /// What others waited while it was aimed at a server that accepts and closes.
+    /// What other clients waited while the attack hit a server that accepts and closes.
     pub aside: Spread,
-    /// What they waited while it was aimed at theirs.
+    /// What they waited while it hit their own server.
     pub attacked: Spread,
-    /// The 99th percentile of the second as a multiple of the first, round by round.
+    /// The 99th percentile of the second relative to the first, round by round.
     pub p99_is_times: Range,
-    /// Answers that others got in a second, as a part of those aside, round by round.
+    /// The other clients' responses per second, relative to those with the attack aside, round by
+    /// round.
     pub rate: Range,
-    /// The server's memory before.
+    /// The server's memory before the attack.
     pub before_kib: u64,
-    /// And after.
+    /// The server's memory after the attack.
     pub after_kib: u64,
 }
 
-/// Who is attacked, and beside whom.
+/// The attacked server, the baseline server, and the other clients' request.
 struct Field {
     server: Subject,
     nothing: Subject,
     others: Arc<[u8]>,
 }
 
-/// Measures; `told` hears of each attack that is done.
+/// Measures, and calls `told` after each attack.
 ///
 /// # Errors
-/// [`BenchError`], which says what to do.
+/// [`BenchError`], whose message tells what to do.
 pub async fn measure(
     bench: &AttackBench,
     told: impl Fn(&AttackMeasured),
@@ -88,7 +89,8 @@ pub async fn measure(
     let person = Person::register(server.address(), bench.keys).await?;
     let others = post(Some(&person.token), &json!({ "query": KEYS }).to_string()).into();
     let field = Field { server, nothing, others };
-    // Buffers and caches are as large as they get: growth from here on is the attack's.
+    // Grows buffers and caches to their full size first: growth from here on is caused by the
+    // attack.
     run_load(field.server.address(), &field.others, bench.connections, bench.time).await?;
     let mut measured = Vec::new();
     for attack in arsenal::all().into_iter().filter(|attack| attack.name.contains(&bench.only)) {
@@ -132,7 +134,8 @@ async fn one_attack(
     })
 }
 
-/// What the others get while the attacker is at work there, and how many connections it begins in a second.
+/// The other clients' sample while the attack hits `at`, and the connections per second that the
+/// attacker starts.
 async fn beside(
     bench: &AttackBench,
     field: &Field,

@@ -1,4 +1,5 @@
-//! What others wait while somebody attacks: beside the same attacker aimed at a server that accepts and closes.
+//! Measures what other clients wait during an attack, compared with the same attack on a server
+//! that accepts and closes.
 
 mod arsenal;
 mod attacker;

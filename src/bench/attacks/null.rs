@@ -1,9 +1,9 @@
-//! A server that does nothing: what an attacker costs by being there.
+//! A server that does nothing: the baseline for an attacker's own cost.
 
 use std::io;
 use tokio::net::TcpListener;
 
-/// Accepts and closes until the listener fails.
+/// Accepts and closes connections until the listener fails.
 ///
 /// # Errors
 /// When nothing can be accepted any more.

@@ -1,4 +1,4 @@
-//! The baseline: sockets and a broadcast channel, and nothing that anybody would miss after a cut.
+//! The baseline: sockets over a broadcast channel, without recovery after a disconnect.
 
 use futures::{SinkExt, StreamExt};
 use std::io;
@@ -15,11 +15,11 @@ use tokio_util::task::TaskTracker;
 /// Events that may wait for a socket.
 const WAITING: usize = 64;
 
-/// The same as the server sends for one event.
+/// The message the server sends for one event.
 const NEXT: &str = "{\"id\":\"1\",\"type\":\"next\",\"payload\":{\"data\":{\"viewerEvents\":{\"cursor\":\"AQAAAAAAAAAB\",\"node\":\
                     {\"position\":\"1\",\"type\":\"KeyRenamed\"}}}}}";
 
-/// Serves until the listener fails. Whoever says `publish` has all others told.
+/// Serves until the listener fails. A client's `publish` message is broadcast to all others.
 ///
 /// # Errors
 /// When nothing can be accepted any more.
@@ -60,7 +60,8 @@ async fn socket(stream: TcpStream, tell: broadcast::Sender<Arc<str>>) {
         let said = tokio::select! {
             told = next => told.map(|text| text.to_string()),
             heard = socket.next() => match heard {
-                // Before the answer: whoever has it hears all that comes after it, as with a cursor.
+                // Before the acknowledgement: a client that has received it gets all later events,
+                // as with a cursor.
                 Some(Ok(Message::Text(text))) if text.contains("connection_init") => {
                     told = Some(tell.subscribe());
                     Some(r#"{"type":"connection_ack"}"#.to_owned())

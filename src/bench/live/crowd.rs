@@ -1,4 +1,5 @@
-//! Subscribers, thousands of them in one process: each a socket and a task that notes when it heard.
+//! Thousands of subscribers in one process, each a socket and a task that records when an event
+//! arrives.
 
 use crate::bench::error::BenchError;
 use futures::SinkExt;
@@ -19,22 +20,23 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tokio_util::task::TaskTracker;
 
-/// Sockets that are opened at a time.
+/// Sockets opened at a time.
 const AT_ONCE: usize = 32;
 
-/// Longer than anything takes; what isn't heard by then was lost.
+/// Longer than anything takes; an event that hasn't arrived by then is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Bytes that the system keeps for somebody who doesn't read: as few as it lets.
+/// The receive buffer, in bytes, of a client that doesn't read: as small as the system allows.
 const SMALL_BUFFER: u32 = 4096;
 
-/// Answers that fill every buffer on the way to somebody who doesn't read, and then the server's own bound.
+/// A query whose responses fill every buffer on the way to a client that doesn't read, and then the
+/// server's own bound.
 const LARGE: &str = "{ __schema { types { name description fields { name description args { name description } } } } }";
 const LARGE_TIMES: usize = 40;
 
 pub(super) type Ws = WebSocketStream<TcpStream>;
 
-/// What a subscriber says to be one.
+/// How a subscriber connects.
 #[derive(Clone, Debug)]
 pub(super) struct Manners {
     pub(super) address: SocketAddr,
@@ -42,7 +44,7 @@ pub(super) struct Manners {
     pub(super) after: String,
 }
 
-/// What all have heard.
+/// What all subscribers received.
 #[derive(Debug, Default)]
 struct Heard {
     times: Mutex<Vec<Instant>>,
@@ -62,7 +64,7 @@ impl Heard {
     }
 }
 
-/// Subscribers, gone when dropped.
+/// Subscribers, disconnected when dropped.
 #[derive(Debug)]
 pub(super) struct Crowd {
     heard: Arc<Heard>,
@@ -70,7 +72,7 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// Has so many subscribe.
+    /// Connects `count` subscribers.
     pub(super) async fn gather(manners: &Manners, count: usize) -> Result<Self, BenchError> {
         let heard = Arc::<Heard>::default();
         let sockets: Vec<Ws> = stream::iter(0..count)
@@ -84,12 +86,12 @@ impl Crowd {
         Ok(Self { heard, tasks })
     }
 
-    /// From here on everybody is to hear so many events.
+    /// From here on, every subscriber is expected to receive `events` events.
     pub(super) fn expect(&self, events: usize) {
         self.heard.expected.store(self.tasks.len() * events, Ordering::SeqCst);
     }
 
-    /// When each of them was heard, once all were.
+    /// When each event arrived at each subscriber, once all have arrived.
     pub(super) async fn heard(&self) -> Result<Vec<Instant>, BenchError> {
         let in_time = timeout(PATIENCE, self.heard.enough.notified()).await.is_ok();
         let times =
@@ -124,7 +126,7 @@ async fn listen(mut socket: Ws, heard: Arc<Heard>) {
     heard.cut_off.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Opens a socket, with a small buffer if asked.
+/// Opens a socket, with a small receive buffer if given.
 async fn connect(address: SocketAddr, buffer: Option<u32>) -> Result<Ws, Error> {
     let tcp = TcpSocket::new_v4()?;
     if let Some(bytes) = buffer {
@@ -142,7 +144,7 @@ fn failed(error: Error) -> BenchError {
     if let Error::Io(error) = error {
         BenchError::Io(error)
     } else {
-        BenchError::Subject("it opens no WebSocket")
+        BenchError::Subject("it does not open a WebSocket")
     }
 }
 
@@ -152,7 +154,7 @@ async fn subscribe(manners: &Manners, buffer: Option<u32>) -> Result<Ws, BenchEr
     socket.send(Message::text(init.to_string())).await.map_err(failed)?;
     match timeout(PATIENCE, socket.next()).await {
         Ok(Some(Ok(Message::Text(text)))) if text.contains("connection_ack") => {}
-        _ => return Err(BenchError::Subject("it lets no subscriber in")),
+        _ => return Err(BenchError::Subject("it does not accept a subscriber")),
     }
     let query = "subscription($after: Cursor) { viewerEvents(after: $after) { cursor node { position type } } }";
     let payload = json!({ "query": query, "variables": { "after": manners.after } });
@@ -161,12 +163,12 @@ async fn subscribe(manners: &Manners, buffer: Option<u32>) -> Result<Ws, BenchEr
     Ok(socket)
 }
 
-/// One message.
+/// Sends one message.
 pub(super) async fn say(socket: &mut Ws, text: &str) -> Result<(), BenchError> {
     socket.send(Message::text(text)).await.map_err(failed)
 }
 
-/// Subscribers that ask for much and then read nothing, until dropped.
+/// Subscribers that request much data and then read nothing, until dropped.
 pub(super) async fn stalled(manners: &Manners, count: usize) -> Result<Vec<Ws>, BenchError> {
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
@@ -180,7 +182,7 @@ pub(super) async fn stalled(manners: &Manners, count: usize) -> Result<Vec<Ws>, 
     Ok(sockets)
 }
 
-/// A socket that makes events at the baseline.
+/// A socket that publishes events at the baseline.
 pub(super) async fn connect_to_publish(address: SocketAddr) -> Result<Ws, BenchError> {
     connect(address, None).await.map_err(failed)
 }

@@ -1,4 +1,4 @@
-//! The measurement.
+//! Measures subscriptions.
 
 use super::crowd::{Crowd, Manners, connect_to_publish, stalled};
 use super::side::{Publisher, at_once, of_server, one_by_one};
@@ -10,66 +10,67 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Subscribers that come and go before memory is looked at: what the first of all take is not each one's.
+/// Subscribers that come and go before memory is measured: what the first ones allocate isn't the
+/// cost of each.
 const FIRST: usize = 100;
 
-/// What is measured.
+/// The parameters of a measurement.
 #[derive(Clone, Debug)]
 pub struct LiveBench {
     /// This program.
     pub program: PathBuf,
-    /// Where the server's store is made, and removed.
+    /// The directory in which the server's store is created and removed.
     pub dir: PathBuf,
-    /// Its name there.
+    /// The store's name there.
     pub name: String,
-    /// Subscribers.
+    /// The number of subscribers.
     pub subscriptions: usize,
-    /// Events made one after the other, and then as many at once.
+    /// Events published one after the other, and then as many at once.
     pub events: usize,
     /// Subscribers that read nothing.
     pub stalled: usize,
     /// How often everything is measured, server and baseline in turn.
     pub rounds: usize,
-    /// How long sockets are left alone before their memory is looked at.
+    /// How long sockets are idle before their memory is measured.
     pub settle: Duration,
-    /// Who runs where.
+    /// The cores of server and clients.
     pub cores: Cores,
 }
 
-/// What it came to. Each range is over the rounds.
+/// The results. Each range is over the rounds.
 #[derive(Clone, Debug, Serialize)]
 pub struct LiveMeasured {
-    /// Subscribers.
+    /// The number of subscribers.
     pub subscriptions: usize,
-    /// The server's memory with none.
+    /// The server's memory without subscribers.
     pub idle_kib: Range,
-    /// What each holds while nothing happens.
+    /// Memory of each idle subscriber.
     pub kib_each: Range,
-    /// The same of a bare socket.
+    /// Memory of each bare socket.
     pub bare_kib_each: Range,
-    /// From asking for an event to its being heard, over all subscribers and events.
+    /// From the request for an event to its arrival, over all subscribers and events.
     pub waits: Spread,
     /// The same over bare sockets.
     pub bare_waits: Spread,
-    /// The 99th percentile as a multiple of the bare one, round by round.
+    /// The 99th percentile relative to the bare one, round by round.
     pub p99_is_times: Range,
-    /// Readers that take nothing.
+    /// Readers that accept no data.
     pub stalled: usize,
-    /// What the others waited beside them.
+    /// What the other subscribers waited beside them.
     pub waits_beside_stalled: Spread,
-    /// Their 99th percentile as a multiple of the one without, round by round.
+    /// Their 99th percentile relative to the one without stalled readers, round by round.
     pub stalled_cost: Range,
-    /// What each stalled reader holds.
+    /// Memory of each stalled reader.
     pub kib_each_stalled: Range,
-    /// Deliveries in a second.
+    /// Deliveries per second.
     pub deliveries_per_s: Range,
     /// The same over bare sockets.
     pub bare_deliveries_per_s: Range,
-    /// The first as a part of the second, round by round.
+    /// The first relative to the second, round by round.
     pub deliveries_ratio: Range,
 }
 
-/// One round's of the server.
+/// One round of the server or of the baseline.
 #[derive(Default)]
 struct Round {
     idle_kib: u64,
@@ -80,16 +81,17 @@ struct Round {
     deliveries: f64,
 }
 
-/// Measures; `told` hears of each round that is done.
+/// Measures, and calls `told` after each round.
 ///
 /// # Errors
-/// [`BenchError`], which says what to do.
+/// [`BenchError`], whose message tells what to do.
 pub async fn measure(bench: &LiveBench, told: impl Fn(usize)) -> Result<LiveMeasured, BenchError> {
     bench.cores.settle();
     let scratch = Scratch::beneath(&bench.dir, &bench.name);
     let first = start(bench, &scratch).await?;
     let person = Person::register(first.address(), 1).await?;
-    // A new process each round: what making the account took is no memory of subscriptions.
+    // A new process each round: the memory used to create the account isn't memory of
+    // subscriptions.
     first.stop().await?;
     let mut rounds = Vec::new();
     for round in 1..=bench.rounds {
@@ -104,7 +106,7 @@ async fn start(bench: &LiveBench, scratch: &Scratch) -> Result<Subject, BenchErr
     let seats = (bench.subscriptions + bench.stalled + 100).to_string();
     let variables = [
         ("CLAVIGER_STREAMS_PER_USER", seats.as_str()),
-        // Stalled readers stay for as long as they are measured.
+        // Keeps stalled readers connected while they are measured.
         ("CLAVIGER_STALL_MS", "600000"),
         ("CLAVIGER_KEY_COMMANDS_PER_MINUTE", "0"),
     ];
@@ -112,7 +114,8 @@ async fn start(bench: &LiveBench, scratch: &Scratch) -> Result<Subject, BenchErr
         .await
 }
 
-/// Has all subscribe; what each holds once all have heard of one event and then of nothing for a while.
+/// Connects all subscribers. Measures the memory of each, after all have received one event and
+/// then none for a while.
 async fn gathered(
     bench: &LiveBench,
     subject: &Subject,
@@ -126,7 +129,8 @@ async fn gathered(
     manners.after = publisher.cursor().await?;
     let idle = subject.memory_kib()?;
     let crowd = Crowd::gather(manners, bench.subscriptions).await?;
-    // Sockets that are open may not have subscribed yet: the first event finds all of them, and isn't counted.
+    // Open sockets may not have subscribed yet: the first event reaches all of them, and isn't
+    // counted.
     one_by_one(publisher, &crowd, 1).await?;
     tokio::time::sleep(bench.settle).await;
     let held = subject.memory_kib()?.saturating_sub(idle);
@@ -151,7 +155,8 @@ async fn of_the_server(
     let beside_stalled = one_by_one(&mut publisher, &crowd, bench.events).await?;
     drop(deaf);
     tokio::time::sleep(bench.settle).await;
-    // Before and after: by and by sockets are pinged, which isn't the fault of those that stalled.
+    // Before and after: sockets are pinged from time to time, which isn't caused by the stalled
+    // readers.
     waits.extend(one_by_one(&mut publisher, &crowd, bench.events).await?);
     drop((crowd, publisher));
     subject.stop().await?;

@@ -1,4 +1,5 @@
-//! Subscriptions: what thousands of idle ones hold, how soon all hear of an event, and what those who don't listen cost the others.
+//! Measures subscriptions: the memory of thousands of idle ones, how soon all receive an event, and
+//! what stalled readers cost the others.
 
 mod bare;
 mod crowd;

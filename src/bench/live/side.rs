@@ -1,4 +1,4 @@
-//! The two that are measured beside each other: the server, and bare sockets over a broadcast channel.
+//! The two sides of the comparison: the server, and bare sockets over a broadcast channel.
 
 use super::crowd::{Crowd, Manners, Ws, say};
 use crate::bench::error::BenchError;
@@ -7,11 +7,11 @@ use crate::bench::http::Talk;
 use crate::bench::person::Person;
 use std::time::{Duration, Instant};
 
-/// Who makes events, and how.
+/// The source of events.
 pub(super) enum Publisher {
-    /// By a mutation over HTTP: what is measured begins before it is sent, and so has the commit in it.
+    /// A mutation over HTTP. The measured time starts before it is sent, so it includes the commit.
     Server { talk: Talk, person: Person, made: usize },
-    /// By a message on a socket of its own.
+    /// A message on a socket of its own.
     Bare(Box<Ws>),
 }
 
@@ -27,13 +27,13 @@ impl Publisher {
                 {
                     Ok(())
                 } else {
-                    Err(BenchError::Subject("it makes no event"))
+                    Err(BenchError::Subject("it does not publish an event"))
                 }
             }
         }
     }
 
-    /// Where events stand now; bare sockets have no cursor.
+    /// The current cursor of the events; bare sockets have none.
     pub(super) async fn cursor(&mut self) -> Result<String, BenchError> {
         match self {
             Self::Bare(_) => Ok(String::new()),
@@ -42,7 +42,7 @@ impl Publisher {
     }
 }
 
-/// How long each subscriber waited for each of so many events, made one after the other.
+/// How long each subscriber waited for each of `events` events, published one after the other.
 pub(super) async fn one_by_one(
     publisher: &mut Publisher,
     crowd: &Crowd,
@@ -59,7 +59,7 @@ pub(super) async fn one_by_one(
     Ok(waits)
 }
 
-/// Deliveries in a second while events come as fast as they can be made.
+/// Deliveries per second while events are published as fast as possible.
 pub(super) async fn at_once(
     publisher: &mut Publisher,
     crowd: &Crowd,
@@ -80,7 +80,7 @@ pub(super) async fn at_once(
     Ok(rate(heard.len(), last))
 }
 
-/// How subscribers of the server come, and its publisher.
+/// How subscribers connect to the server, and its publisher.
 pub(super) async fn of_server(
     address: std::net::SocketAddr,
     person: &Person,

@@ -1,4 +1,5 @@
-//! The baseline: what one writes with axum in an afternoon. Nothing is opened, parsed as GraphQL, limited or counted.
+//! The baseline: a minimal axum handler. It opens no sealed content, parses no GraphQL, has no
+//! limits and no metrics.
 
 use crate::auth::TokenKey;
 use crate::effects::Clock;
@@ -13,12 +14,13 @@ use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// The rows that a query reads, without what the store's ports promise.
+/// The rows that a query reads, without the guarantees of the store's ports.
 pub trait BareRows: Send + Sync {
-    /// Is the session open and its user there?
+    /// Whether the session is open and its user exists.
     fn session(&self, user: UserId, session: SessionId) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// The facts of a page of keys, once the same was asked and the keys that would open the rest were read.
+    /// The facts of a page of keys, after the same reads as the server's: the page, and the keys
+    /// that would open the rest.
     fn keys(
         &self,
         user: UserId,

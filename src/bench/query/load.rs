@@ -1,4 +1,4 @@
-//! Clients that ask again as soon as they are answered.
+//! Clients that send the next request as soon as they have a response.
 
 use crate::bench::error::BenchError;
 use crate::bench::figures::Sample;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 
-/// What a list of keys asks for.
+/// The query for a list of keys.
 pub(in crate::bench) const KEYS: &str = "{ viewer { keys(first: 50) { totalCount nodes { id name preview isActive isDefault createdAt } } } }";
 
-/// Has so many connections ask for so long.
+/// Runs `connections` clients for the given time.
 pub(in crate::bench) async fn run(
     address: SocketAddr,
     request: &Arc<[u8]>,
@@ -43,7 +43,7 @@ async fn ask(
         let status = talk.ask(&request).await?;
         latencies.push(asked.elapsed());
         if status != 200 || talk.body.starts_with(b"{\"errors\"") {
-            return Err(BenchError::Subject("it refuses what the measurement asks"));
+            return Err(BenchError::Subject("it refuses a request of the measurement"));
         }
     }
     Ok(latencies)

@@ -1,4 +1,4 @@
-//! The measurement.
+//! Measures queries.
 
 use super::load::{self, KEYS};
 use crate::bench::error::BenchError;
@@ -12,43 +12,43 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is measured.
+/// The parameters of a measurement.
 #[derive(Clone, Debug)]
 pub struct QueryBench {
     /// This program.
     pub program: PathBuf,
-    /// Where the server's store is made, and removed.
+    /// The directory in which the server's store is created and removed.
     pub dir: PathBuf,
-    /// Its name there.
+    /// The store's name there.
     pub name: String,
-    /// Keys that the user has.
+    /// The user's keys.
     pub keys: usize,
-    /// Connections that ask at a time.
+    /// Concurrent connections.
     pub connections: usize,
-    /// How long each measurement goes on.
+    /// How long each measurement takes.
     pub time: Duration,
     /// How often everything is measured, server and baseline in turn.
     pub rounds: usize,
-    /// Who runs where.
+    /// The cores of server and clients.
     pub cores: Cores,
 }
 
-/// What one query came to. Each range is over the rounds.
+/// The results of one query. Each range is over the rounds.
 #[derive(Clone, Debug, Serialize)]
 pub struct QueryMeasured {
-    /// Which.
+    /// The query's name.
     pub query: &'static str,
-    /// Answers in a second.
+    /// Responses per second.
     pub per_s: Range,
     /// The handler's.
     pub bare_per_s: Range,
-    /// The first as a part of the second, round by round.
+    /// The first relative to the second, round by round.
     pub ratio: Range,
     /// What a client waits.
     pub waits: Spread,
     /// The same at the handler.
     pub bare_waits: Spread,
-    /// Processor time of an answer, in microseconds.
+    /// Processor time per response, in microseconds.
     pub cpu_us: Range,
     /// The handler's.
     pub bare_cpu_us: Range,
@@ -59,14 +59,14 @@ struct Round {
     bare: (Sample, f64),
 }
 
-/// One query: its name, the document, the handler's path.
+/// Each query: its name, the document, the handler's path.
 const QUERIES: [(&str, &str, &str); 2] =
     [("hello", "{ __typename }", "/hello"), ("keys", KEYS, "/keys")];
 
-/// Measures; `told` hears of each round that is done.
+/// Measures, and calls `told` after each round.
 ///
 /// # Errors
-/// [`BenchError`], which says what to do.
+/// [`BenchError`], whose message tells what to do.
 pub async fn measure(
     bench: &QueryBench,
     told: impl Fn(usize),
@@ -99,7 +99,7 @@ pub async fn measure(
     Ok(QUERIES.iter().zip(&rounds).map(|((query, ..), rounds)| summary(query, rounds)).collect())
 }
 
-/// Answers, and processor time of each in microseconds.
+/// The sample, and the processor time per response in microseconds.
 async fn one(
     bench: &QueryBench,
     subject: &Subject,

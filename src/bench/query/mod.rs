@@ -1,4 +1,4 @@
-//! Queries over HTTP, beside a handler that checks the same token and reads the same rows.
+//! Measures queries over HTTP, beside a handler that checks the same token and reads the same rows.
 
 mod bare;
 mod load;

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Longest event, and most bytes of one stream.
+/// The longest event, and most bytes of one stream.
 const MOST: (usize, usize) = (4 * 1024 * 1024, 64 * 1024 * 1024);
 
 const FEED: &str = "subscription($id: ID!) { orchestration(id: $id) { __typename \
     ... on Snapshot { partial { text } } ... on TextDelta { text } ... on EventMessage { event { type } } ... on Terminal { state } } }";
 const START: &str = "mutation($input: StartOrchestrationInput!) { startOrchestration(input: $input) { orchestration { id } userErrors { message } } }";
 
-/// Somebody who starts runs and follows them.
+/// A client that starts runs and follows them.
 #[derive(Clone)]
 pub(super) struct Follower {
     http: Client,
@@ -26,11 +26,12 @@ pub(super) struct Follower {
 impl Follower {
     pub(super) fn new(address: SocketAddr, token: &str) -> Result<Self, BenchError> {
         let http = Client::builder().no_proxy().http1_only().tcp_nodelay(true).build();
-        let http = http.map_err(|_| BenchError::Subject("no client for it can be made"))?;
+        let http = http.map_err(|_| BenchError::Subject("cannot create a client for it"))?;
         Ok(Self { http, url: format!("http://{address}/graphql"), token: token.to_owned() })
     }
 
-    /// Starts a run of so many agents, one after another, each of whom is sent so many pieces; its id.
+    /// Starts a run of `agents` agents, one after another, each with the given prompt. Returns its
+    /// id.
     pub(super) async fn start(&self, agents: usize, prompt: &str) -> Result<String, BenchError> {
         let agents: Vec<_> = (1..=agents)
             .map(|n| json!({ "name": format!("agent {n}"), "systemPrompt": prompt }))
@@ -40,10 +41,9 @@ impl Follower {
         let answer = self.ask(&json!({ "query": START, "variables": { "input": input } })).await?;
         let id =
             answer.pointer("/data/startOrchestration/orchestration/id").and_then(Value::as_str);
-        id.map(str::to_owned).ok_or(BenchError::Subject("it starts no run"))
+        id.map(str::to_owned).ok_or(BenchError::Subject("it does not start a run"))
     }
 
-    /// Follows a run.
     pub(super) async fn follow(&self, run: &str) -> Result<Feed, BenchError> {
         self.subscribe(FEED, json!({ "id": run })).await
     }
@@ -54,17 +54,18 @@ impl Follower {
         self.subscribe(query, json!({ "after": after, "types": [kind] })).await
     }
 
-    /// Where the user's events stand.
+    /// The current cursor of the user's events.
     pub(super) async fn cursor(&self) -> Result<String, BenchError> {
         let answer = self.ask(&json!({ "query": "{ viewer { eventsCursor } }" })).await?;
         let cursor = answer.pointer("/data/viewer/eventsCursor").and_then(Value::as_str);
-        cursor.map(str::to_owned).ok_or(BenchError::Subject("it has no cursor"))
+        cursor.map(str::to_owned).ok_or(BenchError::Subject("it returns no cursor"))
     }
 
     async fn ask(&self, body: &Value) -> Result<Value, BenchError> {
         let request = self.http.post(&self.url).bearer_auth(&self.token).json(body);
-        let answer = request.send().await.map_err(|_| BenchError::Subject("it doesn't answer"))?;
-        answer.json().await.map_err(|_| BenchError::Subject("it doesn't answer in JSON"))
+        let answer =
+            request.send().await.map_err(|_| BenchError::Subject("it does not respond"))?;
+        answer.json().await.map_err(|_| BenchError::Subject("it does not respond in JSON"))
     }
 
     async fn subscribe(&self, query: &str, variables: Value) -> Result<Feed, BenchError> {
@@ -75,15 +76,17 @@ impl Follower {
             .bearer_auth(&self.token)
             .header("accept", "text/event-stream")
             .json(&body);
-        let response =
-            request.send().await.map_err(|_| BenchError::Subject("it takes no subscription"))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|_| BenchError::Subject("it does not accept a subscription"))?;
         Ok(Feed { response, lines: EventLines::new(MOST.0, MOST.1), waiting: Vec::new() })
     }
 }
 
-/// What a subscriber was told.
+/// A message to a subscriber.
 pub(super) enum Told {
-    /// Text, with how long each piece of it took from the upstream.
+    /// Text, with the time each piece of it took from the upstream.
     Text(Vec<Duration>),
     /// An event of this type.
     Event(String),
@@ -91,7 +94,6 @@ pub(super) enum Told {
     End,
 }
 
-/// A subscription.
 pub(super) struct Feed {
     response: Response,
     lines: EventLines,
@@ -99,7 +101,7 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// The next thing told; `None` at the end.
+    /// The next message; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Told>, BenchError> {
         loop {
             if !self.waiting.is_empty() {
@@ -167,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_of_merged_text_are_told_apart() {
+    fn pieces_of_merged_text_are_distinguished() {
         let now = micros();
         let text = format!("{STAMP}{} {STAMP}{now} ", now - 5_000);
         let found = delays(&text);

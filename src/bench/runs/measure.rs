@@ -1,4 +1,4 @@
-//! The measurement.
+//! Measures runs.
 
 use super::follow::{Follower, Told};
 use super::upstream::MARK;
@@ -15,18 +15,18 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-/// What is measured.
+/// The parameters of a measurement.
 #[derive(Clone, Debug)]
 pub struct RunBench {
     /// This program.
     pub program: PathBuf,
-    /// Where the server's store is made, and removed.
+    /// The directory in which the server's store is created and removed.
     pub dir: PathBuf,
-    /// Its name there.
+    /// The store's name there.
     pub name: String,
     /// Runs one after the other.
     pub runs: usize,
-    /// Runs that stream at once.
+    /// Concurrent streaming runs.
     pub streams: usize,
     /// How long each of those streams.
     pub time: Duration,
@@ -34,37 +34,38 @@ pub struct RunBench {
     pub kills: usize,
 }
 
-/// Milliseconds between two pieces of a run that streams.
+/// Milliseconds between two pieces of a streaming run.
 const PACE_MS: u64 = 50;
 
-/// What came of it.
+/// The results.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunMeasured {
-    /// One durable commit, by one writer alone.
+    /// One durable commit, by a single writer.
     pub commit: Spread,
-    /// A run of three steps, from the request to the last event, where the upstream answers at once.
+    /// A run of three steps, from the request to the last event, where the upstream responds at
+    /// once.
     pub three_steps: Spread,
-    /// Its middle in commits.
+    /// Its median, in commits.
     pub three_steps_in_commits: f64,
     /// From the request to the first text, at the upstream itself.
     pub direct_first_text: Spread,
     /// From the request for a run to the first text at a subscriber.
     pub first_text: Spread,
-    /// What the server adds in the middle, in commits.
+    /// What the server adds at the median, in commits.
     pub added_in_commits: f64,
     /// What it adds at the 99th percentile, in milliseconds.
     pub added_p99_ms: f64,
-    /// From the upstream's write of a piece to its subscriber, while many stream at once.
+    /// From the upstream's write of a piece to its subscriber, with many concurrent streams.
     pub delay: Spread,
-    /// Pieces that came.
+    /// Pieces received.
     pub pieces: usize,
-    /// The server's memory for each run that streams, with its subscriber, in KiB.
+    /// The server's memory per streaming run with its subscriber, in KiB.
     pub kib_per_run: f64,
-    /// From the start of a server that was killed in the middle of a run to that run's going on.
+    /// From the start of a server killed in the middle of a run until that run continues.
     pub going_on: Spread,
 }
 
-/// A server, its upstream, and somebody with a key.
+/// A server, its upstream, and a user with a key.
 struct Scene {
     upstream: Subject,
     server: Subject,
@@ -72,10 +73,10 @@ struct Scene {
     token: String,
 }
 
-/// Measures; `told` hears of what is done.
+/// Measures, and calls `told` after each part.
 ///
 /// # Errors
-/// [`BenchError`], which says what to do.
+/// [`BenchError`], whose message tells what to do.
 pub async fn measure(
     ground: &dyn Ground,
     bench: &RunBench,
@@ -150,18 +151,18 @@ impl Scene {
     ) -> Result<(Vec<Duration>, Vec<Duration>), BenchError> {
         let (mut direct, mut through) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let http = reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true).build();
-        let http = http.map_err(|_| BenchError::Subject("no client for it can be made"))?;
+        let http = http.map_err(|_| BenchError::Subject("cannot create a client for it"))?;
         let url = format!("http://{}/v1/messages", self.upstream.address());
         for _ in 0..count {
             let asked = Instant::now();
             let answer = http.post(&url).body(prompt(1, 0)).send().await;
             let mut answer =
-                answer.map_err(|_| BenchError::Subject("the upstream doesn't answer"))?;
+                answer.map_err(|_| BenchError::Subject("the upstream does not respond"))?;
             let mut heard = Vec::new();
             while let Some(bytes) = answer
                 .chunk()
                 .await
-                .map_err(|_| BenchError::Subject("the upstream doesn't answer"))?
+                .map_err(|_| BenchError::Subject("the upstream does not respond"))?
             {
                 heard.extend_from_slice(&bytes);
                 if direct.len() == through.len()
@@ -176,17 +177,19 @@ impl Scene {
             let mut first = None;
             while let Some(told) = feed.next().await? {
                 match told {
-                    // A run that was over before anybody came has said everything by its snapshot.
+                    // A run that ended before the subscription started sends all its text in the
+                    // snapshot.
                     Told::Text(_) | Told::End => first = first.or(Some(asked.elapsed())),
                     Told::Event(_) => {}
                 }
             }
-            through.push(first.ok_or(BenchError::Subject("a run says nothing"))?);
+            through.push(first.ok_or(BenchError::Subject("a run sends no text"))?);
         }
         Ok((direct, through))
     }
 
-    /// Many runs that stream at once, each with a subscriber: how late pieces are, and what each run takes of memory.
+    /// Concurrent streaming runs, each with a subscriber: the delay of each piece, and the memory
+    /// of each run.
     async fn streams(&self, bench: &RunBench) -> Result<(Vec<Duration>, f64), BenchError> {
         let before = self.server.memory_kib()?;
         let pieces = u64::try_from(bench.time.as_millis()).unwrap_or(u64::MAX) / PACE_MS;
@@ -215,7 +218,8 @@ impl Scene {
         Ok((delays, part(f64::from(grown), number(bench.streams))))
     }
 
-    /// Kills the server in the middle of a run; how long after its start the run goes on.
+    /// Kills the server in the middle of a run. Returns how long after its restart the run
+    /// continues.
     async fn kill(&mut self, bench: &RunBench, scratch: &Scratch) -> Result<Duration, BenchError> {
         let run = self.follower.start(1, &prompt(200, PACE_MS)).await?;
         let mut feed = self.follower.follow(&run).await?;
@@ -227,7 +231,7 @@ impl Scene {
         self.follower = Follower::new(self.server.address(), &self.token)?;
         let mut events = self.follower.events("StepAttemptStarted", Some(&cursor)).await?;
         let goes_on = timeout(Duration::from_secs(30), events.until("StepAttemptStarted")).await;
-        goes_on.map_err(|_| BenchError::Subject("a run didn't go on in time"))??;
+        goes_on.map_err(|_| BenchError::Subject("a run did not continue in time"))??;
         Ok(began.elapsed())
     }
 }

@@ -1,4 +1,5 @@
-//! Runs: what the engine costs beside the upstream and beside one durable commit, and how many stream at once.
+//! Measures runs: what the engine adds to the upstream's time and to one durable commit, and how
+//! many runs can stream at once.
 
 mod follow;
 mod measure;

@@ -1,5 +1,5 @@
-//! An upstream that costs next to nothing: it answers every message with so many pieces of text as the request says, each of which tells
-//! when it was written. Runs in a process of its own.
+//! An upstream at almost no cost: it answers every message with the number of text pieces the
+//! request specifies, each with the time it was written. Runs in a process of its own.
 
 use std::io;
 use std::time::Duration;
@@ -8,16 +8,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
-/// Longest request that is read.
+/// The longest request that is read, in bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// What stands in a prompt before the number of pieces and the milliseconds between them: `@stream 100 50`.
+/// The marker in a prompt before the number of pieces and the milliseconds between them: `@stream
+/// 100 50`.
 pub(super) const MARK: &str = "@stream ";
 
-/// What stands before the time in a piece.
+/// The marker before the time in a piece.
 pub(super) const STAMP: char = '\u{b7}';
 
-/// Microseconds that all processes of this machine count alike.
+/// Microseconds on a clock shared by all processes of this machine.
 pub(super) fn micros() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let (seconds, nanos) =
@@ -25,7 +26,7 @@ pub(super) fn micros() -> u64 {
     seconds * 1_000_000 + nanos / 1_000
 }
 
-/// Answers until the listener fails.
+/// Responds until the listener fails.
 ///
 /// # Errors
 /// When nothing can be accepted any more.
@@ -35,7 +36,7 @@ pub async fn serve(listener: TcpListener) -> io::Result<()> {
         let (stream, _) = listener.accept().await?;
         tracker.spawn(async move {
             if let Err(error) = talk(stream).await {
-                tracing::debug!(%error, "a client of the upstream has left");
+                tracing::debug!(%error, "a client of the upstream disconnected");
             }
         });
     }
@@ -78,7 +79,7 @@ async fn request(stream: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> io::R
     Ok(true)
 }
 
-/// How many pieces, and how long between them.
+/// How many pieces, and the pause between them.
 fn asked(body: &[u8]) -> (u32, Duration) {
     let text = String::from_utf8_lossy(body);
     let mut numbers =

@@ -17,8 +17,8 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     warn_unoptimised();
     if args.processes > 1 && config.mongodb_uri.is_none() {
-        let message =
-            "an embedded store has one process: give --mongodb-uri, or leave --processes out";
+        let message = "an embedded store supports one process only: give --mongodb-uri, or leave out \
+             --processes";
         return Err(CliError::new(ErrorCode::Validation, message));
     }
     let effects = Effects::system();
@@ -42,15 +42,16 @@ pub(super) async fn run(
     } else {
         output::table(&heading, &rows);
         output::line(&format!(
-            "rates are appends in a second, median of {} rounds (lowest to highest); an append is one event with {CONTENT_BYTES} sealed \
-             bytes, one row of a view, one command record; bare is the same rows in the same batches without any promise",
+            "rates are appends per second, median of {} rounds (lowest to highest); an append is \
+             one event with {CONTENT_BYTES} sealed bytes, one row of a view, one command record; \
+             bare is the same rows in the same batches without any guarantee",
             args.rounds
         ));
     }
     Ok(())
 }
 
-/// Heading and rows, with the columns that have something to say.
+/// Heading and rows, without the columns that would be empty.
 fn table(measured: &[Measured], contended: bool) -> (Vec<&'static str>, Vec<Vec<String>>) {
     let counted = measured.iter().any(|measured| measured.counter.is_some());
     let mut heading =

@@ -1,9 +1,9 @@
-//! Figures as text.
+//! Formats figures.
 
 use crate::bench::{Range, Spread};
 use crate::cli::output;
 
-/// Without optimisation most figures say nothing.
+/// Most figures of an unoptimised build are meaningless.
 pub(super) fn warn_unoptimised() {
     if cfg!(debug_assertions) {
         tracing::warn!(
@@ -28,7 +28,7 @@ pub(super) fn waits(spread: Spread) -> String {
     format!("{:.2} / {:.2}", spread.p50_ms, spread.p99_ms)
 }
 
-/// A table as a document has it, or as a terminal has it.
+/// A table as Markdown or for a terminal.
 pub(super) fn table(heading: &[&str], rows: &[Vec<String>], as_markdown: bool) {
     if as_markdown { markdown(heading, rows) } else { output::table(heading, rows) }
 }

@@ -8,7 +8,7 @@ use crate::cli::{CliError, output};
 use claviger_domain::code::ErrorCode;
 use std::time::Duration;
 
-/// Files of a process beside its sockets.
+/// Files a process needs besides its sockets.
 const OTHERS: u64 = 200;
 
 pub(super) async fn run(args: &BenchLiveArgs, json: bool) -> Result<(), CliError> {
@@ -16,7 +16,8 @@ pub(super) async fn run(args: &BenchLiveArgs, json: bool) -> Result<(), CliError
     let needed = u64::from(args.subscriptions) + u64::from(args.stalled) + OTHERS;
     if let Some(limit) = crate::open_files::raise().filter(|limit| *limit < needed) {
         let message = format!(
-            "{needed} open files are needed, the system allows {limit}: raise `ulimit -n`, or have fewer subscriptions"
+            "{needed} open files are needed, but the system allows {limit}: raise `ulimit -n`, or \
+             use fewer subscriptions"
         );
         return Err(CliError::new(ErrorCode::Validation, message));
     }

@@ -1,4 +1,4 @@
-//! `bench part`, which nobody types: a baseline in a process of its own.
+//! `bench part`, for internal use: runs a baseline in a process of its own.
 
 use crate::bench::{serve_bare_feed, serve_bare_keys, serve_nothing, serve_upstream};
 use crate::cli::args::{BenchPart, BenchPartArgs};

@@ -1,4 +1,4 @@
-//! Which measurement.
+//! Dispatches to one measurement.
 
 use super::{append, attacks, live, part, query, runs};
 use crate::bench::{BenchError, Cores};
@@ -32,7 +32,7 @@ pub(in crate::cli) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where a measurement of a server takes place.
+/// The environment of a server's measurement.
 pub(super) struct Place {
     pub(super) program: PathBuf,
     pub(super) dir: PathBuf,

@@ -1,4 +1,4 @@
-//! Questions with one answer, and who asks them.
+//! Requests with a single response, and the client that sends them.
 
 use super::events::Events;
 use super::trouble::Trouble;
@@ -9,13 +9,13 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long a connection may take to come about.
+/// Timeout for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long a server may say nothing. An event stream says every 15 seconds that it is there.
+/// How long a server may stay silent. An event stream has a heartbeat every 15 seconds.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// How often a question is put again whose answer broke off, where its repeat does no harm.
+/// How often an idempotent request is repeated after its connection broke.
 const REPEATS: usize = 5;
 
 const LOGIN: &str = "mutation($name: String!, $password: Secret!) { login(input: { usernameOrEmail: $name, password: $password }) \
@@ -29,7 +29,7 @@ pub(in super::super) struct Client {
     http: reqwest::Client,
     url: reqwest::Url,
     access: Option<SecretText>,
-    /// Of a session that this client began, and ends.
+    /// The refresh token of a session that this client started and must end.
     refresh: Option<SecretText>,
 }
 
@@ -38,9 +38,10 @@ fn refused(code: ErrorCode, message: impl Into<String>) -> Trouble {
 }
 
 impl Client {
-    /// A client of the server at this address, whose GraphQL is at `/graphql` below it.
+    /// A client of the server at this address, whose GraphQL endpoint is `/graphql` below it.
     pub(in super::super) fn new(base: &str) -> Result<Self, Trouble> {
-        let wrong = "--url is wrong: write an address such as http://127.0.0.1:8005, without a name or password in it";
+        let wrong = "--url is invalid: write an address such as http://127.0.0.1:8005, \
+                     without a user name or password in it";
         let mut url =
             reqwest::Url::parse(base.trim()).map_err(|_| refused(ErrorCode::Validation, wrong))?;
         let is_plain = matches!(url.scheme(), "http" | "https")
@@ -61,16 +62,15 @@ impl Client {
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .build()
-            .map_err(|_| refused(ErrorCode::Internal, "no HTTP client can be made"))?;
+            .map_err(|_| refused(ErrorCode::Internal, "cannot create an HTTP client"))?;
         Ok(Self { http, url, access: None, refresh: None })
     }
 
-    /// Requests after this are the user's whose token it is.
+    /// Sends later requests with this token.
     pub(in super::super) fn sign_in(&mut self, token: SecretText) {
         self.access = Some(token);
     }
 
-    /// Begins a session.
     pub(in super::super) async fn log_in(
         &mut self,
         name: &str,
@@ -90,15 +90,15 @@ impl Client {
         Ok(())
     }
 
-    /// Ends the session that was begun here, if one was.
+    /// Ends the session that this client started, if any.
     pub(in super::super) async fn log_out(&mut self) {
         if self.refresh.take().is_some() {
-            // A server that went away ends nothing now; the session ends by itself.
+            // If the server is gone there is nothing to do; the session expires by itself.
             drop(self.send(LOGOUT, &json!({})).await);
         }
     }
 
-    /// Asks; answers with `data` as long as there are neither errors nor refusals in it.
+    /// Sends a request. Returns `data` if it contains neither errors nor refusals.
     pub(in super::super) async fn ask(
         &mut self,
         query: &str,
@@ -112,7 +112,7 @@ impl Client {
         }
     }
 
-    /// Asks what may be asked twice, again and again while answers break off.
+    /// Sends an idempotent request, and repeats it while connections break.
     pub(in super::super) async fn ask_surely(
         &mut self,
         query: &str,
@@ -127,7 +127,7 @@ impl Client {
         self.ask(query, variables).await
     }
 
-    /// Subscribes. The stream lives on its own.
+    /// Subscribes. The stream doesn't borrow the client.
     pub(in super::super) async fn subscribe(
         &mut self,
         query: &str,
@@ -141,7 +141,7 @@ impl Client {
         }
     }
 
-    /// Gets the next tokens of a session that was begun here; whether there is one.
+    /// Renews the tokens of a session that this client started. Returns whether there is one.
     async fn renew(&mut self) -> Result<bool, Trouble> {
         let Some(refresh) = self.refresh.clone() else { return Ok(false) };
         self.access = None;
@@ -169,7 +169,7 @@ impl Client {
     }
 
     fn failed(&self, error: reqwest::Error) -> Trouble {
-        // Only what was never sent may be sent again without a thought.
+        // A request that never left may be repeated safely.
         let is_unsent = error.is_connect();
         let reason = with_causes(&error.without_url());
         if is_unsent {
@@ -216,7 +216,7 @@ impl Client {
     }
 }
 
-/// `data` of an answer, or the first thing in it that says no; `None` for what is no GraphQL answer.
+/// `data` of a response, or its first error or refusal; `None` if it isn't a GraphQL response.
 pub(super) fn data_of(body: &mut Value) -> Option<Result<Value, Trouble>> {
     if let Some(error) = body.pointer("/errors/0") {
         return Some(Err(Trouble::refused(error)));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_told_from_refusals() {
+    fn responses_are_distinguished_from_refusals() {
         let data = |text: &str| data_of(&mut serde_json::from_str(text).unwrap());
         assert_eq!(data(r#"{"data":{"a":1}}"#), Some(Ok(json!({"a": 1}))));
         let error =

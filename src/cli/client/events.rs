@@ -1,4 +1,4 @@
-//! A subscription as a stream of server-sent events.
+//! A subscription over server-sent events.
 
 use super::ask::data_of;
 use super::trouble::Trouble;
@@ -10,16 +10,14 @@ use std::collections::VecDeque;
 /// Most bytes of one event: the texts of a whole run fit.
 const EVENT_MAX: usize = 64 * 1024 * 1024;
 
-/// What comes next.
 #[derive(Clone, Debug, PartialEq)]
 pub(in super::super) enum Next {
-    /// `data` of an answer.
+    /// `data` of a response.
     Data(Value),
-    /// Nothing more, and all was said.
+    /// The subscription ended normally.
     Complete,
 }
 
-/// A subscription's answers.
 pub(in super::super) struct Events {
     response: reqwest::Response,
     lines: EventLines,
@@ -37,7 +35,7 @@ impl Events {
         Self { response, lines: EventLines::new(EVENT_MAX, usize::MAX), waiting: VecDeque::new() }
     }
 
-    /// The next answer. A caller that stops waiting loses none.
+    /// The next response. Dropping the future loses none.
     pub(in super::super) async fn next(&mut self) -> Result<Next, Trouble> {
         loop {
             if let Some(next) = self.waiting.pop_front() {
@@ -56,12 +54,12 @@ impl Events {
     }
 }
 
-/// Only the end has no data.
+/// Only the `complete` event has no data.
 fn read(data: &[u8]) -> Result<Next, Trouble> {
     if data.is_empty() {
         return Ok(Next::Complete);
     }
-    let foreign = || Trouble::Foreign("an event that isn't JSON".to_owned());
+    let foreign = || Trouble::Foreign("an event that is not JSON".to_owned());
     let mut body: Value = serde_json::from_slice(data).map_err(|_| foreign())?;
     data_of(&mut body).ok_or_else(foreign)?.map(Next::Data)
 }
@@ -73,7 +71,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_event_is_an_answer_a_refusal_or_the_end() {
+    fn an_event_is_a_response_a_refusal_or_the_end() {
         assert_eq!(
             read(br#"{"data":{"orchestration":{"cursor":"c"}}}"#),
             Ok(Next::Data(json!({"orchestration": {"cursor": "c"}})))

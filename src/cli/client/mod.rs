@@ -1,4 +1,4 @@
-//! A small GraphQL client: the command line and the demo talk to a server as anybody else would.
+//! A small GraphQL client: the command line and the demo use the public API like any other client.
 
 mod ask;
 mod events;

@@ -1,41 +1,32 @@
-//! Why something asked of a server brought no answer, and what that means for whoever may ask again.
+//! Why a request failed, and whether it may be repeated.
 
 use super::super::CliError;
 use crate::cli::harmless::harmless;
 use claviger_domain::code::ErrorCode;
 use serde_json::Value;
 
-/// Nothing came back that could be used.
+/// The request brought no usable response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in super::super) enum Trouble {
     /// Nothing was sent.
     #[error(
-        "can't reach the server at {url} ({reason}): start one with `claviger serve`, or name another with --url"
+        "cannot reach the server at {url} ({reason}): start one with `claviger serve`, or name \
+         another with --url"
     )]
-    Unreachable {
-        /// Where it should be.
-        url: String,
-        /// Why not.
-        reason: String,
-    },
-    /// It may have been done, or may go on: the answer broke off.
-    #[error("the connection to the server was lost ({0}): ask again")]
+    Unreachable { url: String, reason: String },
+    /// The connection broke: the request may have been executed, or may still be running.
+    #[error("the connection to the server was lost ({0}): try again")]
     Lost(String),
-    /// Something answered that isn't a server of this kind.
-    #[error("what answers there isn't claviger's GraphQL ({0}): look at --url")]
+    /// The response isn't from a server of this kind.
+    #[error("the response is not from Claviger's GraphQL API ({0}): check --url")]
     Foreign(String),
-    /// The server says no.
+    /// The server refused or failed the request.
     #[error("{message}")]
-    Refused {
-        /// Which of the one set of codes.
-        code: ErrorCode,
-        /// Its words.
-        message: String,
-    },
+    Refused { code: ErrorCode, message: String },
 }
 
 impl Trouble {
-    /// Asking again a little later may bring an answer.
+    /// Whether the request may succeed a little later.
     pub(in super::super) fn passes(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Lost(_) => true,
@@ -65,12 +56,12 @@ impl Trouble {
         }
     }
 
-    /// The server says that this is why not.
+    /// Whether the server refused with this code.
     pub(in super::super) fn is(&self, wanted: ErrorCode) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == wanted)
     }
 
-    /// An error of a GraphQL answer, or a user error of a payload.
+    /// Reads an error of a GraphQL response, or a user error of a payload.
     pub(super) fn refused(error: &Value) -> Self {
         let code =
             error.pointer("/extensions/code").or_else(|| error.get("code")).and_then(Value::as_str);
@@ -89,7 +80,8 @@ impl Trouble {
     }
 }
 
-/// A code by its name; one that is newer than this program is told from our own fault by its message only.
+/// A code by its name. A code newer than this program becomes `INTERNAL`, distinguished only by its
+/// message.
 pub(in super::super) fn code_of(name: &str) -> ErrorCode {
     ErrorCode::ALL.iter().copied().find(|code| code.as_str() == name).unwrap_or(ErrorCode::Internal)
 }
@@ -118,7 +110,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_refusal_keeps_its_code_and_says_what_was_tried() {
+    fn a_refusal_keeps_its_code_and_lists_the_candidates() {
         let error = json!({ "message": "no credential", "code": "NO_CREDENTIAL", "candidates": [{ "source": "DEFAULT_KEY", "reason": "none\u{1b}[2J set" }] });
         let trouble = Trouble::refused(&error);
         let expected = "no credential\n  DEFAULT_KEY: none␛[2J set".to_owned();

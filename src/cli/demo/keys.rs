@@ -1,4 +1,4 @@
-//! The tour of keys: a user with three of them, each tested, one the default.
+//! The tour of keys: one user adds three keys, tests each and makes one the default.
 
 use super::stage::{PASSWORD, USERNAME};
 use super::telling::{ask, heading, nodes, text};

@@ -1,4 +1,4 @@
-//! `demo`: the tour, all of it through the public API as anybody else would use it.
+//! `demo`: a tour through the public API.
 
 mod keys;
 mod replies;

@@ -1,17 +1,18 @@
-//! What the demo asks its agents, and what the simulated models say to it. A reply is found by a piece of its agent's system prompt.
+//! The demo's prompts, and the replies of its simulated models. A reply is selected by a substring
+//! of its agent's system prompt.
 
 use crate::simulator::script::{Act, Reply, Script};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Between two pieces of text, where somebody watches.
+/// Delay between two pieces of text, if a person is watching.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Characters of a piece.
 const PIECE: usize = 7;
 
-/// System prompts with what their agents say, in order. A manager and a router hear the prompts of those they choose from: they come
-/// first, because the first that fits answers.
+/// System prompts with the replies of their agents, in order. The prompts of a manager and a router
+/// include those of the agents they choose from, so they come first: the first match wins.
 const SAID: [(&str, &[&str]); 16] = [
     (
         LEAD,
@@ -115,7 +116,7 @@ const ENGINEER: &str = "You mend software.";
 const WISH: &str = "Two researchers side by side, then an editor who makes one newsletter of it";
 const DESIGN: &str = r#"{"name":"Newsletter","description":"Research side by side, then one edited text","blocks":[{"id":"research","type":"parallel","position":{"x":50,"y":50},"data":{"label":"Research","agents":[{"name":"News","system_prompt":"You find what is new.","role":"worker"},{"name":"Papers","system_prompt":"You read papers.","role":"worker"}],"task":"Find three things worth telling."}},{"id":"edit","type":"sequential","position":{"x":450,"y":50},"data":{"label":"Edit","agents":[{"name":"Editor","system_prompt":"You write one page.","role":"worker"}],"task":"Make a newsletter of it."}}],"connections":[{"id":"c1","source":"research","target":"edit","type":"block"}]}"#;
 
-/// Lets the simulated models say it; at a pace to be watched, if somebody does.
+/// Scripts the simulated models, slowed down if a person is watching.
 pub(super) fn prepare(script: &Script, is_watched: bool) {
     for (marker, texts) in SAID {
         for text in texts {
@@ -132,7 +133,7 @@ fn agent(name: &str, prompt: &str) -> Value {
     json!({ "name": name, "systemPrompt": prompt })
 }
 
-/// What is run: a `StartOrchestrationInput` of each pattern.
+/// One `StartOrchestrationInput` for each pattern.
 pub(super) fn runs() -> Vec<Value> {
     let mut chair = agent("Chair", CHAIR);
     if let Some(chair) = chair.as_object_mut() {
@@ -188,10 +189,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_agent_of_the_demo_has_something_to_say() {
+    fn every_agent_of_the_demo_has_a_reply() {
         let runs = Value::Array(runs()).to_string();
         for (marker, texts) in SAID {
-            assert!(runs.contains(marker), "nobody is told {marker:?}");
+            assert!(runs.contains(marker), "no prompt contains {marker:?}");
             assert!(
                 !texts.is_empty() && texts.iter().all(|text| !text.contains("  ")),
                 "{marker:?}"
@@ -199,10 +200,7 @@ mod tests {
         }
         for start in runs.match_indices("\"systemPrompt\":\"").map(|(at, found)| at + found.len()) {
             let prompt = runs.split_at(start).1.split('"').next().unwrap();
-            assert!(
-                SAID.iter().any(|(marker, _)| *marker == prompt),
-                "nothing is said to {prompt:?}"
-            );
+            assert!(SAID.iter().any(|(marker, _)| *marker == prompt), "no reply for {prompt:?}");
         }
     }
 

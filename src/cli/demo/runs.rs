@@ -1,4 +1,4 @@
-//! The tour of runs: one of each pattern and a design, watched as anybody would watch them.
+//! The tour of runs: one of each pattern and a design, watched as any client would.
 
 use super::replies;
 use super::telling::{ask, broken, heading, nodes, text};
@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How long a watched run may be cut off: the server is this process.
+/// How long a watched run may stay disconnected: the server is this process.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often what runs used is looked at until all of them are in it, and how long between.
+/// How often usage is polled until it includes all runs, and the pause between polls.
 const LOOKS: usize = 100;
 const BETWEEN: Duration = Duration::from_millis(50);
 
 const USAGE: &str = "query($from: DateTime!, $to: DateTime!) { viewer { usage(from: $from, to: $to, groupBy: [PATTERN]) { \
     pattern runs calls usage { inputTokens outputTokens } costNanoUsd } } }";
 
-/// Runs everything; `false` if somebody left in the middle.
+/// Runs everything; `false` if the user interrupts.
 pub(super) async fn tour(client: &mut Client) -> Result<bool, CliError> {
     heading("She runs each pattern on that key, and watches the agents write");
     let (runs, since) = (replies::runs(), SystemClock.now());
@@ -58,9 +58,9 @@ async fn one(client: &mut Client, input: Value) -> Result<bool, CliError> {
     }
 }
 
-/// What all of it used, once the view that adds it up has seen every run.
+/// The total usage, once its view includes every run.
 async fn used(client: &mut Client, wanted: usize, since: Timestamp) -> Result<(), CliError> {
-    heading("What that used, by pattern");
+    heading("Usage by pattern");
     let day_ms = 24 * 3600 * 1000;
     let span = json!({ "from": since.to_string(), "to": since.plus_ms(day_ms).to_string() });
     let mut data = Value::Null;

@@ -1,4 +1,4 @@
-//! Where the demo takes place: a server on a throw-away store, and a simulated Anthropic.
+//! The demo's environment: a server on a temporary store, and a simulated Anthropic.
 
 use super::replies;
 use super::telling::heading;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-/// The demo's user. The password opens a throw-away store on a loopback address, nothing else.
+/// The demo's user. The password protects nothing but a temporary store on a loopback address.
 pub(super) const USERNAME: &str = "ada";
 pub(super) const PASSWORD: &str = "correct horse battery";
 
@@ -56,7 +56,7 @@ pub(in crate::cli) async fn run(args: &DemoArgs, mut config: Config) -> Result<E
     let serving = TaskTracker::new().spawn(listening.serve(shutdown.clone()));
 
     let toured = shutdown.run_until_cancelled(tour(address, store, keychain)).await;
-    // Whoever ends the demo in its middle has seen enough: that is no failure, though the server may have gone first.
+    // Interrupting the demo isn't a failure, even if the server stops before the tour.
     let toured = toured.filter(|_| !shutdown.is_cancelled()).unwrap_or(Ok(()));
     if args.exit || toured.is_err() {
         shutdown.cancel();
@@ -65,14 +65,15 @@ pub(in crate::cli) async fn run(args: &DemoArgs, mut config: Config) -> Result<E
     }
     let served = serving
         .await
-        .map_err(|_| CliError::new(ErrorCode::Internal, "the server ended without a word"))?;
+        .map_err(|_| CliError::new(ErrorCode::Internal, "the server ended without a result"))?;
     simulator.stop().await;
     toured?;
     served?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Nothing of the operator's goes into the tour: neither their keys nor those that protect a real store.
+/// Keeps the operator's own settings out of the tour: their API keys, and the keys that protect a
+/// real store.
 fn on_its_own(config: &mut Config, effects: &Effects) {
     config.mongodb_uri = None;
     config.prices = None;
@@ -87,7 +88,7 @@ fn on_its_own(config: &mut Config, effects: &Effects) {
     config.registration = Registration::Open;
 }
 
-/// The store goes with the demo.
+/// Removes the demo's store when dropped.
 struct ThrowAway(PathBuf);
 
 impl Drop for ThrowAway {
@@ -96,7 +97,7 @@ impl Drop for ThrowAway {
     }
 }
 
-/// The whole tour, through the public API but for the last look at the log.
+/// The whole tour, through the public API except for the final check of the log.
 async fn tour(
     address: SocketAddr,
     store: Arc<dyn Store>,
@@ -107,7 +108,7 @@ async fn tour(
     if !runs::tour(&mut client).await? {
         return Ok(());
     }
-    heading("The log, read anew and compared with everything made from it");
+    heading("The log, read from scratch and compared with everything derived from it");
     let report = verify(store, keychain).await?;
     output::line(&format!(
         "{} events, {} problems, tree root {}",
@@ -120,7 +121,7 @@ async fn tour(
 }
 
 fn where_to_click(address: SocketAddr) {
-    heading("Go on from here");
+    heading("What to try next");
     output::line(&format!(
         "open http://{address}/graphiql, log in as {USERNAME} with the password {PASSWORD:?}:"
     ));
@@ -131,6 +132,6 @@ fn where_to_click(address: SocketAddr) {
     output::line(&format!(
         "  claviger run list --url http://{address} --user {USERNAME} --password-stdin"
     ));
-    output::line("keys for every kind of answer: claviger simulate --keys");
+    output::line("keys for every kind of response: claviger simulate --keys");
     output::line("Ctrl-C ends the demo and removes its store");
 }

@@ -1,4 +1,4 @@
-//! How the demo asks and tells.
+//! The demo's requests and output.
 
 use crate::cli::client::{Client, Trouble};
 use crate::cli::{CliError, output};
@@ -26,12 +26,11 @@ pub(super) fn nodes<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item =
     value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// Whatever goes wrong with a request of the demo's is the demo's fault.
+/// A request of the demo that fails is a fault of the demo.
 pub(super) fn broken(trouble: &Trouble) -> CliError {
     CliError::new(ErrorCode::Internal, format!("the demo's own request failed: {trouble}"))
 }
 
-/// Asks the server.
 pub(super) async fn ask(
     client: &mut Client,
     query: &str,

@@ -1,4 +1,4 @@
-//! From arguments to what is done.
+//! Dispatches a `run` command.
 
 use super::args::{AttachArgs, RunCommand, ServerArgs, WatchArgs};
 use super::control::{self, Control};
@@ -14,16 +14,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// A run that was cancelled: neither done nor failed.
+/// Exit code of a cancelled run: neither completed nor failed.
 const CANCELLED: u8 = 3;
 
-/// Left before the run's end, as shells say it of an interrupted program.
+/// Exit code after detaching before the run's end, as shells report an interrupted program.
 const DETACHED: u8 = 130;
 
-/// How long the end of a session is waited for.
+/// How long to wait for the session to end.
 const LOG_OUT: Duration = Duration::from_secs(3);
 
-/// Does one command.
 pub(in crate::cli) async fn run(
     command: &RunCommand,
     model: Option<&str>,
@@ -38,7 +37,7 @@ pub(in crate::cli) async fn run(
             &args.of.server
         }
     };
-    // What is wrong with a pattern is said before anything is sent.
+    // Errors in a pattern are reported before anything is sent.
     let input = match command {
         RunCommand::Start(args) => Some(super::input::input(args, model)?),
         RunCommand::Attach(_)
@@ -92,7 +91,7 @@ async fn attach(args: &AttachArgs, client: &mut Client, json: bool) -> Result<Ex
     follow(&args.id, &args.watch, client, json).await
 }
 
-/// Watches a run, and says how it ended.
+/// Watches a run, and reports how it ended.
 pub(super) async fn follow(
     id: &str,
     args: &WatchArgs,
@@ -110,7 +109,7 @@ pub(super) async fn follow(
         Left::Ended(run) => Ok(ended(&run)),
         Left::Detached => {
             output::note(&format!(
-                "left; the run goes on. Watch it again: claviger run attach {id}"
+                "detached; the run goes on. Watch it again: claviger run attach {id}"
             ));
             Ok(ExitCode::from(DETACHED))
         }

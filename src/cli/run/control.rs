@@ -1,4 +1,5 @@
-//! `run cancel`, `run pause`, `run resume`: what is asked of a run, which its owner does when it has heard of it.
+//! `run cancel`, `run pause`, `run resume`: requests to a run, which the process that works on it
+//! carries out.
 
 use super::args::AskArgs;
 use super::queries::{CANCEL, PAUSE, RESUME};
@@ -8,14 +9,10 @@ use crate::cli::{CliError, output};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Control {
-    /// Its end.
     Cancel,
-    /// To stand still.
     Pause,
-    /// To go on.
     Resume,
 }
 
@@ -47,7 +44,7 @@ pub(super) async fn run(
     if let (Some(key), Some(input)) = (&args.idempotency_key, input.as_object_mut()) {
         input.insert("idempotencyKey".to_owned(), json!(key));
     }
-    // Asking twice for the same is asking once: repeats do no harm.
+    // These requests are idempotent, so they may be repeated.
     let data = client.ask_surely(control.mutation(), json!({ "input": input })).await?;
     let asked = data.get("asked").cloned().unwrap_or_default();
     if json {

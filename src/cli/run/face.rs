@@ -1,4 +1,5 @@
-//! Who is shown a run: a person at a terminal, a person or file that reads lines, a script.
+//! The output formats of a watched run: a screen for a terminal, lines for pipes and files, JSON
+//! for scripts.
 
 use super::args::ShowArg;
 use super::message::StepState;
@@ -12,37 +13,35 @@ use serde_json::Value;
 use std::io::Stdout;
 use std::time::Duration;
 
-/// How often a screen is drawn.
+/// The interval between drawings of a screen.
 const PACE: Duration = Duration::from_millis(60);
 
-/// How a run is shown.
+/// How to choose the output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Manner {
-    /// As the flags say.
+    /// By the flags.
     Of {
-        /// What was asked for.
         show: ShowArg,
-        /// One JSON line for each message.
+        /// One JSON line per message.
         json: bool,
     },
     /// A screen on a terminal, else each step's text; without the result at the end.
     Brief,
 }
 
-/// One who is shown a run.
+/// An output format.
 pub(in crate::cli) enum Face {
-    /// A screen; whether the result follows it.
+    /// A screen; the flag adds the result at the end.
     Screen(Box<Terminal<Stdout>>, bool),
-    /// Lines; whether the result follows them.
+    /// Lines; the flag adds the result at the end.
     Lines(Plain, bool),
     /// The result alone.
     Result,
-    /// JSON lines.
     Json,
 }
 
 impl Face {
-    /// Whom this manner means here.
+    /// The format for this manner on this output.
     pub(in crate::cli) fn new(manner: Manner) -> Self {
         let (show, json, with_result) = match manner {
             Manner::Of { show, json } => (show, json, true),
@@ -61,7 +60,7 @@ impl Face {
         }
     }
 
-    /// How often [`Face::tick`] is wanted.
+    /// The interval for calls of [`Face::tick`].
     pub(in crate::cli) const fn pace(&self) -> Option<Duration> {
         match self {
             Self::Screen(..) => Some(PACE),
@@ -69,14 +68,14 @@ impl Face {
         }
     }
 
-    /// Time goes by.
+    /// Redraws the screen.
     pub(in crate::cli) fn tick(&mut self, screen: &RunScreen, now_ms: u64) {
         if let Self::Screen(terminal, _) = self {
             terminal.draw(screen, now_ms);
         }
     }
 
-    /// A message came, and these are its changes.
+    /// Shows a message and the changes it made.
     pub(in crate::cli) fn tell(&mut self, message: &Value, screen: &RunScreen, changes: &[Change]) {
         match self {
             Self::Lines(plain, _) => {
@@ -85,23 +84,23 @@ impl Face {
                 }
             }
             Self::Json => output::line(&harmless_json(&message.to_string())),
-            // Drawn when it is time; shown at the end.
+            // A screen is drawn by `tick`; the result is shown at the end.
             Self::Screen(..) | Self::Result => {}
         }
     }
 
-    /// The connection broke, or is there again.
+    /// Reports that the connection broke or was restored.
     pub(in crate::cli) fn cut(&self, is_cut: bool) {
         if !matches!(self, Self::Screen(..)) {
             output::note(if is_cut {
-                "the server went away: looking for it"
+                "connection to the server lost: reconnecting"
             } else {
-                "the server is there again"
+                "reconnected to the server"
             });
         }
     }
 
-    /// Nothing more will be drawn; what stands on the screen stays.
+    /// Stops drawing; the screen's content stays.
     pub(in crate::cli) fn leave(&mut self, screen: &RunScreen, now_ms: u64) {
         if let Self::Screen(terminal, _) = self {
             terminal.draw(screen, now_ms);
@@ -109,7 +108,7 @@ impl Face {
         }
     }
 
-    /// The run has ended, and everything is known.
+    /// Shows the end of the run.
     pub(in crate::cli) fn conclude(&mut self, screen: &RunScreen, now_ms: u64) {
         self.leave(screen, now_ms);
         match self {
@@ -128,7 +127,7 @@ impl Face {
     }
 }
 
-/// The final text, or each step's where the pattern has none.
+/// The final text, or each step's text if the pattern has no final one.
 fn result(screen: &RunScreen, apart: bool) {
     let error = screen.run.as_ref().and_then(|run| run.error.as_ref()).filter(|_| apart);
     if let Some(error) = error {

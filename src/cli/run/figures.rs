@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Formats numbers for people.
 
 /// A duration: `1.2 s`, `42 s`, `3:05 min`.
 pub(super) fn took(ms: u64) -> String {
@@ -22,9 +22,10 @@ pub(in crate::cli) fn count(number: u64) -> String {
     text
 }
 
-/// An amount of nano-dollars: cents, and as many further places as it has, at most six.
+/// An amount in nano-dollars as dollars: two decimal places and as many more as it needs, at most
+/// six.
 pub(in crate::cli) fn usd(nano: u64) -> String {
-    // Half a millionth rounds up; less than that shows as what it is.
+    // Half a millionth rounds up; less is shown as "under".
     if (1..500).contains(&nano) {
         return "under $0.000001".to_owned();
     }
@@ -34,7 +35,7 @@ pub(in crate::cli) fn usd(nano: u64) -> String {
     format!("${}.{cents}{}", count(dollars), beyond.trim_end_matches('0'))
 }
 
-/// Tokens of a text that is under way, about.
+/// The estimated tokens of an unfinished text.
 pub(super) fn about_tokens(text: &str) -> u64 {
     u64::try_from(text.chars().count().div_ceil(4)).unwrap_or(u64::MAX)
 }

@@ -1,28 +1,27 @@
-//! The rows of the screen, as a function of what is known, the time and the size. Nothing of others' goes in unharmed.
+//! The rows of the screen, as a function of the run's state, the time and the size. Untrusted text
+//! is sanitized.
 
 use super::figures::{about_tokens, count, took, usd};
 use super::message::{RunState, StepState, WireRun};
 use super::screen::{RunScreen, StepScreen};
 use crate::cli::harmless::{clipped, harmless, one_line, width, width_of};
 
-/// Widest column of agents, and of what steps are for.
+/// Widest column of agents, and of steps' purposes.
 const AGENT_MAX: usize = 20;
 const PURPOSE_MAX: usize = 22;
 
-/// Most rows of text under a step that runs.
+/// Most rows of text under a running step.
 const TAIL_MAX: usize = 4;
 
-/// What turns while something goes on.
 const SPINNER: [char; 8] = ['⣾', '⣽', '⣻', '⢿', '⡿', '⣟', '⣯', '⣷'];
 
-/// The size of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) columns: usize,
     pub(super) rows: usize,
 }
 
-/// How a piece of a row looks, where there is colour.
+/// The style of a piece of a row, where there is colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     Plain,
@@ -66,7 +65,7 @@ impl Row {
         Self { pen, text: String::new(), left: pen.size.columns }
     }
 
-    /// Adds a text, as much of it as there is room for.
+    /// Appends a text, cut to the room that is left.
     fn put(mut self, text: &str, look: Look) -> Self {
         let text = clipped(text, self.left);
         self.left = self.left.saturating_sub(width_of(&text));
@@ -80,29 +79,29 @@ impl Row {
         self
     }
 
-    /// Adds a text in a column of so many places.
+    /// Appends a text in a column of `places` columns.
     fn column(self, text: &str, places: usize, look: Look) -> Self {
         let text = clipped(text, places);
         let gap = " ".repeat((places + 2).saturating_sub(width_of(&text)));
         self.put(&text, look).put(&gap, Look::Plain)
     }
 
-    /// The same with the text at the column's right end.
+    /// The same, right-aligned.
     fn number(self, text: &str, places: usize, look: Look) -> Self {
         let gap = " ".repeat(places.saturating_sub(width_of(text)));
         self.put(&gap, Look::Plain).put(text, look).put("  ", Look::Plain)
     }
 }
 
-/// What a step is for, with its round.
+/// A step's purpose and round.
 pub(super) fn purpose(step: &StepScreen) -> String {
     let round = step.round.map(|round| format!(", round {round}")).unwrap_or_default();
-    // Who has no name is called by what it does.
+    // A step without an agent is named after its purpose.
     let what = if step.agent == step.purpose { "" } else { &step.purpose };
     one_line(&format!("{what}{round}"))
 }
 
-/// Tokens that a step has written: counted, or about so many while it writes.
+/// The tokens a step has written: counted, or estimated while it writes.
 pub(super) fn tokens(step: &StepScreen) -> String {
     let (_, counted) = step.usage.in_and_out();
     match step.state {
@@ -114,13 +113,13 @@ pub(super) fn tokens(step: &StepScreen) -> String {
     }
 }
 
-/// What the run is called: its pattern and title.
+/// The run's pattern and title.
 pub(super) fn title(run: &WireRun) -> String {
     let title = run.title.as_deref().map(|title| format!(" “{title}”")).unwrap_or_default();
     one_line(&format!("{}{title}", run.pattern.to_lowercase()))
 }
 
-/// What a run used and cost, and how long it took.
+/// A run's usage, cost and duration.
 pub(super) fn summary(run: &WireRun) -> String {
     let (input, output) = run.usage.in_and_out();
     let mut parts = vec![format!("{} tokens in, {} out", count(input), count(output))];
@@ -144,7 +143,8 @@ pub(super) fn summary(run: &WireRun) -> String {
     format!("{}{in_time}, {}{}", run.state.word(), parts.join(", "), why.unwrap_or_default())
 }
 
-/// How many steps at the front must leave the screen, so that the rest fits: only such as nothing will happen to.
+/// How many steps at the front must leave the screen so that the rest fits. Only steps in a final
+/// state leave.
 pub(super) fn to_leave(screen: &RunScreen, gone: usize, size: Size) -> usize {
     let mut leaving = 0;
     for step in screen.steps.iter().skip(gone) {
@@ -157,7 +157,6 @@ pub(super) fn to_leave(screen: &RunScreen, gone: usize, size: Size) -> usize {
     leaving
 }
 
-/// The row of a step.
 pub(super) fn step_row(screen: &RunScreen, step: &StepScreen, now_ms: u64, pen: Pen) -> String {
     let widest = |of: &dyn Fn(&StepScreen) -> usize, most: usize| {
         screen.steps.iter().map(of).max().unwrap_or(0).min(most)
@@ -207,10 +206,11 @@ fn beginning(text: &str, places: usize) -> String {
     text.trim_start().chars().take(places).collect()
 }
 
-/// The last rows of a text, broken at the width.
+/// The last rows of a text, wrapped at the width.
 fn tail(text: &str, columns: usize, rows: usize) -> Vec<String> {
     let columns = columns.max(8);
-    // Only what can be seen is looked at: characters take at least one byte and most take a place.
+    // Only the visible end is processed: a character takes at least one byte, and most take a
+    // column.
     let seen = columns.saturating_mul(rows + 1).saturating_mul(4);
     let mut start = text.len().saturating_sub(seen);
     while !text.is_char_boundary(start) {
@@ -233,7 +233,8 @@ fn tail(text: &str, columns: usize, rows: usize) -> Vec<String> {
     lines.split_off(lines.len().saturating_sub(rows))
 }
 
-/// The rows that are drawn again and again: the steps that haven't left, the text of those that run, where the run stands.
+/// The rows that are redrawn: the steps still on the screen, the text of the running ones, and the
+/// status line.
 pub(super) fn live(screen: &RunScreen, gone: usize, now_ms: u64, pen: Pen) -> Vec<String> {
     let steps = || screen.steps.iter().skip(gone);
     let running = steps().filter(|step| step.state == StepState::Running).count();
@@ -252,18 +253,18 @@ pub(super) fn live(screen: &RunScreen, gone: usize, now_ms: u64, pen: Pen) -> Ve
             );
         }
     }
-    // Where even the rows of steps are too many, the last are left out: they wait.
+    // If even the rows of steps are too many, the last are left out until there is room.
     rows.truncate(most);
     rows.push(status(screen, now_ms, pen));
     rows
 }
 
-/// Where the run stands.
+/// The status line.
 fn status(screen: &RunScreen, now_ms: u64, pen: Pen) -> String {
     let row = Row::new(pen);
     if let Some(since) = screen.cut_ms {
         let text = format!(
-            "{} the server went away, looking for it… {}",
+            "{} connection lost, reconnecting… {}",
             spinner(now_ms),
             took(now_ms.saturating_sub(since))
         );

@@ -1,4 +1,4 @@
-//! From files and flags to the API's `StartOrchestrationInput`.
+//! Builds the API's `StartOrchestrationInput` from files and flags.
 
 use super::args::StartArgs;
 use super::pattern::from_flags;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use std::io::Read as _;
 use std::path::Path;
 
-/// Most bytes of a file or of standard input; the server takes less.
+/// Most bytes of a file or of standard input; the server's limit is lower.
 const TEXT_MAX: u64 = 32 * 1024 * 1024;
 
 /// The patterns, as `PatternInput` names them.
@@ -21,7 +21,7 @@ fn wrong(message: impl Into<String>) -> CliError {
 
 /// The input, without a key and an idempotency key.
 pub(super) fn input(args: &StartArgs, model: Option<&str>) -> Result<Map<String, Value>, CliError> {
-    // The password is the one line that standard input has then.
+    // Standard input then holds only the password.
     let is_taken = args.server.password_stdin;
     let mut read = |text: &str| text_of(text, is_taken);
     let mut input = match &args.what.file {
@@ -40,15 +40,15 @@ pub(super) fn input(args: &StartArgs, model: Option<&str>) -> Result<Map<String,
     Ok(input)
 }
 
-/// `PatternInput` or `StartOrchestrationInput`, in JSON or TOML.
+/// Parses `PatternInput` or `StartOrchestrationInput`, in JSON or TOML.
 fn from_text(text: &str, ending: Option<&str>) -> Result<Map<String, Value>, CliError> {
     let from_toml = || {
         toml::from_str::<Value>(text)
-            .map_err(|error| wrong(format!("the file is no TOML: {}", error.message())))
+            .map_err(|error| wrong(format!("the file is not valid TOML: {}", error.message())))
     };
     let from_json = || {
         serde_json::from_str::<Value>(text)
-            .map_err(|error| wrong(format!("the file is no JSON: {error}")))
+            .map_err(|error| wrong(format!("the file is not valid JSON: {error}")))
     };
     let value = match ending.map(str::to_ascii_lowercase).as_deref() {
         Some("toml") => from_toml()?,
@@ -65,7 +65,7 @@ fn from_text(text: &str, ending: Option<&str>) -> Result<Map<String, Value>, Cli
     match (names.next(), names.next()) {
         (Some(name), None) if PATTERNS.contains(&name.as_str()) => Ok(found),
         (Some(name), None) => Err(wrong(format!(
-            "there is no pattern {name:?}: it is one of {}",
+            "there is no pattern {name:?}: it must be one of {}",
             PATTERNS.join(", ")
         ))),
         (None, _) | (Some(_), Some(_)) => Err(no_pattern()),
@@ -74,12 +74,12 @@ fn from_text(text: &str, ending: Option<&str>) -> Result<Map<String, Value>, Cli
 
 fn no_pattern() -> CliError {
     wrong(format!(
-        "the file must hold one pattern under its name ({}), or that and more as StartOrchestrationInput",
+        "the file must hold one pattern under its name ({}), or a complete StartOrchestrationInput",
         PATTERNS.join(", ")
     ))
 }
 
-/// The text itself, a file behind `@`, or standard input for `-`.
+/// The text itself, the file named after `@`, or standard input for `-`.
 fn text_of(text: &str, stdin_is_taken: bool) -> Result<String, CliError> {
     match text.strip_prefix('@') {
         Some(path) => file(Path::new(path)),
@@ -90,17 +90,18 @@ fn text_of(text: &str, stdin_is_taken: bool) -> Result<String, CliError> {
 
 fn file(path: &Path) -> Result<String, CliError> {
     std::fs::read_to_string(path)
-        .map_err(|error| wrong(format!("can't read {}: {error}", path.display())))
+        .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))
 }
 
 fn stdin(is_taken: bool) -> Result<String, CliError> {
     if is_taken {
         return Err(wrong(
-            "standard input holds the password already: give a file instead, or a token in CLAVIGER_TOKEN",
+            "standard input already holds the password: give a file instead, or a token in \
+             CLAVIGER_TOKEN",
         ));
     }
     let mut text = String::new();
-    let unreadable = |error| wrong(format!("can't read standard input: {error}"));
+    let unreadable = |error| wrong(format!("cannot read standard input: {error}"));
     std::io::stdin().lock().take(TEXT_MAX).read_to_string(&mut text).map_err(unreadable)?;
     Ok(text)
 }
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_holds_a_pattern_alone_or_all_that_is_asked() {
+    fn a_file_holds_a_pattern_alone_or_a_complete_input() {
         let pattern = json!({ "debate": { "topic": "Tea?", "rounds": 2, "agents": [{ "name": "Ann", "systemPrompt": "p" }] } });
         let toml = "[debate]\ntopic = \"Tea?\"\nrounds = 2\n[[debate.agents]]\nname = \"Ann\"\nsystemPrompt = \"p\"\n";
         let alone = Map::from_iter([("pattern".to_owned(), pattern.clone())]);
@@ -123,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_one_pattern_is_refused_in_words_that_name_them() {
+    fn a_file_without_exactly_one_pattern_is_refused_with_their_names() {
         for (text, words) in [
             ("{}", "one pattern under its name (sequential"),
             ("{\"debate\": {}, \"design\": {}}", "one pattern"),
             ("{\"pattern\": 7}", "one pattern"),
             ("{\"quarrel\": {}}", "no pattern \"quarrel\""),
-            ("{", "no JSON"),
-            ("= 3", "no TOML"),
+            ("{", "not valid JSON"),
+            ("= 3", "not valid TOML"),
         ] {
             let error = from_text(text, None).unwrap_err();
             assert!(
@@ -149,6 +150,6 @@ mod tests {
         assert_eq!(text_of(&format!("@{}", path.display()), true).unwrap(), "from a file");
         assert_eq!(text_of("a text", true).unwrap(), "a text");
         assert!(text_of("-", true).unwrap_err().message.contains("password"));
-        assert!(text_of("@/nowhere", false).unwrap_err().message.contains("can't read /nowhere"));
+        assert!(text_of("@/nowhere", false).unwrap_err().message.contains("cannot read /nowhere"));
     }
 }

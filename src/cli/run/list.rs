@@ -11,10 +11,10 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// The most the server gives at once.
+/// The server's largest page.
 const PAGE: u32 = 100;
 
-/// Widest title.
+/// Widest title, in columns.
 const TITLE_MAX: usize = 40;
 
 impl StateArg {

@@ -1,28 +1,23 @@
-//! What a server says about a run, in the shape in which [`super::queries`] asks for it.
+//! The server's messages about a run, in the shape that [`super::queries`] requests.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(in crate::cli) enum RunState {
-    /// Nobody works on it yet.
+    /// No process works on it yet.
     Queued,
-    /// Somebody works on it.
     Running,
-    /// It stands still.
     Paused,
-    /// It is done.
     Completed,
-    /// It came to nothing.
     Failed,
-    /// It was stopped for good.
     Cancelled,
 }
 
 impl RunState {
-    /// The word shown.
+    /// The word to show.
     pub(in crate::cli) const fn word(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -35,31 +30,27 @@ impl RunState {
     }
 }
 
-/// Where a step stands.
+/// The state of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(in crate::cli) enum StepState {
-    /// It has its place.
     Planned,
-    /// An attempt is under way.
+    /// An attempt is running.
     Running,
-    /// It is tried again.
+    /// Waiting for its next attempt.
     Waiting,
-    /// It is done.
     Completed,
-    /// It came to nothing.
     Failed,
-    /// It was left out.
     Skipped,
 }
 
 impl StepState {
-    /// Nothing will happen to it any more.
+    /// Whether this state is final.
     pub(in crate::cli) const fn is_settled(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Skipped)
     }
 
-    /// The word shown.
+    /// The word to show.
     pub(in crate::cli) const fn word(self) -> &'static str {
         match self {
             Self::Planned => "planned",
@@ -72,7 +63,7 @@ impl StepState {
     }
 }
 
-/// Tokens, as decimal text.
+/// Token counts, as decimal text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(in crate::cli) struct Usage {
@@ -87,7 +78,7 @@ pub(in crate::cli) struct Usage {
 }
 
 impl Usage {
-    /// Tokens in, those of caches too, and tokens out.
+    /// Input tokens, including those of caches, and output tokens.
     pub(in crate::cli) fn in_and_out(&self) -> (u64, u64) {
         let number = |text: &String| text.parse::<u64>().unwrap_or_default();
         let read = [&self.input, &self.cache_creation, &self.cache_read];
@@ -95,16 +86,14 @@ impl Usage {
     }
 }
 
-/// What went wrong.
+/// An error of a run or step.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(in crate::cli) struct RunTrouble {
-    /// Which of the one set of codes.
     pub(in crate::cli) code: String,
-    /// In words.
     pub(in crate::cli) message: String,
 }
 
-/// A step as it stands.
+/// The current state of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct WireStep {
@@ -121,7 +110,7 @@ pub(in crate::cli) struct WireStep {
     pub(in crate::cli) error: Option<RunTrouble>,
 }
 
-/// A run as it stands.
+/// The current state of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct WireRun {
@@ -139,7 +128,7 @@ pub(in crate::cli) struct WireRun {
     pub(in crate::cli) steps: Vec<WireStep>,
 }
 
-/// All text of an attempt so far.
+/// The whole text of an attempt so far.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct StepText {
@@ -148,7 +137,6 @@ pub(in crate::cli) struct StepText {
     pub(in crate::cli) text: String,
 }
 
-/// An event of a run's history.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(in crate::cli) struct WireEvent {
     #[serde(rename = "type")]
@@ -157,24 +145,23 @@ pub(in crate::cli) struct WireEvent {
     pub(in crate::cli) facts: Value,
 }
 
-/// A message of a run's feed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "__typename")]
 #[serde(rename_all_fields = "camelCase")]
 pub(in crate::cli) enum Message {
-    /// Where the run stands.
+    /// The current state of the run.
     Snapshot {
         cursor: String,
         orchestration: Box<WireRun>,
         #[serde(default)]
         partial: Vec<StepText>,
     },
-    /// Something happened; the step it is about, as it stands after it.
+    /// An event, and the state after it of the step it concerns.
     #[serde(rename = "EventMessage")]
     Event { cursor: String, event: WireEvent, step: Option<Box<WireStep>> },
     /// More text of an attempt, from this byte on.
     TextDelta { cursor: String, step_id: String, attempt: u32, offset: usize, text: String },
-    /// Text of this attempt beyond so many bytes is void.
+    /// The attempt's text after `keepBytes` bytes is void.
     AttemptSuperseded {
         cursor: String,
         step_id: String,
@@ -182,7 +169,7 @@ pub(in crate::cli) enum Message {
         keep_bytes: usize,
         reason: String,
     },
-    /// Text is gone; full texts of finished steps stand in for it.
+    /// Text was lost; the full texts of finished steps replace it.
     GapMarker {
         cursor: String,
         #[serde(default)]
@@ -193,7 +180,7 @@ pub(in crate::cli) enum Message {
 }
 
 impl Message {
-    /// Its place in the feed.
+    /// The message's position in the feed.
     pub(in crate::cli) fn cursor(&self) -> &str {
         match self {
             Self::Snapshot { cursor, .. }

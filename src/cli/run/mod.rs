@@ -1,4 +1,4 @@
-//! `run`: orchestrations from the command line, a client of the GraphQL API like any other.
+//! `run`: orchestrations from the command line, through the GraphQL API like any other client.
 
 mod args;
 mod command;

@@ -1,12 +1,12 @@
-//! From flags to the API's `PatternInput`. What doesn't go together is refused here, in the words of the flags; what the server knows
-//! better (bounds, names, models) it says itself.
+//! Builds the API's `PatternInput` from flags. Contradictory flags are refused here, with messages
+//! that name the flags; the server checks the rest (bounds, names, models).
 
 use super::args::{PatternArg, PatternArgs};
 use crate::cli::CliError;
 use claviger_domain::code::ErrorCode;
 use serde_json::{Map, Value, json};
 
-/// The roles, as flags and as the API name them.
+/// The roles' names in flags and in the API.
 const ROLES: [(&str, &str); 5] = [
     ("manager", "MANAGER"),
     ("worker", "WORKER"),
@@ -15,7 +15,7 @@ const ROLES: [(&str, &str); 5] = [
     ("reflector", "REFLECTOR"),
 ];
 
-/// Reads what a flag names: a text, a file, standard input.
+/// Reads the text that a flag names: literal, from a file, or from standard input.
 pub(super) type Read<'a> = &'a mut dyn FnMut(&str) -> Result<String, CliError>;
 
 fn wrong(message: impl Into<String>) -> CliError {
@@ -23,7 +23,7 @@ fn wrong(message: impl Into<String>) -> CliError {
 }
 
 impl PatternArg {
-    /// Its name in `PatternInput`.
+    /// The pattern's field in `PatternInput`.
     pub(super) const fn field(self) -> &'static str {
         match self {
             Self::Sequential => "sequential",
@@ -35,7 +35,7 @@ impl PatternArg {
         }
     }
 
-    /// Whether it takes this flag.
+    /// Whether the pattern accepts this flag.
     fn takes(self, flag: &str) -> bool {
         match flag {
             "--agent" => self != Self::Design,
@@ -48,10 +48,10 @@ impl PatternArg {
     }
 }
 
-/// `PatternInput` from flags.
+/// Builds `PatternInput` from flags.
 pub(super) fn from_flags(args: &PatternArgs, read: Read<'_>) -> Result<Value, CliError> {
     let pattern =
-        args.pattern.ok_or_else(|| wrong("say which pattern with --pattern, or give a --file"))?;
+        args.pattern.ok_or_else(|| wrong("choose a pattern with --pattern, or give a --file"))?;
     let given = [
         ("--agent", !args.agent.is_empty()),
         ("--manager", args.manager.is_some()),
@@ -63,14 +63,14 @@ pub(super) fn from_flags(args: &PatternArgs, read: Read<'_>) -> Result<Value, Cl
     if let Some((flag, _)) = given.iter().find(|(flag, is_given)| *is_given && !pattern.takes(flag))
     {
         return Err(wrong(format!(
-            "{flag} says nothing to the pattern {}: leave it out",
+            "{flag} does not apply to the pattern {}: leave it out",
             pattern.field()
         )));
     }
-    let task = args.task.as_deref().ok_or_else(|| wrong("say what is to be done with --task"))?;
+    let task = args.task.as_deref().ok_or_else(|| wrong("give the task with --task"))?;
     let task = read(task)?;
     if task.trim().is_empty() {
-        return Err(wrong("the task is empty: say what is to be done with --task"));
+        return Err(wrong("the task is empty: give it with --task"));
     }
     let mut input = Map::new();
     let task_field = match pattern {
@@ -124,7 +124,7 @@ fn specialists(args: &PatternArgs, read: Read<'_>) -> Result<Value, CliError> {
 
 fn several(args: &PatternArgs, role: Option<&str>, read: Read<'_>) -> Result<Value, CliError> {
     if args.agent.is_empty() {
-        return Err(wrong("name the agents: --agent 'name=system prompt', once for each"));
+        return Err(wrong("give the agents with --agent 'name=system prompt', once for each"));
     }
     let mut agents = Vec::new();
     for text in &args.agent {
@@ -143,7 +143,7 @@ fn named(
     agent(text, Some(role), read)
 }
 
-/// `AgentInput` from `name[:role]=prompt`; `role` is the one where none is named.
+/// `AgentInput` from `name[:role]=prompt`; `role` is the default role.
 fn agent(text: &str, role: Option<&str>, read: Read<'_>) -> Result<Value, CliError> {
     let form = || wrong("write an agent as 'name=system prompt' or 'name:role=system prompt'");
     let (name, prompt) = text.split_once('=').ok_or_else(form)?;
@@ -153,7 +153,7 @@ fn agent(text: &str, role: Option<&str>, read: Read<'_>) -> Result<Value, CliErr
             let known = ROLES.iter().find(|(known, _)| *known == word.trim());
             let names = || ROLES.map(|(known, _)| known).join(", ");
             let (_, role) = known.ok_or_else(|| {
-                wrong(format!("there is no role {word:?}: write one of {} (a name with a colon goes into a --file)", names()))
+                wrong(format!("there is no role {word:?}: it must be one of {} (a name with a colon goes into a --file)", names()))
             })?;
             (name, Some(*role))
         }

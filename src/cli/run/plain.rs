@@ -1,4 +1,4 @@
-//! Plain lines, for pipes, files and whoever wants no screen.
+//! Plain lines, for pipes, files and users without a screen.
 
 use super::figures::took;
 use super::frame::{purpose, summary, title, tokens};
@@ -7,15 +7,15 @@ use super::screen::{Change, RunScreen, StepScreen};
 use crate::cli::harmless::{clipped, harmless, one_line, width_of};
 use std::collections::HashMap;
 
-/// Widest name before a line.
+/// Widest name before a line, in columns.
 const NAME_MAX: usize = 20;
 
-/// Lines of a run.
+/// Formats a run as lines.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Plain {
-    /// Lines of all steps as they come, not each step's text when it ends.
+    /// Writes the lines of all steps as they come, instead of each step's text when it ends.
     is_live: bool,
-    /// Bytes of each step's text that were written.
+    /// Bytes already written of each step's text.
     written: HashMap<usize, usize>,
 }
 
@@ -24,7 +24,7 @@ impl Plain {
         Self { is_live, written: HashMap::new() }
     }
 
-    /// The lines that a message leads to.
+    /// The lines that a message produces.
     pub(super) fn lines(&mut self, screen: &RunScreen, changes: &[Change]) -> Vec<String> {
         let mut lines = Vec::new();
         for change in changes {
@@ -76,7 +76,7 @@ impl Plain {
         }
     }
 
-    /// Writes a step's lines that are whole, or all.
+    /// Writes a step's complete lines, or all of its text.
     fn flush(&mut self, screen: &RunScreen, at: usize, all: bool, lines: &mut Vec<String>) {
         let Some(step) = screen.steps.get(at) else { return };
         let written = self.written.entry(at).or_default();
@@ -113,7 +113,7 @@ impl Plain {
     }
 }
 
-/// Who, what for, how it went.
+/// A step's agent, purpose and outcome.
 pub(super) fn heading(step: &StepScreen) -> String {
     let mut parts = vec![step.state.word().to_owned()];
     if step.state != StepState::Skipped {

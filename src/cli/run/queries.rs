@@ -1,6 +1,6 @@
-//! What is asked of the server, in its contract's words.
+//! The GraphQL documents sent to the server.
 
-/// A step as the screen shows it.
+/// The fields of a step that the screen shows.
 macro_rules! step {
     () => {
         "fragment S on Step { id agent purpose round state attempt output \
@@ -9,7 +9,7 @@ macro_rules! step {
     };
 }
 
-/// A run as the screen shows it.
+/// The fields of a run that the screen shows.
 macro_rules! run {
     () => {
         "fragment R on Orchestration { id pattern state title output error { code message } \
@@ -18,7 +18,6 @@ macro_rules! run {
     };
 }
 
-/// A run's feed.
 pub(in crate::cli) const FOLLOW: &str = concat!(
     step!(),
     run!(),
@@ -31,7 +30,7 @@ pub(in crate::cli) const FOLLOW: &str = concat!(
         ... on Terminal { cursor state orchestration { ...R } } } }"
 );
 
-/// A run as it stands, with what `show` prints beside.
+/// The current state of a run, with the additional fields that `show` prints.
 pub(super) const SHOW: &str = concat!(
     step!(),
     run!(),
@@ -56,7 +55,6 @@ macro_rules! user_errors {
     };
 }
 
-/// Starts a run.
 pub(in crate::cli) const START: &str = concat!(
     "mutation($input: StartOrchestrationInput!) { startOrchestration(input: $input) { orchestration { id } ",
     "commit { position replayed } ",
@@ -74,11 +72,8 @@ macro_rules! ask {
     };
 }
 
-/// Stops a run for good.
 pub(super) const CANCEL: &str = ask!("cancelOrchestration");
 
-/// Lets a run stand still.
 pub(super) const PAUSE: &str = ask!("pauseOrchestration");
 
-/// Lets a run go on.
 pub(super) const RESUME: &str = ask!("resumeOrchestration");

@@ -1,10 +1,10 @@
-//! Messages as a server sends them, for the tests of this room.
+//! Messages as a server sends them, for the tests of this module.
 
 use super::message::Message;
 use super::screen::RunScreen;
 use serde_json::{Value, json};
 
-/// A step as the API has it.
+/// A step as the API returns it.
 #[derive(Clone)]
 pub(super) struct Step(pub(super) Value);
 
@@ -45,7 +45,7 @@ impl Step {
     }
 }
 
-/// A run as the API has it.
+/// A run as the API returns it.
 pub(super) fn run(state: &str, steps: &[Step]) -> Value {
     let steps: Vec<_> = steps.iter().map(|step| step.0.clone()).collect();
     json!({ "id": "run-1", "pattern": "DEBATE", "state": state, "title": "Tea?", "output": null, "error": null,
@@ -53,12 +53,10 @@ pub(super) fn run(state: &str, steps: &[Step]) -> Value {
         "durationMs": 65000, "steps": steps })
 }
 
-/// A message.
 pub(super) fn message(value: Value) -> Message {
     serde_json::from_value(value).unwrap()
 }
 
-/// An event.
 pub(super) fn event(kind: &str, facts: &Value, step: Option<Step>) -> Message {
     let step = step.map(|step| step.0);
     message(
@@ -66,7 +64,7 @@ pub(super) fn event(kind: &str, facts: &Value, step: Option<Step>) -> Message {
     )
 }
 
-/// What is known after a snapshot with these steps and texts.
+/// The screen after a snapshot with these steps and texts.
 pub(super) fn screen(steps: &[Step], texts: &[(&str, u32, &str)]) -> RunScreen {
     let partial: Vec<_> = texts
         .iter()

@@ -1,95 +1,91 @@
-//! What is known of a run, from the messages of its feed: messages in, a model to be drawn out. No clock, no terminal.
+//! The state of a run, built from the messages of its feed and ready to draw. No clock, no
+//! terminal.
 //!
-//! The client's rule: hold the bytes of each attempt, drop what an overlap repeats by its `offset`, cut where text is superseded, take
-//! full texts where pieces are gone. A piece that begins beyond what is held can't be placed: then only a new snapshot helps.
+//! The rules of a client: keep the bytes of each attempt, drop a repeated overlap by its `offset`,
+//! cut text that is superseded, and use full texts where pieces are missing. A piece that starts
+//! after the end of the kept text can't be placed: a new snapshot is needed.
 
 use super::message::{
     Message, RunState, RunTrouble, StepState, StepText, Usage, WireEvent, WireRun, WireStep,
 };
 use serde_json::Value;
 
-/// A step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct StepScreen {
-    /// Its id.
     pub(in crate::cli) id: String,
-    /// Its agent's name; what it is for where there is none.
+    /// Its agent's name; its purpose if it has no agent.
     pub(in crate::cli) agent: String,
-    /// What for.
     pub(in crate::cli) purpose: String,
-    /// In which round, where there are rounds.
+    /// The round, if the pattern has rounds.
     pub(in crate::cli) round: Option<u32>,
-    /// Where it stands.
     pub(in crate::cli) state: StepState,
-    /// The attempt whose text this is, from 1; 0 before the first.
+    /// The attempt the text belongs to, from 1; 0 before the first.
     pub(in crate::cli) attempt: u32,
-    /// The text held of it.
+    /// The attempt's text received so far.
     pub(in crate::cli) text: String,
-    /// What it used, all attempts together.
+    /// The usage of all attempts together.
     pub(in crate::cli) usage: Usage,
     /// When this attempt was first seen running.
     pub(in crate::cli) began_ms: Option<u64>,
     /// From the request to the end.
     pub(in crate::cli) duration_ms: Option<u64>,
-    /// What went wrong last.
+    /// The last error.
     pub(in crate::cli) trouble: Option<RunTrouble>,
 }
 
-/// Something that a reader of plain lines is told.
+/// A change that the line format may report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Change {
-    /// The run is known for the first time.
+    /// The first snapshot arrived.
     Known,
-    /// The run is in another state.
+    /// The run's state changed.
     State(RunState),
-    /// It stands still, for this reason.
+    /// The run was paused, for this reason.
     Paused(String),
-    /// An attempt of this step is under way.
+    /// An attempt of this step started.
     Began(usize),
     /// This step has more text.
     Text(usize),
-    /// Text of this step beyond so many bytes is void, for this reason.
+    /// This step's text after this many bytes is void, for this reason.
     Void(usize, usize, String),
-    /// This step is tried again later.
+    /// This step waits for another attempt.
     Waiting(usize),
-    /// Nothing will happen to this step any more.
+    /// This step reached a final state.
     Settled(usize),
-    /// Something else was done than this step's reply should have led to.
+    /// A fallback replaced what this step's reply should have led to.
     FellBack(Option<usize>, String),
     /// A piece of text can't be placed: a new snapshot is needed.
     Lost,
-    /// The run has ended.
     Ended,
 }
 
-/// The model.
+/// The state of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli) struct RunScreen {
-    /// The run as it was told whole last; its steps are in `steps`.
+    /// The run of the last snapshot; its steps are in `steps`.
     pub(in crate::cli) run: Option<WireRun>,
     /// The steps, in the order in which they became known.
     pub(in crate::cli) steps: Vec<StepScreen>,
-    /// How many steps have their places.
+    /// The number of planned steps.
     pub(in crate::cli) planned: usize,
-    /// Why it stands still.
+    /// Why the run is paused.
     pub(in crate::cli) paused: Option<String>,
-    /// The place of the last message.
+    /// The cursor of the last message.
     pub(in crate::cli) cursor: Option<String>,
-    /// When the first message came.
+    /// When the first message arrived.
     pub(in crate::cli) began_ms: Option<u64>,
-    /// The connection is cut since then.
+    /// Since when the connection is broken.
     pub(in crate::cli) cut_ms: Option<u64>,
-    /// The run has ended.
     pub(in crate::cli) is_over: bool,
 }
 
 impl RunScreen {
-    /// Where the run stands, as far as is known.
+    /// The run's state, as far as it is known.
     pub(in crate::cli) fn state(&self) -> RunState {
         self.run.as_ref().map_or(RunState::Queued, |run| run.state)
     }
 
-    /// Takes a message in that came now; what is new to whoever reads along.
+    /// Applies a message that arrived at `now_ms`. Returns the changes.
     pub(in crate::cli) fn apply(&mut self, message: &Message, now_ms: u64) -> Vec<Change> {
         let mut changes = Vec::new();
         self.began_ms.get_or_insert(now_ms);
@@ -121,7 +117,7 @@ impl RunScreen {
             }
         }
         if changes.contains(&Change::Lost) {
-            // What follows this place could not be placed either.
+            // Messages after this cursor could not be placed either.
             self.cursor = None;
         } else {
             self.cursor = Some(message.cursor().to_owned());
@@ -160,7 +156,7 @@ impl RunScreen {
         }
     }
 
-    /// Takes a step in as it stands. What is older than what is known says nothing.
+    /// Applies the state of a step. A state older than the known one is ignored.
     fn update(&mut self, wire: &WireStep, now_ms: u64, changes: &mut Vec<Change>) {
         let at = self.place(&wire.id).unwrap_or_else(|| {
             self.steps.push(StepScreen {
@@ -240,7 +236,8 @@ impl RunScreen {
                 RunState::Paused
             }
             "RunClaimed" | "RunResumed" => RunState::Running,
-            // The others tell of steps, or come with the end, which tells all.
+            // The other events concern steps, or come with the end of the run, whose message
+            // contains the complete state.
             _ => return,
         };
         let Some(run) = &mut self.run else { return };
@@ -279,7 +276,7 @@ impl RunScreen {
         if known >= text.len() {
             return;
         }
-        // An overlap that ends inside a character is none of this text.
+        // An overlap that ends inside a character belongs to another text.
         let Some(new) = text.get(known..) else { return changes.push(Change::Lost) };
         step.text.push_str(new);
         changes.push(Change::Text(at));
@@ -310,7 +307,7 @@ impl RunScreen {
         }
     }
 
-    /// Takes the whole text so far of an attempt in.
+    /// Applies the whole text of an attempt so far.
     fn whole(&mut self, text: &StepText, changes: &mut Vec<Change>) {
         let Some(at) = self.place(&text.step_id) else { return };
         if let Some(step) = self.steps.get_mut(at).filter(|step| step.attempt <= text.attempt) {
@@ -321,19 +318,19 @@ impl RunScreen {
 }
 
 impl StepScreen {
-    /// A text that begins as the one held adds to it; another takes its place.
+    /// A text that starts with the kept one extends it; any other replaces it.
     fn take_whole(&mut self, text: &str, at: usize, changes: &mut Vec<Change>) {
         if self.text == text {
             return;
         }
         if !text.starts_with(&self.text) {
-            changes.push(Change::Void(at, 0, "the whole text is another".to_owned()));
+            changes.push(Change::Void(at, 0, "the full text differs".to_owned()));
         }
         text.clone_into(&mut self.text);
         changes.push(Change::Text(at));
     }
 
-    /// How long its attempt has run by now, or took.
+    /// How long the attempt has been running, or took.
     pub(in crate::cli) fn took_ms(&self, now_ms: u64) -> Option<u64> {
         let so_far = self
             .began_ms

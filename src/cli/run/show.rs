@@ -25,7 +25,7 @@ pub(super) async fn run(id: &str, client: &mut Client, json: bool) -> Result<Exi
     let foreign = |_| {
         CliError::new(
             ErrorCode::BadRequest,
-            "the server tells of runs in another way: use a program of its version",
+            "the server describes runs in another format: use a program of its version",
         )
     };
     let run = WireRun::deserialize(node).map_err(foreign)?;

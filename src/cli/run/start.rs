@@ -20,7 +20,8 @@ pub(super) async fn run(
     if let Some(key) = &args.key {
         input.insert("keyId".to_owned(), Value::String(key_id(client, key).await?));
     }
-    // With a key of its own the request can be repeated until an answer comes, and starts one run.
+    // With an idempotency key the request can be repeated until a response arrives, and starts only
+    // one run.
     input.entry("idempotencyKey").or_insert_with(|| json!(format!("cli-{}", SystemIds.next())));
     let data = client.ask_surely(START, json!({ "input": input })).await?;
     let text = |pointer: &str| data.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
@@ -41,7 +42,7 @@ pub(super) async fn run(
     follow(&id, &args.watch, client, json).await
 }
 
-/// A key's id, from its id or its name if only one has it.
+/// Finds a key's id by the id itself, or by its name if the name is unique.
 async fn key_id(client: &mut Client, wanted: &str) -> Result<String, CliError> {
     let mut found: Vec<String> = Vec::new();
     let mut after = Value::Null;
@@ -68,7 +69,7 @@ async fn key_id(client: &mut Client, wanted: &str) -> Result<String, CliError> {
             Err(CliError::new(ErrorCode::Conflict, "several keys have this name: give the id"))
         }
         (None, _) => {
-            Err(CliError::new(ErrorCode::NotFound, "no such key: look at the names of your keys"))
+            Err(CliError::new(ErrorCode::NotFound, "no such key: check the names of your keys"))
         }
     }
 }

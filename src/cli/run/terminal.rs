@@ -1,22 +1,23 @@
-//! A screen on a terminal: rows drawn in place, again and again, with nothing but cursor movements that every terminal knows.
+//! A screen on a terminal: rows redrawn in place, using only cursor movements that every terminal
+//! supports.
 
 use super::frame::{Pen, Size, live, step_row, title, to_leave};
 use super::screen::RunScreen;
 use crate::cli::harmless::width_of;
 use std::io::Write;
 
-/// No cursor, and rows that are too long end at the edge.
+/// Hides the cursor and turns wrapping off.
 const BEGIN: &str = "\u{1b}[?25l\u{1b}[?7l";
 const END: &str = "\u{1b}[?7h\u{1b}[?25h";
 
-/// A run drawn in place. Dropping it gives the terminal back as it was.
+/// A run drawn in place. Dropping it restores the terminal.
 pub(in crate::cli) struct Terminal<W: Write> {
     out: W,
     size: fn() -> Size,
     colour: bool,
-    /// Places that the rows drawn last take.
+    /// The width, in columns, of each row drawn last.
     drawn: Vec<usize>,
-    /// Steps that have left the screen upwards.
+    /// Steps that have scrolled off the top.
     gone: usize,
     is_titled: bool,
     is_begun: bool,
@@ -33,7 +34,7 @@ impl<W: Write> Terminal<W> {
         Self { out, size, colour, drawn: Vec::new(), gone: 0, is_titled: false, is_begun: false }
     }
 
-    /// Draws what is known now. A terminal that went away is no error.
+    /// Draws the current state. A terminal that went away is not an error.
     pub(super) fn draw(&mut self, screen: &RunScreen, now_ms: u64) {
         let pen = Pen { size: (self.size)(), colour: self.colour };
         let mut text = String::new();
@@ -68,12 +69,12 @@ impl<W: Write> Terminal<W> {
         drop(self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()));
     }
 
-    /// How many rows the last drawing takes now: a terminal that was made narrower has broken them.
+    /// How many rows the last drawing takes now: a terminal that became narrower has wrapped them.
     fn rows_drawn(&self, columns: usize) -> usize {
         self.drawn.iter().map(|places| places.div_ceil(columns.max(1)).max(1)).sum()
     }
 
-    /// Gives the terminal back; what is drawn stays.
+    /// Restores the terminal; what is drawn stays.
     pub(super) fn give_back(&mut self) {
         if std::mem::take(&mut self.is_begun) {
             drop(self.out.write_all(END.as_bytes()).and_then(|()| self.out.flush()));
@@ -82,14 +83,14 @@ impl<W: Write> Terminal<W> {
     }
 }
 
-/// Places that a row takes, without its colours.
+/// A row's width in columns, without its colour codes.
 fn places(row: &str) -> usize {
     let mut parts = row.split('\u{1b}');
     let first = parts.next().map_or(0, width_of);
     parts.fold(first, |sum, part| sum + part.split_once('m').map_or(0, |(_, text)| width_of(text)))
 }
 
-/// The size of the terminal that standard output is; what it would be on paper where it isn't one.
+/// The size of the terminal on standard output; a default if it isn't one.
 pub(super) fn size() -> Size {
     let known = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
     let of = |number: Option<u16>, usual: usize| {

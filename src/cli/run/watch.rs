@@ -1,4 +1,4 @@
-//! Watching a run: its feed, whatever happens to the connection, until it ends or the watcher leaves.
+//! Watches a run's feed across broken connections, until the run ends or the user leaves.
 
 use super::face::Face;
 use super::message::{Message, WireRun};
@@ -13,33 +13,30 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-/// Waits between attempts to find a server again, in milliseconds; the last one again and again.
+/// Pauses between attempts to reconnect, in milliseconds; the last one repeats.
 const WAITS_MS: [u64; 5] = [100, 250, 500, 1000, 2000];
 
-/// How a run is watched.
+/// How to watch a run.
 pub(in crate::cli) struct Watch<'a> {
-    /// Who asks.
     pub(in crate::cli) client: &'a mut Client,
-    /// The run.
     pub(in crate::cli) id: &'a str,
-    /// How long to look for a server that went away.
+    /// How long to try to reconnect.
     pub(in crate::cli) patience: Duration,
-    /// An interruption asks for the run's end instead of leaving it.
+    /// An interruption cancels the run instead of only leaving it.
     pub(in crate::cli) cancel_on_interrupt: bool,
 }
 
-/// How the watching ended.
+/// How watching ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Left {
-    /// The run has ended.
     Ended(Box<WireRun>),
-    /// The watcher left, and the run goes on.
+    /// The user left, and the run goes on.
     Detached,
-    /// The watcher left a second time: at once.
+    /// The user interrupted a second time, to leave at once.
     Killed,
 }
 
-/// What the person at the keyboard says, from the first time it is listened for.
+/// Interrupt and terminate signals, received from its creation on.
 struct Interruptions {
     interrupt: Signal,
     terminate: Signal,
@@ -61,43 +58,44 @@ impl Interruptions {
     }
 }
 
-/// What the feed says.
+/// What the feed reported.
 enum Said {
     Message(Box<Message>, Value),
-    /// The connection is there again.
+    /// The connection was restored.
     Back,
-    /// It broke; the next call looks for the server.
+    /// The connection broke; the next call reconnects.
     Cut,
 }
 
-/// A run's feed over connections that come and go.
+/// A run's feed across connections.
 struct Feed<'a> {
     client: &'a mut Client,
     id: &'a str,
     patience: Duration,
     events: Option<Events>,
-    /// Since when there is no connection, and how often one was tried for; none before the first was there.
+    /// Since when the connection is broken, and the attempts to restore it; `None` before the first
+    /// connection.
     lost: Option<(Instant, usize)>,
 }
 
 impl Feed<'_> {
-    /// What comes next. A caller that stops waiting loses nothing.
+    /// The next report. Dropping the future loses nothing.
     async fn next(&mut self, cursor: Option<&str>) -> Result<Said, CliError> {
         let Some(events) = &mut self.events else { return self.connect(cursor).await };
         let trouble = match events.next().await {
             Ok(Next::Data(mut data)) => {
                 let value = data.get_mut("orchestration").map(Value::take).unwrap_or_default();
                 let unknown =
-                    |_| CliError::from(Trouble::Foreign("a message of another kind".to_owned()));
+                    |_| CliError::from(Trouble::Foreign("a message of an unknown type".to_owned()));
                 let message = serde_json::from_value(value.clone()).map_err(unknown)?;
                 return Ok(Said::Message(Box::new(message), value));
             }
-            // An end before the run's own: whoever asks again gets what is missing.
+            // The stream ended before the run: reconnecting brings what is missing.
             Ok(Next::Complete) => Trouble::Lost("the feed ended early".to_owned()),
             Err(trouble) => trouble,
         };
         self.events = None;
-        // A session may end during a stream; asking anew renews it, or says that it can't be.
+        // A session may end during a stream: reconnecting renews it, or fails with the reason.
         if trouble.passes() || trouble.is(ErrorCode::Unauthenticated) {
             self.lost = Some((Instant::now(), 0));
             return Ok(Said::Cut);
@@ -115,7 +113,8 @@ impl Feed<'_> {
             match self.client.subscribe(FOLLOW, &json!({ "id": self.id, "after": cursor })).await {
                 Ok(events) => {
                     self.events = Some(events);
-                    // Named so that a cut right behind it begins to wait anew.
+                    // `lost` is cleared here, so that a connection that breaks at once starts with
+                    // the first pause again.
                     self.lost = None;
                     return Ok(Said::Back);
                 }
@@ -126,7 +125,7 @@ impl Feed<'_> {
             Some((since, _)) if trouble.passes() && since.elapsed() < self.patience => {
                 Ok(Said::Cut)
             }
-            // A token that expired meanwhile comes here too.
+            // This includes a token that expired meanwhile.
             Some(_) => {
                 let CliError { code, message } = CliError::from(trouble);
                 Err(CliError::new(
@@ -143,7 +142,7 @@ enum Turn {
     Interrupted,
 }
 
-/// Watches a run until it ends or somebody interrupts.
+/// Watches a run until it ends or the user interrupts.
 pub(in crate::cli) async fn watch(watch: Watch<'_>, face: &mut Face) -> Result<Left, CliError> {
     let start = Instant::now();
     let now = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -200,7 +199,7 @@ pub(in crate::cli) async fn watch(watch: Watch<'_>, face: &mut Face) -> Result<L
     }
 }
 
-/// Waits for the next thing that happens, and draws meanwhile.
+/// Waits for the next report or signal, and redraws meanwhile.
 async fn turn(
     feed: &mut Feed<'_>,
     screen: &RunScreen,
@@ -222,7 +221,7 @@ async fn turn(
     }
 }
 
-/// Asks for the run's end; whether that could be waited for.
+/// Requests the run's cancellation. Returns `false` if the user interrupted again.
 async fn cancel(feed: &mut Feed<'_>, interruptions: &mut Interruptions) -> Result<bool, CliError> {
     output::note("cancelling the run; Ctrl-C again leaves at once");
     let variables = json!({ "input": { "id": feed.id } });

@@ -1,4 +1,5 @@
-//! `/graphiql`: the GraphQL explorer, all of it from this binary. The bundle is built by `ops/graphiql/build`.
+//! `/graphiql`: the GraphQL explorer, served entirely from this binary. `ops/graphiql/build` builds
+//! the bundle.
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -46,7 +47,7 @@ pub fn router() -> Router {
 fn serve(asset: &'static Asset, tag: &HeaderValue, headers: &HeaderMap) -> Response {
     let common = [
         (header::ETAG, tag.clone()),
-        // Kept, but asked about each time: a new version of the server shows at once.
+        // Cached, but revalidated each time: a new version of the server shows at once.
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
     ];

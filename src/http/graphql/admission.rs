@@ -1,4 +1,4 @@
-//! What every GraphQL request passes before execution, whichever face it came through.
+//! The checks every GraphQL request passes before execution, on every face.
 
 use super::documents::Documents;
 use super::persisted::PersistedQueries;
@@ -11,7 +11,7 @@ use claviger_domain::code::ErrorCode;
 use claviger_graphql::limits::{LimitError, Limits, SchemaTypes, SchemaTypesError};
 use claviger_graphql::secret_variables::{SecretInDocument, refuse_written_secrets};
 
-/// The bounds, and what the schema says of itself.
+/// The limits, and the schema's types to check documents against.
 #[derive(Debug)]
 pub struct Admission {
     limits: Limits,
@@ -33,7 +33,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A request that can't be meant.
+    /// A malformed or contradictory request.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self { code: ErrorCode::BadRequest, message: message.into(), locations: Vec::new() }
     }
@@ -65,10 +65,10 @@ impl From<Refusal> for ServerError {
 }
 
 impl Admission {
-    /// Reads the schema's description once.
+    /// Parses `sdl` once.
     ///
     /// # Errors
-    /// When `sdl` is not what `Schema::sdl()` gives: a fault of the program.
+    /// When `sdl` isn't the output of `Schema::sdl()`: a fault of the program.
     pub fn new(sdl: &str, limits: Limits) -> Result<Self, SchemaTypesError> {
         Ok(Self {
             limits,
@@ -78,7 +78,8 @@ impl Admission {
         })
     }
 
-    /// Judges a request and leaves its parsed document in it. Answers the kind of the operation that would run.
+    /// Checks a request and stores its parsed document in it. Returns the kind of the operation
+    /// that would run.
     ///
     /// # Errors
     /// [`Refusal`]: nothing was executed.
@@ -105,7 +106,7 @@ impl Admission {
         if let Some(hash) = hash {
             self.persisted.keep(hash, &request.query);
         }
-        // The library compares the name even where there is nothing to choose from.
+        // The library compares the name even when the document has only one operation.
         if matches!(document.operations, DocumentOperations::Single(_)) {
             request.operation_name = None;
         }
@@ -117,7 +118,8 @@ impl Admission {
     }
 }
 
-/// Gives back what the parser took in reserve: a subscription keeps its document for as long as it lives, and there are thousands.
+/// Releases the capacity the parser reserved: a subscription keeps its document for its whole life,
+/// and there are thousands of them.
 fn trim(document: &mut ExecutableDocument) {
     match &mut document.operations {
         DocumentOperations::Single(operation) => {
@@ -131,7 +133,7 @@ fn trim(document: &mut ExecutableDocument) {
     }
 }
 
-/// The document was measured before, so it is not deep.
+/// Recursion is safe here: the document's depth was checked before.
 fn trim_selections(selections: &mut SelectionSet) {
     selections.items.shrink_to_fit();
     for selection in &mut selections.items {
@@ -145,7 +147,8 @@ fn trim_selections(selections: &mut SelectionSet) {
     }
 }
 
-/// Where the text stops being GraphQL. The parser's own message shows the line, and with it whatever secret stands there.
+/// Reports where the text stops being GraphQL. The parser's own message quotes the line, which may
+/// contain a secret.
 fn syntax(error: &async_graphql_parser::Error) -> Refusal {
     let mut locations: Vec<Pos> = error.positions().collect();
     locations.truncate(1);
@@ -174,27 +177,28 @@ fn chosen<'a>(
         }
         None if operations.len() > 1 => {
             return Err(Refusal::bad_request(
-                "the document has several operations: say which with \"operationName\"",
+                "the document has several operations: choose one with \"operationName\"",
             ));
         }
         None => operations.next(),
     };
     let unknown =
-        || Refusal::bad_request("the document has no operation of the name in \"operationName\"");
+        || Refusal::bad_request("the document has no operation with the name in \"operationName\"");
     found.map(|(_, operation)| &operation.node).ok_or_else(unknown)
 }
 
-/// The specification wants one; the library would mix several, and leave out those behind fragments.
+/// The specification requires exactly one root field. The library would merge several and drop
+/// those behind fragments.
 fn require_one_field(operation: &OperationDefinition) -> Result<(), Refusal> {
     match operation.selection_set.node.items.as_slice() {
         [only] if matches!(only.node, Selection::Field(_)) => Ok(()),
         _ => Err(Refusal::bad_request(
-            "a subscription has exactly one root field, written out and not in a fragment",
+            "a subscription must have exactly one root field, not in a fragment",
         )),
     }
 }
 
-/// A variable that must be there is checked here: the library would notice in the middle of execution.
+/// Checked here because the library would detect a missing variable only during execution.
 fn require_variables(
     operation: &OperationDefinition,
     variables: &Variables,
@@ -206,7 +210,7 @@ fn require_variables(
             Some(value) => matches!(value, async_graphql::Value::Null),
         };
         if absent && !ty.nullable {
-            let message = format!("the variable \"${name}\" of the type \"{ty}\" must be given");
+            let message = format!("the variable \"${name}\" of type \"{ty}\" is required");
             return Err(Refusal { locations: vec![variable.pos], ..Refusal::bad_request(message) });
         }
     }

@@ -1,4 +1,4 @@
-//! What the executor is told about who asks.
+//! What the executor receives about the sender of a request.
 
 use crate::http::envelope::RequestIds;
 use crate::http::peer::Peer;
@@ -12,29 +12,29 @@ use claviger_domain::secret::SecretText;
 use std::net::{IpAddr, SocketAddr};
 use uuid::Uuid;
 
-/// Of one operation. Operations of a batch differ in their request id and share the rest.
+/// The context of one operation. Operations of a batch have different request ids and share the
+/// rest.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "it holds a token")]
 pub struct RequestContext {
-    /// The bearer token as it was sent, not judged yet.
+    /// The bearer token as it was sent, not verified yet.
     pub token: Option<SecretText>,
-    /// Who holds the socket that it came over, as they were judged last.
+    /// The user of the socket the operation came over, with the rights of their last check.
     pub holder: Option<Box<Caller>>,
-    /// Ours; also in the errors of the answer.
+    /// Made by the server; also in the errors of the response.
     pub request_id: Uuid,
-    /// Ours; goes into the events this operation causes.
+    /// Made by the server; stored in the events this operation causes.
     pub correlation_id: CorrelationId,
-    /// The client's address: the other end of the connection, or whom a trusted proxy names.
+    /// The client's address: the peer of the connection, or the client that a trusted proxy names.
     pub client: Option<IpAddr>,
-    /// As the client calls itself.
     pub user_agent: Option<String>,
 }
 
 impl RequestContext {
-    /// Reads what a request says of its sender.
+    /// Reads the sender's token, address and user agent.
     ///
     /// # Errors
-    /// 401 for an `Authorization` that is no bearer token: to treat it as none would hide the mistake.
+    /// 401 for an `Authorization` that isn't a bearer token: ignoring it would hide the mistake.
     pub fn from_parts(parts: &Parts, ids: RequestIds) -> Result<Self, Problem> {
         Ok(Self {
             token: bearer(&parts.headers)?,
@@ -69,7 +69,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<SecretText>, Problem> {
     match (token, values.next()) {
         (Some(token), None) => Ok(Some(token)),
         _ => Err(Problem::unauthenticated(
-            "the Authorization header must be \"Bearer\" and one token",
+            "the Authorization header must be \"Bearer\" followed by one token",
         )),
     }
 }

@@ -1,18 +1,19 @@
-//! Documents that were parsed and found good: clients send the same few again and again. What depends on variables is judged each time. One
-//! with a text in it isn't kept: that is somebody's content, and an erasure must reach it.
+//! A cache of parsed and validated documents: clients send the same few again and again. Checks
+//! that depend on variables run on every request. A document with a string literal isn't cached: it
+//! is user content, and an erasure must reach it.
 
 use async_graphql_parser::types::ExecutableDocument;
 use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Documents kept; those not asked for the longest go first.
+/// Documents kept; the least recently used go first.
 const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
-/// Bytes of the text of one: parsed it takes about ten times as much.
+/// The longest text kept, in bytes: its parsed form takes about ten times as much.
 const MAX_TEXT: usize = 2 * 1024;
 
-/// Documents by their texts.
+/// Documents keyed by their texts.
 #[derive(Debug)]
 pub(super) struct Documents(Mutex<LruCache<Box<str>, Arc<ExecutableDocument>>>);
 
@@ -23,7 +24,6 @@ impl Default for Documents {
 }
 
 impl Documents {
-    /// What a text was parsed to.
     pub(super) fn get(&self, text: &str) -> Option<Arc<ExecutableDocument>> {
         if text.len() > MAX_TEXT {
             return None;
@@ -31,7 +31,7 @@ impl Documents {
         self.lock().get(text).map(Arc::clone)
     }
 
-    /// Keeps a document that nothing in its text speaks against.
+    /// Caches a document that passed the checks which depend on its text alone.
     pub(super) fn keep(&self, text: &str, document: &ExecutableDocument) {
         if text.len() <= MAX_TEXT && !text.contains('"') {
             self.lock().put(text.into(), Arc::new(document.clone()));

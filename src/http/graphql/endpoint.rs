@@ -1,4 +1,4 @@
-//! `/graphql` for requests and answers: POST, and GET for queries.
+//! `/graphql` over plain HTTP: POST, and GET for queries.
 
 use super::admission::{Admission, Refusal};
 use super::context::RequestContext;
@@ -24,21 +24,22 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Runs an operation that was admitted: authenticates, gives the schema what its resolvers need, executes.
+/// Runs an admitted operation: authenticates the caller, gives the schema its context, executes.
 pub trait Executor: Send + Sync + 'static {
-    /// Runs one operation. Its document is parsed already. An answer without data whose first error says `UNAUTHENTICATED`
-    /// becomes a 401. May be dropped at any await, when its time is up or its client gone.
+    /// Runs one operation, whose document is already parsed. A response without data whose first
+    /// error has the code `UNAUTHENTICATED` becomes a 401. The future may be dropped at any await,
+    /// when its deadline passes or the client disconnects.
     fn execute(&self, request: Request, context: RequestContext) -> BoxFuture<'_, Response>;
 }
 
-/// Bounds of the transport; those of documents are [`claviger_graphql::limits::Limits`].
+/// Bounds of the transport; those of documents are in [`claviger_graphql::limits::Limits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndpointSettings {
-    /// Bytes of a body.
+    /// Most bytes of a body.
     pub max_body_bytes: usize,
-    /// Requests in one array.
+    /// Most requests in one batch.
     pub max_batch: usize,
-    /// For the body to arrive, and then again for all operations of the request to be answered.
+    /// Time for the body to arrive, and the same time again for all operations of the request.
     pub timeout: Duration,
 }
 
@@ -48,7 +49,7 @@ impl Default for EndpointSettings {
     }
 }
 
-/// The face itself.
+/// The GraphQL face for plain requests.
 pub struct GraphqlEndpoint<E> {
     executor: E,
     admission: Arc<Admission>,
@@ -71,7 +72,7 @@ struct Call {
 }
 
 impl<E: Executor> GraphqlEndpoint<E> {
-    /// Puts the face together. `ids` numbers the operations of a batch.
+    /// `ids` makes the request ids of a batch's operations.
     pub fn new(
         executor: E,
         admission: Arc<Admission>,
@@ -81,7 +82,8 @@ impl<E: Executor> GraphqlEndpoint<E> {
         Self { executor, admission, settings, ids }
     }
 
-    /// The face at `/graphql`. Whoever serves sockets and event streams on the same path calls [`Self::respond`] for the rest.
+    /// The face at `/graphql`. A face that serves sockets and event streams on the same path calls
+    /// [`Self::respond`] for the rest.
     pub fn into_router(self) -> Router {
         let endpoint = Arc::new(self);
         Router::new().route(
@@ -93,7 +95,7 @@ impl<E: Executor> GraphqlEndpoint<E> {
         )
     }
 
-    /// Answers one HTTP request, whatever it holds.
+    /// Handles one HTTP request, single or batch.
     pub async fn respond(&self, request: axum::extract::Request) -> axum::response::Response {
         let (parts, body) = request.into_parts();
         let ids = parts
@@ -144,7 +146,7 @@ impl<E: Executor> GraphqlEndpoint<E> {
         read_body(body, self.settings.max_body_bytes, self.settings.timeout).await
     }
 
-    /// One after another, so that the mutations of a batch happen in its order.
+    /// One after another, so that a batch's mutations run in its order.
     async fn run_all(&self, requests: Vec<Result<Request, Problem>>, call: &Call) -> Vec<Reply> {
         stream::iter(requests)
             .then(async |request| {
@@ -190,7 +192,7 @@ pub(in crate::http) fn mutation_over_get() -> Problem {
         .with_header(header::ALLOW, HeaderValue::from_static("POST"))
 }
 
-/// The whole body, if it is small enough and comes in time.
+/// Reads the whole body, within a size limit and a deadline.
 pub(in crate::http) async fn read_body(
     body: Body,
     limit: usize,
@@ -202,18 +204,19 @@ pub(in crate::http) async fn read_body(
             format!("the body is larger than the limit of {limit} bytes"),
         )
         .with_status(StatusCode::PAYLOAD_TOO_LARGE)
-        // The rest of the body isn't read, so the connection can't serve another request: clients must not try.
+        // The rest of the body isn't read, so the connection can't carry another request, and the
+        // client must not try.
         .with_header(header::CONNECTION, HeaderValue::from_static("close"))
     };
-    // What announces that it is too large is refused before it is sent.
+    // A body whose announced length is too large is refused before it is sent.
     if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {
         return Err(too_large());
     }
     match tokio::time::timeout(within, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(ErrorCode::BadRequest, "the body was cut off")),
-        Err(_) => Err(Problem::new(ErrorCode::Timeout, "the body took too long")
+        Ok(Err(_)) => Err(Problem::new(ErrorCode::BadRequest, "the body is incomplete")),
+        Err(_) => Err(Problem::new(ErrorCode::Timeout, "the body took too long to arrive")
             .with_status(StatusCode::REQUEST_TIMEOUT)),
     }
 }

@@ -1,7 +1,8 @@
 //! GraphQL over HTTP, after the specification of that name, stricter where it leaves a choice.
 //!
-//! Ours because the stock integration runs mutations over GET, takes any content type for JSON, reads bodies without a bound
-//! and answers 200 always. Sockets and event streams have faces of their own and share [`Admission`] with this one.
+//! This isn't the stock integration, because that one runs mutations over GET, accepts any content
+//! type as JSON, reads bodies without a bound and always responds with 200. Sockets and event
+//! streams have faces of their own and share [`Admission`] with this one.
 
 mod admission;
 mod context;

@@ -1,20 +1,21 @@
-//! Media types: what a request may be written in, and what its answer is.
+//! Media types of requests and responses.
 
 use crate::http::problem::Problem;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use claviger_domain::code::ErrorCode;
 
-/// How the answer is written, and with it which statuses mean what.
+/// The media type of the response, which also decides its status codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Media {
-    /// `application/graphql-response+json`: a request that failed before execution gets the status of its code.
+    /// `application/graphql-response+json`: a request that failed before execution gets its error
+    /// code's status.
     GraphqlResponse,
-    /// `application/json`: 200 for whatever was understood, because older clients read a body only then.
+    /// `application/json`: 200 for every well-formed request, because older clients read the body
+    /// only then.
     Json,
 }
 
 impl Media {
-    /// The `content-type` of the answer.
     pub const fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
@@ -22,7 +23,8 @@ impl Media {
         })
     }
 
-    /// The best of what the client accepts. Without a wish it is `application/json`, as the specification has it.
+    /// Picks the best type the client accepts: `application/json` without a preference, as the
+    /// specification requires.
     ///
     /// # Errors
     /// 406 for a client that accepts neither.
@@ -52,7 +54,7 @@ impl Media {
     }
 }
 
-/// Does the client want an event stream? One that names JSON too wants an answer.
+/// Whether the client wants an event stream. A client that also names JSON gets a plain response.
 pub(in crate::http) fn wants_events(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let names = values
@@ -71,7 +73,7 @@ pub(in crate::http) fn wants_events(headers: &HeaderMap) -> bool {
     wants
 }
 
-/// Thousandths of the quality, then how exactly the type was named.
+/// The quality in thousandths, then how exactly the type was named.
 type Weight = (u16, u8);
 
 fn wish(text: &str) -> Option<(Weight, Media)> {
@@ -90,7 +92,7 @@ fn wish(text: &str) -> Option<(Weight, Media)> {
     (quality > 0).then_some(((quality, exactness), media))
 }
 
-/// `0.5` as 500, in whole numbers so that weights have an order.
+/// `0.5` as 500: whole numbers have a total order.
 fn thousandths(quality: &str) -> Option<u16> {
     let (whole, fraction) = quality.split_once('.').unwrap_or((quality, ""));
     let fraction = format!("{fraction:0<3}");
@@ -99,8 +101,8 @@ fn thousandths(quality: &str) -> Option<u16> {
     (fraction.len() == 3 && value <= 1000).then_some(value)
 }
 
-/// Refuses a body that doesn't say it is JSON. A browser can't send that across origins without asking first, so this is also
-/// what keeps other sites' forms out.
+/// Refuses a body that isn't declared as JSON. A browser can't send that content type across
+/// origins without a preflight, so this check also blocks cross-site forms.
 ///
 /// # Errors
 /// 415.
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn only_json_in_utf_8_is_taken() {
+    fn only_json_in_utf_8_is_accepted() {
         let cases = [
             (Some("application/json"), true),
             (Some("Application/JSON; charset=UTF-8"), true),

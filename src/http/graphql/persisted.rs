@@ -1,5 +1,6 @@
-//! Automatic persisted queries (Apollo's protocol): a client sends the hash of a query instead of its text, and the text once, when
-//! the hash isn't known. The text is kept under the hash that we made of it, so nobody can put another one there.
+//! Automatic persisted queries (Apollo's protocol): a client sends a query's hash instead of its
+//! text, and the text once, when the hash is unknown. The server computes the hash itself, so
+//! nobody can store another text under it.
 
 use super::admission::Refusal;
 use async_graphql::{Request, Value};
@@ -9,16 +10,15 @@ use lru::LruCache;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of texts kept; those not asked for the longest go first.
+/// Bytes of texts kept; the least recently used go first.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// Bytes of one text: longer ones run, and are sent each time.
+/// The longest text kept, in bytes: longer ones run, but are sent each time.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// Counted for each text besides its bytes: hash, list, map.
+/// Counted for each text besides its own bytes: hash, list, map.
 const OVERHEAD: usize = 200;
 
-/// Name of the extension.
 const EXTENSION: &str = "persistedQuery";
 
 type Hash = [u8; 32];
@@ -29,7 +29,6 @@ struct Kept {
     bytes: usize,
 }
 
-/// The texts by their hashes.
 #[derive(Debug)]
 pub(super) struct PersistedQueries(Mutex<Kept>);
 
@@ -40,8 +39,8 @@ impl Default for PersistedQueries {
 }
 
 impl PersistedQueries {
-    /// Puts the text into a request that has a hash only. Answers with the hash of a text that may be kept once the request is known
-    /// to be good.
+    /// Fills in the text of a request that has only a hash. Returns the hash of a text that may be
+    /// kept once the request is admitted.
     pub(super) fn resolve(&self, request: &mut Request) -> Result<Option<Hash>, Refusal> {
         let Some(extension) = request.extensions.get(EXTENSION) else { return Ok(None) };
         let claimed = read(extension)?;
@@ -54,12 +53,11 @@ impl PersistedQueries {
             Ok(Some(claimed))
         } else {
             Err(Refusal::bad_request(
-                "the sha256Hash in extensions.persistedQuery is not that of the query",
+                "the sha256Hash in extensions.persistedQuery does not match the query",
             ))
         }
     }
 
-    /// Keeps a text.
     pub(super) fn keep(&self, hash: Hash, text: &str) {
         if text.len() > MAX_TEXT {
             return;
@@ -86,11 +84,12 @@ fn unknown() -> Refusal {
     Refusal { code: ErrorCode::PersistedQueryNotFound, message, locations: Vec::new() }
 }
 
-/// The hash in the extension, of the one version there is.
+/// The hash in the extension. The protocol has one version.
 fn read(extension: &Value) -> Result<Hash, Refusal> {
     let wrong = || {
         Refusal::bad_request(
-            "extensions.persistedQuery must have version 1 and sha256Hash, 64 hexadecimal digits",
+            "extensions.persistedQuery must have version 1 and a sha256Hash of 64 hexadecimal \
+             digits",
         )
     };
     let Value::Object(fields) = extension else { return Err(wrong()) };
@@ -134,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_the_least_asked_for_go_first() {
+    fn memory_is_bounded_and_the_least_recently_used_go_first() {
         let queries = PersistedQueries::default();
         let often = text(1_000_000, 60_000);
         offer(&queries, &often);
         for n in 0..1_000 {
             offer(&queries, &text(n, 60_000));
             offer(&queries, &text(n, 60_000));
-            assert!(knows(&queries, &often), "asked for again and again, so it stays");
+            assert!(knows(&queries, &often), "requested again and again, so it stays");
         }
         let kept = queries.lock();
         assert_eq!(

@@ -1,4 +1,5 @@
-//! From what execution gave to an answer: every error coded, nothing of ours told, the right status.
+//! Turns the result of an execution into an HTTP response: every error has a code, no internals
+//! leak, and the status is right.
 
 use super::admission::Refusal;
 use super::negotiation::Media;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// The answer to one operation.
+/// The response to one operation.
 pub(in crate::http) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
@@ -20,7 +21,7 @@ pub(in crate::http) struct Reply {
 
 #[derive(Serialize)]
 struct Content {
-    /// Left out when nothing was executed; `null` when a fault went all the way up.
+    /// Left out when nothing was executed; `null` when an error propagated to the root.
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -30,7 +31,7 @@ struct Content {
 }
 
 impl Reply {
-    /// What the executor answered.
+    /// The result of an execution.
     pub(in crate::http) fn executed(
         mut response: Response,
         media: Media,
@@ -73,7 +74,7 @@ impl Reply {
         Self::executed(Response::from_errors(vec![refusal.into()]), media, request_id)
     }
 
-    /// What is wrong is not GraphQL's to say: the status is the problem's own, whatever the client accepts.
+    /// An error outside GraphQL: the status is the problem's own, whatever the client accepts.
     pub(in crate::http) fn problem(problem: Problem, request_id: Uuid) -> Self {
         let mut error = ServerError::new(problem.shown(), None);
         label(&mut error, problem.code, request_id);
@@ -81,12 +82,12 @@ impl Reply {
         Self { status: problem.status, headers: problem.headers.into_iter().collect(), content }
     }
 
-    /// The answer of a request that came alone.
+    /// The response to a single request.
     pub(in crate::http) fn alone(self, media: Media) -> axum::response::Response {
         written(self.status, self.headers, media, &self.content)
     }
 
-    /// The answers of a batch: 200, unless all of them failed alike.
+    /// The responses of a batch: 200, unless all have the same status.
     pub(in crate::http) fn together(replies: Vec<Self>, media: Media) -> axum::response::Response {
         let status = replies.first().map_or(StatusCode::OK, |first| first.status);
         let alike = replies.iter().all(|reply| reply.status == status);
@@ -117,8 +118,9 @@ fn written<T: Serialize>(
     response
 }
 
-/// The status of a request that failed before execution. `application/json` keeps 200 for what was understood and refused;
-/// faults of ours, missing authentication and rate limits show everywhere, because proxies and monitors act on them.
+/// The status of a request that failed before execution. `application/json` keeps 200 for
+/// well-formed requests. Server faults, missing authentication and rate limits show in the status
+/// under both media types, because proxies and monitors act on them.
 fn status_under(code: ErrorCode, media: Media) -> StatusCode {
     let status = status_of(code);
     let shows = status.is_server_error()
@@ -126,20 +128,21 @@ fn status_under(code: ErrorCode, media: Media) -> StatusCode {
     if media == Media::Json && !shows { StatusCode::OK } else { status }
 }
 
-/// The code of an error, if it is one of the set.
+/// The code of an error; `None` if it isn't in the set.
 pub fn code_of(error: &ServerError) -> Option<ErrorCode> {
     let Value::String(text) = error.extensions.as_ref()?.get("code")? else { return None };
     ErrorCode::ALL.iter().copied().find(|code| code.as_str() == text)
 }
 
-/// Gives every error a code of the set and the request id, and takes out what errors of the library tell too much: values of the
-/// request, suggestions from the schema, causes. For every face that sends errors.
+/// Gives every error a code of the set and the request id, and removes what the library's errors
+/// reveal: values of the request, suggestions from the schema, causes. Every face that sends errors
+/// calls it.
 pub fn complete_errors(errors: &mut [ServerError], request_id: Uuid) {
     for error in errors {
         let code = code_of(error).unwrap_or_else(|| {
             error.message = without_quotes(&error.message);
             let code = library_code(error);
-            // An error without a code from within a resolver is one that nobody thought of.
+            // A resolver's error without a code is a fault nobody foresaw.
             if code == ErrorCode::Internal {
                 tracing::error!(%request_id, "a resolver failed without a code");
             }
@@ -152,7 +155,8 @@ pub fn complete_errors(errors: &mut [ServerError], request_id: Uuid) {
     }
 }
 
-/// When to come back with a request that was refused whole because it came too often, in seconds.
+/// The delay, in seconds, before a rate-limited request may be retried. Applies to requests refused
+/// as a whole.
 fn retry_after_s(errors: &[ServerError]) -> Option<u64> {
     let limited = errors.iter().filter(|error| code_of(error) == Some(ErrorCode::RateLimited));
     let waits =
@@ -175,7 +179,7 @@ fn label(error: &mut ServerError, code: ErrorCode, request_id: Uuid) {
     extensions.set("requestId", request_id.to_string());
 }
 
-/// A 5xx tells its code and the request id and nothing else.
+/// A 5xx carries its code and the request id and nothing else.
 fn say_code_only(error: &mut ServerError) {
     let (code, id) = (code_of(error).unwrap_or(ErrorCode::Internal), request_id_of(error));
     *error = ServerError::new(code.as_str(), None);
@@ -193,8 +197,8 @@ fn request_id_of(error: &ServerError) -> Value {
         .unwrap_or_default()
 }
 
-/// Without a path it is parsing or validation. With one, values that a resolver's arguments couldn't be made of are the client's
-/// fault, and the rest is ours.
+/// Errors without a path are from parsing or validation. With a path, an invalid argument is the
+/// client's fault; everything else is the server's.
 fn library_code(error: &ServerError) -> ErrorCode {
     let of_input =
         ["Failed to parse \"", "Expected input type \"", "Invalid value for argument", "Variable "];
@@ -203,7 +207,7 @@ fn library_code(error: &ServerError) -> ErrorCode {
     if clients { ErrorCode::BadRequest } else { ErrorCode::Internal }
 }
 
-/// The library's message up to where it quotes the request or advises on the schema.
+/// The library's message, cut before it quotes the request or suggests names from the schema.
 fn without_quotes(message: &str) -> String {
     let ends = [", found ", " Did you mean", " does not contain the value"];
     let cut = ends

@@ -1,4 +1,5 @@
-//! From bytes to requests. What is wrong here is not yet GraphQL: it is refused with 400 whatever the client accepts.
+//! Decodes requests. Errors at this stage are not GraphQL errors: they get status 400 whatever the
+//! client accepts.
 
 use crate::http::problem::Problem;
 use async_graphql::{Request, Variables};
@@ -7,20 +8,19 @@ use axum::http::Uri;
 use claviger_domain::code::ErrorCode;
 use serde_json::{Map, Value};
 
-/// One request, or several in one array.
+/// One request, or a batch in one array.
 pub(super) enum Payload {
     One(Box<Request>),
-    /// A malformed one among several fails alone.
+    /// A malformed request in a batch fails alone.
     Batch(Vec<Result<Request, Problem>>),
 }
 
-/// Reads the body of a POST.
 pub(super) fn from_body(body: &[u8], max_batch: usize) -> Result<Payload, Problem> {
     if body.is_empty() {
         return Err(malformed("the request has no body"));
     }
     let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8"))?;
-    // The library's own text could quote the body, its position can't.
+    // The JSON library's message may quote the body; its position can't.
     let json = serde_json::from_str(text).map_err(|error| {
         malformed(format!(
             "the body is not JSON (line {}, column {})",
@@ -42,20 +42,20 @@ pub(super) fn from_body(body: &[u8], max_batch: usize) -> Result<Payload, Proble
     Ok(Payload::Batch(items.into_iter().map(from_json).collect()))
 }
 
-/// Reads the query string of a GET. An empty parameter counts as left out.
+/// Reads the query string of a GET. An empty parameter counts as absent.
 pub(in crate::http) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
     if !is_utf8(uri.query().unwrap_or_default()) {
         return Err(malformed("the query string is not UTF-8"));
     }
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|_| malformed("the query string can't be read"))?;
+        .map_err(|_| malformed("the query string is malformed"))?;
     let mut fields = Map::new();
     for (name, text) in pairs.into_iter().filter(|(_, text)| !text.is_empty()) {
         let value = match name.as_str() {
             "query" | "operationName" => Value::String(text),
             "variables" | "extensions" => serde_json::from_str(&text)
                 .map_err(|_| malformed(format!("the parameter \"{name}\" is not JSON")))?,
-            // Other faces have parameters of their own here, such as a stream's ticket.
+            // Other faces have their own parameters here, such as a stream's ticket.
             _ => continue,
         };
         if fields.contains_key(&name) {
@@ -66,7 +66,6 @@ pub(in crate::http) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
     from_json(Value::Object(fields))
 }
 
-/// Reads one request.
 pub(in crate::http) fn from_json(json: Value) -> Result<Request, Problem> {
     let Value::Object(mut fields) = json else {
         return Err(malformed("a request must be a JSON object"));
@@ -88,7 +87,7 @@ pub(in crate::http) fn from_json(json: Value) -> Result<Request, Problem> {
     let mut request = Request::new(query).variables(Variables::from_json(Value::Object(variables)));
     request.operation_name = operation_name;
     request.extensions = serde_json::from_value(Value::Object(extensions))
-        .map_err(|_| malformed("\"extensions\" can't be read"))?;
+        .map_err(|_| malformed("\"extensions\" is invalid"))?;
     Ok(request)
 }
 
@@ -104,7 +103,8 @@ fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::new(ErrorCode::BadRequest, message)
 }
 
-/// Whether the bytes behind the percent signs are text. The form decoder would put replacement characters in silently.
+/// Whether the percent-encoded bytes are UTF-8. The form decoder would silently insert replacement
+/// characters.
 fn is_utf8(encoded: &str) -> bool {
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut bytes = encoded.bytes();

@@ -1,4 +1,5 @@
-//! From a request to an event stream, or to a refusal that a client can tell from one.
+//! Turns a request into an event stream, or into an error response that a client can distinguish
+//! from one.
 
 use super::frames;
 use super::pump::{Cursors, OfTicket, Pump};
@@ -29,14 +30,14 @@ use tracing::Instrument;
 /// Most characters of a `Last-Event-ID`.
 const MAX_EVENT_ID: usize = 200;
 
-/// Who asks, and from where they go on.
+/// The caller of a stream, and where it resumes.
 struct Asked {
     grant: Option<Grant>,
     resume: Option<String>,
     ticket: Option<OfTicket>,
 }
 
-/// Answers one request for an event stream.
+/// Handles one request for an event stream.
 pub(in crate::http) async fn answer(face: &Arc<LiveFace>, request: Request) -> Response {
     let ids = face.ids_of(&request);
     let (parts, body) = request.into_parts();
@@ -68,7 +69,7 @@ async fn begin(
             return Err(mutation_over_get());
         }
         Ok(kind) => kind,
-        // There is no event yet to put it into, and 200 would say that the stream has begun.
+        // No event can carry the error yet, and 200 would signal that the stream has begun.
         Err(refusal) => {
             return Ok(Reply::refused(refusal, Media::GraphqlResponse, ids.request)
                 .alone(Media::GraphqlResponse));
@@ -113,8 +114,9 @@ async fn begin(
     Ok(started(pump, is_resumed).await)
 }
 
-/// The stream, or an error's status for a subscription that can't begin: on 200 an `EventSource` would come again and again. So it would
-/// to one that has nothing to say any more: 204 tells whoever had its end that it was the end.
+/// Starts the stream. A subscription that can't begin gets an error status, because an
+/// `EventSource` reconnects after a 200. For the same reason a stream resumed after its end gets
+/// 204, which tells the client that there is nothing more.
 async fn started(mut pump: Pump, is_resumed: bool) -> Response {
     let (first, is_over) = {
         let cursors = Arc::clone(&pump.cursors);
@@ -165,7 +167,7 @@ async fn started(mut pump: Pump, is_resumed: bool) -> Response {
     headers
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Proxies that keep answers back until they are whole.
+    // Proxies such as nginx would buffer the response until it is complete.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
@@ -186,7 +188,7 @@ fn once(
     .boxed()
 }
 
-/// By header, or by a ticket where the client can't send one.
+/// Authenticates by header, or by a ticket for clients that can't send one.
 async fn asked(
     face: &Arc<LiveFace>,
     parts: &Parts,
@@ -199,12 +201,15 @@ async fn asked(
         .and_then(|value| value.to_str().ok())
         .filter(|id| !id.is_empty());
     if last.is_some_and(|id| id.len() > MAX_EVENT_ID) {
-        return Err(Problem::new(ErrorCode::CursorInvalid, "Last-Event-ID is none of ours"));
+        return Err(Problem::new(ErrorCode::CursorInvalid, "the Last-Event-ID is invalid"));
     }
     let auth = &face.parts.watch.auth;
     if let Some(text) = ticket_in(&parts.uri)? {
         if kind != OperationType::Subscription {
-            return Err(Problem::new(ErrorCode::Forbidden, "a ticket is for subscriptions only"));
+            return Err(Problem::new(
+                ErrorCode::Forbidden,
+                "a ticket is valid for subscriptions only",
+            ));
         }
         let (ticket, resume) =
             auth.ticket(&text, last).map_err(|failure| unauthenticated(&failure))?;
@@ -223,7 +228,7 @@ async fn asked(
 }
 
 fn ticket_in(uri: &Uri) -> Result<Option<SecretText>, Problem> {
-    let malformed = |_| Problem::new(ErrorCode::BadRequest, "the query string can't be read");
+    let malformed = |_| Problem::new(ErrorCode::BadRequest, "the query string is malformed");
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(malformed)?;
     let mut tickets = pairs.into_iter().filter(|(name, text)| name == "ticket" && !text.is_empty());
     match (tickets.next(), tickets.next()) {
@@ -243,7 +248,7 @@ fn sign_in() -> Failure {
 fn used() -> Failure {
     Failure::new(
         ErrorCode::Unauthenticated,
-        "the ticket was used already: make another (createStreamTicket)",
+        "the ticket was already used: make another (createStreamTicket)",
     )
 }
 

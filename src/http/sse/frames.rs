@@ -1,4 +1,5 @@
-//! Events as text, and the bounded way from the task that makes them to the body that hyper takes them from.
+//! Encodes events, and queues them with a bound between the task that produces them and the body
+//! that hyper reads.
 
 use async_graphql::Response;
 use axum::body::Body;
@@ -8,43 +9,42 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// A comment, which clients pass over.
+/// A comment, which clients ignore.
 pub(super) fn comment(text: &str) -> Bytes {
     Bytes::from(format!(":{text}\n\n"))
 }
 
-/// Where a stream begins.
+/// The start of a stream.
 pub(super) fn open(id: &str) -> Bytes {
     Bytes::from(format!("event: open\nid: {id}\ndata: {{}}\n\n"))
 }
 
-/// An answer.
 pub(super) fn next(id: Option<&str>, response: &Response) -> Bytes {
-    // JSON has no line break outside of strings, and writes those in them as \n.
+    // JSON has no raw line breaks: those in strings are written as \n.
     let data = serde_json::to_string(response).unwrap_or_default();
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     Bytes::from(format!("event: next\n{id}data: {data}\n\n"))
 }
 
-/// The end: there is nothing to come back for.
+/// The end of the stream: the client need not reconnect.
 pub(super) fn complete() -> Bytes {
     Bytes::from_static(b"event: complete\ndata:\n\n")
 }
 
 struct Waiting {
     bytes: Bytes,
-    /// Given back when hyper takes the bytes.
+    /// Released when hyper takes the bytes.
     _room: OwnedSemaphorePermit,
 }
 
-/// Puts frames before a body.
+/// The sending end of a body.
 pub(super) struct Frames {
     queue: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
     most: u32,
 }
 
-/// A body, and what fills it: at most so many frames and about so many bytes wait in between.
+/// A body and its sender: at most `frames` frames and about `bytes` bytes wait in between.
 pub(super) fn channel(frames: usize, bytes: usize) -> (Frames, Body) {
     let most = u32::try_from(bytes.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let (queue, waiting) = mpsc::channel(frames.max(1));
@@ -56,7 +56,7 @@ pub(super) fn channel(frames: usize, bytes: usize) -> (Frames, Body) {
 }
 
 impl Frames {
-    /// Waits for room. `false` when nobody takes frames any more.
+    /// Waits for room. `false` once the body was dropped.
     pub(super) async fn send(&self, bytes: Bytes) -> bool {
         let weight = u32::try_from(bytes.len()).unwrap_or(u32::MAX).clamp(1, self.most);
         let Ok(room) = Arc::clone(&self.room).acquire_many_owned(weight).await else {
@@ -65,7 +65,7 @@ impl Frames {
         self.queue.send(Waiting { bytes, _room: room }).await.is_ok()
     }
 
-    /// Waits until nobody takes frames any more.
+    /// Waits until the body is dropped.
     pub(super) async fn closed(&self) {
         self.queue.closed().await;
     }

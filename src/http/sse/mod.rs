@@ -1,4 +1,5 @@
-//! Event streams on `/graphql` with `accept: text/event-stream`: the mode "distinct connections" of the protocol graphql-sse.
+//! Event streams on `/graphql` with `accept: text/event-stream`: the "distinct connections" mode of
+//! the graphql-sse protocol.
 
 mod answer;
 mod frames;

@@ -13,12 +13,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Where a subscription stands, as it says itself.
+/// The position of a subscription, as it reports it.
 #[derive(Debug, Default)]
 pub(super) struct Cursors {
-    /// Where it began.
+    /// Where the subscription began.
     pub(super) start: Mutex<Option<String>>,
-    /// The last item's.
+    /// The cursor of the last item.
     pub(super) last: Mutex<Option<String>>,
 }
 
@@ -41,19 +41,18 @@ impl Cursors {
     }
 }
 
-/// A ticket's stream, and how it learns that another has taken its place.
+/// A ticket's stream; `own` is cancelled when another stream takes its place.
 #[derive(Clone)]
 pub(super) struct OfTicket {
     pub(super) ticket: Ticket,
     pub(super) own: CancellationToken,
 }
 
-/// One event stream.
 pub(super) struct Pump {
     pub(super) face: Arc<LiveFace>,
     pub(super) answers: BoxStream<'static, Response>,
     pub(super) cursors: Arc<Cursors>,
-    /// `None` where nobody said who they are: then there is nothing to revoke.
+    /// `None` for an anonymous request, which has nothing to revoke.
     pub(super) guard: Option<Guard>,
     pub(super) seat: Seat,
     pub(super) ticket: Option<OfTicket>,
@@ -62,14 +61,14 @@ pub(super) struct Pump {
 
 enum Turn {
     Answer(Option<Box<Response>>),
-    /// Ended by us: without `complete`, so that the client comes back.
+    /// Ended by the server: without `complete`, so that the client reconnects.
     End(&'static str),
     Gone,
     Tick,
 }
 
 impl Pump {
-    /// Fills the body until the end. `first` was had before the stream began.
+    /// Fills the body until the end. `first` is a response that came before the stream began.
     pub(super) async fn run(mut self, frames: Frames, first: Option<Response>) {
         if let Some(of) = &self.ticket
             && let Some(start) = self.cursors.start()
@@ -105,7 +104,7 @@ impl Pump {
             }
         };
         tokio::select! {
-            () = face.stop.cancelled() => Turn::End("the server restarts"),
+            () = face.stop.cancelled() => Turn::End("the server is restarting"),
             end = ended => Turn::End(match end {
                 End::Revoked => "the session has ended",
                 End::Expired => "the token has expired",
@@ -117,7 +116,7 @@ impl Pump {
         }
     }
 
-    /// Does what a turn brought; `false` at the end.
+    /// Handles a turn; `false` at the end.
     async fn take(&mut self, turn: Turn, frames: &Frames) -> bool {
         match turn {
             Turn::Gone => false,
@@ -151,9 +150,9 @@ impl Pump {
     }
 }
 
-/// Sends a frame, unless the client takes nothing for too long.
+/// Sends a frame, unless the client accepts no data for too long.
 async fn send(face: &LiveFace, frames: &Frames, bytes: Bytes) -> bool {
-    // While a frame waits for room, what ends the stream must not wait with it.
+    // While a frame waits for room, the events that end the stream must still get through.
     let ended = async {
         tokio::select! {
             () = face.stop.cancelled() => {}

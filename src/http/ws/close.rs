@@ -1,48 +1,47 @@
-//! Why a socket is closed. Stock clients come back after 1001, 1012, 1013, 4403 and 4408, and give up after the others.
+//! Why a socket is closed. Stock clients reconnect after 1001, 1012, 1013, 4403 and 4408, and give
+//! up after the others.
 
 use std::borrow::Cow;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// Why a socket is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Close {
-    /// The server is going down.
+    /// The server is shutting down.
     Restarting,
-    /// The client answers no ping.
+    /// The client doesn't respond to pings.
     Silent,
-    /// The frames are no WebSocket's.
+    /// The bytes aren't WebSocket frames.
     Broken,
-    /// The client takes nothing.
+    /// The client accepts no data.
     Stalled,
-    /// It can't be said now whether the client may.
+    /// The client's rights can't be checked now.
     TryLater,
-    /// What the client sent is no message of the protocol.
+    /// The client's message isn't in the protocol.
     BadMessage(&'static str),
-    /// The token is none, or its session has ended.
+    /// The token is invalid, or its session has ended.
     Unauthorized,
-    /// The token has expired.
     Expired,
     /// No `connection_init` in time.
     InitTimeout,
-    /// An operation of this id runs.
+    /// An operation with this id is running.
     SubscriberExists(String),
     /// A second `connection_init`.
     TooManyInits,
-    /// The user has too many sockets.
     TooManySockets,
 }
 
 impl Close {
-    /// The frame. Reasons have at most 123 bytes.
+    /// The close frame. Its reason has at most 123 bytes.
     pub(super) fn frame(&self) -> CloseFrame {
         let (code, reason): (u16, Cow<'_, str>) = match self {
-            Self::Restarting => (1012, "the server restarts: connect again".into()),
-            Self::Silent => (1001, "no answer to pings".into()),
-            Self::Broken => (1002, "not a WebSocket's frame".into()),
+            Self::Restarting => (1012, "the server is restarting: connect again".into()),
+            Self::Silent => (1001, "no response to pings".into()),
+            Self::Broken => (1002, "not a WebSocket frame".into()),
             Self::Stalled => (
                 1013,
-                "nothing was taken for too long: connect again and go on from the last cursor"
+                "the client read nothing for too long: connect again and resume from the last \
+                 cursor"
                     .into(),
             ),
             Self::TryLater => (1013, "try again in a moment".into()),
@@ -54,7 +53,7 @@ impl Close {
                 (4403, "Forbidden: the token has expired, connect again with a new one".into())
             }
             Self::InitTimeout => (4408, "Connection initialisation timeout".into()),
-            // Of an id at most 20 characters, which may be 80 bytes.
+            // At most 20 characters of the id, which may take 80 bytes.
             Self::SubscriberExists(id) => (
                 4409,
                 format!(

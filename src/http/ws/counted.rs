@@ -1,11 +1,10 @@
-//! A connection that counts what the other end has taken, so that a slow reader can be told from one that has stopped.
+//! A connection that counts the bytes written, to tell a slow reader from one that has stopped.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Counts bytes written.
 #[derive(Debug)]
 pub(super) struct Counted<S> {
     stream: S,
@@ -17,7 +16,7 @@ impl<S> Counted<S> {
         Self { stream, written: 0 }
     }
 
-    /// Bytes that the system has taken.
+    /// Bytes that the operating system has accepted.
     pub(super) const fn written(&self) -> u64 {
         self.written
     }

@@ -1,5 +1,5 @@
-//! `graphql-transport-ws` on `/graphql`: our own, because the stock one closes with other codes, has no timeouts, no pings and no
-//! bounds, and lets one operation starve the others.
+//! `graphql-transport-ws` on `/graphql`. The stock implementation isn't used: it closes with other
+//! codes, has no timeouts, pings or bounds, and lets one operation starve the others.
 
 mod close;
 mod counted;

@@ -1,4 +1,5 @@
-//! The operations of one socket: each a stream of answers, taken in turn so that none starves another.
+//! The operations of one socket: each is a stream of responses, polled in turn so that none starves
+//! another.
 
 use async_graphql::Response;
 use futures::stream::{BoxStream, StreamExt};
@@ -7,26 +8,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use uuid::Uuid;
 
-/// What an operation did.
+/// One result of an operation.
 pub(super) struct Step {
     pub(super) id: Arc<str>,
-    /// Finds it in the log.
+    /// Identifies the operation in the log.
     pub(super) request_id: Uuid,
     pub(super) what: What,
 }
 
-/// An answer, or the end.
+/// A response, or the end.
 pub(super) enum What {
     Answer(Box<Response>),
     Failed,
     Done,
 }
 
-/// The operations under way. A plain list, because there are few on a socket, and thousands of sockets that have one.
+/// The running operations. A plain list: a socket has few, and thousands of sockets have just one.
 #[derive(Default)]
 pub(super) struct Operations {
     under_way: Vec<Operation>,
-    /// Where it is looked first: behind the one that gave the last step.
+    /// Where polling starts: after the operation that produced the last step.
     first: usize,
 }
 
@@ -38,7 +39,8 @@ struct Operation {
 
 impl Operation {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        // A span for as long as something is done, and none while nothing is: one that is open is kept. Too dear for more than debugging.
+        // The span is open only while the operation works, because the registry keeps every open
+        // span in memory. It costs too much for any level above debug.
         let span = tracing::debug_span!("ws.operation", request_id = %self.request_id).entered();
         let polled = catch_unwind(AssertUnwindSafe(|| self.answers.poll_next_unpin(cx)));
         drop(span);
@@ -69,7 +71,7 @@ impl Operations {
         self.under_way.is_empty()
     }
 
-    /// Begins one under an id that isn't taken.
+    /// Begins an operation. Its id must not be in use.
     pub(super) fn begin(
         &mut self,
         id: String,
@@ -80,12 +82,13 @@ impl Operations {
         self.under_way.push(Operation { id: id.into(), request_id, answers });
     }
 
-    /// Ends one, as far as it is under way: from here on nothing more comes of it. One whose step was the end must be ended.
+    /// Ends an operation if it is running: it produces nothing from here on. The caller must also
+    /// end an operation whose last step was its end.
     pub(super) fn end(&mut self, id: &str) -> bool {
         self.place(id).map(|at| self.under_way.remove(at)).is_some()
     }
 
-    /// Waits for a step; for ever if nothing is under way. May be dropped.
+    /// Waits for a step; for ever if no operation is running. The future may be dropped.
     pub(super) async fn next(&mut self) -> Step {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }

@@ -1,4 +1,4 @@
-//! Messages of `graphql-transport-ws`.
+//! The messages of `graphql-transport-ws`.
 
 use super::close::Close;
 use crate::http::graphql::from_json;
@@ -11,17 +11,16 @@ use tokio_tungstenite::tungstenite::Message;
 /// Most characters of an operation's id.
 const MAX_ID: usize = 128;
 
-/// What a client says.
+/// A message from a client.
 pub(super) enum FromClient {
     Init(Option<SecretText>),
-    /// With a token it asks to go on under that.
+    /// A ping with a token asks to continue under that token.
     Ping(Option<SecretText>),
     Pong,
     Subscribe(String, Box<Request>),
     Complete(String),
 }
 
-/// Reads a message.
 pub(super) fn read(text: &str) -> Result<FromClient, Close> {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(text) else {
         return Err(Close::BadMessage("a message must be a JSON object"));
@@ -39,10 +38,10 @@ pub(super) fn read(text: &str) -> Result<FromClient, Close> {
             let id = id(&mut fields)?;
             let request = fields.remove("payload").and_then(|payload| from_json(payload).ok());
             let request = request
-                .ok_or(Close::BadMessage("the payload of subscribe is no GraphQL request"))?;
+                .ok_or(Close::BadMessage("the payload of subscribe is not a GraphQL request"))?;
             Ok(FromClient::Subscribe(id, Box::new(request)))
         }
-        _ => Err(Close::BadMessage("there is no such message from clients")),
+        _ => Err(Close::BadMessage("unknown message type")),
     }
 }
 
@@ -57,14 +56,14 @@ fn id(fields: &mut Map<String, Value>) -> Result<String, Close> {
     }
 }
 
-/// The token in a payload. Other things in it are other clients' and left alone.
+/// The token in a payload. Other fields belong to other clients' conventions and are ignored.
 fn token(fields: &mut Map<String, Value>) -> Result<Option<SecretText>, Close> {
     match fields.remove("payload") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(mut payload)) => match payload.remove("token") {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(token)) => Ok(Some(SecretText::new(token))),
-            Some(_) => Err(Close::BadMessage("the token must be text")),
+            Some(_) => Err(Close::BadMessage("the token must be a string")),
         },
         Some(_) => Err(Close::BadMessage("the payload must be an object")),
     }
@@ -81,7 +80,7 @@ struct Sent<'a, P> {
 }
 
 fn message<P: Serialize>(id: Option<&str>, kind: &'static str, payload: Option<P>) -> Message {
-    // What we answer is made of maps with text for keys: it can always be written.
+    // A response consists of maps with text keys, so serialization can't fail.
     Message::text(serde_json::to_string(&Sent { id, kind, payload }).unwrap_or_default())
 }
 

@@ -1,4 +1,4 @@
-//! A socket's life: one task, which never waits for anything but all of it at once.
+//! A socket's life: one task that waits for all of its sources at once.
 
 use super::close::Close;
 use super::operations::{Operations, Step, What};
@@ -24,13 +24,12 @@ use tokio_tungstenite::tungstenite::Message;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-/// One socket.
 pub(super) struct Socket<S> {
     face: Arc<LiveFace>,
     wire: Wire<S>,
     context: RequestContext,
     seat: Seat,
-    /// Watches over who is on the socket, once they have said so.
+    /// Watches the caller's session, once the client has authenticated.
     holder: Option<Guard>,
     operations: Operations,
     opened: Instant,
@@ -46,7 +45,7 @@ enum Turn {
     Tick,
 }
 
-/// `Err` ends the socket: with a reason, or without one where nobody is left to hear it.
+/// `Err` ends the socket: with a reason, or without one when the client is gone.
 type Go = Result<(), Option<Close>>;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
@@ -71,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Serves until the end.
+    /// Serves until the socket ends.
     pub(super) async fn run(mut self: Box<Self>) {
         let why = loop {
             let turn = self.turn().await;
@@ -79,12 +78,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 break why;
             }
         };
-        // Nothing is read from the store any more, whatever the farewell takes.
+        // Dropped first: nothing reads from the store any more, however long the closing handshake
+        // takes.
         let Self { face, wire, operations, holder, context, .. } = *self;
         drop((operations, holder));
         if let Some(close) = why {
             tracing::debug!(request_id = %context.request_id, ?close, "socket closed");
-            // Boxed, as all that is done once: the task of a socket is as large as the largest thing it may do.
+            // Boxed, as are all steps that run once: a socket's task is as large as the largest
+            // future it may hold.
             Box::pin(farewell(wire, &close, face.parts.settings.closing)).await;
         }
     }
@@ -99,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 None => std::future::pending().await,
             }
         };
-        // In random order: whatever is always ready starves nothing else.
+        // Polled in random order, so that a source that is always ready starves no other.
         tokio::select! {
             () = face.stop.cancelled() => Turn::Stop,
             end = ended => Turn::End(end),
@@ -109,7 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// When there is something to look after though nothing happens.
+    /// The time of the next periodic check.
     fn deadline(&mut self) -> Instant {
         let (now, settings) = (Instant::now(), self.face.parts.settings);
         let mut deadline = self.pinged + settings.ping;
@@ -128,14 +129,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Turn::Io(Io::Sent) => Ok(()),
             Turn::Io(Io::Gone) => Err(None),
             Turn::Io(Io::Refused(close)) => Err(Some(close)),
-            // Boxed: what judging a token takes, thousands of idle sockets needn't hold.
+            // Boxed: thousands of idle sockets needn't hold the state that verifying a token takes.
             Turn::Io(Io::Got(message)) => {
                 let span = tracing::info_span!("ws.message", request_id = %self.context.request_id);
                 Box::pin(self.hear(message).instrument(span)).await
             }
             Turn::Step(step) => {
                 self.pass_on(step);
-                // At once, instead of in another turn: an event that thousands wait for is as many turns.
+                // Sent now instead of in another turn: an event with thousands of subscribers saves
+                // as many turns.
                 let sent = poll_fn(|cx| Poll::Ready(self.wire.poll_all(cx))).await;
                 if let Poll::Ready(Io::Gone) = sent { Err(None) } else { Ok(()) }
             }
@@ -156,7 +158,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             return Err(Some(Close::Stalled));
         }
         if now >= self.pinged + settings.ping {
-            // Whoever has much to take may be late with the answer: stalling is judged above.
+            // A client with much to read may respond late: the write timeout above covers that
+            // case.
             if now >= self.heard + settings.silence && !self.wire.has_unsent() {
                 return Err(Some(Close::Silent));
             }
@@ -172,7 +175,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.heard = Instant::now();
         let text = match &message {
             Message::Text(text) => text,
-            Message::Binary(_) => return Err(Some(Close::BadMessage("messages are text"))),
+            Message::Binary(_) => {
+                return Err(Some(Close::BadMessage("messages must be text frames")));
+            }
             Message::Close(_) => return Err(None),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
         };
@@ -209,15 +214,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Ok(())
     }
 
-    /// The same user goes on under another token.
+    /// Continues the socket under another token of the same user.
     async fn renew(&mut self, token: SecretText) -> Go {
         let Some(holder) = &mut self.holder else { return Err(Some(Close::Unauthorized)) };
         let parts = &self.face.parts;
-        // An issuer whose keys can't be had holds the socket up no longer than at its beginning.
+        // An issuer whose keys are unavailable delays the socket no longer than at its start.
         let granted = timeout(parts.settings.init_timeout, parts.watch.auth.grant(&token)).await;
         let before = holder.caller();
         let grant = match granted {
-            // What was begun with roles that are gone mustn't go on.
+            // An operation that began with roles since removed must not continue.
             Ok(Ok(grant))
                 if grant.caller.user == before.user
                     && before.roles.is_subset(&grant.caller.roles) =>
@@ -245,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let most = parts.settings.max_operations;
         if self.operations.len() >= most {
             let message = format!(
-                "this socket has {most} operations under way, and that is the limit: end some first"
+                "this socket has reached the limit of {most} running operations: end some first"
             );
             let refusal =
                 Refusal { code: ErrorCode::LimitExceeded, message, locations: Vec::new() };
@@ -269,7 +274,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 parts.executor.subscribe(request, &context, holder.caller().clone(), None)
             }
             OperationType::Query | OperationType::Mutation => {
-                // Judged anew each time, as over HTTP.
+                // Authenticated again for each operation, as over HTTP.
                 let context =
                     RequestContext { holder: Some(Box::new(holder.caller().clone())), ..context };
                 let (executor, within) = (parts.executor.clone(), parts.settings.timeout);
@@ -295,7 +300,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         match step.what {
             What::Answer(mut response) => {
                 complete_errors(&mut response.errors, step.request_id);
-                // Nothing was executed, or a subscription can't begin or go on: the protocol's error, after which nothing comes.
+                // Nothing was executed, or a subscription can't begin or continue: this is the
+                // protocol's `error` message, after which the operation sends nothing.
                 let is_end = response.data == Value::Null && !response.errors.is_empty();
                 if is_end {
                     self.operations.end(&step.id);
@@ -332,7 +338,8 @@ fn took_too_long() -> Response {
     ])
 }
 
-/// Says why, and waits for the other end to close: a connection cut with something unread in it would take the reason with it.
+/// Sends the reason, and waits for the other end to close: cutting a connection with unread data
+/// would lose the reason.
 async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(
     mut wire: Wire<S>,
     close: &Close,
@@ -349,6 +356,7 @@ async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(
         while let Io::Sent | Io::Got(_) = poll_fn(|cx| wire.poll(cx, true)).await {}
         wire.hang_up().await
     };
-    // Whoever doesn't answer has had its time, and whoever is gone is gone.
+    // A client that doesn't respond in time is cut off; an error here means that it has already
+    // gone.
     let _ = timeout(within, said).await;
 }

@@ -1,4 +1,4 @@
-//! From an HTTP request to a socket.
+//! Upgrades an HTTP request to a socket.
 
 use super::counted::Counted;
 use super::socket::Socket;
@@ -17,29 +17,30 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-/// The one subprotocol spoken.
+/// The only subprotocol supported.
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// Small, because thousands of sockets say nothing most of the time. It grows with what comes.
+/// Small, because thousands of sockets are idle most of the time. It grows with the messages
+/// received.
 const READ_BUFFER: usize = 128;
 
-/// Does a request ask for a socket?
+/// Whether a request asks for a WebSocket.
 pub(in crate::http) fn is_upgrade(request: &Request) -> bool {
     names(request.headers(), &header::UPGRADE, "websocket")
 }
 
-/// Whether a list of names in a header has this one.
+/// Whether a comma-separated header contains this name.
 fn names(headers: &HeaderMap, header: &HeaderName, name: &str) -> bool {
     let values = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|found| found.trim().eq_ignore_ascii_case(name))
 }
 
-/// Answers the handshake and leaves the socket to a task of its own.
+/// Completes the handshake and leaves the socket to a task of its own.
 pub(in crate::http) fn upgrade(face: &Arc<LiveFace>, mut request: Request) -> Response {
     let ids = face.ids_of(&request);
     let upgraded = hyper::upgrade::on(&mut request);
     let (mut parts, _) = request.into_parts();
-    // Tokens come in band: what a proxy adds here is nobody's.
+    // Tokens come in messages: an `Authorization` header added by a proxy belongs to no user.
     parts.headers.remove(header::AUTHORIZATION);
     let opened = accept_key(&parts.method, &parts.headers).and_then(|key| {
         let seat = face.seats.take().map_err(|full| {
@@ -64,12 +65,13 @@ pub(in crate::http) fn upgrade(face: &Arc<LiveFace>, mut request: Request) -> Re
         let stream = Counted::new(TokioIo::new(upgraded));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
         let wire = Wire::new(socket, (settings.max_waiting_frames, settings.max_waiting_bytes));
-        // In a task of its own, and boxed twice: its future would else hold the socket once for each place that it passes through, and what
-        // it took to begin.
+        // In a task of its own, and boxed twice: otherwise its future would hold the socket once
+        // for each function it passes through, and the state of the handshake.
         let socket = Box::new(Socket::new(Arc::clone(&face), wire, context, seat));
         face.tasks.spawn(Box::pin(socket.run()));
     };
-    // In no span: one that is open is kept, and thousands of sockets say nothing. Whatever they do opens its own.
+    // Outside any span: open spans stay in memory, and thousands of sockets are idle. Each piece of
+    // work opens its own.
     tasks.spawn(serve);
     switching(&key)
 }
@@ -87,7 +89,7 @@ fn switching(key: &str) -> Response {
     response
 }
 
-/// Checks the handshake (RFC 6455, section 4.2.1) and answers its challenge.
+/// Checks the handshake (RFC 6455, section 4.2.1) and computes the accept key.
 fn accept_key(method: &Method, headers: &HeaderMap) -> Result<String, Problem> {
     if method != Method::GET || !names(headers, &header::CONNECTION, "upgrade") {
         return Err(Problem::new(
@@ -98,7 +100,7 @@ fn accept_key(method: &Method, headers: &HeaderMap) -> Result<String, Problem> {
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(Problem::new(
             ErrorCode::BadRequest,
-            "this server speaks version 13 of WebSocket",
+            "this server supports version 13 of WebSocket only",
         )
         .with_status(StatusCode::UPGRADE_REQUIRED)
         .with_header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
@@ -107,7 +109,7 @@ fn accept_key(method: &Method, headers: &HeaderMap) -> Result<String, Problem> {
     if !names(headers, &header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL) {
         return Err(Problem::new(
             ErrorCode::BadRequest,
-            "ask for the subprotocol graphql-transport-ws",
+            "request the subprotocol graphql-transport-ws",
         ));
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);

@@ -1,4 +1,4 @@
-//! The two directions of a socket: what came, and what waits to be sent.
+//! The two directions of a socket: the messages received, and the queue of messages to send.
 
 use super::close::Close;
 use super::counted::Counted;
@@ -13,25 +13,25 @@ use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// What happened on the wire.
 pub(super) enum Io {
     Sent,
     Got(Message),
-    /// The other end has closed or gone.
+    /// The other end has closed or disconnected.
     Gone,
     Refused(Close),
 }
 
-/// A socket with a bounded queue before it.
+/// A socket with a bounded send queue.
 pub(super) struct Wire<S> {
     socket: WebSocketStream<Counted<S>>,
     queue: VecDeque<Message>,
     queued_bytes: usize,
-    /// Something was handed to the socket and isn't flushed yet.
+    /// Data was handed to the socket and isn't flushed yet.
     is_dirty: bool,
     most_frames: usize,
     most_bytes: usize,
-    /// Since when nothing was taken though something waits, and how much had been taken then.
+    /// Since when the client has accepted no data although some waits, and the byte count at that
+    /// time.
     stuck: Option<(Instant, u64)>,
 }
 
@@ -51,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// May more be made ready for sending?
+    /// Whether the queue has room for more.
     pub(super) fn has_room(&self) -> bool {
         self.queue.len() < self.most_frames && self.queued_bytes < self.most_bytes
     }
@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.queue.push_back(message);
     }
 
-    /// What was not begun to be sent won't be.
+    /// Drops the messages that are not being sent yet.
     pub(super) fn forget_queue(&mut self) {
         self.queue.clear();
         self.queued_bytes = 0;
@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.is_dirty || !self.queue.is_empty()
     }
 
-    /// When the client will have taken nothing for `stall`, if it goes on like this.
+    /// When the client will have accepted no data for `stall`, if nothing changes.
     pub(super) fn stalls_at(&mut self, now: Instant, stall: Duration) -> Option<Instant> {
         let written = self.socket.get_ref().written();
         self.stuck = match self.stuck {
@@ -92,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         Poll::Ready(match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
             Some(Ok(message)) => {
-                // Pings and closes are answered by the library with the next flush.
+                // The library responds to pings and closes with the next flush.
                 self.is_dirty |= matches!(message, Message::Ping(_) | Message::Close(_));
                 Io::Got(message)
             }
@@ -104,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         })
     }
 
-    /// Sends as much as the system takes now.
+    /// Sends as much as the operating system accepts now.
     pub(super) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Io> {
         let mut sent = Poll::Pending;
         while self.has_unsent() {
@@ -117,8 +117,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         sent
     }
 
-    /// Says that nothing more will be sent, and takes what still comes without looking at it until the other end is gone too. For a
-    /// socket whose frames can't be read any more.
+    /// Shuts down the sending side, and discards incoming data until the other end closes too. For
+    /// a socket whose frames can no longer be parsed.
     pub(super) async fn hang_up(&mut self) -> io::Result<()> {
         let stream = self.socket.get_mut();
         stream.shutdown().await?;
@@ -127,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(())
     }
 
-    /// One message, or the flush after the last.
+    /// Sends one message, or flushes after the last.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if !self.queue.is_empty() {
             ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
         self.is_dirty = false;
-        // Thousands of sockets have nothing to say most of the time.
+        // Frees the capacity: thousands of sockets are idle most of the time.
         self.queue = VecDeque::new();
         Poll::Ready(Ok(()))
     }

@@ -53,7 +53,7 @@ impl Farm {
     pub(super) fn lost_leases(&self) -> u64 {
         let is_loss = |line: &&str| {
             line.contains("engine/")
-                && (line.contains("be renewed in time") || line.contains("was lost"))
+                && (line.contains("not renew the lease in time") || line.contains("lost the lease"))
         };
         self.home.log().lines().filter(is_loss).count() as u64
     }

@@ -90,7 +90,7 @@ async fn an_owner_stopped_beyond_its_lease_loses_its_run_and_wakes_up_to_change_
     let history = scene.clerk.events(scene.run.run).await;
 
     scene.owner.signal(Signal::CONT);
-    scene.owner.logged("the lease went to another process").await;
+    scene.owner.logged("another process holds the lease").await;
     // It goes on serving: commands, and runs.
     let next = scene.farm.start(&scene.owner, pattern(1)).await;
     scene.clerk.ended(&scene.farm.user, next.run).await;

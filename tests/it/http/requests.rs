@@ -173,23 +173,23 @@ async fn what_fails_before_execution_has_no_data_and_the_status_of_its_code() {
         (
             json!({"query": "{ hello }", "operationName": "A"}),
             "BAD_REQUEST",
-            "no operation of the name",
+            "no operation with the name",
         ),
         (
             json!({"query": "query B { hello }", "operationName": "A"}),
             "BAD_REQUEST",
-            "no operation of the name",
+            "no operation with the name",
         ),
-        (json!({"query": "query A { hello } query B { hello }"}), "BAD_REQUEST", "say which"),
+        (json!({"query": "query A { hello } query B { hello }"}), "BAD_REQUEST", "choose one"),
         (
             json!({"query": "query($n: Int!) { number(n: $n) }"}),
             "BAD_REQUEST",
-            "the variable \"$n\" of the type \"Int!\"",
+            "the variable \"$n\" of type \"Int!\"",
         ),
         (
             json!({"query": "query($n: Int!) { number(n: $n) }", "variables": {"n": null}}),
             "BAD_REQUEST",
-            "must be given",
+            "is required",
         ),
         (
             json!({"query": "query($n: Int!) { number(n: $n) }", "variables": {"n": "swordfish"}}),

@@ -27,7 +27,7 @@ fn left(home: &Home, blobs: &[Vec<u8>]) -> usize {
     blobs.iter().filter(is_left).count()
 }
 
-const SCRUBBED: &str = "shredded bytes have left the disk";
+const SCRUBBED: &str = "removed shredded bytes from the disk";
 
 fn debugged(home: &Home) -> Server {
     home.serve_with("http://127.0.0.1:9", |command| {

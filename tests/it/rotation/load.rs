@@ -278,5 +278,5 @@ async fn a_rotation_whose_store_has_gone_says_how_to_go_on() {
         failed,
         RotationError::Store(StoreError::Closed) | RotationError::Unrecorded(AppendError::Store(_))
     );
-    assert!(closed && failed.to_string().contains("again to go on"), "{failed:?}");
+    assert!(closed && failed.to_string().contains("again to continue"), "{failed:?}");
 }

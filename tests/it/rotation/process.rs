@@ -112,7 +112,7 @@ async fn the_first_rotation_keeps_the_old_key_and_resuming_makes_no_other() {
     let status = home.run(&["vault", "status"]);
     assert!(status.assert_code(0).stdout.contains("not in use"), "{status:?}");
     let ran = home.run(&["vault", "rotate"]);
-    assert!(ran.assert_code(0).stdout.contains("the old keys still stand in"), "{ran:?}");
+    assert!(ran.assert_code(0).stdout.contains("the old keys are still in"), "{ran:?}");
     assert_eq!(key_lines(&home), 2);
     assert_eq!(
         std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).unwrap()) & 0o777,

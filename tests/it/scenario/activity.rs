@@ -66,7 +66,7 @@ async fn a_view_that_never_gets_there_is_answered_view_behind() {
         let at = (stage.head().await + 1).to_string();
         let answer = ada.send(ACTIVITY, json!({ "id": id, "at": at })).await;
         assert_eq!(answer.code(), "VIEW_BEHIND", "{}", answer.text);
-        assert!(answer.text.contains("the view of activity stands at position"), "{}", answer.text);
+        assert!(answer.text.contains("the view of activity is at position"), "{}", answer.text);
         stage.close().await;
     }
 }

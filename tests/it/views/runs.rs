@@ -92,7 +92,7 @@ async fn wrong_rows(core: &Core, ada: UserId, [done, running, queued]: [RunId; 3
 
 fn said_of(view: View, run: RunId) -> String {
     let what = if view == View::Runs { "run" } else { "open run" };
-    format!("the {what} {run} in the view isn't that of the log")
+    format!("the {what} {run} in the view does not agree with the log")
 }
 
 async fn wrong_rows_are_found_and_mended(config: Config) {

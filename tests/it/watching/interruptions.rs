@@ -20,7 +20,7 @@ async fn a_watcher_waits_for_a_server_that_was_killed_and_sees_the_run_to_its_en
     let ran = watcher.ended().await;
     ran.assert_code(0);
     assert!(
-        ran.stderr.contains("the server went away") && ran.stderr.contains("there again"),
+        ran.stderr.contains("connection to the server lost") && ran.stderr.contains("reconnected"),
         "{ran:?}"
     );
     let lines: Vec<Value> =

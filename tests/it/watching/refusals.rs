@@ -72,10 +72,10 @@ async fn who_may_not_or_asks_for_nothing_there_is_is_told_what_to_do() {
     let odd = stage.run(&[&["start"], &ONE[..], &["--rounds", "2"]].concat()).await;
     odd.assert_refused(
         code(ErrorCode::Validation),
-        &["--rounds says nothing to the pattern sequential"],
+        &["--rounds does not apply to the pattern sequential"],
     );
     let missing = stage.run(&["start", "--file", "nowhere.json"]).await;
-    missing.assert_refused(code(ErrorCode::Validation), &["can't read nowhere.json"]);
+    missing.assert_refused(code(ErrorCode::Validation), &["cannot read nowhere.json"]);
     stage
         .run(&["start", "--pattern", "quarrel", "--task", "T"])
         .await
@@ -86,7 +86,7 @@ async fn who_may_not_or_asks_for_nothing_there_is_is_told_what_to_do() {
     nowhere.env("CLAVIGER_TOKEN", "none");
     Ran::of(nowhere, b"").assert_refused(
         code(ErrorCode::ShuttingDown),
-        &["can't reach the server", "claviger serve", "--url"],
+        &["cannot reach the server", "claviger serve", "--url"],
     );
 }
 

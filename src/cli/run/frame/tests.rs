@@ -44,7 +44,7 @@ fn each_step_has_a_row_and_what_runs_shows_its_last_text() {
 }
 
 #[test]
-fn no_row_is_wider_than_the_terminal_or_commands_it() {
+fn no_row_is_wider_than_the_terminal_or_controls_it() {
     let evil = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\r漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字\t\t\ttext";
     let mut wicked = Step::running("x", 1);
     wicked.0["agent"] = json!(evil);
@@ -96,17 +96,13 @@ fn steps_leave_a_screen_that_is_too_small_once_they_are_settled() {
 }
 
 #[test]
-fn the_last_row_says_where_the_run_stands() {
+fn the_last_row_shows_the_state_of_the_run() {
     let last = |screen: &RunScreen| live(screen, 0, 2500, PEN).pop().unwrap();
     let mut seen = RunScreen::default();
     assert!(last(&seen).ends_with("waiting for the run"));
     seen = screen(&[], &[]);
     seen.cut_ms = Some(500);
-    assert!(
-        last(&seen).ends_with("the server went away, looking for it… 2.0 s"),
-        "{}",
-        last(&seen)
-    );
+    assert!(last(&seen).ends_with("connection lost, reconnecting… 2.0 s"), "{}", last(&seen));
     seen.cut_ms = None;
     seen.apply(&event("RunPaused", &json!({ "reason": "spend_limit" }), None), 2000);
     assert_eq!(last(&seen), "‖ paused (spend limit): claviger run resume run-1");

@@ -4,11 +4,13 @@ use crate::cli::run::RunCommand;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-/// `PatternInput` of a command line, or what is wrong with it.
+/// The `PatternInput` of a command line, or the error.
 fn parsed(line: &[&str]) -> Result<Value, CliError> {
     let arguments =
         Arguments::try_parse_from([&["claviger", "run", "start"], line].concat()).unwrap();
-    let Command::Run(RunCommand::Start(args)) = arguments.command else { panic!("not a start") };
+    let Command::Run(RunCommand::Start(args)) = arguments.command else {
+        panic!("not a start command")
+    };
     from_flags(&args.what, &mut |text| Ok(text.to_owned()))
 }
 
@@ -72,31 +74,31 @@ fn flags_become_the_input_of_their_pattern() {
 }
 
 #[test]
-fn what_does_not_go_together_is_refused_with_what_to_do() {
+fn contradictory_flags_are_refused_with_a_remedy() {
     let agent = ["--agent", "Ann=a"];
     let cases: [(&[&str], &str); 14] = [
         (&["--pattern", "debate", "--task", " "], "the task is empty"),
-        (&["--pattern", "debate", "--task", "T"], "name the agents: --agent"),
+        (&["--pattern", "debate", "--task", "T"], "give the agents with --agent"),
         (&["--pattern", "debate", "--task", "T", "--agent", "Ann"], "write an agent as"),
         (&["--pattern", "debate", "--task", "T", "--agent", "=p"], "write an agent as"),
         (
             &["--pattern", "debate", "--task", "T", "--agent", "Ann:boss=p"],
-            "no role \"boss\": write one of manager, worker",
+            "no role \"boss\": it must be one of manager, worker",
         ),
         (
             &["--pattern", "debate", "--task", "T", "--manager", "M=m"],
-            "--manager says nothing to the pattern debate",
+            "--manager does not apply to the pattern debate",
         ),
         (
             &["--pattern", "debate", "--task", "T", "--on-failure", "fail"],
-            "--on-failure says nothing",
+            "--on-failure does not apply",
         ),
-        (&["--pattern", "routing", "--task", "T", "--rounds", "2"], "--rounds says nothing"),
+        (&["--pattern", "routing", "--task", "T", "--rounds", "2"], "--rounds does not apply"),
         (&["--pattern", "routing", "--task", "T", "--agent", "A=a"], "needs --router"),
         (&["--pattern", "hierarchical", "--task", "T", "--agent", "A=a"], "needs --manager"),
         (
             &["--pattern", "design", "--task", "T", "--agent", "A=a"],
-            "--agent says nothing to the pattern design",
+            "--agent does not apply to the pattern design",
         ),
         (
             &[

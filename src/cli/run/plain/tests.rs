@@ -2,7 +2,7 @@ use super::super::sample::{Step, event, message, run};
 use super::*;
 use serde_json::json;
 
-/// Every line that these messages lead to.
+/// The lines that these messages produce.
 fn told(is_live: bool, messages: &[super::super::message::Message]) -> Vec<String> {
     let (mut screen, mut plain, mut lines) =
         (RunScreen::default(), Plain::new(is_live), Vec::new());
@@ -56,7 +56,7 @@ fn a_steps_text_comes_whole_when_it_ends() {
 }
 
 #[test]
-fn lines_come_as_they_are_whole_and_what_is_void_is_said() {
+fn complete_lines_are_written_at_once_and_void_lines_are_reported() {
     let expected = [
         "debate “Tea?”, run-1",
         "Agent a | one",
@@ -72,7 +72,7 @@ fn lines_come_as_they_are_whole_and_what_is_void_is_said() {
 }
 
 #[test]
-fn failures_are_told_with_their_reason() {
+fn failures_are_reported_with_their_reason() {
     let lines = told(
         false,
         &[

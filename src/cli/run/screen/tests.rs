@@ -39,7 +39,7 @@ fn running(attempt: u32) -> Message {
     event("StepAttemptStarted", &json!({}), Some(Step::running("a", attempt)))
 }
 
-/// What is held of step `a` after these messages, and what the last of them changed.
+/// The text of step `a` after these messages, and the changes of the last one.
 fn held(messages: &[Message]) -> (String, Vec<Change>) {
     let begin = [snapshot(&[], &json!([])), running(1)];
     let (screen, last) = fed(&[&begin[..], messages].concat());
@@ -47,7 +47,7 @@ fn held(messages: &[Message]) -> (String, Vec<Change>) {
 }
 
 #[test]
-fn text_is_held_by_the_clients_rule() {
+fn text_is_kept_by_the_rules_of_a_client() {
     let at = Change::Text(0);
     let void = |keep, reason: &str| Change::Void(0, keep, reason.to_owned());
     let cases: Vec<(&str, Vec<Message>, &str, Vec<Change>)> = vec![
@@ -77,7 +77,7 @@ fn text_is_held_by_the_clients_rule() {
             vec![Change::Lost],
         ),
         ("a hole", vec![delta("a", 1, 0, "Gr"), delta("a", 1, 4, "ße")], "Gr", vec![Change::Lost]),
-        ("a step nobody knows", vec![delta("b", 1, 0, "x")], "", vec![Change::Lost]),
+        ("an unknown step", vec![delta("b", 1, 0, "x")], "", vec![Change::Lost]),
         (
             "a cut",
             vec![delta("a", 1, 0, "Grüße"), superseded("a", 1, 4)],
@@ -90,9 +90,9 @@ fn text_is_held_by_the_clients_rule() {
             "Gr",
             vec![void(2, "taken over")],
         ),
-        ("a cut behind the end", vec![delta("a", 1, 0, "Gr"), superseded("a", 1, 9)], "Gr", vec![]),
+        ("a cut after the end", vec![delta("a", 1, 0, "Gr"), superseded("a", 1, 9)], "Gr", vec![]),
         (
-            "text behind a cut",
+            "text after a cut",
             vec![delta("a", 1, 0, "abc"), superseded("a", 1, 1), delta("a", 1, 1, "x")],
             "ax",
             vec![at.clone()],
@@ -116,7 +116,7 @@ fn text_is_held_by_the_clients_rule() {
             vec![],
         ),
         (
-            "text of an attempt not yet told of",
+            "text of an attempt not yet announced",
             vec![delta("a", 1, 0, "old"), delta("a", 2, 0, "new")],
             "new",
             vec![void(0, "tried again"), Change::Began(0), at.clone()],
@@ -131,7 +131,7 @@ fn text_is_held_by_the_clients_rule() {
             "a gap that differs",
             vec![delta("a", 1, 0, "ab"), gap("a", 1, "xyz")],
             "xyz",
-            vec![void(0, "the whole text is another"), at.clone()],
+            vec![void(0, "the full text differs"), at.clone()],
         ),
         (
             "a gap of an old attempt",
@@ -146,7 +146,7 @@ fn text_is_held_by_the_clients_rule() {
 }
 
 #[test]
-fn a_finished_step_has_the_text_it_was_told_and_takes_no_more() {
+fn a_finished_step_has_its_final_text_and_accepts_no_more() {
     let done = event("StepCompleted", &json!({}), Some(Step::done("a", 1, "abc")));
     let (text, changes) = held(&[delta("a", 1, 0, "ab"), done.clone()]);
     assert_eq!((text.as_str(), changes), ("abc", vec![Change::Text(0), Change::Settled(0)]));
@@ -156,7 +156,7 @@ fn a_finished_step_has_the_text_it_was_told_and_takes_no_more() {
 }
 
 #[test]
-fn a_snapshot_after_a_cut_tells_only_what_is_new() {
+fn a_snapshot_after_a_cut_reports_only_changes() {
     let steps = [Step::done("a", 1, "abc"), Step::running("b", 1), Step::running("c", 2)];
     let partial = |text: &str| json!([{ "stepId": "b", "attempt": 1, "text": text }]);
     let (screen, changes) =
@@ -170,14 +170,14 @@ fn a_snapshot_after_a_cut_tells_only_what_is_new() {
 }
 
 #[test]
-fn a_hole_asks_for_a_new_snapshot() {
+fn a_hole_requires_a_new_snapshot() {
     let (screen, changes) =
         fed(&[snapshot(&[Step::running("a", 1)], &json!([])), delta("a", 1, 5, "x")]);
     assert_eq!((screen.cursor, changes), (None, vec![Change::Lost]));
 }
 
 #[test]
-fn pauses_fallbacks_and_retries_are_told() {
+fn pauses_fallbacks_and_retries_are_reported() {
     let waiting = event("StepAttemptFailed", &json!({}), Some(Step::waiting("a", 1, "overloaded")));
     let (screen, changes) = fed(&[snapshot(&[Step::running("a", 1)], &json!([])), waiting]);
     assert_eq!(changes, [Change::Waiting(0)]);
@@ -206,7 +206,7 @@ fn pauses_fallbacks_and_retries_are_told() {
 }
 
 #[test]
-fn the_end_tells_everything_once_more() {
+fn the_end_reports_the_complete_state_again() {
     let end = message(json!({ "__typename": "Terminal", "cursor": "t", "state": "COMPLETED",
         "orchestration": run("COMPLETED", &[Step::done("a", 1, "abc")]) }));
     let (screen, changes) =
@@ -234,13 +234,13 @@ fn every_way_of_cutting_and_repeating_a_feed_gives_the_same_texts() {
         delta("a", 2, 3, "lo"),
         event("StepCompleted", &json!({}), Some(Step::done("a", 2, "Hallo"))),
     ];
-    // Somebody who reads slowly gets pieces put together.
+    // A slow reader gets merged pieces.
     let mut merged = feed.clone();
     merged[3] = delta("a", 1, 0, "Grüße an");
     merged[10] = delta("a", 2, 0, "Hallo");
     for from in 1..feed.len() {
         for to in from..feed.len() {
-            // A stock client asks after an older place again and gets a part of the feed twice.
+            // A stock client resumes after an older cursor and gets a part of the feed twice.
             let twice = [&feed[..to], &merged[from..]].concat();
             let (done, before) = twice.split_last().unwrap();
             let (mut screen, _) = fed(before);

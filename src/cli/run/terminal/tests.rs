@@ -12,7 +12,7 @@ fn drawn(terminal: &mut Terminal<Vec<u8>>, screen: &RunScreen, now_ms: u64) -> S
 }
 
 #[test]
-fn rows_are_drawn_over_those_drawn_before_and_the_terminal_is_given_back() {
+fn rows_are_drawn_over_the_previous_ones_and_the_terminal_is_restored() {
     let mut terminal = Terminal::new(Vec::new(), of_size, false);
     let running = screen(&[Step::running("a", 1)], &[]);
     let first = drawn(&mut terminal, &running, 1000);
