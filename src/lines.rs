@@ -4,11 +4,11 @@
 /// A line, an event or the whole input is longer than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is longer than allowed")]
-pub(crate) struct TooBig;
+pub struct TooBig;
 
 /// Splits bytes into lines. LF, CR LF and CR end a line, as in the format of server-sent events.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub struct Lines {
     line: Vec<u8>,
     after_cr: bool,
     line_max: usize,
@@ -17,7 +17,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Accepts lines of at most `line_max` bytes, and `total_max` bytes in total.
-    pub(crate) const fn new(line_max: usize, total_max: usize) -> Self {
+    pub const fn new(line_max: usize, total_max: usize) -> Self {
         Self { line: Vec::new(), after_cr: false, line_max, left: total_max }
     }
 
@@ -25,7 +25,7 @@ impl Lines {
     ///
     /// # Errors
     /// [`TooBig`] beyond a bound, or the error of `each`. Nothing more may be pushed then.
-    pub(crate) fn push<E: From<TooBig>>(
+    pub fn push<E: From<TooBig>>(
         &mut self,
         bytes: &[u8],
         mut each: impl FnMut(&[u8]) -> Result<(), E>,
@@ -59,7 +59,7 @@ impl Lines {
 /// Extracts the data of server-sent events. Event names, ids and comments are ignored: in the
 /// streams read here, the data itself names its type.
 #[derive(Debug)]
-pub(crate) struct EventLines {
+pub struct EventLines {
     lines: Lines,
     data: Vec<u8>,
     has_data: bool,
@@ -69,7 +69,7 @@ pub(crate) struct EventLines {
 
 impl EventLines {
     /// Accepts lines and events of at most `line_max` bytes, and `total_max` bytes in total.
-    pub(crate) const fn new(line_max: usize, total_max: usize) -> Self {
+    pub const fn new(line_max: usize, total_max: usize) -> Self {
         let lines = Lines::new(line_max, total_max);
         Self { lines, data: Vec::new(), has_data: false, at_start: true, data_max: line_max }
     }
@@ -78,7 +78,7 @@ impl EventLines {
     ///
     /// # Errors
     /// [`TooBig`] beyond a bound, or the error of `each`. Nothing more may be pushed then.
-    pub(crate) fn push<E: From<TooBig>>(
+    pub fn push<E: From<TooBig>>(
         &mut self,
         bytes: &[u8],
         mut each: impl FnMut(&[u8]) -> Result<(), E>,

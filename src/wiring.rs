@@ -8,7 +8,6 @@ use crate::anthropic::stream::StreamLimits;
 use crate::auth::{
     AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords,
 };
-use crate::bench::{BareRows, BenchError, Ground};
 use crate::bus::{
     Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, RunBus, RunSettings, scrub,
     store_failure,
@@ -20,14 +19,13 @@ use crate::key_files::{self, KeyFileError};
 use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub};
 use crate::metrics::{MeteredCommands, Metrics};
 use crate::reads::{CredentialPolicy, ModelList, StoreReads};
-use crate::store::mongo::{self, MongoConfig, MongoGround, MongoStore};
-use crate::store::sqlite::{self, SqliteConfig, SqliteGround, SqliteRows, SqliteStore};
 use claviger_application::Ports;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
-use std::path::PathBuf;
+use claviger_store::mongo::{self, MongoConfig, MongoStore};
+use claviger_store::sqlite::{self, SqliteConfig, SqliteStore};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -131,22 +129,6 @@ impl Opened {
             Self::Given(_) => {}
         }
     }
-}
-
-/// Where throw-away stores of the configured kind are made: on the configured server, or beneath a directory.
-pub fn bench_ground(config: &Config, beneath: PathBuf, effects: &Effects) -> Box<dyn Ground> {
-    match &config.mongodb_uri {
-        Some(uri) => Box::new(MongoGround::new(uri.clone(), effects.clone())),
-        None => Box::new(SqliteGround::new(beneath, effects.clone())),
-    }
-}
-
-/// The rows of a store in a data directory, read beside its server without what the store's ports promise.
-///
-/// # Errors
-/// When there is no store.
-pub fn bench_rows(config: &Config) -> Result<Arc<dyn BareRows>, BenchError> {
-    Ok(Arc::new(SqliteRows::open(&config.data_dir)?))
 }
 
 /// The program without its faces.

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
 pub mod accounts;
 pub mod activity;
@@ -9,5 +10,4 @@ pub mod keys;
 pub mod ports;
 pub mod run_feed;
 pub mod runs;
-pub mod suite;
 pub mod usage;

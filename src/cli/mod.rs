@@ -1,12 +1,11 @@
 //! The command line. Standard output is the answer, standard error the log; `--json` makes the answer one JSON value.
 
 mod args;
-mod bench;
 mod client;
 mod demo;
 mod harmless;
 mod key;
-mod output;
+pub mod output;
 mod replay;
 mod rotate;
 mod run;
@@ -34,19 +33,25 @@ use crate::wiring::StartError;
 /// A command that failed: what a person reads, and the code a script reads.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct CliError {
+pub struct CliError {
     code: ErrorCode,
     message: String,
 }
 
 impl CliError {
-    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
+    }
+
+    /// Prints the error to standard error and gives its exit code.
+    pub fn report(&self, json: bool) -> ExitCode {
+        output::error(self.code.as_str(), &self.message, json);
+        ExitCode::from(self.code.exit_code())
     }
 }
 
 /// A message with its causes.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
@@ -133,11 +138,11 @@ pub fn main() -> ExitCode {
     crate::http::panics::report_location_only();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&CliError::from(error), arguments.json),
+        Err(error) => return CliError::from(error).report(arguments.json),
     };
     match runtime.block_on(dispatch(&arguments)) {
         Ok(code) => code,
-        Err(error) => failed(&error, arguments.json),
+        Err(error) => error.report(arguments.json),
     }
 }
 
@@ -162,11 +167,6 @@ fn no_core_dumps() {
     }
 }
 
-fn failed(error: &CliError, json: bool) -> ExitCode {
-    output::error(error.code.as_str(), &error.message, json);
-    ExitCode::from(error.code.exit_code())
-}
-
 async fn dispatch(arguments: &Arguments) -> Result<ExitCode, CliError> {
     if let Command::Schema = arguments.command {
         return schema::run();
@@ -187,7 +187,6 @@ async fn dispatch(arguments: &Arguments) -> Result<ExitCode, CliError> {
         Command::Verify => verify::run(&config, arguments.json).await,
         Command::Replay(replay) => replay::run(replay, &config, arguments.json).await,
         Command::Vault(vault) => vault::run(vault, &config, arguments.json).await,
-        Command::Bench(bench) => bench::run(bench, &config, arguments.json).await,
         // Both handled above: they need no configuration.
         Command::Simulate(_) | Command::Schema | Command::Run(_) => Ok(ExitCode::SUCCESS),
     }

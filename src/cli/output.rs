@@ -5,19 +5,19 @@ use serde::Serialize;
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// Writes one line of output.
-pub(super) fn line(text: &str) {
+pub fn line(text: &str) {
     drop(writeln!(io::stdout().lock(), "{text}"));
 }
 
 /// Writes the output as one JSON value.
-pub(super) fn json<T: Serialize>(value: &T) {
+pub fn json<T: Serialize>(value: &T) {
     if let Ok(text) = serde_json::to_string_pretty(value) {
         line(&text);
     }
 }
 
 /// Writes an error to standard error.
-pub(super) fn error(code: &str, message: &str, as_json: bool) {
+pub fn error(code: &str, message: &str, as_json: bool) {
     let text = if as_json {
         serde_json::json!({ "error": { "code": code, "message": message } }).to_string()
     } else {
@@ -27,23 +27,23 @@ pub(super) fn error(code: &str, message: &str, as_json: bool) {
 }
 
 /// Prompts on standard error: standard output is for results.
-pub(super) fn prompt(text: &str) {
+pub fn prompt(text: &str) {
     let mut to = io::stderr().lock();
     drop(write!(to, "{text}").and_then(|()| to.flush()));
 }
 
 /// Reports progress on standard error: standard output is for results.
-pub(super) fn note(text: &str) {
+pub fn note(text: &str) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
 /// Whether standard output is a terminal, so that colour helps.
-pub(super) fn is_terminal() -> bool {
+pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
 /// Writes rows under a heading, each column as wide as its widest cell.
-pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) {
+pub fn table(heading: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(heading.get(column).map(|cell| cell.chars().count())).max().unwrap_or(0)

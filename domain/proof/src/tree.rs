@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+/// A SHA-256 digest.
 pub type Hash = [u8; 32];
 
 /// The roots of the perfect subtrees that make up a tree, largest first. There is one for each

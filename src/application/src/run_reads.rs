@@ -1,6 +1,5 @@
 //! Reads of runs.
 
-use crate::accounts::Tokens;
 use crate::command::Answer;
 use claviger_domain::id::KeyId;
 use claviger_domain::id::RunId;

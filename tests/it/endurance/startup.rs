@@ -1,7 +1,7 @@
 //! What stands in the way of a start: each is refused with a code, and with words that say what to do.
 
 use super::process::{Home, Ran, files};
-use claviger::store::sqlite::DATABASE_FILE;
+use claviger_store::sqlite::DATABASE_FILE;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use std::fs::{self, Permissions};

@@ -4,8 +4,6 @@ use super::world::{Kind, World};
 use crate::store::bent::{Bent, Over};
 use crate::store::mongo::server::server;
 use claviger::effects::OsEntropy;
-use claviger::store::mongo::{MongoConfig, MongoStore};
-use claviger::store::sqlite::{SqliteConfig, SqliteStore};
 use claviger_domain::id::RunId;
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -13,6 +11,8 @@ use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, DeltaRow, FlushError, Hold, Holder, LeaseName, Store,
     StoreError,
 };
+use claviger_store::mongo::{MongoConfig, MongoStore};
+use claviger_store::sqlite::{SqliteConfig, SqliteStore};
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

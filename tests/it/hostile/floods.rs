@@ -1,7 +1,7 @@
 //! Bytes that are no requests, too many, or never end.
 
 use super::target::{PATIENCE, Target, until_closed};
-use claviger::bench::http2::{
+use claviger_bench::http2::{
     BEGUN_POST, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, POST, SETTINGS, frame, preface,
     resets,
 };

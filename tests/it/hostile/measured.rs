@@ -1,7 +1,7 @@
 //! What `claviger bench live`, `query` and `attacks` measure is what they say: everybody hears everything, everybody is answered, nothing
 //! is left behind. Their figures are the machine's.
 
-use claviger::bench::{
+use claviger_bench::{
     AttackBench, Cores, LiveBench, QueryBench, measure_attacks, measure_live, measure_queries,
 };
 use std::path::PathBuf;

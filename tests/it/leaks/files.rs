@@ -3,7 +3,7 @@
 use super::requests::Teller;
 use super::tour;
 use crate::endurance::process::{Home, Server, files};
-use claviger::store::sqlite::DATABASE_FILE;
+use claviger_store::sqlite::DATABASE_FILE;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 

@@ -3,8 +3,8 @@
 use super::world::{Opened, Place, User, World, kek, rotation};
 use crate::endurance::{Dice, seed};
 use crate::store::mongo::server::server;
-use claviger::store::sqlite::DATABASE_FILE;
 use claviger_domain::id::KeyId;
+use claviger_store::sqlite::DATABASE_FILE;
 use claviger_vault::{DataKeyAd, KekSet, open_secret, unwrap_data_key, unwrap_user_key};
 use mongodb::bson::Bson;
 use mongodb::event::EventHandler;

@@ -158,7 +158,7 @@ async fn a_key_that_got_its_new_name_meanwhile_is_judged_as_it_is_now() {
     world.close().await;
 }
 
-fn sqlite(opened: &Opened) -> Arc<claviger::store::sqlite::SqliteStore> {
+fn sqlite(opened: &Opened) -> Arc<claviger_store::sqlite::SqliteStore> {
     let Opened::Sqlite(store) = opened else { panic!("another store") };
     Arc::clone(store)
 }

@@ -12,8 +12,6 @@ use claviger::bus::{
 };
 use claviger::effects::{Effects, OsEntropy};
 use claviger::metrics::Metrics;
-use claviger::store::mongo::{MongoConfig, MongoStore};
-use claviger::store::sqlite::{SqliteConfig, SqliteStore};
 use claviger_application::{Call, Commit, KeyCommand, KeyCommands as _, KeyDone};
 use claviger_domain::account::{AccountCommand, ChangePassword, RegisterAccount};
 use claviger_domain::actor::{Actor, Role, Via};
@@ -25,6 +23,8 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::text::{Context, Email, KeyName, ModelId, Username};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::Store;
+use claviger_store::mongo::{MongoConfig, MongoStore};
+use claviger_store::sqlite::{SqliteConfig, SqliteStore};
 use claviger_vault::{Kek, KekSet};
 use futures::stream::{self, StreamExt as _};
 use mongodb::event::EventHandler;

@@ -1,10 +1,10 @@
 //! What `claviger bench append` measures is what it says: every append in the log, the same rows in the baselines, nothing left behind.
 
 use super::mongo::server;
-use claviger::bench::{AppendBench, Ground, Measured, measure, run};
 use claviger::effects::Effects;
-use claviger::store::mongo::MongoGround;
-use claviger::store::sqlite::SqliteGround;
+use claviger_bench::MongoGround;
+use claviger_bench::SqliteGround;
+use claviger_bench::{AppendBench, Ground, Measured, measure, run};
 use claviger_projections::ports::KEYS;
 use std::collections::HashSet;
 use std::time::Duration;

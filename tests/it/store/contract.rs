@@ -2,16 +2,14 @@
 
 use super::broken::How;
 use super::harness::SqliteHarness;
-use claviger_projections::suite::{Case, Outcome, cases};
+use claviger_suite::{Case, Outcome, cases};
 use std::collections::HashSet;
 use std::time::Duration;
 
 /// A case that waits for something that never comes has failed, too.
 async fn run(case: &Case, harness: &SqliteHarness, limit_s: u64) -> Outcome {
     let ended = tokio::time::timeout(Duration::from_secs(limit_s), (case.run)(harness));
-    ended
-        .await
-        .unwrap_or_else(|_| Err(claviger_projections::suite::Failure("it never ended".to_owned())))
+    ended.await.unwrap_or_else(|_| Err(claviger_suite::Failure("it never ended".to_owned())))
 }
 
 #[test]

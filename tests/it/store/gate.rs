@@ -1,9 +1,9 @@
 //! Holds the writer of the embedded store, makes it fail, and counts what it commits.
 
-use claviger::store::sqlite::{Fault, Faults};
 use claviger_domain::id::EventId;
 use claviger_projections::ports::{Append, BoxFuture};
-use claviger_projections::suite::FaultHooks;
+use claviger_store::sqlite::{Fault, Faults};
+use claviger_suite::FaultHooks;
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use tokio::sync::watch;

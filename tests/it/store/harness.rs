@@ -3,10 +3,10 @@
 use super::bent::Over;
 use super::broken::{Broken, How};
 use super::gate::Gate;
-use claviger::store::sqlite::{DATABASE_FILE, SqliteConfig, SqliteStore};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{BoxFuture, Store};
-use claviger_projections::suite::{Failure, FaultHooks, Harness};
+use claviger_store::sqlite::{DATABASE_FILE, SqliteConfig, SqliteStore};
+use claviger_suite::{Failure, FaultHooks, Harness};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::Path;

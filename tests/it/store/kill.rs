@@ -2,9 +2,9 @@
 
 use super::harness::STARTED;
 use super::sqlite::append;
-use claviger::store::sqlite::{OpenError, SqliteConfig, SqliteStore};
 use claviger_domain::id::EventId;
 use claviger_projections::ports::Log;
+use claviger_store::sqlite::{OpenError, SqliteConfig, SqliteStore};
 use futures::future::join_all;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -2,9 +2,6 @@
 
 use super::gate::Gate;
 use super::harness::{STARTED, config, killed};
-use claviger::store::sqlite::{
-    DATABASE_FILE, FORMAT, Fault, LOCK_FILE, OpenError, SqliteConfig, SqliteStore,
-};
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, KeyId, UserId};
 use claviger_domain::stream::StreamName;
@@ -13,7 +10,10 @@ use claviger_projections::ports::{
     Append, AppendError, Expected, Log, NewEvent, RowChange, Rows, SecretRow, StoreError,
     UserKeyRow,
 };
-use claviger_projections::suite::FaultHooks;
+use claviger_store::sqlite::{
+    DATABASE_FILE, FORMAT, Fault, LOCK_FILE, OpenError, SqliteConfig, SqliteStore,
+};
+use claviger_suite::FaultHooks;
 use futures::future::join_all;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

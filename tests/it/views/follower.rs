@@ -1,7 +1,6 @@
 //! Followers on the embedded store.
 
 use super::build::{added, append, good, key, stored, tested, user};
-use claviger::store::sqlite::{SqliteConfig, SqliteStore};
 use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -11,6 +10,7 @@ use claviger_projections::ports::{
     ACTIVITY, Basis, Fence, Followers, Hold, Holder, LeaseName, Leases, Log, NewEvent, Page,
     PoisonReason, Repairs, Replace, Store, StoredEvent, ViewRow, Views,
 };
+use claviger_store::sqlite::{SqliteConfig, SqliteStore};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tempfile::TempDir;

@@ -1,9 +1,9 @@
 //! Leases in time: on the embedded store, where two holders stand for two processes.
 
-use claviger::store::sqlite::{SqliteConfig, SqliteStore};
 use claviger::tenure::Tenure;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{Hold, Holder, LeaseName, Store};
+use claviger_store::sqlite::{SqliteConfig, SqliteStore};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;

@@ -5,8 +5,8 @@ use super::failures::has_exactly;
 use super::harness::MongoHarness;
 use super::proxy::{Act, Proxy};
 use super::server::{TestServer, server};
-use claviger::store::mongo::{MongoConfig, MongoStore};
 use claviger_projections::ports::{Append, Log};
+use claviger_store::mongo::{MongoConfig, MongoStore};
 use futures::future::join_all;
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 use super::super::broken::How;
 use super::harness::MongoHarness;
 use super::server::{TestServer, server};
-use claviger_projections::suite::{Case, Failure, Outcome, cases};
+use claviger_suite::{Case, Failure, Outcome, cases};
 use futures::StreamExt;
 use futures::stream;
 use std::time::{Duration, Instant};

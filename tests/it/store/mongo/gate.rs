@@ -1,9 +1,9 @@
 //! Holds the batcher, makes it fail, and counts what it commits.
 
-use claviger::store::mongo::{Fault, Faults};
 use claviger_domain::id::EventId;
 use claviger_projections::ports::{Append, BoxFuture};
-use claviger_projections::suite::FaultHooks;
+use claviger_store::mongo::{Fault, Faults};
+use claviger_suite::FaultHooks;
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
 use tokio::sync::watch;

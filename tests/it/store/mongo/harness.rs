@@ -6,9 +6,9 @@ use super::gate::Gate;
 use super::rewriting::Rewriting;
 use super::server::TestServer;
 use claviger::effects::OsEntropy;
-use claviger::store::mongo::{MongoConfig, MongoStore, MongoUri};
 use claviger_projections::ports::{BoxFuture, Store};
-use claviger_projections::suite::{Failure, FaultHooks, Harness};
+use claviger_store::mongo::{MongoConfig, MongoStore, MongoUri};
+use claviger_suite::{Failure, FaultHooks, Harness};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex};
 

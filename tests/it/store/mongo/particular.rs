@@ -4,12 +4,12 @@ use super::super::sqlite::append;
 use super::harness::MongoHarness;
 use super::server::{TestServer, server};
 use claviger::effects::OsEntropy;
-use claviger::store::mongo::{FORMAT, MongoConfig, MongoStore, OpenError};
 use claviger_projections::ports::{
     Append, AppendError, ClaimChange, ClaimKind, Expected, Log, RecordChange, Rotation, RowChange,
     Rows, StoreError, StoreKeyRow, UserKeyRow, UserKeyState, UserRows, Views,
 };
-use claviger_projections::suite::FaultHooks;
+use claviger_store::mongo::{FORMAT, MongoConfig, MongoStore, OpenError};
+use claviger_suite::FaultHooks;
 use futures::future::{join, join_all};
 use mongodb::bson::{Document, doc};
 use mongodb::event::EventHandler;

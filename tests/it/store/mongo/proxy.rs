@@ -2,7 +2,7 @@
 //! the frames of the wire protocol, so that a fault meets the message it is meant for.
 
 use super::server::TestServer;
-use claviger::store::mongo::MongoUri;
+use claviger_store::mongo::MongoUri;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

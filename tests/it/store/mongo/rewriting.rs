@@ -3,7 +3,7 @@
 
 use super::proxy::message;
 use super::server::TestServer;
-use claviger::store::mongo::MongoUri;
+use claviger_store::mongo::MongoUri;
 use mongodb::bson::{Bson, Document, doc};
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -6,14 +6,14 @@ use super::contract::run;
 use super::harness::MongoHarness;
 use super::rewriting::{Rewrite, Rewriting, Statement};
 use super::server::{TestServer, server};
-use claviger::store::mongo::MongoStore;
 use claviger_domain::id::KeyId;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{
     Append, AppendError, Appended, Expected, Log, Rotation, RowChange, Rows, SecretRow,
     StoreKeyRow, UserKeyRow, UserKeyState, UserRows,
 };
-use claviger_projections::suite::{FaultHooks, Outcome, cases};
+use claviger_store::mongo::MongoStore;
+use claviger_suite::{FaultHooks, Outcome, cases};
 use futures::future::join;
 use std::future::Future;
 use std::pin::pin;

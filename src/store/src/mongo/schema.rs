@@ -1,0 +1,235 @@
+//! The collections, their indexes, and their format.
+//!
+//! | collection | `_id` | holds | changes |
+//! |---|---|---|---|
+//! | `log_head` | `"head"` | position, time and frontier of the end of the log; `touch` | first and last in every transaction |
+//! | `events` | stream `/` version in 20 digits | the log; unique position, unique id | inserts only |
+//! | `parts` | `{p, n}`: position, index | sealed boxes of events that have more than one | inserts only |
+//! | `claims` | `{k, h}`: kind, keyed hash | the holder of a unique value | with appends |
+//! | `commands` | command id | command records | with appends; forgotten after their time |
+//! | `user_keys` | `{o, v}`: owner, version | user keys, wrapped by a KEK; `worn`: could open data destroyed since; `touch` | with appends; rewrapped by compare and set |
+//! | `index_keys` | owner | users' index keys | with appends |
+//! | `content_keys` | stream | content keys | with appends |
+//! | `secrets` | `{o, k, v}`: owner, key, secret version | sealed secrets and their data keys | with appends |
+//! | `credentials` | owner | sealed password hashes | with appends |
+//! | `sessions` | session id | sessions | with appends; rotated by compare and set |
+//! | `timers` | `{o, k, s}`: owner, kind, subject | timers | with appends |
+//! | `views` | owner, row id, view, as concatenated bytes | rows of views | with appends |
+//! | `defaults` | `{o, t}`: owner, tag | the default key of a context: `_id` allows only one | with appends |
+//! | `leases` | name | the process that may do what only one may do; `until` and `seen` are the server's time | by their holders; touched by advances |
+//! | `checkpoints` | view | how far a view that is written after its events has followed the log | with advances and repairs |
+//! | `quarantine` | `{w, o, i}`: view, owner, row id | quarantined rows of such views | with advances and repairs |
+//! | `deltas` | `{r, v, d}`: run, version, row | rows of text between a run's events, sealed | inserts by key; deleted when they expire |
+//! | `processes` | boot id | the processes that append: host and process, sessions, until when each is considered alive | with time |
+//! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first, the highest is the newest | once, then with appends |
+//! | `meta` | `"store"` | the format | by a migration |
+//!
+//! Whatever depends on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also
+//! changes when a rotation gives the user a new one, all of it in one transaction. An append that
+//! adds such a document changes `touch` of the user key, so that the two transactions conflict.
+//!
+//! Ids are binaries of subtype 4, whose order is the order of the ids; hashes and boxes are
+//! binaries of subtype 0; numbers have 64 bits; times are milliseconds. Fields by which a
+//! collection is searched are stored beside `_id`.
+
+use super::cells::Cells;
+use super::error::{DbError, OpenError, code, is_duplicate, open_error};
+use futures::future::try_join_all;
+use mongodb::bson::{Document, doc};
+use mongodb::error::Error;
+use mongodb::{Database, bson};
+use std::collections::HashSet;
+
+/// The newest format this program writes and reads.
+pub const FORMAT: u64 = 1;
+
+/// The server's code for a collection that exists already.
+const NAMESPACE_EXISTS: i32 = 48;
+
+pub(super) const HEAD: &str = "log_head";
+pub const EVENTS: &str = "events";
+pub(super) const PARTS: &str = "parts";
+pub(super) const CLAIMS: &str = "claims";
+pub const COMMANDS: &str = "commands";
+pub(super) const USER_KEYS: &str = "user_keys";
+pub(super) const INDEX_KEYS: &str = "index_keys";
+pub(super) const CONTENT_KEYS: &str = "content_keys";
+pub(super) const SECRETS: &str = "secrets";
+pub(super) const CREDENTIALS: &str = "credentials";
+pub(super) const SESSIONS: &str = "sessions";
+pub(super) const TIMERS: &str = "timers";
+pub const VIEWS: &str = "views";
+pub(super) const DEFAULTS: &str = "defaults";
+pub(super) const LEASES: &str = "leases";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
+pub(super) const QUARANTINE: &str = "quarantine";
+pub(super) const DELTAS: &str = "deltas";
+pub(super) const STORE_KEYS: &str = "store_keys";
+pub(super) const PROCESSES: &str = "processes";
+const META: &str = "meta";
+
+/// `_id` of the one document of `log_head`.
+pub(super) const HEAD_ID: &str = "head";
+
+struct Index {
+    name: &'static str,
+    keys: &'static [(&'static str, i32)],
+    unique: bool,
+}
+
+const fn index(name: &'static str, keys: &'static [(&'static str, i32)]) -> Index {
+    Index { name, keys, unique: false }
+}
+
+const fn unique(name: &'static str, keys: &'static [(&'static str, i32)]) -> Index {
+    Index { name, keys, unique: true }
+}
+
+const COLLECTIONS: &[(&str, &[Index])] = &[
+    (HEAD, &[]),
+    (
+        EVENTS,
+        &[
+            unique("position", &[("position", 1)]),
+            unique("id", &[("id", 1)]),
+            index("owner", &[("owner", 1), ("position", 1)]),
+            index("subject", &[("owner", 1), ("subject", 1), ("position", 1)]),
+        ],
+    ),
+    (PARTS, &[]),
+    (CLAIMS, &[]),
+    (COMMANDS, &[index("expiry", &[("open", 1), ("expires_at", 1)])]),
+    (USER_KEYS, &[index("owner", &[("owner", 1), ("version", -1)]), index("kek", &[("kek", 1)])]),
+    (INDEX_KEYS, &[]),
+    (CONTENT_KEYS, &[index("owner", &[("owner", 1)])]),
+    (SECRETS, &[index("owner", &[("owner", 1)])]),
+    (CREDENTIALS, &[]),
+    (SESSIONS, &[index("owner", &[("owner", 1), ("created_at", 1), ("_id", 1)])]),
+    (TIMERS, &[index("owner", &[("owner", 1)]), index("due", &[("due_at", 1)])]),
+    (
+        VIEWS,
+        &[
+            index("owner", &[("owner", 1)]),
+            index("sort", &[("view", 1), ("owner", 1), ("sort", 1), ("id", 1)]),
+        ],
+    ),
+    (DEFAULTS, &[index("owner", &[("owner", 1), ("tag", 1)])]),
+    (LEASES, &[]),
+    (CHECKPOINTS, &[]),
+    (
+        QUARANTINE,
+        &[index("owner", &[("owner", 1)]), index("view", &[("view", 1), ("owner", 1), ("id", 1)])],
+    ),
+    (
+        DELTAS,
+        &[unique("place", &[("run", 1), ("v", 1), ("d", 1)]), index("owner", &[("owner", 1)])],
+    ),
+    (STORE_KEYS, &[unique("seq", &[("seq", 1)])]),
+    (PROCESSES, &[]),
+    (META, &[]),
+];
+
+/// Creates what is missing, and refuses a newer format or a conflicting index. Several processes
+/// may do so at the same time.
+pub(super) async fn prepare(db: &Database) -> Result<(), OpenError> {
+    let failed = |error: DbError| open_error(db.name(), error);
+    let mongo = |error: Error| failed(error.into());
+    let there: HashSet<String> =
+        db.list_collection_names().await.map_err(mongo)?.into_iter().collect();
+    if there.contains(META) {
+        check_format(db).await?;
+    }
+    try_join_all(
+        COLLECTIONS
+            .iter()
+            .map(|(name, indexes)| prepare_collection(db, name, indexes, there.contains(*name))),
+    )
+    .await?;
+    let head = doc! { "$setOnInsert": { "position": 0_i64, "at": 0_i64, "frontier": binary(Vec::new()), "touch": 0_i64 } };
+    insert_once(db, HEAD, HEAD_ID, head).await.map_err(mongo)?;
+    let format = i64::try_from(FORMAT).unwrap_or(i64::MAX);
+    insert_once(db, META, "store", doc! { "$setOnInsert": { "format": format } })
+        .await
+        .map_err(mongo)?;
+    // Another program may have been faster.
+    check_format(db).await
+}
+
+async fn check_format(db: &Database) -> Result<(), OpenError> {
+    let failed = |error: DbError| open_error(db.name(), error);
+    let found = db.collection::<Document>(META).find_one(doc! { "_id": "store" }).await;
+    let Some(meta) = found.map_err(|error| failed(error.into()))? else { return Ok(()) };
+    let found = Cells::new(META, meta).u64("format").map_err(|error| failed(error.into()))?;
+    if found > FORMAT {
+        return Err(OpenError::Newer { database: db.name().to_owned(), found, known: FORMAT });
+    }
+    Ok(())
+}
+
+/// Inserts a document if it does not exist.
+async fn insert_once(
+    db: &Database,
+    collection: &str,
+    id: &str,
+    insert: Document,
+) -> Result<(), Error> {
+    match db
+        .collection::<Document>(collection)
+        .update_one(doc! { "_id": id }, insert)
+        .upsert(true)
+        .await
+    {
+        Err(error) if !is_duplicate(&error) => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// `createIndexes` does nothing for an index that exists with this definition, and fails for one
+/// with another definition: creating is the check.
+async fn prepare_collection(
+    db: &Database,
+    collection: &'static str,
+    indexes: &[Index],
+    there: bool,
+) -> Result<(), OpenError> {
+    if !there
+        && let Err(error) = db.create_collection(collection).await
+        && code(&error) != NAMESPACE_EXISTS
+    {
+        return Err(open_error(db.name(), error.into()));
+    }
+    if indexes.is_empty() {
+        return Ok(());
+    }
+    let specs = indexes.iter().map(|index| {
+        let keys: Document = index
+            .keys
+            .iter()
+            .map(|(field, order)| ((*field).to_owned(), (*order).into()))
+            .collect();
+        let mut spec = doc! { "name": index.name, "key": keys };
+        if index.unique {
+            spec.insert("unique", true);
+        }
+        bson::Bson::from(spec)
+    });
+    let specs: Vec<_> = specs.collect();
+    let concern = doc! { "w": "majority", "j": true };
+    let made = db
+        .run_command(
+            doc! { "createIndexes": collection, "indexes": specs, "writeConcern": concern },
+        )
+        .await;
+    made.map(drop).map_err(|error| OpenError::Index { collection, code: code(&error) })
+}
+
+/// Bytes as they are stored.
+pub(super) fn binary(bytes: Vec<u8>) -> bson::Bson {
+    bson::Bson::Binary(bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes })
+}
+
+/// An id as it is stored.
+pub(super) fn id(id: uuid::Uuid) -> bson::Bson {
+    let bytes = id.into_bytes().to_vec();
+    bson::Bson::Binary(bson::Binary { subtype: bson::spec::BinarySubtype::Uuid, bytes })
+}

@@ -1,0 +1,83 @@
+//! The three shapes of a query, over cached statements.
+
+use super::cells::Cells;
+use super::error;
+use claviger_projections::ports::StoreError;
+use rusqlite::{Connection, Params};
+
+/// SQLite failed, or a row does not hold what was written. The writer must distinguish the two.
+#[derive(Debug)]
+pub enum DbError {
+    /// A statement failed.
+    Sqlite(rusqlite::Error),
+    /// A row is corrupt.
+    Store(StoreError),
+}
+
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<StoreError> for DbError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<DbError> for StoreError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Sqlite(error) => error::store_error(&error),
+            DbError::Store(error) => error,
+        }
+    }
+}
+
+/// All rows of a query.
+pub fn rows<T>(
+    connection: &Connection,
+    table: &'static str,
+    sql: &str,
+    params: impl Params,
+    mut read: impl FnMut(&mut Cells<'_, '_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, DbError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        all.push(read(&mut Cells::new(table, row))?);
+    }
+    Ok(all)
+}
+
+/// The first row of a query.
+pub fn row<T>(
+    connection: &Connection,
+    table: &'static str,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&mut Cells<'_, '_>) -> Result<T, StoreError>,
+) -> Result<Option<T>, DbError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    match found.next()? {
+        None => Ok(None),
+        Some(row) => Ok(Some(read(&mut Cells::new(table, row))?)),
+    }
+}
+
+/// The result of a `count` query.
+pub fn count(
+    connection: &Connection,
+    table: &'static str,
+    sql: &str,
+    params: impl Params,
+) -> Result<u64, DbError> {
+    let counted = row(connection, table, sql, params, |cells| {
+        let count = cells.u64()?;
+        Ok(count)
+    })?;
+    Ok(counted.unwrap_or_default())
+}

@@ -1,0 +1,277 @@
+//! The log, its records and claims.
+
+use crate::sqlite::cells::{Cells, bound, limit as sql_limit};
+use crate::sqlite::query::{self, DbError};
+use claviger_domain::actor::{Actor, Role, Via};
+use claviger_domain::event::Envelope;
+use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
+use claviger_domain::stream::StreamName;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{
+    ClaimKind, CommandRecord, Direction, HistoryFilter, StoreError, StoredEvent,
+};
+use claviger_proof::Frontier;
+use rusqlite::{Connection, ToSql, params};
+use uuid::Uuid;
+
+const EVENT: &str = "position, id, stream, version, owner, kind, schema, at, actor_user, actor_role, actor_via, command_id, \
+                     correlation_id, causation_id, subject, facts, leaf, boxes, content";
+
+/// The head as the writer keeps it.
+pub(in crate::sqlite) fn head(connection: &Connection) -> Result<(Frontier, Timestamp), DbError> {
+    let sql = "SELECT position, at, frontier FROM head WHERE id = 1";
+    let head = query::row(connection, "head", sql, [], |cells| {
+        let (position, at, roots) = (cells.u64()?, cells.time()?, cells.bytes()?);
+        let frontier = Frontier::from_bytes(position, roots).ok_or_else(|| cells.corrupt())?;
+        Ok((frontier, at))
+    })?;
+    Ok(head.ok_or_else(|| StoreError::Corrupt("table head has no row".to_owned()))?)
+}
+
+/// Position of the last stored event, whatever the head contains.
+pub(in crate::sqlite) fn last_position(connection: &Connection) -> Result<u64, DbError> {
+    query::count(connection, "events", "SELECT ifnull(max(position), 0) FROM events", [])
+}
+
+/// Events after a position. A missing one is an error, at the end of the log too, which the head
+/// gives.
+pub(in crate::sqlite) fn events_after(
+    connection: &Connection,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, DbError> {
+    let sql = format!("SELECT {EVENT} FROM events WHERE position > ?1 ORDER BY position LIMIT ?2");
+    let found = events(connection, &sql, &[&bound(after), &sql_limit(limit)])?;
+    let mut last = after;
+    for event in &found {
+        let expected = last.saturating_add(1);
+        if event.envelope.position != expected {
+            return Err(StoreError::Gap { expected }.into());
+        }
+        last = expected;
+    }
+    if found.len() < limit && last < head(connection)?.0.size() {
+        return Err(StoreError::Gap { expected: last.saturating_add(1) }.into());
+    }
+    Ok(found)
+}
+
+/// Events of a stream after a version.
+pub(in crate::sqlite) fn stream_after(
+    connection: &Connection,
+    stream: StreamName,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, DbError> {
+    let sql = format!(
+        "SELECT {EVENT} FROM events WHERE stream = ?1 AND version > ?2 ORDER BY version LIMIT ?3"
+    );
+    let found = events(connection, &sql, &[&stream.to_string(), &bound(after), &sql_limit(limit)])?;
+    let mut expected = after;
+    for event in &found {
+        expected = expected.saturating_add(1);
+        if event.envelope.version != expected {
+            return Err(StoreError::Corrupt(format!(
+                "stream {stream}: version {expected} is missing"
+            ))
+            .into());
+        }
+    }
+    Ok(found)
+}
+
+/// The event with an id.
+pub(in crate::sqlite) fn event(
+    connection: &Connection,
+    id: EventId,
+) -> Result<Option<StoredEvent>, DbError> {
+    let sql = format!("SELECT {EVENT} FROM events WHERE id = ?1");
+    Ok(events(connection, &sql, &[id.0.as_bytes()])?.pop())
+}
+
+/// An owner's events that pass the filter.
+pub(in crate::sqlite) fn history(
+    connection: &Connection,
+    owner: UserId,
+    filter: &HistoryFilter,
+    direction: Direction,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, DbError> {
+    let order = match direction {
+        Direction::Backward => "DESC",
+        Direction::Forward => "ASC",
+    };
+    let bounds = Bounds::of(owner, filter);
+    let sql = format!(
+        "SELECT {EVENT} FROM events WHERE {} ORDER BY position {order} LIMIT ?6",
+        bounds.condition()
+    );
+    let limit = sql_limit(limit);
+    let [owner, subject, kinds, above, below] = bounds.params();
+    events(connection, &sql, &[owner, subject, kinds, above, below, &limit])
+}
+
+/// A history filter as parameters 1 to 5 and a condition. Unset filters are absent from the
+/// condition, so that indexes are used.
+struct Bounds {
+    owner: Uuid,
+    subject: Option<[u8; 16]>,
+    kinds: Option<String>,
+    above: i64,
+    below: i64,
+}
+
+impl Bounds {
+    fn of(owner: UserId, filter: &HistoryFilter) -> Self {
+        Self {
+            owner: owner.0,
+            subject: filter.subject.map(Uuid::into_bytes),
+            kinds: (!filter.kinds.is_empty())
+                .then(|| serde_json::Value::from(filter.kinds.clone()).to_string()),
+            above: bound(filter.above.unwrap_or(0)),
+            below: bound(filter.below.unwrap_or(u64::MAX)),
+        }
+    }
+
+    fn condition(&self) -> String {
+        let subject = if self.subject.is_some() { "subject = ?2" } else { "?2 IS NULL" };
+        let kinds = if self.kinds.is_some() {
+            "kind IN (SELECT value FROM json_each(?3))"
+        } else {
+            "?3 IS NULL"
+        };
+        format!("owner = ?1 AND {subject} AND {kinds} AND position > ?4 AND position < ?5")
+    }
+
+    fn params(&self) -> [&dyn ToSql; 5] {
+        [self.owner.as_bytes(), &self.subject, &self.kinds, &self.above, &self.below]
+    }
+}
+
+fn events(
+    connection: &Connection,
+    sql: &str,
+    params: &[&dyn ToSql],
+) -> Result<Vec<StoredEvent>, DbError> {
+    let found = query::rows(connection, "events", sql, params, stored_event)?;
+    found
+        .into_iter()
+        .map(|(mut event, boxes)| {
+            if boxes > 1 {
+                event.content = parts(connection, event.envelope.position, boxes)?;
+            }
+            Ok(event)
+        })
+        .collect()
+}
+
+fn parts(connection: &Connection, position: u64, boxes: u64) -> Result<Vec<Vec<u8>>, DbError> {
+    let sql = "SELECT part, box FROM parts WHERE position = ?1 ORDER BY part";
+    let corrupt = || StoreError::Corrupt(format!("table parts, position {position}"));
+    let found = query::rows(connection, "parts", sql, [bound(position)], |cells| {
+        Ok((cells.u64()?, cells.bytes()?.to_vec()))
+    })?;
+    let in_order = found.iter().zip(0_u64..).all(|((part, _), expected)| *part == expected);
+    if !in_order || u64::try_from(found.len()) != Ok(boxes) {
+        return Err(corrupt().into());
+    }
+    Ok(found.into_iter().map(|(_, sealed)| sealed).collect())
+}
+
+/// The event of a row, and its number of boxes. Several boxes are not stored in the row.
+fn stored_event(cells: &mut Cells<'_, '_>) -> Result<(StoredEvent, u64), StoreError> {
+    let position = cells.u64()?;
+    let id = EventId(cells.id()?);
+    let (stream, version) = (cells.stream()?, cells.u64()?);
+    let owner = cells.opt_id()?.map(UserId);
+    let (kind, schema, at) = (cells.text()?.to_owned(), cells.u32()?, cells.time()?);
+    let actor = actor(cells)?;
+    let envelope = Envelope {
+        position,
+        stream,
+        owner,
+        version,
+        id,
+        kind,
+        schema,
+        at,
+        actor,
+        command_id: CommandId(cells.array()?),
+        correlation_id: CorrelationId(cells.id()?),
+        causation_id: cells.opt_id()?.map(EventId),
+    };
+    let subject = cells.opt_id()?;
+    let facts = cells.bytes()?.to_vec();
+    let leaf = cells.array()?;
+    let boxes = cells.u64()?;
+    let content = cells.opt_bytes()?;
+    if content.is_some() != (boxes == 1) {
+        return Err(cells.corrupt());
+    }
+    let content = content.map(<[u8]>::to_vec).into_iter().collect();
+    Ok((StoredEvent { envelope, facts, content, subject, leaf }, boxes))
+}
+
+fn actor(cells: &mut Cells<'_, '_>) -> Result<Actor, StoreError> {
+    let user = cells.opt_id()?.map(UserId);
+    let role = match cells.opt_text()? {
+        None => None,
+        Some(word) => Some(Role::parse(word).ok_or_else(|| cells.corrupt())?),
+    };
+    let via = cells.text()?;
+    let via = Via::parse(via).ok_or_else(|| cells.corrupt())?;
+    Ok(Actor { user, role, via })
+}
+
+/// The record of a command.
+pub(in crate::sqlite) fn command_record(
+    connection: &Connection,
+    id: CommandId,
+) -> Result<Option<CommandRecord>, DbError> {
+    let sql = "SELECT command_id, request_hash, owner, subject, event_ids, position, stream, version, open, expires_at \
+               FROM commands WHERE command_id = ?1";
+    query::row(connection, "commands", sql, [&id.0], |cells| {
+        Ok(CommandRecord {
+            command_id: CommandId(cells.array()?),
+            request_hash: cells.array()?,
+            owner: UserId(cells.id()?),
+            subject: cells.opt_id()?,
+            event_ids: event_ids(cells)?,
+            position: cells.u64()?,
+            stream: cells.stream()?,
+            version: cells.u64()?,
+            open: cells.u64()? != 0,
+            expires_at: cells.time()?,
+        })
+    })
+}
+
+fn event_ids(cells: &mut Cells<'_, '_>) -> Result<Vec<EventId>, StoreError> {
+    let (ids, rest) = cells.bytes()?.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(cells.corrupt());
+    }
+    Ok(ids.iter().map(|id| EventId(Uuid::from_bytes(*id))).collect())
+}
+
+/// The number a kind of claim is stored as.
+pub(in crate::sqlite) const fn claim_kind(kind: ClaimKind) -> i64 {
+    match kind {
+        ClaimKind::Username => 1,
+        ClaimKind::Email => 2,
+        ClaimKind::Secret => 3,
+        ClaimKind::Identity => 4,
+    }
+}
+
+/// The holder of a unique value, and its subject.
+pub(in crate::sqlite) fn claim(
+    connection: &Connection,
+    kind: ClaimKind,
+    hash: &[u8; 32],
+) -> Result<Option<(UserId, Uuid)>, DbError> {
+    let sql = "SELECT holder, subject FROM claims WHERE kind = ?1 AND hash = ?2";
+    query::row(connection, "claims", sql, params![claim_kind(kind), hash], |cells| {
+        Ok((UserId(cells.id()?), cells.id()?))
+    })
+}

@@ -1,0 +1,242 @@
+//! One append, inside the transaction of its batch.
+
+use super::changes;
+use super::outcome::{Stop, stored};
+use crate::sqlite::query;
+use crate::sqlite::read::{claim, claim_kind, command_record};
+use claviger_domain::id::UserId;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{
+    Append, AppendError, Appended, ClaimChange, CommandRecord, Expected, NewEvent, Placed,
+    RecordChange,
+};
+use claviger_proof::{Frontier, leaf_hash};
+use rusqlite::{Connection, ErrorCode, params};
+
+/// The end of the log as the transaction sees it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct End {
+    /// The tree; its size is the position.
+    pub(super) frontier: Frontier,
+    /// Time of the last event.
+    pub(super) at: Timestamp,
+}
+
+/// Executes an append. A refusal may leave rows behind: the caller rolls back its savepoint and
+/// resets `end`.
+pub(super) fn execute(
+    connection: &Connection,
+    append: &Append,
+    end: &mut End,
+) -> Result<Appended, Stop> {
+    let Some(first) = append.events.first() else {
+        return Err(AppendError::Malformed("no events").into());
+    };
+    // Checked before the version: the retry of a committed command finds a longer stream, which is
+    // no conflict.
+    if let Some(RecordChange::Insert { .. }) = append.record
+        && let Some(record) = command_record(connection, append.command_id)?
+    {
+        return Err(AppendError::Repeated(Box::new(record)).into());
+    }
+    let before = stream_version(connection, append)?;
+    end.at = end.at.max(append.at);
+    let mut last =
+        Placed { id: first.id, position: end.frontier.size(), version: before, at: end.at };
+    let mut placed = Vec::with_capacity(append.events.len());
+    for event in &append.events {
+        last = Placed {
+            id: event.id,
+            position: last.position + 1,
+            version: last.version + 1,
+            at: end.at,
+        };
+        insert_event(connection, append, event, last, &mut end.frontier)?;
+        placed.push(last);
+    }
+    for row in &append.rows {
+        changes::apply(connection, row)?;
+    }
+    if let Some(inline) = &append.inline {
+        for row in inline.rows(&placed)? {
+            changes::apply(connection, &row)?;
+        }
+    }
+    for change in &append.claims {
+        change_claim(connection, change)?;
+    }
+    if let Some(change) = &append.record {
+        change_record(connection, append, change, last)?;
+    }
+    Ok(Appended { placed, position: last.position, version: last.version })
+}
+
+/// The stream's version, if it is the expected one and the owner is the same.
+fn stream_version(connection: &Connection, append: &Append) -> Result<u64, Stop> {
+    let sql = "SELECT version, owner FROM events WHERE stream = ?1 ORDER BY version DESC LIMIT 1";
+    let found = query::row(connection, "events", sql, [append.stream.to_string()], |cells| {
+        Ok((cells.u64()?, cells.opt_id()?.map(UserId)))
+    })?;
+    let expected = match append.expected {
+        Expected::NoStream => 0,
+        Expected::Exact(version) => version,
+    };
+    let actual = found.map_or(0, |(version, _)| version);
+    if actual != expected {
+        return Err(AppendError::Conflict { actual }.into());
+    }
+    if found.is_some_and(|(_, owner)| owner != append.owner) {
+        return Err(AppendError::Malformed("the stream has another owner").into());
+    }
+    Ok(actual)
+}
+
+fn insert_event(
+    connection: &Connection,
+    append: &Append,
+    event: &NewEvent,
+    placed: Placed,
+    frontier: &mut Frontier,
+) -> Result<(), Stop> {
+    let envelope = append.envelope(event, placed);
+    let leaf = leaf_hash(&envelope, &event.facts, &event.content);
+    // Several boxes go into rows of their own: otherwise a row of many megabytes would have to be
+    // read whole for its facts.
+    let (inline_box, parts) = match event.content.as_slice() {
+        [only] => (Some(only), &[][..]),
+        parts => (None, parts),
+    };
+    let sql = "INSERT INTO events (position, id, stream, version, owner, kind, schema, at, actor_user, actor_role, actor_via, \
+               command_id, correlation_id, causation_id, subject, facts, boxes, content, leaf) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+    let params = params![
+        stored(envelope.position)?,
+        envelope.id.0.as_bytes(),
+        envelope.stream.to_string(),
+        stored(envelope.version)?,
+        envelope.owner.map(|id| id.0.into_bytes()),
+        envelope.kind,
+        envelope.schema,
+        stored(envelope.at.0)?,
+        envelope.actor.user.map(|id| id.0.into_bytes()),
+        envelope.actor.role.map(claviger_domain::actor::Role::as_str),
+        envelope.actor.via.as_str(),
+        envelope.command_id.0,
+        envelope.correlation_id.0.as_bytes(),
+        envelope.causation_id.map(|id| id.0.into_bytes()),
+        event.subject.map(uuid::Uuid::into_bytes),
+        event.facts,
+        stored(event.content.len() as u64)?,
+        inline_box,
+        leaf,
+    ];
+    connection.prepare_cached(sql)?.execute(params).map_err(refuse_known_id)?;
+    for (part, sealed) in (0_i64..).zip(parts) {
+        let sql = "INSERT INTO parts (position, part, box) VALUES (?1, ?2, ?3)";
+        connection.prepare_cached(sql)?.execute(params![stored(placed.position)?, part, sealed])?;
+    }
+    frontier.push(leaf);
+    Ok(())
+}
+
+/// Position and version were looked up in this transaction, so only the event's id can already
+/// exist.
+fn refuse_known_id(error: rusqlite::Error) -> Stop {
+    match error.sqlite_error() {
+        Some(found) if found.code == ErrorCode::ConstraintViolation => {
+            AppendError::Malformed("an event id exists already").into()
+        }
+        Some(_) | None => Stop::Unexpected(error),
+    }
+}
+
+fn change_claim(connection: &Connection, change: &ClaimChange) -> Result<(), Stop> {
+    match change {
+        ClaimChange::Release { kind, hash } => {
+            let sql = "DELETE FROM claims WHERE kind = ?1 AND hash = ?2";
+            connection.prepare_cached(sql)?.execute(params![claim_kind(*kind), hash])?;
+        }
+        ClaimChange::Take { kind, hash, holder, subject } => {
+            match claim(connection, *kind, hash)? {
+                Some((by, whose)) if by == *holder && whose == *subject => {}
+                Some((holder, subject)) => {
+                    return Err(AppendError::ClaimTaken { kind: *kind, holder, subject }.into());
+                }
+                None => {
+                    let sql =
+                        "INSERT INTO claims (kind, hash, holder, subject) VALUES (?1, ?2, ?3, ?4)";
+                    let params =
+                        params![claim_kind(*kind), hash, holder.0.as_bytes(), subject.as_bytes()];
+                    connection.prepare_cached(sql)?.execute(params)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn change_record(
+    connection: &Connection,
+    append: &Append,
+    change: &RecordChange,
+    last: Placed,
+) -> Result<(), Stop> {
+    let record = match change {
+        RecordChange::Insert { request_hash, subject, open, expires_at } => {
+            // The command belongs to the actor; without an actor (a registration), to the stream's
+            // owner.
+            let owner = append
+                .actor
+                .user
+                .or(append.owner)
+                .ok_or(AppendError::Malformed("a command record without a user"))?;
+            CommandRecord {
+                command_id: append.command_id,
+                request_hash: *request_hash,
+                owner,
+                subject: *subject,
+                event_ids: Vec::new(),
+                position: 0,
+                stream: append.stream,
+                version: 0,
+                open: *open,
+                expires_at: *expires_at,
+            }
+        }
+        RecordChange::Close { command_id } => match command_record(connection, *command_id)? {
+            Some(record) if record.open => CommandRecord { open: false, ..record },
+            Some(_) | None => return Ok(()),
+        },
+    };
+    put_record(connection, append, &record, last)
+}
+
+/// Writes a record with this append's events added to it.
+fn put_record(
+    connection: &Connection,
+    append: &Append,
+    record: &CommandRecord,
+    last: Placed,
+) -> Result<(), Stop> {
+    let known = record.event_ids.iter().copied();
+    let event_ids: Vec<u8> = known
+        .chain(append.events.iter().map(|event| event.id))
+        .flat_map(|id| id.0.into_bytes())
+        .collect();
+    let sql = "INSERT OR REPLACE INTO commands (command_id, request_hash, owner, subject, event_ids, position, stream, version, \
+               open, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let params = params![
+        record.command_id.0,
+        record.request_hash,
+        record.owner.0.as_bytes(),
+        record.subject.map(uuid::Uuid::into_bytes),
+        event_ids,
+        stored(last.position)?,
+        append.stream.to_string(),
+        stored(last.version)?,
+        record.open,
+        stored(record.expires_at.0)?,
+    ];
+    connection.prepare_cached(sql)?.execute(params)?;
+    Ok(())
+}
