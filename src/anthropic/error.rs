@@ -5,7 +5,7 @@
 
 pub use super::headers::{Origin, RateLimits, Window};
 use super::headers::{clean_id, limited_until, retry_after_ms};
-use crate::lines::TooBig;
+use crate::sse::decode::TooBig;
 use claviger_domain::timestamp::Timestamp;
 use reqwest::header::HeaderMap;
 use serde_json::Value;

@@ -3,7 +3,7 @@
 
 use super::master_keys::{LookAgain, MasterKeys, hex};
 use super::{store_failure, vault_failure};
-use crate::effects::Effects;
+use crate::system::environment::Effects;
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, UserId};

@@ -18,7 +18,7 @@ use super::keychain::store_key_row;
 use super::keys::scrub;
 use super::master_keys::hex;
 use super::rewrap::{open_all, rekeyed, rewrapped};
-use crate::effects::Effects;
+use crate::system::environment::Effects;
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::event::Halved as _;
 use claviger_domain::id::{CommandId, CorrelationId, EventId, MasterKeyId, UserId};

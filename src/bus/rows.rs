@@ -3,7 +3,7 @@
 //! only then.
 
 use super::vault_failure;
-use crate::effects::Effects;
+use crate::system::environment::Effects;
 use claviger_domain::account::AccountEvent;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CommandId, KeyId, UserId};

@@ -2,7 +2,7 @@
 //! open work, and the expiry of its text.
 
 use super::rows::{open_row, row};
-use crate::effects::Effects;
+use crate::system::environment::Effects;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::RunEvent;

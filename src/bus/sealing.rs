@@ -1,7 +1,7 @@
 //! Converts between domain events and their stored form.
 
 use super::vault_failure;
-use crate::effects::Effects;
+use crate::system::environment::Effects;
 use claviger_domain::event::Halved;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{EventId, UserId};

@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use super::run::RunCommand;
-use crate::config::Settings;
+use crate::app::config::Settings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;

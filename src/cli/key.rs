@@ -3,10 +3,10 @@
 use super::args::{KeyCommand as Args, LevelArg};
 use super::user::{find, operator, read_secret};
 use super::{CliError, output};
+use crate::app::config::Config;
+use crate::app::wiring::Core;
 use crate::bus::Commands;
-use crate::config::Config;
-use crate::effects::Effects;
-use crate::wiring::Core;
+use crate::system::environment::Effects;
 use claviger_application::ids::{IdKind, decode_as, encode};
 use claviger_application::{Call, KeyCommand, KeyCommands as _, Reads as _};
 use claviger_domain::actor::{Actor, Via};

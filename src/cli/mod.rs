@@ -24,11 +24,11 @@ use claviger_domain::failure::Failure;
 use claviger_projections::ports::StoreError;
 use std::process::ExitCode;
 
+use crate::app::config::{Config, ConfigError};
+use crate::app::key_files::KeyFileError;
+use crate::app::lifecycle::ServeError;
+use crate::app::wiring::StartError;
 use crate::bus::RotationError;
-use crate::config::{Config, ConfigError};
-use crate::key_files::KeyFileError;
-use crate::lifecycle::ServeError;
-use crate::wiring::StartError;
 
 /// A command that failed: what a person reads, and the code a script reads.
 #[derive(Debug, thiserror::Error)]
@@ -127,15 +127,15 @@ impl From<std::io::Error> for CliError {
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
-    crate::http::panics::report_location_only();
+    crate::system::panics::report_location_only();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return wrong_usage(&error),
     };
     no_core_dumps();
     let quiet = !matches!(arguments.command, Command::Serve | Command::Simulate(_));
-    crate::telemetry::start(arguments.log.as_deref(), quiet, arguments.log_json);
-    crate::http::panics::report_location_only();
+    crate::system::telemetry::start(arguments.log.as_deref(), quiet, arguments.log_json);
+    crate::system::panics::report_location_only();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return CliError::from(error).report(arguments.json),

@@ -2,10 +2,10 @@
 
 use super::args::{ReplayArgs, ViewArg};
 use super::{CliError, output};
-use crate::config::Config;
-use crate::effects::Effects;
+use crate::app::config::Config;
+use crate::app::wiring::Core;
 use crate::replay::{Replay, Report, View};
-use crate::wiring::Core;
+use crate::system::environment::Effects;
 use claviger_domain::failure::Failure;
 use std::process::ExitCode;
 use std::sync::Arc;

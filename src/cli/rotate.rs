@@ -3,11 +3,11 @@
 use super::args::RotateArgs;
 use super::serve::on_signals;
 use super::{CliError, output};
+use crate::app::config::Config;
+use crate::app::key_files;
+use crate::app::wiring::Core;
 use crate::bus::{Progress, Rotated, Rotation, hex, store_failure};
-use crate::config::Config;
-use crate::effects::Effects;
-use crate::key_files;
-use crate::wiring::Core;
+use crate::system::environment::Effects;
 use claviger_domain::code::ErrorCode;
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,12 +1,12 @@
 //! `serve`: the server, until it is told to stop.
 
 use super::{CliError, output};
-use crate::config::Config;
-use crate::effects::Effects;
+use crate::app::config::Config;
+use crate::app::lifecycle::Listening;
+use crate::app::wiring::Core;
 use crate::http::server::ServerSettings;
-use crate::lifecycle::Listening;
-use crate::open_files;
-use crate::wiring::Core;
+use crate::system::environment::Effects;
+use crate::system::open_files;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;

@@ -3,9 +3,9 @@
 use super::args::SimulateArgs;
 use super::serve::on_signals;
 use super::{CliError, output};
-use crate::effects::{Clock as _, SystemClock};
 use crate::simulator::keys::{Scenario, key};
 use crate::simulator::{SimulatorConfig, serve_until};
+use crate::system::environment::{Clock as _, SystemClock};
 use claviger_domain::code::ErrorCode;
 use std::process::ExitCode;
 use std::sync::Arc;

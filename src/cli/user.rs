@@ -2,9 +2,9 @@
 
 use super::args::{RoleArg, UserAddArgs, UserCommand};
 use super::{CliError, output};
-use crate::config::Config;
-use crate::effects::Effects;
-use crate::wiring::Core;
+use crate::app::config::Config;
+use crate::app::wiring::Core;
+use crate::system::environment::Effects;
 use claviger_application::RequestInfo;
 use claviger_application::ids::{IdKind, encode};
 use claviger_domain::actor::{Role, Via};

@@ -2,10 +2,10 @@
 
 use super::args::VaultCommand;
 use super::{CliError, output, rotate};
+use crate::app::config::Config;
+use crate::app::wiring::Core;
 use crate::bus::{hex, store_failure};
-use crate::config::Config;
-use crate::effects::Effects;
-use crate::wiring::Core;
+use crate::system::environment::Effects;
 use claviger_projections::ports::StoreError;
 use std::process::ExitCode;
 

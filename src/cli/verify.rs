@@ -1,10 +1,10 @@
 //! `verify`: checks everything against the log.
 
 use super::{CliError, output};
+use crate::app::config::Config;
+use crate::app::wiring::Core;
 use crate::audit::verify::verify;
-use crate::config::Config;
-use crate::effects::Effects;
-use crate::wiring::Core;
+use crate::system::environment::Effects;
 use std::process::ExitCode;
 use std::sync::Arc;
 

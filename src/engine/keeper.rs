@@ -3,8 +3,8 @@
 use super::parts::{EngineParts, Shared};
 use super::queue::Queue;
 use super::worker::{Estate, Outcome, Signals, work};
+use crate::background::lease::Tenure;
 use crate::bus::{WakeEngine, read_open_run, store_failure};
-use crate::tenure::Tenure;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{BootId, RunId, UserId};
 use claviger_projections::flusher::{Flusher, FlusherParts};

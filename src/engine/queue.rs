@@ -1,7 +1,7 @@
 //! Who may call next with a credential: so many at once, first come first served within a run, and the runs in turn. A credential whose
 //! limit of rate was met rests until that ends.
 
-use crate::effects::Clock;
+use crate::system::environment::Clock;
 use claviger_domain::id::{KeyId, RunId};
 use claviger_domain::orchestration::CredentialSource;
 use claviger_domain::timestamp::Timestamp;

@@ -2,10 +2,10 @@
 //! response, and panic handling.
 
 use super::origins::Origins;
-use super::panics;
 use super::peer::TrustedProxies;
 use super::problem::Problem;
-use crate::metrics::Metrics;
+use crate::system::metrics::Metrics;
+use crate::system::panics;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};

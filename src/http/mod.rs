@@ -4,7 +4,7 @@
 //! [`graphql::GraphqlEndpoint`] serves GraphQL over HTTP in front of it, and [`live::LiveFace`]
 //! adds sockets and event streams on the same path. Their router is merged with
 //! [`graphiql::router`], [`health::router`] and the other faces. [`envelope::wrap`] goes around
-//! them all, and [`server::Server`] serves the result. Call [`panics::report_location_only`] first
+//! them all, and [`server::Server`] serves the result. Call [`crate::system::panics::report_location_only`] first
 //! thing at start.
 
 pub mod envelope;
@@ -13,7 +13,6 @@ pub mod graphql;
 pub mod health;
 pub mod live;
 pub mod origins;
-pub mod panics;
 pub mod peer;
 mod preface;
 pub mod problem;

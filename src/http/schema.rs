@@ -4,7 +4,7 @@
 use super::graphql::{Executor, RequestContext};
 use super::peer::bucket;
 use crate::auth::Auth;
-use crate::effects::Clock;
+use crate::system::environment::Clock;
 use async_graphql::{Request, Response, ServerError};
 use async_graphql_parser::types::{OperationType, Selection};
 use claviger_application::{Caller, RequestInfo};

@@ -3,7 +3,7 @@
 
 use super::preface::FirstBytes;
 use super::stall::Draining;
-use crate::metrics::{Counted, Level};
+use crate::system::metrics::{Counted, Level};
 use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;

@@ -3,7 +3,7 @@
 
 use super::EventHub;
 use crate::auth::{Auth, Grant};
-use crate::effects::Clock;
+use crate::system::environment::Clock;
 use claviger_application::{Caller, EventView};
 use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;

@@ -5,7 +5,6 @@ mod feeds;
 mod guard;
 mod run_hub;
 mod runs;
-mod seats;
 mod settings;
 mod tail;
 
@@ -13,7 +12,6 @@ pub use feeds::LiveFeeds;
 pub use guard::{End, Guard, Watch};
 pub use run_hub::RunHub;
 pub use runs::LiveRuns;
-pub use seats::{Full, Seat, Seats};
 pub use settings::LiveSettings;
 pub use tail::Tail;
 

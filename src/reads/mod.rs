@@ -16,7 +16,7 @@ pub use resolution::{CredentialPolicy, EnvKeysFor};
 pub(crate) use run_reader::{RunReader, feed_failure};
 
 use crate::bus::{Keychain, UserKeys, store_failure};
-use crate::effects::Effects;
+use crate::system::environment::Effects;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;

@@ -5,7 +5,7 @@ use super::runs::Runs;
 use crate::bus::{
     Keychain, account_row, decode, key_row, open_account, open_event, open_key, store_failure,
 };
-use crate::effects::Effects;
+use crate::system::environment::Effects;
 use claviger_domain::account::AccountEvent;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;

@@ -3,7 +3,7 @@
 use super::inline::{Inline, InlineView};
 use super::{followed, record};
 use crate::bus::{Keychain, store_failure};
-use crate::effects::Effects;
+use crate::system::environment::Effects;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;

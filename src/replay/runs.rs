@@ -3,7 +3,7 @@
 use crate::bus::{
     Keychain, decode, open_event, open_run_row, run_row, run_row_says, store_failure,
 };
-use crate::effects::Effects;
+use crate::system::environment::Effects;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::RunEvent;

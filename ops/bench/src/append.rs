@@ -4,7 +4,7 @@ use crate::error::BenchError;
 use crate::figures::{Range, Sample, Spread, number, part, rate};
 use crate::load;
 use crate::trial::{Bare, Ground, Trial};
-use claviger::effects::Effects;
+use claviger::system::environment::Effects;
 use serde::Serialize;
 use std::time::Duration;
 

@@ -37,7 +37,7 @@ use std::process::ExitCode;
 /// Runs `claviger-bench` on the process's arguments.
 pub fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
-    claviger::telemetry::start(arguments.log.as_deref(), true, false);
+    claviger::system::telemetry::start(arguments.log.as_deref(), true, false);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return CliError::from(error).report(arguments.json),

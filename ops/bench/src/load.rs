@@ -3,7 +3,7 @@
 
 use crate::error::BenchError;
 use crate::figures::Sample;
-use claviger::effects::Effects;
+use claviger::system::environment::Effects;
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;

@@ -7,7 +7,7 @@ use super::super::stream::{
 use super::child::{Group, Running};
 use super::lines::{Said, Talk};
 use crate::anthropic::error::{Origin, RateLimits};
-use crate::lines::Lines;
+use crate::sse::decode::Lines;
 use claviger_domain::orchestration::{Block, FailureClass};
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;

@@ -6,7 +6,7 @@ use super::super::headers::{Origin, RateLimits};
 use super::item::{CallEnd, CallFailure, CallItem, CallStream};
 use super::message::{Message, Progress};
 use super::request::MessageRequest;
-use crate::lines::EventLines;
+use crate::sse::decode::EventLines;
 use claviger_domain::orchestration::FailureClass;
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;

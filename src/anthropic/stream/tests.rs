@@ -2,7 +2,7 @@
 
 use super::super::error::Malformed;
 use super::{CallItem, Message, Progress};
-use crate::lines::EventLines;
+use crate::sse::decode::EventLines;
 use claviger_domain::orchestration::{StopReason, Usage};
 use proptest::prelude::*;
 

@@ -3,7 +3,7 @@
 use super::ask::data_of;
 use super::trouble::Trouble;
 use crate::cli::with_causes;
-use crate::lines::{EventLines, TooBig};
+use crate::sse::decode::{EventLines, TooBig};
 use serde_json::Value;
 use std::collections::VecDeque;
 

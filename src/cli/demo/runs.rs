@@ -5,7 +5,7 @@ use super::telling::{ask, broken, heading, nodes, text};
 use crate::cli::client::Client;
 use crate::cli::run::{Face, Left, Manner, START, Watch, count, usd, watch};
 use crate::cli::{CliError, output};
-use crate::effects::{Clock as _, SystemClock};
+use crate::system::environment::{Clock as _, SystemClock};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::timestamp::Timestamp;
 use serde_json::{Value, json};

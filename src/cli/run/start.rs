@@ -6,7 +6,7 @@ use super::queries::{KEYS, START};
 use crate::cli::client::{Client, Trouble};
 use crate::cli::harmless::harmless_json;
 use crate::cli::{CliError, output};
-use crate::effects::{Ids as _, SystemIds};
+use crate::system::environment::{Ids as _, SystemIds};
 use claviger_domain::code::ErrorCode;
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;

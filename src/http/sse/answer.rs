@@ -81,7 +81,7 @@ async fn begin(
     })?;
     let asked = asked(face, parts, &context, kind).await?;
     if let Some(grant) = &asked.grant {
-        let too_many = |full: crate::live::Full| {
+        let too_many = |full: crate::limits::Full| {
             Problem::new(ErrorCode::LimitExceeded, full.to_string())
                 .with_status(StatusCode::TOO_MANY_REQUESTS)
         };

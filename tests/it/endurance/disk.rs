@@ -2,11 +2,11 @@
 
 use super::account::{Account, Order, http};
 use super::process::Home;
-use claviger::config::{Config, Settings};
-use claviger::effects::Effects;
-use claviger::lifecycle::Listening;
+use claviger::app::config::{Config, Settings};
+use claviger::app::lifecycle::Listening;
+use claviger::app::wiring::Core;
 use claviger::simulator::keys::{Scenario, key};
-use claviger::wiring::Core;
+use claviger::system::environment::Effects;
 use claviger_domain::timestamp::Timestamp;
 use claviger_store::sqlite::{DATABASE_FILE, SqliteConfig};
 use rusqlite::Connection;

@@ -1,7 +1,7 @@
 //! An outside world that doesn't keep a test waiting: what is drawn by chance between nothing and a bound is nothing, and the clock goes
 //! on by itself or is put forward.
 
-use claviger::effects::{Clock, Effects};
+use claviger::system::environment::{Clock, Effects};
 use claviger_domain::timestamp::Timestamp;
 use claviger_vault::Entropy;
 use std::sync::Arc;

@@ -317,8 +317,9 @@ async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
                     .unwrap(),
             ),
             _ => {
-                let expires_at =
-                    Some(claviger::effects::Effects::system().clock.now().plus_ms(3_600_000));
+                let expires_at = Some(
+                    claviger::system::environment::Effects::system().clock.now().plus_ms(3_600_000),
+                );
                 process
                     .key(&user, KeyCommand::SetExpiry { key: first, expires_at, expected: None })
                     .await

@@ -3,7 +3,7 @@
 use super::world::{Kind, World};
 use crate::store::bent::{Bent, Over};
 use crate::store::mongo::server::server;
-use claviger::effects::OsEntropy;
+use claviger::system::environment::OsEntropy;
 use claviger_domain::id::RunId;
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;

@@ -246,7 +246,8 @@ async fn a_named_key_is_used_or_the_request_is_refused() {
     let inactive = ada.add_key(&process, "inactive", &key(Scenario::Good, 2)).await;
     process.deactivate(&ada, inactive).await;
     let expired = ada.add_key(&process, "expired", &key(Scenario::Good, 3)).await;
-    let expires_at = Some(claviger::effects::Effects::system().clock.now().plus_ms(60_000));
+    let expires_at =
+        Some(claviger::system::environment::Effects::system().clock.now().plus_ms(60_000));
     process
         .key(&ada, KeyCommand::SetExpiry { key: expired, expires_at, expected: None })
         .await

@@ -1,7 +1,7 @@
 //! What was written down of a run, as an auditor reads it, and what keys are told to do while it goes on.
 
 use super::world::{Kind, Process, User, World, agents, task};
-use claviger::config::Config;
+use claviger::app::config::Config;
 use claviger::simulator::gate::Gate;
 use claviger_application::{KeyCommand, KeyDone};
 use claviger_domain::failure::Failure;

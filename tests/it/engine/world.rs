@@ -1,15 +1,15 @@
 //! Processes without faces: their store, their engine, Anthropic, and one user with a key.
 
 use crate::store::mongo::server::{OwnServer, server};
+use claviger::app::config::{Config, Settings};
+use claviger::app::wiring::Core;
 use claviger::auth::Registration;
 use claviger::bus::{Bus, Keychain};
-use claviger::config::{Config, Settings};
-use claviger::effects::Effects;
 use claviger::live::Tail;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Reply};
 use claviger::simulator::{Simulator, SimulatorConfig};
-use claviger::wiring::Core;
+use claviger::system::environment::Effects;
 use claviger_application::{
     Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, RunDetail, RunDone, StartRun,
 };

@@ -145,11 +145,11 @@ fn tokio_is_for_projections_a_means_to_wake_waiters_and_no_runtime() {
 
 #[test]
 fn only_the_wiring_names_a_concrete_store() {
-    let outside = |path: &str| !path.starts_with("src/store/") && path != "src/wiring.rs";
+    let outside = |path: &str| !path.starts_with("src/store/") && path != "src/app/wiring.rs";
     let named: Vec<_> = rust_files("src")
         .into_iter()
         .filter(|(path, text)| {
-            outside(path) && (text.contains("store::sqlite") || text.contains("SqliteStore"))
+            outside(path) && (text.contains("claviger_store::sqlite") || text.contains("claviger_store::mongo"))
         })
         .map(|(path, _)| path)
         .collect();

@@ -77,7 +77,7 @@ fn variables_of(text: &str) -> BTreeSet<&str> {
 fn the_readme_names_every_setting_and_no_other() {
     let (readme, sources) = (
         read("README.md"),
-        read("src/config.rs") + &read("src/cli/args.rs") + &read("src/cli/run/args.rs"),
+        read("src/app/config.rs") + &read("src/cli/args.rs") + &read("src/cli/run/args.rs"),
     );
     let (told, there) = (variables_of(&readme), variables_of(&sources));
     assert_eq!(told, there);

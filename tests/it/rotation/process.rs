@@ -4,9 +4,9 @@ use super::world::{Place, World, kek, listed};
 use crate::endurance::process::{Home, Ran};
 use crate::endurance::{Dice, number, seed};
 use crate::store::mongo::server::server;
-use claviger::config::{Config, Settings};
-use claviger::effects::OsEntropy;
-use claviger::key_files::master_keys;
+use claviger::app::config::{Config, Settings};
+use claviger::app::key_files::master_keys;
+use claviger::system::environment::OsEntropy;
 use claviger_domain::id::MasterKeyId;
 use claviger_domain::stream::StreamName;
 use claviger_vault::KekSet;
@@ -108,7 +108,7 @@ async fn the_first_rotation_keeps_the_old_key_and_resuming_makes_no_other() {
     // Its owner made the file read-only; a rotation leaves it so.
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
     // A crash came after the new key was written and before anything used it.
-    claviger::key_files::add_first(&path, &OsEntropy).unwrap();
+    claviger::app::key_files::add_first(&path, &OsEntropy).unwrap();
     let status = home.run(&["vault", "status"]);
     assert!(status.assert_code(0).stdout.contains("not in use"), "{status:?}");
     let ran = home.run(&["vault", "rotate"]);

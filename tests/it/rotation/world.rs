@@ -10,8 +10,8 @@ use claviger::anthropic::probe::KeyProbe;
 use claviger::bus::{
     AccountCall, Bus, BusConfig, Commands, Keychain, LookAgain, Rotation, UserKeys,
 };
-use claviger::effects::{Effects, OsEntropy};
-use claviger::metrics::Metrics;
+use claviger::system::environment::{Effects, OsEntropy};
+use claviger::system::metrics::Metrics;
 use claviger_application::{Call, Commit, KeyCommand, KeyCommands as _, KeyDone};
 use claviger_domain::account::{AccountCommand, ChangePassword, RegisterAccount};
 use claviger_domain::actor::{Actor, Role, Via};

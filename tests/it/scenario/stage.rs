@@ -2,15 +2,15 @@
 
 use super::client::Client;
 use crate::store::mongo::server;
+use claviger::app::config::{Config, Settings};
+use claviger::app::lifecycle::Listening;
+use claviger::app::wiring::Core;
 use claviger::auth::Registration;
+use claviger::background::timers::Timers;
 use claviger::bus::Bus;
-use claviger::config::{Config, Settings};
-use claviger::effects::{Clock, Effects};
-use claviger::lifecycle::Listening;
 use claviger::live::EventHub;
 use claviger::simulator::{Simulator, SimulatorConfig};
-use claviger::timers::Timers;
-use claviger::wiring::Core;
+use claviger::system::environment::{Clock, Effects};
 use claviger_domain::id::UserId;
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;

@@ -48,7 +48,7 @@ fn part(json: &Value) -> String {
 fn forged(good: &str, user: UserId, session: SessionId, stage: &Stage) -> Vec<String> {
     let parts: Vec<&str> = good.split('.').collect();
     let (header, claims, signature) = (parts[0], parts[1], parts[2]);
-    let now = claviger::effects::Clock::now(&*stage.clock);
+    let now = claviger::system::environment::Clock::now(&*stage.clock);
     let other_key = TokenKey::from_seed(&[7; 32])
         .unwrap()
         .sign(Named { user, session }, now, now.plus_ms(900_000))

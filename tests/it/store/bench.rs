@@ -1,7 +1,7 @@
 //! What `claviger bench append` measures is what it says: every append in the log, the same rows in the baselines, nothing left behind.
 
 use super::mongo::server;
-use claviger::effects::Effects;
+use claviger::system::environment::Effects;
 use claviger_bench::MongoGround;
 use claviger_bench::SqliteGround;
 use claviger_bench::{AppendBench, Ground, Measured, measure, run};

@@ -1,6 +1,6 @@
 //! Events of key rings, as short as they can be said.
 
-use claviger::effects::{Ids, SystemIds};
+use claviger::system::environment::{Ids, SystemIds};
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::event::{Envelope, Halved};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, Fingerprint, KeyId, TestId, UserId};

@@ -2,12 +2,12 @@
 
 use super::super::store::mongo_server;
 use super::world::{add, config, damage, followed, register, run};
+use claviger::app::config::Config;
+use claviger::app::wiring::Core;
 use claviger::audit::verify::verify;
-use claviger::config::Config;
-use claviger::effects::Effects;
-use claviger::followers::ViewKeeper;
+use claviger::background::view_follower::ViewKeeper;
 use claviger::replay::{Replay, View};
-use claviger::wiring::Core;
+use claviger::system::environment::Effects;
 use claviger_application::{KeyCommand, Ports};
 use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::text::KeyName;

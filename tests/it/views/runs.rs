@@ -5,12 +5,12 @@ use super::build::{NOW, fresh};
 use super::world::{
     add, claimed, completed, config, damage, debate, ended, goes_on, register, sequential, start,
 };
+use claviger::app::config::Config;
+use claviger::app::wiring::Core;
 use claviger::audit::verify::verify;
 use claviger::bus::AccountCall;
-use claviger::config::Config;
-use claviger::effects::Effects;
 use claviger::replay::{Replay, View};
-use claviger::wiring::Core;
+use claviger::system::environment::Effects;
 use claviger_application::{Ports, RunFilter};
 use claviger_domain::account::EraseAccount;
 use claviger_domain::actor::{Actor, Via};

@@ -1,6 +1,6 @@
 //! Leases in time: on the embedded store, where two holders stand for two processes.
 
-use claviger::tenure::Tenure;
+use claviger::background::lease::Tenure;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{Hold, Holder, LeaseName, Store};
 use claviger_store::sqlite::{SqliteConfig, SqliteStore};

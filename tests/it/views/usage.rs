@@ -5,10 +5,10 @@ use super::world::{
     PATIENCE, add, claimed, completed, config, damage, followed, goes_on, register, sequential,
     start,
 };
-use claviger::effects::Effects;
-use claviger::followers::ViewKeeper;
+use claviger::app::wiring::Core;
+use claviger::background::view_follower::ViewKeeper;
 use claviger::replay::{Replay, View};
-use claviger::wiring::Core;
+use claviger::system::environment::Effects;
 use claviger_application::Ports;
 use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::timestamp::Timestamp;

@@ -1,8 +1,8 @@
 //! A program without faces, and people who use it.
 
 use super::build::{NOW, fresh};
+use claviger::app::config::{Config, Settings};
 use claviger::auth::Registration;
-use claviger::config::{Config, Settings};
 use claviger_application::{Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, StartRun};
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::api_key::ApiKeySecret;

@@ -5,7 +5,7 @@ use super::run::ground;
 use crate::args::AppendArgs;
 use crate::{AppendBench, CONTENT_BYTES, Measured, measure};
 use claviger::cli::{CliError, output};
-use claviger::effects::Effects;
+use claviger::system::environment::Effects;
 use claviger_domain::code::ErrorCode;
 use std::time::Duration;
 

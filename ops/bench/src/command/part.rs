@@ -2,17 +2,17 @@
 
 use crate::args::{Part, PartArgs};
 use crate::{SqliteRows, serve_bare_feed, serve_bare_keys, serve_nothing, serve_upstream};
+use claviger::app::config::{Config, Settings};
+use claviger::app::key_files;
 use claviger::cli::{CliError, output};
-use claviger::config::{Config, Settings};
-use claviger::effects::Effects;
-use claviger::key_files;
+use claviger::system::environment::Effects;
 use claviger_domain::code::ErrorCode;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
 pub(super) async fn run(args: &PartArgs) -> Result<(), CliError> {
-    claviger::open_files::raise();
+    claviger::system::open_files::raise();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     let says = || output::line(&format!("a baseline listens on http://{address}"));

@@ -4,7 +4,7 @@ use super::{append, attacks, live, part, query, runs};
 use crate::args::{Arguments, Command, PlaceArgs};
 use crate::{BenchError, Cores, Ground, MongoGround, SqliteGround};
 use claviger::cli::CliError;
-use claviger::effects::Effects;
+use claviger::system::environment::Effects;
 use claviger_domain::code::ErrorCode;
 use claviger_store::mongo::MongoUri;
 use std::path::PathBuf;

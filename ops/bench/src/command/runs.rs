@@ -5,13 +5,13 @@ use super::run::ground;
 use crate::args::RunsArgs;
 use crate::{RunBench, measure_runs};
 use claviger::cli::{CliError, output};
-use claviger::effects::Effects;
+use claviger::system::environment::Effects;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) async fn run(args: &RunsArgs, program: PathBuf, json: bool) -> Result<(), CliError> {
     warn_unoptimised();
-    claviger::open_files::raise();
+    claviger::system::open_files::raise();
     let effects = Effects::system();
     let dir = std::path::absolute(args.dir.clone().unwrap_or_else(std::env::temp_dir))?;
     let bench = RunBench {

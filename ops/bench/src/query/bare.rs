@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
 use axum::{Json, Router};
 use claviger::auth::TokenKey;
-use claviger::effects::Clock;
+use claviger::system::environment::Clock;
 use claviger_domain::id::{SessionId, UserId};
 use claviger_projections::ports::{BoxFuture, StoreError};
 use serde_json::{Value, json, value::RawValue};

@@ -2,7 +2,7 @@
 
 use super::upstream::{STAMP, micros};
 use crate::error::BenchError;
-use claviger::lines::{EventLines, TooBig};
+use claviger::sse::decode::{EventLines, TooBig};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use std::net::SocketAddr;

@@ -8,7 +8,7 @@ use crate::load;
 use crate::person::Person;
 use crate::subject::{self, Scratch, Subject};
 use crate::trial::Ground;
-use claviger::effects::Effects;
+use claviger::system::environment::Effects;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

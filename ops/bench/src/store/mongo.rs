@@ -3,7 +3,7 @@
 
 use super::counter;
 use crate::{Bare, Batches, BenchError, Ground, Sample, Trial};
-use claviger::effects::Effects;
+use claviger::system::environment::Effects;
 use claviger_projections::ports::{BoxFuture, Store};
 use claviger_store::mongo::MongoStore;
 use claviger_store::mongo::raw::durable;

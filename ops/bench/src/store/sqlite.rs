@@ -3,7 +3,7 @@
 //! writer makes them.
 
 use crate::{Bare, Batches, BenchError, Ground, Sample, Trial};
-use claviger::effects::Effects;
+use claviger::system::environment::Effects;
 use claviger_projections::ports::{BoxFuture, Store};
 use claviger_store::sqlite::SqliteConfig;
 use claviger_store::sqlite::SqliteStore;

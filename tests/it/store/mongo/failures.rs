@@ -3,7 +3,7 @@
 use super::super::sqlite::append;
 use super::harness::MongoHarness;
 use super::server::{OwnServer, server};
-use claviger::effects::OsEntropy;
+use claviger::system::environment::OsEntropy;
 use claviger_projections::ports::{Append, AppendError, Log, StoreError};
 use claviger_store::mongo::{MongoConfig, MongoStore};
 use futures::future::join_all;

@@ -5,7 +5,7 @@ use super::super::broken::{Broken, How};
 use super::gate::Gate;
 use super::rewriting::Rewriting;
 use super::server::TestServer;
-use claviger::effects::OsEntropy;
+use claviger::system::environment::OsEntropy;
 use claviger_projections::ports::{BoxFuture, Store};
 use claviger_store::mongo::{MongoConfig, MongoStore, MongoUri};
 use claviger_suite::{Failure, FaultHooks, Harness};

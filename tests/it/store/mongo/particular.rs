@@ -3,7 +3,7 @@
 use super::super::sqlite::append;
 use super::harness::MongoHarness;
 use super::server::{TestServer, server};
-use claviger::effects::OsEntropy;
+use claviger::system::environment::OsEntropy;
 use claviger_projections::ports::{
     Append, AppendError, ClaimChange, ClaimKind, Expected, Log, RecordChange, Rotation, RowChange,
     Rows, StoreError, StoreKeyRow, UserKeyRow, UserKeyState, UserRows, Views,

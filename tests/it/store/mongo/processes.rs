@@ -5,7 +5,7 @@ use super::gate::Gate;
 use super::harness::MongoHarness;
 use super::server::server;
 use crate::endurance::Dice;
-use claviger::effects::OsEntropy;
+use claviger::system::environment::OsEntropy;
 use claviger_domain::id::EventId;
 use claviger_projections::ports::Log;
 use claviger_store::mongo::{MongoConfig, MongoStore};

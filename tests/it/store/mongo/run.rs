@@ -7,7 +7,7 @@ use super::gate::Gate;
 use super::proxy::{Act, Proxy};
 use super::server::OwnServer;
 use crate::endurance::{Dice, number, seed};
-use claviger::effects::OsEntropy;
+use claviger::system::environment::OsEntropy;
 use claviger_domain::id::EventId;
 use claviger_projections::ports::{Append, AppendError, Expected, Log, RecordChange, StoreError};
 use claviger_store::mongo::{MongoConfig, MongoStore};

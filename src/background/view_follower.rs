@@ -1,8 +1,8 @@
 //! Keeps asynchronous views up to date: one follower per view, in the process that holds the view's
 //! lease.
 
-use crate::metrics::{Level, Metrics};
-use crate::tenure::Tenure;
+use super::lease::Tenure;
+use crate::system::metrics::{Level, Metrics};
 use claviger_projections::activity::ActivityView;
 use claviger_projections::follower::{FollowedView, Follower, Step};
 use claviger_projections::ports::{Fence, Holder, LeaseName, Quarantined, Store, StoreError};

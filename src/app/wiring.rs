@@ -1,5 +1,7 @@
 //! Puts the rooms together. The only place that names a concrete store.
 
+use super::config::{Config, IssuerConfig};
+use super::key_files::{self, KeyFileError};
 use crate::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
@@ -9,16 +11,14 @@ use crate::auth::{
     AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords,
 };
 use crate::bus::{
-    Bus, BusConfig, Commands, Keychain, KeychainError, LimitedCommands, RunBus, RunSettings, scrub,
-    store_failure,
+    Bus, BusConfig, Commands, Keychain, KeychainError, RunBus, RunSettings, scrub, store_failure,
 };
-use crate::config::{Config, IssuerConfig};
-use crate::effects::Effects;
 use crate::engine::{Engine, EngineHandle, EngineParts, EngineSettings, Operator};
-use crate::key_files::{self, KeyFileError};
+use crate::limits::LimitedCommands;
 use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub};
-use crate::metrics::{MeteredCommands, Metrics};
 use crate::reads::{CredentialPolicy, ModelList, StoreReads};
+use crate::system::environment::Effects;
+use crate::system::metrics::{MeteredCommands, Metrics};
 use claviger_application::Ports;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;

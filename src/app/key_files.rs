@@ -1,9 +1,9 @@
 //! Master keys and the token key: from the environment, from a file, or created once in the data
 //! directory.
 
+use super::config::Config;
 use crate::auth::TokenKey;
 use crate::bus::LookAgain;
-use crate::config::Config;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use claviger_vault::{Entropy, Kek, KekSet};

@@ -1,9 +1,9 @@
 //! Rate limits for key commands per user: one user must not slow the store down for others, and
 //! each test is a call that somebody pays for at Anthropic.
 
-use super::Commands;
-use crate::effects::Clock;
-use crate::limiter::{RateLimiter, refused};
+use super::rate::{RateLimiter, refused};
+use crate::bus::Commands;
+use crate::system::environment::Clock;
 use claviger_application::{Answer, Call, KeyCommand, KeyCommands, KeyDone};
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 //! clock is checked directly.
 
 use crate::bus::Bus;
-use crate::effects::Effects;
+use crate::system::environment::Effects;
 use claviger_projections::ports::Store;
 use std::sync::Arc;
 use std::time::Duration;

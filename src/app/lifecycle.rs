@@ -1,7 +1,10 @@
 //! Starts the server from a core, and shuts it down in order.
 
-use crate::config::Config;
-use crate::followers::{ViewKeeper, followed_views};
+use super::config::Config;
+use super::wiring::Core;
+use crate::background::lease::Tenure;
+use crate::background::timers::Timers;
+use crate::background::view_follower::{ViewKeeper, followed_views};
 use crate::http::envelope::Edge;
 use crate::http::graphql::{Admission, EndpointSettings, GraphqlEndpoint};
 use crate::http::health::{HealthProbe, HealthReport, HealthStatus};
@@ -10,9 +13,6 @@ use crate::http::schema::{SchemaExecutor, health_clock};
 use crate::http::server::{BindError, Server, ServerSettings};
 use crate::http::{envelope, graphiql, health};
 use crate::live::{Tail, Watch};
-use crate::tenure::Tenure;
-use crate::timers::Timers;
-use crate::wiring::Core;
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::get;

@@ -1,0 +1,6 @@
+//! The program put together: configuration, key files, the rooms' wiring, the server's life from start to drain.
+
+pub mod config;
+pub mod key_files;
+pub mod lifecycle;
+pub mod wiring;

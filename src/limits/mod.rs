@@ -1,0 +1,8 @@
+//! Bounds on what one user or one peer may take of what all share.
+
+mod commands;
+pub mod rate;
+mod streams;
+
+pub use commands::LimitedCommands;
+pub use streams::{Full, Seat, Seats};

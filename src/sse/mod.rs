@@ -1,0 +1,3 @@
+//! Server-sent events as Anthropic and this server write them, read back.
+
+pub mod decode;
