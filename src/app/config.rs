@@ -1,10 +1,10 @@
 //! Configuration: flags before `CLAVIGER_*` variables before `claviger.toml` before defaults. The only place that reads the environment.
 
 use crate::auth::{JwksSettings, Registration, RoleClaim, jwks_address};
+use crate::credentials::EnvKeysFor;
 use crate::http::origins::Origins;
 use crate::http::peer::TrustedProxies;
 use crate::live::LiveSettings;
-use crate::reads::EnvKeysFor;
 use clap::{Args, ValueEnum};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::ModelId;

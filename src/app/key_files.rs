@@ -3,7 +3,7 @@
 
 use super::config::Config;
 use crate::auth::TokenKey;
-use crate::bus::LookAgain;
+use crate::keychain::LookAgain;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use claviger_vault::{Entropy, Kek, KekSet};

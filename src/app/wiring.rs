@@ -10,14 +10,15 @@ use crate::anthropic::stream::StreamLimits;
 use crate::auth::{
     AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords,
 };
-use crate::bus::{
-    Bus, BusConfig, Commands, Keychain, KeychainError, RunBus, RunSettings, scrub, store_failure,
-};
+use crate::bus::{Bus, BusConfig, Commands, RunBus, RunSettings};
+use crate::credentials::{CredentialPolicy, ModelList};
 use crate::engine::{Engine, EngineHandle, EngineParts, EngineSettings, Operator};
+use crate::keychain::{Keychain, KeychainError, scrub};
 use crate::limits::LimitedCommands;
 use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub};
-use crate::reads::{CredentialPolicy, ModelList, StoreReads};
+use crate::reads::StoreReads;
 use crate::system::environment::Effects;
+use crate::system::failure::store_failure;
 use crate::system::metrics::{MeteredCommands, Metrics};
 use claviger_application::Ports;
 use claviger_domain::code::ErrorCode;

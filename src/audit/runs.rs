@@ -2,7 +2,9 @@
 //! its row is compared.
 
 use super::verify::Report;
-use crate::bus::{Keychain, open_run_row, run_row_says, store_failure};
+use crate::keychain::Keychain;
+use crate::system::failure::store_failure;
+use crate::views::{open_run_row, run_row_says};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::RunEvent;

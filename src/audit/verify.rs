@@ -2,7 +2,9 @@
 //! compares the result with the views.
 
 use super::runs::{Runs, Taken};
-use crate::bus::{Keychain, decode, open_account, open_event, open_key, store_failure};
+use crate::keychain::{Keychain, decode, open_event};
+use crate::system::failure::store_failure;
+use crate::views::{open_account, open_key};
 use claviger_domain::account::AccountEvent;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{ContextTag, KeyId, UserId};

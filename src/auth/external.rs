@@ -4,7 +4,8 @@
 use super::accounts::{Auth, bad_token};
 use super::grants::{Denied, Grant};
 use super::issuer::{Judged, JwksError, Vouched};
-use crate::bus::{AccountCall, store_failure};
+use crate::bus::AccountCall;
+use crate::system::failure::store_failure;
 use claviger_application::{Caller, ForeignToken};
 use claviger_domain::account::{AccountCommand, RegisterExternal, SignIn};
 use claviger_domain::actor::{Actor, Via};

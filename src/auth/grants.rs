@@ -4,7 +4,7 @@ use super::accounts::{Auth, bad_token};
 use super::external::lets_in;
 use super::tickets::Ticket;
 use super::tokens::{Named, Reading};
-use crate::bus::store_failure;
+use crate::system::failure::store_failure;
 use claviger_application::{Caller, StreamTicket};
 use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;

@@ -1,10 +1,11 @@
 //! Commands on accounts.
 
-use super::keychain::UserKeys;
 use super::keys::append_failure;
-use super::rows::{AccountRows, open_account};
-use super::sealing::seal_events;
-use super::{Bus, MAX_TRIES, contended, store_failure};
+use super::{Bus, MAX_TRIES, contended};
+use crate::keychain::UserKeys;
+use crate::keychain::seal_events;
+use crate::system::failure::store_failure;
+use crate::views::{AccountRows, open_account};
 use claviger_domain::account::{Account, AccountCommand, AccountError, AccountEvent, Identity};
 use claviger_domain::actor::Actor;
 use claviger_domain::failure::Failure;

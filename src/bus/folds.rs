@@ -2,11 +2,12 @@
 //! stays authoritative: a cached fold is always brought up to date from there, and a dropped one is
 //! rebuilt.
 
-use super::store_failure;
+use crate::keychain::decode;
+use crate::system::failure::store_failure;
 use claviger_domain::event::Halved;
 use claviger_domain::failure::Failure;
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{Store, StoredEvent};
+use claviger_projections::ports::Store;
 use cqrs_es::Aggregate;
 use lru::LruCache;
 use std::num::NonZeroUsize;
@@ -63,13 +64,4 @@ where
             kept.put(stream, (version, aggregate));
         }
     }
-}
-
-/// Decodes a stored event; `content` is its opened content, where that is needed and available.
-pub(crate) fn decode<E: Halved>(event: &StoredEvent, content: Option<&[u8]>) -> Result<E, Failure> {
-    let envelope = &event.envelope;
-    E::from_halves(&envelope.kind, envelope.schema, &event.facts, content).map_err(|error| {
-        tracing::error!(position = envelope.position, %error, "cannot decode an event");
-        Failure::internal()
-    })
 }

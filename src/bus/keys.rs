@@ -1,10 +1,12 @@
 //! Commands on keys.
 
 use super::input::canonical;
-use super::keychain::UserKeys;
-use super::rows::{KeyRingRows, open_key};
-use super::sealing::seal_events;
-use super::{Bus, Commands, MAX_TRIES, RECORD_MS, contended, same_request, store_failure};
+use super::{Bus, Commands, MAX_TRIES, RECORD_MS, contended, same_request};
+use crate::keychain::UserKeys;
+use crate::keychain::scrub;
+use crate::keychain::seal_events;
+use crate::system::failure::store_failure;
+use crate::views::{KeyRingRows, open_key};
 use claviger_application::{Answer, Call, Commit, KeyCommand, KeyCommands, KeyDone};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
@@ -19,7 +21,7 @@ use claviger_domain::stream::StreamName;
 use claviger_projections::keys::KeysView;
 use claviger_projections::ports::{
     Append, AppendError, ClaimChange, ClaimKind, CommandRecord, Expected, KEYS, RecordChange,
-    RowChange, Store,
+    RowChange,
 };
 use claviger_vault::ContentKey;
 use std::collections::BTreeSet;
@@ -48,26 +50,6 @@ pub(super) struct Plan {
     pub(super) secret: Option<ApiKeySecret>,
     pub(super) subject: Option<KeyId>,
     pub(super) record: Option<RecordChange>,
-}
-
-/// How often to try a scrub that open readers block; the store waits a while each time.
-const MOST_SCRUBS: usize = 5;
-
-/// Removes the bytes of shredded secrets from the disk. Also runs at each start, because a crash
-/// may come between a deletion and its scrub.
-pub(crate) async fn scrub(store: &dyn Store) {
-    for _ in 0..MOST_SCRUBS {
-        match store.scrub().await {
-            Ok(true) => return tracing::debug!("removed shredded bytes from the disk"),
-            Ok(false) => {}
-            Err(error) => {
-                return tracing::warn!(%error, "cannot scrub: shredded bytes stay in the write-ahead log until the next scrub");
-            }
-        }
-    }
-    tracing::warn!(
-        "readers block the scrub: shredded bytes stay in the write-ahead log until the next one"
-    );
 }
 
 impl KeyCommands for Commands {

@@ -4,31 +4,16 @@
 mod accounts;
 mod folds;
 mod input;
-mod keychain;
+mod key_tests;
 mod keys;
 mod locks;
-mod master_keys;
-mod rewrap;
-mod rotation;
-mod rows;
-mod run_rows;
 mod runs;
-mod sealing;
-mod tests;
 
 pub use accounts::{AccountCall, AccountDone};
-pub(crate) use folds::decode;
-pub use keychain::{Keychain, KeychainError, UserKeys};
-pub(crate) use keys::scrub;
-pub(crate) use master_keys::hex;
-pub use master_keys::{LookAgain, MasterKeys};
-pub use rotation::{Progress, Rotated, Rotation, RotationError};
-pub(crate) use rows::{SESSION_MS, account_row, key_row, open_account, open_key, open_user_agent};
-pub(crate) use run_rows::{RunRows, open_run, open_run_row, read_open_run, run_row, run_row_says};
 pub use runs::{RunBus, RunSettings, WakeEngine};
-pub(crate) use sealing::{open_event, seal_events};
 
 use crate::anthropic::probe::KeyProbe;
+use crate::keychain::Keychain;
 use crate::system::environment::Effects;
 use crate::system::metrics::Metrics;
 use claviger_domain::account::Account;
@@ -37,10 +22,7 @@ use claviger_domain::failure::Failure;
 use claviger_domain::key_ring::KeyRing;
 use claviger_domain::orchestration::{Run, RunControl};
 use claviger_domain::text::ModelId;
-use claviger_projections::ports::{
-    Append, AppendError, Appended, CommandRecord, Store, StoreError,
-};
-use claviger_vault::VaultError;
+use claviger_projections::ports::{Append, AppendError, Appended, CommandRecord, Store};
 use folds::Folds;
 use locks::StreamLocks;
 use std::sync::Arc;
@@ -145,36 +127,6 @@ impl Bus {
             }
         }
     }
-}
-
-/// The failure that clients see for a store error. Logs the cause, once.
-pub(crate) fn store_failure(error: &StoreError) -> Failure {
-    match error {
-        StoreError::Unavailable(_) | StoreError::Closed => {
-            tracing::error!(%error, "the store is unavailable");
-            Failure::new(
-                ErrorCode::StoreUnavailable,
-                "the store is unavailable: nothing was changed, try again in a moment",
-            )
-        }
-        StoreError::Corrupt(_) | StoreError::Gap { .. } => {
-            tracing::error!(%error, "the store contains data that was never written");
-            Failure::internal()
-        }
-    }
-}
-
-/// The failure that clients see for a vault error.
-pub(crate) fn vault_failure(error: &VaultError) -> Failure {
-    tracing::error!(%error, "the vault failed to open or seal");
-    if let VaultError::UnknownKek { .. } = error {
-        // The message names the key by its id, which isn't secret. The request is valid; only the
-        // operator can help.
-        let message =
-            format!("this server lacks a master key: {error} and restart it, then try again");
-        return Failure::new(ErrorCode::StoreUnavailable, message);
-    }
-    Failure::internal()
 }
 
 /// The idempotency key was used before, with another request.

@@ -1,12 +1,14 @@
 //! Commands on runs: a request is durable when its response is sent; an engine, in this process or
 //! another, carries it out.
 
-use super::keychain::UserKeys;
 use super::keys::append_failure;
-use super::run_rows::RunRows;
-use super::sealing::{plain_events, seal_events};
-use super::{Bus, MAX_TRIES, RECORD_MS, contended, same_request, store_failure};
-use crate::reads::{StoreReads, recorded};
+use super::{Bus, MAX_TRIES, RECORD_MS, contended, same_request};
+use crate::credentials::recorded;
+use crate::keychain::UserKeys;
+use crate::keychain::{plain_events, seal_events};
+use crate::reads::StoreReads;
+use crate::system::failure::store_failure;
+use crate::views::RunRows;
 use claviger_application::{
     Answer, Call, Caller, Commit, RunCommand, RunCommands, RunDone, StartRun,
 };

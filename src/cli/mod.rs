@@ -28,7 +28,7 @@ use crate::app::config::{Config, ConfigError};
 use crate::app::key_files::KeyFileError;
 use crate::app::lifecycle::ServeError;
 use crate::app::wiring::StartError;
-use crate::bus::RotationError;
+use crate::keychain::RotationError;
 
 /// A command that failed: what a person reads, and the code a script reads.
 #[derive(Debug, thiserror::Error)]

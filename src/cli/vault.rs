@@ -4,8 +4,9 @@ use super::args::VaultCommand;
 use super::{CliError, output, rotate};
 use crate::app::config::Config;
 use crate::app::wiring::Core;
-use crate::bus::{hex, store_failure};
+use crate::keychain::hex;
 use crate::system::environment::Effects;
+use crate::system::failure::store_failure;
 use claviger_projections::ports::StoreError;
 use std::process::ExitCode;
 

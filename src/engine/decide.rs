@@ -5,7 +5,7 @@ use super::queue::{Lane, Ticket};
 use super::reaction::{Failed, Tries, react};
 use super::worker::Worker;
 use crate::anthropic::stream::{CallEnd, CallFailure, CallItem, MessageRequest};
-use crate::bus::UserKeys;
+use crate::keychain::UserKeys;
 use claviger_domain::id::{StepId, write_hex};
 use claviger_domain::orchestration::{
     Ask, CancelRun, CompleteStep, Cost, Credential, FailAttempt, FailRun, FailureClass, FinishRun,

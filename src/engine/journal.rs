@@ -1,7 +1,8 @@
 //! What happens to a run, written down. The only place that appends to a run which this process works on.
 
 use super::parts::Shared;
-use crate::bus::{RunRows, seal_events};
+use crate::keychain::seal_events;
+use crate::views::RunRows;
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CommandId, CorrelationId, EventId, RunId, UserId};

@@ -1,8 +1,8 @@
 //! The event feeds: hints from the hub, with the store behind them.
 
 use super::EventHub;
-use crate::bus::store_failure;
 use crate::reads::StoreReads;
+use crate::system::failure::store_failure;
 use claviger_application::{Answer, EventFeed, EventView, Feeds, Scope};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;

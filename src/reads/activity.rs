@@ -1,7 +1,7 @@
 //! Reads of an asynchronous view, which may have to wait until the view has caught up.
 
 use super::StoreReads;
-use crate::bus::store_failure;
+use crate::system::failure::store_failure;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, UserId};

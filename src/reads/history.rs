@@ -1,7 +1,7 @@
 //! Reads events, opened for their owner.
 
 use super::StoreReads;
-use crate::bus::open_event;
+use crate::keychain::open_event;
 use claviger_application::EventView;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;

@@ -2,21 +2,18 @@
 
 mod activity;
 mod history;
-mod models;
-mod resolution;
 mod run_list;
 mod run_reader;
 mod runs;
 mod usage;
 mod views;
 
-pub use models::ModelList;
-pub(crate) use resolution::recorded;
-pub use resolution::{CredentialPolicy, EnvKeysFor};
 pub(crate) use run_reader::{RunReader, feed_failure};
 
-use crate::bus::{Keychain, UserKeys, store_failure};
+use crate::credentials::{CredentialPolicy, ModelList};
+use crate::keychain::{Keychain, UserKeys};
 use crate::system::environment::Effects;
+use crate::system::failure::store_failure;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;

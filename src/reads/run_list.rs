@@ -1,7 +1,8 @@
 //! Lists runs, opened for their owner.
 
 use super::StoreReads;
-use crate::bus::{open_run, store_failure};
+use crate::system::failure::store_failure;
+use crate::views::open_run;
 use claviger_application::{RunFilter, RunPage};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;

@@ -1,7 +1,8 @@
 //! Reads a run from the store: its events, opened and decoded, and its rows of text. Feeds, detail
 //! queries and the takeover of a run are built on it.
 
-use crate::bus::{Keychain, decode, open_event, store_failure, vault_failure};
+use crate::keychain::{Keychain, decode, open_event};
+use crate::system::failure::{store_failure, vault_failure};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CorrelationId, EventId, RunId, UserId};
 use claviger_domain::orchestration::RunEvent;

@@ -2,7 +2,7 @@
 
 use super::StoreReads;
 use super::run_reader::RunReader;
-use crate::bus::store_failure;
+use crate::system::failure::store_failure;
 use claviger_application::{Answer, RunDetail, RunFilter, RunPage, RunReads, UsageCell};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};

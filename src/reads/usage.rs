@@ -2,7 +2,7 @@
 //! moment.
 
 use super::StoreReads;
-use crate::bus::store_failure;
+use crate::system::failure::store_failure;
 use claviger_application::UsageCell;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;

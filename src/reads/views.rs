@@ -1,7 +1,8 @@
 //! [`Reads`] over views.
 
 use super::StoreReads;
-use crate::bus::{open_account, open_key, open_user_agent, store_failure};
+use crate::system::failure::store_failure;
+use crate::views::{open_account, open_key, open_user_agent};
 use claviger_application::{
     Answer, Caller, Candidate, EventView, KeyPage, ModelInfo, Reads, SessionView,
 };

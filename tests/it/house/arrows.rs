@@ -149,7 +149,9 @@ fn only_the_wiring_names_a_concrete_store() {
     let named: Vec<_> = rust_files("src")
         .into_iter()
         .filter(|(path, text)| {
-            outside(path) && (text.contains("claviger_store::sqlite") || text.contains("claviger_store::mongo"))
+            outside(path)
+                && (text.contains("claviger_store::sqlite")
+                    || text.contains("claviger_store::mongo"))
         })
         .map(|(path, _)| path)
         .collect();

@@ -4,7 +4,7 @@ use super::world::{Opened, Place, User, World, kek, keks, listed, rotation};
 use crate::endurance::{Dice, number, seed};
 use crate::store::mongo::server::server;
 use claviger::audit::verify::verify;
-use claviger::bus::{Progress, Rotated, Rotation, RotationError};
+use claviger::keychain::{Progress, Rotated, Rotation, RotationError};
 use claviger_domain::failure::Failure;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{AppendError, StoreError};

@@ -7,9 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use claviger::anthropic::client::{AnthropicClient, AnthropicConfig};
 use claviger::anthropic::prices::PriceTable;
 use claviger::anthropic::probe::KeyProbe;
-use claviger::bus::{
-    AccountCall, Bus, BusConfig, Commands, Keychain, LookAgain, Rotation, UserKeys,
-};
+use claviger::bus::{AccountCall, Bus, BusConfig, Commands};
+use claviger::keychain::{Keychain, LookAgain, Rotation, UserKeys};
 use claviger::system::environment::{Effects, OsEntropy};
 use claviger::system::metrics::Metrics;
 use claviger_application::{Call, Commit, KeyCommand, KeyCommands as _, KeyDone};

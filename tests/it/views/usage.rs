@@ -7,8 +7,8 @@ use super::world::{
 };
 use claviger::app::wiring::Core;
 use claviger::background::view_follower::ViewKeeper;
-use claviger::replay::{Replay, View};
 use claviger::system::environment::Effects;
+use claviger::views::{Replay, View};
 use claviger_application::Ports;
 use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::timestamp::Timestamp;

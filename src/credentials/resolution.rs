@@ -2,7 +2,7 @@
 //! context, the default key of the context "default", the operator's environment, Max Plan. If a
 //! key is named, only that key may be used.
 
-use super::StoreReads;
+use crate::reads::StoreReads;
 use claviger_application::{Caller, Candidate, Reads as _, Source};
 use claviger_domain::actor::Role;
 use claviger_domain::failure::Failure;

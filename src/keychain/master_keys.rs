@@ -51,7 +51,7 @@ impl MasterKeys {
     }
 
     /// Records that the store's newest key has changed.
-    pub(super) fn seal_under(&self, id: [u8; 8]) {
+    pub(crate) fn seal_under(&self, id: [u8; 8]) {
         *self.sealing.write().unwrap_or_else(PoisonError::into_inner) = id;
     }
 

@@ -1,11 +1,11 @@
 //! Inline views, which are written with their events.
 
-use super::run::Replay;
-use super::runs::Runs;
-use crate::bus::{
-    Keychain, account_row, decode, key_row, open_account, open_event, open_key, store_failure,
-};
+use super::inline_runs::Runs;
+use super::replay::Replay;
+use super::{account_row, key_row, open_account, open_key};
+use crate::keychain::{Keychain, decode, open_event};
 use crate::system::environment::Effects;
+use crate::system::failure::store_failure;
 use claviger_domain::account::AccountEvent;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;

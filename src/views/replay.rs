@@ -2,8 +2,9 @@
 
 use super::inline::{Inline, InlineView};
 use super::{followed, record};
-use crate::bus::{Keychain, store_failure};
+use crate::keychain::Keychain;
 use crate::system::environment::Effects;
+use crate::system::failure::store_failure;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;

@@ -2,7 +2,8 @@
 //! the call.
 
 use super::keys::{Order, Plan};
-use super::{Bus, RECORD_MS, store_failure};
+use super::{Bus, RECORD_MS};
+use crate::system::failure::store_failure;
 use claviger_application::{Call, KeyDone};
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::code::ErrorCode;

@@ -1,9 +1,9 @@
 //! An owner's runs, folded from the log. Content keys aren't kept, because each run has its own.
 
-use crate::bus::{
-    Keychain, decode, open_event, open_run_row, run_row, run_row_says, store_failure,
-};
+use super::{open_run_row, run_row, run_row_says};
+use crate::keychain::{Keychain, decode, open_event};
 use crate::system::environment::Effects;
+use crate::system::failure::store_failure;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::RunEvent;

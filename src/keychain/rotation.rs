@@ -13,11 +13,11 @@
 //! 4. *End.* One append records the end, and removes the store's own keys under the old master
 //!    keys: a process without those can start.
 
-use super::folds::decode;
-use super::keychain::store_key_row;
-use super::keys::scrub;
 use super::master_keys::hex;
 use super::rewrap::{open_all, rekeyed, rewrapped};
+use super::scrub;
+use super::sealed_events::decode;
+use super::user_keys::store_key_row;
 use crate::system::environment::Effects;
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::event::Halved as _;

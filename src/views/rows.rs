@@ -2,8 +2,8 @@
 //! They are functions of the events and of their placement in the log, because the times are known
 //! only then.
 
-use super::vault_failure;
 use crate::system::environment::Effects;
+use crate::system::failure::vault_failure;
 use claviger_domain::account::AccountEvent;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CommandId, KeyId, UserId};

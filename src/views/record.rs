@@ -1,7 +1,7 @@
 //! Records a repair as an event on the installation's own stream.
 
-use crate::bus::store_failure;
 use crate::system::environment::Effects;
+use crate::system::failure::store_failure;
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::event::Halved;
 use claviger_domain::failure::Failure;

@@ -1,7 +1,7 @@
 //! Converts between domain events and their stored form.
 
-use super::vault_failure;
 use crate::system::environment::Effects;
+use crate::system::failure::vault_failure;
 use claviger_domain::event::Halved;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{EventId, UserId};
@@ -84,5 +84,14 @@ pub(crate) fn open_event(
     open_content(key, &ad, &event.content).map(Some).map_err(|error| {
         tracing::error!(position = envelope.position, "cannot open an event's content");
         vault_failure(&error)
+    })
+}
+
+/// Decodes a stored event; `content` is its opened content, where that is needed and available.
+pub(crate) fn decode<E: Halved>(event: &StoredEvent, content: Option<&[u8]>) -> Result<E, Failure> {
+    let envelope = &event.envelope;
+    E::from_halves(&envelope.kind, envelope.schema, &event.facts, content).map_err(|error| {
+        tracing::error!(position = envelope.position, %error, "cannot decode an event");
+        Failure::internal()
     })
 }

@@ -3,7 +3,7 @@
 //! repeated.
 
 use super::inline::{BATCH, rows_of};
-use crate::bus::store_failure;
+use crate::system::failure::store_failure;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
 use claviger_projections::follower::{FollowedView, Rows, fold};

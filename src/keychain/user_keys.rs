@@ -2,8 +2,8 @@
 //! kept beyond one use.
 
 use super::master_keys::{LookAgain, MasterKeys, hex};
-use super::{store_failure, vault_failure};
 use crate::system::environment::Effects;
+use crate::system::failure::{store_failure, vault_failure};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, UserId};

@@ -1,0 +1,15 @@
+//! The vault over the store: users' keys, master keys and their rotation, events sealed and opened.
+
+mod master_keys;
+mod rewrap;
+mod rotation;
+mod scrub;
+mod sealed_events;
+mod user_keys;
+
+pub(crate) use master_keys::hex;
+pub use master_keys::{LookAgain, MasterKeys};
+pub use rotation::{Progress, Rotated, Rotation, RotationError};
+pub(crate) use scrub::scrub;
+pub(crate) use sealed_events::{decode, open_event, plain_events, seal_events};
+pub use user_keys::{Keychain, KeychainError, UserKeys};
