@@ -2,8 +2,8 @@
 
 use crate::auth::{JwksSettings, Registration, RoleClaim, jwks_address};
 use crate::credentials::EnvKeysFor;
-use crate::http::origins::Origins;
-use crate::http::peer::TrustedProxies;
+use crate::http::edge::origins::Origins;
+use crate::http::edge::peer::TrustedProxies;
 use crate::live::LiveSettings;
 use clap::{Args, ValueEnum};
 use claviger_domain::secret::SecretText;

@@ -4,7 +4,7 @@ use super::{CliError, output};
 use crate::app::config::Config;
 use crate::app::lifecycle::Listening;
 use crate::app::wiring::Core;
-use crate::http::server::ServerSettings;
+use crate::http::connection::server::ServerSettings;
 use crate::system::environment::Effects;
 use crate::system::open_files;
 use std::process::ExitCode;

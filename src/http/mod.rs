@@ -1,23 +1,10 @@
-//! The HTTP faces, and the layer between them and the network.
+//! The HTTP faces: our own layer between sockets and the rest.
 //!
-//! To wire them, from the inside out: a [`graphql::Executor`] wraps the schema.
-//! [`graphql::GraphqlEndpoint`] serves GraphQL over HTTP in front of it, and [`live::LiveFace`]
-//! adds sockets and event streams on the same path. Their router is merged with
-//! [`graphiql::router`], [`health::router`] and the other faces. [`envelope::wrap`] goes around
-//! them all, and [`server::Server`] serves the result. Call [`crate::system::panics::report_location_only`] first
-//! thing at start.
+//! From the inside out: a face (today [`graphql`]; each has a folder) answers requests on its paths;
+//! [`edge::envelope::wrap`] goes around all faces with what they share: origins, peers, request ids,
+//! sizes, panics; [`connection::server::Server`] accepts connections and serves the result.
+//! [`crate::system::panics::report_location_only`] is called before anything else at start.
 
-pub mod envelope;
-pub mod graphiql;
+pub mod connection;
+pub mod edge;
 pub mod graphql;
-pub mod health;
-pub mod live;
-pub mod origins;
-pub mod peer;
-mod preface;
-pub mod problem;
-pub mod schema;
-pub mod server;
-pub mod sse;
-mod stall;
-pub mod ws;

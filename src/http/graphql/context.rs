@@ -1,8 +1,8 @@
 //! What the executor receives about the sender of a request.
 
-use crate::http::envelope::RequestIds;
-use crate::http::peer::Peer;
-use crate::http::problem::Problem;
+use crate::http::edge::envelope::RequestIds;
+use crate::http::edge::peer::Peer;
+use crate::http::edge::problem::Problem;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};

@@ -1,24 +1,30 @@
 //! GraphQL over HTTP, after the specification of that name, stricter where it leaves a choice.
 //!
 //! This isn't the stock integration, because that one runs mutations over GET, accepts any content
-//! type as JSON, reads bodies without a bound and always responds with 200. Sockets and event
-//! streams have faces of their own and share [`Admission`] with this one.
+//! type as JSON, reads bodies without a bound and always responds with 200. Requests ([`endpoint`]),
+//! sockets ([`ws`]) and event streams ([`sse`]) share one path, one [`Admission`] and one
+//! [`executor`].
 
 mod admission;
 mod context;
 mod documents;
 mod endpoint;
+pub mod executor;
+pub mod graphiql;
 mod negotiation;
 mod persisted;
 mod reply;
 mod request;
+pub mod sse;
+pub mod streams;
+pub mod ws;
 
 pub use admission::{Admission, Refusal};
 pub use context::RequestContext;
 pub use endpoint::{EndpointSettings, Executor, GraphqlEndpoint};
-pub(in crate::http) use endpoint::{mutation_over_get, read_body};
+pub(in crate::http::graphql) use endpoint::{mutation_over_get, read_body};
 pub use negotiation::Media;
-pub(in crate::http) use negotiation::{require_json, wants_events};
-pub(in crate::http) use reply::Reply;
+pub(in crate::http::graphql) use negotiation::{require_json, wants_events};
+pub(in crate::http::graphql) use reply::Reply;
 pub use reply::{code_of, complete_errors};
-pub(in crate::http) use request::{from_json, from_uri};
+pub(in crate::http::graphql) use request::{from_json, from_uri};

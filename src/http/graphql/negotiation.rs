@@ -1,6 +1,6 @@
 //! Media types of requests and responses.
 
-use crate::http::problem::Problem;
+use crate::http::edge::problem::Problem;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use claviger_domain::code::ErrorCode;
 

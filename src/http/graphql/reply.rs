@@ -3,7 +3,7 @@
 
 use super::admission::Refusal;
 use super::negotiation::Media;
-use crate::http::problem::{Problem, challenge, status_of};
+use crate::http::edge::problem::{Problem, challenge, status_of};
 use async_graphql::{Response, ServerError, Value};
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};

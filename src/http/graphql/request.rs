@@ -1,7 +1,7 @@
 //! Decodes requests. Errors at this stage are not GraphQL errors: they get status 400 whatever the
 //! client accepts.
 
-use crate::http::problem::Problem;
+use crate::http::edge::problem::Problem;
 use async_graphql::{Request, Variables};
 use axum::extract::Query;
 use axum::http::Uri;

@@ -17,7 +17,7 @@ const WITH_FUNCTIONS: [(&str, &str); 9] = [
     ("projections/src/suite/cases/mod.rs", "the list of cases"),
     ("src/bus/mod.rs", "the bus itself and what its parts share"),
     ("src/cli/mod.rs", "from arguments to commands"),
-    ("src/http/graphiql/mod.rs", "the room's one router"),
+    ("src/http/graphql/graphiql/mod.rs", "the room's one router"),
     ("src/reads/mod.rs", "what the reads share"),
 ];
 

@@ -7,13 +7,14 @@ use async_graphql::{
     ScalarType, Schema, Value,
 };
 use async_graphql::{InputObject, InputValueResult, ServerError};
-use claviger::http::envelope::{Edge, IdSource, wrap};
+use claviger::http::connection::server::{Drained, Server, ServerSettings};
+use claviger::http::edge::envelope::{Edge, IdSource, wrap};
+use claviger::http::edge::health;
+use claviger::http::edge::health::{HealthProbe, HealthReport, HealthStatus};
+use claviger::http::graphql::graphiql;
 use claviger::http::graphql::{
     Admission, EndpointSettings, Executor, GraphqlEndpoint, RequestContext,
 };
-use claviger::http::health::{HealthProbe, HealthReport, HealthStatus};
-use claviger::http::server::{Drained, Server, ServerSettings};
-use claviger::http::{graphiql, health};
 use claviger_graphql::limits::Limits;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Pages of other origins, and proxies.
 
 use super::fixture::{Answer, MODERN, Options, Running};
-use claviger::http::envelope::Edge;
+use claviger::http::edge::envelope::Edge;
 use serde_json::json;
 use std::sync::atomic::Ordering;
 

@@ -1,7 +1,7 @@
 //! The accept loop: slow clients, too many, and the end.
 
 use super::fixture::{Answer, MODERN, Options, Running};
-use claviger::http::server::{BindError, Drained, Server, ServerSettings};
+use claviger::http::connection::server::{BindError, Drained, Server, ServerSettings};
 use serde_json::json;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

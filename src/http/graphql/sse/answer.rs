@@ -4,13 +4,13 @@
 use super::frames;
 use super::pump::{Cursors, OfTicket, Pump};
 use crate::auth::{Denied, Grant};
-use crate::http::envelope::RequestIds;
+use crate::http::edge::envelope::RequestIds;
+use crate::http::edge::problem::{Problem, challenge};
+use crate::http::graphql::streams::LiveFace;
 use crate::http::graphql::{
     Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, read_body,
     require_json,
 };
-use crate::http::live::LiveFace;
-use crate::http::problem::{Problem, challenge};
 use async_graphql::Response as Answer;
 use async_graphql_parser::types::OperationType;
 use axum::body::Body;

@@ -1,8 +1,8 @@
 //! The accept loop, with what `axum::serve` lacks: a timeout for headers, a cap on connections, a
 //! bounded shutdown.
 
-use super::preface::FirstBytes;
-use super::stall::Draining;
+use super::first_bytes::FirstBytes;
+use super::write_stall::Draining;
 use crate::system::metrics::{Counted, Level};
 use axum::Router;
 use axum::extract::ConnectInfo;

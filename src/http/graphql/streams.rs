@@ -1,9 +1,9 @@
 //! What sockets and event streams share, and the path they share with plain requests.
 
-use super::envelope::{IdSource, RequestIds};
-use super::graphql::{Admission, GraphqlEndpoint, wants_events};
-use super::schema::SchemaExecutor;
+use super::executor::SchemaExecutor;
+use super::{Admission, GraphqlEndpoint, wants_events};
 use super::{sse, ws};
+use crate::http::edge::envelope::{IdSource, RequestIds};
 use crate::limits::Seats;
 use crate::live::{LiveSettings, Watch};
 use axum::Router;

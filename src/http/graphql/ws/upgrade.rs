@@ -3,9 +3,9 @@
 use super::counted::Counted;
 use super::socket::Socket;
 use super::wire::Wire;
+use crate::http::edge::problem::Problem;
 use crate::http::graphql::RequestContext;
-use crate::http::live::LiveFace;
-use crate::http::problem::Problem;
+use crate::http::graphql::streams::LiveFace;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};

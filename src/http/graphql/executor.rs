@@ -1,9 +1,9 @@
 //! The executor behind the GraphQL face: authenticates the caller, fills the resolvers' context,
 //! executes.
 
-use super::graphql::{Executor, RequestContext};
-use super::peer::bucket;
+use super::{Executor, RequestContext};
 use crate::auth::Auth;
+use crate::http::edge::peer::bucket;
 use crate::system::environment::Clock;
 use async_graphql::{Request, Response, ServerError};
 use async_graphql_parser::types::{OperationType, Selection};
@@ -123,6 +123,6 @@ fn refused(failure: &Failure) -> Response {
 }
 
 /// The clock port in the form the health face uses.
-pub fn health_clock(clock: Arc<dyn Clock>) -> super::health::Clock {
+pub fn health_clock(clock: Arc<dyn Clock>) -> crate::http::edge::health::Clock {
     Arc::new(move || clock.now().to_datetime())
 }

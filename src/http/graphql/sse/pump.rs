@@ -3,7 +3,7 @@
 use super::frames::{self, Frames};
 use crate::auth::Ticket;
 use crate::http::graphql::complete_errors;
-use crate::http::live::LiveFace;
+use crate::http::graphql::streams::LiveFace;
 use crate::limits::Seat;
 use crate::live::{End, Guard};
 use async_graphql::{Response, Value};
