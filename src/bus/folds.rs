@@ -2,7 +2,7 @@
 //! brought up to date from there, and a fold that is dropped is made again.
 
 use super::store_failure;
-use claviger_domain::event::Halved;
+use claviger_domain::event::Payload;
 use claviger_domain::failure::Failure;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{Store, StoredEvent};
@@ -23,7 +23,7 @@ pub(crate) struct Folds<A>(Mutex<LruCache<StreamName, (u64, A)>>);
 
 impl<A: Aggregate + Clone> Folds<A>
 where
-    A::Event: Halved,
+    A::Event: Payload,
 {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(LruCache::new(KEPT)))
@@ -65,9 +65,12 @@ where
 }
 
 /// Reads a stored event; `content` is its opened content, where it is wanted and there.
-pub(crate) fn decode<E: Halved>(event: &StoredEvent, content: Option<&[u8]>) -> Result<E, Failure> {
+pub(crate) fn decode<E: Payload>(
+    event: &StoredEvent,
+    content: Option<&[u8]>,
+) -> Result<E, Failure> {
     let envelope = &event.envelope;
-    E::from_halves(&envelope.kind, envelope.schema, &event.facts, content).map_err(|error| {
+    E::decode(&envelope.kind, envelope.schema, &event.facts, content).map_err(|error| {
         tracing::error!(position = envelope.position, %error, "an event can't be read");
         Failure::internal()
     })

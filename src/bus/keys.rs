@@ -7,7 +7,7 @@ use super::sealing::seal_events;
 use super::{Bus, Commands, MAX_TRIES, RECORD_MS, contended, same_request, store_failure};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
-use claviger_domain::event::Halved as _;
+use claviger_domain::event::Payload as _;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{CommandId, EventId, KeyId, UserId};
 use claviger_domain::key_ring::{
@@ -513,6 +513,10 @@ pub(super) fn append_failure(error: &AppendError) -> Failure {
         | AppendError::UserKeyMoved { .. }
         | AppendError::MasterKeyMoved { .. } => contended(),
         AppendError::Store(error) => store_failure(error),
+        AppendError::NotReadByAll { .. } => {
+            tracing::warn!(%error, "an append waits for an older process to stop");
+            Failure::new(ErrorCode::StoreUnavailable, error.to_string())
+        }
         AppendError::Repeated(_) | AppendError::Malformed(_) => {
             tracing::error!(%error, "an append was refused that should not have been");
             Failure::internal()

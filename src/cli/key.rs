@@ -7,7 +7,7 @@ use crate::bus::Commands;
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::wiring::Core;
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::{KeyId, UserId};
@@ -106,7 +106,7 @@ async fn execute(core: &Core, args: &Args, parsed: Parsed) -> Result<Vec<KeyView
     };
     let call = Call {
         owner,
-        actor: Actor { user: None, role: None, via: Via::Cli },
+        actor: Actor::OPERATOR,
         correlation: operator(core).correlation,
         idempotency_key: None,
     };

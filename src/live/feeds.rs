@@ -2,7 +2,7 @@
 
 use super::EventHub;
 use crate::bus::store_failure;
-use crate::reads::StoreReads;
+use crate::reads::{StoreReads, shown};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_graphql::ports::{Answer, EventFeed, EventView, Feeds, Scope};
@@ -109,9 +109,5 @@ impl FromStore {
 
 /// An event as everybody may see it who may see it at all.
 pub(super) fn stripped(event: &StoredEvent) -> Result<EventView, Failure> {
-    let facts = serde_json::from_slice(&event.facts).map_err(|_| {
-        tracing::error!(position = event.envelope.position, "an event isn't JSON");
-        Failure::internal()
-    })?;
-    Ok(EventView { envelope: event.envelope.clone(), facts, content: None })
+    shown(event, None)
 }

@@ -10,6 +10,7 @@ mod runs;
 mod usage;
 mod views;
 
+pub(crate) use history::shown;
 pub use models::ModelList;
 pub(crate) use resolution::recorded;
 pub use resolution::{CredentialPolicy, EnvKeysFor};

@@ -1,7 +1,7 @@
 //! What happens to an account.
 
 use crate::actor::Role;
-use crate::halves::{events, facts};
+use crate::event::{events, facts};
 use crate::id::SessionId;
 use serde::{Deserialize, Serialize};
 

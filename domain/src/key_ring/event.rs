@@ -1,6 +1,6 @@
 //! What happens to keys. Facts are readable to auditors; content is sealed for the owner.
 
-use crate::halves::{events, facts};
+use crate::event::{events, facts};
 use crate::id::{ContextTag, Fingerprint, KeyId, TestId};
 use crate::key_test::{KeyTestLevel, KeyTestNotes, KeyVerdict};
 use crate::timestamp::Timestamp;
@@ -128,13 +128,31 @@ pub struct InContext {
     pub context: String,
 }
 
+/// [`KeyRenamed`](KeyRingEvent::KeyRenamed) in schema 0, which is never appended: with it tests run every reader over an event of
+/// an older schema.
+#[derive(Debug, Deserialize)]
+struct Relabelled {
+    api_key: KeyId,
+}
+
+/// The content of schema 0.
+#[derive(Debug, Deserialize)]
+struct Label {
+    label: String,
+}
+
+fn renamed_from_0(facts: Relabelled, content: Option<Label>) -> KeyRingEvent {
+    let content = content.map(|Label { label }| Named { name: label });
+    KeyRingEvent::KeyRenamed(KeyOnly { key: facts.api_key }, content)
+}
+
 events! {
     /// What happens to the keys of a user.
     KeyRingEvent {
         /// A key came in.
         KeyAdded = 1 (Added; content: Shown),
         /// It has another name.
-        KeyRenamed = 1 (KeyOnly; content: Named),
+        KeyRenamed = 1 (KeyOnly; content: Named) from { 0 => (Relabelled; content: Label) by renamed_from_0 },
         /// A test begins.
         KeyTestStarted = 1 (TestStarted),
         /// A test ended.

@@ -6,7 +6,7 @@
 use super::call::{Cost, Credential, FailureClass, Resolution, StopReason, Usage};
 use super::definition::{AgentRole, Definition, Pattern};
 use crate::code::ErrorCode;
-use crate::halves::{events, facts};
+use crate::event::{events, facts};
 use crate::id::{BootId, ContextTag, KeyId, RunId, StepId};
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What happens to the installation.
 
-use crate::halves::{events, facts};
+use crate::event::{events, facts};
 use crate::id::MasterKeyId;
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,8 @@
 
 use super::{BoxFuture, KekId, RowChange, StoreError};
 use claviger_domain::actor::Actor;
-use claviger_domain::event::Envelope;
+use claviger_domain::catalogue::{Readable, Requirement};
+use claviger_domain::event::{Envelope, EnvelopeVersion};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -192,9 +193,30 @@ pub struct Append {
 }
 
 impl Append {
-    /// An event of this append where it ended up: what its leaf is made of.
-    pub fn envelope(&self, event: &NewEvent, placed: Placed) -> Envelope {
-        Envelope {
+    /// What readers of its events must be able to read, beyond what every released program reads. The envelope's version is the
+    /// store's choice and not among it.
+    pub fn requirements(&self) -> impl Iterator<Item = Requirement> {
+        self.events
+            .iter()
+            .filter(|event| !Readable::by_all(&event.kind, event.schema))
+            .map(|event| Requirement::event(&event.kind, event.schema))
+    }
+
+    /// The envelope of one of its events at the place that the store gave it: what the leaf is made of.
+    ///
+    /// # Errors
+    /// [`AppendError::Malformed`] if that version has no word for the actor's face.
+    pub fn envelope(
+        &self,
+        event: &NewEvent,
+        placed: Placed,
+        envelope_version: EnvelopeVersion,
+    ) -> Result<Envelope, AppendError> {
+        let actor = envelope_version
+            .record(self.actor)
+            .ok_or(AppendError::Malformed("an actor that the envelope's version can't name"))?;
+        Ok(Envelope {
+            envelope_version,
             position: placed.position,
             stream: self.stream,
             owner: self.owner,
@@ -203,11 +225,11 @@ impl Append {
             kind: event.kind.clone(),
             schema: event.schema,
             at: placed.at,
-            actor: self.actor,
+            actor,
             command_id: self.command_id,
             correlation_id: self.correlation_id,
             causation_id: self.causation_id,
-        }
+        })
     }
 
     /// About how many bytes it writes: what bounds a batch, so that nobody waits for a transaction of hundreds of megabytes.
@@ -300,6 +322,16 @@ pub enum AppendError {
     MasterKeyMoved {
         /// The newest.
         current: KekId,
+    },
+    /// A live process can't read what would be appended.
+    #[error(
+        "{process} can't read {requirement}: stop or upgrade that process, then try again; nothing was changed"
+    )]
+    NotReadByAll {
+        /// What it can't read: an envelope version, or a type and schema.
+        requirement: Requirement,
+        /// The process, as it names itself.
+        process: String,
     },
     /// An append without events, of another owner than the stream's, with an event id that exists: a fault of the caller.
     #[error("malformed append: {0}")]

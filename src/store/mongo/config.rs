@@ -1,6 +1,7 @@
 //! How a MongoDB store is reached.
 
 use super::faults::{Faults, NoFaults};
+use claviger_domain::catalogue::Readable;
 use claviger_vault::Entropy;
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
@@ -60,6 +61,8 @@ pub struct MongoConfig {
     pub lease: Duration,
     /// How long an answer of the server is waited for, whatever the connection looks like.
     pub answer_within: Duration,
+    /// What this program reads of a log: a store that holds anything else is refused, and nothing else is appended.
+    pub reads: Arc<Readable>,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
     /// Sees every command that is sent, for tests.
@@ -76,6 +79,7 @@ impl MongoConfig {
             entropy,
             lease: LEASE,
             answer_within: ANSWER,
+            reads: Arc::new(Readable::current()),
             faults,
             monitor: None,
         }

@@ -2,6 +2,7 @@
 //! host names, sometimes passwords.
 
 use super::boot::Unfit;
+use claviger_domain::catalogue::Requirement;
 use claviger_projections::ports::StoreError;
 use mongodb::error::{
     Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
@@ -43,6 +44,18 @@ pub enum OpenError {
         found: u64,
         /// The newest format known.
         known: u64,
+    },
+    /// A newer program appended events that this one can't read.
+    #[error(
+        "the database {database} holds events that this program can't read ({requirement}): start Claviger {program} or a newer version"
+    )]
+    Requires {
+        /// The database.
+        database: String,
+        /// What is needed: an envelope version, or a type and schema.
+        requirement: Requirement,
+        /// The version of the program that first appended it.
+        program: String,
     },
     /// An index is there in another shape.
     #[error(

@@ -35,6 +35,7 @@ mod counter;
 mod error;
 mod faults;
 mod follow;
+mod gate;
 mod leases;
 mod ports;
 mod process;

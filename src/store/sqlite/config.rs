@@ -1,6 +1,7 @@
 //! What the embedded store needs to know.
 
 use super::faults::{Faults, NoFaults};
+use claviger_domain::catalogue::Readable;
 use claviger_domain::timestamp::Timestamp;
 use std::fmt;
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ pub struct SqliteConfig {
     pub readers: usize,
     /// The database may not grow beyond so many pages of 4 KiB; the store then answers as it does when the disk is full.
     pub max_pages: Option<u32>,
+    /// What this program reads of a log: a store that holds anything else is refused, and nothing else is appended.
+    pub reads: Arc<Readable>,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
 }
@@ -32,6 +35,7 @@ impl SqliteConfig {
             started_at,
             readers: 4,
             max_pages: None,
+            reads: Arc::new(Readable::current()),
             faults: Arc::new(NoFaults),
         }
     }

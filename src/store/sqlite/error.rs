@@ -1,5 +1,6 @@
 //! What can go wrong, in words that say what to do. Texts of SQLite are never passed on: they may hold values or SQL.
 
+use claviger_domain::catalogue::Requirement;
 use claviger_projections::ports::StoreError;
 use rusqlite::ErrorCode;
 use std::io;
@@ -55,6 +56,19 @@ pub enum OpenError {
         found: u32,
         /// The newest format known.
         known: u32,
+    },
+    /// A newer program appended events that this one can't read.
+    #[error(
+        "{path} holds events that this program can't read ({requirement}): start Claviger {program} or a newer version",
+        path = .path.display()
+    )]
+    Requires {
+        /// The file.
+        path: PathBuf,
+        /// What is needed: an envelope version, or a type and schema.
+        requirement: Requirement,
+        /// The version of the program that first appended it.
+        program: String,
     },
     /// What is in it contradicts itself.
     #[error("{path} is damaged ({what}): restore a backup, and keep this file for an investigation", path = .path.display())]

@@ -19,13 +19,15 @@
 //! | `checkpoints` | `view` | how far a view is that is written after its events | with advances and repairs |
 //! | `quarantine` | `view`, `owner`, `id` | rows of such views that stand still | with advances and repairs |
 //! | `deltas` | `run`, `v`, `d` | rows of text between a run's events, sealed | inserts; deleted when they expire |
+//! | `required` | `name` | what a program must be able to read to open this file, and the version that first wrote it | with appends |
 //! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK; the highest `seq` is the newest | once, then with appends |
 //!
 //! What hangs on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also changes when a rotation gives the user a new one,
 //! all of it in one transaction.
 //!
 //! Ids are 16-byte blobs, whose order is the order of the ids; times are milliseconds. `owner`, `subject` and `kind` of an event
-//! are copies for filters: the leaf is made of the envelope. `boxes` counts an event's sealed boxes: one stands in `content`,
+//! are copies for filters: the leaf is made of the envelope. `envelope` is its version; `credential_kind` and `credential_id` stand only
+//! beside version 2. `boxes` counts an event's sealed boxes: one stands in `content`,
 //! more in `parts`. Leases live in the memory of the one process that has the file.
 //!
 //! Tables with sealed keys and secrets have row numbers (they are not `WITHOUT ROWID`): rows are only ever added at the end, so no page
@@ -39,7 +41,7 @@ use std::path::Path;
 pub(super) const APPLICATION_ID: i32 = 0x436c_7667;
 
 /// Migration `n` (from 0) leads from format `n` to format `n + 1` (`PRAGMA user_version`). Never edited once released.
-const MIGRATIONS: &[&str] = &[FORMAT_1];
+const MIGRATIONS: &[&str] = &[FORMAT_1, FORMAT_2];
 
 const FORMAT_1: &str = "
 CREATE TABLE head (
@@ -212,8 +214,20 @@ CREATE TABLE store_keys (
 ) STRICT;
 ";
 
+/// Events of before have envelope version 1 and record no credential. A program that knows only format 1 refuses the file, so none
+/// meets an event of version 2.
+const FORMAT_2: &str = "
+ALTER TABLE events ADD COLUMN envelope INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE events ADD COLUMN credential_kind TEXT;
+ALTER TABLE events ADD COLUMN credential_id BLOB;
+CREATE TABLE required (
+    name TEXT PRIMARY KEY NOT NULL,
+    program TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// The newest format this program writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 const _: () = assert!(MIGRATIONS.len() == FORMAT as usize, "every format has its migration");
 
 /// Brings the file to [`FORMAT`], one migration per transaction: a crash in between leaves a format that the next start goes on

@@ -9,7 +9,7 @@ use claviger::simulator::keys::{Scenario, key as secret_key};
 use claviger_domain::account::{
     AccountCommand, DeactivateAccount, EraseAccount, ReactivateAccount,
 };
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
 use claviger_domain::id::{CorrelationId, UserId};
 use claviger_graphql::ids::{IdKind, decode_as};
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ async fn with_issuer(
 }
 
 pub(super) async fn run(stage: &Stage, user: UserId, command: AccountCommand) {
-    let actor = Actor { user: None, role: None, via: Via::Cli };
+    let actor = Actor::OPERATOR;
     let call = AccountCall {
         user,
         actor,

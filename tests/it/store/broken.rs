@@ -1,7 +1,7 @@
 //! Stores that are broken on purpose: each hands everything to a whole store and does one thing wrong.
 
 use super::bent::{Answer, Bent};
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
 use claviger_domain::id::{EventId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -282,8 +282,7 @@ impl Broken {
 
     async fn append_with_rows_of_refusals(&self, append: Append) -> Result<Appended, AppendError> {
         let (rows, events) = (append.rows.clone(), append.events.clone());
-        let (stream, actor) =
-            (StreamName::Run(Uuid::max()), Actor { user: None, role: None, via: Via::System });
+        let (stream, actor) = (StreamName::Run(Uuid::max()), Actor::SYSTEM);
         let beside =
             Append { stream, actor, events, rows, expected: Expected::NoStream, ..append.clone() };
         let answer = self.inner.append(append).await;

@@ -5,8 +5,10 @@ use super::transaction::{self, Progress, Settled, Trouble};
 use crate::store::mongo::calls::Calls;
 use crate::store::mongo::error::DbError;
 use crate::store::mongo::faults::Faults;
+use crate::store::mongo::gate::Gate;
 use crate::store::mongo::process::Process;
 use crate::store::mongo::watch::raise;
+use claviger_domain::event::EnvelopeVersion;
 use claviger_domain::id::EventId;
 use claviger_projections::ports::{Append, AppendError, StoreError};
 use claviger_vault::Entropy;
@@ -39,6 +41,8 @@ pub(in crate::store::mongo) struct BatcherParts {
     pub(in crate::store::mongo) db: Database,
     /// How it is asked.
     pub(in crate::store::mongo) calls: Calls,
+    /// What may be appended.
+    pub(in crate::store::mongo) gate: Arc<Gate>,
     /// This process among the others.
     pub(in crate::store::mongo) process: Arc<Process>,
     /// What there is to do.
@@ -128,11 +132,15 @@ impl Batcher {
 
     /// Settles a batch. After an unexpected error it is halved until only the culprit fails; the order stays.
     async fn work(&mut self, batch: Vec<Task>) -> Result<(), Lost> {
+        let (version, batch) = self.admit(batch).await;
         let mut groups = vec![batch];
         while let Some(mut group) = groups.pop() {
+            if group.is_empty() {
+                continue;
+            }
             let appends: Arc<[Arc<Append>]> =
                 group.iter().map(|task| Arc::clone(&task.append)).collect();
-            match self.settle(&appends).await? {
+            match self.settle(&appends, version).await? {
                 Ok(settled) => {
                     raise(&self.parts.position, settled.position);
                     for (task, answer) in group.into_iter().zip(settled.answers) {
@@ -156,15 +164,37 @@ impl Batcher {
         Ok(())
     }
 
+    /// The version of the batch's envelopes, and the appends that every live process can read; the others are answered.
+    async fn admit(&mut self, batch: Vec<Task>) -> (EnvelopeVersion, Vec<Task>) {
+        let appends: Vec<_> = batch.iter().map(|task| Arc::clone(&task.append)).collect();
+        let passage = match self.parts.gate.pass(&appends).await {
+            Ok(passage) => passage,
+            Err(error) => {
+                let error = AppendError::Store(StoreError::from(error));
+                batch.into_iter().for_each(|task| task.answer(Err(error.clone())));
+                return (EnvelopeVersion::V1, Vec::new());
+            }
+        };
+        let mut admitted = Vec::with_capacity(batch.len());
+        for task in batch {
+            match passage.admits(&task.append) {
+                Ok(()) => admitted.push(task),
+                Err(refusal) => task.answer(Err(refusal)),
+            }
+        }
+        (passage.version, admitted)
+    }
+
     /// Tries a batch until it is settled or failed for good.
     async fn settle(
         &mut self,
         appends: &Arc<[Arc<Append>]>,
+        version: EnvelopeVersion,
     ) -> Result<Result<Settled, DbError>, Lost> {
         let began = Instant::now();
         for tries in 0.. {
             let tried = Instant::now();
-            match self.attempt(appends).await {
+            match self.attempt(appends, version).await {
                 Ok(settled) => {
                     self.commit_time = (self.commit_time * 7 + tried.elapsed()) / 8;
                     self.blocked = None;
@@ -206,15 +236,25 @@ impl Batcher {
     }
 
     /// Tries a batch once, and waits for the outcome no longer than for any answer.
-    async fn attempt(&mut self, appends: &Arc<[Arc<Append>]>) -> Result<Settled, Trouble> {
+    async fn attempt(
+        &mut self,
+        appends: &Arc<[Arc<Append>]>,
+        version: EnvelopeVersion,
+    ) -> Result<Settled, Trouble> {
         let mut session = self.session().await?;
         let progress: Arc<Progress> = Arc::default();
         let (shared, db, appends) =
             (Arc::clone(&progress), self.parts.db.clone(), Arc::clone(appends));
         let faults = Arc::clone(&self.parts.faults);
         let attempt = async move {
-            let tried =
-                transaction::attempt(&db, &mut session, &appends, faults.as_ref(), &shared).await;
+            let tried = transaction::attempt(
+                &db,
+                &mut session,
+                (&appends, version),
+                faults.as_ref(),
+                &shared,
+            )
+            .await;
             (session, tried)
         };
         if let Some((session, tried)) = self.parts.calls.within(attempt).await {

@@ -8,6 +8,8 @@ use super::plan::Plan;
 use crate::audit::{Frontier, leaf_hash};
 use crate::store::mongo::read::{claim_key, command_key, event_key, part_id};
 use crate::store::mongo::schema::{CLAIMS, COMMANDS, binary, id};
+use claviger_domain::actor::ActingCredential;
+use claviger_domain::event::EnvelopeVersion;
 use claviger_domain::id::{EventId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
@@ -34,6 +36,8 @@ pub(super) struct Draft {
     pub(super) end: End,
     /// What is written.
     pub(super) plan: Plan,
+    /// The version of the envelopes.
+    version: EnvelopeVersion,
 }
 
 /// Who holds a value after an append, `None` for nobody.
@@ -53,8 +57,8 @@ struct Pieces {
 
 impl Draft {
     /// A batch on top of `end`.
-    pub(super) fn new(known: Known, end: End) -> Self {
-        Self { known, end, plan: Plan::default() }
+    pub(super) fn new(known: Known, end: End, version: EnvelopeVersion) -> Self {
+        Self { known, end, plan: Plan::default(), version }
     }
 
     /// Decides an append. A refusal leaves the draft as it was.
@@ -106,7 +110,7 @@ impl Draft {
                 version: last.version + 1,
                 at: end.at,
             };
-            events.push(event_document(append, event, last, &mut end.frontier)?);
+            events.push(event_document(append, event, (last, self.version), &mut end.frontier)?);
             parts.extend(part_documents(event, last.position));
             placed.push(last);
         }
@@ -239,17 +243,17 @@ impl Draft {
 fn event_document(
     append: &Append,
     event: &NewEvent,
-    placed: Placed,
+    (placed, version): (Placed, EnvelopeVersion),
     frontier: &mut Frontier,
 ) -> Result<Document, AppendError> {
-    let envelope = append.envelope(event, placed);
+    let envelope = append.envelope(event, placed, version)?;
     let leaf = leaf_hash(&envelope, &event.facts, &event.content);
     frontier.push(leaf);
     let content = match event.content.as_slice() {
         [only] => binary(only.clone()),
         _ => Bson::Null,
     };
-    Ok(doc! {
+    let mut document = doc! {
         "_id": event_key(append.stream, placed.version),
         "position": stored(placed.position)?,
         "id": id(event.id.0),
@@ -268,7 +272,14 @@ fn event_document(
         "boxes": stored(event.content.len() as u64)?,
         "content": content,
         "leaf": binary(leaf.to_vec()),
-    })
+    };
+    if version > EnvelopeVersion::V1 {
+        let credential = envelope.actor.credential;
+        document.insert("envelope", i64::from(version.number()));
+        document.insert("actor_credential", credential.map(ActingCredential::kind));
+        document.insert("actor_credential_id", opt_id(credential.and_then(ActingCredential::id)));
+    }
+    Ok(document)
 }
 
 /// Several boxes go into documents of their own: one of many megabytes would have to be read whole for its facts.

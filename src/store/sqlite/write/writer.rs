@@ -1,6 +1,6 @@
 //! The writer's thread: gathers, commits, answers, checkpoints.
 
-use super::append::End;
+use super::append::{End, Gate};
 use super::batch::{self, Trouble};
 use super::task::{Reply, Task};
 use crate::store::sqlite::error;
@@ -65,12 +65,13 @@ pub(in crate::store::sqlite) struct Writer {
 }
 
 impl Writer {
-    /// A writer at the end of the log that its file has.
+    /// A writer at the end of the log that its file has, behind the gate of what the file requires.
     pub(in crate::store::sqlite) fn new(
         parts: WriterParts,
         (frontier, at): (crate::audit::Frontier, claviger_domain::timestamp::Timestamp),
+        gate: Gate,
     ) -> Self {
-        Self { parts, end: End { frontier, at }, carried: None, written_bytes: 0 }
+        Self { parts, end: End { frontier, at, gate }, carried: None, written_bytes: 0 }
     }
 
     /// Works until it is told to close, nobody can ask any more, or the disk fails. What is still queued then is dropped, which
