@@ -103,7 +103,8 @@ impl ActingCredential {
         }
     }
 
-    /// The credential of a stored word and id; `None` for an unknown word, or one whose id is missing or too many.
+    /// The credential of a stored word and id; `None` for an unknown word, or one whose id is
+    /// missing or too many.
     pub fn parse(kind: &str, id: Option<Uuid>) -> Option<Self> {
         match (kind, id) {
             ("session", Some(id)) => Some(Self::Session(SessionId(id))),
@@ -115,7 +116,8 @@ impl ActingCredential {
     }
 }
 
-/// Who gave a command. `user` and `role` are absent for timers, the engine, the operator and the installation.
+/// Who gave a command. `user` and `role` are absent for timers, the engine, the operator and the
+/// installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actor {
     /// The user, if one gave the command.
@@ -124,7 +126,8 @@ pub struct Actor {
     pub role: Option<Role>,
     /// The face that the command came through.
     pub via: Via,
-    /// The credential; `None` where none was needed, and for every event of envelope version 1, which records none.
+    /// The credential; `None` where none was needed, and for every event of envelope version 1,
+    /// which records none.
     pub credential: Option<ActingCredential>,
 }
 

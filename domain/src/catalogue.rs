@@ -1,4 +1,5 @@
-//! Every event type of the log, over all aggregates: what this program reads, and older events in the current shape.
+//! Every event type of the log, over all aggregates: what this program reads, and older events in
+//! the current shape.
 
 use crate::account::AccountEvent;
 use crate::event::{EnvelopeVersion, EventError, EventParts, Payload, Shape};
@@ -8,8 +9,9 @@ use crate::system::SystemEvent;
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// The types and schemas that programs read before they published what they read. All of them have schema 1. Never edited: it
-/// describes programs that are released. In order, for the binary search.
+/// The types and schemas that programs read before they published what they read. All of them have
+/// schema 1. Never edited: it describes programs that are released. In order, for the binary
+/// search.
 const FIRST: &[&str] = &[
     "AccountDeactivated",
     "AccountErased",
@@ -57,8 +59,9 @@ const FIRST: &[&str] = &[
     "StepsPlanned",
 ];
 
-/// One thing that a reader of the log must be able to read: a version of the envelope, or a schema of an event type. Its text,
-/// `envelope/2` or `KeyAdded/1`, is what processes publish and stores keep.
+/// One thing that a reader of the log must be able to read: a version of the envelope, or a schema
+/// of an event type. Its text, `envelope/2` or `KeyAdded/1`, is what processes publish and stores
+/// keep.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Requirement(String);
 
@@ -68,12 +71,14 @@ impl Requirement {
         Self(format!("envelope/{}", version.number()))
     }
 
-    /// A schema of an event type. No type begins with a lower-case letter, so none is taken for the envelope.
+    /// A schema of an event type. No type begins with a lower-case letter, so none is taken for the
+    /// envelope.
     pub fn event(kind: &str, schema: u32) -> Self {
         Self(format!("{kind}/{schema}"))
     }
 
-    /// A requirement as it is stored. Any text is one: a newer program's requirement is unknown, not malformed.
+    /// A requirement as it is stored. Any text is one: a newer program's requirement is unknown,
+    /// not malformed.
     pub fn stored(text: &str) -> Self {
         Self(text.to_owned())
     }
@@ -108,8 +113,8 @@ impl Readable {
         schema == 1 && FIRST.binary_search(&kind).is_ok()
     }
 
-    /// What programs read that publish nothing: those released before this was published. Every store may hold it, so no store
-    /// lists it as required.
+    /// What programs read that publish nothing: those released before this was published. Every
+    /// store may hold it, so no store lists it as required.
     pub fn first() -> Self {
         let envelope = Requirement::envelope(EnvelopeVersion::V1);
         FIRST
@@ -193,8 +198,8 @@ fn all_shapes() -> Vec<Shape> {
     current_shapes().into_iter().chain(older_shapes()).collect()
 }
 
-/// The parts of an event of an older schema in the current one. `None` for an event of a current schema, whose stored bytes are
-/// what is shown, and for a type that is not in the catalogue.
+/// The parts of an event of an older schema in the current one. `None` for an event of a current
+/// schema, whose stored bytes are what is shown, and for a type that is not in the catalogue.
 ///
 /// # Errors
 /// [`EventError::Malformed`] for stored bytes that don't fit their schema.

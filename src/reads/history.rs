@@ -39,8 +39,8 @@ impl StoreReads {
     }
 }
 
-/// An event as it is shown. One of an older schema is shown in the current one, with that schema's number, so that a client needs to
-/// know one shape; its leaf is made of the stored bytes.
+/// An event as it is shown. One of an older schema is shown in the current one, with that schema's
+/// number, so that a client needs to know one shape; its leaf is made of the stored bytes.
 pub(crate) fn shown(event: &StoredEvent, content: Option<&[u8]>) -> Result<EventView, Failure> {
     let mut envelope = event.envelope.clone();
     let parts = upcast(&envelope.kind, envelope.schema, &event.facts, content);

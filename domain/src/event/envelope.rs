@@ -6,7 +6,8 @@ use crate::id::{CommandId, CorrelationId, EventId, UserId};
 use crate::stream::StreamName;
 use crate::timestamp::Timestamp;
 
-/// Version of the envelope and with it of the bytes that are hashed. An event keeps the version that it was appended with.
+/// Version of the envelope and with it of the bytes that are hashed. An event keeps the version
+/// that it was appended with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EnvelopeVersion {
     /// Names the user, the role and the face.
@@ -44,7 +45,8 @@ impl EnvelopeVersion {
         }
     }
 
-    /// The actor as an envelope of this version records it. `None` if the version has no word for the actor's face.
+    /// The actor as an envelope of this version records it. `None` if the version has no word for
+    /// the actor's face.
     pub fn record(self, actor: Actor) -> Option<Actor> {
         match self {
             Self::V1 if actor.via.since() > Self::V1 => None,
@@ -86,8 +88,9 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// The bytes that are hashed into the leaf (`ops/docs/FORMATS.md`, section 2), without the leading 0x00.
-    /// `content_digest` is the SHA-256 over the sealed boxes, `None` for an event without content.
+    /// The bytes that are hashed into the leaf (`ops/docs/FORMATS.md`, section 2), without the
+    /// leading 0x00. `content_digest` is the SHA-256 over the sealed boxes, `None` for an event
+    /// without content.
     pub fn leaf_body(&self, facts: &[u8], content_digest: Option<&[u8; 32]>) -> Vec<u8> {
         let mut body = Fields::with_capacity(facts.len() + 400);
         body.push(self.envelope_version.tag().as_bytes());

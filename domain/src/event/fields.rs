@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-/// Length-prefixed fields: every sequence of fields that is hashed, signed or sealed is encoded this way.
+/// Length-prefixed fields: every sequence of fields that is hashed, signed or sealed is encoded
+/// this way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(Vec<u8>);
 
@@ -12,7 +13,8 @@ impl Fields {
         Self(Vec::with_capacity(bytes))
     }
 
-    /// Adds `u32 length ‖ bytes`. Callers bound their fields long before 4 GiB, where the length would overflow.
+    /// Adds `u32 length ‖ bytes`. Callers bound their fields long before 4 GiB, where the length
+    /// would overflow.
     pub fn push(&mut self, field: &[u8]) -> &mut Self {
         let len = u32::try_from(field.len()).unwrap_or(u32::MAX);
         self.0.extend_from_slice(&len.to_be_bytes());

@@ -1,6 +1,8 @@
-//! The macros that declare event types: one line per type, with its facts, its content, its schema and the schemas before it.
+//! The macros that declare event types: one line per type, with its facts, its content, its schema
+//! and the schemas before it.
 
-/// Declares structs of facts. `about key: KeyId = "The key.";` before them gives each that field and makes it the event's subject.
+/// Declares structs of facts. `about key: KeyId = "The key.";` before them gives each that field
+/// and makes it the event's subject.
 macro_rules! facts {
     (
         about $subject:ident: $id:ty = $what:literal;
@@ -32,11 +34,12 @@ pub(crate) use facts;
 
 /// Declares an event enum.
 ///
-/// `Renamed = 2 (Facts; content: Content)` is a type, its current schema and its shape. Behind it stand the schemas before, each
-/// with the shape that it was stored in and a function that makes the current event of it:
-/// `from { 1 => (OldFacts; content: OldContent) by upcast }`, where `upcast` takes the old facts and, if the old shape has content,
-/// an `Option` of it, and returns the event. Without content it must return an event without content: content may be erased.
-/// A schema that was ever written stays in the list: its events are read as long as the log exists.
+/// `Renamed = 2 (Facts; content: Content)` is a type, its current schema and its shape. Behind it
+/// stand the schemas before, each with the shape that it was stored in and a function that makes
+/// the current event of it: `from { 1 => (OldFacts; content: OldContent) by upcast }`, where
+/// `upcast` takes the old facts and, if the old shape has content, an `Option` of it, and returns
+/// the event. Without content it must return an event without content: content may be erased. A
+/// schema that was ever written stays in the list: its events are read as long as the log exists.
 macro_rules! events {
     (
         $(#[$meta:meta])*

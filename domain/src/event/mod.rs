@@ -1,4 +1,5 @@
-//! Events as they are stored: the envelope and its leaf, the payload, and the macros that declare event types.
+//! Events as they are stored: the envelope and its leaf, the payload, and the macros that declare
+//! event types.
 
 mod envelope;
 mod fields;

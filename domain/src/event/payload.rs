@@ -6,7 +6,8 @@ use uuid::Uuid;
 /// An event type and a version of its shape.
 pub type Shape = (&'static str, u32);
 
-/// An event's payload as it is stored: facts for everybody who may read the log, content sealed for its owner.
+/// An event's payload as it is stored: facts for everybody who may read the log, content sealed for
+/// its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventParts {
     /// Type name.
@@ -42,12 +43,14 @@ pub enum EventError {
     },
 }
 
-/// An event enum: encodes into [`EventParts`] of the current schema, decodes every schema ever written.
+/// An event enum: encodes into [`EventParts`] of the current schema, decodes every schema ever
+/// written.
 pub trait Payload: Sized {
     /// Every type with its current schema: what is written.
     const CURRENT: &'static [Shape];
 
-    /// Every older schema that is still read, and converted to the current one by its upcast function.
+    /// Every older schema that is still read, and converted to the current one by its upcast
+    /// function.
     const OLDER: &'static [Shape];
 
     /// Encodes facts and content.
@@ -59,8 +62,8 @@ pub trait Payload: Sized {
     /// The key or run that the event is about.
     fn subject(&self) -> Option<Uuid>;
 
-    /// Decodes facts and content of any schema in [`Payload::CURRENT`] or [`Payload::OLDER`]. `content` is `None` once erased, or
-    /// for readers it doesn't belong to.
+    /// Decodes facts and content of any schema in [`Payload::CURRENT`] or [`Payload::OLDER`].
+    /// `content` is `None` once erased, or for readers it doesn't belong to.
     ///
     /// # Errors
     /// [`EventError`], for bytes that [`Payload::parts`] never wrote.
@@ -89,7 +92,8 @@ pub(crate) fn to_json<T: Serialize>(
     serde_json::to_vec(value).map_err(|_| EventError::Malformed { kind: kind.to_owned(), part })
 }
 
-/// Deserialises facts or content. Serde would accept an array of the values in place of an object: that is refused.
+/// Deserialises facts or content. Serde would accept an array of the values in place of an object:
+/// that is refused.
 pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
     kind: &str,
     part: &'static str,

@@ -1,18 +1,21 @@
-//! What may be appended: an envelope version, type or schema that is new since programs publish what they read is appended only when
-//! every live process reads it.
+//! What may be appended: an envelope version, type or schema that is newer than the first release
+//! that published what it reads is appended only when every live process reads it.
 //!
-//! Each process publishes what it reads in its line of `processes`, and a program without that field reads [`Readable::first`]. What
-//! readers must be able to read beyond that stands in `meta` ("the store requires it"), and a process that can't read it refuses the
-//! store when it opens it. Two orders make that safe without a lock:
+//! Each process publishes what it reads in its line of `processes`; a program whose line has no such
+//! field reads [`Readable::first`]. Requirements beyond that stand in `meta`, and a process that
+//! can't read one refuses the store when it opens it. Two orders make that safe without a lock:
 //!
-//! - A process that opens the store publishes what it reads, *then* looks at what the store requires.
-//! - A process that appends something new makes it a requirement, *then* looks at the processes, and appends only if all read it.
+//! - A process that opens the store publishes what it reads, *then* reads the requirements.
+//! - A process that appends something new makes it a requirement, *then* reads the processes, and
+//!   appends only if all of them read it.
 //!
-//! Whichever of the two writes comes second, its process sees the other. Programs of before this gate look at the format before they
-//! publish themselves, so a first requirement raises the format, which they refuse; one that opens the store in that very moment is
-//! found by [`Gate::review`], which each process does whenever it renews its own line.
+//! The process whose write comes second sees the other's write. Programs from before this gate check
+//! the format before they publish themselves. The first requirement therefore raises the format,
+//! which they refuse; one that opens the store in that very moment is found by [`Gate::review`],
+//! which each process runs whenever it renews its own line.
 //!
-//! What is open stays open in memory, so appends of what every process reads cost nothing.
+//! Requirements that every process was found to read are remembered in memory, so appends that need
+//! only those cost nothing.
 
 use super::calls::Calls;
 use super::error::{DbError, OpenError, open_error};
@@ -36,7 +39,7 @@ pub(super) struct Gate {
     open: Mutex<BTreeSet<Requirement>>,
 }
 
-/// What the gate says to a batch of appends.
+/// The gate's decision about a batch of appends.
 pub(super) struct Passage {
     /// The version of the envelopes.
     pub(super) version: EnvelopeVersion,
@@ -81,7 +84,8 @@ impl Gate {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses a store that requires what this process can't read. Called after the process has published itself.
+    /// Refuses a store that requires what this process can't read. Called after the process has
+    /// published itself.
     pub(super) async fn check(&self) -> Result<(), OpenError> {
         let database = self.db.name().to_owned();
         let required = schema::required(&self.db).await;
@@ -94,8 +98,8 @@ impl Gate {
         }
     }
 
-    /// Opens the gate for what the appends need, as far as every live process reads it. Without the newest envelope version they are
-    /// appended with version 1, which every program reads.
+    /// Opens the gate for what the appends need, as far as every live process reads it. Without the
+    /// newest envelope version they are appended with version 1, which every program reads.
     pub(super) async fn pass(&self, appends: &[Arc<Append>]) -> Result<Passage, DbError> {
         let wanted: BTreeSet<_> = appends
             .iter()
@@ -115,8 +119,9 @@ impl Gate {
         Ok(Passage { version, blocked })
     }
 
-    /// Looks at the processes, requires what all of them read, and looks again: a process that came in between has seen the
-    /// requirement, or is seen now. What one of them can't read is returned with its name.
+    /// Looks at the processes, requires what all of them read, and looks again: a process that came
+    /// in between has seen the requirement, or is seen now. What one of them can't read is returned
+    /// with its name.
     async fn unlock(
         &self,
         mut wanted: BTreeSet<Requirement>,
@@ -134,8 +139,9 @@ impl Gate {
         Ok(blocked)
     }
 
-    /// Closes the gate for what a live process can't read: one that opened the store in the moment in which that became a
-    /// requirement, or that was stopped for longer than its lease and goes on.
+    /// Closes the gate for what a live process can't read: one that opened the store in the moment
+    /// in which that became a requirement, or that was stopped for longer than its lease and goes
+    /// on.
     pub(super) async fn review(&self) -> Result<(), DbError> {
         let open = self.open().clone();
         if open.is_empty() {

@@ -214,7 +214,7 @@ CREATE TABLE store_keys (
 ) STRICT;
 ";
 
-/// Events of before have envelope version 1 and record no credential. A program that knows only format 1 refuses the file, so none
+/// Earlier events have envelope version 1 and no credential. A program that knows only format 1 refuses the file, so none
 /// meets an event of version 2.
 const FORMAT_2: &str = "
 ALTER TABLE events ADD COLUMN envelope INTEGER NOT NULL DEFAULT 1;

@@ -44,7 +44,8 @@ fn required(dir: &Path) -> Vec<String> {
     statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-/// Makes of a file what a program of before format 2 would have left: envelopes of version 1, and none of the new columns.
+/// Turns a file into what a program that knows only format 1 would have left: envelopes of version
+/// 1 and none of the new columns.
 async fn downgrade(dir: &Path) {
     let store = open(dir).unwrap();
     let log = store.read(0, 100).await.unwrap();

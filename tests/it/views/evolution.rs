@@ -1,4 +1,5 @@
-//! Every reader reads an event of an older schema, on both stores. `KeyRenamed` has a schema 0 for this test: no program appends it.
+//! Every reader reads an event of an older schema, on both stores. `KeyRenamed` has a schema 0 for
+//! this test: no program appends it.
 
 use super::super::store::mongo_server;
 use super::build::{NOW, fresh};
@@ -24,7 +25,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Appends the renaming of a key as an older program would have, without the row of the view; its position.
+/// Appends the renaming of a key as an older program would have, without the row of the view; its
+/// position.
 async fn append_older(core: &Core, owner: UserId, key: KeyId, name: &str) -> u64 {
     let stream = StreamName::KeyRing(owner);
     let version = core.store.read_stream(stream, 0, 1000).await.unwrap().len() as u64;
@@ -65,7 +67,8 @@ fn assert_current(event: &EventView, key: KeyId, name: Option<&str>) {
     assert_eq!(event.content, name.map(|name| json!({ "name": name })));
 }
 
-/// History, the owner's feed and the feed of everybody show the current schema; the stored row and its leaf are the old ones.
+/// History, the owner's feed and the feed of everybody show the current schema; the stored row and
+/// its leaf are the old ones.
 async fn assert_shown(core: &Core, owner: UserId, key: KeyId, position: u64, name: &str) {
     let ports = core.ports();
     let filter = HistoryFilter { above: Some(position - 1), ..HistoryFilter::default() };
@@ -101,7 +104,8 @@ async fn every_reader_reads_an_older_event(config: Config) {
         effects: core.effects.clone(),
         check,
     };
-    // The row was left alone above: it differs from what the older event says, and is replaced by it.
+    // The row was left alone above: it differs from what the older event says, and is replaced by
+    // it.
     let problems = verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await.unwrap();
     assert_eq!(problems.problem_count, 1, "{:?}", problems.problems);
     let report = replay(true).run(View::Keys).await.unwrap();

@@ -5,7 +5,7 @@ use super::transaction::{self, Progress, Settled, Trouble};
 use crate::store::mongo::calls::Calls;
 use crate::store::mongo::error::DbError;
 use crate::store::mongo::faults::Faults;
-use crate::store::mongo::gate::Gate;
+use crate::store::mongo::gate::{Gate, Passage};
 use crate::store::mongo::process::Process;
 use crate::store::mongo::watch::raise;
 use claviger_domain::event::EnvelopeVersion;
@@ -167,7 +167,7 @@ impl Batcher {
     /// The version of the batch's envelopes, and the appends that every live process can read; the others are answered.
     async fn admit(&mut self, batch: Vec<Task>) -> (EnvelopeVersion, Vec<Task>) {
         let appends: Vec<_> = batch.iter().map(|task| Arc::clone(&task.append)).collect();
-        let passage = match self.parts.gate.pass(&appends).await {
+        let passage = match self.passage(&appends).await {
             Ok(passage) => passage,
             Err(error) => {
                 let error = AppendError::Store(StoreError::from(error));
@@ -183,6 +183,22 @@ impl Batcher {
             }
         }
         (passage.version, admitted)
+    }
+
+    /// Asks the gate, as patiently as a batch is tried.
+    async fn passage(&self, appends: &[Arc<Append>]) -> Result<Passage, DbError> {
+        let (began, mut tries) = (Instant::now(), 0);
+        loop {
+            match self.parts.gate.pass(appends).await {
+                Err(DbError::Mongo(_) | DbError::Silent)
+                    if began.elapsed() < PATIENCE && !self.parts.closing.is_cancelled() =>
+                {
+                    self.pause(tries).await;
+                    tries += 1;
+                }
+                passed => return passed,
+            }
+        }
     }
 
     /// Tries a batch until it is settled or failed for good.

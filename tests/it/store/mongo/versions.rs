@@ -1,4 +1,5 @@
-//! What may be appended beside processes of other versions, and what a database requires of the program that opens it.
+//! What may be appended beside processes of other versions, and what a database requires of the
+//! program that opens it.
 
 use super::super::harness::readable;
 use super::super::sqlite::append;
@@ -76,7 +77,7 @@ async fn envelopes_have_version_1_while_an_old_process_lives_and_version_2_once_
     let new_fields = ["envelope", "actor_credential", "actor_credential_id"];
     assert!(new_fields.iter().all(|field| !document.contains_key(field)), "{document}");
     let before = meta(&store).await;
-    assert_eq!(before.get_i64("format").unwrap(), 1, "programs of before open it");
+    assert_eq!(before.get_i64("format").unwrap(), 1, "programs from before open it");
     assert!(!before.contains_key("required"), "{before}");
 
     old_process_ends(&store).await;
@@ -84,7 +85,7 @@ async fn envelopes_have_version_1_while_an_old_process_lives_and_version_2_once_
     assert_eq!(second.envelope_version, EnvelopeVersion::V2);
     assert_eq!(second.actor, Actor::OPERATOR);
     let after = meta(&store).await;
-    assert_eq!(after.get_i64("format").unwrap(), 2, "programs of before refuse it");
+    assert_eq!(after.get_i64("format").unwrap(), 2, "programs from before refuse it");
     let required = after.get_document("required").unwrap();
     assert_eq!(required, &doc! { "envelope/2": env!("CARGO_PKG_VERSION") });
     assert_eq!(store.read(0, 1).await.unwrap()[0].envelope.envelope_version, EnvelopeVersion::V1);
