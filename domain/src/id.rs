@@ -34,6 +34,8 @@ ids! {
     EventId,
     /// A signed-in session: the family of one refresh token.
     SessionId,
+    /// A token that a user made for a program.
+    ApiTokenId,
     /// One test of a key, from `KeyTestStarted` to `KeyTested`.
     TestId,
     /// An orchestration run.

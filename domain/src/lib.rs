@@ -4,10 +4,10 @@
 pub mod account;
 pub mod actor;
 pub mod api_key;
+pub mod catalogue;
 pub mod code;
 pub mod event;
 pub mod failure;
-mod halves;
 pub mod id;
 pub mod key_ring;
 pub mod key_test;

@@ -166,6 +166,7 @@ SESSION = UUID("01980000-0003-7000-a000-00000000000d")
 EVENT = UUID("01980000-0004-7000-b000-00000000000e")
 CAUSE = UUID("01980000-0005-7000-8000-00000000000f")
 CORRELATION = UUID("01980000-0006-7000-8000-000000000010")
+TOKEN = UUID("01980000-0007-7000-9000-000000000011")
 SECRET = "sk-ant-api03-R2D2aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-_igAA"
 RING = f"key-ring/{OWNER}"
 
@@ -270,22 +271,27 @@ def refresh_tokens():
     return out
 
 
-def leaf(name, facts, sealed=(), **changes):
+def leaf(name, facts, sealed=(), envelope=1, **changes):
+    """An event of version `envelope`. The fields of version 2 stand between actor_via and command_id, as in the table."""
+    credential = {"actor_credential_kind": None, "actor_credential_id": None} if envelope == 2 else {}
     event = {
         "position": 1, "stream": RING, "owner": OWNER, "version": 1, "id": EVENT, "type": "KeyAdded", "schema": 1,
-        "at": 1_760_000_000_000, "actor_user": OWNER, "actor_role": "user", "actor_via": "graphql",
+        "at": 1_760_000_000_000, "actor_user": OWNER, "actor_role": "user", "actor_via": "graphql", **credential,
         "command_id": sha256(b"vector command")[:16], "correlation_id": CORRELATION, "causation_id": None,
-    } | changes
+    }
+    assert changes.keys() <= event.keys()
+    event |= changes
     facts = facts.encode()
     digest = content_digest(sealed) if sealed else None
     content = b"\x01" + digest if sealed else b"\x00"
-    body = lps("claviger/event/1", *event.values(), facts, content)
+    body = lps(f"claviger/event/{envelope}", *event.values(), facts, content)
     shown = {
         field_name: value.hex() if isinstance(value, bytes) else str(value) if isinstance(value, UUID) else value
         for field_name, value in event.items()
     }
+    marked = {"envelope": envelope} if envelope > 1 else {}
     return {
-        "name": name, "event": shown, "facts_utf8": facts.decode(), "content_boxes": [part.hex() for part in sealed],
+        "name": name, **marked, "event": shown, "facts_utf8": facts.decode(), "content_boxes": [part.hex() for part in sealed],
         "content_digest": digest and digest.hex(), "body": body.hex(), "leaf": leaf_hash(body).hex(),
     }
 
@@ -309,6 +315,33 @@ def leaves():
              type="AccountDeactivated", actor_user=CAUSE, actor_role="admin", actor_via="cli"),
         leaf("an auditor; facts are bytes, spaces and all", '{ "b" : 1, "a" : "ü" }', position=6, stream=f"run-control/{RUN}",
              type="CancelRequested", actor_role="auditor"),
+    ]
+
+
+def leaves_2():
+    """Version 2: every kind of credential, both new words for the face, and the events of version 1 again under the other tag."""
+    real = bytes.fromhex(next(entry["box"] for entry in boxes() if entry["purpose"] == "content"))
+    facts = json.dumps({"key": str(KEY), "secret_version": 1, "context_tag": key("tag")[:16].hex()}, separators=(",", ":"))
+    nobody = {"actor_user": None, "actor_role": None}
+    session = {"actor_credential_kind": "session", "actor_credential_id": SESSION}
+    token = {"actor_credential_kind": "api_token", "actor_credential_id": TOKEN}
+    return [
+        leaf("a session, content in one box, no cause", facts, [real], 2, **session),
+        leaf("the same event without a credential", facts, [real], 2),
+        leaf("a session through the console", facts, [real], 2, actor_via="console", **session),
+        leaf("an API token over REST, with a cause", facts, [real, b"\x02" * 80, b"\x03"], 2, position=2, version=2,
+             causation_id=CAUSE, actor_via="rest", **token),
+        leaf("an API token through the gateway, by an auditor", '{ "b" : 1, "a" : "ü" }', (), 2, position=6,
+             stream=f"run-control/{RUN}", type="CancelRequested", actor_role="auditor", actor_via="gateway", **token),
+        leaf("the operator, on the command line", "{}", (), 2, position=5, stream=f"account/{OWNER}", type="AccountDeactivated",
+             actor_via="cli", actor_credential_kind="operator", **nobody),
+        leaf("no owner: the operator on the installation", '{"kek":"0011223344556677"}', (), 2, position=4, stream="system",
+             owner=None, type="KekRotated", actor_via="cli", actor_credential_kind="operator", **nobody),
+        leaf("a timer's", f'{{"key":"{KEY}"}}', (), 2, position=3, version=3, type="KeyExpired", actor_via="timer",
+             actor_credential_kind="timer", **nobody),
+        leaf("a run's, by the engine, which has no credential; large numbers", '{"prev_d":4294967296}', [b"\x01"], 2,
+             position=2**40 + 1, stream=f"run/{RUN}", version=2**33, type="StepCompleted", schema=2, at=253_402_300_799_999,
+             actor_via="engine", **nobody),
     ]
 
 
@@ -343,7 +376,8 @@ def main():
     vectors = {
         "format": "ops/docs/FORMATS.md, version 1",
         "kek_ids": kek_ids(), "boxes": boxes(), "cut_content": cut_content(), "hashes": hashes(),
-        "refresh_tokens": refresh_tokens(), "leaves": leaves(), "tree": tree(), "global_ids": global_ids(), "cursors": cursors(),
+        "refresh_tokens": refresh_tokens(), "leaves": leaves(), "leaves_2": leaves_2(), "tree": tree(),
+        "global_ids": global_ids(), "cursors": cursors(),
     }
     made = json.dumps(vectors, indent=1, ensure_ascii=False) + "\n"
     path = Path(__file__).with_name("vectors.json")

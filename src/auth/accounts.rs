@@ -12,7 +12,7 @@ use crate::system::failure::store_failure;
 use crate::views::SESSION_MS;
 use claviger_application::{Caller, RequestInfo, Tokens};
 use claviger_domain::account::{AccountCommand, RegisterAccount, ReportRefreshReuse, SignIn};
-use claviger_domain::actor::{Actor, Role};
+use claviger_domain::actor::{ActingCredential, Actor, Role};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{SessionId, UserId};
@@ -172,7 +172,7 @@ impl Auth {
         let user = self.new_user();
         let phc = self.passwords.hash(password.expose()).await?;
         let command = RegisterAccount { username, email, full_name, role, session: None }.into();
-        let actor = Actor { user: None, role: None, via: info.via };
+        let actor = Actor { via: info.via, ..Actor::OPERATOR };
         let call =
             AccountCall { user, actor, correlation: info.correlation, command, phc: Some(phc) };
         self.bus().run_account_command(call).await.map(|_| user)
@@ -264,12 +264,14 @@ impl Auth {
         let user = user.filter(|_| fits).ok_or_else(wrong_password)?;
         let session = self.new_session();
         let command = SignIn { session, user_agent: info.user_agent.clone() }.into();
-        let done = self.bus().run_account_command(call(user, &info, command, None)).await.map_err(
-            |failure| {
-                // The account was deactivated between the check and the commit.
+        let done = self
+            .bus()
+            .run_account_command(call(user, &info, None, command, None))
+            .await
+            .map_err(|failure| {
+                // Deactivated between the check and the commit.
                 if failure.code == ErrorCode::Unauthenticated { wrong_password() } else { failure }
-            },
-        )?;
+            })?;
         self.good_attempt(&info, &limited);
         self.tokens(user, session, done.view.facts.roles, 1)
     }
@@ -327,7 +329,11 @@ impl Auth {
     async fn reused(&self, info: &RequestInfo, session: &SessionRow) -> Failure {
         tracing::warn!(session = %session.id, "a spent refresh token was reused: its session ends");
         let command = ReportRefreshReuse { session: session.id }.into();
-        match self.bus().run_account_command(call(session.owner, info, command, None)).await {
+        match self
+            .bus()
+            .run_account_command(call(session.owner, info, Some(session.id), command, None))
+            .await
+        {
             Ok(_) => bad_refresh(),
             Err(failure) => failure,
         }
@@ -343,10 +349,12 @@ fn pair(info: &RequestInfo, name: &str) -> String {
 pub(super) fn call(
     user: UserId,
     info: &RequestInfo,
+    session: Option<SessionId>,
     command: AccountCommand,
     phc: Option<SecretText>,
 ) -> AccountCall {
-    let actor = Actor { user: Some(user), role: Some(Role::User), via: info.via };
+    let credential = session.map(ActingCredential::Session);
+    let actor = Actor { user: Some(user), role: Some(Role::User), via: info.via, credential };
     AccountCall { user, actor, correlation: info.correlation, command, phc }
 }
 

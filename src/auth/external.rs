@@ -8,7 +8,7 @@ use crate::bus::AccountCall;
 use crate::system::failure::store_failure;
 use claviger_application::{Caller, ForeignToken};
 use claviger_domain::account::{AccountCommand, RegisterExternal, SignIn};
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
@@ -125,7 +125,7 @@ impl Auth {
     }
 
     async fn account_command(&self, user: UserId, command: AccountCommand) -> Result<(), Failure> {
-        let actor = Actor { user: None, role: None, via: Via::System };
+        let actor = Actor::SYSTEM;
         let correlation = CorrelationId(self.ports.effects.ids.next());
         let call = AccountCall { user, actor, correlation, command, phc: None };
         self.bus().run_account_command(call).await.map(|_| ())

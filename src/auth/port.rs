@@ -54,7 +54,7 @@ impl Accounts for AccountsPort {
             }
             .into();
             let done =
-                auth.bus().run_account_command(call(user, &info, command, Some(phc))).await?;
+                auth.bus().run_account_command(call(user, &info, None, command, Some(phc))).await?;
             auth.good_attempt(&info, &limited);
             auth.tokens(user, session, done.view.facts.roles, 1)
         })
@@ -78,7 +78,7 @@ impl Accounts for AccountsPort {
             let command = SignOut { session: caller.session }.into();
             self.0
                 .bus()
-                .run_account_command(call(caller.user, &info, command, None))
+                .run_account_command(call(caller.user, &info, Some(caller.session), command, None))
                 .await
                 .map(|_| ())
         })
@@ -116,7 +116,13 @@ impl Accounts for AccountsPort {
                 ChangePassword { session: Some((session, info.user_agent.clone())) }.into();
             let done = auth
                 .bus()
-                .run_account_command(call(caller.user, &info, command, Some(phc)))
+                .run_account_command(call(
+                    caller.user,
+                    &info,
+                    Some(caller.session),
+                    command,
+                    Some(phc),
+                ))
                 .await?;
             auth.tokens(caller.user, session, done.view.facts.roles, 1)
         })
@@ -127,7 +133,7 @@ impl Accounts for AccountsPort {
             let command = RevokeSessions { except: Some(caller.session) }.into();
             self.0
                 .bus()
-                .run_account_command(call(caller.user, &info, command, None))
+                .run_account_command(call(caller.user, &info, Some(caller.session), command, None))
                 .await
                 .map(|_| ())
         })

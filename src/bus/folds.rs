@@ -4,7 +4,8 @@
 
 use crate::keychain::decode;
 use crate::system::failure::store_failure;
-use claviger_domain::event::Halved;
+use claviger_domain::event::Payload;
+
 use claviger_domain::failure::Failure;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::Store;
@@ -25,7 +26,7 @@ pub(crate) struct Folds<A>(Mutex<LruCache<StreamName, (u64, A)>>);
 
 impl<A: Aggregate + Clone> Folds<A>
 where
-    A::Event: Halved,
+    A::Event: Payload,
 {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(LruCache::new(KEPT)))

@@ -5,7 +5,8 @@ use super::keys::{Order, Plan};
 use super::{Bus, RECORD_MS};
 use crate::system::failure::store_failure;
 use claviger_application::{Call, KeyDone};
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
+
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CommandId, CorrelationId, KeyId, RunId, TestId};
@@ -143,7 +144,7 @@ impl Bus {
             return expired.map(drop).map_err(|error| store_failure(&error));
         }
         let Some(keys) = self.keychain.user(timer.owner).await? else { return Ok(()) };
-        let actor = Actor { user: None, role: None, via: Via::Timer };
+        let actor = Actor::TIMER;
         let correlation = CorrelationId(self.effects.ids.next());
         let call = Call { owner: timer.owner, actor, correlation, idempotency_key: None };
         let command_id = CommandId(self.effects.ids.next().into_bytes());

@@ -10,7 +10,7 @@ use crate::views::{KeyRingRows, open_key};
 use claviger_application::{Answer, Call, Commit, KeyCommand, KeyCommands, KeyDone};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
-use claviger_domain::event::Halved as _;
+use claviger_domain::event::Payload as _;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{CommandId, EventId, KeyId, UserId};
 use claviger_domain::key_ring::{
@@ -504,6 +504,10 @@ pub(super) fn append_failure(error: &AppendError) -> Failure {
         | AppendError::UserKeyMoved { .. }
         | AppendError::MasterKeyMoved { .. } => contended(),
         AppendError::Store(error) => store_failure(error),
+        AppendError::NotReadByAll { .. } => {
+            tracing::warn!(%error, "an append waits for an older process to stop");
+            Failure::new(ErrorCode::StoreUnavailable, error.to_string())
+        }
         AppendError::Repeated(_) | AppendError::Malformed(_) => {
             tracing::error!(%error, "a valid append was refused");
             Failure::internal()

@@ -105,7 +105,11 @@ impl Bus {
             Err(AppendError::UserKeyMoved { .. } | AppendError::MasterKeyMoved { .. }) => {
                 "keys_moved"
             }
-            Err(AppendError::Malformed(_) | AppendError::Store(_)) => "failed",
+            Err(
+                AppendError::Malformed(_)
+                | AppendError::Store(_)
+                | AppendError::NotReadByAll { .. },
+            ) => "failed",
         };
         self.config.metrics.appended(outcome, events, began_at.elapsed());
         appended

@@ -9,7 +9,8 @@ use crate::bus::Commands;
 use crate::system::environment::Effects;
 use claviger_application::ids::{IdKind, decode_as, encode};
 use claviger_application::{Call, KeyCommand, KeyCommands as _, Reads as _};
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
+
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::{KeyId, UserId};
@@ -106,7 +107,7 @@ async fn execute(core: &Core, args: &Args, parsed: Parsed) -> Result<Vec<KeyView
     };
     let call = Call {
         owner,
-        actor: Actor { user: None, role: None, via: Via::Cli },
+        actor: Actor::OPERATOR,
         correlation: operator(core).correlation,
         idempotency_key: None,
     };

@@ -3,7 +3,8 @@
 use super::parts::Shared;
 use crate::keychain::seal_events;
 use crate::views::RunRows;
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
+
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CommandId, CorrelationId, EventId, RunId, UserId};
 use claviger_domain::orchestration::RunEvent;
@@ -130,7 +131,10 @@ impl Journal {
                 // An erasure or a rotation came between. What an erased user's key sealed nobody could open.
                 Err(AppendError::UserKeyMoved { .. }) => self.read_key_row().await?,
                 // Nothing of it is in.
-                Err(AppendError::Store(StoreError::Unavailable(_))) => sleep(pause).await,
+                Err(
+                    AppendError::Store(StoreError::Unavailable(_))
+                    | AppendError::NotReadByAll { .. },
+                ) => sleep(pause).await,
                 Err(error) => {
                     tracing::error!(run = %self.run, %error, "a run's events can't be appended");
                     return Err(Lost::Unwritable);
@@ -165,7 +169,7 @@ impl Journal {
             expected: Expected::Exact(self.version),
             events: sealed,
             at: effects.clock.now(),
-            actor: Actor { user: None, role: None, via: Via::Engine },
+            actor: Actor::ENGINE,
             command_id: CommandId(effects.ids.next().into_bytes()),
             correlation_id: self.correlation,
             causation_id: Some(self.requested),

@@ -19,8 +19,9 @@ use super::scrub;
 use super::sealed_events::decode;
 use super::user_keys::store_key_row;
 use crate::system::environment::Effects;
-use claviger_domain::actor::{Actor, Via};
-use claviger_domain::event::Halved as _;
+use claviger_domain::actor::Actor;
+use claviger_domain::event::Payload as _;
+
 use claviger_domain::id::{CommandId, CorrelationId, EventId, MasterKeyId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::system::{Rotated as RotatedFacts, RotationStarted, SystemEvent};
@@ -229,8 +230,8 @@ impl Rotation {
             let more = events.len() == BATCH;
             for event in &events {
                 version = event.envelope.version;
-                // Other events of the installation don't concern rotations.
-                if !SystemEvent::TYPES.iter().any(|(kind, _)| *kind == event.envelope.kind) {
+                // What else happens to the installation is none of ours.
+                if !SystemEvent::CURRENT.iter().any(|(kind, _)| *kind == event.envelope.kind) {
                     continue;
                 }
                 let unreadable = |_| {
@@ -255,14 +256,14 @@ impl Rotation {
         event: &SystemEvent,
         rows: Vec<RowChange>,
     ) -> Result<bool, RotationError> {
-        let unwritable = |_| StoreError::Corrupt("cannot encode an event".to_owned());
-        let halves = event.halves().map_err(unwritable)?;
+        let unwritable = |_| StoreError::Corrupt("an event can't be written".to_owned());
+        let parts = event.parts().map_err(unwritable)?;
         let ids = &self.effects.ids;
         let event = NewEvent {
             id: EventId(ids.next()),
-            kind: halves.kind.to_owned(),
-            schema: halves.schema,
-            facts: halves.facts,
+            kind: parts.kind.to_owned(),
+            schema: parts.schema,
+            facts: parts.facts,
             content: Vec::new(),
             subject: None,
         };
@@ -272,7 +273,7 @@ impl Rotation {
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
             events: vec![event],
             at: self.effects.clock.now(),
-            actor: Actor { user: None, role: None, via: Via::Cli },
+            actor: Actor::OPERATOR,
             command_id: CommandId(ids.next().into_bytes()),
             correlation_id: CorrelationId(ids.next()),
             causation_id: None,

@@ -2,7 +2,8 @@
 
 use crate::system::environment::Effects;
 use crate::system::failure::vault_failure;
-use claviger_domain::event::Halved;
+use claviger_domain::event::Payload;
+
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{EventId, UserId};
 use claviger_domain::stream::StreamName;
@@ -11,7 +12,7 @@ use claviger_vault::{ContentAd, ContentKey, open_content, seal_content};
 use zeroize::Zeroizing;
 
 /// Seals events for an append that begins after `version`.
-pub(crate) fn seal_events<E: Halved>(
+pub(crate) fn seal_events<E: Payload>(
     events: &[E],
     key: &ContentKey,
     (owner, stream, version): (UserId, StreamName, u64),
@@ -19,46 +20,46 @@ pub(crate) fn seal_events<E: Halved>(
 ) -> Result<Vec<NewEvent>, Failure> {
     let mut sealed = Vec::with_capacity(events.len());
     for (event, version) in events.iter().zip(version + 1..) {
-        let halves = event.halves().map_err(|error| {
-            tracing::error!(%error, "cannot encode an event");
+        let parts = event.parts().map_err(|error| {
+            tracing::error!(%error, "an event can't be written");
             Failure::internal()
         })?;
-        let ad = ContentAd { owner, stream, version, kind: halves.kind, schema: halves.schema };
-        let content = match &halves.content {
+        let ad = ContentAd { owner, stream, version, kind: parts.kind, schema: parts.schema };
+        let content = match &parts.content {
             Some(json) => seal_content(key, &ad, json, &*effects.entropy)
                 .map_err(|error| vault_failure(&error))?,
             None => Vec::new(),
         };
         sealed.push(NewEvent {
             id: EventId(effects.ids.next()),
-            kind: halves.kind.to_owned(),
-            schema: halves.schema,
-            facts: halves.facts,
+            kind: parts.kind.to_owned(),
+            schema: parts.schema,
+            facts: parts.facts,
             content,
-            subject: halves.subject,
+            subject: parts.subject,
         });
     }
     Ok(sealed)
 }
 
-/// Encodes events without content, for an append.
-pub(crate) fn plain_events<E: Halved>(
+/// Events that have no content, for an append.
+pub(crate) fn plain_events<E: Payload>(
     events: &[E],
     effects: &Effects,
 ) -> Result<Vec<NewEvent>, Failure> {
     let plain = |event: &E| {
-        let halves =
-            event.halves().ok().filter(|halves| halves.content.is_none()).ok_or_else(|| {
-                tracing::error!("an event has content but there is no key to seal it");
+        let parts =
+            event.parts().ok().filter(|parts| parts.content.is_none()).ok_or_else(|| {
+                tracing::error!("an event has content that nothing can seal");
                 Failure::internal()
             })?;
         Ok(NewEvent {
             id: EventId(effects.ids.next()),
-            kind: halves.kind.to_owned(),
-            schema: halves.schema,
-            facts: halves.facts,
+            kind: parts.kind.to_owned(),
+            schema: parts.schema,
+            facts: parts.facts,
             content: Vec::new(),
-            subject: halves.subject,
+            subject: parts.subject,
         })
     };
     events.iter().map(plain).collect()
@@ -88,9 +89,12 @@ pub(crate) fn open_event(
 }
 
 /// Decodes a stored event; `content` is its opened content, where that is needed and available.
-pub(crate) fn decode<E: Halved>(event: &StoredEvent, content: Option<&[u8]>) -> Result<E, Failure> {
+pub(crate) fn decode<E: Payload>(
+    event: &StoredEvent,
+    content: Option<&[u8]>,
+) -> Result<E, Failure> {
     let envelope = &event.envelope;
-    E::from_halves(&envelope.kind, envelope.schema, &event.facts, content).map_err(|error| {
+    E::decode(&envelope.kind, envelope.schema, &event.facts, content).map_err(|error| {
         tracing::error!(position = envelope.position, %error, "cannot decode an event");
         Failure::internal()
     })

@@ -2,8 +2,10 @@
 
 use super::EventHub;
 use crate::reads::StoreReads;
+use crate::reads::shown;
 use crate::system::failure::store_failure;
 use claviger_application::{Answer, EventFeed, EventView, Feeds, Scope};
+
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_projections::feed::{Batch, Driver, Source, Topic, follow};
@@ -111,9 +113,5 @@ impl FromStore {
 
 /// The part of an event that every permitted reader may see.
 pub(super) fn stripped(event: &StoredEvent) -> Result<EventView, Failure> {
-    let facts = serde_json::from_slice(&event.facts).map_err(|_| {
-        tracing::error!(position = event.envelope.position, "an event is not JSON");
-        Failure::internal()
-    })?;
-    Ok(EventView { envelope: event.envelope.clone(), facts, content: None })
+    shown(event, None)
 }

@@ -3,6 +3,8 @@
 use super::StoreReads;
 use crate::keychain::open_event;
 use claviger_application::EventView;
+use claviger_domain::catalogue::upcast;
+
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;
@@ -10,6 +12,7 @@ use claviger_projections::ports::StoredEvent;
 use claviger_vault::ContentKey;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use zeroize::Zeroizing;
 
 impl StoreReads {
     /// Opens events of one user. Each stream's content key is opened only once.
@@ -31,14 +34,33 @@ impl StoreReads {
             };
             let key = key.as_ref();
             let content = open_event(event, key)?;
-            views.push(EventView {
-                envelope: event.envelope.clone(),
-                facts: parse(event, &event.facts)?,
-                content: content.map(|content| parse(event, &content)).transpose()?,
-            });
+            views.push(shown(event, content.as_ref().map(|content| content.as_slice()))?);
         }
         Ok(views)
     }
+}
+
+/// An event as it is shown. One of an older schema is shown in the current one, with that schema's
+/// number, so that a client needs to know one shape; its leaf is made of the stored bytes.
+pub(crate) fn shown(event: &StoredEvent, content: Option<&[u8]>) -> Result<EventView, Failure> {
+    let mut envelope = event.envelope.clone();
+    let parts = upcast(&envelope.kind, envelope.schema, &event.facts, content);
+    let parts = parts.map_err(|error| {
+        tracing::error!(position = envelope.position, %error, "an event can't be read");
+        Failure::internal()
+    })?;
+    let Some(parts) = parts else {
+        let (facts, content) = (parse(event, &event.facts)?, content);
+        let content = content.map(|content| parse(event, content)).transpose()?;
+        return Ok(EventView { envelope, facts, content });
+    };
+    envelope.schema = parts.schema;
+    let content = parts.content.map(Zeroizing::new);
+    Ok(EventView {
+        envelope,
+        facts: parse(event, &parts.facts)?,
+        content: content.map(|content| parse(event, &content)).transpose()?,
+    })
 }
 
 fn parse(event: &StoredEvent, json: &[u8]) -> Result<serde_json::Value, Failure> {

@@ -8,6 +8,7 @@ mod runs;
 mod usage;
 mod views;
 
+pub(crate) use history::shown;
 pub(crate) use run_reader::{RunReader, feed_failure};
 
 use crate::credentials::{CredentialPolicy, ModelList};

@@ -2,8 +2,10 @@
 
 use crate::system::environment::Effects;
 use crate::system::failure::store_failure;
-use claviger_domain::actor::{Actor, Via};
-use claviger_domain::event::Halved;
+use claviger_domain::actor::Actor;
+use claviger_domain::code::ErrorCode;
+use claviger_domain::event::Payload;
+
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CommandId, CorrelationId, EventId};
 use claviger_domain::stream::StreamName;
@@ -22,8 +24,8 @@ pub(super) async fn record(
     effects: &Effects,
     event: &SystemEvent,
 ) -> Result<u64, Failure> {
-    let halves = event.halves().map_err(|error| {
-        tracing::error!(%error, "cannot encode an event");
+    let parts = event.parts().map_err(|error| {
+        tracing::error!(%error, "an event can't be written");
         Failure::internal()
     })?;
     let mut version = 0;
@@ -31,11 +33,11 @@ pub(super) async fn record(
         version = end_of_stream(store, version).await?;
         let event = NewEvent {
             id: EventId(effects.ids.next()),
-            kind: halves.kind.to_owned(),
-            schema: halves.schema,
-            facts: halves.facts.clone(),
+            kind: parts.kind.to_owned(),
+            schema: parts.schema,
+            facts: parts.facts.clone(),
             content: Vec::new(),
-            subject: halves.subject,
+            subject: parts.subject,
         };
         let append = Append {
             stream: StreamName::System,
@@ -43,7 +45,7 @@ pub(super) async fn record(
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
             events: vec![event],
             at: effects.clock.now(),
-            actor: Actor { user: None, role: None, via: Via::Cli },
+            actor: Actor::OPERATOR,
             command_id: CommandId(effects.ids.next().into_bytes()),
             correlation_id: CorrelationId(effects.ids.next()),
             causation_id: None,
@@ -56,6 +58,9 @@ pub(super) async fn record(
             Ok(appended) => return Ok(appended.position),
             Err(AppendError::Conflict { .. }) => {}
             Err(AppendError::Store(error)) => return Err(store_failure(&error)),
+            Err(error @ AppendError::NotReadByAll { .. }) => {
+                return Err(Failure::new(ErrorCode::StoreUnavailable, error.to_string()));
+            }
             Err(
                 error @ (AppendError::ClaimTaken { .. }
                 | AppendError::Repeated(_)

@@ -1,7 +1,7 @@
 //! What happens to an account.
 
 use crate::actor::Role;
-use crate::halves::{events, facts};
+use crate::event::{events, facts};
 use crate::id::SessionId;
 use serde::{Deserialize, Serialize};
 
@@ -9,76 +9,76 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevokeReason {
-    /// The user asked.
+    /// The user asked for it.
     Requested,
-    /// The password is another one now.
+    /// The password was changed.
     PasswordChanged,
     /// The account was deactivated.
     Deactivated,
-    /// There were too many; the oldest ended.
+    /// The account had more than its bound; the oldest ended.
     TooMany,
 }
 
 facts! {
-    /// The event alone says it all.
+    /// No facts beyond the event's type.
     NoFacts {}
-    /// What the new user may do.
+    /// Facts of a new account.
     Registered {
-        /// Always with `user`.
+        /// Always contains `user`.
         roles: Vec<Role>,
     }
-    /// A role.
+    /// Facts about one role.
     OfRole {
-        /// Which.
+        /// The role.
         role: Role,
     }
-    /// A session.
+    /// Facts about one session.
     OfSession {
-        /// Which.
+        /// The session.
         session: SessionId,
     }
     /// Sessions that ended together.
     OfSessions {
-        /// Which.
+        /// The sessions.
         sessions: Vec<SessionId>,
-        /// Why.
+        /// Why they ended.
         reason: RevokeReason,
     }
 }
 
-/// Who the user is.
+/// How the user is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
-    /// As typed.
+    /// In the spelling that the user typed.
     pub username: String,
-    /// Lower-cased.
+    /// In lower case.
     pub email: String,
-    /// As they write it.
+    /// In the user's own spelling; absent when none was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_name: Option<String>,
 }
 
-/// Who the user is elsewhere: at the issuer whose tokens they bring.
+/// The user at the external issuer whose tokens they present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The issuer, as its tokens name it (`iss`).
     pub issuer: String,
-    /// The user there (`sub`).
+    /// The user at that issuer (`sub`).
     pub subject: String,
 }
 
 /// A new name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renamed {
-    /// As they write it; absent when they took it back.
+    /// In the user's own spelling; absent when the user removed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_name: Option<String>,
 }
 
-/// Where a session was begun from.
+/// Where a session began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
-    /// The browser's or program's own words, cut to 200 characters.
+    /// The `User-Agent` header, cut to 200 characters; absent when the request had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
 }
@@ -86,29 +86,29 @@ pub struct Seen {
 events! {
     /// What happens to an account.
     AccountEvent {
-        /// A user came.
+        /// An account was made.
         AccountRegistered = 1 (Registered; content: Person),
-        /// They come with tokens of an external issuer instead of a password.
+        /// The user signs in with tokens of an external issuer instead of a password.
         IdentityLinked = 1 (NoFacts; content: Identity),
-        /// They write their name another way.
+        /// The full name was changed or removed.
         AccountRenamed = 1 (NoFacts; content: Renamed),
-        /// Another password; its hash is a credentials row of the same commit.
+        /// The password was changed; its hash is a credentials row of the same commit.
         PasswordChanged = 1 (NoFacts),
-        /// May do more.
+        /// The user holds a further role.
         RoleGranted = 1 (OfRole),
-        /// May do less.
+        /// The user holds a role no longer.
         RoleRevoked = 1 (OfRole),
-        /// May not sign in.
+        /// The user can't sign in.
         AccountDeactivated = 1 (NoFacts),
-        /// May sign in again.
+        /// The user can sign in again.
         AccountReactivated = 1 (NoFacts),
         /// A session began.
         SignedIn = 1 (OfSession; content: Seen),
-        /// A session was ended by whoever held it.
+        /// A session was ended from within it.
         SignedOut = 1 (OfSession),
         /// Sessions were ended together.
         SessionsRevoked = 1 (OfSessions),
-        /// A spent refresh token came back: somebody has a copy, so its session ended.
+        /// A spent refresh token was presented: there is a copy of it, so its session ended.
         RefreshTokenReused = 1 (OfSession),
         /// The user's content was destroyed.
         AccountErased = 1 (NoFacts),

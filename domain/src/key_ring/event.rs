@@ -1,6 +1,6 @@
 //! What happens to keys. Facts are readable to auditors; content is sealed for the owner.
 
-use crate::halves::{events, facts};
+use crate::event::{events, facts};
 use crate::id::{ContextTag, Fingerprint, KeyId, TestId};
 use crate::key_test::{KeyTestLevel, KeyTestNotes, KeyVerdict};
 use crate::timestamp::Timestamp;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClearReason {
-    /// Somebody asked.
+    /// The user asked for it.
     Requested,
     /// The key was deactivated.
     Deactivated,
@@ -23,85 +23,86 @@ pub enum ClearReason {
 facts! {
     about key: KeyId = "The key.";
 
-    /// The key alone says it all.
+    /// No facts beyond the key.
     KeyOnly {}
-    /// A key came in.
+    /// A key was added.
     Added {
-        /// Tells duplicates of this user apart.
+        /// Keyed hash of the secret: equal for equal secrets of this user.
         fingerprint: Fingerprint,
-        /// 1.
+        /// Always 1.
         secret_version: u32,
-        /// When it will expire.
+        /// When it expires; absent for never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<Timestamp>,
     }
-    /// A test begins: committed before the secret is opened.
+    /// A test begins. Committed before the secret is opened.
     TestStarted {
         /// The test.
         test: TestId,
-        /// How far it goes.
+        /// How far the test goes.
         level: KeyTestLevel,
-        /// The model it is tried with; `AUTHENTIC` needs none.
+        /// The model that the test calls; absent for `AUTHENTIC`, which calls none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
-        /// Which version of the secret will be opened.
+        /// The version of the secret that will be opened.
         secret_version: u32,
-        /// After this long whoever ran it is taken for crashed.
+        /// After this long the process that runs the test counts as crashed.
         timeout_ms: u64,
     }
     /// A test ended.
     Tested {
         /// The test.
         test: TestId,
-        /// How far it went.
+        /// How far the test went.
         level: KeyTestLevel,
-        /// The model it was tried with.
+        /// The model that the test called; absent where it called none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
-        /// Which version of the secret was tried: a verdict on a replaced secret says nothing about the new one.
+        /// The version of the secret that was tested: a verdict on a replaced secret doesn't hold
+        /// for the new one.
         secret_version: u32,
-        /// What it showed.
+        /// What the test showed.
         verdict: KeyVerdict,
     }
     /// The key became the default of a context.
     MadeDefault {
         /// Keyed hash of the context.
         context_tag: ContextTag,
-        /// The default before.
+        /// The context's default before; absent where it had none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         previous: Option<KeyId>,
     }
-    /// The key is the default of a context no more, and no other took its place.
+    /// The key is no longer the default of a context, and no other took its place.
     NoDefault {
         /// Keyed hash of the context.
         context_tag: ContextTag,
-        /// Why.
+        /// Why it was cleared.
         reason: ClearReason,
     }
-    /// The key has another secret; the one before is shredded.
+    /// The key has another secret; the previous one is shredded.
     SecretReplaced {
-        /// Counts up.
+        /// One more than before.
         secret_version: u32,
-        /// Tells duplicates of this user apart.
+        /// Keyed hash of the secret: equal for equal secrets of this user.
         fingerprint: Fingerprint,
     }
     /// The key will expire at another time, or never.
     ExpirySet {
-        /// When; absent for never.
+        /// When it expires; absent for never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<Timestamp>,
     }
-    /// The key's time was up.
+    /// The key expired.
     Expired {
-        /// When it was up.
+        /// When it expired.
         expires_at: Timestamp,
     }
 }
 
-/// Name and hint of a key.
+/// Name and preview of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
-    /// What its owner calls it.
+    /// The name that the owner gave it.
     pub name: String,
     /// For example `sk-ant-api03-R2D...igAA`.
     pub preview: String,
@@ -110,11 +111,11 @@ pub struct Shown {
 /// A new name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
-    /// What its owner calls it.
+    /// The name that the owner gave it.
     pub name: String,
 }
 
-/// A new hint.
+/// A new preview.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Previewed {
     /// For example `sk-ant-api03-R2D...igAA`.
@@ -124,36 +125,55 @@ pub struct Previewed {
 /// A context in clear.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InContext {
-    /// As its owner wrote it.
+    /// As the owner wrote it.
     pub context: String,
 }
 
+/// [`KeyRenamed`](KeyRingEvent::KeyRenamed) in schema 0, which is never appended: with it tests run
+/// every reader over an event of an older schema.
+#[derive(Debug, Deserialize)]
+struct Relabelled {
+    api_key: KeyId,
+}
+
+/// The content of schema 0.
+#[derive(Debug, Deserialize)]
+struct Label {
+    label: String,
+}
+
+fn renamed_from_0(facts: Relabelled, content: Option<Label>) -> KeyRingEvent {
+    let content = content.map(|Label { label }| Named { name: label });
+    KeyRingEvent::KeyRenamed(KeyOnly { key: facts.api_key }, content)
+}
+
 events! {
-    /// What happens to the keys of a user.
+    /// What happens to the keys of one user.
     KeyRingEvent {
-        /// A key came in.
+        /// A key was added.
         KeyAdded = 1 (Added; content: Shown),
-        /// It has another name.
-        KeyRenamed = 1 (KeyOnly; content: Named),
+        /// It was renamed.
+        KeyRenamed = 1 (KeyOnly; content: Named) from { 0 => (Relabelled; content: Label) by renamed_from_0 },
         /// A test begins.
         KeyTestStarted = 1 (TestStarted),
         /// A test ended.
         KeyTested = 1 (Tested; content: KeyTestNotes),
         /// It became the default of a context.
         DefaultSet = 1 (MadeDefault; content: InContext),
-        /// It is the default of a context no more. The content is there only when a person named the context.
+        /// It is no longer the default of a context. There is content only when the user named the
+        /// context.
         DefaultCleared = 1 (NoDefault; content: InContext),
         /// It may be used again.
         KeyActivated = 1 (KeyOnly),
-        /// It may not be used.
+        /// It may not be used until it is activated.
         KeyDeactivated = 1 (KeyOnly),
-        /// It has another secret.
+        /// Its secret was replaced.
         KeySecretReplaced = 1 (SecretReplaced; content: Previewed),
         /// It will expire at another time, or never.
         KeyExpirySet = 1 (ExpirySet),
-        /// Its time was up.
+        /// It expired.
         KeyExpired = 1 (Expired),
-        /// It is gone, and its secret shredded.
+        /// It was deleted and its secret shredded.
         KeyDeleted = 1 (KeyOnly),
     }
 }

@@ -1,12 +1,14 @@
-//! What happens to a run. Facts are readable to auditors and hold no text of anybody's; content is sealed for the owner.
+//! What happens to a run. Facts are readable to auditors and hold no text of anybody's; content is
+//! sealed for the owner.
 //!
-//! Every event of a run but the first carries `prev_d`: how many rows of text deltas were durable since the event before it. A reader
-//! passes on only when it holds exactly those, so text and events have one order (`DESIGN.md`, section 8).
+//! Every event of a run but the first carries `prev_d`: how many rows of text deltas were durable
+//! since the event before it. A reader passes on only when it holds exactly those, so text and
+//! events have one order (`ops/docs/adr/0021-run-feed.md`).
 
 use super::call::{Cost, Credential, FailureClass, Resolution, StopReason, Usage};
 use super::definition::{AgentRole, Definition, Pattern};
 use crate::code::ErrorCode;
-use crate::halves::{events, facts};
+use crate::event::{events, facts};
 use crate::id::{BootId, ContextTag, KeyId, RunId, StepId};
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,9 +17,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// An agent's turn in a sequence, in a debate.
+    /// An agent's turn in a sequence or a debate.
     Turn,
-    /// The moderator's last word in a debate.
+    /// The moderator's conclusion of a debate.
     Verdict,
     /// The manager splits the task.
     Delegate,
@@ -34,7 +36,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// The word stored and shown.
+    /// The word that is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Turn => "turn",
@@ -49,52 +51,53 @@ impl Purpose {
     }
 }
 
-/// A step that has its place in the plan.
+/// A step that was added to the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedStep {
-    /// Its id.
+    /// Id of the step.
     pub step: StepId,
-    /// Whose, by the place in the definition; absent where no agent is named (a design).
+    /// Index of its agent in the definition; absent where no agent is named (a design).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<u32>,
-    /// What that agent is in its team.
+    /// The agent's role in its team.
     pub role: AgentRole,
-    /// What for.
+    /// What the step is for.
     pub purpose: Purpose,
-    /// In which round, from 1, where there are rounds.
+    /// The round, from 1; absent where there are no rounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<u32>,
-    /// Place among the steps of its purpose (and round), from 0; of a part of the work, the place in the manager's plan.
+    /// Index among the steps of its purpose (and round), from 0; for a part of the work, the index
+    /// in the manager's plan.
     pub item: u32,
-    /// The model it is done with.
+    /// The model that it calls.
     pub model: String,
-    /// Most tokens of its reply.
+    /// Bound of its reply, in tokens.
     pub max_tokens: u32,
 }
 
-/// Text of an attempt that is valid although its call goes on no more, or not yet again.
+/// Text of an attempt that stays valid although its call has stopped or not yet restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// The step.
     pub step: StepId,
-    /// Which attempt.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// Bytes over all valid rows of deltas since the attempt began.
+    /// UTF-8 bytes of all valid delta rows since the attempt began.
     pub bytes: u64,
 }
 
-/// What becomes of a step whose attempt has failed.
+/// What happens next to a step whose attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Next {
-    /// It is tried again at this time.
+    /// It is retried at a set time.
     Retry {
-        /// When, at the earliest.
+        /// The earliest time of the retry.
         at: Timestamp,
     },
-    /// It has failed.
+    /// The step has failed.
     GiveUp,
-    /// It is tried again once the run is resumed.
+    /// It is retried once the run is resumed.
     Pause,
 }
 
@@ -108,39 +111,39 @@ pub enum SkipReason {
     RunCancelled,
 }
 
-/// What was done instead of what a reply should have led to.
+/// What was done in place of what a reply should have led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fallback {
-    /// JSON stood in other text, and was taken out of it.
+    /// The JSON was surrounded by other text and was extracted from it.
     JsonInText,
     /// The manager's plan can't be read: every worker gets the whole task.
     EveryWorker,
-    /// The plan names a worker that there isn't: that part is left out.
+    /// The plan names a worker that does not exist: that part is left out.
     UnknownWorker,
-    /// No part of the plan is for a worker that there is: every worker gets the whole task.
+    /// No part of the plan is for an existing worker: every worker gets the whole task.
     NoKnownWorker,
     /// The router's choice can't be read: the first specialist gets the task.
     FirstSpecialist,
-    /// The router names a specialist that there isn't: left out.
+    /// The router names a specialist that does not exist: left out.
     UnknownSpecialist,
-    /// No specialist that there is was chosen: the first gets the task.
+    /// No existing specialist was chosen: the first gets the task.
     NoKnownSpecialist,
 }
 
-/// Why a run stands still.
+/// Why a run is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseReason {
-    /// Somebody asked.
+    /// The user asked for it.
     Requested,
-    /// A limit of spending was reached.
+    /// A spending limit was reached.
     SpendLimit,
     /// Its key is deleted, inactive or expired.
     KeyUnavailable,
 }
 
-/// Codes in facts are words like all others there.
+/// Error codes in facts are in snake_case, like all words there.
 mod lower_case {
     use crate::code::ErrorCode;
     use serde::{Deserialize as _, Deserializer, Serializer, de};
@@ -166,227 +169,227 @@ mod lower_case {
 facts! {
     about run: RunId = "The run.";
 
-    /// A run was asked for.
+    /// A run was requested.
     Requested {
         /// How its agents work together.
         pattern: Pattern,
-        /// How many they are.
+        /// Number of agents.
         agents: u32,
-        /// The model where an agent names none.
+        /// The model of agents that name none.
         model: String,
-        /// Most tokens of a reply where an agent names none.
+        /// Bound of a reply in tokens, for agents that name none.
         max_tokens: u32,
-        /// Most calls at once.
+        /// Bound of concurrent calls.
         max_concurrency: u32,
-        /// Most attempts of a step that count.
+        /// Bound of counted attempts per step.
         max_attempts: u32,
-        /// Version of the price table that its cost is reckoned by.
+        /// Version of the price table that its cost is computed with.
         price_table: String,
-        /// Version of the words in which agents are spoken to.
+        /// Version of the prompt templates.
         renderer: u32,
         /// Keyed hash of the context.
         context_tag: ContextTag,
-        /// The key that the request named.
+        /// The key that the request named, if it named one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         named_key: Option<KeyId>,
-        /// Which credential it uses, and why.
+        /// The credential that it uses, and why.
         resolution: Resolution,
     }
-    /// A process works on the run from here on, and no other does.
+    /// From here on one process works on the run, and no other does.
     Claimed {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
-        /// Counts up with every claim, from 1.
+        /// The claim's epoch: counts up with every claim, from 1.
         epoch: u64,
-        /// The process.
+        /// The process that claimed the run.
         owner: BootId,
-        /// The attempts that were running, with the text that is valid of each.
+        /// The attempts that were running, each with its valid text.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         kept: Vec<Kept>,
     }
-    /// Steps got their places.
+    /// Steps were added to the plan.
     Planned {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
-        /// In the order in which they are shown.
+        /// The steps, in the order in which they are shown.
         steps: Vec<PlannedStep>,
     }
-    /// A call begins: committed before the secret is opened and the request is sent.
+    /// A call begins. Committed before the secret is opened and the request is sent.
     AttemptStarted {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
         /// The step.
         step: StepId,
-        /// Counts up, from 1.
+        /// Number of the attempt, from 1.
         attempt: u32,
-        /// The credential.
+        /// The credential of the call.
         credential: Credential,
-        /// The model.
+        /// The model that was called.
         model: String,
         /// Keyed hash of the request.
         request_hash: String,
     }
-    /// A call came to nothing.
+    /// A call failed.
     AttemptFailed {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
         /// The step.
         step: StepId,
-        /// Which attempt.
+        /// Number of the attempt, from 1.
         attempt: u32,
-        /// The credential.
+        /// The credential of the call.
         credential: Credential,
-        /// The model.
+        /// The model that was called.
         model: String,
-        /// How the agents of its run work together: who adds up what calls used reads this event alone.
+        /// The pattern of its run, repeated here because the view of usage reads this event alone.
         pattern: Pattern,
         /// Why.
         class: FailureClass,
-        /// What the upstream's HTTP status was, if it answered.
+        /// The upstream's HTTP status, if it answered.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
-        /// Bytes of text that were received; they are void.
+        /// UTF-8 bytes of text that were received and are void now.
         partial_bytes: u64,
-        /// What it used, as far as is known.
+        /// Tokens used, as far as known.
         usage: Usage,
-        /// What that cost; absent where that isn't known.
+        /// Cost of those tokens; absent where it isn't known.
         #[serde(default = "Cost::unknown", skip_serializing_if = "Cost::is_unknown")]
         cost: Cost,
-        /// It may have cost more than is known here.
+        /// The call may have cost more than is recorded here.
         maybe_billed: bool,
-        /// What becomes of the step.
+        /// What happens next to the step.
         next: Next,
     }
     /// A step is done.
     Completed {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
         /// The step.
         step: StepId,
-        /// Which attempt.
+        /// Number of the attempt, from 1.
         attempt: u32,
-        /// The credential.
+        /// The credential of the call.
         credential: Credential,
-        /// The model.
+        /// The model that was called.
         model: String,
-        /// How the agents of its run work together: who adds up what calls used reads this event alone.
+        /// The pattern of its run, repeated here because the view of usage reads this event alone.
         pattern: Pattern,
         /// Why the reply ended.
         stop_reason: StopReason,
-        /// What it used.
+        /// Tokens used.
         usage: Usage,
-        /// What that cost; absent where that isn't known.
+        /// Cost of those tokens; absent where it isn't known.
         #[serde(default = "Cost::unknown", skip_serializing_if = "Cost::is_unknown")]
         cost: Cost,
-        /// From the request to the first text; absent for a reply without text.
+        /// Time from the request to the first text; absent for a reply without text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         first_token_ms: Option<u64>,
-        /// From the request to the end.
+        /// Time from the request to the end of the reply.
         duration_ms: u64,
     }
     /// A step is left out.
     Skipped {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
         /// The step.
         step: StepId,
         /// Why.
         reason: SkipReason,
     }
-    /// Something else was done than a reply should have led to.
+    /// A fallback took the place of what a reply should have led to.
     FellBack {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
-        /// Whose reply.
+        /// The step whose reply it was.
         step: StepId,
-        /// What was done.
+        /// The fallback.
         fallback: Fallback,
     }
-    /// The run stands still, owned by nobody.
+    /// The run is paused and has no owner.
     Paused {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
         /// Why.
         reason: PauseReason,
-        /// Version of the control stream up to which requests are spent.
+        /// Version of the control stream up to which requests have been handled.
         control: u64,
     }
-    /// The run goes on.
+    /// The run was resumed.
     Resumed {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
-        /// Version of the control stream up to which requests are spent.
+        /// Version of the control stream up to which requests have been handled.
         control: u64,
-        /// Which credential it uses from here on, and why.
+        /// The credential that it uses from here on, and why.
         resolution: Resolution,
     }
-    /// The run was stopped for good.
+    /// The run was cancelled.
     Cancelled {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
-        /// Version of the control stream up to which requests are spent.
+        /// Version of the control stream up to which requests have been handled.
         control: u64,
     }
-    /// The run is done. Its result is rendered from the definition and the replies.
+    /// The run completed. Its result is rendered from the definition and the replies.
     Done {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
     }
-    /// The run came to nothing.
+    /// The run failed.
     Failed {
-        /// See the module.
+        /// Delta rows since the event before; see the module.
         prev_d: u64,
-        /// The code of the contract.
+        /// Error code, as in the API.
         #[serde(with = "lower_case")]
         code: ErrorCode,
-        /// The step it failed by, if by one.
+        /// The step that made it fail, if one did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<StepId>,
     }
-    /// The run alone says it all.
+    /// No facts beyond the run.
     RunOnly {}
 }
 
 /// What a run is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
-    /// What its owner calls it.
+    /// The title that the owner gave it; absent for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// The context in clear.
+    /// The context, in clear.
     pub context: String,
     /// Agents and work.
     pub definition: Definition,
 }
 
-/// The words around a failed call.
+/// Texts about a failed call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     /// One sentence for a person.
     pub message: String,
-    /// `request-id`.
+    /// The upstream's `request-id`; absent where it sent none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_request_id: Option<String>,
 }
 
-/// A reply.
+/// Content of a reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
-    /// Its text, which may be empty.
+    /// The text, which may be empty.
     pub text: String,
-    /// `request-id`.
+    /// The upstream's `request-id`; absent where it sent none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_request_id: Option<String>,
 }
 
-/// A name that a reply spoke of in vain.
+/// A name in a reply that belongs to no agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpokenOf {
-    /// As it stood there, cut to 200 characters.
+    /// As the reply had it, cut to 200 characters.
     pub name: String,
 }
 
-/// Why a run came to nothing.
+/// Why a run failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Because {
     /// One sentence for a person.
@@ -396,49 +399,51 @@ pub struct Because {
 events! {
     /// What happens to a run.
     RunEvent {
-        /// It was asked for.
+        /// It was requested.
         RunRequested = 1 (Requested; content: Asked),
-        /// A process works on it.
+        /// A process claimed it.
         RunClaimed = 1 (Claimed),
-        /// Steps got their places.
+        /// Steps were added to the plan.
         StepsPlanned = 1 (Planned),
         /// A call begins.
         StepAttemptStarted = 1 (AttemptStarted),
-        /// A call came to nothing.
+        /// A call failed.
         StepAttemptFailed = 1 (AttemptFailed; content: Trouble),
         /// A step is done.
         StepCompleted = 1 (Completed; content: Reply),
         /// A step is left out.
         StepSkipped = 1 (Skipped),
-        /// Something else was done than a reply should have led to.
+        /// A fallback took the place of what a reply should have led to.
         FallbackApplied = 1 (FellBack; content: SpokenOf),
-        /// It stands still.
+        /// It was paused.
         RunPaused = 1 (Paused),
-        /// It goes on.
+        /// It was resumed.
         RunResumed = 1 (Resumed),
-        /// It was stopped for good.
+        /// It was cancelled.
         RunCancelled = 1 (Cancelled),
-        /// It is done.
+        /// It completed.
         RunCompleted = 1 (Done),
-        /// It came to nothing.
+        /// It failed.
         RunFailed = 1 (Failed; content: Because),
     }
 }
 
 events! {
-    /// What is asked of a run from outside, in the stream `run-control/<run>`, so that any process may ask and one writer decides.
+    /// Requests to a run, in the stream `run-control/<run>`: any process may append one, and the
+    /// run's one writer decides.
     RunControlEvent {
-        /// Stop for good.
+        /// Cancel the run.
         CancelRequested = 1 (RunOnly),
-        /// Stand still.
+        /// Pause the run.
         PauseRequested = 1 (RunOnly),
-        /// Go on.
+        /// Resume the run.
         ResumeRequested = 1 (RunOnly),
     }
 }
 
 impl RunEvent {
-    /// Says how many rows of text deltas were durable since the event before. The first event of a run has none before it.
+    /// Sets how many rows of text deltas became durable since the event before. The first event of
+    /// a run has no event before it.
     pub fn set_prev_d(&mut self, rows: u64) {
         match self {
             Self::RunRequested(..) => {}
@@ -457,7 +462,7 @@ impl RunEvent {
         }
     }
 
-    /// How many rows of text deltas were durable since the event before.
+    /// How many rows of text deltas became durable since the event before.
     pub const fn prev_d(&self) -> u64 {
         match self {
             Self::RunRequested(..) => 0,

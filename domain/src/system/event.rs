@@ -1,33 +1,35 @@
 //! What happens to the installation.
 
-use crate::halves::{events, facts};
+use crate::event::{events, facts};
 use crate::id::MasterKeyId;
 use serde::{Deserialize, Serialize};
 
 facts! {
-    /// A view was compared with the log, and mended where it differed.
+    /// A view was compared with the log and repaired where it differed.
     Rebuilt {
-        /// Which view.
+        /// Name of the view.
         view: String,
-        /// How many owners were looked at.
+        /// Number of owners compared.
         owners: u64,
-        /// Of how many the rows were replaced.
+        /// Number of owners whose rows were replaced.
         changed: u64,
     }
-    /// A rotation that begins.
+    /// The start of a rotation.
     RotationStarted {
-        /// The master key it leads to: from here on it wraps every new user key.
+        /// The new master key: from here on it wraps every new user key.
         to: MasterKeyId,
     }
-    /// A rotation that came to its end.
+    /// The end of a rotation.
     Rotated {
-        /// The master keys that wrap nothing any more. What lies in old copies opens for whoever has them: destroy them.
+        /// The master keys that wrap nothing in this store any more. They still open old copies of
+        /// it, so they should be destroyed.
         from: Vec<MasterKeyId>,
-        /// The master key that wraps everything.
+        /// The master key that wraps every user key.
         to: MasterKeyId,
-        /// Users whose key was wrapped anew. One that was cut short and run again counts what its last run did.
+        /// Users whose key was wrapped again. After an interrupted rotation, those of the last run
+        /// only.
         rewrapped: u64,
-        /// Users who got a new key, because something of theirs was destroyed since they had the old one.
+        /// Users who got a new key, because something that their old key could open was destroyed.
         rekeyed: u64,
     }
 }
@@ -35,9 +37,9 @@ facts! {
 events! {
     /// What happens to the installation.
     SystemEvent {
-        /// A view was made anew from the log.
+        /// A view was repaired from the log.
         ProjectionRebuilt = 1 (Rebuilt),
-        /// The store takes another master key into use.
+        /// The store begins to use another master key.
         MasterKeyRotationStarted = 1 (RotationStarted),
         /// Everything opens under the new master key alone.
         MasterKeyRotated = 1 (Rotated),

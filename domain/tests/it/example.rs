@@ -8,6 +8,7 @@ use claviger_domain::account::{
     RevokeReason, Seen,
 };
 use claviger_domain::actor::Role;
+use claviger_domain::event::Shape;
 use claviger_domain::id::{ContextTag, Fingerprint, MasterKeyId};
 use claviger_domain::key_ring::{
     Added, ClearReason, Expired, ExpirySet, InContext, KeyOnly, KeyRingEvent, MadeDefault, Named,
@@ -95,6 +96,15 @@ pub(crate) fn key_ring_events() -> Vec<KeyRingEvent> {
         KeyRingEvent::KeyExpired(Expired { key, expires_at: expiry() }),
         KeyRingEvent::KeyDeleted(KeyOnly { key }),
     ]
+}
+
+/// The event that the golden file of each older schema becomes.
+pub(crate) fn older_key_ring_events() -> Vec<(Shape, KeyRingEvent)> {
+    let name = "Büro \"B\"".to_owned();
+    vec![(
+        ("KeyRenamed", 0),
+        KeyRingEvent::KeyRenamed(KeyOnly { key: key(1) }, Some(Named { name })),
+    )]
 }
 
 fn identity() -> Identity {

@@ -3,7 +3,8 @@
 use crate::types::caller;
 use async_graphql::{Context, Error, ID};
 use claviger_application::{Call, RequestInfo};
-use claviger_domain::actor::Actor;
+use claviger_domain::actor::{ActingCredential, Actor};
+
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::text::{IdempotencyKey, ModelId};
@@ -23,6 +24,7 @@ pub(super) fn call(
                 user: Some(caller.user),
                 role: caller.roles.last().copied(),
                 via: info.via,
+                credential: Some(ActingCredential::Session(caller.session)),
             },
             correlation: info.correlation,
             idempotency_key,

@@ -1,8 +1,8 @@
 //! Runs described by their events.
 
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
 use claviger_domain::code::ErrorCode;
-use claviger_domain::event::{Envelope, Halved as _};
+use claviger_domain::event::{Envelope, EnvelopeVersion, Payload as _};
 use claviger_domain::id::{
     BootId, CommandId, ContextTag, CorrelationId, EventId, KeyId, RunId, StepId, UserId,
 };
@@ -218,9 +218,8 @@ impl Story {
     /// The same run with its personal content destroyed.
     pub(super) fn erased(mut self) -> Self {
         for event in &mut self.events {
-            let halves = event.halves().unwrap();
-            *event =
-                RunEvent::from_halves(halves.kind, halves.schema, &halves.facts, None).unwrap();
+            let parts = event.parts().unwrap();
+            *event = RunEvent::decode(parts.kind, parts.schema, &parts.facts, None).unwrap();
         }
         self.rows.clear();
         self
@@ -234,24 +233,25 @@ impl Story {
     }
 
     fn record(&self, version: u64, event: &RunEvent) -> RunRecord {
-        let halves = event.halves().unwrap();
+        let parts = event.parts().unwrap();
         let envelope = Envelope {
+            envelope_version: EnvelopeVersion::V2,
             position: 1000 + version,
             stream: StreamName::Run(self.run.0),
             owner: Some(OWNER),
             version,
             id: EventId(Uuid::from_u128(1000 + u128::from(version))),
-            kind: halves.kind.to_owned(),
-            schema: halves.schema,
+            kind: parts.kind.to_owned(),
+            schema: parts.schema,
             at: Timestamp(STARTED_MS + version * 1000),
-            actor: Actor { user: None, role: None, via: Via::Engine },
+            actor: Actor::ENGINE,
             command_id: CommandId([0; 16]),
             correlation_id: CorrelationId::default(),
             causation_id: None,
         };
         let stored = StoredEvent {
             envelope,
-            facts: halves.facts,
+            facts: parts.facts,
             content: Vec::new(),
             subject: Some(self.run.0),
             leaf: [0; 32],

@@ -101,7 +101,12 @@ impl Writer {
             expected,
             events: vec![event],
             at: now,
-            actor: Actor { user: Some(self.owner), role: Some(Role::User), via: Via::Graphql },
+            actor: Actor {
+                user: Some(self.owner),
+                role: Some(Role::User),
+                via: Via::Graphql,
+                credential: None,
+            },
             command_id: CommandId(key.into_bytes()),
             correlation_id: CorrelationId(self.effects.ids.next()),
             causation_id: None,

@@ -3,7 +3,7 @@
 use super::view::{Call, CallEnd, KeyActivity};
 use crate::follower::{FollowedView, Touch};
 use crate::ports::{ACTIVITY, PoisonReason, StoredEvent, ViewRow};
-use claviger_domain::event::Halved;
+use claviger_domain::event::Payload;
 use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::key_ring::KeyRingEvent;
 use claviger_domain::orchestration::{Credential, RunEvent};
@@ -65,14 +65,13 @@ impl ActivityView {
         match envelope.stream {
             StreamName::KeyRing(_) => {
                 let decoded =
-                    KeyRingEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None);
+                    KeyRingEvent::decode(&envelope.kind, envelope.schema, &event.facts, None);
                 decoded
                     .map(|event| of_ring(&event, envelope.at))
                     .map_err(|_| PoisonReason::UnknownEvent)
             }
             StreamName::Run(_) => {
-                let decoded =
-                    RunEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None);
+                let decoded = RunEvent::decode(&envelope.kind, envelope.schema, &event.facts, None);
                 decoded
                     .map(|event| of_run(&event, envelope.at))
                     .map_err(|_| PoisonReason::UnknownEvent)

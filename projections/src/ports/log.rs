@@ -2,7 +2,8 @@
 
 use super::{BoxFuture, KekId, RowChange, StoreError};
 use claviger_domain::actor::Actor;
-use claviger_domain::event::Envelope;
+use claviger_domain::catalogue::{Readable, Requirement};
+use claviger_domain::event::{Envelope, EnvelopeVersion};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -10,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What version a stream must have for an append to go through.
+/// The version that a stream must have for an append to go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// The stream has no event yet.
@@ -19,10 +20,10 @@ pub enum Expected {
     Exact(u64),
 }
 
-/// An event about to be appended. Position, version, time and leaf are the store's to give.
+/// An event to be appended. The store assigns position, version, time and leaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
-    /// Its id.
+    /// Unique in the log.
     pub id: EventId,
     /// Type name.
     pub kind: String,
@@ -32,7 +33,7 @@ pub struct NewEvent {
     pub facts: Vec<u8>,
     /// Sealed boxes: none, one, or several for long content.
     pub content: Vec<Vec<u8>>,
-    /// The key or run it is about: a filter column.
+    /// The key or run that it is about: a filter column.
     pub subject: Option<Uuid>,
 }
 
@@ -45,36 +46,38 @@ pub struct StoredEvent {
     pub facts: Vec<u8>,
     /// Sealed boxes, as they were appended.
     pub content: Vec<Vec<u8>>,
-    /// The key or run it is about.
+    /// The key or run that it is about.
     pub subject: Option<Uuid>,
     /// RFC 6962 leaf hash.
     pub leaf: [u8; 32],
 }
 
-/// Where an append's event ended up: what inline views need beyond the payload.
+/// The place that the store assigned to an appended event: what inline views need beyond the
+/// payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
-    /// Its id.
+    /// Unique in the log.
     pub id: EventId,
-    /// Place in the one order.
+    /// Position in the log.
     pub position: u64,
-    /// Place in the stream.
+    /// Position in the stream.
     pub version: u64,
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
 }
 
-/// What an append writes besides its events, once positions and times are known. Called inside the transaction, and again when the store
-/// must repeat the transaction: a function of its input but for nonces.
+/// What an append writes besides its events, once positions and times are known. Called inside the
+/// transaction, and again when the store must repeat the transaction: a function of its input but
+/// for nonces.
 pub trait InlineViews: Send + Sync {
     /// The rows to write. `placed` is parallel to the append's events.
     ///
     /// # Errors
-    /// A reason in words without values; the append is refused with it and nothing is written.
+    /// A reason without values; the append is refused with it and nothing is written.
     fn rows(&self, placed: &[Placed]) -> Result<Vec<RowChange>, StoreError>;
 }
 
-/// Unique values: the kind keeps them apart, the keyed hash says nothing about the value.
+/// Unique values: the kind keeps them apart, the keyed hash reveals nothing about the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ClaimKind {
     /// A username, unique in the store.
@@ -87,39 +90,40 @@ pub enum ClaimKind {
     Identity,
 }
 
-/// A unique value taken, or given back.
+/// A unique value that is taken or released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimChange {
-    /// Take it, or be refused with [`AppendError::ClaimTaken`]. Taking what the same holder and subject have is no conflict.
+    /// Take it, or be refused with [`AppendError::ClaimTaken`]. Taking what the same holder and
+    /// subject have is no conflict.
     Take {
-        /// Which kind.
+        /// The kind of the value.
         kind: ClaimKind,
         /// Keyed hash of the value.
         hash: [u8; 32],
-        /// Who takes it.
+        /// The user who takes it.
         holder: UserId,
-        /// For what: a key's id, or the user's own.
+        /// What it belongs to: a key's id, or the user's own.
         subject: Uuid,
     },
-    /// Give it back; nothing happens if it wasn't taken.
+    /// Release it; a no-op if it wasn't taken.
     Release {
-        /// Which kind.
+        /// The kind of the value.
         kind: ClaimKind,
         /// Keyed hash of the value.
         hash: [u8; 32],
     },
 }
 
-/// What a command leaves so that its repeat is answered alike.
+/// The record of a command, from which its repeat is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandRecord {
     /// The command.
     pub command_id: CommandId,
     /// Keyed hash of its input.
     pub request_hash: [u8; 32],
-    /// Whose command.
+    /// The user who gave the command.
     pub owner: UserId,
-    /// What it was about: the key made, changed or deleted.
+    /// The key or run that it made, changed or deleted.
     pub subject: Option<Uuid>,
     /// Events committed under it so far, in order.
     pub event_ids: Vec<EventId>,
@@ -129,29 +133,29 @@ pub struct CommandRecord {
     pub stream: StreamName,
     /// Version of the last of them.
     pub version: u64,
-    /// The command goes on (a key test under way): a repeat waits.
+    /// The command is still running (a key test): a repeat waits.
     pub open: bool,
-    /// When it may be forgotten.
+    /// When the record may be deleted.
     pub expires_at: Timestamp,
 }
 
 /// What an append does to command records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordChange {
-    /// Insert one under the append's own command id; if it is there already, the append is [`AppendError::Repeated`].
-    /// The store fills in event ids, position, stream and version.
+    /// Insert one under the append's own command id; if it is there already, the append is
+    /// [`AppendError::Repeated`]. The store fills in event ids, position, stream and version.
     Insert {
         /// Keyed hash of the input.
         request_hash: [u8; 32],
-        /// What the command was about.
+        /// The key or run that the command was about.
         subject: Option<Uuid>,
-        /// Another append will close it.
+        /// Another append will close the record.
         open: bool,
-        /// When it may be forgotten.
+        /// When the record may be deleted.
         expires_at: Timestamp,
     },
-    /// Close the open record of this command: its event ids grow by this append's, position and version become this append's.
-    /// Nothing happens if there is none.
+    /// Close the open record of this command: its event ids grow by this append's, position and
+    /// version become this append's. Nothing happens if there is none.
     Close {
         /// The command that opened it.
         command_id: CommandId,
@@ -163,38 +167,61 @@ pub enum RecordChange {
 pub struct Append {
     /// The stream.
     pub stream: StreamName,
-    /// Whose stream; must be the same for all appends to it.
+    /// Owner of the stream; the same for all appends to it.
     pub owner: Option<UserId>,
-    /// The version it must have.
+    /// The version that the stream must have.
     pub expected: Expected,
     /// At least one event.
     pub events: Vec<NewEvent>,
     /// Time of the command; the events' time is this or the head's, whichever is later.
     pub at: Timestamp,
-    /// Who.
+    /// The actor.
     pub actor: Actor,
-    /// Under which command.
+    /// The command.
     pub command_id: CommandId,
-    /// Because of which request.
+    /// The request that caused it.
     pub correlation_id: CorrelationId,
-    /// Because of which event.
+    /// The event that caused it, if one did.
     pub causation_id: Option<EventId>,
-    /// Rows whose content doesn't depend on where the events end up: sealed keys, secrets, credentials. What is sealed under a user key
-    /// is a precondition: its version must be the owner's newest when the append commits, else [`AppendError::UserKeyMoved`]. Rows of
-    /// that kind stand here and not among the inline ones, which may only repeat an owner of these.
+    /// Rows whose content doesn't depend on where the events end up: sealed keys, secrets,
+    /// credentials. What is sealed under a user key is a precondition: its version must be the
+    /// owner's newest when the append commits, else [`AppendError::UserKeyMoved`]. Rows of that
+    /// kind stand here and not among the inline ones, which may only repeat an owner of these.
     pub rows: Vec<RowChange>,
-    /// Unique values.
+    /// Unique values to take or release.
     pub claims: Vec<ClaimChange>,
-    /// Rows that depend on it: views, timers, sessions.
+    /// Rows that depend on the events' places: views, timers, sessions.
     pub inline: Option<Arc<dyn InlineViews>>,
     /// The command's record.
     pub record: Option<RecordChange>,
 }
 
 impl Append {
-    /// An event of this append where it ended up: what its leaf is made of.
-    pub fn envelope(&self, event: &NewEvent, placed: Placed) -> Envelope {
-        Envelope {
+    /// What readers of its events must be able to read, beyond what every released program reads.
+    /// The envelope's version is the store's choice and not among it.
+    pub fn requirements(&self) -> impl Iterator<Item = Requirement> {
+        self.events
+            .iter()
+            .filter(|event| !Readable::by_all(&event.kind, event.schema))
+            .map(|event| Requirement::event(&event.kind, event.schema))
+    }
+
+    /// The envelope of one of its events at the place that the store gave it: what the leaf is made
+    /// of.
+    ///
+    /// # Errors
+    /// [`AppendError::Malformed`] if that version has no word for the actor's face.
+    pub fn envelope(
+        &self,
+        event: &NewEvent,
+        placed: Placed,
+        envelope_version: EnvelopeVersion,
+    ) -> Result<Envelope, AppendError> {
+        let actor = envelope_version
+            .record(self.actor)
+            .ok_or(AppendError::Malformed("an actor that the envelope's version can't name"))?;
+        Ok(Envelope {
+            envelope_version,
             position: placed.position,
             stream: self.stream,
             owner: self.owner,
@@ -203,14 +230,15 @@ impl Append {
             kind: event.kind.clone(),
             schema: event.schema,
             at: placed.at,
-            actor: self.actor,
+            actor,
             command_id: self.command_id,
             correlation_id: self.correlation_id,
             causation_id: self.causation_id,
-        }
+        })
     }
 
-    /// About how many bytes it writes: what bounds a batch, so that nobody waits for a transaction of hundreds of megabytes.
+    /// About how many bytes it writes: what bounds a batch, so that nobody waits for a transaction
+    /// of hundreds of megabytes.
     pub fn weight(&self) -> usize {
         let event = |event: &NewEvent| {
             512 + event.facts.len() + event.content.iter().map(Vec::len).sum::<usize>()
@@ -254,10 +282,10 @@ impl fmt::Debug for Append {
     }
 }
 
-/// What was committed.
+/// A committed append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// Where each event ended up, in the append's order; never empty.
+    /// The place of each event, in the append's order; never empty.
     pub placed: Vec<Placed>,
     /// Position of the last.
     pub position: u64,
@@ -274,37 +302,51 @@ pub enum AppendError {
         /// Its version; 0 for no stream.
         actual: u64,
     },
-    /// A unique value is somebody's already.
+    /// A unique value is taken already.
     #[error("a unique value is taken")]
     ClaimTaken {
-        /// Which kind.
+        /// The kind of the value.
         kind: ClaimKind,
-        /// By whom.
+        /// The user who holds it.
         holder: UserId,
-        /// For what.
+        /// What it belongs to.
         subject: Uuid,
     },
     /// The command was committed before: this is its record.
     #[error("the command was committed before")]
     Repeated(Box<CommandRecord>),
-    /// A row is sealed under another version of a user key than the owner's newest: a rotation or an erasure came between. Seal anew.
+    /// A row is sealed under another version of a user key than the owner's newest: a rotation or
+    /// an erasure came between. Seal again.
     #[error("the user's key is at version {actual}")]
     UserKeyMoved {
-        /// Whose key.
+        /// Owner of the key.
         owner: UserId,
-        /// Its version; 0 where there is none.
+        /// Version of the newest; 0 where there is none.
         actual: u32,
     },
-    /// A new user key is wrapped by another master key than the store's newest: a rotation has begun. Wrap anew.
+    /// A new user key is wrapped by another master key than the store's newest: a rotation has
+    /// begun. Wrap again.
     #[error("new user keys go under another master key now")]
     MasterKeyMoved {
-        /// The newest.
+        /// The newest master key.
         current: KekId,
     },
-    /// An append without events, of another owner than the stream's, with an event id that exists: a fault of the caller.
+    /// A live process can't read what would be appended.
+    #[error(
+        "{process} can't read {requirement}: stop or upgrade that process, then try again; nothing was changed"
+    )]
+    NotReadByAll {
+        /// What it can't read: an envelope version, or a type and schema.
+        requirement: Requirement,
+        /// The process, as it names itself.
+        process: String,
+    },
+    /// An append without events, of another owner than the stream's, with an event id that exists:
+    /// a fault of the caller.
     #[error("malformed append: {0}")]
     Malformed(&'static str),
-    /// The store failed. Whether the append is in can be seen by its event ids; nothing is in after [`StoreError::Unavailable`].
+    /// The store failed. After [`StoreError::Unavailable`] nothing was committed; otherwise the event
+    /// ids show whether it was.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -316,11 +358,11 @@ pub struct Head {
     pub position: u64,
     /// Its time.
     pub at: Timestamp,
-    /// Roots of the perfect subtrees, largest first (`FORMATS.md`, section 2).
+    /// Roots of the perfect subtrees, largest first (`ops/docs/FORMATS.md`, section 2).
     pub frontier: Vec<[u8; 32]>,
 }
 
-/// Which way a history is read, and from where.
+/// The order in which a history is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
     /// Newest first.
@@ -330,7 +372,7 @@ pub enum Direction {
     Forward,
 }
 
-/// Which events of an owner are wanted.
+/// A filter over an owner's events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
     /// Only those about this key or run.
@@ -355,7 +397,8 @@ pub trait Log: Send + Sync {
     fn read(&self, after: u64, limit: usize)
     -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>>;
 
-    /// Events of a stream with `version > after`, at most `limit`, in order, checked to be consecutive.
+    /// Events of a stream with `version > after`, at most `limit`, in order, checked to be
+    /// consecutive.
     fn read_stream(
         &self,
         stream: StreamName,
@@ -384,13 +427,14 @@ pub trait Log: Send + Sync {
     /// Forgets closed records with `expires_at <= now`; returns how many.
     fn forget_records(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Who holds a unique value, and for what.
+    /// The holder of a unique value, and what it belongs to.
     fn claim(
         &self,
         kind: ClaimKind,
         hash: [u8; 32],
     ) -> BoxFuture<'_, Result<Option<(UserId, Uuid)>, StoreError>>;
 
-    /// The position up to which commits are known in this process: a hint that wakes waiters; truth is [`Log::read`].
+    /// The position up to which commits are known in this process: a hint that wakes waiters; truth
+    /// is [`Log::read`].
     fn watch(&self) -> tokio::sync::watch::Receiver<u64>;
 }

@@ -4,7 +4,7 @@
 use super::view::{EndedCall, UsageFacts, day_of, start_of};
 use crate::follower::{FollowedView, Touch};
 use crate::ports::{PoisonReason, StoredEvent, USAGE, ViewRow};
-use claviger_domain::event::Halved;
+use claviger_domain::event::Payload;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::RunEvent;
 use claviger_domain::stream::StreamName;
@@ -38,7 +38,7 @@ impl UsageView {
 
 fn decoded(event: &StoredEvent) -> Result<RunEvent, PoisonReason> {
     let envelope = &event.envelope;
-    RunEvent::from_halves(&envelope.kind, envelope.schema, &event.facts, None)
+    RunEvent::decode(&envelope.kind, envelope.schema, &event.facts, None)
         .map_err(|_| PoisonReason::UnknownEvent)
 }
 

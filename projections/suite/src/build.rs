@@ -92,7 +92,12 @@ impl Maker {
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
             events: (0..events).map(|_| self.event()).collect(),
             at: NOW,
-            actor: Actor { user: Some(owner), role: Some(Role::User), via: Via::Graphql },
+            actor: Actor {
+                user: Some(owner),
+                role: Some(Role::User),
+                via: Via::Graphql,
+                credential: None,
+            },
             command_id: CommandId(command_id),
             correlation_id: CorrelationId(uuid(7)),
             causation_id: None,

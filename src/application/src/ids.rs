@@ -108,6 +108,7 @@ fn translate(kind: IdKind, value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use claviger_domain::event::Payload as _;
     use claviger_domain::orchestration::{RunControlEvent, RunEvent};
     use std::path::Path;
 
@@ -143,9 +144,9 @@ mod tests {
 
     #[test]
     fn every_id_in_the_facts_of_run_events_becomes_global_and_nothing_else_changes() {
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../domain/golden");
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../domain/golden");
         let mut seen = std::collections::BTreeSet::new();
-        for (kind, version) in RunEvent::TYPES.iter().chain(RunControlEvent::TYPES) {
+        for (kind, version) in RunEvent::CURRENT.iter().chain(RunControlEvent::CURRENT) {
             let file =
                 std::fs::read_to_string(golden.join(format!("{kind}.{version}.json"))).unwrap();
             let facts = serde_json::from_str::<Value>(&file).unwrap()["facts"].clone();

@@ -4,7 +4,7 @@ use super::world::{Process, User};
 use claviger::simulator::Simulator;
 use claviger::simulator::counts::Endpoint;
 use claviger::simulator::keys::{Scenario, key};
-use claviger_domain::event::Halved as _;
+use claviger_domain::event::Payload as _;
 use claviger_domain::id::{RunId, StepId, write_hex};
 use claviger_domain::orchestration::{FailureClass, Run, RunEvent};
 use claviger_domain::pattern;
@@ -34,8 +34,7 @@ fn forget_times(value: &mut Value) {
 
 /// Reads a stored event's facts.
 pub(super) fn facts(stored: &StoredEvent) -> RunEvent {
-    RunEvent::from_halves(&stored.envelope.kind, stored.envelope.schema, &stored.facts, None)
-        .unwrap()
+    RunEvent::decode(&stored.envelope.kind, stored.envelope.schema, &stored.facts, None).unwrap()
 }
 
 /// Calls that the upstream has had, by the keyed hash under which history names them.

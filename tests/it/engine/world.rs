@@ -400,7 +400,12 @@ impl User {
     pub(super) fn call(&self, idempotency: Option<&str>) -> Call {
         Call {
             owner: self.id(),
-            actor: Actor { user: Some(self.id()), role: Some(Role::User), via: Via::Graphql },
+            actor: Actor {
+                user: Some(self.id()),
+                role: Some(Role::User),
+                via: Via::Graphql,
+                credential: None,
+            },
             correlation: CorrelationId(Effects::system().ids.next()),
             idempotency_key: idempotency.map(|key| IdempotencyKey::parse(key).unwrap()),
         }

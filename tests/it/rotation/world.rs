@@ -174,7 +174,7 @@ impl World {
     }
 
     fn actor(user: Option<UserId>) -> Actor {
-        Actor { user, role: user.map(|_| Role::User), via: Via::Graphql }
+        Actor { user, role: user.map(|_| Role::User), via: Via::Graphql, credential: None }
     }
 
     async fn account(&self, user: UserId, command: AccountCommand) -> Result<(), Failure> {

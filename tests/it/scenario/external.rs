@@ -10,7 +10,7 @@ use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{
     AccountCommand, DeactivateAccount, EraseAccount, ReactivateAccount,
 };
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
 use claviger_domain::id::{CorrelationId, UserId};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -40,7 +40,7 @@ async fn with_issuer(
 }
 
 pub(super) async fn run(stage: &Stage, user: UserId, command: AccountCommand) {
-    let actor = Actor { user: None, role: None, via: Via::Cli };
+    let actor = Actor::OPERATOR;
     let call = AccountCall {
         user,
         actor,

@@ -8,7 +8,7 @@ use claviger::auth::{Named, TokenKey};
 use claviger::bus::AccountCall;
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::DeactivateAccount;
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -152,7 +152,7 @@ async fn a_deactivated_user_is_out_at_once() {
         let refresh = nobody.done("login", login.clone()).await["refreshToken"].clone();
         let data = ada.ask("{ viewer { id } }", json!({})).await;
         let user = UserId(decode_as(IdKind::User, data["viewer"]["id"].as_str().unwrap()).unwrap());
-        let actor = Actor { user: None, role: None, via: Via::Cli };
+        let actor = Actor::OPERATOR;
         let correlation = CorrelationId(Uuid::from_u128(1));
         let call =
             AccountCall { user, actor, correlation, command: DeactivateAccount.into(), phc: None };

@@ -1,7 +1,7 @@
 //! Stores that are broken on purpose: each hands everything to a whole store and does one thing wrong.
 
 use super::bent::{Answer, Bent};
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
 use claviger_domain::id::{EventId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -49,6 +49,8 @@ pub(super) enum How {
     FactsReencoded,
     /// Forgets the owner in one read.
     OwnerForgotten,
+    /// Appends without the acting credential.
+    CredentialForgotten,
     /// Drops an append when its caller goes away.
     DroppedWithItsCaller,
     /// Gives a lease to whoever asks.
@@ -98,6 +100,7 @@ impl How {
         Self::StaleRead,
         Self::FactsReencoded,
         Self::OwnerForgotten,
+        Self::CredentialForgotten,
         Self::DroppedWithItsCaller,
         Self::LeaseForAll,
         Self::AdvanceTwice,
@@ -161,6 +164,10 @@ impl How {
             }
             Self::FactsReencoded => &["facts_come_back_byte_for_byte"],
             Self::OwnerForgotten => &["a_history_shows_nobody_elses_events"],
+            Self::CredentialForgotten => &[
+                "every_field_of_an_event_comes_back",
+                "every_credential_and_face_comes_back_and_is_part_of_the_leaf",
+            ],
             Self::DroppedWithItsCaller => &["a_caller_that_goes_away_stops_nothing"],
             Self::LeaseForAll => &["a_lease_has_one_holder", "racing_for_a_lease_has_one_winner"],
             Self::AdvanceTwice => {
@@ -209,6 +216,7 @@ impl Broken {
                 append.claims = append.claims.into_iter().flat_map(without_check).collect()
             }
             How::NoRecords => append.record = None,
+            How::CredentialForgotten => append.actor.credential = None,
             How::FactsReencoded => {
                 for event in &mut append.events {
                     let facts: serde_json::Value = serde_json::from_slice(&event.facts).unwrap();
@@ -282,8 +290,7 @@ impl Broken {
 
     async fn append_with_rows_of_refusals(&self, append: Append) -> Result<Appended, AppendError> {
         let (rows, events) = (append.rows.clone(), append.events.clone());
-        let (stream, actor) =
-            (StreamName::Run(Uuid::max()), Actor { user: None, role: None, via: Via::System });
+        let (stream, actor) = (StreamName::Run(Uuid::max()), Actor::SYSTEM);
         let beside =
             Append { stream, actor, events, rows, expected: Expected::NoStream, ..append.clone() };
         let answer = self.inner.append(append).await;

@@ -3,6 +3,8 @@
 use super::bent::Over;
 use super::broken::{Broken, How};
 use super::gate::Gate;
+use claviger_store::sqlite::{DATABASE_FILE, SqliteConfig, SqliteStore};
+use claviger_domain::catalogue::{Readable, Requirement};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{BoxFuture, Store};
 use claviger_store::sqlite::{DATABASE_FILE, SqliteConfig, SqliteStore};
@@ -19,8 +21,14 @@ pub(super) const STARTED: Timestamp = Timestamp(1_790_000_000_000);
 pub(super) fn config(dir: &Path, gate: &Arc<Gate>) -> SqliteConfig {
     SqliteConfig {
         faults: Arc::clone(gate) as _,
+        reads: readable(),
         ..SqliteConfig::new(dir, "claviger test", STARTED)
     }
+}
+
+/// What the suite appends: the events of this program, and a schema that no program writes.
+pub(super) fn readable() -> Arc<Readable> {
+    Arc::new(Readable::current().and(Requirement::event("DefaultSet", 7)))
 }
 
 /// What a kill at this moment would leave on disk, in a directory of its own: the files, without the shared memory and the lock.

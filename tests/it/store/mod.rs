@@ -10,5 +10,6 @@ mod harness;
 mod kill;
 pub(crate) mod mongo;
 mod sqlite;
+mod versions;
 
 pub(crate) use mongo::server as mongo_server;

@@ -43,7 +43,7 @@ pub(super) fn append(n: u64) -> Append {
         expected: Expected::NoStream,
         events: vec![event],
         at: STARTED,
-        actor: Actor { user: Some(owner), role: None, via: Via::Cli },
+        actor: Actor { user: Some(owner), role: None, via: Via::Cli, credential: None },
         command_id: CommandId(*id(3_000_000 + n).as_bytes()),
         correlation_id: CorrelationId(id(4)),
         causation_id: None,
@@ -158,10 +158,7 @@ fn a_newer_format_is_refused_by_its_number() {
     newer.pragma_update(None, "user_version", FORMAT + 1).unwrap();
     drop(newer);
     let refused = open(dir.path()).unwrap_err().to_string();
-    assert!(
-        refused.contains("has format 2, and this program supports formats up to 1"),
-        "{refused}"
-    );
+    assert!(refused.contains("has format 3, and this program knows formats up to 2"), "{refused}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use claviger::system::environment::{Ids, SystemIds};
 use claviger_domain::actor::{Actor, Via};
-use claviger_domain::event::{Envelope, Halved};
+use claviger_domain::event::{Envelope, EnvelopeVersion, Payload};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, Fingerprint, KeyId, TestId, UserId};
 use claviger_domain::key_ring::{Added, KeyOnly, KeyRingEvent, Tested};
 use claviger_domain::key_test::{KeyTestLevel, KeyTestStatus, KeyVerdict, Verdict};
@@ -82,6 +82,7 @@ pub(super) fn stored(
         StreamName::Run(_) | StreamName::RunControl(_) | StreamName::System => None,
     };
     let envelope = Envelope {
+        envelope_version: EnvelopeVersion::V2,
         position,
         stream,
         owner,
@@ -90,7 +91,7 @@ pub(super) fn stored(
         kind: kind.to_owned(),
         schema: 1,
         at: NOW.plus_ms(position),
-        actor: Actor { user: None, role: None, via: Via::System },
+        actor: Actor::SYSTEM,
         command_id: CommandId([1; 16]),
         correlation_id: CorrelationId(Uuid::from_u128(1)),
         causation_id: None,
@@ -101,8 +102,8 @@ pub(super) fn stored(
 /// The events of an owner's ring at positions 1, 2, 3 …
 pub(super) fn ring(owner: UserId, events: &[KeyRingEvent]) -> Vec<StoredEvent> {
     let event = |(position, event): (u64, &KeyRingEvent)| {
-        let halves = event.halves().unwrap();
-        stored(StreamName::KeyRing(owner), position, halves.kind, &halves.facts, halves.subject)
+        let parts = event.parts().unwrap();
+        stored(StreamName::KeyRing(owner), position, parts.kind, &parts.facts, parts.subject)
     };
     (1..).zip(events).map(event).collect()
 }
@@ -110,9 +111,9 @@ pub(super) fn ring(owner: UserId, events: &[KeyRingEvent]) -> Vec<StoredEvent> {
 /// An append of events of a ring that stands at `version`.
 pub(super) fn append(owner: UserId, version: u64, events: &[KeyRingEvent]) -> Append {
     let new = |event: &KeyRingEvent| {
-        let halves = event.halves().unwrap();
+        let parts = event.parts().unwrap();
         let (kind, schema, facts, subject) =
-            (halves.kind.to_owned(), halves.schema, halves.facts, halves.subject);
+            (parts.kind.to_owned(), parts.schema, parts.facts, parts.subject);
         NewEvent { id: EventId(fresh()), kind, schema, facts, content: Vec::new(), subject }
     };
     Append {
@@ -121,7 +122,7 @@ pub(super) fn append(owner: UserId, version: u64, events: &[KeyRingEvent]) -> Ap
         expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
         events: events.iter().map(new).collect(),
         at: NOW,
-        actor: Actor { user: Some(owner), role: None, via: Via::Graphql },
+        actor: Actor { user: Some(owner), role: None, via: Via::Graphql, credential: None },
         command_id: CommandId(fresh().into_bytes()),
         correlation_id: CorrelationId(Uuid::from_u128(1)),
         causation_id: None,

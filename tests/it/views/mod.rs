@@ -1,6 +1,7 @@
-//! Views: folds as tables, followers on a store, leases in time, repair under load, and the rows of runs.
+//! Views: folds as tables, events of older schemas, followers on a store, leases in time, repair under load, and the rows of runs.
 
 mod build;
+mod evolution;
 mod fold;
 mod follower;
 mod replay;

@@ -139,7 +139,7 @@ async fn an_erased_user_has_no_rows_of_runs_and_those_put_back_are_found() {
     let ada = register(&ports, "ada").await;
     let [_, running, _] = three(&core, &ports, ada).await;
     let rows = [row(&core, RUNS, ada, running).await, row(&core, OPEN_RUNS, ada, running).await];
-    let actor = Actor { user: Some(ada), role: None, via: Via::Cli };
+    let actor = Actor { user: Some(ada), role: None, via: Via::Cli, credential: None };
     let (correlation, command) = (CorrelationId(fresh()), EraseAccount.into());
     let erase = AccountCall { user: ada, actor, correlation, command, phc: None };
     core.bus.run_account_command(erase).await.unwrap();

@@ -6,7 +6,7 @@ use claviger::auth::Registration;
 use claviger_application::{Call, Caller, KeyCommand, Ports, RequestInfo, RunCommand, StartRun};
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::api_key::ApiKeySecret;
-use claviger_domain::event::Halved as _;
+use claviger_domain::event::Payload as _;
 use claviger_domain::id::{
     BootId, CommandId, CorrelationId, EventId, KeyId, RunId, SessionId, StepId, UserId,
 };
@@ -56,7 +56,8 @@ pub(super) async fn register(ports: &Ports, name: &str) -> UserId {
 }
 
 pub(super) fn call(owner: UserId) -> Call {
-    let actor = Actor { user: Some(owner), role: Some(Role::User), via: Via::Graphql };
+    let actor =
+        Actor { user: Some(owner), role: Some(Role::User), via: Via::Graphql, credential: None };
     Call { owner, actor, correlation: CorrelationId(fresh()), idempotency_key: None }
 }
 
@@ -81,9 +82,9 @@ pub(super) async fn damage(store: &dyn Store, rows: Vec<RowChange>) {
     let version = store.read_stream(StreamName::System, 0, 1000).await.unwrap().len() as u64;
     let event = NewEvent {
         id: EventId(fresh()),
-        kind: "Damaged".to_owned(),
+        kind: "ProjectionRebuilt".to_owned(),
         schema: 1,
-        facts: b"{}".to_vec(),
+        facts: br#"{"view":"keys","owners":0,"changed":0}"#.to_vec(),
         content: Vec::new(),
         subject: None,
     };
@@ -93,7 +94,7 @@ pub(super) async fn damage(store: &dyn Store, rows: Vec<RowChange>) {
         expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
         events: vec![event],
         at: NOW,
-        actor: Actor { user: None, role: None, via: Via::System },
+        actor: Actor::SYSTEM,
         command_id: CommandId(fresh().into_bytes()),
         correlation_id: CorrelationId(fresh()),
         causation_id: None,
@@ -189,9 +190,9 @@ pub(super) async fn goes_on(
     let stream = StreamName::Run(run.0);
     let version = store.read_stream(stream, 0, 1000).await.unwrap().len() as u64;
     let new = |event: &RunEvent| {
-        let halves = event.halves().unwrap();
+        let parts = event.parts().unwrap();
         let (kind, schema, facts, subject) =
-            (halves.kind.to_owned(), halves.schema, halves.facts, halves.subject);
+            (parts.kind.to_owned(), parts.schema, parts.facts, parts.subject);
         NewEvent { id: EventId(fresh()), kind, schema, facts, content: Vec::new(), subject }
     };
     let append = Append {
@@ -200,7 +201,7 @@ pub(super) async fn goes_on(
         expected: Expected::Exact(version),
         events: events.iter().map(new).collect(),
         at,
-        actor: Actor { user: None, role: None, via: Via::Engine },
+        actor: Actor::ENGINE,
         command_id: CommandId(fresh().into_bytes()),
         correlation_id: CorrelationId(fresh()),
         causation_id: None,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::given::{NOW, fold, key, later};
 use claviger_domain::code::ErrorCode;
-use claviger_domain::event::Halved;
+use claviger_domain::event::Payload;
 use claviger_domain::key_ring::{ClearReason, KeyRing, KeyRingError, KeyRingEvent};
 use cqrs_es::Aggregate;
 
@@ -82,6 +82,6 @@ fn fold_needs_no_content() {
 
 /// The event as it reads after its owner's key was destroyed.
 fn erase(event: &KeyRingEvent) -> KeyRingEvent {
-    let halves = event.halves().unwrap();
-    KeyRingEvent::from_halves(halves.kind, halves.schema, &halves.facts, None).unwrap()
+    let parts = event.parts().unwrap();
+    KeyRingEvent::decode(parts.kind, parts.schema, &parts.facts, None).unwrap()
 }

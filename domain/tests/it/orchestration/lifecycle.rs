@@ -189,11 +189,10 @@ fn a_run_whose_content_is_gone_keeps_its_facts_and_plans_nothing() {
     played.start(step(0));
     let mut erased = Run::default();
     for event in &played.events {
-        use claviger_domain::event::Halved as _;
+        use claviger_domain::event::Payload as _;
         use cqrs_es::Aggregate as _;
-        let halves = event.halves().unwrap();
-        erased
-            .apply(RunEvent::from_halves(halves.kind, halves.schema, &halves.facts, None).unwrap());
+        let parts = event.parts().unwrap();
+        erased.apply(RunEvent::decode(parts.kind, parts.schema, &parts.facts, None).unwrap());
     }
     assert_eq!(
         (erased.version, erased.phase, erased.steps.len()),

@@ -53,7 +53,7 @@ pub(super) struct Step {
 
 /// Half-hours, so that expiries and clock meet exactly now and then; 0 lies in the past at once.
 fn span() -> impl Strategy<Value = u64> {
-    (0_u64..6).prop_map(|halves| halves * HOUR_MS / 2)
+    (0_u64..6).prop_map(|parts| parts * HOUR_MS / 2)
 }
 
 fn what() -> impl Strategy<Value = What> {

@@ -1,4 +1,4 @@
-//! Any event survives being cut into halves and put together again, with and without its content.
+//! Any event survives being cut into parts and put together again, with and without its content.
 
 use super::settings;
 use claviger_domain::account::{
@@ -6,7 +6,7 @@ use claviger_domain::account::{
     RevokeReason, Seen,
 };
 use claviger_domain::actor::Role;
-use claviger_domain::event::Halved;
+use claviger_domain::event::Payload;
 use claviger_domain::id::{ContextTag, Fingerprint, KeyId, SessionId, TestId};
 use claviger_domain::key_ring::{
     Added, ClearReason, Expired, ExpirySet, InContext, KeyOnly, KeyRingEvent, MadeDefault, Named,
@@ -215,19 +215,17 @@ fn account_event() -> impl Strategy<Value = AccountEvent> {
     ]
 }
 
-fn check<E: Halved + DomainEvent + PartialEq + Debug>(event: &E) {
-    let halves = event.halves().unwrap();
+fn check<E: Payload + DomainEvent + PartialEq + Debug>(event: &E) {
+    let parts = event.parts().unwrap();
     assert_eq!(
-        (halves.kind, halves.schema.to_string()),
+        (parts.kind, parts.schema.to_string()),
         (&*event.event_type(), event.event_version())
     );
-    let back = E::from_halves(halves.kind, halves.schema, &halves.facts, halves.content.as_deref())
-        .unwrap();
+    let back = E::decode(parts.kind, parts.schema, &parts.facts, parts.content.as_deref()).unwrap();
     assert_eq!(&back, event);
-    assert_eq!(back.halves().unwrap(), halves, "the same bytes again");
-    let erased =
-        E::from_halves(halves.kind, halves.schema, &halves.facts, None).unwrap().halves().unwrap();
-    assert_eq!((erased.facts, erased.content), (halves.facts, None));
+    assert_eq!(back.parts().unwrap(), parts, "the same bytes again");
+    let erased = E::decode(parts.kind, parts.schema, &parts.facts, None).unwrap().parts().unwrap();
+    assert_eq!((erased.facts, erased.content), (parts.facts, None));
 }
 
 proptest! {
@@ -245,12 +243,12 @@ proptest! {
 
     #[test]
     fn any_bytes_are_an_event_or_a_typed_error(
-        kind in select(KeyRingEvent::TYPES.iter().chain(AccountEvent::TYPES).map(|(kind, _)| *kind).collect::<Vec<_>>()),
+        kind in select(KeyRingEvent::CURRENT.iter().chain(AccountEvent::CURRENT).map(|(kind, _)| *kind).collect::<Vec<_>>()),
         facts in proptest::collection::vec(any::<u8>(), 0..60),
         content in of(proptest::collection::vec(any::<u8>(), 0..60)),
     ) {
-        let _ = KeyRingEvent::from_halves(kind, 1, &facts, content.as_deref());
-        let _ = AccountEvent::from_halves(kind, 1, &facts, content.as_deref());
+        let _ = KeyRingEvent::decode(kind, 1, &facts, content.as_deref());
+        let _ = AccountEvent::decode(kind, 1, &facts, content.as_deref());
     }
 }
 
@@ -263,9 +261,9 @@ fn random_events_are_of_every_type() {
         seen.insert(key_ring_event().new_tree(&mut runner).unwrap().current().event_type());
         seen.insert(account_event().new_tree(&mut runner).unwrap().current().event_type());
     }
-    let types = KeyRingEvent::TYPES
+    let types = KeyRingEvent::CURRENT
         .iter()
-        .chain(AccountEvent::TYPES)
+        .chain(AccountEvent::CURRENT)
         .map(|(kind, _)| (*kind).to_owned())
         .collect();
     assert_eq!(seen, types);

@@ -1,9 +1,9 @@
 //! Different events have different leaves: the bytes that are hashed tell every field from every other.
 
 use super::settings;
-use claviger_domain::actor::{Actor, Role, Via};
-use claviger_domain::event::{Envelope, Fields};
-use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
+use claviger_domain::actor::{ActingCredential, Actor, Role, Via};
+use claviger_domain::event::{Envelope, EnvelopeVersion, Fields};
+use claviger_domain::id::{ApiTokenId, CommandId, CorrelationId, EventId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use proptest::option::of;
@@ -44,9 +44,26 @@ fn stream() -> impl Strategy<Value = StreamName> {
     ]
 }
 
+fn credential() -> impl Strategy<Value = ActingCredential> {
+    prop_oneof![
+        id().prop_map(|id| ActingCredential::Session(SessionId(id))),
+        id().prop_map(|id| ActingCredential::ApiToken(ApiTokenId(id))),
+        Just(ActingCredential::Operator),
+        Just(ActingCredential::Timer),
+    ]
+}
+
 fn actor() -> impl Strategy<Value = Actor> {
-    (of(id().prop_map(UserId)), of(select(Role::ALL)), select(Via::ALL))
-        .prop_map(|(user, role, via)| Actor { user, role, via })
+    (of(id().prop_map(UserId)), of(select(Role::ALL)), select(Via::ALL), of(credential()))
+        .prop_map(|(user, role, via, credential)| Actor { user, role, via, credential })
+}
+
+/// A version, and an actor as it is recorded by that version.
+fn recorded() -> impl Strategy<Value = (EnvelopeVersion, Actor)> {
+    (select(EnvelopeVersion::ALL), actor())
+        .prop_filter_map("a face of a later version", |(version, actor)| {
+            Some((version, version.record(actor)?))
+        })
 }
 
 fn envelope() -> impl Strategy<Value = Envelope> {
@@ -55,15 +72,17 @@ fn envelope() -> impl Strategy<Value = Envelope> {
         select(vec!["A", "AB", "B", "BA"]),
         select(vec![0, 1, u32::MAX]),
         number().prop_map(Timestamp),
-        actor(),
+        recorded(),
     );
     let command = select(vec![0, 1, u128::MAX]).prop_map(|id| CommandId(id.to_be_bytes()));
     let cause = (command, id().prop_map(CorrelationId), of(id().prop_map(EventId)));
     (place, shape, cause).prop_map(
-        |((position, stream, owner, version, id), (kind, schema, at, actor), cause)| {
+        |((position, stream, owner, version, id), (kind, schema, at, recorded), cause)| {
             let (command_id, correlation_id, causation_id) = cause;
+            let (envelope_version, actor) = recorded;
             let kind = kind.to_owned();
             Envelope {
+                envelope_version,
                 position,
                 stream,
                 owner,
@@ -104,11 +123,22 @@ fn graft(mut to: Sealed, from: Sealed, field: usize) -> Sealed {
         7 => old.at = new.at,
         8 => old.actor.user = new.actor.user,
         9 => old.actor.role = new.actor.role,
-        10 => old.actor.via = new.actor.via,
+        // What the version has no word for stays as it was.
+        10 => {
+            old.actor.via =
+                old.envelope_version.record(new.actor).map_or(old.actor.via, |actor| actor.via)
+        }
         11 => old.command_id = new.command_id,
         12 => old.correlation_id = new.correlation_id,
         13 => old.causation_id = new.causation_id,
         14 => to.facts = from.facts,
+        15 => {
+            let actor = Actor { credential: new.actor.credential, ..old.actor };
+            old.actor = old.envelope_version.record(actor).unwrap_or(old.actor);
+        }
+        16 if old.envelope_version == EnvelopeVersion::V1 => {
+            old.envelope_version = EnvelopeVersion::V2
+        }
         _ => to.digest = from.digest,
     }
     to
@@ -146,9 +176,22 @@ fn expected_fields(event: &Sealed) -> Vec<Vec<u8>> {
         Via::Timer => "timer",
         Via::Engine => "engine",
         Via::System => "system",
+        Via::Console => "console",
+        Via::Gateway => "gateway",
     };
-    vec![
-        b"claviger/event/1".to_vec(),
+    let (kind, id) = match envelope.actor.credential {
+        None => ("", None),
+        Some(ActingCredential::Session(SessionId(id))) => ("session", Some(id)),
+        Some(ActingCredential::ApiToken(ApiTokenId(id))) => ("api_token", Some(id)),
+        Some(ActingCredential::Operator) => ("operator", None),
+        Some(ActingCredential::Timer) => ("timer", None),
+    };
+    let (tag, credential) = match envelope.envelope_version {
+        EnvelopeVersion::V1 => ("claviger/event/1", Vec::new()),
+        EnvelopeVersion::V2 => ("claviger/event/2", vec![kind.as_bytes().to_vec(), id_bytes(id)]),
+    };
+    let until_via = vec![
+        tag.as_bytes().to_vec(),
         envelope.position.to_be_bytes().to_vec(),
         envelope.stream.to_string().into_bytes(),
         id_bytes(envelope.owner.map(|id| id.0)),
@@ -160,12 +203,15 @@ fn expected_fields(event: &Sealed) -> Vec<Vec<u8>> {
         id_bytes(envelope.actor.user.map(|id| id.0)),
         role.as_bytes().to_vec(),
         via.as_bytes().to_vec(),
+    ];
+    let from_command = vec![
         envelope.command_id.0.to_vec(),
         id_bytes(Some(envelope.correlation_id.0)),
         id_bytes(envelope.causation_id.map(|id| id.0)),
         facts.clone(),
         digest.map_or(vec![0], |digest| [&[1][..], &digest].concat()),
-    ]
+    ];
+    [until_via, credential, from_command].concat()
 }
 
 fn encode(list: &[Vec<u8>]) -> Vec<u8> {
@@ -184,7 +230,7 @@ proptest! {
     #![proptest_config(settings(1000))]
 
     #[test]
-    fn body_is_the_seventeen_fields_of_the_format(event in sealed()) {
+    fn body_is_the_fields_of_its_version(event in sealed()) {
         let body = event.body();
         prop_assert_eq!(fields(&body), expected_fields(&event));
     }
@@ -195,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn events_that_differ_in_one_field_have_different_bodies(a in sealed(), b in sealed(), field in 0_usize..16) {
+    fn events_that_differ_in_one_field_have_different_bodies(a in sealed(), b in sealed(), field in 0_usize..18) {
         let grafted = graft(a.clone(), b, field);
         prop_assert_eq!(a == grafted, a.body() == grafted.body());
     }

@@ -1,6 +1,7 @@
 use crate::given::{user, uuid};
-use claviger_domain::actor::{Role, Via};
-use claviger_domain::id::{CommandId, ContextTag, Fingerprint, read_hex};
+use claviger_domain::actor::{ActingCredential, Actor, Role, Via};
+use claviger_domain::event::EnvelopeVersion;
+use claviger_domain::id::{ApiTokenId, CommandId, ContextTag, Fingerprint, SessionId, read_hex};
 use claviger_domain::stream::StreamName;
 use uuid::Uuid;
 
@@ -83,11 +84,46 @@ fn words_of_the_actor_are_read_as_they_are_written() {
     let roles: Vec<_> = Role::ALL.iter().map(|role| role.as_str()).collect();
     assert_eq!(roles, ["user", "auditor", "admin"]);
     let doors: Vec<_> = Via::ALL.iter().map(|via| via.as_str()).collect();
-    assert_eq!(doors, ["graphql", "rest", "cli", "timer", "engine", "system"]);
+    assert_eq!(
+        doors,
+        ["graphql", "rest", "cli", "timer", "engine", "system", "console", "gateway"]
+    );
     assert!(Role::ALL.iter().all(|role| Role::parse(role.as_str()) == Some(*role)));
     assert!(Via::ALL.iter().all(|via| Via::parse(via.as_str()) == Some(*via)));
     assert!(["", "User", "root", " user"].iter().all(|text| Role::parse(text).is_none()));
     assert!(["", "REST", "http"].iter().all(|text| Via::parse(text).is_none()));
+}
+
+#[test]
+fn credentials_are_read_as_they_are_written_and_only_with_their_id() {
+    let id = Uuid::from_u128(7);
+    let written = [
+        (ActingCredential::Session(SessionId(id)), "session", Some(id)),
+        (ActingCredential::ApiToken(ApiTokenId(id)), "api_token", Some(id)),
+        (ActingCredential::Operator, "operator", None),
+        (ActingCredential::Timer, "timer", None),
+    ];
+    for (credential, kind, id) in written {
+        assert_eq!((credential.kind(), credential.id()), (kind, id));
+        assert_eq!(ActingCredential::parse(kind, id), Some(credential));
+        let other = if id.is_some() { None } else { Some(Uuid::nil()) };
+        assert_eq!(ActingCredential::parse(kind, other), None, "{kind}");
+    }
+    for kind in ["", "Session", "engine", "password"] {
+        assert_eq!(ActingCredential::parse(kind, None), None, "{kind}");
+    }
+}
+
+#[test]
+fn version_1_records_no_credential_and_has_no_word_for_newer_faces() {
+    let credential = Some(ActingCredential::Operator);
+    for via in Via::ALL {
+        let actor = Actor { user: None, role: None, via: *via, credential };
+        let newer = matches!(via, Via::Console | Via::Gateway);
+        let recorded = (!newer).then_some(Actor { credential: None, ..actor });
+        assert_eq!(EnvelopeVersion::V1.record(actor), recorded, "{via:?}");
+        assert_eq!(EnvelopeVersion::V2.record(actor), Some(actor), "{via:?}");
+    }
 }
 
 #[test]

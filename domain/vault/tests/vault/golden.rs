@@ -2,8 +2,8 @@
 //! nonce gives the same bytes, and they open.
 
 use crate::support::{Script, api_key};
-use claviger_domain::actor::{Actor, Role, Via};
-use claviger_domain::event::Envelope;
+use claviger_domain::actor::{ActingCredential, Actor, Role, Via};
+use claviger_domain::event::{Envelope, EnvelopeVersion};
 use claviger_domain::id::{
     CommandId, CorrelationId, EventId, KeyId, SessionId, UserId, read_hex, write_hex,
 };
@@ -332,11 +332,23 @@ fn a_forged_refresh_token_is_detected() {
     }
 }
 
+fn version(vector: &Value) -> EnvelopeVersion {
+    let number = vector["envelope"].as_u64().unwrap_or(1);
+    EnvelopeVersion::of_number(number.try_into().unwrap()).unwrap()
+}
+
+fn credential(event: &Value) -> Option<ActingCredential> {
+    let kind = event["actor_credential_kind"].as_str()?;
+    let id = optional_id::<SessionId>(event, "actor_credential_id").map(|id| id.0);
+    Some(ActingCredential::parse(kind, id).unwrap())
+}
+
 #[test]
-fn leaf_bodies_follow_the_format() {
-    for v in list("leaves") {
+fn leaf_bodies_are_the_formats() {
+    for v in list("leaves").iter().chain(list("leaves_2")) {
         let event = &v["event"];
         let envelope = Envelope {
+            envelope_version: version(v),
             position: int(event, "position"),
             stream: stream(event),
             owner: optional_id(event, "owner"),
@@ -349,6 +361,7 @@ fn leaf_bodies_follow_the_format() {
                 user: optional_id(event, "actor_user"),
                 role: event["actor_role"].as_str().map(|role| Role::parse(role).unwrap()),
                 via: Via::parse(text(event, "actor_via")).unwrap(),
+                credential: credential(event),
             },
             command_id: CommandId(array(event, "command_id")),
             correlation_id: id::<CorrelationId>(event, "correlation_id"),

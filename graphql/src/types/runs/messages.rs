@@ -8,7 +8,8 @@ use crate::types::event::Event;
 use async_graphql::{ID, SimpleObject, Union};
 use claviger_application::cursor;
 use claviger_application::{EventView, RunDetail};
-use claviger_domain::event::Halved as _;
+use claviger_domain::event::Payload as _;
+
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, StepId, UserId};
 use claviger_projections::run_feed::{
@@ -190,10 +191,15 @@ fn superseded(
 /// The event as its owner sees it elsewhere in the schema.
 fn opened(record: &RunRecord) -> Result<EventView, Failure> {
     let read = |json: &[u8]| serde_json::from_slice(json).map_err(|_| Failure::internal());
-    let content = record.event.halves().map_err(|_| Failure::internal())?.content;
+    let parts = record.event.parts().map_err(|_| Failure::internal())?;
+    let mut envelope = record.stored.envelope.clone();
+    // Facts that a newer program added are shown too, so stored bytes of the current schema are shown as they are.
+    let is_current = envelope.schema == parts.schema;
+    let facts = if is_current { &record.stored.facts } else { &parts.facts };
+    envelope.schema = parts.schema;
     Ok(EventView {
-        envelope: record.stored.envelope.clone(),
-        facts: read(&record.stored.facts)?,
-        content: content.as_deref().map(read).transpose()?,
+        envelope,
+        facts: read(facts)?,
+        content: parts.content.as_deref().map(read).transpose()?,
     })
 }

@@ -1,11 +1,14 @@
 //! The effects of a successful append.
 
-use claviger_projections::ports::{Append, Expected, Head, KEYS, Log, NewEvent, Page};
+use claviger_domain::actor::{ActingCredential, Actor, Role, Via};
+use claviger_domain::catalogue::Requirement;
+use claviger_domain::event::EnvelopeVersion;
+use claviger_domain::id::{ApiTokenId, CorrelationId, EventId, SessionId};
+use claviger_projections::ports::{Append, AppendError, Expected, Head, KEYS, Log, NewEvent, Page};
 use crate::build::{Maker, NOW, command, key, user, uuid};
 use crate::case::{cases, ensure, equal};
 use crate::check::{ALL, proven_log, whole_log};
-use claviger_domain::actor::{Actor, Role, Via};
-use claviger_domain::id::{CorrelationId, EventId};
+
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 
@@ -51,10 +54,12 @@ cases! {
 
     async fn every_field_of_an_event_comes_back(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
+        let credential = Some(ActingCredential::Session(SessionId(uuid(13))));
+        let actor = Actor { user: Some(user(9)), role: Some(Role::Admin), via: Via::Rest, credential };
         let event = NewEvent { kind: "DefaultSet".to_owned(), schema: 7, subject: Some(key(3).0), ..make.event() };
         let append = Append {
             events: vec![event.clone()],
-            actor: Actor { user: Some(user(9)), role: Some(Role::Admin), via: Via::Rest },
+            actor,
             command_id: command(3),
             correlation_id: CorrelationId(uuid(11)),
             causation_id: Some(EventId(uuid(12))),
@@ -65,7 +70,8 @@ cases! {
         let envelope = found.envelope;
         equal!((envelope.stream, envelope.owner), (StreamName::KeyRing(user(1)), Some(user(1))), "stream and owner");
         equal!((envelope.id, envelope.kind.as_str(), envelope.schema), (event.id, "DefaultSet", 7), "id, type and schema");
-        equal!(envelope.actor, Actor { user: Some(user(9)), role: Some(Role::Admin), via: Via::Rest }, "the actor");
+        equal!(envelope.actor, actor, "the actor");
+        equal!(envelope.envelope_version, EnvelopeVersion::NEWEST, "the envelope's version");
         equal!(envelope.command_id, command(3), "the command");
         equal!(envelope.correlation_id, CorrelationId(uuid(11)), "the correlation");
         equal!(envelope.causation_id, Some(EventId(uuid(12))), "the cause");
@@ -73,9 +79,45 @@ cases! {
         equal!(envelope.at, NOW, "the time");
     }
 
+    async fn every_credential_and_face_comes_back_and_is_part_of_the_leaf(harness) {
+        let (store, make) = (harness.fresh().await?, Maker::default());
+        let credentials = [
+            None,
+            Some(ActingCredential::Session(SessionId(uuid(21)))),
+            Some(ActingCredential::ApiToken(ApiTokenId(uuid(22)))),
+            Some(ActingCredential::Operator),
+            Some(ActingCredential::Timer),
+        ];
+        let actors = credentials.into_iter().flat_map(|credential| {
+            Via::ALL.iter().map(move |via| Actor { user: Some(user(1)), role: None, via: *via, credential })
+        });
+        let actors: Vec<_> = actors.collect();
+        for (version, actor) in (0_u64..).zip(&actors) {
+            store.append(Append { actor: *actor, ..make.append(user(1), version, 1) }).await?;
+        }
+        let log = proven_log(harness, store.as_ref()).await?;
+        equal!(log.iter().map(|event| event.envelope.actor).collect::<Vec<_>>(), actors, "the actors");
+        let store = harness.reopen().await?;
+        let again = proven_log(harness, store.as_ref()).await?;
+        equal!(again, log, "the log after the store was opened again");
+    }
+
+    async fn an_event_that_this_process_cannot_read_is_refused(harness) {
+        let (store, make) = (harness.fresh().await?, Maker::default());
+        store.append(make.append(user(1), 0, 1)).await?;
+        let unknown = NewEvent { kind: "KeyPolished".to_owned(), ..make.event() };
+        let append = Append { events: vec![make.event(), unknown], ..make.append(user(1), 1, 0) };
+        let refused = store.append(append).await;
+        let requirement = Requirement::event("KeyPolished", 1);
+        let named = matches!(&refused, Err(AppendError::NotReadByAll { requirement: found, .. }) if *found == requirement);
+        ensure!(named, "an unknown type: {refused:?}");
+        store.append(make.append(user(1), 1, 1)).await?;
+        equal!(proven_log(harness, store.as_ref()).await?.len(), 2, "events");
+    }
+
     async fn an_event_of_the_installation_has_no_owner(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
-        let actor = Actor { user: None, role: None, via: Via::System };
+        let actor = Actor::SYSTEM;
         let append = Append { stream: StreamName::System, owner: None, actor, ..make.append(user(1), 0, 1) };
         store.append(append.clone()).await?;
         let events = vec![make.event()];

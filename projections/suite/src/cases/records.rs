@@ -38,10 +38,10 @@ cases! {
 
     async fn a_record_belongs_to_who_gave_the_command(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
-        let admin = Actor { user: Some(user(7)), role: None, via: Via::Graphql };
+        let admin = Actor { user: Some(user(7)), role: None, via: Via::Graphql, credential: None };
         store.append(Append { actor: admin, ..make.recorded(user(1), 0, command(1), false) }).await?;
         equal!(there(store.command_record(command(1)).await?)?.owner, user(7), "whose command it was");
-        let nobody = Actor { user: None, role: None, via: Via::Cli };
+        let nobody = Actor::OPERATOR;
         store.append(Append { actor: nobody, ..make.recorded(user(2), 0, command(2), false) }).await?;
         equal!(there(store.command_record(command(2)).await?)?.owner, user(2), "whose command it was, without an actor");
     }

@@ -1,7 +1,7 @@
 //! Short builders of runs and rows, and a client that follows the rule of the contract.
 
-use claviger_domain::actor::{Actor, Via};
-use claviger_domain::event::{Envelope, Halved};
+use claviger_domain::actor::Actor;
+use claviger_domain::event::{Envelope, EnvelopeVersion, Payload};
 use claviger_domain::id::{BootId, CommandId, ContextTag, CorrelationId, EventId, RunId, StepId};
 use claviger_domain::orchestration::*;
 use claviger_domain::stream::StreamName;
@@ -168,24 +168,25 @@ impl Stored {
     pub(super) fn append_counting(&mut self, mut event: RunEvent, prev_d: u64) {
         event.set_prev_d(prev_d);
         let version = self.version() + 1;
-        let halves = event.halves().unwrap();
+        let parts = event.parts().unwrap();
         let envelope = Envelope {
+            envelope_version: EnvelopeVersion::V2,
             position: version,
             stream: StreamName::Run(RUN.0),
             owner: None,
             version,
             id: EventId(Uuid::from_u128(u128::from(version))),
-            kind: halves.kind.to_owned(),
-            schema: halves.schema,
+            kind: parts.kind.to_owned(),
+            schema: parts.schema,
             at: Timestamp(version),
-            actor: Actor { user: None, role: None, via: Via::Engine },
+            actor: Actor::ENGINE,
             command_id: CommandId([0; 16]),
             correlation_id: CorrelationId(Uuid::nil()),
             causation_id: None,
         };
         let stored = StoredEvent {
             envelope,
-            facts: halves.facts,
+            facts: parts.facts,
             content: Vec::new(),
             subject: None,
             leaf: [0; 32],

@@ -1,7 +1,7 @@
 //! Short builders of events of runs and key rings.
 
-use claviger_domain::actor::{Actor, Via};
-use claviger_domain::event::{Envelope, Halved};
+use claviger_domain::actor::Actor;
+use claviger_domain::event::{Envelope, EnvelopeVersion, Payload};
 use claviger_domain::id::{
     BootId, CommandId, ContextTag, CorrelationId, EventId, Fingerprint, KeyId, RunId, StepId,
     UserId,
@@ -143,10 +143,11 @@ pub(super) fn stored(
     owner: UserId,
     stream: StreamName,
     at: Timestamp,
-    halves: (&str, &[u8], Option<Uuid>),
+    parts: (&str, &[u8], Option<Uuid>),
 ) -> StoredEvent {
-    let (kind, facts, subject) = halves;
+    let (kind, facts, subject) = parts;
     let envelope = Envelope {
+        envelope_version: EnvelopeVersion::V2,
         position: 0,
         stream,
         owner: Some(owner),
@@ -155,7 +156,7 @@ pub(super) fn stored(
         kind: kind.to_owned(),
         schema: 1,
         at,
-        actor: Actor { user: None, role: None, via: Via::Engine },
+        actor: Actor::ENGINE,
         command_id: CommandId([1; 16]),
         correlation_id: CorrelationId(Uuid::nil()),
         causation_id: None,
@@ -164,13 +165,13 @@ pub(super) fn stored(
 }
 
 pub(super) fn of_run(owner: UserId, of: RunId, at: Timestamp, event: &RunEvent) -> StoredEvent {
-    let halves = event.halves().unwrap();
-    stored(owner, StreamName::Run(of.0), at, (halves.kind, &halves.facts, halves.subject))
+    let parts = event.parts().unwrap();
+    stored(owner, StreamName::Run(of.0), at, (parts.kind, &parts.facts, parts.subject))
 }
 
 pub(super) fn of_ring(owner: UserId, at: Timestamp, event: &KeyRingEvent) -> StoredEvent {
-    let halves = event.halves().unwrap();
-    stored(owner, StreamName::KeyRing(owner), at, (halves.kind, &halves.facts, halves.subject))
+    let parts = event.parts().unwrap();
+    stored(owner, StreamName::KeyRing(owner), at, (parts.kind, &parts.facts, parts.subject))
 }
 
 pub(super) fn erased(owner: UserId) -> StoredEvent {

@@ -51,6 +51,12 @@ impl Cells {
         u32::try_from(self.u64(field)?).map_err(|_| self.corrupt(field))
     }
 
+    /// A whole number that fits into 32 bits, or nothing.
+    pub(super) fn opt_u32(&self, field: &str) -> Result<Option<u32>, StoreError> {
+        if self.is_absent(field) { Ok(None) } else { self.u32(field).map(Some) }
+    }
+
+    /// A point in time.
     pub(super) fn time(&self, field: &str) -> Result<Timestamp, StoreError> {
         self.u64(field).map(Timestamp)
     }

@@ -1,6 +1,7 @@
 //! How to reach a MongoDB store.
 
 use super::faults::{Faults, NoFaults};
+use claviger_domain::catalogue::Readable;
 use claviger_vault::Entropy;
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
@@ -61,6 +62,8 @@ pub struct MongoConfig {
     pub lease: Duration,
     /// How long to wait for a reply of the server, whatever the connection looks like.
     pub answer_within: Duration,
+    /// What this program reads of a log: a store that holds anything else is refused, and nothing else is appended.
+    pub reads: Arc<Readable>,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
     /// Receives every command that is sent, for tests.
@@ -77,6 +80,7 @@ impl MongoConfig {
             entropy,
             lease: LEASE,
             answer_within: ANSWER,
+            reads: Arc::new(Readable::current()),
             faults,
             monitor: None,
         }

@@ -2,6 +2,7 @@
 //! passed on: they contain key values, host names, sometimes passwords.
 
 use super::boot::Unfit;
+use claviger_domain::catalogue::Requirement;
 use claviger_projections::ports::StoreError;
 use mongodb::error::{
     Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
@@ -41,7 +42,19 @@ pub enum OpenError {
         /// The newest supported format.
         known: u64,
     },
-    /// An index exists with another definition.
+    /// A newer program appended events that this one can't read.
+    #[error(
+        "the database {database} holds events that this program can't read ({requirement}): start Claviger {program} or a newer version"
+    )]
+    Requires {
+        /// The database.
+        database: String,
+        /// What is needed: an envelope version, or a type and schema.
+        requirement: Requirement,
+        /// The version of the program that first appended it.
+        program: String,
+    },
+    /// An index is there in another shape.
     #[error(
         "an index of {collection} cannot be created (code {code}): drop the one that is in its way, then start again"
     )]

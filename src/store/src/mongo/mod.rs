@@ -42,6 +42,7 @@ mod config;
 mod error;
 mod faults;
 mod follow;
+mod gate;
 mod leases;
 mod ports;
 mod process;

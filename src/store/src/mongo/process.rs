@@ -8,13 +8,14 @@
 use super::calls::Calls;
 use super::cells::Cells;
 use super::error::DbError;
+use super::gate::Gate;
 use super::schema::{PROCESSES, id};
 use claviger_projections::ports::StoreError;
 use claviger_vault::Entropy;
 use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use mongodb::{ClientSession, Database};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ pub(super) struct Process {
     boot: Uuid,
     label: String,
     lease: Duration,
+    gate: Arc<Gate>,
     sessions: Mutex<Sessions>,
     /// The session for writes beside appends, unless it is lent.
     aside: tokio::sync::Mutex<Option<ClientSession>>,
@@ -72,8 +74,8 @@ impl Lent<'_> {
 impl Process {
     /// A process that appends in the session `lsid`. [`Process::publish`] announces it.
     pub(super) fn new(
-        db: Database,
-        calls: Calls,
+        (db, calls): (Database, Calls),
+        gate: Arc<Gate>,
         lease: Duration,
         entropy: &dyn Entropy,
         lsid: Document,
@@ -84,7 +86,7 @@ impl Process {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let label = format!("process {} on {host}", std::process::id());
         let sessions = Mutex::new(Sessions { current: lsid, aside: None, given_up: Vec::new() });
-        Self { db, calls, boot, label, lease, sessions, aside: tokio::sync::Mutex::default() }
+        Self { db, calls, boot, label, lease, gate, sessions, aside: tokio::sync::Mutex::default() }
     }
 
     pub(super) const fn database(&self) -> &Database {
@@ -108,7 +110,8 @@ impl Process {
             doc! { "$literal": lsid },
             doc! { "$literal": aside },
         );
-        let set = doc! { "$set": { "label": label, "lsid": lsid, "aside": aside, "until": until } };
+        let reads = doc! { "$literal": self.gate.published() };
+        let set = doc! { "$set": { "label": label, "lsid": lsid, "aside": aside, "reads": reads, "until": until } };
         let processes = self.db.collection::<Document>(PROCESSES);
         let filter = doc! { "_id": id(self.boot) };
         self.calls
@@ -212,7 +215,15 @@ impl Process {
             if let Err(error) = self.publish().await {
                 tracing::warn!(error = %StoreError::from(error), "this process could not renew its lease");
             }
+            if let Err(error) = self.gate.review().await {
+                tracing::debug!(error = %StoreError::from(error), "what other processes read can't be looked at");
+            }
         }
+        self.leave().await;
+    }
+
+    /// Removes the line of this process. One that stays is believed until its time is over.
+    pub(super) async fn leave(&self) {
         if let Err(error) = self.remove(doc! { "_id": id(self.boot) }).await {
             tracing::debug!(error = %StoreError::from(error), "this process's document remains until its lease lapses");
         }

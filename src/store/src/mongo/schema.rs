@@ -22,7 +22,7 @@
 //! | `deltas` | `{r, v, d}`: run, version, row | rows of text between a run's events, sealed | inserts by key; deleted when they expire |
 //! | `processes` | boot id | the processes that append: host and process, sessions, until when each is considered alive | with time |
 //! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first, the highest is the newest | once, then with appends |
-//! | `meta` | `"store"` | the format | by a migration |
+//! | `meta` | `"store"` | the format; what a program must be able to read, with the version that first wrote it | before the first append that needs it |
 //!
 //! Whatever depends on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also
 //! changes when a rotation gives the user a new one, all of it in one transaction. An append that
@@ -34,14 +34,18 @@
 
 use super::cells::Cells;
 use super::error::{DbError, OpenError, code, is_duplicate, open_error};
+use claviger_domain::catalogue::Requirement;
 use futures::future::try_join_all;
 use mongodb::bson::{Document, doc};
 use mongodb::error::Error;
 use mongodb::{Database, bson};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-/// The newest format this program writes and reads.
-pub const FORMAT: u64 = 1;
+/// The newest format this program writes and reads. Format 2 is format 1 with requirements: programs that know only format 1 look for
+/// none, and refuse it.
+pub const FORMAT: u64 = 2;
+/// The format of a database whose events every released program reads.
+const PLAIN_FORMAT: i64 = 1;
 
 /// The server's code for a collection that exists already.
 const NAMESPACE_EXISTS: i32 = 48;
@@ -147,8 +151,7 @@ pub(super) async fn prepare(db: &Database) -> Result<(), OpenError> {
     .await?;
     let head = doc! { "$setOnInsert": { "position": 0_i64, "at": 0_i64, "frontier": binary(Vec::new()), "touch": 0_i64 } };
     insert_once(db, HEAD, HEAD_ID, head).await.map_err(mongo)?;
-    let format = i64::try_from(FORMAT).unwrap_or(i64::MAX);
-    insert_once(db, META, "store", doc! { "$setOnInsert": { "format": format } })
+    insert_once(db, META, "store", doc! { "$setOnInsert": { "format": PLAIN_FORMAT } })
         .await
         .map_err(mongo)?;
     // Another program may have been faster.
@@ -166,7 +169,35 @@ async fn check_format(db: &Database) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Inserts a document if it does not exist.
+/// What a program must be able to read to open this database, with the version of the program that first wrote it.
+pub(super) async fn required(db: &Database) -> Result<Vec<(Requirement, String)>, DbError> {
+    let meta = db.collection::<Document>(META).find_one(doc! { "_id": "store" }).await?;
+    let Some(meta) = meta else { return Ok(Vec::new()) };
+    let Some(required) = meta.get("required") else { return Ok(Vec::new()) };
+    let corrupt = || DbError::from(Cells::new(META, meta.clone()).corrupt("required"));
+    let required = required.as_document().ok_or_else(corrupt)?;
+    required
+        .iter()
+        .map(|(name, program)| {
+            let program = program.as_str().ok_or_else(corrupt)?;
+            Ok((Requirement::stored(name), program.to_owned()))
+        })
+        .collect()
+}
+
+/// Makes requirements of what is about to be appended, and raises the format: durable once it returns.
+pub(super) async fn require(db: &Database, required: &BTreeSet<Requirement>) -> Result<(), Error> {
+    let mut set = doc! {};
+    for requirement in required {
+        set.insert(format!("required.{requirement}"), env!("CARGO_PKG_VERSION"));
+    }
+    let format = i64::try_from(FORMAT).unwrap_or(i64::MAX);
+    let raise = doc! { "$set": set, "$max": { "format": format } };
+    let meta = db.collection::<Document>(META);
+    meta.update_one(doc! { "_id": "store" }, raise).upsert(true).await.map(drop)
+}
+
+/// Inserts a document unless it is there.
 async fn insert_once(
     db: &Database,
     collection: &str,

@@ -4,6 +4,7 @@ use super::boot::judge;
 use super::calls::Calls;
 use super::config::MongoConfig;
 use super::error::{DbError, OpenError, code, open_error};
+use super::gate::Gate;
 use super::process::Process;
 use super::watch::Watcher;
 use super::write::{Batcher, BatcherParts, Task};
@@ -70,14 +71,20 @@ impl MongoStore {
         let (db, last) = opened.map_err(|_| OpenError::Unreachable { code: 0 })??;
         let failed = |error| open_error(db.name(), error);
         let session = db.client().start_session().await.map_err(|error| failed(error.into()))?;
+        let gate = Arc::new(Gate::new(db.clone(), calls.clone(), Arc::clone(&config.reads)));
         let process = Process::new(
-            db.clone(),
-            calls.clone(),
+            (db.clone(), calls.clone()),
+            Arc::clone(&gate),
             config.lease,
             config.entropy.as_ref(),
             session.id().clone(),
         );
         process.publish().await.map_err(failed)?;
+        // Only now: whoever appends something new sees this process, or this process sees the requirement.
+        if let Err(refused) = gate.check().await {
+            process.leave().await;
+            return Err(refused);
+        }
         let process = Arc::new(process);
         let (tasks, queue) = mpsc::unbounded_channel();
         let (watched, position) = signal::channel(last);
@@ -85,6 +92,7 @@ impl MongoStore {
         let parts = BatcherParts {
             db: db.clone(),
             calls: calls.clone(),
+            gate,
             process: Arc::clone(&process),
             tasks: queue,
             position: watched.clone(),

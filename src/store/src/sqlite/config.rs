@@ -1,6 +1,7 @@
 //! Configuration of the embedded store.
 
 use super::faults::{Faults, NoFaults};
+use claviger_domain::catalogue::Readable;
 use claviger_domain::timestamp::Timestamp;
 use std::fmt;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub struct SqliteConfig {
     /// Maximum size of the database in pages of 4 KiB. Beyond it, the store behaves as if the disk
     /// were full.
     pub max_pages: Option<u32>,
+    /// What this program reads of a log: a store that holds anything else is refused, and nothing else is appended.
+    pub reads: Arc<Readable>,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
 }
@@ -36,6 +39,7 @@ impl SqliteConfig {
             started_at,
             readers: 4,
             max_pages: None,
+            reads: Arc::new(Readable::current()),
             faults: Arc::new(NoFaults),
         }
     }

@@ -1,6 +1,7 @@
 //! Errors of the store, with the action to take. SQLite's own texts are never passed on: they may
 //! contain values or SQL.
 
+use claviger_domain::catalogue::Requirement;
 use claviger_projections::ports::StoreError;
 use rusqlite::ErrorCode;
 use std::io;
@@ -45,7 +46,20 @@ pub enum OpenError {
         /// The newest supported format.
         known: u32,
     },
-    /// Its contents contradict each other.
+    /// A newer program appended events that this one can't read.
+    #[error(
+        "{path} holds events that this program can't read ({requirement}): start Claviger {program} or a newer version",
+        path = .path.display()
+    )]
+    Requires {
+        /// The file.
+        path: PathBuf,
+        /// What is needed: an envelope version, or a type and schema.
+        requirement: Requirement,
+        /// The version of the program that first appended it.
+        program: String,
+    },
+    /// What is in it contradicts itself.
     #[error("{path} is damaged ({what}): restore a backup, and keep this file for an investigation", path = .path.display())]
     Damaged {
         path: PathBuf,

@@ -19,6 +19,7 @@
 //! | `checkpoints` | `view` | how far a view that is written after its events has followed the log | with advances and repairs |
 //! | `quarantine` | `view`, `owner`, `id` | quarantined rows of such views | with advances and repairs |
 //! | `deltas` | `run`, `v`, `d` | rows of text between a run's events, sealed | inserts; deleted when they expire |
+//! | `required` | `name` | what a program must be able to read to open this file, and the version that first wrote it | with appends |
 //! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK; the highest `seq` is the newest | once, then with appends |
 //!
 //! Whatever depends on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also
@@ -40,9 +41,8 @@ use std::path::Path;
 /// Marks the file as Claviger's (`PRAGMA application_id`): the letters "Clvg".
 pub(super) const APPLICATION_ID: i32 = 0x436c_7667;
 
-/// Migration `n` (from 0) leads from format `n` to format `n + 1` (`PRAGMA user_version`). Never
-/// edited once released.
-const MIGRATIONS: &[&str] = &[FORMAT_1];
+/// Migration `n` (from 0) leads from format `n` to format `n + 1` (`PRAGMA user_version`). Never edited once released.
+const MIGRATIONS: &[&str] = &[FORMAT_1, FORMAT_2];
 
 const FORMAT_1: &str = "
 CREATE TABLE head (
@@ -215,8 +215,20 @@ CREATE TABLE store_keys (
 ) STRICT;
 ";
 
+/// Earlier events have envelope version 1 and no credential. A program that knows only format 1 refuses the file, so none
+/// meets an event of version 2.
+const FORMAT_2: &str = "
+ALTER TABLE events ADD COLUMN envelope INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE events ADD COLUMN credential_kind TEXT;
+ALTER TABLE events ADD COLUMN credential_id BLOB;
+CREATE TABLE required (
+    name TEXT PRIMARY KEY NOT NULL,
+    program TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// The newest format this program writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 const _: () = assert!(MIGRATIONS.len() == FORMAT as usize, "every format has its migration");
 
 /// Brings the file to [`FORMAT`], one migration per transaction: a crash in between leaves a format

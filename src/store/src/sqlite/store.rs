@@ -9,7 +9,8 @@ use super::near::Near;
 use super::query::DbError;
 use super::read;
 use super::readers::Readers;
-use super::write::{Failure, Message, Reply, RowTask, Task, TaskKind, Writer, WriterParts};
+use super::write::{Failure, Gate, Message, Reply, RowTask, Task, TaskKind, Writer, WriterParts};
+use claviger_domain::catalogue::Readable;
 use claviger_projections::ports::{BoxFuture, StoreError};
 use rusqlite::Connection;
 use std::fmt;
@@ -58,6 +59,7 @@ impl SqliteStore {
         let path = config.dir.join(DATABASE_FILE);
         let connection = open_writer(config)?;
         let end = read_end(&connection, &path)?;
+        let gate = read_gate(&connection, &path, &config.reads)?;
         let failed = |source| OpenError::from_io(&path, source);
         let open = || {
             (0..config.readers.clamp(1, 64))
@@ -75,7 +77,7 @@ impl SqliteStore {
             position: position_sender,
             failure: failure_sender.clone(),
         };
-        let writer = Writer::new(parts, end);
+        let writer = Writer::new(parts, end, gate);
         let thread = Builder::new()
             .name("claviger-writer".to_owned())
             .spawn(move || supervise(writer, &failure_sender));
@@ -147,18 +149,12 @@ impl Drop for SqliteStore {
     }
 }
 
-/// The head, which must agree with the events: a file whose parts do not belong together is refused
-/// before it is written to.
+/// The head, which must agree with the events: a file that was put together from two parts is refused before it is written to.
 fn read_end(
     connection: &Connection,
     path: &Path,
 ) -> Result<(claviger_proof::Frontier, claviger_domain::timestamp::Timestamp), OpenError> {
-    let damaged = |error: DbError| match error {
-        DbError::Sqlite(error) => OpenError::from_sqlite(path, &error),
-        DbError::Store(error) => {
-            OpenError::Damaged { path: path.to_owned(), what: error.to_string() }
-        }
-    };
+    let damaged = |error| damaged(path, error);
     let head = read::head(connection).map_err(damaged)?;
     let last = read::last_position(connection).map_err(damaged)?;
     if head.0.size() == last {
@@ -169,7 +165,34 @@ fn read_end(
     }
 }
 
-/// Runs the writer; a panic counts as a failure, like that of a disk.
+/// What the file requires of its readers. A file that requires more than this program reads is refused.
+fn read_gate(
+    connection: &Connection,
+    path: &Path,
+    reads: &Arc<Readable>,
+) -> Result<Gate, OpenError> {
+    let required = read::required(connection).map_err(|error| damaged(path, error))?;
+    if let Some((requirement, program)) = required.iter().find(|(name, _)| !reads.has(name)) {
+        return Err(OpenError::Requires {
+            path: path.to_owned(),
+            requirement: requirement.clone(),
+            program: program.clone(),
+        });
+    }
+    let required = required.into_iter().map(|(requirement, _)| requirement).collect();
+    Ok(Gate { reads: Arc::clone(reads), required: Arc::new(required) })
+}
+
+fn damaged(path: &Path, error: DbError) -> OpenError {
+    match error {
+        DbError::Sqlite(error) => OpenError::from_sqlite(path, &error),
+        DbError::Store(error) => {
+            OpenError::Damaged { path: path.to_owned(), what: error.to_string() }
+        }
+    }
+}
+
+/// Runs the writer; one that panics has failed like one whose disk did.
 fn supervise(writer: Writer, failure: &watch::Sender<Option<Failure>>) {
     if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
         tracing::error!("the writer thread panicked: the store stops writing");

@@ -2,6 +2,7 @@
 
 use super::super::bent::Over;
 use super::super::broken::{Broken, How};
+use super::super::harness::readable;
 use super::gate::Gate;
 use super::rewriting::Rewriting;
 use super::server::TestServer;
@@ -40,7 +41,11 @@ impl MongoHarness {
 
     pub(super) fn config(&self) -> MongoConfig {
         let faults = Arc::clone(&self.gate) as _;
-        MongoConfig { faults, ..MongoConfig::new(self.uri.clone(), Arc::new(OsEntropy)) }
+        MongoConfig {
+            faults,
+            reads: readable(),
+            ..MongoConfig::new(self.uri.clone(), Arc::new(OsEntropy))
+        }
     }
 
     /// Opens the database once more, as another process would.

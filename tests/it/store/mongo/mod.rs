@@ -16,5 +16,6 @@ mod run;
 pub(crate) mod server;
 mod stopped;
 mod variants;
+mod versions;
 
 pub(crate) use server::server;

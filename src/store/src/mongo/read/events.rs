@@ -3,8 +3,9 @@
 use crate::mongo::cells::{Cells, bound, limit as at_most};
 use crate::mongo::error::DbError;
 use crate::mongo::schema::{CLAIMS, COMMANDS, EVENTS, HEAD, HEAD_ID, PARTS, binary, id};
-use claviger_domain::actor::{Actor, Role, Via};
-use claviger_domain::event::Envelope;
+use claviger_domain::actor::{ActingCredential, Actor, Role, Via};
+use claviger_domain::event::{Envelope, EnvelopeVersion};
+
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -223,7 +224,9 @@ fn take_parts(
 fn stored_event(document: Document) -> Result<(StoredEvent, u64), StoreError> {
     let cells = Cells::new(EVENTS, document);
     let (stream, version) = event_place(&cells)?;
+    let (envelope_version, actor) = recorded(&cells)?;
     let envelope = Envelope {
+        envelope_version,
         position: cells.u64("position")?,
         stream,
         owner: cells.opt_id("owner")?.map(UserId),
@@ -232,7 +235,7 @@ fn stored_event(document: Document) -> Result<(StoredEvent, u64), StoreError> {
         kind: cells.text("kind")?.to_owned(),
         schema: cells.u32("schema")?,
         at: cells.time("at")?,
-        actor: actor(&cells)?,
+        actor,
         command_id: CommandId(cells.array("command_id")?),
         correlation_id: CorrelationId(cells.id("correlation_id")?),
         causation_id: cells.opt_id("causation_id")?.map(EventId),
@@ -248,6 +251,22 @@ fn stored_event(document: Document) -> Result<(StoredEvent, u64), StoreError> {
     Ok((StoredEvent { envelope, facts, content, subject, leaf }, boxes))
 }
 
+/// The envelope's version, 1 where the document names none, and the actor. What the version can't have recorded is corrupt.
+fn recorded(cells: &Cells) -> Result<(EnvelopeVersion, Actor), StoreError> {
+    let version = match cells.opt_u32("envelope")? {
+        None => EnvelopeVersion::V1,
+        Some(number) => {
+            EnvelopeVersion::of_number(number).ok_or_else(|| cells.corrupt("envelope"))?
+        }
+    };
+    let actor = actor(cells)?;
+    if version.record(actor) == Some(actor) {
+        Ok((version, actor))
+    } else {
+        Err(cells.corrupt("envelope"))
+    }
+}
+
 fn actor(cells: &Cells) -> Result<Actor, StoreError> {
     let user = cells.opt_id("actor_user")?.map(UserId);
     let role = match cells.opt_text("actor_role")? {
@@ -255,7 +274,15 @@ fn actor(cells: &Cells) -> Result<Actor, StoreError> {
         Some(word) => Some(Role::parse(word).ok_or_else(|| cells.corrupt("actor_role"))?),
     };
     let via = Via::parse(cells.text("actor_via")?).ok_or_else(|| cells.corrupt("actor_via"))?;
-    Ok(Actor { user, role, via })
+    let id = cells.opt_id("actor_credential_id")?;
+    let credential = match cells.opt_text("actor_credential")? {
+        Some(kind) => Some(
+            ActingCredential::parse(kind, id).ok_or_else(|| cells.corrupt("actor_credential"))?,
+        ),
+        None if id.is_some() => return Err(cells.corrupt("actor_credential_id")),
+        None => None,
+    };
+    Ok(Actor { user, role, via, credential })
 }
 
 /// `_id` of a command record.

@@ -6,8 +6,11 @@ use super::transaction::{self, Progress, Settled, Trouble};
 use crate::mongo::calls::Calls;
 use crate::mongo::error::DbError;
 use crate::mongo::faults::Faults;
+use crate::mongo::gate::{Gate, Passage};
 use crate::mongo::process::Process;
 use crate::mongo::watch::raise;
+use claviger_domain::event::EnvelopeVersion;
+
 use claviger_domain::id::EventId;
 use claviger_projections::ports::{Append, AppendError, StoreError};
 use claviger_vault::Entropy;
@@ -34,13 +37,19 @@ const STOPPED: Duration = Duration::from_millis(500);
 /// How often to look for such a process while the conflicts continue.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// What a batcher is made of.
 pub(in crate::mongo) struct BatcherParts {
+    /// Where everything is.
     pub(in crate::mongo) db: Database,
+    /// How it is asked.
     pub(in crate::mongo) calls: Calls,
-    /// This process, as published to the others.
+    /// What may be appended.
+    pub(in crate::mongo) gate: Arc<Gate>,
+    /// This process among the others.
     pub(in crate::mongo) process: Arc<Process>,
+    /// What there is to do.
     pub(in crate::mongo) tasks: mpsc::UnboundedReceiver<Task>,
-    /// Receives the position after every commit.
+    /// Told of every commit.
     pub(in crate::mongo) position: watch::Sender<u64>,
     /// Spreads retries.
     pub(in crate::mongo) entropy: Arc<dyn Entropy>,
@@ -125,11 +134,15 @@ impl Batcher {
     /// Settles a batch. After an unexpected error it is halved until only the culprit fails; the
     /// order is kept.
     async fn work(&mut self, batch: Vec<Task>) -> Result<(), Lost> {
+        let (version, batch) = self.admit(batch).await;
         let mut groups = vec![batch];
         while let Some(mut group) = groups.pop() {
+            if group.is_empty() {
+                continue;
+            }
             let appends: Arc<[Arc<Append>]> =
                 group.iter().map(|task| Arc::clone(&task.append)).collect();
-            match self.settle(&appends).await? {
+            match self.settle(&appends, version).await? {
                 Ok(settled) => {
                     raise(&self.parts.position, settled.position);
                     for (task, answer) in group.into_iter().zip(settled.answers) {
@@ -153,15 +166,53 @@ impl Batcher {
         Ok(())
     }
 
-    /// Attempts a batch until it is settled or has failed for good.
+    /// The version of the batch's envelopes, and the appends that every live process can read; the others are answered.
+    async fn admit(&mut self, batch: Vec<Task>) -> (EnvelopeVersion, Vec<Task>) {
+        let appends: Vec<_> = batch.iter().map(|task| Arc::clone(&task.append)).collect();
+        let passage = match self.passage(&appends).await {
+            Ok(passage) => passage,
+            Err(error) => {
+                let error = AppendError::Store(StoreError::from(error));
+                batch.into_iter().for_each(|task| task.answer(Err(error.clone())));
+                return (EnvelopeVersion::V1, Vec::new());
+            }
+        };
+        let mut admitted = Vec::with_capacity(batch.len());
+        for task in batch {
+            match passage.admits(&task.append) {
+                Ok(()) => admitted.push(task),
+                Err(refusal) => task.answer(Err(refusal)),
+            }
+        }
+        (passage.version, admitted)
+    }
+
+    /// Asks the gate, as patiently as a batch is tried.
+    async fn passage(&self, appends: &[Arc<Append>]) -> Result<Passage, DbError> {
+        let (began, mut tries) = (Instant::now(), 0);
+        loop {
+            match self.parts.gate.pass(appends).await {
+                Err(DbError::Mongo(_) | DbError::Silent)
+                    if began.elapsed() < PATIENCE && !self.parts.closing.is_cancelled() =>
+                {
+                    self.pause(tries).await;
+                    tries += 1;
+                }
+                passed => return passed,
+            }
+        }
+    }
+
+    /// Tries a batch until it is settled or failed for good.
     async fn settle(
         &mut self,
         appends: &Arc<[Arc<Append>]>,
+        version: EnvelopeVersion,
     ) -> Result<Result<Settled, DbError>, Lost> {
         let began = Instant::now();
         for tries in 0.. {
             let tried = Instant::now();
-            match self.attempt(appends).await {
+            match self.attempt(appends, version).await {
                 Ok(settled) => {
                     self.commit_time = (self.commit_time * 7 + tried.elapsed()) / 8;
                     self.blocked = None;
@@ -202,16 +253,26 @@ impl Batcher {
         Ok(session)
     }
 
-    /// Attempts a batch once, and waits for the outcome no longer than for any reply.
-    async fn attempt(&mut self, appends: &Arc<[Arc<Append>]>) -> Result<Settled, Trouble> {
+    /// Tries a batch once, and waits for the outcome no longer than for any answer.
+    async fn attempt(
+        &mut self,
+        appends: &Arc<[Arc<Append>]>,
+        version: EnvelopeVersion,
+    ) -> Result<Settled, Trouble> {
         let mut session = self.session().await?;
         let progress: Arc<Progress> = Arc::default();
         let (shared, db, appends) =
             (Arc::clone(&progress), self.parts.db.clone(), Arc::clone(appends));
         let faults = Arc::clone(&self.parts.faults);
         let attempt = async move {
-            let tried =
-                transaction::attempt(&db, &mut session, &appends, faults.as_ref(), &shared).await;
+            let tried = transaction::attempt(
+                &db,
+                &mut session,
+                (&appends, version),
+                faults.as_ref(),
+                &shared,
+            )
+            .await;
             (session, tried)
         };
         if let Some((session, tried)) = self.parts.calls.within(attempt).await {

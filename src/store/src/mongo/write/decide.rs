@@ -7,6 +7,9 @@ use super::known::Known;
 use super::plan::Plan;
 use crate::mongo::read::{claim_key, command_key, event_key, part_id};
 use crate::mongo::schema::{CLAIMS, COMMANDS, binary, id};
+use claviger_domain::actor::ActingCredential;
+use claviger_domain::event::EnvelopeVersion;
+
 use claviger_domain::id::{EventId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
@@ -33,6 +36,8 @@ pub(super) struct Draft {
     /// The end of the log after the accepted appends.
     pub(super) end: End,
     pub(super) plan: Plan,
+    /// The version of the envelopes.
+    version: EnvelopeVersion,
 }
 
 /// The holder of a value after an append; `None` for nobody.
@@ -52,8 +57,8 @@ struct Pieces {
 
 impl Draft {
     /// A batch on top of `end`.
-    pub(super) fn new(known: Known, end: End) -> Self {
-        Self { known, end, plan: Plan::default() }
+    pub(super) fn new(known: Known, end: End, version: EnvelopeVersion) -> Self {
+        Self { known, end, plan: Plan::default(), version }
     }
 
     /// Decides an append. A refusal leaves the draft as it was.
@@ -106,7 +111,7 @@ impl Draft {
                 version: last.version + 1,
                 at: end.at,
             };
-            events.push(event_document(append, event, last, &mut end.frontier)?);
+            events.push(event_document(append, event, (last, self.version), &mut end.frontier)?);
             parts.extend(part_documents(event, last.position));
             placed.push(last);
         }
@@ -240,17 +245,17 @@ impl Draft {
 fn event_document(
     append: &Append,
     event: &NewEvent,
-    placed: Placed,
+    (placed, version): (Placed, EnvelopeVersion),
     frontier: &mut Frontier,
 ) -> Result<Document, AppendError> {
-    let envelope = append.envelope(event, placed);
+    let envelope = append.envelope(event, placed, version)?;
     let leaf = leaf_hash(&envelope, &event.facts, &event.content);
     frontier.push(leaf);
     let content = match event.content.as_slice() {
         [only] => binary(only.clone()),
         _ => Bson::Null,
     };
-    Ok(doc! {
+    let mut document = doc! {
         "_id": event_key(append.stream, placed.version),
         "position": stored(placed.position)?,
         "id": id(event.id.0),
@@ -269,7 +274,14 @@ fn event_document(
         "boxes": stored(event.content.len() as u64)?,
         "content": content,
         "leaf": binary(leaf.to_vec()),
-    })
+    };
+    if version > EnvelopeVersion::V1 {
+        let credential = envelope.actor.credential;
+        document.insert("envelope", i64::from(version.number()));
+        document.insert("actor_credential", credential.map(ActingCredential::kind));
+        document.insert("actor_credential_id", opt_id(credential.and_then(ActingCredential::id)));
+    }
+    Ok(document)
 }
 
 /// Several boxes go into documents of their own: otherwise a document of many megabytes would have

@@ -322,6 +322,7 @@ fn unstorable(error: AppendError) -> DbError {
         | AppendError::ClaimTaken { .. }
         | AppendError::Repeated(_)
         | AppendError::Malformed(_)
+        | AppendError::NotReadByAll { .. }
         | AppendError::UserKeyMoved { .. }
         | AppendError::MasterKeyMoved { .. } => {
             StoreError::Unavailable("a value cannot be stored".to_owned()).into()

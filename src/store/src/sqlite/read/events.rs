@@ -2,8 +2,10 @@
 
 use crate::sqlite::cells::{Cells, bound, limit as sql_limit};
 use crate::sqlite::query::{self, DbError};
-use claviger_domain::actor::{Actor, Role, Via};
-use claviger_domain::event::Envelope;
+use claviger_domain::actor::{ActingCredential, Actor, Role, Via};
+use claviger_domain::catalogue::Requirement;
+use claviger_domain::event::{Envelope, EnvelopeVersion};
+
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -15,7 +17,7 @@ use rusqlite::{Connection, ToSql, params};
 use uuid::Uuid;
 
 const EVENT: &str = "position, id, stream, version, owner, kind, schema, at, actor_user, actor_role, actor_via, command_id, \
-                     correlation_id, causation_id, subject, facts, leaf, boxes, content";
+                     correlation_id, causation_id, subject, facts, leaf, boxes, content, envelope, credential_kind, credential_id";
 
 /// The head as the writer keeps it.
 pub(in crate::sqlite) fn head(connection: &Connection) -> Result<(Frontier, Timestamp), DbError> {
@@ -186,7 +188,8 @@ fn stored_event(cells: &mut Cells<'_, '_>) -> Result<(StoredEvent, u64), StoreEr
     let owner = cells.opt_id()?.map(UserId);
     let (kind, schema, at) = (cells.text()?.to_owned(), cells.u32()?, cells.time()?);
     let actor = actor(cells)?;
-    let envelope = Envelope {
+    let mut envelope = Envelope {
+        envelope_version: EnvelopeVersion::V1,
         position,
         stream,
         owner,
@@ -209,6 +212,7 @@ fn stored_event(cells: &mut Cells<'_, '_>) -> Result<(StoredEvent, u64), StoreEr
         return Err(cells.corrupt());
     }
     let content = content.map(<[u8]>::to_vec).into_iter().collect();
+    (envelope.envelope_version, envelope.actor) = recorded(cells, envelope.actor)?;
     Ok((StoredEvent { envelope, facts, content, subject, leaf }, boxes))
 }
 
@@ -220,7 +224,33 @@ fn actor(cells: &mut Cells<'_, '_>) -> Result<Actor, StoreError> {
     };
     let via = cells.text()?;
     let via = Via::parse(via).ok_or_else(|| cells.corrupt())?;
-    Ok(Actor { user, role, via })
+    Ok(Actor { user, role, via, credential: None })
+}
+
+/// The envelope's version, and the actor with its credential. What the version can't have recorded makes the row corrupt.
+fn recorded(
+    cells: &mut Cells<'_, '_>,
+    actor: Actor,
+) -> Result<(EnvelopeVersion, Actor), StoreError> {
+    let version = EnvelopeVersion::of_number(cells.u32()?).ok_or_else(|| cells.corrupt())?;
+    let (kind, id) = (cells.opt_text()?, cells.opt_id()?);
+    let credential = match kind {
+        Some(kind) => Some(ActingCredential::parse(kind, id).ok_or_else(|| cells.corrupt())?),
+        None if id.is_some() => return Err(cells.corrupt()),
+        None => None,
+    };
+    let actor = Actor { credential, ..actor };
+    if version.record(actor) == Some(actor) { Ok((version, actor)) } else { Err(cells.corrupt()) }
+}
+
+/// What a program must be able to read to open this file, with the version of the program that first wrote it.
+pub(in crate::sqlite) fn required(
+    connection: &Connection,
+) -> Result<Vec<(Requirement, String)>, DbError> {
+    let sql = "SELECT name, program FROM required ORDER BY name";
+    query::rows(connection, "required", sql, [], |cells| {
+        Ok((Requirement::stored(cells.text()?), cells.text()?.to_owned()))
+    })
 }
 
 /// The record of a command.

@@ -4,6 +4,10 @@ use super::changes;
 use super::outcome::{Stop, stored};
 use crate::sqlite::query;
 use crate::sqlite::read::{claim, claim_kind, command_record};
+use claviger_domain::actor::ActingCredential;
+use claviger_domain::catalogue::{Readable, Requirement};
+use claviger_domain::event::EnvelopeVersion;
+
 use claviger_domain::id::UserId;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
@@ -12,6 +16,8 @@ use claviger_projections::ports::{
 };
 use claviger_proof::{Frontier, leaf_hash};
 use rusqlite::{Connection, ErrorCode, params};
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
 
 /// The end of the log as the transaction sees it.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +26,51 @@ pub(super) struct End {
     pub(super) frontier: Frontier,
     /// Time of the last event.
     pub(super) at: Timestamp,
+    /// What readers must be able to read by now.
+    pub(super) gate: Gate,
 }
 
-/// Executes an append. A refusal may leave rows behind: the caller rolls back its savepoint and
-/// resets `end`.
+/// What may be appended, and what a program must be able to read to open the file. This process is the only one that has the file, so
+/// what it reads may be appended; the requirement is committed together with the first event that makes it one.
+#[derive(Clone, Debug, Default)]
+pub(in crate::sqlite) struct Gate {
+    /// What this process reads.
+    pub(in crate::sqlite) reads: Arc<Readable>,
+    /// What the file already requires.
+    pub(in crate::sqlite) required: Arc<BTreeSet<Requirement>>,
+}
+
+impl Gate {
+    /// Makes what an append needs a requirement, unless it is one.
+    fn pass(&mut self, connection: &Connection, append: &Append) -> Result<(), Stop> {
+        if !self.required.contains(&*NEWEST) {
+            self.require(connection, NEWEST.clone())?;
+        }
+        for requirement in append.requirements() {
+            self.require(connection, requirement)?;
+        }
+        Ok(())
+    }
+
+    fn require(&mut self, connection: &Connection, requirement: Requirement) -> Result<(), Stop> {
+        if !self.reads.has(&requirement) {
+            let process = "this process".to_owned();
+            return Err(AppendError::NotReadByAll { requirement, process }.into());
+        }
+        if !self.required.contains(&requirement) {
+            let sql = "INSERT OR IGNORE INTO required (name, program) VALUES (?1, ?2)";
+            let params = params![requirement.as_str(), env!("CARGO_PKG_VERSION")];
+            connection.prepare_cached(sql)?.execute(params)?;
+            Arc::make_mut(&mut self.required).insert(requirement);
+        }
+        Ok(())
+    }
+}
+
+static NEWEST: LazyLock<Requirement> =
+    LazyLock::new(|| Requirement::envelope(EnvelopeVersion::NEWEST));
+
+/// Executes an append. Refusals may leave rows behind: the caller rolls its savepoint back, and `end` with it.
 pub(super) fn execute(
     connection: &Connection,
     append: &Append,
@@ -40,6 +87,7 @@ pub(super) fn execute(
         return Err(AppendError::Repeated(Box::new(record)).into());
     }
     let before = stream_version(connection, append)?;
+    end.gate.pass(connection, append)?;
     end.at = end.at.max(append.at);
     let mut last =
         Placed { id: first.id, position: end.frontier.size(), version: before, at: end.at };
@@ -98,17 +146,17 @@ fn insert_event(
     placed: Placed,
     frontier: &mut Frontier,
 ) -> Result<(), Stop> {
-    let envelope = append.envelope(event, placed);
+    let envelope = append.envelope(event, placed, EnvelopeVersion::NEWEST)?;
     let leaf = leaf_hash(&envelope, &event.facts, &event.content);
-    // Several boxes go into rows of their own: otherwise a row of many megabytes would have to be
-    // read whole for its facts.
+    let credential = envelope.actor.credential;
+    // Several boxes go into rows of their own: a row of many megabytes would have to be read whole for its facts.
     let (inline_box, parts) = match event.content.as_slice() {
         [only] => (Some(only), &[][..]),
         parts => (None, parts),
     };
     let sql = "INSERT INTO events (position, id, stream, version, owner, kind, schema, at, actor_user, actor_role, actor_via, \
-               command_id, correlation_id, causation_id, subject, facts, boxes, content, leaf) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+               command_id, correlation_id, causation_id, subject, facts, boxes, content, leaf, envelope, credential_kind, credential_id) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
     let params = params![
         stored(envelope.position)?,
         envelope.id.0.as_bytes(),
@@ -129,6 +177,9 @@ fn insert_event(
         stored(event.content.len() as u64)?,
         inline_box,
         leaf,
+        envelope.envelope_version.number(),
+        credential.map(ActingCredential::kind),
+        credential.and_then(ActingCredential::id).map(uuid::Uuid::into_bytes),
     ];
     connection.prepare_cached(sql)?.execute(params).map_err(refuse_known_id)?;
     for (part, sealed) in (0_i64..).zip(parts) {

@@ -11,6 +11,7 @@ mod rotation;
 mod task;
 mod writer;
 
+pub(super) use append::Gate;
 pub(super) use follow::{advance, replace, weight};
 pub(super) use job::{JobOf, Worked};
 pub(super) use outcome::Stop;

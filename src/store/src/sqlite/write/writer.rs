@@ -1,6 +1,6 @@
 //! The writer's thread: collects tasks, commits, sends results, checkpoints.
 
-use super::append::End;
+use super::append::{End, Gate};
 use super::batch::{self, Trouble};
 use super::task::{Reply, Task};
 use crate::sqlite::error;
@@ -63,12 +63,13 @@ pub(in crate::sqlite) struct Writer {
 }
 
 impl Writer {
-    /// A writer that continues at the end of its file's log.
+    /// A writer at the end of the log that its file has, behind the gate of what the file requires.
     pub(in crate::sqlite) fn new(
         parts: WriterParts,
         (frontier, at): (claviger_proof::Frontier, claviger_domain::timestamp::Timestamp),
+        gate: Gate,
     ) -> Self {
-        Self { parts, end: End { frontier, at }, carried: None, written_bytes: 0 }
+        Self { parts, end: End { frontier, at, gate }, carried: None, written_bytes: 0 }
     }
 
     /// Runs until it receives `Close`, no sender is left, or the disk fails. Messages still queued

@@ -1,14 +1,8 @@
-//! The macro that makes an event enum from a list: one line an event type, with its facts, its content and its schema.
+//! The macros that declare event types: one line per type, with its facts, its content, its schema
+//! and the schemas before it.
 
-/// Facts of an event.
-pub(crate) trait Facts {
-    /// The key or run the event is about.
-    fn subject(&self) -> Option<uuid::Uuid> {
-        None
-    }
-}
-
-/// Makes structs of facts. `about key: KeyId = "The key.";` before them gives each that field, and makes it the subject of the event.
+/// Declares structs of facts. `about key: KeyId = "The key.";` before them gives each that field
+/// and makes it the event's subject.
 macro_rules! facts {
     (
         about $subject:ident: $id:ty = $what:literal;
@@ -22,7 +16,7 @@ macro_rules! facts {
             $($(#[$field_meta])* pub $field: $ty),*
         }
 
-        impl $crate::halves::Facts for $name {
+        impl $crate::event::Facts for $name {
             fn subject(&self) -> Option<uuid::Uuid> {
                 Some(self.$subject.0)
             }
@@ -33,21 +27,31 @@ macro_rules! facts {
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub struct $name { $($(#[$field_meta])* pub $field: $ty),* }
 
-        impl $crate::halves::Facts for $name {}
+        impl $crate::event::Facts for $name {}
     )+};
 }
 pub(crate) use facts;
 
+/// Declares an event enum.
+///
+/// `Renamed = 2 (Facts; content: Content)` is a type, its current schema and its shape. Behind it
+/// stand the schemas before, each with the shape that it was stored in and a function that makes
+/// the current event of it: `from { 1 => (OldFacts; content: OldContent) by upcast }`, where
+/// `upcast` takes the old facts and, if the old shape has content, an `Option` of it, and returns
+/// the event. Without content it must return an event without content: content may be erased. A
+/// schema that was ever written stays in the list: its events are read as long as the log exists.
 macro_rules! events {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $schema:literal ($facts:ty $(; $c:ident : $content:ty)?)),+ $(,)? }) => {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $(
+            $(#[$doc:meta])*
+            $variant:ident = $schema:literal ($facts:ty $(; $c:ident : $content:ty)?)
+            $(from { $($old:literal => ($old_facts:ty $(; $oc:ident : $old_content:ty)?) by $upcast:path),+ $(,)? })?
+        ),+ $(,)? }
+    ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub enum $name { $($(#[$doc])* $variant($facts $(, Option<$content>)?)),+ }
-
-        impl $name {
-            /// Every type with its current schema.
-            pub const TYPES: &'static [(&'static str, u32)] = &[$((stringify!($variant), $schema)),+];
-        }
 
         impl cqrs_es::DomainEvent for $name {
             fn event_type(&self) -> String {
@@ -59,10 +63,13 @@ macro_rules! events {
             }
         }
 
-        impl $crate::event::Halved for $name {
-            fn halves(&self) -> Result<$crate::event::Halves, $crate::event::EventError> {
+        impl $crate::event::Payload for $name {
+            const CURRENT: &'static [$crate::event::Shape] = &[$((stringify!($variant), $schema)),+];
+            const OLDER: &'static [$crate::event::Shape] = &[$($($((stringify!($variant), $old),)+)?)+];
+
+            fn parts(&self) -> Result<$crate::event::EventParts, $crate::event::EventError> {
                 match self {
-                    $(Self::$variant(facts $(, $c)?) => Ok($crate::event::Halves {
+                    $(Self::$variant(facts $(, $c)?) => Ok($crate::event::EventParts {
                         kind: stringify!($variant),
                         schema: $schema,
                         facts: $crate::event::to_json(stringify!($variant), "facts", facts)?,
@@ -70,16 +77,16 @@ macro_rules! events {
                             .as_ref()
                             .map(|content| $crate::event::to_json(stringify!($variant), "content", content))
                             .transpose()?))?,
-                        subject: $crate::halves::Facts::subject(facts),
+                        subject: $crate::event::Facts::subject(facts),
                     }),)+
                 }
             }
 
             fn subject(&self) -> Option<uuid::Uuid> {
-                match self { $(Self::$variant(facts, ..) => $crate::halves::Facts::subject(facts)),+ }
+                match self { $(Self::$variant(facts, ..) => $crate::event::Facts::subject(facts)),+ }
             }
 
-            fn from_halves(kind: &str, schema: u32, facts: &[u8], content: Option<&[u8]>) -> Result<Self, $crate::event::EventError> {
+            fn decode(kind: &str, schema: u32, facts: &[u8], content: Option<&[u8]>) -> Result<Self, $crate::event::EventError> {
                 let _ = content;
                 match (kind, schema) {
                     $((stringify!($variant), $schema) => Ok(Self::$variant(
@@ -89,7 +96,15 @@ macro_rules! events {
                                 content.map(|bytes| $crate::event::from_json(kind, "content", bytes)).transpose()?;
                             $c
                         })?
-                    )),)+
+                    )),
+                    $($((stringify!($variant), $old) => {
+                        let older: $old_facts = $crate::event::from_json(kind, "facts", facts)?;
+                        Ok($upcast(older $(, {
+                            let $oc: Option<$old_content> =
+                                content.map(|bytes| $crate::event::from_json(kind, "content", bytes)).transpose()?;
+                            $oc
+                        })?))
+                    })+)?)+
                     _ => Err($crate::event::EventError::Unknown { kind: kind.to_owned(), schema }),
                 }
             }
