@@ -1,7 +1,7 @@
 //! `claviger replay`, as an operator runs it.
 
 use super::command_line::add_user;
-use super::process::Home;
+use crate::harness::program::Home;
 use claviger::simulator::keys::{Scenario, key};
 use rusqlite::Connection;
 use serde_json::Value;

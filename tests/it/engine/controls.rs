@@ -2,9 +2,12 @@
 //!
 //! `CLAVIGER_TEST_SCHEDULES=500` tries so many courses on each store instead of a few; `CLAVIGER_TEST_SEED` changes them.
 
-use super::ground::{Ground, kinds};
-use super::world::{Kind, Process, User, World, one_of_each};
-use crate::endurance::{Dice, number, seed};
+use super::world::one_of_each;
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::person::User;
+use crate::harness::process::{Duty, Process};
+use crate::harness::stores::{Opened, StoreKind};
+use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::RunId;
@@ -22,21 +25,21 @@ const AT_ONCE: usize = 4;
 /// Two processes that work, and one that only takes commands: to it, an asker that is gone before anybody was told.
 struct Stage {
     world: World,
-    ground: Ground,
+    ground: Opened,
     workers: [Process; 2],
     clerk: Process,
     user: User,
 }
 
 impl Stage {
-    async fn open(kind: Kind) -> Self {
+    async fn open(kind: StoreKind) -> Self {
         let world = World::paced(kind, Duration::from_millis(2), |_| {}).await;
-        let ground = Ground::of(&world).await;
-        let clerk = world.process_over(ground.store(), false).await;
+        let ground = world.open_store().await;
+        let clerk = world.process_over(ground.store(), Duty::Nothing).await;
         let user = clerk.user("ada", Scenario::Good).await;
         let workers = [
-            world.process_over(ground.store(), true).await,
-            world.process_over(ground.store(), true).await,
+            world.process_over(ground.store(), Duty::Runs).await,
+            world.process_over(ground.store(), Duty::Runs).await,
         ];
         Self { world, ground, workers, clerk, user }
     }
@@ -130,7 +133,7 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_asked_whenever_by_whomever_nothing_is_lost_and_nothing_is_stuck() {
     let schedules = number("CLAVIGER_TEST_SCHEDULES").unwrap_or(SCHEDULES);
-    for kind in kinds().await {
+    for kind in StoreKind::available().await {
         let (began, stage, mut ends) = (Instant::now(), Stage::open(*kind).await, BTreeMap::new());
         let seeds: Vec<u64> = (0..schedules).map(|n| seed() ^ (n << 20)).collect();
         for some in seeds.chunks(AT_ONCE) {
@@ -149,7 +152,7 @@ async fn whatever_is_asked_whenever_by_whomever_nothing_is_lost_and_nothing_is_s
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_asked_of_a_resting_run_by_a_process_that_is_gone_at_once_is_done_all_the_same() {
-    for kind in kinds().await {
+    for kind in StoreKind::available().await {
         let stage = Stage::open(*kind).await;
         for (ask, end) in [(Ask::Resume, Phase::Completed), (Ask::Cancel, Phase::Cancelled)] {
             let run = stage.workers[0].start_run(&stage.user, one_of_each().remove(0).1).await;

@@ -1,6 +1,7 @@
 //! What history, the upstream and subscribers say of a run, held against each other.
 
-use super::world::{Process, User};
+use crate::harness::person::User;
+use crate::harness::process::Process;
 use claviger::simulator::Simulator;
 use claviger::simulator::counts::Endpoint;
 use claviger::simulator::keys::{Scenario, key};

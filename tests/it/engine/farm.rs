@@ -1,9 +1,10 @@
 //! Servers, as an operator runs them, on one world's store; runs asked for over HTTP; and people who watch them come what may.
 
 use super::evidence::{Calls, check_calls, check_texts, steps};
-use super::world::{User, World};
-use crate::endurance::account::{Account, http};
-use crate::endurance::process::{Home, Server};
+use crate::harness::client::{Client, http};
+use crate::harness::person::User;
+use crate::harness::program::{Home, Server};
+use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::id::RunId;
 use claviger_domain::orchestration::Phase;
@@ -42,11 +43,8 @@ impl Farm {
 
     /// A server that listens.
     pub(super) fn serve(&self) -> Server {
-        let mut variables = std::process::Command::new("none");
-        self.world.describe(&mut variables);
-        self.home.serve_with(&self.world.simulator.base_url(), |command| {
-            command.envs(variables.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        })
+        let upstream = self.world.simulator().base_url();
+        self.home.serve_with(&upstream, |command| self.world.describe(command))
     }
 
     /// How often a server was too slow to keep the lease under which it works: it leaves its runs then, as if it had crashed.
@@ -59,8 +57,8 @@ impl Farm {
     }
 
     /// The user at a server.
-    pub(super) fn account(&self, server: &Server) -> Account {
-        Account::with_token(server.url(), &self.user.token)
+    pub(super) fn account(&self, server: &Server) -> Client {
+        Client::new(server.url()).with_token(&self.user.token)
     }
 
     /// Asks for a run.
@@ -77,7 +75,7 @@ impl Farm {
     /// Once all servers are gone: each run is done, its texts add up, and history and upstream agree on its calls.
     pub(super) async fn check(&self, runs: &[(RunId, u64)]) -> u64 {
         let clerk = self.world.clerk().await;
-        let calls = Calls::of(&self.world.simulator, &clerk, &self.user).await;
+        let calls = Calls::of(self.world.simulator(), &clerk, &self.user).await;
         let mut repeated = 0;
         for (run, crashes) in runs {
             let detail = clerk.detail(&self.user, *run).await;

@@ -2,14 +2,12 @@
 #![cfg(test)]
 
 mod boundaries;
-mod calm;
-mod client;
 mod controls;
 mod differential;
 mod errors;
 mod evidence;
 mod farm;
-mod ground;
+mod halting;
 mod inputs;
 mod kill;
 mod malformed;
@@ -20,5 +18,7 @@ mod prefixes;
 mod reactions;
 mod record;
 mod schedules;
+mod stories;
+mod subscriber;
 mod world;
 mod zombie;

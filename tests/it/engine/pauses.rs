@@ -1,8 +1,11 @@
 //! What is asked exactly while a run's pause is written down.
 
-use super::ground::{Ground, kinds};
-use super::world::{World, has_text, one_of_each};
-use crate::store::bent::{Answer, Bent, Over};
+use super::world::one_of_each;
+use crate::harness::bent::{Answer, Bent, Over};
+use crate::harness::process::Duty;
+use crate::harness::runs::has_text;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::{Ask, Phase};
@@ -70,16 +73,16 @@ impl Bent for Holding {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_process_is_asked_while_a_pause_is_written_down_is_done() {
-    for kind in kinds().await {
+    for kind in StoreKind::available().await {
         let world = World::paced(*kind, Duration::from_millis(5), |_| {}).await;
-        let ground = Ground::of(&world).await;
+        let ground = world.open_store().await;
         // Told of each request, the other reads the run; a resumption is judged by the whole run before.
         for (ask, reads, end) in
             [(Ask::Resume, 3, Phase::Completed), (Ask::Cancel, 2, Phase::Cancelled)]
         {
             let (mine, theirs) = (Holding::over(ground.store()), Holding::over(ground.store()));
-            let owner = world.process_over(Over::store(&mine), true).await;
-            let other = world.process_over(Over::store(&theirs), true).await;
+            let owner = world.process_over(Over::store(&mine), Duty::Runs).await;
+            let other = world.process_over(Over::store(&theirs), Duty::Runs).await;
             let user = owner.user(&format!("{ask:?}").to_lowercase(), Scenario::Good).await;
             let run = owner.start_run(&user, one_of_each().remove(0).1).await;
             owner.until(&user, run, has_text).await;

@@ -1,12 +1,13 @@
 //! What was written down of a run, as an auditor reads it, and what keys are told to do while it goes on.
 
-use super::world::{Kind, Process, User, World, agents, task};
+use crate::harness::person::User;
+use crate::harness::process::Process;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::config::Config;
 use claviger::simulator::gate::Gate;
-use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, RunId};
-use claviger_domain::orchestration::Draft;
-use claviger_graphql::ports::{KeyCommand, KeyDone};
+use claviger_graphql::ports::KeyCommand;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ const LONG_LEASE_MS: u64 = 30_000;
 
 impl World {
     /// An empty store whose process keeps its lease.
-    pub(super) async fn steady(kind: Kind) -> Self {
+    pub(super) async fn steady(kind: StoreKind) -> Self {
         Self::with(kind, |config| config.lease_ms = LONG_LEASE_MS).await
     }
 
@@ -25,7 +26,7 @@ impl World {
             config.lease_ms = LONG_LEASE_MS;
             change(config);
         };
-        Self::with(Kind::Sqlite, change).await
+        Self::with(StoreKind::Sqlite, change).await
     }
 }
 
@@ -36,11 +37,6 @@ impl Process {
         events
             .map(|event| (event.envelope.at.0, serde_json::from_slice(&event.facts).unwrap()))
             .collect()
-    }
-
-    /// A command on keys.
-    pub(super) async fn key(&self, user: &User, command: KeyCommand) -> Result<KeyDone, Failure> {
-        self.ports.keys.run(user.call(None), command).await
     }
 
     /// The types of what was asked of the run.
@@ -58,11 +54,6 @@ impl Process {
     pub(super) async fn deactivate(&self, user: &User, key: KeyId) {
         self.key(user, KeyCommand::Deactivate { key, expected: None }).await.unwrap();
     }
-}
-
-/// A run of steps, one after another.
-pub(super) fn line<const N: usize>(text: &str, names: [&str; N]) -> Draft {
-    Draft::Sequential { task: task(text), agents: agents(names), sequence: None }
 }
 
 /// Waits until so many calls have come to the gate; a run that never makes them fails the test.

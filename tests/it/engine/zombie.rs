@@ -2,10 +2,12 @@
 
 use super::evidence::facts;
 use super::farm::{Farm, Run, Watcher, pattern};
-use super::ground::kinds;
-use super::world::{Kind, Process, World, has_text};
-use crate::endurance::number;
-use crate::endurance::process::Server;
+use crate::harness::dice::number;
+use crate::harness::process::Process;
+use crate::harness::program::Server;
+use crate::harness::runs::has_text;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger_domain::orchestration::{FailureClass, RunEvent};
 use claviger_projections::run_feed::Body;
 use rustix::process::Signal;
@@ -29,7 +31,7 @@ struct Scene {
 
 impl Scene {
     async fn open(pace: Duration, (lease_ms, drain_ms): (u64, u64)) -> Self {
-        let world = World::apart(Kind::MongoDb, pace, |config| {
+        let world = World::apart(StoreKind::MongoDb, pace, |config| {
             (config.lease_ms, config.drain_ms) = (lease_ms, drain_ms);
         });
         let farm = Farm::open(world.await).await;
@@ -78,7 +80,7 @@ const TAKEN_OVER: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_stopped_beyond_its_lease_loses_its_run_and_wakes_up_to_change_nothing() {
-    if !kinds().await.contains(&Kind::MongoDb) {
+    if !StoreKind::available().await.contains(&StoreKind::MongoDb) {
         return;
     }
     let scene = Scene::open(PACE, (1_000, 2_000)).await;
@@ -111,7 +113,7 @@ async fn an_owner_stopped_beyond_its_lease_loses_its_run_and_wakes_up_to_change_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_runs_of_a_killed_owner_are_taken_over_once_its_lease_has_lapsed() {
-    if !kinds().await.contains(&Kind::MongoDb) {
+    if !StoreKind::available().await.contains(&StoreKind::MongoDb) {
         return;
     }
     let mut scene = Scene::open(PACE, (1_000, 2_000)).await;
@@ -129,7 +131,7 @@ async fn the_runs_of_a_killed_owner_are_taken_over_once_its_lease_has_lapsed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_told_to_go_lets_its_calls_end_and_hands_its_runs_over_at_once() {
-    if !kinds().await.contains(&Kind::MongoDb) {
+    if !StoreKind::available().await.contains(&StoreKind::MongoDb) {
         return;
     }
     // Nobody waits for this lease to lapse.
@@ -153,7 +155,7 @@ async fn an_owner_told_to_go_lets_its_calls_end_and_hands_its_runs_over_at_once(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_told_to_go_closes_calls_that_outlast_its_patience() {
-    if !kinds().await.contains(&Kind::MongoDb) {
+    if !StoreKind::available().await.contains(&StoreKind::MongoDb) {
         return;
     }
     let scene = Scene::open(Duration::from_millis(100), (60_000, 200)).await;

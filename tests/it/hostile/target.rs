@@ -1,7 +1,9 @@
 //! A server to attack, and an honest client of it.
 
-use crate::endurance::number;
-use crate::endurance::process::{Home, Server};
+use crate::harness::client::{Answer, MODERN, http};
+use crate::harness::dice::number;
+use crate::harness::program::{Home, Server};
+use crate::harness::upstream::NO_UPSTREAM;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
@@ -25,9 +27,8 @@ impl Target {
     pub(super) fn start() -> Self {
         let home = Home::new();
         // No upstream is asked for anything here.
-        let server = home.serve("http://127.0.0.1:9");
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { server, client, _home: home }
+        let server = home.serve(NO_UPSTREAM);
+        Self { server, client: http(), _home: home }
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -41,10 +42,7 @@ impl Target {
 
     /// Status, code of the first error, text.
     pub(super) async fn ask(&self, body: &Value) -> (u16, String, String) {
-        let request = self
-            .client
-            .post(self.url("/graphql"))
-            .header("accept", "application/graphql-response+json");
+        let request = self.client.post(self.url("/graphql")).header("accept", MODERN);
         answer(request.header("content-type", "application/json").body(body.to_string())).await
     }
 
@@ -118,12 +116,8 @@ fn figures(mut times: Vec<Duration>) -> String {
 }
 
 pub(super) async fn answer(request: reqwest::RequestBuilder) -> (u16, String, String) {
-    let response = request.send().await.unwrap();
-    let status = response.status().as_u16();
-    let text = response.text().await.unwrap();
-    let json: Value = serde_json::from_str(&text).unwrap_or_default();
-    let code = json["errors"][0]["extensions"]["code"].as_str().unwrap_or_default().to_owned();
-    (status, code, text)
+    let answer = Answer::of(request).await;
+    (answer.status, answer.code(), answer.text)
 }
 
 /// Everything the server still says, until it closes.

@@ -1,6 +1,7 @@
 //! Limits, and secrets in the wrong place, through HTTP.
 
-use super::fixture::{Answer, LEGACY, MODERN, Options, Running};
+use super::fixture::{LEGACY, Options, Running};
+use crate::harness::client::{Answer, MODERN};
 use claviger::http::graphql::EndpointSettings;
 use claviger_graphql::limits::Limits;
 use serde_json::json;

@@ -1,6 +1,7 @@
 //! What the layer writes down of a request.
 
-use super::fixture::{Answer, MODERN, Running};
+use super::fixture::Running;
+use crate::harness::client::{Answer, MODERN};
 use serde_json::json;
 use std::io::Write;
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,7 @@
 //! Pages of other origins, and proxies.
 
-use super::fixture::{Answer, MODERN, Options, Running};
+use super::fixture::{Options, Running};
+use crate::harness::client::{Answer, MODERN};
 use claviger::http::envelope::Edge;
 use serde_json::json;
 use std::sync::atomic::Ordering;

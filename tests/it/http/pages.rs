@@ -1,6 +1,7 @@
 //! The paths beside GraphQL: the explorer, health, and what is not there.
 
-use super::fixture::{Answer, Running};
+use super::fixture::Running;
+use crate::harness::client::Answer;
 use serde_json::json;
 use std::sync::atomic::Ordering;
 

@@ -1,6 +1,7 @@
 //! What is asked and how it is answered.
 
-use super::fixture::{Answer, LEGACY, MODERN, Running};
+use super::fixture::{LEGACY, Running};
+use crate::harness::client::{Answer, MODERN};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 

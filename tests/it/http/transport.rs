@@ -1,6 +1,7 @@
 //! The accept loop: slow clients, too many, and the end.
 
-use super::fixture::{Answer, MODERN, Options, Running};
+use super::fixture::{Options, Running};
+use crate::harness::client::{Answer, MODERN, plain};
 use claviger::http::server::{BindError, Drained, Server, ServerSettings};
 use serde_json::json;
 use std::time::Duration;
@@ -56,8 +57,7 @@ async fn a_request_that_outlasts_the_header_timeout_is_answered() {
 #[tokio::test]
 async fn http_2_is_spoken_on_the_same_port() {
     let server = Running::start().await;
-    let client =
-        reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
+    let client = plain().http2_prior_knowledge().build().expect("a client");
     let response =
         client.get(server.url("/graphql?query=%7Bhello%7D")).send().await.expect("an answer");
     assert_eq!((response.version(), response.status().as_u16()), (reqwest::Version::HTTP_2, 200));

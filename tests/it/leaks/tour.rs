@@ -2,6 +2,7 @@
 
 use super::canaries::random;
 use super::requests::Teller;
+use crate::harness::client::http;
 use claviger::simulator::Simulator;
 use claviger::simulator::keys::Scenario;
 use claviger::simulator::script::Act;
@@ -187,7 +188,7 @@ pub(super) async fn written(teller: &mut Teller) {
 /// Requests that aren't well at all.
 pub(super) async fn malformed(teller: &mut Teller) {
     let key = teller.key();
-    let url = teller.url().to_owned();
+    let url = teller.url();
     let get = |teller: &Teller, pairs: &[(&str, &str)]| {
         let query: Vec<String> =
             pairs.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
@@ -243,13 +244,10 @@ pub(super) async fn malformed(teller: &mut Teller) {
     for token in
         [key.clone(), random(&mut teller.dice, 300), format!("a.{key}.b"), format!("{key} {key}")]
     {
-        let request = crate::endurance::account::http()
-            .post(&url)
-            .header(AUTHORIZATION, format!("Bearer {token}"));
+        let request = http().post(&url).header(AUTHORIZATION, format!("Bearer {token}"));
         teller.send("a wrong token", request.json(&json!({"query": "{ viewer { id } }"}))).await;
     }
-    let request =
-        crate::endurance::account::http().post(&url).header(AUTHORIZATION, format!("Basic {key}"));
+    let request = http().post(&url).header(AUTHORIZATION, format!("Basic {key}"));
     teller.send("a wrong scheme", request.json(&json!({"query": "{ viewer { id } }"}))).await;
 }
 

@@ -1,10 +1,12 @@
 //! What calls teach about a key: a view that is written a moment after them.
 
-use super::stage::{Stage, StoreKind, on_every_store};
+use super::stage::{Stage, on_every_store};
+use crate::harness::events::append_of;
+use crate::harness::stores::StoreKind;
 use claviger::simulator::keys::{Scenario, key};
 use claviger_domain::id::EventId;
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{ACTIVITY as VIEW, Append, Expected, NewEvent, StoredEvent};
+use claviger_projections::ports::{ACTIVITY as VIEW, Append, Expected, StoredEvent};
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -73,31 +75,12 @@ async fn a_view_that_never_gets_there_is_answered_view_behind() {
 
 /// The same event once more, in a shape that nobody knows.
 fn unknown(last: &StoredEvent) -> Append {
-    let envelope = last.envelope.clone();
-    let id = EventId(Uuid::from_u128(77));
-    let event = NewEvent {
-        id,
-        kind: envelope.kind,
-        schema: 99,
-        facts: last.facts.clone(),
-        content: Vec::new(),
-        subject: last.subject,
-    };
-    Append {
-        stream: envelope.stream,
-        owner: envelope.owner,
-        expected: Expected::Exact(envelope.version),
-        events: vec![event],
-        at: envelope.at,
-        actor: envelope.actor,
-        command_id: envelope.command_id,
-        correlation_id: envelope.correlation_id,
-        causation_id: None,
-        rows: Vec::new(),
-        claims: Vec::new(),
-        inline: None,
-        record: None,
+    let mut append = append_of(last.clone());
+    append.expected = Expected::Exact(last.envelope.version);
+    for event in &mut append.events {
+        (event.id, event.schema, event.content) = (EventId(Uuid::from_u128(77)), 99, Vec::new());
     }
+    append
 }
 
 #[tokio::test]

@@ -1,15 +1,17 @@
 //! Users of an external issuer: an account at first sight, roles by its claim, keys that change, an issuer that is down.
 
-use super::client::Client;
 use super::issuer::{Issuer, Signing, claims};
-use super::stage::{Stage, StoreKind};
+use super::stage::Stage;
+use crate::harness::client::Client;
+use crate::harness::events::actor;
+use crate::harness::stores::StoreKind;
 use claviger::auth::Registration;
 use claviger::bus::AccountCall;
 use claviger::simulator::keys::{Scenario, key as secret_key};
 use claviger_domain::account::{
     AccountCommand, DeactivateAccount, EraseAccount, ReactivateAccount,
 };
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Via;
 use claviger_domain::id::{CorrelationId, UserId};
 use claviger_graphql::ids::{IdKind, decode_as};
 use serde_json::{Value, json};
@@ -40,7 +42,7 @@ async fn with_issuer(
 }
 
 pub(super) async fn run(stage: &Stage, user: UserId, command: AccountCommand) {
-    let actor = Actor { user: None, role: None, via: Via::Cli };
+    let actor = actor(Via::Cli);
     let call = AccountCall {
         user,
         actor,

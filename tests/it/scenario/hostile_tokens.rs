@@ -1,12 +1,12 @@
 //! Tokens that somebody might make who knows everything but the key: each is refused alike, whoever's token it wants to be.
 
 use super::issuer::{AUDIENCE, ISSUER, Issuer, Signing, claims, part};
-use super::stage::{Stage, StoreKind};
+use super::stage::Stage;
+use crate::harness::stores::StoreKind;
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use claviger::effects::Clock as _;
 use claviger_domain::secret::SecretText;
 use claviger_graphql::ids::{IdKind, decode_as};
 use jsonwebtoken::{Algorithm, EncodingKey};

@@ -1,7 +1,7 @@
 //! A request that is sent again does nothing again.
 
-use super::client::Client;
 use super::stage::{Stage, on_every_store};
+use crate::harness::client::Client;
 use claviger::simulator::counts::Endpoint;
 use claviger::simulator::keys::{Scenario, key};
 use futures::future::join_all;

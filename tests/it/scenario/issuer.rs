@@ -1,6 +1,6 @@
 //! An issuer in this process: keys of every type it may have, a document that tests change, and counts of who asked for it.
 
-use super::stage::TestClock;
+use crate::harness::environment::TestClock;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair,
@@ -12,7 +12,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::auth::JwksSettings;
 use claviger::config::IssuerConfig;
-use claviger::effects::Clock;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};

@@ -1,7 +1,8 @@
 //! Lists: pages that join into the whole, in both directions, and arguments that make no page.
 
-use super::client::Client;
-use super::stage::{Stage, StoreKind, on_every_store};
+use super::stage::{Stage, on_every_store};
+use crate::harness::client::Client;
+use crate::harness::stores::StoreKind;
 use claviger::simulator::keys::{Scenario, key};
 use claviger_domain::secret::SecretText;
 use serde_json::{Value, json};

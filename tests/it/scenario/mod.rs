@@ -3,7 +3,6 @@
 #![cfg(test)]
 
 mod activity;
-mod client;
 mod crash;
 mod expiry;
 mod external;

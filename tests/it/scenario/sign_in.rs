@@ -1,6 +1,8 @@
 //! Registration and sign-in: who is refused, how, and how often one may try.
 
-use super::stage::{Stage, StoreKind, on_every_store, password};
+use super::stage::{Stage, on_every_store};
+use crate::harness::person::password;
+use crate::harness::stores::StoreKind;
 use claviger::auth::Registration;
 use serde_json::{Value, json};
 

@@ -1,13 +1,15 @@
 //! Access tokens that are none, or no more; and requests that are no requests.
 
-use super::client::Client;
-use super::stage::{Stage, on_every_store, password};
+use super::stage::{Stage, on_every_store};
+use crate::harness::client::Client;
+use crate::harness::events::actor;
+use crate::harness::person::password;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::auth::{Named, TokenKey};
 use claviger::bus::AccountCall;
 use claviger_domain::account::DeactivateAccount;
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Via;
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
 use claviger_graphql::ids::{IdKind, decode_as};
 use serde_json::{Value, json};
@@ -48,7 +50,7 @@ fn part(json: &Value) -> String {
 fn forged(good: &str, user: UserId, session: SessionId, stage: &Stage) -> Vec<String> {
     let parts: Vec<&str> = good.split('.').collect();
     let (header, claims, signature) = (parts[0], parts[1], parts[2]);
-    let now = claviger::effects::Clock::now(&*stage.clock);
+    let now = stage.clock.now();
     let other_key = TokenKey::from_seed(&[7; 32])
         .unwrap()
         .sign(Named { user, session }, now, now.plus_ms(900_000))
@@ -152,7 +154,7 @@ async fn a_deactivated_user_is_out_at_once() {
         let refresh = nobody.done("login", login.clone()).await["refreshToken"].clone();
         let data = ada.ask("{ viewer { id } }", json!({})).await;
         let user = UserId(decode_as(IdKind::User, data["viewer"]["id"].as_str().unwrap()).unwrap());
-        let actor = Actor { user: None, role: None, via: Via::Cli };
+        let actor = actor(Via::Cli);
         let correlation = CorrelationId(Uuid::from_u128(1));
         let call =
             AccountCall { user, actor, correlation, command: DeactivateAccount.into(), phc: None };

@@ -1,8 +1,9 @@
 //! One user uses everything there is, and the schema is asked at the end whether that was all.
 
-use super::client::Client;
 use super::live::{FEED, runs};
-use super::stage::{Stage, on_every_store, password};
+use super::stage::{Stage, on_every_store};
+use crate::harness::client::Client;
+use crate::harness::person::password;
 use async_graphql_parser::types::{Selection, SelectionSet};
 use async_graphql_parser::types::{TypeKind, TypeSystemDefinition};
 use async_graphql_parser::{parse_query, parse_schema};

@@ -1,6 +1,7 @@
 //! What a test of a key says, for everything that Anthropic may answer (`BEHAVIOUR.md`, section 3).
 
-use super::stage::{Stage, StoreKind, on_every_store};
+use super::stage::{Stage, on_every_store};
+use crate::harness::stores::StoreKind;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 

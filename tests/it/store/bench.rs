@@ -1,6 +1,6 @@
 //! What `claviger bench append` measures is what it says: every append in the log, the same rows in the baselines, nothing left behind.
 
-use super::mongo::server;
+use crate::harness::mongo::server;
 use claviger::bench::{AppendBench, Ground, Measured, measure, run};
 use claviger::effects::Effects;
 use claviger::store::mongo::MongoGround;

@@ -1,7 +1,9 @@
 //! What is particular to the embedded store: its files, its lock, its batches, its failures.
 
 use super::gate::Gate;
-use super::harness::{STARTED, config, killed};
+use super::harness::config;
+use crate::harness::events::{actor, append_to, named_event};
+use crate::harness::stores::{left_by_a_kill, sqlite_config};
 use claviger::store::sqlite::{
     DATABASE_FILE, FORMAT, Fault, LOCK_FILE, OpenError, SqliteConfig, SqliteStore,
 };
@@ -10,8 +12,7 @@ use claviger_domain::id::{CommandId, CorrelationId, EventId, KeyId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Expected, Log, NewEvent, RowChange, Rows, SecretRow, StoreError,
-    UserKeyRow,
+    Append, AppendError, Log, NewEvent, RowChange, Rows, SecretRow, StoreError, UserKeyRow,
 };
 use claviger_projections::suite::FaultHooks;
 use futures::future::join_all;
@@ -31,31 +32,19 @@ pub(super) fn append(n: u64) -> Append {
     let owner = UserId(id(n));
     let event = NewEvent {
         id: EventId(id(1_000_000 + n)),
-        kind: "KeyAdded".to_owned(),
-        schema: 1,
-        facts: format!("{{\"n\":{n}}}").into_bytes(),
         content: vec![vec![7; 200]],
-        subject: Some(id(2_000_000 + n)),
+        ..named_event("KeyAdded", format!("{{\"n\":{n}}}").as_bytes(), Some(id(2_000_000 + n)))
     };
     Append {
-        stream: StreamName::KeyRing(owner),
-        owner: Some(owner),
-        expected: Expected::NoStream,
-        events: vec![event],
-        at: STARTED,
-        actor: Actor { user: Some(owner), role: None, via: Via::Cli },
+        actor: Actor { user: Some(owner), ..actor(Via::Cli) },
         command_id: CommandId(*id(3_000_000 + n).as_bytes()),
         correlation_id: CorrelationId(id(4)),
-        causation_id: None,
-        rows: vec![],
-        claims: vec![],
-        inline: None,
-        record: None,
+        ..append_to(StreamName::KeyRing(owner), 0, vec![event])
     }
 }
 
 fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(&SqliteConfig::new(dir, "claviger test", STARTED))
+    SqliteStore::open(&sqlite_config(dir))
 }
 
 fn mode(path: &Path) -> u32 {
@@ -272,11 +261,9 @@ async fn a_failed_fsync_ends_the_store_and_nothing_answered_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_what_does_not_fit_and_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&SqliteConfig {
-        max_pages: Some(100),
-        ..SqliteConfig::new(dir.path(), "test", STARTED)
-    })
-    .unwrap();
+    let store =
+        SqliteStore::open(&SqliteConfig { max_pages: Some(100), ..sqlite_config(dir.path()) })
+            .unwrap();
     let mut large = append(1);
     large.events[0].content = vec![vec![1; 1 << 20]];
     let answers = futures::future::join(store.append(large), store.append(append(2))).await;
@@ -401,7 +388,7 @@ async fn a_copy_taken_in_the_middle_of_writing_opens_with_what_was_answered() {
     gate.park();
     let copy = async {
         gate.parked().await;
-        let copy = killed(dir.path());
+        let copy = left_by_a_kill(dir.path());
         gate.release();
         copy
     };

@@ -1,6 +1,7 @@
 //! Max Plan against a program that behaves as the `claude` program was seen to.
 
-use super::{NOW, secret};
+use super::secret;
+use crate::harness::environment::NOW;
 use claviger::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
 use claviger::anthropic::stream::{CallFailure, CallItem, MessageRequest, StreamLimits};
 use claviger_domain::orchestration::{Block, FailureClass, StopReason, Usage};

@@ -1,6 +1,8 @@
 //! Streamed messages over real HTTP: every end that they can have, and where patience and memory end.
 
-use super::{NOW, config, leaks, secret, simulator};
+use super::{leaks, secret};
+use crate::harness::environment::NOW;
+use crate::harness::upstream::{held, simulator};
 use claviger::anthropic::client::{AnthropicClient, AnthropicConfig};
 use claviger::anthropic::stream::{CallEnd, CallFailure, CallItem, MessageRequest, StreamLimits};
 use claviger::simulator::counts::Endpoint;
@@ -91,7 +93,7 @@ async fn a_message_comes_whole_with_its_usage_and_its_limits() {
 #[tokio::test]
 async fn what_is_sent_is_what_was_asked() {
     let simulator =
-        Simulator::start(SimulatorConfig { record_bodies: true, ..config() }).await.unwrap();
+        Simulator::start(SimulatorConfig { record_bodies: true, ..held() }).await.unwrap();
     let key = key(Scenario::Good, 1);
     let schema = json!({"type": "object", "properties": {"name": {"enum": ["Ann"]}}});
     let image = Block::Image { media_type: "image/png".to_owned(), data: "aGk=".to_owned() };

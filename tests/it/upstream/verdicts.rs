@@ -1,6 +1,8 @@
 //! Every scenario gives exactly its row of the table of verdicts, by exactly one call.
 
-use super::{LEVELS, NOW, config, leaks, probe, secret, simulator, tested};
+use super::{LEVELS, leaks, probe, secret, tested};
+use crate::harness::environment::NOW;
+use crate::harness::upstream::{held, simulator};
 use claviger::simulator::Simulator;
 use claviger::simulator::SimulatorConfig;
 use claviger::simulator::counts::Endpoint;
@@ -176,7 +178,7 @@ async fn the_notes_name_who_answered() {
 #[tokio::test]
 async fn the_model_that_is_named_is_the_model_that_is_asked() {
     let simulator =
-        Simulator::start(SimulatorConfig { record_bodies: true, ..config() }).await.unwrap();
+        Simulator::start(SimulatorConfig { record_bodies: true, ..held() }).await.unwrap();
     let (probe, key) =
         (probe(&simulator.base_url(), Duration::from_secs(5)), key(Scenario::Good, 1));
     let asked = ModelId::parse("claude-opus-5-5").unwrap();

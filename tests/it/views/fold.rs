@@ -1,6 +1,8 @@
 //! The view of activity and the fold of batches, as tables.
 
-use super::build::{NOW, added, deleted, good, key, ring, stored, tested, user};
+use super::build::{added, deleted, good, key, ring, tested, user};
+use crate::harness::environment::NOW;
+use crate::harness::events::stored;
 use claviger_domain::key_test::{KeyTestStatus, KeyVerdict, Verdict};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;

@@ -1,10 +1,11 @@
 //! Followers on the embedded store.
 
-use super::build::{added, append, good, key, stored, tested, user};
-use claviger::store::sqlite::{SqliteConfig, SqliteStore};
+use super::build::{added, append, good, key, tested, user};
+use crate::harness::events::stored;
+use crate::harness::stores::sqlite;
+use claviger::store::sqlite::SqliteStore;
 use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;
-use claviger_domain::timestamp::Timestamp;
 use claviger_projections::activity::ActivityView;
 use claviger_projections::follower::{BATCH, Follower, PATIENCE, Rows, Step, fold};
 use claviger_projections::ports::{
@@ -13,19 +14,7 @@ use claviger_projections::ports::{
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tempfile::TempDir;
 use uuid::Uuid;
-
-fn open(dir: &TempDir) -> Arc<SqliteStore> {
-    Arc::new(
-        SqliteStore::open(&SqliteConfig::new(
-            dir.path(),
-            "claviger test",
-            Timestamp(1_790_000_000_000),
-        ))
-        .unwrap(),
-    )
-}
 
 /// A follower with a lease that somebody else may take at once.
 async fn follower(store: &Arc<SqliteStore>, holder: u128) -> Follower {
@@ -83,7 +72,7 @@ async fn write(store: &SqliteStore, owner: UserId, tests: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_that_reads_while_writers_race_misses_nothing_and_takes_nothing_twice() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let store = sqlite(dir.path());
     let owners: Vec<_> = (1..=8).map(user).collect();
     let mut follower = follower(&store, 1).await;
     let writers = futures::future::join_all(owners.iter().map(|owner| write(&store, *owner, 40)));
@@ -107,7 +96,7 @@ async fn a_follower_that_reads_while_writers_race_misses_nothing_and_takes_nothi
 #[tokio::test]
 async fn a_follower_that_crashes_between_batches_is_gone_on_from_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let store = sqlite(dir.path());
     for owner in 1..=3 {
         let mut events = vec![added(1)];
         events.extend((0..BATCH).map(|_| tested(1, good())));
@@ -122,7 +111,7 @@ async fn a_follower_that_crashes_between_batches_is_gone_on_from_by_the_next() {
     }
     assert_eq!(store.checkpoint(ACTIVITY).await.unwrap().position, head);
     drop(store);
-    let store = open(&dir);
+    let store = sqlite(dir.path());
     assert_eq!(store.checkpoint(ACTIVITY).await.unwrap().position, head);
     for owner in 1..=3 {
         assert_eq!(rows(&store, user(owner)).await, expected(&store, user(owner)).await);
@@ -132,7 +121,7 @@ async fn a_follower_that_crashes_between_batches_is_gone_on_from_by_the_next() {
 #[tokio::test]
 async fn of_two_followers_the_one_without_the_lease_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let store = sqlite(dir.path());
     write(&store, user(1), 3).await;
     let mut old = follower(&store, 1).await;
     assert_eq!(old.step().await.unwrap(), Step::Advanced { to: 4, quarantined: vec![] });
@@ -164,7 +153,7 @@ async fn append_poison(store: &SqliteStore, owner: UserId, version: u64) {
 #[tokio::test]
 async fn a_poison_event_is_tried_again_then_its_row_alone_stands_still_until_it_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let store = sqlite(dir.path());
     write(&store, user(1), 1).await;
     append_poison(&store, user(1), 2).await;
     store

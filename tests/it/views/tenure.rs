@@ -1,8 +1,7 @@
 //! Leases in time: on the embedded store, where two holders stand for two processes.
 
-use claviger::store::sqlite::{SqliteConfig, SqliteStore};
+use crate::harness::stores::sqlite;
 use claviger::tenure::Tenure;
-use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{Hold, Holder, LeaseName, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,9 +26,8 @@ struct Two {
 impl Two {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = SqliteConfig::new(dir.path(), "claviger test", Timestamp(1_790_000_000_000));
         let (sender, events) = unbounded_channel();
-        let store = Arc::new(SqliteStore::open(&config).unwrap());
+        let store = sqlite(dir.path());
         Self { store, events, sender, tracker: TaskTracker::new(), _dir: dir }
     }
 

@@ -1,7 +1,8 @@
 //! Each reason for which a socket is closed, by its code.
 
 use super::socket::{Socket, until};
-use crate::scenario::stage::{Stage, StoreKind};
+use crate::harness::stores::StoreKind;
+use crate::scenario::stage::Stage;
 use claviger_domain::id::UserId;
 use claviger_graphql::ids::{IdKind, decode_as};
 use serde_json::json;
@@ -181,7 +182,7 @@ async fn an_expired_token_closes_with_4403_unless_another_came_in_time() {
     let stage = with(|live| live.ping = Duration::from_millis(5)).await;
     let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
     let login =
-        json!({ "usernameOrEmail": "ada", "password": crate::scenario::stage::password("ada") });
+        json!({ "usernameOrEmail": "ada", "password": crate::harness::person::password("ada") });
     let (mut renewed, mut plain) = (Socket::of(&stage, &ada).await, Socket::of(&stage, &ada).await);
     let mut of_bob = Socket::of(&stage, &bob).await;
     renewed.follow("1", None).await;

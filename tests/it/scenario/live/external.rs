@@ -2,10 +2,11 @@
 
 use super::socket::Socket;
 use super::streams::{FOLLOW, Stream, get, post};
-use crate::scenario::client::Client;
+use crate::harness::client::Client;
+use crate::harness::stores::StoreKind;
 use crate::scenario::external::run;
 use crate::scenario::issuer::{Issuer, Signing, claims};
-use crate::scenario::stage::{Stage, StoreKind};
+use crate::scenario::stage::Stage;
 use claviger::simulator::keys::{Scenario, key as secret_key};
 use claviger_domain::account::{DeactivateAccount, GrantRole};
 use claviger_domain::actor::Role;

@@ -1,8 +1,9 @@
 //! What a subscription gives: every event of its user once and in order, whatever happens to the connection.
 
 use super::socket::Socket;
-use crate::scenario::client::Client;
-use crate::scenario::stage::{Stage, StoreKind};
+use crate::harness::client::Client;
+use crate::harness::stores::StoreKind;
+use crate::scenario::stage::Stage;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 

@@ -1,12 +1,15 @@
 //! Whoever is signed out is cut off at once, wherever they are connected.
 
 use super::socket::Socket;
-use crate::scenario::client::Client;
-use crate::scenario::stage::{Stage, StoreKind, password};
+use crate::harness::client::Client;
+use crate::harness::events::actor;
+use crate::harness::person::password;
+use crate::harness::stores::StoreKind;
+use crate::scenario::stage::Stage;
 use claviger::bus::AccountCall;
 use claviger::simulator::keys::{Scenario, key};
 use claviger_domain::account::{AccountCommand, DeactivateAccount, GrantRole, RevokeRole};
-use claviger_domain::actor::{Actor, Role, Via};
+use claviger_domain::actor::{Role, Via};
 use claviger_domain::id::{CorrelationId, UserId};
 use claviger_graphql::ids::{IdKind, decode_as};
 use serde_json::json;
@@ -26,7 +29,7 @@ async fn by_operator(stage: &Stage, whose: &Client, command: AccountCommand) {
         .to_owned();
     let call = AccountCall {
         user: UserId(decode_as(IdKind::User, &id).unwrap()),
-        actor: Actor { user: None, role: None, via: Via::Cli },
+        actor: actor(Via::Cli),
         correlation: CorrelationId(Uuid::from_u128(7)),
         command,
         phc: None,

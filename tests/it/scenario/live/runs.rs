@@ -1,7 +1,7 @@
 //! Orchestrations over GraphQL: asked for, followed over a socket, stopped, listed, added up.
 
 use super::socket::Socket;
-use crate::scenario::client::Client;
+use crate::harness::client::Client;
 use crate::scenario::stage::{Stage, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Ending, Reply};

@@ -1,6 +1,6 @@
 //! A raw client of `graphql-transport-ws`.
 
-use crate::scenario::client::Client;
+use crate::harness::client::Client;
 use crate::scenario::stage::Stage;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};

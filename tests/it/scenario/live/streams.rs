@@ -1,8 +1,9 @@
 //! Event streams with a token in the header.
 
 use super::socket::{PATIENCE, soon};
-use crate::scenario::client::Client;
-use crate::scenario::stage::{Stage, StoreKind};
+use crate::harness::client::{Client, plain};
+use crate::harness::stores::StoreKind;
+use crate::scenario::stage::Stage;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -75,7 +76,7 @@ pub(super) const FOLLOW: &str =
     "subscription($after: Cursor) { viewerEvents(after: $after) { node { type } } }";
 
 fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(PATIENCE * 2).build().unwrap()
+    plain().timeout(PATIENCE * 2).build().unwrap()
 }
 
 /// A GET, as `EventSource` does it.

@@ -4,7 +4,7 @@ use super::super::sqlite::append;
 use super::failures::has_exactly;
 use super::harness::MongoHarness;
 use super::proxy::{Act, Proxy};
-use super::server::{TestServer, server};
+use crate::harness::mongo::{TestServer, server};
 use claviger::store::mongo::{MongoConfig, MongoStore};
 use claviger_projections::ports::{Append, Log};
 use futures::future::join_all;

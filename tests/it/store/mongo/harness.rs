@@ -1,11 +1,12 @@
 //! Runs the contract suite on MongoDB.
 
-use super::super::bent::Over;
-use super::super::broken::{Broken, How};
+use super::super::broken::Broken;
 use super::gate::Gate;
 use super::rewriting::Rewriting;
-use super::server::TestServer;
-use claviger::effects::OsEntropy;
+use crate::harness::bent::Over;
+use crate::harness::mongo::TestServer;
+use crate::harness::stores::mongo_config;
+use crate::store::how::How;
 use claviger::store::mongo::{MongoConfig, MongoStore, MongoUri};
 use claviger_projections::ports::{BoxFuture, Store};
 use claviger_projections::suite::{Failure, FaultHooks, Harness};
@@ -40,7 +41,7 @@ impl MongoHarness {
 
     pub(super) fn config(&self) -> MongoConfig {
         let faults = Arc::clone(&self.gate) as _;
-        MongoConfig { faults, ..MongoConfig::new(self.uri.clone(), Arc::new(OsEntropy)) }
+        MongoConfig { faults, ..mongo_config(self.uri.clone()) }
     }
 
     /// Opens the database once more, as another process would.

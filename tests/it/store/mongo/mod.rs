@@ -13,8 +13,5 @@ mod processes;
 pub(crate) mod proxy;
 mod rewriting;
 mod run;
-pub(crate) mod server;
 mod stopped;
 mod variants;
-
-pub(crate) use server::server;

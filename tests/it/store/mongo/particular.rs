@@ -2,8 +2,8 @@
 
 use super::super::sqlite::append;
 use super::harness::MongoHarness;
-use super::server::{TestServer, server};
-use claviger::effects::OsEntropy;
+use crate::harness::mongo::{TestServer, server};
+use crate::harness::stores::mongo_config;
 use claviger::store::mongo::{FORMAT, MongoConfig, MongoStore, OpenError};
 use claviger_projections::ports::{
     Append, AppendError, ClaimChange, ClaimKind, Expected, Log, RecordChange, Rotation, RowChange,
@@ -183,7 +183,7 @@ async fn an_address_that_leads_nowhere_is_refused_without_repeating_it() {
         ("postgres://ada:hunter2secret@127.0.0.1/", false),
         ("mongodb://ada:hunter2secret@127.0.0.1:port/", false),
     ] {
-        let config = MongoConfig::new(uri.parse().unwrap(), Arc::new(OsEntropy));
+        let config = mongo_config(uri.parse().unwrap());
         let refused = MongoStore::open(&config).await.err().unwrap();
         assert_eq!(matches!(refused, OpenError::Unreachable { .. }), unreachable, "{uri}");
         assert!(!format!("{refused} {refused:?} {config:?}").contains("hunter2"), "{refused:?}");

@@ -3,9 +3,9 @@
 use super::super::sqlite::append;
 use super::gate::Gate;
 use super::harness::MongoHarness;
-use super::server::server;
-use crate::endurance::Dice;
-use claviger::effects::OsEntropy;
+use crate::harness::dice::Dice;
+use crate::harness::mongo::server;
+use crate::harness::stores::mongo_config;
 use claviger::store::mongo::{MongoConfig, MongoStore};
 use claviger_domain::id::EventId;
 use claviger_projections::ports::Log;
@@ -24,7 +24,7 @@ const URI: &str = "CLAVIGER_TEST_STOPPED_URI";
 const LEASE: Duration = Duration::from_secs(1);
 
 fn config(uri: &str) -> MongoConfig {
-    MongoConfig { lease: LEASE, ..MongoConfig::new(uri.parse().unwrap(), Arc::new(OsEntropy)) }
+    MongoConfig { lease: LEASE, ..mongo_config(uri.parse().unwrap()) }
 }
 
 /// The process that is stopped: appends what it is told to, parks inside a transaction when told to. Does nothing when it isn't started

@@ -1,7 +1,7 @@
 //! A TCP proxy before the server that makes connections fail: cuts one at any byte, swallows everything, holds a message back. It knows
 //! the frames of the wire protocol, so that a fault meets the message it is meant for.
 
-use super::server::TestServer;
+use crate::harness::mongo::TestServer;
 use claviger::store::mongo::MongoUri;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -2,7 +2,7 @@
 //! each message; a store uses no other section for what is changed here.
 
 use super::proxy::message;
-use super::server::TestServer;
+use crate::harness::mongo::TestServer;
 use claviger::store::mongo::MongoUri;
 use mongodb::bson::{Bson, Document, doc};
 use std::collections::HashMap;

@@ -5,9 +5,9 @@ use super::super::sqlite::append;
 use super::failures::failures;
 use super::gate::Gate;
 use super::proxy::{Act, Proxy};
-use super::server::OwnServer;
-use crate::endurance::{Dice, number, seed};
-use claviger::effects::OsEntropy;
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::mongo::OwnServer;
+use crate::harness::stores::mongo_config;
 use claviger::store::mongo::{MongoConfig, MongoStore};
 use claviger_domain::id::EventId;
 use claviger_projections::ports::{Append, AppendError, Expected, Log, RecordChange, StoreError};
@@ -87,7 +87,7 @@ impl Run {
     async fn start() -> Option<Self> {
         let server = OwnServer::start()?;
         let proxy = Proxy::start(&server.host()).await;
-        let spared = MongoConfig::new(server.uri(), Arc::new(OsEntropy));
+        let spared = mongo_config(server.uri());
         let spared = Arc::new(MongoStore::open(&spared).await.unwrap());
         let options =
             format!("directConnection=true&serverSelectionTimeoutMS=20000&appName={NAME}");
@@ -95,8 +95,7 @@ impl Run {
         let gate = Arc::new(Gate::default());
         let faults = Arc::clone(&gate) as _;
         let answer_within = Duration::from_secs(2);
-        let store =
-            MongoConfig { faults, answer_within, ..MongoConfig::new(uri, Arc::new(OsEntropy)) };
+        let store = MongoConfig { faults, answer_within, ..mongo_config(uri) };
         let store = Arc::new(MongoStore::open(&store).await.unwrap());
         let admin = spared.database().client().clone();
         let versions = vec![0; usize::try_from(WORKERS).unwrap()];

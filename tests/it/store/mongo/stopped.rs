@@ -4,7 +4,7 @@ use super::super::sqlite::append;
 use super::failures::has_exactly;
 use super::gate::Gate;
 use super::harness::MongoHarness;
-use super::server::server;
+use crate::harness::mongo::server;
 use claviger::store::mongo::{MongoConfig, MongoStore};
 use claviger_projections::ports::Log;
 use claviger_projections::suite::FaultHooks;

@@ -5,7 +5,7 @@ use super::super::sqlite::append;
 use super::contract::run;
 use super::harness::MongoHarness;
 use super::rewriting::{Rewrite, Rewriting, Statement};
-use super::server::{TestServer, server};
+use crate::harness::mongo::{TestServer, server};
 use claviger::store::mongo::MongoStore;
 use claviger_domain::id::KeyId;
 use claviger_domain::stream::StreamName;

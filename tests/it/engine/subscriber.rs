@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 /// What a subscriber holds of one run, over all its connections.
 #[derive(Debug, Default)]
-pub(super) struct Client {
+pub(super) struct Subscriber {
     /// Where it left off, and where it was before: stock clients resend what they sent first.
     pub(super) cursors: Vec<FeedCursor>,
     /// Text by step and attempt.
@@ -25,7 +25,7 @@ pub(super) struct Client {
     pub(super) is_over: bool,
 }
 
-impl Client {
+impl Subscriber {
     /// Begins another connection behind this cursor.
     pub(super) fn connects(&mut self, after: Option<FeedCursor>) {
         self.last = after;

@@ -15,6 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_claviger");
 
+/// Starts a command whose outputs are read here.
+pub(crate) fn spawned(command: &mut Command, stdin: Stdio) -> Child {
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 /// A data directory with what its processes said, gone when dropped.
 pub(crate) struct Home {
     dir: tempfile::TempDir,
@@ -90,12 +95,7 @@ impl Home {
             .env("CLAVIGER_KEY_COMMANDS_PER_MINUTE", "0")
             .env("CLAVIGER_KEY_TESTS_PER_MINUTE", "0");
         change(&mut command);
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = spawned(&mut command, Stdio::null());
         let log = Log::follow(child.stderr.take().unwrap(), &self.log_file());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -224,12 +224,7 @@ pub(crate) struct Ran {
 
 impl Ran {
     pub(crate) fn of(mut command: Command, stdin: &[u8]) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = spawned(&mut command, Stdio::piped());
         // A command that reads nothing may be gone already.
         drop(child.stdin.take().unwrap().write_all(stdin));
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
@@ -258,6 +253,54 @@ impl Ran {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+}
+
+/// A command that goes on.
+pub(crate) struct Going {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    seen: String,
+}
+
+impl Going {
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = spawned(&mut command, Stdio::null());
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout, seen: String::new() }
+    }
+
+    /// Waits for a line with these words on standard output.
+    pub(crate) async fn says(mut self, words: &'static str) -> Self {
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            while !line.contains(words) {
+                line.clear();
+                assert!(
+                    self.stdout.read_line(&mut line).unwrap() > 0,
+                    "it never says {words:?}: {}",
+                    self.seen
+                );
+                self.seen.push_str(&line);
+            }
+            self
+        });
+        reading.await.unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(mut self) -> Ran {
+        let waiting = tokio::task::spawn_blocking(move || {
+            self.stdout.read_to_string(&mut self.seen).unwrap();
+            let mut stderr = String::new();
+            self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+            Ran { code: self.child.wait().unwrap().code(), stdout: self.seen, stderr }
+        });
+        waiting.await.unwrap()
     }
 }
 
