@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 const CLIENTS: u64 = 8;
 const KILLS: u64 = 5;
-/// The server is killed after so many answers at most.
+/// Most answers before the server is killed.
 const MOST_ANSWERS: usize = 60;
 const KEYS: &str =
     "{ viewer { keys(first: 100) { totalCount nodes { id name isActive defaultFor } } } }";
@@ -112,7 +112,7 @@ impl Course {
         }
     }
 
-    /// The history is what was acknowledged, no more and no less; the keys are as the model says.
+    /// The history is what was acknowledged, no more and no less; the keys are those of the model.
     async fn compare(&mut self) {
         let found = self.account.history_above(self.compared).await;
         let acknowledged =

@@ -1,4 +1,4 @@
-//! Several server processes on one MongoDB: one order, no two defaults, nobody starves.
+//! Several server processes on one MongoDB: one order, no two defaults, no client starves.
 
 use super::concurrency::{CLIENTS, LOOK, Tally, check, client, observer, order};
 use super::orders::Order;
@@ -66,7 +66,7 @@ impl Farm {
         let account = Client::register(url, &format!("user{n}")).await;
         let mut ids = Vec::new();
         for k in 0..keys {
-            // Each key by way of another process.
+            // Each key through another process.
             let by = self.of(&account, index + usize::try_from(k).unwrap());
             ids.push(by.add(&format!("key {k}"), &key(Scenario::Good, n * 100 + k)).await);
         }
@@ -91,7 +91,8 @@ impl Farm {
     }
 }
 
-/// Reads while the others write, until told how far. What it saw: no position is left out, nothing comes twice.
+/// Reads while the others write, until they have ended and nothing is left. No position is left
+/// out, and nothing comes twice.
 async fn follow(store: &MongoStore, from: u64, ended: &AtomicBool) -> Vec<(u64, String)> {
     let (mut seen, mut ids, mut watch) = (Vec::new(), BTreeSet::new(), store.watch());
     let mut cursor = from;
@@ -165,7 +166,7 @@ async fn roamer(
     tally
 }
 
-/// The follower saw what was answered to somebody, each at its place, and nothing else.
+/// The follower saw every acknowledged event, each at its position, and nothing else.
 fn compare(seen: &[(u64, String)], tallies: &[Tally]) {
     let answered: Vec<_> = tallies.iter().flat_map(|tally| tally.events.iter().cloned()).collect();
     let mut sorted = answered.clone();
@@ -235,7 +236,8 @@ async fn race(count: usize, least_share: u64) {
     );
     assert_eq!(farm.verified().await, at);
     assert!(shares[1].0.iter().all(|commits| *commits > 0), "{:?}", shares[1].0);
-    // A share of a few commits says how busy the machine is: it is held to account where there was time for many.
+    // A share of a few commits measures how busy the machine is: it is asserted only where there
+    // was time for many.
     if long.is_some() {
         for shares in shares {
             assert!(shares.least() >= least_share, "{:?}", shares.0);
@@ -266,7 +268,8 @@ async fn a_mutation_whose_client_goes_away_is_done_once() {
         let input = json!({"name": format!("key {n}"), "secret": key(Scenario::Good, n), "idempotencyKey": format!("once {n}")});
         let order = Order::new("addKey", input);
         let met = proxy.times_met();
-        // Of all transactions only the mutation's own names its event. The connection is closed while it is under way.
+        // Of all transactions only the mutation's own names its event. The connection is closed
+        // while it is under way.
         proxy.rule("KeyAdded", 1, Act::Delay(Duration::from_millis(100)));
         let gone = account.apart();
         tokio::select! {

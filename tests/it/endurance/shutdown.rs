@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_told_to_stop_answers_what_it_has_begun() {
+async fn a_stopping_server_answers_what_it_has_begun() {
     let (home, simulator) = (Home::new(), simulator().await);
     let server = home.serve(&simulator.base_url());
     let account = Client::register(server.url(), "ada").await;

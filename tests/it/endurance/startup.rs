@@ -1,4 +1,4 @@
-//! What stands in the way of a start: each is refused with a code, and with words that say what to do.
+//! Obstacles to a start: each is refused with a code, and with a message that says what to do.
 
 use crate::harness::program::{Home, Ran, files};
 use crate::harness::world::TEST_KEY;
@@ -22,7 +22,7 @@ fn used() -> Home {
     home
 }
 
-/// Hashes of the database and of its log; what SQLite keeps in shared memory says nothing.
+/// Hashes of the database and of its log; what SQLite keeps in shared memory does not count.
 fn database(home: &Home) -> Vec<(String, Vec<u8>)> {
     let counts = |(name, bytes): &(String, Vec<u8>)| {
         name.starts_with(DATABASE_FILE) && !name.ends_with("-shm") && !bytes.is_empty()

@@ -1,4 +1,5 @@
-//! The process is gone at any boundary of any run: the next one finishes it, and calls for nothing that is done.
+//! The process is gone at any boundary of any run: the next one finishes it, and calls for nothing
+//! that is done.
 
 use super::evidence::{Calls, check_calls, check_texts, result, steps};
 use super::halting::{Halting, When};
@@ -25,7 +26,7 @@ struct Stage {
 
 impl Stage {
     async fn open(kind: StoreKind) -> Self {
-        // Nobody waits for a lease to lapse: the test says when one has.
+        // No test waits for a lease to lapse: it releases the lease itself.
         let world = World::with(kind, |config| config.lease_ms = 60_000).await;
         let ground = world.open_store().await;
         let clerk = world.process_over(ground.store(), Duty::Nothing).await;
@@ -114,7 +115,8 @@ async fn at_every_append(when: When, first: usize) {
     for kind in StoreKind::available().await {
         let (began, stage, mut count) = (Instant::now(), Stage::open(*kind).await, 0);
         for (name, draft) in one_of_each() {
-            // One pattern with all kinds of steps stands for the others where it takes long, unless somebody has the time.
+            // One pattern with all kinds of steps stands for the others where it takes long, unless
+            // somebody has the time.
             let takes_long = match when {
                 When::After => false,
                 When::Before => *kind == StoreKind::MongoDb,

@@ -1,6 +1,8 @@
-//! Pause, resume and cancel, asked by anybody at any moment: no request is lost, and no run is stuck.
+//! Pause, resume and cancel through any process at any moment: no request is lost, and no run is
+//! stuck.
 //!
-//! `CLAVIGER_TEST_SCHEDULES=500` tries so many courses on each store instead of a few; `CLAVIGER_TEST_SEED` changes them.
+//! `CLAVIGER_TEST_SCHEDULES=500` tries 500 courses on each store instead of a few;
+//! `CLAVIGER_TEST_SEED` changes them.
 
 use super::world::one_of_each;
 use crate::harness::dice::{Dice, number, seed};
@@ -22,7 +24,8 @@ const SCHEDULES: u64 = 12;
 /// Courses at a time.
 const AT_ONCE: usize = 4;
 
-/// Two processes that work, and one that only takes commands: to it, an asker that is gone before anybody was told.
+/// Two processes that work, and one that only takes commands: its requests look like those of a
+/// process that is gone before it notified an engine.
 struct Stage {
     world: World,
     ground: Opened,
@@ -53,7 +56,7 @@ impl Stage {
         self.world.close().await;
     }
 
-    /// Lets the log grow by so many events, if it does.
+    /// Waits until the log has grown by this many events, if it does.
     async fn moment(&self, events: u64) {
         let mut watch = self.ground.store().watch();
         let until = *watch.borrow() + events;
@@ -66,7 +69,7 @@ impl Stage {
         );
     }
 
-    /// One run and what was asked of it; how it ended.
+    /// One run, the requests made of it, and how it ended.
     async fn course(&self, mut dice: Dice) -> Phase {
         let drafts = one_of_each();
         let (name, draft) = dice.pick(&drafts).clone();
@@ -92,13 +95,13 @@ impl Stage {
             match answer {
                 Ok(_) => (last, is_cancelled) = (ask, is_cancelled || ask == Ask::Cancel),
                 Err(failure) => {
-                    assert_eq!(failure.code, ErrorCode::Conflict, "{ask:?}: {failure:?}")
+                    assert_eq!(failure.code, ErrorCode::Conflict, "{ask:?}: {failure:?}");
                 }
             }
         }
         if last == Ask::Pause && !is_cancelled {
             self.rests(run).await;
-            // Whoever is asked: nobody may be deaf. One whose pause came too late has ended.
+            // Every process must take the request. A run whose pause came too late has ended.
             drop(dice.pick(&self.workers).ask(&self.user, run, Ask::Resume).await);
         }
         let waiting = self.clerk.ended(&self.user, run);
@@ -106,7 +109,7 @@ impl Stage {
             panic!("{name} is stuck after {asked:?}: {:?}", self.clerk.kinds(run).await)
         };
         let phase = detail.view.run.phase;
-        // What was asked a moment too late finds a run that is done.
+        // A request that came a moment too late finds a run that is done.
         let is_right = if is_cancelled {
             matches!(phase, Phase::Cancelled | Phase::Completed)
         } else {
@@ -131,7 +134,7 @@ impl Stage {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_is_asked_whenever_by_whomever_nothing_is_lost_and_nothing_is_stuck() {
+async fn no_request_at_any_moment_through_any_process_is_lost_or_leaves_a_run_stuck() {
     let schedules = number("CLAVIGER_TEST_SCHEDULES").unwrap_or(SCHEDULES);
     for kind in StoreKind::available().await {
         let (began, stage, mut ends) = (Instant::now(), Stage::open(*kind).await, BTreeMap::new());
@@ -151,7 +154,7 @@ async fn whatever_is_asked_whenever_by_whomever_nothing_is_lost_and_nothing_is_s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_asked_of_a_resting_run_by_a_process_that_is_gone_at_once_is_done_all_the_same() {
+async fn a_request_to_a_resting_run_by_a_process_that_is_gone_at_once_is_done_all_the_same() {
     for kind in StoreKind::available().await {
         let stage = Stage::open(*kind).await;
         for (ask, end) in [(Ask::Resume, Phase::Completed), (Ask::Cancel, Phase::Cancelled)] {

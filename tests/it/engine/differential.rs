@@ -1,5 +1,5 @@
-//! The engine against the oracle: random runs of every pattern, under random faults of the upstream and random commands, until everything
-//! that can happen to a run has.
+//! The engine against the oracle: random runs of every pattern, under random faults of the upstream
+//! and random commands, until everything that can happen to a run has.
 //!
 //! `CLAVIGER_TEST_SCHEDULES=1000` runs that many; `CLAVIGER_TEST_SEED` changes their course.
 
@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 /// Runs that go on at once.
 const AT_ONCE: usize = 24;
 
-/// Runs where nothing else is said, on each store.
+/// How many runs by default, on each store.
 const USUAL: [usize; 2] = [5 * AT_ONCE, 12];
 
 /// Everything that can happen to a run.
@@ -58,7 +58,7 @@ fn story(world: &World, number: usize, dice: &mut Dice) -> Story {
     Story { is_paused: dice.below(4) == 0, ..story }
 }
 
-/// Lets a run go as its story says; every pause is followed by a resumption.
+/// Lets a run follow its story; every pause is followed by a resumption.
 async fn lived(process: &Process, user: &User, story: &Story) -> RunId {
     let run = process.start_run(user, story.draft.clone()).await;
     if story.is_paused {

@@ -1,4 +1,4 @@
-//! Every row of the table of upstream's errors (`UPSTREAM.md`, section 1), met by a run.
+//! Every kind of upstream error, met by a run.
 
 use super::record::came;
 use crate::harness::environment::{TestClock, without_waits};
@@ -28,13 +28,13 @@ use std::time::Duration;
 /// Where a row of the table leads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Leads {
-    /// To the run's failure, after so many attempts, with this code.
+    /// The run fails after this many attempts, with this code.
     Fails(u32, ErrorCode),
     /// To a run that stands still.
     Pauses,
     /// To another attempt once the limit is over.
     Waits,
-    /// To the run's end, after so many attempts.
+    /// The run completes after this many attempts.
     Ends(u32, StopReason),
 }
 
@@ -166,7 +166,8 @@ async fn met(world: &World, process: &Process, ada: &User, row: &Row) {
     );
 }
 
-/// The attempt doesn't count, and the next is put off for the 30 seconds that were asked for. Then the run is stopped.
+/// The attempt doesn't count, and the next is put off for the 30 seconds of `retry-after`. Then the
+/// run is stopped.
 async fn waited(process: &Process, ada: &User, run: RunId, name: &str) -> RunDetail {
     failed_once(process, ada, run).await;
     let detail = process.detail(ada, run).await;

@@ -1,4 +1,5 @@
-//! Servers, as an operator runs them, on one world's store; runs asked for over HTTP; and people who watch them come what may.
+//! Servers, as an operator runs them, on one world's store; runs started over HTTP; and watchers
+//! who reconnect until a run ends.
 
 use super::evidence::{Calls, check_calls, check_texts, steps};
 use crate::harness::client::{Client, http};
@@ -23,7 +24,7 @@ const FOLLOW: &str = "subscription($id: ID!, $after: Cursor) { orchestration(id:
     ... on TextDelta { cursor stepId attempt offset text } ... on AttemptSuperseded { cursor stepId attempt keepBytes } \
     ... on GapMarker { cursor } ... on Terminal { cursor orchestration { state steps { id attempt output } } } } }";
 
-/// How long a run's end is waited for: a bound for what would never come.
+/// How long a run's end is awaited before the test fails.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A world, its user, and the directory of its servers' logs.
@@ -47,7 +48,8 @@ impl Farm {
         self.home.serve_with(&upstream, |command| self.world.describe(command))
     }
 
-    /// How often a server was too slow to keep the lease under which it works: it leaves its runs then, as if it had crashed.
+    /// How often a server was too slow to keep the lease under which it works: it leaves its runs
+    /// then, as if it had crashed.
     pub(super) fn lost_leases(&self) -> u64 {
         let is_loss = |line: &&str| {
             line.contains("engine/")
@@ -61,7 +63,7 @@ impl Farm {
         Client::new(server.url()).with_token(&self.user.token)
     }
 
-    /// Asks for a run.
+    /// Starts a run.
     pub(super) async fn start(&self, server: &Server, pattern: Value) -> Run {
         let data =
             self.account(server).ask(START, json!({ "input": { "pattern": pattern } })).await;
@@ -72,7 +74,8 @@ impl Farm {
         Run { run: RunId(decode_as(IdKind::Orchestration, &id).unwrap()), id }
     }
 
-    /// Once all servers are gone: each run is done, its texts add up, and history and upstream agree on its calls.
+    /// Once all servers are gone: each run is done, its texts add up, and history and upstream
+    /// agree on its calls.
     pub(super) async fn check(&self, runs: &[(RunId, u64)]) -> u64 {
         let clerk = self.world.clerk().await;
         let calls = Calls::of(self.world.simulator(), &clerk, &self.user).await;
@@ -90,7 +93,7 @@ impl Farm {
     }
 }
 
-/// A run that was asked for.
+/// A run that was started.
 #[derive(Clone)]
 pub(super) struct Run {
     pub(super) run: RunId,
@@ -121,12 +124,12 @@ pub(super) fn pattern(n: u64) -> Value {
     }
 }
 
-/// Somebody who watches a run, at whatever server there is.
+/// A subscriber of a run, at the server that currently runs.
 pub(super) struct Watcher {
     run: Run,
     token: String,
     url: watch::Receiver<String>,
-    /// Counts what all watchers hear.
+    /// Counts the pieces of text that all watchers receive.
     heard: Arc<watch::Sender<u64>>,
     cursor: Option<String>,
     texts: BTreeMap<(String, u64), String>,
@@ -142,7 +145,8 @@ impl Watcher {
         Self { run, token: user.token.clone(), url, heard, cursor: None, texts: BTreeMap::new() }
     }
 
-    /// Watches to the end, across servers that go away. What was held of each step's last attempt is what the step says.
+    /// Watches to the end, across servers that go away. The text held of each step's last attempt
+    /// must be the step's output.
     pub(super) async fn watch(mut self) -> RunId {
         let watching = async {
             loop {
@@ -150,7 +154,7 @@ impl Watcher {
                 if let Some(end) = self.follow(&url).await {
                     return end;
                 }
-                // Either another server is named, or this one is asked again.
+                // Either another server is named, or this one is tried again.
                 drop(tokio::time::timeout(Duration::from_millis(50), self.url.changed()).await);
             }
         };
@@ -202,7 +206,7 @@ impl Watcher {
         };
         match message["__typename"].as_str()? {
             "Snapshot" => {
-                // Whoever comes late is told of what is done already.
+                // A late subscriber receives what is done already.
                 let steps = message["orchestration"]["steps"].as_array().unwrap().iter();
                 let done = steps.filter(|step| step["state"] == "COMPLETED");
                 self.texts.extend(done.map(|step| {

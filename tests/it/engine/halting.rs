@@ -17,9 +17,10 @@ use tokio::sync::watch;
 pub(super) enum When {
     /// Before the append is made.
     Before,
-    /// After it is durable, and before anybody is told.
+    /// After it is durable, and before the process learns of it.
     After,
-    /// Before it is made; it is made all the same, when the next process has read the run and is about to claim it.
+    /// Before it is made; it is made all the same, when the next process has read the run and is
+    /// about to claim it.
     Late,
 }
 
@@ -71,7 +72,8 @@ impl Halting {
         *self.halted.borrow()
     }
 
-    /// The same of a run that has ended: whoever watched it may have seen its last append before it halted there.
+    /// The same of a run that has ended: a subscriber may have seen its last append before the
+    /// store halted there.
     pub(super) async fn halted_by_the_end(&self) -> Option<RunId> {
         if self.met.load(Ordering::SeqCst) >= self.at {
             self.halted().await;

@@ -1,4 +1,5 @@
-//! Bad input: refused before anything starts, typed, with the limit or the alternatives named. And repeats.
+//! Invalid input is refused before anything starts, by a typed error that names the limit or the
+//! alternatives. And repeats.
 
 use crate::harness::environment::without_waits;
 use crate::harness::person::User;
@@ -21,7 +22,7 @@ use futures::future::join_all;
 use serde_json::json;
 use uuid::Uuid;
 
-/// Most runs of a user that haven't ended.
+/// The limit of a user's runs that haven't ended.
 const MOST_OPEN: usize = 1_000;
 
 async fn runs_of(process: &Process, user: &User) -> u64 {
@@ -29,7 +30,7 @@ async fn runs_of(process: &Process, user: &User) -> u64 {
     process.ports.run_reads.runs(user.id(), RunFilter::default(), page).await.unwrap().total
 }
 
-/// Asks for what is refused; nothing may have been written down.
+/// A start that must be refused; nothing may have been written.
 async fn refused(process: &Process, user: &User, asked: StartRun) -> Failure {
     let before = process.store.head().await.unwrap().position;
     let failure = process.try_start(user, asked, Some("once")).await.unwrap_err();
@@ -61,10 +62,10 @@ fn parallel(on_failure: OnFailure) -> Draft {
     }
 }
 
-/// What is asked for, the code, where, and a word of what is said.
-type Bad = (Draft, ErrorCode, &'static [&'static str], &'static str);
+/// The draft, the code, the path, and words of the message.
+type Invalid = (Draft, ErrorCode, &'static [&'static str], &'static str);
 
-fn bad_sequences() -> Vec<Bad> {
+fn invalid_sequences() -> Vec<Invalid> {
     let sequence = |agents, sequence| Draft::Sequential { task: task("Go."), agents, sequence };
     let with = |model: Option<&str>, max_tokens| {
         vec![AgentDraft { model: model.map(str::to_owned), max_tokens, ..agent("Ann") }]
@@ -121,7 +122,7 @@ fn bad_sequences() -> Vec<Bad> {
     ]
 }
 
-fn bad_patterns() -> Vec<Bad> {
+fn invalid_patterns() -> Vec<Invalid> {
     let hierarchical = |workers, worker_names| {
         let manager = agent("Boss");
         Draft::Hierarchical { task: "Go.".to_owned(), manager, workers, worker_names }
@@ -176,7 +177,7 @@ async fn what_breaks_a_bound_is_refused_before_anything_starts() {
     let world = World::steady(StoreKind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
-    for (draft, code, path, words) in bad_sequences().into_iter().chain(bad_patterns()) {
+    for (draft, code, path, words) in invalid_sequences().into_iter().chain(invalid_patterns()) {
         let failure = refused(&process, &ada, start(draft)).await;
         assert_eq!(failure.code, code, "{failure:?}");
         assert!(failure.message.contains(words), "{}", failure.message);
@@ -226,7 +227,7 @@ async fn a_model_that_the_operators_key_doesnt_have_is_refused_with_those_it_has
         (detail.view.run.phase, detail.view.run.steps[0].planned.model.as_str()),
         (Phase::Completed, "claude-sonnet-5")
     );
-    // What a user's key has nobody knows before it is used.
+    // Which models a user's key may use is unknown before it is used.
     let ada = process.user("ada", Scenario::Good).await;
     let asked = StartRun { model: unknown, ..start(line("Go.", ["Ann"])) };
     let run = process.try_start(&ada, asked, None).await.unwrap().run;
@@ -362,7 +363,8 @@ async fn too_many_runs_that_havent_ended_are_refused_and_a_repeat_of_the_last_is
         assert!(join_all(many).await.iter().all(Result::is_ok));
     }
     assert_eq!(runs_of(&process, &ada).await, 999);
-    // Of two that race for the last place with one key both get it: a repeat isn't refused because of what its first did.
+    // Of two that race for the last place with one key both get it: a repeat isn't refused because
+    // of what its first did.
     let last = join_all(
         (0..8).map(|_| process.try_start(&ada, start(line("Last.", ["Ann"])), Some("k1"))),
     )

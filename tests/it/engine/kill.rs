@@ -1,4 +1,5 @@
-//! `kill -9` in the middle of streams, again and again: every run ends as if nothing had happened, and no finished step is called again.
+//! `kill -9` in the middle of streams, again and again: every run ends as if nothing had happened,
+//! and no finished step is called again.
 //!
 //! `CLAVIGER_TEST_KILLS=100` kills a hundred times on SQLite and a fifth of that on MongoDB.
 
@@ -19,10 +20,10 @@ use tokio_util::task::TaskTracker;
 /// Runs at once.
 const RUNS: usize = 4;
 
-/// Kills where nobody asks for more, on SQLite and on MongoDB.
+/// How many kills by default, on SQLite and on MongoDB.
 const KILLS: (u64, u64) = (6, 2);
 
-/// A server is killed when watchers have heard so many pieces of text at most.
+/// Most pieces of text that watchers receive before a server is killed.
 const MOST_HEARD: usize = 150;
 
 /// A piece of text every so often.
@@ -85,7 +86,7 @@ impl Course {
         server
     }
 
-    /// Load, until so much was heard.
+    /// Load, until watchers have received this much.
     async fn load(&mut self, server: &Server) {
         let heard_at = *self.heard.borrow() + 1 + self.dice.below(MOST_HEARD) as u64;
         let mut heard = self.heard.subscribe();
@@ -98,7 +99,7 @@ impl Course {
         }
     }
 
-    /// Until a call is made again, or everybody has seen their run's end.
+    /// Until a call is made again, or every watcher has seen its run's end.
     async fn goes_on(&mut self, calls: u64, since: Instant) {
         let counts = self.farm.world.simulator().counts().clone();
         let called = counts.wait(|counts| counts.total() > calls);
@@ -151,7 +152,7 @@ async fn killed_again_and_again(kind: StoreKind, kills: u64, patience: Option<Du
     );
     assert_eq!(course.done.len() as u64, course.asked, "every run has its end");
     assert!(repeated > 0, "kills come in the middle of streams");
-    // A few say how busy the machine is; many are held to account.
+    // A few measure how busy the machine is; only many are asserted.
     if let Some(patience) = patience {
         assert!(course.going_on.middle() <= patience, "{:?}", course.going_on.middle());
     }

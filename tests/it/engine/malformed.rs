@@ -1,5 +1,5 @@
-//! Answers that aren't what the protocol says, or not in the form that was asked for: typed errors, bounded memory, and a run whose state
-//! stays right.
+//! Answers that break the protocol, or aren't in the requested form: typed errors, bounded memory,
+//! and a run whose state stays right.
 
 use super::world::one_of_each;
 use crate::harness::environment::without_waits;
@@ -27,7 +27,8 @@ async fn opened() -> (World, Process, User) {
     (world, process, ada)
 }
 
-/// A run of one step whose first call is answered so; its end, and what was seen of its text by attempt.
+/// A run of one step whose first call is answered so; its end, and what was seen of its text by
+/// attempt.
 async fn answered(
     world: &World,
     process: &Process,
@@ -65,7 +66,7 @@ const SAY: &str =
     r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"half"}}"#;
 const STOP: &str = r#"data: {"type":"message_stop"}"#;
 
-/// Bodies of streams that can't be used, with the class of failure they lead to. The next attempt succeeds.
+/// Unusable bodies of streams, with the class of failure they lead to. The next attempt succeeds.
 fn bad_streams() -> Vec<(&'static str, Act, &'static str)> {
     let events = |events: &[&str]| stream_of(events.join("\n\n") + "\n\n");
     let noise = |at, bytes: &[u8]| {
@@ -238,7 +239,7 @@ async fn events_that_nobody_knows_and_a_message_that_begins_again_are_taken() {
     world.close().await;
 }
 
-/// What an agent that must answer in JSON says, and what that leads to: attempts of its step,
+/// The replies of an agent that must answer in JSON, and their effect: attempts of its step,
 /// fallbacks, the run's phase.
 struct Said {
     pattern: usize,
@@ -328,7 +329,8 @@ async fn garbage_where_json_was_asked_for_is_repaired_once_and_then_falls_back_o
     world.close().await;
 }
 
-/// One of each pattern with a task of this text; only the first agent is asked in words that hold it and not yet a reply.
+/// One of each pattern with a task of this text; only the first agent's prompt contains it without
+/// a reply.
 fn asked(pattern: usize, text: &str) -> Draft {
     let text = text.to_owned();
     match one_of_each().remove(pattern).1 {

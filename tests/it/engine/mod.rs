@@ -1,4 +1,5 @@
-//! Runs, from the request to the end: through the ports that every face uses, with the engine at work and Anthropic simulated.
+//! Runs, from the request to the end: through the ports that every face uses, with the engine at
+//! work and Anthropic simulated.
 #![cfg(test)]
 
 mod boundaries;

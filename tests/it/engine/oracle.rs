@@ -1,5 +1,6 @@
-//! An oracle: it makes a run up, with all that upstream will answer and all that will be asked of it, and foresees how it goes. It has its
-//! own, simple idea of each pattern and knows nothing of the planners'.
+//! An oracle: it makes a run up, with all answers of the upstream and all requests made of the run,
+//! and foresees how it goes. It has its own, simple idea of each pattern and knows nothing of the
+//! planners'.
 
 use crate::harness::dice::Dice;
 use crate::harness::runs::agent;
@@ -42,7 +43,7 @@ pub(super) struct Story {
     pub(super) code: Option<ErrorCode>,
     /// The final text, where the pattern has one.
     pub(super) output: Option<String>,
-    /// It is paused as soon as it was asked for.
+    /// It is paused as soon as it was started.
     pub(super) is_paused: bool,
     /// It is cancelled once a call has come to this gate.
     pub(super) cancel_at: Option<Gate>,
@@ -51,14 +52,14 @@ pub(super) struct Story {
 /// What a step's reply must be.
 pub(super) enum Wanted {
     Text,
-    /// Of these, in JSON: what reads them is told apart by its first word.
+    /// One of these, in JSON.
     Json(Vec<Value>),
 }
 
 /// Makes stories up.
 pub(super) struct Oracle<'a> {
     pub(super) dice: Dice,
-    /// Tells the agents of one story from those of others.
+    /// Distinguishes the agents of one story from those of others.
     pub(super) number: usize,
     script: &'a Script,
     pub(super) steps: Vec<Foreseen>,
@@ -71,7 +72,7 @@ pub(super) struct Oracle<'a> {
 /// What no repeat mends.
 const FATAL: [FailureClass; 2] = [FailureClass::Permission, FailureClass::Refusal];
 
-/// What is tried again, so many times; everything else is waited for and doesn't count.
+/// What is retried up to [`MOST`] times; everything else is waited for and doesn't count.
 const TRANSIENT: [FailureClass; 2] = [FailureClass::Overloaded, FailureClass::Connection];
 
 pub(super) const CODE_OF: [(FailureClass, ErrorCode); 5] = [
@@ -232,7 +233,8 @@ impl<'a> Oracle<'a> {
         goes_on
     }
 
-    /// Steps side by side, of which one may come to nothing: then nobody knows how far the others got.
+    /// Steps side by side, of which one may come to nothing: then nobody knows how far the others
+    /// got.
     pub(super) fn side_by_side(&mut self, who: &[String]) -> bool {
         let from = self.steps.len();
         let may_fail = self.dice.below(2 * who.len());
@@ -292,7 +294,7 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// What a structured reply says, and that it stood in other text.
+    /// The JSON of a structured reply; notes the fallback where it stood in other text.
     pub(super) fn json_of(text: &str, fallbacks: &mut Vec<Fallback>) -> Option<Value> {
         if text.starts_with("Here it is") {
             fallbacks.push(Fallback::JsonInText);

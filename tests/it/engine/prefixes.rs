@@ -1,5 +1,5 @@
-//! History cut off after any of its events, also between two that were appended together: an engine that finds nothing else goes on from
-//! there.
+//! History cut off after any of its events, also between two that were appended together: an engine
+//! that finds nothing else goes on from there.
 
 use super::evidence::{Calls, check_texts, facts, result, steps};
 use super::world::one_of_each;
@@ -19,7 +19,8 @@ use claviger_projections::ports::{
 use claviger_projections::runs::RunSummary;
 use std::time::Instant;
 
-/// The keys that go with an event: those of its user with the account's first, those of its stream with the stream's first, its secret.
+/// The keys that go with an event: those of its user with the account's first, those of its stream
+/// with the stream's first, its secret.
 async fn keys(from: &dyn Store, owner: UserId, event: &StoredEvent) -> Vec<RowChange> {
     let (mut rows, stream) = (Vec::new(), event.envelope.stream);
     if event.envelope.version == 1 {
@@ -57,7 +58,7 @@ async fn append(to: &dyn Store, event: &StoredEvent, rows: Vec<RowChange>) {
     to.append(Append { rows, ..append_of(event.clone()) }).await.unwrap();
 }
 
-/// Everything of the user, and so many events of the run with the text between them.
+/// Everything of the user, and the first `count` events of the run with the text between them.
 async fn copy(
     from: &dyn Store,
     to: &dyn Store,
@@ -137,7 +138,8 @@ async fn a_run_goes_on_from_any_of_its_events() {
         let user = process.user("ada", Scenario::Good).await;
         let mut runs = Vec::new();
         for (name, draft) in one_of_each() {
-            // A database is slow to make: one pattern with all kinds of steps stands for the others there.
+            // A database is slow to make: one pattern with all kinds of steps stands for the others
+            // there.
             if *kind == StoreKind::Sqlite
                 || name == "hierarchical"
                 || number("CLAVIGER_TEST_KILLS").is_some()

@@ -1,4 +1,5 @@
-//! What agents that work side by side do to each other: failures, bounds of how many call at once, turns; and the operator's program.
+//! What agents that work side by side do to each other: failures, bounds of how many call at once,
+//! turns; and the operator's program.
 
 use super::record::came;
 use crate::harness::environment::without_waits;
@@ -95,7 +96,7 @@ async fn one_failure_stops_the_others_at_once_where_all_must_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn as_many_may_fail_as_the_request_says() {
+async fn as_many_may_fail_as_the_request_allows() {
     let mut world = World::steady(StoreKind::Sqlite).await;
     world.effects = without_waits().1;
     let process = world.process().await;
@@ -201,7 +202,8 @@ async fn runs_of_one_key_take_turns_within_the_bound_of_its_calls() {
         .await;
     came(&gate, 1).await;
     let short = process.start_run(&ada, side_by_side("Short.", ["B1"], OnFailure::Fail)).await;
-    // Its calls would be announced together with its steps, were there room for them: it stands in the queue now.
+    // Its calls would be announced together with its steps, were there room for them: it stands in
+    // the queue now.
     happened(&process, &ada, short, |event| matches!(event, RunEvent::StepsPlanned(_))).await;
     assert!(process.facts(short, "StepAttemptStarted").await.is_empty());
     assert_eq!(process.facts(long, "StepAttemptStarted").await.len(), 1);
@@ -268,7 +270,7 @@ async fn an_answer_that_the_program_begins_again_closes_its_attempt_and_voids_it
         match message.unwrap().body {
             Body::Delta(delta) => texts.push((delta.attempt, delta.text)),
             Body::AttemptSuperseded { attempt, keep_bytes, reason, .. } => {
-                void.push((attempt, keep_bytes, reason))
+                void.push((attempt, keep_bytes, reason));
             }
             Body::Snapshot { .. } | Body::Event { .. } | Body::Gap(_) | Body::Terminal(_) => {}
         }

@@ -1,4 +1,4 @@
-//! What was written down of a run, as an auditor reads it, and what keys are told to do while it goes on.
+//! The events of a run, as an auditor reads them, and commands on keys while it goes on.
 
 use crate::harness::person::User;
 use crate::harness::process::Process;
@@ -11,7 +11,8 @@ use claviger_graphql::ports::KeyCommand;
 use serde_json::Value;
 use std::time::Duration;
 
-/// A lease that a busy machine doesn't lose: who lost one would begin its calls anew, and these tests count them.
+/// A lease that a busy machine doesn't lose: a process that lost one would repeat its calls, and
+/// these tests count them.
 const LONG_LEASE_MS: u64 = 30_000;
 
 impl World {
@@ -39,7 +40,7 @@ impl Process {
             .collect()
     }
 
-    /// The types of what was asked of the run.
+    /// The types of the control requests of the run.
     pub(super) async fn kinds_of_control(&self, run: RunId) -> Vec<String> {
         let stream = claviger_domain::stream::StreamName::RunControl(run.0);
         self.store
@@ -56,7 +57,7 @@ impl Process {
     }
 }
 
-/// Waits until so many calls have come to the gate; a run that never makes them fails the test.
+/// Waits until `count` calls have come to the gate; a run that never makes them fails the test.
 pub(super) async fn came(gate: &Gate, count: usize) {
     tokio::time::timeout(Duration::from_mins(1), gate.arrived(count)).await.expect("no call comes");
 }

@@ -1,5 +1,6 @@
-//! Random schedules: subscribers come late, read slowly, leave and come back by their cursor, while upstream cuts streams and the process
-//! is dropped and started again. Whatever happens, the text of every step adds up for every one of them.
+//! Random schedules: subscribers come late, read slowly, leave and come back by their cursor, while
+//! upstream cuts streams and the process is dropped and started again. Whatever happens, the text
+//! of every step adds up for every one of them.
 //!
 //! `CLAVIGER_TEST_SCHEDULES=1000` runs that many; `CLAVIGER_TEST_SEED` changes their course.
 
@@ -30,10 +31,10 @@ const AT_ONCE: usize = 20;
 /// Subscribers of each.
 const SUBSCRIBERS: usize = 3;
 
-/// Schedules where nothing else is said, on each store: MongoDB's takes over after a lease.
+/// How many schedules by default, on each store: a takeover on MongoDB waits for a lease.
 const USUAL: [usize; 2] = [2 * AT_ONCE, 6];
 
-/// How upstream answers, and what is asked of it.
+/// How the upstream answers, and which runs are started.
 trait Chance {
     fn act(&mut self) -> Act;
     fn draft(&mut self) -> Draft;
@@ -88,7 +89,7 @@ struct Ground {
     process: RwLock<Option<Process>>,
     /// Counts up when all must leave.
     leave: watch::Sender<u64>,
-    /// Messages told to anybody.
+    /// Messages received by all subscribers.
     told: watch::Sender<usize>,
 }
 
@@ -107,7 +108,7 @@ async fn subscribe(ground: &Ground, user: &User, run: RunId, mut dice: Dice) -> 
     let mut begins_at_the_beginning = dice.below(2) == 0;
     let late = *ground.told.borrow() + [0, 0, 20, 200][dice.below(4)];
     let comes = async { ground.told.subscribe().wait_for(|told| *told >= late).await.map(drop) };
-    // Whoever waits for what others are told mustn't wait for ever.
+    // A subscriber that waits for messages to others mustn't wait for ever.
     let _ = tokio::time::timeout(Duration::from_millis(300), comes).await;
     while !client.is_over {
         let mut leave = ground.leave.subscribe();
@@ -139,7 +140,7 @@ async fn subscribe(ground: &Ground, user: &User, run: RunId, mut dice: Dice) -> 
     client
 }
 
-/// So many runs at once; how many steps were done, attempts were begun, and texts added up.
+/// `count` runs at once; how many steps completed, attempts began, and texts added up.
 async fn schedule(
     world: &World,
     ground: &Ground,
@@ -226,7 +227,7 @@ async fn schedules(kind: StoreKind, count: usize) {
         *ground.told.borrow(),
         *ground.leave.borrow()
     );
-    assert!(attempts > steps && added_up > steps / 2, "the schedules show nothing: {all:?}");
+    assert!(attempts > steps && added_up > steps / 2, "the schedules prove nothing: {all:?}");
     ground.process.write().await.take().unwrap().vanish().await;
     world.close().await;
 }
@@ -298,7 +299,7 @@ async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_
             for one in &after {
                 match &one.body {
                     Body::Gap(full) => {
-                        texts.extend(full.iter().map(|one| (one.step, one.text.clone())))
+                        texts.extend(full.iter().map(|one| (one.step, one.text.clone())));
                     }
                     Body::Delta(_) => panic!("text is left"),
                     Body::Snapshot { .. }
@@ -310,7 +311,7 @@ async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_
             let texts: Vec<_> = texts.into_values().collect();
             assert!(
                 texts.ends_with(missing),
-                "whoever had part of a text is given all of it: {texts:?}"
+                "a subscriber with part of a text receives all of it: {texts:?}"
             );
             assert_eq!(after.last(), whole.last(), "the end is the same for all");
         }

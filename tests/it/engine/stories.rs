@@ -82,9 +82,9 @@ impl Oracle<'_> {
                     for part in value["subtasks"].as_array().unwrap() {
                         let worker = part["worker"].as_str().unwrap().to_owned();
                         if names.contains(&worker) {
-                            chosen.push(worker)
+                            chosen.push(worker);
                         } else {
-                            fallbacks.push(Fallback::UnknownWorker)
+                            fallbacks.push(Fallback::UnknownWorker);
                         }
                     }
                     if chosen.is_empty() {
@@ -180,7 +180,7 @@ impl Oracle<'_> {
             let most = if on_failure == OnFailure::Continue { 2 } else { 1 };
             if lost > most {
                 (is_fine, code) = (false, Some(ErrorCode::Upstream));
-                // Who failed first decides; whoever was slower was stopped.
+                // The first failure decides; slower steps were stopped.
                 if most == 1 {
                     self.steps.iter_mut().for_each(|step| step.outcome = Outcome::Any);
                 }

@@ -11,7 +11,7 @@ use claviger::simulator::script::{Act, Reply};
 use claviger_domain::orchestration::{Draft, OnFailure};
 use std::time::Duration;
 
-/// What a design is asked for with; the first so many answers are [`DESIGN`].
+/// The prompt of a design. The first [`DESIGNS`] replies to it are [`DESIGN`].
 pub(super) const DESIGN_PROMPT: &str = "A team that writes.";
 const DESIGNS: usize = 200;
 const DESIGN: &str = r#"{"name":"Writers","description":"One writes, one reads.","blocks":[

@@ -1,4 +1,5 @@
-//! Two servers on one MongoDB: a run's owner is stopped beyond its lease, killed, or told to go, and the other takes its runs over.
+//! Two servers on one MongoDB: a run's owner is stopped beyond its lease, killed, or shut down, and
+//! the other takes its runs over.
 
 use super::evidence::facts;
 use super::farm::{Farm, Run, Watcher, pattern};
@@ -19,7 +20,8 @@ use tokio_util::task::TaskTracker;
 /// A piece of text every so often: a reply takes half a second.
 const PACE: Duration = Duration::from_millis(20);
 
-/// A run in the middle of its first stream, its owner, another server, and somebody who reads the store.
+/// A run in the middle of its first stream, its owner, another server, and a subscriber that reads
+/// the store.
 struct Scene {
     farm: Farm,
     clerk: Process,
@@ -36,7 +38,7 @@ impl Scene {
         });
         let farm = Farm::open(world.await).await;
         let (clerk, owner) = (farm.world.clerk().await, farm.serve());
-        // Nobody else is there to claim it.
+        // No other process is there to claim it.
         let run = farm.start(&owner, pattern(0)).await;
         clerk.until(&farm.user, run.run, has_text).await;
         let other = farm.serve();
@@ -68,7 +70,8 @@ impl Scene {
     }
 }
 
-/// How long a takeover took. Held to account where somebody asks for the long forms: else it says how busy the machine is.
+/// How long a takeover took. It is asserted in the long forms only: else it measures how busy the
+/// machine is.
 fn within(what: &str, since: Instant, bound: Duration) {
     let took = since.elapsed();
     println!("{what}: taken over after {took:?}");
@@ -130,11 +133,11 @@ async fn the_runs_of_a_killed_owner_are_taken_over_once_its_lease_has_lapsed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_told_to_go_lets_its_calls_end_and_hands_its_runs_over_at_once() {
+async fn an_owner_that_shuts_down_lets_its_calls_end_and_hands_its_runs_over_at_once() {
     if !StoreKind::available().await.contains(&StoreKind::MongoDb) {
         return;
     }
-    // Nobody waits for this lease to lapse.
+    // No process waits for this lease to lapse.
     let scene = Scene::open(PACE, (60_000, 30_000)).await;
     scene.owner.signal(Signal::TERM);
     scene.claimed(2).await;
@@ -154,7 +157,7 @@ async fn an_owner_told_to_go_lets_its_calls_end_and_hands_its_runs_over_at_once(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_told_to_go_closes_calls_that_outlast_its_patience() {
+async fn an_owner_that_shuts_down_closes_calls_that_outlast_its_drain() {
     if !StoreKind::available().await.contains(&StoreKind::MongoDb) {
         return;
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) const MODERN: &str = "application/graphql-response+json";
 
-/// A client that goes straight to the server and follows nobody.
+/// A client that uses no proxy and follows no redirect.
 pub(crate) fn plain() -> ClientBuilder {
     reqwest::Client::builder().no_proxy().redirect(Policy::none())
 }
@@ -68,8 +68,8 @@ impl Answer {
     }
 }
 
-/// A user of a server's GraphQL face, with a token or without. Clones share connections and the list
-/// of what was sent.
+/// A user of a server's GraphQL face, with a token or without. Clones share connections and the
+/// list of what was sent.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -79,7 +79,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Somebody who isn't signed in, at a server.
+    /// A client that isn't signed in, at a server.
     pub(crate) fn new(url: &str) -> Self {
         Self::over(http(), url)
     }

@@ -13,7 +13,7 @@ pub(crate) const NOW: Timestamp = Timestamp(1_795_446_000_000);
 
 /// A clock that a test moves: held at [`NOW`], or the system's put forward.
 pub(crate) struct TestClock {
-    /// What goes on by itself; a held clock has none.
+    /// The clock underneath; a held one has none.
     system: Option<Arc<dyn Clock>>,
     moved_ms: AtomicU64,
 }

@@ -45,8 +45,8 @@ pub(crate) fn named_event(kind: &str, facts: &[u8], subject: Option<Uuid>) -> Ne
     NewEvent { id: EventId(fresh()), kind, schema: 1, facts, content: Vec::new(), subject }
 }
 
-/// An append to a stream that stands at `version`, at [`NOW`], by the program itself. A test says
-/// what else it needs by `Append { …, ..append_to(…) }`.
+/// An append to a stream that stands at `version`, at [`NOW`], by the program itself. A test sets
+/// other fields by `Append { …, ..append_to(…) }`.
 pub(crate) fn append_to(stream: StreamName, version: u64, events: Vec<NewEvent>) -> Append {
     Append {
         stream,

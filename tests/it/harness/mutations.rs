@@ -110,7 +110,7 @@ impl Client {
         payload
     }
 
-    /// Adds a key that is nobody's default; its id.
+    /// Adds a key that is no default; its id.
     pub(crate) async fn add(&self, name: &str, secret: &str) -> String {
         let input = json!({ "name": name, "secret": secret, "makeDefault": false });
         let payload = self.done("addKey", input).await;

@@ -12,7 +12,7 @@ use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, Email, IdempotencyKey, KeyName, Password, Username};
 use claviger_graphql::ports::{Call, Caller, KeyCommand, KeyDone, RequestInfo};
 
-/// The password of everybody with this name.
+/// The password of every user with this name.
 pub(crate) fn password(name: &str) -> String {
     format!("the password of {name}")
 }
@@ -47,7 +47,7 @@ pub(crate) fn call(owner: UserId, idempotency: Option<&str>) -> Call {
     }
 }
 
-/// Somebody signed in.
+/// A user who is signed in.
 pub(crate) struct User {
     pub(crate) caller: Caller,
     /// For requests over HTTP.

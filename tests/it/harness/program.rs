@@ -1,4 +1,5 @@
-//! The program as an operator runs it: its own process, signals, standard streams, a data directory.
+//! The program as an operator runs it: its own process, signals, standard streams, a data
+//! directory.
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long a line of a log is waited for: a bound for what would never come.
+/// How long a line of a log is awaited before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_claviger");
@@ -20,7 +21,7 @@ pub(crate) fn spawned(command: &mut Command, stdin: Stdio) -> Child {
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// A data directory with what its processes said, gone when dropped.
+/// A data directory with the logs of its processes, removed when dropped.
 pub(crate) struct Home {
     dir: tempfile::TempDir,
 }
@@ -37,7 +38,7 @@ impl Home {
         self.dir.path().join("data")
     }
 
-    /// Where the programs stand: no `claviger.toml` of anybody else.
+    /// The working directory of the programs: it has no `claviger.toml` but a test's own.
     pub(crate) fn work(&self) -> PathBuf {
         self.dir.path().join("work")
     }
@@ -144,7 +145,7 @@ pub(crate) struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Ended long ago, mostly; then both fail, which is well.
+        // Mostly it has ended long ago; then both fail.
         drop(self.child.kill());
         drop(self.child.wait());
         if let Some(log) = self.log.take() {
@@ -172,17 +173,20 @@ impl Server {
         }
     }
 
-    /// Waits until its log says this.
+    /// Waits until its log contains this.
     pub(crate) async fn logged(&self, words: &str) {
         self.logged_times(words, 1).await;
     }
 
-    /// Waits until its log says this so many times.
+    /// Waits until its log contains this `times` times.
     pub(crate) async fn logged_times(&self, words: &str, times: usize) {
         let mut lines = self.log.as_ref().unwrap().lines.clone();
         let said = lines.wait_for(|text| text.matches(words).count() >= times);
         let said = tokio::time::timeout(PATIENCE, said).await;
-        assert!(said.is_ok_and(|said| said.is_ok()), "the log never says {words:?} {times} times");
+        assert!(
+            said.is_ok_and(|said| said.is_ok()),
+            "the log never contains {words:?} {times} times"
+        );
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -206,10 +210,19 @@ impl Server {
         assert_eq!((status.code(), rest.as_str()), (Some(0), ""));
     }
 
-    /// The most memory it ever had, in kibibytes.
+    /// The memory that it has now, in kibibytes; 0 where the system doesn't report it.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        self.status_kib("VmRSS:")
+    }
+
+    /// The most memory that it ever had, in kibibytes; 0 where the system doesn't report it.
     pub(crate) fn peak_memory_kib(&self) -> u64 {
+        self.status_kib("VmHWM:")
+    }
+
+    fn status_kib(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
     }
 }
@@ -256,7 +269,7 @@ impl Ran {
     }
 }
 
-/// A command that goes on.
+/// A command that runs beside the test.
 pub(crate) struct Going {
     child: Child,
     stdout: BufReader<ChildStdout>,

@@ -1,4 +1,4 @@
-//! Runs through the ports that every face uses: what is asked for, and what becomes of it.
+//! Runs through the ports that every face uses: how they are started, followed and read.
 
 use super::person::{User, context};
 use super::process::Process;
@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use std::time::Duration;
 
-/// Asks for a run as its user's defaults have it.
+/// The request for a run with its user's defaults.
 pub(crate) fn start(draft: Draft) -> StartRun {
     let context = context();
     StartRun { draft, title: None, model: None, key: None, context, max_concurrency: None }
@@ -49,7 +49,7 @@ pub(crate) fn has_text(body: &Body) -> bool {
 }
 
 impl Process {
-    /// Asks for a run.
+    /// Starts a run, or is refused.
     pub(crate) async fn try_start(
         &self,
         user: &User,

@@ -66,7 +66,7 @@ impl World {
         self.simulator.as_ref().unwrap()
     }
 
-    /// From now on nobody answers at Anthropic's address, and what hangs there ends.
+    /// From now on nothing answers at Anthropic's address, and what hangs there ends.
     pub(crate) async fn stop_simulator(&mut self) {
         self.simulator.take().unwrap().stop().await;
     }

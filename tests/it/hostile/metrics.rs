@@ -1,4 +1,4 @@
-//! What the server tells of itself, to whom, and that nobody's words are in it.
+//! The metrics: at an address of their own, and without a word that a client sent.
 
 use crate::harness::client::{Answer, Client, plain};
 use crate::harness::program::Home;
@@ -6,7 +6,7 @@ use crate::harness::upstream::NO_UPSTREAM;
 use reqwest::Method;
 use serde_json::json;
 
-/// A sample's value; 0 for one that isn't there.
+/// A sample's value; 0 for one that is missing.
 fn sample(text: &str, name: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.map_or(0.0, |value| value.trim().parse().unwrap())

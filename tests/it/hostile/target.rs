@@ -13,8 +13,9 @@ use tokio::time::timeout;
 /// A bound for what comes at once or never.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How much the server may grow in an attack, in KiB. Buffers of some hundred connections and the allocator's reserve; what is kept for
-/// each frame or connection of a flood would be many times that.
+/// How much the server may grow in an attack, in KiB. Buffers of some hundred connections and the
+/// allocator's reserve; what is kept for each frame or connection of a flood would be many times
+/// that.
 const GROWTH_KIB: u64 = 48 * 1024;
 
 pub(super) struct Target {
@@ -26,7 +27,7 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn start() -> Self {
         let home = Home::new();
-        // No upstream is asked for anything here.
+        // No request goes to an upstream here.
         let server = home.serve(NO_UPSTREAM);
         Self { server, client: http(), _home: home }
     }
@@ -60,13 +61,13 @@ impl Target {
     }
 
     fn memory_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        let memory_kib = self.server.memory_kib();
+        assert!(memory_kib > 0, "the memory of the server is unknown");
+        memory_kib
     }
 
-    /// Runs an attack, again and again for `CLAVIGER_TEST_SECONDS` if that is set; meanwhile others are answered, and afterwards the
-    /// server is as large as before.
+    /// Runs an attack, again and again for `CLAVIGER_TEST_SECONDS` if that is set; meanwhile others
+    /// are answered, and afterwards the server is as large as before.
     pub(super) async fn endures(&self, name: &str, attack: impl AsyncFn()) {
         let seconds = number("CLAVIGER_TEST_SECONDS").map(Duration::from_secs);
         let mut calm = Vec::new();
@@ -120,7 +121,7 @@ pub(super) async fn answer(request: reqwest::RequestBuilder) -> (u16, String, St
     (answer.status, answer.code(), answer.text)
 }
 
-/// Everything the server still says, until it closes.
+/// Everything the server still sends, until it closes.
 pub(super) async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut said = Vec::new();
     let mut piece = [0; 4096];

@@ -4,7 +4,8 @@ use super::tree::{root, rust_files};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::collections::BTreeMap;
 
-/// A room's direct normal dependencies, all of them: a new one is a decision, made here and in an ADR.
+/// A room's direct normal dependencies, all of them: a new one is a decision, made here and in an
+/// ADR.
 const ROOMS: [(&str, &[&str]); 4] = [
     (
         "claviger-domain",
@@ -125,8 +126,8 @@ fn only_the_wiring_names_a_concrete_store() {
     assert!(named.is_empty(), "the store is named in {named:?}");
 }
 
-/// The effects that must come in through a port or an argument. Clippy's `disallowed_methods` says the same with types; this also holds
-/// where a room forgets the lint.
+/// The effects that must come in through a port or an argument. Clippy's `disallowed_methods`
+/// enforces the same with types; this also holds where a room forgets the lint.
 #[test]
 fn the_pure_rooms_touch_neither_clock_nor_environment_nor_files() {
     for room in ["domain/src", "domain/vault/src", "graphql/src"] {

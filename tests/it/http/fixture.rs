@@ -88,7 +88,7 @@ impl Query {
         secret.0.len()
     }
 
-    /// What the executor was told, so that tests see it.
+    /// The context that the executor received, so that tests see it.
     async fn context(&self, ctx: &Context<'_>) -> async_graphql::Result<String> {
         let context = ctx.data::<RequestContext>()?;
         Ok(format!(

@@ -53,7 +53,7 @@ async fn a_foreign_page_changes_nothing_and_reads_nothing() {
 }
 
 #[tokio::test]
-async fn browsers_are_told_what_a_named_page_may_do() {
+async fn browsers_learn_what_a_named_page_may_do() {
     let server = with(APP, "").await;
     let preflight = |origin: &'static str| {
         let request = server

@@ -34,7 +34,8 @@ async fn graphiql_is_served_whole_by_us() {
     }
 }
 
-/// Addresses in the bundle are names of XML vocabularies and links for people to follow. A new one has to be looked at.
+/// Addresses in the bundle are names of XML vocabularies and links for people to follow. A new one
+/// has to be looked at.
 #[tokio::test]
 async fn graphiqls_assets_load_nothing_from_elsewhere() {
     let known = [

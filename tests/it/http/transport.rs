@@ -130,14 +130,15 @@ async fn what_outlasts_the_drain_deadline_is_cut_and_counted() {
 }
 
 #[tokio::test]
-async fn whoever_takes_nothing_of_the_answers_is_cut_off() {
+async fn a_client_that_reads_no_answer_is_cut_off() {
     let server = with(ServerSettings {
         write_stall: Duration::from_millis(100),
         ..ServerSettings::default()
     })
     .await;
     let mut client = TcpStream::connect(server.address).await.expect("a connection");
-    // Never read: once the system's buffers are full the server can neither write nor read any more.
+    // Never read: once the system's buffers are full the server can neither write nor read any
+    // more.
     let asked = async {
         while client
             .write_all("GET /graphiql/page.js HTTP/1.1\r\nhost: a\r\n\r\n".as_bytes())

@@ -1,5 +1,5 @@
-//! Secrets that can be found again, and the search for them: any 12 characters in a row, raw, in base64 at any of its three alignments
-//! (both alphabets), or in hex.
+//! Secrets that can be found again, and the search for them: any 12 characters in a row, raw, in
+//! base64 at any of its three alignments (both alphabets), or in hex.
 
 use crate::harness::dice::Dice;
 use base64::Engine as _;

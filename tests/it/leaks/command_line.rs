@@ -1,4 +1,5 @@
-//! Secrets through the command line: standard input, where they belong, and arguments and variables, where they don't.
+//! Secrets through the command line: standard input, where they belong, and arguments and
+//! variables, where they don't.
 
 use super::canaries::{Needles, api_key, random};
 use crate::harness::dice::Dice;

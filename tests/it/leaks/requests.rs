@@ -5,14 +5,15 @@ use crate::harness::client::{Client, plain};
 use crate::harness::dice::Dice;
 use serde_json::{Value, json};
 
-/// A client that remembers what it said in secret and what it was told.
+/// A client that remembers the secrets that it sent and every answer.
 pub(super) struct Teller {
     pub(super) dice: Dice,
     client: Client,
     /// The newest refresh token.
     pub(super) refresh: String,
     pub(super) secrets: Vec<String>,
-    /// Every answer, head and body, with where it came from. Tokens that a payload is for are taken out.
+    /// Every answer, head and body, with where it came from. Tokens that a payload is for are taken
+    /// out.
     heard: Vec<(String, String)>,
 }
 

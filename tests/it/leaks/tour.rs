@@ -84,7 +84,7 @@ pub(super) async fn upstream(teller: &mut Teller, simulator: &Simulator) {
     teller.ask("look", LOOK, json!({})).await;
 }
 
-/// Secrets where none belongs, in commands that are otherwise well.
+/// Secrets in fields where none belongs, in commands that are otherwise valid.
 pub(super) async fn misplaced(teller: &mut Teller) {
     let mine = teller.key();
     let id = teller.add("mine", &mine).await;
@@ -124,7 +124,8 @@ pub(super) async fn misplaced(teller: &mut Teller) {
     ] {
         teller.command(mutation, input_type, input).await;
     }
-    // Stays out of log and files, but would come back if it were asked for: it is the client's own.
+    // Stays out of log and files, but would come back if the query selected it: it is the client's
+    // own.
     let input = json!({"id": id, "clientMutationId": key});
     let query = "mutation($i: KeyInput!) { deactivateKey(input: $i) { commit { position } } }";
     teller.ask("clientMutationId", query, json!({ "i": input })).await;
@@ -185,7 +186,7 @@ pub(super) async fn written(teller: &mut Teller) {
     }
 }
 
-/// Requests that aren't well at all.
+/// Malformed requests.
 pub(super) async fn malformed(teller: &mut Teller) {
     let key = teller.key();
     let url = teller.url();

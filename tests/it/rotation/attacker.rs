@@ -1,4 +1,4 @@
-//! Somebody kept every row that was ever written, and gets hold of the new master key.
+//! An attacker kept every row that was ever written, and obtains the new master key.
 
 use super::world::Vaulted;
 use super::world::{User, kek, rotation};
@@ -84,7 +84,7 @@ async fn attacked(place: Place, mut recorded: impl FnMut() -> Blobs) {
     let try_with = |master, of: &User| opens(&blobs, master, &user, (of.key, of.secret_version));
     assert_eq!(try_with(NEW, &deleted), None, "the deleted secret opens");
     assert_eq!(try_with(NEW, &replaced), None, "the replaced secret opens");
-    // The attack is a good one: with the old key it succeeds, and with the new key on what is kept.
+    // The attack works: it succeeds with the old key, and with the new key on what is kept.
     assert_eq!(try_with(OLD, &deleted), Some(deleted.secret.clone()));
     assert_eq!(try_with(OLD, &replaced), Some(replaced.secret.clone()));
     assert_eq!(try_with(NEW, &user), Some(user.secret.clone()));
@@ -127,7 +127,7 @@ fn tables(dir: &Path) -> Blobs {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_deleted_before_a_rotation_opens_under_the_new_key_from_no_row_ever_written() {
+async fn no_row_ever_written_opens_a_secret_that_was_deleted_before_a_rotation_under_the_new_key() {
     let dir = tempfile::tempdir().unwrap();
     attacked(Place::sqlite(dir.path()), || tables(dir.path())).await;
 }
@@ -146,7 +146,7 @@ fn gather(value: &Bson, into: &mut Blobs) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_deleted_before_a_rotation_opens_under_the_new_key_from_nothing_ever_sent_to_mongodb()
+async fn nothing_ever_sent_to_mongodb_opens_a_secret_that_was_deleted_before_a_rotation_under_the_new_key()
  {
     let Some(server) = server().await else { return };
     // Whatever the oplog and any backup hold was sent in a command: this is more than either has.

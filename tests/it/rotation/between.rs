@@ -1,4 +1,4 @@
-//! A rotation, or another process, that comes exactly between two steps of somebody else.
+//! A rotation, or another process, that comes exactly between two steps of a command.
 
 use super::world::Vaulted;
 use super::world::with_keys;
@@ -24,7 +24,8 @@ async fn rotate(store: Arc<dyn Store>, to: &[u8]) {
     rotation(store, to).run(&|_| {}, &CancellationToken::new()).await.unwrap();
 }
 
-/// A store on which a rotation comes before the next append that carries what a user key seals, if one is set up.
+/// A store on which a rotation comes before the next append that carries what a user key seals, if
+/// one is set up.
 struct Between {
     inner: Arc<dyn Store>,
     /// The key to rotate to; 0 for no rotation.
@@ -94,7 +95,7 @@ async fn rows_that_a_rotation_has_moved_since_their_key_was_read_open_all_the_sa
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_sealed_before_a_rotation_and_comes_after_it_is_sealed_anew() {
+async fn what_was_sealed_before_a_rotation_and_is_appended_after_it_is_sealed_again() {
     let dir = tempfile::tempdir().unwrap();
     let opened = Place::sqlite(dir.path()).open().await;
     let between = Between::new(opened.store());

@@ -1,4 +1,5 @@
-//! A rotation beside servers that write: nothing fails to open, whenever it is cut short, and in the end nothing needs the old key.
+//! A rotation beside servers that write: nothing fails to open, whenever it is cut short, and in
+//! the end nothing needs the old key.
 
 use super::world::Vaulted;
 use super::world::with_keys;
@@ -32,7 +33,7 @@ struct Tally {
     registered: u64,
 }
 
-/// Opens and changes what its users have, until it is told to stop.
+/// Opens and changes what its users have, until it is stopped.
 async fn write(
     world: Arc<Vaulted>,
     mut users: Vec<User>,
@@ -70,7 +71,8 @@ async fn write(
     (tally, users)
 }
 
-/// Runs a rotation in a task of its own, and drops it in the middle of whatever it does once it has told of so many steps.
+/// Runs a rotation in a task of its own, and drops it in the middle once it has reported this many
+/// steps.
 async fn cut_after(rotation: &Arc<Rotation>, steps: usize) {
     let told = watch::Sender::new(0_usize);
     let mut seen = told.subscribe();
@@ -89,7 +91,7 @@ async fn to_the_end(rotation: &Rotation) -> Result<Rotated, RotationError> {
     rotation.run(&|_| {}, &CancellationToken::new()).await
 }
 
-/// Everything, on a store of so many users.
+/// The whole course, on a store with this many users.
 async fn rotates_under_load(place: Place, users: u64) {
     let mut dice = Dice::new(seed());
     let began = Instant::now();
@@ -146,7 +148,7 @@ async fn rotates_under_load(place: Place, users: u64) {
     without_the_old_key(&place, &known).await;
 }
 
-/// Nothing of the old key is needed, and everything is as the log says.
+/// Nothing needs the old key, and every view agrees with the log.
 async fn without_the_old_key(place: &Place, users: &[User]) {
     let world = Vaulted::open(place, &[NEW]).await;
     for user in users {
@@ -185,7 +187,7 @@ async fn users_rotate_under_load_on_mongodb() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_that_is_told_to_stop_says_how_many_are_left_and_goes_on_later() {
+async fn a_rotation_that_is_stopped_reports_how_many_are_left_and_goes_on_later() {
     let dir = tempfile::tempdir().unwrap();
     let world = Vaulted::open(&Place::sqlite(dir.path()), &[OLD, NEW]).await;
     let mut dice = Dice::new(seed());
@@ -202,7 +204,8 @@ async fn a_rotation_that_is_told_to_stop_says_how_many_are_left_and_goes_on_late
     for user in &users {
         world.open_all(user).await.unwrap();
     }
-    // From its beginning on, new users are under the new key, whichever stands first in the list of their server.
+    // From its beginning on, new users are under the new key, whichever stands first in the list of
+    // their server.
     let newcomer = world.register(&mut dice).await.unwrap();
     let row = world.opened.store().user_key(newcomer.id).await.unwrap().unwrap();
     assert_eq!(row.kek, kek(NEW).id());
@@ -271,7 +274,7 @@ async fn a_server_reads_its_key_file_again_when_a_rotation_brings_a_key_and_name
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_whose_store_has_gone_says_how_to_go_on() {
+async fn a_rotation_whose_store_has_gone_reports_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let world = Vaulted::open(&Place::sqlite(dir.path()), &[OLD, NEW]).await;
     let store = world.opened.store();

@@ -1,4 +1,5 @@
-//! `vault rotate` as an operator runs it: killed, in the way of a server, and with keys of their own.
+//! `vault rotate` as an operator runs it: killed, in the way of a server, and with keys of their
+//! own.
 
 use super::world::Vaulted;
 use super::world::{kek, listed};
@@ -34,7 +35,8 @@ fn key_lines(home: &Home) -> usize {
     std::fs::read_to_string(home.data().join("master.key")).unwrap().lines().count()
 }
 
-/// Runs a rotation and kills it once it has written so many lines; how it ended otherwise.
+/// Runs a rotation and kills it once it has written this many lines; its exit code, if it ended
+/// before.
 fn killed_after(mut command: Command, lines: usize) -> Option<i32> {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -95,7 +97,8 @@ async fn a_rotation_that_is_killed_goes_on_and_the_old_key_can_go() {
     for user in &users {
         world.open_all(user).await.unwrap();
     }
-    // Every run but those that began from what was done before has gone on with the key that was made for the first.
+    // Every run but those that began from what was done before has gone on with the key that was
+    // made for the first.
     let events = world.opened.store().read_stream(StreamName::System, 0, 99).await.unwrap();
     let of_kind = |kind: &str| events.iter().filter(|event| event.envelope.kind == kind).count();
     assert_eq!(of_kind("MasterKeyRotationStarted"), of_kind("MasterKeyRotated"));
@@ -132,8 +135,7 @@ async fn the_first_rotation_keeps_the_old_key_and_resuming_makes_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_is_refused_where_a_server_runs_where_a_key_lacks_and_where_there_is_none_to_lead_to()
- {
+async fn a_rotation_is_refused_beside_a_server_without_a_needed_key_and_without_a_new_one() {
     let home = Home::new();
     let mut server = home.serve(NO_UPSTREAM);
     home.run(&["vault", "rotate"])

@@ -1,5 +1,5 @@
-//! A store with its vault and its commands, and users whose passwords aren't hashed, so that many are
-//! quickly made.
+//! A store with its vault and its commands, and users whose passwords aren't hashed, so that many
+//! are quickly made.
 
 use crate::harness::dice::Dice;
 use crate::harness::environment::{fresh, system};
@@ -28,7 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Master keys, told apart by number.
+/// Master keys, distinguished by number.
 pub(super) fn kek(n: u8) -> Kek {
     Kek::from_bytes([n; 32])
 }

@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// A bound for what would never come.
+/// How long anything is awaited before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const ACTIVITY: &str = "query($id: ID!, $at: Position) { key(id: $id) { activity(minPosition: $at) { lastCallAt lastSuccessAt \
     lastFaultAt lastFault rateLimitedUntil callsByDay { day calls } } } }";
 
 #[tokio::test]
-async fn a_keys_activity_says_what_its_calls_taught() {
+async fn a_keys_activity_shows_the_outcomes_of_its_calls() {
     on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
@@ -73,7 +73,7 @@ async fn a_view_that_never_gets_there_is_answered_view_behind() {
     }
 }
 
-/// The same event once more, in a shape that nobody knows.
+/// The same event once more, in an unknown schema.
 fn unknown(last: &StoredEvent) -> Append {
     let mut append = append_of(last.clone());
     append.expected = Expected::Exact(last.envelope.version);

@@ -1,4 +1,5 @@
-//! Tokens that somebody might make who knows everything but the key: each is refused alike, whoever's token it wants to be.
+//! Tokens of a forger who knows everything but the key: each is refused alike, whichever issuer it
+//! claims.
 
 use super::issuer::{AUDIENCE, ISSUER, Issuer, Signing, claims, part};
 use super::stage::Stage;
@@ -40,7 +41,7 @@ fn without(base: &Value, name: &str) -> Value {
     Value::Object(base)
 }
 
-/// A good token taken apart: what the forgers begin with.
+/// A valid token taken apart: what the forgers begin with.
 struct Original<'a> {
     key: &'a Signing,
     header: Value,
@@ -206,7 +207,8 @@ impl Original<'_> {
         tokens
     }
 
-    /// Claims that are missing, of the wrong type or about something else, signed by the right key all the same.
+    /// Claims that are missing, of the wrong type or about something else, signed by the right key
+    /// all the same.
     fn claims(&self, required: &[&str], now: u64) -> Vec<String> {
         let mut tokens = Vec::new();
         for name in required {

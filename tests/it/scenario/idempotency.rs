@@ -7,8 +7,8 @@ use claviger::simulator::keys::{Scenario, key};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-/// Every mutation that takes an idempotency key, with an input that changes something at this place of the
-/// list, and another input.
+/// Every mutation that takes an idempotency key, with an input that changes something at this place
+/// of the list, and another input.
 fn mutations(id: &Value) -> Vec<(&'static str, Value, Value)> {
     vec![
         (

@@ -99,7 +99,7 @@ async fn pages_of_keys_join_into_the_list_newest_first() {
         let nothing = page(&ada, KEYS, json!({ "first": 0 })).await;
         assert_eq!((ids(&nothing), &nothing["totalCount"]), (Vec::new(), &json!(7)));
         assert_eq!(nothing["pageInfo"]["hasNextPage"], true);
-        // A row that went leaves its cursor good.
+        // A row that was deleted leaves its cursor valid.
         ada.done("deleteKey", json!({ "id": whole[2] })).await;
         assert_eq!(ids(&page(&ada, KEYS, json!({ "after": cursor(2) })).await), whole[3..]);
     })

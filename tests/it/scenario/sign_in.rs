@@ -228,7 +228,7 @@ async fn ten_failed_registrations_are_enough_until_the_clock_moves() {
 }
 
 #[tokio::test]
-async fn a_closed_registration_says_so_and_still_lets_users_in() {
+async fn a_closed_registration_is_refused_as_such_and_users_still_sign_in() {
     for kind in StoreKind::available().await {
         let stage = Stage::with(*kind, |config| config.registration = Registration::Closed).await;
         let payload = stage.nobody().run("register", registration("zoe", "zoe@example.org")).await;

@@ -72,7 +72,7 @@ impl Stage {
         self.world.simulator()
     }
 
-    /// From now on nobody answers at Anthropic's address, and what hangs there ends.
+    /// From now on nothing answers at Anthropic's address, and what hangs there ends.
     pub(super) async fn stop_simulator(&mut self) {
         self.world.stop_simulator().await;
     }
@@ -121,7 +121,7 @@ impl Stage {
         !self.server.hub.listened([Topic::Owner(user)]).is_empty()
     }
 
-    /// Somebody who isn't signed in.
+    /// A client that isn't signed in.
     pub(super) fn nobody(&self) -> Client {
         self.nobody_from(Ipv4Addr::LOCALHOST.into())
     }

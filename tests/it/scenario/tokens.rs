@@ -1,4 +1,4 @@
-//! Access tokens that are none, or no more; and requests that are no requests.
+//! Invalid and expired access tokens, and bodies that are not requests.
 
 use super::stage::{Stage, on_every_store};
 use crate::harness::client::Client;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 const WHO: &str = "{ viewer { username } }";
 
-/// One answer to everything that is no good token.
+/// One answer to everything that is not a valid token.
 async fn assert_refused(client: &Client) {
     for (query, variables) in [
         (WHO, json!({})),
@@ -46,9 +46,9 @@ fn part(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
 }
 
-/// Tokens that somebody might make of a good one.
-fn forged(good: &str, user: UserId, session: SessionId, stage: &Stage) -> Vec<String> {
-    let parts: Vec<&str> = good.split('.').collect();
+/// Tokens that a forger might make of a valid one.
+fn forged(valid: &str, user: UserId, session: SessionId, stage: &Stage) -> Vec<String> {
+    let parts: Vec<&str> = valid.split('.').collect();
     let (header, claims, signature) = (parts[0], parts[1], parts[2]);
     let now = stage.clock.now();
     let other_key = TokenKey::from_seed(&[7; 32])
@@ -69,8 +69,8 @@ fn forged(good: &str, user: UserId, session: SessionId, stage: &Stage) -> Vec<St
         format!("{}.{claims}.{signature}", part(&json!({ "alg": "EdDSA", "typ": "JWT" }))),
         format!("{header}.{}.{signature}", part(&longer)),
         format!("{header}.{claims}"),
-        format!("{good}A"),
-        good.get(..good.len() - 2).unwrap().to_owned(),
+        format!("{valid}A"),
+        valid.get(..valid.len() - 2).unwrap().to_owned(),
         "x".repeat(5_000),
     ]
 }
@@ -131,8 +131,8 @@ async fn forged_and_expired_tokens_are_refused_alike() {
             decode_as(IdKind::Session, data["viewer"]["sessions"][0]["id"].as_str().unwrap())
                 .unwrap(),
         );
-        let good = ada.token().to_owned();
-        for token in forged(&good, user, session, stage) {
+        let valid = ada.token().to_owned();
+        for token in forged(&valid, user, session, stage) {
             if !token.is_empty() {
                 assert_refused(&ada.with_token(&token)).await;
             }
@@ -176,7 +176,7 @@ async fn bytes_that_are_no_request_are_refused_before_anything_runs() {
     on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let before = stage.state_of(&ada).await;
-        let good =
+        let valid =
             json!({ "query": "mutation { revokeSessions(input: {}) { clientMutationId } }" })
                 .to_string();
         for (body, media, status, code) in [
@@ -197,9 +197,9 @@ async fn bytes_that_are_no_request_are_refused_before_anything_runs() {
                 400,
                 "BAD_REQUEST",
             ),
-            (good.clone().into_bytes(), "text/plain", 415, "BAD_REQUEST"),
-            (good.clone().into_bytes(), "application/x-www-form-urlencoded", 415, "BAD_REQUEST"),
-            (good.into_bytes(), "application/json; charset=latin1", 415, "BAD_REQUEST"),
+            (valid.clone().into_bytes(), "text/plain", 415, "BAD_REQUEST"),
+            (valid.clone().into_bytes(), "application/x-www-form-urlencoded", 415, "BAD_REQUEST"),
+            (valid.into_bytes(), "application/json; charset=latin1", 415, "BAD_REQUEST"),
         ] {
             let shown = String::from_utf8_lossy(&body).into_owned();
             let answer = ada.post(body, media).await;

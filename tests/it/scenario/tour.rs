@@ -1,4 +1,4 @@
-//! One user uses everything there is, and the schema is asked at the end whether that was all.
+//! One user uses every field and argument, and the schema shows at the end whether that was all.
 
 use super::live::{FEED, runs};
 use super::stage::{Stage, on_every_store};
@@ -12,7 +12,7 @@ use claviger_graphql::limits::SchemaTypes;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Asked over sockets and event streams, by the tests in `live`.
+/// Covered over sockets and event streams, by the tests in `live`.
 const SUBSCRIPTIONS: [&str; 3] =
     ["subscription { viewerEvents { cursor } }", "subscription { auditEvents { cursor } }", FEED];
 

@@ -1,4 +1,5 @@
-//! What `claviger bench append` measures is what it says: every append in the log, the same rows in the baselines, nothing left behind.
+//! `claviger bench append` measures what it claims: every append in the log, the same rows in the
+//! baselines, nothing left behind.
 
 use crate::harness::mongo::server;
 use claviger::bench::{AppendBench, Ground, Measured, measure, run};

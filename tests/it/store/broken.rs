@@ -1,4 +1,5 @@
-//! Stores that are broken on purpose: each hands everything to a whole store and does one thing wrong.
+//! Stores that are broken on purpose: each hands everything to a whole store and does one thing
+//! wrong.
 
 use super::how::How;
 use crate::harness::bent::{Answer, Bent};
@@ -32,10 +33,10 @@ impl Broken {
     async fn append_wrongly(&self, mut append: Append) -> Result<Appended, AppendError> {
         match self.how {
             How::InlineTwice => {
-                append.inline = append.inline.map(|view| Arc::new(Twice(view)) as _)
+                append.inline = append.inline.map(|view| Arc::new(Twice(view)) as _);
             }
             How::NoClaimCheck => {
-                append.claims = append.claims.into_iter().flat_map(without_check).collect()
+                append.claims = append.claims.into_iter().flat_map(without_check).collect();
             }
             How::NoRecords => append.record = None,
             How::FactsReencoded => {
@@ -47,7 +48,8 @@ impl Broken {
             How::EventsOneByOne => return self.append_one_by_one(append).await,
             How::RowsOfRefusals => return self.append_with_rows_of_refusals(append).await,
             How::CounterOutsideTheTransaction => return self.append_with_counter(append).await,
-            // Gives up its turn first: a caller that asks once and goes away never gets to the store.
+            // Gives up its turn first: a caller that asks once and goes away never gets to the
+            // store.
             How::DroppedWithItsCaller => tokio::task::yield_now().await,
             How::UnsortedRead
             | How::CursorAtInsteadOfAfter
@@ -207,7 +209,7 @@ impl InlineViews for Twice {
     }
 }
 
-/// Gives a value back before it is taken, whoever has it.
+/// Releases a value before it is taken, also from another holder.
 fn without_check(change: ClaimChange) -> Vec<ClaimChange> {
     match change {
         ClaimChange::Take { kind, hash, .. } => vec![ClaimChange::Release { kind, hash }, change],

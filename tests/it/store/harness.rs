@@ -22,7 +22,8 @@ pub(super) fn config(dir: &Path, gate: &Arc<Gate>) -> SqliteConfig {
 #[derive(Default)]
 pub(super) struct SqliteHarness {
     gate: Arc<Gate>,
-    /// The newest last; older ones stay open, as a process that was killed would not close them either.
+    /// The newest last; older ones stay open, as a process that was killed would not close them
+    /// either.
     opened: Mutex<Vec<(Arc<SqliteStore>, TempDir)>>,
     broken: Option<How>,
 }

@@ -13,7 +13,7 @@ pub(super) enum How {
     CounterOutsideTheTransaction,
     /// Applies what two calls of an inline view give.
     InlineTwice,
-    /// Takes claims whoever has them.
+    /// Takes claims without regard to their holder.
     NoClaimCheck,
     /// Keeps no command records.
     NoRecords,
@@ -25,9 +25,9 @@ pub(super) enum How {
     TiesSkipped,
     /// Begins behind the owner of a place where it should begin behind its row.
     OwnersRestSkipped,
-    /// Says that every rotation went through.
+    /// Reports every rotation as won.
     RotationAlwaysWon,
-    /// Forgets what it was told after a restart or earlier: the newest event is held back.
+    /// Holds the newest event back.
     StaleRead,
     /// Re-encodes facts.
     FactsReencoded,
@@ -35,19 +35,19 @@ pub(super) enum How {
     OwnerForgotten,
     /// Drops an append when its caller goes away.
     DroppedWithItsCaller,
-    /// Gives a lease to whoever asks.
+    /// Gives a lease to every process that requests it.
     LeaseForAll,
     /// Advances a view from wherever it is.
     AdvanceTwice,
     /// Moves the checkpoint of a view and forgets its rows.
     CheckpointWithoutRows,
-    /// Lets whoever had a lease write on.
+    /// Lets a process that lost its lease write on.
     Unfenced,
     /// Repairs rows from what was read earlier.
     RepairFromOldEvents,
-    /// Wraps a user key anew whatever the row has become.
+    /// Rewraps a user key without a look at what the row has become.
     RewrapsWithoutCompare,
-    /// Gives a new user key whatever the rows have become.
+    /// Gives a new user key without a look at what the rows have become.
     RekeysWithoutCompare,
     /// Takes what is sealed under any user key.
     SealedUnderAnyKey,
@@ -55,7 +55,7 @@ pub(super) enum How {
     WearForgotten,
     /// Writes a row of text over the one that stands there.
     TextReplaced,
-    /// Says of a row that another was written in place of that it is in.
+    /// Reports a row as written where another stands in its place.
     TakenTextHidden,
     /// Writes the text of one run of a flush only.
     TextOfOneRunOnly,

@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 
 const DIR: &str = "CLAVIGER_TEST_KILLED_DIR";
 
-/// The process that is killed: appends for ever, and says what was answered. Does nothing when it isn't started by the test
-/// below.
+/// The process that is killed: appends for ever, and prints what was acknowledged. Does nothing
+/// when it isn't started by the test below.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_child_that_writes_until_it_is_killed() {
     let Some(dir) = std::env::var_os(DIR) else { return };

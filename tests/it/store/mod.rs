@@ -1,4 +1,5 @@
-//! The stores: the contract suite on each, stores that are broken on purpose, and what is particular to each.
+//! The stores: the contract suite on each, stores that are broken on purpose, and what is
+//! particular to each.
 
 mod bench;
 mod broken;

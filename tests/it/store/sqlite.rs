@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// An id that says which it is.
+/// An id that shows its number.
 fn id(n: u64) -> Uuid {
     Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + u128::from(n))
 }
@@ -82,7 +82,7 @@ fn a_store_in_use_names_its_holder_and_is_free_after_closing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_store_says_so_and_leaves_one_file() {
+async fn a_closed_store_refuses_as_closed_and_leaves_one_file() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     store.append(append(1)).await.unwrap();
@@ -105,7 +105,8 @@ async fn long_reads_among_thousands_of_short_ones_are_answered_alike() {
         done.unwrap();
     }
     for _ in 0..20 {
-        // More steps than a read on the spot may take, and then more short ones than go by between two looks at the steps.
+        // More steps than a read on the spot may take, and then more short ones than go by between
+        // two looks at the steps.
         let all = store.read(0, 2_000).await.unwrap();
         assert_eq!((all.len() as u64, all.last().unwrap().envelope.position), (events, events));
         for n in 0..300 {
@@ -151,7 +152,7 @@ fn a_newer_format_is_refused_by_its_number() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_says_what_to_do() {
+fn a_directory_that_cannot_be_written_is_refused_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o500)).unwrap();
     // Root may write everywhere but into the kernel's own file systems.
@@ -308,7 +309,7 @@ async fn a_long_run_keeps_the_write_ahead_log_short() {
     assert!(wal < 16 << 20, "the write-ahead log has {wal} bytes after 60 MB");
 }
 
-/// Bytes that can be found again: 32 that say whose they are.
+/// Bytes that can be found again: 32 that name their owner.
 fn mark(n: u64) -> Vec<u8> {
     format!("<<secret {n:020}>>").into_bytes().into_iter().chain([0xfe; 40]).collect()
 }

@@ -89,7 +89,8 @@ async fn an_answer_is_read_up_to_its_cap() {
         let expected = if fits { None } else { Some(FailureClass::Malformed(Malformed::TooBig)) };
         assert_eq!(class.err(), expected);
     }
-    // Without an announced length the cap ends it as well, and the client hangs up long before the 80 MiB.
+    // Without an announced length the cap ends it as well, and the client hangs up long before the
+    // 80 MiB.
     let huge = super::key(Scenario::Huge, 1);
     let failure = client.first_model(&secret(&huge), NOW).await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Malformed(Malformed::TooBig));

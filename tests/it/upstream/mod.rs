@@ -52,7 +52,8 @@ async fn tested(
     (outcome, key)
 }
 
-/// Whether any 12 characters in a row of the key's random end occur in the text. The scenario's name before it is no secret.
+/// Whether any 12 characters in a row of the key's random end occur in the text. The scenario's
+/// name before it is no secret.
 fn leaks(key: &str, text: &str) -> bool {
     let end: Vec<char> = key.chars().skip(48).collect();
     end.windows(12).any(|window| text.contains(&window.iter().collect::<String>()))

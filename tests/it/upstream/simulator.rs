@@ -1,4 +1,4 @@
-//! The simulated upstream is true to the wire, and tells what it was asked.
+//! The simulated upstream is true to the wire, and records the requests that it received.
 
 use super::{leaks, secret};
 use crate::harness::client::plain;
@@ -134,7 +134,7 @@ async fn requests_that_the_api_refuses_are_refused() {
 }
 
 #[tokio::test]
-async fn a_stream_says_what_the_message_says() {
+async fn a_stream_carries_the_text_of_the_message() {
     let simulator = simulator().await;
     for scenario in [Scenario::Good, Scenario::Split] {
         let key = key(scenario, 1);
@@ -158,7 +158,7 @@ async fn a_stream_says_what_the_message_says() {
 }
 
 #[tokio::test]
-async fn a_stream_breaks_where_it_is_told_to() {
+async fn a_stream_breaks_where_the_script_breaks_it() {
     let simulator = simulator().await;
     for (scenario, last, proper) in [
         (Scenario::StreamCut, "content_block_delta", false),

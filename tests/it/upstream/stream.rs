@@ -1,4 +1,5 @@
-//! Streamed messages over real HTTP: every end that they can have, and where patience and memory end.
+//! Streamed messages over real HTTP: every end that they can have, and where patience and memory
+//! end.
 
 use super::{leaks, secret};
 use crate::harness::environment::NOW;
@@ -272,7 +273,7 @@ async fn dropping_a_stream_hangs_up() {
 }
 
 #[tokio::test]
-async fn max_tokens_is_an_end_and_a_restart_is_told() {
+async fn max_tokens_is_an_end_and_a_restart_is_reported() {
     let (simulator, key) = (simulator().await, key(Scenario::MaxTokens, 1));
     assert_eq!(ended(&called(&simulator, &key, LIMITS).await).stop_reason, StopReason::MaxTokens);
     let start =

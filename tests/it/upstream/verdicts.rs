@@ -131,7 +131,7 @@ async fn every_scenario_gives_its_row_by_one_call() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_says_until_when() {
+async fn a_rate_limit_names_its_end() {
     let simulator = simulator().await;
     let in_30_s = NOW.plus_ms(30_000);
     for (scenario, from, to) in [
@@ -199,7 +199,7 @@ async fn the_model_that_is_named_is_the_model_that_is_asked() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_says_nothing_about_the_key() {
+async fn an_unreachable_address_proves_nothing_about_the_key() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -218,7 +218,7 @@ async fn what_cannot_be_reached_says_nothing_about_the_key() {
 }
 
 #[tokio::test]
-async fn an_address_that_isnt_the_apis_says_nothing_about_the_key() {
+async fn an_address_that_is_not_the_apis_proves_nothing_about_the_key() {
     let simulator = simulator().await;
     let key = key(Scenario::Good, 1);
     for level in LEVELS {

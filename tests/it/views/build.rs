@@ -31,8 +31,8 @@ pub(super) fn deleted(n: u128) -> KeyRingEvent {
     KeyRingEvent::KeyDeleted(KeyOnly { key: key(n) })
 }
 
-/// A test that went well.
-pub(super) fn good() -> KeyVerdict {
+/// A test that passed.
+pub(super) fn passed() -> KeyVerdict {
     KeyVerdict {
         status: KeyTestStatus::Success,
         authentic: Verdict::Yes,

@@ -1,4 +1,4 @@
-//! Views are mended in place while commands and a follower go on, on both stores.
+//! Views are repaired in place while commands and a follower go on, on both stores.
 
 use super::world::{add, damage, followed};
 use crate::harness::person::call;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// Renames a key again and again until it is told to stop.
+/// Renames a key again and again until it is stopped.
 async fn rename(ports: Ports, owner: UserId, key: KeyId, stop: CancellationToken) -> u64 {
     let mut count = 0;
     while !stop.is_cancelled() {
@@ -34,7 +34,7 @@ async fn spoilt(store: &dyn Store, view: &'static str, owner: UserId, id: Uuid) 
     RowChange::PutView(ViewRow { facts: b"{".to_vec(), ..row })
 }
 
-/// A user's row is missing, or unreadable, or says what isn't so.
+/// Two users with damaged rows: one is missing, one is wrong, and the others are unreadable.
 async fn damaged(process: &Process) -> ([UserId; 2], [KeyId; 2]) {
     let (ada, bob) = (process.newcomer("ada").await, process.newcomer("bob").await);
     let (lost, busy) = (add(process, &ada, "lost").await, add(process, &ada, "busy").await);

@@ -1,4 +1,4 @@
-//! Rows of runs: found by verify and replay where they aren't what the log says, mended in place, and
+//! Rows of runs: found by verify and replay where they differ from the log, repaired in place, and
 //! listed, on both stores.
 
 use super::world::{add, claimed, completed, damage, debate, ended, goes_on, sequential, titled};
@@ -31,7 +31,8 @@ async fn replayed(process: &Process, view: View, check: bool) -> Vec<String> {
     report.differing
 }
 
-/// Three runs of a user: one that is done, one that somebody works on, one that nobody has taken yet.
+/// Three runs of a user: one that is done, one that an engine works on, one that no engine has
+/// claimed yet.
 async fn three(process: &Process, owner: &User) -> [RunId; 3] {
     let key = add(process, owner, "key").await;
     let done = titled(process, owner, "the first", sequential()).await;
@@ -47,7 +48,7 @@ async fn row(process: &Process, view: &'static str, owner: UserId, run: RunId) -
     process.store.row(view, owner, run.0).await.unwrap().unwrap()
 }
 
-/// A wrong row, and what is said of it.
+/// A wrong row, its view, and the run that is reported.
 type Wrong = (RowChange, View, RunId);
 
 async fn wrong_rows(

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// A bound for what would never come.
+/// How long anything is awaited before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Two {
@@ -31,7 +31,7 @@ impl Two {
         Self { store, events, sender, tracker: TaskTracker::new(), _dir: dir }
     }
 
-    /// Somebody who works whenever they have the lease; the token stops them.
+    /// A holder that works whenever it has the lease; the token stops it.
     fn start(&self, holder: u128, ttl: Duration) -> CancellationToken {
         let shutdown = CancellationToken::new();
         let store = Arc::clone(&self.store);
@@ -58,7 +58,7 @@ impl Two {
 }
 
 #[tokio::test]
-async fn whoever_stops_hands_the_work_over() {
+async fn a_holder_that_stops_hands_the_work_over() {
     let mut two = Two::new();
     let first = two.start(1, Duration::from_millis(300));
     assert_eq!(two.next().await, (1, 1, "begins"));
@@ -75,11 +75,12 @@ async fn whoever_stops_hands_the_work_over() {
 }
 
 #[tokio::test]
-async fn whoever_loses_the_lease_ends_the_work_and_begins_anew_once_it_is_free() {
+async fn a_holder_that_loses_the_lease_ends_the_work_and_begins_again_once_it_is_free() {
     let mut two = Two::new();
     let first = two.start(1, Duration::from_millis(300));
     assert_eq!(two.next().await, (1, 1, "begins"));
-    // As if the process had been stopped for longer than its lease: somebody else has it when it renews.
+    // As if the process had been stopped for longer than its lease: another holder has it when it
+    // renews.
     assert!(two.store.release(LeaseName::Timers, Holder(Uuid::from_u128(1))).await.unwrap());
     let other = Holder(Uuid::from_u128(9));
     assert_eq!(
@@ -89,7 +90,7 @@ async fn whoever_loses_the_lease_ends_the_work_and_begins_anew_once_it_is_free()
     assert_eq!(two.next().await, (1, 1, "ends"));
     assert!(
         two.store.release(LeaseName::Timers, other).await.unwrap(),
-        "who lost the lease gave it away"
+        "the holder that lost the lease released it"
     );
     assert_eq!(two.next().await, (1, 3, "begins"));
     first.cancel();

@@ -54,7 +54,7 @@ async fn used(process: &Process, key: KeyId, [one, two]: [RunId; 2], ada: UserId
     expected
 }
 
-/// Damages the rows of usage in each way; a replay finds and mends each.
+/// Damages the rows of usage in each way; a replay finds and repairs each.
 async fn mended(process: &Process, ada: UserId, run: RunId, expected: &[Cell]) {
     let store = &*process.store;
     let id = UsageFacts::id(run, 40_001);

@@ -24,7 +24,7 @@ use claviger_projections::runs::{RunFacts, RunSummary};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A bound for what would never come.
+/// How long anything is awaited before the test fails.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Process {
@@ -68,7 +68,7 @@ pub(super) async fn followed(store: &dyn Store, view: &'static str) {
     tokio::time::timeout(PATIENCE, reached).await.unwrap();
 }
 
-/// Asks for a run of this title; nobody works on it.
+/// Starts a run of this title; no engine works on it.
 pub(super) async fn titled(process: &Process, owner: &User, title: &str, draft: Draft) -> RunId {
     let title = Some(Title::parse(title).unwrap());
     let model = Some(ModelId::parse("claude-haiku-4-5").unwrap());

@@ -31,7 +31,7 @@ async fn a_failed_run_ends_with_the_code_of_what_failed_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_may_not_or_asks_for_nothing_there_is_is_told_what_to_do() {
+async fn missing_rights_and_unknown_runs_are_refused_with_what_to_do() {
     let stage = Stage::new().await;
     let anonymous = stage.home.command(&["run", "list", "--url", stage.server.url()]);
     let unauthenticated = code(ErrorCode::Unauthenticated);

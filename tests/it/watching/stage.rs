@@ -10,7 +10,7 @@ use claviger::simulator::script::{Act, Reply};
 use serde_json::{Value, json};
 use std::process::Command;
 
-/// One agent, whom a test lets say what it likes.
+/// One agent, whose replies the test scripts.
 pub(super) const ONE: [&str; 6] =
     ["--pattern", "sequential", "--task", "Say it.", "--agent", "Ann=You are Ann."];
 
@@ -57,7 +57,7 @@ impl Stage {
         tokio::task::spawn_blocking(move || Ran::of(command, b"")).await.unwrap()
     }
 
-    /// Runs a command that goes on.
+    /// Starts a command that runs beside the test.
     pub(super) fn begin(&self, arguments: &[&str]) -> Going {
         Going::of(self.command(self.server.url(), arguments))
     }

@@ -1,4 +1,5 @@
-//! What a subscription gives: every event of its user once and in order, whatever happens to the connection.
+//! What a subscription gives: every event of its user once and in order, whatever happens to the
+//! connection.
 
 use super::socket::Socket;
 use crate::harness::client::Client;
@@ -118,7 +119,7 @@ async fn an_event_is_whole_and_the_owners_alone() {
 }
 
 #[tokio::test]
-async fn what_cannot_begin_says_why_and_the_socket_lives_on() {
+async fn an_operation_that_cannot_begin_gets_a_typed_error_and_the_socket_lives_on() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
     let mut socket = Socket::of(&stage, &ada).await;

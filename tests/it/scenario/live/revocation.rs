@@ -1,4 +1,4 @@
-//! Whoever is signed out is cut off at once, wherever they are connected.
+//! A user who is signed out is cut off at once, on every connection.
 
 use super::socket::Socket;
 use crate::harness::client::Client;

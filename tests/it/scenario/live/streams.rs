@@ -159,7 +159,7 @@ async fn a_stream_ends_with_its_session_and_with_the_server_but_never_completes(
     let (mut of_ada, mut of_bob) =
         (follow(&stage, &ada, None, None).await, follow(&stage, &bob, None, None).await);
     ada.done("logout", json!({})).await;
-    // The last thing a stream may say is what ended it.
+    // The last event of a stream may be the cause of its end.
     while let Some(event) = of_ada.event().await {
         assert_eq!(event.kind, "next", "{event:?}");
     }

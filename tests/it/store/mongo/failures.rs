@@ -45,7 +45,7 @@ pub(super) fn failures() -> Vec<(&'static str, i32, Document)> {
 async fn whatever_fails_in_a_transaction_every_append_is_in_once() {
     let Some(server) = server().await else { return };
     let harness = MongoHarness::new(server);
-    // Failpoints are the server's; by this name they meet nobody else.
+    // Failpoints are the server's; by this name they meet no other test.
     let uri = format!("{}&appName={}", server.uri_text(&harness.database), harness.database);
     let store = MongoStore::open(&MongoConfig { uri: uri.parse().unwrap(), ..harness.config() })
         .await

@@ -29,7 +29,7 @@ impl MongoHarness {
         Self { uri: server.uri(&database), database, gate, opened, broken: None }
     }
 
-    /// Stores that reach the server by way of a proxy.
+    /// Stores that reach the server through a proxy.
     pub(super) fn behind(server: &'static TestServer, proxy: &Rewriting) -> Self {
         let new = Self::new(server);
         Self { uri: proxy.uri(server, &new.database), ..new }

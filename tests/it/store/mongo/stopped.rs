@@ -1,4 +1,5 @@
-//! A process stops inside its transaction and holds the head. The others end its session; when it wakes it loses and doubles nothing.
+//! A process stops inside its transaction and holds the head. The others end its session; when it
+//! wakes it loses and doubles nothing.
 
 use super::super::sqlite::append;
 use super::failures::has_exactly;
