@@ -64,7 +64,7 @@ impl Answer {
     }
 
     fn first_error(&self) -> Value {
-        serde_json::from_str::<Value>(&self.text).unwrap_or_default()["errors"][0].take()
+        serde_json::from_str::<Value>(&self.text).unwrap_or_default()["errors"][0].clone()
     }
 }
 
