@@ -67,7 +67,9 @@ async fn logout_ends_the_sockets_of_its_session_and_no_others() {
     let ada = stage.user("ada").await;
     let elsewhere = again(&stage, "ada").await;
     let (ended, mut other) = (Socket::of(&stage, &ada).await, Socket::of(&stage, &elsewhere).await);
-    other.follow("1", None).await;
+    // From a cursor: the subscription may begin after the logout.
+    let cursor = elsewhere.ask("{ viewer { eventsCursor } }", json!({})).await;
+    other.follow("1", cursor["viewer"]["eventsCursor"].as_str()).await;
     ada.done("logout", json!({})).await;
     assert_eq!(ended.closed().await, 4401);
     assert_eq!(other.event_of("1").await.1, "SignedOut");
