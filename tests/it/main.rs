@@ -8,6 +8,8 @@ mod engine;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod harness;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod house;

@@ -135,61 +135,71 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_input_determines_the_output() {
-        let (now, past) = (Driver::from_now(10), Driver::after(3));
-        let cases: Vec<Case<'_>> = vec![
-            ("from now on waits", &now, vec![], vec![], Next::Wait),
-            ("from the past reads", &past, vec![], vec![], Next::Read(3)),
+    fn spans<'a>(now: &'a Driver<u64, u64>, past: &'a Driver<u64, u64>) -> Vec<Case<'a>> {
+        vec![
+            ("from now on waits", now, vec![], vec![], Next::Wait),
+            ("from the past reads", past, vec![], vec![], Next::Read(3)),
             (
                 "a span that continues is taken",
-                &now,
+                now,
                 vec![Told(span(10, 12, &[11, 12]))],
                 vec![11, 12],
                 Next::Wait,
             ),
             (
                 "an overlapping span is taken from the current position",
-                &now,
+                now,
                 vec![Told(span(8, 12, &[9, 11]))],
                 vec![11],
                 Next::Wait,
             ),
-            ("an old span is skipped", &now, vec![Told(span(8, 10, &[9, 10]))], vec![], Next::Wait),
-            ("an old hint is skipped too", &now, vec![Told(span(9, 9, &[]))], vec![], Next::Wait),
-            ("a gap means reading", &now, vec![Told(span(11, 12, &[12]))], vec![], Next::Read(10)),
-            ("a hint means reading", &now, vec![Told(span(12, 12, &[]))], vec![], Next::Read(10)),
-            ("lag means reading", &now, vec![Lagged], vec![], Next::Read(10)),
+            ("an old span is skipped", now, vec![Told(span(8, 10, &[9, 10]))], vec![], Next::Wait),
+            ("an old hint too", now, vec![Told(span(9, 9, &[]))], vec![], Next::Wait),
+            ("a gap means reading", now, vec![Told(span(11, 12, &[12]))], vec![], Next::Read(10)),
+            ("a hint means reading", now, vec![Told(span(12, 12, &[]))], vec![], Next::Read(10)),
+            ("lag means reading", now, vec![Lagged], vec![], Next::Read(10)),
+        ]
+    }
+
+    fn reads(past: &Driver<u64, u64>) -> Vec<Case<'_>> {
+        vec![
             (
                 "a full read is followed by another",
-                &past,
+                past,
                 vec![Read(batch(&[4, 6], 6, true))],
                 vec![4, 6],
                 Next::Read(6),
             ),
             (
                 "a short read ends at what it covers",
-                &past,
+                past,
                 vec![Read(batch(&[4], 9, false))],
                 vec![4],
                 Next::Wait,
             ),
             (
                 "after a short read the next span continues",
-                &past,
+                past,
                 vec![Read(batch(&[4], 9, false)), Told(span(7, 11, &[8, 11]))],
                 vec![4, 11],
                 Next::Wait,
             ),
             (
                 "an item read twice is emitted once",
-                &past,
+                past,
                 vec![Read(batch(&[4, 5], 5, true)), Read(batch(&[5, 6], 6, false))],
                 vec![4, 5, 6],
                 Next::Wait,
             ),
-        ];
-        for (name, start, came, expected, wants) in cases {
+        ]
+    }
+
+    #[test]
+    fn what_comes_in_decides_what_goes_out() {
+        let (now, past) = (Driver::from_now(10), Driver::after(3));
+        for (name, start, came, expected, wants) in
+            spans(&now, &past).into_iter().chain(reads(&past))
+        {
             let (mut driver, mut emitted) = (start.clone(), Vec::new());
             for one in came {
                 emitted.extend(settle(&mut driver).0);

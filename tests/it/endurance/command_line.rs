@@ -1,7 +1,7 @@
 //! The commands an operator types.
 
-use super::process::Home;
-use super::shutdown::simulator;
+use crate::harness::program::{Home, spawned};
+use crate::harness::upstream::simulator;
 use claviger::simulator::Simulator;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::Value;
@@ -115,12 +115,7 @@ fn a_reader_that_goes_away_is_no_error() {
         [&["key", "list", "--user", "ada"][..], &["schema"], &["simulate", "--keys"], &["verify"]]
     {
         let mut command = home.command(arguments);
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = spawned(&mut command, Stdio::null());
         drop(child.stdout.take());
         let ended = child.wait_with_output().unwrap();
         assert_eq!(

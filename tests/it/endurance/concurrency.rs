@@ -1,8 +1,10 @@
 //! Sixty-four clients of one user change ten keys at random, while observers look on.
 
-use super::account::{Account, Order, Payload};
-use super::process::Home;
-use super::{Dice, number, seed};
+use super::orders::{Order, Payload};
+use crate::harness::client::Client;
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::program::Home;
+use crate::harness::upstream::NO_UPSTREAM;
 use claviger::simulator::keys::{Scenario, key};
 use futures::future::{join, join_all};
 use serde_json::{Value, json};
@@ -14,9 +16,6 @@ pub(super) const CLIENTS: u64 = 64;
 const OPERATIONS: usize = 20;
 const OBSERVERS: usize = 4;
 const CONTEXTS: [&str; 3] = ["default", "work", "play"];
-
-/// Without an upstream: no command of this test calls it.
-pub(super) const NO_UPSTREAM: &str = "http://127.0.0.1:9";
 
 pub(super) const LOOK: &str = "{ viewer { keys(first: 20) { nodes { id isActive defaultFor } } \
     default: defaultKey { id isActive defaultFor } work: defaultKey(context: \"work\") { id isActive defaultFor } \
@@ -34,17 +33,15 @@ pub(super) struct Tally {
 pub(super) fn order(dice: &mut Dice, keys: &[String]) -> Order {
     let (id, context) = (dice.pick(keys), dice.pick(&CONTEXTS));
     match dice.below(5) {
-        0 | 1 => {
-            Order::new("setDefaultKey", "DefaultKeyInput", json!({"id": id, "context": context}))
-        }
-        2 => Order::new("clearDefaultKey", "ClearDefaultKeyInput", json!({"context": context})),
-        3 => Order::new("activateKey", "KeyInput", json!({"id": id})),
-        _ => Order::new("deactivateKey", "KeyInput", json!({"id": id})),
+        0 | 1 => Order::new("setDefaultKey", json!({"id": id, "context": context})),
+        2 => Order::new("clearDefaultKey", json!({"context": context})),
+        3 => Order::new("activateKey", json!({"id": id})),
+        _ => Order::new("deactivateKey", json!({"id": id})),
     }
 }
 
 pub(super) async fn client(
-    account: Account,
+    account: Client,
     keys: &[String],
     n: u64,
     goes_on: impl Fn(u64) -> bool,
@@ -92,7 +89,7 @@ pub(super) fn check(state: &Value) {
     }
 }
 
-pub(super) async fn observer(account: Account, ended: &AtomicBool) -> u64 {
+pub(super) async fn observer(account: Client, ended: &AtomicBool) -> u64 {
     let mut looks = 0;
     while !ended.load(Ordering::Relaxed) {
         check(&account.ask(LOOK, json!({})).await);
@@ -105,10 +102,10 @@ pub(super) async fn observer(account: Account, ended: &AtomicBool) -> u64 {
 async fn sixty_four_clients_never_make_two_defaults_or_an_inactive_one() {
     let home = Home::new();
     let server = home.serve(NO_UPSTREAM);
-    let account = Account::register(server.url(), "ada").await;
+    let account = Client::register(server.url(), "ada").await;
     let mut keys = Vec::new();
     for n in 0..10 {
-        keys.push(account.add_key(&format!("key {n}"), &key(Scenario::Good, n)).await);
+        keys.push(account.add(&format!("key {n}"), &key(Scenario::Good, n)).await);
     }
     let mut expected: BTreeSet<(u64, String)> =
         account.history_above(0).await.into_iter().collect();
@@ -122,11 +119,11 @@ async fn sixty_four_clients_never_make_two_defaults_or_an_inactive_one() {
     };
     let clients = async {
         let tallies =
-            join_all((0..CLIENTS).map(|n| client(account.clone(), &keys, n, goes_on))).await;
+            join_all((0..CLIENTS).map(|n| client(account.apart(), &keys, n, goes_on))).await;
         ended.store(true, Ordering::Relaxed);
         tallies
     };
-    let observers = join_all((0..OBSERVERS).map(|_| observer(account.clone(), &ended)));
+    let observers = join_all((0..OBSERVERS).map(|_| observer(account.apart(), &ended)));
     let (tallies, looks) = join(clients, observers).await;
     let took = began.elapsed();
     check(&account.ask(LOOK, json!({})).await);

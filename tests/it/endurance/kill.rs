@@ -1,9 +1,11 @@
 //! `kill -9` under load, again and again, on one data directory.
 
-use super::account::{Account, Payload};
-use super::model::{Client, Key, Step};
-use super::process::{Home, Server};
-use super::{Dice, number, seed};
+use super::model::{Key, Model, Step};
+use super::orders::Payload;
+use crate::harness::client::Client;
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::program::{Home, Server};
+use crate::harness::upstream::NO_UPSTREAM;
 use futures::future::{join, join_all};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -12,9 +14,8 @@ use tokio::sync::watch;
 
 const CLIENTS: u64 = 8;
 const KILLS: u64 = 5;
-/// The server is killed after so many answers at most.
+/// Most answers before the server is killed.
 const MOST_ANSWERS: usize = 60;
-const NO_UPSTREAM: &str = "http://127.0.0.1:9";
 const KEYS: &str =
     "{ viewer { keys(first: 100) { totalCount nodes { id name isActive defaultFor } } } }";
 
@@ -30,8 +31,8 @@ struct Tally {
 
 struct Course {
     home: Home,
-    account: Account,
-    clients: Vec<Client>,
+    account: Client,
+    clients: Vec<Model>,
     /// Every event that was acknowledged, by its position.
     events: BTreeMap<u64, String>,
     /// Up to where the history was compared.
@@ -53,7 +54,7 @@ impl Course {
     /// Load until the kill; the steps that got no answer, by client.
     async fn load(&mut self, server: &mut Server, kill_after: usize) -> Vec<Option<Step>> {
         let answers = watch::Sender::new(0_usize);
-        let accounts: Vec<Account> = self.clients.iter().map(|_| self.account.clone()).collect();
+        let accounts: Vec<Client> = self.clients.iter().map(|_| self.account.apart()).collect();
         let loads = self.clients.iter_mut().zip(&accounts).map(|(client, account)| {
             let answers = &answers;
             async move {
@@ -111,7 +112,7 @@ impl Course {
         }
     }
 
-    /// The history is what was acknowledged, no more and no less; the keys are as the model says.
+    /// The history is what was acknowledged, no more and no less; the keys are those of the model.
     async fn compare(&mut self) {
         let found = self.account.history_above(self.compared).await;
         let acknowledged =
@@ -133,9 +134,9 @@ async fn a_killed_server_loses_nothing_it_acknowledged_and_does_nothing_twice() 
     let kills = number("CLAVIGER_TEST_KILLS").unwrap_or(KILLS);
     let (began, mut dice, home) = (Instant::now(), Dice::new(seed()), Home::new());
     let mut server = home.serve(NO_UPSTREAM);
-    let account = Account::register(server.url(), "ada").await;
+    let account = Client::register(server.url(), "ada").await;
     let events: BTreeMap<u64, String> = account.history_above(0).await.into_iter().collect();
-    let clients = (0..CLIENTS).map(|n| Client::new(n, seed())).collect();
+    let clients = (0..CLIENTS).map(|n| Model::new(n, seed())).collect();
     let mut course =
         Course { home, account, clients, events, compared: 0, tally: Tally::default() };
     for _ in 0..kills {

@@ -1,8 +1,9 @@
-//! What the keys of one client must look like after its commands. Each client has keys and a context of its own, and waits for each
-//! answer, so the order of its commands is the order of their effects.
+//! What the keys of one client must look like after its commands. Each client has keys and a
+//! context of its own, and waits for each answer, so the order of its commands is the order of
+//! their effects.
 
-use super::Dice;
-use super::account::{Order, Payload, text};
+use super::orders::{Order, Payload, text};
+use crate::harness::dice::Dice;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -48,7 +49,7 @@ pub(super) struct Step {
 }
 
 /// One client: what it has, and what it does next.
-pub(super) struct Client {
+pub(super) struct Model {
     context: String,
     dice: Dice,
     keys: BTreeMap<String, Key>,
@@ -56,7 +57,7 @@ pub(super) struct Client {
     n: u64,
 }
 
-impl Client {
+impl Model {
     pub(super) fn new(n: u64, seed: u64) -> Self {
         Self {
             context: format!("context {n}"),
@@ -76,26 +77,20 @@ impl Client {
         self.sent += 1;
         let (effect, secret) = (self.choose(), key(Scenario::Good, self.n * 1_000_000 + self.sent));
         let context = &self.context;
-        let (mutation, input_type, mut input) = match &effect {
+        let (mutation, mut input) = match &effect {
             Effect::Add { name, make_default } => {
                 let input = json!({"name": name, "secret": secret, "makeDefault": make_default, "context": context});
-                ("addKey", "AddKeyInput", input)
+                ("addKey", input)
             }
-            Effect::Rename { id, name } => {
-                ("renameKey", "RenameKeyInput", json!({"id": id, "name": name}))
-            }
-            Effect::SetDefault { id } => {
-                ("setDefaultKey", "DefaultKeyInput", json!({"id": id, "context": context}))
-            }
-            Effect::ClearDefault => {
-                ("clearDefaultKey", "ClearDefaultKeyInput", json!({"context": context}))
-            }
-            Effect::Activate { id } => ("activateKey", "KeyInput", json!({"id": id})),
-            Effect::Deactivate { id } => ("deactivateKey", "KeyInput", json!({"id": id})),
-            Effect::Delete { id } => ("deleteKey", "KeyInput", json!({"id": id})),
+            Effect::Rename { id, name } => ("renameKey", json!({"id": id, "name": name})),
+            Effect::SetDefault { id } => ("setDefaultKey", json!({"id": id, "context": context})),
+            Effect::ClearDefault => ("clearDefaultKey", json!({"context": context})),
+            Effect::Activate { id } => ("activateKey", json!({"id": id})),
+            Effect::Deactivate { id } => ("deactivateKey", json!({"id": id})),
+            Effect::Delete { id } => ("deleteKey", json!({"id": id})),
         };
         input["idempotencyKey"] = json!(format!("client {} command {}", self.n, self.sent));
-        Step { order: Order::new(mutation, input_type, input), effect }
+        Step { order: Order::new(mutation, input), effect }
     }
 
     fn choose(&mut self) -> Effect {

@@ -1,7 +1,7 @@
 //! `claviger replay`, as an operator runs it.
 
 use super::command_line::add_user;
-use super::process::Home;
+use crate::harness::program::Home;
 use claviger::simulator::keys::{Scenario, key};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -53,7 +53,7 @@ fn an_operator_finds_a_damaged_view_and_mends_it() {
 }
 
 #[test]
-fn a_replay_says_what_it_needs() {
+fn a_replay_names_the_arguments_it_needs() {
     let home = Home::new();
     for arguments in [&["replay"][..], &["replay", "sessions"], &["replay", "keys", "--all"]] {
         assert_eq!(home.run(arguments).assert_code(2).stdout, "", "{arguments:?}");

@@ -1,17 +1,21 @@
-//! Several server processes on one MongoDB: one order, no two defaults, nobody starves.
+//! Several server processes on one MongoDB: one order, no two defaults, no client starves.
 
-use super::account::{Account, Order};
-use super::concurrency::{CLIENTS, LOOK, NO_UPSTREAM, Tally, check, client, observer, order};
-use super::process::{Home, Ran, Server};
-use super::{Dice, number, seed};
+use super::concurrency::{CLIENTS, LOOK, Tally, check, client, observer, order};
+use super::orders::Order;
+use crate::harness::client::Client;
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::mongo::{TestServer, server};
+use crate::harness::program::{Home, Ran, Server};
+use crate::harness::stores::mongodb;
+use crate::harness::upstream::NO_UPSTREAM;
+use crate::harness::world::TEST_KEY;
 use crate::store::mongo::proxy::{Act, Proxy};
-use crate::store::mongo::server::{TestServer, server};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use claviger::simulator::keys::{Scenario, key};
-use claviger::system::environment::OsEntropy;
 use claviger_projections::ports::Log;
-use claviger_store::mongo::{MongoConfig, MongoStore};
+use claviger_store::mongo::MongoConfig;
+use claviger_store::mongo::MongoStore;
 use futures::future::{join, join_all, join3};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -22,24 +26,19 @@ use std::time::{Duration, Instant};
 /// Operations of each client, however slow the machine is.
 const AT_LEAST: u64 = 2;
 
-/// Any key will do, as long as every process has it.
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
 /// Server processes on one database.
 struct Farm {
     home: Home,
     uri: String,
     servers: Vec<Server>,
     /// In this process: reads what they write.
-    store: MongoStore,
+    store: Arc<MongoStore>,
 }
 
 impl Farm {
     async fn start(server: &TestServer, count: usize) -> Self {
         let uri = server.uri_text(&server.database());
-        let store = MongoStore::open(&MongoConfig::new(uri.parse().unwrap(), Arc::new(OsEntropy)))
-            .await
-            .unwrap();
+        let store = mongodb(uri.parse().unwrap()).await;
         let mut farm = Self { home: Home::new(), uri, servers: Vec::new(), store };
         for _ in 0..count {
             farm.servers.push(farm.serve(&farm.uri));
@@ -51,26 +50,26 @@ impl Farm {
         self.home.serve_with(NO_UPSTREAM, |command| {
             command
                 .env("CLAVIGER_MONGODB_URI", uri)
-                .env("CLAVIGER_MASTER_KEYS", KEY)
-                .env("CLAVIGER_TOKEN_KEY", KEY);
+                .env("CLAVIGER_MASTER_KEYS", TEST_KEY)
+                .env("CLAVIGER_TOKEN_KEY", TEST_KEY);
         })
     }
 
     /// The server that a client with this number uses.
-    fn of(&self, account: &Account, client: usize) -> Account {
+    fn of(&self, account: &Client, client: usize) -> Client {
         account.at(self.servers[client % self.servers.len()].url())
     }
 
     /// A user who has `keys` keys.
-    async fn user(&self, n: u64, keys: u64) -> (Account, Vec<String>) {
+    async fn user(&self, n: u64, keys: u64) -> (Client, Vec<String>) {
         let index = usize::try_from(n).unwrap();
         let url = self.servers[index % self.servers.len()].url();
-        let account = Account::register(url, &format!("user{n}")).await;
+        let account = Client::register(url, &format!("user{n}")).await;
         let mut ids = Vec::new();
         for k in 0..keys {
-            // Each key by way of another process.
+            // Each key through another process.
             let by = self.of(&account, index + usize::try_from(k).unwrap());
-            ids.push(by.add_key(&format!("key {k}"), &key(Scenario::Good, n * 100 + k)).await);
+            ids.push(by.add(&format!("key {k}"), &key(Scenario::Good, n * 100 + k)).await);
         }
         (account, ids)
     }
@@ -83,8 +82,8 @@ impl Farm {
         let mut command = self.home.command(&["verify", "--json"]);
         command
             .env("CLAVIGER_MONGODB_URI", &self.uri)
-            .env("CLAVIGER_MASTER_KEYS", KEY)
-            .env("CLAVIGER_TOKEN_KEY", KEY);
+            .env("CLAVIGER_MASTER_KEYS", TEST_KEY)
+            .env("CLAVIGER_TOKEN_KEY", TEST_KEY);
         let report = Ran::of(command, b"").assert_code(0).json();
         assert_eq!(report["problem_count"], 0, "{report}");
         self.store.database().drop().await.unwrap();
@@ -93,7 +92,8 @@ impl Farm {
     }
 }
 
-/// Reads while the others write, until told how far. What it saw: no position is left out, nothing comes twice.
+/// Reads while the others write, until they have ended and nothing is left. No position is left
+/// out, and nothing comes twice.
 async fn follow(store: &MongoStore, from: u64, ended: &AtomicBool) -> Vec<(u64, String)> {
     let (mut seen, mut ids, mut watch) = (Vec::new(), BTreeSet::new(), store.watch());
     let mut cursor = from;
@@ -145,7 +145,7 @@ impl Shares {
 /// One client of many users.
 async fn roamer(
     farm: &Farm,
-    users: &[(Account, Vec<String>)],
+    users: &[(Client, Vec<String>)],
     n: usize,
     goes_on: impl Fn(u64) -> bool,
 ) -> Tally {
@@ -167,7 +167,7 @@ async fn roamer(
     tally
 }
 
-/// The follower saw what was answered to somebody, each at its place, and nothing else.
+/// The follower saw every acknowledged event, each at its position, and nothing else.
 fn compare(seen: &[(u64, String)], tallies: &[Tally]) {
     let answered: Vec<_> = tallies.iter().flat_map(|tally| tally.events.iter().cloned()).collect();
     let mut sorted = answered.clone();
@@ -237,7 +237,8 @@ async fn race(count: usize, least_share: u64) {
     );
     assert_eq!(farm.verified().await, at);
     assert!(shares[1].0.iter().all(|commits| *commits > 0), "{:?}", shares[1].0);
-    // A share of a few commits says how busy the machine is: it is held to account where there was time for many.
+    // A share of a few commits measures how busy the machine is: it is asserted only where there
+    // was time for many.
     if long.is_some() {
         for shares in shares {
             assert!(shares.least() >= least_share, "{:?}", shares.0);
@@ -266,11 +267,12 @@ async fn a_mutation_whose_client_goes_away_is_done_once() {
     let before = farm.store.head().await.unwrap().position;
     for n in 0..10_u64 {
         let input = json!({"name": format!("key {n}"), "secret": key(Scenario::Good, n), "idempotencyKey": format!("once {n}")});
-        let order = Order::new("addKey", "AddKeyInput", input);
+        let order = Order::new("addKey", input);
         let met = proxy.times_met();
-        // Of all transactions only the mutation's own names its event. The connection is closed while it is under way.
+        // Of all transactions only the mutation's own names its event. The connection is closed
+        // while it is under way.
         proxy.rule("KeyAdded", 1, Act::Delay(Duration::from_millis(100)));
-        let gone = account.clone();
+        let gone = account.apart();
         tokio::select! {
             answer = gone.try_command(&order) => panic!("{answer:?}"),
             () = proxy.met(met + 1) => drop(gone),

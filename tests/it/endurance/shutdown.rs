@@ -1,38 +1,33 @@
 //! Stopping in order, and not letting a second process in.
 
-use super::account::{Account, Order};
-use super::process::Home;
+use super::orders::Order;
+use crate::harness::client::Client;
+use crate::harness::program::{Home, Ran, spawned};
+use crate::harness::upstream::{NO_UPSTREAM, simulator};
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Fault};
-use claviger::simulator::{Simulator, SimulatorConfig};
-use claviger_domain::timestamp::Timestamp;
 use futures::future::join;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
-use std::sync::Arc;
-
-pub(crate) async fn simulator() -> Simulator {
-    Simulator::start(SimulatorConfig::new(Arc::new(|| Timestamp(1_795_446_000_000)))).await.unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_told_to_stop_answers_what_it_has_begun() {
+async fn a_stopping_server_answers_what_it_has_begun() {
     let (home, simulator) = (Home::new(), simulator().await);
     let server = home.serve(&simulator.base_url());
-    let account = Account::register(server.url(), "ada").await;
+    let account = Client::register(server.url(), "ada").await;
     let secret = key(Scenario::Good, 1);
-    let id = account.add_key("work", &secret).await;
+    let id = account.add("work", &secret).await;
     simulator.script().push(&secret, Act::Fault(Fault::Hang));
 
-    let test = Order::new("testKey", "TestKeyInput", json!({ "id": id, "level": "AUTHENTIC" }));
+    let test = Order::new("testKey", json!({ "id": id, "level": "AUTHENTIC" }));
     let stopping = async {
         simulator.counts().wait(|counts| counts.open() == 1).await;
         server.signal(Signal::TERM);
         server.logged("stopping").await;
-        let refused = account.clone().try_ask("{ viewer { id } }", &json!({})).await;
-        assert_eq!(refused, None, "a new connection is taken while the server stops");
+        let refused = account.apart().try_send("{ viewer { id } }", &json!({})).await;
+        assert!(refused.is_none(), "a new connection is taken while the server stops");
         simulator.stop().await;
     };
     let (payload, ()) = join(account.command(&test), stopping).await;
@@ -46,9 +41,9 @@ async fn a_server_told_to_stop_answers_what_it_has_begun() {
 async fn a_second_signal_ends_at_once_and_the_store_survives() {
     let (home, simulator) = (Home::new(), simulator().await);
     let server = home.serve(&simulator.base_url());
-    let account = Account::register(server.url(), "ada").await;
-    let id = account.add_key("hangs", &key(Scenario::Hang, 1)).await;
-    let test = Order::new("testKey", "TestKeyInput", json!({ "id": id }));
+    let account = Client::register(server.url(), "ada").await;
+    let id = account.add("hangs", &key(Scenario::Hang, 1)).await;
+    let test = Order::new("testKey", json!({ "id": id }));
     let stopping = async {
         simulator.counts().wait(|counts| counts.open() == 1).await;
         server.signal(Signal::TERM);
@@ -64,7 +59,7 @@ async fn a_second_signal_ends_at_once_and_the_store_survives() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_served_is_refused_to_others_and_its_holder_named() {
     let home = Home::new();
-    let server = home.serve("http://127.0.0.1:9");
+    let server = home.serve(NO_UPSTREAM);
     let holder = format!("claviger serve (process {}", server.id());
     for arguments in
         [&["serve", "--listen", "127.0.0.1:0"][..], &["verify"], &["key", "list", "--user", "ada"]]
@@ -75,7 +70,7 @@ async fn a_store_that_is_served_is_refused_to_others_and_its_holder_named() {
     json.assert_refused(27, &[]);
     let error: serde_json::Value = serde_json::from_str(&json.stderr).unwrap();
     assert_eq!(error["error"]["code"], "STORE_UNAVAILABLE");
-    Account::register(server.url(), "ada").await;
+    Client::register(server.url(), "ada").await;
     server.stop().await;
     home.verified();
 }
@@ -85,12 +80,8 @@ fn a_demo_interrupted_at_any_line_ends_in_order_and_removes_its_store() {
     for lines in [0, 1, 3, 5, 8] {
         let home = Home::new();
         let mut command = home.command(&["demo", "--listen", "127.0.0.1:0"]);
-        command
-            .env("TMPDIR", home.work())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        command.env("TMPDIR", home.work());
+        let mut child = spawned(&mut command, Stdio::null());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
         for _ in 0..=lines {
@@ -115,7 +106,7 @@ fn the_demo_tours_to_its_end() {
     let home = Home::new();
     let mut command = home.command(&["demo", "--exit", "--listen", "127.0.0.1:0"]);
     command.env("TMPDIR", home.work());
-    let ran = super::process::Ran::of(command, b"");
+    let ran = Ran::of(command, b"");
     ran.assert_code(0);
     assert!(ran.stdout.contains(" 0 problems"), "{ran:?}");
     assert_eq!(std::fs::read_dir(home.work()).unwrap().count(), 0);

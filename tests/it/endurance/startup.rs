@@ -1,6 +1,7 @@
-//! What stands in the way of a start: each is refused with a code, and with words that say what to do.
+//! Obstacles to a start: each is refused with a code, and with a message that says what to do.
 
-use super::process::{Home, Ran, files};
+use crate::harness::program::{Home, Ran, files};
+use crate::harness::world::TEST_KEY;
 use claviger_store::sqlite::DATABASE_FILE;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
@@ -21,7 +22,7 @@ fn used() -> Home {
     home
 }
 
-/// Hashes of the database and of its log; what SQLite keeps in shared memory says nothing.
+/// Hashes of the database and of its log; what SQLite keeps in shared memory does not count.
 fn database(home: &Home) -> Vec<(String, Vec<u8>)> {
     let counts = |(name, bytes): &(String, Vec<u8>)| {
         name.starts_with(DATABASE_FILE) && !name.ends_with("-shm") && !bytes.is_empty()
@@ -120,7 +121,7 @@ fn a_wrong_master_key_is_refused_and_the_missing_one_named() {
     let home = used();
     let status = home.run(&["vault", "status", "--json"]).json();
     let id = status["master_keys"][0]["id"].as_str().unwrap().to_owned();
-    let wrong = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let wrong = TEST_KEY;
     let before = database(&home);
     let with = |keys: &str| {
         let mut command = home.command(&SERVE);

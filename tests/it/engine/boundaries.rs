@@ -1,9 +1,14 @@
-//! The process is gone at any boundary of any run: the next one finishes it, and calls for nothing that is done.
+//! The process is gone at any boundary of any run: the next one finishes it, and calls for nothing
+//! that is done.
 
 use super::evidence::{Calls, check_calls, check_texts, result, steps};
-use super::ground::{Ground, Halting, When, kinds};
-use super::world::{Kind, Process, User, World, one_of_each};
-use crate::endurance::number;
+use super::halting::{Halting, When};
+use super::world::one_of_each;
+use crate::harness::dice::number;
+use crate::harness::person::User;
+use crate::harness::process::{Duty, Process};
+use crate::harness::stores::{Opened, StoreKind};
+use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::id::RunId;
 use claviger_domain::orchestration::{Draft, Phase};
@@ -15,16 +20,16 @@ const MOST: usize = 40;
 
 struct Stage {
     world: World,
-    ground: Ground,
+    ground: Opened,
     user: User,
 }
 
 impl Stage {
-    async fn open(kind: Kind) -> Self {
-        // Nobody waits for a lease to lapse: the test says when one has.
+    async fn open(kind: StoreKind) -> Self {
+        // No test waits for a lease to lapse: it releases the lease itself.
         let world = World::with(kind, |config| config.lease_ms = 60_000).await;
-        let ground = Ground::of(&world).await;
-        let clerk = world.process_over(ground.store(), false).await;
+        let ground = world.open_store().await;
+        let clerk = world.process_over(ground.store(), Duty::Nothing).await;
         let user = clerk.user("ada", Scenario::Good).await;
         clerk.stop().await;
         Self { world, ground, user }
@@ -36,7 +41,7 @@ impl Stage {
     }
 
     async fn calls(&self, process: &Process) -> Calls {
-        Calls::of(&self.world.simulator, process, &self.user).await
+        Calls::of(self.world.simulator(), process, &self.user).await
     }
 
     /// The run once it has ended, and whether all of its history, calls and texts are in order.
@@ -58,7 +63,7 @@ impl Stage {
 
     /// What the run comes to if nothing happens.
     async fn undisturbed(&self, draft: Draft) -> String {
-        let process = self.world.process_over(self.ground.store(), true).await;
+        let process = self.world.process_over(self.ground.store(), Duty::Runs).await;
         let before = self.calls(&process).await;
         let run = process.start_run(&self.user, draft).await;
         let result = self.finished(&process, run, &before, 0).await;
@@ -69,7 +74,7 @@ impl Stage {
     /// The process is gone at this append. `None` if the run has fewer.
     async fn interrupted(&self, draft: Draft, at: usize, when: When) -> Option<String> {
         let halting = Halting::new(self.ground.store(), at, when);
-        let process = self.world.process_over(halting.store(), true).await;
+        let process = self.world.process_over(halting.store(), Duty::Runs).await;
         let before = self.calls(&process).await;
         let undisturbed = async {
             let run = process.start_run(&self.user, draft).await;
@@ -90,7 +95,7 @@ impl Stage {
         let done = self.ground.store().read_stream(StreamName::Run(run.0), 0, 1_000).await.unwrap();
         let done = steps(&done);
 
-        let next = self.world.process_over(Halting::after(&halting).store(), true).await;
+        let next = self.world.process_over(Halting::after(&halting).store(), Duty::Runs).await;
         let result = self.finished(&next, run, &before, 1).await;
         let told = steps(&next.events(run).await);
         for (step, before) in done.iter().filter(|(_, step)| step.is_completed) {
@@ -107,13 +112,14 @@ impl Stage {
 
 /// Every boundary of every pattern, on every store.
 async fn at_every_append(when: When, first: usize) {
-    for kind in kinds().await {
+    for kind in StoreKind::available().await {
         let (began, stage, mut count) = (Instant::now(), Stage::open(*kind).await, 0);
         for (name, draft) in one_of_each() {
-            // One pattern with all kinds of steps stands for the others where it takes long, unless somebody has the time.
+            // One pattern with all kinds of steps stands for the others where it takes long, unless
+            // somebody has the time.
             let takes_long = match when {
                 When::After => false,
-                When::Before => *kind == Kind::MongoDb,
+                When::Before => *kind == StoreKind::MongoDb,
                 // The one that comes next has read in vain, and looks again after a while.
                 When::Late => true,
             };

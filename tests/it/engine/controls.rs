@@ -1,10 +1,15 @@
-//! Pause, resume and cancel, asked by anybody at any moment: no request is lost, and no run is stuck.
+//! Pause, resume and cancel through any process at any moment: no request is lost, and no run is
+//! stuck.
 //!
-//! `CLAVIGER_TEST_SCHEDULES=500` tries so many courses on each store instead of a few; `CLAVIGER_TEST_SEED` changes them.
+//! `CLAVIGER_TEST_SCHEDULES=500` tries 500 courses on each store instead of a few;
+//! `CLAVIGER_TEST_SEED` changes them.
 
-use super::ground::{Ground, kinds};
-use super::world::{Kind, Process, User, World, one_of_each};
-use crate::endurance::{Dice, number, seed};
+use super::world::one_of_each;
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::person::User;
+use crate::harness::process::{Duty, Process};
+use crate::harness::stores::{Opened, StoreKind};
+use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::RunId;
@@ -19,24 +24,25 @@ const SCHEDULES: u64 = 12;
 /// Courses at a time.
 const AT_ONCE: usize = 4;
 
-/// Two processes that work, and one that only takes commands: to it, an asker that is gone before anybody was told.
+/// Two processes that work, and one that only takes commands: its requests look like those of a
+/// process that is gone before it notified an engine.
 struct Stage {
     world: World,
-    ground: Ground,
+    ground: Opened,
     workers: [Process; 2],
     clerk: Process,
     user: User,
 }
 
 impl Stage {
-    async fn open(kind: Kind) -> Self {
+    async fn open(kind: StoreKind) -> Self {
         let world = World::paced(kind, Duration::from_millis(2), |_| {}).await;
-        let ground = Ground::of(&world).await;
-        let clerk = world.process_over(ground.store(), false).await;
+        let ground = world.open_store().await;
+        let clerk = world.process_over(ground.store(), Duty::Nothing).await;
         let user = clerk.user("ada", Scenario::Good).await;
         let workers = [
-            world.process_over(ground.store(), true).await,
-            world.process_over(ground.store(), true).await,
+            world.process_over(ground.store(), Duty::Runs).await,
+            world.process_over(ground.store(), Duty::Runs).await,
         ];
         Self { world, ground, workers, clerk, user }
     }
@@ -50,7 +56,7 @@ impl Stage {
         self.world.close().await;
     }
 
-    /// Lets the log grow by so many events, if it does.
+    /// Waits until the log has grown by this many events, if it does.
     async fn moment(&self, events: u64) {
         let mut watch = self.ground.store().watch();
         let until = *watch.borrow() + events;
@@ -63,7 +69,7 @@ impl Stage {
         );
     }
 
-    /// One run and what was asked of it; how it ended.
+    /// One run, the requests made of it, and how it ended.
     async fn course(&self, mut dice: Dice) -> Phase {
         let drafts = one_of_each();
         let (name, draft) = dice.pick(&drafts).clone();
@@ -89,13 +95,13 @@ impl Stage {
             match answer {
                 Ok(_) => (last, is_cancelled) = (ask, is_cancelled || ask == Ask::Cancel),
                 Err(failure) => {
-                    assert_eq!(failure.code, ErrorCode::Conflict, "{ask:?}: {failure:?}")
+                    assert_eq!(failure.code, ErrorCode::Conflict, "{ask:?}: {failure:?}");
                 }
             }
         }
         if last == Ask::Pause && !is_cancelled {
             self.rests(run).await;
-            // Whoever is asked: nobody may be deaf. One whose pause came too late has ended.
+            // Every process must take the request. A run whose pause came too late has ended.
             drop(dice.pick(&self.workers).ask(&self.user, run, Ask::Resume).await);
         }
         let waiting = self.clerk.ended(&self.user, run);
@@ -103,7 +109,7 @@ impl Stage {
             panic!("{name} is stuck after {asked:?}: {:?}", self.clerk.kinds(run).await)
         };
         let phase = detail.view.run.phase;
-        // What was asked a moment too late finds a run that is done.
+        // A request that came a moment too late finds a run that is done.
         let is_right = if is_cancelled {
             matches!(phase, Phase::Cancelled | Phase::Completed)
         } else {
@@ -128,9 +134,9 @@ impl Stage {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_is_asked_whenever_by_whomever_nothing_is_lost_and_nothing_is_stuck() {
+async fn no_request_at_any_moment_through_any_process_is_lost_or_leaves_a_run_stuck() {
     let schedules = number("CLAVIGER_TEST_SCHEDULES").unwrap_or(SCHEDULES);
-    for kind in kinds().await {
+    for kind in StoreKind::available().await {
         let (began, stage, mut ends) = (Instant::now(), Stage::open(*kind).await, BTreeMap::new());
         let seeds: Vec<u64> = (0..schedules).map(|n| seed() ^ (n << 20)).collect();
         for some in seeds.chunks(AT_ONCE) {
@@ -148,8 +154,8 @@ async fn whatever_is_asked_whenever_by_whomever_nothing_is_lost_and_nothing_is_s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_asked_of_a_resting_run_by_a_process_that_is_gone_at_once_is_done_all_the_same() {
-    for kind in kinds().await {
+async fn a_request_to_a_resting_run_by_a_process_that_is_gone_at_once_is_done_all_the_same() {
+    for kind in StoreKind::available().await {
         let stage = Stage::open(*kind).await;
         for (ask, end) in [(Ask::Resume, Phase::Completed), (Ask::Cancel, Phase::Cancelled)] {
             let run = stage.workers[0].start_run(&stage.user, one_of_each().remove(0).1).await;

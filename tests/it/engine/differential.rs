@@ -1,13 +1,16 @@
-//! The engine against the oracle: random runs of every pattern, under random faults of the upstream and random commands, until everything
-//! that can happen to a run has.
+//! The engine against the oracle: random runs of every pattern, under random faults of the upstream
+//! and random commands, until everything that can happen to a run has.
 //!
 //! `CLAVIGER_TEST_SCHEDULES=1000` runs that many; `CLAVIGER_TEST_SEED` changes their course.
 
-use super::calm::calm;
 use super::oracle::{Foreseen, Oracle, Outcome, Story};
 use super::record::came;
-use super::world::{Kind, Process, User, World};
-use crate::endurance::{Dice, number, seed};
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::environment::without_waits;
+use crate::harness::person::User;
+use crate::harness::process::Process;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::RunId;
@@ -21,7 +24,7 @@ use std::collections::BTreeSet;
 /// Runs that go on at once.
 const AT_ONCE: usize = 24;
 
-/// Runs where nothing else is said, on each store.
+/// How many runs by default, on each store.
 const USUAL: [usize; 2] = [5 * AT_ONCE, 12];
 
 /// Everything that can happen to a run.
@@ -42,7 +45,7 @@ const EVERYTHING: [&str; 13] = [
 ];
 
 fn story(world: &World, number: usize, dice: &mut Dice) -> Story {
-    let script = world.simulator.script();
+    let script = world.simulator().script();
     let oracle = Oracle::new(Dice::new(dice.next()), number, &script);
     let story = match dice.below(6) {
         0 => oracle.sequential(),
@@ -55,7 +58,7 @@ fn story(world: &World, number: usize, dice: &mut Dice) -> Story {
     Story { is_paused: dice.below(4) == 0, ..story }
 }
 
-/// Lets a run go as its story says; every pause is followed by a resumption.
+/// Lets a run follow its story; every pause is followed by a resumption.
 async fn lived(process: &Process, user: &User, story: &Story) -> RunId {
     let run = process.start_run(user, story.draft.clone()).await;
     if story.is_paused {
@@ -124,15 +127,15 @@ fn compare(run: &Run, story: &Story) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_engine_does_what_the_oracle_foresees_until_everything_has_happened() {
-    for kind in Kind::available().await {
+    for kind in StoreKind::available().await {
         let mut world = World::steady(*kind).await;
-        world.effects = calm();
+        world.effects = without_waits().1;
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
         let long = number("CLAVIGER_TEST_SCHEDULES").and_then(|count| usize::try_from(count).ok());
-        let usual = USUAL[usize::from(*kind == Kind::MongoDb)];
+        let usual = USUAL[usize::from(*kind == StoreKind::MongoDb)];
         let count =
-            long.map_or(usual, |count| if *kind == Kind::Sqlite { count } else { count / 20 });
+            long.map_or(usual, |count| if *kind == StoreKind::Sqlite { count } else { count / 20 });
         let (mut dice, mut happened, mut told) = (Dice::new(seed()), BTreeSet::new(), 0);
         while told < count {
             let stories: Vec<_> = (0..AT_ONCE.min(count - told))
@@ -149,7 +152,7 @@ async fn the_engine_does_what_the_oracle_foresees_until_everything_has_happened(
             }
         }
         let all: BTreeSet<_> = EVERYTHING.into_iter().map(str::to_owned).collect();
-        assert!(*kind == Kind::MongoDb || happened == all, "{happened:?}");
+        assert!(*kind == StoreKind::MongoDb || happened == all, "{happened:?}");
         println!("{kind:?}: {told} runs as foreseen");
         process.stop().await;
         world.close().await;

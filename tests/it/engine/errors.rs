@@ -1,8 +1,12 @@
-//! Every row of the table of upstream's errors (`UPSTREAM.md`, section 1), met by a run.
+//! Every kind of upstream error, met by a run.
 
-use super::calm::{calm, forward};
-use super::record::{came, line};
-use super::world::{Kind, Process, User, World, start};
+use super::record::came;
+use crate::harness::environment::{TestClock, without_waits};
+use crate::harness::person::{User, api_key, context};
+use crate::harness::process::Process;
+use crate::harness::runs::{line, start};
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::simulator::gate::Gate;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Refusal, Reply};
@@ -13,7 +17,7 @@ use claviger_domain::failure::FailureDetail;
 use claviger_domain::id::RunId;
 use claviger_domain::orchestration::{Ask, PauseReason, Phase, RunEvent, StepState, StopReason};
 use claviger_domain::secret::SecretText;
-use claviger_domain::text::{Context, KeyName};
+use claviger_domain::text::KeyName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::run_feed::Body;
 use futures::StreamExt as _;
@@ -24,13 +28,13 @@ use std::time::Duration;
 /// Where a row of the table leads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Leads {
-    /// To the run's failure, after so many attempts, with this code.
+    /// The run fails after this many attempts, with this code.
     Fails(u32, ErrorCode),
     /// To a run that stands still.
     Pauses,
     /// To another attempt once the limit is over.
     Waits,
-    /// To the run's end, after so many attempts.
+    /// The run completes after this many attempts.
     Ends(u32, StopReason),
 }
 
@@ -82,8 +86,8 @@ const ROWS: [Row; 32] = {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_the_table_of_errors_leads_to_its_reaction() {
-    let mut world = World::steady(Kind::Sqlite).await;
-    world.effects = calm();
+    let mut world = World::steady(StoreKind::Sqlite).await;
+    world.effects = without_waits().1;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     join_all(ROWS.iter().map(|row| met(&world, &process, &ada, row))).await;
@@ -131,7 +135,7 @@ async fn met(world: &World, process: &Process, ada: &User, row: &Row) {
     let step = &detail.view.run.steps[0];
     assert_eq!(step.attempts, calls, "{name}");
     // The id of the last answer is the step's, where there was an answer that named itself.
-    let made = world.simulator.counts().calls(&secret);
+    let made = world.simulator().counts().calls(&secret);
     let of_step = &made[usize::try_from(calls).unwrap() - 1];
     let expected = Some(of_step.request_id.clone())
         .filter(|_| scenario != Scenario::Reset && scenario != Scenario::Echo);
@@ -162,7 +166,8 @@ async fn met(world: &World, process: &Process, ada: &User, row: &Row) {
     );
 }
 
-/// The attempt doesn't count, and the next is put off for the 30 seconds that were asked for. Then the run is stopped.
+/// The attempt doesn't count, and the next is put off for the 30 seconds of `retry-after`. Then the
+/// run is stopped.
 async fn waited(process: &Process, ada: &User, run: RunId, name: &str) -> RunDetail {
     failed_once(process, ada, run).await;
     let detail = process.detail(ada, run).await;
@@ -196,14 +201,14 @@ fn limited(retry_after: &str) -> Act {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_rate_parks_the_key_for_all_runs_and_counts_no_attempt() {
-    let mut world = World::steady(Kind::Sqlite).await;
-    world.effects = calm();
+    let mut world = World::steady(StoreKind::Sqlite).await;
+    world.effects = without_waits().1;
     let process = world.process().await;
     let (ada, bob) =
         (process.user("ada", Scenario::Good).await, process.user("bob", Scenario::Flaky).await);
     // More often than attempts may count; the last for longer.
     for wait in ["0.01", "0", "0.02", "0.01", "0", "3"] {
-        world.simulator.script().push(&key(Scenario::Good, 1), limited(wait));
+        world.simulator().script().push(&key(Scenario::Good, 1), limited(wait));
     }
     let first = process.start_run(&ada, line("First.", ["Ann"])).await;
     let six = |body: &Body| match body {
@@ -244,7 +249,7 @@ async fn a_limit_of_rate_parks_the_key_for_all_runs_and_counts_no_attempt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_spending_pauses_once_other_calls_have_ended_and_resume_goes_on() {
-    for kind in Kind::available().await {
+    for kind in StoreKind::available().await {
         let world = World::steady(*kind).await;
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
@@ -253,8 +258,8 @@ async fn a_limit_of_spending_pauses_once_other_calls_have_ended_and_resume_goes_
             ..Refusal::new(429, "rate_limit_error", "spent")
         };
         let gate = Gate::default();
-        world.simulator.script().on_prompt("You are One.", Act::Refuse(spent));
-        world.simulator.script().on_prompt(
+        world.simulator().script().on_prompt("You are One.", Act::Refuse(spent));
+        world.simulator().script().on_prompt(
             "You are Two.",
             Act::Reply(Reply { gate: Some((1, gate.clone())), ..Reply::default() }),
         );
@@ -286,77 +291,70 @@ async fn a_limit_of_spending_pauses_once_other_calls_have_ended_and_resume_goes_
     }
 }
 
+/// Takes a user's default key away while a call with it is under way.
+async fn goes(process: &Process, user: &User, how: &str, clock: &TestClock) {
+    let default = process.ports.reads.default_key(user.id(), context()).await.unwrap();
+    let key = default.unwrap().id;
+    let command = match how {
+        "deactivated" => KeyCommand::Deactivate { key, expected: None },
+        "deleted" => KeyCommand::Delete { key, expected: None },
+        _ => {
+            let expires_at = Some(clock.now().plus_ms(3_600_000));
+            KeyCommand::SetExpiry { key, expires_at, expected: None }
+        }
+    };
+    process.key(user, command).await.unwrap();
+    if how == "expired" {
+        clock.advance_ms(7_200_000);
+    }
+}
+
+/// Gives the user another default key, which the run goes on with.
+async fn goes_on_with_another(world: &World, process: &Process, user: &User, run: RunId) {
+    let refused = process.ask(user, run, Ask::Resume).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::NoCredential);
+    let FailureDetail::Resolution(tried) = refused.detail else { panic!("{refused:?}") };
+    assert_eq!(tried.considered.len(), 4, "default key, two variables, Max Plan");
+    let secret = key(Scenario::Good, 77);
+    let command = KeyCommand::Add {
+        name: KeyName::parse("another").unwrap(),
+        secret: api_key(&secret),
+        make_default: Some(true),
+        context: context(),
+        expires_at: None,
+    };
+    let other = process.key(user, command).await.unwrap().key.unwrap();
+    let before = world.simulator().counts().of_key(&secret);
+    process.ask(user, run, Ask::Resume).await.unwrap();
+    let run = process.ended(user, run).await.view.run;
+    assert_eq!(run.phase, Phase::Completed);
+    assert_eq!(run.steps[1].credential.unwrap().key, Some(other));
+    assert_eq!(run.resolution.unwrap().chosen().unwrap().key, Some(other));
+    assert_eq!(world.simulator().counts().of_key(&secret), before + 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
-    let mut world = World::steady(Kind::Sqlite).await;
-    let (clock, effects) = forward();
+    let mut world = World::steady(StoreKind::Sqlite).await;
+    let (clock, effects) = without_waits();
     world.effects = effects;
     let process = world.process().await;
     for how in ["deactivated", "deleted", "expired"] {
+        println!("{how}");
         let user = process.user(how, Scenario::Good).await;
-        let caller = user.caller.clone();
-        let first = process
-            .ports
-            .reads
-            .default_key(user.id(), Context::parse("default").unwrap())
-            .await
-            .unwrap()
-            .unwrap()
-            .id;
         let gate = Gate::default();
         let held = Reply { gate: Some((1, gate.clone())), ..Reply::default() };
-        world.simulator.script().on_prompt(&format!("{how}."), Act::Reply(held));
+        world.simulator().script().on_prompt(&format!("{how}."), Act::Reply(held));
         let run = process.start_run(&user, line(&format!("{how}."), ["Ann", "Ben"])).await;
         came(&gate, 1).await;
-        match how {
-            "deactivated" => process.deactivate(&user, first).await,
-            "deleted" => drop(
-                process
-                    .key(&user, KeyCommand::Delete { key: first, expected: None })
-                    .await
-                    .unwrap(),
-            ),
-            _ => {
-                let expires_at = Some(
-                    claviger::system::environment::Effects::system().clock.now().plus_ms(3_600_000),
-                );
-                process
-                    .key(&user, KeyCommand::SetExpiry { key: first, expires_at, expected: None })
-                    .await
-                    .unwrap();
-                clock.put(7_200_000);
-            }
-        }
+        goes(&process, &user, how, &clock).await;
         gate.open();
         let detail = process.paused(&user, run).await;
         assert_eq!(detail.view.run.phase, Phase::Paused(PauseReason::KeyUnavailable), "{how}");
-        assert_eq!(
-            detail.view.run.steps[0].state,
-            StepState::Completed,
-            "{how}: the call under way ended"
-        );
-        assert_eq!(detail.view.run.steps[1].attempts, 0, "{how}");
-        let refused = process.ask(&user, run, Ask::Resume).await.unwrap_err();
-        assert_eq!(refused.code, ErrorCode::NoCredential, "{how}");
-        let FailureDetail::Resolution(tried) = refused.detail else { panic!("{how}") };
-        assert_eq!(tried.considered.len(), 4, "{how}: default key, two variables, Max Plan");
-        let secret = key(Scenario::Good, 77);
-        let command = KeyCommand::Add {
-            name: KeyName::parse("another").unwrap(),
-            secret: ApiKeySecret::parse(&SecretText::new(secret.clone())).unwrap(),
-            make_default: Some(true),
-            context: Context::parse("default").unwrap(),
-            expires_at: None,
-        };
-        let other = process.key(&user, command).await.unwrap().key.unwrap();
-        let before = world.simulator.counts().of_key(&secret);
-        process.ask(&user, run, Ask::Resume).await.unwrap();
-        let detail = process.ended(&user, run).await;
-        assert_eq!(detail.view.run.phase, Phase::Completed, "{how}");
-        assert_eq!(detail.view.run.steps[1].credential.unwrap().key, Some(other), "{how}");
-        assert_eq!(detail.view.run.resolution.unwrap().chosen().unwrap().key, Some(other), "{how}");
-        assert_eq!(world.simulator.counts().of_key(&secret), before + 1, "{how}");
-        assert_eq!(caller.user, user.id());
+        let [first, second] = detail.view.run.steps.as_slice() else { panic!("{how}: two steps") };
+        assert_eq!(first.state, StepState::Completed, "{how}: the call under way ended");
+        assert_eq!(second.attempts, 0, "{how}");
+        goes_on_with_another(&world, &process, &user, run).await;
     }
     process.stop().await;
     world.close().await;
@@ -364,11 +362,11 @@ async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_replaced_between_two_steps_is_used_for_the_second() {
-    let world = World::steady(Kind::Sqlite).await;
+    let world = World::steady(StoreKind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let gate = Gate::default();
-    world.simulator.script().on_prompt(
+    world.simulator().script().on_prompt(
         "You are Ann.",
         Act::Reply(Reply { gate: Some((1, gate.clone())), ..Reply::default() }),
     );
@@ -393,19 +391,19 @@ async fn a_secret_replaced_between_two_steps_is_used_for_the_second() {
         [&used[0]["credential"]["secret_version"], &used[1]["credential"]["secret_version"]],
         [&json!(1), &json!(2)]
     );
-    assert_eq!([&old, &new].map(|key| world.simulator.counts().of_key(key)), [1, 1]);
+    assert_eq!([&old, &new].map(|key| world.simulator().counts().of_key(key)), [1, 1]);
     process.stop().await;
     world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_run_stops_its_call_within_a_second_and_a_leaving_subscriber_stops_nothing() {
-    let world = World::steady(Kind::Sqlite).await;
+    let world = World::steady(StoreKind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
-    let (gate, counts) = (Gate::default(), world.simulator.counts());
+    let (gate, counts) = (Gate::default(), world.simulator().counts());
     for _ in 0..2 {
-        world.simulator.script().on_prompt(
+        world.simulator().script().on_prompt(
             "You are Ann.",
             Act::Reply(Reply { gate: Some((2, gate.clone())), ..Reply::default() }),
         );

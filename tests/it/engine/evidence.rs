@@ -1,6 +1,8 @@
-//! What history, the upstream and subscribers say of a run, held against each other.
+//! History, the upstream's records and the messages to subscribers of a run, compared with each
+//! other.
 
-use super::world::{Process, User};
+use crate::harness::person::User;
+use crate::harness::process::Process;
 use claviger::simulator::Simulator;
 use claviger::simulator::counts::Endpoint;
 use claviger::simulator::keys::{Scenario, key};
@@ -73,7 +75,7 @@ impl Calls {
     }
 }
 
-/// A step, as history tells it.
+/// A step, as history records it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) request_hash: String,
@@ -82,8 +84,8 @@ pub(super) struct Told {
     pub(super) is_completed: bool,
 }
 
-/// All steps of a run, as its history tells them. Nothing follows a step's completion, an attempt follows only the end of the one before,
-/// and whatever was interrupted may have been billed.
+/// All steps of a run, as its history records them. Nothing follows a step's completion, an attempt
+/// follows only the end of the one before, and whatever was interrupted may have been billed.
 pub(super) fn steps(events: &[StoredEvent]) -> BTreeMap<StepId, Told> {
     let mut steps: BTreeMap<StepId, Told> = BTreeMap::new();
     for event in events {
@@ -140,7 +142,7 @@ pub(super) fn check_calls(steps: &BTreeMap<StepId, Told>, calls: &Calls, crashes
     }
 }
 
-/// What whoever follows the run from its beginning holds in the end is what the steps replied.
+/// The texts that a subscriber from the beginning holds in the end are the replies of the steps.
 pub(super) async fn check_texts(process: &Process, user: &User, run: RunId) {
     let start = FeedCursor { v: 0, d: 0, i: 0 };
     let mut messages = process.messages(user, run, Some(start)).await;
@@ -156,7 +158,8 @@ pub(super) async fn check_texts(process: &Process, user: &User, run: RunId) {
 pub(super) struct Held(BTreeMap<(StepId, u32), String>);
 
 impl Held {
-    /// Takes a message in by the client's rule: what it has already it drops, what is void it cuts off.
+    /// Takes a message in by the client's rule: what it has already it drops, what is void it cuts
+    /// off.
     pub(super) fn take(&mut self, body: Body) {
         match body {
             // What is durable was counted, so that nothing of it is void for anybody.

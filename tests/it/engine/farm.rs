@@ -1,9 +1,11 @@
-//! Servers, as an operator runs them, on one world's store; runs asked for over HTTP; and people who watch them come what may.
+//! Servers, as an operator runs them, on one world's store; runs started over HTTP; and watchers
+//! who reconnect until a run ends.
 
 use super::evidence::{Calls, check_calls, check_texts, steps};
-use super::world::{User, World};
-use crate::endurance::account::{Account, http};
-use crate::endurance::process::{Home, Server};
+use crate::harness::client::{Client, http};
+use crate::harness::person::User;
+use crate::harness::program::{Home, Server};
+use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::id::RunId;
@@ -22,7 +24,7 @@ const FOLLOW: &str = "subscription($id: ID!, $after: Cursor) { orchestration(id:
     ... on TextDelta { cursor stepId attempt offset text } ... on AttemptSuperseded { cursor stepId attempt keepBytes } \
     ... on GapMarker { cursor } ... on Terminal { cursor orchestration { state steps { id attempt output } } } } }";
 
-/// How long a run's end is waited for: a bound for what would never come.
+/// How long a run's end is awaited before the test fails.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A world, its user, and the directory of its servers' logs.
@@ -42,14 +44,12 @@ impl Farm {
 
     /// A server that listens.
     pub(super) fn serve(&self) -> Server {
-        let mut variables = std::process::Command::new("none");
-        self.world.describe(&mut variables);
-        self.home.serve_with(&self.world.simulator.base_url(), |command| {
-            command.envs(variables.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        })
+        let upstream = self.world.simulator().base_url();
+        self.home.serve_with(&upstream, |command| self.world.describe(command))
     }
 
-    /// How often a server was too slow to keep the lease under which it works: it leaves its runs then, as if it had crashed.
+    /// How often a server was too slow to keep the lease under which it works: it leaves its runs
+    /// then, as if it had crashed.
     pub(super) fn lost_leases(&self) -> u64 {
         let is_loss = |line: &&str| {
             line.contains("engine/")
@@ -59,11 +59,11 @@ impl Farm {
     }
 
     /// The user at a server.
-    pub(super) fn account(&self, server: &Server) -> Account {
-        Account::with_token(server.url(), &self.user.token)
+    pub(super) fn account(&self, server: &Server) -> Client {
+        Client::new(server.url()).with_token(&self.user.token)
     }
 
-    /// Asks for a run.
+    /// Starts a run.
     pub(super) async fn start(&self, server: &Server, pattern: Value) -> Run {
         let data =
             self.account(server).ask(START, json!({ "input": { "pattern": pattern } })).await;
@@ -74,10 +74,11 @@ impl Farm {
         Run { run: RunId(decode_as(IdKind::Orchestration, &id).unwrap()), id }
     }
 
-    /// Once all servers are gone: each run is done, its texts add up, and history and upstream agree on its calls.
+    /// Once all servers are gone: each run is done, its texts add up, and history and upstream
+    /// agree on its calls.
     pub(super) async fn check(&self, runs: &[(RunId, u64)]) -> u64 {
         let clerk = self.world.clerk().await;
-        let calls = Calls::of(&self.world.simulator, &clerk, &self.user).await;
+        let calls = Calls::of(self.world.simulator(), &clerk, &self.user).await;
         let mut repeated = 0;
         for (run, crashes) in runs {
             let detail = clerk.detail(&self.user, *run).await;
@@ -92,7 +93,7 @@ impl Farm {
     }
 }
 
-/// A run that was asked for.
+/// A run that was started.
 #[derive(Clone)]
 pub(super) struct Run {
     pub(super) run: RunId,
@@ -123,12 +124,12 @@ pub(super) fn pattern(n: u64) -> Value {
     }
 }
 
-/// Somebody who watches a run, at whatever server there is.
+/// A subscriber of a run, at the server that currently runs.
 pub(super) struct Watcher {
     run: Run,
     token: String,
     url: watch::Receiver<String>,
-    /// Counts what all watchers hear.
+    /// Counts the pieces of text that all watchers receive.
     heard: Arc<watch::Sender<u64>>,
     cursor: Option<String>,
     texts: BTreeMap<(String, u64), String>,
@@ -144,7 +145,8 @@ impl Watcher {
         Self { run, token: user.token.clone(), url, heard, cursor: None, texts: BTreeMap::new() }
     }
 
-    /// Watches to the end, across servers that go away. What was held of each step's last attempt is what the step says.
+    /// Watches to the end, across servers that go away. The text held of each step's last attempt
+    /// must be the step's output.
     pub(super) async fn watch(mut self) -> RunId {
         let watching = async {
             loop {
@@ -152,7 +154,7 @@ impl Watcher {
                 if let Some(end) = self.follow(&url).await {
                     return end;
                 }
-                // Either another server is named, or this one is asked again.
+                // Either another server is named, or this one is tried again.
                 drop(tokio::time::timeout(Duration::from_millis(50), self.url.changed()).await);
             }
         };
@@ -204,7 +206,7 @@ impl Watcher {
         };
         match message["__typename"].as_str()? {
             "Snapshot" => {
-                // Whoever comes late is told of what is done already.
+                // A late subscriber receives what is done already.
                 let steps = message["orchestration"]["steps"].as_array().unwrap().iter();
                 let done = steps.filter(|step| step["state"] == "COMPLETED");
                 self.texts.extend(done.map(|step| {

@@ -1,11 +1,14 @@
-//! Bad input: refused before anything starts, typed, with the limit or the alternatives named. And repeats.
+//! Invalid input is refused before anything starts, by a typed error that names the limit or the
+//! alternatives. And repeats.
 
-use super::calm::forward;
-use super::record::line;
-use super::world::{Kind, Process, User, World, agent, agents, start, task};
+use crate::harness::environment::without_waits;
+use crate::harness::person::User;
+use crate::harness::process::Process;
+use crate::harness::runs::{agent, agents, line, start, task};
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::simulator::keys::{Scenario, key};
-use claviger_application::{KeyCommand, RunFilter, StartRun};
-use claviger_domain::code::ErrorCode;
+use claviger_domain::code::ErrorCode::{self, LimitExceeded, Validation};
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{KeyId, RunId};
 use claviger_domain::orchestration::{
@@ -18,7 +21,7 @@ use futures::future::join_all;
 use serde_json::json;
 use uuid::Uuid;
 
-/// Most runs of a user that haven't ended.
+/// The limit of a user's runs that haven't ended.
 const MOST_OPEN: usize = 1_000;
 
 async fn runs_of(process: &Process, user: &User) -> u64 {
@@ -26,7 +29,7 @@ async fn runs_of(process: &Process, user: &User) -> u64 {
     process.ports.run_reads.runs(user.id(), RunFilter::default(), page).await.unwrap().total
 }
 
-/// Asks for what is refused; nothing may have been written down.
+/// A start that must be refused; nothing may have been written.
 async fn refused(process: &Process, user: &User, asked: StartRun) -> Failure {
     let before = process.store.head().await.unwrap().position;
     let failure = process.try_start(user, asked, Some("once")).await.unwrap_err();
@@ -58,24 +61,14 @@ fn parallel(on_failure: OnFailure) -> Draft {
     }
 }
 
-/// What is asked for, the code, where, and a word of what is said.
-type Bad = (Draft, ErrorCode, &'static [&'static str], &'static str);
+/// The draft, the code, the path, and words of the message.
+type Invalid = (Draft, ErrorCode, &'static [&'static str], &'static str);
 
-fn bad_drafts() -> Vec<Bad> {
-    use ErrorCode::{LimitExceeded, Validation};
+fn invalid_sequences() -> Vec<Invalid> {
     let sequence = |agents, sequence| Draft::Sequential { task: task("Go."), agents, sequence };
-    let hierarchical = |workers, worker_names| {
-        let manager = agent("Boss");
-        Draft::Hierarchical { task: "Go.".to_owned(), manager, workers, worker_names }
-    };
-    let routing = |specialists, specialist_names| {
-        let router = agent("Router");
-        Draft::Routing { task: "Go.".to_owned(), router, specialists, specialist_names }
-    };
     let with = |model: Option<&str>, max_tokens| {
         vec![AgentDraft { model: model.map(str::to_owned), max_tokens, ..agent("Ann") }]
     };
-    let moderators = vec![AgentDraft { role: AgentRole::Moderator, ..agent("Mod") }];
     let image = |media_type: &str, data: &str| {
         let image = Block::Image { media_type: media_type.to_owned(), data: data.to_owned() };
         Draft::Sequential { task: vec![image], agents: agents(["Ann"]), sequence: None }
@@ -125,6 +118,20 @@ fn bad_drafts() -> Vec<Bad> {
         (line(&"x".repeat(256 * 1024 + 1), ["Ann"]), LimitExceeded, &["task"], "at most 262144"),
         (image("image/bmp", "aGk="), Validation, &["task"], "image/png"),
         (image("image/png", "no base64"), Validation, &["task"], "base64"),
+    ]
+}
+
+fn invalid_patterns() -> Vec<Invalid> {
+    let hierarchical = |workers, worker_names| {
+        let manager = agent("Boss");
+        Draft::Hierarchical { task: "Go.".to_owned(), manager, workers, worker_names }
+    };
+    let routing = |specialists, specialist_names| {
+        let router = agent("Router");
+        Draft::Routing { task: "Go.".to_owned(), router, specialists, specialist_names }
+    };
+    let moderators = vec![AgentDraft { role: AgentRole::Moderator, ..agent("Mod") }];
+    vec![
         (debate(agents(["Pro"]), None, 0), Validation, &["rounds"], "at least one"),
         (debate(agents(["Pro"]), None, 21), LimitExceeded, &["rounds"], "at most 20"),
         (
@@ -166,10 +173,10 @@ fn bad_drafts() -> Vec<Bad> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_a_bound_is_refused_before_anything_starts() {
-    let world = World::steady(Kind::Sqlite).await;
+    let world = World::steady(StoreKind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
-    for (draft, code, path, words) in bad_drafts() {
+    for (draft, code, path, words) in invalid_sequences().into_iter().chain(invalid_patterns()) {
         let failure = refused(&process, &ada, start(draft)).await;
         assert_eq!(failure.code, code, "{failure:?}");
         assert!(failure.message.contains(words), "{}", failure.message);
@@ -183,7 +190,7 @@ async fn what_breaks_a_bound_is_refused_before_anything_starts() {
             (ErrorCode::Validation, true)
         );
     }
-    assert_eq!(world.simulator.counts().total(), 0);
+    assert_eq!(world.simulator().counts().total(), 0);
     process.stop().await;
     world.close().await;
 }
@@ -219,7 +226,7 @@ async fn a_model_that_the_operators_key_doesnt_have_is_refused_with_those_it_has
         (detail.view.run.phase, detail.view.run.steps[0].planned.model.as_str()),
         (Phase::Completed, "claude-sonnet-5")
     );
-    // What a user's key has nobody knows before it is used.
+    // Which models a user's key may use is unknown before it is used.
     let ada = process.user("ada", Scenario::Good).await;
     let asked = StartRun { model: unknown, ..start(line("Go.", ["Ann"])) };
     let run = process.try_start(&ada, asked, None).await.unwrap().run;
@@ -238,7 +245,7 @@ async fn a_named_key_is_used_or_the_request_is_refused() {
         config.anthropic_api_key = Some(SecretText::new(key(Scenario::Good, 9)));
     })
     .await;
-    let (clock, effects) = forward();
+    let (clock, effects) = without_waits();
     world.effects = effects;
     let process = world.process().await;
     let (ada, bob) = (process.newcomer("ada").await, process.newcomer("bob").await);
@@ -246,13 +253,12 @@ async fn a_named_key_is_used_or_the_request_is_refused() {
     let inactive = ada.add_key(&process, "inactive", &key(Scenario::Good, 2)).await;
     process.deactivate(&ada, inactive).await;
     let expired = ada.add_key(&process, "expired", &key(Scenario::Good, 3)).await;
-    let expires_at =
-        Some(claviger::system::environment::Effects::system().clock.now().plus_ms(60_000));
+    let expires_at = Some(clock.now().plus_ms(60_000));
     process
         .key(&ada, KeyCommand::SetExpiry { key: expired, expires_at, expected: None })
         .await
         .unwrap();
-    clock.put(120_000);
+    clock.advance_ms(120_000);
     let unknown = KeyId(Uuid::from_u128(7));
     for (key, code, words) in [
         (foreign, ErrorCode::NotFound, "key"),
@@ -275,7 +281,7 @@ async fn a_named_key_is_used_or_the_request_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_credential_the_answer_lists_what_was_tried() {
-    let world = World::steady(Kind::Sqlite).await;
+    let world = World::steady(StoreKind::Sqlite).await;
     let process = world.process().await;
     let ada = process.newcomer("ada").await;
     let asked =
@@ -310,7 +316,7 @@ async fn without_any_credential_the_answer_lists_what_was_tried() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repeats_start_one_run_whatever_they_race_and_another_input_is_refused() {
-    for kind in Kind::available().await {
+    for kind in StoreKind::available().await {
         let world = World::steady(*kind).await;
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
@@ -347,7 +353,7 @@ async fn repeats_start_one_run_whatever_they_race_and_another_input_is_refused()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_runs_that_havent_ended_are_refused_and_a_repeat_of_the_last_isnt() {
-    let world = World::steady(Kind::Sqlite).await;
+    let world = World::steady(StoreKind::Sqlite).await;
     let process = world.clerk().await;
     let ada = process.user("ada", Scenario::Good).await;
     for _ in 0..3 {
@@ -356,7 +362,8 @@ async fn too_many_runs_that_havent_ended_are_refused_and_a_repeat_of_the_last_is
         assert!(join_all(many).await.iter().all(Result::is_ok));
     }
     assert_eq!(runs_of(&process, &ada).await, 999);
-    // Of two that race for the last place with one key both get it: a repeat isn't refused because of what its first did.
+    // Of two that race for the last place with one key both get it: a repeat isn't refused because
+    // of what its first did.
     let last = join_all(
         (0..8).map(|_| process.try_start(&ada, start(line("Last.", ["Ann"])), Some("k1"))),
     )
@@ -383,7 +390,7 @@ async fn too_many_runs_that_havent_ended_are_refused_and_a_repeat_of_the_last_is
 
 #[tokio::test(flavor = "multi_thread")]
 async fn asks_of_foreign_unknown_and_ended_runs_are_refused() {
-    let world = World::steady(Kind::Sqlite).await;
+    let world = World::steady(StoreKind::Sqlite).await;
     let process = world.process().await;
     let (ada, bob) = (
         process.user("ada", Scenario::Good).await,

@@ -1,12 +1,13 @@
-//! `kill -9` in the middle of streams, again and again: every run ends as if nothing had happened, and no finished step is called again.
+//! `kill -9` in the middle of streams, again and again: every run ends as if nothing had happened,
+//! and no finished step is called again.
 //!
 //! `CLAVIGER_TEST_KILLS=100` kills a hundred times on SQLite and a fifth of that on MongoDB.
 
 use super::farm::{Farm, Run, Times, Watcher, pattern};
-use super::ground::kinds;
-use super::world::{Kind, World};
-use crate::endurance::process::Server;
-use crate::endurance::{Dice, number, seed};
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::program::Server;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger_domain::id::RunId;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::BTreeMap;
@@ -19,10 +20,10 @@ use tokio_util::task::TaskTracker;
 /// Runs at once.
 const RUNS: usize = 4;
 
-/// Kills where nobody asks for more, on SQLite and on MongoDB.
+/// How many kills by default, on SQLite and on MongoDB.
 const KILLS: (u64, u64) = (6, 2);
 
-/// A server is killed when watchers have heard so many pieces of text at most.
+/// Most pieces of text that watchers receive before a server is killed.
 const MOST_HEARD: usize = 150;
 
 /// A piece of text every so often.
@@ -44,7 +45,7 @@ struct Course {
 }
 
 impl Course {
-    async fn new(kind: Kind) -> Self {
+    async fn new(kind: StoreKind) -> Self {
         let world = World::apart(kind, PACE, |_| {}).await;
         Self {
             farm: Farm::open(world).await,
@@ -85,7 +86,7 @@ impl Course {
         server
     }
 
-    /// Load, until so much was heard.
+    /// Load, until watchers have received this much.
     async fn load(&mut self, server: &Server) {
         let heard_at = *self.heard.borrow() + 1 + self.dice.below(MOST_HEARD) as u64;
         let mut heard = self.heard.subscribe();
@@ -98,9 +99,9 @@ impl Course {
         }
     }
 
-    /// Until a call is made again, or everybody has seen their run's end.
+    /// Until a call is made again, or every watcher has seen its run's end.
     async fn goes_on(&mut self, calls: u64, since: Instant) {
-        let counts = self.farm.world.simulator.counts().clone();
+        let counts = self.farm.world.simulator().counts().clone();
         let called = counts.wait(|counts| counts.total() > calls);
         tokio::pin!(called);
         loop {
@@ -117,14 +118,14 @@ impl Course {
     async fn kill(&mut self, mut server: Server) -> Server {
         server.kill();
         self.kills += 1;
-        let calls = self.farm.world.simulator.counts().total();
+        let calls = self.farm.world.simulator().counts().total();
         let server = self.serve();
         self.goes_on(calls, Instant::now()).await;
         server
     }
 }
 
-async fn killed_again_and_again(kind: Kind, kills: u64, patience: Option<Duration>) {
+async fn killed_again_and_again(kind: StoreKind, kills: u64, patience: Option<Duration>) {
     let (began, mut course) = (Instant::now(), Course::new(kind).await);
     let mut server = course.serve();
     for _ in 0..kills {
@@ -151,7 +152,7 @@ async fn killed_again_and_again(kind: Kind, kills: u64, patience: Option<Duratio
     );
     assert_eq!(course.done.len() as u64, course.asked, "every run has its end");
     assert!(repeated > 0, "kills come in the middle of streams");
-    // A few say how busy the machine is; many are held to account.
+    // A few measure how busy the machine is; only many are asserted.
     if let Some(patience) = patience {
         assert!(course.going_on.middle() <= patience, "{:?}", course.going_on.middle());
     }
@@ -162,7 +163,7 @@ async fn killed_again_and_again(kind: Kind, kills: u64, patience: Option<Duratio
 async fn runs_outlive_killed_servers_on_sqlite_and_no_finished_step_is_called_again() {
     let long = number("CLAVIGER_TEST_KILLS");
     killed_again_and_again(
-        Kind::Sqlite,
+        StoreKind::Sqlite,
         long.unwrap_or(KILLS.0),
         long.map(|_| Duration::from_secs(1)),
     )
@@ -171,11 +172,11 @@ async fn runs_outlive_killed_servers_on_sqlite_and_no_finished_step_is_called_ag
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn runs_outlive_killed_servers_on_mongodb_and_no_finished_step_is_called_again() {
-    if !kinds().await.contains(&Kind::MongoDb) {
+    if !StoreKind::available().await.contains(&StoreKind::MongoDb) {
         return;
     }
     let long = number("CLAVIGER_TEST_KILLS");
     let kills = long.map_or(KILLS.1, |kills| kills.div_ceil(5));
     // The lease of a second, and two more.
-    killed_again_and_again(Kind::MongoDb, kills, long.map(|_| Duration::from_secs(3))).await;
+    killed_again_and_again(StoreKind::MongoDb, kills, long.map(|_| Duration::from_secs(3))).await;
 }

@@ -1,9 +1,13 @@
-//! Answers that aren't what the protocol says, or not in the form that was asked for: typed errors, bounded memory, and a run whose state
-//! stays right.
+//! Answers that break the protocol, or aren't in the requested form: typed errors, bounded memory,
+//! and a run whose state stays right.
 
-use super::calm::calm;
-use super::record::line;
-use super::world::{Kind, Process, User, World, one_of_each};
+use super::world::one_of_each;
+use crate::harness::environment::without_waits;
+use crate::harness::person::User;
+use crate::harness::process::Process;
+use crate::harness::runs::line;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Ending, Raw, Reply};
 use claviger_domain::code::ErrorCode;
@@ -16,21 +20,22 @@ use futures::future::join_all;
 const MIB: usize = 1024 * 1024;
 
 async fn opened() -> (World, Process, User) {
-    let mut world = World::steady(Kind::Sqlite).await;
-    world.effects = calm();
+    let mut world = World::steady(StoreKind::Sqlite).await;
+    world.effects = without_waits().1;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     (world, process, ada)
 }
 
-/// A run of one step whose first call is answered so; its end, and what was seen of its text by attempt.
+/// A run of one step whose first call is answered so; its end, and what was seen of its text by
+/// attempt.
 async fn answered(
     world: &World,
     process: &Process,
     ada: &User,
     (task, act): (&str, Act),
 ) -> (RunId, Vec<(u32, String)>) {
-    world.simulator.script().on_prompt(task, act);
+    world.simulator().script().on_prompt(task, act);
     let run = process.start_run(ada, line(task, ["Ann"])).await;
     let (mut texts, mut messages) = (
         Vec::<(u32, String)>::new(),
@@ -61,7 +66,7 @@ const SAY: &str =
     r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"half"}}"#;
 const STOP: &str = r#"data: {"type":"message_stop"}"#;
 
-/// Bodies of streams that can't be used, with the class of failure they lead to. The next attempt succeeds.
+/// Unusable bodies of streams, with the class of failure they lead to. The next attempt succeeds.
 fn bad_streams() -> Vec<(&'static str, Act, &'static str)> {
     let events = |events: &[&str]| stream_of(events.join("\n\n") + "\n\n");
     let noise = |at, bytes: &[u8]| {
@@ -186,7 +191,7 @@ async fn a_cut_at_any_byte_inside_characters_too_loses_and_doubles_nothing() {
     let cut = |(at, task): (usize, String)| {
         let (world, process, ada, text) = (&world, &process, &ada, &text);
         async move {
-            let script = world.simulator.script();
+            let script = world.simulator().script();
             let first = Act::Reply(Reply {
                 ending: Ending::CutAtByte(at),
                 split_bytes: 7,
@@ -234,70 +239,65 @@ async fn events_that_nobody_knows_and_a_message_that_begins_again_are_taken() {
     world.close().await;
 }
 
-/// What an agent that must answer in JSON says, and what that leads to: attempts of its step, fallbacks, the run's phase.
-type Said = (usize, &'static [&'static str], u32, &'static [Fallback], Phase);
+/// The replies of an agent that must answer in JSON, and their effect: attempts of its step,
+/// fallbacks, the run's phase.
+struct Said {
+    pattern: usize,
+    texts: Vec<String>,
+    attempts: u32,
+    fallbacks: &'static [Fallback],
+    phase: Phase,
+}
+
+fn said(pattern: usize, texts: &[&str], attempts: u32, fallbacks: &'static [Fallback]) -> Said {
+    let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+    Said { pattern, texts, attempts, fallbacks, phase: Phase::Completed }
+}
+
+fn fenced(json: &str) -> String {
+    format!("Sure:\n```json\n{json}\n```\nDone.")
+}
+
+fn garbage() -> Vec<Said> {
+    const PLAN: &str = r#"{"subtasks":[{"worker":"Wall","task":"Build it."}]}"#;
+    const NOBODY: &str = r#"{"subtasks":[{"worker":"Nobody","task":"x"}]}"#;
+    const HALF_KNOWN: &str =
+        r#"{"subtasks":[{"worker":"Nobody","task":"x"},{"worker":"Roof","task":"y"}]}"#;
+    const CHOICE: &str = r#"{"selected_agents":["Painter"],"reasoning":"It is a wall."}"#;
+    const DESIGN: &str = r#"{"name":"n","description":"d","blocks":[{"id":"b","type":"debate","data":{"label":"l"}}],"connections":[]}"#;
+    const EMPTY: &str = r#"{"name":"n","description":"d","blocks":[],"connections":[]}"#;
+    use Fallback::{
+        EveryWorker, FirstSpecialist, JsonInText, NoKnownSpecialist, NoKnownWorker,
+        UnknownSpecialist, UnknownWorker,
+    };
+    let failed = |said: Said| Said { phase: Phase::Failed, ..said };
+    vec![
+        said(2, &["no json", PLAN], 2, &[]),
+        said(2, &["no json", "none again"], 2, &[EveryWorker]),
+        said(2, &[&fenced(PLAN)], 1, &[JsonInText]),
+        said(2, &[NOBODY], 1, &[UnknownWorker, NoKnownWorker]),
+        said(2, &[HALF_KNOWN], 1, &[UnknownWorker]),
+        said(4, &["", CHOICE], 2, &[]),
+        said(4, &["{}", "{\"selected_agents\":7}"], 2, &[FirstSpecialist]),
+        said(4, &[&fenced(CHOICE)], 1, &[JsonInText]),
+        said(4, &[r#"{"selected_agents":["Nobody"]}"#], 1, &[UnknownSpecialist, NoKnownSpecialist]),
+        said(5, &["no json", DESIGN], 2, &[]),
+        said(5, &[&fenced(DESIGN)], 1, &[JsonInText]),
+        failed(said(5, &["no json", "none again"], 2, &[])),
+        failed(said(5, &["no json", EMPTY], 2, &[])),
+    ]
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_where_json_was_asked_for_is_repaired_once_and_then_falls_back_or_fails() {
-    const PLAN: &str = r#"{"subtasks":[{"worker":"Wall","task":"Build it."}]}"#;
-    const CHOICE: &str = r#"{"selected_agents":["Painter"],"reasoning":"It is a wall."}"#;
-    const DESIGN: &str = r#"{"name":"n","description":"d","blocks":[{"id":"b","type":"debate","data":{"label":"l"}}],"connections":[]}"#;
-    let fenced =
-        |json: &str| -> &'static str { format!("Sure:\n```json\n{json}\n```\nDone.").leak() };
-    let leaked = |said: Vec<&'static str>| -> &'static [&'static str] { said.leak() };
     let (world, process, ada) = opened().await;
-    let cases: Vec<Said> = vec![
-        (2, leaked(vec!["no json", PLAN]), 2, &[], Phase::Completed),
-        (2, leaked(vec!["no json", "none again"]), 2, &[Fallback::EveryWorker], Phase::Completed),
-        (2, leaked(vec![fenced(PLAN)]), 1, &[Fallback::JsonInText], Phase::Completed),
-        (
-            2,
-            &[r#"{"subtasks":[{"worker":"Nobody","task":"x"}]}"#],
-            1,
-            &[Fallback::UnknownWorker, Fallback::NoKnownWorker],
-            Phase::Completed,
-        ),
-        (
-            2,
-            &[r#"{"subtasks":[{"worker":"Nobody","task":"x"},{"worker":"Roof","task":"y"}]}"#],
-            1,
-            &[Fallback::UnknownWorker],
-            Phase::Completed,
-        ),
-        (4, leaked(vec!["", CHOICE]), 2, &[], Phase::Completed),
-        (
-            4,
-            leaked(vec!["{}", "{\"selected_agents\":7}"]),
-            2,
-            &[Fallback::FirstSpecialist],
-            Phase::Completed,
-        ),
-        (4, leaked(vec![fenced(CHOICE)]), 1, &[Fallback::JsonInText], Phase::Completed),
-        (
-            4,
-            &[r#"{"selected_agents":["Nobody"]}"#],
-            1,
-            &[Fallback::UnknownSpecialist, Fallback::NoKnownSpecialist],
-            Phase::Completed,
-        ),
-        (5, leaked(vec!["no json", DESIGN]), 2, &[], Phase::Completed),
-        (5, leaked(vec![fenced(DESIGN)]), 1, &[Fallback::JsonInText], Phase::Completed),
-        (5, leaked(vec!["no json", "none again"]), 2, &[], Phase::Failed),
-        (
-            5,
-            leaked(vec![
-                "no json",
-                r#"{"name":"n","description":"d","blocks":[],"connections":[]}"#,
-            ]),
-            2,
-            &[],
-            Phase::Failed,
-        ),
-    ];
-    for (n, (pattern, said, attempts, fallbacks, phase)) in cases.into_iter().enumerate() {
+    for (n, Said { pattern, texts, attempts, fallbacks, phase }) in
+        garbage().into_iter().enumerate()
+    {
         let marker = format!("Case {n}.");
-        for text in said {
-            world.simulator.script().on_prompt(&marker, Act::Reply(Reply::text(*text)));
+        for text in &texts {
+            let reply = Reply::text(text.as_str());
+            world.simulator().script().on_prompt(&marker, Act::Reply(reply));
         }
         let run = process.start_run(&ada, asked(pattern, &marker)).await;
         let run = process.ended(&ada, run).await.view.run;
@@ -305,18 +305,15 @@ async fn garbage_where_json_was_asked_for_is_repaired_once_and_then_falls_back_o
         assert_eq!(
             (run.phase, run.steps[0].attempts, &got[..]),
             (phase, attempts, fallbacks),
-            "{n}: {said:?}"
+            "{n}: {texts:?}"
         );
-        assert_eq!(
-            claviger_domain::pattern::result(&run).is_some(),
-            phase == Phase::Completed,
-            "{n}"
-        );
+        let has_result = claviger_domain::pattern::result(&run).is_some();
+        assert_eq!(has_result, phase == Phase::Completed, "{n}");
         if phase == Phase::Failed {
             assert_eq!(run.failure.unwrap().code, ErrorCode::Upstream, "{n}");
             assert_eq!(run.steps[0].state, StepState::Failed(FailureClass::InvalidOutput), "{n}");
         }
-        let calls = world.simulator.counts().calls(&key(Scenario::Good, 1));
+        let calls = world.simulator().counts().calls(&key(Scenario::Good, 1));
         let of_case = calls
             .iter()
             .filter_map(|call| call.body.as_ref())
@@ -326,13 +323,14 @@ async fn garbage_where_json_was_asked_for_is_repaired_once_and_then_falls_back_o
                 body["messages"].to_string().contains("Your last answer could not be used")
             })
             .count();
-        assert_eq!(repairs, usize::from(attempts == 2), "{n}: a repair is told what was wrong");
+        assert_eq!(repairs, usize::from(attempts == 2), "{n}: a repair says what was wrong");
     }
     process.stop().await;
     world.close().await;
 }
 
-/// One of each pattern with a task of this text; only the first agent is asked in words that hold it and not yet a reply.
+/// One of each pattern with a task of this text; only the first agent's prompt contains it without
+/// a reply.
 fn asked(pattern: usize, text: &str) -> Draft {
     let text = text.to_owned();
     match one_of_each().remove(pattern).1 {

@@ -1,15 +1,14 @@
-//! Runs, from the request to the end: through the ports that every face uses, with the engine at work and Anthropic simulated.
+//! Runs, from the request to the end: through the ports that every face uses, with the engine at
+//! work and Anthropic simulated.
 #![cfg(test)]
 
 mod boundaries;
-mod calm;
-mod client;
 mod controls;
 mod differential;
 mod errors;
 mod evidence;
 mod farm;
-mod ground;
+mod halting;
 mod inputs;
 mod kill;
 mod malformed;
@@ -20,5 +19,7 @@ mod prefixes;
 mod reactions;
 mod record;
 mod schedules;
+mod stories;
+mod subscriber;
 mod world;
 mod zombie;

@@ -1,6 +1,8 @@
 //! Every pattern runs to its end on both stores, and every subscriber sees every character.
 
-use super::world::{Kind, World, one_of_each};
+use super::world::one_of_each;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::orchestration::Phase;
 use claviger_projections::run_feed::Body;
@@ -9,8 +11,8 @@ use std::collections::BTreeMap;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_pattern_runs_to_its_end_and_its_text_adds_up() {
-    for kind in Kind::available().await {
-        let world = World::open(*kind).await;
+    for kind in StoreKind::available().await {
+        let world = World::with(*kind, |_| {}).await;
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
         for (name, draft) in one_of_each() {

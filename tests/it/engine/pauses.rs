@@ -1,8 +1,11 @@
-//! What is asked exactly while a run's pause is written down.
+//! Requests that come exactly while a run's pause is appended.
 
-use super::ground::{Ground, kinds};
-use super::world::{World, has_text, one_of_each};
-use crate::store::bent::{Answer, Bent, Over};
+use super::world::one_of_each;
+use crate::harness::bent::{Answer, Bent, Over};
+use crate::harness::process::Duty;
+use crate::harness::runs::has_text;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::{Ask, Phase};
@@ -14,12 +17,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// A store that holds pauses until it is let go on, and on which nobody finds work by looking: only who is told does anything.
+/// A store that holds pauses until it is released, and that lists no open runs: only a process that
+/// is notified works.
 struct Holding {
     inner: Arc<dyn Store>,
     is_held: watch::Sender<bool>,
     goes_on: watch::Sender<bool>,
-    /// How often text was read: what whoever reads a run reads last.
+    /// How often text was read, which is the last thing that a reader of a run reads.
     read: watch::Sender<usize>,
 }
 
@@ -69,23 +73,24 @@ impl Bent for Holding {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_another_process_is_asked_while_a_pause_is_written_down_is_done() {
-    for kind in kinds().await {
+async fn a_request_through_another_process_while_a_pause_is_appended_is_done() {
+    for kind in StoreKind::available().await {
         let world = World::paced(*kind, Duration::from_millis(5), |_| {}).await;
-        let ground = Ground::of(&world).await;
-        // Told of each request, the other reads the run; a resumption is judged by the whole run before.
+        let ground = world.open_store().await;
+        // Notified of each request, the other process reads the run; a resumption is decided on the
+        // whole run before.
         for (ask, reads, end) in
             [(Ask::Resume, 3, Phase::Completed), (Ask::Cancel, 2, Phase::Cancelled)]
         {
             let (mine, theirs) = (Holding::over(ground.store()), Holding::over(ground.store()));
-            let owner = world.process_over(Over::store(&mine), true).await;
-            let other = world.process_over(Over::store(&theirs), true).await;
+            let owner = world.process_over(Over::store(&mine), Duty::Runs).await;
+            let other = world.process_over(Over::store(&theirs), Duty::Runs).await;
             let user = owner.user(&format!("{ask:?}").to_lowercase(), Scenario::Good).await;
             let run = owner.start_run(&user, one_of_each().remove(0).1).await;
             owner.until(&user, run, has_text).await;
             other.ask(&user, run, Ask::Pause).await.unwrap();
             mine.is_held.subscribe().wait_for(|is_held| *is_held).await.unwrap();
-            // The other finds a run in somebody else's hands, and leaves it to them.
+            // The other finds that this process owns the run, and leaves it alone.
             other.ask(&user, run, ask).await.unwrap();
             theirs.read.subscribe().wait_for(|read| *read >= reads).await.unwrap();
             mine.goes_on.send_replace(true);

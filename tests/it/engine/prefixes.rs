@@ -1,21 +1,26 @@
-//! History cut off after any of its events, also between two that were appended together: an engine that finds nothing else goes on from
-//! there.
+//! History cut off after any of its events, also between two that were appended together: an engine
+//! that finds nothing else goes on from there.
 
 use super::evidence::{Calls, check_texts, facts, result, steps};
-use super::ground::{Fresh, Ground, kinds};
-use super::world::{Kind, User, World, one_of_each};
-use crate::endurance::number;
+use super::world::one_of_each;
+use crate::harness::dice::number;
+use crate::harness::events::append_of;
+use crate::harness::person::User;
+use crate::harness::process::Duty;
+use crate::harness::stores::{Opened, StoreKind, TempPlace};
+use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::orchestration::Phase;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{
-    Append, Expected, NewEvent, OPEN_RUNS, RUNS, RowChange, Store, StoredEvent, ViewRow,
+    Append, OPEN_RUNS, RUNS, RowChange, Store, StoredEvent, ViewRow,
 };
 use claviger_projections::runs::RunSummary;
 use std::time::Instant;
 
-/// The keys that go with an event: those of its user with the account's first, those of its stream with the stream's first, its secret.
+/// The keys that go with an event: those of its user with the account's first, those of its stream
+/// with the stream's first, its secret.
 async fn keys(from: &dyn Store, owner: UserId, event: &StoredEvent) -> Vec<RowChange> {
     let (mut rows, stream) = (Vec::new(), event.envelope.stream);
     if event.envelope.version == 1 {
@@ -50,38 +55,10 @@ fn rows(owner: UserId, run: RunId, events: &[StoredEvent]) -> [RowChange; 2] {
 }
 
 async fn append(to: &dyn Store, event: &StoredEvent, rows: Vec<RowChange>) {
-    let StoredEvent { envelope, facts, content, subject, .. } = event.clone();
-    let event = NewEvent {
-        id: envelope.id,
-        kind: envelope.kind,
-        schema: envelope.schema,
-        facts,
-        content,
-        subject,
-    };
-    let append = Append {
-        stream: envelope.stream,
-        owner: envelope.owner,
-        expected: if envelope.version == 1 {
-            Expected::NoStream
-        } else {
-            Expected::Exact(envelope.version - 1)
-        },
-        events: vec![event],
-        at: envelope.at,
-        actor: envelope.actor,
-        command_id: envelope.command_id,
-        correlation_id: envelope.correlation_id,
-        causation_id: envelope.causation_id,
-        rows,
-        claims: Vec::new(),
-        inline: None,
-        record: None,
-    };
-    to.append(append).await.unwrap();
+    to.append(Append { rows, ..append_of(event.clone()) }).await.unwrap();
 }
 
-/// Everything of the user, and so many events of the run with the text between them.
+/// Everything of the user, and the first `count` events of the run with the text between them.
 async fn copy(
     from: &dyn Store,
     to: &dyn Store,
@@ -114,21 +91,22 @@ async fn copy(
 /// The run as an engine finishes it that finds only its first events.
 async fn finished(
     world: &World,
-    (kind, ground, user): (Kind, &Ground, &User),
+    (kind, ground, user): (StoreKind, &Opened, &User),
     run: RunId,
     count: usize,
 ) -> String {
-    let fresh = Fresh::open(kind).await;
-    let prefix = copy(&*ground.store(), &*fresh.ground.store(), (user.id(), run), count).await;
+    let place = TempPlace::new(kind).await;
+    let fresh = place.place().open().await;
+    let prefix = copy(&*ground.store(), &*fresh.store(), (user.id(), run), count).await;
     let before = steps(&prefix);
-    let clerk = world.process_over(fresh.ground.store(), false).await;
-    let calls = Calls::of(&world.simulator, &clerk, user).await;
+    let clerk = world.process_over(fresh.store(), Duty::Nothing).await;
+    let calls = Calls::of(world.simulator(), &clerk, user).await;
     clerk.stop().await;
 
-    let process = world.process_over(fresh.ground.store(), true).await;
+    let process = world.process_over(fresh.store(), Duty::Runs).await;
     let detail = process.ended(user, run).await;
     assert_eq!(detail.view.run.phase, Phase::Completed, "{:?}", process.kinds(run).await);
-    let calls = Calls::of(&world.simulator, &process, user).await.since(&calls);
+    let calls = Calls::of(world.simulator(), &process, user).await.since(&calls);
     for (step, told) in steps(&process.events(run).await) {
         let known = before.get(&step).cloned().unwrap_or_default();
         let made = calls.for_request(&told.request_hash);
@@ -146,21 +124,23 @@ async fn finished(
     check_texts(&process, user, run).await;
     process.stop().await;
     fresh.close().await;
+    place.remove().await;
     result(&detail.view.run)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_goes_on_from_any_of_its_events() {
-    for kind in kinds().await {
+    for kind in StoreKind::available().await {
         let (began, mut count) = (Instant::now(), 0);
         let world = World::with(*kind, |config| config.lease_ms = 60_000).await;
-        let ground = Ground::of(&world).await;
-        let process = world.process_over(ground.store(), true).await;
+        let ground = world.open_store().await;
+        let process = world.process_over(ground.store(), Duty::Runs).await;
         let user = process.user("ada", Scenario::Good).await;
         let mut runs = Vec::new();
         for (name, draft) in one_of_each() {
-            // A database is slow to make: one pattern with all kinds of steps stands for the others there.
-            if *kind == Kind::Sqlite
+            // A database is slow to make: one pattern with all kinds of steps stands for the others
+            // there.
+            if *kind == StoreKind::Sqlite
                 || name == "hierarchical"
                 || number("CLAVIGER_TEST_KILLS").is_some()
             {

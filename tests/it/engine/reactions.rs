@@ -1,8 +1,13 @@
-//! What agents that work side by side do to each other: failures, bounds of how many call at once, turns; and the operator's program.
+//! What agents that work side by side do to each other: failures, bounds of how many call at once,
+//! turns; and the operator's program.
 
-use super::calm::calm;
-use super::record::{came, line};
-use super::world::{Kind, Process, User, World, agents, start};
+use super::record::came;
+use crate::harness::environment::without_waits;
+use crate::harness::person::User;
+use crate::harness::process::Process;
+use crate::harness::runs::{agents, line, start};
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::simulator::gate::Gate;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Reply};
@@ -51,12 +56,12 @@ async fn happened(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_failure_stops_the_others_at_once_where_all_must_succeed() {
-    let world = World::steady(Kind::Sqlite).await;
+    let world = World::steady(StoreKind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
-    let (gate, counts) = (Gate::default(), world.simulator.counts());
-    world.simulator.script().on_prompt("You are One.", held(&gate));
-    world.simulator.script().on_prompt("You are Two.", held(&gate));
+    let (gate, counts) = (Gate::default(), world.simulator().counts());
+    world.simulator().script().on_prompt("You are One.", held(&gate));
+    world.simulator().script().on_prompt("You are Two.", held(&gate));
     // It fails only once the others are under way.
     let before = Reply {
         stop_reason: Some("refusal".to_owned()),
@@ -65,7 +70,7 @@ async fn one_failure_stops_the_others_at_once_where_all_must_succeed() {
     };
     let own = Gate::default();
     world
-        .simulator
+        .simulator()
         .script()
         .on_prompt("You are Three.", Act::Reply(Reply { gate: Some((0, own.clone())), ..before }));
     let run = process
@@ -91,9 +96,9 @@ async fn one_failure_stops_the_others_at_once_where_all_must_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn as_many_may_fail_as_the_request_says() {
-    let mut world = World::steady(Kind::Sqlite).await;
-    world.effects = calm();
+async fn as_many_may_fail_as_the_request_allows() {
+    let mut world = World::steady(StoreKind::Sqlite).await;
+    world.effects = without_waits().1;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     for (n, (on_failure, bad, phase)) in [
@@ -108,7 +113,7 @@ async fn as_many_may_fail_as_the_request_says() {
     {
         let names = ["One", "Two", "Three"];
         for name in &names[..bad] {
-            world.simulator.script().on_prompt(
+            world.simulator().script().on_prompt(
                 &format!("You are {name}.\nCase {n}"),
                 Act::Scenario(Scenario::ForbiddenModel),
             );
@@ -145,17 +150,17 @@ async fn as_many_may_fail_as_the_request_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_calls_of_a_run_are_under_way_than_the_request_allows() {
-    let world = World::steady(Kind::Sqlite).await;
+    let world = World::steady(StoreKind::Sqlite).await;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let gates: Vec<_> = (0..6).map(|_| Gate::default()).collect();
     for gate in &gates {
-        world.simulator.script().push(&key(Scenario::Good, 1), held(gate));
+        world.simulator().script().push(&key(Scenario::Good, 1), held(gate));
     }
     let draft = side_by_side("Name a colour.", ["A", "B", "C", "D", "E", "F"], OnFailure::Fail);
     let asked = StartRun { max_concurrency: Some(2), ..start(draft) };
     let run = process.try_start(&ada, asked, None).await.unwrap().run;
-    let counts = world.simulator.counts();
+    let counts = world.simulator().counts();
     for (n, gate) in gates.iter().enumerate() {
         came(gate, 1).await;
         if let Some(next) = gates.get(n + 1) {
@@ -191,13 +196,14 @@ async fn runs_of_one_key_take_turns_within_the_bound_of_its_calls() {
     let (ada, bob) =
         (process.user("ada", Scenario::Good).await, process.user("bob", Scenario::Flaky).await);
     let (gate, secret) = (Gate::default(), key(Scenario::Good, 1));
-    world.simulator.script().push(&secret, held(&gate));
+    world.simulator().script().push(&secret, held(&gate));
     let long = process
         .start_run(&ada, side_by_side("Long.", ["A1", "A2", "A3", "A4", "A5"], OnFailure::Fail))
         .await;
     came(&gate, 1).await;
     let short = process.start_run(&ada, side_by_side("Short.", ["B1"], OnFailure::Fail)).await;
-    // Its calls would be announced together with its steps, were there room for them: it stands in the queue now.
+    // Its calls would be announced together with its steps, were there room for them: it stands in
+    // the queue now.
     happened(&process, &ada, short, |event| matches!(event, RunEvent::StepsPlanned(_))).await;
     assert!(process.facts(short, "StepAttemptStarted").await.is_empty());
     assert_eq!(process.facts(long, "StepAttemptStarted").await.len(), 1);
@@ -207,12 +213,12 @@ async fn runs_of_one_key_take_turns_within_the_bound_of_its_calls() {
         Phase::Completed,
         "another's key isn't in the way"
     );
-    assert_eq!(world.simulator.counts().open(), 1);
+    assert_eq!(world.simulator().counts().open(), 1);
     gate.open();
     for run in [long, short] {
         assert_eq!(process.ended(&ada, run).await.view.run.phase, Phase::Completed);
     }
-    let calls = world.simulator.counts().calls(&secret);
+    let calls = world.simulator().counts().calls(&secret);
     let who: Vec<_> =
         calls.iter().map(|call| call.body.as_ref().unwrap()["system"].to_string()).collect();
     assert_eq!(who.len(), 6);
@@ -230,7 +236,7 @@ async fn planned(task: &str) -> (World, Process, User, RunId) {
             Some(SecretText::new("sk-ant-oat01-a-token-of-the-operators".to_owned()));
     })
     .await;
-    world.effects = calm();
+    world.effects = without_waits().1;
     let process = world.process().await;
     let ada = process.newcomer("ada").await;
     let run = process.start_run(&ada, line(task, ["Ann"])).await;
@@ -248,7 +254,7 @@ async fn a_run_without_a_key_goes_through_the_operators_program() {
     );
     assert_eq!(step.credential.unwrap().source, CredentialSource::MaxPlan);
     assert_eq!((step.usage.input, step.usage.output), (7, 5));
-    assert_eq!(world.simulator.counts().total(), 0, "nothing goes to the API");
+    assert_eq!(world.simulator().counts().total(), 0, "nothing goes to the API");
     let own = world.config.data_dir.join("claude").join(ada.id().to_string());
     assert!(own.join("arguments").exists(), "settings are the user's own");
     process.stop().await;
@@ -264,7 +270,7 @@ async fn an_answer_that_the_program_begins_again_closes_its_attempt_and_voids_it
         match message.unwrap().body {
             Body::Delta(delta) => texts.push((delta.attempt, delta.text)),
             Body::AttemptSuperseded { attempt, keep_bytes, reason, .. } => {
-                void.push((attempt, keep_bytes, reason))
+                void.push((attempt, keep_bytes, reason));
             }
             Body::Snapshot { .. } | Body::Event { .. } | Body::Gap(_) | Body::Terminal(_) => {}
         }

@@ -1,21 +1,23 @@
-//! What was written down of a run, as an auditor reads it, and what keys are told to do while it goes on.
+//! The events of a run, as an auditor reads them, and commands on keys while it goes on.
 
-use super::world::{Kind, Process, User, World, agents, task};
+use crate::harness::person::User;
+use crate::harness::process::Process;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::app::config::Config;
 use claviger::simulator::gate::Gate;
-use claviger_application::{KeyCommand, KeyDone};
-use claviger_domain::failure::Failure;
+use claviger_application::KeyCommand;
 use claviger_domain::id::{KeyId, RunId};
-use claviger_domain::orchestration::Draft;
 use serde_json::Value;
 use std::time::Duration;
 
-/// A lease that a busy machine doesn't lose: who lost one would begin its calls anew, and these tests count them.
+/// A lease that a busy machine doesn't lose: a process that lost one would repeat its calls, and
+/// these tests count them.
 const LONG_LEASE_MS: u64 = 30_000;
 
 impl World {
     /// An empty store whose process keeps its lease.
-    pub(super) async fn steady(kind: Kind) -> Self {
+    pub(super) async fn steady(kind: StoreKind) -> Self {
         Self::with(kind, |config| config.lease_ms = LONG_LEASE_MS).await
     }
 
@@ -25,7 +27,7 @@ impl World {
             config.lease_ms = LONG_LEASE_MS;
             change(config);
         };
-        Self::with(Kind::Sqlite, change).await
+        Self::with(StoreKind::Sqlite, change).await
     }
 }
 
@@ -38,12 +40,7 @@ impl Process {
             .collect()
     }
 
-    /// A command on keys.
-    pub(super) async fn key(&self, user: &User, command: KeyCommand) -> Result<KeyDone, Failure> {
-        self.ports.keys.run(user.call(None), command).await
-    }
-
-    /// The types of what was asked of the run.
+    /// The types of the control requests of the run.
     pub(super) async fn kinds_of_control(&self, run: RunId) -> Vec<String> {
         let stream = claviger_domain::stream::StreamName::RunControl(run.0);
         self.store
@@ -60,12 +57,7 @@ impl Process {
     }
 }
 
-/// A run of steps, one after another.
-pub(super) fn line<const N: usize>(text: &str, names: [&str; N]) -> Draft {
-    Draft::Sequential { task: task(text), agents: agents(names), sequence: None }
-}
-
-/// Waits until so many calls have come to the gate; a run that never makes them fails the test.
+/// Waits until `count` calls have come to the gate; a run that never makes them fails the test.
 pub(super) async fn came(gate: &Gate, count: usize) {
     tokio::time::timeout(Duration::from_mins(1), gate.arrived(count)).await.expect("no call comes");
 }

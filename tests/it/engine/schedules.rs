@@ -1,14 +1,17 @@
-//! Random schedules: subscribers come late, read slowly, leave and come back by their cursor, while upstream cuts streams and the process
-//! is dropped and started again. Whatever happens, the text of every step adds up for every one of them.
+//! Random schedules: subscribers come late, read slowly, leave and come back by their cursor, while
+//! upstream cuts streams and the process is dropped and started again. Whatever happens, the text
+//! of every step adds up for every one of them.
 //!
 //! `CLAVIGER_TEST_SCHEDULES=1000` runs that many; `CLAVIGER_TEST_SEED` changes their course.
 
-use super::calm::{calm, forward};
-use super::client::Client;
-use super::record::line;
-use super::world::{Kind, Process, User, World, agents, task};
-use crate::endurance::{Dice, number, seed};
-use claviger::background::timers::Timers;
+use super::subscriber::Subscriber;
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::environment::without_waits;
+use crate::harness::person::User;
+use crate::harness::process::Process;
+use crate::harness::runs::{agents, line, task};
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Ending, Reply};
 use claviger_domain::id::RunId;
@@ -27,10 +30,10 @@ const AT_ONCE: usize = 20;
 /// Subscribers of each.
 const SUBSCRIBERS: usize = 3;
 
-/// Schedules where nothing else is said, on each store: MongoDB's takes over after a lease.
+/// How many schedules by default, on each store: a takeover on MongoDB waits for a lease.
 const USUAL: [usize; 2] = [2 * AT_ONCE, 6];
 
-/// How upstream answers, and what is asked of it.
+/// How the upstream answers, and which runs are started.
 trait Chance {
     fn act(&mut self) -> Act;
     fn draft(&mut self) -> Draft;
@@ -85,7 +88,7 @@ struct Ground {
     process: RwLock<Option<Process>>,
     /// Counts up when all must leave.
     leave: watch::Sender<u64>,
-    /// Messages told to anybody.
+    /// Messages received by all subscribers.
     told: watch::Sender<usize>,
 }
 
@@ -99,12 +102,12 @@ impl Ground {
     }
 }
 
-async fn subscribe(ground: &Ground, user: &User, run: RunId, mut dice: Dice) -> Client {
-    let mut client = Client::default();
+async fn subscribe(ground: &Ground, user: &User, run: RunId, mut dice: Dice) -> Subscriber {
+    let mut client = Subscriber::default();
     let mut begins_at_the_beginning = dice.below(2) == 0;
     let late = *ground.told.borrow() + [0, 0, 20, 200][dice.below(4)];
     let comes = async { ground.told.subscribe().wait_for(|told| *told >= late).await.map(drop) };
-    // Whoever waits for what others are told mustn't wait for ever.
+    // A subscriber that waits for messages to others mustn't wait for ever.
     let _ = tokio::time::timeout(Duration::from_millis(300), comes).await;
     while !client.is_over {
         let mut leave = ground.leave.subscribe();
@@ -136,7 +139,7 @@ async fn subscribe(ground: &Ground, user: &User, run: RunId, mut dice: Dice) -> 
     client
 }
 
-/// So many runs at once; how many steps were done, attempts were begun, and texts added up.
+/// `count` runs at once; how many steps completed, attempts began, and texts added up.
 async fn schedule(
     world: &World,
     ground: &Ground,
@@ -145,8 +148,8 @@ async fn schedule(
     mut dice: Dice,
 ) -> [usize; 3] {
     let secret = key(Scenario::Good, 1);
-    while world.simulator.script().left(&secret) < count * 12 {
-        world.simulator.script().push(&secret, dice.act());
+    while world.simulator().script().left(&secret) < count * 12 {
+        world.simulator().script().push(&secret, dice.act());
     }
     let mut runs = Vec::new();
     for _ in 0..count {
@@ -190,10 +193,10 @@ async fn schedule(
     figures
 }
 
-async fn schedules(kind: Kind, count: usize) {
+async fn schedules(kind: StoreKind, count: usize) {
     // A lease that a busy machine keeps, and whose end a new process needn't wait for long.
     let mut world = World::with(kind, |config| config.lease_ms = 3_000).await;
-    world.effects = calm();
+    world.effects = without_waits().1;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let ground = Ground {
@@ -206,7 +209,7 @@ async fn schedules(kind: Kind, count: usize) {
     while left > 0 {
         let now = left.min(AT_ONCE);
         left -= now;
-        let restarts = if kind == Kind::Sqlite { 1 + dice.below(3) } else { 1 };
+        let restarts = if kind == StoreKind::Sqlite { 1 + dice.below(3) } else { 1 };
         let own = Dice::new(dice.next());
         let schedule = schedule(&world, &ground, &ada, (now, restarts), own);
         let figures = tokio::time::timeout(Duration::from_mins(2), schedule)
@@ -223,18 +226,18 @@ async fn schedules(kind: Kind, count: usize) {
         *ground.told.borrow(),
         *ground.leave.borrow()
     );
-    assert!(attempts > steps && added_up > steps / 2, "the schedules show nothing: {all:?}");
+    assert!(attempts > steps && added_up > steps / 2, "the schedules prove nothing: {all:?}");
     ground.process.write().await.take().unwrap().vanish().await;
     world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn text_adds_up_for_every_subscriber_whatever_the_schedule() {
-    for kind in Kind::available().await {
-        let usual = USUAL[usize::from(*kind == Kind::MongoDb)];
+    for kind in StoreKind::available().await {
+        let usual = USUAL[usize::from(*kind == StoreKind::MongoDb)];
         let long = number("CLAVIGER_TEST_SCHEDULES").and_then(|count| usize::try_from(count).ok());
         let count =
-            long.map_or(usual, |count| if *kind == Kind::Sqlite { count } else { count / 20 });
+            long.map_or(usual, |count| if *kind == StoreKind::Sqlite { count } else { count / 20 });
         schedules(*kind, count.max(1)).await;
     }
 }
@@ -250,9 +253,9 @@ async fn all_of(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_texts() {
-    for kind in Kind::available().await {
+    for kind in StoreKind::available().await {
         let mut world = World::steady(*kind).await;
-        let (clock, effects) = forward();
+        let (clock, effects) = without_waits();
         world.effects = effects.clone();
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
@@ -272,7 +275,7 @@ async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_
             before.ends_with(&again[again.len() - 1..])
                 && again.iter().any(|one| matches!(one.body, Body::Delta(_)))
         );
-        clock.put(25 * 3_600_000);
+        clock.advance_ms(25 * 3_600_000);
         timers.tick().await;
         let replies: Vec<_> = process
             .detail(&ada, run)
@@ -295,7 +298,7 @@ async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_
             for one in &after {
                 match &one.body {
                     Body::Gap(full) => {
-                        texts.extend(full.iter().map(|one| (one.step, one.text.clone())))
+                        texts.extend(full.iter().map(|one| (one.step, one.text.clone())));
                     }
                     Body::Delta(_) => panic!("text is left"),
                     Body::Snapshot { .. }
@@ -307,7 +310,7 @@ async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_
             let texts: Vec<_> = texts.into_values().collect();
             assert!(
                 texts.ends_with(missing),
-                "whoever had part of a text is given all of it: {texts:?}"
+                "a subscriber with part of a text receives all of it: {texts:?}"
             );
             assert_eq!(after.last(), whole.last(), "the end is the same for all");
         }

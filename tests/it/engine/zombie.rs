@@ -1,11 +1,14 @@
-//! Two servers on one MongoDB: a run's owner is stopped beyond its lease, killed, or told to go, and the other takes its runs over.
+//! Two servers on one MongoDB: a run's owner is stopped beyond its lease, killed, or shut down, and
+//! the other takes its runs over.
 
 use super::evidence::facts;
 use super::farm::{Farm, Run, Watcher, pattern};
-use super::ground::kinds;
-use super::world::{Kind, Process, World, has_text};
-use crate::endurance::number;
-use crate::endurance::process::Server;
+use crate::harness::dice::number;
+use crate::harness::process::Process;
+use crate::harness::program::Server;
+use crate::harness::runs::has_text;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger_domain::orchestration::{FailureClass, RunEvent};
 use claviger_projections::run_feed::Body;
 use rustix::process::Signal;
@@ -17,7 +20,8 @@ use tokio_util::task::TaskTracker;
 /// A piece of text every so often: a reply takes half a second.
 const PACE: Duration = Duration::from_millis(20);
 
-/// A run in the middle of its first stream, its owner, another server, and somebody who reads the store.
+/// A run in the middle of its first stream, its owner, another server, and a subscriber that reads
+/// the store.
 struct Scene {
     farm: Farm,
     clerk: Process,
@@ -29,12 +33,12 @@ struct Scene {
 
 impl Scene {
     async fn open(pace: Duration, (lease_ms, drain_ms): (u64, u64)) -> Self {
-        let world = World::apart(Kind::MongoDb, pace, |config| {
+        let world = World::apart(StoreKind::MongoDb, pace, |config| {
             (config.lease_ms, config.drain_ms) = (lease_ms, drain_ms);
         });
         let farm = Farm::open(world.await).await;
         let (clerk, owner) = (farm.world.clerk().await, farm.serve());
-        // Nobody else is there to claim it.
+        // No other process is there to claim it.
         let run = farm.start(&owner, pattern(0)).await;
         clerk.until(&farm.user, run.run, has_text).await;
         let other = farm.serve();
@@ -66,7 +70,8 @@ impl Scene {
     }
 }
 
-/// How long a takeover took. Held to account where somebody asks for the long forms: else it says how busy the machine is.
+/// How long a takeover took. It is asserted in the long forms only: else it measures how busy the
+/// machine is.
 fn within(what: &str, since: Instant, bound: Duration) {
     let took = since.elapsed();
     println!("{what}: taken over after {took:?}");
@@ -78,7 +83,7 @@ const TAKEN_OVER: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_stopped_beyond_its_lease_loses_its_run_and_wakes_up_to_change_nothing() {
-    if !kinds().await.contains(&Kind::MongoDb) {
+    if !StoreKind::available().await.contains(&StoreKind::MongoDb) {
         return;
     }
     let scene = Scene::open(PACE, (1_000, 2_000)).await;
@@ -111,7 +116,7 @@ async fn an_owner_stopped_beyond_its_lease_loses_its_run_and_wakes_up_to_change_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_runs_of_a_killed_owner_are_taken_over_once_its_lease_has_lapsed() {
-    if !kinds().await.contains(&Kind::MongoDb) {
+    if !StoreKind::available().await.contains(&StoreKind::MongoDb) {
         return;
     }
     let mut scene = Scene::open(PACE, (1_000, 2_000)).await;
@@ -128,11 +133,11 @@ async fn the_runs_of_a_killed_owner_are_taken_over_once_its_lease_has_lapsed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_told_to_go_lets_its_calls_end_and_hands_its_runs_over_at_once() {
-    if !kinds().await.contains(&Kind::MongoDb) {
+async fn an_owner_that_shuts_down_lets_its_calls_end_and_hands_its_runs_over_at_once() {
+    if !StoreKind::available().await.contains(&StoreKind::MongoDb) {
         return;
     }
-    // Nobody waits for this lease to lapse.
+    // No process waits for this lease to lapse.
     let scene = Scene::open(PACE, (60_000, 30_000)).await;
     scene.owner.signal(Signal::TERM);
     scene.claimed(2).await;
@@ -152,8 +157,8 @@ async fn an_owner_told_to_go_lets_its_calls_end_and_hands_its_runs_over_at_once(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_told_to_go_closes_calls_that_outlast_its_patience() {
-    if !kinds().await.contains(&Kind::MongoDb) {
+async fn an_owner_that_shuts_down_closes_calls_that_outlast_its_drain() {
+    if !StoreKind::available().await.contains(&StoreKind::MongoDb) {
         return;
     }
     let scene = Scene::open(Duration::from_millis(100), (60_000, 200)).await;

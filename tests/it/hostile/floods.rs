@@ -8,7 +8,8 @@ use claviger_bench::http2::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-/// Sends as long as the server takes it, reading what it says meanwhile, so that neither side stalls; ends when it closes or all is sent.
+/// Sends as long as the server takes it, reading its answers meanwhile, so that neither side
+/// blocks; ends when it closes or all is sent.
 async fn flood(target: &Target, pieces: impl Iterator<Item = Vec<u8>>) -> bool {
     let (mut reading, mut writing) = target.connect().await.into_split();
     let listening = async {
@@ -37,7 +38,7 @@ async fn streams_opened_and_reset_end_the_connection() {
     let target = Target::start();
     target
         .endures("rapid reset", async || {
-            assert!(flood(&target, resets(200_000)).await, "the server closes such a connection")
+            assert!(flood(&target, resets(200_000)).await, "the server closes such a connection");
         })
         .await;
 }
@@ -68,7 +69,7 @@ async fn frames_that_say_nothing_cost_nothing() {
         .await;
     target
         .endures("long CONTINUATION", async || {
-            // A header that nobody has heard of, again and again: far more than the bound of headers.
+            // An unknown header, again and again: far more than the bound of headers.
             let mut field = vec![0x00, 0x01, b'x', 0x7f, 0x81, 0x3f];
             field.extend([b'y'; 8192]);
             let closed = flood(

@@ -1,5 +1,6 @@
-//! What `claviger bench live`, `query` and `attacks` measure is what they say: everybody hears everything, everybody is answered, nothing
-//! is left behind. Their figures are the machine's.
+//! What `claviger bench live`, `query` and `attacks` measure what they claim: every subscriber
+//! receives every event, every client is answered, nothing is left behind. Their figures are the
+//! machine's.
 
 use claviger_bench::{
     AttackBench, Cores, LiveBench, QueryBench, measure_attacks, measure_live, measure_queries,
@@ -32,7 +33,7 @@ async fn every_subscriber_hears_every_event_beside_bare_sockets_and_stalled_read
         settle: TIME,
         cores: Cores::default(),
     };
-    // One who heard less, or was cut off, would be an error.
+    // A subscriber that received less, or was cut off, would be an error.
     let measured = measure_live(&bench, |_| {}).await.unwrap();
     assert!(
         measured.waits.p50_ms > 0.0 && measured.waits.p50_ms <= measured.waits.p99_ms,

@@ -1,78 +1,52 @@
-//! What the server tells of itself, to whom, and that nobody's words are in it.
+//! The metrics: at an address of their own, and without a word that a client sent.
 
-use crate::endurance::process::Home;
+use crate::harness::client::{Answer, Client, plain};
+use crate::harness::program::Home;
+use crate::harness::upstream::NO_UPSTREAM;
+use reqwest::Method;
 use serde_json::json;
 
-/// A sample's value; 0 for one that isn't there.
+/// A sample's value; 0 for one that is missing.
 fn sample(text: &str, name: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.map_or(0.0, |value| value.trim().parse().unwrap())
 }
 
+/// Calls itself and all that it asks for by one word, which must not come back.
+async fn swordfish(client: &Client) {
+    let registered = client.registered("swordfish").await;
+    for id in ["swordfish", "x"] {
+        let payload = registered.run("deleteKey", json!({ "id": id })).await;
+        assert_eq!(payload["userErrors"][0]["code"], "NOT_FOUND", "{payload}");
+    }
+    let url = client.url();
+    for path in ["/swordfish", "/graphql/swordfish", "/metrics"] {
+        let answer =
+            Answer::of(client.request(Method::GET, &format!("{url}{path}?swordfish=1"))).await;
+        assert_eq!(answer.status, 404, "{path}: not on the address that everybody reaches");
+    }
+    let method = Method::from_bytes(b"SWORDFISH").unwrap();
+    Answer::of(client.request(method, &format!("{url}/health"))).await;
+}
+
 #[tokio::test]
 async fn metrics_have_an_address_of_their_own_and_name_nobody() {
     let home = Home::new();
-    let server = home.serve_with("http://127.0.0.1:9", |command| {
+    let server = home.serve_with(NO_UPSTREAM, |command| {
         command.env("CLAVIGER_METRICS_LISTEN", "127.0.0.1:0");
     });
     server.logged("metrics at /metrics").await;
     let log = home.log();
     let line = log.lines().find(|line| line.contains("metrics at /metrics")).unwrap();
     let address = line.rsplit("address=").next().unwrap().trim();
-    let client =
-        reqwest::Client::builder().no_proxy().user_agent("swordfish-agent").build().unwrap();
-    let post = async |body: serde_json::Value, token: &str| {
-        let request = client.post(format!("{}/graphql", server.url())).bearer_auth(token);
-        let request = if token.is_empty() {
-            client.post(format!("{}/graphql", server.url()))
-        } else {
-            request
-        };
-        let response = request
-            .header("content-type", "application/json")
-            .body(body.to_string())
-            .send()
-            .await
-            .unwrap();
-        serde_json::from_str::<serde_json::Value>(&response.text().await.unwrap()).unwrap()
-    };
-    let register = "mutation($p: Secret!) { register(input: {username: \"swordfish\", email: \"swordfish@example.org\", password: $p}) \
-                    { accessToken } }";
-    let registered =
-        post(json!({ "query": register, "variables": { "p": "swordfish swordfish" } }), "").await;
-    let token = registered["data"]["register"]["accessToken"].as_str().unwrap().to_owned();
-    for id in ["swordfish", "x"] {
-        let delete = format!(
-            "mutation {{ deleteKey(input: {{id: \"{id}\"}}) {{ userErrors {{ code }} }} }}"
-        );
-        post(json!({ "query": delete }), &token).await;
-    }
-    for path in ["/swordfish", "/graphql/swordfish", "/metrics"] {
-        let response =
-            client.get(format!("{}{path}?swordfish=1", server.url())).send().await.unwrap();
-        assert_eq!(
-            response.status().as_u16(),
-            404,
-            "{path}: not on the address that everybody reaches"
-        );
-    }
-    client
-        .request(
-            reqwest::Method::from_bytes(b"SWORDFISH").unwrap(),
-            format!("{}/health", server.url()),
-        )
-        .send()
-        .await
-        .unwrap();
+    let http = plain().user_agent("swordfish-agent").build().unwrap();
+    let client = Client::over(http, server.url());
+    swordfish(&client).await;
 
-    let response = client.get(format!("http://{address}/metrics")).send().await.unwrap();
-    assert!(
-        response.headers()["content-type"]
-            .to_str()
-            .unwrap()
-            .starts_with("application/openmetrics-text")
-    );
-    let text = response.text().await.unwrap();
+    let url = format!("http://{address}/metrics");
+    let answer = Answer::of(client.request(Method::GET, &url)).await;
+    assert!(answer.header("content-type").starts_with("application/openmetrics-text"));
+    let text = answer.text;
     for (name, value) in [
         ("claviger_http_requests_total{route=\"/graphql\",method=\"POST\",status=\"2xx\"}", 3.0),
         ("claviger_http_requests_total{route=\"unknown\",method=\"GET\",status=\"4xx\"}", 3.0),

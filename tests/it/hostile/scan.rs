@@ -62,7 +62,8 @@ async fn nothing_is_changed_by_what_a_page_could_send_without_asking_first() {
     };
     let (status, code, _) = answer(get(mutation)).await;
     assert_eq!((status, code.as_str()), (405, "BAD_REQUEST"), "mutation by GET");
-    // Queries by GET are answered by design: they change nothing, and a foreign page isn't shown the answer.
+    // Queries by GET are answered by design: they change nothing, and a foreign page can't read the
+    // answer.
     let response =
         get("{ __typename }").header("origin", "https://evil.example.org").send().await.unwrap();
     assert_eq!(response.status().as_u16(), 200);

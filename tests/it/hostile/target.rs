@@ -1,7 +1,9 @@
 //! A server to attack, and an honest client of it.
 
-use crate::endurance::number;
-use crate::endurance::process::{Home, Server};
+use crate::harness::client::{Answer, MODERN, http};
+use crate::harness::dice::number;
+use crate::harness::program::{Home, Server};
+use crate::harness::upstream::NO_UPSTREAM;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
@@ -11,8 +13,9 @@ use tokio::time::timeout;
 /// A bound for what comes at once or never.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How much the server may grow in an attack, in KiB. Buffers of some hundred connections and the allocator's reserve; what is kept for
-/// each frame or connection of a flood would be many times that.
+/// How much the server may grow in an attack, in KiB. Buffers of some hundred connections and the
+/// allocator's reserve; what is kept for each frame or connection of a flood would be many times
+/// that.
 const GROWTH_KIB: u64 = 48 * 1024;
 
 pub(super) struct Target {
@@ -24,10 +27,9 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn start() -> Self {
         let home = Home::new();
-        // No upstream is asked for anything here.
-        let server = home.serve("http://127.0.0.1:9");
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { server, client, _home: home }
+        // No request goes to an upstream here.
+        let server = home.serve(NO_UPSTREAM);
+        Self { server, client: http(), _home: home }
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -41,10 +43,7 @@ impl Target {
 
     /// Status, code of the first error, text.
     pub(super) async fn ask(&self, body: &Value) -> (u16, String, String) {
-        let request = self
-            .client
-            .post(self.url("/graphql"))
-            .header("accept", "application/graphql-response+json");
+        let request = self.client.post(self.url("/graphql")).header("accept", MODERN);
         answer(request.header("content-type", "application/json").body(body.to_string())).await
     }
 
@@ -62,13 +61,13 @@ impl Target {
     }
 
     fn memory_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        let memory_kib = self.server.memory_kib();
+        assert!(memory_kib > 0, "the memory of the server is unknown");
+        memory_kib
     }
 
-    /// Runs an attack, again and again for `CLAVIGER_TEST_SECONDS` if that is set; meanwhile others are answered, and afterwards the
-    /// server is as large as before.
+    /// Runs an attack, again and again for `CLAVIGER_TEST_SECONDS` if that is set; meanwhile others
+    /// are answered, and afterwards the server is as large as before.
     pub(super) async fn endures(&self, name: &str, attack: impl AsyncFn()) {
         let seconds = number("CLAVIGER_TEST_SECONDS").map(Duration::from_secs);
         let mut calm = Vec::new();
@@ -118,15 +117,11 @@ fn figures(mut times: Vec<Duration>) -> String {
 }
 
 pub(super) async fn answer(request: reqwest::RequestBuilder) -> (u16, String, String) {
-    let response = request.send().await.unwrap();
-    let status = response.status().as_u16();
-    let text = response.text().await.unwrap();
-    let json: Value = serde_json::from_str(&text).unwrap_or_default();
-    let code = json["errors"][0]["extensions"]["code"].as_str().unwrap_or_default().to_owned();
-    (status, code, text)
+    let answer = Answer::of(request).await;
+    (answer.status, answer.code(), answer.text)
 }
 
-/// Everything the server still says, until it closes.
+/// Everything the server still sends, until it closes.
 pub(super) async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut said = Vec::new();
     let mut piece = [0; 4096];

@@ -1,4 +1,5 @@
-//! What comes in from outside: licences, sources, and crates that must not (`ops/docs/adr/0007-crates.md`).
+//! What comes in from outside: licences, sources, and crates that must not
+//! (`ops/docs/adr/0007-crates.md`).
 
 use super::tree::root;
 use cargo_metadata::{Metadata, MetadataCommand, Package};
@@ -21,7 +22,8 @@ const LICENCES: [&str; 11] = [
     "Zlib",
 ];
 
-/// A second TLS stack, with a C library of the machine's, would come in by a feature switched on by accident.
+/// A second TLS stack, with a C library of the machine's, would come in by a feature switched on by
+/// accident.
 const BANNED: [&str; 3] = ["native-tls", "openssl", "openssl-sys"];
 
 /// Everything built on this machine: other platforms' packages may not have been fetched.
@@ -38,7 +40,8 @@ fn metadata() -> Metadata {
         .expect("cargo metadata")
 }
 
-/// Whether an SPDX expression leaves a choice that is allowed. `OR` binds weaker than `AND`; the slash is its old spelling.
+/// Whether an SPDX expression leaves a choice that is allowed. `OR` binds weaker than `AND`; the
+/// slash is its old spelling.
 fn is_allowed(expression: &str) -> bool {
     let expression = expression.replace('/', " OR ");
     any(&expression)

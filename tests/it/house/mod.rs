@@ -1,4 +1,5 @@
-//! The rules of the house that no compiler holds: arrows between rooms, sizes, names, licences, documents.
+//! The rules of the repository that no compiler enforces: arrows between rooms, sizes, names,
+//! licences, documents.
 
 mod arrows;
 mod dependencies;

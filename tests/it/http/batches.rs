@@ -1,6 +1,7 @@
 //! Several requests in one array.
 
-use super::fixture::{Answer, LEGACY, MODERN, Options, Running};
+use super::fixture::{LEGACY, Options, Running};
+use crate::harness::client::{Answer, MODERN};
 use claviger::http::graphql::EndpointSettings;
 use serde_json::{Value, json};
 use std::time::Duration;

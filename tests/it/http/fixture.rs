@@ -2,6 +2,7 @@
 
 #![expect(clippy::unused_async, reason = "resolvers are asynchronous by the macro's contract")]
 
+use crate::harness::client::{Answer, MODERN, http};
 use async_graphql::{
     Context, EmptySubscription, Error, ErrorExtensions, Object, Request, Response, Scalar,
     ScalarType, Schema, Value,
@@ -88,7 +89,7 @@ impl Query {
         secret.0.len()
     }
 
-    /// What the executor was told, so that tests see it.
+    /// The context that the executor received, so that tests see it.
     async fn context(&self, ctx: &Context<'_>) -> async_graphql::Result<String> {
         let context = ctx.data::<RequestContext>()?;
         Ok(format!(
@@ -238,8 +239,7 @@ impl Running {
         let shutdown = CancellationToken::new();
         let ended =
             TaskTracker::new().spawn(server.run(wrap(faces, ids, options.edge), shutdown.clone()));
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { address, shared, client, shutdown, ended }
+        Self { address, shared, client: http(), shutdown, ended }
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -275,40 +275,9 @@ impl Running {
     }
 }
 
-pub(super) const MODERN: &str = "application/graphql-response+json";
 pub(super) const LEGACY: &str = "application/json";
 
-/// A response, read to its end.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: reqwest::header::HeaderMap,
-    pub(super) text: String,
-}
-
 impl Answer {
-    pub(super) async fn of(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.expect("an answer");
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, text: response.text().await.expect("a body") }
-    }
-
-    pub(super) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
-    }
-
-    pub(super) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
-    }
-
-    pub(super) fn code(&self) -> String {
-        self.json()["errors"][0]["extensions"]["code"].as_str().unwrap_or_default().to_owned()
-    }
-
-    pub(super) fn message(&self) -> String {
-        self.json()["errors"][0]["message"].as_str().unwrap_or_default().to_owned()
-    }
-
     /// A refusal before execution: its status and code, an id, and no data.
     pub(super) fn assert_refused(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code().as_str()), (status, code), "{}", self.text);

@@ -1,6 +1,7 @@
 //! Limits, and secrets in the wrong place, through HTTP.
 
-use super::fixture::{Answer, LEGACY, MODERN, Options, Running};
+use super::fixture::{LEGACY, Options, Running};
+use crate::harness::client::{Answer, MODERN};
 use claviger::http::graphql::EndpointSettings;
 use claviger_graphql::limits::Limits;
 use serde_json::json;
@@ -74,7 +75,7 @@ async fn secrets_come_through_variables_only_and_are_never_echoed() {
         ),
         // The parser stops in the middle of it.
         ("{ length(secret: \"swordfish\") ! }", json!({})),
-        // The wrong type: validation and coercion have something to say.
+        // The wrong type: validation and coercion each report it.
         ("query($s: Secret!) { length(secret: $s) }", json!({"s": ["swordfish"]})),
         ("query($s: String!) { length(secret: $s) }", json!({"s": "swordfish"})),
         ("mutation($i: LoginInput!) { login(input: $i) }", json!({"i": "swordfish"})),
@@ -104,7 +105,7 @@ async fn secrets_come_through_variables_only_and_are_never_echoed() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_413_whether_it_says_its_length_or_not() {
+async fn a_body_over_the_limit_is_413_with_or_without_a_content_length() {
     let endpoint = EndpointSettings { max_body_bytes: 1_000, ..EndpointSettings::default() };
     let server = Running::with(Options { endpoint, ..Options::default() }).await;
     let filled = |filler: usize| {

@@ -1,6 +1,7 @@
 //! What the layer writes down of a request.
 
-use super::fixture::{Answer, MODERN, Running};
+use super::fixture::Running;
+use crate::harness::client::{Answer, MODERN};
 use serde_json::json;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -20,7 +21,7 @@ impl Write for Captured {
 
 /// On one thread, so that this thread's subscriber sees the server too.
 #[tokio::test]
-async fn nothing_that_a_client_says_is_logged() {
+async fn nothing_that_a_client_sends_is_logged() {
     let captured = Captured::default();
     let writer = captured.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -28,8 +29,8 @@ async fn nothing_that_a_client_says_is_logged() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    // With a single dispatcher alive, tracing asks the thread that comes by first whether anybody listens, and other tests' threads
-    // say no for good. With two it asks both.
+    // With a single dispatcher alive, tracing asks the thread that comes by first whether anybody
+    // listens, and other tests' threads say no for good. With two it asks both.
     let _second =
         tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish());
     let guard = tracing::subscriber::set_default(subscriber);

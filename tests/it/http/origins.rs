@@ -1,6 +1,7 @@
 //! Pages of other origins, and proxies.
 
-use super::fixture::{Answer, MODERN, Options, Running};
+use super::fixture::{Options, Running};
+use crate::harness::client::{Answer, MODERN};
 use claviger::http::edge::envelope::Edge;
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -52,7 +53,7 @@ async fn a_foreign_page_changes_nothing_and_reads_nothing() {
 }
 
 #[tokio::test]
-async fn browsers_are_told_what_a_named_page_may_do() {
+async fn browsers_learn_what_a_named_page_may_do() {
     let server = with(APP, "").await;
     let preflight = |origin: &'static str| {
         let request = server

@@ -1,6 +1,7 @@
 //! The paths beside GraphQL: the explorer, health, and what is not there.
 
-use super::fixture::{Answer, Running};
+use super::fixture::Running;
+use crate::harness::client::Answer;
 use serde_json::json;
 use std::sync::atomic::Ordering;
 
@@ -33,7 +34,8 @@ async fn graphiql_is_served_whole_by_us() {
     }
 }
 
-/// Addresses in the bundle are names of XML vocabularies and links for people to follow. A new one has to be looked at.
+/// Addresses in the bundle are names of XML vocabularies and links for people to follow. A new one
+/// has to be looked at.
 #[tokio::test]
 async fn graphiqls_assets_load_nothing_from_elsewhere() {
     let known = [

@@ -1,6 +1,7 @@
 //! Automatic persisted queries: the text once, then its hash.
 
-use super::fixture::{Answer, MODERN, Options, Running};
+use super::fixture::{Options, Running};
+use crate::harness::client::{Answer, MODERN};
 use claviger_graphql::limits::Limits;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -1,6 +1,7 @@
-//! What is asked and how it is answered.
+//! Requests and their responses.
 
-use super::fixture::{Answer, LEGACY, MODERN, Running};
+use super::fixture::{LEGACY, Running};
+use crate::harness::client::{Answer, MODERN};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 
@@ -150,7 +151,7 @@ async fn get_runs_queries_and_refuses_mutations() {
 }
 
 #[tokio::test]
-async fn other_methods_are_refused_and_told_which_are_not() {
+async fn other_methods_are_refused_with_the_list_of_those_allowed() {
     let server = Running::start().await;
     for method in [reqwest::Method::PUT, reqwest::Method::DELETE, reqwest::Method::PATCH] {
         let answer = Answer::of(server.client.request(method, server.url("/graphql"))).await;
@@ -227,7 +228,7 @@ async fn suggestions_are_not_made() {
 }
 
 #[tokio::test]
-async fn the_executor_is_told_who_asks() {
+async fn the_executor_receives_token_client_and_user_agent() {
     let server = Running::start().await;
     let body = json!({"query": "{ context }"}).to_string();
     let request = server

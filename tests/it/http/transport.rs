@@ -1,6 +1,7 @@
 //! The accept loop: slow clients, too many, and the end.
 
-use super::fixture::{Answer, MODERN, Options, Running};
+use super::fixture::{Options, Running};
+use crate::harness::client::{Answer, MODERN, plain};
 use claviger::http::connection::server::{BindError, Drained, Server, ServerSettings};
 use serde_json::json;
 use std::time::Duration;
@@ -56,8 +57,7 @@ async fn a_request_that_outlasts_the_header_timeout_is_answered() {
 #[tokio::test]
 async fn http_2_is_spoken_on_the_same_port() {
     let server = Running::start().await;
-    let client =
-        reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
+    let client = plain().http2_prior_knowledge().build().expect("a client");
     let response =
         client.get(server.url("/graphql?query=%7Bhello%7D")).send().await.expect("an answer");
     assert_eq!((response.version(), response.status().as_u16()), (reqwest::Version::HTTP_2, 200));
@@ -130,14 +130,15 @@ async fn what_outlasts_the_drain_deadline_is_cut_and_counted() {
 }
 
 #[tokio::test]
-async fn whoever_takes_nothing_of_the_answers_is_cut_off() {
+async fn a_client_that_reads_no_answer_is_cut_off() {
     let server = with(ServerSettings {
         write_stall: Duration::from_millis(100),
         ..ServerSettings::default()
     })
     .await;
     let mut client = TcpStream::connect(server.address).await.expect("a connection");
-    // Never read: once the system's buffers are full the server can neither write nor read any more.
+    // Never read: once the system's buffers are full the server can neither write nor read any
+    // more.
     let asked = async {
         while client
             .write_all("GET /graphiql/page.js HTTP/1.1\r\nhost: a\r\n\r\n".as_bytes())

@@ -1,7 +1,7 @@
-//! Secrets that can be found again, and the search for them: any 12 characters in a row, raw, in base64 at any of its three alignments
-//! (both alphabets), or in hex.
+//! Secrets that can be found again, and the search for them: any 12 characters in a row, raw, in
+//! base64 at any of its three alignments (both alphabets), or in hex.
 
-use crate::endurance::Dice;
+use crate::harness::dice::Dice;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use std::collections::HashSet;

@@ -1,9 +1,10 @@
-//! Secrets through the command line: standard input, where they belong, and arguments and variables, where they don't.
+//! Secrets through the command line: standard input, where they belong, and arguments and
+//! variables, where they don't.
 
 use super::canaries::{Needles, api_key, random};
-use crate::endurance::Dice;
-use crate::endurance::process::{Home, Ran, files};
-use crate::endurance::shutdown::simulator;
+use crate::harness::dice::Dice;
+use crate::harness::program::{Home, Ran, files};
+use crate::harness::upstream::simulator;
 use claviger::simulator::keys::Scenario;
 use claviger::simulator::script::Act;
 

@@ -3,8 +3,8 @@
 use super::canaries::Needles;
 use super::requests::Teller;
 use super::tour;
-use crate::endurance::process::{Home, files};
-use crate::endurance::shutdown::simulator;
+use crate::harness::program::{Home, Ran, files};
+use crate::harness::upstream::simulator;
 
 /// Key files are where keys belong.
 fn assert_no_secret_in_files(needles: &Needles, home: &Home, when: &str) {
@@ -56,7 +56,7 @@ async fn no_secret_comes_out(json_log: bool) {
     ] {
         let mut command = home.command(arguments);
         command.env("CLAVIGER_LOG", "trace");
-        let ran = crate::endurance::process::Ran::of(command, b"");
+        let ran = Ran::of(command, b"");
         ran.assert_code(0);
         needles.assert_none_in(
             &format!("{arguments:?}"),

@@ -2,7 +2,8 @@
 
 use super::requests::Teller;
 use super::tour;
-use crate::endurance::process::{Home, Server, files};
+use crate::harness::program::{Home, Server, files};
+use crate::harness::upstream::NO_UPSTREAM;
 use claviger_store::sqlite::DATABASE_FILE;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
@@ -30,7 +31,7 @@ fn left(home: &Home, blobs: &[Vec<u8>]) -> usize {
 const SCRUBBED: &str = "removed shredded bytes from the disk";
 
 fn debugged(home: &Home) -> Server {
-    home.serve_with("http://127.0.0.1:9", |command| {
+    home.serve_with(NO_UPSTREAM, |command| {
         command.env("CLAVIGER_LOG", "claviger=debug");
     })
 }

@@ -1,5 +1,6 @@
-//! Canary keys, passwords and tokens go through every face and every fault; then everything the program said or wrote is searched for
-//! them (DESIGN, section 5). A test that finds one names the place, never the secret.
+//! Canary keys, passwords and tokens go through every face and every fault; then everything the
+//! program printed or wrote is searched for them. A test that finds one names the place, never the
+//! secret.
 
 mod canaries;
 mod command_line;

@@ -1,31 +1,27 @@
 //! Requests that carry secrets, and everything that comes back.
 
 use super::canaries::{Needles, api_key, random};
-use crate::endurance::Dice;
-use crate::endurance::account::http;
+use crate::harness::client::{Client, plain};
+use crate::harness::dice::Dice;
 use serde_json::{Value, json};
 
-/// A client that remembers what it said in secret and what it was told.
+/// A client that remembers the secrets that it sent and every answer.
 pub(super) struct Teller {
     pub(super) dice: Dice,
-    http: reqwest::Client,
-    url: String,
-    token: Option<String>,
+    client: Client,
     /// The newest refresh token.
     pub(super) refresh: String,
     pub(super) secrets: Vec<String>,
-    /// Every answer, head and body, with where it came from. Tokens that a payload is for are taken out.
+    /// Every answer, head and body, with where it came from. Tokens that a payload is for are taken
+    /// out.
     heard: Vec<(String, String)>,
 }
 
 impl Teller {
     pub(super) fn new(url: &str, seed: u64) -> Self {
-        let url = format!("{url}/graphql");
         Self {
             dice: Dice::new(seed),
-            http: http(),
-            url,
-            token: None,
+            client: Client::new(url),
             refresh: String::new(),
             secrets: Vec::new(),
             heard: Vec::new(),
@@ -34,7 +30,8 @@ impl Teller {
 
     /// Speaks HTTP/2 from now on, whose implementation logs headers of its own accord.
     pub(super) fn speak_http2(&mut self) {
-        self.http = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+        let http = plain().http2_prior_knowledge().build().unwrap();
+        self.client = Client::over(http, self.client.url());
     }
 
     /// A fresh API key.
@@ -52,24 +49,21 @@ impl Teller {
     }
 
     pub(super) fn move_to(&mut self, url: &str) {
-        self.url = format!("{url}/graphql");
+        self.client = self.client.clone().moved_to(url);
     }
 
-    pub(super) fn url(&self) -> &str {
-        &self.url
+    /// The GraphQL endpoint.
+    pub(super) fn url(&self) -> String {
+        format!("{}/graphql", self.client.url())
     }
 
     /// A request to anywhere, signed in if we are.
     pub(super) fn request(&self, method: reqwest::Method, url: &str) -> reqwest::RequestBuilder {
-        let request = self.http.request(method, url);
-        match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        }
+        self.client.request(method, url)
     }
 
     pub(super) fn post(&self) -> reqwest::RequestBuilder {
-        self.request(reqwest::Method::POST, &self.url)
+        self.client.to_graphql()
     }
 
     /// Sends, remembers head and body.
@@ -96,7 +90,8 @@ impl Teller {
         // What comes before is public: algorithm, ids of user and session.
         self.secrets.push(access.rsplit_once('.').unwrap().1.to_owned());
         self.secrets.push(refresh.get(refresh.len() - 40..).unwrap().to_owned());
-        (self.token, self.refresh) = (Some(access), refresh);
+        self.client = self.client.with_token(&access);
+        self.refresh = refresh;
         true
     }
 

@@ -2,6 +2,7 @@
 
 use super::canaries::random;
 use super::requests::Teller;
+use crate::harness::client::http;
 use claviger::simulator::Simulator;
 use claviger::simulator::keys::Scenario;
 use claviger::simulator::script::Act;
@@ -83,7 +84,7 @@ pub(super) async fn upstream(teller: &mut Teller, simulator: &Simulator) {
     teller.ask("look", LOOK, json!({})).await;
 }
 
-/// Secrets where none belongs, in commands that are otherwise well.
+/// Secrets in fields where none belongs, in commands that are otherwise valid.
 pub(super) async fn misplaced(teller: &mut Teller) {
     let mine = teller.key();
     let id = teller.add("mine", &mine).await;
@@ -123,7 +124,8 @@ pub(super) async fn misplaced(teller: &mut Teller) {
     ] {
         teller.command(mutation, input_type, input).await;
     }
-    // Stays out of log and files, but would come back if it were asked for: it is the client's own.
+    // Stays out of log and files, but would come back if the query selected it: it is the client's
+    // own.
     let input = json!({"id": id, "clientMutationId": key});
     let query = "mutation($i: KeyInput!) { deactivateKey(input: $i) { commit { position } } }";
     teller.ask("clientMutationId", query, json!({ "i": input })).await;
@@ -184,10 +186,10 @@ pub(super) async fn written(teller: &mut Teller) {
     }
 }
 
-/// Requests that aren't well at all.
+/// Malformed requests.
 pub(super) async fn malformed(teller: &mut Teller) {
     let key = teller.key();
-    let url = teller.url().to_owned();
+    let url = teller.url();
     let get = |teller: &Teller, pairs: &[(&str, &str)]| {
         let query: Vec<String> =
             pairs.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
@@ -243,13 +245,10 @@ pub(super) async fn malformed(teller: &mut Teller) {
     for token in
         [key.clone(), random(&mut teller.dice, 300), format!("a.{key}.b"), format!("{key} {key}")]
     {
-        let request = crate::endurance::account::http()
-            .post(&url)
-            .header(AUTHORIZATION, format!("Bearer {token}"));
+        let request = http().post(&url).header(AUTHORIZATION, format!("Bearer {token}"));
         teller.send("a wrong token", request.json(&json!({"query": "{ viewer { id } }"}))).await;
     }
-    let request =
-        crate::endurance::account::http().post(&url).header(AUTHORIZATION, format!("Basic {key}"));
+    let request = http().post(&url).header(AUTHORIZATION, format!("Basic {key}"));
     teller.send("a wrong scheme", request.json(&json!({"query": "{ viewer { id } }"}))).await;
 }
 

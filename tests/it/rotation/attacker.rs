@@ -1,8 +1,10 @@
-//! Somebody kept every row that was ever written, and gets hold of the new master key.
+//! An attacker kept every row that was ever written, and obtains the new master key.
 
-use super::world::{Opened, Place, User, World, kek, rotation};
-use crate::endurance::{Dice, seed};
-use crate::store::mongo::server::server;
+use super::world::Vaulted;
+use super::world::{User, kek, rotation};
+use crate::harness::dice::{Dice, seed};
+use crate::harness::mongo::server;
+use crate::harness::stores::{Opened, Place};
 use claviger_domain::id::KeyId;
 use claviger_store::sqlite::DATABASE_FILE;
 use claviger_vault::{DataKeyAd, KekSet, open_secret, unwrap_data_key, unwrap_user_key};
@@ -55,7 +57,7 @@ fn opens(
 /// Deletes and replaces secrets, rotates, and attacks with what `recorded` has seen of it all.
 async fn attacked(place: Place, mut recorded: impl FnMut() -> Blobs) {
     let mut dice = Dice::new(seed());
-    let world = World::open(&place, &[OLD]).await;
+    let world = Vaulted::open(&place, &[OLD]).await;
     let mut user = world.register(&mut dice).await.unwrap();
     let deleted = user.clone();
     world.add(&mut user, &mut dice).await.unwrap();
@@ -64,7 +66,7 @@ async fn attacked(place: Place, mut recorded: impl FnMut() -> Blobs) {
     world.close().await;
     let mut blobs = recorded();
 
-    let world = World::open(&place, &[OLD]).await;
+    let world = Vaulted::open(&place, &[OLD]).await;
     world.delete(&deleted).await.unwrap();
     world.replace(&mut user, &mut dice).await.unwrap();
     world.close().await;
@@ -82,7 +84,7 @@ async fn attacked(place: Place, mut recorded: impl FnMut() -> Blobs) {
     let try_with = |master, of: &User| opens(&blobs, master, &user, (of.key, of.secret_version));
     assert_eq!(try_with(NEW, &deleted), None, "the deleted secret opens");
     assert_eq!(try_with(NEW, &replaced), None, "the replaced secret opens");
-    // The attack is a good one: with the old key it succeeds, and with the new key on what is kept.
+    // The attack works: it succeeds with the old key, and with the new key on what is kept.
     assert_eq!(try_with(OLD, &deleted), Some(deleted.secret.clone()));
     assert_eq!(try_with(OLD, &replaced), Some(replaced.secret.clone()));
     assert_eq!(try_with(NEW, &user), Some(user.secret.clone()));
@@ -94,7 +96,7 @@ async fn attacked(place: Place, mut recorded: impl FnMut() -> Blobs) {
         (1, 1),
         "the bystander's key is the same, the other's is new"
     );
-    let world = World::open(&place, &[NEW]).await;
+    let world = Vaulted::open(&place, &[NEW]).await;
     world.open_all(&user).await.unwrap();
     if let Opened::MongoDb(store) = &world.opened {
         store.database().drop().await.unwrap();
@@ -125,7 +127,7 @@ fn tables(dir: &Path) -> Blobs {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_deleted_before_a_rotation_opens_under_the_new_key_from_no_row_ever_written() {
+async fn no_row_ever_written_opens_a_secret_that_was_deleted_before_a_rotation_under_the_new_key() {
     let dir = tempfile::tempdir().unwrap();
     attacked(Place::sqlite(dir.path()), || tables(dir.path())).await;
 }
@@ -144,7 +146,7 @@ fn gather(value: &Bson, into: &mut Blobs) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_deleted_before_a_rotation_opens_under_the_new_key_from_nothing_ever_sent_to_mongodb()
+async fn nothing_ever_sent_to_mongodb_opens_a_secret_that_was_deleted_before_a_rotation_under_the_new_key()
  {
     let Some(server) = server().await else { return };
     // Whatever the oplog and any backup hold was sent in a command: this is more than either has.
@@ -155,5 +157,6 @@ async fn what_was_deleted_before_a_rotation_opens_under_the_new_key_from_nothing
             gather(&Bson::Document(event.command), &mut kept.lock().unwrap());
         }
     });
-    attacked(Place::mongodb(server, Some(monitor)), || sent.lock().unwrap().clone()).await;
+    let place = Place::MongoDb(server.uri(&server.database()), Some(monitor));
+    attacked(place, || sent.lock().unwrap().clone()).await;
 }

@@ -1,8 +1,11 @@
-//! A rotation, or another process, that comes exactly between two steps of somebody else.
+//! A rotation, or another process, that comes exactly between two steps of a command.
 
-use super::world::{Opened, Place, User, World, keks, rotation};
-use crate::endurance::{Dice, seed};
-use crate::store::bent::{Answer, Bent, Over};
+use super::world::Vaulted;
+use super::world::with_keys;
+use super::world::{User, rotation};
+use crate::harness::bent::{Answer, Bent, Over};
+use crate::harness::dice::{Dice, seed};
+use crate::harness::stores::Place;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{
@@ -21,7 +24,8 @@ async fn rotate(store: Arc<dyn Store>, to: &[u8]) {
     rotation(store, to).run(&|_| {}, &CancellationToken::new()).await.unwrap();
 }
 
-/// A store on which a rotation comes before the next append that carries what a user key seals, if one is set up.
+/// A store on which a rotation comes before the next append that carries what a user key seals, if
+/// one is set up.
 struct Between {
     inner: Arc<dyn Store>,
     /// The key to rotate to; 0 for no rotation.
@@ -69,7 +73,7 @@ impl Bent for Between {
 }
 
 /// A user who has destroyed something, so that the next rotation gives them a new user key.
-async fn worn(world: &World, dice: &mut Dice) -> User {
+async fn worn(world: &Vaulted, dice: &mut Dice) -> User {
     let mut user = world.register(dice).await.unwrap();
     world.replace(&mut user, dice).await.unwrap();
     user
@@ -78,7 +82,7 @@ async fn worn(world: &World, dice: &mut Dice) -> User {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_a_rotation_has_moved_since_their_key_was_read_open_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
-    let world = World::open(&Place::sqlite(dir.path()), &[OLD, NEW]).await;
+    let world = Vaulted::open(&Place::sqlite(dir.path()), &[OLD, NEW]).await;
     let user = worn(&world, &mut Dice::new(seed())).await;
     let keys = world.keychain.user(user.id).await.unwrap().unwrap();
     rotate(world.opened.store(), &[NEW, OLD]).await;
@@ -91,14 +95,12 @@ async fn rows_that_a_rotation_has_moved_since_their_key_was_read_open_all_the_sa
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_sealed_before_a_rotation_and_comes_after_it_is_sealed_anew() {
+async fn what_was_sealed_before_a_rotation_and_is_appended_after_it_is_sealed_again() {
     let dir = tempfile::tempdir().unwrap();
     let opened = Place::sqlite(dir.path()).open().await;
     let between = Between::new(opened.store());
     let every: Vec<u8> = (1..=9).collect();
-    let world =
-        World::over(Opened::Sqlite(sqlite(&opened)), Over::store(&between), keks(&every), None)
-            .await;
+    let world = Vaulted::over(opened.clone(), Over::store(&between), with_keys(&every)).await;
     let mut dice = Dice::new(seed());
     let mut user = worn(&world, &mut dice).await;
     let version = async |user: &User| world.keychain.user(user.id).await.unwrap().unwrap().version;
@@ -137,8 +139,8 @@ async fn a_key_that_got_its_new_name_meanwhile_is_judged_as_it_is_now() {
     let dir = tempfile::tempdir().unwrap();
     let opened = Place::sqlite(dir.path()).open().await;
     let between = Between::new(opened.store());
-    let world = World::over(opened.clone(), Over::store(&between), keks(&[OLD]), None).await;
-    let other = Arc::new(World::over(opened.clone(), opened.store(), keks(&[OLD]), None).await);
+    let world = Vaulted::over(opened.clone(), Over::store(&between), with_keys(&[OLD])).await;
+    let other = Arc::new(Vaulted::over(opened.clone(), opened.store(), with_keys(&[OLD])).await);
     let user = world.register(&mut Dice::new(seed())).await.unwrap();
     let meanwhile = |name: &'static str| {
         let (other, user) = (Arc::clone(&other), user.clone());
@@ -156,9 +158,4 @@ async fn a_key_that_got_its_new_name_meanwhile_is_judged_as_it_is_now() {
     assert_eq!((commit.event_ids, commit.version), (vec![], version + 2));
     assert!(between.before_row.lock().unwrap().is_none());
     world.close().await;
-}
-
-fn sqlite(opened: &Opened) -> Arc<claviger_store::sqlite::SqliteStore> {
-    let Opened::Sqlite(store) = opened else { panic!("another store") };
-    Arc::clone(store)
 }

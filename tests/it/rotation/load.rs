@@ -1,8 +1,13 @@
-//! A rotation beside servers that write: nothing fails to open, whenever it is cut short, and in the end nothing needs the old key.
+//! A rotation beside servers that write: nothing fails to open, whenever it is cut short, and in
+//! the end nothing needs the old key.
 
-use super::world::{Opened, Place, User, World, kek, keks, listed, rotation};
-use crate::endurance::{Dice, number, seed};
-use crate::store::mongo::server::server;
+use super::world::Vaulted;
+use super::world::with_keys;
+use super::world::{User, kek, listed, rotation};
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::mongo::server;
+use crate::harness::stores::{Opened, Place};
+use claviger::app::config::Config;
 use claviger::audit::verify::verify;
 use claviger::keychain::{Progress, Rotated, Rotation, RotationError};
 use claviger_domain::failure::Failure;
@@ -28,9 +33,9 @@ struct Tally {
     registered: u64,
 }
 
-/// Opens and changes what its users have, until it is told to stop.
+/// Opens and changes what its users have, until it is stopped.
 async fn write(
-    world: Arc<World>,
+    world: Arc<Vaulted>,
     mut users: Vec<User>,
     mut dice: Dice,
     until: CancellationToken,
@@ -66,7 +71,8 @@ async fn write(
     (tally, users)
 }
 
-/// Runs a rotation in a task of its own, and drops it in the middle of whatever it does once it has told of so many steps.
+/// Runs a rotation in a task of its own, and drops it in the middle once it has reported this many
+/// steps.
 async fn cut_after(rotation: &Arc<Rotation>, steps: usize) {
     let told = watch::Sender::new(0_usize);
     let mut seen = told.subscribe();
@@ -85,11 +91,11 @@ async fn to_the_end(rotation: &Rotation) -> Result<Rotated, RotationError> {
     rotation.run(&|_| {}, &CancellationToken::new()).await
 }
 
-/// Everything, on a store of so many users.
+/// The whole course, on a store with this many users.
 async fn rotates_under_load(place: Place, users: u64) {
     let mut dice = Dice::new(seed());
     let began = Instant::now();
-    let world = Arc::new(World::open(&place, &[OLD, NEW]).await);
+    let world = Arc::new(Vaulted::open(&place, &[OLD, NEW]).await);
     let population = world.populate(users, &mut dice).await;
     println!("{users} users after {:.1} s", began.elapsed().as_secs_f64());
     // Some have deleted something since their key was made.
@@ -142,9 +148,9 @@ async fn rotates_under_load(place: Place, users: u64) {
     without_the_old_key(&place, &known).await;
 }
 
-/// Nothing of the old key is needed, and everything is as the log says.
+/// Nothing needs the old key, and every view agrees with the log.
 async fn without_the_old_key(place: &Place, users: &[User]) {
-    let world = World::open(place, &[NEW]).await;
+    let world = Vaulted::open(place, &[NEW]).await;
     for user in users {
         world.open_all(user).await.unwrap();
     }
@@ -173,14 +179,17 @@ async fn two_thousand_users_rotate_under_load_on_the_embedded_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_rotate_under_load_on_mongodb() {
     let Some(server) = server().await else { return };
-    rotates_under_load(Place::mongodb(server, None), number("CLAVIGER_TEST_USERS").unwrap_or(120))
-        .await;
+    rotates_under_load(
+        Place::mongodb(server.uri(&server.database())),
+        number("CLAVIGER_TEST_USERS").unwrap_or(120),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_that_is_told_to_stop_says_how_many_are_left_and_goes_on_later() {
+async fn a_rotation_that_is_stopped_reports_how_many_are_left_and_goes_on_later() {
     let dir = tempfile::tempdir().unwrap();
-    let world = World::open(&Place::sqlite(dir.path()), &[OLD, NEW]).await;
+    let world = Vaulted::open(&Place::sqlite(dir.path()), &[OLD, NEW]).await;
     let mut dice = Dice::new(seed());
     let users = world.populate(150, &mut dice).await;
     let (rotating, stop) = (rotation(world.opened.store(), &[NEW, OLD]), CancellationToken::new());
@@ -195,7 +204,8 @@ async fn a_rotation_that_is_told_to_stop_says_how_many_are_left_and_goes_on_late
     for user in &users {
         world.open_all(user).await.unwrap();
     }
-    // From its beginning on, new users are under the new key, whichever stands first in the list of their server.
+    // From its beginning on, new users are under the new key, whichever stands first in the list of
+    // their server.
     let newcomer = world.register(&mut dice).await.unwrap();
     let row = world.opened.store().user_key(newcomer.id).await.unwrap().unwrap();
     assert_eq!(row.kek, kek(NEW).id());
@@ -212,7 +222,7 @@ async fn a_rotation_that_is_told_to_stop_says_how_many_are_left_and_goes_on_late
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_leads_to_no_key_that_was_in_use_before_and_gives_way_to_a_later_one() {
     let dir = tempfile::tempdir().unwrap();
-    let world = World::open(&Place::sqlite(dir.path()), &[1, 2, 3]).await;
+    let world = Vaulted::open(&Place::sqlite(dir.path()), &[1, 2, 3]).await;
     world.populate(120, &mut Dice::new(seed())).await;
     let store = || world.opened.store();
     // The second begins while the first is on its way.
@@ -244,14 +254,10 @@ async fn a_server_reads_its_key_file_again_when_a_rotation_brings_a_key_and_name
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("keys");
     std::fs::write(&file, listed(&[OLD])).unwrap();
-    let read = file.clone();
-    let again = Box::new(move || {
-        let text = std::fs::read_to_string(&read).unwrap();
-        let known = [OLD, NEW].into_iter().filter(|n| text.contains(&listed(&[*n])));
-        Some(keks(&known.collect::<Vec<_>>()))
-    });
-    let place = Place::sqlite(&dir.path().join("data"));
-    let world = World::open_with(&place, keks(&[OLD]), Some(again)).await;
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let config =
+        Config { master_keys: None, master_keys_file: Some(file.clone()), ..with_keys(&[]) };
+    let world = Vaulted::configured(&Place::sqlite(dir.path().join("data")), config).await;
     let mut dice = Dice::new(seed());
     let users = world.populate(3, &mut dice).await;
     to_the_end(&rotation(world.opened.store(), &[NEW, OLD])).await.unwrap();
@@ -268,9 +274,9 @@ async fn a_server_reads_its_key_file_again_when_a_rotation_brings_a_key_and_name
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_whose_store_has_gone_says_how_to_go_on() {
+async fn a_rotation_whose_store_has_gone_reports_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
-    let world = World::open(&Place::sqlite(dir.path()), &[OLD, NEW]).await;
+    let world = Vaulted::open(&Place::sqlite(dir.path()), &[OLD, NEW]).await;
     let store = world.opened.store();
     world.close().await;
     let failed = to_the_end(&rotation(store, &[NEW, OLD])).await.err().unwrap();

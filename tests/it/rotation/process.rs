@@ -1,10 +1,15 @@
-//! `vault rotate` as an operator runs it: killed, in the way of a server, and with keys of their own.
+//! `vault rotate` as an operator runs it: killed, in the way of a server, and with keys of their
+//! own.
 
-use super::world::{Place, World, kek, listed};
-use crate::endurance::process::{Home, Ran};
-use crate::endurance::{Dice, number, seed};
-use crate::store::mongo::server::server;
-use claviger::app::config::{Config, Settings};
+use super::world::Vaulted;
+use super::world::{kek, listed};
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::mongo::server;
+use crate::harness::program::{Home, Ran};
+use crate::harness::stores::Place;
+use crate::harness::upstream::NO_UPSTREAM;
+use crate::harness::world::config;
+use claviger::app::config::Config;
 use claviger::app::key_files::master_keys;
 use claviger::system::environment::OsEntropy;
 use claviger_domain::id::MasterKeyId;
@@ -16,19 +21,22 @@ use std::process::{Command, Stdio};
 const KILLS: u64 = 5;
 const USERS: u64 = 300;
 
-/// The keys of the home's own file, as a server reads them; the first time it makes the file.
-fn own_keys(home: &Home, is_new: bool) -> KekSet {
-    let mut config =
-        Config::load(Settings { data_dir: Some(home.data()), ..Settings::default() }).unwrap();
-    (config.master_keys, config.master_keys_file, config.mongodb_uri) = (None, None, None);
-    master_keys(&config, is_new, &OsEntropy).unwrap()
+/// A process that keeps its master keys in the home's own file, and makes it the first time.
+fn of(home: &Home) -> Config {
+    config(&home.data(), NO_UPSTREAM)
+}
+
+/// The keys of that file.
+fn own_keys(home: &Home) -> KekSet {
+    master_keys(&of(home), false, &OsEntropy).unwrap()
 }
 
 fn key_lines(home: &Home) -> usize {
     std::fs::read_to_string(home.data().join("master.key")).unwrap().lines().count()
 }
 
-/// Runs a rotation and kills it once it has written so many lines; how it ended otherwise.
+/// Runs a rotation and kills it once it has written this many lines; its exit code, if it ended
+/// before.
 fn killed_after(mut command: Command, lines: usize) -> Option<i32> {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -41,16 +49,16 @@ fn killed_after(mut command: Command, lines: usize) -> Option<i32> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_that_is_killed_goes_on_and_the_old_key_can_go() {
     let home = Home::new();
-    let place = Place::sqlite(&home.data());
+    let place = Place::sqlite(home.data());
     std::fs::create_dir(home.data()).unwrap();
-    let world = World::open_with(&place, own_keys(&home, true), None).await;
+    let world = Vaulted::configured(&place, of(&home)).await;
     let mut dice = Dice::new(seed());
     let mut users = world.populate(USERS, &mut dice).await;
     for user in users.iter_mut().step_by(7) {
         world.replace(user, &mut dice).await.unwrap();
     }
     world.close().await;
-    let old = own_keys(&home, false).current().id();
+    let old = own_keys(&home).current().id();
     for _ in 0..number("CLAVIGER_TEST_KILLS").unwrap_or(KILLS) {
         let lines = 1 + dice.below(7);
         let code = killed_after(home.command(&["vault", "rotate"]), lines);
@@ -71,11 +79,11 @@ async fn a_rotation_that_is_killed_goes_on_and_the_old_key_can_go() {
         "{ran:?}"
     );
     assert_eq!(key_lines(&home), 1);
-    let new = own_keys(&home, false);
+    let new = own_keys(&home);
     assert_ne!(new.current().id(), old);
 
     // The real program starts without the old key, and everything opens.
-    let mut server = home.serve("http://127.0.0.1:9");
+    let mut server = home.serve(NO_UPSTREAM);
     server.kill();
     let status = home.run(&["vault", "status", "--json"]).assert_code(0).json();
     assert_eq!(status["rotating"], false);
@@ -85,11 +93,12 @@ async fn a_rotation_that_is_killed_goes_on_and_the_old_key_can_go() {
         (&true.into(), &USERS.into())
     );
     home.verified();
-    let world = World::open_with(&place, new, None).await;
+    let world = Vaulted::configured(&place, of(&home)).await;
     for user in &users {
         world.open_all(user).await.unwrap();
     }
-    // Every run but those that began from what was done before has gone on with the key that was made for the first.
+    // Every run but those that began from what was done before has gone on with the key that was
+    // made for the first.
     let events = world.opened.store().read_stream(StreamName::System, 0, 99).await.unwrap();
     let of_kind = |kind: &str| events.iter().filter(|event| event.envelope.kind == kind).count();
     assert_eq!(of_kind("MasterKeyRotationStarted"), of_kind("MasterKeyRotated"));
@@ -99,9 +108,9 @@ async fn a_rotation_that_is_killed_goes_on_and_the_old_key_can_go() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_rotation_keeps_the_old_key_and_resuming_makes_no_other() {
     let home = Home::new();
-    let place = Place::sqlite(&home.data());
+    let place = Place::sqlite(home.data());
     std::fs::create_dir(home.data()).unwrap();
-    let world = World::open_with(&place, own_keys(&home, true), None).await;
+    let world = Vaulted::configured(&place, of(&home)).await;
     world.populate(5, &mut Dice::new(seed())).await;
     world.close().await;
     let path = home.data().join("master.key");
@@ -126,10 +135,9 @@ async fn the_first_rotation_keeps_the_old_key_and_resuming_makes_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_is_refused_where_a_server_runs_where_a_key_lacks_and_where_there_is_none_to_lead_to()
- {
+async fn a_rotation_is_refused_beside_a_server_without_a_needed_key_and_without_a_new_one() {
     let home = Home::new();
-    let mut server = home.serve("http://127.0.0.1:9");
+    let mut server = home.serve(NO_UPSTREAM);
     home.run(&["vault", "rotate"])
         .assert_refused(27, &["in use by claviger serve", &server.id().to_string()]);
     server.kill();
@@ -154,16 +162,15 @@ async fn a_rotation_is_refused_where_a_server_runs_where_a_key_lacks_and_where_t
 async fn on_mongodb_the_program_rotates_beside_a_server_and_starts_without_the_old_key() {
     let Some(server) = server().await else { return };
     let home = Home::new();
-    let place = Place::mongodb(server, None);
-    let Place::MongoDb(_, database, _) = &place else { return };
-    let uri = server.uri_text(database);
+    let uri = server.uri_text(&server.database());
+    let place = Place::mongodb(uri.parse().unwrap());
     let with = |numbers: &[u8], arguments: &[&str]| {
         let mut command = home.command(arguments);
         command.env("CLAVIGER_MONGODB_URI", &uri).env("CLAVIGER_MASTER_KEYS", listed(numbers));
         command.env("CLAVIGER_TOKEN_KEY", listed(&[9]));
         command
     };
-    let world = World::open(&place, &[1, 2]).await;
+    let world = Vaulted::open(&place, &[1, 2]).await;
     let mut dice = Dice::new(seed());
     let mut users = world.populate(120, &mut dice).await;
     world.replace(&mut users[0], &mut dice).await.unwrap();

@@ -1,22 +1,24 @@
 //! What calls teach about a key: a view that is written a moment after them.
 
-use super::stage::{Stage, StoreKind, on_every_store};
+use super::stage::{Stage, on_every_store};
+use crate::harness::events::append_of;
+use crate::harness::stores::StoreKind;
 use claviger::simulator::keys::{Scenario, key};
 use claviger_domain::id::EventId;
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{ACTIVITY as VIEW, Append, Expected, NewEvent, StoredEvent};
+use claviger_projections::ports::{ACTIVITY as VIEW, Append, Expected, StoredEvent};
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// A bound for what would never come.
+/// How long anything is awaited before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const ACTIVITY: &str = "query($id: ID!, $at: Position) { key(id: $id) { activity(minPosition: $at) { lastCallAt lastSuccessAt \
     lastFaultAt lastFault rateLimitedUntil callsByDay { day calls } } } }";
 
 #[tokio::test]
-async fn a_keys_activity_says_what_its_calls_taught() {
+async fn a_keys_activity_shows_the_outcomes_of_its_calls() {
     on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
@@ -71,33 +73,14 @@ async fn a_view_that_never_gets_there_is_answered_view_behind() {
     }
 }
 
-/// The same event once more, in a shape that nobody knows.
+/// The same event once more, in an unknown schema.
 fn unknown(last: &StoredEvent) -> Append {
-    let envelope = last.envelope.clone();
-    let id = EventId(Uuid::from_u128(77));
-    let event = NewEvent {
-        id,
-        kind: envelope.kind,
-        schema: 99,
-        facts: last.facts.clone(),
-        content: Vec::new(),
-        subject: last.subject,
-    };
-    Append {
-        stream: envelope.stream,
-        owner: envelope.owner,
-        expected: Expected::Exact(envelope.version),
-        events: vec![event],
-        at: envelope.at,
-        actor: envelope.actor,
-        command_id: envelope.command_id,
-        correlation_id: envelope.correlation_id,
-        causation_id: None,
-        rows: Vec::new(),
-        claims: Vec::new(),
-        inline: None,
-        record: None,
+    let mut append = append_of(last.clone());
+    append.expected = Expected::Exact(last.envelope.version);
+    for event in &mut append.events {
+        (event.id, event.schema, event.content) = (EventId(Uuid::from_u128(77)), 99, Vec::new());
     }
+    append
 }
 
 #[tokio::test]

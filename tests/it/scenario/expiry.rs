@@ -1,6 +1,7 @@
 //! Keys whose time is up, and reads that wait for the log.
 
-use super::stage::{Stage, StoreKind, on_every_store};
+use super::stage::{Stage, on_every_store};
+use crate::harness::stores::StoreKind;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 

@@ -1,8 +1,11 @@
-//! Users of an external issuer: an account at first sight, roles by its claim, keys that change, an issuer that is down.
+//! Users of an external issuer: an account at first sight, roles by its claim, keys that change, an
+//! issuer that is down.
 
-use super::client::Client;
 use super::issuer::{Issuer, Signing, claims};
-use super::stage::{Stage, StoreKind};
+use super::stage::Stage;
+use crate::harness::client::Client;
+use crate::harness::events::actor;
+use crate::harness::stores::StoreKind;
 use claviger::auth::Registration;
 use claviger::bus::AccountCall;
 use claviger::simulator::keys::{Scenario, key as secret_key};
@@ -10,7 +13,7 @@ use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{
     AccountCommand, DeactivateAccount, EraseAccount, ReactivateAccount,
 };
-use claviger_domain::actor::Actor;
+use claviger_domain::actor::Via;
 use claviger_domain::id::{CorrelationId, UserId};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -40,7 +43,7 @@ async fn with_issuer(
 }
 
 pub(super) async fn run(stage: &Stage, user: UserId, command: AccountCommand) {
-    let actor = Actor::OPERATOR;
+    let actor = actor(Via::Cli);
     let call = AccountCall {
         user,
         actor,
@@ -95,7 +98,8 @@ async fn a_user_of_the_issuer_has_an_account_at_first_sight_and_the_same_ever_af
             assert_eq!(viewer(&again).await, first, "another token, nothing new");
             assert_eq!(stage.head().await, 3);
 
-            // Another subject who is called the same is somebody else; and so is one without a name.
+            // Another subject who has the same name is another user; and so is one without a
+            // name.
             said["sub"] = "00u2ada".into();
             let other = viewer(&stage.nobody().with_token(&key.token(&said))).await;
             assert_ne!(other["id"], first["id"]);
@@ -136,7 +140,7 @@ async fn many_first_requests_at_once_make_one_account() {
 }
 
 #[tokio::test]
-async fn the_issuers_claim_says_what_its_users_may_do() {
+async fn the_issuers_claim_decides_what_its_users_may_do() {
     let key = Signing::ed25519("k1");
     let issuer = Issuer::start(&[&key]).await;
     with_issuer(&issuer, LONG, Some("realm_access.roles"), async |stage: &mut Stage| {
@@ -155,7 +159,7 @@ async fn the_issuers_claim_says_what_its_users_may_do() {
 }
 
 #[tokio::test]
-async fn whoever_is_deactivated_or_signed_out_stays_out_with_the_tokens_they_have() {
+async fn a_user_who_was_deactivated_or_signed_out_stays_out_with_the_old_tokens() {
     let key = Signing::ed25519("k1");
     let issuer = Issuer::start(&[&key]).await;
     with_issuer(&issuer, LONG, None, async |stage: &mut Stage| {
@@ -210,7 +214,8 @@ async fn whoever_is_deactivated_or_signed_out_stays_out_with_the_tokens_they_hav
 async fn keys_change_without_a_single_refusal() {
     let (old, new) = (Signing::ed25519("old"), Signing::p256("new"));
     let issuer = Issuer::start(&[&old]).await;
-    // Keys are stale at once: each request is answered with what is at hand while they are fetched behind it.
+    // Keys are stale at once: each request is answered with what is at hand while they are fetched
+    // behind it.
     with_issuer(&issuer, Duration::ZERO, None, async |stage: &mut Stage| {
         issuer.publish(&[&old]);
         let said = claims(&stage.clock, "00u1ada");
@@ -271,7 +276,7 @@ async fn an_issuer_that_is_down_keeps_nobody_out_whose_key_is_known() {
             assert_eq!(
                 code(&unknown).await,
                 (502, "UPSTREAM".to_owned()),
-                "{status}: nobody knows whether it is good"
+                "{status}: nobody knows whether it is valid"
             );
             assert!(issuer.asked() > asked);
             viewer(&ada).await;
@@ -294,7 +299,8 @@ async fn a_storm_of_unknown_keys_is_few_fetches_and_shuts_nobody_out() {
         viewer(&ada).await;
         let asked = issuer.asked();
         let held = issuer.hold();
-        // One client for all: making two hundred takes longer than the server keeps an idle connection of the others'.
+        // One client for all: making two hundred takes longer than the server keeps an idle
+        // connection of the others'.
         let nobody = stage.nobody();
         let storm = (0..200).map(|n| {
             let stranger = Signing { kid: format!("unknown {n}"), ..key.clone() };

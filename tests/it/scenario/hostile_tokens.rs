@@ -1,13 +1,13 @@
-//! Tokens that somebody might make who knows everything but the key: each is refused alike, whoever's token it wants to be.
+//! Tokens of a forger who knows everything but the key: each is refused alike, whichever issuer it
+//! claims.
 
 use super::issuer::{AUDIENCE, ISSUER, Issuer, Signing, claims, part};
-use super::stage::{Stage, StoreKind};
+use super::stage::Stage;
+use crate::harness::stores::StoreKind;
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use claviger::system::environment::Clock as _;
-use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::secret::SecretText;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Map, Value, json};
@@ -40,7 +40,7 @@ fn without(base: &Value, name: &str) -> Value {
     Value::Object(base)
 }
 
-/// A good token taken apart: what the forgers begin with.
+/// A valid token taken apart: what the forgers begin with.
 struct Original<'a> {
     key: &'a Signing,
     header: Value,
@@ -206,7 +206,8 @@ impl Original<'_> {
         tokens
     }
 
-    /// Claims that are missing, of the wrong type or about something else, signed by the right key all the same.
+    /// Claims that are missing, of the wrong type or about something else, signed by the right key
+    /// all the same.
     fn claims(&self, required: &[&str], now: u64) -> Vec<String> {
         let mut tokens = Vec::new();
         for name in required {

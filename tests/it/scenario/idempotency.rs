@@ -1,14 +1,14 @@
 //! A request that is sent again does nothing again.
 
-use super::client::Client;
 use super::stage::{Stage, on_every_store};
+use crate::harness::client::Client;
 use claviger::simulator::counts::Endpoint;
 use claviger::simulator::keys::{Scenario, key};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-/// Every mutation that takes an idempotency key, with an input that changes something at this place of the
-/// list, and another input.
+/// Every mutation that takes an idempotency key, with an input that changes something at this place
+/// of the list, and another input.
 fn mutations(id: &Value) -> Vec<(&'static str, Value, Value)> {
     vec![
         (

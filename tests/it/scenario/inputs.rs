@@ -1,6 +1,8 @@
-//! Texts and secrets that are refused, each with what to do and none with what was given; and those that are mended.
+//! Texts and secrets that are refused, each with what to do and none with what was given; and those
+//! that are mended.
 
-use super::stage::{Stage, StoreKind, on_every_store};
+use super::stage::{Stage, on_every_store};
+use crate::harness::stores::StoreKind;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 

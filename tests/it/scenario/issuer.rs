@@ -1,6 +1,7 @@
-//! An issuer in this process: keys of every type it may have, a document that tests change, and counts of who asked for it.
+//! An issuer in this process: keys of every type it may have, a document that tests change, and a
+//! count of the requests for it.
 
-use super::stage::TestClock;
+use crate::harness::environment::TestClock;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair,
@@ -12,7 +13,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::app::config::IssuerConfig;
 use claviger::auth::JwksSettings;
-use claviger::system::environment::Clock;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ pub(super) fn part(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
 }
 
-/// What a good token says of a subject.
+/// The claims of a valid token of a subject.
 pub(super) fn claims(clock: &TestClock, subject: &str) -> Value {
     let now = clock.now().0 / 1000;
     json!({ "iss": ISSUER, "aud": [AUDIENCE, "another"], "sub": subject, "iat": now, "nbf": now, "exp": now + 600 })
@@ -165,7 +165,7 @@ impl Issuer {
         held.notify_one();
     }
 
-    /// Keys are fresh for as long as the test says.
+    /// Keys are fresh for as long as the test sets.
     pub(super) fn config(&self, fresh_for: Duration, role_claim: Option<&str>) -> IssuerConfig {
         IssuerConfig {
             url: format!("http://{}/jwks.json", self.address),

@@ -1,7 +1,8 @@
 //! Lists: pages that join into the whole, in both directions, and arguments that make no page.
 
-use super::client::Client;
-use super::stage::{Stage, StoreKind, on_every_store};
+use super::stage::{Stage, on_every_store};
+use crate::harness::client::Client;
+use crate::harness::stores::StoreKind;
 use claviger::simulator::keys::{Scenario, key};
 use claviger_domain::secret::SecretText;
 use serde_json::{Value, json};
@@ -98,7 +99,7 @@ async fn pages_of_keys_join_into_the_list_newest_first() {
         let nothing = page(&ada, KEYS, json!({ "first": 0 })).await;
         assert_eq!((ids(&nothing), &nothing["totalCount"]), (Vec::new(), &json!(7)));
         assert_eq!(nothing["pageInfo"]["hasNextPage"], true);
-        // A row that went leaves its cursor good.
+        // A row that was deleted leaves its cursor valid.
         ada.done("deleteKey", json!({ "id": whole[2] })).await;
         assert_eq!(ids(&page(&ada, KEYS, json!({ "after": cursor(2) })).await), whole[3..]);
     })

@@ -1,9 +1,8 @@
-//! The whole program seen from outside: real HTTP against the real server in this process, on every store there is. Only the
-//! clock and Anthropic are the tests' own.
+//! The whole program seen from outside: real HTTP against the real server in this process, on every
+//! store there is. Only the clock and Anthropic are the tests' own.
 #![cfg(test)]
 
 mod activity;
-mod client;
 mod crash;
 mod expiry;
 mod external;

@@ -1,6 +1,7 @@
-//! Who changes keys too often is told when to come back; nobody else notices.
+//! A user who changes keys too often is refused with the time of the next try; nobody else is.
 
-use super::stage::{Stage, StoreKind};
+use super::stage::Stage;
+use crate::harness::stores::StoreKind;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::json;
 

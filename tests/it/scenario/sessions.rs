@@ -1,7 +1,8 @@
 //! Refresh tokens: each serves once, a copy ends the session.
 
-use super::client::Client;
-use super::stage::{Stage, on_every_store, password};
+use super::stage::{Stage, on_every_store};
+use crate::harness::client::Client;
+use crate::harness::person::password;
 use serde_json::{Value, json};
 
 async fn sign_in(stage: &Stage, name: &str) -> (Client, Value) {

@@ -1,6 +1,8 @@
 //! Registration and sign-in: who is refused, how, and how often one may try.
 
-use super::stage::{Stage, StoreKind, on_every_store, password};
+use super::stage::{Stage, on_every_store};
+use crate::harness::person::password;
+use crate::harness::stores::StoreKind;
 use claviger::auth::Registration;
 use serde_json::{Value, json};
 
@@ -226,7 +228,7 @@ async fn ten_failed_registrations_are_enough_until_the_clock_moves() {
 }
 
 #[tokio::test]
-async fn a_closed_registration_says_so_and_still_lets_users_in() {
+async fn a_closed_registration_is_refused_as_such_and_users_still_sign_in() {
     for kind in StoreKind::available().await {
         let stage = Stage::with(*kind, |config| config.registration = Registration::Closed).await;
         let payload = stage.nobody().run("register", registration("zoe", "zoe@example.org")).await;

@@ -1,65 +1,20 @@
-//! A server in this process with everything around it: its store, the time, and Anthropic.
+//! A server in this process, with a clock that the test moves, and what a refusal must leave alone.
 
-use super::client::Client;
-use crate::store::mongo::server;
-use claviger::app::config::{Config, Settings};
-use claviger::app::lifecycle::Listening;
-use claviger::app::wiring::Core;
-use claviger::auth::Registration;
-use claviger::background::timers::Timers;
+use crate::harness::client::{Answer, Client};
+use crate::harness::environment::{TestClock, by};
+use crate::harness::process::Process;
+use crate::harness::stores::{StoreKind, TempPlace};
+use crate::harness::world::World;
+use claviger::app::config::Config;
 use claviger::bus::Bus;
-use claviger::live::EventHub;
-use claviger::simulator::{Simulator, SimulatorConfig};
-use claviger::system::environment::{Clock, Effects};
+use claviger::simulator::Simulator;
 use claviger_domain::id::UserId;
-use claviger_domain::secret::SecretText;
-use claviger_domain::timestamp::Timestamp;
 use claviger_projections::feed::Topic;
 use claviger_projections::ports::Store;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tempfile::TempDir;
-use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-/// A store to run on. Another one needs a value here, its configuration in [`Stage::with`] and its way to crash in
-/// [`StoreKind::left_by_a_crash`].
-#[derive(Clone, Copy, Debug)]
-pub(super) enum StoreKind {
-    Sqlite,
-    MongoDb,
-}
-
-impl StoreKind {
-    /// The stores that can be had here.
-    pub(super) async fn available() -> &'static [Self] {
-        if server().await.is_some() { &[Self::Sqlite, Self::MongoDb] } else { &[Self::Sqlite] }
-    }
-
-    /// What a process that is killed at this moment leaves behind.
-    fn left_by_a_crash(self, dir: &Path) -> TempDir {
-        match self {
-            // The files as they are, without shared memory and lock: the old process still runs, and must not matter.
-            Self::Sqlite => {
-                let copy = tempfile::tempdir().unwrap();
-                for file in ["claviger.db", "claviger.db-wal", "master.key", "token.key"] {
-                    if dir.join(file).exists() {
-                        std::fs::copy(dir.join(file), copy.path().join(file)).unwrap();
-                    }
-                }
-                copy
-            }
-            // Everything is in the database, which outlives its clients.
-            Self::MongoDb => tempfile::tempdir().unwrap(),
-        }
-    }
-}
 
 /// Plays a scenario on every store, each time on a fresh server.
 pub(super) async fn on_every_store(scenario: impl AsyncFn(&mut Stage)) {
@@ -70,72 +25,11 @@ pub(super) async fn on_every_store(scenario: impl AsyncFn(&mut Stage)) {
     }
 }
 
-/// A clock that stands still until it is moved. It begins at 2026-11-23T15:00:00Z.
-pub(super) struct TestClock(AtomicU64);
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-}
-
-/// A running server.
-struct Running {
-    runtime: Option<Runtime>,
-    address: SocketAddr,
-    store: Arc<dyn Store>,
-    bus: Arc<Bus>,
-    hub: Arc<EventHub>,
-    effects: Effects,
-    stopping: CancellationToken,
-    ended: JoinHandle<()>,
-}
-
-impl Running {
-    /// A runtime of its own, so that it can be dropped in the middle of everything.
-    async fn open(config: &Config, clock: &Arc<TestClock>) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let effects = Effects { clock: Arc::<TestClock>::clone(clock), ..Effects::system() };
-        let (config, stopping) = (config.clone(), CancellationToken::new());
-        let (effects_of_core, until) = (effects.clone(), stopping.clone());
-        let opened = runtime.spawn(async move {
-            let core = Core::open(&config, effects_of_core, "claviger scenario").await.unwrap();
-            let (store, bus, hub) =
-                (Arc::clone(&core.store), Arc::clone(&core.bus), Arc::clone(&core.hub));
-            let listening = Listening::bind(core, &config).await.unwrap().without_timers();
-            let address = listening.address();
-            let ended =
-                TaskTracker::new().spawn(async move { listening.serve(until).await.unwrap() });
-            (address, store, bus, hub, ended)
-        });
-        let (address, store, bus, hub, ended) = opened.await.unwrap();
-        Self { runtime: Some(runtime), address, store, bus, hub, effects, stopping, ended }
-    }
-
-    async fn close(mut self) {
-        self.stopping.cancel();
-        (&mut self.ended).await.unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 /// The server, its store, the time, and Anthropic.
 pub(super) struct Stage {
-    kind: StoreKind,
-    config: Config,
-    /// On MongoDB: the stage's own.
-    database: Option<String>,
-    dir: TempDir,
-    running: Running,
+    world: World,
+    server: Process,
     pub(super) clock: Arc<TestClock>,
-    simulator: Option<Simulator>,
 }
 
 impl Stage {
@@ -147,49 +41,44 @@ impl Stage {
     /// The same with another configuration.
     pub(super) async fn with(kind: StoreKind, change: impl FnOnce(&mut Config)) -> Self {
         println!("on {kind:?}");
-        let clock = Arc::new(TestClock(AtomicU64::new(1_795_446_000_000)));
-        let for_simulator = Arc::clone(&clock);
-        let simulator = SimulatorConfig::new(Arc::new(move || for_simulator.now()));
-        let simulator = SimulatorConfig { slow_delay: Duration::from_millis(1), ..simulator };
-        let simulator = Simulator::start(simulator).await.unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let mut config = plain_config(dir.path(), simulator.base_url());
-        let database = match kind {
-            StoreKind::Sqlite => None,
-            StoreKind::MongoDb => Some(use_mongodb(&mut config).await),
-        };
-        change(&mut config);
-        let running = Running::open(&config, &clock).await;
-        Self { kind, config, database, dir, running, clock, simulator: Some(simulator) }
+        let clock = TestClock::held();
+        let mut world =
+            World::at(TempPlace::new(kind).await, by(&clock), |simulator| simulator).await;
+        // Tests drop sockets without a word, and the server needn't wait for them.
+        world.config.live.closing = Duration::from_millis(200);
+        if kind == StoreKind::Sqlite {
+            // Its key files are made, and outlive a crash, as an operator's do.
+            (world.config.master_keys, world.config.token_key) = (None, None);
+        }
+        change(&mut world.config);
+        let server = world.serve().await;
+        Self { world, server, clock }
     }
 
     /// Stops in order: a store that can't be closed fails the test.
     pub(super) async fn close(self) {
-        self.running.close().await;
-        if let (Some(name), Some(server)) = (&self.database, server().await) {
-            server.remove(name).await;
-        }
+        self.server.stop().await;
+        self.world.close().await;
     }
 
     /// Kills the server in the middle of everything and starts another on what it left behind.
     pub(super) async fn crash(&mut self) {
-        let left = self.kind.left_by_a_crash(self.dir.path());
-        self.config.data_dir = left.path().to_owned();
-        self.running = Running::open(&self.config, &self.clock).await;
-        self.dir = left;
+        let old = self.world.killed();
+        self.server = self.world.serve().await;
+        drop(old);
     }
 
     pub(super) fn simulator(&self) -> &Simulator {
-        self.simulator.as_ref().unwrap()
+        self.world.simulator()
     }
 
-    /// From now on nobody answers at Anthropic's address, and what hangs there ends.
+    /// From now on nothing answers at Anthropic's address, and what hangs there ends.
     pub(super) async fn stop_simulator(&mut self) {
-        self.simulator.take().unwrap().stop().await;
+        self.world.stop_simulator().await;
     }
 
     pub(super) fn advance_ms(&self, ms: u64) {
-        self.clock.0.fetch_add(ms, Ordering::SeqCst);
+        self.clock.advance_ms(ms);
     }
 
     /// A time from now, as the API writes it.
@@ -199,64 +88,57 @@ impl Stage {
 
     /// Does what is due, as the timers would.
     pub(super) async fn tick(&self) {
-        let Running { store, bus, effects, .. } = &self.running;
-        Timers { store: Arc::clone(store), bus: Arc::clone(bus), effects: effects.clone() }
-            .tick()
-            .await;
+        self.server.tick().await;
     }
 
     pub(super) fn store(&self) -> &dyn Store {
-        &*self.running.store
+        &*self.server.store
     }
 
-    /// What `/health` says.
+    /// The body of `/health`.
     pub(super) async fn health(&self) -> Value {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer =
-            http.get(format!("http://{}/health", self.running.address)).send().await.unwrap();
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+        let client = self.nobody();
+        let url = format!("{}/health", client.url());
+        Answer::of(client.request(reqwest::Method::GET, &url)).await.json()
     }
 
     pub(super) fn bus(&self) -> &Arc<Bus> {
-        &self.running.bus
+        &self.server.bus
     }
 
     /// Where the server listens.
     pub(super) fn address(&self) -> SocketAddr {
-        self.running.address
+        self.server.address()
     }
 
-    /// Asks the server to stop, without waiting for it.
+    /// Begins to stop the server, without waiting for its end.
     pub(super) fn begin_to_stop(&self) {
-        self.running.stopping.cancel();
+        self.server.begin_to_stop();
     }
 
-    /// Does anything on the server listen to this user's events?
+    /// Whether anything on the server listens to this user's events.
     pub(super) fn is_listened_to(&self, user: UserId) -> bool {
-        !self.running.hub.listened([Topic::Owner(user)]).is_empty()
+        !self.server.hub.listened([Topic::Owner(user)]).is_empty()
     }
 
-    /// Somebody who isn't signed in.
+    /// A client that isn't signed in.
     pub(super) fn nobody(&self) -> Client {
         self.nobody_from(Ipv4Addr::LOCALHOST.into())
     }
 
     /// The same from another address of this machine.
     pub(super) fn nobody_from(&self, from: IpAddr) -> Client {
-        Client::new(self.running.address, from)
+        Client::from_address(&format!("http://{}", self.address()), from)
     }
 
     /// A new user, signed in.
     pub(super) async fn user(&self, name: &str) -> Client {
-        let input = json!({ "username": name, "email": format!("{name}@example.org"), "password": password(name) });
-        let nobody = self.nobody();
-        let payload = nobody.done("register", input).await;
-        nobody.with_token(payload["accessToken"].as_str().unwrap())
+        self.nobody().registered(name).await
     }
 
     /// Position of the last event.
     pub(super) async fn head(&self) -> u64 {
-        self.running.store.head().await.unwrap().position
+        self.store().head().await.unwrap().position
     }
 
     /// Everything that a refusal must leave alone: the log's end, and what the user sees.
@@ -266,19 +148,16 @@ impl Stage {
         (self.head().await, client.ask(query, json!({})).await)
     }
 
-    /// Runs a mutation that must be refused and must change nothing; answers with its one user error.
+    /// Runs a mutation that must be refused and must change nothing; its one user error.
     pub(super) async fn refused(&self, client: &Client, mutation: &str, input: Value) -> Value {
         let before = self.state_of(client).await;
         let payload = client.run(mutation, input).await;
-        assert_eq!(
-            self.state_of(client).await,
-            before,
-            "{mutation} was refused and changed something"
-        );
+        let after = self.state_of(client).await;
+        assert_eq!(after, before, "{mutation} was refused and changed something");
         for field in ["key", "commit", "deletedId", "accessToken", "refreshToken", "viewer"] {
             assert!(
                 payload[field].is_null(),
-                "{mutation} was refused and answers {field}: {payload}"
+                "{mutation} was refused and returns {field}: {payload}"
             );
         }
         let errors = payload["userErrors"].as_array().unwrap();
@@ -287,40 +166,4 @@ impl Stage {
         assert!(message.len() > 10, "{mutation} doesn't say what is wrong: {message:?}");
         errors[0].clone()
     }
-}
-
-pub(super) fn password(name: &str) -> String {
-    format!("the password of {name}")
-}
-
-/// Thirty-two bytes in base64: several processes would share it, so none makes its own.
-const TEST_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
-/// Nothing of the environment that the tests run in.
-fn plain_config(dir: &Path, base_url: String) -> Config {
-    let settings = Settings {
-        listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-        ..Settings::default()
-    };
-    let mut config = Config::load(settings).unwrap();
-    config.anthropic_base_url = Some(base_url);
-    config.registration = Registration::Open;
-    // Tests drop sockets without a word, and the server needn't wait for them.
-    config.live.closing = Duration::from_millis(200);
-    config.anthropic_api_key = None;
-    config.claude_api_key = None;
-    config.master_keys = None;
-    config.token_key = None;
-    dir.clone_into(&mut config.data_dir);
-    config
-}
-
-/// Takes a database of its own; answers with its name.
-async fn use_mongodb(config: &mut Config) -> String {
-    let server = server().await.expect("the kind is there only with a server");
-    let database = server.database();
-    config.mongodb_uri = Some(server.uri(&database));
-    config.master_keys = Some(SecretText::new(TEST_KEY.to_owned()));
-    config.token_key = Some(SecretText::new(TEST_KEY.to_owned()));
-    database
 }

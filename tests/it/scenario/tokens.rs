@@ -1,21 +1,23 @@
-//! Access tokens that are none, or no more; and requests that are no requests.
+//! Invalid and expired access tokens, and bodies that are not requests.
 
-use super::client::Client;
-use super::stage::{Stage, on_every_store, password};
+use super::stage::{Stage, on_every_store};
+use crate::harness::client::Client;
+use crate::harness::events::actor;
+use crate::harness::person::password;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::auth::{Named, TokenKey};
 use claviger::bus::AccountCall;
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::DeactivateAccount;
-use claviger_domain::actor::Actor;
+use claviger_domain::actor::Via;
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 const WHO: &str = "{ viewer { username } }";
 
-/// One answer to everything that is no good token.
+/// One answer to everything that is not a valid token.
 async fn assert_refused(client: &Client) {
     for (query, variables) in [
         (WHO, json!({})),
@@ -44,11 +46,11 @@ fn part(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
 }
 
-/// Tokens that somebody might make of a good one.
-fn forged(good: &str, user: UserId, session: SessionId, stage: &Stage) -> Vec<String> {
-    let parts: Vec<&str> = good.split('.').collect();
+/// Tokens that a forger might make of a valid one.
+fn forged(valid: &str, user: UserId, session: SessionId, stage: &Stage) -> Vec<String> {
+    let parts: Vec<&str> = valid.split('.').collect();
     let (header, claims, signature) = (parts[0], parts[1], parts[2]);
-    let now = claviger::system::environment::Clock::now(&*stage.clock);
+    let now = stage.clock.now();
     let other_key = TokenKey::from_seed(&[7; 32])
         .unwrap()
         .sign(Named { user, session }, now, now.plus_ms(900_000))
@@ -67,8 +69,8 @@ fn forged(good: &str, user: UserId, session: SessionId, stage: &Stage) -> Vec<St
         format!("{}.{claims}.{signature}", part(&json!({ "alg": "EdDSA", "typ": "JWT" }))),
         format!("{header}.{}.{signature}", part(&longer)),
         format!("{header}.{claims}"),
-        format!("{good}A"),
-        good.get(..good.len() - 2).unwrap().to_owned(),
+        format!("{valid}A"),
+        valid.get(..valid.len() - 2).unwrap().to_owned(),
         "x".repeat(5_000),
     ]
 }
@@ -129,8 +131,8 @@ async fn forged_and_expired_tokens_are_refused_alike() {
             decode_as(IdKind::Session, data["viewer"]["sessions"][0]["id"].as_str().unwrap())
                 .unwrap(),
         );
-        let good = ada.token().to_owned();
-        for token in forged(&good, user, session, stage) {
+        let valid = ada.token().to_owned();
+        for token in forged(&valid, user, session, stage) {
             if !token.is_empty() {
                 assert_refused(&ada.with_token(&token)).await;
             }
@@ -152,7 +154,7 @@ async fn a_deactivated_user_is_out_at_once() {
         let refresh = nobody.done("login", login.clone()).await["refreshToken"].clone();
         let data = ada.ask("{ viewer { id } }", json!({})).await;
         let user = UserId(decode_as(IdKind::User, data["viewer"]["id"].as_str().unwrap()).unwrap());
-        let actor = Actor::OPERATOR;
+        let actor = actor(Via::Cli);
         let correlation = CorrelationId(Uuid::from_u128(1));
         let call =
             AccountCall { user, actor, correlation, command: DeactivateAccount.into(), phc: None };
@@ -174,7 +176,7 @@ async fn bytes_that_are_no_request_are_refused_before_anything_runs() {
     on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let before = stage.state_of(&ada).await;
-        let good =
+        let valid =
             json!({ "query": "mutation { revokeSessions(input: {}) { clientMutationId } }" })
                 .to_string();
         for (body, media, status, code) in [
@@ -195,9 +197,9 @@ async fn bytes_that_are_no_request_are_refused_before_anything_runs() {
                 400,
                 "BAD_REQUEST",
             ),
-            (good.clone().into_bytes(), "text/plain", 415, "BAD_REQUEST"),
-            (good.clone().into_bytes(), "application/x-www-form-urlencoded", 415, "BAD_REQUEST"),
-            (good.into_bytes(), "application/json; charset=latin1", 415, "BAD_REQUEST"),
+            (valid.clone().into_bytes(), "text/plain", 415, "BAD_REQUEST"),
+            (valid.clone().into_bytes(), "application/x-www-form-urlencoded", 415, "BAD_REQUEST"),
+            (valid.into_bytes(), "application/json; charset=latin1", 415, "BAD_REQUEST"),
         ] {
             let shown = String::from_utf8_lossy(&body).into_owned();
             let answer = ada.post(body, media).await;

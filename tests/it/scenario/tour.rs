@@ -1,8 +1,9 @@
-//! One user uses everything there is, and the schema is asked at the end whether that was all.
+//! One user uses every field and argument, and the schema shows at the end whether that was all.
 
-use super::client::Client;
 use super::live::{FEED, runs};
-use super::stage::{Stage, on_every_store, password};
+use super::stage::{Stage, on_every_store};
+use crate::harness::client::Client;
+use crate::harness::person::password;
 use async_graphql_parser::types::{Selection, SelectionSet};
 use async_graphql_parser::types::{TypeKind, TypeSystemDefinition};
 use async_graphql_parser::{parse_query, parse_schema};
@@ -11,7 +12,7 @@ use claviger_graphql::limits::SchemaTypes;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Asked over sockets and event streams, by the tests in `live`.
+/// Covered over sockets and event streams, by the tests in `live`.
 const SUBSCRIPTIONS: [&str; 3] =
     ["subscription { viewerEvents { cursor } }", "subscription { auditEvents { cursor } }", FEED];
 

@@ -1,6 +1,7 @@
-//! What a test of a key says, for everything that Anthropic may answer (`BEHAVIOUR.md`, section 3).
+//! The verdict of a test of a key, for every answer that Anthropic may give.
 
-use super::stage::{Stage, StoreKind, on_every_store};
+use super::stage::{Stage, on_every_store};
+use crate::harness::stores::StoreKind;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 
@@ -137,7 +138,7 @@ async fn an_inactive_or_expired_key_can_be_tested() {
 }
 
 #[tokio::test]
-async fn nobody_at_anthropics_address_says_nothing_about_the_key() {
+async fn nobody_at_anthropics_address_proves_nothing_about_the_key() {
     on_every_store(async |stage: &mut Stage| {
         let ada = stage.user("ada").await;
         let id = ada.add("work", &key(Scenario::Good, 1)).await;
@@ -152,7 +153,7 @@ async fn nobody_at_anthropics_address_says_nothing_about_the_key() {
 }
 
 #[tokio::test]
-async fn no_answer_in_time_says_nothing_about_the_key() {
+async fn no_answer_in_time_proves_nothing_about_the_key() {
     for kind in StoreKind::available().await {
         let stage = Stage::with(*kind, |config| config.test_timeout_ms = 50).await;
         let ada = stage.user("ada").await;

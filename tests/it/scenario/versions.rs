@@ -1,10 +1,11 @@
-//! `expectedVersion`: who decides on something old is told so.
+//! `expectedVersion`: a command that was decided on an old version is refused.
 
 use super::stage::{Stage, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 
-/// Every mutation that takes an expected version, with what else it needs; in an order in which each changes something.
+/// Every mutation that takes an expected version, with what else it needs; in an order in which
+/// each changes something.
 fn mutations() -> Vec<(&'static str, Value)> {
     vec![
         ("renameKey", json!({ "name": "new name" })),

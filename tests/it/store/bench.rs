@@ -1,6 +1,7 @@
-//! What `claviger bench append` measures is what it says: every append in the log, the same rows in the baselines, nothing left behind.
+//! `claviger bench append` measures what it claims: every append in the log, the same rows in the
+//! baselines, nothing left behind.
 
-use super::mongo::server;
+use crate::harness::mongo::server;
 use claviger::system::environment::Effects;
 use claviger_bench::MongoGround;
 use claviger_bench::SqliteGround;

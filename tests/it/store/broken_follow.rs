@@ -1,6 +1,7 @@
 //! What broken stores do to leases, followers and repairs.
 
-use super::broken::{Broken, How};
+use super::broken::Broken;
+use super::how::How;
 use claviger_projections::ports::{
     Advance, AdvanceError, Basis, Direction, HistoryFilter, Replace, ReplaceError, ViewChanges,
 };

@@ -1,7 +1,7 @@
 //! The contract, on whole stores and on broken ones.
 
-use super::broken::How;
 use super::harness::SqliteHarness;
+use super::how::How;
 use claviger_suite::{Case, Outcome, cases};
 use std::collections::HashSet;
 use std::time::Duration;

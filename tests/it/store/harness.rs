@@ -1,52 +1,29 @@
 //! Runs the contract suite on the embedded store.
 
-use super::bent::Over;
-use super::broken::{Broken, How};
+use super::broken::Broken;
 use super::gate::Gate;
-use claviger_store::sqlite::{DATABASE_FILE, SqliteConfig, SqliteStore};
-use claviger_domain::catalogue::{Readable, Requirement};
-use claviger_domain::timestamp::Timestamp;
+use super::how::How;
+use crate::harness::bent::Over;
+use crate::harness::stores::{left_by_a_kill, sqlite_config};
 use claviger_projections::ports::{BoxFuture, Store};
 use claviger_store::sqlite::{DATABASE_FILE, SqliteConfig, SqliteStore};
 use claviger_suite::{Failure, FaultHooks, Harness};
 use sha2::{Digest, Sha256};
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
-pub(super) const STARTED: Timestamp = Timestamp(1_790_000_000_000);
-
 /// A store in `dir` with a gate.
 pub(super) fn config(dir: &Path, gate: &Arc<Gate>) -> SqliteConfig {
-    SqliteConfig {
-        faults: Arc::clone(gate) as _,
-        reads: readable(),
-        ..SqliteConfig::new(dir, "claviger test", STARTED)
-    }
-}
-
-/// What the suite appends: the events of this program, and a schema that no program writes.
-pub(super) fn readable() -> Arc<Readable> {
-    Arc::new(Readable::current().and(Requirement::event("DefaultSet", 7)))
-}
-
-/// What a kill at this moment would leave on disk, in a directory of its own: the files, without the shared memory and the lock.
-pub(super) fn killed(dir: &Path) -> TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for file in [DATABASE_FILE.to_owned(), format!("{DATABASE_FILE}-wal")] {
-        if dir.join(&file).exists() {
-            fs::copy(dir.join(&file), copy.path().join(&file)).unwrap();
-        }
-    }
-    copy
+    SqliteConfig { faults: Arc::clone(gate) as _, ..sqlite_config(dir) }
 }
 
 /// Makes stores, whole ones or broken ones.
 #[derive(Default)]
 pub(super) struct SqliteHarness {
     gate: Arc<Gate>,
-    /// The newest last; older ones stay open, as a process that was killed would not close them either.
+    /// The newest last; older ones stay open, as a process that was killed would not close them
+    /// either.
     opened: Mutex<Vec<(Arc<SqliteStore>, TempDir)>>,
     broken: Option<How>,
 }
@@ -75,7 +52,8 @@ impl Harness for SqliteHarness {
 
     fn reopen(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, Failure>> {
         Box::pin(async {
-            let copy = self.opened.lock().unwrap().last().map(|(_, dir)| killed(dir.path()));
+            let copy =
+                self.opened.lock().unwrap().last().map(|(_, dir)| left_by_a_kill(dir.path()));
             self.open(copy.unwrap())
         })
     }

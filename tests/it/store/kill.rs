@@ -1,7 +1,7 @@
 //! A real process, killed while it writes.
 
-use super::harness::STARTED;
 use super::sqlite::append;
+use crate::harness::stores::sqlite_config;
 use claviger_domain::id::EventId;
 use claviger_projections::ports::Log;
 use claviger_store::sqlite::{OpenError, SqliteConfig, SqliteStore};
@@ -12,12 +12,13 @@ use std::process::{Command, Stdio};
 
 const DIR: &str = "CLAVIGER_TEST_KILLED_DIR";
 
-/// The process that is killed: appends for ever, and says what was answered. Does nothing when it isn't started by the test
-/// below.
+/// The process that is killed: appends for ever, and prints what was acknowledged. Does nothing
+/// when it isn't started by the test below.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_child_that_writes_until_it_is_killed() {
     let Some(dir) = std::env::var_os(DIR) else { return };
-    let store = SqliteStore::open(&SqliteConfig::new(dir, "claviger child", STARTED)).unwrap();
+    let config = SqliteConfig { program: "claviger child".to_owned(), ..sqlite_config(dir) };
+    let store = SqliteStore::open(&config).unwrap();
     for round in 0.. {
         let appends = (0..16).map(|n| append(round * 16 + n));
         let answers = join_all(appends.map(|append| async {
@@ -75,5 +76,5 @@ async fn a_killed_process_loses_nothing_it_answered_and_leaves_no_lock() {
 }
 
 fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(&SqliteConfig::new(dir, "claviger test", STARTED))
+    SqliteStore::open(&sqlite_config(dir))
 }

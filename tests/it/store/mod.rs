@@ -1,15 +1,13 @@
-//! The stores: the contract suite on each, stores that are broken on purpose, and what is particular to each.
+//! The stores: the contract suite on each, stores that are broken on purpose, and what is
+//! particular to each.
 
 mod bench;
-pub(crate) mod bent;
 mod broken;
 mod broken_follow;
 mod contract;
 mod gate;
 mod harness;
+mod how;
 mod kill;
 pub(crate) mod mongo;
 mod sqlite;
-mod versions;
-
-pub(crate) use mongo::server as mongo_server;

@@ -1,14 +1,15 @@
 //! What is particular to the embedded store: its files, its lock, its batches, its failures.
 
 use super::gate::Gate;
-use super::harness::{STARTED, config, killed};
+use super::harness::config;
+use crate::harness::events::{actor, append_to, named_event};
+use crate::harness::stores::{left_by_a_kill, sqlite_config};
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, KeyId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Expected, Log, NewEvent, RowChange, Rows, SecretRow, StoreError,
-    UserKeyRow,
+    Append, AppendError, Log, NewEvent, RowChange, Rows, SecretRow, StoreError, UserKeyRow,
 };
 use claviger_store::sqlite::{
     DATABASE_FILE, FORMAT, Fault, LOCK_FILE, OpenError, SqliteConfig, SqliteStore,
@@ -21,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// An id that says which it is.
+/// An id that shows its number.
 fn id(n: u64) -> Uuid {
     Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + u128::from(n))
 }
@@ -31,31 +32,19 @@ pub(super) fn append(n: u64) -> Append {
     let owner = UserId(id(n));
     let event = NewEvent {
         id: EventId(id(1_000_000 + n)),
-        kind: "KeyAdded".to_owned(),
-        schema: 1,
-        facts: format!("{{\"n\":{n}}}").into_bytes(),
         content: vec![vec![7; 200]],
-        subject: Some(id(2_000_000 + n)),
+        ..named_event("KeyAdded", format!("{{\"n\":{n}}}").as_bytes(), Some(id(2_000_000 + n)))
     };
     Append {
-        stream: StreamName::KeyRing(owner),
-        owner: Some(owner),
-        expected: Expected::NoStream,
-        events: vec![event],
-        at: STARTED,
-        actor: Actor { user: Some(owner), role: None, via: Via::Cli, credential: None },
+        actor: Actor { user: Some(owner), ..actor(Via::Cli) },
         command_id: CommandId(*id(3_000_000 + n).as_bytes()),
         correlation_id: CorrelationId(id(4)),
-        causation_id: None,
-        rows: vec![],
-        claims: vec![],
-        inline: None,
-        record: None,
+        ..append_to(StreamName::KeyRing(owner), 0, vec![event])
     }
 }
 
 fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(&SqliteConfig::new(dir, "claviger test", STARTED))
+    SqliteStore::open(&sqlite_config(dir))
 }
 
 fn mode(path: &Path) -> u32 {
@@ -93,7 +82,7 @@ fn a_store_in_use_names_its_holder_and_is_free_after_closing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_store_says_so_and_leaves_one_file() {
+async fn a_closed_store_refuses_as_closed_and_leaves_one_file() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     store.append(append(1)).await.unwrap();
@@ -116,7 +105,8 @@ async fn long_reads_among_thousands_of_short_ones_are_answered_alike() {
         done.unwrap();
     }
     for _ in 0..20 {
-        // More steps than a read on the spot may take, and then more short ones than go by between two looks at the steps.
+        // More steps than a read on the spot may take, and then more short ones than go by between
+        // two looks at the steps.
         let all = store.read(0, 2_000).await.unwrap();
         assert_eq!((all.len() as u64, all.last().unwrap().envelope.position), (events, events));
         for n in 0..300 {
@@ -162,7 +152,7 @@ fn a_newer_format_is_refused_by_its_number() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_says_what_to_do() {
+fn a_directory_that_cannot_be_written_is_refused_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o500)).unwrap();
     // Root may write everywhere but into the kernel's own file systems.
@@ -272,11 +262,9 @@ async fn a_failed_fsync_ends_the_store_and_nothing_answered_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_what_does_not_fit_and_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&SqliteConfig {
-        max_pages: Some(100),
-        ..SqliteConfig::new(dir.path(), "test", STARTED)
-    })
-    .unwrap();
+    let store =
+        SqliteStore::open(&SqliteConfig { max_pages: Some(100), ..sqlite_config(dir.path()) })
+            .unwrap();
     let mut large = append(1);
     large.events[0].content = vec![vec![1; 1 << 20]];
     let answers = futures::future::join(store.append(large), store.append(append(2))).await;
@@ -321,7 +309,7 @@ async fn a_long_run_keeps_the_write_ahead_log_short() {
     assert!(wal < 16 << 20, "the write-ahead log has {wal} bytes after 60 MB");
 }
 
-/// Bytes that can be found again: 32 that say whose they are.
+/// Bytes that can be found again: 32 that name their owner.
 fn mark(n: u64) -> Vec<u8> {
     format!("<<secret {n:020}>>").into_bytes().into_iter().chain([0xfe; 40]).collect()
 }
@@ -401,7 +389,7 @@ async fn a_copy_taken_in_the_middle_of_writing_opens_with_what_was_answered() {
     gate.park();
     let copy = async {
         gate.parked().await;
-        let copy = killed(dir.path());
+        let copy = left_by_a_kill(dir.path());
         gate.release();
         copy
     };

@@ -1,6 +1,8 @@
 //! What the client must never do with a key, and where its patience ends.
 
-use super::{LEVELS, NOW, client, config, leaks, probe, secret, simulator};
+use super::{LEVELS, client, leaks, probe, secret};
+use crate::harness::environment::NOW;
+use crate::harness::upstream::{held, simulator};
 use claviger::anthropic::client::SHORT_ANSWER_MAX;
 use claviger::anthropic::error::{FailureClass, Malformed};
 use claviger::simulator::counts::Endpoint;
@@ -36,7 +38,7 @@ async fn a_redirect_takes_the_key_nowhere() {
         }
     }
     let simulator =
-        Simulator::start(SimulatorConfig { redirect_to: elsewhere.base_url(), ..config() })
+        Simulator::start(SimulatorConfig { redirect_to: elsewhere.base_url(), ..held() })
             .await
             .unwrap();
     let key = secret(&key(Scenario::Redirect, 1));
@@ -87,7 +89,8 @@ async fn an_answer_is_read_up_to_its_cap() {
         let expected = if fits { None } else { Some(FailureClass::Malformed(Malformed::TooBig)) };
         assert_eq!(class.err(), expected);
     }
-    // Without an announced length the cap ends it as well, and the client hangs up long before the 80 MiB.
+    // Without an announced length the cap ends it as well, and the client hangs up long before the
+    // 80 MiB.
     let huge = super::key(Scenario::Huge, 1);
     let failure = client.first_model(&secret(&huge), NOW).await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Malformed(Malformed::TooBig));
@@ -97,7 +100,7 @@ async fn an_answer_is_read_up_to_its_cap() {
 #[tokio::test]
 async fn patience_ends_and_the_call_is_dropped() {
     let simulator =
-        Simulator::start(SimulatorConfig { slow_delay: Duration::from_mins(1), ..config() })
+        Simulator::start(SimulatorConfig { slow_delay: Duration::from_mins(1), ..held() })
             .await
             .unwrap();
     for scenario in [Scenario::Hang, Scenario::Slow] {

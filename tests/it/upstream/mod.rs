@@ -1,6 +1,7 @@
 //! The Anthropic client and the key test against the simulated upstream, over real HTTP.
 #![cfg(test)]
 
+use crate::harness::environment::NOW;
 mod client;
 mod program;
 mod simulator;
@@ -10,30 +11,15 @@ mod verdicts;
 use claviger::anthropic::client::{AnthropicClient, AnthropicConfig};
 use claviger::anthropic::prices::PriceTable;
 use claviger::anthropic::probe::{KeyProbe, KeyTestOutcome};
+use claviger::simulator::Simulator;
 use claviger::simulator::keys::{Scenario, key};
-use claviger::simulator::{Simulator, SimulatorConfig};
 use claviger_domain::key_test::KeyTestLevel;
 use claviger_domain::secret::SecretText;
-use claviger_domain::timestamp::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// 2026-11-23T15:00:00Z: the time of every test.
-const NOW: Timestamp = Timestamp(1_795_446_000_000);
-
 const LEVELS: [KeyTestLevel; 3] =
     [KeyTestLevel::Authentic, KeyTestLevel::Model, KeyTestLevel::Full];
-
-fn config() -> SimulatorConfig {
-    SimulatorConfig {
-        slow_delay: Duration::from_millis(1),
-        ..SimulatorConfig::new(Arc::new(|| NOW))
-    }
-}
-
-async fn simulator() -> Simulator {
-    Simulator::start(config()).await.unwrap()
-}
 
 fn secret(text: &str) -> SecretText {
     SecretText::new(text.to_owned())
@@ -66,7 +52,8 @@ async fn tested(
     (outcome, key)
 }
 
-/// Whether any 12 characters in a row of the key's random end occur in the text. The scenario's name before it is no secret.
+/// Whether any 12 characters in a row of the key's random end occur in the text. The scenario's
+/// name before it is no secret.
 fn leaks(key: &str, text: &str) -> bool {
     let end: Vec<char> = key.chars().skip(48).collect();
     end.windows(12).any(|window| text.contains(&window.iter().collect::<String>()))

@@ -1,6 +1,7 @@
 //! Max Plan against a program that behaves as the `claude` program was seen to.
 
-use super::{NOW, secret};
+use super::secret;
+use crate::harness::environment::NOW;
 use claviger::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
 use claviger::anthropic::stream::{CallFailure, CallItem, MessageRequest, StreamLimits};
 use claviger_domain::orchestration::{Block, FailureClass, StopReason, Usage};
@@ -173,7 +174,8 @@ async fn a_dropped_call_leaves_no_process_and_makes_room() {
     assert!(matches!(items.last(), Some(CallItem::Ended(_))), "{items:?}");
     tracker.close();
     tracker.wait().await;
-    // Ours is reaped before its room is given back; the grandchild was killed with it, and whoever inherits it may still have to reap it.
+    // Ours is reaped before its room is given back; the grandchild was killed with it, and the
+    // process that inherits it may still have to reap it.
     assert!(!is_there(shell));
     let stat = std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
     assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");

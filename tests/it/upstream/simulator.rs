@@ -1,6 +1,9 @@
-//! The simulated upstream is true to the wire, and tells what it was asked.
+//! The simulated upstream is true to the wire, and records the requests that it received.
 
-use super::{NOW, config, leaks, secret, simulator};
+use super::{leaks, secret};
+use crate::harness::client::plain;
+use crate::harness::environment::NOW;
+use crate::harness::upstream::{held, simulator};
 use claviger::simulator::counts::Endpoint;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Ending, Fault, Refusal, Reply};
@@ -11,13 +14,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A client with none of our manners.
-fn plain() -> reqwest::Client {
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .tls_certs_only([])
-        .build()
-        .unwrap()
+fn rude() -> reqwest::Client {
+    plain().tls_certs_only([]).build().unwrap()
 }
 
 fn hello(stream: bool) -> Value {
@@ -26,7 +24,7 @@ fn hello(stream: bool) -> Value {
 
 fn post(simulator: &Simulator, key: &str, body: &Value) -> reqwest::RequestBuilder {
     let request =
-        plain().post(format!("{}/v1/messages", simulator.base_url())).header("x-api-key", key);
+        rude().post(format!("{}/v1/messages", simulator.base_url())).header("x-api-key", key);
     request.header("anthropic-version", "2023-06-01").json(body)
 }
 
@@ -84,35 +82,35 @@ async fn requests_that_the_api_refuses_are_refused() {
         request.header("x-api-key", &key).header("anthropic-version", "2023-06-01")
     };
     for (request, status, kind) in [
-        (plain().get(url("/v1/models")), 401, "authentication_error"),
+        (rude().get(url("/v1/models")), 401, "authentication_error"),
         (
-            plain().get(url("/v1/models")).header("x-api-key", "sk-ant-admin01-x"),
+            rude().get(url("/v1/models")).header("x-api-key", "sk-ant-admin01-x"),
             401,
             "authentication_error",
         ),
-        (plain().get(url("/v1/models")).header("x-api-key", &key), 400, "invalid_request_error"),
+        (rude().get(url("/v1/models")).header("x-api-key", &key), 400, "invalid_request_error"),
         (
-            plain()
+            rude()
                 .get(url("/v1/models"))
                 .header("x-api-key", &key)
                 .header("anthropic-version", "2020-01-01"),
             400,
             "invalid_request_error",
         ),
-        (with(plain().get(url("/v1/models/claude-haiku-4-5-20251001"))), 200, ""),
-        (with(plain().get(url("/v1/models/gpt"))), 404, "not_found_error"),
-        (with(plain().get(url("/v1/models?limit=0"))), 400, "invalid_request_error"),
-        (with(plain().get(url("/v1/nothing"))), 404, "not_found_error"),
-        (with(plain().delete(url("/v1/messages"))), 405, "invalid_request_error"),
-        (with(plain().post(url("/v1/messages"))).body("{}"), 400, "invalid_request_error"),
+        (with(rude().get(url("/v1/models/claude-haiku-4-5-20251001"))), 200, ""),
+        (with(rude().get(url("/v1/models/gpt"))), 404, "not_found_error"),
+        (with(rude().get(url("/v1/models?limit=0"))), 400, "invalid_request_error"),
+        (with(rude().get(url("/v1/nothing"))), 404, "not_found_error"),
+        (with(rude().delete(url("/v1/messages"))), 405, "invalid_request_error"),
+        (with(rude().post(url("/v1/messages"))).body("{}"), 400, "invalid_request_error"),
         (
-            with(plain().post(url("/v1/messages"))).json(&json!({"model": "m"})),
+            with(rude().post(url("/v1/messages"))).json(&json!({"model": "m"})),
             400,
             "invalid_request_error",
         ),
-        (with(plain().post(url("/v1/messages/count_tokens"))).json(&hello(false)), 200, ""),
+        (with(rude().post(url("/v1/messages/count_tokens"))).json(&hello(false)), 200, ""),
         (
-            with(plain().post(url("/v1/messages")))
+            with(rude().post(url("/v1/messages")))
                 .header("content-type", "application/json")
                 .body(vec![b' '; 33 << 20]),
             413,
@@ -136,7 +134,7 @@ async fn requests_that_the_api_refuses_are_refused() {
 }
 
 #[tokio::test]
-async fn a_stream_says_what_the_message_says() {
+async fn a_stream_carries_the_text_of_the_message() {
     let simulator = simulator().await;
     for scenario in [Scenario::Good, Scenario::Split] {
         let key = key(scenario, 1);
@@ -160,7 +158,7 @@ async fn a_stream_says_what_the_message_says() {
 }
 
 #[tokio::test]
-async fn a_stream_breaks_where_it_is_told_to() {
+async fn a_stream_breaks_where_the_script_breaks_it() {
     let simulator = simulator().await;
     for (scenario, last, proper) in [
         (Scenario::StreamCut, "content_block_delta", false),
@@ -232,7 +230,7 @@ async fn calls_are_counted_and_keys_are_masked() {
         (1, 2, 3)
     );
     counts.wait(|counts| counts.open() == 0).await;
-    let shown = plain().get(url).send().await.unwrap().text().await.unwrap();
+    let shown = rude().get(url).send().await.unwrap().text().await.unwrap();
     assert!(!leaks(&key, &shown) && !leaks(&key, &format!("{counts:?} {:?}", counts.calls(&key))));
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["total"], 3);
@@ -253,7 +251,7 @@ async fn calls_are_counted_and_keys_are_masked() {
 #[tokio::test]
 async fn stopping_ends_every_wait() {
     let simulator =
-        Simulator::start(SimulatorConfig { slow_delay: Duration::from_hours(1), ..config() })
+        Simulator::start(SimulatorConfig { slow_delay: Duration::from_hours(1), ..held() })
             .await
             .unwrap();
     let keys: Vec<_> = [
@@ -290,17 +288,17 @@ async fn stopping_ends_every_wait() {
 async fn serving_ends_with_its_signal() {
     let (told, address) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = serve_until(config(), |address| told.send(address).unwrap(), async {
+    let serving = serve_until(held(), |address| told.send(address).unwrap(), async {
         let _ = stopped.await;
     });
     let client = async {
         let base = format!("http://{}", address.await.unwrap());
-        let answer = plain().get(format!("{base}/sim/calls")).send().await.unwrap();
+        let answer = rude().get(format!("{base}/sim/calls")).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         stop.send(()).unwrap();
         base
     };
     let (served, base) = tokio::join!(serving, client);
     served.unwrap();
-    assert!(plain().get(base).send().await.is_err());
+    assert!(rude().get(base).send().await.is_err());
 }

@@ -1,6 +1,9 @@
-//! Streamed messages over real HTTP: every end that they can have, and where patience and memory end.
+//! Streamed messages over real HTTP: every end that they can have, and where patience and memory
+//! end.
 
-use super::{NOW, config, leaks, secret, simulator};
+use super::{leaks, secret};
+use crate::harness::environment::NOW;
+use crate::harness::upstream::{held, simulator};
 use claviger::anthropic::client::{AnthropicClient, AnthropicConfig};
 use claviger::anthropic::stream::{CallEnd, CallFailure, CallItem, MessageRequest, StreamLimits};
 use claviger::simulator::counts::Endpoint;
@@ -91,7 +94,7 @@ async fn a_message_comes_whole_with_its_usage_and_its_limits() {
 #[tokio::test]
 async fn what_is_sent_is_what_was_asked() {
     let simulator =
-        Simulator::start(SimulatorConfig { record_bodies: true, ..config() }).await.unwrap();
+        Simulator::start(SimulatorConfig { record_bodies: true, ..held() }).await.unwrap();
     let key = key(Scenario::Good, 1);
     let schema = json!({"type": "object", "properties": {"name": {"enum": ["Ann"]}}});
     let image = Block::Image { media_type: "image/png".to_owned(), data: "aGk=".to_owned() };
@@ -270,7 +273,7 @@ async fn dropping_a_stream_hangs_up() {
 }
 
 #[tokio::test]
-async fn max_tokens_is_an_end_and_a_restart_is_told() {
+async fn max_tokens_is_an_end_and_a_restart_is_reported() {
     let (simulator, key) = (simulator().await, key(Scenario::MaxTokens, 1));
     assert_eq!(ended(&called(&simulator, &key, LIMITS).await).stop_reason, StopReason::MaxTokens);
     let start =

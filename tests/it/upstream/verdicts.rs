@@ -1,6 +1,8 @@
 //! Every scenario gives exactly its row of the table of verdicts, by exactly one call.
 
-use super::{LEVELS, NOW, config, leaks, probe, secret, simulator, tested};
+use super::{LEVELS, leaks, probe, secret, tested};
+use crate::harness::environment::NOW;
+use crate::harness::upstream::{held, simulator};
 use claviger::simulator::Simulator;
 use claviger::simulator::SimulatorConfig;
 use claviger::simulator::counts::Endpoint;
@@ -129,7 +131,7 @@ async fn every_scenario_gives_its_row_by_one_call() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_says_until_when() {
+async fn a_rate_limit_names_its_end() {
     let simulator = simulator().await;
     let in_30_s = NOW.plus_ms(30_000);
     for (scenario, from, to) in [
@@ -176,7 +178,7 @@ async fn the_notes_name_who_answered() {
 #[tokio::test]
 async fn the_model_that_is_named_is_the_model_that_is_asked() {
     let simulator =
-        Simulator::start(SimulatorConfig { record_bodies: true, ..config() }).await.unwrap();
+        Simulator::start(SimulatorConfig { record_bodies: true, ..held() }).await.unwrap();
     let (probe, key) =
         (probe(&simulator.base_url(), Duration::from_secs(5)), key(Scenario::Good, 1));
     let asked = ModelId::parse("claude-opus-5-5").unwrap();
@@ -197,7 +199,7 @@ async fn the_model_that_is_named_is_the_model_that_is_asked() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_says_nothing_about_the_key() {
+async fn an_unreachable_address_proves_nothing_about_the_key() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -216,7 +218,7 @@ async fn what_cannot_be_reached_says_nothing_about_the_key() {
 }
 
 #[tokio::test]
-async fn an_address_that_isnt_the_apis_says_nothing_about_the_key() {
+async fn an_address_that_is_not_the_apis_proves_nothing_about_the_key() {
     let simulator = simulator().await;
     let key = key(Scenario::Good, 1);
     for level in LEVELS {

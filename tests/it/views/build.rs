@@ -1,23 +1,13 @@
-//! Events of key rings, as short as they can be said.
+//! Events of key rings, as short as possible.
 
-use claviger::system::environment::{Ids, SystemIds};
-use claviger_domain::actor::{Actor, Via};
-use claviger_domain::event::{Envelope, EnvelopeVersion, Payload};
-use claviger_domain::id::{CommandId, CorrelationId, EventId, Fingerprint, KeyId, TestId, UserId};
+use crate::harness::events::{append_to, new_event, stored};
+use claviger_domain::event::Payload;
+use claviger_domain::id::{Fingerprint, KeyId, TestId, UserId};
 use claviger_domain::key_ring::{Added, KeyOnly, KeyRingEvent, Tested};
 use claviger_domain::key_test::{KeyTestLevel, KeyTestStatus, KeyVerdict, Verdict};
 use claviger_domain::stream::StreamName;
-use claviger_domain::timestamp::Timestamp;
-use claviger_projections::ports::{Append, Expected, NewEvent, StoredEvent};
+use claviger_projections::ports::{Append, StoredEvent};
 use uuid::Uuid;
-
-/// 2026-11-23T15:00:00Z.
-pub(super) const NOW: Timestamp = Timestamp(1_795_446_000_000);
-
-/// An id that nothing has.
-pub(super) fn fresh() -> Uuid {
-    SystemIds.next()
-}
 
 pub(super) fn user(n: u128) -> UserId {
     UserId(Uuid::from_u128(0x1_0000 + n))
@@ -41,8 +31,8 @@ pub(super) fn deleted(n: u128) -> KeyRingEvent {
     KeyRingEvent::KeyDeleted(KeyOnly { key: key(n) })
 }
 
-/// A test that went well.
-pub(super) fn good() -> KeyVerdict {
+/// A test that passed.
+pub(super) fn passed() -> KeyVerdict {
     KeyVerdict {
         status: KeyTestStatus::Success,
         authentic: Verdict::Yes,
@@ -69,36 +59,6 @@ pub(super) fn tested(n: u128, verdict: KeyVerdict) -> KeyRingEvent {
     )
 }
 
-/// An event of a stream as it would be stored.
-pub(super) fn stored(
-    stream: StreamName,
-    position: u64,
-    kind: &str,
-    facts: &[u8],
-    subject: Option<Uuid>,
-) -> StoredEvent {
-    let owner = match stream {
-        StreamName::KeyRing(owner) | StreamName::Account(owner) => Some(owner),
-        StreamName::Run(_) | StreamName::RunControl(_) | StreamName::System => None,
-    };
-    let envelope = Envelope {
-        envelope_version: EnvelopeVersion::V2,
-        position,
-        stream,
-        owner,
-        version: position,
-        id: EventId(Uuid::from_u128(u128::from(position))),
-        kind: kind.to_owned(),
-        schema: 1,
-        at: NOW.plus_ms(position),
-        actor: Actor::SYSTEM,
-        command_id: CommandId([1; 16]),
-        correlation_id: CorrelationId(Uuid::from_u128(1)),
-        causation_id: None,
-    };
-    StoredEvent { envelope, facts: facts.to_vec(), content: Vec::new(), subject, leaf: [0; 32] }
-}
-
 /// The events of an owner's ring at positions 1, 2, 3 …
 pub(super) fn ring(owner: UserId, events: &[KeyRingEvent]) -> Vec<StoredEvent> {
     let event = |(position, event): (u64, &KeyRingEvent)| {
@@ -110,25 +70,6 @@ pub(super) fn ring(owner: UserId, events: &[KeyRingEvent]) -> Vec<StoredEvent> {
 
 /// An append of events of a ring that stands at `version`.
 pub(super) fn append(owner: UserId, version: u64, events: &[KeyRingEvent]) -> Append {
-    let new = |event: &KeyRingEvent| {
-        let parts = event.parts().unwrap();
-        let (kind, schema, facts, subject) =
-            (parts.kind.to_owned(), parts.schema, parts.facts, parts.subject);
-        NewEvent { id: EventId(fresh()), kind, schema, facts, content: Vec::new(), subject }
-    };
-    Append {
-        stream: StreamName::KeyRing(owner),
-        owner: Some(owner),
-        expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
-        events: events.iter().map(new).collect(),
-        at: NOW,
-        actor: Actor { user: Some(owner), role: None, via: Via::Graphql, credential: None },
-        command_id: CommandId(fresh().into_bytes()),
-        correlation_id: CorrelationId(Uuid::from_u128(1)),
-        causation_id: None,
-        rows: Vec::new(),
-        claims: Vec::new(),
-        inline: None,
-        record: None,
-    }
+    let events = events.iter().map(new_event).collect();
+    append_to(StreamName::KeyRing(owner), version, events)
 }

@@ -1,6 +1,8 @@
 //! The view of activity and the fold of batches, as tables.
 
-use super::build::{NOW, added, deleted, good, key, ring, stored, tested, user};
+use super::build::{added, deleted, key, passed, ring, tested, user};
+use crate::harness::environment::NOW;
+use crate::harness::events::stored;
 use claviger_domain::key_test::{KeyTestStatus, KeyVerdict, Verdict};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -12,20 +14,20 @@ use claviger_projections::ports::{PoisonReason, Quarantined, StoredEvent, ViewCh
 use std::collections::BTreeSet;
 
 fn failed(change: impl FnOnce(&mut KeyVerdict)) -> KeyVerdict {
-    let mut verdict = KeyVerdict { status: KeyTestStatus::Failed, ..good() };
+    let mut verdict = KeyVerdict { status: KeyTestStatus::Failed, ..passed() };
     change(&mut verdict);
     verdict
 }
 
 #[test]
-fn a_verdict_says_why_its_call_failed() {
+fn a_verdict_leads_to_the_fault_of_its_call() {
     let unclear = |status| KeyVerdict {
         status: KeyTestStatus::Inconclusive,
         upstream_status: status,
-        ..good()
+        ..passed()
     };
     let table = [
-        (good(), None),
+        (passed(), None),
         (failed(|verdict| verdict.authentic = Verdict::No), Some(CallFault::KeyRefused)),
         (failed(|verdict| verdict.has_credit = Verdict::No), Some(CallFault::NoCredit)),
         (failed(|verdict| verdict.model_allowed = Verdict::No), Some(CallFault::ModelRefused)),
@@ -105,7 +107,7 @@ fn calls(row: &ViewRow) -> u64 {
 fn a_batch_makes_one_row_a_key() {
     let events = ring(
         user(1),
-        &[added(1), tested(1, good()), added(2), tested(1, good()), tested(9, good())],
+        &[added(1), tested(1, passed()), added(2), tested(1, passed()), tested(9, passed())],
     );
     assert_eq!(touched(&ActivityView, &events).len(), 3);
     let folded = folded(&events);
@@ -126,10 +128,10 @@ fn a_batch_makes_one_row_a_key() {
 
 #[test]
 fn a_deleted_key_has_no_row_whatever_ends_later() {
-    let first = folded(&ring(user(1), &[added(1), tested(1, good())]));
+    let first = folded(&ring(user(1), &[added(1), tested(1, passed())]));
     let before: Rows =
         first.changes.put.into_iter().map(|row| ((row.owner, row.id), row)).collect();
-    let events = ring(user(1), &[deleted(1), tested(1, good())]);
+    let events = ring(user(1), &[deleted(1), tested(1, passed())]);
     let changes = fold(&ActivityView, &events, &before, &BTreeSet::new(), &|_| false).changes;
     assert_eq!(
         changes,
@@ -149,7 +151,7 @@ fn a_row_that_stays_the_same_is_not_written() {
 
 #[test]
 fn erasure_takes_all_rows_of_its_user_and_no_others() {
-    let mut events = ring(user(1), &[added(1), tested(1, good())]);
+    let mut events = ring(user(1), &[added(1), tested(1, passed())]);
     events.push(ring(user(2), &[added(2)]).remove(0));
     events.push(stored(StreamName::Account(user(1)), 4, "AccountErased", b"{}", None));
     let changes = folded(&events).changes;
@@ -158,7 +160,7 @@ fn erasure_takes_all_rows_of_its_user_and_no_others() {
     assert_eq!(changes.deleted, []);
 }
 
-/// A test's event that says nothing.
+/// The event of a test, without facts.
 fn poison(position: u64) -> StoredEvent {
     stored(StreamName::KeyRing(user(1)), position, "KeyTested", b"{}", Some(key(1).0))
 }
@@ -167,7 +169,7 @@ fn poison(position: u64) -> StoredEvent {
 fn a_fold_stops_at_what_it_cannot_take_in_and_passes_it_once_it_is_given_up() {
     let mut events = ring(
         user(1),
-        &[added(1), added(2), tested(1, good()), tested(1, good()), tested(2, good())],
+        &[added(1), added(2), tested(1, passed()), tested(1, passed()), tested(2, passed())],
     );
     events[2] = poison(3);
     let bad = Quarantined {
@@ -208,7 +210,7 @@ fn a_row_that_cannot_be_read_is_said_to_be_so() {
     let before = Rows::from([((user(1), key(1).0), row)]);
     let folded = fold(
         &ActivityView,
-        &ring(user(1), &[tested(1, good())]),
+        &ring(user(1), &[tested(1, passed())]),
         &before,
         &BTreeSet::new(),
         &|_| false,

@@ -1,33 +1,23 @@
 //! Followers on the embedded store.
 
-use super::build::{added, append, good, key, stored, tested, user};
+use super::build::{added, append, key, passed, tested, user};
+use crate::harness::events::stored;
+use crate::harness::stores::sqlite;
 use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;
-use claviger_domain::timestamp::Timestamp;
 use claviger_projections::activity::ActivityView;
 use claviger_projections::follower::{BATCH, Follower, PATIENCE, Rows, Step, fold};
 use claviger_projections::ports::{
     ACTIVITY, Basis, Fence, Followers, Hold, Holder, LeaseName, Leases, Log, NewEvent, Page,
     PoisonReason, Repairs, Replace, Store, StoredEvent, ViewRow, Views,
 };
-use claviger_store::sqlite::{SqliteConfig, SqliteStore};
+use claviger_store::sqlite::SqliteConfig;
+use claviger_store::sqlite::SqliteStore;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tempfile::TempDir;
 use uuid::Uuid;
 
-fn open(dir: &TempDir) -> Arc<SqliteStore> {
-    Arc::new(
-        SqliteStore::open(&SqliteConfig::new(
-            dir.path(),
-            "claviger test",
-            Timestamp(1_790_000_000_000),
-        ))
-        .unwrap(),
-    )
-}
-
-/// A follower with a lease that somebody else may take at once.
+/// A follower with a lease that another may take at once.
 async fn follower(store: &Arc<SqliteStore>, holder: u128) -> Follower {
     let lease = LeaseName::Follower(ACTIVITY);
     let Hold::Ours { token } = store.hold(lease, Holder(Uuid::from_u128(holder)), 0).await.unwrap()
@@ -76,14 +66,14 @@ async fn expected(store: &SqliteStore, owner: UserId) -> Vec<ViewRow> {
 async fn write(store: &SqliteStore, owner: UserId, tests: u64) {
     store.append(append(owner, 0, &[added(1)])).await.unwrap();
     for version in 1..=tests {
-        store.append(append(owner, version, &[tested(1, good())])).await.unwrap();
+        store.append(append(owner, version, &[tested(1, passed())])).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_that_reads_while_writers_race_misses_nothing_and_takes_nothing_twice() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let store = sqlite(dir.path());
     let owners: Vec<_> = (1..=8).map(user).collect();
     let mut follower = follower(&store, 1).await;
     let writers = futures::future::join_all(owners.iter().map(|owner| write(&store, *owner, 40)));
@@ -107,10 +97,10 @@ async fn a_follower_that_reads_while_writers_race_misses_nothing_and_takes_nothi
 #[tokio::test]
 async fn a_follower_that_crashes_between_batches_is_gone_on_from_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let store = sqlite(dir.path());
     for owner in 1..=3 {
         let mut events = vec![added(1)];
-        events.extend((0..BATCH).map(|_| tested(1, good())));
+        events.extend((0..BATCH).map(|_| tested(1, passed())));
         store.append(append(user(owner), 0, &events)).await.unwrap();
     }
     let head = store.head().await.unwrap().position;
@@ -122,7 +112,7 @@ async fn a_follower_that_crashes_between_batches_is_gone_on_from_by_the_next() {
     }
     assert_eq!(store.checkpoint(ACTIVITY).await.unwrap().position, head);
     drop(store);
-    let store = open(&dir);
+    let store = sqlite(dir.path());
     assert_eq!(store.checkpoint(ACTIVITY).await.unwrap().position, head);
     for owner in 1..=3 {
         assert_eq!(rows(&store, user(owner)).await, expected(&store, user(owner)).await);
@@ -132,12 +122,12 @@ async fn a_follower_that_crashes_between_batches_is_gone_on_from_by_the_next() {
 #[tokio::test]
 async fn of_two_followers_the_one_without_the_lease_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let store = sqlite(dir.path());
     write(&store, user(1), 3).await;
     let mut old = follower(&store, 1).await;
     assert_eq!(old.step().await.unwrap(), Step::Advanced { to: 4, quarantined: vec![] });
     let mut new = follower(&store, 2).await;
-    store.append(append(user(1), 4, &[tested(1, good())])).await.unwrap();
+    store.append(append(user(1), 4, &[tested(1, passed())])).await.unwrap();
     assert_eq!(old.step().await.unwrap(), Step::Fenced);
     assert_eq!(store.checkpoint(ACTIVITY).await.unwrap().position, 4);
     assert_eq!(caught_up(&mut new).await, 5);
@@ -149,10 +139,10 @@ async fn of_two_followers_the_one_without_the_lease_changes_nothing() {
     assert_eq!(rows(&store, user(1)).await, expected(&store, user(1)).await);
 }
 
-/// An event of a ring that nobody can read.
+/// An event of a ring that no fold can read.
 async fn append_poison(store: &SqliteStore, owner: UserId, version: u64) {
     let facts = stored(StreamName::KeyRing(owner), 1, "KeyTested", b"{}", Some(key(1).0));
-    let mut bad = append(owner, version, &[tested(1, good())]);
+    let mut bad = append(owner, version, &[tested(1, passed())]);
     bad.events = bad
         .events
         .into_iter()
@@ -162,13 +152,13 @@ async fn append_poison(store: &SqliteStore, owner: UserId, version: u64) {
 }
 
 #[tokio::test]
-async fn a_poison_event_is_tried_again_then_its_row_alone_stands_still_until_it_is_made_anew() {
+async fn a_poison_event_is_retried_then_its_row_alone_is_quarantined_until_it_is_rebuilt() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let store = sqlite(dir.path());
     write(&store, user(1), 1).await;
     append_poison(&store, user(1), 2).await;
     store
-        .append(append(user(1), 3, &[tested(1, good()), added(2), tested(2, good())]))
+        .append(append(user(1), 3, &[tested(1, passed()), added(2), tested(2, passed())]))
         .await
         .unwrap();
     write(&store, user(2), 1).await;
@@ -191,7 +181,7 @@ async fn a_poison_event_is_tried_again_then_its_row_alone_stands_still_until_it_
     assert_eq!(rows(&store, user(1)).await.iter().map(calls).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(rows(&store, user(2)).await.iter().map(calls).collect::<Vec<_>>(), [1]);
 
-    // The row goes on once it was made anew, also for a follower that knew it as standing still.
+    // The row is followed again once it was rebuilt, also by a follower that had quarantined it.
     let basis = Basis::Followed { position: 8 };
     let made = rows(&store, user(1)).await;
     let replace = Replace {
@@ -203,7 +193,7 @@ async fn a_poison_event_is_tried_again_then_its_row_alone_stands_still_until_it_
         quarantined: vec![],
     };
     store.replace(replace).await.unwrap();
-    store.append(append(user(1), 6, &[tested(1, good())])).await.unwrap();
+    store.append(append(user(1), 6, &[tested(1, passed())])).await.unwrap();
     assert_eq!(follower.step().await.unwrap(), Step::Moved);
     assert_eq!(follower.step().await.unwrap(), Step::Advanced { to: 9, quarantined: vec![] });
     assert_eq!(rows(&store, user(1)).await.iter().map(calls).collect::<Vec<_>>(), [2, 1]);

@@ -1,4 +1,5 @@
-//! Views: folds as tables, events of older schemas, followers on a store, leases in time, repair under load, and the rows of runs.
+//! Views: folds as tables, followers on a store, leases in time, repair under load, and the rows of
+//! runs.
 
 mod build;
 mod evolution;

@@ -1,17 +1,16 @@
-//! Rows of runs: found by verify and replay where they aren't what the log says, mended in place, and listed, on both stores.
+//! Rows of runs: found by verify and replay where they differ from the log, repaired in place, and
+//! listed, on both stores.
 
-use super::super::store::mongo_server;
-use super::build::{NOW, fresh};
-use super::world::{
-    add, claimed, completed, config, damage, debate, ended, goes_on, register, sequential, start,
-};
-use claviger::app::config::Config;
-use claviger::app::wiring::Core;
-use claviger::audit::verify::verify;
+use super::world::{add, claimed, completed, damage, debate, ended, goes_on, sequential, titled};
+use crate::harness::environment::{NOW, fresh};
+use crate::harness::events::actor;
+use crate::harness::person::User;
+use crate::harness::process::Process;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::bus::AccountCall;
-use claviger::system::environment::Effects;
-use claviger::views::{Replay, View};
-use claviger_application::{Ports, RunFilter};
+use claviger::views::View;
+use claviger_application::RunFilter;
 use claviger_domain::account::EraseAccount;
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::id::{CorrelationId, RunId, UserId};
@@ -19,48 +18,47 @@ use claviger_domain::orchestration::Pattern;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{OPEN_RUNS, Page, RUNS, RowChange, ViewRow};
 use claviger_projections::runs::RunState;
-use std::sync::Arc;
 use uuid::Uuid;
 
-async fn opened(config: &Config) -> Core {
-    Core::open(config, Effects::system(), "claviger test").await.unwrap()
-}
-
-async fn problems(core: &Core) -> Vec<String> {
-    verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await.unwrap().problems
+async fn problems(process: &Process) -> Vec<String> {
+    process.verified().await.problems
 }
 
 /// Replays a view: whose rows differed.
-async fn replayed(core: &Core, view: View, check: bool) -> Vec<String> {
-    let (store, keychain, effects) =
-        (Arc::clone(&core.store), Arc::clone(&core.keychain), core.effects.clone());
-    let report = Replay { store, keychain, effects, check }.run(view).await.unwrap();
+async fn replayed(process: &Process, view: View, check: bool) -> Vec<String> {
+    let report = process.replay(check).run(view).await.unwrap();
     assert_eq!(report.failed_count, 0, "{report:?}");
     report.differing
 }
 
-/// Three runs of a user: one that is done, one that somebody works on, one that nobody has taken yet.
-async fn three(core: &Core, ports: &Ports, owner: UserId) -> [RunId; 3] {
-    let key = add(ports, owner, "key").await;
-    let done = start(ports, owner, "the first", sequential()).await;
-    let running = start(ports, owner, "the second", debate()).await;
-    let queued = start(ports, owner, "the third", sequential()).await;
+/// Three runs of a user: one that is done, one that an engine works on, one that no engine has
+/// claimed yet.
+async fn three(process: &Process, owner: &User) -> [RunId; 3] {
+    let key = add(process, owner, "key").await;
+    let done = titled(process, owner, "the first", sequential()).await;
+    let running = titled(process, owner, "the second", debate()).await;
+    let queued = titled(process, owner, "the third", sequential()).await;
     let events = vec![claimed(done), completed(done, key, 5), ended(done)];
-    goes_on(&*core.store, owner, done, NOW, events).await;
-    goes_on(&*core.store, owner, running, NOW, vec![claimed(running)]).await;
+    goes_on(&*process.store, owner.id(), done, NOW, events).await;
+    goes_on(&*process.store, owner.id(), running, NOW, vec![claimed(running)]).await;
     [done, running, queued]
 }
 
-async fn row(core: &Core, view: &'static str, owner: UserId, run: RunId) -> ViewRow {
-    core.store.row(view, owner, run.0).await.unwrap().unwrap()
+async fn row(process: &Process, view: &'static str, owner: UserId, run: RunId) -> ViewRow {
+    process.store.row(view, owner, run.0).await.unwrap().unwrap()
 }
 
-/// A wrong row, and what is said of it.
+/// A wrong row, its view, and the run that is reported.
 type Wrong = (RowChange, View, RunId);
 
-async fn wrong_rows(core: &Core, ada: UserId, [done, running, queued]: [RunId; 3]) -> Vec<Wrong> {
-    let (first, second) = (row(core, RUNS, ada, done).await, row(core, RUNS, ada, running).await);
-    let open = row(core, OPEN_RUNS, ada, running).await;
+async fn wrong_rows(
+    process: &Process,
+    ada: UserId,
+    [done, running, queued]: [RunId; 3],
+) -> Vec<Wrong> {
+    let (first, second) =
+        (row(process, RUNS, ada, done).await, row(process, RUNS, ada, running).await);
+    let open = row(process, OPEN_RUNS, ada, running).await;
     let stranger = RunId(fresh());
     let facts = |row: &ViewRow, from: &str, to: &str| {
         let facts = String::from_utf8(row.facts.clone()).unwrap();
@@ -95,78 +93,80 @@ fn said_of(view: View, run: RunId) -> String {
     format!("the {what} {run} in the view does not agree with the log")
 }
 
-async fn wrong_rows_are_found_and_mended(config: Config) {
-    let core = opened(&config).await;
-    let ports = core.ports();
-    let (ada, bob) = (register(&ports, "ada").await, register(&ports, "bob").await);
-    let runs = three(&core, &ports, ada).await;
-    three(&core, &ports, bob).await;
-    let report = verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await.unwrap();
+async fn wrong_rows_are_found_and_mended(kind: StoreKind) {
+    let world = World::open(kind).await;
+    let process = world.clerk().await;
+    let (ada, bob) = (process.newcomer("ada").await, process.newcomer("bob").await);
+    let runs = three(&process, &ada).await;
+    three(&process, &bob).await;
+    let ada = ada.id();
+    let report = process.verified().await;
     assert_eq!((report.problems, report.runs), (vec![], 6));
-    for (change, view, run) in wrong_rows(&core, ada, runs).await {
+    for (change, view, run) in wrong_rows(&process, ada, runs).await {
         let what = format!("{change:?}");
-        damage(&*core.store, vec![change]).await;
-        assert_eq!(problems(&core).await, [said_of(view, run)], "{what}");
+        damage(&*process.store, vec![change]).await;
+        assert_eq!(problems(&process).await, [said_of(view, run)], "{what}");
         for other in [View::Runs, View::OpenRuns] {
             let differing = if other == view { vec![ada.to_string()] } else { vec![] };
-            assert_eq!(replayed(&core, other, true).await, differing, "{what}");
+            assert_eq!(replayed(&process, other, true).await, differing, "{what}");
         }
-        assert_eq!(replayed(&core, view, false).await, [ada.to_string()], "{what}");
-        assert_eq!(problems(&core).await, Vec::<String>::new(), "{what}");
+        assert_eq!(replayed(&process, view, false).await, [ada.to_string()], "{what}");
+        assert_eq!(problems(&process).await, Vec::<String>::new(), "{what}");
     }
-    core.close().await;
+    process.stop().await;
+    world.close().await;
 }
 
 #[tokio::test]
 async fn wrong_rows_of_runs_are_found_and_mended() {
-    let dir = tempfile::tempdir().unwrap();
-    Box::pin(wrong_rows_are_found_and_mended(config(&dir))).await;
+    Box::pin(wrong_rows_are_found_and_mended(StoreKind::Sqlite)).await;
 }
 
 #[tokio::test]
 async fn wrong_rows_of_runs_are_found_and_mended_with_mongodb_too() {
-    let Some(server) = mongo_server().await else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let config = Config { mongodb_uri: Some(server.uri(&server.database())), ..config(&dir) };
-    Box::pin(wrong_rows_are_found_and_mended(config)).await;
+    if StoreKind::available().await.contains(&StoreKind::MongoDb) {
+        Box::pin(wrong_rows_are_found_and_mended(StoreKind::MongoDb)).await;
+    }
 }
 
 #[tokio::test]
 async fn an_erased_user_has_no_rows_of_runs_and_those_put_back_are_found() {
-    let dir = tempfile::tempdir().unwrap();
-    let core = opened(&config(&dir)).await;
-    let ports = core.ports();
-    let ada = register(&ports, "ada").await;
-    let [_, running, _] = three(&core, &ports, ada).await;
-    let rows = [row(&core, RUNS, ada, running).await, row(&core, OPEN_RUNS, ada, running).await];
-    let actor = Actor { user: Some(ada), role: None, via: Via::Cli, credential: None };
+    let world = World::open(StoreKind::Sqlite).await;
+    let process = world.clerk().await;
+    let ada = process.newcomer("ada").await;
+    let [_, running, _] = three(&process, &ada).await;
+    let ada = ada.id();
+    let rows =
+        [row(&process, RUNS, ada, running).await, row(&process, OPEN_RUNS, ada, running).await];
+    let actor = Actor { user: Some(ada), ..actor(Via::Cli) };
     let (correlation, command) = (CorrelationId(fresh()), EraseAccount.into());
     let erase = AccountCall { user: ada, actor, correlation, command, phc: None };
-    core.bus.run_account_command(erase).await.unwrap();
-    let report = verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await.unwrap();
+    process.bus.run_account_command(erase).await.unwrap();
+    let report = process.verified().await;
     assert_eq!((report.problems, report.runs), (vec![], 0));
-    damage(&*core.store, rows.map(RowChange::PutView).to_vec()).await;
+    damage(&*process.store, rows.map(RowChange::PutView).to_vec()).await;
     let both = [said_of(View::OpenRuns, running), said_of(View::Runs, running)];
-    assert_eq!(problems(&core).await, both);
+    assert_eq!(problems(&process).await, both);
     for view in [View::Runs, View::OpenRuns] {
-        assert_eq!(replayed(&core, view, false).await, [ada.to_string()]);
+        assert_eq!(replayed(&process, view, false).await, [ada.to_string()]);
     }
-    assert_eq!(problems(&core).await, Vec::<String>::new());
-    core.close().await;
+    assert_eq!(problems(&process).await, Vec::<String>::new());
+    process.stop().await;
+    world.close().await;
 }
 
 #[tokio::test]
 async fn runs_are_listed_newest_first_by_state_and_pattern_with_their_titles() {
-    let dir = tempfile::tempdir().unwrap();
-    let core = opened(&config(&dir)).await;
-    let ports = core.ports();
-    let (ada, eve) = (register(&ports, "ada").await, register(&ports, "eve").await);
-    let [done, running, queued] = three(&core, &ports, ada).await;
+    let world = World::open(StoreKind::Sqlite).await;
+    let process = world.clerk().await;
+    let (ada, eve) = (process.newcomer("ada").await, process.newcomer("eve").await);
+    let [done, running, queued] = three(&process, &ada).await;
+    let (ada, eve, ports) = (ada.id(), eve.id(), &process.ports);
     let all = |limit| Page { limit, ..Page::default() };
     let states = |states: &[RunState]| RunFilter { states: states.to_vec(), patterns: vec![] };
     let after = |row: ViewRow| Page { after: Some((row.sort, row.id)), ..all(10) };
     let last = |limit| Page { from_end: true, ..all(limit) };
-    let behind = after(row(&core, RUNS, ada, queued).await);
+    let behind = after(row(&process, RUNS, ada, queued).await);
     let sequential = RunFilter { states: vec![], patterns: vec![Pattern::Sequential] };
     let neither =
         RunFilter { states: vec![RunState::Running], patterns: vec![Pattern::Sequential] };
@@ -200,7 +200,8 @@ async fn runs_are_listed_newest_first_by_state_and_pattern_with_their_titles() {
         0,
         "nobody else's"
     );
-    assert_eq!(core.store.row(RUNS, eve, running.0).await.unwrap(), None);
+    assert_eq!(process.store.row(RUNS, eve, running.0).await.unwrap(), None);
     assert_ne!(running.0, Uuid::nil());
-    core.close().await;
+    process.stop().await;
+    world.close().await;
 }

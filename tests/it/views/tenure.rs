@@ -1,7 +1,7 @@
 //! Leases in time: on the embedded store, where two holders stand for two processes.
 
+use crate::harness::stores::sqlite;
 use claviger::background::lease::Tenure;
-use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{Hold, Holder, LeaseName, Store};
 use claviger_store::sqlite::{SqliteConfig, SqliteStore};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// A bound for what would never come.
+/// How long anything is awaited before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Two {
@@ -27,13 +27,12 @@ struct Two {
 impl Two {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = SqliteConfig::new(dir.path(), "claviger test", Timestamp(1_790_000_000_000));
         let (sender, events) = unbounded_channel();
-        let store = Arc::new(SqliteStore::open(&config).unwrap());
+        let store = sqlite(dir.path());
         Self { store, events, sender, tracker: TaskTracker::new(), _dir: dir }
     }
 
-    /// Somebody who works whenever they have the lease; the token stops them.
+    /// A holder that works whenever it has the lease; the token stops it.
     fn start(&self, holder: u128, ttl: Duration) -> CancellationToken {
         let shutdown = CancellationToken::new();
         let store = Arc::clone(&self.store);
@@ -60,7 +59,7 @@ impl Two {
 }
 
 #[tokio::test]
-async fn whoever_stops_hands_the_work_over() {
+async fn a_holder_that_stops_hands_the_work_over() {
     let mut two = Two::new();
     let first = two.start(1, Duration::from_millis(300));
     assert_eq!(two.next().await, (1, 1, "begins"));
@@ -77,11 +76,12 @@ async fn whoever_stops_hands_the_work_over() {
 }
 
 #[tokio::test]
-async fn whoever_loses_the_lease_ends_the_work_and_begins_anew_once_it_is_free() {
+async fn a_holder_that_loses_the_lease_ends_the_work_and_begins_again_once_it_is_free() {
     let mut two = Two::new();
     let first = two.start(1, Duration::from_millis(300));
     assert_eq!(two.next().await, (1, 1, "begins"));
-    // As if the process had been stopped for longer than its lease: somebody else has it when it renews.
+    // As if the process had been stopped for longer than its lease: another holder has it when it
+    // renews.
     assert!(two.store.release(LeaseName::Timers, Holder(Uuid::from_u128(1))).await.unwrap());
     let other = Holder(Uuid::from_u128(9));
     assert_eq!(
@@ -91,7 +91,7 @@ async fn whoever_loses_the_lease_ends_the_work_and_begins_anew_once_it_is_free()
     assert_eq!(two.next().await, (1, 1, "ends"));
     assert!(
         two.store.release(LeaseName::Timers, other).await.unwrap(),
-        "who lost the lease gave it away"
+        "the holder that lost the lease released it"
     );
     assert_eq!(two.next().await, (1, 3, "begins"));
     first.cancel();

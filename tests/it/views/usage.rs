@@ -1,15 +1,14 @@
-//! What calls used: followed along the log, read by days, made anew.
+//! What calls used: followed along the log, read by days, rebuilt.
 
-use super::build::fresh;
 use super::world::{
-    PATIENCE, add, claimed, completed, config, damage, followed, goes_on, register, sequential,
-    start,
+    PATIENCE, add, claimed, completed, damage, followed, goes_on, sequential, titled,
 };
-use claviger::app::wiring::Core;
+use crate::harness::environment::fresh;
+use crate::harness::process::Process;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::background::view_follower::ViewKeeper;
-use claviger::system::environment::Effects;
-use claviger::views::{Replay, View};
-use claviger_application::Ports;
+use claviger::views::View;
 use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{RowChange, USAGE, ViewRow};
@@ -27,13 +26,10 @@ fn noon(n: u64) -> Timestamp {
 }
 
 /// Run, day, key, calls and input of what is shown for some time.
-async fn shown(
-    ports: &Ports,
-    user: UserId,
-    from: Timestamp,
-    to: Timestamp,
-) -> Vec<(RunId, u64, Option<KeyId>, u64, u64)> {
-    let cells = ports.run_reads.usage(user, from, to).await.unwrap();
+type Cell = (RunId, u64, Option<KeyId>, u64, u64);
+
+async fn shown(process: &Process, user: UserId, from: Timestamp, to: Timestamp) -> Vec<Cell> {
+    let cells = process.ports.run_reads.usage(user, from, to).await.unwrap();
     let mut cells: Vec<_> = cells
         .iter()
         .map(|cell| (cell.run, cell.day, cell.key, cell.calls, cell.usage.input))
@@ -42,87 +38,78 @@ async fn shown(
     cells
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn usage_is_followed_shown_by_days_and_made_anew() {
-    let dir = tempfile::tempdir().unwrap();
-    let core = Core::open(&config(&dir), Effects::system(), "claviger test").await.unwrap();
-    let (ports, store, tracker, stop) =
-        (core.ports(), Arc::clone(&core.store), TaskTracker::new(), CancellationToken::new());
-    let keeper = ViewKeeper::new(Arc::clone(&store), Arc::new(UsageView), core.holder, core.lease);
-    let keeping = tracker.spawn(keeper.run(stop.clone()));
-    let (ada, eve) = (register(&ports, "ada").await, register(&ports, "eve").await);
-    let key = add(&ports, ada, "key").await;
-    let (one, two) = (
-        start(&ports, ada, "one", sequential()).await,
-        start(&ports, ada, "two", sequential()).await,
-    );
-    goes_on(
-        &*store,
-        ada,
-        one,
-        noon(0),
-        vec![claimed(one), completed(one, key, 1), completed(one, key, 2)],
-    )
-    .await;
-    goes_on(&*store, ada, one, noon(1), vec![completed(one, key, 4)]).await;
-    goes_on(&*store, ada, two, noon(1), vec![claimed(two), completed(two, key, 8)]).await;
-    goes_on(&*store, ada, two, noon(2), vec![completed(two, key, 16)]).await;
-    timeout(PATIENCE, followed(&*store, USAGE)).await.unwrap();
-
+/// Two runs of a user on three days; the first run, and what must be shown of both.
+async fn used(process: &Process, key: KeyId, [one, two]: [RunId; 2], ada: UserId) -> Vec<Cell> {
+    let store = &*process.store;
+    let events = vec![claimed(one), completed(one, key, 1), completed(one, key, 2)];
+    goes_on(store, ada, one, noon(0), events).await;
+    goes_on(store, ada, one, noon(1), vec![completed(one, key, 4)]).await;
+    goes_on(store, ada, two, noon(1), vec![claimed(two), completed(two, key, 8)]).await;
+    goes_on(store, ada, two, noon(2), vec![completed(two, key, 16)]).await;
+    timeout(PATIENCE, followed(store, USAGE)).await.unwrap();
     let cell = |run, n: u64, calls: u64, input: u64| (run, 40_000 + n, Some(key), calls, input);
     let mut expected =
         vec![cell(one, 0, 2, 3), cell(one, 1, 1, 4), cell(two, 1, 1, 8), cell(two, 2, 1, 16)];
     expected.sort();
-    let between = |from: u64, to: u64| {
-        let inside = |cell: &&(RunId, u64, Option<KeyId>, u64, u64)| {
-            (40_000 + from..=40_000 + to).contains(&cell.1)
-        };
-        expected.iter().filter(inside).copied().collect::<Vec<_>>()
-    };
-    assert_eq!(shown(&ports, ada, noon(0), Timestamp(noon(2).0 + 1)).await, expected);
-    assert_eq!(
-        shown(&ports, ada, noon(1), Timestamp(noon(1).0 + 1)).await,
-        between(1, 1),
-        "the day that is touched, whole"
-    );
-    assert_eq!(
-        shown(&ports, ada, noon(1), Timestamp(noon(2).0 - DAY / 2)).await,
-        between(1, 1),
-        "its end is left out"
-    );
-    assert_eq!(shown(&ports, ada, noon(1), noon(1)).await, [], "no time");
-    assert_eq!(shown(&ports, eve, Timestamp(0), Timestamp(u64::MAX)).await, [], "nobody else's");
+    expected
+}
 
-    let (keychain, effects) = (Arc::clone(&core.keychain), core.effects.clone());
-    let replay = |check| Replay {
-        store: Arc::clone(&store),
-        keychain: Arc::clone(&keychain),
-        effects: effects.clone(),
-        check,
-    };
-    let id = UsageFacts::id(one, 40_001);
+/// Damages the rows of usage in each way; a replay finds and repairs each.
+async fn mended(process: &Process, ada: UserId, run: RunId, expected: &[Cell]) {
+    let store = &*process.store;
+    let id = UsageFacts::id(run, 40_001);
     let row = store.row(USAGE, ada, id).await.unwrap().unwrap();
+    let facts = row.facts.strip_suffix(b"}").unwrap().to_vec();
     let wrong = [
         RowChange::DeleteView { view: USAGE, owner: ada, id },
-        RowChange::PutView(ViewRow {
-            facts: row.facts.strip_suffix(b"}").unwrap().to_vec(),
-            ..row.clone()
-        }),
+        RowChange::PutView(ViewRow { facts, ..row.clone() }),
         RowChange::PutView(ViewRow { id: fresh(), ..row }),
     ];
     for change in wrong {
         let what = format!("{change:?}");
-        damage(&*store, vec![change]).await;
-        assert_eq!(
-            replay(true).run(View::Usage).await.unwrap().differing,
-            [ada.to_string()],
-            "{what}"
-        );
-        assert_eq!(replay(false).run(View::Usage).await.unwrap().changed, 1, "{what}");
-        assert_eq!(replay(true).run(View::Usage).await.unwrap().differing_count, 0, "{what}");
-        assert_eq!(shown(&ports, ada, Timestamp(0), Timestamp(u64::MAX)).await, expected, "{what}");
+        damage(store, vec![change]).await;
+        let found = process.replay(true).run(View::Usage).await.unwrap();
+        assert_eq!(found.differing, [ada.to_string()], "{what}");
+        assert_eq!(process.replay(false).run(View::Usage).await.unwrap().changed, 1, "{what}");
+        let again = process.replay(true).run(View::Usage).await.unwrap();
+        assert_eq!(again.differing_count, 0, "{what}");
+        let all = shown(process, ada, Timestamp(0), Timestamp(u64::MAX)).await;
+        assert_eq!(all, expected, "{what}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn usage_is_followed_shown_by_days_and_rebuilt() {
+    let world = World::open(StoreKind::Sqlite).await;
+    let process = world.clerk().await;
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let (store, view) = (Arc::clone(&process.store), Arc::new(UsageView));
+    let keeper = ViewKeeper::new(store, view, process.holder, process.lease);
+    let keeping = tracker.spawn(keeper.run(stop.clone()));
+    let (ada, eve) = (process.newcomer("ada").await, process.newcomer("eve").await);
+    let key = add(&process, &ada, "key").await;
+    let one = titled(&process, &ada, "one", sequential()).await;
+    let two = titled(&process, &ada, "two", sequential()).await;
+    let (ada, eve) = (ada.id(), eve.id());
+    let expected = used(&process, key, [one, two], ada).await;
+
+    let between = |from: u64, to: u64| {
+        let inside = |cell: &&Cell| (40_000 + from..=40_000 + to).contains(&cell.1);
+        expected.iter().filter(inside).copied().collect::<Vec<_>>()
+    };
+    let all = shown(&process, ada, noon(0), Timestamp(noon(2).0 + 1)).await;
+    assert_eq!(all, expected);
+    let touched = shown(&process, ada, noon(1), Timestamp(noon(1).0 + 1)).await;
+    assert_eq!(touched, between(1, 1), "the day that is touched, whole");
+    let until_midnight = shown(&process, ada, noon(1), Timestamp(noon(2).0 - DAY / 2)).await;
+    assert_eq!(until_midnight, between(1, 1), "its end is left out");
+    assert_eq!(shown(&process, ada, noon(1), noon(1)).await, [], "no time");
+    let others = shown(&process, eve, Timestamp(0), Timestamp(u64::MAX)).await;
+    assert_eq!(others, [], "nobody else's");
+
+    mended(&process, ada, one, &expected).await;
     stop.cancel();
     keeping.await.unwrap();
-    core.close().await;
+    process.stop().await;
+    world.close().await;
 }

@@ -1,7 +1,8 @@
 //! Runs whose server, watcher or owner has enough in their middle.
 
 use super::relay::Relay;
-use super::stage::{Going, ONE, Stage};
+use super::stage::{ONE, Stage};
+use crate::harness::program::Going;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

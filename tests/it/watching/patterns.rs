@@ -51,7 +51,7 @@ async fn a_run_is_started_watched_listed_and_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_says_what_is_run_and_a_script_gets_json_lines() {
+async fn a_file_describes_the_run_and_a_script_gets_json_lines() {
     let stage = Stage::new().await;
     stage.says("You are Ann.", "Coffee!");
     stage.says("You are Mo.", "Tea.");
@@ -96,7 +96,7 @@ async fn a_file_says_what_is_run_and_a_script_gets_json_lines() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_model_writes_commands_no_terminal() {
+async fn control_characters_of_a_model_never_reach_a_terminal() {
     let stage = Stage::new().await;
     let evil = "\u{1b}]0;mine\u{7}\u{1b}[2J \u{9b}31m red \u{202e}\r over\n";
     for manner in

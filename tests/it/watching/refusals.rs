@@ -1,7 +1,8 @@
 //! What comes to nothing, and the codes it ends with.
 
 use super::stage::{ONE, Stage};
-use crate::endurance::process::Ran;
+use crate::harness::person::password;
+use crate::harness::program::Ran;
 use claviger::simulator::script::{Act, Refusal};
 use claviger_domain::code::ErrorCode;
 
@@ -30,7 +31,7 @@ async fn a_failed_run_ends_with_the_code_of_what_failed_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_may_not_or_asks_for_nothing_there_is_is_told_what_to_do() {
+async fn missing_rights_and_unknown_runs_are_refused_with_what_to_do() {
     let stage = Stage::new().await;
     let anonymous = stage.home.command(&["run", "list", "--url", stage.server.url()]);
     let unauthenticated = code(ErrorCode::Unauthenticated);
@@ -38,7 +39,7 @@ async fn who_may_not_or_asks_for_nothing_there_is_is_told_what_to_do() {
         unauthenticated,
         &["CLAVIGER_TOKEN", "--password-stdin", "[UNAUTHENTICATED]"],
     );
-    let log_in = |password: &'static [u8]| {
+    let log_in = |password: &str| {
         let command = stage.home.command(&[
             "run",
             "list",
@@ -48,10 +49,10 @@ async fn who_may_not_or_asks_for_nothing_there_is_is_told_what_to_do() {
             "ada",
             "--password-stdin",
         ]);
-        Ran::of(command, password)
+        Ran::of(command, format!("{password}\n").as_bytes())
     };
-    log_in(b"wrong password\n").assert_refused(unauthenticated, &["[UNAUTHENTICATED]"]);
-    assert!(log_in(b"correct horse battery\n").assert_code(0).stdout.starts_with("no runs"));
+    log_in("wrong password").assert_refused(unauthenticated, &["[UNAUTHENTICATED]"]);
+    assert!(log_in(&password("ada")).assert_code(0).stdout.starts_with("no runs"));
     let sessions = stage.account.ask("{ viewer { sessions { id } } }", serde_json::json!({})).await;
     assert_eq!(
         sessions["viewer"]["sessions"].as_array().unwrap().len(),

@@ -39,14 +39,16 @@ fn picture(media_type: &str, data: &str) -> Draft {
     Draft::Sequential { task: vec![block], agents: agents(["Ann"]), sequence: None }
 }
 
-#[test]
-fn what_cant_be_is_refused_with_its_place_and_what_to_do() {
+/// A draft, the place in the input that is refused, and words of the message.
+type Refused = (Draft, &'static [&'static str], &'static str);
+
+fn agents_and_sequences() -> Vec<Refused> {
     let ann = || agents(["Ann"]);
     let many = |n: u32| (0..n).map(|n| agent(&format!("a{n}"))).collect::<Vec<_>>();
     let with_model =
         |model: &str| vec![AgentDraft { model: Some(model.to_owned()), ..agent("Ann") }];
     let with_tokens = |tokens| vec![AgentDraft { max_tokens: Some(tokens), ..agent("Ann") }];
-    let table: Vec<(Draft, &[&str], &str)> = vec![
+    vec![
         (sequential(Vec::new(), None), &["agents"], "there are no agents"),
         (
             sequential(agents(["Ann", "Ann"]), None),
@@ -87,6 +89,12 @@ fn what_cant_be_is_refused_with_its_place_and_what_to_do() {
             "\"sk-ant-...\"",
         ),
         (sequential(with_tokens(0), None), &["agents", "0", "maxTokens"], "write 1 to 128000"),
+    ]
+}
+
+fn tasks_and_patterns() -> Vec<Refused> {
+    let ann = || agents(["Ann"]);
+    vec![
         (
             Draft::Sequential { task: task(" "), agents: ann(), sequence: None },
             &["task"],
@@ -119,8 +127,12 @@ fn what_cant_be_is_refused_with_its_place_and_what_to_do() {
             &["currentDesign"],
             "must be a JSON object",
         ),
-    ];
-    for (draft, path, says) in table {
+    ]
+}
+
+#[test]
+fn invalid_drafts_are_refused_with_the_place_and_what_to_do() {
+    for (draft, path, says) in agents_and_sequences().into_iter().chain(tasks_and_patterns()) {
         let shown = format!("{draft:?}");
         let error = draft.check(&Bounds::default()).expect_err(&shown);
         assert_eq!(error.path, path, "{shown}");

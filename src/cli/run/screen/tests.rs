@@ -46,11 +46,16 @@ fn held(messages: &[Message]) -> (String, Vec<Change>) {
     (screen.steps[0].text.clone(), last)
 }
 
-#[test]
-fn text_is_kept_by_the_rules_of_a_client() {
+/// Name, messages, the text that is then held, and what the last message changed.
+type Case = (&'static str, Vec<Message>, &'static str, Vec<Change>);
+
+fn void(keep: usize, reason: &str) -> Change {
+    Change::Void(0, keep, reason.to_owned())
+}
+
+fn pieces_and_cuts() -> Vec<Case> {
     let at = Change::Text(0);
-    let void = |keep, reason: &str| Change::Void(0, keep, reason.to_owned());
-    let cases: Vec<(&str, Vec<Message>, &str, Vec<Change>)> = vec![
+    vec![
         (
             "pieces in order",
             vec![delta("a", 1, 0, "Grü"), delta("a", 1, 4, "ße")],
@@ -97,6 +102,12 @@ fn text_is_kept_by_the_rules_of_a_client() {
             "ax",
             vec![at.clone()],
         ),
+    ]
+}
+
+fn attempts_and_gaps() -> Vec<Case> {
+    let at = Change::Text(0);
+    vec![
         (
             "a new attempt",
             vec![delta("a", 1, 0, "old"), running(2)],
@@ -139,8 +150,13 @@ fn text_is_kept_by_the_rules_of_a_client() {
             "new",
             vec![],
         ),
-    ];
-    for (name, messages, text, changes) in cases {
+    ]
+}
+
+#[test]
+fn text_is_held_by_the_clients_rule() {
+    for (name, messages, text, changes) in pieces_and_cuts().into_iter().chain(attempts_and_gaps())
+    {
         assert_eq!(held(&messages), (text.to_owned(), changes), "{name}");
     }
 }

@@ -1,8 +1,8 @@
 //! Each reason for which a socket is closed, by its code.
 
 use super::socket::{Socket, until};
-use crate::scenario::stage::{Stage, StoreKind};
-use claviger_application::ids::{IdKind, decode_as};
+use crate::harness::stores::StoreKind;
+use crate::scenario::stage::Stage;
 use claviger_domain::id::UserId;
 use serde_json::json;
 use std::time::Duration;
@@ -43,14 +43,14 @@ async fn what_is_no_message_of_the_protocol_closes_with_4400() {
 }
 
 #[tokio::test]
-async fn whoever_says_nothing_is_closed_with_4408() {
+async fn a_client_that_sends_no_init_is_closed_with_4408() {
     let stage = with(|live| live.init_timeout = Duration::from_millis(20)).await;
     assert_eq!(Socket::open(&stage).await.closed().await, 4408);
     stage.close().await;
 }
 
 #[tokio::test]
-async fn whoever_is_nobody_is_closed_with_4401_and_whoever_was_somebody_with_4403() {
+async fn a_client_without_a_valid_token_is_closed_with_4401_and_one_that_loses_it_with_4403() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
     let init = |token: serde_json::Value| json!({ "type": "connection_init", "payload": { "token": token } });
@@ -133,7 +133,7 @@ async fn a_server_that_goes_down_closes_with_1012_and_leaves_nothing_hanging() {
 }
 
 #[tokio::test]
-async fn whoever_takes_nothing_is_closed_with_1013_and_costs_nothing_more() {
+async fn a_client_that_reads_nothing_is_closed_with_1013_and_costs_nothing_more() {
     let stage = with(|live| {
         live.stall = Duration::from_millis(200);
         live.closing = super::socket::PATIENCE;
@@ -155,7 +155,7 @@ async fn whoever_takes_nothing_is_closed_with_1013_and_costs_nothing_more() {
 }
 
 #[tokio::test]
-async fn whoever_answers_no_ping_is_closed_with_1001() {
+async fn a_client_that_answers_no_ping_is_closed_with_1001() {
     let stage = with(|live| {
         live.ping = Duration::from_millis(5);
         live.silence = Duration::from_millis(50);
@@ -181,7 +181,7 @@ async fn an_expired_token_closes_with_4403_unless_another_came_in_time() {
     let stage = with(|live| live.ping = Duration::from_millis(5)).await;
     let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
     let login =
-        json!({ "usernameOrEmail": "ada", "password": crate::scenario::stage::password("ada") });
+        json!({ "usernameOrEmail": "ada", "password": crate::harness::person::password("ada") });
     let (mut renewed, mut plain) = (Socket::of(&stage, &ada).await, Socket::of(&stage, &ada).await);
     let mut of_bob = Socket::of(&stage, &bob).await;
     renewed.follow("1", None).await;
@@ -195,7 +195,7 @@ async fn an_expired_token_closes_with_4403_unless_another_came_in_time() {
     renewed.say(&ping).await;
     let answered = renewed.hear().await;
     assert_eq!(answered, json!({ "type": "pong", "payload": { "expiresAt": fresh["expiresAt"] } }));
-    // Another user's token is none.
+    // Another user's token is not valid here.
     of_bob.say(&ping).await;
     assert_eq!(of_bob.closed().await, 4403);
     stage.advance_ms(6 * 60_000);

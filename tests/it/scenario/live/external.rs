@@ -1,11 +1,13 @@
-//! Sockets and event streams of an external issuer's users: as long as the token that was shown, and no longer than the account.
+//! Sockets and event streams of an external issuer's users: as long as the token that was shown,
+//! and no longer than the account.
 
 use super::socket::Socket;
 use super::streams::{FOLLOW, Stream, get, post};
-use crate::scenario::client::Client;
+use crate::harness::client::Client;
+use crate::harness::stores::StoreKind;
 use crate::scenario::external::run;
 use crate::scenario::issuer::{Issuer, Signing, claims};
-use crate::scenario::stage::{Stage, StoreKind};
+use crate::scenario::stage::Stage;
 use claviger::simulator::keys::{Scenario, key as secret_key};
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{DeactivateAccount, GrantRole};
@@ -70,7 +72,7 @@ async fn ends(mut stream: Stream) {
     }
 }
 
-/// Ten minutes, as the claims of the tests say.
+/// Ten minutes, as the claims of the tests have it.
 fn expiry(stage: &Stage) -> String {
     stage.in_ms(600_000)
 }
@@ -81,7 +83,7 @@ async fn a_socket_lasts_as_long_as_the_issuers_token_and_goes_on_under_the_next(
     let issuer = Issuer::start(&[&key]).await;
     let stage = stage(&issuer, None).await;
     let ada = sign_in(&stage, &key, &json!({}));
-    // The first thing that is heard of her: the account is made.
+    // Her first event: the account is made.
     let (mut renewed, mut plain) = (Socket::open(&stage).await, Socket::of(&stage, &ada).await);
     renewed.say(&init(&ada)).await;
     let ack = renewed.hear().await;
@@ -148,7 +150,7 @@ async fn tokens_of_others_and_tokens_that_cannot_be_judged_close_a_socket_each_w
     let mut socket = Socket::of(&stage, &ada).await;
     socket.say(&ping(&sign_in(&stage, &key, &json!({ "sub": "00u2bob" })))).await;
     assert_eq!(socket.closed().await, 4403, "another user's token is none");
-    // Nobody knows whether it is good: the client tries again.
+    // Nobody knows whether it is valid: the client tries again.
     let unknown = sign_in(&stage, &Signing::ed25519("k2"), &json!({}));
     issuer.answer(500, Vec::new());
     let (mut fresh, mut held) = (Socket::open(&stage).await, Socket::of(&stage, &ada).await);
@@ -166,7 +168,8 @@ async fn tokens_of_others_and_tokens_that_cannot_be_judged_close_a_socket_each_w
 }
 
 #[tokio::test]
-async fn whoever_is_signed_out_or_deactivated_is_cut_off_though_a_newer_token_lets_them_in_again() {
+async fn a_user_who_is_signed_out_or_deactivated_is_cut_off_though_a_newer_token_lets_them_in_again()
+ {
     let key = Signing::ed25519("k1");
     let issuer = Issuer::start(&[&key]).await;
     let stage = stage(&issuer, None).await;
@@ -181,7 +184,8 @@ async fn whoever_is_signed_out_or_deactivated_is_cut_off_though_a_newer_token_le
     ada.done("logout", json!({})).await;
     stage.advance_ms(1_000);
     let again = sign_in(&stage, &key, &json!({}));
-    // Their one session is open again before anybody has looked: the old token stays out all the same.
+    // Their one session is open again before anybody has looked: the old token stays out all the
+    // same.
     let mut newer = Socket::of(&stage, &again).await;
     assert_eq!(socket.closed().await, 4401);
     for stream in streams {

@@ -1,8 +1,10 @@
-//! What a subscription gives: every event of its user once and in order, whatever happens to the connection.
+//! What a subscription gives: every event of its user once and in order, whatever happens to the
+//! connection.
 
 use super::socket::Socket;
-use crate::scenario::client::Client;
-use crate::scenario::stage::{Stage, StoreKind};
+use crate::harness::client::Client;
+use crate::harness::stores::StoreKind;
+use crate::scenario::stage::Stage;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 
@@ -117,7 +119,7 @@ async fn an_event_is_whole_and_the_owners_alone() {
 }
 
 #[tokio::test]
-async fn what_cannot_begin_says_why_and_the_socket_lives_on() {
+async fn an_operation_that_cannot_begin_gets_a_typed_error_and_the_socket_lives_on() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
     let mut socket = Socket::of(&stage, &ada).await;

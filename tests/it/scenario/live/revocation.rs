@@ -1,13 +1,16 @@
-//! Whoever is signed out is cut off at once, wherever they are connected.
+//! A user who is signed out is cut off at once, on every connection.
 
 use super::socket::Socket;
-use crate::scenario::client::Client;
-use crate::scenario::stage::{Stage, StoreKind, password};
+use crate::harness::client::Client;
+use crate::harness::events::actor;
+use crate::harness::person::password;
+use crate::harness::stores::StoreKind;
+use crate::scenario::stage::Stage;
 use claviger::bus::AccountCall;
 use claviger::simulator::keys::{Scenario, key};
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{AccountCommand, DeactivateAccount, GrantRole, RevokeRole};
-use claviger_domain::actor::{Actor, Role};
+use claviger_domain::actor::{Role, Via};
 use claviger_domain::id::{CorrelationId, UserId};
 use serde_json::json;
 use uuid::Uuid;
@@ -26,7 +29,7 @@ async fn by_operator(stage: &Stage, whose: &Client, command: AccountCommand) {
         .to_owned();
     let call = AccountCall {
         user: UserId(decode_as(IdKind::User, &id).unwrap()),
-        actor: Actor::OPERATOR,
+        actor: actor(Via::Cli),
         correlation: CorrelationId(Uuid::from_u128(7)),
         command,
         phc: None,
@@ -64,7 +67,9 @@ async fn logout_ends_the_sockets_of_its_session_and_no_others() {
     let ada = stage.user("ada").await;
     let elsewhere = again(&stage, "ada").await;
     let (ended, mut other) = (Socket::of(&stage, &ada).await, Socket::of(&stage, &elsewhere).await);
-    other.follow("1", None).await;
+    // From a cursor: the subscription may begin after the logout.
+    let cursor = elsewhere.ask("{ viewer { eventsCursor } }", json!({})).await;
+    other.follow("1", cursor["viewer"]["eventsCursor"].as_str()).await;
     ada.done("logout", json!({})).await;
     assert_eq!(ended.closed().await, 4401);
     assert_eq!(other.event_of("1").await.1, "SignedOut");

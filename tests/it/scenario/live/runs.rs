@@ -1,14 +1,14 @@
-//! Orchestrations over GraphQL: asked for, followed over a socket, stopped, listed, added up.
+//! Orchestrations over GraphQL: started, followed over a socket, stopped, listed, added up.
 
 use super::socket::Socket;
-use crate::scenario::client::Client;
+use crate::harness::client::Client;
 use crate::scenario::stage::{Stage, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Ending, Reply};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Everything that a subscriber of a run may hear.
+/// Every message that a subscriber of a run may receive.
 pub(in crate::scenario) const FEED: &str = "subscription($id: ID!, $after: Cursor) { orchestration(id: $id, after: $after) { __typename \
     ... on Snapshot { cursor orchestration { state } partial { stepId attempt text } } \
     ... on EventMessage { cursor event { type } step { id state } } \
@@ -17,7 +17,7 @@ pub(in crate::scenario) const FEED: &str = "subscription($id: ID!, $after: Curso
     ... on GapMarker { cursor steps { stepId attempt text } } \
     ... on Terminal { cursor state orchestration { output } } } }";
 
-/// Everything that can be asked of a run.
+/// Every field of a run.
 const WHOLE: &str = "query($id: ID!, $from: DateTime!, $to: DateTime!) { orchestration(id: $id, minPosition: \"1\") { id pattern state title \
     pauseReason input output result createdAt startedAt finishedAt durationMs costNanoUsd cursor partial { text } \
     error { code message stepId upstreamStatus upstreamRequestId } resolution { chosen { source key { id } } } \
@@ -42,7 +42,7 @@ async fn start(client: &Client, task: &str) -> String {
     payload["orchestration"]["id"].as_str().unwrap().to_owned()
 }
 
-/// Hears a run to its end; the text of each step, and the state it ended in.
+/// Follows a run to its end; the text of each step, and the state it ended in.
 async fn heard(
     stage: &Stage,
     client: &Client,
@@ -110,7 +110,7 @@ pub(in crate::scenario) async fn runs(stage: &Stage, client: &Client) {
     assert_eq!(refused["userErrors"][0]["code"], "CONFLICT");
 }
 
-/// What is shown of the run is what was heard of it.
+/// The run that is shown has the texts that were received.
 async fn whole(
     stage: &Stage,
     client: &Client,

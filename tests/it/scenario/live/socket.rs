@@ -1,6 +1,6 @@
 //! A raw client of `graphql-transport-ws`.
 
-use crate::scenario::client::Client;
+use crate::harness::client::Client;
 use crate::scenario::stage::Stage;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub(super) async fn until(mut is_so: impl FnMut() -> bool) {
 pub(super) struct Socket(WebSocketStream<TcpStream>);
 
 impl Socket {
-    /// Opened, nothing said.
+    /// Opened, without a message.
     pub(super) async fn open(stage: &Stage) -> Self {
         let mut request =
             format!("ws://{}/graphql", stage.address()).into_client_request().unwrap();

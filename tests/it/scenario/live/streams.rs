@@ -1,8 +1,9 @@
 //! Event streams with a token in the header.
 
 use super::socket::{PATIENCE, soon};
-use crate::scenario::client::Client;
-use crate::scenario::stage::{Stage, StoreKind};
+use crate::harness::client::{Client, plain};
+use crate::harness::stores::StoreKind;
+use crate::scenario::stage::Stage;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -75,7 +76,7 @@ pub(super) const FOLLOW: &str =
     "subscription($after: Cursor) { viewerEvents(after: $after) { node { type } } }";
 
 fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(PATIENCE * 2).build().unwrap()
+    plain().timeout(PATIENCE * 2).build().unwrap()
 }
 
 /// A GET, as `EventSource` does it.
@@ -158,7 +159,7 @@ async fn a_stream_ends_with_its_session_and_with_the_server_but_never_completes(
     let (mut of_ada, mut of_bob) =
         (follow(&stage, &ada, None, None).await, follow(&stage, &bob, None, None).await);
     ada.done("logout", json!({})).await;
-    // The last thing a stream may say is what ended it.
+    // The last event of a stream may be the cause of its end.
     while let Some(event) = of_ada.event().await {
         assert_eq!(event.kind, "next", "{event:?}");
     }

@@ -1,8 +1,9 @@
 //! Event streams of clients that can't send a header.
 
 use super::streams::{FOLLOW, Stream, get};
-use crate::scenario::client::Client;
-use crate::scenario::stage::{Stage, StoreKind};
+use crate::harness::client::Client;
+use crate::harness::stores::StoreKind;
+use crate::scenario::stage::Stage;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::json;
 

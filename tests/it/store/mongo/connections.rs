@@ -1,10 +1,11 @@
-//! Connections fail on the way: cut at some byte, half-open, slow. Nothing is lost or doubled, and nobody waits for ever.
+//! Connections fail on the way: cut at some byte, half-open, slow. Nothing is lost or doubled, and
+//! nobody waits for ever.
 
 use super::super::sqlite::append;
 use super::failures::has_exactly;
 use super::harness::MongoHarness;
 use super::proxy::{Act, Proxy};
-use super::server::{TestServer, server};
+use crate::harness::mongo::{TestServer, server};
 use claviger_projections::ports::{Append, Log};
 use claviger_store::mongo::{MongoConfig, MongoStore};
 use futures::future::join_all;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Long enough for a transaction here, short enough to wait for it in a test.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// A bound for what would never come.
+/// How long anything is awaited before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A store behind a proxy.
@@ -100,7 +101,8 @@ async fn without_a_change_stream_the_poll_wakes() {
     let writer = harness.open().await.unwrap();
     let mut n = 0;
     for act in [Act::CutRequest(0), Act::CutReply(20), Act::Swallow] {
-        // Every attempt to listen fails: a stream is opened by `aggregate`, gone on with by `getMore`.
+        // Every attempt to listen fails: a stream is opened by `aggregate`, gone on with by
+        // `getMore`.
         for word in ["getMore", "$changeStream"] {
             proxy.rule(word, usize::MAX, act);
             proxy.cut_all();

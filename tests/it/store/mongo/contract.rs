@@ -1,8 +1,8 @@
 //! The contract, on whole stores and on broken ones.
 
-use super::super::broken::How;
 use super::harness::MongoHarness;
-use super::server::{TestServer, server};
+use crate::harness::mongo::{TestServer, server};
+use crate::store::how::How;
 use claviger_suite::{Case, Failure, Outcome, cases};
 use futures::StreamExt;
 use futures::stream;

@@ -2,14 +2,13 @@
 
 use super::super::sqlite::append;
 use super::harness::MongoHarness;
-use super::server::{OwnServer, server};
-use claviger::system::environment::OsEntropy;
+use crate::harness::mongo::{OwnServer, server};
+use crate::harness::stores::mongo_config;
 use claviger_projections::ports::{Append, AppendError, Log, StoreError};
 use claviger_store::mongo::{MongoConfig, MongoStore};
 use futures::future::join_all;
 use mongodb::bson::{Document, doc};
 use std::collections::HashSet;
-use std::sync::Arc;
 
 /// The log is dense and has exactly the events of these appends, each once.
 pub(super) async fn has_exactly(store: &MongoStore, appends: &[Append]) {
@@ -46,7 +45,7 @@ pub(super) fn failures() -> Vec<(&'static str, i32, Document)> {
 async fn whatever_fails_in_a_transaction_every_append_is_in_once() {
     let Some(server) = server().await else { return };
     let harness = MongoHarness::new(server);
-    // Failpoints are the server's; by this name they meet nobody else.
+    // Failpoints are the server's; by this name they meet no other test.
     let uri = format!("{}&appName={}", server.uri_text(&harness.database), harness.database);
     let store = MongoStore::open(&MongoConfig { uri: uri.parse().unwrap(), ..harness.config() })
         .await
@@ -94,8 +93,7 @@ async fn persistently(store: &MongoStore, append: Append) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_and_restarted_loses_and_doubles_nothing() {
     let Some(mut server) = OwnServer::start() else { return };
-    let store =
-        MongoStore::open(&MongoConfig::new(server.uri(), Arc::new(OsEntropy))).await.unwrap();
+    let store = MongoStore::open(&mongo_config(server.uri())).await.unwrap();
     let appends: Vec<_> = (0..160).map(append).collect();
     let writers = appends.chunks(20).map(|mine| {
         let store = &store;

@@ -34,7 +34,7 @@ impl Gate {
         self.state.lock().unwrap()
     }
 
-    /// Whoever is held is gone when it is let go.
+    /// The process that is held is gone when it is released.
     pub(super) fn kill(&self) {
         self.state().killed = *self.held.borrow();
     }

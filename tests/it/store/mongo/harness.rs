@@ -1,12 +1,12 @@
 //! Runs the contract suite on MongoDB.
 
-use super::super::bent::Over;
-use super::super::broken::{Broken, How};
-use super::super::harness::readable;
+use super::super::broken::Broken;
 use super::gate::Gate;
 use super::rewriting::Rewriting;
-use super::server::TestServer;
-use claviger::system::environment::OsEntropy;
+use crate::harness::bent::Over;
+use crate::harness::mongo::TestServer;
+use crate::harness::stores::mongo_config;
+use crate::store::how::How;
 use claviger_projections::ports::{BoxFuture, Store};
 use claviger_store::mongo::{MongoConfig, MongoStore, MongoUri};
 use claviger_suite::{Failure, FaultHooks, Harness};
@@ -29,7 +29,7 @@ impl MongoHarness {
         Self { uri: server.uri(&database), database, gate, opened, broken: None }
     }
 
-    /// Stores that reach the server by way of a proxy.
+    /// Stores that reach the server through a proxy.
     pub(super) fn behind(server: &'static TestServer, proxy: &Rewriting) -> Self {
         let new = Self::new(server);
         Self { uri: proxy.uri(server, &new.database), ..new }
@@ -41,11 +41,7 @@ impl MongoHarness {
 
     pub(super) fn config(&self) -> MongoConfig {
         let faults = Arc::clone(&self.gate) as _;
-        MongoConfig {
-            faults,
-            reads: readable(),
-            ..MongoConfig::new(self.uri.clone(), Arc::new(OsEntropy))
-        }
+        MongoConfig { faults, ..mongo_config(self.uri.clone()) }
     }
 
     /// Opens the database once more, as another process would.

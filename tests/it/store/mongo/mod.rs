@@ -1,7 +1,8 @@
 //! The store on MongoDB: the contract, broken stores, and what is particular to it.
 //!
-//! The server is, in this order: `CLAVIGER_TEST_MONGODB_URI`, a `mongod` on the path, SecantusDB from `ops/test-mongodb`. With none of
-//! them these tests say so and pass, unless `CLAVIGER_REQUIRE_MONGODB=1`.
+//! The server is, in this order: `CLAVIGER_TEST_MONGODB_URI`, a `mongod` on the path, SecantusDB
+//! from `ops/test-mongodb`. With none of them these tests print so and pass, unless
+//! `CLAVIGER_REQUIRE_MONGODB=1`.
 
 mod connections;
 mod contract;
@@ -13,9 +14,5 @@ mod processes;
 pub(crate) mod proxy;
 mod rewriting;
 mod run;
-pub(crate) mod server;
 mod stopped;
 mod variants;
-mod versions;
-
-pub(crate) use server::server;

@@ -1,9 +1,10 @@
-//! What is particular to MongoDB: several processes, unknown commits, batches, concerns, what is refused at boot.
+//! What is particular to MongoDB: several processes, unknown commits, batches, concerns, what is
+//! refused at boot.
 
 use super::super::sqlite::append;
 use super::harness::MongoHarness;
-use super::server::{TestServer, server};
-use claviger::system::environment::OsEntropy;
+use crate::harness::mongo::{TestServer, server};
+use crate::harness::stores::mongo_config;
 use claviger_projections::ports::{
     Append, AppendError, ClaimChange, ClaimKind, Expected, Log, RecordChange, Rotation, RowChange,
     Rows, StoreError, StoreKeyRow, UserKeyRow, UserKeyState, UserRows, Views,
@@ -183,14 +184,15 @@ async fn an_address_that_leads_nowhere_is_refused_without_repeating_it() {
         ("postgres://ada:hunter2secret@127.0.0.1/", false),
         ("mongodb://ada:hunter2secret@127.0.0.1:port/", false),
     ] {
-        let config = MongoConfig::new(uri.parse().unwrap(), Arc::new(OsEntropy));
+        let config = mongo_config(uri.parse().unwrap());
         let refused = MongoStore::open(&config).await.err().unwrap();
         assert_eq!(matches!(refused, OpenError::Unreachable { .. }), unreachable, "{uri}");
         assert!(!format!("{refused} {refused:?} {config:?}").contains("hunter2"), "{refused:?}");
     }
 }
 
-/// What a command must say of its concerns; what is in a transaction says it where the transaction begins and ends.
+/// The read and write concerns that a command must carry; a transaction carries them where it
+/// begins and ends.
 fn says_its_concern(event: &CommandStartedEvent) -> Result<(), String> {
     let command = &event.command;
     let durable = || {
@@ -241,7 +243,7 @@ async fn rotated(store: &MongoStore, first: &Append) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_command_says_its_concern() {
+async fn every_command_carries_its_concern() {
     let Some(server) = server().await else { return };
     let harness = MongoHarness::new(server);
     let seen: Arc<Mutex<Vec<CommandStartedEvent>>> = Arc::default();

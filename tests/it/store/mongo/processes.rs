@@ -3,9 +3,9 @@
 use super::super::sqlite::append;
 use super::gate::Gate;
 use super::harness::MongoHarness;
-use super::server::server;
-use crate::endurance::Dice;
-use claviger::system::environment::OsEntropy;
+use crate::harness::dice::Dice;
+use crate::harness::mongo::server;
+use crate::harness::stores::mongo_config;
 use claviger_domain::id::EventId;
 use claviger_projections::ports::Log;
 use claviger_store::mongo::{MongoConfig, MongoStore};
@@ -24,11 +24,11 @@ const URI: &str = "CLAVIGER_TEST_STOPPED_URI";
 const LEASE: Duration = Duration::from_secs(1);
 
 fn config(uri: &str) -> MongoConfig {
-    MongoConfig { lease: LEASE, ..MongoConfig::new(uri.parse().unwrap(), Arc::new(OsEntropy)) }
+    MongoConfig { lease: LEASE, ..mongo_config(uri.parse().unwrap()) }
 }
 
-/// The process that is stopped: appends what it is told to, parks inside a transaction when told to. Does nothing when it isn't started
-/// by a test below.
+/// The process that is stopped: appends on command, and parks inside a transaction on command. Does
+/// nothing when it isn't started by a test below.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_child_that_is_stopped() {
     let Some(uri) = std::env::var_os(URI) else { return };
@@ -118,14 +118,14 @@ impl Stopped {
         while self.line().await.expect("it goes on") != word {}
     }
 
-    /// Waits for so many answers.
+    /// Waits for this many answers.
     async fn answers(&mut self, count: usize) {
         while self.answered.len() < count {
             self.line().await.expect("it goes on");
         }
     }
 
-    /// Lets it do what it was told, and end.
+    /// Lets it finish its commands, and end.
     async fn end(mut self) -> HashMap<EventId, u64> {
         drop(self.orders.take());
         while self.line().await.is_some() {}
@@ -134,7 +134,7 @@ impl Stopped {
     }
 }
 
-/// The log is dense and consists of what was answered, where it was said to be.
+/// The log is dense, and consists of the acknowledged events at their acknowledged positions.
 async fn consists_of(store: &MongoStore, answered: HashMap<EventId, u64>) {
     let log = store.read(0, usize::MAX).await.unwrap();
     let found: BTreeMap<u64, EventId> =

@@ -1,7 +1,8 @@
-//! A TCP proxy before the server that makes connections fail: cuts one at any byte, swallows everything, holds a message back. It knows
-//! the frames of the wire protocol, so that a fault meets the message it is meant for.
+//! A TCP proxy before the server that makes connections fail: cuts one at any byte, swallows
+//! everything, holds a message back. It knows the frames of the wire protocol, so that a fault
+//! meets the message it is meant for.
 
-use super::server::TestServer;
+use crate::harness::mongo::TestServer;
 use claviger_store::mongo::MongoUri;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -16,9 +17,9 @@ use tokio_util::task::TaskTracker;
 /// What becomes of a connection when a message meets a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// So many bytes of the request arrive, then both sides are cut.
+    /// This many bytes of the request arrive, then both sides are cut.
     CutRequest(usize),
-    /// The request arrives; so many bytes of the reply come back, then both sides are cut.
+    /// The request arrives; this many bytes of the reply come back, then both sides are cut.
     CutReply(usize),
     /// From this request on nothing arrives and nothing comes back; the connection stays open.
     Swallow,
@@ -85,7 +86,7 @@ impl Proxy {
         Self::start(&server.host()).await
     }
 
-    /// The address of a database of that server, by way of this proxy.
+    /// The address of a database of that server, through this proxy.
     pub(crate) fn uri(&self, server: &TestServer, database: &str) -> MongoUri {
         server.uri_by(&self.address.to_string(), database).parse().unwrap()
     }
@@ -110,7 +111,7 @@ impl Proxy {
         std::mem::replace(&mut *self.shared.open.lock().unwrap(), new).cancel();
     }
 
-    /// Waits until so many requests met a rule since the start.
+    /// Waits until this many requests met a rule since the start.
     pub(crate) async fn met(&self, times: usize) {
         self.shared.met.subscribe().wait_for(|met| *met >= times).await.unwrap();
     }

@@ -1,8 +1,9 @@
-//! A proxy before the server that changes what a store says, so that a whole store does what a broken one would. It decodes the body of
-//! each message; a store uses no other section for what is changed here.
+//! A proxy before the server that changes what a store sends, so that a whole store behaves as a
+//! broken one would. It decodes the body of each message; a store uses no other section for what is
+//! changed here.
 
 use super::proxy::message;
-use super::server::TestServer;
+use crate::harness::mongo::TestServer;
 use claviger_store::mongo::MongoUri;
 use mongodb::bson::{Bson, Document, doc};
 use std::collections::HashMap;
@@ -16,7 +17,8 @@ use tokio_util::task::TaskTracker;
 
 /// The wire protocol's code of a message with sections.
 const OP_MSG: i32 = 2013;
-/// The flag of a request that may have many replies: the driver's monitors, which say nothing that is changed here.
+/// The flag of a request that may have many replies: the driver's monitors, which send nothing that
+/// is changed here.
 const EXHAUST_ALLOWED: u32 = 1 << 16;
 /// Flags and the kind of the first section, after the header.
 const BODY_AT: usize = 21;
@@ -31,12 +33,14 @@ pub(super) type Statement = (&'static str, &'static str);
 pub(super) enum Rewrite {
     /// Nothing.
     Nothing,
-    /// Statements leave their transaction: each counts at once, and there is nothing to commit or to abort.
+    /// Statements leave their transaction: each counts at once, and there is nothing to commit or
+    /// to abort.
     NoSession,
-    /// Every other time, this statement is answered with a write conflict, and the server aborts its transaction. A whole store tries the
-    /// transaction again.
+    /// Every other time, this statement is answered with a write conflict, and the server aborts
+    /// its transaction. A whole store tries the transaction again.
     Conflict(Statement),
-    /// The same, for a store that tries this statement alone again: it begins another transaction, in which the rest follows.
+    /// The same, for a store that tries this statement alone again: it begins another transaction,
+    /// in which the rest follows.
     RetryAlone(Statement),
     /// What is touched isn't changed by it.
     NoTouch,
@@ -56,7 +60,8 @@ struct Shared {
     rewritten: watch::Sender<usize>,
     /// How many write conflicts the server has answered.
     conflicts: watch::Sender<usize>,
-    /// By how much the transactions of a session are further on at the server than the store knows, by the session's id.
+    /// By how much the transactions of a session are further on at the server than the store knows,
+    /// by the session's id.
     ahead: Mutex<HashMap<Vec<u8>, i64>>,
     ends: CancellationToken,
     tracker: TaskTracker,
@@ -91,7 +96,7 @@ impl Rewriting {
         Self { address, shared, _ends: ends.drop_guard() }
     }
 
-    /// The address of a database of that server, by way of this proxy.
+    /// The address of a database of that server, through this proxy.
     pub(super) fn uri(&self, server: &TestServer, database: &str) -> MongoUri {
         server.uri_by(&self.address.to_string(), database).parse().unwrap()
     }
@@ -101,7 +106,7 @@ impl Rewriting {
         *self.shared.rewritten.borrow()
     }
 
-    /// Waits for so many more write conflicts.
+    /// Waits for this many more write conflicts.
     pub(super) async fn conflicts(&self, more: usize) {
         let mut conflicts = self.shared.conflicts.subscribe();
         let before = *conflicts.borrow();
@@ -225,8 +230,9 @@ async fn abort(of: &Message, server: &mut TcpStream) -> Option<()> {
         .map(drop)
 }
 
-/// What changes `touch` changes nothing; whether there was such a thing. A no-op is a conflict with nobody on MongoDB; the test server takes
-/// it for a write where it comes as an `update`, so there it isn't sent.
+/// What changes `touch` changes nothing; whether there was such a thing. A no-op is a conflict with
+/// nobody on MongoDB; the test server takes it for a write where it comes as an `update`, so there
+/// it isn't sent.
 fn untouch(body: &mut Document) -> bool {
     if body.get_str("findAndModify").is_ok_and(|collection| collection == "log_head") {
         let change =

@@ -1,13 +1,14 @@
-//! A long run of appends by two processes, with everything that can fail failing in turn, against an account of what was acknowledged.
-//! `CLAVIGER_TEST_COMMANDS=2000` is the long form, `CLAVIGER_TEST_SEED` changes the course.
+//! A long run of appends by two processes, with everything that can fail failing in turn, against
+//! an account of what was acknowledged. `CLAVIGER_TEST_COMMANDS=2000` is the long form,
+//! `CLAVIGER_TEST_SEED` changes the course.
 
 use super::super::sqlite::append;
 use super::failures::failures;
 use super::gate::Gate;
 use super::proxy::{Act, Proxy};
-use super::server::OwnServer;
-use crate::endurance::{Dice, number, seed};
-use claviger::system::environment::OsEntropy;
+use crate::harness::dice::{Dice, number, seed};
+use crate::harness::mongo::OwnServer;
+use crate::harness::stores::mongo_config;
 use claviger_domain::id::EventId;
 use claviger_projections::ports::{Append, AppendError, Expected, Log, RecordChange, StoreError};
 use claviger_store::mongo::{MongoConfig, MongoStore};
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 
 /// Streams, each written by one worker.
 const WORKERS: u64 = 6;
-/// Every so many a worker writes by way of the process that is spared.
+/// One in this many appends of a worker goes through the process that is spared.
 const SPARED: u64 = 3;
 const COMMANDS: u64 = 180;
 const NAME: &str = "claviger-run";
@@ -30,15 +31,16 @@ const NAME: &str = "claviger-run";
 /// What fails during a round.
 #[derive(Clone, Debug)]
 enum Trouble {
-    /// The server refuses a command, drops the connection, or says that a write that was done was not confirmed.
+    /// The server refuses a command, drops the connection, or reports a write that was done as not
+    /// confirmed.
     Server(&'static str, i32, Document),
     /// The connection fails at a request with this word.
     Wire(&'static str, Act),
     /// An append fails by itself.
     Append,
-    /// So many transactions fail before their commit.
+    /// This many transactions fail before their commit.
     BeforeCommit(usize),
-    /// The answers of so many commits are lost.
+    /// The answers of this many commits are lost.
     AnswerLost(usize),
     /// While a commit is on its way: the session is ended by another.
     Session,
@@ -87,7 +89,7 @@ impl Run {
     async fn start() -> Option<Self> {
         let server = OwnServer::start()?;
         let proxy = Proxy::start(&server.host()).await;
-        let spared = MongoConfig::new(server.uri(), Arc::new(OsEntropy));
+        let spared = mongo_config(server.uri());
         let spared = Arc::new(MongoStore::open(&spared).await.unwrap());
         let options =
             format!("directConnection=true&serverSelectionTimeoutMS=20000&appName={NAME}");
@@ -95,8 +97,7 @@ impl Run {
         let gate = Arc::new(Gate::default());
         let faults = Arc::clone(&gate) as _;
         let answer_within = Duration::from_secs(2);
-        let store =
-            MongoConfig { faults, answer_within, ..MongoConfig::new(uri, Arc::new(OsEntropy)) };
+        let store = MongoConfig { faults, answer_within, ..mongo_config(uri) };
         let store = Arc::new(MongoStore::open(&store).await.unwrap());
         let admin = spared.database().client().clone();
         let versions = vec![0; usize::try_from(WORKERS).unwrap()];
@@ -139,7 +140,7 @@ impl Run {
     async fn begin(&self, trouble: &Trouble, appends: &[Append]) {
         match trouble {
             Trouble::Server(command, times, data) => {
-                self.fail_commands(command, *times, data.clone()).await
+                self.fail_commands(command, *times, data.clone()).await;
             }
             Trouble::Wire(word, act) => self.proxy.rule(word, 1, *act),
             Trouble::Append => self.gate.fail_statement(appends[0].events[0].id),
@@ -216,7 +217,7 @@ impl Run {
     /// The log is what was acknowledged: nothing lost, nothing doubled, no gap.
     async fn compare(&self, after: &Trouble) {
         for store in [&self.store, &self.spared] {
-            // A read may be refused as long as things recover; what it says when it is answered must be right.
+            // A read may be refused as long as things recover; what it returns must be right.
             let log = loop {
                 match store.read(0, usize::MAX).await {
                     Ok(log) => break log,
@@ -251,7 +252,8 @@ struct Acknowledged {
     took: Duration,
 }
 
-/// Asks until it is in, as a client would. An append that was refused and in nevertheless would not fit its stream any more.
+/// Asks until it is in, as a client would. An append that was refused and in nevertheless would not
+/// fit its stream any more.
 async fn acknowledged(store: &MongoStore, append: &Append, gate: &Gate) -> Acknowledged {
     let (began, mut unavailable) = (Instant::now(), 0);
     loop {
@@ -265,7 +267,7 @@ async fn acknowledged(store: &MongoStore, append: &Append, gate: &Gate) -> Ackno
             }
             Err(AppendError::Store(StoreError::Unavailable(_))) => {
                 unavailable += 1;
-                // What failed by itself is well the next time.
+                // What failed by itself succeeds the next time.
                 gate.mend();
             }
             Err(other) => panic!("{other:?}"),

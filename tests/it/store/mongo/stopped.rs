@@ -1,10 +1,11 @@
-//! A process stops inside its transaction and holds the head. The others end its session; when it wakes it loses and doubles nothing.
+//! A process stops inside its transaction and holds the head. The others end its session; when it
+//! wakes it loses and doubles nothing.
 
 use super::super::sqlite::append;
 use super::failures::has_exactly;
 use super::gate::Gate;
 use super::harness::MongoHarness;
-use super::server::server;
+use crate::harness::mongo::server;
 use claviger_projections::ports::Log;
 use claviger_store::mongo::{MongoConfig, MongoStore};
 use claviger_suite::FaultHooks;

@@ -1,11 +1,12 @@
-//! Stores that are broken in how they use transactions, and what must tell them from a whole one. The store has no switch for that: what
-//! it says is changed on its way to the server.
+//! Stores that are broken in how they use transactions, and the cases that must distinguish them
+//! from a whole one. The store has no switch for that: what it sends is changed on its way to the
+//! server.
 
 use super::super::sqlite::append;
 use super::contract::run;
 use super::harness::MongoHarness;
 use super::rewriting::{Rewrite, Rewriting, Statement};
-use super::server::{TestServer, server};
+use crate::harness::mongo::{TestServer, server};
 use claviger_domain::id::KeyId;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{
@@ -35,7 +36,7 @@ async fn passes(server: &'static TestServer, rewrite: Rewrite, name: &str) {
     assert_eq!(rewritten > 0, rewrite != Rewrite::Nothing, "{name} with {rewrite:?}");
 }
 
-/// The case fails, and says this.
+/// The case fails with this message.
 async fn fails(server: &'static TestServer, rewrite: Rewrite, (name, says): (&str, &str)) {
     let (ended, rewritten) = outcome(server, rewrite, name).await;
     let failure = ended.err().unwrap_or_else(|| panic!("a store with {rewrite:?} passes {name}"));
@@ -85,7 +86,7 @@ struct Pair {
     other: Arc<MongoStore>,
 }
 
-/// How something ended that was asked for while another process stood before its commit.
+/// How a request ended that came while another process stood before its commit.
 struct Beside<T> {
     held: Result<Appended, AppendError>,
     answer: T,
@@ -101,8 +102,8 @@ impl Pair {
         Self { proxy, harness, holder, other }
     }
 
-    /// One process stands before the commit of `held`; the other is asked meanwhile. The first goes on when the other was answered, or was
-    /// in conflict with it for the second time.
+    /// One process stands before the commit of `held`; the other receives a request meanwhile. The
+    /// first goes on when that was answered, or was in conflict with it for the second time.
     async fn beside<T>(&self, held: Append, question: impl Future<Output = T>) -> Beside<T> {
         self.harness.gate.park();
         let beside = async {
@@ -152,7 +153,8 @@ async fn the_first_store_key_is_the_first(server: &'static TestServer, rewrite: 
     !first
 }
 
-/// Whether a secret that comes in beside a new user key is sealed under it, or keeps the key from coming.
+/// Whether a secret that comes in beside a new user key is sealed under it, or keeps the key from
+/// coming.
 async fn no_secret_is_lost(server: &'static TestServer, rewrite: Rewrite) -> bool {
     let pair = Pair::new(server, rewrite).await;
     let first = append(0);

@@ -37,7 +37,8 @@ macro_rules! ports {
     };
 }
 
-/// Makes a [`Bent`] one a [`Store`]. The ports are another room's, so they can't be given to every bent store at once.
+/// Makes a [`Bent`] one a [`Store`]. The ports belong to another crate, so they can't be
+/// implemented for every bent store at once.
 pub(crate) struct Over<B>(pub(crate) Arc<B>);
 
 impl<B: Bent> Over<B> {

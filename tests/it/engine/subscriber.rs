@@ -1,4 +1,6 @@
-//! A subscriber that keeps the client's rule (`DESIGN.md`, section 8) and checks what it is told against it.
+//! A subscriber that follows the client's rule for text, and checks the messages that it receives
+//! against it: a piece begins within what is held of its attempt, and a superseded attempt keeps
+//! the bytes that its message names.
 
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{RunEvent, StepState};
@@ -7,12 +9,12 @@ use std::collections::{HashMap, HashSet};
 
 /// What a subscriber holds of one run, over all its connections.
 #[derive(Debug, Default)]
-pub(super) struct Client {
+pub(super) struct Subscriber {
     /// Where it left off, and where it was before: stock clients resend what they sent first.
     pub(super) cursors: Vec<FeedCursor>,
     /// Text by step and attempt.
     held: HashMap<(StepId, u32), String>,
-    /// Attempts whose text was said to be void.
+    /// Attempts whose text was declared void.
     void: HashSet<(StepId, u32)>,
     /// Events come one after another, from the first connection to the last.
     version: u64,
@@ -20,12 +22,12 @@ pub(super) struct Client {
     last: Option<FeedCursor>,
     /// Steps whose text added up.
     pub(super) added_up: usize,
-    /// Gaps it was told of.
+    /// Gaps it received.
     pub(super) gaps: usize,
     pub(super) is_over: bool,
 }
 
-impl Client {
+impl Subscriber {
     /// Begins another connection behind this cursor.
     pub(super) fn connects(&mut self, after: Option<FeedCursor>) {
         self.last = after;
@@ -65,7 +67,7 @@ impl Client {
                 // What is held already is dropped; it may be all of the piece.
                 let known = usize::try_from(known).unwrap();
                 if let Some((again, new)) = delta.text.split_at_checked(known) {
-                    assert!(held.ends_with(again), "the same place says the same");
+                    assert!(held.ends_with(again), "the same place has the same text");
                     held.push_str(new);
                 }
             }
@@ -74,7 +76,7 @@ impl Client {
                 match reason {
                     Superseded::TakenOver => {
                         let keep = usize::try_from(keep_bytes).unwrap();
-                        assert!(keep <= held.len(), "what is kept was told before");
+                        assert!(keep <= held.len(), "what is kept was received before");
                         held.truncate(keep);
                     }
                     Superseded::Failed(_) => {
@@ -101,7 +103,8 @@ impl Client {
         }
     }
 
-    /// The text of a step that is done is what was told of its attempt, byte for byte; text of its earlier attempts was said to be void.
+    /// The text of a completed step is what was received of its attempt, byte for byte; text of its
+    /// earlier attempts was declared void.
     fn completed(&mut self, step: StepId, attempt: u32, text: &str) {
         let told = self.held.get(&(step, attempt)).map_or("", String::as_str);
         assert_eq!(told, text, "attempt {attempt}");

@@ -14,7 +14,8 @@ pub(crate) struct TestServer {
     hosts: String,
     /// Options, without the question mark.
     options: String,
-    /// Its standard input: closed when this process ends, however it ends, and the server ends with it.
+    /// Its standard input: closed when this process ends, however it ends, and the server ends with
+    /// it.
     _keeper: Option<Child>,
     databases: AtomicU64,
 }
@@ -72,7 +73,7 @@ impl TestServer {
         self.parts().1.to_owned()
     }
 
-    /// The address of a database by way of a proxy: no other host may be asked.
+    /// The address of a database through a proxy: the driver may connect to no other host.
     pub(crate) fn uri_by(&self, proxy: &str, database: &str) -> String {
         let options: Vec<_> =
             self.options.split('&').filter(|option| !option.starts_with("replicaSet=")).collect();
@@ -122,7 +123,7 @@ fn started(program: &Path, arguments: &[&str], port: u16, options: &str) -> Test
         .unwrap();
     TestServer {
         hosts: format!("mongodb://127.0.0.1:{port}"),
-        // It may still be starting: whoever comes first waits.
+        // It may still be starting: the first client waits.
         options: format!("serverSelectionTimeoutMS=30000&{options}"),
         _keeper: Some(keeper),
         databases: AtomicU64::new(0),

@@ -1,12 +1,8 @@
-//! A store that outlives the processes on it, so that they can be dropped in the middle of everything; and stores that hold them there.
+//! Stores that hold a process at one of its appends, so that it can be dropped there.
 
-use super::world::{Kind, World};
-use crate::store::bent::{Bent, Over};
-use crate::store::mongo::server::server;
-use claviger::system::environment::OsEntropy;
+use crate::harness::bent::{Bent, Over};
 use claviger_domain::id::RunId;
 use claviger_domain::stream::StreamName;
-use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, DeltaRow, FlushError, Hold, Holder, LeaseName, Store,
     StoreError,
@@ -16,96 +12,17 @@ use claviger_store::sqlite::{SqliteConfig, SqliteStore};
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use tempfile::TempDir;
 use tokio::sync::watch;
-
-/// An open store.
-pub(super) enum Ground {
-    Sqlite(Arc<SqliteStore>),
-    MongoDb(Arc<MongoStore>),
-}
-
-impl Ground {
-    /// The world's store.
-    pub(super) async fn of(world: &World) -> Self {
-        if let Some(uri) = &world.config.mongodb_uri {
-            let config = MongoConfig::new(uri.clone(), Arc::new(OsEntropy));
-            return Self::MongoDb(Arc::new(MongoStore::open(&config).await.unwrap()));
-        }
-        let config = SqliteConfig::new(
-            &world.config.data_dir,
-            "claviger engine test",
-            Timestamp(1_795_446_000_000),
-        );
-        Self::Sqlite(Arc::new(SqliteStore::open(&config).unwrap()))
-    }
-
-    pub(super) fn store(&self) -> Arc<dyn Store> {
-        match self {
-            Self::Sqlite(store) => Arc::<SqliteStore>::clone(store),
-            Self::MongoDb(store) => Arc::<MongoStore>::clone(store),
-        }
-    }
-
-    /// The lease of a process that is gone has lapsed, if it ever had one.
-    pub(super) async fn lapse(&self, holder: Holder) {
-        self.store().release(LeaseName::Engine(holder.0), holder).await.unwrap();
-    }
-
-    pub(super) async fn close(self) {
-        match self {
-            Self::Sqlite(store) => {
-                tokio::task::spawn_blocking(move || store.close()).await.unwrap()
-            }
-            Self::MongoDb(store) => store.close().await,
-        }
-    }
-}
-
-/// An empty store beside a world's, gone when closed.
-pub(super) struct Fresh {
-    pub(super) ground: Ground,
-    database: Option<String>,
-    _dir: TempDir,
-}
-
-impl Fresh {
-    pub(super) async fn open(kind: Kind) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        if kind == Kind::Sqlite {
-            let config =
-                SqliteConfig::new(dir.path(), "claviger engine test", Timestamp(1_795_446_000_000));
-            let ground = Ground::Sqlite(Arc::new(SqliteStore::open(&config).unwrap()));
-            return Self { ground, database: None, _dir: dir };
-        }
-        let server = server().await.expect("the kind is there only with a server");
-        let name = server.database();
-        let config = MongoConfig::new(server.uri(&name), Arc::new(OsEntropy));
-        let ground = Ground::MongoDb(Arc::new(MongoStore::open(&config).await.unwrap()));
-        Self { ground, database: Some(name), _dir: dir }
-    }
-
-    pub(super) async fn close(self) {
-        self.ground.close().await;
-        if let (Some(name), Some(server)) = (&self.database, server().await) {
-            server.remove(name).await;
-        }
-    }
-}
-
-/// Which stores to test on.
-pub(super) async fn kinds() -> &'static [Kind] {
-    Kind::available().await
-}
 
 /// Where exactly a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     /// Before the append is made.
     Before,
-    /// After it is durable, and before anybody is told.
+    /// After it is durable, and before the process learns of it.
     After,
-    /// Before it is made; it is made all the same, when the next process has read the run and is about to claim it.
+    /// Before it is made; it is made all the same, when the next process has read the run and is
+    /// about to claim it.
     Late,
 }
 
@@ -157,7 +74,8 @@ impl Halting {
         *self.halted.borrow()
     }
 
-    /// The same of a run that has ended: whoever watched it may have seen its last append before it halted there.
+    /// The same of a run that has ended: a subscriber may have seen its last append before the
+    /// store halted there.
     pub(super) async fn halted_by_the_end(&self) -> Option<RunId> {
         if self.met.load(Ordering::SeqCst) >= self.at {
             self.halted().await;

@@ -1,4 +1,5 @@
-//! The program as an operator runs it: its own process, signals, standard streams, a data directory.
+//! The program as an operator runs it: its own process, signals, standard streams, a data
+//! directory.
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -10,12 +11,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long a line of a log is waited for: a bound for what would never come.
+/// How long a line of a log is awaited before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_claviger");
 
-/// A data directory with what its processes said, gone when dropped.
+/// Starts a command whose outputs are read here.
+pub(crate) fn spawned(command: &mut Command, stdin: Stdio) -> Child {
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// A data directory with the logs of its processes, removed when dropped.
 pub(crate) struct Home {
     dir: tempfile::TempDir,
 }
@@ -32,7 +38,7 @@ impl Home {
         self.dir.path().join("data")
     }
 
-    /// Where the programs stand: no `claviger.toml` of anybody else.
+    /// The working directory of the programs: it has no `claviger.toml` but a test's own.
     pub(crate) fn work(&self) -> PathBuf {
         self.dir.path().join("work")
     }
@@ -90,12 +96,7 @@ impl Home {
             .env("CLAVIGER_KEY_COMMANDS_PER_MINUTE", "0")
             .env("CLAVIGER_KEY_TESTS_PER_MINUTE", "0");
         change(&mut command);
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = spawned(&mut command, Stdio::null());
         let log = Log::follow(child.stderr.take().unwrap(), &self.log_file());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -144,7 +145,7 @@ pub(crate) struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Ended long ago, mostly; then both fail, which is well.
+        // Mostly it has ended long ago; then both fail.
         drop(self.child.kill());
         drop(self.child.wait());
         if let Some(log) = self.log.take() {
@@ -172,17 +173,20 @@ impl Server {
         }
     }
 
-    /// Waits until its log says this.
+    /// Waits until its log contains this.
     pub(crate) async fn logged(&self, words: &str) {
         self.logged_times(words, 1).await;
     }
 
-    /// Waits until its log says this so many times.
+    /// Waits until its log contains this `times` times.
     pub(crate) async fn logged_times(&self, words: &str, times: usize) {
         let mut lines = self.log.as_ref().unwrap().lines.clone();
         let said = lines.wait_for(|text| text.matches(words).count() >= times);
         let said = tokio::time::timeout(PATIENCE, said).await;
-        assert!(said.is_ok_and(|said| said.is_ok()), "the log never says {words:?} {times} times");
+        assert!(
+            said.is_ok_and(|said| said.is_ok()),
+            "the log never contains {words:?} {times} times"
+        );
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -206,10 +210,19 @@ impl Server {
         assert_eq!((status.code(), rest.as_str()), (Some(0), ""));
     }
 
-    /// The most memory it ever had, in kibibytes.
+    /// The memory that it has now, in kibibytes; 0 where the system doesn't report it.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        self.status_kib("VmRSS:")
+    }
+
+    /// The most memory that it ever had, in kibibytes; 0 where the system doesn't report it.
     pub(crate) fn peak_memory_kib(&self) -> u64 {
+        self.status_kib("VmHWM:")
+    }
+
+    fn status_kib(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
     }
 }
@@ -224,12 +237,7 @@ pub(crate) struct Ran {
 
 impl Ran {
     pub(crate) fn of(mut command: Command, stdin: &[u8]) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = spawned(&mut command, Stdio::piped());
         // A command that reads nothing may be gone already.
         drop(child.stdin.take().unwrap().write_all(stdin));
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
@@ -258,6 +266,54 @@ impl Ran {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+}
+
+/// A command that runs beside the test.
+pub(crate) struct Going {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    seen: String,
+}
+
+impl Going {
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = spawned(&mut command, Stdio::null());
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout, seen: String::new() }
+    }
+
+    /// Waits for a line with these words on standard output.
+    pub(crate) async fn says(mut self, words: &'static str) -> Self {
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            while !line.contains(words) {
+                line.clear();
+                assert!(
+                    self.stdout.read_line(&mut line).unwrap() > 0,
+                    "it never says {words:?}: {}",
+                    self.seen
+                );
+                self.seen.push_str(&line);
+            }
+            self
+        });
+        reading.await.unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(mut self) -> Ran {
+        let waiting = tokio::task::spawn_blocking(move || {
+            self.stdout.read_to_string(&mut self.seen).unwrap();
+            let mut stderr = String::new();
+            self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+            Ran { code: self.child.wait().unwrap().code(), stdout: self.seen, stderr }
+        });
+        waiting.await.unwrap()
     }
 }
 
