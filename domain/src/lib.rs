@@ -4,6 +4,7 @@ pub mod account;
 pub mod actor;
 pub mod api_key;
 pub mod code;
+mod commands;
 pub mod event;
 pub mod failure;
 mod halves;
@@ -18,5 +19,5 @@ pub mod system;
 pub mod text;
 pub mod timestamp;
 
-/// What folds events: for rooms that fold and decide nothing.
+/// For crates that fold events and decide nothing.
 pub use cqrs_es::Aggregate;

@@ -3,7 +3,7 @@
 use crate::ports::{Answer, Call, Caller, Commit};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, RunId, UserId};
-use claviger_domain::orchestration::{Ask, Cost, Draft, Pattern, Usage};
+use claviger_domain::orchestration::{ControlRequest, Cost, Draft, Pattern, Usage};
 use claviger_domain::text::{Context, ModelId, Title};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::Page;
@@ -38,7 +38,7 @@ pub enum RunCommand {
         /// The run.
         run: RunId,
         /// What.
-        ask: Ask,
+        ask: ControlRequest,
     },
 }
 

@@ -10,7 +10,7 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{CommandId, KeyId, RunId, UserId};
 use claviger_domain::orchestration::{
-    Ask, AskRun, Bounds, Definition, DefinitionError, RequestRun, Resolution, Run,
+    Bounds, ControlRequest, ControlRun, Definition, DefinitionError, RequestRun, Resolution, Run,
     RunCommand as Command, RunControl, RunError, RunEvent, Work,
 };
 use claviger_domain::stream::StreamName;
@@ -355,13 +355,13 @@ impl RunBus {
         call: Call,
         caller: Caller,
         run: RunId,
-        ask: Ask,
+        ask: ControlRequest,
     ) -> Result<RunDone, Failure> {
         let (owner, stream) = (call.owner, StreamName::RunControl(run.0));
         let mutation = match ask {
-            Ask::Cancel => "cancelOrchestration",
-            Ask::Pause => "pauseOrchestration",
-            Ask::Resume => "resumeOrchestration",
+            ControlRequest::Cancel => "cancelOrchestration",
+            ControlRequest::Pause => "pauseOrchestration",
+            ControlRequest::Resume => "resumeOrchestration",
         };
         let order = self.order(call, mutation, run.0.as_bytes()).await?;
         if let Some(done) = self.replayed(&order).await? {
@@ -376,7 +376,7 @@ impl RunBus {
         for _ in 0..MAX_TRIES {
             let (_, state) = self.bus.runs.load(&*self.bus.store, StreamName::Run(run.0)).await?;
             let (version, control) = self.bus.controls.load(&*self.bus.store, stream).await?;
-            let decided = match (AskRun { run, ask }).decide(&state, &control) {
+            let decided = match (ControlRun { run, request: ask }).decide(&state, &control) {
                 Ok(decided) => decided,
                 // A repeat that raced its first must not be refused because of what the first did.
                 Err(error) => {
@@ -391,7 +391,7 @@ impl RunBus {
                     None => self.nothing_to_do(stream, version, run).await,
                 };
             };
-            if ask == Ask::Resume {
+            if ask == ControlRequest::Resume {
                 self.check_resumable(caller.clone(), run).await?;
             }
             let events = plain_events(&[event], &self.bus.effects)?;

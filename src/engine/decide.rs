@@ -8,9 +8,9 @@ use crate::anthropic::stream::{CallEnd, CallFailure, CallItem, MessageRequest};
 use crate::bus::UserKeys;
 use claviger_domain::id::{StepId, write_hex};
 use claviger_domain::orchestration::{
-    Ask, CancelRun, CompleteStep, Cost, Credential, FailAttempt, FailRun, FailureClass, FinishRun,
-    Next, PauseReason, PauseRun, Phase, PlanSteps, PlannedStep, Reply, Resolution, ResumeRun,
-    RunCommand, RunError, StartAttempt, StepState, Trouble, Usage,
+    CancelRun, CompleteStep, ControlRequest, Cost, Credential, FailAttempt, FailRun, FailureClass,
+    FinishRun, Next, PauseReason, PauseRun, Phase, PlanSteps, PlannedStep, Reply, Resolution,
+    ResumeRun, RunCommand, RunError, StartAttempt, StepState, Trouble, Usage,
 };
 use claviger_domain::pattern::{End, Judgement, NextStep, judge, plan, prompt, system_prompt};
 use claviger_domain::timestamp::Timestamp;
@@ -93,24 +93,24 @@ impl Worker {
         let (pending, control) = (self.control.pending(self.run.control), self.control.version());
         let is_paused = matches!(self.run.phase, Phase::Paused(_));
         match pending {
-            Some(Ask::Cancel) => {
+            Some(ControlRequest::Cancel) => {
                 self.stop_calls(given.now)?;
                 self.take(CancelRun { run: self.id, control })?;
                 return Ok(Flow::Rests);
             }
-            Some(Ask::Resume) if is_paused => {
+            Some(ControlRequest::Resume) if is_paused => {
                 let Some(resolution) = given.resolution.clone() else { return Ok(Flow::Rests) };
                 self.take(ResumeRun { run: self.id, control, resolution })?;
                 self.pausing = None;
             }
-            Some(Ask::Pause) if !is_paused => {
+            Some(ControlRequest::Pause) if !is_paused => {
                 self.pausing = self.pausing.or(Some(PauseReason::Requested))
             }
             // A pause that was taken back before anybody came to it.
-            Some(Ask::Resume) => {
+            Some(ControlRequest::Resume) => {
                 self.pausing = self.pausing.filter(|reason| *reason != PauseReason::Requested)
             }
-            Some(Ask::Pause) | None => {
+            Some(ControlRequest::Pause) | None => {
                 if is_paused {
                     return Ok(Flow::Rests);
                 }

@@ -12,7 +12,7 @@ use crate::reads::{RunReader, recorded};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{BootId, RunId, StepId, UserId};
 use claviger_domain::orchestration::{
-    Ask, ClaimRun, PauseReason, Phase, Resolution, Run, RunControl, RunError, RunEvent,
+    ClaimRun, ControlRequest, PauseReason, Phase, Resolution, Run, RunControl, RunError, RunEvent,
 };
 use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
@@ -228,7 +228,10 @@ impl Worker {
             return Ok(false);
         }
         self.control = self.shared.parts.bus.run_control(self.id).await?;
-        Ok(matches!(self.control.pending(self.run.control), Some(Ask::Cancel | Ask::Resume)))
+        Ok(matches!(
+            self.control.pending(self.run.control),
+            Some(ControlRequest::Cancel | ControlRequest::Resume)
+        ))
     }
 
     /// Decides, writes down, and makes the calls that were announced.
@@ -270,7 +273,7 @@ impl Worker {
             return Ok(None);
         };
         let is_resumed = matches!(self.run.phase, Phase::Paused(_))
-            && self.control.pending(self.run.control) == Some(Ask::Resume);
+            && self.control.pending(self.run.control) == Some(ControlRequest::Resume);
         let resolution = if is_resumed { Some(self.resolve().await?) } else { None };
         let credential = match resolution.as_ref().or(self.run.resolution.as_ref()) {
             Some(chosen) => credentials::current(&self.shared, self.owner, chosen).await?,
@@ -362,7 +365,7 @@ fn may_claim(run: &Run, control: &RunControl, Estate(estate): Estate, by: BootId
     match run.phase {
         Phase::Queued => true,
         Phase::Running => run.owner == Some(by) || (estate.is_some() && run.owner == estate),
-        Phase::Paused(_) => matches!(asked, Some(Ask::Cancel | Ask::Resume)),
+        Phase::Paused(_) => matches!(asked, Some(ControlRequest::Cancel | ControlRequest::Resume)),
         Phase::None | Phase::Completed | Phase::Failed | Phase::Cancelled => false,
     }
 }

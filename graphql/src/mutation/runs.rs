@@ -12,7 +12,7 @@ use async_graphql::{Context, Error, ID, Object};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{KeyId, RunId};
-use claviger_domain::orchestration::Ask;
+use claviger_domain::orchestration::ControlRequest;
 use claviger_domain::text::Title;
 
 /// Commands on orchestrations.
@@ -126,7 +126,7 @@ async fn refusal(
 async fn ask(
     ctx: &Context<'_>,
     input: OrchestrationInput,
-    ask: Ask,
+    ask: ControlRequest,
 ) -> Result<OrchestrationPayload, Error> {
     // The answer for an id that isn't one of ours is that for a foreign one.
     let run = RunId(ids::decode_as(IdKind::Orchestration, &input.id).unwrap_or_default());
@@ -157,7 +157,7 @@ impl RunMutations {
         ctx: &Context<'_>,
         input: OrchestrationInput,
     ) -> Result<OrchestrationPayload, Error> {
-        ask(ctx, input, Ask::Cancel).await
+        ask(ctx, input, ControlRequest::Cancel).await
     }
     /// Lets an orchestration stand still: no call begins, those under way finish. The commit is that of the request.
     async fn pause_orchestration(
@@ -165,7 +165,7 @@ impl RunMutations {
         ctx: &Context<'_>,
         input: OrchestrationInput,
     ) -> Result<OrchestrationPayload, Error> {
-        ask(ctx, input, Ask::Pause).await
+        ask(ctx, input, ControlRequest::Pause).await
     }
     /// Lets a paused orchestration go on; its credential is looked for anew. The commit is that of the request.
     async fn resume_orchestration(
@@ -173,6 +173,6 @@ impl RunMutations {
         ctx: &Context<'_>,
         input: OrchestrationInput,
     ) -> Result<OrchestrationPayload, Error> {
-        ask(ctx, input, Ask::Resume).await
+        ask(ctx, input, ControlRequest::Resume).await
     }
 }

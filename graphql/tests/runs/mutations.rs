@@ -320,9 +320,11 @@ fn exactly_one_pattern_is_taken() {
 
 #[test]
 fn cancel_pause_and_resume_ask_and_tell_refusals() {
-    for (field, expected) in
-        [("cancel", Ask::Cancel), ("pause", Ask::Pause), ("resume", Ask::Resume)]
-    {
+    for (field, expected) in [
+        ("cancel", ControlRequest::Cancel),
+        ("pause", ControlRequest::Pause),
+        ("resume", ControlRequest::Resume),
+    ] {
         let query = format!(
             "mutation($id: ID!) {{ {field}Orchestration(input: {{ id: $id, idempotencyKey: \"k\", clientMutationId: \"c\" }}) {{
                 orchestration {{ id }} clientMutationId userErrors {{ __typename path }} ... on MutationPayload {{ commit {{ version }} }} }} }}"

@@ -5,7 +5,7 @@ use super::world::{World, has_text, one_of_each};
 use crate::store::bent::{Answer, Bent, Over};
 use claviger::simulator::keys::Scenario;
 use claviger_domain::id::{RunId, UserId};
-use claviger_domain::orchestration::{Ask, Phase};
+use claviger_domain::orchestration::{ControlRequest, Phase};
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, DeltaRow, OPEN_RUNS, Store, ViewRow,
 };
@@ -74,16 +74,17 @@ async fn what_another_process_is_asked_while_a_pause_is_written_down_is_done() {
         let world = World::paced(*kind, Duration::from_millis(5), |_| {}).await;
         let ground = Ground::of(&world).await;
         // Told of each request, the other reads the run; a resumption is judged by the whole run before.
-        for (ask, reads, end) in
-            [(Ask::Resume, 3, Phase::Completed), (Ask::Cancel, 2, Phase::Cancelled)]
-        {
+        for (ask, reads, end) in [
+            (ControlRequest::Resume, 3, Phase::Completed),
+            (ControlRequest::Cancel, 2, Phase::Cancelled),
+        ] {
             let (mine, theirs) = (Holding::over(ground.store()), Holding::over(ground.store()));
             let owner = world.process_over(Over::store(&mine), true).await;
             let other = world.process_over(Over::store(&theirs), true).await;
             let user = owner.user(&format!("{ask:?}").to_lowercase(), Scenario::Good).await;
             let run = owner.start_run(&user, one_of_each().remove(0).1).await;
             owner.until(&user, run, has_text).await;
-            other.ask(&user, run, Ask::Pause).await.unwrap();
+            other.ask(&user, run, ControlRequest::Pause).await.unwrap();
             mine.is_held.subscribe().wait_for(|is_held| *is_held).await.unwrap();
             // The other finds a run in somebody else's hands, and leaves it to them.
             other.ask(&user, run, ask).await.unwrap();

@@ -14,7 +14,7 @@ use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CorrelationId, KeyId, RunId, UserId};
-use claviger_domain::orchestration::{AgentDraft, Ask, Block, Draft, RunEvent};
+use claviger_domain::orchestration::{AgentDraft, Block, ControlRequest, Draft, RunEvent};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, Email, IdempotencyKey, KeyName, Password, Username};
 use claviger_graphql::ports::{
@@ -295,7 +295,12 @@ impl Process {
         self.try_start(user, start(draft), None).await.unwrap().run
     }
 
-    pub(super) async fn ask(&self, user: &User, run: RunId, ask: Ask) -> Result<RunDone, Failure> {
+    pub(super) async fn ask(
+        &self,
+        user: &User,
+        run: RunId,
+        ask: ControlRequest,
+    ) -> Result<RunDone, Failure> {
         self.ports
             .run_commands
             .run(user.call(None), user.caller.clone(), RunCommand::Ask { run, ask })

@@ -5,7 +5,7 @@ use crate::id::SessionId;
 /// Ends every session but one.
 #[derive(Clone, Copy, Debug)]
 pub struct RevokeSessions {
-    /// The one that stays.
+    /// The session that remains, if any.
     pub except: Option<SessionId>,
 }
 

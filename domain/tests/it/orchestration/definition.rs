@@ -79,14 +79,18 @@ fn what_cant_be_is_refused_with_its_place_and_what_to_do() {
         (
             sequential(with_model("no model"), None),
             &["agents", "0", "model"],
-            "the model id \"no model\" isn't one",
+            "\"no model\" is not a model id",
         ),
         (
             sequential(with_model("sk-ant-api03-abc"), None),
             &["agents", "0", "model"],
             "\"sk-ant-...\"",
         ),
-        (sequential(with_tokens(0), None), &["agents", "0", "maxTokens"], "write 1 to 128000"),
+        (
+            sequential(with_tokens(0), None),
+            &["agents", "0", "maxTokens"],
+            "maxTokens must be 1 to 128000",
+        ),
         (
             Draft::Sequential { task: task(" "), agents: ann(), sequence: None },
             &["task"],
@@ -103,11 +107,11 @@ fn what_cant_be_is_refused_with_its_place_and_what_to_do() {
         (debate(ann(), 0), &["rounds"], "there are no rounds"),
         (debate(ann(), 21), &["rounds"], "21 rounds: at most 20"),
         (debate(vec![moderator("Mo")], 1), &["participants"], "moderators only"),
-        (workers(&["Ann", "Ann"]), &["workerNames"], "\"Ann\" is there twice"),
+        (workers(&["Ann", "Ann"]), &["workerNames"], "\"Ann\" is named twice"),
         (workers(&["Max"]), &["workerNames"], "there is no agent \"Max\": the agents are Ann, Bob"),
         (workers(&[]), &["workerNames"], "there are no workers"),
-        (parallel(OnFailure::Quorum(0), None), &["quorum"], "write 1 to 2"),
-        (parallel(OnFailure::Quorum(3), None), &["quorum"], "write 1 to 2"),
+        (parallel(OnFailure::Quorum(0), None), &["quorum"], "the quorum must be 1 to 2"),
+        (parallel(OnFailure::Quorum(3), None), &["quorum"], "the quorum must be 1 to 2"),
         (
             parallel(OnFailure::Fail, Some(agent("Ann"))),
             &["aggregator", "name"],

@@ -97,7 +97,7 @@ impl Step {
     }
     /// The reply, "No response" where it had no text; null before, and once its content was deleted.
     async fn output(&self) -> Option<&str> {
-        self.known.reply.as_ref().map(|_| self.known.said())
+        self.known.reply.as_ref().map(|_| self.known.reply_text())
     }
     /// The model it is done with.
     async fn model(&self) -> &str {

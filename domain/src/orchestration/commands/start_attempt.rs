@@ -1,7 +1,8 @@
 use crate::id::{RunId, StepId};
 use crate::orchestration::{AttemptStarted, Credential, Run, RunError, RunEvent, StepState};
 
-/// Begins a call. Committed before the secret is opened: a call that nobody knows of can't have been made.
+/// Starts an attempt. The event is durable before the secret is opened, so no call is made that the
+/// log does not have.
 #[derive(Clone, Debug)]
 pub struct StartAttempt {
     /// The run.
@@ -10,7 +11,7 @@ pub struct StartAttempt {
     pub step: StepId,
     /// The credential.
     pub credential: Credential,
-    /// Keyed hash of the request.
+    /// Keyed hash of the request, in hexadecimal digits.
     pub request_hash: String,
 }
 

@@ -2,14 +2,14 @@ use crate::code::ErrorCode;
 use crate::id::{RunId, StepId};
 use crate::orchestration::{Because, Failed, Run, RunError, RunEvent, SkipReason};
 
-/// Ends a run that came to nothing, once its calls have been closed.
+/// Ends a run without a result, once its calls have been closed.
 #[derive(Clone, Debug)]
 pub struct FailRun {
     /// The run.
     pub run: RunId,
-    /// The code of the contract.
+    /// The error code that users see.
     pub code: ErrorCode,
-    /// The step it failed by.
+    /// The step whose failure ended it, if one did.
     pub step: Option<StepId>,
     /// One sentence for a person.
     pub message: String,

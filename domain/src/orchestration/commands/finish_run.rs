@@ -1,7 +1,7 @@
 use crate::id::RunId;
 use crate::orchestration::{Done, Run, RunError, RunEvent};
 
-/// Ends a run that is done. The planner says when.
+/// Ends a run with a result. The planner decides when.
 #[derive(Clone, Debug)]
 pub struct FinishRun {
     /// The run.

@@ -1,5 +1,6 @@
-//! What may be asked of a run, one command a file. Each decides from the state alone. Every event's `prev_d` is 0: whoever appends sets
-//! that of the first, because only they know how many rows of text are durable ([`RunEvent::set_prev_d`]).
+//! The commands on a run, one per file. Each decides from the state alone. Every event's `prev_d`
+//! is 0: only the process that appends knows how many rows of text are durable, and sets that of
+//! the first event ([`RunEvent::set_prev_d`]).
 
 mod cancel_run;
 mod claim_run;
@@ -25,52 +26,34 @@ pub use request_run::RequestRun;
 pub use resume_run::ResumeRun;
 pub use start_attempt::StartAttempt;
 
+use super::aggregate::Run;
 use super::call::Credential;
 use super::definition::Pattern;
 use super::error::RunError;
 use super::event::{RunEvent, SkipReason, Skipped};
-use super::run::{Phase, Run, StepState};
+use super::phase::Phase;
+use super::step::StepState;
+use crate::commands::commands;
 use crate::id::{RunId, StepId};
 
-macro_rules! commands {
-    ($($name:ident),+) => {
-        /// Everything that may be asked of a run.
-        #[derive(Clone, Debug)]
-        #[expect(missing_docs, reason = "each variant is its command, documented there")]
-        pub enum RunCommand { $($name($name)),+ }
-
-        impl RunCommand {
-            /// The events that the command leads to.
-            ///
-            /// # Errors
-            /// [`RunError`]: the run stays as it is.
-            pub fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-                match self { $(Self::$name(command) => command.decide(run)),+ }
-            }
-        }
-
-        $(impl From<$name> for RunCommand {
-            fn from(command: $name) -> Self {
-                Self::$name(command)
-            }
-        })+
-    };
+commands! {
+    /// A command on a run.
+    RunCommand on Run: RunEvent, RunError {
+        RequestRun,
+        ClaimRun,
+        PlanSteps,
+        StartAttempt,
+        FailAttempt,
+        CompleteStep,
+        PauseRun,
+        ResumeRun,
+        CancelRun,
+        FinishRun,
+        FailRun,
+    }
 }
-commands!(
-    RequestRun,
-    ClaimRun,
-    PlanSteps,
-    StartAttempt,
-    FailAttempt,
-    CompleteStep,
-    PauseRun,
-    ResumeRun,
-    CancelRun,
-    FinishRun,
-    FailRun
-);
 
-/// There is a run, and it hasn't ended.
+/// Refuses a run that does not exist or has ended.
 fn alive(run: &Run) -> Result<(), RunError> {
     match run.phase {
         Phase::None => Err(RunError::NotFound),
@@ -79,23 +62,23 @@ fn alive(run: &Run) -> Result<(), RunError> {
     }
 }
 
-/// The run is in somebody's hands and goes on.
+/// Refuses a run that isn't running.
 fn running(run: &Run) -> Result<(), RunError> {
     alive(run)?;
     if run.phase == Phase::Running { Ok(()) } else { Err(RunError::WrongPhase(run.phase)) }
 }
 
-/// How the agents of a run work together.
+/// The pattern of a run that was requested.
 fn pattern_of(run: &Run) -> Result<Pattern, RunError> {
     run.settings.as_ref().map(|settings| settings.pattern).ok_or(RunError::NotFound)
 }
 
-/// No call is under way.
+/// Refuses a run with a call under way.
 fn quiet(run: &Run) -> Result<(), RunError> {
     if run.running().next().is_some() { Err(RunError::CallsUnderWay) } else { Ok(()) }
 }
 
-/// What the attempt that is under way was made with, and in which pattern.
+/// Credential, model and pattern of the attempt, which must be under way.
 fn under_way(
     run: &Run,
     step: StepId,
@@ -112,7 +95,7 @@ fn under_way(
     }
 }
 
-/// Leaves out what never began, and what won't be tried again.
+/// Skips every step that is not settled: those never started, and those that were to be retried.
 fn skips(id: RunId, run: &Run, reason: SkipReason) -> Vec<RunEvent> {
     let open = run.steps.iter().filter(|step| !step.is_settled());
     open.map(|step| {

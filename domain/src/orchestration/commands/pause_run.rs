@@ -1,14 +1,14 @@
 use crate::id::RunId;
 use crate::orchestration::{PauseReason, Paused, Run, RunError, RunEvent};
 
-/// Lets a run stand still, once its calls have ended.
+/// Pauses a run, once its calls have ended.
 #[derive(Clone, Debug)]
 pub struct PauseRun {
     /// The run.
     pub run: RunId,
-    /// Why.
+    /// Why it pauses.
     pub reason: PauseReason,
-    /// Version of the control stream up to which requests are spent.
+    /// Version of the control stream up to which the owner has acted.
     pub control: u64,
 }
 

@@ -8,19 +8,19 @@ pub struct CompleteStep {
     pub run: RunId,
     /// The step.
     pub step: StepId,
-    /// Which attempt.
+    /// Number of the attempt, which must be under way.
     pub attempt: u32,
     /// The reply.
     pub reply: Reply,
-    /// Why it ended.
+    /// Why the reply ended.
     pub stop_reason: StopReason,
-    /// What it used.
+    /// Tokens of the attempt.
     pub usage: Usage,
-    /// What that cost.
+    /// Cost of the attempt.
     pub cost: Cost,
-    /// From the request to the first text.
+    /// Milliseconds from the request to the first text; `None` if there was no text.
     pub first_token_ms: Option<u64>,
-    /// From the request to the end.
+    /// Milliseconds from the request to the end.
     pub duration_ms: u64,
 }
 

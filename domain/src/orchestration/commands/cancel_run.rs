@@ -1,12 +1,12 @@
 use crate::id::RunId;
 use crate::orchestration::{Cancelled, Run, RunError, RunEvent, SkipReason};
 
-/// Stops a run for good, once its calls have been closed.
+/// Ends a run on request, once its calls have been closed.
 #[derive(Clone, Debug)]
 pub struct CancelRun {
     /// The run.
     pub run: RunId,
-    /// Version of the control stream up to which requests are spent.
+    /// Version of the control stream up to which the owner has acted.
     pub control: u64,
 }
 
