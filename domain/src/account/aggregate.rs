@@ -92,7 +92,7 @@ impl Aggregate for Account {
                 self.sessions.retain(|session| *session != facts.session);
             }
             AccountEvent::SessionsRevoked(facts) => {
-                self.sessions.retain(|session| !facts.sessions.contains(session))
+                self.sessions.retain(|session| !facts.sessions.contains(session));
             }
             AccountEvent::AccountErased(_) => {
                 self.is_erased = true;

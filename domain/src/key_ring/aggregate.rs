@@ -154,7 +154,7 @@ impl Aggregate for KeyRing {
             }
             KeyRingEvent::KeyActivated(facts) => self.touch(facts.key, |key| key.is_active = true),
             KeyRingEvent::KeyDeactivated(facts) => {
-                self.touch(facts.key, |key| key.is_active = false)
+                self.touch(facts.key, |key| key.is_active = false);
             }
             KeyRingEvent::KeySecretReplaced(facts, _) => self.touch(facts.key, |key| {
                 key.secret_version = facts.secret_version;
@@ -165,7 +165,7 @@ impl Aggregate for KeyRing {
                 key.expiry_recorded = false;
             }),
             KeyRingEvent::KeyExpired(facts) => {
-                self.touch(facts.key, |key| key.expiry_recorded = true)
+                self.touch(facts.key, |key| key.expiry_recorded = true);
             }
             KeyRingEvent::KeyDeleted(facts) => {
                 self.keys.remove(&facts.key);

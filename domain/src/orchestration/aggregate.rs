@@ -211,7 +211,7 @@ impl Aggregate for Run {
             }
             RunEvent::RunClaimed(facts) => self.claimed(&facts),
             RunEvent::StepsPlanned(facts) => {
-                self.steps.extend(facts.steps.into_iter().map(Step::new))
+                self.steps.extend(facts.steps.into_iter().map(Step::new));
             }
             RunEvent::StepAttemptStarted(facts) => self.started(&facts),
             RunEvent::StepAttemptFailed(facts, trouble) => {
@@ -228,10 +228,10 @@ impl Aggregate for Run {
             }
             RunEvent::StepCompleted(facts, reply) => self.completed(&facts, reply),
             RunEvent::StepSkipped(facts) => {
-                self.step_mut(facts.step, |step| step.state = StepState::Skipped)
+                self.step_mut(facts.step, |step| step.state = StepState::Skipped);
             }
             RunEvent::FallbackApplied(facts, _) => {
-                self.fallbacks.push((facts.step, facts.fallback))
+                self.fallbacks.push((facts.step, facts.fallback));
             }
             RunEvent::RunPaused(facts) => {
                 self.phase = Phase::Paused(facts.reason);

@@ -164,7 +164,9 @@ fn start_ready(turn: &mut Turn<'_>, ready: &[StepId], given: &Given<'_>) -> Resu
         }
     }
     if !wanted.is_empty() {
-        wanted.into_iter().for_each(|effect| turn.effect(effect));
+        for effect in wanted {
+            turn.effect(effect);
+        }
         return Ok(Flow::NeedsTickets);
     }
     for (step, credential) in starting {

@@ -39,14 +39,29 @@ fn picture(media_type: &str, data: &str) -> Draft {
     Draft::Sequential { task: vec![block], agents: agents(["Ann"]), sequence: None }
 }
 
+type Row = (Draft, &'static [&'static str], &'static str);
+
+/// Each draft is refused at this path, with these words.
+fn refused(table: Vec<Row>) {
+    for (draft, path, words) in table {
+        let shown = format!("{draft:?}");
+        let error = draft.check(&Bounds::default()).expect_err(&shown);
+        assert_eq!(error.path, path, "{shown}");
+        assert!(error.to_string().contains(words), "{words}: {error}");
+        let is_limit = words.contains("at most");
+        let code = if is_limit { ErrorCode::LimitExceeded } else { ErrorCode::Validation };
+        assert_eq!(error.code(), code, "{error}");
+    }
+}
+
 #[test]
-fn what_cant_be_is_refused_with_its_place_and_what_to_do() {
+fn invalid_agents_are_refused_with_their_path_and_what_to_do() {
     let ann = || agents(["Ann"]);
     let many = |n: u32| (0..n).map(|n| agent(&format!("a{n}"))).collect::<Vec<_>>();
     let with_model =
         |model: &str| vec![AgentDraft { model: Some(model.to_owned()), ..agent("Ann") }];
     let with_tokens = |tokens| vec![AgentDraft { max_tokens: Some(tokens), ..agent("Ann") }];
-    let table: Vec<(Draft, &[&str], &str)> = vec![
+    refused(vec![
         (sequential(Vec::new(), None), &["agents"], "there are no agents"),
         (
             sequential(agents(["Ann", "Ann"]), None),
@@ -91,6 +106,13 @@ fn what_cant_be_is_refused_with_its_place_and_what_to_do() {
             &["agents", "0", "maxTokens"],
             "maxTokens must be 1 to 128000",
         ),
+    ]);
+}
+
+#[test]
+fn invalid_work_is_refused_with_its_path_and_what_to_do() {
+    let ann = || agents(["Ann"]);
+    refused(vec![
         (
             Draft::Sequential { task: task(" "), agents: ann(), sequence: None },
             &["task"],
@@ -123,16 +145,7 @@ fn what_cant_be_is_refused_with_its_place_and_what_to_do() {
             &["currentDesign"],
             "must be a JSON object",
         ),
-    ];
-    for (draft, path, says) in table {
-        let shown = format!("{draft:?}");
-        let error = draft.check(&Bounds::default()).expect_err(&shown);
-        assert_eq!(error.path, path, "{shown}");
-        assert!(error.to_string().contains(says), "{says}: {error}");
-        let code =
-            if says.contains("at most") { ErrorCode::LimitExceeded } else { ErrorCode::Validation };
-        assert_eq!(error.code(), code, "{error}");
-    }
+    ]);
 }
 
 #[test]

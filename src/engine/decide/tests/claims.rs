@@ -45,8 +45,8 @@ fn a_run_is_claimed_if_no_live_process_owns_it_and_there_is_something_to_do() {
 fn a_claim_closes_the_attempts_that_the_owner_before_left_open() {
     let mut state = Stage::in_turn().settled().state;
     state.calls.clear();
-    let decision = claim(&mut state, OTHER, vec![(step(1), 3)], NOW).unwrap();
-    assert_eq!(lines(&decision), ["claimed", "failed 1#1 interrupted: retry +0", "continues"]);
+    let claimed = claim(&mut state, OTHER, vec![(step(1), 3)], NOW).unwrap();
+    assert_eq!(lines(&claimed), ["claimed", "failed 1#1 interrupted: retry +0", "continues"]);
     let mut stage = Stage { state };
     assert_eq!(lines(&stage.decide(DECIDE)), ["take ticket 1", "needs tickets"]);
 }
