@@ -1,4 +1,4 @@
-use super::revoke;
+use super::sessions::revoke;
 use crate::account::{Account, AccountError, AccountEvent, NoFacts, RevokeReason};
 
 /// Keeps a user from signing in, and ends their sessions.

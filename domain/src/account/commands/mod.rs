@@ -10,6 +10,7 @@ mod rename;
 mod report_reuse;
 mod revoke_sessions;
 mod roles;
+mod sessions;
 mod sign_in;
 mod sign_out;
 
@@ -26,10 +27,8 @@ pub use roles::{GrantRole, RevokeRole};
 pub use sign_in::SignIn;
 pub use sign_out::SignOut;
 
-use super::{Account, AccountError, AccountEvent, OfSession, OfSessions, RevokeReason, Seen};
-use crate::api_key::contains_secret;
+use super::{Account, AccountError, AccountEvent};
 use crate::commands::commands;
-use crate::id::SessionId;
 
 commands! {
     /// A command on an account.
@@ -48,20 +47,4 @@ commands! {
         ReportRefreshReuse,
         EraseAccount,
     }
-}
-
-/// Most characters kept of a client's user agent.
-const MAX_USER_AGENT: usize = 200;
-
-/// Begins a session. A client may send anything as its user agent: it is cut at the bound, and left
-/// out if it holds an API key.
-fn signed_in(session: SessionId, user_agent: Option<String>) -> AccountEvent {
-    let kept = user_agent.filter(|text| !contains_secret(text));
-    let user_agent = kept.map(|text| text.chars().take(MAX_USER_AGENT).collect());
-    AccountEvent::SignedIn(OfSession { session }, Some(Seen { user_agent }))
-}
-
-/// Ends these sessions; `None` if there are none.
-fn revoke(sessions: Vec<SessionId>, reason: RevokeReason) -> Option<AccountEvent> {
-    (!sessions.is_empty()).then_some(AccountEvent::SessionsRevoked(OfSessions { sessions, reason }))
 }

@@ -1,4 +1,4 @@
-use super::signed_in;
+use super::sessions::signed_in;
 use crate::account::{Account, AccountError, AccountEvent, Identity, NoFacts, Person, Registered};
 use crate::actor::Role;
 use crate::id::SessionId;

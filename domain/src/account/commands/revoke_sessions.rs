@@ -1,4 +1,4 @@
-use super::revoke;
+use super::sessions::revoke;
 use crate::account::{Account, AccountError, AccountEvent, RevokeReason};
 use crate::id::SessionId;
 

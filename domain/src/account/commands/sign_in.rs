@@ -1,4 +1,4 @@
-use super::{revoke, signed_in};
+use super::sessions::{revoke, signed_in};
 use crate::account::{Account, AccountError, AccountEvent, MAX_SESSIONS, RevokeReason};
 use crate::id::SessionId;
 

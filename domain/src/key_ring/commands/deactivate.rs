@@ -1,4 +1,4 @@
-use super::clear_defaults_of;
+use super::defaults::clear_defaults_of;
 use crate::id::KeyId;
 use crate::key_ring::{ClearReason, KeyOnly, KeyRing, KeyRingError, KeyRingEvent};
 

@@ -5,6 +5,7 @@ mod activate;
 mod add_key;
 mod clear_default;
 mod deactivate;
+mod defaults;
 mod delete_key;
 mod finish_test;
 mod record_expiry;
@@ -27,9 +28,8 @@ pub use set_default::SetDefault;
 pub use set_expiry::SetExpiry;
 pub use start_test::StartKeyTest;
 
-use super::{ClearReason, KeyRing, KeyRingError, KeyRingEvent, NoDefault};
+use super::{KeyRing, KeyRingError, KeyRingEvent};
 use crate::commands::commands;
-use crate::id::KeyId;
 
 commands! {
     /// A command on a key ring.
@@ -47,15 +47,4 @@ commands! {
         RecordExpiry => Ok,
         DeleteKey,
     }
-}
-
-/// A key that becomes unusable loses its defaults in the same commit. No other key takes its place.
-fn clear_defaults_of(
-    ring: &KeyRing,
-    key: KeyId,
-    reason: ClearReason,
-) -> impl Iterator<Item = KeyRingEvent> {
-    ring.default_tags(key).map(move |context_tag| {
-        KeyRingEvent::DefaultCleared(NoDefault { key, context_tag, reason }, None)
-    })
 }

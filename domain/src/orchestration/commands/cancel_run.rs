@@ -1,3 +1,4 @@
+use super::conditions::{alive, quiet, skips};
 use crate::id::RunId;
 use crate::orchestration::{Cancelled, Run, RunError, RunEvent, SkipReason};
 
@@ -12,9 +13,9 @@ pub struct CancelRun {
 
 impl CancelRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::alive(run)?;
-        super::quiet(run)?;
-        let mut events = super::skips(self.run, run, SkipReason::RunCancelled);
+        alive(run)?;
+        quiet(run)?;
+        let mut events = skips(self.run, run, SkipReason::RunCancelled);
         events.push(RunEvent::RunCancelled(Cancelled {
             run: self.run,
             prev_d: 0,

@@ -1,3 +1,4 @@
+use super::conditions::{alive, pattern_of};
 use crate::id::{BootId, RunId, StepId};
 use crate::orchestration::{
     AttemptFailed, Claimed, Cost, FailureClass, Kept, Next, Run, RunError, RunEvent, Trouble, Usage,
@@ -20,7 +21,7 @@ pub struct ClaimRun {
 
 impl ClaimRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::alive(run)?;
+        alive(run)?;
         let bytes_of =
             |step| self.kept.iter().find(|(kept, _)| *kept == step).map_or(0, |(_, bytes)| *bytes);
         let kept: Vec<_> = run
@@ -49,7 +50,7 @@ impl ClaimRun {
                 attempt: kept.attempt,
                 credential,
                 model,
-                pattern: super::pattern_of(run)?,
+                pattern: pattern_of(run)?,
                 class: FailureClass::Interrupted,
                 status: None,
                 partial_bytes: kept.bytes,

@@ -1,3 +1,4 @@
+use super::conditions::under_way;
 use crate::id::{RunId, StepId};
 use crate::orchestration::{Completed, Cost, Reply, Run, RunError, RunEvent, StopReason, Usage};
 
@@ -26,7 +27,7 @@ pub struct CompleteStep {
 
 impl CompleteStep {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        let (credential, model, pattern) = super::under_way(run, self.step, self.attempt)?;
+        let (credential, model, pattern) = under_way(run, self.step, self.attempt)?;
         let facts = Completed {
             run: self.run,
             prev_d: 0,

@@ -1,3 +1,4 @@
+use super::conditions::under_way;
 use crate::id::{RunId, StepId};
 use crate::orchestration::{
     AttemptFailed, Cost, FailureClass, Next, Run, RunError, RunEvent, Trouble, Usage,
@@ -32,7 +33,7 @@ pub struct FailAttempt {
 
 impl FailAttempt {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        let (credential, model, pattern) = super::under_way(run, self.step, self.attempt)?;
+        let (credential, model, pattern) = under_way(run, self.step, self.attempt)?;
         let facts = AttemptFailed {
             run: self.run,
             prev_d: 0,

@@ -1,3 +1,4 @@
+use super::conditions::{alive, quiet, skips};
 use crate::code::ErrorCode;
 use crate::id::{RunId, StepId};
 use crate::orchestration::{Because, Failed, Run, RunError, RunEvent, SkipReason};
@@ -17,9 +18,9 @@ pub struct FailRun {
 
 impl FailRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::alive(run)?;
-        super::quiet(run)?;
-        let mut events = super::skips(self.run, run, SkipReason::RunFailed);
+        alive(run)?;
+        quiet(run)?;
+        let mut events = skips(self.run, run, SkipReason::RunFailed);
         let facts = Failed { run: self.run, prev_d: 0, code: self.code, step: self.step };
         events.push(RunEvent::RunFailed(facts, Some(Because { message: self.message })));
         Ok(events)

@@ -1,3 +1,4 @@
+use super::conditions::{quiet, running};
 use crate::id::RunId;
 use crate::orchestration::{Done, Run, RunError, RunEvent};
 
@@ -10,8 +11,8 @@ pub struct FinishRun {
 
 impl FinishRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::running(run)?;
-        super::quiet(run)?;
+        running(run)?;
+        quiet(run)?;
         Ok(vec![RunEvent::RunCompleted(Done { run: self.run, prev_d: 0 })])
     }
 }

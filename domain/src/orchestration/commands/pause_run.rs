@@ -1,3 +1,4 @@
+use super::conditions::{quiet, running};
 use crate::id::RunId;
 use crate::orchestration::{PauseReason, Paused, Run, RunError, RunEvent};
 
@@ -14,8 +15,8 @@ pub struct PauseRun {
 
 impl PauseRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::running(run)?;
-        super::quiet(run)?;
+        running(run)?;
+        quiet(run)?;
         let Self { run, reason, control } = self;
         Ok(vec![RunEvent::RunPaused(Paused { run, prev_d: 0, reason, control })])
     }

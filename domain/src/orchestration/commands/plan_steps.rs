@@ -1,3 +1,4 @@
+use super::conditions::running;
 use crate::id::{RunId, StepId};
 use crate::orchestration::{
     Fallback, FellBack, Planned, PlannedStep, Run, RunError, RunEvent, SpokenOf,
@@ -21,7 +22,7 @@ const NAME_MAX: usize = 200;
 
 impl PlanSteps {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::running(run)?;
+        running(run)?;
         if self.steps.iter().any(|step| run.step(step.step).is_some()) {
             return Err(RunError::IdInUse);
         }

@@ -1,3 +1,4 @@
+use super::conditions::alive;
 use crate::id::RunId;
 use crate::orchestration::{Phase, Resolution, Resumed, Run, RunError, RunEvent};
 
@@ -14,7 +15,7 @@ pub struct ResumeRun {
 
 impl ResumeRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::alive(run)?;
+        alive(run)?;
         if !matches!(run.phase, Phase::Paused(_)) {
             return Err(RunError::NotPaused);
         }

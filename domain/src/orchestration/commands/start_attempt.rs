@@ -1,3 +1,4 @@
+use super::conditions::running;
 use crate::id::{RunId, StepId};
 use crate::orchestration::{AttemptStarted, Credential, Run, RunError, RunEvent, StepState};
 
@@ -17,7 +18,7 @@ pub struct StartAttempt {
 
 impl StartAttempt {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::running(run)?;
+        running(run)?;
         let step = run.step(self.step).ok_or(RunError::NoStep)?;
         match step.state {
             StepState::Planned | StepState::Waiting { .. } => {}
