@@ -6,6 +6,7 @@ pub mod actor;
 pub mod api_key;
 pub mod catalogue;
 pub mod code;
+mod commands;
 pub mod event;
 pub mod failure;
 pub mod id;
@@ -19,5 +20,5 @@ pub mod system;
 pub mod text;
 pub mod timestamp;
 
-/// What folds events: for rooms that fold and decide nothing.
+/// For crates that fold events and decide nothing.
 pub use cqrs_es::Aggregate;

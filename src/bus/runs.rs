@@ -16,7 +16,7 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{CommandId, KeyId, RunId, UserId};
 use claviger_domain::orchestration::{
-    Ask, AskRun, Bounds, Definition, DefinitionError, RequestRun, Resolution, Run,
+    Bounds, ControlRequest, ControlRun, Definition, DefinitionError, RequestRun, Resolution, Run,
     RunCommand as Command, RunControl, RunError, RunEvent, Work,
 };
 use claviger_domain::stream::StreamName;
@@ -358,13 +358,13 @@ impl RunBus {
         call: Call,
         caller: Caller,
         run: RunId,
-        ask: Ask,
+        ask: ControlRequest,
     ) -> Result<RunDone, Failure> {
         let (owner, stream) = (call.owner, StreamName::RunControl(run.0));
         let mutation = match ask {
-            Ask::Cancel => "cancelOrchestration",
-            Ask::Pause => "pauseOrchestration",
-            Ask::Resume => "resumeOrchestration",
+            ControlRequest::Cancel => "cancelOrchestration",
+            ControlRequest::Pause => "pauseOrchestration",
+            ControlRequest::Resume => "resumeOrchestration",
         };
         let order = self.order(call, mutation, run.0.as_bytes()).await?;
         if let Some(done) = self.replayed(&order).await? {
@@ -379,7 +379,7 @@ impl RunBus {
         for _ in 0..MAX_TRIES {
             let (_, state) = self.bus.runs.load(&*self.bus.store, StreamName::Run(run.0)).await?;
             let (version, control) = self.bus.controls.load(&*self.bus.store, stream).await?;
-            let decided = match (AskRun { run, ask }).decide(&state, &control) {
+            let decided = match (ControlRun { run, request: ask }).decide(&state, &control) {
                 Ok(decided) => decided,
                 // A repeat that raced its first request must not be refused because of the first
                 // one's effects.
@@ -395,7 +395,7 @@ impl RunBus {
                     None => self.nothing_to_do(stream, version, run).await,
                 };
             };
-            if ask == Ask::Resume {
+            if ask == ControlRequest::Resume {
                 self.check_resumable(caller.clone(), run).await?;
             }
             let events = plain_events(&[event], &self.bus.effects)?;

@@ -1,17 +1,17 @@
-//! How long to wait before a call is made again: exponential, with full jitter, so that many who failed together don't return together.
-//! (After the backoff of Anthropic's own clients, whose bounds these are.)
+//! How long to wait before a call is retried: exponential backoff with full jitter, so that calls
+//! that failed together are not retried together. The bounds are those of Anthropic's own clients.
 
-/// The first wait's bound, in milliseconds.
+/// Upper bound of the first wait, in milliseconds.
 const BASE_MS: u64 = 500;
 
-/// The longest wait's bound, in milliseconds.
-const MOST_MS: u64 = 8_000;
+/// Upper bound of every wait, in milliseconds.
+const MAX_MS: u64 = 8_000;
 
-/// Milliseconds to wait after the `tries`-th failure, from 1; `random` is any number.
+/// Milliseconds to wait after failure number `tries`, from 1; `random` is any number.
 pub(super) const fn wait_ms(tries: u32, random: u64) -> u64 {
     let doublings = if tries > 5 { 4 } else { tries.saturating_sub(1) };
     let bound = BASE_MS << doublings;
-    let bound = if bound > MOST_MS { MOST_MS } else { bound };
+    let bound = if bound > MAX_MS { MAX_MS } else { bound };
     random % (bound + 1)
 }
 

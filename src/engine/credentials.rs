@@ -17,25 +17,26 @@ use std::sync::Arc;
 #[derive(Clone, Default)]
 #[expect(missing_debug_implementations, reason = "holds secrets")]
 pub struct Operator {
-    /// `ANTHROPIC_API_KEY`.
+    /// The setting `ANTHROPIC_API_KEY`.
     pub anthropic_api_key: Option<SecretText>,
-    /// `CLAUDE_API_KEY`.
+    /// The setting `CLAUDE_API_KEY`.
     pub claude_api_key: Option<SecretText>,
-    /// The `claude` program, and where each user has a directory of its settings.
+    /// The `claude` program, and the directory that holds its settings in one directory per user.
     pub program: Option<(ClaudeProgram, PathBuf)>,
 }
 
-/// What a call needs that isn't there any more.
+/// Why a call lacks what it needs.
 enum Missing {
-    /// The secret was replaced since the call was announced: there is another.
+    /// The secret was replaced since the call was announced: there is a new one.
     Replaced,
-    /// It can't be had.
+    /// The credential no longer exists, for this reason.
     Gone(&'static str),
-    /// It can't be looked for now.
+    /// It can't be read now.
     Fault,
 }
 
-/// The chosen credential as it is now: with the current version of a key's secret; `None` if it can't be used any more.
+/// The chosen credential with the current version of a key's secret; `None` if it is no longer
+/// usable.
 pub(super) async fn current(
     shared: &Shared,
     owner: UserId,
@@ -44,7 +45,7 @@ pub(super) async fn current(
     let Some(chosen) = resolution.chosen() else { return Ok(None) };
     let (source, key) = (chosen.source, chosen.key);
     let operator = &shared.parts.operator;
-    let is_there = match source {
+    let is_set = match source {
         CredentialSource::NamedKey | CredentialSource::DefaultKey => {
             let Some(key) = key else { return Ok(None) };
             let version =
@@ -59,10 +60,11 @@ pub(super) async fn current(
         CredentialSource::EnvClaudeApiKey => operator.claude_api_key.is_some(),
         CredentialSource::MaxPlan => operator.program.is_some(),
     };
-    Ok(is_there.then_some(Credential { source, key: None, secret_version: None }))
+    Ok(is_set.then_some(Credential { source, key: None, secret_version: None }))
 }
 
-/// The call. Nothing is opened or sent before it is polled: by then the event that announces it is durable.
+/// The call. No secret is opened and nothing is sent before the first poll: by then the event that
+/// announces the call is durable.
 pub(super) fn call(
     shared: &Arc<Shared>,
     owner: UserId,
@@ -96,7 +98,7 @@ pub(super) fn call(
     .boxed()
 }
 
-/// Opens the secret, for this one use.
+/// Opens the secret for this call.
 async fn secret(
     shared: &Shared,
     owner: UserId,
@@ -104,7 +106,7 @@ async fn secret(
 ) -> Result<SecretText, Missing> {
     let operator = &shared.parts.operator;
     let variable = |secret: &Option<SecretText>| {
-        secret.clone().ok_or(Missing::Gone("the server's key isn't set any more"))
+        secret.clone().ok_or(Missing::Gone("the server's key is no longer set"))
     };
     match (credential.source, credential.key, credential.secret_version) {
         (CredentialSource::EnvAnthropicApiKey, ..) => variable(&operator.anthropic_api_key),
@@ -112,7 +114,7 @@ async fn secret(
         (_, Some(key), Some(version)) => {
             let keychain = &shared.parts.reads.keychain;
             let keys = keychain.user(owner).await.map_err(|_| Missing::Fault)?;
-            let keys = keys.ok_or(Missing::Gone("the account is gone"))?;
+            let keys = keys.ok_or(Missing::Gone("the account no longer exists"))?;
             keychain
                 .open_secret(&keys, key, version)
                 .await
@@ -122,7 +124,7 @@ async fn secret(
         (
             CredentialSource::NamedKey | CredentialSource::DefaultKey | CredentialSource::MaxPlan,
             ..,
-        ) => Err(Missing::Gone("the key is gone")),
+        ) => Err(Missing::Gone("the key no longer exists")),
     }
 }
 
@@ -131,7 +133,7 @@ fn program_of(shared: &Shared, owner: UserId) -> Result<ClaudeProgram, Missing> 
         shared.parts.operator.program.as_ref().ok_or(Missing::Gone("Max Plan is switched off"))?;
     let own = settings.join(owner.to_string());
     make_private(&own).map_err(|_| {
-        Missing::Gone("the directory of the claude program's settings can't be made")
+        Missing::Gone("failed to create the directory of the claude program's settings")
     })?;
     Ok(program.with_config_dir(own))
 }
@@ -141,17 +143,18 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 }
 
 impl Missing {
-    /// The same as a call that was never sent.
+    /// The failure of a call that was never sent.
     fn failure(&self) -> CallFailure {
         match self {
             Self::Replaced => CallFailure::bare(
                 FailureClass::Interrupted,
-                "the key's secret was replaced: the call is made with the new one",
+                "the key's secret was replaced: the call is retried with the new one",
             ),
             Self::Gone(why) => CallFailure::bare(FailureClass::Authentication, why),
-            Self::Fault => {
-                CallFailure::bare(FailureClass::Connection, "the key couldn't be opened just now")
-            }
+            Self::Fault => CallFailure::bare(
+                FailureClass::Connection,
+                "the key could not be opened: the call is retried",
+            ),
         }
     }
 }

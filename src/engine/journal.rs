@@ -1,4 +1,4 @@
-//! What happens to a run, written down. The only place that appends to a run which this process works on.
+//! Appends the events of a run that this process works on. No other code appends to such a run.
 
 use super::parts::Shared;
 use crate::keychain::seal_events;
@@ -20,10 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// The shortest and the longest wait for a store that doesn't answer.
+/// Shortest and longest pause before an append is retried while the store is unavailable.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// Why this process can write nothing more for a run. The next look at the runs that haven't ended finds it again.
+/// Why this process can append nothing more to a run. The next scan of the open runs finds it
+/// again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Lost {
     /// Another process has claimed it.
@@ -32,36 +33,38 @@ pub(super) enum Lost {
     /// Its owner was erased.
     #[error("the run's owner is gone")]
     Erased,
-    /// The store takes nothing more, or something can't be sealed.
-    #[error("the run can't be written down")]
+    /// The store refuses the append, or the events can't be sealed.
+    #[error("the run's events can't be appended")]
     Unwritable,
 }
 
-/// A run's journal.
+/// Appends to one run.
 pub(super) struct Journal {
     shared: Arc<Shared>,
     run: RunId,
     owner: UserId,
     key: Arc<ContentKey>,
-    /// Its row as it was last read: put back unchanged with every append, which so is refused once the owner was erased.
+    /// The key's row as it was last read. Every append writes it back unchanged, so it is refused
+    /// once the owner was erased.
     key_row: ContentKeyRow,
     correlation: CorrelationId,
     requested: EventId,
     summary: Option<RunSummary>,
     version: u64,
-    /// Rows of text after the last event, counted before this process wrote any; `None` once it writes itself.
+    /// Rows of text after the last event, counted when the run was loaded; `None` once this process
+    /// writes them.
     counted: Option<u64>,
 }
 
-/// Where a run stands in the log when somebody begins to work on it.
+/// Where a run stands in the log when this process starts to work on it.
 pub(super) struct Origin {
     pub(super) run: RunId,
     pub(super) owner: UserId,
     pub(super) key: ContentKey,
     pub(super) key_row: ContentKeyRow,
-    /// Ties everything to the request.
+    /// Of the request: all events of the run have it.
     pub(super) correlation: CorrelationId,
-    /// The event that asked for it.
+    /// The event that requested the run, which causes all others.
     pub(super) requested: EventId,
     pub(super) summary: Option<RunSummary>,
     pub(super) version: u64,
@@ -86,10 +89,11 @@ impl Journal {
         }
     }
 
-    /// Appends; returns when it is durable. Everything written before as text is durable then, too, and counted by the first event.
+    /// Appends, and returns when the events are durable. All text written before is durable then
+    /// too, and counted by the first event.
     ///
     /// # Errors
-    /// [`Lost`]: the run must be left alone. Nothing of it was appended, as far as anybody can know.
+    /// [`Lost`]: this process must leave the run. As far as it can know, nothing was appended.
     pub(super) async fn append(&mut self, mut events: Vec<RunEvent>) -> Result<(), Lost> {
         let rows = match self.counted {
             Some(rows) => rows,
@@ -113,7 +117,7 @@ impl Journal {
             self.summary = RunSummary::after(self.summary.take(), event, placed.at);
         }
         self.version = appended.version;
-        self.go_on();
+        self.open_for_text();
         Ok(())
     }
 
@@ -128,13 +132,11 @@ impl Journal {
             match self.shared.parts.bus.append(append).await {
                 Ok(appended) => return Ok(appended),
                 Err(AppendError::Conflict { .. }) => return Err(Lost::Taken),
-                // An erasure or a rotation came between. What an erased user's key sealed nobody could open.
+                // An erasure or a rotation came between. What an erased user's key sealed could
+                // never be opened.
                 Err(AppendError::UserKeyMoved { .. }) => self.read_key_row().await?,
-                // Nothing of it is in.
-                Err(
-                    AppendError::Store(StoreError::Unavailable(_))
-                    | AppendError::NotReadByAll { .. },
-                ) => sleep(pause).await,
+                // Nothing was appended.
+                Err(AppendError::Store(StoreError::Unavailable(_))) => sleep(pause).await,
                 Err(error) => {
                     tracing::error!(run = %self.run, %error, "a run's events can't be appended");
                     return Err(Lost::Unwritable);
@@ -148,7 +150,7 @@ impl Journal {
         match self.shared.store().content_key(StreamName::Run(self.run.0)).await {
             Ok(Some(row)) => self.key_row = row,
             Ok(None) => return Err(Lost::Erased),
-            // Asked again by the next refusal.
+            // The next refusal reads it again.
             Err(error) => tracing::debug!(run = %self.run, %error, "a run's key can't be read now"),
         }
         Ok(())
@@ -180,8 +182,8 @@ impl Journal {
         }
     }
 
-    /// Text may be written behind the event that is the last now.
-    fn go_on(&mut self) {
+    /// Opens the run for text after the event that is the last now.
+    fn open_for_text(&mut self) {
         if self.counted.take().is_none() {
             return self.shared.flush.open(self.run, self.version);
         }
@@ -216,7 +218,7 @@ fn lost_text(failure: &FlushFailure) -> Lost {
     }
 }
 
-/// Seals a run's text. The key is held as long as this process works on the run.
+/// Seals a run's text. It holds the key as long as this process works on the run.
 struct Seal {
     key: Arc<ContentKey>,
     shared: Arc<Shared>,
@@ -236,7 +238,7 @@ impl SealText for Seal {
     }
 }
 
-/// What a fault of a read looks like to whoever works on a run.
+/// A failed read means that this process leaves the run.
 pub(super) fn unreadable(_: Failure) -> Lost {
     Lost::Unwritable
 }

@@ -1,21 +1,26 @@
-//! Works on runs: claims them, asks models for their steps, and writes what comes of it as events and text.
+//! The engine works on runs: it claims them, calls models for their steps, and writes the results
+//! as events and text.
 //!
-//! One process works on a run at a time. Who that is stands in the log (`RunClaimed`): whoever claims a run takes the next version of
-//! its stream, so that the owner before can append nothing more. Whether an owner still lives is said by the lease
-//! [`claviger_projections::ports::LeaseName::Engine`] of its process; whoever gets that lease may claim its runs. A run's memory is its
-//! fold: after a crash at any point the next owner reads it and goes on.
+//! One process works on a run at a time. The log names it (`RunClaimed`): a claim takes the next
+//! version of the run's stream, so the owner before can append nothing more. Whether an owner is
+//! alive is decided by the lease of its process,
+//! [`claviger_projections::ports::LeaseName::Engine`]: a process that gets it may claim that
+//! owner's runs. The memory of a run is its fold: after a crash at any point the next owner reads
+//! it and continues.
+//!
+//! `decide` and `retry` are pure; the other modules do the IO.
 
 mod backoff;
-mod call;
+mod connection;
 mod credentials;
 mod decide;
 mod journal;
-mod keeper;
 mod parts;
 mod queue;
-mod reaction;
+mod retry;
+mod supervisor;
 mod worker;
 
 pub use credentials::Operator;
-pub use keeper::{Engine, EngineHandle};
 pub use parts::{EngineParts, EngineSettings};
+pub use supervisor::{Engine, EngineHandle};

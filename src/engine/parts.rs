@@ -1,4 +1,4 @@
-//! What the engine stands on.
+//! What the engine is built from.
 
 use super::credentials::Operator;
 use super::queue::Queue;
@@ -15,22 +15,22 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
-/// Bounds and times.
+/// Bounds and times of the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineSettings {
-    /// How long this process is believed to work on its runs unless it says so again.
+    /// How long this process keeps its runs after it last renewed its lease.
     pub lease: Duration,
-    /// How long calls under way may take to end at shutdown.
+    /// Longest time for calls under way to end at shutdown.
     pub drain: Duration,
-    /// Most runs worked on at once.
+    /// Most runs that are worked on at a time.
     pub runs_at_once: usize,
-    /// Most calls at once with one credential.
+    /// Most calls at a time with one credential.
     pub calls_per_key: usize,
-    /// Most calls at once in all.
+    /// Most calls at a time in all.
     pub calls_at_once: usize,
-    /// For how long a step is tried again after faults of the upstream.
+    /// For how long a step is retried after faults of the upstream.
     pub retry_budget: Duration,
-    /// Where the patience with a call ends.
+    /// Timeouts and size limits of a call.
     pub limits: StreamLimits,
 }
 
@@ -48,33 +48,29 @@ impl Default for EngineSettings {
     }
 }
 
-/// What the engine is made of.
+/// What the engine needs from the rest of the program.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct EngineParts {
-    /// Keys and appends.
+    /// Reads aggregates and appends.
     pub bus: Arc<Bus>,
-    /// Reads of runs, credentials, models.
+    /// Reads runs, credentials and models.
     pub reads: Arc<StoreReads>,
-    /// Who tells of what is asked.
+    /// Publishes control requests.
     pub hub: Arc<EventHub>,
-    /// Who is told of text.
+    /// Receives the text of runs.
     pub runs: Arc<RunHub>,
-    /// Anthropic.
     pub client: AnthropicClient,
-    /// What calls cost.
     pub prices: Arc<PriceTable>,
-    /// The operator's own credentials.
     pub operator: Operator,
-    /// This process.
+    /// The id of this process in leases.
     pub holder: Holder,
-    /// All tasks.
+    /// Spawns the engine's tasks, so that shutdown waits for them.
     pub tracker: TaskTracker,
-    /// Bounds and times.
     pub settings: EngineSettings,
 }
 
-/// The same with what the engine makes itself.
+/// The parts together with those that the engine makes itself.
 pub(super) struct Shared {
     pub(super) parts: EngineParts,
     pub(super) queue: Arc<Queue>,
@@ -90,7 +86,7 @@ impl Shared {
         &self.parts.reads.effects
     }
 
-    /// Any number.
+    /// A random number.
     pub(super) fn random(&self) -> u64 {
         let mut bytes = [0; 8];
         self.effects().entropy.fill(&mut bytes);

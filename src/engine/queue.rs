@@ -1,9 +1,9 @@
-//! Who may call next with a credential: so many at once, first come first served within a run, and the runs in turn. A credential whose
-//! limit of rate was met rests until that ends.
+//! Which call may start next with a credential: up to a number at a time, in order within a run,
+//! and the runs in turn. A credential that hit a rate limit is parked until the limit ends.
 
 use crate::system::environment::Clock;
 use claviger_domain::id::{KeyId, RunId};
-use claviger_domain::orchestration::CredentialSource;
+use claviger_domain::orchestration::{Credential, CredentialSource};
 use claviger_domain::timestamp::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,17 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-/// A credential, for whoever waits for it.
+/// A credential, whatever the version of its secret: calls with it share a queue.
 pub(super) type Lane = (CredentialSource, Option<KeyId>);
+
+pub(super) const fn lane_of(credential: Credential) -> Lane {
+    (credential.source, credential.key)
+}
 
 #[derive(Default)]
 struct State {
     lanes: HashMap<Lane, LaneState>,
-    /// Calls under way, whatever the credential.
+    /// Calls under way with all credentials together.
     under_way: usize,
 }
 
@@ -25,11 +29,11 @@ struct State {
 struct LaneState {
     under_way: usize,
     parked_until: Timestamp,
-    /// Whose turn is next stands first.
+    /// The run whose turn is next comes first.
     waiting: VecDeque<(RunId, VecDeque<oneshot::Sender<Ticket>>)>,
 }
 
-/// The queues of a process.
+/// The queues of a process, one per credential.
 pub(super) struct Queue {
     state: Mutex<State>,
     clock: Arc<dyn Clock>,
@@ -38,7 +42,7 @@ pub(super) struct Queue {
     at_once: usize,
 }
 
-/// The right to one call; given back when dropped.
+/// The right to one call at a time; given back when dropped.
 pub(super) struct Ticket {
     queue: Arc<Queue>,
     lane: Lane,
@@ -53,14 +57,14 @@ impl Drop for Ticket {
         }
         let granted = self.queue.grant(&mut state);
         drop(state);
-        self.queue.hand_out(granted);
+        self.queue.send(granted);
     }
 }
 
 type Granted = Vec<(oneshot::Sender<Ticket>, Lane)>;
 
 impl Queue {
-    /// `per_lane` calls at once with one credential, `at_once` in all.
+    /// At most `per_lane` calls at a time with one credential, and `at_once` in all.
     pub(super) fn new(
         clock: Arc<dyn Clock>,
         tracker: TaskTracker,
@@ -74,7 +78,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A ticket at once, if it is nobody else's turn.
+    /// A ticket, if one is free and no run waits for it.
     pub(super) fn try_take(self: &Arc<Self>, lane: Lane) -> Option<Ticket> {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -92,7 +96,7 @@ impl Queue {
         Some(Ticket { queue: Arc::clone(self), lane })
     }
 
-    /// Waits for a ticket. Dropping what is returned leaves the queue.
+    /// Queues for a ticket. Dropping the receiver leaves the queue.
     pub(super) fn take(self: &Arc<Self>, lane: Lane, run: RunId) -> oneshot::Receiver<Ticket> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.lock();
@@ -104,12 +108,12 @@ impl Queue {
         let parked_until = of_lane.parked_until;
         let granted = self.grant(&mut state);
         drop(state);
-        self.hand_out(granted);
+        self.send(granted);
         self.wake_at(parked_until);
         receiver
     }
 
-    /// Nobody calls with this credential before then.
+    /// Grants no ticket for this credential before then.
     pub(super) fn park(self: &Arc<Self>, lane: Lane, until: Timestamp) {
         let mut state = self.lock();
         let of_lane = state.lanes.entry(lane).or_default();
@@ -118,7 +122,7 @@ impl Queue {
         self.wake_at(until);
     }
 
-    /// Looks again once a credential has rested.
+    /// Grants tickets again once a credential is no longer parked.
     fn wake_at(self: &Arc<Self>, until: Timestamp) {
         let wait = until.ms_since(self.clock.now());
         if wait == 0 {
@@ -129,12 +133,13 @@ impl Queue {
             tokio::time::sleep(Duration::from_millis(wait)).await;
             if let Some(queue) = queue.upgrade() {
                 let granted = queue.grant(&mut queue.lock());
-                queue.hand_out(granted);
+                queue.send(granted);
             }
         });
     }
 
-    /// Decides who may go. Tickets are made outside of the lock, since one that nobody takes is given back at once.
+    /// Decides which waiting calls get a ticket. The tickets are made outside of the lock, because
+    /// one whose receiver is gone is given back at once, which takes the lock.
     fn grant(&self, state: &mut State) -> Granted {
         let now = self.clock.now();
         let mut granted = Vec::new();
@@ -163,9 +168,9 @@ impl Queue {
         granted
     }
 
-    fn hand_out(self: &Arc<Self>, granted: Granted) {
+    fn send(self: &Arc<Self>, granted: Granted) {
         for (sender, lane) in granted {
-            // One that left meanwhile gives it back by dropping it.
+            // If the receiver left meanwhile, dropping the ticket gives it back.
             drop(sender.send(Ticket { queue: Arc::clone(self), lane }));
         }
     }
@@ -217,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_leaves_keeps_nobody_waiting() {
+    async fn a_receiver_that_leaves_blocks_no_other() {
         let (_, queue) = queue(1, 10);
         let held = queue.try_take(LANE).unwrap();
         drop(queue.take(LANE, run(1)));
@@ -226,13 +231,13 @@ mod tests {
         let ticket = next.try_recv().unwrap();
         let left = queue.take(LANE, run(3));
         drop(ticket);
-        // It was granted, and its receiver goes without taking it.
+        // A ticket was sent, and its receiver is dropped without taking it.
         drop(left);
         assert!(queue.try_take(LANE).is_some());
     }
 
     #[tokio::test]
-    async fn a_parked_credential_rests_and_others_go_on() {
+    async fn a_parked_credential_gets_no_ticket_and_others_do() {
         let (clock, queue) = queue(4, 10);
         queue.park(LANE, Timestamp(1_001));
         assert!(queue.try_take(LANE).is_none());

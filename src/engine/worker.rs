@@ -1,100 +1,99 @@
-//! One run in the hands of this process, from the claim to its end, its pause, or its loss.
+//! One run that this process works on, from the claim to its end, its pause, or its loss. The
+//! worker reads, waits and writes; what happens is decided by [`super::decide`].
 
-use super::call::{Call, next_item};
+use super::connection::{Arrived, Connection, next_item};
 use super::credentials;
-use super::decide::{Announced, Flow, Given};
+use super::decide::{
+    Decision, Effect, Flow, Given, PreparedCall, PreviousOwner, Received, Rules, WorkState, claim,
+    decide, interrupt, may_claim, receive,
+};
 use super::journal::{Journal, Lost, Origin, unreadable};
 use super::parts::Shared;
-use super::queue::{Lane, Ticket};
+use super::queue::{Ticket, lane_of};
 use crate::anthropic::stream::CallItem;
 use crate::credentials::recorded;
+
+use crate::keychain::UserKeys;
 use crate::live::EventHub;
 use crate::reads::RunReader;
 use claviger_application::{Caller, EventView};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{BootId, RunId, StepId, UserId};
-use claviger_domain::orchestration::{
-    Ask, ClaimRun, PauseReason, Phase, Resolution, Run, RunControl, RunError, RunEvent,
-};
+use claviger_domain::orchestration::{Credential, Resolution, RunError, RunEvent};
 use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::feed::{Registration, Topic};
-use claviger_projections::run_feed::DeltaItem;
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// What a run's worker listens to besides its calls.
+/// Signals to a worker from its run set.
 #[derive(Clone)]
 pub(super) struct Signals {
-    /// Begin nothing more; end when the calls under way have.
+    /// Start no further call; end when those under way have.
     pub(super) drain: CancellationToken,
-    /// End now: say what calls under way used, and leave the run to whoever comes.
+    /// End now: record what the calls under way used, and leave the run to the next owner.
     pub(super) abort: CancellationToken,
-    /// The lease is lost: write nothing more.
+    /// The lease is lost: append nothing more.
     pub(super) lost: CancellationToken,
 }
 
-/// What became of a run in this process's hands.
+/// How a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// There was nothing to do, or everything was done for now.
     Rests,
-    /// It is another's, or may be soon: the next look decides.
+    /// The run belongs to another process, or may soon: the next scan of open runs decides.
     Left,
-    /// It can't go on by a fault of ours: it isn't tried again in this process.
+    /// The run can't continue because of a fault in this program: this process doesn't try again.
     Broken,
 }
 
-/// A run at work.
-pub(super) struct Worker {
-    pub(super) shared: Arc<Shared>,
-    pub(super) id: RunId,
-    owner: UserId,
-    pub(super) run: Run,
-    pub(super) control: RunControl,
-    journal: Journal,
-    asks: Registration<Arc<EventView>>,
-    /// Decided, not yet written down.
-    pub(super) batch: Vec<RunEvent>,
-    pub(super) calls: Vec<Call>,
-    pub(super) announced: Vec<Announced>,
-    /// Steps that stand in the queue of their credential.
-    pub(super) queued: HashSet<StepId>,
-    waiting: FuturesUnordered<BoxFuture<'static, (StepId, Option<Ticket>)>>,
-    pub(super) tickets: Vec<(StepId, Ticket)>,
-    /// No attempt is started any more, and when none is under way the run stands still.
-    pub(super) pausing: Option<PauseReason>,
-    pub(super) is_draining: bool,
-    /// When the next attempt that was put off is due.
-    pub(super) due: Option<Timestamp>,
-    pub(super) first_tried: HashMap<StepId, Timestamp>,
+/// What a decision is given from outside, read before it is made.
+struct Facts {
+    now: Timestamp,
+    keys: UserKeys,
+    credential: Option<Credential>,
+    resolution: Option<Resolution>,
 }
 
-/// Whose running runs may be claimed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Estate(pub(super) Option<BootId>);
+/// A run at work.
+struct Worker {
+    shared: Arc<Shared>,
+    owner: UserId,
+    state: WorkState,
+    journal: Journal,
+    /// Receives a message for each control request.
+    requests: Registration<Arc<EventView>>,
+    /// Decided and not yet appended.
+    batch: Vec<RunEvent>,
+    /// In the order of [`WorkState::calls`].
+    connections: Vec<Connection>,
+    /// Places in the queue.
+    waiting: FuturesUnordered<BoxFuture<'static, (StepId, Option<Ticket>)>>,
+    /// Of the steps in [`WorkState::granted`].
+    tickets: HashMap<StepId, Ticket>,
+}
 
 /// Works on a run as long as there is something to do.
 pub(super) async fn work(
     shared: Arc<Shared>,
     place: (UserId, RunId),
-    estate: Estate,
+    previous: PreviousOwner,
     signals: Signals,
 ) -> Outcome {
     let run = place.1;
     let hub: &Arc<EventHub> = &shared.parts.hub;
-    // Before anything is read: what is asked meanwhile is told.
-    let asks = hub.register(Topic::RunControl(run));
+    // Registered before anything is read: a request that comes meanwhile is received.
+    let requests = hub.register(Topic::RunControl(run));
     let working = async {
-        let Some(mut worker) = Worker::load(Arc::clone(&shared), place, estate, asks).await? else {
-            return Ok(Outcome::Rests);
-        };
+        let loaded = Worker::load(Arc::clone(&shared), place, previous, requests).await?;
+        let Some(mut worker) = loaded else { return Ok(Outcome::Rests) };
         worker.drive(&signals).await
     };
     let ended = tokio::select! {
@@ -105,18 +104,18 @@ pub(super) async fn work(
         Ok(outcome) => outcome,
         Err(Stop::Lost(Lost::Erased)) => Outcome::Rests,
         Err(Stop::Lost(lost)) => {
-            tracing::info!(%run, reason = %lost, "a run was left");
+            tracing::info!(%run, reason = %lost, "left a run");
             Outcome::Left
         }
         Err(Stop::Rule(error)) => {
-            tracing::error!(%run, %error, "a run can't go on: this is a fault of the program");
+            tracing::error!(%run, %error, "a run can't continue because of a fault in this program");
             Outcome::Broken
         }
     }
 }
 
-/// Why a worker stops in its middle.
-pub(super) enum Stop {
+/// Why a worker stops before it is done.
+enum Stop {
     Lost(Lost),
     Rule(RunError),
 }
@@ -144,8 +143,8 @@ impl Worker {
     async fn load(
         shared: Arc<Shared>,
         (owner, id): (UserId, RunId),
-        estate: Estate,
-        asks: Registration<Arc<EventView>>,
+        previous: PreviousOwner,
+        requests: Registration<Arc<EventView>>,
     ) -> Result<Option<Self>, Stop> {
         let reads = &shared.parts.reads;
         let (store, keychain) = (Arc::clone(&reads.store), Arc::clone(&reads.keychain));
@@ -156,7 +155,8 @@ impl Worker {
         let loaded = reader.loaded(Some(&key)).await?;
         let run = loaded.feed.fold().run().clone();
         let control = shared.parts.bus.run_control(id).await?;
-        if !may_claim(&run, &control, estate, BootId(shared.parts.holder.0)) {
+        let by = BootId(shared.parts.holder.0);
+        if !may_claim(&run, &control, previous, by) {
             return Ok(None);
         }
         let kept = loaded.feed.fold().kept();
@@ -172,28 +172,19 @@ impl Worker {
             rows: loaded.feed.rows_after().1,
         };
         let journal = Journal::new(Arc::clone(&shared), origin);
-        let mut worker = Self {
+        let mut state = WorkState::new(id, run, control, rules(&shared));
+        let claimed = claim(&mut state, by, kept, shared.effects().clock.now())?;
+        Ok(Some(Self {
             shared,
-            id,
             owner,
-            run,
-            control,
+            state,
             journal,
-            asks,
-            batch: Vec::new(),
-            calls: Vec::new(),
-            announced: Vec::new(),
-            queued: HashSet::new(),
+            requests,
+            batch: claimed.events,
+            connections: Vec::new(),
             waiting: FuturesUnordered::new(),
-            tickets: Vec::new(),
-            pausing: None,
-            is_draining: false,
-            due: None,
-            first_tried: HashMap::new(),
-        };
-        let (by, now) = (BootId(worker.shared.parts.holder.0), worker.now());
-        worker.take(ClaimRun { run: id, owner: by, kept, now })?;
-        Ok(Some(worker))
+            tickets: HashMap::new(),
+        }))
     }
 
     fn now(&self) -> Timestamp {
@@ -203,61 +194,113 @@ impl Worker {
     async fn drive(&mut self, signals: &Signals) -> Result<Outcome, Stop> {
         loop {
             if self.settle().await? == Flow::Rests {
-                if self.is_asked_to_go_on().await? {
+                if self.is_to_leave_pause().await? {
                     continue;
                 }
                 return Ok(Outcome::Rests);
             }
-            if self.is_draining && self.calls.is_empty() {
+            if self.state.is_draining && self.connections.is_empty() {
                 return Ok(Outcome::Left);
             }
             // Text alone decides nothing.
             while self.wait(signals).await? {}
             if signals.abort.is_cancelled() {
                 let now = self.now();
-                self.interrupt_calls(now)?;
-                self.write_down().await?;
+                let interrupted = interrupt(&mut self.state, now)?;
+                self.carry_out(interrupted).await;
+                self.append_batch().await?;
                 return Ok(Outcome::Left);
             }
         }
     }
 
-    /// Whether something was asked of a run that stands still now while its pause was written down. Whoever asks after that sees the
-    /// pause and has its own process claim the run; whoever asked before saw a run that is ours, and left it to us.
-    async fn is_asked_to_go_on(&mut self) -> Result<bool, Stop> {
-        if !matches!(self.run.phase, Phase::Paused(_)) {
+    /// Whether a request came in for a run that paused, while its pause was appended. A later
+    /// request sees the pause, and the process that takes it claims the run; an earlier one saw a
+    /// run that is ours, and left it to us.
+    async fn is_to_leave_pause(&mut self) -> Result<bool, Stop> {
+        if !self.state.is_paused() {
             return Ok(false);
         }
-        self.control = self.shared.parts.bus.run_control(self.id).await?;
-        Ok(matches!(self.control.pending(self.run.control), Some(Ask::Cancel | Ask::Resume)))
+        self.state.control = self.shared.parts.bus.run_control(self.state.id).await?;
+        Ok(self.state.is_to_leave_pause())
     }
 
-    /// Decides, writes down, and makes the calls that were announced.
+    /// Decides, appends, and makes the calls that were announced.
     async fn settle(&mut self) -> Result<Flow, Stop> {
-        let Some(given) = self.given().await? else { return Err(Lost::Erased.into()) };
-        let flow = self.decide(&given)?;
-        self.write_down().await?;
-        for announced in std::mem::take(&mut self.announced) {
-            let Announced { step, attempt, credential, request, request_hash, ticket } = announced;
-            let model = request.model.clone();
-            self.calls.push(Call {
-                step,
-                attempt,
-                credential,
-                model,
-                request_hash,
-                stream: credentials::call(&self.shared, self.owner, credential, request),
-                _ticket: ticket,
-                started: Instant::now(),
-                first_token_ms: None,
-                text: String::new(),
-                usage: claviger_domain::orchestration::Usage::default(),
-            });
+        let Some(facts) = self.facts().await? else { return Err(Lost::Erased.into()) };
+        let (mut flow, mut calls) = (Flow::NeedsTickets, Vec::new());
+        while flow == Flow::NeedsTickets {
+            let decision = self.decide(&facts)?;
+            flow = decision.flow;
+            calls.extend(self.carry_out(decision).await);
+        }
+        self.append_batch().await?;
+        for call in calls {
+            self.make_call(call)?;
         }
         Ok(flow)
     }
 
-    async fn write_down(&mut self) -> Result<(), Stop> {
+    fn decide(&mut self, facts: &Facts) -> Result<Decision, RunError> {
+        let shared = &self.shared;
+        let models = &shared.parts.reads.models;
+        let given = Given {
+            now: facts.now,
+            index: &facts.keys.index,
+            credential: facts.credential,
+            resolution: facts.resolution.as_ref(),
+            max_output_tokens: &|model| {
+                models.max_output_tokens(model).and_then(|most| u32::try_from(most).ok())
+            },
+            next_id: &|| StepId(shared.effects().ids.next()),
+        };
+        decide(&mut self.state, &given)
+    }
+
+    /// Carries out the effects of a decision. The events are appended later, and then the returned
+    /// calls are made.
+    async fn carry_out(&mut self, decision: Decision) -> Vec<PreparedCall> {
+        self.batch.extend(decision.events);
+        for effect in decision.effects {
+            match effect {
+                Effect::TakeTicket { step, credential } => self.take_ticket(step, credential),
+                Effect::LeaveQueue => {
+                    self.tickets.clear();
+                    self.waiting.clear();
+                }
+                Effect::Park { credential, until } => {
+                    self.shared.queue.park(lane_of(credential), until);
+                }
+                Effect::DropCall(step) => {
+                    self.connections.retain(|connection| connection.step != step);
+                }
+                Effect::WriteText(item) => self.shared.flush.write(self.state.id, item).await,
+            }
+        }
+        decision.calls
+    }
+
+    fn take_ticket(&mut self, step: StepId, credential: Credential) {
+        let lane = lane_of(credential);
+        if let Some(ticket) = self.shared.queue.try_take(lane) {
+            self.state.granted.insert(step);
+            self.tickets.insert(step, ticket);
+        } else {
+            self.state.queued.insert(step);
+            let turn = self.shared.queue.take(lane, self.state.id);
+            self.waiting.push(async move { (step, turn.await.ok()) }.boxed());
+        }
+    }
+
+    fn make_call(&mut self, call: PreparedCall) -> Result<(), RunError> {
+        let PreparedCall { step, credential, request } = call;
+        let ticket = self.tickets.remove(&step).ok_or(RunError::WrongStep)?;
+        let stream = credentials::call(&self.shared, self.owner, credential, request);
+        self.connections.push(Connection::new(step, stream, ticket));
+        Ok(())
+    }
+
+    async fn append_batch(&mut self) -> Result<(), Stop> {
         let batch = std::mem::take(&mut self.batch);
         if !batch.is_empty() {
             self.journal.append(batch).await?;
@@ -265,22 +308,20 @@ impl Worker {
         Ok(())
     }
 
-    /// What a decision relies on; `None` once the owner was erased.
-    async fn given(&mut self) -> Result<Option<Given>, Stop> {
+    /// What the next decision is given; `None` once the owner was erased.
+    async fn facts(&mut self) -> Result<Option<Facts>, Stop> {
         let Some(keys) = self.shared.parts.reads.keychain.user(self.owner).await? else {
             return Ok(None);
         };
-        let is_resumed = matches!(self.run.phase, Phase::Paused(_))
-            && self.control.pending(self.run.control) == Some(Ask::Resume);
-        let resolution = if is_resumed { Some(self.resolve().await?) } else { None };
-        let credential = match resolution.as_ref().or(self.run.resolution.as_ref()) {
+        let resolution = if self.state.is_to_resume() { Some(self.resolve().await?) } else { None };
+        let credential = match resolution.as_ref().or(self.state.run.resolution.as_ref()) {
             Some(chosen) => credentials::current(&self.shared, self.owner, chosen).await?,
             None => None,
         };
-        Ok(Some(Given { now: self.now(), keys, credential, resolution }))
+        Ok(Some(Facts { now: self.now(), keys, credential, resolution }))
     }
 
-    /// Which credential the run uses from here on.
+    /// Which credential the run uses after it is resumed.
     async fn resolve(&mut self) -> Result<Resolution, Stop> {
         let bus = &self.shared.parts.bus;
         let roles = bus
@@ -294,76 +335,65 @@ impl Worker {
             roles,
             foreign: None,
         };
-        let named = self.run.settings.as_ref().and_then(|settings| settings.named_key);
-        let context = self.run.context.as_deref().and_then(|context| Context::parse(context).ok());
+        let run = &self.state.run;
+        let named = run.settings.as_ref().and_then(|settings| settings.named_key);
+        let context = run.context.as_deref().and_then(|context| Context::parse(context).ok());
         let Some(context) = context else { return Err(Lost::Erased.into()) };
         let candidates = self.shared.parts.reads.resolve(caller, context, named).await?;
         Ok(recorded(&candidates))
     }
 
-    /// Waits for one thing. `false` if there may be something to decide.
+    /// Waits for one thing. `false` if a decision may follow from it.
     async fn wait(&mut self, signals: &Signals) -> Result<bool, Stop> {
-        let due = self.due.map(|due| Duration::from_millis(due.ms_since(self.now())));
+        let due = self.state.due.map(|due| Duration::from_millis(due.ms_since(self.now())));
         tokio::select! {
             () = signals.abort.cancelled() => return Ok(false),
-            () = signals.drain.cancelled(), if !self.is_draining => self.is_draining = true,
-            _ = self.asks.told() => {
-                let control = self.shared.parts.bus.run_control(self.id).await?;
-                let is_known = control.version() == self.control.version();
-                self.control = control;
+            () = signals.drain.cancelled(), if !self.state.is_draining => {
+                self.state.is_draining = true;
+            }
+            _ = self.requests.told() => {
+                let control = self.shared.parts.bus.run_control(self.state.id).await?;
+                let is_known = control.version() == self.state.control.version();
+                self.state.control = control;
                 return Ok(is_known);
             }
             Some((step, ticket)) = self.waiting.next(), if !self.waiting.is_empty() => {
-                if let Some(ticket) = ticket && self.queued.remove(&step) {
-                    self.tickets.push((step, ticket));
+                if let Some(ticket) = ticket && self.state.grant(step) {
+                    self.tickets.insert(step, ticket);
                 }
             }
-            (step, item) = next_item(&mut self.calls) => return self.hear(step, item).await,
+            arrived = next_item(&mut self.connections) => return self.receive(arrived).await,
             () = sleep(due.unwrap_or_default()), if due.is_some() => {}
         }
         Ok(false)
     }
 
-    async fn hear(&mut self, step: StepId, item: Option<CallItem>) -> Result<bool, Stop> {
-        if let Some(CallItem::Text(text)) = &item {
-            if let Some(call) = self.calls.iter_mut().find(|call| call.step == step) {
-                let item = DeltaItem {
-                    step,
-                    attempt: call.attempt,
-                    offset: call.hear(text),
-                    text: text.clone(),
-                };
-                self.shared.flush.write(self.id, item).await;
-            }
-            return Ok(true);
-        }
-        let now = self.now();
-        self.heard(step, item, now)?;
+    /// Takes in an item of a call. `false` if events follow from it.
+    async fn receive(&mut self, arrived: Arrived) -> Result<bool, Stop> {
+        let Arrived { step, item, elapsed_ms } = arrived;
+        // Only a failed call needs a number.
+        let random = match &item {
+            Some(CallItem::Failed(_)) | None => self.shared.random(),
+            Some(
+                CallItem::Started { .. }
+                | CallItem::Restarted { .. }
+                | CallItem::Text(_)
+                | CallItem::Usage(_)
+                | CallItem::Ended(_),
+            ) => 0,
+        };
+        let received = Received { step, item, now: self.now(), elapsed_ms, random };
+        let decision = receive(&mut self.state, received)?;
+        // No call is announced by an item.
+        drop(self.carry_out(decision).await);
         Ok(self.batch.is_empty())
-    }
-
-    pub(super) fn stand_in_queue(&mut self, step: StepId, lane: Lane) {
-        self.queued.insert(step);
-        let turn = self.shared.queue.take(lane, self.id);
-        self.waiting.push(async move { (step, turn.await.ok()) }.boxed());
-    }
-
-    /// Whoever starts nothing more waits for nothing.
-    pub(super) fn leave_queue(&mut self) {
-        self.queued.clear();
-        self.tickets.clear();
-        self.waiting.clear();
     }
 }
 
-/// Whether there is something to do that this process may do. A run that another works on is left to it; one that stands still belongs
-/// to nobody.
-fn may_claim(run: &Run, control: &RunControl, Estate(estate): Estate, by: BootId) -> bool {
-    let asked = control.pending(run.control);
-    match run.phase {
-        Phase::Queued => true,
-        Phase::Running => run.owner == Some(by) || (estate.is_some() && run.owner == estate),
-        Phase::Paused(_) => matches!(asked, Some(Ask::Cancel | Ask::Resume)),
-        Phase::None | Phase::Completed | Phase::Failed | Phase::Cancelled => false,
+fn rules(shared: &Shared) -> Rules {
+    let budget = shared.parts.settings.retry_budget.as_millis();
+    Rules {
+        prices: Arc::clone(&shared.parts.prices),
+        retry_budget_ms: u64::try_from(budget).unwrap_or(u64::MAX),
     }
 }

@@ -1,4 +1,4 @@
-//! The state that commands are judged by: facts only.
+//! The state by which commands are decided: facts only, so it can be folded after erasure too.
 
 use super::commands::AccountCommand;
 use super::error::AccountError;
@@ -10,7 +10,7 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Most sessions of one user at a time; the oldest ends when another begins.
+/// Most sessions of one user at a time; the oldest ends when another starts.
 pub const MAX_SESSIONS: usize = 100;
 
 /// One user's account.
@@ -19,30 +19,30 @@ pub const MAX_SESSIONS: usize = 100;
 pub struct Account {
     /// Version of the stream.
     pub version: u64,
-    /// The user came.
+    /// The account exists (also after its erasure).
     pub is_registered: bool,
     /// The user may sign in.
     pub is_active: bool,
     /// The user's content was destroyed.
     pub is_erased: bool,
-    /// The user comes with tokens of an external issuer; there is no password.
+    /// The user signs in with tokens of an external issuer and has no password.
     #[serde(default)]
     pub is_external: bool,
-    /// What the user may do.
+    /// The user's roles, always including `user`.
     pub roles: BTreeSet<Role>,
-    /// How often the password was set: the version of the credentials row that counts.
+    /// Number of times the password was set: the version of the valid row of credentials.
     pub password_version: u32,
-    /// Sessions that haven't been ended by anybody, oldest first. Those whose refresh token expired are still in here.
+    /// Sessions that were not ended, oldest first. Includes those whose refresh token has expired.
     pub sessions: Vec<SessionId>,
 }
 
 impl Account {
-    /// Refuses what can't be asked of nobody.
+    /// Refuses an account that does not exist or was erased.
     pub(crate) fn present(&self) -> Result<&Self, AccountError> {
         if self.is_registered && !self.is_erased { Ok(self) } else { Err(AccountError::NotFound) }
     }
 
-    /// Refuses what only an active user may ask.
+    /// Refuses an account that isn't active.
     pub(crate) fn active(&self) -> Result<&Self, AccountError> {
         if self.present()?.is_active { Ok(self) } else { Err(AccountError::Deactivated) }
     }
@@ -92,7 +92,7 @@ impl Aggregate for Account {
                 self.sessions.retain(|session| *session != facts.session);
             }
             AccountEvent::SessionsRevoked(facts) => {
-                self.sessions.retain(|session| !facts.sessions.contains(session))
+                self.sessions.retain(|session| !facts.sessions.contains(session));
             }
             AccountEvent::AccountErased(_) => {
                 self.is_erased = true;

@@ -6,22 +6,22 @@ use crate::code::ErrorCode;
 /// A refusal: nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
-    /// No such account, or erased.
+    /// Unknown or erased.
     #[error("no such account")]
     NotFound,
-    /// The id is in use: a fault of the caller.
-    #[error("the account exists")]
+    /// The id is in use: a fault of the calling code.
+    #[error("the account exists already")]
     Exists,
-    /// May not sign in. Faces answer as for a wrong password.
+    /// The user may not sign in. Faces respond as to a wrong password.
     #[error("the account is deactivated")]
     Deactivated,
-    /// There is no password to change.
+    /// The account has no password.
     #[error(
         "this account has no password: it signs in at its identity provider, and the password is changed there"
     )]
     NoPassword,
-    /// `user` can't be granted or revoked.
-    #[error("the role {} belongs to every account and can't be granted or revoked", .0.as_str())]
+    /// The role `user` belongs to every account.
+    #[error("the role {} belongs to every account and cannot be granted or revoked", .0.as_str())]
     FixedRole(Role),
 }
 

@@ -1,4 +1,4 @@
-//! One user's account: who they are, what they may do, where they are signed in.
+//! One user's account: identity, roles and sessions.
 
 mod aggregate;
 mod commands;

@@ -1,4 +1,4 @@
-//! The state that commands are judged by: facts only, so it can be folded after erasure too.
+//! The state by which commands are decided: facts only, so it can be folded after erasure too.
 
 use super::commands::KeyRingCommand;
 use super::error::KeyRingError;
@@ -14,17 +14,17 @@ use std::collections::BTreeMap;
 /// One key, as commands see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
-    /// May it be used?
+    /// Not deactivated.
     pub is_active: bool,
-    /// Version of its secret.
+    /// Version of its secret, from 1.
     pub secret_version: u32,
     /// Keyed hash of its secret.
     pub fingerprint: Fingerprint,
     /// Stream version of the last change of name, state, default, expiry or secret.
     pub version: u64,
-    /// When it expires.
+    /// When it expires; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// `KeyExpired` was recorded for the present expiry.
+    /// `KeyExpired` was recorded for this expiry.
     pub expiry_recorded: bool,
 }
 
@@ -33,16 +33,16 @@ pub struct Key {
 pub struct OpenTest {
     /// The key, which may be deleted before the test ends.
     pub key: KeyId,
-    /// The version of the secret that is tried.
+    /// The version of the secret under test.
     pub secret_version: u32,
-    /// How far it goes.
+    /// What the test covers.
     pub level: KeyTestLevel,
-    /// The model it is tried with.
+    /// The model that is called, if one was named.
     pub model: Option<String>,
 }
 
 impl Key {
-    /// Judged by the clock at use.
+    /// Whether it has expired at `now`; decided at each use.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
@@ -53,21 +53,21 @@ impl Key {
 pub struct KeyRing {
     /// Version of the stream.
     pub version: u64,
-    /// The keys that aren't deleted.
+    /// The keys that are not deleted.
     pub keys: BTreeMap<KeyId, Key>,
-    /// The default of each context: a map, so there can't be two.
+    /// The default key of each context.
     pub defaults: BTreeMap<ContextTag, KeyId>,
     /// Tests under way.
     pub open_tests: BTreeMap<TestId, OpenTest>,
 }
 
 impl KeyRing {
-    /// A key by id, or the one answer for foreign and unknown.
+    /// The key with this id. Unknown keys and those of other users get the same error.
     pub(crate) fn key(&self, id: KeyId) -> Result<&Key, KeyRingError> {
         self.keys.get(&id).ok_or(KeyRingError::NotFound)
     }
 
-    /// A key by id whose version is the expected one, if one is expected.
+    /// The key with this id, refused if its version is not the expected one.
     pub(crate) fn key_at(&self, id: KeyId, expected: Option<u64>) -> Result<&Key, KeyRingError> {
         let key = self.key(id)?;
         match expected {
@@ -78,17 +78,17 @@ impl KeyRing {
         }
     }
 
-    /// Contexts a key is the default of.
+    /// The contexts whose default the key is.
     pub fn default_tags(&self, id: KeyId) -> impl Iterator<Item = ContextTag> {
         self.defaults.iter().filter(move |(_, key)| **key == id).map(|(tag, _)| *tag)
     }
 
-    /// The key that has this secret.
+    /// The key with this secret.
     pub fn holder_of(&self, fingerprint: &Fingerprint) -> Option<KeyId> {
         self.keys.iter().find(|(_, key)| key.fingerprint == *fingerprint).map(|(id, _)| *id)
     }
 
-    /// Raises a key's version to the stream's.
+    /// Changes a key, and sets its version to the stream's.
     fn touch(&mut self, id: KeyId, change: impl FnOnce(&mut Key)) {
         let version = self.version;
         if let Some(key) = self.keys.get_mut(&id) {
@@ -154,7 +154,7 @@ impl Aggregate for KeyRing {
             }
             KeyRingEvent::KeyActivated(facts) => self.touch(facts.key, |key| key.is_active = true),
             KeyRingEvent::KeyDeactivated(facts) => {
-                self.touch(facts.key, |key| key.is_active = false)
+                self.touch(facts.key, |key| key.is_active = false);
             }
             KeyRingEvent::KeySecretReplaced(facts, _) => self.touch(facts.key, |key| {
                 key.secret_version = facts.secret_version;
@@ -165,7 +165,7 @@ impl Aggregate for KeyRing {
                 key.expiry_recorded = false;
             }),
             KeyRingEvent::KeyExpired(facts) => {
-                self.touch(facts.key, |key| key.expiry_recorded = true)
+                self.touch(facts.key, |key| key.expiry_recorded = true);
             }
             KeyRingEvent::KeyDeleted(facts) => {
                 self.keys.remove(&facts.key);

@@ -4,56 +4,58 @@ use crate::code::ErrorCode;
 use crate::id::KeyId;
 use crate::timestamp::Timestamp;
 
-/// A refusal: nothing was changed. The texts are for people and say what to do.
+/// A refusal: nothing was changed. The texts are for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyRingError {
-    /// Unknown, deleted, or somebody else's.
+    /// Unknown, deleted, or owned by another user.
     #[error("no such key: list your keys to see their ids")]
     NotFound,
-    /// Changed since the caller looked.
-    #[error("the key is at version {actual}, not {expected}: read it again and decide anew")]
+    /// Changed since the caller read it.
+    #[error(
+        "the key is at version {actual}, not {expected}: read it again and repeat the request with that version"
+    )]
     VersionMismatch {
-        /// What the caller expected.
+        /// The version that the caller expects.
         expected: u64,
-        /// What it is.
+        /// The key's version.
         actual: u64,
     },
-    /// There is no default whose version could be compared.
+    /// A version was expected, and the context has no default key.
     #[error(
         "the context has no default key, so there is no version {expected} to compare: read it again"
     )]
     NoDefaultToCompare {
-        /// What the caller expected.
+        /// The version that the caller expects.
         expected: u64,
     },
-    /// Can't become a default.
-    #[error("the key is inactive and can't become a default: activate it first")]
+    /// Not possible as a default.
+    #[error("the key is inactive and cannot become a default: activate it first")]
     Inactive,
-    /// Can't become a default.
-    #[error("the key expired at {at} and can't become a default: set a later expiry first")]
+    /// Not possible as a default.
+    #[error("the key expired at {at} and cannot become a default: set a later expiry first")]
     Expired {
-        /// When.
+        /// When it expired.
         at: Timestamp,
     },
-    /// This user has this secret already.
+    /// Another key of this user has this secret.
     #[error("you have added this secret before, as another key: use that one, or delete it first")]
     Duplicate {
-        /// The key that has it.
+        /// The key that has the secret.
         existing: KeyId,
     },
-    /// As many keys as allowed.
-    #[error("you have {max} keys, and no more are allowed: delete one you don't need")]
+    /// The user has as many keys as are allowed.
+    #[error("you have {max} keys, and no more are allowed: delete one that you do not need")]
     TooMany {
         /// The bound.
         max: usize,
     },
-    /// Expiry must lie ahead.
+    /// The expiry is not in the future.
     #[error("the expiry {at} is not in the future: give a later time, or none")]
     ExpiryInPast {
-        /// What was given.
+        /// The requested expiry.
         at: Timestamp,
     },
-    /// The id of a key or an open test that exists already: a fault of the caller, not of the user.
+    /// The id of an existing key or open test: a fault of the calling code, not of the user.
     #[error("the id is in use")]
     IdInUse,
 }

@@ -1,4 +1,5 @@
-//! All keys of one user: one stream, so that "at most one default per context" is a rule inside one aggregate.
+//! All keys of one user, in one stream, so that "at most one default per context" is a rule of one
+//! aggregate.
 
 mod aggregate;
 mod commands;

@@ -1,10 +1,10 @@
-//! What can be said of a call to a model: on which credential, why it ended, what it used.
+//! Facts of a call to a model: its credential, why it ended, what it used.
 
 use crate::id::KeyId;
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Where a credential comes from, in the order in which it is looked for.
+/// Where a credential comes from, in the order in which candidates are considered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialSource {
@@ -20,74 +20,75 @@ pub enum CredentialSource {
     MaxPlan,
 }
 
-/// A credential, by name: never the secret.
+/// A credential by reference: never the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
     /// Where it comes from.
     pub source: CredentialSource,
-    /// The key, where it is a user's.
+    /// The key, if a user's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
-    /// Which version of its secret.
+    /// The version of its secret, if a user's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_version: Option<u32>,
 }
 
-/// Why a candidate was taken or passed over.
+/// Why a candidate was chosen or passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// It is the one.
+    /// Used.
     Chosen,
-    /// It could have been used, but one before it was.
+    /// Usable, but a candidate before it was chosen.
     NotNeeded,
-    /// There is none.
+    /// Not configured.
     NotSet,
     /// The key is inactive.
     Inactive,
-    /// The key's time is up.
+    /// The key has expired.
     Expired {
-        /// When it was up.
+        /// When it expired.
         at: Timestamp,
     },
-    /// The operator lets it serve others only.
+    /// The operator does not allow it for this user.
     NotForYou,
 }
 
-/// A credential that was looked at.
+/// A candidate that was considered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Considered {
     /// Where it comes from.
     pub source: CredentialSource,
-    /// The key, where it is a user's.
+    /// The key, if a user's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
-    /// Taken or passed over, and why.
+    /// Why it was chosen or passed over.
     pub why: Why,
 }
 
-/// Which credential a run uses, and how it was found.
+/// Which credential a run uses, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
-    /// Everything looked at, in order; exactly one is chosen.
+    /// All candidates, in order; exactly one is chosen.
     pub considered: Vec<Considered>,
 }
 
 impl Resolution {
-    /// The one that is used.
+    /// The candidate that is used.
     pub fn chosen(&self) -> Option<&Considered> {
         self.considered.iter().find(|candidate| candidate.why == Why::Chosen)
     }
 }
 
-/// Tokens of a call, as the upstream counts them. The three inputs add up to the whole input.
+/// Tokens of a call, as the upstream counts them. `input`, the cache writes and `cache_read` add up
+/// to the whole input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Input that came from no cache and went to none.
+    /// Input neither read from nor written to the cache.
     pub input: u64,
-    /// Thinking and answer.
+    /// Thinking and answer together.
     pub output: u64,
-    /// Input written to the cache, for five minutes or an hour.
+    /// Input written to the cache for five minutes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_write_5m: u64,
     /// Input written to the cache for an hour.
@@ -104,7 +105,7 @@ const fn is_zero(count: &u64) -> bool {
 }
 
 impl Usage {
-    /// Both together.
+    /// The sum.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -116,13 +117,13 @@ impl Usage {
         }
     }
 
-    /// Input written to the cache, for however long.
+    /// Input written to the cache, for five minutes or an hour.
     pub const fn cache_write(self) -> u64 {
         self.cache_write_5m.saturating_add(self.cache_write_1h)
     }
 }
 
-/// What a call cost, in billionths of a US dollar; unknown as soon as a part of it is.
+/// Cost in billionths of a US dollar; `None` if it, or a part of it, is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Cost(pub Option<u64>);
@@ -134,17 +135,17 @@ impl Default for Cost {
 }
 
 impl Cost {
-    /// Not known: the model is unpriced, or nobody heard what was used.
+    /// Unknown: the model has no price, or the usage was not received.
     pub const fn unknown() -> Self {
         Self(None)
     }
 
-    /// Isn't known.
+    /// Whether the cost is unknown.
     pub const fn is_unknown(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Both together.
+    /// The sum.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self(self.0.zip(other.0).map(|(one, two)| one.saturating_add(two)))
@@ -155,20 +156,20 @@ impl Cost {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// The model was done.
+    /// The model ended its turn.
     EndTurn,
-    /// It came to a word to stop at.
+    /// The model produced a stop sequence.
     StopSequence,
-    /// It had no more tokens: the text is cut.
+    /// The limit of tokens was reached: the text is truncated.
     MaxTokens,
-    /// The conversation is as long as the model can take: the text is cut.
+    /// The model's context window is full: the text is truncated.
     ContextWindow,
-    /// A reason that this program doesn't know.
+    /// A reason unknown to this program.
     Other,
 }
 
 impl StopReason {
-    /// The upstream's own word.
+    /// The upstream's name of the reason.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EndTurn => "end_turn",
@@ -180,44 +181,46 @@ impl StopReason {
     }
 }
 
-/// Why an attempt failed: what decides what happens next.
+/// Why an attempt failed, classified by what follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClass {
-    /// Our request can't be served as it is: never again.
+    /// The upstream rejects the request as it is: not retried.
     Request,
-    /// The key is malformed, revoked or expired.
+    /// The key is malformed, revoked or expired: not retried.
     Authentication,
-    /// No credit, or the organisation is on hold.
+    /// No credit, or the organisation is on hold: not retried.
     Credit,
-    /// The key may not use the model, or doesn't know it.
+    /// The key has no access to the model: not retried.
     Permission,
-    /// Too fast: waits for `retry_at`, and the attempt doesn't count.
+    /// A rate limit was hit: retried when it ends, and the attempt does not count.
     RateLimit,
-    /// A limit of spending: pauses the run.
+    /// A spend limit was hit: pauses the run, and the attempt does not count.
     SpendLimit,
-    /// The upstream is in trouble: again after a pause.
+    /// The upstream is overloaded or has an internal error: retried after a backoff.
     Overloaded,
-    /// No answer, or one that broke off: again after a pause.
+    /// No response, or one that broke off: retried after a backoff.
     Connection,
-    /// It took longer than allowed.
+    /// The call took longer than allowed: retried after a backoff.
     Timeout,
-    /// The answer isn't what the protocol says.
+    /// The response violates the protocol: retried after a backoff.
     Protocol,
-    /// The answer isn't in the form that was asked for: asked once more.
+    /// The reply is not in the required form: retried once.
     InvalidOutput,
-    /// The model refused.
+    /// The model refused to answer: not retried.
     Refusal,
-    /// The process that called was gone before the end.
+    /// The process that made the call stopped before its end: retried at once, and the attempt does
+    /// not count.
     Interrupted,
-    /// The upstream began again by itself: what was received is void.
+    /// The upstream restarted the answer by itself: the text received before is void, and the
+    /// attempt does not count.
     Restarted,
-    /// Somebody stopped the run, or another agent's failure did.
+    /// The run was cancelled, or failed because of another agent.
     Cancelled,
 }
 
 impl FailureClass {
-    /// The word stored and shown.
+    /// The name that is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",

@@ -1,4 +1,5 @@
-//! What a run is to do: its agents, its pattern, its texts. Written once into `RunRequested`, and never looked up anywhere else again.
+//! What a run is to do: its agents, its pattern, its texts. Written once into `RunRequested`, which
+//! is the only source of it from then on.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,22 +8,22 @@ use serde_json::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pattern {
-    /// One after another, each with the reply of the one before.
+    /// One agent after another, each with the reply of the one before.
     Sequential,
-    /// In rounds, each with all that was said.
+    /// In rounds, each agent with all statements so far.
     Debate,
-    /// A manager splits the task, workers do the parts, the manager puts them together.
+    /// A manager splits the task, workers do the parts, the manager combines their replies.
     Hierarchical,
-    /// All at once on the same task.
+    /// All agents at the same time, on the same task.
     Parallel,
-    /// A router chooses who does it.
+    /// A router chooses the specialists who do the task.
     Routing,
-    /// One call that answers with a design.
+    /// One call whose answer is a design.
     Design,
 }
 
 impl Pattern {
-    /// Every pattern.
+    /// All patterns, in the order of the enum.
     pub const ALL: &'static [Self] = &[
         Self::Sequential,
         Self::Debate,
@@ -32,7 +33,7 @@ impl Pattern {
         Self::Design,
     ];
 
-    /// The word stored and shown; in results and on the wire of the REST facade too.
+    /// The name that is stored and shown, and used in results and by the REST facade.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sequential => "sequential",
@@ -45,25 +46,26 @@ impl Pattern {
     }
 }
 
-/// What an agent is in its team. A moderator speaks last in a debate; the others are words for the agent's owner.
+/// The role of an agent. A moderator speaks last in a debate; the other roles have no effect and
+/// are for the owner's information.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentRole {
-    /// Splits and puts together.
+    /// Splits a task and combines the replies.
     Manager,
     /// Does the work.
     #[default]
     Worker,
     /// Does one kind of work.
     Specialist,
-    /// Speaks last in a round of a debate.
+    /// Speaks last in each round of a debate.
     Moderator,
-    /// Looks back at what was done.
+    /// Reviews what was done.
     Reflector,
 }
 
 impl AgentRole {
-    /// The word stored and shown.
+    /// The name that is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Manager => "manager",
@@ -80,19 +82,19 @@ impl AgentRole {
 pub struct Agent {
     /// Unique within the run.
     pub name: String,
-    /// Who it is and how it works.
+    /// The system prompt; may be empty.
     pub system_prompt: String,
-    /// What it is in its team.
+    /// Its role among the agents.
     pub role: AgentRole,
-    /// Its model, if not the run's.
+    /// Its model; absent for the run's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Most tokens of a reply, thinking included, if not the run's.
+    /// Most tokens of a reply, including thinking; absent for the run's bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
 }
 
-/// A piece of a task.
+/// A part of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum Block {
@@ -110,90 +112,90 @@ pub enum Block {
     },
 }
 
-/// When a parallel run has failed.
+/// When a parallel run fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
-    /// As soon as one agent has; the others are stopped.
+    /// As soon as one agent fails; calls of the others are stopped.
     #[default]
     Fail,
-    /// When all have.
+    /// When all agents have failed.
     Continue,
-    /// When fewer than this many can still succeed.
+    /// When fewer than this number of agents can still succeed.
     Quorum(u32),
 }
 
-/// A run's work. Agents are spoken of by their place in [`Definition::agents`].
+/// The agents of a run and their work, which refers to them by index in [`Definition::agents`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
     /// All agents.
     pub agents: Vec<Agent>,
-    /// What they do.
+    /// Their work.
     pub work: Work,
 }
 
-/// What the agents do.
+/// The work of the agents, by pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    /// One after another.
+    /// One agent after another.
     Sequential {
-        /// What the first gets whole; the others get its text.
+        /// The first agent gets all of it; the others get its text without pictures.
         task: Vec<Block>,
-        /// Who, in order; an agent may come more than once.
+        /// The agents in order; one may occur more than once.
         sequence: Vec<u32>,
     },
-    /// In rounds.
+    /// A debate in rounds.
     Debate {
-        /// What about.
+        /// The topic of the debate.
         topic: String,
-        /// Who speaks, in order; a moderator among them speaks last.
+        /// The speakers in order; moderators among them speak last.
         participants: Vec<u32>,
-        /// How often round.
+        /// Number of rounds, from 1.
         rounds: u32,
     },
-    /// Split, done, put together.
+    /// A task that is split, done in parts, and combined.
     Hierarchical {
-        /// The whole.
+        /// The whole task.
         task: String,
-        /// Who splits and puts together.
+        /// The agent that splits the task and combines the replies.
         manager: u32,
-        /// Who does the parts.
+        /// The agents that do the parts.
         workers: Vec<u32>,
     },
-    /// All at once.
+    /// All agents at the same time.
     Parallel {
-        /// What each gets.
+        /// The task that each agent gets.
         task: String,
-        /// Who.
+        /// The agents.
         workers: Vec<u32>,
-        /// Who puts their replies together, if anybody.
+        /// The agent that combines the replies, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         aggregator: Option<u32>,
-        /// When the run has failed.
+        /// When the run fails.
         on_failure: OnFailure,
     },
-    /// Chosen by a router.
+    /// A task for specialists that a router chooses.
     Routing {
-        /// What is to be done.
+        /// The task of the chosen specialists.
         task: String,
-        /// Who chooses.
+        /// The agent that chooses.
         router: u32,
-        /// Among whom.
+        /// The agents among which it chooses.
         specialists: Vec<u32>,
     },
-    /// A design.
+    /// One call whose answer is a design.
     Design {
-        /// What is wanted.
+        /// The requirements, in words.
         prompt: String,
-        /// What there is already, to be improved.
+        /// An existing design to improve, as a JSON object.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         current: Option<Value>,
     },
 }
 
 impl Definition {
-    /// How the agents work together.
+    /// The pattern of the work.
     pub const fn pattern(&self) -> Pattern {
         match self.work {
             Work::Sequential { .. } => Pattern::Sequential,
@@ -205,12 +207,13 @@ impl Definition {
         }
     }
 
-    /// An agent by its place. Places come from a checked definition, or from events made of one.
+    /// The agent with this index. Indices come from a checked definition, or from events made of
+    /// one.
     pub fn agent(&self, place: u32) -> Option<&Agent> {
         self.agents.get(usize::try_from(place).ok()?)
     }
 
-    /// An agent's name; empty for a place that there isn't.
+    /// The name of the agent with this index; empty if there is none.
     pub fn name(&self, place: u32) -> &str {
         self.agent(place).map_or("", |agent| &agent.name)
     }

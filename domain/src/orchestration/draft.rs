@@ -1,4 +1,5 @@
-//! A definition as clients write it: names instead of places, nothing checked. [`Draft::check`] is the one door into [`Definition`].
+//! A definition as clients send it: names instead of indices, nothing checked. [`Draft::check`] is
+//! the only way to make a [`Definition`] of it.
 
 use super::definition::{Agent, AgentRole, Block, Definition, OnFailure, Work};
 use crate::code::ErrorCode;
@@ -6,20 +7,20 @@ use crate::text::{AgentName, ModelId, TextError};
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Bounds of a definition. All can be configured; these are the defaults.
+/// Bounds of a definition. All of them can be configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Agents of a run.
+    /// Most agents of a run.
     pub agents: usize,
-    /// Rounds of a debate.
+    /// Most rounds of a debate.
     pub rounds: u32,
-    /// Entries of a sequence.
+    /// Most entries of a sequence.
     pub sequence: usize,
-    /// Bytes of all texts together: task, prompts, the design there is.
+    /// Most bytes of all texts together: task, prompts and current design.
     pub text_bytes: usize,
-    /// Bytes of all pictures together, in base64.
+    /// Most bytes of all pictures together, in base64.
     pub image_bytes: usize,
-    /// Tokens of one reply.
+    /// Most tokens of one reply.
     pub max_tokens: u32,
 }
 
@@ -36,24 +37,24 @@ impl Default for Bounds {
     }
 }
 
-/// An agent as clients write it.
+/// An agent as clients send it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentDraft {
-    /// Its name.
+    /// The name, not yet trimmed or checked.
     pub name: String,
-    /// Its system prompt.
+    /// The system prompt; may be empty.
     pub system_prompt: String,
-    /// What it is in its team.
+    /// The role among the agents.
     pub role: AgentRole,
-    /// Its model.
+    /// The model; `None` for the run's.
     pub model: Option<String>,
-    /// Most tokens of a reply.
+    /// Most tokens of a reply; `None` for the run's bound.
     pub max_tokens: Option<u32>,
 }
 
-/// A run's work as clients write it.
+/// The work of a run as clients send it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are those of Work, with names for places")]
+#[expect(missing_docs, reason = "the fields are those of Work, with names for indices")]
 pub enum Draft {
     /// `sequence`: absent for all agents in their order.
     Sequential { task: Vec<Block>, agents: Vec<AgentDraft>, sequence: Option<Vec<String>> },
@@ -90,20 +91,21 @@ pub enum Draft {
     Design { prompt: String, current: Option<Value> },
 }
 
-/// Why a definition was refused: nothing was started. `path` says where in the input, without the input's own name.
+/// Why a definition was refused: no run was started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct DefinitionError {
-    /// Where.
+    /// The field at fault, as a path inside the input.
     pub path: Vec<String>,
-    /// Why.
+    /// What is wrong with it.
     #[source]
     pub reason: Reason,
 }
 
-/// What is wrong with a definition. The texts are for people and name the bound or the alternatives.
+/// What is wrong with a definition. The texts are for people, and contain the bound or the
+/// alternatives.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the texts say it")]
+#[expect(missing_docs, reason = "the texts of the errors document the variants")]
 pub enum Reason {
     #[error(transparent)]
     Name(#[from] TextError),
@@ -111,29 +113,29 @@ pub enum Reason {
     SameName { name: String },
     #[error("there is no agent {name:?}: the agents are {known}")]
     Unknown { name: String, known: String },
-    #[error("{name:?} is there twice: name each agent once")]
+    #[error("{name:?} is named twice: name each agent once")]
     Twice { name: String },
     #[error("{what} is empty: write what is to be done")]
     EmptyText { what: &'static str },
     #[error("there are no {what}: give at least one")]
-    Nobody { what: &'static str },
+    Missing { what: &'static str },
     #[error("{found} {what}: at most {max} are allowed")]
     TooMany { what: &'static str, found: u64, max: u64 },
-    #[error("the model id {found:?} isn't one: models lists those there are")]
+    #[error("{found:?} is not a model id: the query models lists those that exist")]
     Model { found: String },
-    #[error("the most tokens of a reply are {found}: write 1 to {max}")]
+    #[error("maxTokens must be 1 to {max}, got {found}")]
     MaxTokens { found: u32, max: u32 },
-    #[error("a quorum of {quorum} of {agents} agents can't be: write 1 to {agents}")]
+    #[error("the quorum must be 1 to {agents}, the number of agents, got {quorum}")]
     Quorum { quorum: u32, agents: usize },
     #[error(
         "a debate of moderators only has nothing to moderate: let at least one other agent speak"
     )]
     OnlyModerators,
     #[error(
-        "a picture of the type {found:?} can't be sent: use image/png, image/jpeg, image/gif or image/webp"
+        "a picture of the type {found:?} cannot be sent: use image/png, image/jpeg, image/gif or image/webp"
     )]
     MediaType { found: String },
-    #[error("a picture isn't base64: encode it with the standard alphabet and padding")]
+    #[error("a picture is not base64: encode it with the standard alphabet and padding")]
     Base64,
     #[error("the current design must be a JSON object")]
     NoDesign,
@@ -149,7 +151,7 @@ impl DefinitionError {
             | Reason::Unknown { .. }
             | Reason::Twice { .. }
             | Reason::EmptyText { .. }
-            | Reason::Nobody { .. }
+            | Reason::Missing { .. }
             | Reason::Model { .. }
             | Reason::MaxTokens { .. }
             | Reason::Quorum { .. }
@@ -168,10 +170,10 @@ fn refused<T>(path: &[&str], reason: Reason) -> Checked<T> {
 }
 
 impl Draft {
-    /// Checks everything that can be known before the run.
+    /// Checks everything that can be checked before the run.
     ///
     /// # Errors
-    /// The first rule that is broken.
+    /// The first rule that the draft breaks.
     pub fn check(self, bounds: &Bounds) -> Checked<Definition> {
         let definition = match self {
             Self::Sequential { task, agents, sequence } => {
@@ -241,7 +243,7 @@ fn sequential(
         return Ok(team.define(Work::Sequential { task, sequence }));
     };
     if names.is_empty() {
-        return refused(&["sequence"], Reason::Nobody { what: "entries in the sequence" });
+        return refused(&["sequence"], Reason::Missing { what: "entries in the sequence" });
     }
     at_most("entries of the sequence", names.len(), bounds.sequence, &["sequence"])?;
     let sequence =
@@ -260,7 +262,7 @@ fn debate(
     team.add_all(agents, "agents")?;
     let participants = team.chosen(participants, ("agents", "participants"), 0)?;
     if rounds == 0 {
-        return refused(&["rounds"], Reason::Nobody { what: "rounds" });
+        return refused(&["rounds"], Reason::Missing { what: "rounds" });
     }
     if rounds > bounds.rounds {
         return refused(
@@ -305,7 +307,7 @@ impl<'a> Team<'a> {
             Err(error) => return refused(&at("name"), error.into()),
         };
         if let Some(model) = draft.model.as_ref().filter(|model| ModelId::parse(model).is_none()) {
-            // What isn't a model id may be anything, a pasted key too.
+            // An invalid model id may be anything, such as a pasted API key.
             let found = if crate::api_key::contains_secret(model) { "sk-ant-..." } else { model };
             return refused(
                 &at("model"),
@@ -332,7 +334,7 @@ impl<'a> Team<'a> {
 
     fn add_all(&mut self, drafts: Vec<AgentDraft>, path: &'static str) -> Checked<()> {
         if drafts.is_empty() {
-            return refused(&[path], Reason::Nobody { what: path });
+            return refused(&[path], Reason::Missing { what: path });
         }
         for (n, draft) in drafts.into_iter().enumerate() {
             self.add(draft, &[path, &n.to_string()])?;
@@ -340,12 +342,13 @@ impl<'a> Team<'a> {
         Ok(())
     }
 
-    /// All places from the given one on.
+    /// All indices from this one.
     fn places(&self, from: u32) -> Vec<u32> {
         (from..u32::try_from(self.agents.len()).unwrap_or(u32::MAX)).collect()
     }
 
-    /// The place of a name, from a place on: those before it (a manager, a router) have another part.
+    /// The index of the agent with this name, from an index on: agents before it (a manager, a
+    /// router) have another part.
     fn place(&self, name: &str, path: &'static str, from: u32) -> Checked<u32> {
         let Some(place) = self.places.get(name.trim()).filter(|place| **place >= from) else {
             let others = self
@@ -362,7 +365,7 @@ impl<'a> Team<'a> {
         Ok(*place)
     }
 
-    /// Those named, each once, or all from a place on.
+    /// The named agents, each once, or all from an index on.
     fn chosen(
         &self,
         names: Option<Vec<String>>,
@@ -371,7 +374,7 @@ impl<'a> Team<'a> {
     ) -> Checked<Vec<u32>> {
         let Some(names) = names else { return Ok(self.places(from)) };
         if names.is_empty() {
-            return refused(&[path], Reason::Nobody { what });
+            return refused(&[path], Reason::Missing { what });
         }
         let mut chosen = Vec::with_capacity(names.len());
         for name in names {
@@ -401,13 +404,13 @@ fn at_most(what: &'static str, found: usize, max: usize, path: &[&str]) -> Check
     }
 }
 
-/// A task of blocks: something in it, and pictures that Anthropic takes.
+/// Checks a task of blocks: it is not empty, and its pictures are of types that Anthropic accepts.
 fn check_task(task: &[Block]) -> Checked<()> {
-    let says_something = |block: &Block| match block {
+    let has_content = |block: &Block| match block {
         Block::Text { text } => !text.trim().is_empty(),
         Block::Image { .. } => true,
     };
-    if !task.iter().any(says_something) {
+    if !task.iter().any(has_content) {
         return refused(&["task"], Reason::EmptyText { what: "task" });
     }
     for block in task {
@@ -425,7 +428,7 @@ fn check_task(task: &[Block]) -> Checked<()> {
     Ok(())
 }
 
-/// Standard base64 with padding; what the picture shows only Anthropic can tell.
+/// Whether this is standard base64 with padding. Only Anthropic checks the picture itself.
 fn is_base64(data: &str) -> bool {
     let body = data.trim_end_matches('=');
     !body.is_empty()

@@ -1,31 +1,32 @@
 //! Why a command on a run was refused.
 
-use super::run::Phase;
+use super::phase::Phase;
 use crate::code::ErrorCode;
 
-/// A refusal: nothing was changed. Most are for the engine, which then looks at the run anew; the texts of the others are for people.
+/// A refusal: nothing was changed. Those marked as a fault of the engine never reach a user; the
+/// texts of the others are for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
-    /// Unknown, or somebody else's.
+    /// Unknown, or owned by another user.
     #[error("no such orchestration: list your orchestrations to see their ids")]
     NotFound,
     /// The id is in use: a fault of the caller, not of the user.
     #[error("the id is in use")]
     IdInUse,
-    /// Nothing happens to it any more.
+    /// Completed, failed or cancelled.
     #[error("the orchestration has ended: start another one")]
     Ended,
     /// Only a paused run can be resumed.
-    #[error("the orchestration isn't paused: there is nothing to resume")]
+    #[error("the orchestration is not paused: there is nothing to resume")]
     NotPaused,
-    /// It isn't at a point where this can happen: a fault of the engine.
-    #[error("the run is {0:?} and can't do this")]
+    /// Not possible in this phase: a fault of the engine.
+    #[error("the run is {0:?}, and the command is not possible in that phase")]
     WrongPhase(Phase),
-    /// The step isn't at a point where this can happen: a fault of the engine.
-    #[error("the step can't do this now")]
+    /// Not possible in the step's state: a fault of the engine.
+    #[error("the command is not possible in the step's state")]
     WrongStep,
-    /// There is no such step: a fault of the engine.
-    #[error("there is no such step")]
+    /// The step does not exist: a fault of the engine.
+    #[error("no such step")]
     NoStep,
     /// Calls are still under way: a fault of the engine.
     #[error("calls of the run are still under way")]

@@ -1,20 +1,24 @@
-//! Runs of orchestrations: what they are to do, what happens to them, what may be asked of them. How they go on is said by
-//! [`crate::pattern`].
+//! Runs of orchestrations: what they are to do, the events of their history, the commands on them.
+//! What a run does next is decided by [`crate::pattern`].
 
+mod aggregate;
 mod call;
-mod command;
+mod commands;
 mod control;
 mod definition;
 mod draft;
 mod error;
 mod event;
-mod run;
+mod phase;
+mod step;
 
+pub use aggregate::{Failed as RunFailure, Run, Settings};
 pub use call::*;
-pub use command::*;
+pub use commands::*;
 pub use control::*;
 pub use definition::*;
 pub use draft::*;
 pub use error::RunError;
 pub use event::*;
-pub use run::{Failed as RunFailure, Phase, Run, Settings, Step, StepState, counts};
+pub use phase::Phase;
+pub use step::{Step, StepState, counts};

@@ -1,14 +1,15 @@
-//! In rounds: each speaker gets the topic, the round and what was said so far; moderators speak last, and the last of them has the last
-//! word, the verdict.
+//! A debate in rounds: each speaker gets the topic, the round and the statements so far. Moderators
+//! speak last in each round, and the last of them gives the verdict at the end.
 
-use super::plan::{NextStep, Plan, failed};
-use super::prompt::{Part, Prompt, Say};
+use super::message::{Body, Part, Prompt};
+use super::next::{NextStep, Plan, failed};
 use super::words::cut;
 use crate::orchestration::{AgentRole, Definition, Purpose, Run, Step};
 use serde_json::{Value, json};
 
-/// Bytes of what was said so far that a speaker gets. Beyond, the oldest statements are cut first.
-pub const HEARD_MAX: usize = 128 * 1024;
+/// Most bytes of earlier statements in a prompt. Beyond them, the oldest statements are shortened
+/// first.
+pub const HISTORY_MAX: usize = 128 * 1024;
 
 pub(super) fn plan(definition: &Definition, participants: &[u32], rounds: u32, run: &Run) -> Plan {
     if let Some(step) = failed(run) {
@@ -35,7 +36,7 @@ fn moderates(definition: &Definition, place: u32) -> bool {
     definition.agent(place).is_some_and(|agent| agent.role == AgentRole::Moderator)
 }
 
-/// Moderators last, else as named.
+/// The participants as named, but moderators last.
 fn speakers(definition: &Definition, participants: &[u32]) -> Vec<u32> {
     let (last, first): (Vec<_>, Vec<_>) =
         participants.iter().copied().partition(|place| moderates(definition, *place));
@@ -50,19 +51,19 @@ pub(super) fn prompt(
 ) -> Prompt {
     let round = step.planned.round.unwrap_or(1);
     let is_moderator = step.planned.agent.is_some_and(|place| moderates(definition, place));
-    // The same whenever it is asked, so that it can be shown later: what came after the step was not heard.
-    let before = run.steps.iter().take_while(|said| said.planned.step != step.planned.step);
-    // A moderator weighs this round; the others answer everything.
-    let heard = before
-        .filter(|said| said.is_completed() && (!is_moderator || said.planned.round == Some(round)));
+    // Only statements before the step, so that its prompt can be rendered again later and comes out
+    // the same.
+    let before = run.steps.iter().take_while(|other| other.planned.step != step.planned.step);
+    // A moderator weighs this round; the others answer all statements so far.
+    let before = before.filter(|other| {
+        other.is_completed() && (!is_moderator || other.planned.round == Some(round))
+    });
     let name =
-        |said: &Step| said.planned.agent.map_or("", |place| definition.name(place)).to_owned();
-    let heard: Vec<_> = heard
-        .map(|said| {
-            (
-                format!("{}, round {}", name(said), said.planned.round.unwrap_or(1)),
-                said.said().to_owned(),
-            )
+        |other: &Step| other.planned.agent.map_or("", |place| definition.name(place)).to_owned();
+    let history: Vec<_> = before
+        .map(|other| {
+            let label = format!("{}, round {}", name(other), other.planned.round.unwrap_or(1));
+            (label, other.reply_text().to_owned())
         })
         .collect();
     let task = match (step.planned.purpose, is_moderator) {
@@ -72,33 +73,34 @@ pub(super) fn prompt(
         (_, true) => {
             "You moderate. Weigh the arguments of this round and say what the next one should settle."
         }
-        (_, false) if heard.is_empty() => {
+        (_, false) if history.is_empty() => {
             "You open the debate. State your position and your reasons."
         }
         (_, false) => "Answer what was said, and state your position in this round.",
     };
     let mut parts = vec![
-        Part::new("Topic", Say::Text(topic.to_owned())),
-        Part::new(&format!("Round {round} of {rounds}"), Say::Text(task.to_owned())),
+        Part::new("Topic", Body::Text(topic.to_owned())),
+        Part::new(&format!("Round {round} of {rounds}"), Body::Text(task.to_owned())),
     ];
-    if !heard.is_empty() {
-        parts.push(Part::new("Said so far", Say::Each(bounded(heard, HEARD_MAX))));
+    if !history.is_empty() {
+        parts.push(Part::new("Said so far", Body::Each(bounded(history, HISTORY_MAX))));
     }
     Prompt::of(&parts)
 }
 
-/// Cuts the oldest statements, as few as it takes, until all together are short enough or all are cut.
-fn bounded(mut heard: Vec<(String, String)>, most: usize) -> Vec<(String, String)> {
-    let mut bytes: usize = heard.iter().map(|(_, said)| said.len()).sum();
-    for (_, said) in &mut heard {
-        if bytes <= most {
+/// Shortens the oldest statements, as few as necessary, until all together fit or all are
+/// shortened.
+fn bounded(mut history: Vec<(String, String)>, max_bytes: usize) -> Vec<(String, String)> {
+    let mut bytes: usize = history.iter().map(|(_, statement)| statement.len()).sum();
+    for (_, statement) in &mut history {
+        if bytes <= max_bytes {
             break;
         }
-        bytes -= said.len();
-        *said = cut(said);
-        bytes += said.len();
+        bytes -= statement.len();
+        *statement = cut(statement);
+        bytes += statement.len();
     }
-    heard
+    history
 }
 
 pub(super) fn result(
@@ -107,11 +109,11 @@ pub(super) fn result(
     participants: &[u32],
     run: &Run,
 ) -> Value {
-    let said = |step: &Step| {
+    let statement = |step: &Step| {
         json!({
             "round": step.planned.round,
             "agent": step.planned.agent.map_or("", |place| definition.name(place)),
-            "statement": step.said(),
+            "statement": step.reply_text(),
             "duration_ms": step.duration_ms.unwrap_or_default(),
         })
     };
@@ -120,7 +122,7 @@ pub(super) fn result(
         "topic": topic,
         "participants": participants.iter().map(|place| definition.name(*place)).collect::<Vec<_>>(),
         "rounds": rounds,
-        "debate_history": run.steps.iter().filter(|step| step.is_completed()).map(said).collect::<Vec<_>>(),
+        "debate_history": run.steps.iter().filter(|step| step.is_completed()).map(statement).collect::<Vec<_>>(),
         "final_result": output(run),
     })
 }
@@ -129,5 +131,5 @@ pub(super) fn output(run: &Run) -> Option<&str> {
     run.steps
         .last()
         .filter(|step| step.planned.purpose == Purpose::Verdict && step.is_completed())
-        .map(Step::said)
+        .map(Step::reply_text)
 }

@@ -1,19 +1,20 @@
-//! One call that answers with a design: blocks that work, and connections between them. An answer that isn't one is asked for once more.
+//! One call whose answer is a design: blocks of agents, and connections between them. An answer
+//! that isn't a valid design is retried once.
 
-use super::plan::{FallBack, Plan, failed};
-use super::prompt::{Part, Prompt, Say};
+use super::message::{Body, Part, Prompt};
+use super::next::{FallBack, NextStep, Plan, failed};
 use super::structured::read;
 use crate::orchestration::{Fallback, Purpose, Run, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 
-/// The system prompt of the one call.
+/// The system prompt of the one call. Part of the words that [`super::RENDERER`] numbers.
 pub(super) const SYSTEM_PROMPT: &str = "You design orchestrations of AI agents. A design has blocks, each a team of agents that works in one \
      pattern, and connections that hand results on. You answer with the design as JSON and nothing else.";
 
-/// What is wrong with a design is told in so many sentences at most.
-const TOLD_MAX: usize = 10;
+/// Most faults of a design that are reported to the model.
+const FAULTS_MAX: usize = 10;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Design {
@@ -88,12 +89,7 @@ pub(super) fn plan(run: &Run) -> Plan {
     }
     match run.steps.first() {
         None => {
-            let step = super::plan::NextStep {
-                agent: None,
-                purpose: Purpose::Design,
-                round: None,
-                item: 0,
-            };
+            let step = NextStep { agent: None, purpose: Purpose::Design, round: None, item: 0 };
             Plan::of(vec![step])
         }
         Some(step) if step.is_completed() => {
@@ -112,27 +108,27 @@ pub(super) fn plan(run: &Run) -> Plan {
 }
 
 pub(super) fn prompt(wanted: &str, current: Option<&Value>) -> Prompt {
-    let mut parts = vec![Part::new("What is wanted", Say::Text(wanted.to_owned()))];
+    let mut parts = vec![Part::new("What is wanted", Body::Text(wanted.to_owned()))];
     if let Some(current) = current {
         parts.push(Part::new(
             "The design there is, which you improve",
-            Say::Text(current.to_string()),
+            Body::Text(current.to_string()),
         ));
     }
     let ask = "The design. Give each block an id, a pattern, a label, its agents and its task; the first block at 50,50, each further one 400 to \
                the right, branches 200 apart. Connect blocks by their ids, or agents of two blocks by their names.";
-    parts.push(Part::new("What to answer", Say::Text(ask.to_owned())));
+    parts.push(Part::new("What to answer", Body::Text(ask.to_owned())));
     Prompt::of(&parts).answered_by(schema())
 }
 
-/// Why an answer isn't a design, for the model to mend.
+/// Why an answer isn't a valid design, in words for the model.
 pub(super) fn check(text: &str) -> Result<(), String> {
     let design = read::<Design>(text)?.value;
     let wrong = faults(&design);
     if wrong.is_empty() {
         Ok(())
     } else {
-        Err(wrong.into_iter().take(TOLD_MAX).collect::<Vec<_>>().join("\n"))
+        Err(wrong.into_iter().take(FAULTS_MAX).collect::<Vec<_>>().join("\n"))
     }
 }
 
@@ -172,7 +168,7 @@ fn faults(design: &Design) -> Vec<String> {
         for (block, agent) in ends {
             let Some(names) = blocks.get(block.as_str()) else {
                 wrong.push(format!(
-                    "the connection {:?} names the block {block:?}, which there isn't",
+                    "the connection {:?} names the block {block:?}, which does not exist",
                     connection.id
                 ));
                 continue;
@@ -193,14 +189,14 @@ fn faults(design: &Design) -> Vec<String> {
     wrong
 }
 
-/// The design as JSON of its own; `None` before the step is done.
+/// The design as JSON; `None` before the step completed.
 pub(super) fn result(run: &Run) -> Option<Value> {
     let reply = run.steps.first().filter(|step| step.is_completed())?.reply.as_deref()?;
     serde_json::to_value(read::<Design>(reply).ok()?.value).ok()
 }
 
 pub(super) fn output(run: &Run) -> Option<&str> {
-    run.steps.first().filter(|step| step.is_completed()).map(Step::said)
+    run.steps.first().filter(|step| step.is_completed()).map(Step::reply_text)
 }
 
 fn schema() -> Value {

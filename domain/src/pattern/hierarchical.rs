@@ -1,14 +1,15 @@
-//! A manager splits the task, workers do the parts side by side, the manager puts their replies together.
+//! A manager splits the task, workers do the parts in parallel, and the manager combines their
+//! replies.
 
-use super::plan::{FallBack, NextStep, Plan, failed, of, one_each};
-use super::prompt::{Part, Prompt, Say};
+use super::message::{Body, Part, Prompt};
+use super::next::{FallBack, NextStep, Plan, failed, of, one_each};
 use super::structured::read;
 use super::words::cut;
 use crate::orchestration::{Definition, Fallback, Purpose, Run, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// Most parts of a plan; what a manager plans beyond is left out.
+/// Most parts of a plan; further parts are ignored.
 const PARTS_MAX: usize = 100;
 
 /// The manager's answer.
@@ -23,9 +24,9 @@ struct Subtask {
     task: String,
 }
 
-/// What the manager's reply leads to.
+/// The parts that follow from the manager's reply.
 struct Split {
-    /// Who, which place in the plan, what.
+    /// Worker, index in the manager's plan, and task (empty for the whole task).
     parts: Vec<(u32, u32, String)>,
     fallbacks: Vec<(Fallback, Option<String>)>,
 }
@@ -64,7 +65,7 @@ pub(super) fn plan(definition: &Definition, manager: u32, workers: &[u32], run: 
     Plan::start(of(run, Purpose::Work))
 }
 
-/// What the manager's reply leads to; the same each time it is asked.
+/// The parts that follow from the manager's reply; a function of the reply alone.
 fn split(definition: &Definition, workers: &[u32], delegate: &Step) -> Split {
     let whole = |fallback| {
         let parts =
@@ -93,7 +94,7 @@ fn split(definition: &Definition, workers: &[u32], delegate: &Step) -> Split {
     Split { parts, fallbacks }
 }
 
-/// Why an answer of the manager can't be used.
+/// Why a reply of the manager isn't in the required form.
 pub(super) fn check(text: &str) -> Result<(), String> {
     read::<Delegation>(text).map(drop)
 }
@@ -104,7 +105,7 @@ pub(super) fn prompt(
     run: &Run,
     step: &Step,
 ) -> Prompt {
-    let whole = Part::new("Task", Say::Text(task.to_owned()));
+    let whole = Part::new("Task", Body::Text(task.to_owned()));
     match step.planned.purpose {
         Purpose::Delegate => {
             let about = |place: &u32| {
@@ -114,19 +115,20 @@ pub(super) fn prompt(
             let ask = "Split the task into parts, and give each to the worker who fits it best. A worker may get several parts or none.";
             let parts = [
                 whole,
-                Part::new("Your workers", Say::Each(workers.iter().map(about).collect())),
-                Part::new("What to answer", Say::Text(ask.to_owned())),
+                Part::new("Your workers", Body::Each(workers.iter().map(about).collect())),
+                Part::new("What to answer", Body::Text(ask.to_owned())),
             ];
             Prompt::of(&parts).answered_by(schema(definition, workers))
         }
         Purpose::Synthesize => {
-            let replies = of(run, Purpose::Work)
-                .map(|work| (heading(definition, workers, run, work), work.said().to_owned()));
+            let replies = of(run, Purpose::Work).map(|work| {
+                (heading(definition, workers, run, work), work.reply_text().to_owned())
+            });
             let ask = "Put the workers' replies together into one answer to the task.";
             let parts = [
                 whole,
-                Part::new("Replies of your workers", Say::Each(replies.collect())),
-                Part::new("What to answer", Say::Text(ask.to_owned())),
+                Part::new("Replies of your workers", Body::Each(replies.collect())),
+                Part::new("What to answer", Body::Text(ask.to_owned())),
             ];
             Prompt::of(&parts)
         }
@@ -138,8 +140,11 @@ pub(super) fn prompt(
         | Purpose::Design => match subtask(definition, workers, run, step) {
             Some(subtask) => {
                 let parts = [
-                    Part::new("The whole task, of which you do a part", Say::Text(task.to_owned())),
-                    Part::new("Your part", Say::Text(subtask)),
+                    Part::new(
+                        "The whole task, of which you do a part",
+                        Body::Text(task.to_owned()),
+                    ),
+                    Part::new("Your part", Body::Text(subtask)),
                 ];
                 Prompt::of(&parts)
             }
@@ -171,7 +176,7 @@ fn schema(definition: &Definition, workers: &[u32]) -> Value {
     })
 }
 
-/// A worker's part; `None` for the whole task.
+/// The worker's part of the task; `None` if the worker gets the whole task.
 fn subtask(definition: &Definition, workers: &[u32], run: &Run, step: &Step) -> Option<String> {
     let delegate = of(run, Purpose::Delegate).next()?;
     let parts = split(definition, workers, delegate).parts;
@@ -181,7 +186,7 @@ fn subtask(definition: &Definition, workers: &[u32], run: &Run, step: &Step) -> 
     parts.into_iter().find(of_step).map(|(_, _, task)| task).filter(|task| !task.is_empty())
 }
 
-/// Who replied, and to what.
+/// The worker's name and the start of its part.
 fn heading(definition: &Definition, workers: &[u32], run: &Run, step: &Step) -> String {
     let name = step.planned.agent.map_or("", |place| definition.name(place));
     match subtask(definition, workers, run, step) {
@@ -204,13 +209,13 @@ pub(super) fn result(
         steps.push(json!({
             "worker": name(work),
             "task": subtask(definition, workers, run, work).unwrap_or_else(|| task.to_owned()),
-            "result": cut(work.said()),
+            "result": cut(work.reply_text()),
             "duration_ms": work.duration_ms.unwrap_or_default(),
         }));
-        // Several parts of one worker are all kept.
+        // The replies of a worker with several parts are joined.
         let text = match replies.get(&name(work)).and_then(Value::as_str) {
-            Some(before) => format!("{before}\n\n{}", work.said()),
-            None => work.said().to_owned(),
+            Some(before) => format!("{before}\n\n{}", work.reply_text()),
+            None => work.reply_text().to_owned(),
         };
         replies.insert(name(work), text.into());
     }
@@ -221,7 +226,7 @@ pub(super) fn result(
         "task": task,
         "manager": definition.name(manager),
         "workers": workers.iter().map(|place| definition.name(*place)).collect::<Vec<_>>(),
-        "delegation": delegate.map(Step::said),
+        "delegation": delegate.map(Step::reply_text),
         "delegation_duration_ms": duration(Purpose::Delegate),
         "worker_steps": steps,
         "worker_results": replies,
@@ -231,5 +236,5 @@ pub(super) fn result(
 }
 
 pub(super) fn output(run: &Run) -> Option<&str> {
-    of(run, Purpose::Synthesize).next().filter(|step| step.is_completed()).map(Step::said)
+    of(run, Purpose::Synthesize).next().filter(|step| step.is_completed()).map(Step::reply_text)
 }

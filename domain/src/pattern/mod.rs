@@ -1,10 +1,15 @@
-//! How runs go on: one planner a pattern, a function of the definition and the state and of nothing else. A planner says which steps there
-//! are, which may begin, what was done instead of what a reply should have led to, and when the run has ended; what an agent is told and
-//! what comes of it all is rendered from the same two.
+//! How runs proceed: one planner per pattern, a function of the definition and the state alone. It
+//! returns the steps to plan, the steps that may start, the fallbacks to record and the end of the
+//! run. Prompts and results are rendered from the same two.
+//!
+//! [`plan()`], [`prompt()`] and the functions of `outcome` choose the planner of a run's pattern.
+//! Planners import `next`, `message` and `words`, never those.
 
 mod debate;
 mod design;
 mod hierarchical;
+mod message;
+mod next;
 mod outcome;
 mod parallel;
 mod plan;
@@ -14,8 +19,10 @@ mod sequential;
 mod structured;
 mod words;
 
-pub use debate::HEARD_MAX;
+pub use debate::HISTORY_MAX;
+pub use message::{Prompt, shown};
+pub use next::{End, FallBack, NextStep, Plan, code_of};
 pub use outcome::{Judgement, judge, output, result};
-pub use plan::{End, FallBack, NextStep, Plan, code_of, plan};
-pub use prompt::{Prompt, RENDERER, prompt, shown, system_prompt};
+pub use plan::plan;
+pub use prompt::{RENDERER, prompt, system_prompt};
 pub use words::{cut, text_of};

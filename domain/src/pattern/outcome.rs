@@ -1,10 +1,12 @@
-//! What comes of a run: its result in the shape of the REST facade, its final text, and whether a reply can be used at all.
+//! The result of a run in the shape of the REST facade, its final text, and whether a reply can be
+//! used.
 
 use super::{debate, design, hierarchical, parallel, routing, sequential};
 use crate::orchestration::{Definition, Phase, Purpose, Run, Step, Work};
 use serde_json::Value;
 
-/// The whole result, once the run is done; `None` before, and after its content was erased.
+/// The whole result of a completed run; `None` before it completed, and after its content was
+/// erased.
 pub fn result(run: &Run) -> Option<Value> {
     let definition = run.definition.as_ref().filter(|_| run.phase == Phase::Completed)?;
     Some(match &definition.work {
@@ -25,7 +27,7 @@ pub fn result(run: &Run) -> Option<Value> {
     })
 }
 
-/// The final text, where the pattern has one: synthesis, verdict, aggregate, last reply.
+/// The final text, where the pattern has one: synthesis, verdict, aggregate or last reply.
 pub fn output(run: &Run) -> Option<&str> {
     let definition: &Definition = run.definition.as_ref()?;
     match definition.work {
@@ -41,15 +43,17 @@ pub fn output(run: &Run) -> Option<&str> {
 /// What to do with a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// The step is done.
+    /// Complete the step with it.
     Use,
-    /// It isn't in the form that was asked for: ask once more, with these words.
+    /// It isn't in the required form: retry once, with this explanation in the prompt.
     Repair(String),
-    /// It isn't either the second time, and nothing else can be done.
+    /// It isn't in the required form for the second time, and the step has no fallback: it fails
+    /// for this reason.
     Reject(String),
 }
 
-/// Judges a reply. A manager's or router's that stays wrong is used all the same: the plan then falls back.
+/// Judges a reply. A manager's or router's reply that is wrong twice is used all the same: their
+/// plans have fallbacks.
 pub fn judge(step: &Step, text: &str) -> Judgement {
     let checked = match step.planned.purpose {
         Purpose::Delegate => hierarchical::check(text),

@@ -1,7 +1,7 @@
-//! All at once on the same task; an aggregator may put their replies together.
+//! All agents work on the same task at the same time; an aggregator may combine their replies.
 
-use super::plan::{End, Plan, of, one_each};
-use super::prompt::{Part, Prompt, Say};
+use super::message::{Body, Part, Prompt};
+use super::next::{End, Plan, of, one_each};
 use crate::code::ErrorCode;
 use crate::orchestration::{Definition, OnFailure, Purpose, Run, Step, StepState};
 use serde_json::{Map, Value, json};
@@ -28,7 +28,7 @@ pub(super) fn plan(
         };
         if left < needed {
             let message = format!(
-                "{lost} of {} agents came to nothing, and {needed} must succeed: see the steps for why",
+                "{lost} of {} agents failed, and {needed} must succeed: see the steps for why",
                 workers.len()
             );
             let end =
@@ -47,31 +47,34 @@ pub(super) fn plan(
 }
 
 pub(super) fn prompt(definition: &Definition, task: &str, run: &Run, step: &Step) -> Prompt {
-    let whole = Part::new("Task", Say::Text(task.to_owned()));
+    let whole = Part::new("Task", Body::Text(task.to_owned()));
     if step.planned.purpose != Purpose::Aggregate {
         return Prompt {
             blocks: vec![crate::orchestration::Block::Text { text: task.to_owned() }],
             schema: None,
         };
     }
-    let replies = replies(definition, run).map(|(name, said)| (name, said.to_owned()));
+    let replies = replies(definition, run).map(|(name, reply)| (name, reply.to_owned()));
     let ask = "Put the replies together into one answer to the task.";
     let parts = [
         whole,
-        Part::new("Replies to it", Say::Each(replies.collect())),
-        Part::new("What to answer", Say::Text(ask.to_owned())),
+        Part::new("Replies to it", Body::Each(replies.collect())),
+        Part::new("What to answer", Body::Text(ask.to_owned())),
     ];
     Prompt::of(&parts)
 }
 
-/// The replies that there are, in the order of the request.
+/// Name and reply of each agent that completed, in the order of the request.
 fn replies<'a>(
     definition: &'a Definition,
     run: &'a Run,
 ) -> impl Iterator<Item = (String, &'a str)> {
     let done = of(run, Purpose::Work).filter(|step| step.is_completed());
     done.map(|step| {
-        (step.planned.agent.map_or("", |place| definition.name(place)).to_owned(), step.said())
+        (
+            step.planned.agent.map_or("", |place| definition.name(place)).to_owned(),
+            step.reply_text(),
+        )
     })
 }
 
@@ -83,7 +86,7 @@ pub(super) fn result(
     let step = |step: &Step| {
         json!({
             "agent": step.planned.agent.map_or("", |place| definition.name(place)),
-            "result": step.said(),
+            "result": step.reply_text(),
             "duration_ms": step.duration_ms.unwrap_or_default(),
         })
     };
@@ -94,12 +97,12 @@ pub(super) fn result(
         "agents": workers.iter().map(|place| definition.name(*place)).collect::<Vec<_>>(),
         "aggregator": aggregator.map(|place| definition.name(place)),
         "agent_steps": of(run, Purpose::Work).filter(|step| step.is_completed()).map(step).collect::<Vec<_>>(),
-        "individual_results": replies(definition, run).map(|(name, said)| (name, said.into())).collect::<Map<_, _>>(),
+        "individual_results": replies(definition, run).map(|(name, reply)| (name, reply.into())).collect::<Map<_, _>>(),
         "aggregated_result": output(run),
         "aggregation_duration_ms": aggregate.and_then(|step| step.duration_ms),
     })
 }
 
 pub(super) fn output(run: &Run) -> Option<&str> {
-    of(run, Purpose::Aggregate).next().filter(|step| step.is_completed()).map(Step::said)
+    of(run, Purpose::Aggregate).next().filter(|step| step.is_completed()).map(Step::reply_text)
 }

@@ -1,14 +1,14 @@
-//! A router chooses among specialists; the chosen work side by side.
+//! A router chooses among specialists; those chosen work in parallel.
 
-use super::plan::{FallBack, Plan, failed, of, one_each};
-use super::prompt::{Part, Prompt, Say};
+use super::message::{Body, Part, Prompt};
+use super::next::{FallBack, Plan, failed, of, one_each};
 use super::structured::read;
 use super::words::cut;
 use crate::orchestration::{Block, Definition, Fallback, Purpose, Run, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// Most names of a choice; what a router names beyond is left out.
+/// Most names of a choice; further names are ignored.
 const CHOICES_MAX: usize = 100;
 
 /// The router's answer.
@@ -19,7 +19,7 @@ struct Choice {
     reasoning: String,
 }
 
-/// What the router's reply leads to.
+/// The specialists that follow from the router's reply.
 struct Chosen {
     specialists: Vec<u32>,
     reasoning: String,
@@ -53,7 +53,7 @@ pub(super) fn plan(definition: &Definition, router: u32, specialists: &[u32], ru
     }
 }
 
-/// What the router's reply leads to; the same each time it is asked.
+/// The specialists that follow from the router's reply; a function of the reply alone.
 fn choose(definition: &Definition, specialists: &[u32], route: &Step) -> Chosen {
     let first: Vec<_> = specialists.iter().copied().take(1).collect();
     let Ok(found) = read::<Choice>(route.reply.as_deref().unwrap_or_default()) else {
@@ -72,7 +72,7 @@ fn choose(definition: &Definition, specialists: &[u32], route: &Step) -> Chosen 
         match specialists.iter().find(|place| definition.name(**place) == name.trim()) {
             Some(place) if chosen.contains(place) => {}
             Some(place) => chosen.push(*place),
-            // A router that repeats itself says nothing new.
+            // An unknown name is recorded once, however often the reply repeats it.
             None if fallbacks.iter().any(|(_, known)| known.as_ref() == Some(&name)) => {}
             None => fallbacks.push((Fallback::UnknownSpecialist, Some(name))),
         }
@@ -84,7 +84,7 @@ fn choose(definition: &Definition, specialists: &[u32], route: &Step) -> Chosen 
     Chosen { specialists: chosen, reasoning: found.value.reasoning, fallbacks }
 }
 
-/// Why an answer of the router can't be used.
+/// Why a reply of the router isn't in the required form.
 pub(super) fn check(text: &str) -> Result<(), String> {
     read::<Choice>(text).map(drop)
 }
@@ -103,9 +103,9 @@ pub(super) fn prompt(
     };
     let ask = "Choose the specialists who should work on the task, one or more, and say why.";
     let parts = [
-        Part::new("Task", Say::Text(task.to_owned())),
-        Part::new("Specialists", Say::Each(specialists.iter().map(about).collect())),
-        Part::new("What to answer", Say::Text(ask.to_owned())),
+        Part::new("Task", Body::Text(task.to_owned())),
+        Part::new("Specialists", Body::Each(specialists.iter().map(about).collect())),
+        Part::new("What to answer", Body::Text(ask.to_owned())),
     ];
     let names: Vec<_> = specialists.iter().map(|place| definition.name(*place)).collect();
     Prompt::of(&parts).answered_by(json!({
@@ -132,7 +132,7 @@ pub(super) fn result(
     let step = |step: &Step| {
         json!({
             "agent": name(step),
-            "result": cut(step.said()),
+            "result": cut(step.reply_text()),
             "duration_ms": step.duration_ms.unwrap_or_default(),
         })
     };
@@ -147,20 +147,20 @@ pub(super) fn result(
         "task": task,
         "router": definition.name(router),
         "available_specialists": specialists.iter().map(|place| definition.name(*place)).collect::<Vec<_>>(),
-        "routing_decision": route.map(Step::said),
+        "routing_decision": route.map(Step::reply_text),
         "selected_agents": selected,
         "reasoning": chosen.as_ref().map(|chosen| chosen.reasoning.as_str()),
         "routing_duration_ms": route.and_then(|step| step.duration_ms).unwrap_or_default(),
         "execution_steps": done().map(step).collect::<Vec<_>>(),
-        "results": done().map(|step| (name(step), step.said().into())).collect::<Map<_, _>>(),
+        "results": done().map(|step| (name(step), step.reply_text().into())).collect::<Map<_, _>>(),
     })
 }
 
-/// The reply of the only specialist; several have no text of their own.
+/// The reply of the only specialist; `None` if there are several.
 pub(super) fn output(run: &Run) -> Option<&str> {
     let mut work = of(run, Purpose::Work);
     match (work.next(), work.next()) {
-        (Some(only), None) if only.is_completed() => Some(only.said()),
+        (Some(only), None) if only.is_completed() => Some(only.reply_text()),
         _ => None,
     }
 }

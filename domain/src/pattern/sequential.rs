@@ -1,7 +1,8 @@
-//! One after another: the first gets the task, each other the task and the whole reply of the one before.
+//! One agent after another: the first gets the task, each other agent the task and the whole reply
+//! of the one before.
 
-use super::plan::{Plan, failed, one_each};
-use super::prompt::{Part, Prompt, Say};
+use super::message::{Body, Part, Prompt};
+use super::next::{Plan, failed, one_each};
 use super::words::{cut, text_of};
 use crate::orchestration::{Block, Definition, Purpose, Run, Step};
 use serde_json::{Map, Value, json};
@@ -30,10 +31,10 @@ pub(super) fn prompt(definition: &Definition, task: &[Block], run: &Run, step: &
         Some(before) => {
             let name = before.planned.agent.map_or("", |place| definition.name(place));
             let parts = [
-                Part::new("Task", Say::Text(text_of(task))),
+                Part::new("Task", Body::Text(text_of(task))),
                 Part::new(
                     &format!("Reply of {name}, who worked on it before you"),
-                    Say::Text(before.said().to_owned()),
+                    Body::Text(before.reply_text().to_owned()),
                 ),
             ];
             Prompt::of(&parts)
@@ -51,11 +52,11 @@ pub(super) fn result(definition: &Definition, task: &[Block], run: &Run) -> Valu
             "step": n,
             "agent": name(step),
             "input": cut(&handed),
-            "output": cut(step.said()),
+            "output": cut(step.reply_text()),
             "duration_ms": step.duration_ms.unwrap_or_default(),
         }));
-        step.said().clone_into(&mut handed);
-        replies.insert(name(step), step.said().into());
+        step.reply_text().clone_into(&mut handed);
+        replies.insert(name(step), step.reply_text().into());
     }
     json!({
         "pattern": "sequential",
@@ -68,5 +69,5 @@ pub(super) fn result(definition: &Definition, task: &[Block], run: &Run) -> Valu
 }
 
 pub(super) fn output(run: &Run) -> Option<&str> {
-    run.steps.last().filter(|step| step.is_completed()).map(Step::said)
+    run.steps.last().filter(|step| step.is_completed()).map(Step::reply_text)
 }

@@ -208,10 +208,10 @@ impl Played {
         match judge(self.run.step(id).unwrap(), &text) {
             Judgement::Use => self.complete(id, &text),
             Judgement::Repair(why) => {
-                self.fail(id, FailureClass::InvalidOutput, Next::Retry { at: NOW }, &why)
+                self.fail(id, FailureClass::InvalidOutput, Next::Retry { at: NOW }, &why);
             }
             Judgement::Reject(why) => {
-                self.fail(id, FailureClass::InvalidOutput, Next::GiveUp, &why)
+                self.fail(id, FailureClass::InvalidOutput, Next::GiveUp, &why);
             }
         }
     }
@@ -229,7 +229,7 @@ pub(crate) fn play(draft: Draft, mut answer: impl FnMut(&Call) -> Answer) -> Pla
             match end {
                 End::Completed => played.take(FinishRun { run: run(1) }),
                 End::Failed { code, step, message } => {
-                    played.take(FailRun { run: run(1), code, step, message })
+                    played.take(FailRun { run: run(1), code, step, message });
                 }
             }
             assert!(played.run.phase.is_final());

@@ -13,7 +13,7 @@ use claviger_application::{Caller, RunCommand, StartRun};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{KeyId, RunId};
-use claviger_domain::orchestration::Ask;
+use claviger_domain::orchestration::ControlRequest;
 use claviger_domain::text::Title;
 
 /// Mutations on orchestrations.
@@ -128,7 +128,7 @@ async fn refusal(
 async fn ask(
     ctx: &Context<'_>,
     input: OrchestrationInput,
-    ask: Ask,
+    ask: ControlRequest,
 ) -> Result<OrchestrationPayload, Error> {
     // An invalid id becomes one that no run has, so it gives the same answer as another user's run.
     let run = RunId(ids::decode_as(IdKind::Orchestration, &input.id).unwrap_or_default());
@@ -160,7 +160,7 @@ impl RunMutations {
         ctx: &Context<'_>,
         input: OrchestrationInput,
     ) -> Result<OrchestrationPayload, Error> {
-        ask(ctx, input, Ask::Cancel).await
+        ask(ctx, input, ControlRequest::Cancel).await
     }
     /// Pauses an orchestration: no new call begins, and calls in progress finish. The commit is
     /// that of the request.
@@ -169,7 +169,7 @@ impl RunMutations {
         ctx: &Context<'_>,
         input: OrchestrationInput,
     ) -> Result<OrchestrationPayload, Error> {
-        ask(ctx, input, Ask::Pause).await
+        ask(ctx, input, ControlRequest::Pause).await
     }
     /// Resumes a paused orchestration. Its credential is resolved again. The commit is that of the
     /// request.
@@ -178,6 +178,6 @@ impl RunMutations {
         ctx: &Context<'_>,
         input: OrchestrationInput,
     ) -> Result<OrchestrationPayload, Error> {
-        ask(ctx, input, Ask::Resume).await
+        ask(ctx, input, ControlRequest::Resume).await
     }
 }

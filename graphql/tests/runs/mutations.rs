@@ -319,10 +319,12 @@ fn exactly_one_pattern_is_accepted() {
 }
 
 #[test]
-fn cancel_pause_and_resume_reach_the_port_and_return_refusals() {
-    for (field, expected) in
-        [("cancel", Ask::Cancel), ("pause", Ask::Pause), ("resume", Ask::Resume)]
-    {
+fn cancel_pause_and_resume_ask_and_tell_refusals() {
+    for (field, expected) in [
+        ("cancel", ControlRequest::Cancel),
+        ("pause", ControlRequest::Pause),
+        ("resume", ControlRequest::Resume),
+    ] {
         let query = format!(
             "mutation($id: ID!) {{ {field}Orchestration(input: {{ id: $id, idempotencyKey: \"k\", clientMutationId: \"c\" }}) {{
                 orchestration {{ id }} clientMutationId userErrors {{ __typename path }} ... on MutationPayload {{ commit {{ version }} }} }} }}"

@@ -6,7 +6,7 @@ use crate::command::Commit;
 use crate::principal::Caller;
 use claviger_domain::id::KeyId;
 use claviger_domain::id::RunId;
-use claviger_domain::orchestration::Ask;
+use claviger_domain::orchestration::ControlRequest;
 use claviger_domain::orchestration::Draft;
 use claviger_domain::text::Context;
 use claviger_domain::text::ModelId;
@@ -39,7 +39,7 @@ pub enum RunCommand {
         /// The run to change.
         run: RunId,
         /// The requested change.
-        ask: Ask,
+        ask: ControlRequest,
     },
 }
 

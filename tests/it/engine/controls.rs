@@ -13,7 +13,7 @@ use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::RunId;
-use claviger_domain::orchestration::{Ask, Phase, RunEvent};
+use claviger_domain::orchestration::{ControlRequest, Phase, RunEvent};
 use claviger_projections::run_feed::Body;
 use futures::future::join_all;
 use std::collections::BTreeMap;
@@ -74,17 +74,17 @@ impl Stage {
         let drafts = one_of_each();
         let (name, draft) = dice.pick(&drafts).clone();
         let run = dice.pick(&self.workers).start_run(&self.user, draft).await;
-        let (mut last, mut is_cancelled, mut asked) = (Ask::Resume, false, Vec::new());
+        let (mut last, mut is_cancelled, mut asked) = (ControlRequest::Resume, false, Vec::new());
         for _ in 0..2 + dice.below(9) {
             self.moment(dice.below(5) as u64).await;
             let ask = *dice.pick(&[
-                Ask::Pause,
-                Ask::Pause,
-                Ask::Pause,
-                Ask::Resume,
-                Ask::Resume,
-                Ask::Resume,
-                Ask::Cancel,
+                ControlRequest::Pause,
+                ControlRequest::Pause,
+                ControlRequest::Pause,
+                ControlRequest::Resume,
+                ControlRequest::Resume,
+                ControlRequest::Resume,
+                ControlRequest::Cancel,
             ]);
             let by = if dice.below(6) == 0 { &self.clerk } else { dice.pick(&self.workers) };
             let answer = by.ask(&self.user, run, ask).await;
@@ -93,16 +93,18 @@ impl Stage {
                 answer.as_ref().map(|done| done.commit.position).map_err(|failure| failure.code),
             ));
             match answer {
-                Ok(_) => (last, is_cancelled) = (ask, is_cancelled || ask == Ask::Cancel),
+                Ok(_) => {
+                    (last, is_cancelled) = (ask, is_cancelled || ask == ControlRequest::Cancel)
+                }
                 Err(failure) => {
                     assert_eq!(failure.code, ErrorCode::Conflict, "{ask:?}: {failure:?}");
                 }
             }
         }
-        if last == Ask::Pause && !is_cancelled {
+        if last == ControlRequest::Pause && !is_cancelled {
             self.rests(run).await;
             // Every process must take the request. A run whose pause came too late has ended.
-            drop(dice.pick(&self.workers).ask(&self.user, run, Ask::Resume).await);
+            drop(dice.pick(&self.workers).ask(&self.user, run, ControlRequest::Resume).await);
         }
         let waiting = self.clerk.ended(&self.user, run);
         let Ok(detail) = tokio::time::timeout(Duration::from_secs(30), waiting).await else {
@@ -157,9 +159,11 @@ async fn no_request_at_any_moment_through_any_process_is_lost_or_leaves_a_run_st
 async fn a_request_to_a_resting_run_by_a_process_that_is_gone_at_once_is_done_all_the_same() {
     for kind in StoreKind::available().await {
         let stage = Stage::open(*kind).await;
-        for (ask, end) in [(Ask::Resume, Phase::Completed), (Ask::Cancel, Phase::Cancelled)] {
+        for (ask, end) in
+            [(ControlRequest::Resume, Phase::Completed), (ControlRequest::Cancel, Phase::Cancelled)]
+        {
             let run = stage.workers[0].start_run(&stage.user, one_of_each().remove(0).1).await;
-            stage.workers[0].ask(&stage.user, run, Ask::Pause).await.unwrap();
+            stage.workers[0].ask(&stage.user, run, ControlRequest::Pause).await.unwrap();
             stage.workers[0].paused(&stage.user, run).await;
             stage.clerk.ask(&stage.user, run, ask).await.unwrap();
             assert_eq!(stage.clerk.ended(&stage.user, run).await.view.run.phase, end);

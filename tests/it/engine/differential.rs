@@ -14,7 +14,7 @@ use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::RunId;
-use claviger_domain::orchestration::{Ask, Run, RunEvent, Step, StepState};
+use claviger_domain::orchestration::{ControlRequest, Run, RunEvent, Step, StepState};
 use claviger_domain::pattern::output;
 use claviger_projections::run_feed::{Body, FeedCursor};
 use futures::StreamExt as _;
@@ -63,13 +63,13 @@ async fn lived(process: &Process, user: &User, story: &Story) -> RunId {
     let run = process.start_run(user, story.draft.clone()).await;
     if story.is_paused {
         // It may have ended before anybody asks.
-        let asked = process.ask(user, run, Ask::Pause).await;
+        let asked = process.ask(user, run, ControlRequest::Pause).await;
         assert!(asked.is_ok() || asked.unwrap_err().code == ErrorCode::Conflict);
     }
     let cancelling = async {
         if let Some(gate) = &story.cancel_at {
             came(gate, 1).await;
-            process.ask(user, run, Ask::Cancel).await.unwrap();
+            process.ask(user, run, ControlRequest::Cancel).await.unwrap();
         }
     };
     let resuming = async {
@@ -79,7 +79,7 @@ async fn lived(process: &Process, user: &User, story: &Story) -> RunId {
                 && matches!(event.event, RunEvent::RunPaused(_))
             {
                 // Unless it was cancelled meanwhile.
-                let asked = process.ask(user, run, Ask::Resume).await;
+                let asked = process.ask(user, run, ControlRequest::Resume).await;
                 assert!(asked.is_ok() || story.cancel_at.is_some(), "{asked:?}");
             }
         }

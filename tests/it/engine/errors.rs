@@ -15,7 +15,9 @@ use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::FailureDetail;
 use claviger_domain::id::RunId;
-use claviger_domain::orchestration::{Ask, PauseReason, Phase, RunEvent, StepState, StopReason};
+use claviger_domain::orchestration::{
+    ControlRequest, PauseReason, Phase, RunEvent, StepState, StopReason,
+};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::KeyName;
 use claviger_domain::timestamp::Timestamp;
@@ -108,10 +110,7 @@ async fn met(world: &World, process: &Process, ada: &User, row: &Row) {
             let failure = detail.view.run.failure.clone().unwrap();
             let first = detail.view.run.steps[0].planned.step;
             assert_eq!((failure.code, failure.step), (code, Some(first)), "{name}");
-            assert!(
-                failure.message.unwrap().starts_with("the agent \"Ann\" came to nothing: "),
-                "{name}"
-            );
+            assert!(failure.message.unwrap().starts_with("the agent \"Ann\" failed: "), "{name}");
             assert!(
                 matches!(detail.view.run.steps[0].state, StepState::Failed(of) if of.as_str() == class),
                 "{name}"
@@ -178,7 +177,7 @@ async fn waited(process: &Process, ada: &User, run: RunId, name: &str) -> RunDet
     let (at, _) = process.facts(run, "StepAttemptFailed").await[0];
     assert!((28_000..32_000).contains(&until.ms_since(Timestamp(at))), "{name}");
     assert_eq!((detail.view.run.phase, step.counted), (Phase::Running, 0), "{name}");
-    process.ask(ada, run, Ask::Cancel).await.unwrap();
+    process.ask(ada, run, ControlRequest::Cancel).await.unwrap();
     assert_eq!(process.ended(ada, run).await.view.run.phase, Phase::Cancelled, "{name}");
     detail
 }
@@ -280,7 +279,7 @@ async fn a_limit_of_spending_pauses_once_other_calls_have_ended_and_resume_goes_
             StepState::Completed,
             "what was under way ended first"
         );
-        process.ask(&ada, run, Ask::Resume).await.unwrap();
+        process.ask(&ada, run, ControlRequest::Resume).await.unwrap();
         let detail = process.ended(&ada, run).await;
         assert_eq!(detail.view.run.phase, Phase::Completed);
         let attempts: Vec<_> =
@@ -311,7 +310,7 @@ async fn goes(process: &Process, user: &User, how: &str, clock: &TestClock) {
 
 /// Gives the user another default key, which the run goes on with.
 async fn goes_on_with_another(world: &World, process: &Process, user: &User, run: RunId) {
-    let refused = process.ask(user, run, Ask::Resume).await.unwrap_err();
+    let refused = process.ask(user, run, ControlRequest::Resume).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NoCredential);
     let FailureDetail::Resolution(tried) = refused.detail else { panic!("{refused:?}") };
     assert_eq!(tried.considered.len(), 4, "default key, two variables, Max Plan");
@@ -325,7 +324,7 @@ async fn goes_on_with_another(world: &World, process: &Process, user: &User, run
     };
     let other = process.key(user, command).await.unwrap().key.unwrap();
     let before = world.simulator().counts().of_key(&secret);
-    process.ask(user, run, Ask::Resume).await.unwrap();
+    process.ask(user, run, ControlRequest::Resume).await.unwrap();
     let run = process.ended(user, run).await.view.run;
     assert_eq!(run.phase, Phase::Completed);
     assert_eq!(run.steps[1].credential.unwrap().key, Some(other));
@@ -423,7 +422,7 @@ async fn a_cancelled_run_stops_its_call_within_a_second_and_a_leaving_subscriber
         }
     };
     process.until(&ada, cancelled, heard).await;
-    process.ask(&ada, cancelled, Ask::Cancel).await.unwrap();
+    process.ask(&ada, cancelled, ControlRequest::Cancel).await.unwrap();
     let stopped =
         tokio::time::timeout(Duration::from_secs(1), counts.wait(|counts| counts.open() == 1))
             .await;

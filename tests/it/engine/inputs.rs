@@ -12,7 +12,7 @@ use claviger_domain::code::ErrorCode::{self, LimitExceeded, Validation};
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{KeyId, RunId};
 use claviger_domain::orchestration::{
-    AgentDraft, AgentRole, Ask, Block, CredentialSource, Draft, OnFailure, Phase, Why,
+    AgentDraft, AgentRole, Block, ControlRequest, CredentialSource, Draft, OnFailure, Phase, Why,
 };
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, ModelId};
@@ -378,7 +378,7 @@ async fn too_many_runs_that_havent_ended_are_refused_and_a_repeat_of_the_last_is
         "{failure:?}"
     );
     assert_eq!(runs_of(&process, &ada).await, 1_000);
-    process.ask(&ada, last[0].run, Ask::Cancel).await.unwrap();
+    process.ask(&ada, last[0].run, ControlRequest::Cancel).await.unwrap();
     process.stop().await;
     // One that has ended makes room.
     let process = world.process().await;
@@ -400,7 +400,7 @@ async fn asks_of_foreign_unknown_and_ended_runs_are_refused() {
     process.ended(&ada, ended).await;
     let open = process.start_run(&bob, line("Go.", ["Ann"])).await;
     let head = process.store.head().await.unwrap().position;
-    for ask in [Ask::Cancel, Ask::Pause, Ask::Resume] {
+    for ask in [ControlRequest::Cancel, ControlRequest::Pause, ControlRequest::Resume] {
         let (foreign, unknown) = (
             process.ask(&ada, open, ask).await,
             process.ask(&ada, RunId(Uuid::from_u128(7)), ask).await,
@@ -410,26 +410,37 @@ async fn asks_of_foreign_unknown_and_ended_runs_are_refused() {
         assert_eq!(process.ask(&ada, ended, ask).await.unwrap_err().code, ErrorCode::Conflict);
     }
     assert_eq!(
-        process.ask(&bob, open, Ask::Resume).await.unwrap_err().code,
+        process.ask(&bob, open, ControlRequest::Resume).await.unwrap_err().code,
         ErrorCode::Conflict,
         "it isn't paused"
     );
     let asked =
         process.kinds_of_control(ended).await.len() + process.kinds_of_control(open).await.len();
     assert_eq!(asked, 0, "{head}");
-    for ask in [Ask::Pause, Ask::Resume, Ask::Cancel, Ask::Cancel] {
+    for ask in [
+        ControlRequest::Pause,
+        ControlRequest::Resume,
+        ControlRequest::Cancel,
+        ControlRequest::Cancel,
+    ] {
         process.ask(&bob, open, ask).await.unwrap();
-        if ask == Ask::Pause {
+        if ask == ControlRequest::Pause {
             process.paused(&bob, open).await;
             assert!(
-                process.ask(&bob, open, Ask::Pause).await.unwrap().commit.event_ids.is_empty(),
+                process
+                    .ask(&bob, open, ControlRequest::Pause)
+                    .await
+                    .unwrap()
+                    .commit
+                    .event_ids
+                    .is_empty(),
                 "things are as asked"
             );
         }
     }
     process.ended(&bob, open).await;
     assert!(
-        process.ask(&bob, open, Ask::Cancel).await.unwrap().commit.event_ids.is_empty(),
+        process.ask(&bob, open, ControlRequest::Cancel).await.unwrap().commit.event_ids.is_empty(),
         "it is cancelled already"
     );
     process.stop().await;

@@ -8,7 +8,7 @@ use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
 use claviger::simulator::keys::Scenario;
 use claviger_domain::id::{RunId, UserId};
-use claviger_domain::orchestration::{Ask, Phase};
+use claviger_domain::orchestration::{ControlRequest, Phase};
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, DeltaRow, OPEN_RUNS, Store, ViewRow,
 };
@@ -79,16 +79,17 @@ async fn a_request_through_another_process_while_a_pause_is_appended_is_done() {
         let ground = world.open_store().await;
         // Notified of each request, the other process reads the run; a resumption is decided on the
         // whole run before.
-        for (ask, reads, end) in
-            [(Ask::Resume, 3, Phase::Completed), (Ask::Cancel, 2, Phase::Cancelled)]
-        {
+        for (ask, reads, end) in [
+            (ControlRequest::Resume, 3, Phase::Completed),
+            (ControlRequest::Cancel, 2, Phase::Cancelled),
+        ] {
             let (mine, theirs) = (Holding::over(ground.store()), Holding::over(ground.store()));
             let owner = world.process_over(Over::store(&mine), Duty::Runs).await;
             let other = world.process_over(Over::store(&theirs), Duty::Runs).await;
             let user = owner.user(&format!("{ask:?}").to_lowercase(), Scenario::Good).await;
             let run = owner.start_run(&user, one_of_each().remove(0).1).await;
             owner.until(&user, run, has_text).await;
-            other.ask(&user, run, Ask::Pause).await.unwrap();
+            other.ask(&user, run, ControlRequest::Pause).await.unwrap();
             mine.is_held.subscribe().wait_for(|is_held| *is_held).await.unwrap();
             // The other finds that this process owns the run, and leaves it alone.
             other.ask(&user, run, ask).await.unwrap();

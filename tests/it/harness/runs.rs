@@ -5,7 +5,7 @@ use super::process::Process;
 use claviger_application::{RunCommand, RunDetail, RunDone, StartRun};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::RunId;
-use claviger_domain::orchestration::{AgentDraft, Ask, Block, Draft, Phase, RunEvent};
+use claviger_domain::orchestration::{AgentDraft, Block, ControlRequest, Draft, Phase, RunEvent};
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::StoredEvent;
 use claviger_projections::run_feed::{Body, FeedCursor, FeedMessage};
@@ -64,7 +64,12 @@ impl Process {
         self.try_start(user, start(draft), None).await.unwrap().run
     }
 
-    pub(crate) async fn ask(&self, user: &User, run: RunId, ask: Ask) -> Result<RunDone, Failure> {
+    pub(crate) async fn ask(
+        &self,
+        user: &User,
+        run: RunId,
+        ask: ControlRequest,
+    ) -> Result<RunDone, Failure> {
         let command = RunCommand::Ask { run, ask };
         self.ports.run_commands.run(user.call(None), user.caller.clone(), command).await
     }

@@ -1,11 +1,11 @@
-use super::{revoke, signed_in};
+use super::sessions::{revoke, signed_in};
 use crate::account::{Account, AccountError, AccountEvent, NoFacts, RevokeReason};
 use crate::id::SessionId;
 
-/// Changes the password: every session ends, and a new one begins for whoever changed it.
+/// Changes the password: every session ends, and a new one may start for the user who changed it.
 #[derive(Clone, Debug)]
 pub struct ChangePassword {
-    /// The new session, and where it is begun from.
+    /// The new session and the client's user agent.
     pub session: Option<(SessionId, Option<String>)>,
 }
 

@@ -1,7 +1,7 @@
-use super::revoke;
+use super::sessions::revoke;
 use crate::account::{Account, AccountError, AccountEvent, NoFacts, RevokeReason};
 
-/// Keeps a user from signing in and ends their sessions.
+/// Keeps a user from signing in, and ends their sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct DeactivateAccount;
 

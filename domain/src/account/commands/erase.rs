@@ -1,6 +1,7 @@
 use crate::account::{Account, AccountError, AccountEvent, NoFacts};
 
-/// Destroys a user's content: keys of their vault are shredded in the same commit; facts and proofs stay.
+/// Destroys a user's content: the keys of their vault are shredded in the same commit; facts and
+/// proofs remain.
 #[derive(Clone, Copy, Debug)]
 pub struct EraseAccount;
 

@@ -1,21 +1,22 @@
-use super::signed_in;
+use super::sessions::signed_in;
 use crate::account::{Account, AccountError, AccountEvent, Person, Registered};
 use crate::actor::Role;
 use crate::id::SessionId;
 use crate::text::{Email, FullName, Username};
 
-/// Makes an account. That username and e-mail are free is the log's to hold (claims): no stream sees another.
+/// Creates an account. The log ensures by claims that username and e-mail are free: no aggregate
+/// sees another.
 #[derive(Clone, Debug)]
 pub struct RegisterAccount {
-    /// As typed.
+    /// As entered.
     pub username: Username,
     /// Lower-cased.
     pub email: Email,
-    /// As they write it.
+    /// As the user writes it, if given.
     pub full_name: Option<FullName>,
-    /// Besides `user`.
+    /// The role besides `user`.
     pub role: Role,
-    /// Signs in at once: the session, and where from.
+    /// Signs in at once: the session and the client's user agent.
     pub session: Option<(SessionId, Option<String>)>,
 }
 

@@ -1,22 +1,23 @@
-use super::signed_in;
+use super::sessions::signed_in;
 use crate::account::{Account, AccountError, AccountEvent, Identity, NoFacts, Person, Registered};
 use crate::actor::Role;
 use crate::id::SessionId;
 use crate::text::{Email, FullName, Username};
 
-/// Makes the account of somebody whom an external issuer vouches for, and begins its one session. That the identity has no other
-/// account is the log's to hold (a claim), so two first requests at once make one account.
+/// Creates the account of a user whom an external issuer vouches for, and starts its one session.
+/// The log ensures by a claim that the identity has no other account, so two concurrent first
+/// requests create one account.
 #[derive(Clone, Debug)]
 pub struct RegisterExternal {
-    /// Who they are at the issuer.
+    /// The user at the issuer.
     pub identity: Identity,
-    /// By which they are shown.
+    /// The name that is shown.
     pub username: Username,
-    /// As the issuer says it; not claimed, for whose it is was never shown to us.
+    /// From the issuer; not claimed, because its ownership was not proved to this program.
     pub email: Option<Email>,
-    /// As they write it.
+    /// From the issuer, if given.
     pub full_name: Option<FullName>,
-    /// The session.
+    /// The one session.
     pub session: SessionId,
 }
 

@@ -1,10 +1,10 @@
 use crate::account::{Account, AccountError, AccountEvent, NoFacts, Renamed};
 use crate::text::FullName;
 
-/// Lets the user write their name another way.
+/// Changes the user's full name.
 #[derive(Clone, Debug)]
 pub struct RenameAccount {
-    /// `None` takes it back.
+    /// `None` removes it.
     pub full_name: Option<FullName>,
 }
 

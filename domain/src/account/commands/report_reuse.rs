@@ -1,10 +1,10 @@
 use crate::account::{Account, AccountError, AccountEvent, OfSession};
 use crate::id::SessionId;
 
-/// Ends a session because a spent refresh token of its family came back.
+/// Ends a session because a spent refresh token of its family was presented again.
 #[derive(Clone, Copy, Debug)]
 pub struct ReportRefreshReuse {
-    /// Which session.
+    /// The session.
     pub session: SessionId,
 }
 

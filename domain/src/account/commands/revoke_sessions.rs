@@ -1,11 +1,11 @@
-use super::revoke;
+use super::sessions::revoke;
 use crate::account::{Account, AccountError, AccountEvent, RevokeReason};
 use crate::id::SessionId;
 
 /// Ends every session but one.
 #[derive(Clone, Copy, Debug)]
 pub struct RevokeSessions {
-    /// The one that stays.
+    /// The session that remains, if any.
     pub except: Option<SessionId>,
 }
 

@@ -1,17 +1,17 @@
 use crate::account::{Account, AccountError, AccountEvent, OfRole};
 use crate::actor::Role;
 
-/// Lets a user do more.
+/// Grants a role.
 #[derive(Clone, Copy, Debug)]
 pub struct GrantRole {
-    /// Which role.
+    /// Any role but `user`.
     pub role: Role,
 }
 
-/// Lets a user do less.
+/// Revokes a role.
 #[derive(Clone, Copy, Debug)]
 pub struct RevokeRole {
-    /// Which role.
+    /// Any role but `user`.
     pub role: Role,
 }
 

@@ -1,13 +1,13 @@
-use super::{revoke, signed_in};
+use super::sessions::{revoke, signed_in};
 use crate::account::{Account, AccountError, AccountEvent, MAX_SESSIONS, RevokeReason};
 use crate::id::SessionId;
 
-/// Begins a session; the password was checked before.
+/// Starts a session. The password has been verified before.
 #[derive(Clone, Debug)]
 pub struct SignIn {
     /// The session.
     pub session: SessionId,
-    /// Where from.
+    /// The client's user agent, if sent.
     pub user_agent: Option<String>,
 }
 

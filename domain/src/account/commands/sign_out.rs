@@ -4,7 +4,7 @@ use crate::id::SessionId;
 /// Ends a session.
 #[derive(Clone, Copy, Debug)]
 pub struct SignOut {
-    /// Which.
+    /// The session.
     pub session: SessionId,
 }
 

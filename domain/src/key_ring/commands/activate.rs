@@ -1,12 +1,12 @@
 use crate::id::KeyId;
 use crate::key_ring::{KeyOnly, KeyRing, KeyRingError, KeyRingEvent};
 
-/// Lets a key be used again. It doesn't get back the defaults it had.
+/// Makes a key usable again. It does not regain the defaults that it had.
 #[derive(Clone, Debug)]
 pub struct ActivateKey {
     /// The key.
     pub key: KeyId,
-    /// The version the caller saw.
+    /// The version that the caller expects; `None` for any.
     pub expected: Option<u64>,
 }
 

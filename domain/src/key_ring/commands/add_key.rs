@@ -3,28 +3,29 @@ use crate::key_ring::{Added, InContext, KeyRing, KeyRingError, KeyRingEvent, Mad
 use crate::text::{Context, KeyName};
 use crate::timestamp::Timestamp;
 
-/// Takes a key in. The secret itself never comes here: its fingerprint and preview do.
+/// Adds a key. The command has the fingerprint and the preview of the secret, never the secret.
 #[derive(Clone, Debug)]
 pub struct AddKey {
     /// The new key's id.
     pub key: KeyId,
-    /// Its name.
+    /// The key's name.
     pub name: KeyName,
-    /// Its hint.
+    /// The part of the secret that is shown.
     pub preview: String,
     /// Keyed hash of its secret.
     pub fingerprint: Fingerprint,
-    /// Become the default of the context? `None`: if it has none.
+    /// Whether it becomes the default of the context; `None` for: if the context has no usable
+    /// default.
     pub make_default: Option<bool>,
     /// The context.
     pub context: Context,
     /// Keyed hash of the context.
     pub context_tag: ContextTag,
-    /// When it expires.
+    /// When it expires; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// Most keys a user may have.
+    /// Most keys that a user may have.
     pub max_keys: usize,
 }
 
@@ -52,11 +53,11 @@ impl AddKey {
             },
             Some(Shown { name: self.name.into_string(), preview: self.preview }),
         )];
-        // A default whose time is up serves nobody: the timer only hasn't said so yet.
-        let serves = previous
+        // An expired default is not usable, even if the timer has not recorded its expiry yet.
+        let has_usable = previous
             .and_then(|key| ring.keys.get(&key))
             .is_some_and(|key| !key.is_expired(self.now));
-        if self.make_default.unwrap_or(!serves) {
+        if self.make_default.unwrap_or(!has_usable) {
             events.push(KeyRingEvent::DefaultSet(
                 MadeDefault { key: self.key, context_tag: self.context_tag, previous },
                 Some(InContext { context: self.context.into_string() }),

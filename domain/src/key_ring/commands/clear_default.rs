@@ -2,14 +2,14 @@ use crate::id::ContextTag;
 use crate::key_ring::{ClearReason, InContext, KeyRing, KeyRingError, KeyRingEvent, NoDefault};
 use crate::text::Context;
 
-/// Leaves a context without a default.
+/// Removes the default of a context.
 #[derive(Clone, Debug)]
 pub struct ClearDefault {
     /// The context.
     pub context: Context,
     /// Keyed hash of the context.
     pub context_tag: ContextTag,
-    /// The version of the present default key that the caller saw.
+    /// The version that the caller expects of the current default key; `None` for any.
     pub expected: Option<u64>,
 }
 

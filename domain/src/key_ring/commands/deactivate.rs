@@ -1,13 +1,13 @@
-use super::clear_defaults_of;
+use super::defaults::clear_defaults_of;
 use crate::id::KeyId;
 use crate::key_ring::{ClearReason, KeyOnly, KeyRing, KeyRingError, KeyRingEvent};
 
-/// Keeps a key from being used; it loses its defaults in the same commit.
+/// Makes a key unusable; it loses its defaults in the same commit.
 #[derive(Clone, Debug)]
 pub struct DeactivateKey {
     /// The key.
     pub key: KeyId,
-    /// The version the caller saw.
+    /// The version that the caller expects; `None` for any.
     pub expected: Option<u64>,
 }
 

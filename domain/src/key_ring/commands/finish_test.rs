@@ -2,15 +2,15 @@ use crate::id::TestId;
 use crate::key_ring::{KeyRing, KeyRingEvent, OpenTest, Tested};
 use crate::key_test::{KeyTestNotes, KeyVerdict};
 
-/// Ends a test. A test that was closed meanwhile stays as it is; one whose key was deleted meanwhile is closed all the same, so that
-/// whoever waits for it gets an answer.
+/// Ends a test. A test that was closed meanwhile remains as it is. A test whose key was deleted
+/// meanwhile is closed too, so that those who wait for it get a result.
 #[derive(Clone, Debug)]
 pub struct FinishKeyTest {
     /// The test.
     pub test: TestId,
-    /// What it showed.
+    /// The result.
     pub verdict: KeyVerdict,
-    /// The words around it.
+    /// Texts that explain the result.
     pub notes: KeyTestNotes,
 }
 

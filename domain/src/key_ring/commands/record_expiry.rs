@@ -1,14 +1,15 @@
-use super::clear_defaults_of;
+use super::defaults::clear_defaults_of;
 use crate::id::KeyId;
 use crate::key_ring::{ClearReason, Expired, KeyRing, KeyRingEvent};
 use crate::timestamp::Timestamp;
 
-/// Records that a key's time was up, once; a timer's command. Use is judged by the clock, so a late timer lets nothing through.
+/// Records once that a key has expired; sent by a timer. Expiry is checked at each use, so a late
+/// timer does not make an expired key usable.
 #[derive(Clone, Debug)]
 pub struct RecordExpiry {
     /// The key.
     pub key: KeyId,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
 }
 

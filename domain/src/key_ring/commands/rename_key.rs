@@ -2,14 +2,14 @@ use crate::id::KeyId;
 use crate::key_ring::{KeyOnly, KeyRing, KeyRingError, KeyRingEvent, Named};
 use crate::text::KeyName;
 
-/// Gives a key another name.
+/// Renames a key.
 #[derive(Clone, Debug)]
 pub struct RenameKey {
     /// The key.
     pub key: KeyId,
-    /// Its new name.
+    /// The new name.
     pub name: KeyName,
-    /// The version the caller saw.
+    /// The version that the caller expects; `None` for any.
     pub expected: Option<u64>,
 }
 

@@ -1,16 +1,16 @@
 use crate::id::{Fingerprint, KeyId};
 use crate::key_ring::{KeyRing, KeyRingError, KeyRingEvent, Previewed, SecretReplaced};
 
-/// Gives a key another secret under the same id. Calls under way finish with the old one.
+/// Replaces the secret of a key, which keeps its id. Calls under way finish with the old secret.
 #[derive(Clone, Debug)]
 pub struct ReplaceSecret {
     /// The key.
     pub key: KeyId,
     /// Keyed hash of the new secret.
     pub fingerprint: Fingerprint,
-    /// Hint of the new secret.
+    /// The part of the new secret that is shown.
     pub preview: String,
-    /// The version the caller saw.
+    /// The version that the caller expects; `None` for any.
     pub expected: Option<u64>,
 }
 

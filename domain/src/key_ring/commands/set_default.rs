@@ -3,7 +3,7 @@ use crate::key_ring::{InContext, KeyRing, KeyRingError, KeyRingEvent, MadeDefaul
 use crate::text::Context;
 use crate::timestamp::Timestamp;
 
-/// Makes a key the default of a context, in place of the one before.
+/// Makes a key the default of a context, in place of the previous default.
 #[derive(Clone, Debug)]
 pub struct SetDefault {
     /// The key.
@@ -12,9 +12,9 @@ pub struct SetDefault {
     pub context: Context,
     /// Keyed hash of the context.
     pub context_tag: ContextTag,
-    /// The version of the key the caller saw.
+    /// The key's version that the caller expects; `None` for any.
     pub expected: Option<u64>,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
 }
 

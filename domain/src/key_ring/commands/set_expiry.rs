@@ -2,16 +2,17 @@ use crate::id::KeyId;
 use crate::key_ring::{ExpirySet, KeyRing, KeyRingError, KeyRingEvent};
 use crate::timestamp::Timestamp;
 
-/// Lets a key expire at a time, or never. A later expiry revives an expired key, without the defaults it had.
+/// Sets when a key expires. A later expiry makes an expired key usable again, without the defaults
+/// that it had.
 #[derive(Clone, Debug)]
 pub struct SetExpiry {
     /// The key.
     pub key: KeyId,
-    /// When; `None` for never.
+    /// The new expiry; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// The version the caller saw.
+    /// The version that the caller expects; `None` for any.
     pub expected: Option<u64>,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
 }
 

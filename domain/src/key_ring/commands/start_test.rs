@@ -3,25 +3,26 @@ use crate::key_ring::{KeyRing, KeyRingError, KeyRingEvent, TestStarted};
 use crate::key_test::KeyTestLevel;
 use crate::text::ModelId;
 
-/// Begins a test. Works on inactive and expired keys too: that is how one finds out whether to bring them back.
+/// Starts a test. Inactive and expired keys can be tested too, so that users can decide whether to
+/// reactivate them.
 #[derive(Clone, Debug)]
 pub struct StartKeyTest {
     /// The key.
     pub key: KeyId,
-    /// The test.
+    /// Id of the new test.
     pub test: TestId,
-    /// How far it goes.
+    /// What the test covers.
     pub level: KeyTestLevel,
-    /// The model it is tried with.
+    /// The model to call, if one is named.
     pub model: Option<ModelId>,
-    /// After this long whoever ran it is taken for crashed.
+    /// Milliseconds after which the process that runs the test counts as crashed.
     pub timeout_ms: u64,
 }
 
 impl StartKeyTest {
     pub(super) fn decide(self, ring: &KeyRing) -> Result<Vec<KeyRingEvent>, KeyRingError> {
         let key = ring.key(self.key)?;
-        // It would take the place of the test that has the id, which nobody could close then.
+        // It would replace the open test with this id, which then could never be closed.
         if ring.open_tests.contains_key(&self.test) {
             return Err(KeyRingError::IdInUse);
         }

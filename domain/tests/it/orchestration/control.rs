@@ -3,8 +3,8 @@
 use crate::given::{fold, run};
 use crate::pattern_play::{Played, agents, task};
 use claviger_domain::orchestration::{
-    Ask, AskRun, CancelRun, Draft, PauseReason, PauseRun, Run, RunControl, RunControlEvent,
-    RunError, RunOnly,
+    CancelRun, ControlRequest, ControlRun, Draft, PauseReason, PauseRun, Run, RunControl,
+    RunControlEvent, RunError, RunOnly,
 };
 
 fn running() -> Played {
@@ -23,25 +23,26 @@ fn cancelled() -> Played {
     played
 }
 
-fn asked(asks: &[Ask]) -> RunControl {
+fn asked(asks: &[ControlRequest]) -> RunControl {
     fold(asks.iter().map(|ask| event(*ask)))
 }
 
-fn event(ask: Ask) -> RunControlEvent {
+fn event(ask: ControlRequest) -> RunControlEvent {
     let facts = RunOnly { run: run(1) };
     match ask {
-        Ask::Cancel => RunControlEvent::CancelRequested(facts),
-        Ask::Pause => RunControlEvent::PauseRequested(facts),
-        Ask::Resume => RunControlEvent::ResumeRequested(facts),
+        ControlRequest::Cancel => RunControlEvent::CancelRequested(facts),
+        ControlRequest::Pause => RunControlEvent::PauseRequested(facts),
+        ControlRequest::Resume => RunControlEvent::ResumeRequested(facts),
     }
 }
 
 /// A run, what was asked of it before, what is asked now, and what comes of it.
-type Row = (Run, &'static [Ask], Ask, Result<Option<Ask>, RunError>);
+type Row =
+    (Run, &'static [ControlRequest], ControlRequest, Result<Option<ControlRequest>, RunError>);
 
 #[test]
 fn what_is_asked_for_already_or_is_so_is_not_asked_again() {
-    use Ask::{Cancel, Pause, Resume};
+    use ControlRequest::{Cancel, Pause, Resume};
     let (ended, not_paused) = (Err(RunError::Ended), Err(RunError::NotPaused));
     let table: Vec<Row> = vec![
         (Run::default(), &[], Cancel, Err(RunError::NotFound)),
@@ -63,7 +64,7 @@ fn what_is_asked_for_already_or_is_so_is_not_asked_again() {
         (cancelled().run, &[Cancel], Resume, ended),
     ];
     for (state, before, ask, expected) in table {
-        let decided = AskRun { run: run(1), ask }.decide(&state, &asked(before));
+        let decided = ControlRun { run: run(1), request: ask }.decide(&state, &asked(before));
         assert_eq!(
             decided,
             expected.map(|ask| ask.map(event)),
@@ -75,7 +76,7 @@ fn what_is_asked_for_already_or_is_so_is_not_asked_again() {
 
 #[test]
 fn the_owner_takes_in_the_last_word_and_a_cancellation_before_all() {
-    use Ask::{Cancel, Pause, Resume};
+    use ControlRequest::{Cancel, Pause, Resume};
     assert_eq!(asked(&[]).pending(0), None);
     assert_eq!(asked(&[Pause, Resume]).pending(0), Some(Resume));
     assert_eq!(asked(&[Pause, Resume]).pending(1), Some(Resume));

@@ -39,16 +39,29 @@ fn picture(media_type: &str, data: &str) -> Draft {
     Draft::Sequential { task: vec![block], agents: agents(["Ann"]), sequence: None }
 }
 
-/// A draft, the place in the input that is refused, and words of the message.
-type Refused = (Draft, &'static [&'static str], &'static str);
+type Row = (Draft, &'static [&'static str], &'static str);
 
-fn agents_and_sequences() -> Vec<Refused> {
+/// Each draft is refused at this path, with these words.
+fn refused(table: Vec<Row>) {
+    for (draft, path, words) in table {
+        let shown = format!("{draft:?}");
+        let error = draft.check(&Bounds::default()).expect_err(&shown);
+        assert_eq!(error.path, path, "{shown}");
+        assert!(error.to_string().contains(words), "{words}: {error}");
+        let is_limit = words.contains("at most");
+        let code = if is_limit { ErrorCode::LimitExceeded } else { ErrorCode::Validation };
+        assert_eq!(error.code(), code, "{error}");
+    }
+}
+
+#[test]
+fn invalid_agents_are_refused_with_their_path_and_what_to_do() {
     let ann = || agents(["Ann"]);
     let many = |n: u32| (0..n).map(|n| agent(&format!("a{n}"))).collect::<Vec<_>>();
     let with_model =
         |model: &str| vec![AgentDraft { model: Some(model.to_owned()), ..agent("Ann") }];
     let with_tokens = |tokens| vec![AgentDraft { max_tokens: Some(tokens), ..agent("Ann") }];
-    vec![
+    refused(vec![
         (sequential(Vec::new(), None), &["agents"], "there are no agents"),
         (
             sequential(agents(["Ann", "Ann"]), None),
@@ -81,20 +94,25 @@ fn agents_and_sequences() -> Vec<Refused> {
         (
             sequential(with_model("no model"), None),
             &["agents", "0", "model"],
-            "the model id \"no model\" isn't one",
+            "\"no model\" is not a model id",
         ),
         (
             sequential(with_model("sk-ant-api03-abc"), None),
             &["agents", "0", "model"],
             "\"sk-ant-...\"",
         ),
-        (sequential(with_tokens(0), None), &["agents", "0", "maxTokens"], "write 1 to 128000"),
-    ]
+        (
+            sequential(with_tokens(0), None),
+            &["agents", "0", "maxTokens"],
+            "maxTokens must be 1 to 128000",
+        ),
+    ]);
 }
 
-fn tasks_and_patterns() -> Vec<Refused> {
+#[test]
+fn invalid_work_is_refused_with_its_path_and_what_to_do() {
     let ann = || agents(["Ann"]);
-    vec![
+    refused(vec![
         (
             Draft::Sequential { task: task(" "), agents: ann(), sequence: None },
             &["task"],
@@ -111,11 +129,11 @@ fn tasks_and_patterns() -> Vec<Refused> {
         (debate(ann(), 0), &["rounds"], "there are no rounds"),
         (debate(ann(), 21), &["rounds"], "21 rounds: at most 20"),
         (debate(vec![moderator("Mo")], 1), &["participants"], "moderators only"),
-        (workers(&["Ann", "Ann"]), &["workerNames"], "\"Ann\" is there twice"),
+        (workers(&["Ann", "Ann"]), &["workerNames"], "\"Ann\" is named twice"),
         (workers(&["Max"]), &["workerNames"], "there is no agent \"Max\": the agents are Ann, Bob"),
         (workers(&[]), &["workerNames"], "there are no workers"),
-        (parallel(OnFailure::Quorum(0), None), &["quorum"], "write 1 to 2"),
-        (parallel(OnFailure::Quorum(3), None), &["quorum"], "write 1 to 2"),
+        (parallel(OnFailure::Quorum(0), None), &["quorum"], "the quorum must be 1 to 2"),
+        (parallel(OnFailure::Quorum(3), None), &["quorum"], "the quorum must be 1 to 2"),
         (
             parallel(OnFailure::Fail, Some(agent("Ann"))),
             &["aggregator", "name"],
@@ -127,20 +145,7 @@ fn tasks_and_patterns() -> Vec<Refused> {
             &["currentDesign"],
             "must be a JSON object",
         ),
-    ]
-}
-
-#[test]
-fn invalid_drafts_are_refused_with_the_place_and_what_to_do() {
-    for (draft, path, says) in agents_and_sequences().into_iter().chain(tasks_and_patterns()) {
-        let shown = format!("{draft:?}");
-        let error = draft.check(&Bounds::default()).expect_err(&shown);
-        assert_eq!(error.path, path, "{shown}");
-        assert!(error.to_string().contains(says), "{says}: {error}");
-        let code =
-            if says.contains("at most") { ErrorCode::LimitExceeded } else { ErrorCode::Validation };
-        assert_eq!(error.code(), code, "{error}");
-    }
+    ]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use crate::pattern_play::{Answer, agent, agents, moderator, play, says};
 use claviger_domain::orchestration::{Draft, Phase, Purpose};
-use claviger_domain::pattern::HEARD_MAX;
+use claviger_domain::pattern::HISTORY_MAX;
 use serde_json::json;
 
 fn debate(with_moderator: bool, rounds: u32) -> Draft {
@@ -65,7 +65,7 @@ fn a_speaker_hears_everything_before_and_a_moderator_the_round() {
 
 #[test]
 fn when_there_is_too_much_to_hear_the_oldest_statements_are_cut_first() {
-    let long = "x".repeat(HEARD_MAX / 2 - 200);
+    let long = "x".repeat(HISTORY_MAX / 2 - 200);
     let played = play(debate(false, 2), |_| says(&long));
     let whole = |call: usize| played.text(call).matches(&long).count();
     assert_eq!((whole(2), whole(3)), (2, 2));

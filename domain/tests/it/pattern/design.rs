@@ -57,7 +57,7 @@ fn what_is_wrong_with_a_design_is_told_and_asked_for_once_more() {
         (design(&[block("a"), block("a")], &[]), "two blocks have the id \"a\""),
         (
             design(&[block("a")], &[connection("a", "z")]),
-            "names the block \"z\", which there isn't",
+            "names the block \"z\", which does not exist",
         ),
         (design(&[block("a")], &[no_agent]), "must name an agent of the block \"a\""),
         (
@@ -79,7 +79,7 @@ fn a_design_that_stays_wrong_fails_the_run() {
     assert_eq!(played.calls.len(), 2);
     let (code, message) = played.failure();
     assert_eq!(code, ErrorCode::Upstream);
-    assert!(message.starts_with("the call came to nothing: the answer isn't JSON"), "{message}");
+    assert!(message.starts_with("the call failed: the answer isn't JSON"), "{message}");
 }
 
 #[test]

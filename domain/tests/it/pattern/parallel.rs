@@ -81,7 +81,7 @@ fn a_survived_failure_is_missing_from_the_replies() {
 #[test]
 fn a_missed_quorum_is_said_in_numbers() {
     let played = with(false, OnFailure::Quorum(2), &["Ann", "Bob"]);
-    let message = "2 of 3 agents came to nothing, and 2 must succeed: see the steps for why";
+    let message = "2 of 3 agents failed, and 2 must succeed: see the steps for why";
     assert_eq!(played.failure(), (ErrorCode::Upstream, message));
 }
 

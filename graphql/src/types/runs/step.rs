@@ -98,7 +98,7 @@ impl Step {
     /// The reply, or "No response" if it had no text; null before the step is completed, and once
     /// its content was deleted.
     async fn output(&self) -> Option<&str> {
-        self.known.reply.as_ref().map(|_| self.known.said())
+        self.known.reply.as_ref().map(|_| self.known.reply_text())
     }
     /// The model that runs the step.
     async fn model(&self) -> &str {

@@ -1,20 +1,21 @@
+use super::conditions::{alive, quiet, skips};
 use crate::id::RunId;
 use crate::orchestration::{Cancelled, Run, RunError, RunEvent, SkipReason};
 
-/// Stops a run for good, once its calls have been closed.
+/// Ends a run on request, once its calls have been closed.
 #[derive(Clone, Debug)]
 pub struct CancelRun {
     /// The run.
     pub run: RunId,
-    /// Version of the control stream up to which requests are spent.
+    /// Version of the control stream up to which the owner has acted.
     pub control: u64,
 }
 
 impl CancelRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::alive(run)?;
-        super::quiet(run)?;
-        let mut events = super::skips(self.run, run, SkipReason::RunCancelled);
+        alive(run)?;
+        quiet(run)?;
+        let mut events = skips(self.run, run, SkipReason::RunCancelled);
         events.push(RunEvent::RunCancelled(Cancelled {
             run: self.run,
             prev_d: 0,

@@ -4,30 +4,31 @@ use crate::orchestration::{
 };
 use crate::text::{Context, ModelId, Title};
 
-/// Asks for a run. The definition is checked, and a credential was found: what is refused never becomes a run.
+/// Requests a run. The definition has been checked and a credential was found: a request that is
+/// refused creates no run.
 #[derive(Clone, Debug)]
 pub struct RequestRun {
-    /// Its id.
+    /// Id of the new run.
     pub run: RunId,
-    /// What it does.
+    /// Its agents and their work.
     pub definition: Definition,
-    /// What its owner calls it.
+    /// The title, if the owner gives one.
     pub title: Option<Title>,
-    /// The context.
+    /// The context, by which a default key is found.
     pub context: Context,
     /// Keyed hash of the context.
     pub context_tag: ContextTag,
-    /// The key that was named.
+    /// The key that the request names, if any.
     pub named_key: Option<KeyId>,
-    /// Which credential it uses, and why.
+    /// The credential that it uses, and why.
     pub resolution: Resolution,
-    /// The model where an agent names none.
+    /// The model of agents that name none.
     pub model: ModelId,
-    /// Most tokens of a reply where an agent names none.
+    /// Most tokens of a reply, for agents that name no bound.
     pub max_tokens: u32,
-    /// Most calls at once.
+    /// Most calls of the run at a time.
     pub max_concurrency: u32,
-    /// Most attempts of a step that count.
+    /// Most attempts of one step that count.
     pub max_attempts: u32,
     /// Version of the price table.
     pub price_table: String,
@@ -52,11 +53,11 @@ impl RequestRun {
             named_key: self.named_key,
             resolution: self.resolution,
         };
-        let asked = Asked {
+        let content = Asked {
             title: self.title.map(Title::into_string),
             context: self.context.into_string(),
             definition: self.definition,
         };
-        Ok(vec![RunEvent::RunRequested(facts, Some(asked))])
+        Ok(vec![RunEvent::RunRequested(facts, Some(content))])
     }
 }

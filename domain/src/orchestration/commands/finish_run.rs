@@ -1,7 +1,8 @@
+use super::conditions::{quiet, running};
 use crate::id::RunId;
 use crate::orchestration::{Done, Run, RunError, RunEvent};
 
-/// Ends a run that is done. The planner says when.
+/// Ends a run with a result. The planner decides when.
 #[derive(Clone, Debug)]
 pub struct FinishRun {
     /// The run.
@@ -10,8 +11,8 @@ pub struct FinishRun {
 
 impl FinishRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::running(run)?;
-        super::quiet(run)?;
+        running(run)?;
+        quiet(run)?;
         Ok(vec![RunEvent::RunCompleted(Done { run: self.run, prev_d: 0 })])
     }
 }

@@ -1,25 +1,27 @@
+use super::conditions::{alive, pattern_of};
 use crate::id::{BootId, RunId, StepId};
 use crate::orchestration::{
     AttemptFailed, Claimed, Cost, FailureClass, Kept, Next, Run, RunError, RunEvent, Trouble, Usage,
 };
 use crate::timestamp::Timestamp;
 
-/// Takes a run over. From this event on the one who had it before can append nothing: its next append meets another version.
+/// Claims a run for a process. From this event on the previous owner can append nothing: its next
+/// append conflicts with the version.
 #[derive(Clone, Debug)]
 pub struct ClaimRun {
     /// The run.
     pub run: RunId,
-    /// The process that takes it.
+    /// The process that claims it.
     pub owner: BootId,
-    /// Of each running attempt, the bytes over all valid rows of its deltas.
+    /// Of each running attempt, the bytes of text in all valid rows of its deltas.
     pub kept: Vec<(StepId, u64)>,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
 }
 
 impl ClaimRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::alive(run)?;
+        alive(run)?;
         let bytes_of =
             |step| self.kept.iter().find(|(kept, _)| *kept == step).map_or(0, |(_, bytes)| *bytes);
         let kept: Vec<_> = run
@@ -48,18 +50,19 @@ impl ClaimRun {
                 attempt: kept.attempt,
                 credential,
                 model,
-                pattern: super::pattern_of(run)?,
+                pattern: pattern_of(run)?,
                 class: FailureClass::Interrupted,
                 status: None,
                 partial_bytes: kept.bytes,
                 usage: Usage::default(),
-                // What it cost died with whoever called.
+                // Only the process that made the call could have known its cost.
                 cost: Cost(None),
                 maybe_billed: true,
                 next: Next::Retry { at: self.now },
             };
             let message =
-                "the process that called was gone before the end: the call is made anew".to_owned();
+                "the process that made the call stopped before its end: the call is retried"
+                    .to_owned();
             events.push(RunEvent::StepAttemptFailed(
                 facts,
                 Some(Trouble { message, upstream_request_id: None }),

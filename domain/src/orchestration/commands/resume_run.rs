@@ -1,20 +1,21 @@
+use super::conditions::alive;
 use crate::id::RunId;
 use crate::orchestration::{Phase, Resolution, Resumed, Run, RunError, RunEvent};
 
-/// Lets a paused run go on, on a credential that was looked for anew.
+/// Resumes a paused run with a credential that was resolved again.
 #[derive(Clone, Debug)]
 pub struct ResumeRun {
     /// The run.
     pub run: RunId,
-    /// Version of the control stream up to which requests are spent.
+    /// Version of the control stream up to which the owner has acted.
     pub control: u64,
-    /// Which credential it uses, and why.
+    /// The credential that it uses from here on, and why.
     pub resolution: Resolution,
 }
 
 impl ResumeRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::alive(run)?;
+        alive(run)?;
         if !matches!(run.phase, Phase::Paused(_)) {
             return Err(RunError::NotPaused);
         }

@@ -1,12 +1,15 @@
-//! Which runs this process works on: those it is told of, those it had before, and those of processes that are gone.
+//! Which runs this process works on: those that hints name, those it owned before, and those of
+//! processes that are gone.
 
+use super::decide::PreviousOwner;
 use super::parts::{EngineParts, Shared};
 use super::queue::Queue;
-use super::worker::{Estate, Outcome, Signals, work};
+use super::worker::{Outcome, Signals, work};
 use crate::background::lease::Tenure;
 use crate::bus::WakeEngine;
 use crate::system::failure::store_failure;
 use crate::views::read_open_run;
+
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{BootId, RunId, UserId};
 use claviger_projections::flusher::{Flusher, FlusherParts};
@@ -22,28 +25,29 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// Rows of runs that haven't ended, read at a time.
+/// Rows of open runs that are read at a time.
 const BATCH: usize = 500;
 
-/// The shortest and the longest time between two looks at them.
-const LOOK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// Shortest and longest time between two scans of the open runs.
+const SCAN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
-/// How many looks pass by a run that stands still: only a crash between a request and its hint leaves one for these.
-const RARELY: u64 = 10;
+/// Every how many scans paused runs are checked too. Only a crash between a control request and its
+/// hint leaves one for them.
+const PAUSED_EVERY: u64 = 10;
 
-/// The way to the engine.
+/// Sends hints to the engine: runs that may need work.
 #[derive(Clone, Debug)]
 pub struct EngineHandle(mpsc::UnboundedSender<(UserId, RunId)>);
 
 impl WakeEngine for EngineHandle {
     fn wake(&self, owner: UserId, run: RunId) {
-        // An engine that has ended is found by the others' looks.
+        // If the engine has ended, the scans of the others find the run.
         let _ = self.0.send((owner, run));
     }
 }
 
 impl EngineHandle {
-    /// A way, and what comes along it.
+    /// A handle, and the receiver of its hints.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<(UserId, RunId)>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), receiver)
@@ -55,29 +59,29 @@ impl EngineHandle {
 pub struct Engine {
     shared: Arc<Shared>,
     flusher: Flusher,
-    told: mpsc::UnboundedReceiver<(UserId, RunId)>,
+    hints: mpsc::UnboundedReceiver<(UserId, RunId)>,
 }
 
 type Work = BoxFuture<'static, (UserId, RunId, Outcome)>;
 
-/// The runs in this process's hands.
-struct Hands {
+/// The runs that this process works on.
+struct RunSet {
     shared: Arc<Shared>,
     signals: Signals,
     work: FuturesUnordered<Work>,
     at_work: HashSet<RunId>,
-    /// Told of while it was at work: looked at once more afterwards.
+    /// Hinted at while a worker had them: started once more afterwards.
     again: HashSet<RunId>,
-    /// More than may be worked on at once.
-    queue: VecDeque<(UserId, RunId, Estate)>,
-    /// Runs that can't go on here.
+    /// Runs beyond the most that are worked on at once.
+    queue: VecDeque<(UserId, RunId, PreviousOwner)>,
+    /// Runs that this process can't continue.
     broken: HashSet<RunId>,
-    looks: u64,
+    scans: u64,
 }
 
 impl Engine {
-    /// An engine; nothing happens before it runs.
-    pub fn new(parts: EngineParts, told: mpsc::UnboundedReceiver<(UserId, RunId)>) -> Self {
+    /// An engine; nothing happens before [`Engine::run`].
+    pub fn new(parts: EngineParts, hints: mpsc::UnboundedReceiver<(UserId, RunId)>) -> Self {
         let clock = Arc::clone(&parts.reads.effects.clock);
         let (flusher, flush) = Flusher::new(FlusherParts {
             store: Arc::clone(&parts.reads.store) as _,
@@ -92,12 +96,13 @@ impl Engine {
             parts.settings.calls_per_key,
             parts.settings.calls_at_once,
         );
-        Self { shared: Arc::new(Shared { parts, queue, flush }), flusher, told }
+        Self { shared: Arc::new(Shared { parts, queue, flush }), flusher, hints }
     }
 
-    /// Works until shutdown, and then as long as calls under way may take to end.
+    /// Works until shutdown, and then until the calls under way have ended, at most for the drain
+    /// time.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { shared, flusher, told } = self;
+        let Self { shared, flusher, hints } = self;
         let flushing = shared.parts.tracker.spawn(flusher.run());
         let holder = shared.parts.holder;
         let tenure = Tenure {
@@ -106,16 +111,16 @@ impl Engine {
             holder,
             ttl: shared.parts.settings.lease,
         };
-        // The lease is kept while calls end: whoever gets it makes them anew.
+        // The lease is kept while calls end: a process that gets it retries them.
         let done = CancellationToken::new();
-        let (told, serves) = (tokio::sync::Mutex::new(told), AtomicBool::new(false));
+        let (hints, serves) = (tokio::sync::Mutex::new(hints), AtomicBool::new(false));
         let working = tenure.run(&done, |_, lost| {
             let (shared, shutdown, done) = (Arc::clone(&shared), shutdown.clone(), done.clone());
-            let (told, serves) = (&told, &serves);
+            let (hints, serves) = (&hints, &serves);
             async move {
                 serves.store(true, Ordering::SeqCst);
-                let mut told = told.lock().await;
-                Hands::new(shared, lost.clone()).serve(&mut told, &shutdown, &lost).await;
+                let mut hints = hints.lock().await;
+                RunSet::new(shared, lost.clone()).serve(&mut hints, &shutdown, &lost).await;
                 serves.store(false, Ordering::SeqCst);
                 if shutdown.is_cancelled() {
                     done.cancel();
@@ -135,7 +140,7 @@ impl Engine {
     }
 }
 
-impl Hands {
+impl RunSet {
     fn new(shared: Arc<Shared>, lost: CancellationToken) -> Self {
         let signals =
             Signals { drain: CancellationToken::new(), abort: CancellationToken::new(), lost };
@@ -147,39 +152,41 @@ impl Hands {
             again: HashSet::new(),
             queue: VecDeque::new(),
             broken: HashSet::new(),
-            looks: 0,
+            scans: 0,
         }
     }
 
     async fn serve(
         &mut self,
-        told: &mut mpsc::UnboundedReceiver<(UserId, RunId)>,
+        hints: &mut mpsc::UnboundedReceiver<(UserId, RunId)>,
         shutdown: &CancellationToken,
         lost: &CancellationToken,
     ) {
-        let mut next_look = Instant::now();
+        let mut next_scan = Instant::now();
         while !shutdown.is_cancelled() && !lost.is_cancelled() {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = lost.cancelled() => {}
-                Some((owner, run)) = told.recv() => self.adopt(owner, run, Estate(None)),
-                Some((owner, run, outcome)) = self.work.next(), if !self.work.is_empty() => self.ended(owner, run, outcome),
-                () = sleep_until(next_look) => {
-                    if let Err(failure) = self.look().await {
-                        tracing::warn!(code = failure.code.as_str(), "runs that haven't ended can't be looked for now");
+                Some((owner, run)) = hints.recv() => self.start(owner, run, PreviousOwner(None)),
+                Some((owner, run, outcome)) = self.work.next(), if !self.work.is_empty() => {
+                    self.ended(owner, run, outcome);
+                }
+                () = sleep_until(next_scan) => {
+                    if let Err(failure) = self.scan().await {
+                        tracing::warn!(code = failure.code.as_str(), "failed to scan the open runs");
                     }
-                    next_look = Instant::now() + self.pause();
+                    next_scan = Instant::now() + self.pause();
                 }
             }
         }
         if shutdown.is_cancelled() {
             self.drain(lost).await;
         }
-        // Whoever lost the lease ends at once.
+        // Without the lease, workers end at once.
         while self.work.next().await.is_some() {}
     }
 
-    /// Lets calls under way end, as long as that may take.
+    /// Lets calls under way end, at most for the drain time.
     async fn drain(&mut self, lost: &CancellationToken) {
         self.queue.clear();
         self.signals.drain.cancel();
@@ -190,33 +197,33 @@ impl Hands {
             () = sleep(self.shared.parts.settings.drain) => {}
         }
         tracing::warn!(
-            "calls that outlasted the drain time are cut: they are made anew by whoever works on their runs next"
+            "cancelled calls that outlasted the drain time: the next owners of their runs retry them"
         );
         self.signals.abort.cancel();
     }
 
-    /// Between a quarter and half of a lease, so that processes don't look in step.
+    /// The time to the next scan: between a quarter and half of a lease, so that processes don't
+    /// scan in step.
     fn pause(&self) -> Duration {
         let quarter = self.shared.parts.settings.lease / 4;
         let jitter = quarter.mul_f64(
             f64::from(u32::try_from(self.shared.random() & 0xffff).unwrap_or(0)) / 65_536.0,
         );
-        (quarter + jitter).clamp(LOOK.0, LOOK.1)
+        (quarter + jitter).clamp(SCAN.0, SCAN.1)
     }
 
-    fn adopt(&mut self, owner: UserId, run: RunId, estate: Estate) {
+    fn start(&mut self, owner: UserId, run: RunId, previous: PreviousOwner) {
         if self.broken.contains(&run) {
             return;
         }
         if self.at_work.contains(&run) {
             self.again.insert(run);
         } else if self.at_work.len() >= self.shared.parts.settings.runs_at_once {
-            self.queue.push_back((owner, run, estate));
+            self.queue.push_back((owner, run, previous));
         } else {
             self.at_work.insert(run);
             let working =
-                work(Arc::clone(&self.shared), (owner, run), estate, self.signals.clone());
-            // A task of its own: runs work side by side.
+                work(Arc::clone(&self.shared), (owner, run), previous, self.signals.clone());
             let task = self.shared.parts.tracker.spawn(working);
             self.work
                 .push(async move { (owner, run, task.await.unwrap_or(Outcome::Broken)) }.boxed());
@@ -229,20 +236,20 @@ impl Hands {
             self.broken.insert(run);
         }
         if self.again.remove(&run) && outcome != Outcome::Broken {
-            self.adopt(owner, run, Estate(None));
+            self.start(owner, run, PreviousOwner(None));
         }
         while self.at_work.len() < self.shared.parts.settings.runs_at_once {
-            let Some((owner, run, estate)) = self.queue.pop_front() else { break };
-            self.adopt(owner, run, estate);
+            let Some((owner, run, previous)) = self.queue.pop_front() else { break };
+            self.start(owner, run, previous);
         }
     }
 
-    /// Looks for runs that nobody works on.
-    async fn look(&mut self) -> Result<(), Failure> {
-        let looks_at_resting = self.looks.is_multiple_of(RARELY);
-        self.looks += 1;
+    /// Scans the open runs, and starts work on those that no live process works on.
+    async fn scan(&mut self) -> Result<(), Failure> {
+        let scans_paused = self.scans.is_multiple_of(PAUSED_EVERY);
+        self.scans += 1;
         let waiting: HashSet<RunId> = self.queue.iter().map(|(_, run, _)| *run).collect();
-        let mut estates: HashMap<BootId, bool> = HashMap::new();
+        let mut taken_over: HashMap<BootId, bool> = HashMap::new();
         let mut after = None;
         loop {
             let rows = self
@@ -257,13 +264,16 @@ impl Hands {
                 if self.at_work.contains(&run) || self.broken.contains(&run) {
                     continue;
                 }
-                // Also of those that wait for room here: as long as they do, their owner before must not have them back.
-                match self.estate(row, looks_at_resting, &mut estates).await? {
-                    Some(estate) if !waiting.contains(&run) => self.adopt(row.owner, run, estate),
+                // Also for runs that wait here: this keeps the lease of their previous owner from
+                // returning to it meanwhile.
+                match self.previous_owner(row, scans_paused, &mut taken_over).await? {
+                    Some(previous) if !waiting.contains(&run) => {
+                        self.start(row.owner, run, previous);
+                    }
                     Some(_) => {}
-                    None => self
-                        .queue
-                        .retain(|(_, queued, Estate(estate))| *queued != run || estate.is_none()),
+                    None => self.queue.retain(|(_, queued, PreviousOwner(previous))| {
+                        *queued != run || previous.is_none()
+                    }),
                 }
             }
             if rows.len() < BATCH {
@@ -272,33 +282,35 @@ impl Hands {
         }
     }
 
-    /// Whether a run may need somebody, and whose it was.
-    async fn estate(
+    /// The previous owner of a run that this process may work on; `None` for a run that is to be
+    /// left alone.
+    async fn previous_owner(
         &mut self,
         row: &ViewRow,
-        looks_at_resting: bool,
-        estates: &mut HashMap<BootId, bool>,
-    ) -> Result<Option<Estate>, Failure> {
+        scans_paused: bool,
+        taken_over: &mut HashMap<BootId, bool>,
+    ) -> Result<Option<PreviousOwner>, Failure> {
         let OpenRun { owner, is_paused, control } = read_open_run(row)?;
         if is_paused {
-            let is_asked = looks_at_resting
+            let is_requested = scans_paused
                 && self.shared.parts.bus.run_control(RunId(row.id)).await?.version() > control;
-            return Ok(is_asked.then_some(Estate(None)));
+            return Ok(is_requested.then_some(PreviousOwner(None)));
         }
         let Some(owner) = owner.filter(|owner| owner.0 != self.shared.parts.holder.0) else {
-            return Ok(Some(Estate(None)));
+            return Ok(Some(PreviousOwner(None)));
         };
-        if let Some(is_ours) = estates.get(&owner) {
-            return Ok(is_ours.then_some(Estate(Some(owner))));
+        if let Some(is_ours) = taken_over.get(&owner) {
+            return Ok(is_ours.then_some(PreviousOwner(Some(owner))));
         }
-        let is_ours = self.inherit(owner).await?;
-        estates.insert(owner, is_ours);
-        Ok(is_ours.then_some(Estate(Some(owner))))
+        let is_ours = self.take_over(owner).await?;
+        taken_over.insert(owner, is_ours);
+        Ok(is_ours.then_some(PreviousOwner(Some(owner))))
     }
 
-    /// Whoever gets the lease of another's engine may claim its runs: it is gone. The lease is not given back: should its owner wake up
-    /// after all, it learns by it that it has lost its runs.
-    async fn inherit(&mut self, owner: BootId) -> Result<bool, Failure> {
+    /// Tries to get another engine's lease. Getting it means that engine is gone, so its runs may
+    /// be claimed. The lease is not released: an engine that resumes after all finds by it that it
+    /// has lost its runs.
+    async fn take_over(&mut self, owner: BootId) -> Result<bool, Failure> {
         let holder: Holder = self.shared.parts.holder;
         let ttl_ms =
             u64::try_from(self.shared.parts.settings.lease.as_millis()).unwrap_or(u64::MAX);

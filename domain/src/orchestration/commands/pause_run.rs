@@ -1,21 +1,22 @@
+use super::conditions::{quiet, running};
 use crate::id::RunId;
 use crate::orchestration::{PauseReason, Paused, Run, RunError, RunEvent};
 
-/// Lets a run stand still, once its calls have ended.
+/// Pauses a run, once its calls have ended.
 #[derive(Clone, Debug)]
 pub struct PauseRun {
     /// The run.
     pub run: RunId,
-    /// Why.
+    /// Why it pauses.
     pub reason: PauseReason,
-    /// Version of the control stream up to which requests are spent.
+    /// Version of the control stream up to which the owner has acted.
     pub control: u64,
 }
 
 impl PauseRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::running(run)?;
-        super::quiet(run)?;
+        running(run)?;
+        quiet(run)?;
         let Self { run, reason, control } = self;
         Ok(vec![RunEvent::RunPaused(Paused { run, prev_d: 0, reason, control })])
     }

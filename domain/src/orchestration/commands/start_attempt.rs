@@ -1,7 +1,9 @@
+use super::conditions::running;
 use crate::id::{RunId, StepId};
 use crate::orchestration::{AttemptStarted, Credential, Run, RunError, RunEvent, StepState};
 
-/// Begins a call. Committed before the secret is opened: a call that nobody knows of can't have been made.
+/// Starts an attempt. The event is durable before the secret is opened, so no call is made that the
+/// log does not have.
 #[derive(Clone, Debug)]
 pub struct StartAttempt {
     /// The run.
@@ -10,13 +12,13 @@ pub struct StartAttempt {
     pub step: StepId,
     /// The credential.
     pub credential: Credential,
-    /// Keyed hash of the request.
+    /// Keyed hash of the request, in hexadecimal digits.
     pub request_hash: String,
 }
 
 impl StartAttempt {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::running(run)?;
+        running(run)?;
         let step = run.step(self.step).ok_or(RunError::NoStep)?;
         match step.state {
             StepState::Planned | StepState::Waiting { .. } => {}

@@ -1,56 +1,61 @@
-//! What a failed call leads to (`UPSTREAM.md`, section 1): a function of the failure and of what was tried before.
+//! The retry policy: what follows from a failed call is a function of the failure and of the
+//! attempts so far.
 
 use super::backoff::wait_ms;
 use claviger_domain::orchestration::{FailureClass, Next, counts};
 use claviger_domain::timestamp::Timestamp;
 
-/// Most attempts of a step, those included that don't count: nothing goes on for ever.
-const MOST_ATTEMPTS: u32 = 100;
+/// Most attempts of a step, including those that don't count, so that every step ends.
+const MAX_ATTEMPTS: u32 = 100;
 
-/// The longest that a limit of rate is waited for, in milliseconds: an hour.
-const MOST_WAIT_MS: u64 = 3_600_000;
+/// Longest wait for a rate limit to end, in milliseconds: an hour.
+const MAX_WAIT_MS: u64 = 3_600_000;
 
-/// A failed call, as far as it matters here.
+/// The part of a failure that decides about a retry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failed {
-    /// Why.
     pub(super) class: FailureClass,
-    /// When a limit ends, where the answer says so.
+    /// When the limit that was hit ends, where the response has that.
     pub(super) until: Option<Timestamp>,
-    /// How long upstream asks to wait.
+    /// The wait that the upstream requests, in milliseconds.
     pub(super) retry_after_ms: Option<u64>,
-    /// `x-should-retry`.
+    /// Header `x-should-retry`.
     pub(super) should_retry: Option<bool>,
 }
 
-/// What was tried.
+/// The attempts so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tries {
-    /// Attempts of the step, this one included.
+    /// Attempts of the step, including this one.
     pub(super) attempts: u32,
-    /// Of those, the ones that count, this one included.
+    /// Of those, the attempts that count, including this one.
     pub(super) counted: u32,
-    /// Most that may count.
+    /// Most attempts that may count.
     pub(super) max: u32,
-    /// How long the step has been tried, in milliseconds.
+    /// Milliseconds since the first attempt.
     pub(super) spent_ms: u64,
-    /// For how long it may be, in milliseconds.
+    /// Most milliseconds from the first attempt to the start of the next.
     pub(super) budget_ms: u64,
 }
 
-/// What it leads to.
+/// What follows from a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reaction {
-    /// What becomes of the step.
+pub(super) struct RetryDecision {
+    /// What happens to the step.
     pub(super) next: Next,
-    /// Nobody calls with this credential before then.
-    pub(super) park: Option<Timestamp>,
+    /// No call of this process starts with the credential before then.
+    pub(super) park_until: Option<Timestamp>,
 }
 
-/// What a failed call leads to. `random` is any number.
-pub(super) fn react(failed: &Failed, tries: Tries, now: Timestamp, random: u64) -> Reaction {
-    let give_up = Reaction { next: Next::GiveUp, park: None };
-    if tries.attempts >= MOST_ATTEMPTS {
+/// Decides what follows from a failed call. `random` is any number: it spreads retries.
+pub(super) fn decide_retry(
+    failed: &Failed,
+    tries: Tries,
+    now: Timestamp,
+    random: u64,
+) -> RetryDecision {
+    let give_up = RetryDecision { next: Next::GiveUp, park_until: None };
+    if tries.attempts >= MAX_ATTEMPTS {
         return give_up;
     }
     match failed.class {
@@ -61,17 +66,18 @@ pub(super) fn react(failed: &Failed, tries: Tries, now: Timestamp, random: u64) 
         | FailureClass::Refusal
         | FailureClass::Cancelled
         | FailureClass::InvalidOutput => give_up,
-        FailureClass::SpendLimit => Reaction { next: Next::Pause, park: None },
+        FailureClass::SpendLimit => RetryDecision { next: Next::Pause, park_until: None },
         FailureClass::Interrupted | FailureClass::Restarted => {
-            Reaction { next: Next::Retry { at: now }, park: None }
+            RetryDecision { next: Next::Retry { at: now }, park_until: None }
         }
         FailureClass::RateLimit => {
-            let asked = failed.until.or(failed.retry_after_ms.map(|ms| now.plus_ms(ms)));
-            let at = asked.unwrap_or_else(|| now.plus_ms(wait_ms(tries.attempts, random))).max(now);
-            if at.ms_since(now) > MOST_WAIT_MS {
+            let requested = failed.until.or(failed.retry_after_ms.map(|ms| now.plus_ms(ms)));
+            let at =
+                requested.unwrap_or_else(|| now.plus_ms(wait_ms(tries.attempts, random))).max(now);
+            if at.ms_since(now) > MAX_WAIT_MS {
                 give_up
             } else {
-                Reaction { next: Next::Retry { at }, park: Some(at) }
+                RetryDecision { next: Next::Retry { at }, park_until: Some(at) }
             }
         }
         FailureClass::Overloaded
@@ -86,7 +92,7 @@ pub(super) fn react(failed: &Failed, tries: Tries, now: Timestamp, random: u64) 
             {
                 return give_up;
             }
-            Reaction { next: Next::Retry { at: now.plus_ms(wait) }, park: None }
+            RetryDecision { next: Next::Retry { at: now.plus_ms(wait) }, park_until: None }
         }
     }
 }
@@ -103,7 +109,7 @@ mod tests {
     }
 
     fn next(failed: &Failed, tries: Tries) -> Next {
-        react(failed, tries, NOW, 300).next
+        decide_retry(failed, tries, NOW, 300).next
     }
 
     fn at(ms: u64) -> Next {
@@ -111,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn each_class_has_its_reaction() {
+    fn each_class_has_its_decision() {
         use FailureClass as C;
         for (class, expected) in [
             (C::Request, Next::GiveUp),
@@ -135,24 +141,24 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_rate_is_waited_for_as_long_as_asked_and_parks_the_credential() {
+    fn a_rate_limit_is_waited_for_as_long_as_requested_and_parks_the_credential() {
         let limited =
             Failed { until: Some(NOW.plus_ms(90_000)), ..failed(FailureClass::RateLimit) };
-        let expected = Reaction { next: at(90_000), park: Some(NOW.plus_ms(90_000)) };
-        // However often: waiting counts no attempt.
+        let expected = RetryDecision { next: at(90_000), park_until: Some(NOW.plus_ms(90_000)) };
+        // However often: a wait for a limit counts no attempt.
         for tries in [FIRST, Tries { attempts: 50, counted: 3, spent_ms: 700_000, ..FIRST }] {
-            assert_eq!(react(&limited, tries, NOW, 300), expected);
+            assert_eq!(decide_retry(&limited, tries, NOW, 300), expected);
         }
-        let asked = Failed { retry_after_ms: Some(2_000), ..failed(FailureClass::RateLimit) };
-        assert_eq!(next(&asked, FIRST), at(2_000));
-        let long = Failed { until: Some(NOW.plus_ms(MOST_WAIT_MS + 1)), ..limited };
+        let requested = Failed { retry_after_ms: Some(2_000), ..failed(FailureClass::RateLimit) };
+        assert_eq!(next(&requested, FIRST), at(2_000));
+        let long = Failed { until: Some(NOW.plus_ms(MAX_WAIT_MS + 1)), ..limited };
         assert_eq!(next(&long, FIRST), Next::GiveUp);
         let past = Failed { until: Some(Timestamp(1)), ..limited };
         assert_eq!(next(&past, FIRST), at(0));
     }
 
     #[test]
-    fn what_may_be_tried_again_has_an_end() {
+    fn retries_end_by_count_by_budget_and_when_the_upstream_forbids_them() {
         let overloaded = failed(FailureClass::Overloaded);
         assert_eq!(next(&overloaded, Tries { counted: 3, ..FIRST }), Next::GiveUp);
         assert_eq!(next(&overloaded, Tries { spent_ms: 599_800, ..FIRST }), Next::GiveUp);
@@ -160,7 +166,7 @@ mod tests {
         assert_eq!(next(&Failed { retry_after_ms: Some(5_000), ..overloaded }, FIRST), at(5_000));
         for class in [FailureClass::RateLimit, FailureClass::Interrupted] {
             assert_eq!(
-                next(&failed(class), Tries { attempts: MOST_ATTEMPTS, ..FIRST }),
+                next(&failed(class), Tries { attempts: MAX_ATTEMPTS, ..FIRST }),
                 Next::GiveUp,
                 "{class:?}"
             );

@@ -1,38 +1,39 @@
+use super::conditions::under_way;
 use crate::id::{RunId, StepId};
 use crate::orchestration::{
     AttemptFailed, Cost, FailureClass, Next, Run, RunError, RunEvent, Trouble, Usage,
 };
 
-/// Closes a call that came to nothing.
+/// Closes a call that failed.
 #[derive(Clone, Debug)]
 pub struct FailAttempt {
     /// The run.
     pub run: RunId,
     /// The step.
     pub step: StepId,
-    /// Which attempt.
+    /// Number of the attempt, which must be under way.
     pub attempt: u32,
-    /// Why.
+    /// Why it failed.
     pub class: FailureClass,
-    /// The upstream's HTTP status.
+    /// The upstream's HTTP status, if it responded.
     pub status: Option<u16>,
     /// Bytes of text that were received.
     pub partial_bytes: u64,
-    /// What it used.
+    /// Tokens of the attempt, as far as they were received.
     pub usage: Usage,
-    /// What that cost.
+    /// Cost of those tokens.
     pub cost: Cost,
-    /// It may have cost more.
+    /// The attempt may be billed for more than `usage`.
     pub maybe_billed: bool,
-    /// What becomes of the step.
+    /// What happens to the step.
     pub next: Next,
-    /// In words.
+    /// The failure in words.
     pub trouble: Trouble,
 }
 
 impl FailAttempt {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        let (credential, model, pattern) = super::under_way(run, self.step, self.attempt)?;
+        let (credential, model, pattern) = under_way(run, self.step, self.attempt)?;
         let facts = AttemptFailed {
             run: self.run,
             prev_d: 0,

@@ -1,25 +1,28 @@
+use super::conditions::running;
 use crate::id::{RunId, StepId};
 use crate::orchestration::{
     Fallback, FellBack, Planned, PlannedStep, Run, RunError, RunEvent, SpokenOf,
 };
 
-/// Gives steps their places, and records what was done instead of what a reply should have led to.
+/// Plans steps, and records which replies could not be used as they were, and what was done
+/// instead.
 #[derive(Clone, Debug)]
 pub struct PlanSteps {
     /// The run.
     pub run: RunId,
-    /// What was done instead: whose reply, what, and the name that it spoke of in vain.
+    /// The step that replied, what was done instead, and the name in the reply that no agent has,
+    /// if that was the reason.
     pub fallbacks: Vec<(StepId, Fallback, Option<String>)>,
     /// The steps.
     pub steps: Vec<PlannedStep>,
 }
 
-/// Most characters kept of a name that a reply made up.
+/// Most characters kept of a name that no agent has.
 const NAME_MAX: usize = 200;
 
 impl PlanSteps {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        super::running(run)?;
+        running(run)?;
         if self.steps.iter().any(|step| run.step(step.step).is_some()) {
             return Err(RunError::IdInUse);
         }

@@ -1,211 +1,84 @@
-//! The state of a run, folded from its events. It is the run's whole memory: what a planner, a reader and a new owner know.
+//! The state of a run, folded from its events. Planners, readers and the next owner rely on nothing
+//! else.
 
-use super::call::{Cost, Credential, FailureClass, Resolution, StopReason, Usage};
-use super::command::RunCommand;
+use super::call::{Cost, FailureClass, Resolution, Usage};
+use super::commands::RunCommand;
 use super::definition::{Definition, Pattern};
 use super::error::RunError;
 use super::event::{
-    AttemptFailed, AttemptStarted, Claimed, Completed, Fallback, Next, PauseReason, PlannedStep,
-    Requested, RunEvent,
+    AttemptFailed, AttemptStarted, Claimed, Completed, Fallback, Next, Reply, Requested, RunEvent,
 };
+use super::phase::Phase;
+use super::step::{Step, StepState, counts};
 use crate::code::ErrorCode;
 use crate::id::{BootId, ContextTag, KeyId, StepId};
-use crate::timestamp::Timestamp;
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
-
-/// Where a run stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Phase {
-    /// There is no run yet.
-    #[default]
-    None,
-    /// Asked for, and nobody works on it yet.
-    Queued,
-    /// Somebody works on it, or did until they vanished.
-    Running,
-    /// It stands still.
-    Paused(PauseReason),
-    /// It is done.
-    Completed,
-    /// It came to nothing.
-    Failed,
-    /// It was stopped for good.
-    Cancelled,
-}
-
-impl Phase {
-    /// Nothing will happen to it any more.
-    pub const fn is_final(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
-    }
-}
-
-/// Where a step stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StepState {
-    /// It has its place.
-    Planned,
-    /// This attempt is under way.
-    Running {
-        /// Which.
-        attempt: u32,
-    },
-    /// The last attempt failed, and it is tried again.
-    Waiting {
-        /// When, at the earliest; absent while the run is paused.
-        until: Option<Timestamp>,
-    },
-    /// It is done.
-    Completed,
-    /// It came to nothing.
-    Failed(FailureClass),
-    /// It was left out.
-    Skipped,
-}
-
-/// A step, as planners and readers see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// Its place in the plan.
-    pub planned: PlannedStep,
-    /// Where it stands.
-    pub state: StepState,
-    /// Attempts begun.
-    pub attempts: u32,
-    /// Of those, the ones that count against the most allowed.
-    pub counted: u32,
-    /// What the last attempt was made with.
-    pub credential: Option<Credential>,
-    /// An answer was in the wrong form already: the next such is final.
-    pub is_repaired: bool,
-    /// What was wrong with that answer, in words: the next attempt is told. Later failures of other kinds leave it alone.
-    pub repair: Option<String>,
-    /// The reply; `None` before, and after its content was erased.
-    pub reply: Option<String>,
-    /// Why the reply ended.
-    pub stop_reason: Option<StopReason>,
-    /// What all attempts used.
-    pub usage: Usage,
-    /// What they cost.
-    pub cost: Cost,
-    /// From the request to the first text.
-    pub first_token_ms: Option<u64>,
-    /// From the request to the end.
-    pub duration_ms: Option<u64>,
-    /// What the last failure was, in words.
-    pub trouble: Option<String>,
-    /// The upstream's status at the last failure.
-    pub upstream_status: Option<u16>,
-    /// `request-id` of the last answer.
-    pub upstream_request_id: Option<String>,
-}
-
-impl Step {
-    fn new(planned: PlannedStep) -> Self {
-        Self {
-            planned,
-            state: StepState::Planned,
-            attempts: 0,
-            counted: 0,
-            credential: None,
-            is_repaired: false,
-            repair: None,
-            reply: None,
-            stop_reason: None,
-            usage: Usage::default(),
-            cost: Cost::default(),
-            first_token_ms: None,
-            duration_ms: None,
-            trouble: None,
-            upstream_status: None,
-            upstream_request_id: None,
-        }
-    }
-
-    /// The reply as it is shown and handed on: never empty.
-    pub fn said(&self) -> &str {
-        match self.reply.as_deref() {
-            Some(text) if !text.trim().is_empty() => text,
-            Some(_) | None => "No response",
-        }
-    }
-
-    /// Done, failed or left out.
-    pub const fn is_settled(&self) -> bool {
-        matches!(self.state, StepState::Completed | StepState::Failed(_) | StepState::Skipped)
-    }
-
-    /// Done.
-    pub const fn is_completed(&self) -> bool {
-        matches!(self.state, StepState::Completed)
-    }
-}
 
 /// A run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// Version of the stream.
     pub version: u64,
-    /// Where it stands.
+    /// Where the run stands.
     pub phase: Phase,
-    /// What was asked for, as facts.
+    /// The facts of the request; `None` before it.
     pub settings: Option<Settings>,
-    /// What it does; `None` after its content was erased.
+    /// Agents and work; `None` after its content was erased.
     pub definition: Option<Definition>,
-    /// What its owner calls it.
+    /// The title its owner gave, if any; `None` after its content was erased.
     pub title: Option<String>,
-    /// The context in clear.
+    /// The context as the owner wrote it; `None` after its content was erased.
     pub context: Option<String>,
-    /// Which credential it uses, and why.
+    /// The credential in use, and why it was chosen.
     pub resolution: Option<Resolution>,
-    /// Counts claims.
+    /// Number of claims.
     pub epoch: u64,
-    /// Who claimed it last.
+    /// The process that claimed it last.
     pub owner: Option<BootId>,
-    /// Version of the control stream up to which requests are spent.
+    /// Version of the control stream up to which the owner has acted.
     pub control: u64,
-    /// All steps, in the order of their plan.
+    /// All steps, in the order in which they were planned.
     pub steps: Vec<Step>,
-    /// What was done instead of what a reply should have led to.
+    /// Which replies could not be used as they were, and what was done instead.
     pub fallbacks: Vec<(StepId, Fallback)>,
-    /// Why it came to nothing.
+    /// Why the run failed.
     pub failure: Option<Failed>,
 }
 
-/// What was asked for, as facts.
+/// The facts of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// How its agents work together.
+    /// The pattern in which its agents work.
     pub pattern: Pattern,
-    /// The model where an agent names none.
+    /// The model of agents that name none.
     pub model: String,
-    /// Most tokens of a reply where an agent names none.
+    /// Most tokens of a reply, for agents that name no bound.
     pub max_tokens: u32,
-    /// Most calls at once.
+    /// Most calls of the run at a time.
     pub max_concurrency: u32,
-    /// Most attempts of a step that count.
+    /// Most attempts of one step that count (see [`counts`]).
     pub max_attempts: u32,
     /// Keyed hash of the context.
     pub context_tag: ContextTag,
-    /// The key that the request named.
+    /// The key that the request named, if any.
     pub named_key: Option<KeyId>,
 }
 
-/// Why a run came to nothing.
+/// Why a run failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// The code of the contract.
     pub code: ErrorCode,
-    /// The step it failed by.
+    /// The step whose failure ended it, if one did.
     pub step: Option<StepId>,
-    /// In words.
+    /// One sentence for a person; `None` after its content was erased.
     pub message: Option<String>,
 }
 
 impl Run {
-    /// A step by its id.
+    /// The step with this id.
     pub fn step(&self, id: StepId) -> Option<&Step> {
         self.steps.iter().find(|step| step.planned.step == id)
     }
@@ -216,17 +89,17 @@ impl Run {
         }
     }
 
-    /// What all steps used.
+    /// Tokens of all steps together.
     pub fn usage(&self) -> Usage {
         self.steps.iter().fold(Usage::default(), |sum, step| sum.plus(step.usage))
     }
 
-    /// What all steps cost.
+    /// Cost of all steps together.
     pub fn cost(&self) -> Cost {
         self.steps.iter().fold(Cost::default(), |sum, step| sum.plus(step.cost))
     }
 
-    /// The attempts under way.
+    /// The attempts under way: step and number of the attempt.
     pub fn running(&self) -> impl Iterator<Item = (StepId, u32)> {
         self.steps.iter().filter_map(|step| match step.state {
             StepState::Running { attempt } => Some((step.planned.step, attempt)),
@@ -278,7 +151,7 @@ impl Run {
         });
     }
 
-    fn completed(&mut self, facts: &Completed, reply: Option<super::event::Reply>) {
+    fn completed(&mut self, facts: &Completed, reply: Option<Reply>) {
         self.step_mut(facts.step, |step| {
             step.state = StepState::Completed;
             step.stop_reason = Some(facts.stop_reason);
@@ -296,33 +169,13 @@ impl Run {
     }
 
     fn claimed(&mut self, facts: &Claimed) {
-        // A paused run is claimed by whoever resumes or cancels it, and stands still until they have.
+        // A paused run is claimed in order to resume or cancel it, and stays paused until that
+        // event.
         if self.phase == Phase::Queued {
             self.phase = Phase::Running;
         }
         self.epoch = facts.epoch;
         self.owner = Some(facts.owner);
-    }
-}
-
-/// Whether a failure of this class counts as an attempt: waiting for one's turn doesn't, nor does what wasn't the call's fault.
-pub const fn counts(class: FailureClass) -> bool {
-    match class {
-        FailureClass::RateLimit
-        | FailureClass::SpendLimit
-        | FailureClass::Interrupted
-        | FailureClass::Restarted => false,
-        FailureClass::Request
-        | FailureClass::Authentication
-        | FailureClass::Credit
-        | FailureClass::Permission
-        | FailureClass::Overloaded
-        | FailureClass::Connection
-        | FailureClass::Timeout
-        | FailureClass::Protocol
-        | FailureClass::InvalidOutput
-        | FailureClass::Refusal
-        | FailureClass::Cancelled => true,
     }
 }
 
@@ -348,17 +201,17 @@ impl Aggregate for Run {
     fn apply(&mut self, event: RunEvent) {
         self.version += 1;
         match event {
-            RunEvent::RunRequested(facts, asked) => {
+            RunEvent::RunRequested(facts, content) => {
                 self.requested(facts);
-                if let Some(asked) = asked {
-                    self.title = asked.title;
-                    self.context = Some(asked.context);
-                    self.definition = Some(asked.definition);
+                if let Some(content) = content {
+                    self.title = content.title;
+                    self.context = Some(content.context);
+                    self.definition = Some(content.definition);
                 }
             }
             RunEvent::RunClaimed(facts) => self.claimed(&facts),
             RunEvent::StepsPlanned(facts) => {
-                self.steps.extend(facts.steps.into_iter().map(Step::new))
+                self.steps.extend(facts.steps.into_iter().map(Step::new));
             }
             RunEvent::StepAttemptStarted(facts) => self.started(&facts),
             RunEvent::StepAttemptFailed(facts, trouble) => {
@@ -375,10 +228,10 @@ impl Aggregate for Run {
             }
             RunEvent::StepCompleted(facts, reply) => self.completed(&facts, reply),
             RunEvent::StepSkipped(facts) => {
-                self.step_mut(facts.step, |step| step.state = StepState::Skipped)
+                self.step_mut(facts.step, |step| step.state = StepState::Skipped);
             }
             RunEvent::FallbackApplied(facts, _) => {
-                self.fallbacks.push((facts.step, facts.fallback))
+                self.fallbacks.push((facts.step, facts.fallback));
             }
             RunEvent::RunPaused(facts) => {
                 self.phase = Phase::Paused(facts.reason);
@@ -388,7 +241,7 @@ impl Aggregate for Run {
                 self.phase = Phase::Running;
                 self.control = facts.control;
                 self.resolution = Some(facts.resolution);
-                // What waited for this may begin.
+                // Steps that waited for the resumption may start.
                 for step in self
                     .steps
                     .iter_mut()

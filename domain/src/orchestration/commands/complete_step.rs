@@ -1,3 +1,4 @@
+use super::conditions::under_way;
 use crate::id::{RunId, StepId};
 use crate::orchestration::{Completed, Cost, Reply, Run, RunError, RunEvent, StopReason, Usage};
 
@@ -8,25 +9,25 @@ pub struct CompleteStep {
     pub run: RunId,
     /// The step.
     pub step: StepId,
-    /// Which attempt.
+    /// Number of the attempt, which must be under way.
     pub attempt: u32,
     /// The reply.
     pub reply: Reply,
-    /// Why it ended.
+    /// Why the reply ended.
     pub stop_reason: StopReason,
-    /// What it used.
+    /// Tokens of the attempt.
     pub usage: Usage,
-    /// What that cost.
+    /// Cost of the attempt.
     pub cost: Cost,
-    /// From the request to the first text.
+    /// Milliseconds from the request to the first text; `None` if there was no text.
     pub first_token_ms: Option<u64>,
-    /// From the request to the end.
+    /// Milliseconds from the request to the end.
     pub duration_ms: u64,
 }
 
 impl CompleteStep {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
-        let (credential, model, pattern) = super::under_way(run, self.step, self.attempt)?;
+        let (credential, model, pattern) = under_way(run, self.step, self.attempt)?;
         let facts = Completed {
             run: self.run,
             prev_d: 0,

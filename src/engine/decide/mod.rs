@@ -1,0 +1,22 @@
+//! What happens next to a run: pure functions of its state and of what they are given. They read no
+//! clock, no store, no queue and no channel; they make no ids and no randomness. The worker
+//! supplies those, and carries out what is decided.
+//!
+//! Each function applies the events it decides to the fold in [`WorkState`] at once, and returns
+//! them with the effects that belong to them as a [`Decision`]. The order matters to the worker:
+//! effects at once, then the events in one append, then the prepared calls. So a call is made only
+//! after the event that announces it is durable.
+
+mod claim;
+mod next;
+mod receive;
+mod state;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+pub(super) use claim::{PreviousOwner, claim, may_claim};
+pub(super) use next::{Given, decide};
+pub(super) use receive::{Received, interrupt, receive};
+pub(super) use state::{Rules, WorkState};
+pub(super) use turn::{Decision, Effect, Flow, PreparedCall};

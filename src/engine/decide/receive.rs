@@ -1,0 +1,179 @@
+//! What follows from the items of a call.
+
+use super::super::retry::{Failed, Tries, decide_retry};
+use super::state::{OpenCall, WorkState};
+use super::turn::{Decision, Effect, Flow, Turn};
+use crate::anthropic::stream::{CallEnd, CallFailure, CallItem};
+use claviger_domain::id::StepId;
+use claviger_domain::orchestration::{
+    CompleteStep, FailAttempt, FailureClass, Next, Reply, RunError, StartAttempt, Trouble, Usage,
+};
+use claviger_domain::pattern::{Judgement, judge};
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::run_feed::DeltaItem;
+
+/// An item of a call, and when it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) step: StepId,
+    /// `None` from a call that ended without a last item.
+    pub(crate) item: Option<CallItem>,
+    pub(crate) now: Timestamp,
+    /// Since the call was made, or since the upstream restarted it.
+    pub(crate) elapsed_ms: u64,
+    /// Any number: spreads retries.
+    pub(crate) random: u64,
+}
+
+/// Takes in an item of a call. Events follow when the attempt ended or the upstream restarted it.
+pub(crate) fn receive(state: &mut WorkState, received: Received) -> Result<Decision, RunError> {
+    let Received { step, item, now, elapsed_ms, random } = received;
+    let mut turn = Turn::new(state);
+    let Some(call) = turn.state.call_that_sent(step) else { return Ok(turn.end(Flow::Continues)) };
+    match item {
+        Some(CallItem::Started { usage, .. } | CallItem::Usage(usage)) => call.usage = usage,
+        Some(CallItem::Text(text)) => {
+            let offset = call.append(&text, elapsed_ms);
+            let item = DeltaItem { step, attempt: call.attempt, offset, text };
+            turn.effect(Effect::WriteText(item));
+        }
+        Some(CallItem::Restarted { usage, void, .. }) => {
+            restarted(&mut turn, step, (usage, void), now)?;
+        }
+        Some(CallItem::Ended(end)) => ended(&mut turn, step, &end, (now, elapsed_ms))?,
+        Some(CallItem::Failed(failure)) => failed(&mut turn, step, &failure, (now, random))?,
+        None => {
+            let failure =
+                CallFailure::bare(FailureClass::Connection, "the call ended without an answer");
+            failed(&mut turn, step, &failure, (now, random))?;
+        }
+    }
+    Ok(turn.end(Flow::Continues))
+}
+
+/// Ends every call under way at shutdown: the next owner of the run retries them.
+pub(crate) fn interrupt(state: &mut WorkState, now: Timestamp) -> Result<Decision, RunError> {
+    let mut turn = Turn::new(state);
+    let trouble = "the server shut down while this call was under way: the call is retried";
+    turn.end_calls((FailureClass::Interrupted, Next::Retry { at: now }), trouble, now)?;
+    Ok(turn.end(Flow::Rests))
+}
+
+/// The upstream restarted the answer by itself: the attempt is over, and the next is under way
+/// already.
+fn restarted(
+    turn: &mut Turn<'_>,
+    step: StepId,
+    (usage, void): (Usage, Usage),
+    now: Timestamp,
+) -> Result<(), RunError> {
+    let Some(mut call) = turn.state.remove_call(step) else { return Ok(()) };
+    call.usage = void;
+    let trouble = "the claude program restarted its answer: the text before that is void";
+    turn.close(&call, (FailureClass::Restarted, Next::Retry { at: now }), trouble, now)?;
+    turn.take(StartAttempt {
+        run: turn.state.id,
+        step,
+        credential: call.credential,
+        request_hash: call.request_hash.clone(),
+    })?;
+    turn.state.calls.push(OpenCall {
+        attempt: call.attempt + 1,
+        text: String::new(),
+        usage,
+        first_token_ms: None,
+        ..call
+    });
+    Ok(())
+}
+
+/// A whole message: the step completes, or its attempt fails because the reply is not in the
+/// required form.
+fn ended(
+    turn: &mut Turn<'_>,
+    id: StepId,
+    end: &CallEnd,
+    (now, elapsed_ms): (Timestamp, u64),
+) -> Result<(), RunError> {
+    let Some(call) = turn.state.remove_call(id) else { return Ok(()) };
+    turn.effect(Effect::DropCall(id));
+    let (run, attempt) = (turn.state.id, call.attempt);
+    let step = turn.state.run.step(id).ok_or(RunError::NoStep)?;
+    let upstream_request_id = end.origin.request_id.clone();
+    let cost = turn.state.cost(&call.model, (end.usage, false), now);
+    let (why, next) = match judge(step, &call.text) {
+        Judgement::Use => {
+            return turn.take(CompleteStep {
+                run,
+                step: id,
+                attempt,
+                reply: Reply { text: call.text, upstream_request_id },
+                stop_reason: end.stop_reason,
+                usage: end.usage,
+                cost,
+                first_token_ms: call.first_token_ms,
+                duration_ms: elapsed_ms,
+            });
+        }
+        Judgement::Repair(why) => (why, Next::Retry { at: now }),
+        Judgement::Reject(why) => (why, Next::GiveUp),
+    };
+    turn.take(FailAttempt {
+        run,
+        step: id,
+        attempt,
+        class: FailureClass::InvalidOutput,
+        status: Some(200),
+        partial_bytes: call.text.len() as u64,
+        usage: end.usage,
+        cost,
+        maybe_billed: false,
+        next,
+        trouble: Trouble { message: why, upstream_request_id },
+    })
+}
+
+fn failed(
+    turn: &mut Turn<'_>,
+    id: StepId,
+    failure: &CallFailure,
+    (now, random): (Timestamp, u64),
+) -> Result<(), RunError> {
+    let Some(call) = turn.state.remove_call(id) else { return Ok(()) };
+    let state = &turn.state;
+    let step = state.run.step(id).ok_or(RunError::NoStep)?;
+    let since = state.first_tried.get(&id).copied().unwrap_or(now);
+    let tries = Tries {
+        attempts: step.attempts,
+        counted: step.counted,
+        max: state.run.settings.as_ref().map_or(1, |settings| settings.max_attempts),
+        spent_ms: now.ms_since(since),
+        budget_ms: state.rules.retry_budget_ms,
+    };
+    let CallFailure { class, until, retry_after_ms, should_retry, .. } = *failure;
+    let retry =
+        decide_retry(&Failed { class, until, retry_after_ms, should_retry }, tries, now, random);
+    if let Some(until) = retry.park_until {
+        // Before the call's ticket is given back, which would let the next call start.
+        turn.effect(Effect::Park { credential: call.credential, until });
+    }
+    turn.effect(Effect::DropCall(id));
+    // A failure that reports no tokens doesn't void those that the call reported before.
+    let usage = if failure.usage == Usage::default() { call.usage } else { failure.usage };
+    turn.take(FailAttempt {
+        run: turn.state.id,
+        step: id,
+        attempt: call.attempt,
+        class,
+        status: failure.status,
+        partial_bytes: call.text.len() as u64,
+        usage,
+        cost: turn.state.cost(&call.model, (usage, failure.maybe_billed), now),
+        maybe_billed: failure.maybe_billed,
+        next: retry.next,
+        trouble: Trouble {
+            message: failure.message.clone(),
+            upstream_request_id: failure.origin.request_id.clone(),
+        },
+    })
+}

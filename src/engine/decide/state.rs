@@ -1,0 +1,139 @@
+//! What decisions about a run depend on, as plain data.
+
+use crate::anthropic::prices::PriceTable;
+use claviger_domain::id::{RunId, StepId};
+use claviger_domain::orchestration::{
+    ControlRequest, Cost, Credential, PauseReason, Phase, Run, RunControl, Usage,
+};
+use claviger_domain::timestamp::Timestamp;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// What stays the same while a process works on a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// What tokens cost.
+    pub(crate) prices: Arc<PriceTable>,
+    /// For how long after its first attempt in this process a step is retried, in milliseconds.
+    pub(crate) retry_budget_ms: u64,
+}
+
+/// A run at work: its fold, and what this process has in progress for it.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkState {
+    pub(crate) id: RunId,
+    /// Includes the events that are decided and not yet appended.
+    pub(crate) run: Run,
+    pub(crate) control: RunControl,
+    pub(crate) rules: Rules,
+    /// Announced or under way. The call that sent something last stands last.
+    pub(crate) calls: Vec<OpenCall>,
+    /// Steps that wait in the queue of their credential.
+    pub(crate) queued: HashSet<StepId>,
+    /// Steps for which the worker holds a ticket that no call has yet.
+    pub(crate) granted: HashSet<StepId>,
+    /// No attempt is started any more, and the run pauses once none is under way.
+    pub(crate) pausing: Option<PauseReason>,
+    /// No attempt is started any more, because the process shuts down.
+    pub(crate) is_draining: bool,
+    /// When the earliest postponed attempt may start.
+    pub(crate) due: Option<Timestamp>,
+    /// When this process first tried each step.
+    pub(crate) first_tried: HashMap<StepId, Timestamp>,
+}
+
+/// A call that is announced or under way, and what was received of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OpenCall {
+    pub(crate) step: StepId,
+    pub(crate) attempt: u32,
+    pub(crate) credential: Credential,
+    pub(crate) model: String,
+    /// Keyed hash of the request: the same for an attempt that the upstream started by itself.
+    pub(crate) request_hash: String,
+    pub(crate) text: String,
+    pub(crate) usage: Usage,
+    pub(crate) first_token_ms: Option<u64>,
+}
+
+impl WorkState {
+    pub(crate) fn new(id: RunId, run: Run, control: RunControl, rules: Rules) -> Self {
+        Self {
+            id,
+            run,
+            control,
+            rules,
+            calls: Vec::new(),
+            queued: HashSet::new(),
+            granted: HashSet::new(),
+            pausing: None,
+            is_draining: false,
+            due: None,
+            first_tried: HashMap::new(),
+        }
+    }
+
+    pub(crate) const fn is_paused(&self) -> bool {
+        matches!(self.run.phase, Phase::Paused(_))
+    }
+
+    /// The control request that is still to be acted on.
+    pub(crate) fn pending(&self) -> Option<ControlRequest> {
+        self.control.pending(self.run.control)
+    }
+
+    /// The run is paused, and is to be resumed: the next decision needs a new resolution.
+    pub(crate) fn is_to_resume(&self) -> bool {
+        self.is_paused() && self.pending() == Some(ControlRequest::Resume)
+    }
+
+    /// The run is paused, and a request asks for more than that.
+    pub(crate) fn is_to_leave_pause(&self) -> bool {
+        let pending = self.pending();
+        self.is_paused() && matches!(pending, Some(ControlRequest::Cancel | ControlRequest::Resume))
+    }
+
+    /// The worker holds a ticket for this step from now on. `false` if the step no longer waits for
+    /// one: the ticket is to be given back.
+    pub(crate) fn grant(&mut self, step: StepId) -> bool {
+        self.queued.remove(&step) && self.granted.insert(step)
+    }
+
+    /// The call of this step, which is moved behind the others: the worker polls calls in the same
+    /// order.
+    pub(super) fn call_that_sent(&mut self, step: StepId) -> Option<&mut OpenCall> {
+        let call = self.remove_call(step)?;
+        self.calls.push(call);
+        self.calls.last_mut()
+    }
+
+    pub(super) fn remove_call(&mut self, step: StepId) -> Option<OpenCall> {
+        let at = self.calls.iter().position(|call| call.step == step)?;
+        Some(self.calls.remove(at))
+    }
+
+    /// What a call cost. A call that reported no tokens cost nothing, whatever its model, unless it
+    /// may have been billed.
+    pub(super) fn cost(
+        &self,
+        model: &str,
+        (usage, maybe_billed): (Usage, bool),
+        now: Timestamp,
+    ) -> Cost {
+        if usage == Usage::default() {
+            return if maybe_billed { Cost::unknown() } else { Cost::default() };
+        }
+        self.rules.prices.cost(model, now, usage)
+    }
+}
+
+impl OpenCall {
+    /// Appends text, and returns the offset at which it starts. `elapsed_ms` is the time since the
+    /// call was made.
+    pub(super) fn append(&mut self, text: &str, elapsed_ms: u64) -> u64 {
+        self.first_token_ms.get_or_insert(elapsed_ms);
+        let offset = self.text.len() as u64;
+        self.text.push_str(text);
+        offset
+    }
+}
