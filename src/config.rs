@@ -1,5 +1,5 @@
-//! Configuration: flags before `CLAVIGER_*` variables before `claviger.toml` before defaults. Nothing else
-//! reads the environment.
+//! Configuration: flags before `CLAVIGER_*` variables before `claviger.toml` before defaults.
+//! Nothing else reads the environment.
 
 mod file;
 mod issuer;
@@ -128,8 +128,8 @@ impl Config {
         Self::resolve(file::fill(settings, |_| true)?)
     }
 
-    /// The same for a command such as `key test`: what it doesn't read stays at its default, whatever the
-    /// file holds.
+    /// The same for a command such as `key test`: what it doesn't read stays at its default,
+    /// whatever the file holds.
     ///
     /// # Errors
     /// [`ConfigError`], which names the setting.

@@ -1,5 +1,5 @@
-//! The command line. Results go to standard output, the log to standard error; `--json` makes the result one
-//! JSON value.
+//! The command line. Results go to standard output, the log to standard error; `--json` makes the
+//! result one JSON value.
 
 mod args;
 mod bench;

@@ -31,7 +31,8 @@ pub(super) async fn run(config: &Config) -> Result<ExitCode, CliError> {
 /// Open files besides connections: of the store, the log, the runtime and calls to Anthropic.
 const OTHER_FILES: u64 = 256;
 
-/// Raises the limit on open files as far as the system allows, and warns if connections could still exceed it.
+/// Raises the limit on open files as far as the system allows, and warns if connections could still
+/// exceed it.
 fn raise_open_files() {
     let wanted = u64::try_from(ServerSettings::default().max_connections)
         .unwrap_or(u64::MAX)
@@ -45,7 +46,8 @@ fn raise_open_files() {
     }
 }
 
-/// A token that SIGTERM or Ctrl-C cancels. A second signal ends the process at once, which the store survives.
+/// A token that SIGTERM or Ctrl-C cancels. A second signal ends the process at once, which the
+/// store survives.
 pub(super) fn on_signals() -> Result<CancellationToken, CliError> {
     let shutdown = CancellationToken::new();
     let signalled = shutdown.clone();

@@ -6,7 +6,8 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use std::ffi::OsString;
 
-/// The demo serves with most settings of `serve`; its help names these, for the rest is of no use to a newcomer.
+/// The demo serves with most settings of `serve`; its help names these, for the rest is of no use
+/// to a newcomer.
 const IN_HELP_OF_DEMO: [&str; 2] = ["listen", "metrics_listen"];
 
 /// What was typed, and the settings for it.
@@ -27,8 +28,8 @@ pub(super) fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Typed, 
     Ok(Typed { arguments, settings: Settings::of(&levels), command })
 }
 
-/// Gives a command and those below it their settings. A command that has commands below it takes their settings
-/// too, before the name, but reads no variable and doesn't show them.
+/// Gives a command and those below it their settings. A command that has commands below it takes
+/// their settings too, before the name, but reads no variable and doesn't show them.
 fn with_settings(mut command: Command, path: &str) -> Command {
     let names: Vec<String> =
         command.get_subcommands().map(|below| below.get_name().to_owned()).collect();

@@ -1,5 +1,5 @@
-//! Every setting in one list: name, type, default, the commands that read it and what it does. Flags,
-//! `--help`, `claviger.toml` and `ops/docs/CONFIGURATION.md` are made from it.
+//! Every setting in one list: name, type, default, the commands that read it and what it does.
+//! Flags, `--help`, `claviger.toml` and `ops/docs/CONFIGURATION.md` are made from it.
 
 use super::{EnvKeysSetting, RegistrationSetting};
 use crate::http::origins::Origins;
@@ -141,8 +141,8 @@ fn argument(
         .hide_env(true)
 }
 
-/// A value from the levels of a command line, the command itself last: its own flag, a flag before it,
-/// then the variable, which only the command reads.
+/// A value from the levels of a command line, the command itself last: its own flag, a flag before
+/// it, then the variable, which only the command reads.
 fn given<T: Clone + Send + Sync + 'static>(levels: &[&ArgMatches], name: &str) -> Option<T> {
     let has = |level: &&&ArgMatches| level.try_contains_id(name).is_ok_and(|found| found);
     let is_flag = |level: &&&ArgMatches| level.value_source(name) == Some(ValueSource::CommandLine);

@@ -152,7 +152,8 @@ pub(in crate::cli) struct StartArgs {
     /// Concurrent calls of the run
     #[arg(long, value_name = "N")]
     pub(in crate::cli) max_concurrency: Option<u32>,
-    /// A repeat with the same key starts no second run [default: a random one, for retries of a lost response]
+    /// A repeat with the same key starts no second run [default: a random one, for retries of a
+    /// lost response]
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) idempotency_key: Option<String>,
     /// Start it, print its id, and do not watch
@@ -229,7 +230,8 @@ pub(in crate::cli) enum StateArg {
 pub(in crate::cli) struct ListArgs {
     #[command(flatten)]
     pub(in crate::cli) server: ServerArgs,
-    /// Only runs in this state: queued, running, paused, completed, failed or cancelled; repeat for several
+    /// Only runs in this state: queued, running, paused, completed, failed or cancelled; repeat for
+    /// several
     #[arg(long, value_enum, hide_possible_values = true)]
     pub(in crate::cli) state: Vec<StateArg>,
     /// Only runs of this pattern, as of `run start`; repeat for several

@@ -81,7 +81,8 @@ fn the_configuration_is_what_the_program_prints() {
     );
 }
 
-/// The variables that the program names, as the sources of its folder do; not those of the reference itself.
+/// The variables that the program names, as the sources of its folder do; not those of the
+/// reference itself.
 fn variables_of_the_program() -> BTreeSet<String> {
     let sources = rust_files("src").into_iter().filter(|(path, _)| !path.ends_with("reference.rs"));
     sources.flat_map(|(_, text)| owned(&variables_of(&text))).collect()

@@ -1,5 +1,6 @@
-//! The tours of the documents, held to what the program does: their requests are sent in order and the responses
-//! compared with those that the documents show. What is cut there (`…`), and what differs each time, isn't.
+//! The tours of the documents, held to what the program does: their requests are sent in order and
+//! the responses compared with those that the documents show. What is cut there (`…`), and what
+//! differs each time, isn't.
 
 use super::tree::read;
 use crate::endurance::account::http;
