@@ -1,74 +1,81 @@
-//! What can be typed.
+//! The arguments of every command. [`super::settings`] adds the settings that it reads.
 
+use super::help;
 use super::run::RunCommand;
-use crate::app::config::Settings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-const EXAMPLES: &str = "\
-Examples:
-  claviger demo                               see what it does: users, keys, tests, on a throw-away store
-  claviger serve                              serve http://127.0.0.1:8005 on ./claviger-data
-  claviger user add ada --email ada@example.org --password-stdin < password
-  claviger key add --user ada --name work < key.txt
-  claviger key test --user ada work
-  claviger run --help                         start, watch, list and stop orchestrations
-  claviger replay --all --check               compare every view with the log
-
-Exit codes: 0 done, 1 verify or replay found something, 2 wrong usage, 3 the run was cancelled, 130 interrupted, 10 and above one for each error code (see ops/docs/errors).
-Every setting is a flag, a CLAVIGER_* variable, or a line of claviger.toml; flags win.";
-
 /// Bring your own Anthropic keys: an event-sourced vault and GraphQL server for them.
 #[derive(Debug, Parser)]
-#[command(name = "claviger", version, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "claviger", version, after_help = help::EXAMPLES, max_term_width = 100)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
-    /// Answer with one JSON value
-    #[arg(long, global = true)]
+    /// Print the result as one JSON value
+    #[arg(long, global = true, help_heading = "Output and log")]
     pub(super) json: bool,
-    /// What to log, as in `RUST_LOG` [default: info for servers, warn for the rest]
-    #[arg(long, env = "CLAVIGER_LOG", global = true, value_name = "FILTER")]
+    /// What to log, in the syntax of `RUST_LOG` [default: info for servers, warn for the rest]
+    #[arg(
+        long,
+        env = "CLAVIGER_LOG",
+        hide_env = true,
+        global = true,
+        value_name = "FILTER",
+        help_heading = "Output and log"
+    )]
     pub(super) log: Option<String>,
     /// Log one JSON object a line
-    #[arg(long, env = "CLAVIGER_LOG_JSON", global = true)]
+    #[arg(
+        long,
+        env = "CLAVIGER_LOG_JSON",
+        hide_env = true,
+        global = true,
+        help_heading = "Output and log"
+    )]
     pub(super) log_json: bool,
-    #[command(flatten)]
-    pub(super) settings: Settings,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve the API until SIGTERM or Ctrl-C
+    #[command(after_help = help::SERVE)]
     Serve,
-    /// Show what it does, against a simulated Anthropic, on a throw-away store; then keep serving
+    /// Take a tour against a simulated Anthropic, on a throw-away store; then keep serving
+    #[command(after_help = help::DEMO)]
     Demo(DemoArgs),
     /// Run the simulated Anthropic alone
+    #[command(after_help = help::SIMULATE)]
     Simulate(SimulateArgs),
     /// Manage accounts
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::USER_ADD)]
     User(UserCommand),
     /// Manage a user's keys
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::KEY)]
     Key(KeyCommand),
     /// Start orchestrations on a server and watch them
     #[command(subcommand)]
     Run(RunCommand),
-    /// Read the whole log anew and compare it with everything made from it
+    /// Check the whole log, and compare the views with it
+    #[command(after_help = help::VERIFY)]
     Verify,
-    /// Make a view anew from the log: rows that differ are mended in place, while servers go on
+    /// Rebuild a view from the log: rows that differ are replaced in place
+    #[command(after_help = help::REPLAY)]
     Replay(ReplayArgs),
-    /// Look after the vault
-    #[command(subcommand)]
+    /// Show and rotate the master keys
+    #[command(subcommand, after_help = help::VAULT)]
     Vault(VaultCommand),
     /// Print the GraphQL schema
+    #[command(after_help = help::SCHEMA)]
     Schema,
+    /// Print the reference of all settings, in Markdown
+    #[command(hide = true)]
+    ConfigReference,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct DemoArgs {
-    /// End after the tour instead of serving on
+    /// End after the tour
     #[arg(long)]
     pub(super) exit: bool,
 }
@@ -81,16 +88,16 @@ pub(super) struct SimulateArgs {
     /// List the scenarios with a key for each, and end
     #[arg(long)]
     pub(super) keys: bool,
-    /// Milliseconds between two pieces of a streamed text; 0 for all at once
+    /// Milliseconds between two pieces of a streamed text; 0 sends them at once
     #[arg(long, default_value = "25", value_name = "MS")]
     pub(super) pace_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum RoleArg {
-    /// Everything that is their own
+    /// Everything of their own
     User,
-    /// Structure and facts of all, content of none
+    /// Structure and facts of everybody's, no content
     Auditor,
     /// An auditor who may also manage accounts
     Admin,
@@ -98,7 +105,8 @@ pub(super) enum RoleArg {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
-    /// Make an account
+    /// Create an account
+    #[command(after_help = help::USER_ADD)]
     Add(UserAddArgs),
 }
 
@@ -109,13 +117,14 @@ pub(super) struct UserAddArgs {
     /// E-mail address
     #[arg(long)]
     pub(super) email: String,
-    /// What the user may do
-    #[arg(long, value_enum, default_value = "user")]
+    /// user, auditor (structure and facts of everybody's, no content), or admin (an auditor who may
+    /// also manage accounts)
+    #[arg(long, value_enum, hide_possible_values = true, default_value = "user")]
     pub(super) role: RoleArg,
-    /// Name as the user writes it
+    /// Full name
     #[arg(long)]
     pub(super) full_name: Option<String>,
-    /// Read the password from standard input, one line (a flag could be read by everybody on the machine)
+    /// Read the password from standard input, one line (everybody on the machine could read a flag)
     #[arg(long, required = true)]
     pub(super) password_stdin: bool,
 }
@@ -129,46 +138,51 @@ pub(super) struct OfUser {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum LevelArg {
-    /// Does Anthropic know the key? Costs nothing
+    /// Anthropic accepts the key; costs nothing
     Authentic,
-    /// May it use the model? Costs nothing
+    /// The key may use the model; costs nothing
     Model,
-    /// Is there credit? A message of one token
+    /// There is credit; costs a message of one token
     Full,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
     /// List a user's keys, newest first
+    #[command(after_help = help::KEY)]
     List(OfUser),
     /// Add a key; the secret comes from standard input
+    #[command(after_help = help::KEY)]
     Add {
         #[command(flatten)]
         of: OfUser,
         /// Name of the key
         #[arg(long)]
         name: String,
-        /// Context it may become the default of
+        /// Context whose default it may become
         #[arg(long, default_value = "default")]
         context: String,
         /// Become the default even if the context has one
         #[arg(long)]
         default: bool,
     },
-    /// Try a key at Anthropic
+    /// Test a key at Anthropic
+    #[command(after_help = help::KEY)]
     Test {
         #[command(flatten)]
         of: OfUser,
         /// Id or name of the key
         key: String,
-        /// How far to go
-        #[arg(long, value_enum, default_value = "full")]
+        /// authentic (Anthropic accepts the key), model (it may use the model) or full (there is
+        /// credit; costs a message of one token, the others nothing)
+        #[arg(long, value_enum, hide_possible_values = true, default_value = "full")]
         level: LevelArg,
-        /// Model to try it with [default: the cheapest current one]
+        /// Model of this test [default: that of --model]
         #[arg(long = "with", value_name = "MODEL")]
         with: Option<String>,
     },
     /// Make a key the default of a context
+    #[command(after_help = help::KEY)]
     Default {
         #[command(flatten)]
         of: OfUser,
@@ -188,47 +202,42 @@ pub(super) enum ViewArg {
     Accounts,
     /// Runs
     Runs,
-    /// Runs that haven't ended, for whoever works on them
+    /// Runs that have not ended, for the engine
     #[value(name = "open_runs")]
     OpenRuns,
-    /// What calls taught about keys
+    /// Calls and faults of each key
     Activity,
-    /// What calls of runs used
+    /// Tokens and costs of runs
     Usage,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct ReplayArgs {
-    /// Which view
-    #[arg(value_enum, required_unless_present = "all", conflicts_with = "all")]
+    /// keys, accounts, runs, `open_runs`, activity or usage
+    #[arg(
+        value_enum,
+        hide_possible_values = true,
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
     pub(super) view: Option<ViewArg>,
     /// Every view
     #[arg(long)]
     pub(super) all: bool,
-    /// Compare only: say whose rows differ, and end with 1 if any do
+    /// Compare only, and end with exit code 1 if rows differ
     #[arg(long)]
     pub(super) check: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum VaultCommand {
-    /// Which master keys are in use, and how much they protect
+    /// List the master keys in use, and how many user keys each protects
+    #[command(after_help = help::VAULT)]
     Status,
-    /// Bring everything under a new master key; run it again if it was cut short
-    #[command(after_help = ROTATE)]
+    /// Move everything under a new master key; run it again if it was interrupted
+    #[command(after_help = help::ROTATE)]
     Rotate(RotateArgs),
 }
-
-const ROTATE: &str = "\
-Examples:
-  claviger vault rotate                       embedded store: stop the server first; a new key is made in master.key
-  CLAVIGER_MASTER_KEYS=$NEW,$OLD CLAVIGER_TOKEN_KEY=$TOKEN claviger vault rotate --mongodb-uri mongodb://db.example.org/claviger
-
-Where you give the master keys yourself, by CLAVIGER_MASTER_KEYS or a file of yours:
-  1. Add the new key (`openssl rand -base64 32`) to the list of every process, behind the old one, and restart them.
-  2. Run `claviger vault rotate` with the new key first in its list. On MongoDB the servers run on.
-  3. When it has ended, remove the old key from every list, and restart them. Destroy it once no backup needs it.
-Ctrl-C ends it after the batch under way. What it has done stays, and the next run goes on.";
 
 #[derive(Args, Debug)]
 pub(super) struct RotateArgs {

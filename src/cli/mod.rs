@@ -1,9 +1,11 @@
-//! The command line. Standard output is the answer, standard error the log; `--json` makes the answer one JSON value.
+//! The command line. Results go to standard output, the log to standard error; `--json` makes the
+//! result one JSON value.
 
 mod args;
 mod client;
 mod demo;
 mod harmless;
+mod help;
 mod key;
 pub mod output;
 mod replay;
@@ -11,17 +13,18 @@ mod rotate;
 mod run;
 mod schema;
 mod serve;
+mod settings;
 mod simulate;
 mod user;
 mod vault;
 mod verify;
 
-use args::{Arguments, Command};
-use clap::Parser as _;
+use args::Command;
 use claviger_domain::api_key::contains_secret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_projections::ports::StoreError;
+use settings::Typed;
 use std::process::ExitCode;
 
 use crate::app::config::{Config, ConfigError};
@@ -128,11 +131,12 @@ impl From<std::io::Error> for CliError {
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     crate::system::panics::report_location_only();
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let typed = match settings::parse(std::env::args_os()) {
+        Ok(typed) => typed,
         Err(error) => return wrong_usage(&error),
     };
     no_core_dumps();
+    let arguments = &typed.arguments;
     let quiet = !matches!(arguments.command, Command::Serve | Command::Simulate(_));
     crate::system::telemetry::start(arguments.log.as_deref(), quiet, arguments.log_json);
     crate::system::panics::report_location_only();
@@ -140,20 +144,20 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return CliError::from(error).report(arguments.json),
     };
-    match runtime.block_on(dispatch(&arguments)) {
+    match runtime.block_on(dispatch(&typed)) {
         Ok(code) => code,
         Err(error) => error.report(arguments.json),
     }
 }
 
-/// Prints help, or what is wrong with the arguments: a key pasted in the wrong place isn't repeated.
+/// Prints help, or what is wrong with the arguments. A key pasted in the wrong place isn't repeated.
 fn wrong_usage(error: &clap::Error) -> ExitCode {
     if contains_secret(&error.to_string()) {
-        let message = "an argument contains sk-ant-, which looks like a secret: secrets come from standard input (claviger --help), \
-                       and this one now stands in your shell's history";
+        let message = "an argument contains sk-ant-, which looks like a secret: give secrets on standard input (see claviger \
+                       --help), and revoke this one, for it is now in your shell's history";
         output::error(ErrorCode::Validation.as_str(), message, false);
     } else {
-        // Standard output or error, with colours where they are wanted; a reader that went away is no error.
+        // A reader that went away is no error.
         drop(error.print());
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
@@ -163,31 +167,28 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
 fn no_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     if setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_err() {
-        tracing::warn!("core dumps can't be switched off");
+        tracing::warn!("core dumps cannot be switched off");
     }
 }
 
-async fn dispatch(arguments: &Arguments) -> Result<ExitCode, CliError> {
-    if let Command::Schema = arguments.command {
-        return schema::run();
-    }
-    if let Command::Simulate(simulate) = &arguments.command {
-        return simulate::run(simulate, arguments.json).await;
-    }
-    if let Command::Run(command) = &arguments.command {
-        // Servers have their configuration; a client of theirs needs none of it.
-        return run::run(command, arguments.settings.model.as_deref(), arguments.json).await;
-    }
-    let config = Config::load(arguments.settings.clone())?;
+async fn dispatch(Typed { arguments, command, settings }: &Typed) -> Result<ExitCode, CliError> {
+    let json = arguments.json;
+    // Read only by the commands that use it, so that no other depends on a valid configuration.
+    let config = || Config::load_for(command, settings.clone());
     match &arguments.command {
-        Command::Serve => serve::run(&config).await,
-        Command::Demo(demo) => demo::run(demo, config).await,
-        Command::User(user) => user::run(user, &config, arguments.json).await,
-        Command::Key(key) => key::run(key, &config, arguments.json).await,
-        Command::Verify => verify::run(&config, arguments.json).await,
-        Command::Replay(replay) => replay::run(replay, &config, arguments.json).await,
-        Command::Vault(vault) => vault::run(vault, &config, arguments.json).await,
-        // Both handled above: they need no configuration.
-        Command::Simulate(_) | Command::Schema | Command::Run(_) => Ok(ExitCode::SUCCESS),
+        Command::Serve => serve::run(&config()?).await,
+        Command::Demo(demo) => demo::run(demo, config()?).await,
+        Command::Simulate(simulate) => simulate::run(simulate, json).await,
+        Command::User(user) => user::run(user, &config()?, json).await,
+        Command::Key(key) => key::run(key, &config()?, json).await,
+        Command::Run(run) => run::run(run, settings.model.as_deref(), json).await,
+        Command::Verify => verify::run(&config()?, json).await,
+        Command::Replay(replay) => replay::run(replay, &config()?, json).await,
+        Command::Vault(vault) => vault::run(vault, &config()?, json).await,
+        Command::Schema => schema::run(),
+        Command::ConfigReference => {
+            output::line(crate::app::config::reference().trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }

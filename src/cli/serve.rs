@@ -1,4 +1,4 @@
-//! `serve`: the server, until it is told to stop.
+//! `serve`: the server, until SIGTERM or Ctrl-C.
 
 use super::{CliError, output};
 use crate::app::config::Config;
@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 pub(super) async fn run(config: &Config) -> Result<ExitCode, CliError> {
     let shutdown = on_signals()?;
-    have_files();
+    raise_open_files();
     let core = Core::open(config, Effects::system(), "claviger serve").await?;
     let listening = Listening::bind(core, config).await?;
     let address = listening.address();
@@ -28,11 +28,12 @@ pub(super) async fn run(config: &Config) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Files beside connections: the store's, the log's, the runtime's, calls to Anthropic.
+/// Open files besides connections: of the store, the log, the runtime and calls to Anthropic.
 const OTHER_FILES: u64 = 256;
 
-/// As many files as the system lets us have; says so where that is less than the connections that would be taken.
-fn have_files() {
+/// Raises the limit on open files as far as the system allows, and warns if connections could still
+/// exceed it.
+fn raise_open_files() {
     let wanted = u64::try_from(ServerSettings::default().max_connections)
         .unwrap_or(u64::MAX)
         .saturating_add(OTHER_FILES);
@@ -40,15 +41,16 @@ fn have_files() {
         tracing::warn!(
             limit,
             wanted,
-            "fewer open files are allowed than there may be connections: raise ulimit -n"
+            "the limit on open files is below the number of connections: raise ulimit -n"
         );
     }
 }
 
-/// A token that SIGTERM or Ctrl-C cancels; a second signal ends the process at once, which the store survives.
+/// A token that SIGTERM or Ctrl-C cancels. A second signal ends the process at once, which the
+/// store survives.
 pub(super) fn on_signals() -> Result<CancellationToken, CliError> {
     let shutdown = CancellationToken::new();
-    let asked = shutdown.clone();
+    let signalled = shutdown.clone();
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     TaskTracker::new().spawn(async move {
@@ -56,8 +58,8 @@ pub(super) fn on_signals() -> Result<CancellationToken, CliError> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: running requests may end, a second signal stops at once");
-        asked.cancel();
+        tracing::info!("stopping: requests in progress may end; a second signal stops at once");
+        signalled.cancel();
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -1,4 +1,4 @@
-//! What can be typed after `run`.
+//! The arguments of `run`.
 
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -6,23 +6,36 @@ use std::time::Duration;
 
 pub(in crate::cli) const EXAMPLES: &str = "\
 Examples:
-  export CLAVIGER_TOKEN=...            an access token (mutation login); or name yourself:
+  export CLAVIGER_TOKEN=...            an access token (mutation login); or log in each time:
                                        --user ada --password-stdin < password
-  claviger run start --pattern debate --task 'Tea or coffee?' --rounds 2 \
-    --agent 'Ann=You argue for tea.' --agent 'Bob=You argue for coffee.' \
+  claviger run start --pattern debate --task 'Tea or coffee?' --rounds 2 \\
+    --agent 'Ann=You argue for tea.' --agent 'Bob=You argue for coffee.' \\
     --agent 'Mo:moderator=You weigh what was said and decide.'
-  claviger run start --pattern parallel --task @task.txt --on-failure quorum:1 \
+  claviger run start --pattern parallel --task @task.txt --on-failure quorum:1 \\
     --agent 'A=@a.txt' --agent 'B=@b.txt' --aggregator 'C=You merge.'
   claviger run start --file tea.toml   the pattern as JSON or TOML: PatternInput of the API,
                                        such as {\"debate\": {\"topic\": ..., \"agents\": [...]}}
-  claviger run attach ID               watch a run, from wherever it is
+  claviger run attach ID               watch a run: what it wrote so far, then the rest
   claviger run list --state running
   claviger run show ID --json
   claviger run cancel ID
 
-Ctrl-C leaves a run that is watched, and the run goes on.
-Exit codes: 0 completed, 3 cancelled, 130 left before its end; a failed run ends with the code
-of what failed it (see ops/docs/errors).";
+Ctrl-C stops watching, and the run goes on.
+Exit codes: 0 completed, 3 cancelled, 130 left before its end; a failed run ends with the exit code
+of its error (see ops/docs/errors).";
+
+const LIST: &str = "\
+Examples:
+  claviger run list --state running --state paused
+  claviger run list --user ada --password-stdin < password";
+
+const ONE: &str = "\
+Examples:
+  claviger run attach ID               Ctrl-C stops watching, and the run goes on
+  claviger run show ID --json
+  claviger run pause ID
+  claviger run resume ID
+  claviger run cancel ID";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -30,83 +43,92 @@ pub(in crate::cli) enum RunCommand {
     /// Start a run and watch it
     #[command(after_help = EXAMPLES)]
     Start(Box<StartArgs>),
-    /// Watch a run: its text so far, then what comes
+    /// Watch a run: its text so far, then the rest as it is written
+    #[command(after_help = ONE)]
     Attach(AttachArgs),
     /// List your runs, newest first
+    #[command(after_help = LIST)]
     List(ListArgs),
     /// Show a run: its steps and its result
+    #[command(after_help = ONE)]
     Show(OfRun),
-    /// Stop a run for good
+    /// Stop a run; it cannot be resumed
+    #[command(after_help = ONE)]
     Cancel(AskArgs),
-    /// Let a run stand still once the calls under way have ended
+    /// Pause a run once its current calls have ended
+    #[command(after_help = ONE)]
     Pause(AskArgs),
-    /// Let a run go on that stands still
+    /// Resume a paused run
+    #[command(after_help = ONE)]
     Resume(AskArgs),
 }
 
-/// Which server, and who asks.
+/// The server, and the user.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct ServerArgs {
-    /// Address of the server
-    #[arg(long, env = "CLAVIGER_URL", default_value = "http://127.0.0.1:8005", value_name = "URL")]
+    /// Address of the server; also `CLAVIGER_URL`
+    #[arg(
+        long,
+        env = "CLAVIGER_URL",
+        hide_env = true,
+        default_value = "http://127.0.0.1:8005",
+        value_name = "URL"
+    )]
     pub(in crate::cli) url: String,
-    /// Log in by this username or e-mail address; without it, the token in `CLAVIGER_TOKEN` says who you are
+    /// Log in with this username or e-mail address, instead of the token in `CLAVIGER_TOKEN`
     #[arg(long, value_name = "NAME", requires = "password_stdin")]
     pub(in crate::cli) user: Option<String>,
-    /// Read the password from standard input, one line (a flag could be read by everybody on the machine)
+    /// Read the password from standard input, one line (everybody on the machine could read a flag)
     #[arg(long, requires = "user")]
     pub(in crate::cli) password_stdin: bool,
 }
 
-/// How a run is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum ShowArg {
-    /// A screen on a terminal, else each step's text when it ends
+    /// A live screen on a terminal, else as steps
     #[default]
     Auto,
-    /// Each step's text when it ends
+    /// The text of each step when the step ends
     Steps,
-    /// Lines of all steps as they come, each behind its agent's name
+    /// Lines of all steps as they are written, each after its agent's name
     Lines,
-    /// The result and nothing else
+    /// The result alone
     Result,
 }
 
-/// How a run is watched.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct WatchArgs {
-    /// How to show it; with --json one JSON line for each message instead
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    /// auto (a live screen on a terminal, else steps), steps (the text of each when it ends), lines (of
+    /// all steps, as they are written) or result; with --json, one JSON line per message
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t, value_name = "HOW")]
     pub(in crate::cli) show: ShowArg,
-    /// Ctrl-C cancels the run and waits for its end; a second leaves at once
+    /// Ctrl-C cancels the run and waits for its end; a second one leaves at once
     #[arg(long)]
     pub(in crate::cli) cancel_on_interrupt: bool,
-    /// How long to go on looking for a server that went away, in seconds
+    /// How long to wait for a server that is unreachable, in seconds
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     pub(in crate::cli) patience: u64,
 }
 
 impl WatchArgs {
-    /// How long to go on looking for a server that went away.
     pub(in crate::cli) const fn patience(&self) -> Duration {
         Duration::from_secs(self.patience)
     }
 }
 
-/// The patterns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum PatternArg {
     /// One agent after another
     Sequential,
-    /// In rounds, moderators last
+    /// In rounds, the moderators last in each
     Debate,
-    /// A manager, and workers side by side
+    /// A manager splits the task among workers
     Hierarchical,
-    /// All at once, and somebody who puts it together
+    /// All at once; an aggregator merges the replies
     Parallel,
-    /// A router chooses who works
+    /// A router chooses the agents
     Routing,
-    /// A design of an orchestration
+    /// An agent designs an orchestration
     Design,
 }
 
@@ -118,54 +140,62 @@ pub(in crate::cli) struct StartArgs {
     pub(in crate::cli) watch: WatchArgs,
     #[command(flatten)]
     pub(in crate::cli) what: PatternArgs,
-    /// What to call the run
+    /// Title of the run
     #[arg(long)]
     pub(in crate::cli) title: Option<String>,
-    /// Use this key of yours (id or name), or refuse
+    /// Use this key (id or name) and no other credential
     #[arg(long, value_name = "KEY")]
     pub(in crate::cli) key: Option<String>,
     /// Use the default key of this context [default: default]
     #[arg(long)]
     pub(in crate::cli) context: Option<String>,
-    /// Most calls at once
+    /// Concurrent calls of the run
     #[arg(long, value_name = "N")]
     pub(in crate::cli) max_concurrency: Option<u32>,
-    /// A repeat with the same key starts nothing anew [default: one of its own, so that a lost answer can be asked for again]
+    /// A repeat with the same key starts no second run [default: a random one, for retries of a
+    /// lost response]
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) idempotency_key: Option<String>,
-    /// Start it, print its id, and don't watch
+    /// Start it, print its id, and do not watch
     #[arg(long)]
     pub(in crate::cli) detach: bool,
 }
 
-/// A pattern, from a file or from flags. `--model`, which every command takes, names the model.
+/// A pattern, from a file or from flags. The setting `--model` names the model.
 #[derive(Args, Debug, Default)]
 pub(in crate::cli) struct PatternArgs {
-    /// The pattern as JSON or TOML, as `PatternInput` or `StartOrchestrationInput` of the API has it; - for standard input
+    /// `PatternInput` or `StartOrchestrationInput` of the API, as JSON or TOML; - for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pattern", "task", "agent", "manager", "router", "aggregator", "rounds", "on_failure"])]
     pub(in crate::cli) file: Option<PathBuf>,
-    /// How the agents work together
-    #[arg(long, value_enum, required_unless_present = "file", requires = "task")]
+    /// sequential, debate (in rounds), hierarchical (a manager splits the task), parallel (all at once),
+    /// routing (a router chooses the agents) or design (of an orchestration)
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        required_unless_present = "file",
+        requires = "task"
+    )]
     pub(in crate::cli) pattern: Option<PatternArg>,
-    /// The task, topic or wish; @FILE reads a file, - standard input
+    /// The task, topic or request; @FILE reads a file, - standard input
     #[arg(long, value_name = "TEXT", required_unless_present = "file", allow_hyphen_values = true)]
     pub(in crate::cli) task: Option<String>,
-    /// An agent, `name=system prompt` or `name:role=@FILE`; again for each (workers, specialists)
+    /// An agent, worker or specialist: name=system prompt or name:role=@FILE; repeat for each
     #[arg(long, value_name = "NAME[:ROLE]=PROMPT")]
     pub(in crate::cli) agent: Vec<String>,
-    /// Who splits the task (hierarchical)
+    /// The manager (hierarchical)
     #[arg(long, value_name = "NAME=PROMPT")]
     pub(in crate::cli) manager: Option<String>,
-    /// Who chooses (routing)
+    /// The router (routing)
     #[arg(long, value_name = "NAME=PROMPT")]
     pub(in crate::cli) router: Option<String>,
-    /// Who puts the replies together (parallel)
+    /// The aggregator (parallel)
     #[arg(long, value_name = "NAME=PROMPT")]
     pub(in crate::cli) aggregator: Option<String>,
-    /// How many rounds (debate) [default: 3]
+    /// Number of rounds (debate) [default: 3]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) rounds: Option<u32>,
-    /// What a failed agent means (parallel): fail, continue, quorum:N [default: fail]
+    /// After an agent failed (parallel): fail, continue or quorum:N [default: fail]
     #[arg(long, value_name = "POLICY")]
     pub(in crate::cli) on_failure: Option<String>,
 }
@@ -180,20 +210,19 @@ pub(in crate::cli) struct AttachArgs {
     pub(in crate::cli) id: String,
 }
 
-/// The states a list can be of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum StateArg {
-    /// Nobody works on it yet
+    /// Not claimed by an engine yet
     Queued,
-    /// Somebody works on it
+    /// An engine works on it
     Running,
-    /// It stands still
+    /// Paused by the user, or until the user acts
     Paused,
-    /// It is done
+    /// Ended with a result
     Completed,
-    /// It came to nothing
+    /// Ended with an error
     Failed,
-    /// It was stopped for good
+    /// Stopped by the user
     Cancelled,
 }
 
@@ -201,13 +230,14 @@ pub(in crate::cli) enum StateArg {
 pub(in crate::cli) struct ListArgs {
     #[command(flatten)]
     pub(in crate::cli) server: ServerArgs,
-    /// Only runs in this state; again for several
-    #[arg(long, value_enum)]
+    /// Only runs in this state: queued, running, paused, completed, failed or cancelled; repeat for
+    /// several
+    #[arg(long, value_enum, hide_possible_values = true)]
     pub(in crate::cli) state: Vec<StateArg>,
-    /// Only runs of this pattern; again for several
-    #[arg(long, value_enum)]
+    /// Only runs of this pattern, as of `run start`; repeat for several
+    #[arg(long, value_enum, hide_possible_values = true)]
     pub(in crate::cli) pattern: Vec<PatternArg>,
-    /// How many at most
+    /// Maximum number of runs
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub(in crate::cli) first: u32,
 }
@@ -224,7 +254,7 @@ pub(in crate::cli) struct OfRun {
 pub(in crate::cli) struct AskArgs {
     #[command(flatten)]
     pub(in crate::cli) of: OfRun,
-    /// A repeat with the same key asks nothing anew
+    /// A repeat with the same key does nothing a second time
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) idempotency_key: Option<String>,
 }

@@ -1,6 +1,6 @@
-//! Documents that must say what the code says.
+//! Documents that must agree with the code.
 
-use super::tree::{read, root};
+use super::tree::{read, root, rust_files};
 use claviger_domain::code::ErrorCode;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -74,13 +74,58 @@ fn variables_of(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn the_readme_names_every_setting_and_no_other() {
-    let (readme, sources) = (
-        read("README.md"),
-        read("src/app/config.rs") + &read("src/cli/args.rs") + &read("src/cli/run/args.rs"),
+fn the_configuration_is_what_the_program_prints() {
+    assert!(
+        read("ops/docs/CONFIGURATION.md") == claviger::app::config::reference(),
+        "run: cargo run -- config-reference > ops/docs/CONFIGURATION.md"
     );
-    let (told, there) = (variables_of(&readme), variables_of(&sources));
-    assert_eq!(told, there);
+}
+
+/// The variables that the program names, as the sources of its folder do; not those of the
+/// reference itself.
+fn variables_of_the_program() -> BTreeSet<String> {
+    let sources = rust_files("src").into_iter().filter(|(path, _)| !path.ends_with("reference.rs"));
+    sources.flat_map(|(_, text)| owned(&variables_of(&text))).collect()
+}
+
+fn owned(names: &BTreeSet<&str>) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn the_configuration_names_every_variable_and_no_other() {
+    let text = read("ops/docs/CONFIGURATION.md");
+    assert_eq!(owned(&variables_of(&text)), variables_of_the_program());
+}
+
+#[test]
+fn documents_name_no_variable_that_there_is_not() {
+    let known = variables_of_the_program();
+    for (document, text) in documents() {
+        let of_tests =
+            |name: &str| name.starts_with("CLAVIGER_TEST_") || name == "CLAVIGER_REQUIRE_MONGODB";
+        let unknown: Vec<&str> = variables_of(&text)
+            .into_iter()
+            .filter(|name| !known.contains(*name) && !of_tests(name))
+            .collect();
+        assert!(unknown.is_empty(), "{document} names {unknown:?}");
+    }
+}
+
+#[test]
+fn the_readme_is_short() {
+    let bytes = read("README.md").len();
+    assert!(bytes <= 10_000, "README.md must have at most 10000 bytes, got {bytes}");
+}
+
+#[test]
+fn the_tour_lists_the_exit_code_of_every_error() {
+    let tour = read("ops/docs/TOUR.md");
+    for code in ErrorCode::ALL {
+        let (exit, name) = (code.exit_code(), code.as_str());
+        let entry = format!("| {exit} [`{name}`](errors/{name}.md) ");
+        assert!(tour.contains(&entry), "ops/docs/TOUR.md lacks {entry:?}");
+    }
 }
 
 #[test]
@@ -106,27 +151,30 @@ fn every_room_has_a_readme_which_is_its_documentation() {
     }
 }
 
-/// Links of the documents to files of the tree lead somewhere.
-#[test]
-fn links_between_documents_lead_somewhere() {
-    let mut documents = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
-    for folder in ["ops/docs", "ops/docs/adr", "ops/docs/errors"] {
+/// README, CHANGELOG and everything in `ops/docs`, as (path, text).
+pub(super) fn documents() -> Vec<(String, String)> {
+    let mut paths = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
+    for folder in ["ops/docs", "ops/docs/adr", "ops/docs/errors", "ops/docs/runbooks"] {
         for entry in std::fs::read_dir(root().join(folder)).expect("a folder of documents") {
             let name = entry.expect("a document").file_name().into_string().expect("UTF-8");
             if Path::new(&name).extension().is_some_and(|extension| extension == "md") {
-                documents.push(format!("{folder}/{name}"));
+                paths.push(format!("{folder}/{name}"));
             }
         }
     }
-    for document in documents {
-        let text = read(&document);
+    paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for (document, text) in documents() {
         let folder = root().join(&document).parent().expect("a folder").to_owned();
         for (_, rest) in text.match_indices("](").map(|(at, mark)| text.split_at(at + mark.len())) {
             let target = rest.split([')', '#']).next().unwrap_or_default();
             if !target.is_empty() && !target.contains("://") {
                 assert!(
                     folder.join(target).exists(),
-                    "{document} links to {target}, which isn't there"
+                    "{document} links to {target}, which does not exist"
                 );
             }
         }

@@ -4,5 +4,7 @@
 mod arrows;
 mod dependencies;
 mod documents;
+mod help;
 mod shape;
+mod tours;
 mod tree;

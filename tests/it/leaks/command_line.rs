@@ -67,15 +67,15 @@ fn a_secret_in_a_variable_of_another_kind_is_not_repeated() {
     let (home, mut dice) = (Home::new(), Dice::new(12));
     let key = api_key(&mut dice);
     let needles = Needles::of([&key]);
-    for variable in [
-        "CLAVIGER_LISTEN",
-        "CLAVIGER_MAX_KEYS",
-        "CLAVIGER_MASTER_KEYS",
-        "CLAVIGER_TOKEN_KEY",
-        "CLAVIGER_MODEL",
-        "CLAVIGER_ANTHROPIC_BASE_URL",
+    for (command, variable) in [
+        (&["serve"][..], "CLAVIGER_LISTEN"),
+        (&["serve"], "CLAVIGER_MAX_KEYS"),
+        (&["vault", "status"], "CLAVIGER_MASTER_KEYS"),
+        (&["vault", "status"], "CLAVIGER_TOKEN_KEY"),
+        (&["serve"], "CLAVIGER_MODEL"),
+        (&["serve"], "CLAVIGER_ANTHROPIC_BASE_URL"),
     ] {
-        let mut command = home.command(&["vault", "status"]);
+        let mut command = home.command(command);
         command.env(variable, &key).env("CLAVIGER_LOG", "trace");
         let ran = Ran::of(command, b"");
         assert_ne!(ran.code, Some(0), "{variable} {ran:?}");

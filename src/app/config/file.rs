@@ -1,0 +1,57 @@
+//! Reads `claviger.toml`.
+
+use super::ConfigError;
+use super::settings::{File, Settings};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Read where no file is named, if it exists.
+const DEFAULT_FILE: &str = "claviger.toml";
+
+/// Takes what neither flags nor variables give from the file, as far as it is read.
+pub(super) fn fill(
+    settings: Settings,
+    is_read: impl Fn(&str) -> bool,
+) -> Result<Settings, ConfigError> {
+    let (path, named) = match &settings.config {
+        Some(path) => (path.clone(), true),
+        None => (PathBuf::from(DEFAULT_FILE), false),
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(settings.or(parse(&path, &text)?.only(is_read))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !named => Ok(settings),
+        Err(source) => Err(ConfigError::Unreadable { path, source }),
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        // The error's own message quotes the line or the value, which may be a secret in the wrong place:
+        // only its position is used.
+        let line = error
+            .span()
+            .map_or(0, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+        let setting = text
+            .lines()
+            .nth(line)
+            .and_then(|line| line.split_once('='))
+            .map_or("", |(name, _)| name.trim());
+        let what = if toml::from_str::<toml::Table>(text).is_err() {
+            "this is not TOML".to_owned()
+        } else if !is_setting_name(setting) {
+            "there is no such setting, or its value is invalid".to_owned()
+        } else if error.message().starts_with("unknown field") {
+            format!("there is no setting {setting}")
+        } else {
+            format!("the value of {setting} is invalid")
+        };
+        let place = format!("line {}: {what} (claviger serve --help lists the settings)", line + 1);
+        ConfigError::Malformed { path: path.to_owned(), place }
+    })
+}
+
+/// Whether a text may be shown as the name of a setting.
+fn is_setting_name(text: &str) -> bool {
+    (1..=30).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
