@@ -71,15 +71,15 @@ async fn a_view_that_never_gets_there_is_answered_view_behind() {
     }
 }
 
-/// The same event once more, in a shape that nobody knows.
-fn unknown(last: &StoredEvent) -> Append {
+/// The same event once more, with facts that its type can't be decoded from.
+fn malformed(last: &StoredEvent) -> Append {
     let envelope = last.envelope.clone();
     let id = EventId(Uuid::from_u128(77));
     let event = NewEvent {
         id,
         kind: envelope.kind,
-        schema: 99,
-        facts: last.facts.clone(),
+        schema: envelope.schema,
+        facts: b"{}".to_vec(),
         content: Vec::new(),
         subject: last.subject,
     };
@@ -112,7 +112,7 @@ async fn an_event_that_cannot_be_taken_in_stops_one_key_and_is_counted() {
             |event: &&StoredEvent| matches!(event.envelope.stream, StreamName::KeyRing(_));
         let of_ada = log.iter().filter(is_ring).map(|event| event.envelope.stream).next().unwrap();
         let last = log.iter().rfind(|event| event.envelope.stream == of_ada).unwrap();
-        stage.store().append(unknown(last)).await.unwrap();
+        stage.store().append(malformed(last)).await.unwrap();
         let tested = bob.done("testKey", json!({ "id": his })).await;
         let at = tested["commit"]["position"].clone();
         let passed = async {

@@ -25,12 +25,15 @@ pub(super) fn config(dir: &Path, gate: &Arc<Gate>) -> SqliteConfig {
     }
 }
 
-/// What the suite appends: the events of this program, and a schema that no program writes.
+/// What the suite appends: the events of this program, a schema that no program writes, and a type
+/// whose name is an injection.
 pub(super) fn readable() -> Arc<Readable> {
-    Arc::new(Readable::current().and(Requirement::event("DefaultSet", 7)))
+    let injection = Requirement::event("Key\"Tested' OR 1", 1);
+    Arc::new(Readable::current().and(Requirement::event("DefaultSet", 7)).and(injection))
 }
 
-/// What a kill at this moment would leave on disk, in a directory of its own: the files, without the shared memory and the lock.
+/// What a kill at this moment would leave on disk, in a directory of its own: the files, without
+/// the shared memory and the lock.
 pub(super) fn killed(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in [DATABASE_FILE.to_owned(), format!("{DATABASE_FILE}-wal")] {
@@ -45,7 +48,8 @@ pub(super) fn killed(dir: &Path) -> TempDir {
 #[derive(Default)]
 pub(super) struct SqliteHarness {
     gate: Arc<Gate>,
-    /// The newest last; older ones stay open, as a process that was killed would not close them either.
+    /// The newest last; older ones stay open, as a process that was killed would not close them
+    /// either.
     opened: Mutex<Vec<(Arc<SqliteStore>, TempDir)>>,
     broken: Option<How>,
 }
