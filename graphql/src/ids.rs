@@ -106,6 +106,7 @@ fn translate(kind: IdKind, value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use claviger_domain::event::Payload as _;
     use claviger_domain::orchestration::{RunControlEvent, RunEvent};
     use std::path::Path;
 
