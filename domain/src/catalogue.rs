@@ -160,8 +160,10 @@ impl FromIterator<Requirement> for Readable {
 struct Family {
     current: &'static [Shape],
     older: &'static [Shape],
-    upcast: fn(&str, u32, &[u8], Option<&[u8]>) -> Result<EventParts, EventError>,
+    upcast: Upcast,
 }
+
+type Upcast = fn(&str, u32, &[u8], Option<&[u8]>) -> Result<EventParts, EventError>;
 
 const fn family<E: Payload>() -> Family {
     Family { current: E::CURRENT, older: E::OLDER, upcast: parts_of::<E> }
@@ -211,7 +213,7 @@ pub fn upcast(
 ) -> Result<Option<EventParts>, EventError> {
     FAMILIES
         .iter()
-        .find(|family| family.older.iter().any(|shape| *shape == (kind, schema)))
+        .find(|family| family.older.contains(&(kind, schema)))
         .map(|family| (family.upcast)(kind, schema, facts, content))
         .transpose()
 }

@@ -131,7 +131,7 @@ pub struct InContext {
 
 /// [`KeyRenamed`](KeyRingEvent::KeyRenamed) in schema 0, which is never appended: with it tests run
 /// every reader over an event of an older schema.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 struct Relabelled {
     api_key: KeyId,
 }

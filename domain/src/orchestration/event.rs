@@ -143,7 +143,7 @@ pub enum PauseReason {
     KeyUnavailable,
 }
 
-/// Error codes in facts are in snake_case, like all words there.
+/// Error codes in facts are in `snake_case`, like all words there.
 mod lower_case {
     use crate::code::ErrorCode;
     use serde::{Deserialize as _, Deserializer, Serializer, de};

@@ -2,7 +2,7 @@
 
 use super::environment::{NOW, fresh};
 use claviger_domain::actor::{Actor, Role, Via};
-use claviger_domain::event::{Envelope, Payload};
+use claviger_domain::event::{Envelope, EnvelopeVersion, Payload};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{Append, Expected, NewEvent, StoredEvent};
@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 /// A part of the program, or the operator.
 pub(crate) const fn actor(via: Via) -> Actor {
-    Actor { user: None, role: None, via }
+    Actor { user: None, role: None, via, credential: None }
 }
 
 /// A user who is signed in.
 pub(crate) const fn user_actor(user: UserId) -> Actor {
-    Actor { user: Some(user), role: Some(Role::User), via: Via::Graphql }
+    Actor { user: Some(user), role: Some(Role::User), via: Via::Graphql, credential: None }
 }
 
 /// Whose the stream is by its name.
@@ -28,14 +28,14 @@ pub(crate) fn owner_of(stream: StreamName) -> Option<UserId> {
 
 /// An event without content, under an id of its own.
 pub(crate) fn new_event<E: Payload>(event: &E) -> NewEvent {
-    let halves = event.parts().unwrap();
+    let parts = event.parts().unwrap();
     NewEvent {
         id: EventId(fresh()),
-        kind: halves.kind.to_owned(),
-        schema: halves.schema,
-        facts: halves.facts,
+        kind: parts.kind.to_owned(),
+        schema: parts.schema,
+        facts: parts.facts,
         content: Vec::new(),
-        subject: halves.subject,
+        subject: parts.subject,
     }
 }
 
@@ -74,6 +74,7 @@ pub(crate) fn stored(
     subject: Option<Uuid>,
 ) -> StoredEvent {
     let envelope = Envelope {
+        envelope_version: EnvelopeVersion::V1,
         position,
         stream,
         owner: owner_of(stream),

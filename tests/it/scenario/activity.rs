@@ -73,12 +73,13 @@ async fn a_view_that_never_gets_there_is_answered_view_behind() {
     }
 }
 
-/// The same event once more, in an unknown schema.
-fn unknown(last: &StoredEvent) -> Append {
+/// The same event once more, with facts that its type can't be decoded from.
+fn malformed(last: &StoredEvent) -> Append {
     let mut append = append_of(last.clone());
     append.expected = Expected::Exact(last.envelope.version);
     for event in &mut append.events {
-        (event.id, event.schema, event.content) = (EventId(Uuid::from_u128(77)), 99, Vec::new());
+        event.id = EventId(Uuid::from_u128(77));
+        (event.facts, event.content) = (b"{}".to_vec(), Vec::new());
     }
     append
 }
@@ -95,7 +96,7 @@ async fn an_event_that_cannot_be_taken_in_stops_one_key_and_is_counted() {
             |event: &&StoredEvent| matches!(event.envelope.stream, StreamName::KeyRing(_));
         let of_ada = log.iter().filter(is_ring).map(|event| event.envelope.stream).next().unwrap();
         let last = log.iter().rfind(|event| event.envelope.stream == of_ada).unwrap();
-        stage.store().append(unknown(last)).await.unwrap();
+        stage.store().append(malformed(last)).await.unwrap();
         let tested = bob.done("testKey", json!({ "id": his })).await;
         let at = tested["commit"]["position"].clone();
         let passed = async {

@@ -15,7 +15,26 @@ use tempfile::TempDir;
 
 /// A store in `dir` with a gate.
 pub(super) fn config(dir: &Path, gate: &Arc<Gate>) -> SqliteConfig {
-    SqliteConfig { faults: Arc::clone(gate) as _, ..sqlite_config(dir) }
+    SqliteConfig { faults: Arc::clone(gate) as _, reads: readable(), ..sqlite_config(dir) }
+}
+
+/// What the suite appends: the events of this program, a schema that no program writes, and a type
+/// whose name is an injection.
+pub(super) fn readable() -> Arc<Readable> {
+    let injection = Requirement::event("Key\"Tested' OR 1", 1);
+    Arc::new(Readable::current().and(Requirement::event("DefaultSet", 7)).and(injection))
+}
+
+/// What a kill at this moment would leave on disk, in a directory of its own: the files, without
+/// the shared memory and the lock.
+pub(super) fn killed(dir: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in [DATABASE_FILE.to_owned(), format!("{DATABASE_FILE}-wal")] {
+        if dir.join(&file).exists() {
+            fs::copy(dir.join(&file), copy.path().join(&file)).unwrap();
+        }
+    }
+    copy
 }
 
 /// Makes stores, whole ones or broken ones.

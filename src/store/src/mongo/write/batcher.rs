@@ -173,7 +173,9 @@ impl Batcher {
             Ok(passage) => passage,
             Err(error) => {
                 let error = AppendError::Store(StoreError::from(error));
-                batch.into_iter().for_each(|task| task.answer(Err(error.clone())));
+                for task in batch {
+                    task.answer(Err(error.clone()));
+                }
                 return (EnvelopeVersion::V1, Vec::new());
             }
         };
