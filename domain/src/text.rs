@@ -134,7 +134,7 @@ texts! {
     Title = "the title", 1..=200;
     /// The name of an agent: 1 to 100 characters.
     AgentName = "the agent's name", 1..=100;
-    /// What a client gives to make a repeat harmless: 1 to 200 characters.
+    /// What a client gives to make a repeat sanitize: 1 to 200 characters.
     IdempotencyKey = "the idempotency key", 1..=200;
 }
 

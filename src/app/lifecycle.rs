@@ -2,9 +2,9 @@
 
 use super::config::Config;
 use super::wiring::Core;
-use crate::background::lease::Tenure;
+use crate::background::lease::LeaseHolder;
 use crate::background::timers::Timers;
-use crate::background::view_follower::{ViewKeeper, followed_views};
+use crate::background::view_follower::{ViewFollower, followed_views};
 use crate::http::connection::server::{BindError, Server, ServerSettings};
 use crate::http::edge::envelope::Edge;
 use crate::http::edge::health::{HealthProbe, HealthReport, HealthStatus};
@@ -102,7 +102,7 @@ impl Listening {
         let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
         let mut background: Vec<JoinHandle<()>> = followed_views()
             .into_iter()
-            .map(|view| ViewKeeper::new(Arc::clone(&core.store), view, core.holder, core.lease))
+            .map(|view| ViewFollower::new(Arc::clone(&core.store), view, core.holder, core.lease))
             .map(|keeper| core.tracker.spawn(keeper.counted(&core.metrics).run(shutdown.clone())))
             .collect();
         background.push(core.tracker.spawn(tail.run(shutdown.clone())));
@@ -147,12 +147,13 @@ fn run_timers(core: &Core, shutdown: CancellationToken) -> impl Future<Output = 
     let timers = Arc::new(Timers {
         store: Arc::clone(&core.store),
         bus: Arc::clone(&core.bus),
-        effects: core.effects.clone(),
+        env: core.env.clone(),
     });
     let (holder, ttl) = (core.holder, core.lease);
-    let tenure = Tenure { store: Arc::clone(&core.store), name: LeaseName::Timers, holder, ttl };
+    let lease_holder =
+        LeaseHolder { store: Arc::clone(&core.store), name: LeaseName::Timers, holder, ttl };
     async move {
-        tenure.run(&shutdown, |_, over| Arc::clone(&timers).run(over)).await;
+        lease_holder.run(&shutdown, |_, over| Arc::clone(&timers).run(over)).await;
     }
 }
 
@@ -160,10 +161,10 @@ fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeE
     let schema = claviger_graphql::build(core.ports());
     let limits = Limits { introspection: config.introspection, ..Limits::default() };
     let admission = Arc::new(Admission::new(&schema.sdl(), limits)?);
-    let ids = Arc::clone(&core.effects.ids);
+    let ids = Arc::clone(&core.env.ids);
     let ids: envelope::IdSource = Arc::new(move || ids.next());
     let executor = SchemaExecutor::new(schema, Arc::clone(&core.auth));
-    let (auth, clock) = (Arc::clone(&core.auth), Arc::clone(&core.effects.clock));
+    let (auth, clock) = (Arc::clone(&core.auth), Arc::clone(&core.env.clock));
     let live = LiveFace::new(LiveParts {
         executor: executor.clone(),
         admission: Arc::clone(&admission),
@@ -178,7 +179,7 @@ fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeE
         .into_router(endpoint)
         .merge(graphiql::router())
         .route("/", get(async || Redirect::temporary("/graphiql")))
-        .merge(health::router(probe, health_clock(Arc::clone(&core.effects.clock))));
+        .merge(health::router(probe, health_clock(Arc::clone(&core.env.clock))));
     let (origins, trusted_proxies) = (config.origins.clone(), config.trusted_proxies.clone());
     let edge = Edge { origins, trusted_proxies, metrics: core.metrics.clone() };
     Ok((envelope::wrap(faces, ids, edge), live))

@@ -17,7 +17,7 @@ use crate::keychain::{Keychain, KeychainError, scrub};
 use crate::limits::LimitedCommands;
 use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub};
 use crate::reads::StoreReads;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use crate::system::metrics::{MeteredCommands, Metrics};
 use claviger_application::Ports;
@@ -82,16 +82,14 @@ enum Opened {
 }
 
 impl Opened {
-    async fn open(config: &Config, effects: &Effects, program: &str) -> Result<Self, StartError> {
+    async fn open(config: &Config, env: &Environment, program: &str) -> Result<Self, StartError> {
         if let Some(uri) = &config.mongodb_uri {
             let lease = Duration::from_millis(config.lease_ms);
-            let mongo = MongoConfig {
-                lease,
-                ..MongoConfig::new(uri.clone(), Arc::clone(&effects.entropy))
-            };
+            let mongo =
+                MongoConfig { lease, ..MongoConfig::new(uri.clone(), Arc::clone(&env.entropy)) };
             return Ok(Self::MongoDb(Arc::new(MongoStore::open(&mongo).await?)));
         }
-        Self::embedded(SqliteConfig::new(&config.data_dir, program, effects.clock.now())).await
+        Self::embedded(SqliteConfig::new(&config.data_dir, program, env.clock.now())).await
     }
 
     /// Opening waits for the disk, so it has a thread of its own.
@@ -159,7 +157,7 @@ pub struct Core {
     /// Who listens to new events. A [`crate::live::Tail`] must run for it.
     pub hub: Arc<EventHub>,
     /// The outside world.
-    pub effects: Effects,
+    pub env: Environment,
     /// This process, to whom leases are given.
     pub holder: Holder,
     /// How long a lease lasts that nobody renews.
@@ -175,11 +173,11 @@ impl Core {
     /// [`StartError`], which says what to do.
     pub async fn open(
         config: &Config,
-        effects: Effects,
+        env: Environment,
         program: &str,
     ) -> Result<Self, StartError> {
-        let opened = Opened::open(config, &effects, program).await?;
-        Self::assemble(config, effects, opened).await
+        let opened = Opened::open(config, &env, program).await?;
+        Self::assemble(config, env, opened).await
     }
 
     /// The same on an embedded store with settings of its own, such as a bound of its size.
@@ -188,11 +186,11 @@ impl Core {
     /// [`StartError`], which says what to do.
     pub async fn open_on(
         config: &Config,
-        effects: Effects,
+        env: Environment,
         sqlite: SqliteConfig,
     ) -> Result<Self, StartError> {
         let opened = Opened::embedded(sqlite).await?;
-        Self::assemble(config, effects, opened).await
+        Self::assemble(config, env, opened).await
     }
 
     /// The same over a store that is open already. Whoever opened it closes it.
@@ -201,29 +199,29 @@ impl Core {
     /// [`StartError`], which says what to do.
     pub async fn open_over(
         config: &Config,
-        effects: Effects,
+        env: Environment,
         store: Arc<dyn Store>,
     ) -> Result<Self, StartError> {
-        Self::assemble(config, effects, Opened::Given(store)).await
+        Self::assemble(config, env, Opened::Given(store)).await
     }
 
     async fn assemble(
         config: &Config,
-        effects: Effects,
+        env: Environment,
         opened: Opened,
     ) -> Result<Self, StartError> {
         let store = opened.store();
         scrub(&*store).await;
         let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
-        let keks = key_files::master_keys(config, is_new, &*effects.entropy)?;
+        let keks = key_files::master_keys(config, is_new, &*env.entropy)?;
         let again = key_files::look_again(config);
         let keychain =
-            Arc::new(Keychain::open_with(Arc::clone(&store), keks, again, effects.clone()).await?);
+            Arc::new(Keychain::open_with(Arc::clone(&store), keks, again, env.clone()).await?);
         let tracker = TaskTracker::new();
 
         let upstream = Upstream::of(config)?;
         let test_model =
-            upstream.models.default_model(effects.clock.now()).ok_or(StartError::NoModel)?;
+            upstream.models.default_model(env.clock.now()).ok_or(StartError::NoModel)?;
         let probe = KeyProbe::new(upstream.client.clone(), Arc::clone(&upstream.prices));
         let metrics = Metrics::default();
         let (max_keys, test_timeout_ms) = (config.max_keys, config.test_timeout_ms);
@@ -232,20 +230,20 @@ impl Core {
         let bus = Bus::new(
             Arc::clone(&store),
             Arc::clone(&keychain),
-            effects.clone(),
+            env.clone(),
             probe,
             bus_config,
             tracker.clone(),
         );
 
-        let token_key = key_files::token_key(config, &*effects.entropy)?;
+        let token_key = key_files::token_key(config, &*env.entropy)?;
         let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let passwords = Passwords::new(at_once, Arc::clone(&effects.entropy), tracker.clone());
+        let passwords = Passwords::new(at_once, Arc::clone(&env.entropy), tracker.clone());
         let ports = AuthPorts {
             store: Arc::clone(&store),
             keychain: Arc::clone(&keychain),
             bus: Arc::clone(&bus),
-            effects: effects.clone(),
+            env: env.clone(),
         };
         let auth_config = AuthConfig { registration: config.registration, ..AuthConfig::default() };
         let mut auth = Auth::new(ports, passwords, token_key, auth_config);
@@ -254,7 +252,7 @@ impl Core {
         }
         let limited = LimitedCommands::new(
             Commands(Arc::clone(&bus)),
-            Arc::clone(&effects.clock),
+            Arc::clone(&env.clock),
             config.key_commands_per_minute,
             config.key_tests_per_minute,
         );
@@ -262,13 +260,13 @@ impl Core {
         let reads = Arc::new(StoreReads {
             store: Arc::clone(&store),
             keychain: Arc::clone(&keychain),
-            effects: effects.clone(),
+            env: env.clone(),
             policy: policy(config),
             models: Arc::clone(&upstream.models),
             view_wait: Duration::from_millis(config.view_wait_ms),
         });
         let hub = Hub::new(store.head().await.map_err(|error| store_failure(&error))?.position);
-        let holder = Holder(effects.ids.next());
+        let holder = Holder(env.ids.next());
         let lease = Duration::from_millis(config.lease_ms);
         let auth = Arc::new(auth);
         let key_commands =
@@ -289,7 +287,7 @@ impl Core {
             auth,
             reads,
             hub,
-            effects,
+            env,
             holder,
             lease,
             tracker,

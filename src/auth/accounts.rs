@@ -7,7 +7,7 @@ use super::tokens::{Named, TokenKey, read_refresh, write_refresh};
 use crate::bus::{AccountCall, Bus};
 use crate::keychain::Keychain;
 use crate::limits::rate::{RateLimiter, refused};
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use crate::views::SESSION_MS;
 use claviger_application::{Caller, RequestInfo, Tokens};
@@ -70,7 +70,7 @@ pub struct AuthPorts {
     pub keychain: Arc<Keychain>,
     pub bus: Arc<Bus>,
     /// Clock, ids and entropy.
-    pub effects: Effects,
+    pub env: Environment,
 }
 
 #[expect(missing_debug_implementations, reason = "keys")]
@@ -127,8 +127,7 @@ impl Auth {
     /// # Errors
     /// `UNAUTHENTICATED`, or a fault of the store.
     pub async fn authenticate(&self, token: &SecretText) -> Result<Caller, Failure> {
-        let Some(named) =
-            self.checked.check(&self.key, token.expose(), self.ports.effects.clock.now())
+        let Some(named) = self.checked.check(&self.key, token.expose(), self.ports.env.clock.now())
         else {
             return self.authenticate_external(token).await;
         };
@@ -179,11 +178,11 @@ impl Auth {
     }
 
     pub(super) fn new_session(&self) -> SessionId {
-        SessionId(self.ports.effects.ids.next())
+        SessionId(self.ports.env.ids.next())
     }
 
     pub(super) fn new_user(&self) -> UserId {
-        UserId(self.ports.effects.ids.next())
+        UserId(self.ports.env.ids.next())
     }
 
     pub(super) fn tokens(
@@ -193,7 +192,7 @@ impl Auth {
         roles: BTreeSet<Role>,
         generation: u32,
     ) -> Result<Tokens, Failure> {
-        let now = self.ports.effects.clock.now();
+        let now = self.ports.env.clock.now();
         let expires_at = now.plus_ms(ACCESS_MS);
         let access = self
             .key
@@ -211,7 +210,7 @@ impl Auth {
     /// Takes an attempt for this name from this address. Taken before the check and returned after
     /// a success, so that concurrent guesses count too.
     pub(super) fn attempt(&self, info: &RequestInfo, name: &str) -> Result<(), Failure> {
-        let now = self.ports.effects.clock.now();
+        let now = self.ports.env.clock.now();
         let taken = self
             .by_pair
             .take(&pair(info, name), now)
@@ -291,7 +290,7 @@ impl Auth {
                 .await
                 .map_err(|error| store_failure(&error))?
                 .ok_or_else(bad_refresh)?;
-            let now = self.ports.effects.clock.now();
+            let now = self.ports.env.clock.now();
             if session.expires_at <= now || generation > session.generation {
                 return Err(bad_refresh());
             }

@@ -44,9 +44,7 @@ impl Auth {
     /// for clock skew, which is meant for requests that end by themselves.
     pub(super) async fn grant_external(&self, token: &SecretText) -> Result<Grant, Denied> {
         let vouched = match self.judge_external(token).await? {
-            Judged::Good(vouched) if vouched.expires_at > self.ports.effects.clock.now() => {
-                *vouched
-            }
+            Judged::Good(vouched) if vouched.expires_at > self.ports.env.clock.now() => *vouched,
             Judged::Good(_) | Judged::Expired => return Err(Denied::Expired),
             Judged::Bad => return Err(Denied::Bad(bad_token())),
         };
@@ -57,7 +55,7 @@ impl Auth {
     async fn judge_external(&self, token: &SecretText) -> Result<Judged, Failure> {
         let Some(issuer) = &self.issuer else { return Ok(Judged::Bad) };
         issuer
-            .check(token.expose(), self.ports.effects.clock.now())
+            .check(token.expose(), self.ports.env.clock.now())
             .await
             .map_err(|error| unavailable(&error))
     }
@@ -126,7 +124,7 @@ impl Auth {
 
     async fn account_command(&self, user: UserId, command: AccountCommand) -> Result<(), Failure> {
         let actor = Actor::SYSTEM;
-        let correlation = CorrelationId(self.ports.effects.ids.next());
+        let correlation = CorrelationId(self.ports.env.ids.next());
         let call = AccountCall { user, actor, correlation, command, phc: None };
         self.bus().run_account_command(call).await.map(|_| ())
     }

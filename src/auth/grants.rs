@@ -61,7 +61,7 @@ impl Auth {
     /// # Errors
     /// [`Denied`].
     pub async fn grant(&self, token: &SecretText) -> Result<Grant, Denied> {
-        match self.key().read(token.expose(), self.ports().effects.clock.now()) {
+        match self.key().read(token.expose(), self.ports().env.clock.now()) {
             Reading::Bad => self.grant_external(token).await,
             Reading::Expired => Err(Denied::Expired),
             Reading::Good(Named { user, session }, until) => {
@@ -84,7 +84,7 @@ impl Auth {
             foreign: ticket.foreign,
         };
         if let Some(foreign) = ticket.foreign {
-            let expired = foreign.until <= self.ports().effects.clock.now();
+            let expired = foreign.until <= self.ports().env.clock.now();
             return if expired {
                 Err(Denied::Expired)
             } else {
@@ -147,14 +147,14 @@ impl Auth {
 
     /// A ticket for one stream under the caller's session.
     pub fn new_ticket(&self, caller: &Caller) -> StreamTicket {
-        let effects = &self.ports().effects;
-        let until = effects.clock.now().plus_ms(FIRST_USE_MS);
+        let env = &self.ports().env;
+        let until = env.clock.now().plus_ms(FIRST_USE_MS);
         let claimed = caller
             .foreign
             .filter(|foreign| foreign.decides_roles)
             .map_or_else(BTreeSet::new, |_| caller.roles.clone());
         let ticket = Ticket {
-            id: effects.ids.next(),
+            id: env.ids.next(),
             user: caller.user,
             session: caller.session,
             first_use_until: until,
@@ -181,7 +181,7 @@ impl Auth {
                 .cursor_of(index, id)
                 .map(|cursor| (ticket, Some(cursor)))
                 .ok_or_else(bad_ticket),
-            None if self.ports().effects.clock.now() < ticket.first_use_until => Ok((ticket, None)),
+            None if self.ports().env.clock.now() < ticket.first_use_until => Ok((ticket, None)),
             None => Err(bad_ticket()),
         }
     }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 /// A lease, and how it is held.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "a trait object")]
-pub struct Tenure {
+pub struct LeaseHolder {
     pub store: Arc<dyn Store>,
     pub name: LeaseName,
     /// This process.
@@ -18,7 +18,7 @@ pub struct Tenure {
     pub ttl: Duration,
 }
 
-impl Tenure {
+impl LeaseHolder {
     /// Runs `work` whenever the lease is held, until shutdown. `work` receives the fencing token it
     /// may write under and a cancellation token. It must end soon after its cancellation, which
     /// comes at shutdown and, by this process's monotonic clock, before the lease can lapse.

@@ -3,7 +3,7 @@
 //! clock is checked directly.
 
 use crate::bus::Bus;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use claviger_projections::ports::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const SWEEP: u64 = 600;
 pub struct Timers {
     pub store: Arc<dyn Store>,
     pub bus: Arc<Bus>,
-    pub effects: Effects,
+    pub env: Environment,
 }
 
 impl Timers {
@@ -31,7 +31,7 @@ impl Timers {
         loop {
             self.do_due(&over).await;
             if ticks.is_multiple_of(SWEEP)
-                && let Err(error) = self.store.forget_records(self.effects.clock.now()).await
+                && let Err(error) = self.store.forget_records(self.env.clock.now()).await
             {
                 tracing::warn!(%error, "cannot delete old command records now");
             }
@@ -49,7 +49,7 @@ impl Timers {
     }
 
     async fn do_due(&self, over: &CancellationToken) {
-        let due = match self.store.due_timers(self.effects.clock.now(), BATCH).await {
+        let due = match self.store.due_timers(self.env.clock.now(), BATCH).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "cannot read timers now");

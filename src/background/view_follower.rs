@@ -1,7 +1,7 @@
 //! Keeps asynchronous views up to date: one follower per view, in the process that holds the view's
 //! lease.
 
-use super::lease::Tenure;
+use super::lease::LeaseHolder;
 use crate::system::metrics::{Level, Metrics};
 use claviger_projections::activity::ActivityView;
 use claviger_projections::follower::{FollowedView, Follower, Step};
@@ -26,15 +26,15 @@ pub fn followed_views() -> Vec<Arc<dyn FollowedView>> {
 
 /// Runs a view's follower whenever this process holds the view's lease.
 #[expect(missing_debug_implementations, reason = "trait objects")]
-pub struct ViewKeeper {
+pub struct ViewFollower {
     store: Arc<dyn Store>,
     view: Arc<dyn FollowedView>,
-    tenure: Tenure,
+    lease_holder: LeaseHolder,
     lag: Level,
     quarantined: Level,
 }
 
-impl ViewKeeper {
+impl ViewFollower {
     /// Follows `view` while this process holds its lease.
     pub fn new(
         store: Arc<dyn Store>,
@@ -43,8 +43,8 @@ impl ViewKeeper {
         ttl: Duration,
     ) -> Self {
         let name = LeaseName::Follower(view.name());
-        let tenure = Tenure { store: Arc::clone(&store), name, holder, ttl };
-        Self { tenure, store, view, lag: Level::default(), quarantined: Level::default() }
+        let lease_holder = LeaseHolder { store: Arc::clone(&store), name, holder, ttl };
+        Self { lease_holder, store, view, lag: Level::default(), quarantined: Level::default() }
     }
 
     /// Reports the follower's lag and its number of quarantined rows.
@@ -59,11 +59,11 @@ impl ViewKeeper {
     }
 
     pub async fn run(self, shutdown: CancellationToken) {
-        self.tenure.run(&shutdown, |token, over| self.follow(token, over)).await;
+        self.lease_holder.run(&shutdown, |token, over| self.follow(token, over)).await;
     }
 
     async fn follow(&self, token: u64, over: CancellationToken) {
-        let fence = Fence { lease: self.tenure.name, token };
+        let fence = Fence { lease: self.lease_holder.name, token };
         let mut follower = Follower::new(Arc::clone(&self.store), Arc::clone(&self.view), fence);
         let mut commits = self.store.watch();
         self.count_still().await;

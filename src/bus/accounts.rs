@@ -211,7 +211,7 @@ impl Bus {
         rows: Vec<RowChange>,
     ) -> Result<Appended, AppendError> {
         let stream = StreamName::Account(call.user);
-        let sealed = seal_events(events, &key, (call.user, stream, version), &self.effects)
+        let sealed = seal_events(events, &key, (call.user, stream, version), &self.env)
             .map_err(|_| AppendError::Malformed("cannot seal the events"))?;
         let claims = self.account_claims(call.user, &before, events);
         let inline: Arc<dyn InlineViews> = Arc::new(AccountRows {
@@ -219,16 +219,16 @@ impl Bus {
             events: events.to_vec(),
             owner: call.user,
             key: Arc::new(key),
-            effects: self.effects.clone(),
+            env: self.env.clone(),
         });
         self.append(Append {
             stream,
             owner: Some(call.user),
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
             events: sealed,
-            at: self.effects.clock.now(),
+            at: self.env.clock.now(),
             actor: call.actor,
-            command_id: CommandId(self.effects.ids.next().into_bytes()),
+            command_id: CommandId(self.env.ids.next().into_bytes()),
             correlation_id: call.correlation,
             causation_id: None,
             rows,

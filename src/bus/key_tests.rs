@@ -29,7 +29,7 @@ impl Bus {
         level: KeyTestLevel,
         model: Option<ModelId>,
     ) -> Result<KeyDone, Failure> {
-        let test = TestId(self.effects.ids.next());
+        let test = TestId(self.env.ids.next());
         let model = match level {
             KeyTestLevel::Authentic => model,
             KeyTestLevel::Model | KeyTestLevel::Full => {
@@ -42,7 +42,7 @@ impl Bus {
             request_hash,
             subject: Some(key.0),
             open: true,
-            expires_at: self.effects.clock.now().plus_ms(RECORD_MS),
+            expires_at: self.env.clock.now().plus_ms(RECORD_MS),
         });
         let plan = Plan { command: command.into(), secret: None, subject: Some(key), record };
         let (started, events) = self.execute(&order, plan).await?;
@@ -92,7 +92,7 @@ impl Bus {
             Err(_) => return inconclusive("the secret couldn't be opened: tell the operator"),
         };
         let limit = Duration::from_millis(self.config.test_timeout_ms);
-        let asking = self.probe.test(&secret, level, model, self.effects.clock.now());
+        let asking = self.probe.test(&secret, level, model, self.env.clock.now());
         match tokio::time::timeout(limit, asking).await {
             Ok(outcome) => (outcome.verdict, outcome.notes),
             Err(_) => inconclusive(
@@ -145,14 +145,14 @@ impl Bus {
         }
         let Some(keys) = self.keychain.user(timer.owner).await? else { return Ok(()) };
         let actor = Actor::TIMER;
-        let correlation = CorrelationId(self.effects.ids.next());
+        let correlation = CorrelationId(self.env.ids.next());
         let call = Call { owner: timer.owner, actor, correlation, idempotency_key: None };
-        let command_id = CommandId(self.effects.ids.next().into_bytes());
+        let command_id = CommandId(self.env.ids.next().into_bytes());
         let order = Order { call, keys, command_id, request_hash: None, causation: None };
         match timer.kind {
             TimerKind::KeyExpiry => {
                 let key = KeyId(timer.subject);
-                let command = RecordExpiry { key, now: self.effects.clock.now() }.into();
+                let command = RecordExpiry { key, now: self.env.clock.now() }.into();
                 let plan = Plan { command, secret: None, subject: Some(key), record: None };
                 self.execute(&order, plan).await?;
             }

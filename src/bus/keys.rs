@@ -70,7 +70,7 @@ impl Bus {
                 keys.index.command_id(mutation, key.as_str()),
                 Some(keys.index.request_hash(mutation, &input)),
             ),
-            None => (CommandId(self.effects.ids.next().into_bytes()), None),
+            None => (CommandId(self.env.ids.next().into_bytes()), None),
         };
         drop(input);
         let order = Order { call, keys, command_id, request_hash, causation: None };
@@ -117,11 +117,11 @@ impl Bus {
 
     /// Converts the API's command to the aggregate's, and adds keyed hashes and ids.
     fn plan(&self, order: &Order, command: KeyCommand) -> Result<Plan, Failure> {
-        let (index, now) = (&order.keys.index, self.effects.clock.now());
+        let (index, now) = (&order.keys.index, self.env.clock.now());
         let mut secret_of_plan = None;
         let (subject, command) = match command {
             KeyCommand::Add { name, secret, make_default, context, expires_at } => {
-                let key = KeyId(self.effects.ids.next());
+                let key = KeyId(self.env.ids.next());
                 let (preview, fingerprint) = (secret.preview(), index.fingerprint(&secret));
                 secret_of_plan = Some(secret);
                 let context_tag = index.context_tag(context.as_str());
@@ -327,13 +327,13 @@ impl Bus {
             key
         };
         let before = self.touched(order, &events, &key).await?;
-        let sealed = seal_events(&events, &key, (owner, stream, version), &self.effects)?;
+        let sealed = seal_events(&events, &key, (owner, stream, version), &self.env)?;
         Ok(Append {
             stream,
             owner: Some(owner),
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
             events: sealed,
-            at: self.effects.clock.now(),
+            at: self.env.clock.now(),
             actor: order.call.actor,
             command_id: order.command_id,
             correlation_id: order.call.correlation,
@@ -346,7 +346,7 @@ impl Bus {
                 owner,
                 command: order.command_id,
                 key: Arc::new(key),
-                effects: self.effects.clone(),
+                env: self.env.clone(),
             })),
             record: plan.record.clone(),
         })

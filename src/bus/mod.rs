@@ -14,7 +14,7 @@ pub use runs::{RunBus, RunSettings, WakeEngine};
 
 use crate::anthropic::probe::KeyProbe;
 use crate::keychain::Keychain;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::metrics::Metrics;
 use claviger_domain::account::Account;
 use claviger_domain::code::ErrorCode;
@@ -51,7 +51,7 @@ pub struct BusConfig {
 pub struct Bus {
     store: Arc<dyn Store>,
     keychain: Arc<Keychain>,
-    effects: Effects,
+    env: Environment,
     probe: KeyProbe,
     config: BusConfig,
     tracker: TaskTracker,
@@ -73,7 +73,7 @@ impl Bus {
     pub fn new(
         store: Arc<dyn Store>,
         keychain: Arc<Keychain>,
-        effects: Effects,
+        env: Environment,
         probe: KeyProbe,
         config: BusConfig,
         tracker: TaskTracker,
@@ -81,7 +81,7 @@ impl Bus {
         Arc::new(Self {
             store,
             keychain,
-            effects,
+            env,
             probe,
             config,
             tracker,

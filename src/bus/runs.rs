@@ -124,7 +124,7 @@ impl RunBus {
                 keys.index.command_id(mutation, key.as_str()),
                 Some(keys.index.request_hash(mutation, input)),
             ),
-            None => (CommandId(self.bus.effects.ids.next().into_bytes()), None),
+            None => (CommandId(self.bus.env.ids.next().into_bytes()), None),
         };
         Ok(Order { call, keys, command_id, request_hash })
     }
@@ -148,7 +148,7 @@ impl RunBus {
             request_hash,
             subject: Some(run.0),
             open: false,
-            expires_at: self.bus.effects.clock.now().plus_ms(RECORD_MS),
+            expires_at: self.bus.env.clock.now().plus_ms(RECORD_MS),
         })
     }
 
@@ -185,7 +185,7 @@ impl RunBus {
         self.check_open(order.call.owner).await?;
         let resolution = self.resolved(caller, &context, key).await?;
         let model = self.model(model, &definition, &resolution).await?;
-        let run = RunId(self.bus.effects.ids.next());
+        let run = RunId(self.bus.env.ids.next());
         let is_design = matches!(definition.work, Work::Design { .. });
         let request = RequestRun {
             run,
@@ -221,13 +221,13 @@ impl RunBus {
         for _ in 0..MAX_TRIES {
             let keys = newer.as_ref().unwrap_or(&order.keys);
             let (key, row) = self.bus.keychain.new_content_key(keys, stream)?;
-            let sealed = seal_events(&events, &key, (owner, stream, 0), &self.bus.effects)?;
+            let sealed = seal_events(&events, &key, (owner, stream, 0), &self.bus.env)?;
             let rows = RunRows {
                 before: None,
                 events: events.clone(),
                 owner,
                 key: Arc::new(key),
-                effects: self.bus.effects.clone(),
+                env: self.bus.env.clone(),
             };
             let append = Append {
                 rows: vec![row],
@@ -262,7 +262,7 @@ impl RunBus {
             owner: Some(order.call.owner),
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
             events,
-            at: self.bus.effects.clock.now(),
+            at: self.bus.env.clock.now(),
             actor: order.call.actor,
             command_id: order.command_id,
             correlation_id: order.call.correlation,
@@ -334,7 +334,7 @@ impl RunBus {
         definition: &Definition,
         resolution: &Resolution,
     ) -> Result<ModelId, Failure> {
-        let now = self.bus.effects.clock.now();
+        let now = self.bus.env.clock.now();
         let default = self.reads.models.default_model(now).ok_or_else(Failure::internal)?;
         let named = definition.agents.iter().filter_map(|agent| agent.model.as_deref());
         let asked: Vec<_> =
@@ -398,7 +398,7 @@ impl RunBus {
             if ask == ControlRequest::Resume {
                 self.check_resumable(caller.clone(), run).await?;
             }
-            let events = plain_events(&[event], &self.bus.effects)?;
+            let events = plain_events(&[event], &self.bus.env)?;
             let append = Append {
                 record: self.record(&order, run),
                 ..self.append_of(&order, stream, version, events)

@@ -6,7 +6,7 @@ use super::{CliError, output};
 use crate::app::config::Config;
 use crate::app::wiring::Core;
 use crate::bus::Commands;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use claviger_application::ids::{IdKind, decode_as, encode};
 use claviger_application::{Call, KeyCommand, KeyCommands as _, Reads as _};
 use claviger_domain::actor::Actor;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub(super) async fn run(args: &Args, config: &Config, json: bool) -> Result<ExitCode, CliError> {
     // Standard input is read before the store is opened, because it may take its time.
     let parsed = Parsed::of(args)?;
-    let core = Core::open(config, Effects::system(), "claviger key").await?;
+    let core = Core::open(config, Environment::system(), "claviger key").await?;
     let done = execute(&core, args, parsed).await;
     core.close().await;
     let keys = done?;

@@ -4,13 +4,13 @@
 mod args;
 mod client;
 mod demo;
-mod harmless;
 mod help;
 mod key;
 pub mod output;
 mod replay;
 mod rotate;
 mod run;
+mod sanitize;
 mod schema;
 mod serve;
 mod settings;

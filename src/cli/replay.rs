@@ -4,7 +4,7 @@ use super::args::{ReplayArgs, ViewArg};
 use super::{CliError, output};
 use crate::app::config::Config;
 use crate::app::wiring::Core;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::views::{Replay, Report, View};
 use claviger_domain::failure::Failure;
 use std::process::ExitCode;
@@ -15,11 +15,11 @@ pub(super) async fn run(
     config: &Config,
     json: bool,
 ) -> Result<ExitCode, CliError> {
-    let core = Core::open(config, Effects::system(), "claviger replay").await?;
+    let core = Core::open(config, Environment::system(), "claviger replay").await?;
     let replay = Replay {
         store: Arc::clone(&core.store),
         keychain: Arc::clone(&core.keychain),
-        effects: core.effects.clone(),
+        env: core.env.clone(),
         check: arguments.check,
     };
     let reports = replay_all(&replay, arguments).await;

@@ -7,7 +7,7 @@ use crate::app::config::Config;
 use crate::app::key_files;
 use crate::app::wiring::Core;
 use crate::keychain::{Progress, Rotated, Rotation, hex};
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use claviger_domain::code::ErrorCode;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub(super) async fn run(
     let stop = on_signals()?;
     // Opening the core proves that every master key in use is available and, on the embedded store,
     // that no server is running.
-    let core = Core::open(config, Effects::system(), "claviger vault rotate").await?;
+    let core = Core::open(config, Environment::system(), "claviger vault rotate").await?;
     let rotated = rotate(&core, config, own.as_deref(), &stop).await;
     core.close().await;
     let rotated = rotated?;
@@ -52,7 +52,7 @@ async fn rotate(
     {
         // On disk before anything is wrapped by it. If a crash leaves it unused, the next run uses
         // it.
-        key_files::add_first(path, &*core.effects.entropy)?;
+        key_files::add_first(path, &*core.env.entropy)?;
         rotation = self::rotation(core, config)?;
         output::note(&format!(
             "a new master key is the first line of {}: back this file up before you continue",
@@ -63,8 +63,8 @@ async fn rotate(
 }
 
 fn rotation(core: &Core, config: &Config) -> Result<Rotation, CliError> {
-    let keks = key_files::master_keys(config, false, &*core.effects.entropy)?;
-    Ok(Rotation { store: Arc::clone(&core.store), keks, effects: core.effects.clone() })
+    let keks = key_files::master_keys(config, false, &*core.env.entropy)?;
+    Ok(Rotation { store: Arc::clone(&core.store), keks, env: core.env.clone() })
 }
 
 fn note(progress: Progress) {

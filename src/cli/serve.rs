@@ -5,7 +5,7 @@ use crate::app::config::Config;
 use crate::app::lifecycle::Listening;
 use crate::app::wiring::Core;
 use crate::http::connection::server::ServerSettings;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::open_files;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 pub(super) async fn run(config: &Config) -> Result<ExitCode, CliError> {
     let shutdown = on_signals()?;
     raise_open_files();
-    let core = Core::open(config, Effects::system(), "claviger serve").await?;
+    let core = Core::open(config, Environment::system(), "claviger serve").await?;
     let listening = Listening::bind(core, config).await?;
     let address = listening.address();
     output::line(&format!("claviger listens on http://{address}"));

@@ -4,7 +4,7 @@ use super::args::{RoleArg, UserAddArgs, UserCommand};
 use super::{CliError, output};
 use crate::app::config::Config;
 use crate::app::wiring::Core;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use claviger_application::RequestInfo;
 use claviger_application::ids::{IdKind, encode};
 use claviger_domain::actor::{Role, Via};
@@ -26,7 +26,7 @@ pub(super) async fn run(
     let email = Email::parse(&args.email).map_err(refused)?;
     let full_name = args.full_name.as_deref().map(FullName::parse).transpose().map_err(refused)?;
     let password = Password::parse(read_secret("the password")?).map_err(refused)?;
-    let core = Core::open(config, Effects::system(), "claviger user add").await?;
+    let core = Core::open(config, Environment::system(), "claviger user add").await?;
     let info = operator(&core);
     let added =
         core.auth.add_user(&info, (username, email, full_name), &password, role(args)).await;
@@ -57,7 +57,7 @@ const fn role(args: &UserAddArgs) -> Role {
 /// The operator at the command line.
 pub(super) fn operator(core: &Core) -> RequestInfo {
     RequestInfo {
-        correlation: CorrelationId(core.effects.ids.next()),
+        correlation: CorrelationId(core.env.ids.next()),
         user_agent: None,
         peer: "cli".to_owned(),
         via: Via::Cli,

@@ -5,7 +5,7 @@ use super::{CliError, output, rotate};
 use crate::app::config::Config;
 use crate::app::wiring::Core;
 use crate::keychain::hex;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use claviger_projections::ports::StoreError;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ pub(super) async fn run(
         return rotate::run(rotate, config, json).await;
     }
     // Opening the core opens every canary: all keys are proven from here on.
-    let core = Core::open(config, Effects::system(), "claviger vault status").await?;
+    let core = Core::open(config, Environment::system(), "claviger vault status").await?;
     let status = status(&core).await;
     core.close().await;
     let status = status.map_err(|error| CliError::from(store_failure(&error)))?;

@@ -4,12 +4,12 @@ use super::{CliError, output};
 use crate::app::config::Config;
 use crate::app::wiring::Core;
 use crate::audit::verify::verify;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 pub(super) async fn run(config: &Config, json: bool) -> Result<ExitCode, CliError> {
-    let core = Core::open(config, Effects::system(), "claviger verify").await?;
+    let core = Core::open(config, Environment::system(), "claviger verify").await?;
     let report = verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await;
     core.close().await;
     let report = report?;

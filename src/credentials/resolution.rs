@@ -41,7 +41,7 @@ impl StoreReads {
         context: Context,
         key: Option<KeyId>,
     ) -> Result<Vec<Candidate>, Failure> {
-        let now = self.effects.clock.now();
+        let now = self.env.clock.now();
         if let Some(key) = key {
             let view = self.key(caller.user, key).await?;
             let (why, reason) = match &view {

@@ -49,7 +49,7 @@ pub(super) async fn current(
         CredentialSource::NamedKey | CredentialSource::DefaultKey => {
             let Some(key) = key else { return Ok(None) };
             let version =
-                shared.parts.bus.usable_secret(owner, key, shared.effects().clock.now()).await?;
+                shared.parts.bus.usable_secret(owner, key, shared.env().clock.now()).await?;
             return Ok(version.map(|version| Credential {
                 source,
                 key: Some(key),
@@ -73,7 +73,7 @@ pub(super) fn call(
 ) -> CallStream {
     let shared = Arc::clone(shared);
     once(async move {
-        let now = shared.effects().clock.now();
+        let now = shared.env().clock.now();
         let made = match credential.source {
             CredentialSource::MaxPlan => {
                 program_of(&shared, owner).map(|program| program.messages(request, now))

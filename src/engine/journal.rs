@@ -105,12 +105,8 @@ impl Journal {
             first.set_prev_d(rows);
         }
         let stream = StreamName::Run(self.run.0);
-        let sealed = seal_events(
-            &events,
-            &self.key,
-            (self.owner, stream, self.version),
-            self.shared.effects(),
-        );
+        let sealed =
+            seal_events(&events, &self.key, (self.owner, stream, self.version), self.shared.env());
         let appended =
             self.append_patiently(&events, sealed.map_err(|_| Lost::Unwritable)?).await?;
         for (event, placed) in events.iter().zip(&appended.placed) {
@@ -157,22 +153,22 @@ impl Journal {
     }
 
     fn append_of(&self, events: Vec<RunEvent>, sealed: Vec<NewEvent>) -> Append {
-        let effects = self.shared.effects();
+        let env = self.shared.env();
         let rows = RunRows {
             before: self.summary.clone(),
             events,
             owner: self.owner,
             key: Arc::clone(&self.key),
-            effects: effects.clone(),
+            env: env.clone(),
         };
         Append {
             stream: StreamName::Run(self.run.0),
             owner: Some(self.owner),
             expected: Expected::Exact(self.version),
             events: sealed,
-            at: effects.clock.now(),
+            at: env.clock.now(),
             actor: Actor::ENGINE,
-            command_id: CommandId(effects.ids.next().into_bytes()),
+            command_id: CommandId(env.ids.next().into_bytes()),
             correlation_id: self.correlation,
             causation_id: Some(self.requested),
             rows: vec![RowChange::PutContentKey(self.key_row.clone())],
@@ -233,7 +229,7 @@ impl SealText for Seal {
             v: place.v,
             d: place.d,
         };
-        seal_delta(&self.key, &ad, json, &*self.shared.effects().entropy)
+        seal_delta(&self.key, &ad, json, &*self.shared.env().entropy)
             .map_err(|_| FlushFailure::Unsealed)
     }
 }

@@ -8,7 +8,7 @@ use crate::anthropic::stream::StreamLimits;
 use crate::bus::Bus;
 use crate::live::{EventHub, RunHub};
 use crate::reads::StoreReads;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use claviger_projections::flusher::FlushHandle;
 use claviger_projections::ports::{Holder, Store};
 use std::sync::Arc;
@@ -82,14 +82,14 @@ impl Shared {
         &self.parts.reads.store
     }
 
-    pub(super) fn effects(&self) -> &Effects {
-        &self.parts.reads.effects
+    pub(super) fn env(&self) -> &Environment {
+        &self.parts.reads.env
     }
 
     /// A random number.
     pub(super) fn random(&self) -> u64 {
         let mut bytes = [0; 8];
-        self.effects().entropy.fill(&mut bytes);
+        self.env().entropy.fill(&mut bytes);
         u64::from_le_bytes(bytes)
     }
 }

@@ -5,7 +5,7 @@ use super::decide::PreviousOwner;
 use super::parts::{EngineParts, Shared};
 use super::queue::Queue;
 use super::worker::{Outcome, Signals, work};
-use crate::background::lease::Tenure;
+use crate::background::lease::LeaseHolder;
 use crate::bus::WakeEngine;
 use crate::system::failure::store_failure;
 use crate::views::read_open_run;
@@ -82,14 +82,14 @@ struct RunSet {
 impl Engine {
     /// An engine; nothing happens before [`Engine::run`].
     pub fn new(parts: EngineParts, hints: mpsc::UnboundedReceiver<(UserId, RunId)>) -> Self {
-        let clock = Arc::clone(&parts.reads.effects.clock);
+        let clock = Arc::clone(&parts.reads.env.clock);
         let (flusher, flush) = Flusher::new(FlusherParts {
             store: Arc::clone(&parts.reads.store) as _,
             listener: Arc::clone(&parts.runs) as _,
             now: Arc::new(move || clock.now()),
             pause: Arc::new(|tries| sleep(Duration::from_millis(50 << tries.min(5))).boxed()),
         });
-        let clock = Arc::clone(&parts.reads.effects.clock);
+        let clock = Arc::clone(&parts.reads.env.clock);
         let queue = Queue::new(
             clock,
             parts.tracker.clone(),
@@ -105,7 +105,7 @@ impl Engine {
         let Self { shared, flusher, hints } = self;
         let flushing = shared.parts.tracker.spawn(flusher.run());
         let holder = shared.parts.holder;
-        let tenure = Tenure {
+        let lease_holder = LeaseHolder {
             store: Arc::clone(shared.store()),
             name: LeaseName::Engine(holder.0),
             holder,
@@ -114,7 +114,7 @@ impl Engine {
         // The lease is kept while calls end: a process that gets it retries them.
         let done = CancellationToken::new();
         let (hints, serves) = (tokio::sync::Mutex::new(hints), AtomicBool::new(false));
-        let working = tenure.run(&done, |_, lost| {
+        let working = lease_holder.run(&done, |_, lost| {
             let (shared, shutdown, done) = (Arc::clone(&shared), shutdown.clone(), done.clone());
             let (hints, serves) = (&hints, &serves);
             async move {

@@ -173,7 +173,7 @@ impl Worker {
         };
         let journal = Journal::new(Arc::clone(&shared), origin);
         let mut state = WorkState::new(id, run, control, rules(&shared));
-        let claimed = claim(&mut state, by, kept, shared.effects().clock.now())?;
+        let claimed = claim(&mut state, by, kept, shared.env().clock.now())?;
         Ok(Some(Self {
             shared,
             owner,
@@ -188,7 +188,7 @@ impl Worker {
     }
 
     fn now(&self) -> Timestamp {
-        self.shared.effects().clock.now()
+        self.shared.env().clock.now()
     }
 
     async fn drive(&mut self, signals: &Signals) -> Result<Outcome, Stop> {
@@ -252,7 +252,7 @@ impl Worker {
             max_output_tokens: &|model| {
                 models.max_output_tokens(model).and_then(|most| u32::try_from(most).ok())
             },
-            next_id: &|| StepId(shared.effects().ids.next()),
+            next_id: &|| StepId(shared.env().ids.next()),
         };
         decide(&mut self.state, &given)
     }

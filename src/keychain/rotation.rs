@@ -18,7 +18,7 @@ use super::rewrap::{open_all, rekeyed, rewrapped};
 use super::scrub;
 use super::sealed_events::decode;
 use super::user_keys::store_key_row;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use claviger_domain::actor::Actor;
 use claviger_domain::event::Payload as _;
 
@@ -140,7 +140,7 @@ pub struct Rotation {
     pub store: Arc<dyn Store>,
     /// The master keys: the first is the new one, and all others in use must be among them.
     pub keks: KekSet,
-    pub effects: Effects,
+    pub env: Environment,
 }
 
 impl Rotation {
@@ -207,9 +207,8 @@ impl Rotation {
                 return Err(RotationError::UsedBefore { id: self.to() });
             }
             let index = unwrap_store_index_key(&self.keks, newest.kek, &newest.wrapped_index_key);
-            let row = index.and_then(|index| {
-                store_key_row(self.keks.current(), &index, &*self.effects.entropy)
-            });
+            let row = index
+                .and_then(|index| store_key_row(self.keks.current(), &index, &*self.env.entropy));
             let row = RowChange::PutStoreKey(row.map_err(RotationError::StoreKeys)?);
             let event = SystemEvent::MasterKeyRotationStarted(RotationStarted {
                 to: MasterKeyId(self.to()),
@@ -258,7 +257,7 @@ impl Rotation {
     ) -> Result<bool, RotationError> {
         let unwritable = |_| StoreError::Corrupt("an event can't be written".to_owned());
         let parts = event.parts().map_err(unwritable)?;
-        let ids = &self.effects.ids;
+        let ids = &self.env.ids;
         let event = NewEvent {
             id: EventId(ids.next()),
             kind: parts.kind.to_owned(),
@@ -272,7 +271,7 @@ impl Rotation {
             owner: None,
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
             events: vec![event],
-            at: self.effects.clock.now(),
+            at: self.env.clock.now(),
             actor: Actor::OPERATOR,
             command_id: CommandId(ids.next().into_bytes()),
             correlation_id: CorrelationId(ids.next()),
@@ -362,13 +361,13 @@ impl Rotation {
                     return Ok(How::NotByThis);
                 };
                 if from.key == key {
-                    let to = rekeyed(&self.keks, &from, &*self.effects.entropy).map_err(failed)?;
+                    let to = rekeyed(&self.keks, &from, &*self.env.entropy).map_err(failed)?;
                     if self.store.rekey_user(from, to).await? {
                         return Ok(How::Rekeyed);
                     }
                 }
             } else {
-                let to = rewrapped(&self.keks, &key.row, &*self.effects.entropy).map_err(failed)?;
+                let to = rewrapped(&self.keks, &key.row, &*self.env.entropy).map_err(failed)?;
                 if self.store.rewrap_user_key(key.row.clone(), to).await? {
                     return Ok(How::Rewrapped);
                 }

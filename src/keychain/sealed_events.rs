@@ -1,6 +1,6 @@
 //! Converts between domain events and their stored form.
 
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::vault_failure;
 use claviger_domain::event::Payload;
 
@@ -16,7 +16,7 @@ pub(crate) fn seal_events<E: Payload>(
     events: &[E],
     key: &ContentKey,
     (owner, stream, version): (UserId, StreamName, u64),
-    effects: &Effects,
+    env: &Environment,
 ) -> Result<Vec<NewEvent>, Failure> {
     let mut sealed = Vec::with_capacity(events.len());
     for (event, version) in events.iter().zip(version + 1..) {
@@ -26,12 +26,12 @@ pub(crate) fn seal_events<E: Payload>(
         })?;
         let ad = ContentAd { owner, stream, version, kind: parts.kind, schema: parts.schema };
         let content = match &parts.content {
-            Some(json) => seal_content(key, &ad, json, &*effects.entropy)
+            Some(json) => seal_content(key, &ad, json, &*env.entropy)
                 .map_err(|error| vault_failure(&error))?,
             None => Vec::new(),
         };
         sealed.push(NewEvent {
-            id: EventId(effects.ids.next()),
+            id: EventId(env.ids.next()),
             kind: parts.kind.to_owned(),
             schema: parts.schema,
             facts: parts.facts,
@@ -45,7 +45,7 @@ pub(crate) fn seal_events<E: Payload>(
 /// Events that have no content, for an append.
 pub(crate) fn plain_events<E: Payload>(
     events: &[E],
-    effects: &Effects,
+    env: &Environment,
 ) -> Result<Vec<NewEvent>, Failure> {
     let plain = |event: &E| {
         let parts =
@@ -54,7 +54,7 @@ pub(crate) fn plain_events<E: Payload>(
                 Failure::internal()
             })?;
         Ok(NewEvent {
-            id: EventId(effects.ids.next()),
+            id: EventId(env.ids.next()),
             kind: parts.kind.to_owned(),
             schema: parts.schema,
             facts: parts.facts,

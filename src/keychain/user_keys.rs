@@ -2,7 +2,7 @@
 //! kept beyond one use.
 
 use super::master_keys::{LookAgain, MasterKeys, hex};
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::{store_failure, vault_failure};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::failure::Failure;
@@ -67,7 +67,7 @@ pub struct Keychain {
     store: Arc<dyn Store>,
     keks: MasterKeys,
     index: StoreIndexKey,
-    effects: Effects,
+    env: Environment,
 }
 
 /// How often a row is read again because a rotation replaced its key after the key was read. A
@@ -83,9 +83,9 @@ impl Keychain {
     pub async fn open(
         store: Arc<dyn Store>,
         keks: KekSet,
-        effects: Effects,
+        env: Environment,
     ) -> Result<Self, KeychainError> {
-        Self::open_with(store, keks, None, effects).await
+        Self::open_with(store, keks, None, env).await
     }
 
     /// The same, with a way to read the master keys again when a row names an unknown one.
@@ -96,12 +96,12 @@ impl Keychain {
         store: Arc<dyn Store>,
         keks: KekSet,
         again: Option<LookAgain>,
-        effects: Effects,
+        env: Environment,
     ) -> Result<Self, KeychainError> {
         let mut rows = store.store_keys().await?;
         if rows.is_empty() {
-            let index = StoreIndexKey::generate(&*effects.entropy);
-            store.init_store_key(store_key_row(keks.current(), &index, &*effects.entropy)?).await?;
+            let index = StoreIndexKey::generate(&*env.entropy);
+            store.init_store_key(store_key_row(keks.current(), &index, &*env.entropy)?).await?;
             // Another process may have been first: the stored row wins.
             rows = store.store_keys().await?;
         }
@@ -119,7 +119,7 @@ impl Keychain {
         // under.
         let row = rows.first().ok_or(StoreError::Corrupt("no store key".to_owned()))?;
         let index = unwrap_store_index_key(&keks, row.kek, &row.wrapped_index_key)?;
-        Ok(Self { store, keks: MasterKeys::new(keks, row.kek, again), index, effects })
+        Ok(Self { store, keks: MasterKeys::new(keks, row.kek, again), index, env })
     }
 
     /// The master keys of this process.
@@ -189,7 +189,7 @@ impl Keychain {
     /// When they can't be wrapped.
     pub fn new_user(&self, owner: UserId) -> Result<(UserKeys, Vec<RowChange>), Failure> {
         let make = || -> Result<(UserKeys, Vec<RowChange>), VaultError> {
-            let (entropy, sealing) = (&*self.effects.entropy, self.keks.sealing());
+            let (entropy, sealing) = (&*self.env.entropy, self.keks.sealing());
             let keks = self.keks.having(sealing);
             let kek = keks.get(sealing)?;
             let (user, index) = (UserKey::generate(entropy), IndexKey::generate(entropy));
@@ -263,14 +263,14 @@ impl Keychain {
         keys: &UserKeys,
         stream: StreamName,
     ) -> Result<(ContentKey, RowChange), Failure> {
-        let key = ContentKey::generate(&*self.effects.entropy);
+        let key = ContentKey::generate(&*self.env.entropy);
         let wrapped = wrap_content_key(
             &keys.user,
             &key,
             keys.owner,
             stream,
             keys.version,
-            &*self.effects.entropy,
+            &*self.env.entropy,
         )
         .map_err(|error| vault_failure(&error))?;
         let row =
@@ -290,7 +290,7 @@ impl Keychain {
         secret: &ApiKeySecret,
     ) -> Result<RowChange, Failure> {
         let seal = || -> Result<SecretRow, VaultError> {
-            let (owner, entropy) = (keys.owner, &*self.effects.entropy);
+            let (owner, entropy) = (keys.owner, &*self.env.entropy);
             let data_key = DataKey::generate(entropy);
             let ad = DataKeyAd { owner, key, secret_version, user_key_version: keys.version };
             Ok(SecretRow {
@@ -339,7 +339,7 @@ impl Keychain {
     ) -> Result<RowChange, Failure> {
         let (owner, user_key_version) = (keys.owner, keys.version);
         let ad = CredentialAd { owner, password_version, user_key_version };
-        let sealed = seal_credential(&keys.user, phc, &ad, &*self.effects.entropy)
+        let sealed = seal_credential(&keys.user, phc, &ad, &*self.env.entropy)
             .map_err(|error| vault_failure(&error))?;
         Ok(RowChange::PutCredential(CredentialRow {
             owner,

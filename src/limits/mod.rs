@@ -5,4 +5,4 @@ pub mod rate;
 mod streams;
 
 pub use commands::LimitedCommands;
-pub use streams::{Full, Seat, Seats};
+pub use streams::{Full, StreamSlot, StreamSlots};

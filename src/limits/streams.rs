@@ -22,7 +22,7 @@ struct Taken {
 }
 
 #[derive(Debug)]
-pub struct Seats {
+pub struct StreamSlots {
     most_in_all: usize,
     most_per_user: usize,
     taken: Mutex<Taken>,
@@ -30,12 +30,12 @@ pub struct Seats {
 
 /// A slot, released when dropped.
 #[derive(Debug)]
-pub struct Seat {
-    seats: Arc<Seats>,
+pub struct StreamSlot {
+    seats: Arc<StreamSlots>,
     user: Option<UserId>,
 }
 
-impl Seats {
+impl StreamSlots {
     pub fn new(most_in_all: usize, most_per_user: usize) -> Arc<Self> {
         Arc::new(Self { most_in_all, most_per_user, taken: Mutex::default() })
     }
@@ -44,13 +44,13 @@ impl Seats {
     ///
     /// # Errors
     /// [`Full::InAll`].
-    pub fn take(self: &Arc<Self>) -> Result<Seat, Full> {
+    pub fn take(self: &Arc<Self>) -> Result<StreamSlot, Full> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.in_all >= self.most_in_all {
             return Err(Full::InAll);
         }
         taken.in_all += 1;
-        Ok(Seat { seats: Arc::clone(self), user: None })
+        Ok(StreamSlot { seats: Arc::clone(self), user: None })
     }
 
     /// The number of slots taken.
@@ -59,7 +59,7 @@ impl Seats {
     }
 }
 
-impl Seat {
+impl StreamSlot {
     /// Assigns the slot to a user.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut taken = self.seats.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.in_all = taken.in_all.saturating_sub(1);

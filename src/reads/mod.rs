@@ -13,7 +13,7 @@ pub(crate) use run_reader::{RunReader, feed_failure};
 
 use crate::credentials::{CredentialPolicy, ModelList};
 use crate::keychain::{Keychain, UserKeys};
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
@@ -29,7 +29,7 @@ use std::time::Duration;
 pub struct StoreReads {
     pub store: Arc<dyn Store>,
     pub keychain: Arc<Keychain>,
-    pub effects: Effects,
+    pub env: Environment,
     /// The credentials available besides users' keys.
     pub policy: CredentialPolicy,
     pub models: Arc<ModelList>,

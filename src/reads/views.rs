@@ -165,7 +165,7 @@ impl Reads for StoreReads {
 
     fn sessions(&self, user: UserId) -> Answer<'_, Vec<SessionView>> {
         Box::pin(async move {
-            let now = self.effects.clock.now();
+            let now = self.env.clock.now();
             let rows = self.store.sessions(user).await.map_err(|error| store_failure(&error))?;
             let keys = self.keychain.user(user).await?;
             let key = self.content_key(keys.as_ref(), StreamName::Account(user)).await?;
@@ -183,6 +183,6 @@ impl Reads for StoreReads {
     }
 
     fn models(&self) -> Answer<'_, Vec<ModelInfo>> {
-        Box::pin(async move { Ok(self.models.list(self.effects.clock.now()).await) })
+        Box::pin(async move { Ok(self.models.list(self.env.clock.now()).await) })
     }
 }

@@ -19,14 +19,14 @@ pub trait Ids: Send + Sync {
 /// The program's ports to its environment.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects")]
-pub struct Effects {
+pub struct Environment {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     /// Source of keys, nonces and tokens.
     pub entropy: Arc<dyn Entropy>,
 }
 
-impl Effects {
+impl Environment {
     /// The operating system's clock and randomness.
     pub fn system() -> Self {
         Self {

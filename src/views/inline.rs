@@ -4,7 +4,7 @@ use super::inline_runs::Runs;
 use super::replay::Replay;
 use super::{account_row, key_row, open_account, open_key};
 use crate::keychain::{Keychain, decode, open_event};
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use claviger_domain::account::AccountEvent;
 use claviger_domain::failure::Failure;
@@ -55,7 +55,7 @@ pub(super) struct Inline {
     view: InlineView,
     store: Arc<dyn Store>,
     keychain: Arc<Keychain>,
-    effects: Effects,
+    env: Environment,
     owner: UserId,
     ring: KeysView,
     account: Option<AccountView>,
@@ -69,14 +69,14 @@ pub(super) struct Inline {
 
 impl Inline {
     pub(super) fn new(view: InlineView, replay: &Replay, owner: UserId) -> Self {
-        let Replay { store, keychain, effects, .. } = replay.clone();
+        let Replay { store, keychain, env, .. } = replay.clone();
         let runs = Runs::new(Arc::clone(&keychain), owner);
         let (ring, account, ring_key, account_key) = (KeysView::default(), None, None, None);
         Self {
             view,
             store,
             keychain,
-            effects,
+            env,
             owner,
             ring,
             account,
@@ -214,17 +214,17 @@ impl Inline {
                 let rows = ring
                     .keys()
                     .values()
-                    .map(|key| key_row(owner, key, self.ring_key.as_ref(), &self.effects));
+                    .map(|key| key_row(owner, key, self.ring_key.as_ref(), &self.env));
                 rows.collect::<Result<_, StoreError>>().map_err(|error| store_failure(&error))?
             }
             InlineView::Accounts => {
                 let account = self.account.iter();
                 let rows = account.map(|account| {
-                    account_row(owner, account, self.account_key.as_ref(), &self.effects)
+                    account_row(owner, account, self.account_key.as_ref(), &self.env)
                 });
                 rows.collect::<Result<_, StoreError>>().map_err(|error| store_failure(&error))?
             }
-            InlineView::Runs => self.runs.rows(&self.effects).await?,
+            InlineView::Runs => self.runs.rows(&self.env).await?,
             InlineView::OpenRuns => self.runs.open_rows()?,
         };
         Ok(Replace {

@@ -2,7 +2,7 @@
 
 use super::{open_run_row, run_row, run_row_says};
 use crate::keychain::{Keychain, decode, open_event};
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
@@ -73,12 +73,12 @@ impl Runs {
     }
 
     /// The rows the view of runs should have.
-    pub(super) async fn rows(&self, effects: &Effects) -> Result<Vec<ViewRow>, Failure> {
+    pub(super) async fn rows(&self, env: &Environment) -> Result<Vec<ViewRow>, Failure> {
         let mut rows = Vec::with_capacity(self.summaries.len());
         for summary in self.summaries.values() {
             let key = self.content_key(summary.id.0).await?;
             rows.push(
-                run_row(self.owner, summary, key.as_ref(), effects)
+                run_row(self.owner, summary, key.as_ref(), env)
                     .map_err(|error| store_failure(&error))?,
             );
         }

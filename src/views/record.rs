@@ -1,6 +1,6 @@
 //! Records a repair as an event on the installation's own stream.
 
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use claviger_domain::actor::Actor;
 use claviger_domain::code::ErrorCode;
@@ -21,7 +21,7 @@ const BATCH: usize = 500;
 /// Appends an event to the installation's stream. Returns its position.
 pub(super) async fn record(
     store: &dyn Store,
-    effects: &Effects,
+    env: &Environment,
     event: &SystemEvent,
 ) -> Result<u64, Failure> {
     let parts = event.parts().map_err(|error| {
@@ -32,7 +32,7 @@ pub(super) async fn record(
     for _ in 0..MOST_TRIES {
         version = end_of_stream(store, version).await?;
         let event = NewEvent {
-            id: EventId(effects.ids.next()),
+            id: EventId(env.ids.next()),
             kind: parts.kind.to_owned(),
             schema: parts.schema,
             facts: parts.facts.clone(),
@@ -44,10 +44,10 @@ pub(super) async fn record(
             owner: None,
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
             events: vec![event],
-            at: effects.clock.now(),
+            at: env.clock.now(),
             actor: Actor::OPERATOR,
-            command_id: CommandId(effects.ids.next().into_bytes()),
-            correlation_id: CorrelationId(effects.ids.next()),
+            command_id: CommandId(env.ids.next().into_bytes()),
+            correlation_id: CorrelationId(env.ids.next()),
             causation_id: None,
             rows: Vec::new(),
             claims: Vec::new(),

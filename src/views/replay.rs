@@ -3,7 +3,7 @@
 use super::inline::{Inline, InlineView};
 use super::{followed, record};
 use crate::keychain::Keychain;
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
@@ -91,7 +91,7 @@ pub struct Report {
 pub struct Replay {
     pub store: Arc<dyn Store>,
     pub keychain: Arc<Keychain>,
-    pub effects: Effects,
+    pub env: Environment,
     /// Only compares, and repairs nothing.
     pub check: bool,
 }
@@ -133,7 +133,7 @@ impl Replay {
                 changed: report.changed,
             };
             let event = SystemEvent::ProjectionRebuilt(facts);
-            report.position = Some(record::record(&*self.store, &self.effects, &event).await?);
+            report.position = Some(record::record(&*self.store, &self.env, &event).await?);
             looked?;
         }
         let counted = self.store.count_quarantined(view.name()).await;

@@ -2,7 +2,7 @@
 //! They are functions of the events and of their placement in the log, because the times are known
 //! only then.
 
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use crate::system::failure::vault_failure;
 use claviger_domain::account::AccountEvent;
 use claviger_domain::failure::Failure;
@@ -37,7 +37,7 @@ pub(super) fn row<F: Serialize, C: Serialize>(
     sort: Timestamp,
     (facts, content): (&F, Option<&C>),
     key: Option<&ContentKey>,
-    effects: &Effects,
+    env: &Environment,
 ) -> Result<ViewRow, StoreError> {
     let unwritable = |_| StoreError::Corrupt(format!("cannot encode a row of view {}", ad.view));
     let facts = serde_json::to_vec(facts).map_err(unwritable)?;
@@ -47,7 +47,7 @@ pub(super) fn row<F: Serialize, C: Serialize>(
             let key = key.ok_or_else(|| {
                 StoreError::Corrupt("there is no key for the content of a row".to_owned())
             })?;
-            seal_view(key, ad, &json, &*effects.entropy).map_err(|error| unsealable(&error))
+            seal_view(key, ad, &json, &*env.entropy).map_err(|error| unsealable(&error))
         })
         .transpose()?;
     Ok(ViewRow {
@@ -91,10 +91,10 @@ pub(crate) fn key_row(
     owner: UserId,
     view: &KeyView,
     key: Option<&ContentKey>,
-    effects: &Effects,
+    env: &Environment,
 ) -> Result<ViewRow, StoreError> {
     let ad = ViewAd { owner, stream: StreamName::KeyRing(owner), view: KEYS, row: view.id.0 };
-    row(&ad, view.facts.created_at, (&view.facts, view.content.as_ref()), key, effects)
+    row(&ad, view.facts.created_at, (&view.facts, view.content.as_ref()), key, env)
 }
 
 /// Encodes a row of the view of accounts.
@@ -102,10 +102,10 @@ pub(crate) fn account_row(
     owner: UserId,
     view: &AccountView,
     key: Option<&ContentKey>,
-    effects: &Effects,
+    env: &Environment,
 ) -> Result<ViewRow, StoreError> {
     let ad = ViewAd { owner, stream: StreamName::Account(owner), view: ACCOUNTS, row: owner.0 };
-    row(&ad, view.facts.created_at, (&view.facts, view.content.as_ref()), key, effects)
+    row(&ad, view.facts.created_at, (&view.facts, view.content.as_ref()), key, env)
 }
 
 /// Opens a row of the view of keys.
@@ -131,7 +131,7 @@ pub(crate) struct KeyRingRows {
     pub(crate) owner: UserId,
     pub(crate) command: CommandId,
     pub(crate) key: Arc<ContentKey>,
-    pub(crate) effects: Effects,
+    pub(crate) env: Environment,
 }
 
 impl InlineViews for KeyRingRows {
@@ -145,7 +145,7 @@ impl InlineViews for KeyRingRows {
         for id in view.take_changed() {
             rows.push(match view.keys().get(&id) {
                 Some(key) => {
-                    RowChange::PutView(key_row(self.owner, key, Some(&self.key), &self.effects)?)
+                    RowChange::PutView(key_row(self.owner, key, Some(&self.key), &self.env)?)
                 }
                 None => RowChange::DeleteView { view: KEYS, owner: self.owner, id: id.0 },
             });
@@ -212,7 +212,7 @@ pub(crate) struct AccountRows {
     pub(crate) events: Vec<AccountEvent>,
     pub(crate) owner: UserId,
     pub(crate) key: Arc<ContentKey>,
-    pub(crate) effects: Effects,
+    pub(crate) env: Environment,
 }
 
 impl InlineViews for AccountRows {
@@ -237,7 +237,7 @@ impl InlineViews for AccountRows {
 
 impl AccountRows {
     fn account_row(&self, view: &AccountView) -> Result<ViewRow, StoreError> {
-        account_row(self.owner, view, Some(&self.key), &self.effects)
+        account_row(self.owner, view, Some(&self.key), &self.env)
     }
 
     fn sessions(
@@ -251,9 +251,7 @@ impl AccountRows {
                 let ad = ViewAd { owner: self.owner, stream, view: SESSIONS, row: facts.session.0 };
                 let agent = seen.as_ref().and_then(|seen| seen.user_agent.as_ref());
                 let content = agent
-                    .map(|agent| {
-                        seal_view(&self.key, &ad, agent.as_bytes(), &*self.effects.entropy)
-                    })
+                    .map(|agent| seal_view(&self.key, &ad, agent.as_bytes(), &*self.env.entropy))
                     .transpose()
                     .map_err(|error| unsealable(&error))?;
                 vec![RowChange::PutSession(SessionRow {

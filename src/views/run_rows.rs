@@ -2,7 +2,7 @@
 //! open work, and the expiry of its text.
 
 use super::rows::{open_row, row};
-use crate::system::environment::Effects;
+use crate::system::environment::Environment;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::RunEvent;
@@ -25,7 +25,7 @@ pub(crate) struct RunRows {
     pub(crate) events: Vec<RunEvent>,
     pub(crate) owner: UserId,
     pub(crate) key: Arc<ContentKey>,
-    pub(crate) effects: Effects,
+    pub(crate) env: Environment,
 }
 
 impl InlineViews for RunRows {
@@ -42,12 +42,8 @@ impl InlineViews for RunRows {
         let summary =
             summary.ok_or_else(|| StoreError::Corrupt("a run without a first event".to_owned()))?;
         let subject = summary.id.0;
-        let mut rows = vec![RowChange::PutView(run_row(
-            self.owner,
-            &summary,
-            Some(&self.key),
-            &self.effects,
-        )?)];
+        let mut rows =
+            vec![RowChange::PutView(run_row(self.owner, &summary, Some(&self.key), &self.env)?)];
         rows.push(match open_run_row(self.owner, &summary)? {
             Some(row) => RowChange::PutView(row),
             None => RowChange::DeleteView { view: OPEN_RUNS, owner: self.owner, id: subject },
@@ -71,10 +67,10 @@ pub(crate) fn run_row(
     owner: UserId,
     summary: &RunSummary,
     key: Option<&ContentKey>,
-    effects: &Effects,
+    env: &Environment,
 ) -> Result<ViewRow, StoreError> {
     let ad = ViewAd { owner, stream: StreamName::Run(summary.id.0), view: RUNS, row: summary.id.0 };
-    row(&ad, summary.facts.created_at, (&summary.facts, summary.content.as_ref()), key, effects)
+    row(&ad, summary.facts.created_at, (&summary.facts, summary.content.as_ref()), key, env)
 }
 
 /// Encodes the row of a run that hasn't ended, by which engines find work; `None` once it has

@@ -4,7 +4,7 @@ use crate::error::BenchError;
 use crate::figures::{Range, Sample, Spread, number, part, rate};
 use crate::load;
 use crate::trial::{Bare, Ground, Trial};
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ struct Round {
 pub async fn measure(
     ground: &dyn Ground,
     bench: &AppendBench,
-    effects: &Effects,
+    env: &Environment,
     told: impl Fn(usize, usize),
 ) -> Result<Vec<Measured>, BenchError> {
     let mut rounds: Vec<Vec<Round>> = bench.writers.iter().map(|_| Vec::new()).collect();
@@ -82,7 +82,7 @@ pub async fn measure(
     for round in 1..=bench.rounds {
         for (writers, done) in bench.writers.iter().zip(&mut rounds) {
             let trial = ground.trial(bench.processes).await?;
-            let went = one_round(&*trial, *writers, bench.time, effects).await;
+            let went = one_round(&*trial, *writers, bench.time, env).await;
             trial.remove().await?;
             done.push(went?);
             told(round, *writers);
@@ -100,9 +100,9 @@ async fn one_round(
     trial: &dyn Trial,
     writers: usize,
     time: Duration,
-    effects: &Effects,
+    env: &Environment,
 ) -> Result<Round, BenchError> {
-    let mut store = load::run(&trial.stores(), writers, time, effects).await?;
+    let mut store = load::run(&trial.stores(), writers, time, env).await?;
     store.conflicts = trial.conflicts();
     let bare = trial.bare().await?;
     if bare.appends != store.latencies.len() {

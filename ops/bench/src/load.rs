@@ -3,7 +3,7 @@
 
 use crate::error::BenchError;
 use crate::figures::Sample;
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;
@@ -32,7 +32,7 @@ pub async fn run(
     stores: &[Arc<dyn Store>],
     writers: usize,
     time: Duration,
-    effects: &Effects,
+    env: &Environment,
 ) -> Result<Sample, BenchError> {
     let tracker = TaskTracker::new();
     let began = Instant::now();
@@ -43,8 +43,8 @@ pub async fn run(
         .map(|store| {
             let writer = Writer {
                 store: Arc::clone(store),
-                owner: UserId(effects.ids.next()),
-                effects: effects.clone(),
+                owner: UserId(env.ids.next()),
+                env: env.clone(),
             };
             tracker.spawn(writer.run(began + time))
         })
@@ -59,7 +59,7 @@ pub async fn run(
 struct Writer {
     store: Arc<dyn Store>,
     owner: UserId,
-    effects: Effects,
+    env: Environment,
 }
 
 impl Writer {
@@ -79,11 +79,11 @@ impl Writer {
     /// The writes of adding a key, except for its secret: an event with facts and sealed content, a
     /// row of the view of keys, a command record.
     fn append(&self, expected: Expected) -> Append {
-        let key = self.effects.ids.next();
+        let key = self.env.ids.next();
         let stream = StreamName::KeyRing(self.owner);
-        let now = self.effects.clock.now();
+        let now = self.env.clock.now();
         let event = NewEvent {
-            id: EventId(self.effects.ids.next()),
+            id: EventId(self.env.ids.next()),
             kind: "KeyAdded".to_owned(),
             schema: 1,
             facts: format!(
@@ -108,7 +108,7 @@ impl Writer {
                 credential: None,
             },
             command_id: CommandId(key.into_bytes()),
-            correlation_id: CorrelationId(self.effects.ids.next()),
+            correlation_id: CorrelationId(self.env.ids.next()),
             causation_id: None,
             rows: Vec::new(),
             claims: Vec::new(),

@@ -1,7 +1,7 @@
 //! Why a request failed, and whether it may be repeated.
 
 use super::super::CliError;
-use crate::cli::harmless::harmless;
+use crate::cli::sanitize::sanitize;
 use claviger_domain::code::ErrorCode;
 use serde_json::Value;
 
@@ -76,7 +76,7 @@ impl Trouble {
             };
             message = format!("{message}\n  {}: {}", text("source"), text("reason"));
         }
-        Self::Refused { code: code_of(code.unwrap_or_default()), message: harmless(&message) }
+        Self::Refused { code: code_of(code.unwrap_or_default()), message: sanitize(&message) }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::cli::serve::on_signals;
 use crate::cli::{CliError, output, with_causes};
 use crate::keychain::Keychain;
 use crate::simulator::{Simulator, SimulatorConfig};
-use crate::system::environment::{Clock as _, Effects, SystemClock};
+use crate::system::environment::{Clock as _, Environment, SystemClock};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use claviger_domain::code::ErrorCode;
@@ -34,9 +34,9 @@ pub(super) const PASSWORD: &str = "correct horse battery";
 pub(in crate::cli) async fn run(args: &DemoArgs, mut config: Config) -> Result<ExitCode, CliError> {
     let shutdown = on_signals()?;
     let throw_away = ThrowAway(demo_dir(std::process::id()));
-    let effects = Effects::system();
+    let env = Environment::system();
     config.data_dir.clone_from(&throw_away.0);
-    on_its_own(&mut config, &effects);
+    on_its_own(&mut config, &env);
     if !config.listen.ip().is_loopback() {
         return Err(CliError::new(
             ErrorCode::Validation,
@@ -49,7 +49,7 @@ pub(in crate::cli) async fn run(args: &DemoArgs, mut config: Config) -> Result<E
     replies::prepare(&simulator.script(), output::is_terminal());
     config.anthropic_base_url = Some(simulator.base_url());
 
-    let core = Core::open(&config, effects, "claviger demo").await?;
+    let core = Core::open(&config, env, "claviger demo").await?;
     let (store, keychain) = (Arc::clone(&core.store), Arc::clone(&core.keychain));
     let listening = Listening::bind(core, &config).await?;
     let address = listening.address();
@@ -74,11 +74,11 @@ pub(in crate::cli) async fn run(args: &DemoArgs, mut config: Config) -> Result<E
 
 /// Keeps the operator's own settings out of the tour: their API keys, and the keys that protect a
 /// real store.
-fn on_its_own(config: &mut Config, effects: &Effects) {
+fn on_its_own(config: &mut Config, env: &Environment) {
     config.mongodb_uri = None;
     config.prices = None;
     let mut master_key = Zeroizing::new([0; 32]);
-    effects.entropy.fill(master_key.as_mut_slice());
+    env.entropy.fill(master_key.as_mut_slice());
     config.master_keys = Some(SecretText::new(STANDARD.encode(master_key.as_slice())));
     config.master_keys_file = None;
     config.token_key = None;

@@ -4,7 +4,7 @@
 use super::args::AskArgs;
 use super::queries::{CANCEL, PAUSE, RESUME};
 use crate::cli::client::Client;
-use crate::cli::harmless::{harmless_json, one_line};
+use crate::cli::sanitize::{harmless_json, one_line};
 use crate::cli::{CliError, output};
 use serde_json::{Value, json};
 use std::process::ExitCode;

@@ -7,8 +7,8 @@ use super::plain::{Plain, heading};
 use super::screen::{Change, RunScreen};
 use super::terminal::{Terminal, size};
 use crate::app::config;
-use crate::cli::harmless::{harmless, harmless_json};
 use crate::cli::output;
+use crate::cli::sanitize::{harmless_json, sanitize};
 use serde_json::Value;
 use std::io::Stdout;
 use std::time::Duration;
@@ -116,7 +116,7 @@ impl Face {
             Self::Lines(_, true) => {
                 let output = screen.run.as_ref().and_then(|run| run.output.as_deref());
                 let shown =
-                    output.map(|output| format!("\n== result\n{}", harmless(output.trim_end())));
+                    output.map(|output| format!("\n== result\n{}", sanitize(output.trim_end())));
                 if let Some(text) = shown {
                     output::line(&text);
                 }
@@ -132,17 +132,17 @@ fn result(screen: &RunScreen, apart: bool) {
     let error = screen.run.as_ref().and_then(|run| run.error.as_ref()).filter(|_| apart);
     if let Some(error) = error {
         // The last row of the screen may have had no room for it.
-        output::line(&harmless(&error.message));
+        output::line(&sanitize(&error.message));
     }
     if apart {
         output::line("");
     }
     if let Some(output) = screen.run.as_ref().and_then(|run| run.output.as_deref()) {
-        return output::line(&harmless(output.trim_end()));
+        return output::line(&sanitize(output.trim_end()));
     }
     for step in screen.steps.iter().filter(|step| step.state == StepState::Completed) {
         output::line(&format!("== {}", heading(step)));
-        output::line(&harmless(step.text.trim_end()));
+        output::line(&sanitize(step.text.trim_end()));
         output::line("");
     }
 }

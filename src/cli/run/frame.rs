@@ -4,7 +4,7 @@
 use super::figures::{about_tokens, count, took, usd};
 use super::message::{RunState, StepState, WireRun};
 use super::screen::{RunScreen, StepScreen};
-use crate::cli::harmless::{clipped, harmless, one_line, width, width_of};
+use crate::cli::sanitize::{clipped, one_line, sanitize, width, width_of};
 
 /// Widest column of agents, and of steps' purposes.
 const AGENT_MAX: usize = 20;
@@ -216,7 +216,7 @@ fn tail(text: &str, columns: usize, rows: usize) -> Vec<String> {
     while !text.is_char_boundary(start) {
         start += 1;
     }
-    let shown = harmless(text.get(start..).unwrap_or_default()).replace('\t', "    ");
+    let shown = sanitize(text.get(start..).unwrap_or_default()).replace('\t', "    ");
     let mut lines = Vec::new();
     for line in shown.trim_end().lines().filter(|line| !line.trim().is_empty()) {
         let (mut row, mut places) = (String::new(), 0);

@@ -5,7 +5,7 @@ use super::figures::{count, took, usd};
 use super::message::WireRun;
 use super::queries::LIST;
 use crate::cli::client::Client;
-use crate::cli::harmless::{clipped, harmless_json, one_line};
+use crate::cli::sanitize::{clipped, harmless_json, one_line};
 use crate::cli::{CliError, output};
 use serde::Deserialize as _;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use super::figures::took;
 use super::frame::{purpose, summary, title, tokens};
 use super::message::StepState;
 use super::screen::{Change, RunScreen, StepScreen};
-use crate::cli::harmless::{clipped, harmless, one_line, width_of};
+use crate::cli::sanitize::{clipped, one_line, sanitize, width_of};
 use std::collections::HashMap;
 
 /// Widest name before a line, in columns.
@@ -93,7 +93,7 @@ impl Plain {
             .min(NAME_MAX);
         let name = clipped(&one_line(&step.agent), widest);
         let gap = " ".repeat(widest.saturating_sub(width_of(&name)));
-        lines.extend(harmless(new).lines().map(|line| format!("{name}{gap} | {line}")));
+        lines.extend(sanitize(new).lines().map(|line| format!("{name}{gap} | {line}")));
     }
 
     fn settled(&mut self, screen: &RunScreen, at: usize, lines: &mut Vec<String>) {
@@ -107,7 +107,7 @@ impl Plain {
         if step.state == StepState::Completed {
             let said =
                 if step.text.trim().is_empty() { "No response" } else { step.text.trim_end() };
-            lines.push(harmless(said));
+            lines.push(sanitize(said));
         }
         lines.push(String::new());
     }

@@ -5,7 +5,7 @@ use super::frame::{summary, title};
 use super::message::{StepState, WireRun, WireStep};
 use super::queries::SHOW;
 use crate::cli::client::Client;
-use crate::cli::harmless::{harmless, harmless_json, one_line};
+use crate::cli::sanitize::{harmless_json, one_line, sanitize};
 use crate::cli::{CliError, output};
 use claviger_domain::code::ErrorCode;
 use serde::Deserialize as _;
@@ -38,12 +38,12 @@ pub(super) async fn run(id: &str, client: &mut Client, json: bool) -> Result<Exi
     let rows: Vec<_> = run.steps.iter().map(row).collect();
     output::table(&["AGENT", "PURPOSE", "ROUND", "STATE", "ATTEMPTS", "TOOK", "TOKENS OUT"], &rows);
     if let Some(text) = &run.output {
-        output::line(&format!("\n{}", harmless(text.trim_end())));
+        output::line(&format!("\n{}", sanitize(text.trim_end())));
         return Ok(ExitCode::SUCCESS);
     }
     for step in run.steps.iter().filter(|step| step.state == StepState::Completed) {
         let text = step.output.as_deref().unwrap_or_default();
-        output::line(&format!("\n== {}\n{}", name(step), harmless(text.trim_end())));
+        output::line(&format!("\n== {}\n{}", name(step), sanitize(text.trim_end())));
     }
     Ok(ExitCode::SUCCESS)
 }

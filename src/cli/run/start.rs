@@ -4,7 +4,7 @@ use super::args::StartArgs;
 use super::command::follow;
 use super::queries::{KEYS, START};
 use crate::cli::client::{Client, Trouble};
-use crate::cli::harmless::harmless_json;
+use crate::cli::sanitize::harmless_json;
 use crate::cli::{CliError, output};
 use crate::system::environment::{Ids as _, SystemIds};
 use claviger_domain::code::ErrorCode;

@@ -3,7 +3,7 @@
 
 use super::frame::{Pen, Size, live, step_row, title, to_leave};
 use super::screen::RunScreen;
-use crate::cli::harmless::width_of;
+use crate::cli::sanitize::width_of;
 use std::io::Write;
 
 /// Hides the cursor and turns wrapping off.

@@ -4,7 +4,7 @@ use super::executor::SchemaExecutor;
 use super::{Admission, GraphqlEndpoint, wants_events};
 use super::{sse, ws};
 use crate::http::edge::envelope::{IdSource, RequestIds};
-use crate::limits::Seats;
+use crate::limits::StreamSlots;
 use crate::live::{LiveSettings, Watch};
 use axum::Router;
 use axum::extract::Request;
@@ -33,7 +33,7 @@ pub struct LiveParts {
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct LiveFace {
     pub(super) parts: LiveParts,
-    pub(super) seats: Arc<Seats>,
+    pub(super) seats: Arc<StreamSlots>,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
     /// The current stream of each ticket.
@@ -42,7 +42,7 @@ pub struct LiveFace {
 
 impl LiveFace {
     pub fn new(parts: LiveParts) -> Arc<Self> {
-        let seats = Seats::new(parts.settings.max_in_all, parts.settings.max_per_user);
+        let seats = StreamSlots::new(parts.settings.max_in_all, parts.settings.max_per_user);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         Arc::new(Self { parts, seats, stop, tasks, by_ticket: Mutex::default() })
     }

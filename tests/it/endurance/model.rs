@@ -1,6 +1,6 @@
 //! What the keys of one client must look like after its commands. Each client has keys and a
 //! context of its own, and waits for each answer, so the order of its commands is the order of
-//! their effects.
+//! their env.
 
 use super::orders::{Order, Payload, text};
 use crate::harness::dice::Dice;

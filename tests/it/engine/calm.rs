@@ -1,7 +1,7 @@
 //! An outside world that doesn't keep a test waiting: what is drawn by chance between nothing and a bound is nothing, and the clock goes
 //! on by itself or is put forward.
 
-use claviger::system::environment::{Clock, Effects};
+use claviger::system::environment::{Clock, Environment};
 use claviger_domain::timestamp::Timestamp;
 use claviger_vault::Entropy;
 use std::sync::Arc;
@@ -37,18 +37,18 @@ impl Clock for Forward {
 }
 
 /// Nothing is waited for that chance decides.
-pub(super) fn calm() -> Effects {
+pub(super) fn calm() -> Environment {
     forward().1
 }
 
 /// The same, and its clock.
-pub(super) fn forward() -> (Arc<Forward>, Effects) {
-    let system = Effects::system();
+pub(super) fn forward() -> (Arc<Forward>, Environment) {
+    let system = Environment::system();
     let clock = Arc::new(Forward { system: system.clock, by_ms: AtomicU64::new(0) });
-    let effects = Effects {
+    let env = Environment {
         clock: Arc::<Forward>::clone(&clock),
         ids: system.ids,
         entropy: Arc::new(NoWaits(system.entropy)),
     };
-    (clock, effects)
+    (clock, env)
 }

@@ -129,7 +129,7 @@ fn compare(run: &Run, story: &Story) {
 async fn the_engine_does_what_the_oracle_foresees_until_everything_has_happened() {
     for kind in StoreKind::available().await {
         let mut world = World::steady(*kind).await;
-        world.effects = without_waits().1;
+        world.env = without_waits().1;
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
         let long = number("CLAVIGER_TEST_SCHEDULES").and_then(|count| usize::try_from(count).ok());

@@ -89,7 +89,7 @@ const ROWS: [Row; 32] = {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_the_table_of_errors_leads_to_its_reaction() {
     let mut world = World::steady(StoreKind::Sqlite).await;
-    world.effects = without_waits().1;
+    world.env = without_waits().1;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     join_all(ROWS.iter().map(|row| met(&world, &process, &ada, row))).await;
@@ -201,7 +201,7 @@ fn limited(retry_after: &str) -> Act {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_rate_parks_the_key_for_all_runs_and_counts_no_attempt() {
     let mut world = World::steady(StoreKind::Sqlite).await;
-    world.effects = without_waits().1;
+    world.env = without_waits().1;
     let process = world.process().await;
     let (ada, bob) =
         (process.user("ada", Scenario::Good).await, process.user("bob", Scenario::Flaky).await);
@@ -335,8 +335,8 @@ async fn goes_on_with_another(world: &World, process: &Process, user: &User, run
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_goes_in_the_middle_pauses_and_resume_takes_another() {
     let mut world = World::steady(StoreKind::Sqlite).await;
-    let (clock, effects) = without_waits();
-    world.effects = effects;
+    let (clock, env) = without_waits();
+    world.env = env;
     let process = world.process().await;
     for how in ["deactivated", "deleted", "expired"] {
         println!("{how}");

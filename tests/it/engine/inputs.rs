@@ -245,8 +245,8 @@ async fn a_named_key_is_used_or_the_request_is_refused() {
         config.anthropic_api_key = Some(SecretText::new(key(Scenario::Good, 9)));
     })
     .await;
-    let (clock, effects) = without_waits();
-    world.effects = effects;
+    let (clock, env) = without_waits();
+    world.env = env;
     let process = world.process().await;
     let (ada, bob) = (process.newcomer("ada").await, process.newcomer("bob").await);
     let foreign = bob.add_key(&process, "foreign", &key(Scenario::Good, 1)).await;

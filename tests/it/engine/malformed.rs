@@ -21,7 +21,7 @@ const MIB: usize = 1024 * 1024;
 
 async fn opened() -> (World, Process, User) {
     let mut world = World::steady(StoreKind::Sqlite).await;
-    world.effects = without_waits().1;
+    world.env = without_waits().1;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     (world, process, ada)

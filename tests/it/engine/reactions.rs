@@ -98,7 +98,7 @@ async fn one_failure_stops_the_others_at_once_where_all_must_succeed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_may_fail_as_the_request_allows() {
     let mut world = World::steady(StoreKind::Sqlite).await;
-    world.effects = without_waits().1;
+    world.env = without_waits().1;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     for (n, (on_failure, bad, phase)) in [
@@ -236,7 +236,7 @@ async fn planned(task: &str) -> (World, Process, User, RunId) {
             Some(SecretText::new("sk-ant-oat01-a-token-of-the-operators".to_owned()));
     })
     .await;
-    world.effects = without_waits().1;
+    world.env = without_waits().1;
     let process = world.process().await;
     let ada = process.newcomer("ada").await;
     let run = process.start_run(&ada, line(task, ["Ann"])).await;

@@ -196,7 +196,7 @@ async fn schedule(
 async fn schedules(kind: StoreKind, count: usize) {
     // A lease that a busy machine keeps, and whose end a new process needn't wait for long.
     let mut world = World::with(kind, |config| config.lease_ms = 3_000).await;
-    world.effects = without_waits().1;
+    world.env = without_waits().1;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
     let ground = Ground {
@@ -255,8 +255,8 @@ async fn all_of(
 async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_texts() {
     for kind in StoreKind::available().await {
         let mut world = World::steady(*kind).await;
-        let (clock, effects) = without_waits();
-        world.effects = effects.clone();
+        let (clock, env) = without_waits();
+        world.env = env.clone();
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
         let run = process.start_run(&ada, line("Count.", ["Ann", "Ben"])).await;
@@ -267,7 +267,7 @@ async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_
             .map(|one| one.cursor)
             .collect();
         let timers =
-            Timers { store: Arc::clone(&process.store), bus: Arc::clone(&process.bus), effects };
+            Timers { store: Arc::clone(&process.store), bus: Arc::clone(&process.bus), env };
         // Not before their time.
         timers.tick().await;
         let again = all_of(&process, &ada, run, Some(places[0])).await;

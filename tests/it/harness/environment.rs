@@ -1,7 +1,7 @@
 //! The outside world of a test: a clock that is held or put forward, the system's ids, and the
 //! system's randomness with or without the waits that it decides.
 
-use claviger::system::environment::{Clock, Effects, OsEntropy};
+use claviger::system::environment::{Clock, Environment, OsEntropy};
 use claviger_domain::timestamp::Timestamp;
 use claviger_vault::Entropy;
 use std::sync::Arc;
@@ -59,20 +59,20 @@ impl Entropy for NoWaits {
 }
 
 /// The operating system's clock, ids and randomness.
-pub(crate) fn system() -> Effects {
-    Effects::system()
+pub(crate) fn system() -> Environment {
+    Environment::system()
 }
 
 /// The system's, by this clock.
-pub(crate) fn by(clock: &Arc<TestClock>) -> Effects {
-    Effects { clock: Arc::<TestClock>::clone(clock), ..system() }
+pub(crate) fn by(clock: &Arc<TestClock>) -> Environment {
+    Environment { clock: Arc::<TestClock>::clone(clock), ..system() }
 }
 
 /// By a running clock, and with no wait that chance decides.
-pub(crate) fn without_waits() -> (Arc<TestClock>, Effects) {
+pub(crate) fn without_waits() -> (Arc<TestClock>, Environment) {
     let clock = TestClock::running();
-    let effects = Effects { entropy: Arc::new(NoWaits(OsEntropy)), ..by(&clock) };
-    (clock, effects)
+    let env = Environment { entropy: Arc::new(NoWaits(OsEntropy)), ..by(&clock) };
+    (clock, env)
 }
 
 /// An id that nothing has.

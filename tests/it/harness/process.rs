@@ -9,7 +9,7 @@ use claviger::background::timers::Timers;
 use claviger::bus::Bus;
 use claviger::keychain::Keychain;
 use claviger::live::{EventHub, Tail};
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use claviger_application::Ports;
 use claviger_projections::ports::{Holder, Store};
 use std::net::SocketAddr;
@@ -33,22 +33,22 @@ pub(crate) enum Duty {
 impl World {
     /// A process on the store, at work on runs.
     pub(crate) async fn process(&self) -> Process {
-        Process::start(&self.config, self.effects.clone(), None, Duty::Runs).await
+        Process::start(&self.config, self.env.clone(), None, Duty::Runs).await
     }
 
     /// A process that takes commands and answers, and works on nothing.
     pub(crate) async fn clerk(&self) -> Process {
-        Process::start(&self.config, self.effects.clone(), None, Duty::Nothing).await
+        Process::start(&self.config, self.env.clone(), None, Duty::Nothing).await
     }
 
     /// A server without timers: a test calls [`Process::tick`].
     pub(crate) async fn serve(&self) -> Process {
-        Process::start(&self.config, self.effects.clone(), None, Duty::Http).await
+        Process::start(&self.config, self.env.clone(), None, Duty::Http).await
     }
 
     /// A process over a store that a test opened.
     pub(crate) async fn process_over(&self, store: Arc<dyn Store>, duty: Duty) -> Process {
-        Process::start(&self.config, self.effects.clone(), Some(store), duty).await
+        Process::start(&self.config, self.env.clone(), Some(store), duty).await
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Parts {
     pub(crate) bus: Arc<Bus>,
     pub(crate) keychain: Arc<Keychain>,
     pub(crate) hub: Arc<EventHub>,
-    pub(crate) effects: Effects,
+    pub(crate) env: Environment,
     pub(crate) holder: Holder,
     pub(crate) lease: Duration,
 }
@@ -81,7 +81,7 @@ impl Parts {
             bus: Arc::clone(&core.bus),
             keychain: Arc::clone(&core.keychain),
             hub: Arc::clone(&core.hub),
-            effects: core.effects.clone(),
+            env: core.env.clone(),
             holder: core.holder,
             lease: core.lease,
         }
@@ -99,7 +99,7 @@ impl std::ops::Deref for Process {
 impl Process {
     pub(crate) async fn start(
         config: &Config,
-        effects: Effects,
+        env: Environment,
         store: Option<Arc<dyn Store>>,
         duty: Duty,
     ) -> Self {
@@ -108,8 +108,8 @@ impl Process {
         let until = stopping.clone();
         let started = runtime.spawn(async move {
             let core = match store {
-                Some(store) => Core::open_over(&config, effects, store).await,
-                None => Core::open(&config, effects, "claviger test").await,
+                Some(store) => Core::open_over(&config, env, store).await,
+                None => Core::open(&config, env, "claviger test").await,
             };
             let core = core.unwrap();
             let parts = Parts::of(&core);
@@ -151,9 +151,9 @@ impl Process {
 
     /// Does what is due, as the timers would.
     pub(crate) async fn tick(&self) {
-        let Parts { store, bus, effects, .. } = &self.parts;
-        let (store, bus, effects) = (Arc::clone(store), Arc::clone(bus), effects.clone());
-        Timers { store, bus, effects }.tick().await;
+        let Parts { store, bus, env, .. } = &self.parts;
+        let (store, bus, env) = (Arc::clone(store), Arc::clone(bus), env.clone());
+        Timers { store, bus, env }.tick().await;
     }
 }
 

@@ -6,7 +6,7 @@ use super::upstream;
 use claviger::app::config::{Config, Settings};
 use claviger::auth::Registration;
 use claviger::simulator::{Simulator, SimulatorConfig};
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use claviger_domain::secret::SecretText;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -36,7 +36,7 @@ pub(crate) fn config(dir: &Path, upstream: &str) -> Config {
 pub(crate) struct World {
     pub(crate) config: Config,
     /// The outside world of its processes.
-    pub(crate) effects: Effects,
+    pub(crate) env: Environment,
     simulator: Option<Simulator>,
     place: TempPlace,
 }
@@ -50,16 +50,16 @@ impl World {
     /// The same at this place, in this outside world, with another simulator, which has its clock.
     pub(crate) async fn at(
         place: TempPlace,
-        effects: Effects,
+        env: Environment,
         simulator: impl FnOnce(SimulatorConfig) -> SimulatorConfig,
     ) -> Self {
-        let simulator = simulator(upstream::by(Arc::clone(&effects.clock)));
+        let simulator = simulator(upstream::by(Arc::clone(&env.clock)));
         let simulator = Simulator::start(simulator).await.unwrap();
         let mut config = config(place.dir(), &simulator.base_url());
         config.mongodb_uri = place.uri().map(|uri| uri.parse().unwrap());
         config.master_keys = Some(SecretText::new(TEST_KEY.to_owned()));
         config.token_key = Some(SecretText::new(TEST_KEY.to_owned()));
-        Self { config, effects, simulator: Some(simulator), place }
+        Self { config, env, simulator: Some(simulator), place }
     }
 
     pub(crate) fn simulator(&self) -> &Simulator {

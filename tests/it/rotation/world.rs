@@ -56,7 +56,7 @@ pub(super) fn with_keys(numbers: &[u8]) -> Config {
 
 /// A rotation to the first of these keys.
 pub(super) fn rotation(store: Arc<dyn Store>, numbers: &[u8]) -> Arc<Rotation> {
-    Arc::new(Rotation { store, keks: keks(numbers), effects: system() })
+    Arc::new(Rotation { store, keks: keks(numbers), env: system() })
 }
 
 /// A user with one key, as its owner knows it.

@@ -2,7 +2,7 @@
 //! baselines, nothing left behind.
 
 use crate::harness::mongo::server;
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use claviger_bench::MongoGround;
 use claviger_bench::SqliteGround;
 use claviger_bench::{AppendBench, Ground, Measured, measure, run};
@@ -15,7 +15,7 @@ const TIME: Duration = Duration::from_millis(150);
 /// Measures and looks at figures that must agree whatever the machine.
 async fn measured(ground: &dyn Ground, processes: usize) -> Vec<Measured> {
     let bench = AppendBench { writers: vec![1, 6], time: TIME, rounds: 2, processes };
-    let measured = measure(ground, &bench, &Effects::system(), |_, _| {}).await.unwrap();
+    let measured = measure(ground, &bench, &Environment::system(), |_, _| {}).await.unwrap();
     assert_eq!(measured.iter().map(|measured| measured.writers).collect::<Vec<_>>(), [1, 6]);
     for measured in &measured {
         assert!(measured.appends_per_s.low > 0.0 && measured.bare_per_s.low > 0.0, "{measured:?}");
@@ -33,7 +33,7 @@ async fn rows_agree(ground: &dyn Ground) {
     let trial = ground.trial(1).await.unwrap();
     let stores = trial.stores();
     let [store] = stores.as_slice() else { panic!("one process") };
-    let sample = run(&stores, 2, TIME, &Effects::system()).await.unwrap();
+    let sample = run(&stores, 2, TIME, &Environment::system()).await.unwrap();
     let appends = sample.latencies.len();
     assert_eq!(store.head().await.unwrap().position, appends as u64);
     assert_eq!(trial.batches().iter().sum::<usize>(), appends);
@@ -58,7 +58,7 @@ async fn rows_agree(ground: &dyn Ground) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_store_is_measured_beside_the_same_rows_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let ground = SqliteGround::new(dir.path().to_owned(), Effects::system());
+    let ground = SqliteGround::new(dir.path().to_owned(), Environment::system());
     rows_agree(&ground).await;
     assert!(measured(&ground, 1).await.iter().all(|measured| measured.counter.is_none()));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -68,7 +68,7 @@ async fn the_embedded_store_is_measured_beside_the_same_rows_and_leaves_nothing(
 async fn mongodb_is_measured_beside_insert_many_and_a_counter_and_leaves_nothing() {
     let Some(server) = server().await else { return };
     let named = server.database();
-    let ground = MongoGround::new(server.uri(&named), Effects::system());
+    let ground = MongoGround::new(server.uri(&named), Environment::system());
     rows_agree(&ground).await;
     for measured in measured(&ground, 2).await {
         let counter = measured.counter.unwrap();

@@ -7,8 +7,8 @@ use super::world::{add, config, followed, register, run};
 use claviger::app::config::Config;
 use claviger::app::wiring::Core;
 use claviger::audit::verify::verify;
-use claviger::background::view_follower::ViewKeeper;
-use claviger::system::environment::{Effects, OsEntropy};
+use claviger::background::view_follower::ViewFollower;
+use claviger::system::environment::{Environment, OsEntropy};
 use claviger::views::{Replay, View};
 use claviger_application::{EventView, KeyCommand, Scope};
 use claviger_domain::actor::Actor;
@@ -91,7 +91,7 @@ async fn name_of(core: &Core, owner: UserId, key: KeyId) -> String {
 }
 
 async fn every_reader_reads_an_older_event(config: Config) {
-    let core = Core::open(&config, Effects::system(), "claviger test").await.unwrap();
+    let core = Core::open(&config, Environment::system(), "claviger test").await.unwrap();
     let ports = core.ports();
     let owner = register(&ports, "ada").await;
     let key = add(&ports, owner, "first").await;
@@ -101,7 +101,7 @@ async fn every_reader_reads_an_older_event(config: Config) {
     let replay = |check| Replay {
         store: Arc::clone(&core.store),
         keychain: Arc::clone(&core.keychain),
-        effects: core.effects.clone(),
+        env: core.env.clone(),
         check,
     };
     // The row was left alone above: it differs from what the older event says, and is replaced by
@@ -118,7 +118,7 @@ async fn every_reader_reads_an_older_event(config: Config) {
 
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let view = Arc::new(ActivityView);
-    let keeper = ViewKeeper::new(Arc::clone(&core.store), view, core.holder, core.lease);
+    let keeper = ViewFollower::new(Arc::clone(&core.store), view, core.holder, core.lease);
     let keeping = tracker.spawn(keeper.run(stop.clone()));
     followed(&*core.store, ACTIVITY).await;
     stop.cancel();
@@ -128,7 +128,7 @@ async fn every_reader_reads_an_older_event(config: Config) {
     core.close().await;
 
     // A process that starts now folds the whole stream for its first command.
-    let core = Core::open(&config, Effects::system(), "claviger test").await.unwrap();
+    let core = Core::open(&config, Environment::system(), "claviger test").await.unwrap();
     let name = KeyName::parse("newer").unwrap();
     run(&core.ports(), owner, KeyCommand::Rename { key, name, expected: None }).await;
     assert_eq!(name_of(&core, owner, key).await, "newer");

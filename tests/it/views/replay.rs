@@ -5,7 +5,7 @@ use crate::harness::person::call;
 use crate::harness::process::Process;
 use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
-use claviger::background::view_follower::ViewKeeper;
+use claviger::background::view_follower::ViewFollower;
 use claviger::views::View;
 use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::text::KeyName;
@@ -75,7 +75,7 @@ async fn views_are_mended_under_load(kind: StoreKind) {
     let process = world.clerk().await;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let (store, view) = (Arc::clone(&process.store), Arc::new(ActivityView));
-    let keeper = ViewKeeper::new(store, view, process.holder, process.lease);
+    let keeper = ViewFollower::new(store, view, process.holder, process.lease);
     let keeping = tracker.spawn(keeper.run(stop.clone()));
     let ([ada, bob], [busy, other]) = damaged(&process).await;
 

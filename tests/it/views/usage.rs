@@ -7,7 +7,7 @@ use crate::harness::environment::fresh;
 use crate::harness::process::Process;
 use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
-use claviger::background::view_follower::ViewKeeper;
+use claviger::background::view_follower::ViewFollower;
 use claviger::views::View;
 use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::timestamp::Timestamp;
@@ -84,7 +84,7 @@ async fn usage_is_followed_shown_by_days_and_rebuilt() {
     let process = world.clerk().await;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let (store, view) = (Arc::clone(&process.store), Arc::new(UsageView));
-    let keeper = ViewKeeper::new(store, view, process.holder, process.lease);
+    let keeper = ViewFollower::new(store, view, process.holder, process.lease);
     let keeping = tracker.spawn(keeper.run(stop.clone()));
     let (ada, eve) = (process.newcomer("ada").await, process.newcomer("eve").await);
     let key = add(&process, &ada, "key").await;

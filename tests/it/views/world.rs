@@ -33,7 +33,7 @@ impl Process {
         Replay {
             store: Arc::clone(&self.store),
             keychain: Arc::clone(&self.keychain),
-            effects: self.effects.clone(),
+            env: self.env.clone(),
             check,
         }
     }

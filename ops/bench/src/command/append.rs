@@ -5,7 +5,7 @@ use super::run::ground;
 use crate::args::AppendArgs;
 use crate::{AppendBench, CONTENT_BYTES, Measured, measure};
 use claviger::cli::{CliError, output};
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use claviger_domain::code::ErrorCode;
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ pub(super) async fn run(args: &AppendArgs, json: bool) -> Result<(), CliError> {
              --processes";
         return Err(CliError::new(ErrorCode::Validation, message));
     }
-    let effects = Effects::system();
+    let env = Environment::system();
     let ground = ground(
         args.mongodb_uri.as_ref(),
         args.dir.clone().unwrap_or_else(std::env::temp_dir),
-        &effects,
+        &env,
     );
     let bench = AppendBench {
         writers: args.writers.iter().map(|writers| usize::from(*writers)).collect(),
@@ -29,7 +29,7 @@ pub(super) async fn run(args: &AppendArgs, json: bool) -> Result<(), CliError> {
         processes: usize::from(args.processes),
     };
     let told = |round, writers| tracing::info!(round, writers, "measured");
-    let measured = measure(&*ground, &bench, &effects, told).await?;
+    let measured = measure(&*ground, &bench, &env, told).await?;
     if json {
         output::json(&measured);
         return Ok(());

@@ -5,7 +5,7 @@ use crate::{SqliteRows, serve_bare_feed, serve_bare_keys, serve_nothing, serve_u
 use claviger::app::config::{Config, Settings};
 use claviger::app::key_files;
 use claviger::cli::{CliError, output};
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use claviger_domain::code::ErrorCode;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -30,16 +30,16 @@ pub(super) async fn run(args: &PartArgs) -> Result<(), CliError> {
             serve_upstream(listener).await?;
         }
         Part::Keys => {
-            let effects = Effects::system();
+            let env = Environment::system();
             let data_dir = args.data_dir.clone().ok_or_else(|| {
                 CliError::new(ErrorCode::Validation, "give the measured server's --data-dir")
             })?;
             let rows = Arc::new(SqliteRows::open(&data_dir)?);
             let settings = Settings { data_dir: Some(data_dir), ..Settings::default() };
             let config = Config::load(settings)?;
-            let key = key_files::token_key(&config, &*effects.entropy)?;
+            let key = key_files::token_key(&config, &*env.entropy)?;
             says();
-            serve_bare_keys(listener, rows, key, effects.clock).await?;
+            serve_bare_keys(listener, rows, key, env.clock).await?;
         }
     }
     Ok(())

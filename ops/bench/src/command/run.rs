@@ -4,7 +4,7 @@ use super::{append, attacks, live, part, query, runs};
 use crate::args::{Arguments, Command, PlaceArgs};
 use crate::{BenchError, Cores, Ground, MongoGround, SqliteGround};
 use claviger::cli::CliError;
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use claviger_domain::code::ErrorCode;
 use claviger_store::mongo::MongoUri;
 use std::path::PathBuf;
@@ -38,10 +38,10 @@ fn program(arguments: &Arguments) -> Result<PathBuf, CliError> {
 }
 
 /// Where temporary stores of a kind are made: on a MongoDB server, or below a directory.
-pub(super) fn ground(uri: Option<&MongoUri>, below: PathBuf, effects: &Effects) -> Box<dyn Ground> {
+pub(super) fn ground(uri: Option<&MongoUri>, below: PathBuf, env: &Environment) -> Box<dyn Ground> {
     match uri {
-        Some(uri) => Box::new(MongoGround::new(uri.clone(), effects.clone())),
-        None => Box::new(SqliteGround::new(below, effects.clone())),
+        Some(uri) => Box::new(MongoGround::new(uri.clone(), env.clone())),
+        None => Box::new(SqliteGround::new(below, env.clone())),
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn of(args: &PlaceArgs, program: PathBuf) -> Result<Self, CliError> {
         let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
-        let name = format!("claviger-bench-{}", Effects::system().ids.next());
+        let name = format!("claviger-bench-{}", Environment::system().ids.next());
         let cores = if args.together { Cores::default() } else { Cores::apart() };
         Ok(Self { program, dir: std::path::absolute(dir)?, name, cores })
     }

@@ -5,27 +5,27 @@ use super::run::ground;
 use crate::args::RunsArgs;
 use crate::{RunBench, measure_runs};
 use claviger::cli::{CliError, output};
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) async fn run(args: &RunsArgs, program: PathBuf, json: bool) -> Result<(), CliError> {
     warn_unoptimised();
     claviger::system::open_files::raise();
-    let effects = Effects::system();
+    let env = Environment::system();
     let dir = std::path::absolute(args.dir.clone().unwrap_or_else(std::env::temp_dir))?;
     let bench = RunBench {
         program,
         dir: dir.clone(),
-        name: format!("claviger-bench-{}", effects.ids.next()),
+        name: format!("claviger-bench-{}", env.ids.next()),
         runs: args.runs.into(),
         streams: args.streams.into(),
         time: Duration::from_secs(args.seconds),
         kills: args.kills.into(),
     };
-    let ground = ground(None, dir, &effects);
+    let ground = ground(None, dir, &env);
     let measured =
-        measure_runs(&*ground, &bench, &effects, |what| tracing::info!(what, "measured")).await?;
+        measure_runs(&*ground, &bench, &env, |what| tracing::info!(what, "measured")).await?;
     if json {
         output::json(&measured);
         return Ok(());

@@ -8,7 +8,7 @@ use crate::load;
 use crate::person::Person;
 use crate::subject::{self, Scratch, Subject};
 use crate::trial::Ground;
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -80,11 +80,11 @@ struct Scene {
 pub async fn measure(
     ground: &dyn Ground,
     bench: &RunBench,
-    effects: &Effects,
+    env: &Environment,
     told: impl Fn(&'static str),
 ) -> Result<RunMeasured, BenchError> {
     let trial = ground.trial(1).await?;
-    let commits = load::run(&trial.stores(), 1, Duration::from_secs(3), effects).await;
+    let commits = load::run(&trial.stores(), 1, Duration::from_secs(3), env).await;
     trial.remove().await?;
     let commit = Spread::of(commits?.latencies);
     told("commits");

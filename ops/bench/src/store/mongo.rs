@@ -3,7 +3,7 @@
 
 use super::counter;
 use crate::{Bare, Batches, BenchError, Ground, Sample, Trial};
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use claviger_projections::ports::{BoxFuture, Store};
 use claviger_store::mongo::MongoStore;
 use claviger_store::mongo::raw::durable;
@@ -32,7 +32,7 @@ pub(super) const COLLECTIONS: [&str; 3] = [EVENTS, VIEWS, COMMANDS];
 /// Temporary databases on a server.
 pub struct MongoGround {
     uri: MongoUri,
-    effects: Effects,
+    env: Environment,
 }
 
 impl fmt::Debug for MongoGround {
@@ -43,12 +43,12 @@ impl fmt::Debug for MongoGround {
 
 impl MongoGround {
     /// Databases on the server of this address, whatever database the address names.
-    pub fn new(uri: MongoUri, effects: Effects) -> Self {
-        Self { uri, effects }
+    pub fn new(uri: MongoUri, env: Environment) -> Self {
+        Self { uri, env }
     }
 
     fn config(&self, database: String) -> MongoConfig {
-        let mut config = MongoConfig::new(self.uri.clone(), Arc::clone(&self.effects.entropy));
+        let mut config = MongoConfig::new(self.uri.clone(), Arc::clone(&self.env.entropy));
         config.database = Some(database);
         config
     }
@@ -57,7 +57,7 @@ impl MongoGround {
 impl Ground for MongoGround {
     fn trial(&self, processes: usize) -> BoxFuture<'_, Result<Box<dyn Trial>, BenchError>> {
         Box::pin(async move {
-            let name = format!("claviger_bench_{}", self.effects.ids.next().as_simple());
+            let name = format!("claviger_bench_{}", self.env.ids.next().as_simple());
             let (batches, conflicts) = (Arc::new(Batches::default()), Arc::new(AtomicU64::new(0)));
             let mut trial =
                 MongoTrial { stores: Vec::new(), bare: None, counter: None, batches, conflicts };

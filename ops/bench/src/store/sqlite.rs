@@ -3,7 +3,7 @@
 //! writer makes them.
 
 use crate::{Bare, Batches, BenchError, Ground, Sample, Trial};
-use claviger::system::environment::Effects;
+use claviger::system::environment::Environment;
 use claviger_projections::ports::{BoxFuture, Store};
 use claviger_store::sqlite::SqliteConfig;
 use claviger_store::sqlite::SqliteStore;
@@ -32,7 +32,7 @@ const TABLES: [(&str, &str); 3] = [
 /// Temporary stores in directories of their own.
 pub struct SqliteGround {
     beneath: PathBuf,
-    effects: Effects,
+    env: Environment,
 }
 
 impl fmt::Debug for SqliteGround {
@@ -42,17 +42,17 @@ impl fmt::Debug for SqliteGround {
 }
 
 impl SqliteGround {
-    pub fn new(beneath: PathBuf, effects: Effects) -> Self {
-        Self { beneath, effects }
+    pub fn new(beneath: PathBuf, env: Environment) -> Self {
+        Self { beneath, env }
     }
 }
 
 impl Ground for SqliteGround {
     fn trial(&self, _processes: usize) -> BoxFuture<'_, Result<Box<dyn Trial>, BenchError>> {
-        let dir = Dir(self.beneath.join(format!("claviger-bench-{}", self.effects.ids.next())));
+        let dir = Dir(self.beneath.join(format!("claviger-bench-{}", self.env.ids.next())));
         let batches = Arc::new(Batches::default());
         let mut config =
-            SqliteConfig::new(dir.0.join("store"), "claviger bench", self.effects.clock.now());
+            SqliteConfig::new(dir.0.join("store"), "claviger bench", self.env.clock.now());
         config.faults = Arc::new(Noted(Arc::clone(&batches)));
         Box::pin(async move {
             let opening = TaskTracker::new()

@@ -5,7 +5,7 @@ use crate::{BareRows, BenchError};
 use claviger_domain::id::{SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{ACCOUNTS, BoxFuture, KEYS, StoreError};
-use claviger_store::sqlite::raw::{DbError, Near, Readers, count, open_reader, row, rows};
+use claviger_store::sqlite::raw::{DbError, InlineReads, Readers, count, open_reader, row, rows};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -33,7 +33,8 @@ impl SqliteRows {
         let connections = (0..READERS).map(|_| open_reader(dir)).collect::<Result<Vec<_>, _>>();
         let connections = connections.map_err(|error| BenchError::Open(Box::new(error)))?;
         // Its queries run on threads, like those of a connection pool.
-        let near = Near::over(Vec::new()).map_err(|error| BenchError::Open(Box::new(error)))?;
+        let near =
+            InlineReads::over(Vec::new()).map_err(|error| BenchError::Open(Box::new(error)))?;
         Ok(Self(Readers::start(connections, near)?))
     }
 }

@@ -4,7 +4,7 @@ use super::frames::{self, Frames};
 use crate::auth::Ticket;
 use crate::http::graphql::complete_errors;
 use crate::http::graphql::streams::LiveFace;
-use crate::limits::Seat;
+use crate::limits::StreamSlot;
 use crate::live::{End, Guard};
 use async_graphql::{Response, Value};
 use bytes::Bytes;
@@ -55,7 +55,7 @@ pub(super) struct Pump {
     pub(super) cursors: Arc<Cursors>,
     /// `None` for an anonymous request, which has nothing to revoke.
     pub(super) guard: Option<Guard>,
-    pub(super) seat: Seat,
+    pub(super) seat: StreamSlot,
     pub(super) ticket: Option<OfTicket>,
     pub(super) request_id: Uuid,
 }

@@ -8,7 +8,7 @@ use crate::auth::Denied;
 use crate::http::edge::envelope::RequestIds;
 use crate::http::graphql::streams::LiveFace;
 use crate::http::graphql::{Executor, Refusal, RequestContext, complete_errors};
-use crate::limits::Seat;
+use crate::limits::StreamSlot;
 use crate::live::{End, Guard};
 use async_graphql::{Request, Response, ServerError, Value};
 use async_graphql_parser::types::OperationType;
@@ -29,7 +29,7 @@ pub(super) struct Socket<S> {
     face: Arc<LiveFace>,
     wire: Wire<S>,
     context: RequestContext,
-    seat: Seat,
+    seat: StreamSlot,
     /// Watches the caller's session, once the client has authenticated.
     holder: Option<Guard>,
     operations: Operations,
@@ -54,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         face: Arc<LiveFace>,
         wire: Wire<S>,
         context: RequestContext,
-        seat: Seat,
+        seat: StreamSlot,
     ) -> Self {
         let now = Instant::now();
         let operations = Operations::default();

@@ -2,7 +2,7 @@
 //! connection of its own, which take queries from one queue. Threads rather than the runtime's
 //! blocking pool, because a connection with its prepared statements stays on its thread.
 
-use super::near::Near;
+use super::inline_reads::InlineReads;
 use super::query::DbError;
 use claviger_projections::ports::{BoxFuture, StoreError};
 use rusqlite::Connection;
@@ -66,7 +66,7 @@ impl Queue {
 
 #[expect(missing_debug_implementations, reason = "threads and queues")]
 pub struct Readers {
-    near: Near,
+    near: InlineReads,
     queue: Arc<Queue>,
     places: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -75,7 +75,7 @@ pub struct Readers {
 impl Readers {
     /// Starts one thread per connection; the connections of `near` are used on the callers'
     /// threads.
-    pub fn start(connections: Vec<Connection>, near: Near) -> io::Result<Self> {
+    pub fn start(connections: Vec<Connection>, near: InlineReads) -> io::Result<Self> {
         let queue = Arc::<Queue>::default();
         let start = |connection| {
             let queue = Arc::clone(&queue);

@@ -3,9 +3,9 @@
 use super::config::SqliteConfig;
 use super::connection::{DATABASE_FILE, make_dir, open_reader, open_writer};
 use super::error::OpenError;
+use super::inline_reads::InlineReads;
 use super::leases::Leases;
 use super::lock::Lock;
-use super::near::Near;
 use super::query::DbError;
 use super::read;
 use super::readers::Readers;
@@ -66,7 +66,8 @@ impl SqliteStore {
                 .map(|_| open_reader(&config.dir))
                 .collect::<Result<Vec<_>, _>>()
         };
-        let near = Near::over(open()?).map_err(|error| OpenError::from_sqlite(&path, &error))?;
+        let near =
+            InlineReads::over(open()?).map_err(|error| OpenError::from_sqlite(&path, &error))?;
         let (tasks, messages) = channel();
         let (position_sender, position) = watch::channel(end.0.size());
         let (failure_sender, failure) = watch::channel(None);

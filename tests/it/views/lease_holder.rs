@@ -1,7 +1,7 @@
 //! Leases in time: on the embedded store, where two holders stand for two processes.
 
 use crate::harness::stores::sqlite;
-use claviger::background::lease::Tenure;
+use claviger::background::lease::LeaseHolder;
 use claviger_projections::ports::{Hold, Holder, LeaseName, Store};
 use claviger_store::sqlite::{SqliteConfig, SqliteStore};
 use std::sync::Arc;
@@ -36,8 +36,12 @@ impl Two {
     fn start(&self, holder: u128, ttl: Duration) -> CancellationToken {
         let shutdown = CancellationToken::new();
         let store = Arc::clone(&self.store);
-        let tenure =
-            Tenure { store, name: LeaseName::Timers, holder: Holder(Uuid::from_u128(holder)), ttl };
+        let lease_holder = LeaseHolder {
+            store,
+            name: LeaseName::Timers,
+            holder: Holder(Uuid::from_u128(holder)),
+            ttl,
+        };
         let (stop, sender) = (shutdown.clone(), self.sender.clone());
         self.tracker.spawn(async move {
             let work = |token, over: CancellationToken| {
@@ -48,7 +52,7 @@ impl Two {
                     sender.send((holder, token, "ends")).unwrap();
                 }
             };
-            tenure.run(&stop, work).await;
+            lease_holder.run(&stop, work).await;
         });
         shutdown
     }

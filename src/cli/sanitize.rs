@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// Replaces everything a terminal would interpret: control characters (except line breaks and tabs)
 /// become their pictures, C1 controls and bidirectional marks become a replacement character. A CR
 /// LF becomes one line break.
-pub(super) fn harmless(text: &str) -> String {
+pub(super) fn sanitize(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
@@ -31,7 +31,7 @@ pub(super) fn harmless(text: &str) -> String {
 
 /// The same on one line: each run of white space becomes one space.
 pub(super) fn one_line(text: &str) -> String {
-    harmless(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+    sanitize(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Escapes, in the strings of a JSON text, everything a terminal would interpret and JSON itself
@@ -138,11 +138,11 @@ mod tests {
             ("abc\u{202e}txt.exe", "abc\u{fffd}txt.exe"),
             ("ein Käse 漢字 🦀", "ein Käse 漢字 🦀"),
         ] {
-            assert_eq!(harmless(text), expected, "{text:?}");
+            assert_eq!(sanitize(text), expected, "{text:?}");
         }
         let every: String = (0..=0x9f).filter_map(char::from_u32).collect();
         assert!(
-            harmless(&every)
+            sanitize(&every)
                 .chars()
                 .all(|letter| !letter.is_control() || letter == '\n' || letter == '\t')
         );

@@ -19,7 +19,7 @@ const TURNS: u32 = 8;
 
 /// Connections for any caller that finds one free. A slot is empty once the store is closed.
 #[expect(missing_debug_implementations, reason = "connections")]
-pub struct Near(Vec<Mutex<Option<Place>>>);
+pub struct InlineReads(Vec<Mutex<Option<Place>>>);
 
 struct Place {
     connection: Connection,
@@ -27,7 +27,7 @@ struct Place {
     turns: Arc<AtomicU32>,
 }
 
-impl Near {
+impl InlineReads {
     /// Configures the connections to never wait for a lock and to be interruptible.
     pub fn over(connections: Vec<Connection>) -> rusqlite::Result<Self> {
         let set_up = |mut connection: Connection| {
