@@ -158,7 +158,7 @@ fn only_the_wiring_names_a_concrete_store() {
     assert!(named.is_empty(), "the store is named in {named:?}");
 }
 
-/// The env that must come in through a port or an argument. Clippy's `disallowed_methods`
+/// The effects that must come in through a port or an argument. Clippy's `disallowed_methods`
 /// enforces the same with types; this also holds where a room forgets the lint.
 #[test]
 fn the_pure_rooms_touch_neither_clock_nor_environment_nor_files() {
