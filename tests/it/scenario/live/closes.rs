@@ -5,7 +5,6 @@ use crate::harness::stores::StoreKind;
 use crate::scenario::stage::Stage;
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::id::UserId;
-
 use serde_json::json;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
