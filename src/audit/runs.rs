@@ -61,7 +61,7 @@ impl Runs {
 
     async fn compare_open(&self, store: &dyn Store, report: &mut Report) -> Result<(), Failure> {
         let mut wrong = |run: Uuid| {
-            report.problem(format!("the open run {run} in the view does not agree with the log"))
+            report.problem(format!("the open run {run} in the view does not agree with the log"));
         };
         let mut should = BTreeMap::new();
         for (place, summary) in &self.summaries {

@@ -303,7 +303,7 @@ impl Verify {
                 match open_key(row, key) {
                     Ok(view) => drop(stored.insert(view.id, view)),
                     Err(_) => {
-                        self.report.problem(format!("cannot read the key {} in the view", row.id))
+                        self.report.problem(format!("cannot read the key {} in the view", row.id));
                     }
                 }
             }

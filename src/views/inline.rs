@@ -149,7 +149,7 @@ impl Inline {
                 }
             }
             StreamName::Run(run) if self.view.is_of_runs() && !self.erased => {
-                self.runs.take(run, event).await?
+                self.runs.take(run, event).await?;
             }
             StreamName::Run(_) | StreamName::RunControl(_) | StreamName::System => {}
         }

@@ -149,6 +149,8 @@ fn only_the_wiring_names_a_concrete_store() {
     let named: Vec<_> = rust_files("src")
         .into_iter()
         .filter(|(path, text)| {
+            // A configuration contains an address, which opens nothing.
+            let text = text.replace("claviger_store::mongo::MongoUri", "");
             outside(path)
                 && (text.contains("claviger_store::sqlite")
                     || text.contains("claviger_store::mongo"))
