@@ -6,7 +6,6 @@ use axum::Router;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use claviger_application::{Answer, Call, KeyCommand, KeyCommands, KeyDone};
 use claviger_domain::code::ErrorCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -16,7 +15,6 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// A gauge.
 pub type Level = Gauge;
@@ -97,14 +95,14 @@ impl Default for Metrics {
         let commands = Family::default();
         registry.register(
             "key_commands",
-            "Key commands by outcome, OK or an error code",
+            "Commands by outcome, OK or an error code",
             commands.clone(),
         );
         let command_seconds: Family<OfCommand, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(seconds);
         registry.register(
             "key_command_seconds",
-            "Key commands, from decision to durable commit",
+            "Commands, from decision to durable commit",
             command_seconds.clone(),
         );
         let appends = Family::default();
@@ -165,7 +163,7 @@ impl Metrics {
     }
 
     /// Counts a finished command.
-    fn commanded(&self, command: &'static str, code: Option<ErrorCode>, took: Duration) {
+    pub(crate) fn commanded(&self, command: &'static str, code: Option<ErrorCode>, took: Duration) {
         self.commands
             .get_or_create(&Commanded { command, code: code.map_or("OK", ErrorCode::as_str) })
             .inc();
@@ -230,40 +228,6 @@ fn resident_bytes() -> Option<i64> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: i64 = pages.split(' ').nth(1)?.parse().ok()?;
     pages.checked_mul(i64::try_from(rustix::param::page_size()).ok()?)
-}
-
-/// Counts key commands by outcome.
-#[expect(missing_debug_implementations, reason = "trait objects")]
-pub struct MeteredCommands {
-    pub commands: Arc<dyn KeyCommands>,
-    pub metrics: Metrics,
-}
-
-impl KeyCommands for MeteredCommands {
-    fn run(&self, call: Call, command: KeyCommand) -> Answer<'_, KeyDone> {
-        let name = match &command {
-            KeyCommand::Add { .. } => "add",
-            KeyCommand::Test { .. } => "test",
-            KeyCommand::SetDefault { .. } => "set_default",
-            KeyCommand::ClearDefault { .. } => "clear_default",
-            KeyCommand::Activate { .. } => "activate",
-            KeyCommand::Deactivate { .. } => "deactivate",
-            KeyCommand::Rename { .. } => "rename",
-            KeyCommand::ReplaceSecret { .. } => "replace_secret",
-            KeyCommand::SetExpiry { .. } => "set_expiry",
-            KeyCommand::Delete { .. } => "delete",
-        };
-        Box::pin(async move {
-            let began_at = Instant::now();
-            let done = self.commands.run(call, command).await;
-            self.metrics.commanded(
-                name,
-                done.as_ref().err().map(|failure| failure.code),
-                began_at.elapsed(),
-            );
-            done
-        })
-    }
 }
 
 /// Increments a gauge for as long as it lives.
