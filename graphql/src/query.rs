@@ -1,9 +1,8 @@
 //! The root of queries.
 
+use crate::context::{caller, fault, ports};
 use crate::scalars::Position;
-use crate::types::{
-    ApiKey, Event, Model, Node, Orchestration, Session, Viewer, caller, fault, ports, reach,
-};
+use crate::types::{ApiKey, Event, Model, Node, Orchestration, Session, Viewer, reach};
 use async_graphql::{Context, Error, ID, Object};
 use claviger_application::ids::{self, IdKind};
 use claviger_domain::id::{EventId, KeyId, RunId};

@@ -2,9 +2,9 @@
 
 use super::step::int;
 use super::words::Pattern;
+use crate::context::{fault, ports};
 use crate::error::top_level;
 use crate::scalars::{DateTime, UInt64};
-use crate::types::{fault, ports};
 use async_graphql::{Context, Enum, Error, ID, SimpleObject};
 use claviger_application::UsageCell;
 use claviger_application::ids::{self, IdKind};
