@@ -9,7 +9,7 @@ use crate::http::connection::server::{BindError, Server, ServerSettings};
 use crate::http::edge::envelope::Edge;
 use crate::http::edge::health::{HealthProbe, HealthReport, HealthStatus};
 use crate::http::edge::renderers::Renderers;
-use crate::http::edge::{envelope, health};
+use crate::http::edge::{envelope, health, metrics};
 use crate::http::graphql::executor::{SchemaExecutor, health_clock};
 use crate::http::graphql::graphiql;
 use crate::http::graphql::streams::{LiveFace, LiveParts};
@@ -99,8 +99,9 @@ impl Listening {
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
         let Self { server, metrics, router, live, core, has_timers } = self;
         // Stops with the rest: its requests are short.
-        let metrics = metrics
-            .map(|server| core.tracker.spawn(server.run(core.metrics.router(), shutdown.clone())));
+        let metrics = metrics.map(|server| {
+            core.tracker.spawn(server.run(metrics::router(core.metrics.clone()), shutdown.clone()))
+        });
         let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
         let mut background: Vec<JoinHandle<()>> = followed_views()
             .into_iter()

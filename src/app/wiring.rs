@@ -2,6 +2,7 @@
 
 use super::config::{Config, IssuerConfig};
 use super::key_files::{self, KeyFileError};
+use super::metered_commands::MeteredCommands;
 use crate::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
@@ -19,7 +20,7 @@ use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub};
 use crate::reads::StoreReads;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
-use crate::system::metrics::{MeteredCommands, Metrics};
+use crate::system::metrics::Metrics;
 use claviger_application::Ports;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;

@@ -3,6 +3,7 @@
 pub mod body;
 pub mod envelope;
 pub mod health;
+pub mod metrics;
 pub mod origins;
 pub mod peer;
 pub mod problem;
