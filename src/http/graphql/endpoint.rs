@@ -1,8 +1,9 @@
 //! `/graphql` over plain HTTP: POST, and GET for queries.
 
-use super::admission::{Admission, Refusal};
+use super::admission::Admission;
 use super::context::RequestContext;
 use super::negotiation::{Media, require_json};
+use super::refusal::Refusal;
 use super::reply::Reply;
 use super::request::{Payload, from_body, from_uri};
 use crate::http::edge::body::read_body;
