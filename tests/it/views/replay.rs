@@ -7,6 +7,7 @@ use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
 use claviger::background::view_follower::ViewFollower;
 use claviger::views::View;
+use claviger_application::{KeyCommand, Ports};
 use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::text::KeyName;
 use claviger_projections::activity::ActivityView;

@@ -1,6 +1,7 @@
 //! Runs the contract suite on MongoDB.
 
 use super::super::broken::Broken;
+use super::super::harness::readable;
 use super::gate::Gate;
 use super::rewriting::Rewriting;
 use crate::harness::bent::Over;
@@ -42,7 +43,7 @@ impl MongoHarness {
 
     pub(super) fn config(&self) -> MongoConfig {
         let faults = Arc::clone(&self.gate) as _;
-        MongoConfig { faults, ..mongo_config(self.uri.clone()) }
+        MongoConfig { faults, reads: readable(), ..mongo_config(self.uri.clone()) }
     }
 
     /// Opens the database once more, as another process would.
