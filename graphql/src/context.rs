@@ -2,7 +2,7 @@
 
 use crate::error::top_level;
 use async_graphql::{Context, Error};
-use claviger_application::{Caller, Ports};
+use claviger_application::{Ports, Principal};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 
@@ -11,9 +11,9 @@ pub(crate) fn ports<'a>(ctx: &Context<'a>) -> Result<&'a Ports, Error> {
     ctx.data::<Ports>()
 }
 
-/// The authenticated caller. Without a valid token no user data can be requested.
-pub(crate) fn caller<'a>(ctx: &Context<'a>) -> Result<&'a Caller, Error> {
-    ctx.data::<Caller>().map_err(|_| {
+/// The authenticated principal. Without a valid token no user data can be requested.
+pub(crate) fn principal<'a>(ctx: &Context<'a>) -> Result<&'a Principal, Error> {
+    ctx.data::<Principal>().map_err(|_| {
         top_level(&Failure::new(
             ErrorCode::Unauthenticated,
             "sign in first: send the access token as Authorization: Bearer TOKEN (the mutations login and register return one)",

@@ -1,6 +1,6 @@
 //! The root of subscriptions. Each item is complete: showing it reads nothing more.
 
-use crate::context::{caller, fault, ports};
+use crate::context::{fault, ports, principal};
 use crate::error::top_level;
 use crate::progress::Progress;
 use crate::scalars::Cursor;
@@ -41,7 +41,7 @@ impl Subscription {
         after: Option<Cursor>,
         #[graphql(default_with = "with_deltas()")] deltas: Option<bool>,
     ) -> Result<Messages, Error> {
-        let owner = caller(ctx)?.user;
+        let owner = principal(ctx)?.user;
         let unknown = || fault(Failure::not_found("orchestration"));
         let run = RunId(ids::decode_as(IdKind::Orchestration, &id).ok_or_else(unknown)?);
         // Boxed here and below: otherwise the subscription would hold the memory of its setup for
@@ -58,7 +58,7 @@ impl Subscription {
         after: Option<Cursor>,
         types: Option<Vec<String>>,
     ) -> Result<Edges, Error> {
-        Box::pin(edges(ctx, Scope::Own(caller(ctx)?.user), after, types)).await
+        Box::pin(edges(ctx, Scope::Own(principal(ctx)?.user), after, types)).await
     }
     /// Every event in the log. Requires the role AUDITOR or ADMIN.
     async fn audit_events(
@@ -67,7 +67,7 @@ impl Subscription {
         after: Option<Cursor>,
         types: Option<Vec<String>>,
     ) -> Result<Edges, Error> {
-        let roles = &caller(ctx)?.roles;
+        let roles = &principal(ctx)?.roles;
         if !roles.contains(&Role::Auditor) && !roles.contains(&Role::Admin) {
             return Err(top_level(&Failure::new(
                 ErrorCode::Forbidden,

@@ -3,5 +3,4 @@
 pub mod config;
 pub mod key_files;
 pub mod lifecycle;
-mod metered_commands;
 pub mod wiring;

@@ -91,14 +91,14 @@ impl Default for Metrics {
         let commands = Family::default();
         registry.register(
             "key_commands",
-            "Key commands by outcome, OK or an error code",
+            "Commands by outcome, OK or an error code",
             commands.clone(),
         );
         let command_seconds: Family<OfCommand, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(seconds);
         registry.register(
             "key_command_seconds",
-            "Key commands, from decision to durable commit",
+            "Commands, from decision to durable commit",
             command_seconds.clone(),
         );
         let appends = Family::default();
@@ -159,7 +159,7 @@ impl Metrics {
     }
 
     /// Counts a finished command.
-    pub fn commanded(&self, command: &'static str, code: Option<ErrorCode>, took: Duration) {
+    pub(crate) fn commanded(&self, command: &'static str, code: Option<ErrorCode>, took: Duration) {
         self.commands
             .get_or_create(&Commanded { command, code: code.map_or("OK", ErrorCode::as_str) })
             .inc();

@@ -72,7 +72,7 @@ user_errors! {
 /// Sorts a failure: a refusal is `Ok`, everything else a top-level error.
 pub(crate) fn user_error(failure: &Failure) -> Result<UserError, Error> {
     let code = ErrorCode::from(failure.code);
-    let (message, path) = (failure.message.clone(), failure.path.clone());
+    let (message, path) = (failure.message.clone(), path_of(failure));
     Ok(match failure.code {
         Code::Validation | Code::LimitExceeded => {
             UserError::ValidationError(ValidationError { code, message, path })
@@ -112,6 +112,13 @@ pub(crate) fn user_error(failure: &Failure) -> Result<UserError, Error> {
     })
 }
 
+/// The path of the field at fault. The core names fields; here they are fields of the argument
+/// `input`.
+fn path_of(failure: &Failure) -> Option<Vec<String>> {
+    let path = failure.path.as_ref()?;
+    Some(std::iter::once("input".to_owned()).chain(path.iter().cloned()).collect())
+}
+
 fn conflict(failure: &Failure) -> ConflictError {
     let (expected, actual, existing) = match &failure.detail {
         FailureDetail::Versions { expected, actual } => (*expected, *actual, None),
@@ -124,7 +131,7 @@ fn conflict(failure: &Failure) -> ConflictError {
     ConflictError {
         code: failure.code.into(),
         message: failure.message.clone(),
-        path: failure.path.clone(),
+        path: path_of(failure),
         expected_version: expected.map(Position),
         actual_version: actual.map(Position),
         existing,

@@ -18,7 +18,6 @@ pub(crate) use runs::{AgentRole, FailurePolicy, Followed, Orchestration, Orchest
 pub(crate) use session::Session;
 pub(crate) use viewer::{Viewer, context_of, default_context, reach};
 
-pub(crate) use crate::context::{caller, fault, ports};
 use async_graphql::{ID, Interface};
 
 /// An object with an id that is unique across all types.

@@ -85,7 +85,7 @@ async fn begin(
             Problem::new(ErrorCode::LimitExceeded, full.to_string())
                 .with_status(StatusCode::TOO_MANY_REQUESTS)
         };
-        seat.claim(grant.caller.user).map_err(too_many)?;
+        seat.claim(grant.principal.user).map_err(too_many)?;
     }
     let cursors = Arc::new(Cursors::default());
     let answers = match (kind, &asked.grant) {
@@ -95,7 +95,12 @@ async fn begin(
                 resume: asked.resume.clone(),
                 passed: Arc::new(move |cursor| passing.passed(cursor)),
             };
-            face.parts.executor.subscribe(request, &context, grant.caller.clone(), Some(progress))
+            face.parts.executor.subscribe(
+                request,
+                &context,
+                grant.principal.clone(),
+                Some(progress),
+            )
         }
         (OperationType::Subscription, None) => return Err(unauthenticated(&sign_in())),
         (OperationType::Query | OperationType::Mutation, _) => once(face, request, context),
