@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod aggregates;
 pub mod anthropic;
 pub mod app;
 pub mod audit;

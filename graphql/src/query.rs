@@ -1,9 +1,8 @@
 //! The root of queries.
 
+use crate::context::{fault, ports, principal};
 use crate::scalars::Position;
-use crate::types::{
-    ApiKey, Event, Model, Node, Orchestration, Session, Viewer, caller, fault, ports, reach,
-};
+use crate::types::{ApiKey, Event, Model, Node, Orchestration, Session, Viewer, reach};
 use async_graphql::{Context, Error, ID, Object};
 use claviger_application::ids::{self, IdKind};
 use claviger_domain::id::{EventId, KeyId, RunId};
@@ -37,7 +36,7 @@ impl Query {
     /// The signed-in user.
     #[expect(clippy::unused_async, reason = "the library wants resolvers to be async")]
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer, Error> {
-        caller(ctx).map(Viewer::of)
+        principal(ctx).map(Viewer::of)
     }
     /// A key of the viewer; null if the id is unknown or belongs to another user.
     async fn key(
@@ -46,7 +45,7 @@ impl Query {
         id: ID,
         min_position: Option<Position>,
     ) -> Option<Result<ApiKey, Error>> {
-        key_of_caller(ctx, &id, min_position).await.transpose()
+        own_key(ctx, &id, min_position).await.transpose()
     }
     /// An orchestration of the viewer; null if the id is unknown or belongs to another user.
     async fn orchestration(
@@ -55,41 +54,41 @@ impl Query {
         id: ID,
         min_position: Option<Position>,
     ) -> Option<Result<Orchestration, Error>> {
-        orchestration_of_caller(ctx, &id, min_position).await.transpose()
+        own_orchestration(ctx, &id, min_position).await.transpose()
     }
     /// The models that Anthropic offers. If Anthropic does not answer: the last list it returned,
     /// or else the price table. Never an error.
     async fn models(&self, ctx: &Context<'_>) -> Result<Vec<Model>, Error> {
-        caller(ctx)?;
-        let models = ports(ctx)?.reads.models().await.map_err(fault)?;
+        principal(ctx)?;
+        let models = ports(ctx)?.credentials.models().await.map_err(fault)?;
         Ok(models.into_iter().map(Model::from).collect())
     }
 }
 
 // A failed nullable field makes only itself null, not its parent, if it returns an option of a
 // result.
-async fn key_of_caller(
+async fn own_key(
     ctx: &Context<'_>,
     id: &str,
     min_position: Option<Position>,
 ) -> Result<Option<ApiKey>, Error> {
-    let caller = caller(ctx)?;
+    let principal = principal(ctx)?;
     reach(ctx, min_position).await?;
     match ids::decode_as(IdKind::ApiKey, id) {
-        Some(id) => key(ctx, caller.user, KeyId(id)).await,
+        Some(id) => key(ctx, principal.user, KeyId(id)).await,
         None => Ok(None),
     }
 }
 
-async fn orchestration_of_caller(
+async fn own_orchestration(
     ctx: &Context<'_>,
     id: &str,
     min_position: Option<Position>,
 ) -> Result<Option<Orchestration>, Error> {
-    let caller = caller(ctx)?;
+    let principal = principal(ctx)?;
     reach(ctx, min_position).await?;
     match ids::decode_as(IdKind::Orchestration, id) {
-        Some(id) => Orchestration::load(ctx, caller.user, RunId(id)).await,
+        Some(id) => Orchestration::load(ctx, principal.user, RunId(id)).await,
         None => Ok(None),
     }
 }
@@ -104,22 +103,25 @@ pub(crate) async fn key(
 }
 
 async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Error> {
-    let caller = caller(ctx)?;
+    let principal = principal(ctx)?;
     let Some((kind, id)) = ids::decode(id) else { return Ok(None) };
     Ok(match kind {
-        IdKind::User if id == caller.user.0 => Some(Node::Viewer(Viewer::of(caller))),
+        IdKind::User if id == principal.user.0 => Some(Node::Viewer(Viewer::of(principal))),
         IdKind::User | IdKind::Correlation | IdKind::Step => None,
-        IdKind::ApiKey => key(ctx, caller.user, KeyId(id)).await?.map(Node::ApiKey),
+        IdKind::ApiKey => key(ctx, principal.user, KeyId(id)).await?.map(Node::ApiKey),
         IdKind::Orchestration => {
-            Orchestration::load(ctx, caller.user, RunId(id)).await?.map(Node::Orchestration)
+            Orchestration::load(ctx, principal.user, RunId(id)).await?.map(Node::Orchestration)
         }
         IdKind::Session => {
-            let sessions = ports(ctx)?.reads.sessions(caller.user).await.map_err(fault)?;
+            let sessions = ports(ctx)?.reads.sessions(principal.user).await.map_err(fault)?;
             let view = sessions.into_iter().find(|session| session.id.0 == id);
-            view.map(|view| Node::Session(Session { is_current: view.id == caller.session, view }))
+            view.map(|view| {
+                Node::Session(Session { is_current: Some(view.id) == principal.session(), view })
+            })
         }
         IdKind::Event => {
-            let event = ports(ctx)?.reads.event(caller.user, EventId(id)).await.map_err(fault)?;
+            let event =
+                ports(ctx)?.reads.event(principal.user, EventId(id)).await.map_err(fault)?;
             event.map(|view| Node::Event(Event(std::sync::Arc::new(view))))
         }
     })

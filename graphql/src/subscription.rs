@@ -1,9 +1,10 @@
 //! The root of subscriptions. Each item is complete: showing it reads nothing more.
 
+use crate::context::{fault, ports, principal};
 use crate::error::top_level;
 use crate::progress::Progress;
 use crate::scalars::Cursor;
-use crate::types::{EventEdge, Followed, OrchestrationMessage, caller, fault, ports};
+use crate::types::{EventEdge, Followed, OrchestrationMessage};
 use async_graphql::{Context, Error, ID, Subscription};
 use claviger_application::Scope;
 use claviger_application::cursor;
@@ -40,7 +41,7 @@ impl Subscription {
         after: Option<Cursor>,
         #[graphql(default_with = "with_deltas()")] deltas: Option<bool>,
     ) -> Result<Messages, Error> {
-        let owner = caller(ctx)?.user;
+        let owner = principal(ctx)?.user;
         let unknown = || fault(Failure::not_found("orchestration"));
         let run = RunId(ids::decode_as(IdKind::Orchestration, &id).ok_or_else(unknown)?);
         // Boxed here and below: otherwise the subscription would hold the memory of its setup for
@@ -57,7 +58,7 @@ impl Subscription {
         after: Option<Cursor>,
         types: Option<Vec<String>>,
     ) -> Result<Edges, Error> {
-        Box::pin(edges(ctx, Scope::Own(caller(ctx)?.user), after, types)).await
+        Box::pin(edges(ctx, Scope::Own(principal(ctx)?.user), after, types)).await
     }
     /// Every event in the log. Requires the role AUDITOR or ADMIN.
     async fn audit_events(
@@ -66,7 +67,7 @@ impl Subscription {
         after: Option<Cursor>,
         types: Option<Vec<String>>,
     ) -> Result<Edges, Error> {
-        let roles = &caller(ctx)?.roles;
+        let roles = &principal(ctx)?.roles;
         if !roles.contains(&Role::Auditor) && !roles.contains(&Role::Admin) {
             return Err(top_level(&Failure::new(
                 ErrorCode::Forbidden,

@@ -2,6 +2,7 @@
 
 use super::config::{Config, IssuerConfig};
 use super::key_files::{self, KeyFileError};
+use crate::aggregates::Aggregates;
 use crate::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
@@ -10,17 +11,17 @@ use crate::anthropic::stream::StreamLimits;
 use crate::auth::{
     AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords,
 };
-use crate::bus::{Bus, BusConfig, Commands, RunBus, RunSettings};
-use crate::credentials::{CredentialPolicy, ModelList};
+use crate::bus::{Bus, BusConfig, BusPorts, Commands, RunBus, RunSettings};
+use crate::credentials::{CredentialPolicy, ModelList, Resolver};
 use crate::engine::{Engine, EngineHandle, EngineParts, EngineSettings, Operator};
 use crate::keychain::{Keychain, KeychainError, scrub};
-use crate::limits::LimitedCommands;
+use crate::limits::{CommandLimit, CommandLimits};
 use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub};
 use crate::reads::StoreReads;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
-use crate::system::metrics::{MeteredCommands, Metrics};
-use claviger_application::Ports;
+use crate::system::metrics::Metrics;
+use claviger_application::{CommandGroup, KeyCommand, Ports};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_projections::feed::Hub;
@@ -141,7 +142,7 @@ pub struct Core {
     /// Commands.
     pub bus: Arc<Bus>,
     /// Commands on keys, as often as people may give them.
-    key_commands: Arc<MeteredCommands>,
+    key_commands: Commands,
     /// Commands on runs.
     run_commands: RunBus,
     /// Works on runs, once somebody lets it.
@@ -154,6 +155,8 @@ pub struct Core {
     pub auth: Arc<Auth>,
     /// Reads.
     pub reads: Arc<StoreReads>,
+    /// Resolves credentials, and lists the models.
+    resolver: Arc<Resolver>,
     /// Who listens to new events. A [`crate::live::Tail`] must run for it.
     pub hub: Arc<EventHub>,
     /// The outside world.
@@ -227,14 +230,27 @@ impl Core {
         let (max_keys, test_timeout_ms) = (config.max_keys, config.test_timeout_ms);
         let bus_config =
             BusConfig { max_keys, test_timeout_ms, test_model, metrics: metrics.clone() };
-        let bus = Bus::new(
-            Arc::clone(&store),
-            Arc::clone(&keychain),
-            env.clone(),
-            probe,
-            bus_config,
-            tracker.clone(),
-        );
+        let aggregates = Aggregates::new(Arc::clone(&store));
+        let bus_ports = BusPorts {
+            store: Arc::clone(&store),
+            keychain: Arc::clone(&keychain),
+            env: env.clone(),
+            aggregates: Arc::clone(&aggregates),
+        };
+        let bus = Bus::new(bus_ports, probe, bus_config, tracker.clone());
+        let reads = Arc::new(StoreReads {
+            store: Arc::clone(&store),
+            keychain: Arc::clone(&keychain),
+            env: env.clone(),
+            aggregates,
+            view_wait: Duration::from_millis(config.view_wait_ms),
+        });
+        let resolver = Arc::new(Resolver {
+            reads: Arc::<StoreReads>::clone(&reads),
+            clock: Arc::clone(&env.clock),
+            policy: policy(config),
+            models: Arc::clone(&upstream.models),
+        });
 
         let token_key = key_files::token_key(config, &*env.entropy)?;
         let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -243,6 +259,7 @@ impl Core {
             store: Arc::clone(&store),
             keychain: Arc::clone(&keychain),
             bus: Arc::clone(&bus),
+            reads: Arc::clone(&reads),
             env: env.clone(),
         };
         let auth_config = AuthConfig { registration: config.registration, ..AuthConfig::default() };
@@ -250,28 +267,21 @@ impl Core {
         if let Some(issuer) = &config.issuer {
             auth = auth.with_issuer(external_issuer(issuer, &tracker)?);
         }
-        let limited = LimitedCommands::new(
-            Commands(Arc::clone(&bus)),
-            Arc::clone(&env.clock),
-            config.key_commands_per_minute,
-            config.key_tests_per_minute,
-        );
+        let limits = Arc::new(command_limits(config));
 
-        let reads = Arc::new(StoreReads {
-            store: Arc::clone(&store),
-            keychain: Arc::clone(&keychain),
-            env: env.clone(),
-            policy: policy(config),
-            models: Arc::clone(&upstream.models),
-            view_wait: Duration::from_millis(config.view_wait_ms),
-        });
         let hub = Hub::new(store.head().await.map_err(|error| store_failure(&error))?.position);
         let holder = Holder(env.ids.next());
         let lease = Duration::from_millis(config.lease_ms);
         let auth = Arc::new(auth);
-        let key_commands =
-            Arc::new(MeteredCommands { commands: Arc::new(limited), metrics: metrics.clone() });
-        let rooms = Rooms { bus: &bus, reads: &reads, hub: &hub, tracker: &tracker };
+        let key_commands = Commands { bus: Arc::clone(&bus), limits: Arc::clone(&limits) };
+        let rooms = Rooms {
+            bus: &bus,
+            reads: &reads,
+            resolver: &resolver,
+            limits: &limits,
+            hub: &hub,
+            tracker: &tracker,
+        };
         let (run_commands, engine, runs) = work_on_runs(config, &rooms, upstream, holder);
         let engine = Mutex::new(Some(engine));
         Ok(Self {
@@ -286,6 +296,7 @@ impl Core {
             metrics,
             auth,
             reads,
+            resolver,
             hub,
             env,
             holder,
@@ -297,8 +308,9 @@ impl Core {
     /// What the schema stands on.
     pub fn ports(&self) -> Ports {
         Ports {
-            keys: Arc::<MeteredCommands>::clone(&self.key_commands),
+            keys: Arc::new(self.key_commands.clone()),
             reads: Arc::<StoreReads>::clone(&self.reads),
+            credentials: Arc::<Resolver>::clone(&self.resolver),
             accounts: Arc::new(AccountsPort(Arc::clone(&self.auth))),
             feeds: Arc::new(LiveFeeds {
                 reads: Arc::clone(&self.reads),
@@ -369,6 +381,8 @@ impl Upstream {
 struct Rooms<'a> {
     bus: &'a Arc<Bus>,
     reads: &'a Arc<StoreReads>,
+    resolver: &'a Arc<Resolver>,
+    limits: &'a Arc<CommandLimits>,
     hub: &'a Arc<EventHub>,
     tracker: &'a TaskTracker,
 }
@@ -386,13 +400,16 @@ fn work_on_runs(
     let (bus, reads) = (Arc::clone(rooms.bus), Arc::clone(rooms.reads));
     let commands = RunBus {
         bus: Arc::clone(&bus),
-        reads: Arc::clone(&reads),
+        resolver: Arc::clone(rooms.resolver),
+        runs: Arc::<StoreReads>::clone(&reads),
         settings,
         engine: Arc::new(engine),
+        limits: Arc::clone(rooms.limits),
     };
     let engine = EngineParts {
         bus,
         reads,
+        resolver: Arc::clone(rooms.resolver),
         hub: Arc::clone(rooms.hub),
         runs: Arc::clone(&runs),
         client: upstream.client,
@@ -403,6 +420,22 @@ fn work_on_runs(
         settings: engine_settings(config),
     };
     (commands, Engine::new(engine, told), runs)
+}
+
+/// The limits for the faces that users reach.
+fn command_limits(config: &Config) -> CommandLimits {
+    CommandLimits::new([
+        CommandLimit {
+            covers: |kind| kind == KeyCommand::TEST,
+            per_minute: config.key_tests_per_minute,
+            refusal: "too many key tests",
+        },
+        CommandLimit {
+            covers: |kind| kind.group == CommandGroup::Key,
+            per_minute: config.key_commands_per_minute,
+            refusal: "too many key changes",
+        },
+    ])
 }
 
 fn policy(config: &Config) -> CredentialPolicy {

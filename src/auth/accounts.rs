@@ -4,13 +4,14 @@ use super::checked::CheckedTokens;
 use super::issuer::ExternalIssuer;
 use super::passwords::Passwords;
 use super::tokens::{Named, TokenKey, read_refresh, write_refresh};
-use crate::bus::{AccountCall, Bus};
+use crate::bus::{AccountRequest, Bus};
 use crate::keychain::Keychain;
 use crate::limits::rate::{RateLimiter, refused};
+use crate::reads::StoreReads;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use crate::views::SESSION_MS;
-use claviger_application::{Caller, RequestInfo, Tokens};
+use claviger_application::{Principal, RequestInfo, Tokens};
 use claviger_domain::account::{AccountCommand, RegisterAccount, ReportRefreshReuse, SignIn};
 use claviger_domain::actor::{ActingCredential, Actor, Role};
 use claviger_domain::code::ErrorCode;
@@ -69,6 +70,8 @@ pub struct AuthPorts {
     /// Password hashes and the key of refresh tokens.
     pub keychain: Arc<Keychain>,
     pub bus: Arc<Bus>,
+    /// Finds users and reads their accounts.
+    pub reads: Arc<StoreReads>,
     /// Clock, ids and entropy.
     pub env: Environment,
 }
@@ -118,33 +121,35 @@ impl Auth {
         }
     }
 
+    pub(super) fn reads(&self) -> &StoreReads {
+        &self.ports.reads
+    }
+
     pub(super) fn bus(&self) -> &Arc<Bus> {
         &self.ports.bus
     }
 
-    /// The caller of an access token, if the token is valid, its session open and its user active.
+    /// The principal of an access token, if the token is valid, its session open and its user
+    /// active.
     ///
     /// # Errors
     /// `UNAUTHENTICATED`, or a fault of the store.
-    pub async fn authenticate(&self, token: &SecretText) -> Result<Caller, Failure> {
+    pub async fn authenticate(&self, token: &SecretText) -> Result<Principal, Failure> {
         let Some(named) = self.checked.check(&self.key, token.expose(), self.ports.env.clock.now())
         else {
             return self.authenticate_external(token).await;
         };
         let (session, account) = futures::join!(
             self.ports.store.session(named.session),
-            self.bus().account_view(named.user, None)
+            self.reads().account_facts(named.user)
         );
         let open = session
             .map_err(|error| store_failure(&error))?
             .is_some_and(|session| session.owner == named.user);
         match account? {
-            Some(account) if open && account.facts.is_active => Ok(Caller {
-                user: named.user,
-                session: named.session,
-                roles: account.facts.roles,
-                foreign: None,
-            }),
+            Some(account) if open && account.facts.is_active => {
+                Ok(Principal::of_session(named.user, named.session, account.facts.roles))
+            }
             _ => Err(bad_token()),
         }
     }
@@ -172,9 +177,14 @@ impl Auth {
         let phc = self.passwords.hash(password.expose()).await?;
         let command = RegisterAccount { username, email, full_name, role, session: None }.into();
         let actor = Actor { via: info.via, ..Actor::OPERATOR };
-        let call =
-            AccountCall { user, actor, correlation: info.correlation, command, phc: Some(phc) };
-        self.bus().run_account_command(call).await.map(|_| user)
+        let request = AccountRequest {
+            owner: user,
+            actor,
+            correlation: info.correlation,
+            command,
+            phc: Some(phc),
+        };
+        self.bus().run_account_command(request).await.map(|_| user)
     }
 
     pub(super) fn new_session(&self) -> SessionId {
@@ -203,7 +213,7 @@ impl Auth {
             access,
             refresh,
             expires_at,
-            caller: Caller { user, session, roles, foreign: None },
+            principal: Principal::of_session(user, session, roles),
         })
     }
 
@@ -240,7 +250,7 @@ impl Auth {
 
     /// The password hash of an active user.
     async fn password_hash(&self, user: UserId) -> Result<Option<SecretText>, Failure> {
-        let account = self.bus().account(user).await?;
+        let account = self.reads().aggregates.account(user).await?;
         if !account.is_active {
             return Ok(None);
         }
@@ -258,7 +268,7 @@ impl Auth {
     ) -> Result<Tokens, Failure> {
         let limited = name.trim().to_lowercase();
         self.attempt(&info, &limited)?;
-        let user = if name.len() <= 1000 { self.bus().find_user(&name).await? } else { None };
+        let user = if name.len() <= 1000 { self.reads().find_user(&name).await? } else { None };
         let fits = self.fits(user, &password).await?;
         let user = user.filter(|_| fits).ok_or_else(wrong_password)?;
         let session = self.new_session();
@@ -316,8 +326,8 @@ impl Auth {
 
     async fn refreshed(&self, session: &SessionRow, generation: u32) -> Result<Tokens, Failure> {
         let account = self
-            .bus()
-            .account_view(session.owner, None)
+            .reads()
+            .account_facts(session.owner)
             .await?
             .filter(|account| account.facts.is_active);
         let roles = account.ok_or_else(bad_refresh)?.facts.roles;
@@ -351,10 +361,10 @@ pub(super) fn call(
     session: Option<SessionId>,
     command: AccountCommand,
     phc: Option<SecretText>,
-) -> AccountCall {
+) -> AccountRequest {
     let credential = session.map(ActingCredential::Session);
     let actor = Actor { user: Some(user), role: Some(Role::User), via: info.via, credential };
-    AccountCall { user, actor, correlation: info.correlation, command, phc }
+    AccountRequest { owner: user, actor, correlation: info.correlation, command, phc }
 }
 
 pub(super) fn bad_token() -> Failure {
@@ -372,6 +382,6 @@ fn wrong_password() -> Failure {
 
 fn bad_refresh() -> Failure {
     Failure::new(ErrorCode::Unauthenticated, "the refresh token is no longer valid: sign in again")
-        .at(&["input", "refreshToken"])
+        .at(&["refreshToken"])
         .with(FailureDetail::Credentials)
 }

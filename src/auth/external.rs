@@ -4,9 +4,9 @@
 use super::accounts::{Auth, bad_token};
 use super::grants::{Denied, Grant};
 use super::issuer::{Judged, JwksError, Vouched};
-use crate::bus::AccountCall;
+use crate::bus::AccountRequest;
 use crate::system::failure::store_failure;
-use claviger_application::{Caller, ForeignToken};
+use claviger_application::{ForeignToken, Principal};
 use claviger_domain::account::{AccountCommand, RegisterExternal, SignIn};
 use claviger_domain::actor::Actor;
 use claviger_domain::code::ErrorCode;
@@ -33,9 +33,9 @@ impl Auth {
     pub(super) async fn authenticate_external(
         &self,
         token: &SecretText,
-    ) -> Result<Caller, Failure> {
+    ) -> Result<Principal, Failure> {
         match self.judge_external(token).await? {
-            Judged::Good(vouched) => self.vouched_caller(*vouched).await,
+            Judged::Good(vouched) => self.vouched_principal(*vouched).await,
             Judged::Expired | Judged::Bad => Err(bad_token()),
         }
     }
@@ -49,7 +49,7 @@ impl Auth {
             Judged::Bad => return Err(Denied::Bad(bad_token())),
         };
         let until = vouched.expires_at;
-        Ok(Grant { caller: self.vouched_caller(vouched).await?, until })
+        Ok(Grant { principal: self.vouched_principal(vouched).await?, until })
     }
 
     async fn judge_external(&self, token: &SecretText) -> Result<Judged, Failure> {
@@ -60,24 +60,20 @@ impl Auth {
             .map_err(|error| unavailable(&error))
     }
 
-    async fn vouched_caller(&self, vouched: Vouched) -> Result<Caller, Failure> {
-        let user = match self.bus().find_identity(&vouched.identity).await? {
+    async fn vouched_principal(&self, vouched: Vouched) -> Result<Principal, Failure> {
+        let user = match self.reads().find_identity(&vouched.identity).await? {
             Some(user) => user,
             None => self.register_external(&vouched).await?,
         };
-        let account = self.bus().account_view(user, None).await?;
+        let account = self.reads().account_facts(user).await?;
         let account =
             account.filter(|account| lets_in(account, vouched.issued_at)).ok_or_else(bad_token)?;
         self.open_session(user, &account).await?;
         let (issued_at, until) = (vouched.issued_at, vouched.expires_at);
         let foreign =
             Some(ForeignToken { issued_at, until, decides_roles: vouched.roles.is_some() });
-        Ok(Caller {
-            user,
-            session: only_session(user),
-            roles: vouched.roles.unwrap_or(account.facts.roles),
-            foreign,
-        })
+        let roles = vouched.roles.unwrap_or(account.facts.roles);
+        Ok(Principal { foreign, ..Principal::of_session(user, only_session(user), roles) })
     }
 
     /// Starts the session again if it has ended.
@@ -109,7 +105,7 @@ impl Auth {
                 Ok(()) => return Ok(user),
                 // Either another user has the name, or another request created the account first.
                 Err(failure) if failure.code == ErrorCode::Duplicate => {
-                    if let Some(user) = self.bus().find_identity(&vouched.identity).await? {
+                    if let Some(user) = self.reads().find_identity(&vouched.identity).await? {
                         return Ok(user);
                     }
                 }
@@ -125,8 +121,8 @@ impl Auth {
     async fn account_command(&self, user: UserId, command: AccountCommand) -> Result<(), Failure> {
         let actor = Actor::SYSTEM;
         let correlation = CorrelationId(self.ports.env.ids.next());
-        let call = AccountCall { user, actor, correlation, command, phc: None };
-        self.bus().run_account_command(call).await.map(|_| ())
+        let request = AccountRequest { owner: user, actor, correlation, command, phc: None };
+        self.bus().run_account_command(request).await.map(|_| ())
     }
 }
 

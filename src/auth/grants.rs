@@ -5,10 +5,11 @@ use super::external::lets_in;
 use super::tickets::Ticket;
 use super::tokens::{Named, Reading};
 use crate::system::failure::store_failure;
-use claviger_application::{Caller, StreamTicket};
+use claviger_application::{Principal, StreamTicket};
 use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
+use claviger_domain::id::SessionId;
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
 use std::collections::BTreeSet;
@@ -16,10 +17,10 @@ use std::collections::BTreeSet;
 /// How long a ticket is valid for its first use.
 const FIRST_USE_MS: u64 = 30_000;
 
-/// A caller's right to hold a socket or a stream, and its end.
+/// A principal's right to hold a socket or a stream, and its end.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    pub caller: Caller,
+    pub principal: Principal,
     /// The latest end; a revocation may come earlier.
     pub until: Timestamp,
 }
@@ -65,8 +66,8 @@ impl Auth {
             Reading::Bad => self.grant_external(token).await,
             Reading::Expired => Err(Denied::Expired),
             Reading::Good(Named { user, session }, until) => {
-                self.granted(Caller { user, session, roles: BTreeSet::new(), foreign: None }, until)
-                    .await
+                let principal = Principal::of_session(user, session, BTreeSet::new());
+                self.granted(principal, until).await
             }
         }
     }
@@ -77,18 +78,16 @@ impl Auth {
     /// # Errors
     /// [`Denied`].
     pub async fn grant_by_ticket(&self, ticket: &Ticket) -> Result<Grant, Denied> {
-        let caller = Caller {
-            user: ticket.user,
-            session: ticket.session,
-            roles: ticket.claimed.clone(),
+        let principal = Principal {
             foreign: ticket.foreign,
+            ..Principal::of_session(ticket.user, ticket.session, ticket.claimed.clone())
         };
         if let Some(foreign) = ticket.foreign {
             let expired = foreign.until <= self.ports().env.clock.now();
             return if expired {
                 Err(Denied::Expired)
             } else {
-                self.granted(caller, foreign.until).await
+                self.granted(principal, foreign.until).await
             };
         }
         let found = self
@@ -98,70 +97,74 @@ impl Auth {
             .await
             .map_err(|error| Denied::Fault(store_failure(&error)))?;
         let until = found.ok_or_else(|| Denied::Bad(bad_ticket()))?.expires_at;
-        self.granted(caller, until).await
+        self.granted(principal, until).await
     }
 
-    async fn granted(&self, caller: Caller, until: Timestamp) -> Result<Grant, Denied> {
-        let roles = self.roles_now(&caller).await.map_err(Denied::Fault)?;
+    async fn granted(&self, principal: Principal, until: Timestamp) -> Result<Grant, Denied> {
+        let roles = self.roles_now(&principal).await.map_err(Denied::Fault)?;
         let roles = roles.ok_or_else(|| Denied::Bad(bad_token()))?;
-        Ok(Grant { caller: Caller { roles, ..caller }, until })
+        Ok(Grant { principal: Principal { roles, ..principal }, until })
     }
 
-    /// Checks again a caller whose token was verified before and hasn't expired. Returns the caller
-    /// with their current rights.
+    /// Checks again a principal whose token was verified before and has not expired. Returns the
+    /// principal with their current rights.
     ///
     /// # Errors
     /// `UNAUTHENTICATED` once their session has ended or they may not sign in, or a fault of the
     /// store.
-    pub async fn judged_again(&self, caller: &Caller) -> Result<Caller, Failure> {
-        let roles = self.roles_now(caller).await?.ok_or_else(bad_token)?;
-        Ok(Caller { roles, ..caller.clone() })
+    pub async fn judged_again(&self, principal: &Principal) -> Result<Principal, Failure> {
+        let roles = self.roles_now(principal).await?.ok_or_else(bad_token)?;
+        Ok(Principal { roles, ..principal.clone() })
     }
 
-    /// The caller's current roles; `None` if their session has ended or they may not sign in.
+    /// The principal's current roles; `None` if their session has ended or they may not sign in.
     ///
     /// # Errors
     /// When the store is unavailable.
-    pub async fn roles_now(&self, caller: &Caller) -> Result<Option<BTreeSet<Role>>, Failure> {
-        if let Some(foreign) = &caller.foreign {
+    pub async fn roles_now(
+        &self,
+        principal: &Principal,
+    ) -> Result<Option<BTreeSet<Role>>, Failure> {
+        if let Some(foreign) = &principal.foreign {
             // The user's one session may have been ended and started again since, so the token's
             // age decides.
-            let account = self.bus().account_view(caller.user, None).await?;
+            let account = self.reads().account_facts(principal.user).await?;
             let account = account.filter(|account| lets_in(account, foreign.issued_at));
             return Ok(account.map(|account| {
-                if foreign.decides_roles { caller.roles.clone() } else { account.facts.roles }
+                if foreign.decides_roles { principal.roles.clone() } else { account.facts.roles }
             }));
         }
-        let session = self
-            .ports()
-            .store
-            .session(caller.session)
-            .await
-            .map_err(|error| store_failure(&error))?;
-        if session.is_none_or(|session| session.owner != caller.user) {
+        let Some(session) = principal.session() else { return Ok(None) };
+        let session = self.ports().store.session(session).await;
+        let session = session.map_err(|error| store_failure(&error))?;
+        if session.is_none_or(|session| session.owner != principal.user) {
             return Ok(None);
         }
-        let account = self.bus().account_view(caller.user, None).await?;
+        let account = self.reads().account_facts(principal.user).await?;
         Ok(account.filter(|account| account.facts.is_active).map(|account| account.facts.roles))
     }
 
-    /// A ticket for one stream under the caller's session.
-    pub fn new_ticket(&self, caller: &Caller) -> StreamTicket {
+    /// A ticket for one stream under the principal's session.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` for a principal without a session.
+    pub fn new_ticket(&self, principal: &Principal) -> Result<StreamTicket, Failure> {
+        let session = session_of(principal)?;
         let env = &self.ports().env;
         let until = env.clock.now().plus_ms(FIRST_USE_MS);
-        let claimed = caller
+        let claimed = principal
             .foreign
             .filter(|foreign| foreign.decides_roles)
-            .map_or_else(BTreeSet::new, |_| caller.roles.clone());
+            .map_or_else(BTreeSet::new, |_| principal.roles.clone());
         let ticket = Ticket {
             id: env.ids.next(),
-            user: caller.user,
-            session: caller.session,
+            user: principal.user,
+            session,
             first_use_until: until,
-            foreign: caller.foreign,
+            foreign: principal.foreign,
             claimed,
         };
-        StreamTicket { ticket: ticket.write(self.ports().keychain.index()), expires_at: until }
+        Ok(StreamTicket { ticket: ticket.write(self.ports().keychain.index()), expires_at: until })
     }
 
     /// Reads a ticket, and the cursor to resume from. Without `last_event_id` the ticket must be in
@@ -190,6 +193,12 @@ impl Auth {
     pub fn ticket_event_id(&self, ticket: &Ticket, cursor: &str) -> String {
         ticket.event_id(self.ports().keychain.index(), cursor)
     }
+}
+
+/// The session of a principal, for what only a session may do.
+pub(super) fn session_of(principal: &Principal) -> Result<SessionId, Failure> {
+    let message = "this needs a session: sign in with the mutation login";
+    principal.session().ok_or_else(|| Failure::new(ErrorCode::Forbidden, message))
 }
 
 fn bad_ticket() -> Failure {

@@ -1,7 +1,8 @@
 //! [`Auth`] as the schema's port.
 
 use super::accounts::{Auth, Registration, call};
-use claviger_application::{Accounts, Answer, Caller, RequestInfo, StreamTicket, Tokens};
+use super::grants::session_of;
+use claviger_application::{Accounts, Answer, Principal, RequestInfo, StreamTicket, Tokens};
 use claviger_domain::account::{
     AccountError, ChangePassword, RegisterAccount, RevokeSessions, SignOut,
 };
@@ -73,12 +74,13 @@ impl Accounts for AccountsPort {
         Box::pin(self.0.refresh_tokens(info, refresh_token))
     }
 
-    fn logout(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()> {
+    fn logout(&self, info: RequestInfo, principal: Principal) -> Answer<'_, ()> {
         Box::pin(async move {
-            let command = SignOut { session: caller.session }.into();
+            let session = session_of(&principal)?;
+            let command = SignOut { session }.into();
             self.0
                 .bus()
-                .run_account_command(call(caller.user, &info, Some(caller.session), command, None))
+                .run_account_command(call(principal.user, &info, Some(session), command, None))
                 .await
                 .map(|_| ())
         })
@@ -87,27 +89,25 @@ impl Accounts for AccountsPort {
     fn change_password(
         &self,
         info: RequestInfo,
-        caller: Caller,
+        principal: Principal,
         current: SecretText,
         new: Password,
     ) -> Answer<'_, Tokens> {
         Box::pin(async move {
             let auth = &self.0;
-            if auth.bus().account(caller.user).await?.is_external {
+            if auth.reads().aggregates.account(principal.user).await?.is_external {
                 let failure =
                     Failure::new(ErrorCode::Validation, AccountError::NoPassword.to_string());
-                return Err(failure.at(&["input", "currentPassword"]));
+                return Err(failure.at(&["currentPassword"]));
             }
-            let limited = caller.user.to_string();
+            let limited = principal.user.to_string();
             auth.attempt(&info, &limited)?;
-            if !auth.fits(Some(caller.user), &current).await? {
+            if !auth.fits(Some(principal.user), &current).await? {
                 let failure = Failure::new(
                     ErrorCode::Unauthenticated,
                     "the current password is wrong: nothing was changed",
                 );
-                return Err(failure
-                    .at(&["input", "currentPassword"])
-                    .with(FailureDetail::Credentials));
+                return Err(failure.at(&["currentPassword"]).with(FailureDetail::Credentials));
             }
             auth.good_attempt(&info, &limited);
             let session = auth.new_session();
@@ -117,29 +117,30 @@ impl Accounts for AccountsPort {
             let done = auth
                 .bus()
                 .run_account_command(call(
-                    caller.user,
+                    principal.user,
                     &info,
-                    Some(caller.session),
+                    principal.session(),
                     command,
                     Some(phc),
                 ))
                 .await?;
-            auth.tokens(caller.user, session, done.view.facts.roles, 1)
+            auth.tokens(principal.user, session, done.view.facts.roles, 1)
         })
     }
 
-    fn revoke_sessions(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()> {
+    fn revoke_sessions(&self, info: RequestInfo, principal: Principal) -> Answer<'_, ()> {
         Box::pin(async move {
-            let command = RevokeSessions { except: Some(caller.session) }.into();
+            let session = session_of(&principal)?;
+            let command = RevokeSessions { except: Some(session) }.into();
             self.0
                 .bus()
-                .run_account_command(call(caller.user, &info, Some(caller.session), command, None))
+                .run_account_command(call(principal.user, &info, Some(session), command, None))
                 .await
                 .map(|_| ())
         })
     }
 
-    fn stream_ticket(&self, caller: Caller) -> Answer<'_, StreamTicket> {
-        Box::pin(async move { Ok(self.0.new_ticket(&caller)) })
+    fn stream_ticket(&self, principal: Principal) -> Answer<'_, StreamTicket> {
+        Box::pin(async move { self.0.new_ticket(&principal) })
     }
 }

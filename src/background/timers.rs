@@ -4,7 +4,10 @@
 
 use crate::bus::Bus;
 use crate::system::environment::Environment;
-use claviger_projections::ports::Store;
+use crate::system::failure::store_failure;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{KeyId, RunId, TestId};
+use claviger_projections::ports::{Store, TimerKind, TimerRow};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -60,8 +63,23 @@ impl Timers {
             if over.is_cancelled() {
                 return;
             }
-            if let Err(failure) = self.bus.on_timer(&timer).await {
+            if let Err(failure) = self.dispatch(&timer).await {
                 tracing::warn!(kind = ?timer.kind, code = failure.code.as_str(), "a timer failed and stays due");
+            }
+        }
+    }
+
+    async fn dispatch(&self, timer: &TimerRow) -> Result<(), Failure> {
+        let TimerRow { owner, subject, .. } = *timer;
+        match timer.kind {
+            TimerKind::KeyExpiry => self.bus.record_expiry(owner, KeyId(subject)).await,
+            TimerKind::KeyTest => {
+                self.bus.close_abandoned_test(owner, TestId(subject), timer.command).await
+            }
+            // Leaves no event.
+            TimerKind::DeltaExpiry => {
+                let expired = self.store.expire_deltas(owner, RunId(subject)).await;
+                expired.map(drop).map_err(|error| store_failure(&error))
             }
         }
     }

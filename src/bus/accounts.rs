@@ -1,31 +1,35 @@
 //! Commands on accounts.
 
-use super::keys::append_failure;
-use super::{Bus, MAX_TRIES, contended};
+use super::Bus;
+use super::executor::{Appended, Changes, PreparedCommand, Recipe};
+use super::records::Repeat;
+use crate::aggregates::Folds;
 use crate::keychain::UserKeys;
 use crate::keychain::seal_events;
+use crate::limits::CommandLimits;
 use crate::system::failure::store_failure;
 use crate::views::{AccountRows, open_account};
-use claviger_domain::account::{Account, AccountCommand, AccountError, AccountEvent, Identity};
+use claviger_application::{CommandContext, CommandGroup, CommandKind, Commit};
+use claviger_domain::account::{Account, AccountCommand, AccountEvent, Identity};
 use claviger_domain::actor::Actor;
+use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
-use claviger_domain::id::{CommandId, CorrelationId, UserId};
+use claviger_domain::id::{CorrelationId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
 use claviger_projections::accounts::AccountView;
-use claviger_projections::ports::{
-    ACCOUNTS, Append, AppendError, Appended, ClaimChange, ClaimKind, Expected, InlineViews,
-    RowChange,
-};
+use claviger_projections::ports::{ACCOUNTS, ClaimChange, ClaimKind, RowChange};
 use claviger_vault::ContentKey;
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use unicode_normalization::UnicodeNormalization;
+use uuid::Uuid;
 
 /// A command on an account, with the request it belongs to.
 #[expect(missing_debug_implementations, reason = "holds a password's hash")]
 #[derive(Clone)]
-pub struct AccountCall {
-    pub user: UserId,
+pub struct AccountRequest {
+    /// The user whose account it is.
+    pub owner: UserId,
     /// The acting user and face.
     pub actor: Actor,
     /// Links the events to the request.
@@ -45,12 +49,6 @@ pub struct AccountDone {
     pub view: AccountView,
 }
 
-/// The form in which usernames are unique: NFKC, full case fold, NFKC.
-fn folded(username: &str) -> String {
-    let compatible: String = username.nfkc().collect();
-    caseless::default_case_fold_str(&compatible).nfkc().collect()
-}
-
 impl Bus {
     /// Runs a command on an account, in a task of its own.
     ///
@@ -58,129 +56,47 @@ impl Bus {
     /// The refusal or fault.
     pub async fn run_account_command(
         self: &Arc<Self>,
-        call: AccountCall,
+        request: AccountRequest,
     ) -> Result<AccountDone, Failure> {
-        let bus = Arc::clone(self);
-        self.detached(async move { bus.account_command(call).await }).await
+        let (bus, kind, owner) = (Arc::clone(self), kind_of(&request.command), request.owner);
+        let work = async move { bus.account_command(request).await };
+        self.enter((kind, owner), &CommandLimits::default(), work).await
     }
 
-    /// The user with this username or e-mail address.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    pub async fn find_user(&self, username_or_email: &str) -> Result<Option<UserId>, Failure> {
-        let name = username_or_email.trim();
-        let (kind, hash) = if name.contains('@') {
-            (ClaimKind::Email, self.email_claim(&name.to_lowercase()))
-        } else {
-            (ClaimKind::Username, self.username_claim(name))
+    async fn account_command(&self, request: AccountRequest) -> Result<AccountDone, Failure> {
+        let AccountRequest { owner, actor, correlation, command, phc } = request;
+        let context = CommandContext {
+            owner,
+            actor,
+            roles: BTreeSet::new(),
+            correlation,
+            idempotency_key: None,
         };
-        let holder = self.store.claim(kind, hash).await.map_err(|error| store_failure(&error))?;
-        Ok(holder.map(|(user, _)| user))
-    }
-
-    /// The user with this identity at an external issuer.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    pub async fn find_identity(&self, identity: &Identity) -> Result<Option<UserId>, Failure> {
-        let holder = self.store.claim(ClaimKind::Identity, self.identity_claim(identity)).await;
-        Ok(holder.map_err(|error| store_failure(&error))?.map(|(user, _)| user))
-    }
-
-    /// The current account, folded from its stream.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    pub async fn account(&self, user: UserId) -> Result<Account, Failure> {
-        self.accounts
-            .load(&*self.store, StreamName::Account(user))
-            .await
-            .map(|(_, account)| account)
-    }
-
-    fn identity_claim(&self, identity: &Identity) -> [u8; 32] {
-        self.keychain.index().claim_identity(&identity.issuer, &identity.subject)
-    }
-
-    fn username_claim(&self, username: &str) -> [u8; 32] {
-        self.keychain.index().claim_username(&folded(username))
-    }
-
-    fn email_claim(&self, lowered: &str) -> [u8; 32] {
-        self.keychain.index().claim_email(&lowered.nfc().collect::<String>())
-    }
-
-    async fn account_command(&self, call: AccountCall) -> Result<AccountDone, Failure> {
-        let stream = StreamName::Account(call.user);
-        let _turn = self.locks.lock(stream).await;
-        for _ in 0..MAX_TRIES {
-            let (version, account) = self.accounts.load(&*self.store, stream).await?;
-            let events = call.command.clone().decide(&account).map_err(|error| refusal(&error))?;
-            let (keys, mut rows) = self.keys_for(&call, version).await?;
-            let key = self.content_key_for(&keys, stream, version, &mut rows).await?;
-            let before = self.account_view(call.user, Some(&key)).await?.unwrap_or_default();
-            if events.is_empty() {
-                let head = self.store.head().await.map_err(|error| store_failure(&error))?;
-                return Ok(AccountDone { position: head.position, events, view: before });
-            }
-            if let Some(phc) = &call.phc {
-                let password_version = account.password_version + 1;
-                rows.push(self.keychain.seal_credential(&keys, phc, password_version)?);
-            }
-            match self.append_account(&call, (version, key), (before.clone(), &events), rows).await
-            {
-                Ok(appended) => {
-                    return Ok(self.account_done(stream, account, before, events, &appended));
-                }
-                Err(AppendError::Conflict { .. } | AppendError::UserKeyMoved { .. }) => {}
-                // A rotation has begun: the next try wraps the new user's key under the new master
-                // key.
-                Err(AppendError::MasterKeyMoved { current }) => {
-                    self.keychain.master_keys().seal_under(current)
-                }
-                Err(error) => return Err(append_failure(&error)),
-            }
-        }
-        Err(contended())
-    }
-
-    fn account_done(
-        &self,
-        stream: StreamName,
-        mut account: Account,
-        mut view: AccountView,
-        events: Vec<AccountEvent>,
-        appended: &Appended,
-    ) -> AccountDone {
-        for (event, placed) in events.iter().zip(&appended.placed) {
-            cqrs_es::Aggregate::apply(&mut account, event.clone());
-            view.apply(event, placed);
-        }
-        self.accounts.keep(stream, appended.version, account);
-        AccountDone { position: appended.position, events, view }
+        let prepared = PreparedCommand::of(context, self.new_command_id());
+        let mut recipe = AccountRecipe { owner, command, phc, before: AccountView::default() };
+        self.execute(&prepared, &mut recipe).await
     }
 
     /// The user's keys; new ones for the first event of an account.
-    async fn keys_for(
+    async fn account_keys(
         &self,
-        call: &AccountCall,
+        owner: UserId,
         version: u64,
     ) -> Result<(UserKeys, Vec<RowChange>), Failure> {
         if version == 0 {
-            return self.keychain.new_user(call.user);
+            return self.keychain.new_user(owner);
         }
-        let keys = self.keychain.user(call.user).await?;
+        let keys = self.keychain.user(owner).await?;
         keys.map(|keys| (keys, Vec::new())).ok_or_else(|| Failure::not_found("account"))
     }
 
-    async fn content_key_for(
+    async fn account_content_key(
         &self,
         keys: &UserKeys,
-        stream: StreamName,
         version: u64,
         rows: &mut Vec<RowChange>,
     ) -> Result<ContentKey, Failure> {
+        let stream = StreamName::Account(keys.owner);
         if version == 0 {
             let (key, row) = self.keychain.new_content_key(keys, stream)?;
             rows.push(row);
@@ -189,54 +105,15 @@ impl Bus {
         self.keychain.content_key(keys, stream).await?.ok_or_else(|| Failure::not_found("account"))
     }
 
-    /// A user's account, opened; `None` for an unknown user.
-    ///
-    /// # Errors
-    /// When the store is unavailable or the row doesn't open.
-    pub async fn account_view(
+    /// The account as its row shows it; the default for a new one.
+    async fn account_before(
         &self,
-        user: UserId,
-        key: Option<&ContentKey>,
-    ) -> Result<Option<AccountView>, Failure> {
-        let row =
-            self.store.row(ACCOUNTS, user, user.0).await.map_err(|error| store_failure(&error))?;
-        row.map(|row| open_account(&row, key)).transpose()
-    }
-
-    async fn append_account(
-        &self,
-        call: &AccountCall,
-        (version, key): (u64, ContentKey),
-        (before, events): (AccountView, &[AccountEvent]),
-        rows: Vec<RowChange>,
-    ) -> Result<Appended, AppendError> {
-        let stream = StreamName::Account(call.user);
-        let sealed = seal_events(events, &key, (call.user, stream, version), &self.env)
-            .map_err(|_| AppendError::Malformed("cannot seal the events"))?;
-        let claims = self.account_claims(call.user, &before, events);
-        let inline: Arc<dyn InlineViews> = Arc::new(AccountRows {
-            before,
-            events: events.to_vec(),
-            owner: call.user,
-            key: Arc::new(key),
-            env: self.env.clone(),
-        });
-        self.append(Append {
-            stream,
-            owner: Some(call.user),
-            expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
-            events: sealed,
-            at: self.env.clock.now(),
-            actor: call.actor,
-            command_id: CommandId(self.env.ids.next().into_bytes()),
-            correlation_id: call.correlation,
-            causation_id: None,
-            rows,
-            claims,
-            inline: Some(inline),
-            record: None,
-        })
-        .await
+        owner: UserId,
+        key: &ContentKey,
+    ) -> Result<AccountView, Failure> {
+        let row = self.store.row(ACCOUNTS, owner, owner.0).await;
+        let row = row.map_err(|error| store_failure(&error))?;
+        row.map_or_else(|| Ok(AccountView::default()), |row| open_account(&row, Some(key)))
     }
 
     /// The claims on username and e-mail address, or external identity, taken and released with the
@@ -281,14 +158,127 @@ impl Bus {
         email: &str,
         identity: Option<&Identity>,
     ) -> [(ClaimKind, [u8; 32]); 2] {
+        let keychain = &self.keychain;
         let second = match identity {
-            Some(identity) => (ClaimKind::Identity, self.identity_claim(identity)),
-            None => (ClaimKind::Email, self.email_claim(email)),
+            Some(identity) => (ClaimKind::Identity, keychain.identity_claim(identity)),
+            None => (ClaimKind::Email, keychain.email_claim(email)),
         };
-        [(ClaimKind::Username, self.username_claim(username)), second]
+        [(ClaimKind::Username, keychain.username_claim(username)), second]
     }
 }
 
-fn refusal(error: &AccountError) -> Failure {
-    Failure::new(error.code(), error.to_string())
+struct AccountRecipe {
+    owner: UserId,
+    command: AccountCommand,
+    phc: Option<SecretText>,
+    /// The account before the events of the last try.
+    before: AccountView,
+}
+
+impl Recipe for AccountRecipe {
+    type State = Account;
+    type Output = AccountDone;
+
+    fn stream(&self) -> StreamName {
+        StreamName::Account(self.owner)
+    }
+
+    fn folds(bus: &Bus) -> Option<&Folds<Account>> {
+        Some(&bus.aggregates.accounts)
+    }
+
+    async fn decide(&mut self, _: &Bus, account: &Account) -> Result<Vec<AccountEvent>, Failure> {
+        let decided = self.command.clone().decide(account);
+        decided.map_err(|error| Failure::new(error.code(), error.to_string()))
+    }
+
+    async fn changes(
+        &mut self,
+        bus: &Bus,
+        (version, account): (u64, &Account),
+        events: &[AccountEvent],
+    ) -> Result<Changes, Failure> {
+        let (keys, mut rows) = bus.account_keys(self.owner, version).await?;
+        let key = bus.account_content_key(&keys, version, &mut rows).await?;
+        self.before = bus.account_before(self.owner, &key).await?;
+        if let Some(phc) = &self.phc {
+            rows.push(bus.keychain.seal_credential(&keys, phc, account.password_version + 1)?);
+        }
+        Ok(Changes {
+            events: seal_events(events, &key, (self.owner, self.stream(), version), &bus.env)?,
+            rows,
+            claims: bus.account_claims(self.owner, &self.before, events),
+            inline: Some(Arc::new(AccountRows {
+                before: self.before.clone(),
+                events: events.to_vec(),
+                owner: self.owner,
+                key: Arc::new(key),
+                env: bus.env.clone(),
+            })),
+        })
+    }
+
+    fn subject(&self, _: &[AccountEvent]) -> Option<Uuid> {
+        Some(self.owner.0)
+    }
+
+    /// The keys are read for each try.
+    async fn keys_moved(&mut self, _: &Bus) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn claim_taken(&self, kind: ClaimKind, _: Uuid) -> Failure {
+        let duplicate = |message: &str| Failure::new(ErrorCode::Duplicate, message);
+        match kind {
+            ClaimKind::Username => {
+                duplicate("this username is taken: choose another").at(&["username"])
+            }
+            ClaimKind::Email => {
+                duplicate("this e-mail address has an account: sign in, or use another address")
+                    .at(&["email"])
+            }
+            ClaimKind::Identity => duplicate("this identity has an account already"),
+            ClaimKind::Secret => Failure::internal(),
+        }
+    }
+
+    fn appended(&mut self, _: &Bus, commit: Commit, done: Appended<AccountEvent>) -> AccountDone {
+        let mut view = std::mem::take(&mut self.before);
+        for (event, placed) in done.events.iter().zip(&done.placed) {
+            view.apply(event, placed);
+        }
+        AccountDone { position: commit.position, events: done.events, view }
+    }
+
+    async fn unchanged(&mut self, bus: &Bus, commit: Commit) -> Result<AccountDone, Failure> {
+        let mut rows = Vec::new();
+        let (keys, _) = bus.account_keys(self.owner, commit.version).await?;
+        let key = bus.account_content_key(&keys, commit.version, &mut rows).await?;
+        let view = bus.account_before(self.owner, &key).await?;
+        Ok(AccountDone { position: commit.position, events: Vec::new(), view })
+    }
+
+    /// No account command leaves a record.
+    fn replayed(&self, _: Repeat) -> Result<AccountDone, Failure> {
+        Err(Failure::internal())
+    }
+}
+
+const fn kind_of(command: &AccountCommand) -> CommandKind {
+    let name = match command {
+        AccountCommand::RegisterAccount(_) => "register_account",
+        AccountCommand::RegisterExternal(_) => "register_external",
+        AccountCommand::RenameAccount(_) => "rename_account",
+        AccountCommand::ChangePassword(_) => "change_password",
+        AccountCommand::GrantRole(_) => "grant_role",
+        AccountCommand::RevokeRole(_) => "revoke_role",
+        AccountCommand::DeactivateAccount(_) => "deactivate_account",
+        AccountCommand::ReactivateAccount(_) => "reactivate_account",
+        AccountCommand::SignIn(_) => "sign_in",
+        AccountCommand::SignOut(_) => "sign_out",
+        AccountCommand::RevokeSessions(_) => "revoke_sessions",
+        AccountCommand::ReportRefreshReuse(_) => "report_refresh_reuse",
+        AccountCommand::EraseAccount(_) => "erase_account",
+    };
+    CommandKind { group: CommandGroup::Account, name }
 }

@@ -1,29 +1,34 @@
-//! The command bus: load, decide, seal, append, retry. Every face sends its commands here, so the
-//! same rules hold for all of them.
+//! The command bus. Every face sends its commands here, so the same limits, preconditions and rules
+//! hold for all of them.
 
 mod accounts;
-mod folds;
+mod control_run;
+mod executor;
 mod input;
+mod key_recipe;
 mod key_tests;
 mod keys;
 mod locks;
+mod preconditions;
+mod records;
 mod runs;
+mod start_run;
 
-pub use accounts::{AccountCall, AccountDone};
+pub use accounts::{AccountDone, AccountRequest};
 pub use runs::{RunBus, RunSettings, WakeEngine};
 
+use crate::aggregates::Aggregates;
 use crate::anthropic::probe::KeyProbe;
-use crate::keychain::Keychain;
+use crate::keychain::{Keychain, UserKeys};
+use crate::limits::CommandLimits;
 use crate::system::environment::Environment;
 use crate::system::metrics::Metrics;
-use claviger_domain::account::Account;
+use claviger_application::CommandKind;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
-use claviger_domain::key_ring::KeyRing;
-use claviger_domain::orchestration::{Run, RunControl};
+use claviger_domain::id::UserId;
 use claviger_domain::text::ModelId;
-use claviger_projections::ports::{Append, AppendError, Appended, CommandRecord, Store};
-use folds::Folds;
+use claviger_projections::ports::{Append, AppendError, Appended, Store};
 use locks::StreamLocks;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -31,9 +36,6 @@ use tokio_util::task::TaskTracker;
 
 /// How often a command is decided again because another process wrote to its stream meanwhile.
 const MAX_TRIES: usize = 10;
-
-/// How long a command record is kept: seven days.
-const RECORD_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// The configuration of the bus.
 #[derive(Clone, Debug)]
@@ -56,41 +58,62 @@ pub struct Bus {
     config: BusConfig,
     tracker: TaskTracker,
     locks: StreamLocks,
-    rings: Folds<KeyRing>,
-    accounts: Folds<Account>,
-    runs: Folds<Run>,
-    controls: Folds<RunControl>,
+    aggregates: Arc<Aggregates>,
 }
 
-/// The bus as the schema's port.
+/// What the bus works on.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
-pub struct Commands(pub Arc<Bus>);
+pub struct BusPorts {
+    pub store: Arc<dyn Store>,
+    pub keychain: Arc<Keychain>,
+    pub env: Environment,
+    pub aggregates: Arc<Aggregates>,
+}
+
+/// The bus as the port for commands on keys.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "trait objects and keys")]
+pub struct Commands {
+    pub bus: Arc<Bus>,
+    pub limits: Arc<CommandLimits>,
+}
 
 impl Bus {
     /// Creates a bus over a store. Commands run as tasks of the tracker, so neither a disconnected
     /// client nor a shutdown interrupts one.
     pub fn new(
-        store: Arc<dyn Store>,
-        keychain: Arc<Keychain>,
-        env: Environment,
+        ports: BusPorts,
         probe: KeyProbe,
         config: BusConfig,
         tracker: TaskTracker,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            store,
-            keychain,
-            env,
-            probe,
-            config,
-            tracker,
-            locks: StreamLocks::default(),
-            rings: Folds::new(),
-            accounts: Folds::new(),
-            runs: Folds::new(),
-            controls: Folds::new(),
-        })
+        let BusPorts { store, keychain, env, aggregates } = ports;
+        let locks = StreamLocks::default();
+        Arc::new(Self { store, keychain, env, probe, config, tracker, locks, aggregates })
+    }
+
+    /// The entrance of every command that is not a timer's: limits it, runs it as a task of its own,
+    /// and counts it by its outcome.
+    async fn enter<T: Send + 'static>(
+        &self,
+        (kind, owner): (CommandKind, UserId),
+        limits: &CommandLimits,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let began_at = Instant::now();
+        let done = match limits.take(kind, owner, self.env.clock.now()) {
+            Ok(()) => self.detached(work).await,
+            Err(failure) => Err(failure),
+        };
+        let code = done.as_ref().err().map(|failure| failure.code);
+        self.config.metrics.commanded(kind.name, code, began_at.elapsed());
+        done
+    }
+
+    async fn keys_of(&self, owner: UserId) -> Result<Arc<UserKeys>, Failure> {
+        let keys = self.keychain.user(owner).await?;
+        keys.map(Arc::new).ok_or_else(|| Failure::not_found("account"))
     }
 
     /// Appends, and records the metrics.
@@ -131,21 +154,6 @@ impl Bus {
             }
         }
     }
-}
-
-/// The idempotency key was used before, with another request.
-fn reused() -> Failure {
-    Failure::new(
-        ErrorCode::IdempotencyKeyReused,
-        "this idempotency key was used before with another request: use a new key, or send exactly \
-         the same request again",
-    )
-    .at(&["input", "idempotencyKey"])
-}
-
-/// Checks that the record belongs to this very request.
-fn same_request(record: &CommandRecord, request_hash: &[u8; 32]) -> Result<(), Failure> {
-    if record.request_hash == *request_hash { Ok(()) } else { Err(reused()) }
 }
 
 /// Too many concurrent writers on one stream: nothing was changed.

@@ -8,7 +8,7 @@ use crate::app::wiring::Core;
 use crate::bus::Commands;
 use crate::system::environment::Environment;
 use claviger_application::ids::{IdKind, decode_as, encode};
-use claviger_application::{Call, KeyCommand, KeyCommands as _, Reads as _};
+use claviger_application::{CommandContext, KeyCommand, KeyCommands as _, Reads as _};
 use claviger_domain::actor::Actor;
 
 use claviger_domain::api_key::ApiKeySecret;
@@ -19,6 +19,7 @@ use claviger_domain::text::{Context, KeyName, ModelId};
 use claviger_projections::keys::KeyView;
 use claviger_projections::ports::Page;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -105,13 +106,15 @@ async fn execute(core: &Core, args: &Args, parsed: Parsed) -> Result<Vec<KeyView
         Parsed::Test { level, model } => KeyCommand::Test { key, level, model },
         Parsed::Default { context } => KeyCommand::SetDefault { key, context, expected: None },
     };
-    let call = Call {
+    let context = CommandContext {
         owner,
         actor: Actor::OPERATOR,
+        roles: BTreeSet::new(),
         correlation: operator(core).correlation,
         idempotency_key: None,
     };
-    let done = Commands(Arc::clone(&core.bus)).run(call, command).await?;
+    let commands = Commands { bus: Arc::clone(&core.bus), limits: Arc::default() };
+    let done = commands.run(context, command).await?;
     match done.key {
         Some(key) => Ok(core.reads.key(owner, key).await?.into_iter().collect()),
         None => Ok(Vec::new()),

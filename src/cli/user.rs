@@ -66,7 +66,7 @@ pub(super) fn operator(core: &Core) -> RequestInfo {
 
 /// Finds the user with this name.
 pub(super) async fn find(core: &Core, name: &str) -> Result<UserId, CliError> {
-    let user = core.bus.find_user(name).await?;
+    let user = core.reads.find_user(name).await?;
     user.ok_or_else(|| {
         CliError::new(
             ErrorCode::NotFound,

@@ -2,16 +2,20 @@
 //! context, the default key of the context "default", the operator's environment, Max Plan. If a
 //! key is named, only that key may be used.
 
-use crate::reads::StoreReads;
-use claviger_application::{Caller, Candidate, Reads as _, Source};
+use super::ModelList;
+use crate::system::environment::Clock;
+use claviger_application::{
+    Answer, Candidate, Circumstances, Credentials, LastTest, ModelInfo, Reads,
+};
 use claviger_domain::actor::Role;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, UserId};
-use claviger_domain::key_test::KeyTestStatus;
 use claviger_domain::orchestration::{Considered, CredentialSource, Resolution, Why};
 use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::keys::KeyView;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Which users may use the operator's environment keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,87 +38,115 @@ pub struct CredentialPolicy {
     pub max_plan: bool,
 }
 
-impl StoreReads {
-    pub(crate) async fn resolve(
+/// Resolves credentials.
+#[expect(missing_debug_implementations, reason = "trait objects")]
+pub struct Resolver {
+    /// Reads the users' keys.
+    pub reads: Arc<dyn Reads>,
+    pub clock: Arc<dyn Clock>,
+    pub policy: CredentialPolicy,
+    pub models: Arc<ModelList>,
+}
+
+impl Credentials for Resolver {
+    fn resolution(
         &self,
-        caller: Caller,
+        owner: UserId,
+        roles: BTreeSet<Role>,
         context: Context,
         key: Option<KeyId>,
+    ) -> Answer<'_, Vec<Candidate>> {
+        Box::pin(async move { self.resolve(owner, &roles, &context, key).await })
+    }
+
+    fn models(&self) -> Answer<'_, Vec<ModelInfo>> {
+        Box::pin(async move { Ok(self.models.list(self.clock.now()).await) })
+    }
+}
+
+impl Resolver {
+    /// The candidates for a run of `owner`, in the order of preference. `roles` are the rights by
+    /// which the operator's credentials are allowed.
+    pub(crate) async fn resolve(
+        &self,
+        owner: UserId,
+        roles: &BTreeSet<Role>,
+        context: &Context,
+        key: Option<KeyId>,
     ) -> Result<Vec<Candidate>, Failure> {
-        let now = self.env.clock.now();
+        let now = self.clock.now();
         if let Some(key) = key {
-            let view = self.key(caller.user, key).await?;
-            let (why, reason) = match &view {
-                None => (Why::NotSet, "there is no such key of yours".to_owned()),
-                Some(view) => judge(view, now),
-            };
-            return Ok(vec![candidate(Source::NamedKey, view, why, reason)]);
+            let view = self.reads.key(owner, key).await?;
+            return Ok(vec![of_key(CredentialSource::NamedKey, view, now).candidate()]);
         }
-        let mut candidates = vec![self.default_candidate(caller.user, &context, now).await?];
+        let mut found = vec![self.default_key(owner, context, now).await?];
         if context.as_str() != "default"
             && let Ok(fallback) = Context::parse("default")
         {
-            candidates.push(self.default_candidate(caller.user, &fallback, now).await?);
+            found.push(self.default_key(owner, &fallback, now).await?);
         }
-        candidates.extend(self.policy.candidates(&caller));
-        choose_first(&mut candidates);
-        Ok(candidates)
+        found.extend(self.policy.found(roles));
+        choose_first(&mut found);
+        Ok(found.into_iter().map(Found::candidate).collect())
     }
 
-    async fn default_candidate(
+    async fn default_key(
         &self,
-        user: UserId,
+        owner: UserId,
         context: &Context,
         now: Timestamp,
-    ) -> Result<Candidate, Failure> {
-        let view = self.default_key(user, context.clone()).await?;
-        let name = context.as_str();
-        let (why, reason) = match &view {
-            None => (Why::NotSet, format!("you have no default key for the context {name:?}")),
-            Some(view) => {
-                let (why, reason) = judge(view, now);
-                (why, format!("your default key for the context {name:?}: {reason}"))
-            }
-        };
-        Ok(candidate(Source::DefaultKey, view, why, reason))
+    ) -> Result<Found, Failure> {
+        let view = self.reads.default_key(owner, context.clone()).await?;
+        let found = of_key(CredentialSource::DefaultKey, view, now);
+        Ok(Found { context: Some(context.as_str().to_owned()), ..found })
     }
+}
+
+/// A candidate before it is known whether one before it is used.
+struct Found {
+    source: CredentialSource,
+    key: Option<KeyView>,
+    why: Why,
+    /// The context whose default key was looked up.
+    context: Option<String>,
+    allowed_for: Option<&'static str>,
+}
+
+impl Found {
+    const fn new(source: CredentialSource, why: Why) -> Self {
+        Self { source, key: None, why, context: None, allowed_for: None }
+    }
+
+    fn candidate(self) -> Candidate {
+        let tested = self.key.as_ref().map(|key| {
+            let last = key.facts.last_test.as_ref();
+            last.map_or(LastTest::Never, |test| LastTest::Ended(test.verdict.status))
+        });
+        let (context, allowed_for) = (self.context.as_deref(), self.allowed_for);
+        let known = Circumstances { context, tested, allowed_for };
+        Candidate::of(self.source, self.key, self.why, known)
+    }
+}
+
+fn of_key(source: CredentialSource, key: Option<KeyView>, now: Timestamp) -> Found {
+    let why = key.as_ref().map_or(Why::NotSet, |view| judge(view, now));
+    Found { key, ..Found::new(source, why) }
 }
 
 /// Whether a key can be used now. A failed test or a rate limit is shown, but is never a reason to
 /// fall back to another payer's credential.
-fn judge(view: &KeyView, now: Timestamp) -> (Why, String) {
+fn judge(view: &KeyView, now: Timestamp) -> Why {
     if !view.facts.is_active {
-        return (Why::Inactive, "it is inactive".to_owned());
+        return Why::Inactive;
     }
-    if let Some(at) = view.facts.expires_at.filter(|at| *at <= now) {
-        return (Why::Expired { at }, format!("it expired at {at}"));
-    }
-    let last = match &view.facts.last_test {
-        None => ", never tested",
-        Some(test) => match test.verdict.status {
-            KeyTestStatus::Success => ", its last test succeeded",
-            KeyTestStatus::Failed => ", though its last test failed",
-            KeyTestStatus::Inconclusive => ", its last test was inconclusive",
-        },
-    };
-    (Why::Chosen, format!("it is active{last}"))
-}
-
-fn candidate(source: Source, key: Option<KeyView>, why: Why, reason: String) -> Candidate {
-    Candidate { source, key, chosen: why == Why::Chosen, why, reason }
+    let expired = view.facts.expires_at.filter(|at| *at <= now);
+    expired.map_or(Why::Chosen, |at| Why::Expired { at })
 }
 
 /// What a run records of the candidates.
 pub(crate) fn recorded(candidates: &[Candidate]) -> Resolution {
-    let source = |source| match source {
-        Source::NamedKey => CredentialSource::NamedKey,
-        Source::DefaultKey => CredentialSource::DefaultKey,
-        Source::EnvAnthropicApiKey => CredentialSource::EnvAnthropicApiKey,
-        Source::EnvClaudeApiKey => CredentialSource::EnvClaudeApiKey,
-        Source::MaxPlan => CredentialSource::MaxPlan,
-    };
     let considered = |candidate: &Candidate| Considered {
-        source: source(candidate.source),
+        source: candidate.source,
         key: candidate.key.as_ref().map(|view| view.id),
         why: candidate.why,
     };
@@ -122,43 +154,31 @@ pub(crate) fn recorded(candidates: &[Candidate]) -> Resolution {
 }
 
 impl CredentialPolicy {
-    fn candidates(&self, caller: &Caller) -> [Candidate; 3] {
-        let served = match self.env_keys_for {
-            EnvKeysFor::All => Ok(()),
-            EnvKeysFor::Admins if caller.roles.contains(&Role::Admin) => Ok(()),
-            EnvKeysFor::Admins => Err("the operator lets it serve administrators only"),
-            EnvKeysFor::Nobody => Err("the operator lets it serve nobody"),
+    fn found(&self, roles: &BTreeSet<Role>) -> [Found; 3] {
+        // The users whom the variables serve, where the given roles are not among them.
+        let others = match self.env_keys_for {
+            EnvKeysFor::All => None,
+            EnvKeysFor::Admins if roles.contains(&Role::Admin) => None,
+            EnvKeysFor::Admins => Some("administrators only"),
+            EnvKeysFor::Nobody => Some("nobody"),
         };
-        let variable = |source, set: bool, name: &str| {
-            let (why, reason) = match (set, served) {
-                (false, _) => (Why::NotSet, format!("{name} is not set on the server")),
-                (true, Err(reason)) => (Why::NotForYou, reason.to_owned()),
-                (true, Ok(())) => (Why::Chosen, format!("{name} is set on the server")),
-            };
-            candidate(source, None, why, reason)
+        let variable = |source, is_set: bool| match (is_set, others) {
+            (false, _) => Found::new(source, Why::NotSet),
+            (true, None) => Found::new(source, Why::Chosen),
+            (true, Some(_)) => Found { allowed_for: others, ..Found::new(source, Why::NotForYou) },
         };
-        let (why, plan) = if self.max_plan {
-            (Why::Chosen, "the operator switched it on")
-        } else {
-            (Why::NotSet, "the operator has not switched it on")
-        };
+        let plan = if self.max_plan { Why::Chosen } else { Why::NotSet };
         [
-            variable(Source::EnvAnthropicApiKey, self.anthropic_api_key, "ANTHROPIC_API_KEY"),
-            variable(Source::EnvClaudeApiKey, self.claude_api_key, "CLAUDE_API_KEY"),
-            candidate(Source::MaxPlan, None, why, plan.to_owned()),
+            variable(CredentialSource::EnvAnthropicApiKey, self.anthropic_api_key),
+            variable(CredentialSource::EnvClaudeApiKey, self.claude_api_key),
+            Found::new(CredentialSource::MaxPlan, plan),
         ]
     }
 }
 
-/// Chooses the first usable candidate, and marks the later usable ones as not needed.
-fn choose_first(candidates: &mut [Candidate]) {
-    let mut found = false;
-    for candidate in candidates {
-        if candidate.chosen && found {
-            candidate.chosen = false;
-            candidate.why = Why::NotNeeded;
-            candidate.reason.push_str(", but one before it is used");
-        }
-        found |= candidate.chosen;
-    }
+/// Uses the first usable candidate, and marks the later usable ones as not needed.
+fn choose_first(found: &mut [Found]) {
+    let mut usable = found.iter_mut().filter(|one| one.why == Why::Chosen);
+    usable.next();
+    usable.for_each(|one| one.why = Why::NotNeeded);
 }

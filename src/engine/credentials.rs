@@ -49,7 +49,7 @@ pub(super) async fn current(
         CredentialSource::NamedKey | CredentialSource::DefaultKey => {
             let Some(key) = key else { return Ok(None) };
             let version =
-                shared.parts.bus.usable_secret(owner, key, shared.env().clock.now()).await?;
+                shared.aggregates().usable_secret(owner, key, shared.env().clock.now()).await?;
             return Ok(version.map(|version| Credential {
                 source,
                 key: Some(key),

@@ -2,10 +2,12 @@
 
 use super::credentials::Operator;
 use super::queue::Queue;
+use crate::aggregates::Aggregates;
 use crate::anthropic::client::AnthropicClient;
 use crate::anthropic::prices::PriceTable;
 use crate::anthropic::stream::StreamLimits;
 use crate::bus::Bus;
+use crate::credentials::Resolver;
 use crate::live::{EventHub, RunHub};
 use crate::reads::StoreReads;
 use crate::system::environment::Environment;
@@ -52,10 +54,12 @@ impl Default for EngineSettings {
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct EngineParts {
-    /// Reads aggregates and appends.
+    /// Appends.
     pub bus: Arc<Bus>,
-    /// Reads runs, credentials and models.
+    /// Reads runs, keys and accounts.
     pub reads: Arc<StoreReads>,
+    /// Resolves credentials, and lists the models.
+    pub resolver: Arc<Resolver>,
     /// Publishes control requests.
     pub hub: Arc<EventHub>,
     /// Receives the text of runs.
@@ -80,6 +84,10 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn store(&self) -> &Arc<dyn Store> {
         &self.parts.reads.store
+    }
+
+    pub(super) fn aggregates(&self) -> &Aggregates {
+        &self.parts.reads.aggregates
     }
 
     pub(super) fn env(&self) -> &Environment {

@@ -293,7 +293,7 @@ impl RunSet {
         let OpenRun { owner, is_paused, control } = read_open_run(row)?;
         if is_paused {
             let is_requested = scans_paused
-                && self.shared.parts.bus.run_control(RunId(row.id)).await?.version() > control;
+                && self.shared.aggregates().run_control(RunId(row.id)).await?.version() > control;
             return Ok(is_requested.then_some(PreviousOwner(None)));
         }
         let Some(owner) = owner.filter(|owner| owner.0 != self.shared.parts.holder.0) else {

@@ -16,7 +16,7 @@ use crate::credentials::recorded;
 use crate::keychain::UserKeys;
 use crate::live::EventHub;
 use crate::reads::RunReader;
-use claviger_application::{Caller, EventView};
+use claviger_application::EventView;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{BootId, RunId, StepId, UserId};
 use claviger_domain::orchestration::{Credential, Resolution, RunError, RunEvent};
@@ -30,7 +30,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// Signals to a worker from its run set.
 #[derive(Clone)]
@@ -154,7 +153,7 @@ impl Worker {
         };
         let loaded = reader.loaded(Some(&key)).await?;
         let run = loaded.feed.fold().run().clone();
-        let control = shared.parts.bus.run_control(id).await?;
+        let control = shared.aggregates().run_control(id).await?;
         let by = BootId(shared.parts.holder.0);
         if !may_claim(&run, &control, previous, by) {
             return Ok(None);
@@ -221,7 +220,7 @@ impl Worker {
         if !self.state.is_paused() {
             return Ok(false);
         }
-        self.state.control = self.shared.parts.bus.run_control(self.state.id).await?;
+        self.state.control = self.shared.aggregates().run_control(self.state.id).await?;
         Ok(self.state.is_to_leave_pause())
     }
 
@@ -243,7 +242,7 @@ impl Worker {
 
     fn decide(&mut self, facts: &Facts) -> Result<Decision, RunError> {
         let shared = &self.shared;
-        let models = &shared.parts.reads.models;
+        let models = &shared.parts.resolver.models;
         let given = Given {
             now: facts.now,
             index: &facts.keys.index,
@@ -323,23 +322,14 @@ impl Worker {
 
     /// Which credential the run uses after it is resumed.
     async fn resolve(&mut self) -> Result<Resolution, Stop> {
-        let bus = &self.shared.parts.bus;
-        let roles = bus
-            .account_view(self.owner, None)
-            .await?
-            .map(|account| account.facts.roles)
-            .unwrap_or_default();
-        let caller = Caller {
-            user: self.owner,
-            session: claviger_domain::id::SessionId(Uuid::nil()),
-            roles,
-            foreign: None,
-        };
+        let parts = &self.shared.parts;
+        let account = parts.reads.account_facts(self.owner).await?;
+        let roles = account.map(|account| account.facts.roles).unwrap_or_default();
         let run = &self.state.run;
         let named = run.settings.as_ref().and_then(|settings| settings.named_key);
         let context = run.context.as_deref().and_then(|context| Context::parse(context).ok());
         let Some(context) = context else { return Err(Lost::Erased.into()) };
-        let candidates = self.shared.parts.reads.resolve(caller, context, named).await?;
+        let candidates = parts.resolver.resolve(self.owner, &roles, &context, named).await?;
         Ok(recorded(&candidates))
     }
 
@@ -352,7 +342,7 @@ impl Worker {
                 self.state.is_draining = true;
             }
             _ = self.requests.told() => {
-                let control = self.shared.parts.bus.run_control(self.state.id).await?;
+                let control = self.shared.aggregates().run_control(self.state.id).await?;
                 let is_known = control.version() == self.state.control.version();
                 self.state.control = control;
                 return Ok(is_known);

@@ -1,5 +1,6 @@
 //! The vault over the store: users' keys, master keys and their rotation, events sealed and opened.
 
+mod claims;
 mod master_keys;
 mod rewrap;
 mod rotation;

@@ -1,53 +1,44 @@
-//! Rate limits for key commands per user: one user must not slow the store down for others, and
-//! each test is a call that somebody pays for at Anthropic.
+//! Rate limits of commands per user: one user must not slow the store down for others, and each key
+//! test is a call that somebody pays for at Anthropic.
 
 use super::rate::{RateLimiter, refused};
-use crate::bus::Commands;
-use crate::system::environment::Clock;
-use claviger_application::{Answer, Call, KeyCommand, KeyCommands, KeyDone};
-use std::sync::Arc;
+use claviger_application::CommandKind;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::UserId;
+use claviger_domain::timestamp::Timestamp;
 
-/// Key commands, rate-limited per user. For faces that users reach; timers and the operator's
-/// command line have no limits.
-#[expect(missing_debug_implementations, reason = "trait objects and keys")]
-pub struct LimitedCommands {
-    commands: Commands,
-    clock: Arc<dyn Clock>,
-    all: RateLimiter,
-    tests: RateLimiter,
+/// A limit on some kinds of commands.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandLimit {
+    pub covers: fn(CommandKind) -> bool,
+    /// Per user and minute; 0 for no limit.
+    pub per_minute: u32,
+    /// What there were too many of, for the refusal.
+    pub refusal: &'static str,
 }
 
-impl LimitedCommands {
-    /// At most `commands_per_minute` commands per user, and at most `tests_per_minute` tests among
-    /// them.
-    pub fn new(
-        commands: Commands,
-        clock: Arc<dyn Clock>,
-        commands_per_minute: u32,
-        tests_per_minute: u32,
-    ) -> Self {
-        let (all, tests) = (
-            RateLimiter::per_minute(commands_per_minute),
-            RateLimiter::per_minute(tests_per_minute),
-        );
-        Self { commands, clock, all, tests }
+/// The limits that commands from one kind of face are under. The default has none: it is for timers
+/// and the operator's command line.
+#[derive(Debug, Default)]
+pub struct CommandLimits(Vec<(CommandLimit, RateLimiter)>);
+
+impl CommandLimits {
+    /// All limits that cover a command are taken from, in this order.
+    pub fn new(limits: impl IntoIterator<Item = CommandLimit>) -> Self {
+        let limiter = |limit: CommandLimit| (limit, RateLimiter::per_minute(limit.per_minute));
+        Self(limits.into_iter().map(limiter).collect())
     }
-}
 
-impl KeyCommands for LimitedCommands {
-    fn run(&self, call: Call, command: KeyCommand) -> Answer<'_, KeyDone> {
-        let (user, now) = (call.owner.to_string(), self.clock.now());
-        let taken = if matches!(command, KeyCommand::Test { .. }) {
-            self.tests.take(&user, now).map_err(|ms| refused("too many key tests", ms))
-        } else {
-            Ok(())
-        };
-        let taken = taken.and_then(|()| {
-            self.all.take(&user, now).map_err(|ms| refused("too many key changes", ms))
-        });
-        match taken {
-            Ok(()) => self.commands.run(call, command),
-            Err(failure) => Box::pin(std::future::ready(Err(failure))),
+    /// Takes one command of a user.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`.
+    pub fn take(&self, kind: CommandKind, owner: UserId, now: Timestamp) -> Result<(), Failure> {
+        let user = owner.to_string();
+        let covering = self.0.iter().filter(|(limit, _)| (limit.covers)(kind));
+        for (limit, limiter) in covering {
+            limiter.take(&user, now).map_err(|ms| refused(limit.refusal, ms))?;
         }
+        Ok(())
     }
 }

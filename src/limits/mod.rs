@@ -4,5 +4,5 @@ mod commands;
 pub mod rate;
 mod streams;
 
-pub use commands::LimitedCommands;
+pub use commands::{CommandLimit, CommandLimits};
 pub use streams::{Full, StreamSlot, StreamSlots};

@@ -4,7 +4,7 @@
 use super::EventHub;
 use crate::auth::{Auth, Grant};
 use crate::system::environment::Clock;
-use claviger_application::{Caller, EventView};
+use claviger_application::{EventView, Principal};
 use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;
 use claviger_projections::feed::{Registration, Span, Told, Topic};
@@ -48,14 +48,14 @@ impl Watch {
     /// Watches a grant. The guard starts with a check, because the token was verified before the
     /// guard subscribed.
     pub fn over(&self, grant: Grant) -> Guard {
-        let listener = self.hub.register(Topic::Owner(grant.caller.user));
+        let listener = self.hub.register(Topic::Owner(grant.principal.user));
         Guard { watch: self.clone(), grant, listener, must_check: true }
     }
 }
 
 impl Guard {
-    pub const fn caller(&self) -> &Caller {
-        &self.grant.caller
+    pub const fn principal(&self) -> &Principal {
+        &self.grant.principal
     }
 
     /// Continues with another grant of the same user.
@@ -80,9 +80,9 @@ impl Guard {
             if self.must_check {
                 // Boxed, as is the pause below: this runs seldom, and thousands of guards wait
                 // here.
-                match Box::pin(self.watch.auth.roles_now(&self.grant.caller)).await {
+                match Box::pin(self.watch.auth.roles_now(&self.grant.principal)).await {
                     Ok(None) => return End::Revoked,
-                    Ok(Some(roles)) if !self.grant.caller.roles.is_subset(&roles) => {
+                    Ok(Some(roles)) if !self.grant.principal.roles.is_subset(&roles) => {
                         return End::Expired;
                     }
                     Ok(Some(_)) => self.must_check = false,
@@ -95,7 +95,7 @@ impl Guard {
             let told = self.listener.told().await;
             self.must_check = match told {
                 Told::Lagged => true,
-                Told::Span(span) => concerns(&span, self.grant.caller.user),
+                Told::Span(span) => concerns(&span, self.grant.principal.user),
             };
         }
     }

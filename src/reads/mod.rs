@@ -1,5 +1,6 @@
 //! Reads for every face: views and history, opened for their owner.
 
+mod accounts;
 mod activity;
 mod history;
 mod run_list;
@@ -11,7 +12,7 @@ mod views;
 pub(crate) use history::shown;
 pub(crate) use run_reader::{RunReader, feed_failure};
 
-use crate::credentials::{CredentialPolicy, ModelList};
+use crate::aggregates::Aggregates;
 use crate::keychain::{Keychain, UserKeys};
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
@@ -30,9 +31,7 @@ pub struct StoreReads {
     pub store: Arc<dyn Store>,
     pub keychain: Arc<Keychain>,
     pub env: Environment,
-    /// The credentials available besides users' keys.
-    pub policy: CredentialPolicy,
-    pub models: Arc<ModelList>,
+    pub aggregates: Arc<Aggregates>,
     /// How long a read waits for a position that isn't committed yet.
     pub view_wait: Duration,
 }

@@ -3,9 +3,7 @@
 use super::StoreReads;
 use crate::system::failure::store_failure;
 use crate::views::{open_account, open_key, open_user_agent};
-use claviger_application::{
-    Answer, Caller, Candidate, EventView, KeyPage, ModelInfo, Reads, SessionView,
-};
+use claviger_application::{Answer, EventView, KeyPage, Reads, SessionView};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{EventId, KeyId, UserId};
@@ -127,15 +125,6 @@ impl Reads for StoreReads {
         })
     }
 
-    fn resolution(
-        &self,
-        caller: Caller,
-        context: Context,
-        key: Option<KeyId>,
-    ) -> Answer<'_, Vec<Candidate>> {
-        Box::pin(self.resolve(caller, context, key))
-    }
-
     fn history(
         &self,
         user: UserId,
@@ -180,9 +169,5 @@ impl Reads for StoreReads {
             })
             .collect()
         })
-    }
-
-    fn models(&self) -> Answer<'_, Vec<ModelInfo>> {
-        Box::pin(async move { Ok(self.models.list(self.env.clock.now()).await) })
     }
 }

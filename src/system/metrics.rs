@@ -2,11 +2,6 @@
 //! codes of this program. They never contain ids, addresses or user text, which would leak data and
 //! grow without bound.
 
-use axum::Router;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use claviger_application::{Answer, Call, KeyCommand, KeyCommands, KeyDone};
 use claviger_domain::code::ErrorCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -16,7 +11,6 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// A gauge.
 pub type Level = Gauge;
@@ -97,14 +91,14 @@ impl Default for Metrics {
         let commands = Family::default();
         registry.register(
             "key_commands",
-            "Key commands by outcome, OK or an error code",
+            "Commands by outcome, OK or an error code",
             commands.clone(),
         );
         let command_seconds: Family<OfCommand, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(seconds);
         registry.register(
             "key_command_seconds",
-            "Key commands, from decision to durable commit",
+            "Commands, from decision to durable commit",
             command_seconds.clone(),
         );
         let appends = Family::default();
@@ -165,7 +159,7 @@ impl Metrics {
     }
 
     /// Counts a finished command.
-    fn commanded(&self, command: &'static str, code: Option<ErrorCode>, took: Duration) {
+    pub(crate) fn commanded(&self, command: &'static str, code: Option<ErrorCode>, took: Duration) {
         self.commands
             .get_or_create(&Commanded { command, code: code.map_or("OK", ErrorCode::as_str) })
             .inc();
@@ -211,18 +205,6 @@ impl Metrics {
         }
         text
     }
-
-    /// `GET /metrics`. Serve it on an address of its own: it reveals how busy the server is, and
-    /// has no access control.
-    pub fn router(&self) -> Router {
-        let metrics = self.clone();
-        Router::new().route("/metrics", get(async move || page(&metrics)))
-    }
-}
-
-fn page(metrics: &Metrics) -> Response {
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], metrics.text()).into_response()
 }
 
 /// Linux reports the size in pages; other systems return `None`.
@@ -230,40 +212,6 @@ fn resident_bytes() -> Option<i64> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: i64 = pages.split(' ').nth(1)?.parse().ok()?;
     pages.checked_mul(i64::try_from(rustix::param::page_size()).ok()?)
-}
-
-/// Counts key commands by outcome.
-#[expect(missing_debug_implementations, reason = "trait objects")]
-pub struct MeteredCommands {
-    pub commands: Arc<dyn KeyCommands>,
-    pub metrics: Metrics,
-}
-
-impl KeyCommands for MeteredCommands {
-    fn run(&self, call: Call, command: KeyCommand) -> Answer<'_, KeyDone> {
-        let name = match &command {
-            KeyCommand::Add { .. } => "add",
-            KeyCommand::Test { .. } => "test",
-            KeyCommand::SetDefault { .. } => "set_default",
-            KeyCommand::ClearDefault { .. } => "clear_default",
-            KeyCommand::Activate { .. } => "activate",
-            KeyCommand::Deactivate { .. } => "deactivate",
-            KeyCommand::Rename { .. } => "rename",
-            KeyCommand::ReplaceSecret { .. } => "replace_secret",
-            KeyCommand::SetExpiry { .. } => "set_expiry",
-            KeyCommand::Delete { .. } => "delete",
-        };
-        Box::pin(async move {
-            let began_at = Instant::now();
-            let done = self.commands.run(call, command).await;
-            self.metrics.commanded(
-                name,
-                done.as_ref().err().map(|failure| failure.code),
-                began_at.elapsed(),
-            );
-            done
-        })
-    }
 }
 
 /// Increments a gauge for as long as it lives.

@@ -5,9 +5,10 @@ use super::inputs::{
     RevokeSessionsInput,
 };
 use super::payloads::{LogoutPayload, SessionPayload, StreamTicket};
-use crate::error::user_error;
+use super::user_errors::user_error;
+use crate::context::{fault, ports, principal};
 use crate::scalars::DateTime;
-use crate::types::{Viewer, caller, fault, ports};
+use crate::types::Viewer;
 use async_graphql::{Context, Error, Object};
 use claviger_application::{RequestInfo, Tokens};
 use claviger_domain::failure::Failure;
@@ -22,7 +23,7 @@ fn info(ctx: &Context<'_>) -> Result<RequestInfo, Error> {
 }
 
 fn at<T>(result: Result<T, TextError>, field: &str) -> Result<T, Failure> {
-    result.map_err(|error| Failure::text(&error, &["input", field]))
+    result.map_err(|error| Failure::text(&error, &[field]))
 }
 
 fn payload(
@@ -34,7 +35,7 @@ fn payload(
             access_token: Some(tokens.access.expose().to_owned()),
             refresh_token: Some(tokens.refresh.expose().to_owned()),
             expires_at: Some(DateTime(tokens.expires_at)),
-            viewer: Some(Viewer::of(&tokens.caller)),
+            viewer: Some(Viewer::of(&tokens.principal)),
             user_errors: Vec::new(),
             client_mutation_id,
         }),
@@ -103,7 +104,7 @@ impl AccountMutations {
     }
     /// Ends the session of this request.
     async fn logout(&self, ctx: &Context<'_>, input: LogoutInput) -> Result<LogoutPayload, Error> {
-        let result = ports(ctx)?.accounts.logout(info(ctx)?, caller(ctx)?.clone()).await;
+        let result = ports(ctx)?.accounts.logout(info(ctx)?, principal(ctx)?.clone()).await;
         logout_payload(result, input.client_mutation_id)
     }
     /// Changes the password. Every session ends, and a new one begins.
@@ -112,12 +113,12 @@ impl AccountMutations {
         ctx: &Context<'_>,
         input: ChangePasswordInput,
     ) -> Result<SessionPayload, Error> {
-        let caller = caller(ctx)?.clone();
+        let principal = principal(ctx)?.clone();
         let result = match at(Password::parse(input.new_password.0), "newPassword") {
             Ok(new) => {
                 ports(ctx)?
                     .accounts
-                    .change_password(info(ctx)?, caller, input.current_password.0, new)
+                    .change_password(info(ctx)?, principal, input.current_password.0, new)
                     .await
             }
             Err(failure) => Err(failure),
@@ -130,13 +131,15 @@ impl AccountMutations {
         ctx: &Context<'_>,
         input: RevokeSessionsInput,
     ) -> Result<LogoutPayload, Error> {
-        let result = ports(ctx)?.accounts.revoke_sessions(info(ctx)?, caller(ctx)?.clone()).await;
+        let result =
+            ports(ctx)?.accounts.revoke_sessions(info(ctx)?, principal(ctx)?.clone()).await;
         logout_payload(result, input.client_mutation_id)
     }
     /// Issues a ticket for `EventSource` (`?ticket=...`). It must first be used within 30 seconds;
     /// the stream can be reopened only with its own Last-Event-ID.
     async fn create_stream_ticket(&self, ctx: &Context<'_>) -> Result<StreamTicket, Error> {
-        let made = ports(ctx)?.accounts.stream_ticket(caller(ctx)?.clone()).await.map_err(fault)?;
+        let made =
+            ports(ctx)?.accounts.stream_ticket(principal(ctx)?.clone()).await.map_err(fault)?;
         Ok(StreamTicket {
             ticket: made.ticket.expose().to_owned(),
             expires_at: DateTime(made.expires_at),

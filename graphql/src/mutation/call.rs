@@ -1,35 +1,29 @@
 //! Shared by the commands on keys and on orchestrations.
 
-use crate::types::caller;
+use crate::context::principal;
 use async_graphql::{Context, Error, ID};
-use claviger_application::{Call, RequestInfo};
-use claviger_domain::actor::{ActingCredential, Actor};
-
+use claviger_application::{CommandContext, RequestInfo};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::text::{IdempotencyKey, ModelId};
 
-/// Everything that a command needs besides its own input.
-pub(super) fn call(
+/// Everything that a command on the principal's own things needs besides its input.
+pub(super) fn command_context(
     ctx: &Context<'_>,
     idempotency_key: Option<&ID>,
-) -> Result<Result<Call, Failure>, Error> {
-    let caller = caller(ctx)?;
+) -> Result<Result<CommandContext, Failure>, Error> {
+    let principal = principal(ctx)?;
     let info = ctx.data::<RequestInfo>()?;
     let parsed = idempotency_key.map(|key| IdempotencyKey::parse(key)).transpose();
-    Ok(parsed.map_err(|error| Failure::text(&error, &["input", "idempotencyKey"])).map(
-        |idempotency_key| Call {
-            owner: caller.user,
-            actor: Actor {
-                user: Some(caller.user),
-                role: caller.roles.last().copied(),
-                via: info.via,
-                credential: Some(ActingCredential::Session(caller.session)),
-            },
+    Ok(parsed.map_err(|error| Failure::text(&error, &["idempotencyKey"])).map(|idempotency_key| {
+        CommandContext {
+            owner: principal.user,
+            actor: principal.actor(info.via),
+            roles: principal.roles.clone(),
             correlation: info.correlation,
             idempotency_key,
-        },
-    ))
+        }
+    }))
 }
 
 /// Parses a model id from the input.
@@ -37,6 +31,6 @@ pub(super) fn model(given: &str) -> Result<ModelId, Failure> {
     ModelId::parse(given).ok_or_else(|| {
         let message = "the model id is invalid: use 1 to 128 letters, digits and . _ : - \
                        (the query models lists valid ids)";
-        Failure::new(ErrorCode::Validation, message).at(&["input", "model"])
+        Failure::new(ErrorCode::Validation, message).at(&["model"])
     })
 }

@@ -1,14 +1,15 @@
 //! Mutations on keys: parse the input, run the command, read the key's current state.
 
-use super::call::{call, model};
+use super::call::{command_context, model};
 use super::inputs::{
     AddKeyInput, ClearDefaultKeyInput, DefaultKeyInput, KeyInput, RenameKeyInput,
     ReplaceKeySecretInput, SetKeyExpiryInput, TestKeyInput,
 };
 use super::payloads::{DeleteKeyPayload, KeyPayload};
+use crate::context::{ports, principal};
 use crate::query;
 use crate::scalars::{Position, Secret};
-use crate::types::{KeyTestLevel, caller, context_of, ports};
+use crate::types::{KeyTestLevel, context_of};
 use async_graphql::{Context, Error, ID, Object};
 use claviger_application::ids::{self, IdKind};
 use claviger_application::{KeyCommand, KeyDone};
@@ -32,17 +33,16 @@ fn version(expected: Option<Position>) -> Option<u64> {
 }
 
 fn context(given: Option<&str>) -> Result<text::Context, Failure> {
-    context_of(given, &["input", "context"])
+    context_of(given, &["context"])
 }
 
 fn name(given: &str) -> Result<KeyName, Failure> {
-    KeyName::parse(given).map_err(|error| Failure::text(&error, &["input", "name"]))
+    KeyName::parse(given).map_err(|error| Failure::text(&error, &["name"]))
 }
 
 fn secret(given: &Secret) -> Result<ApiKeySecret, Failure> {
-    ApiKeySecret::parse(&given.0).map_err(|error| {
-        Failure::new(ErrorCode::Validation, error.to_string()).at(&["input", "secret"])
-    })
+    ApiKeySecret::parse(&given.0)
+        .map_err(|error| Failure::new(ErrorCode::Validation, error.to_string()).at(&["secret"]))
 }
 
 async fn run(
@@ -50,8 +50,8 @@ async fn run(
     idempotency_key: Option<&ID>,
     command: Result<KeyCommand, Failure>,
 ) -> Result<Result<KeyDone, Failure>, Error> {
-    Ok(match (call(ctx, idempotency_key)?, command) {
-        (Ok(call), Ok(command)) => ports(ctx)?.keys.run(call, command).await,
+    Ok(match (command_context(ctx, idempotency_key)?, command) {
+        (Ok(context), Ok(command)) => ports(ctx)?.keys.run(context, command).await,
         (Err(failure), _) | (_, Err(failure)) => Err(failure),
     })
 }
@@ -63,7 +63,7 @@ async fn key_payload(
     client_mutation_id: Option<String>,
     command: Result<KeyCommand, Failure>,
 ) -> Result<KeyPayload, Error> {
-    let owner = caller(ctx)?.user;
+    let owner = principal(ctx)?.user;
     match run(ctx, idempotency_key.as_ref(), command).await? {
         Ok(done) => {
             let key = match done.key {

@@ -1,15 +1,16 @@
 //! Mutations on orchestrations: parse the input, run the command, read the orchestration's current
 //! state.
 
-use super::call::{call, model};
+use super::call::{command_context, model};
 use super::patterns::whole;
 use super::payloads::OrchestrationPayload;
 use super::run_inputs::{OrchestrationInput, StartOrchestrationInput};
-use crate::error::{UserError, user_error};
-use crate::types::{CredentialResolution, Orchestration, caller, context_of, ports};
+use super::user_errors::{UserError, user_error};
+use crate::context::{ports, principal};
+use crate::types::{CredentialResolution, Orchestration, context_of};
 use async_graphql::{Context, Error, ID, Object};
 use claviger_application::ids::{self, IdKind};
-use claviger_application::{Caller, RunCommand, StartRun};
+use claviger_application::{Principal, RunCommand, StartRun};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{KeyId, RunId};
@@ -38,20 +39,27 @@ impl Asked {
     }
 }
 
-/// Turns a path relative to the pattern's input into one of the whole input. A path that begins
-/// with "input" is complete already.
+/// Inserts the pattern's own field into a path that begins at the pattern.
 fn placed(mut failure: Failure, pattern: Option<&'static str>) -> Failure {
     if let (Some(path), Some(pattern)) = (&mut failure.path, pattern)
-        && path.first().is_none_or(|first| first != "input")
+        && path.first().is_some_and(|first| first == "pattern")
     {
-        path.splice(0..0, ["input", "pattern", pattern].map(str::to_owned));
+        path.insert(1, pattern.to_owned());
+    }
+    failure
+}
+
+/// Turns a path relative to the pattern's own input into one that begins at the pattern.
+fn in_pattern(mut failure: Failure) -> Failure {
+    if let Some(path) = &mut failure.path {
+        path.insert(0, "pattern".to_owned());
     }
     failure
 }
 
 fn start(input: StartOrchestrationInput) -> Result<RunCommand, Failure> {
     let max_concurrency = input.max_concurrency.map(|most| {
-        let at = ["input", "maxConcurrency"];
+        let at = ["maxConcurrency"];
         match whole(most, &at)? {
             0 => {
                 Err(Failure::new(ErrorCode::Validation, "maxConcurrency must be 1 or more, got 0")
@@ -62,13 +70,13 @@ fn start(input: StartOrchestrationInput) -> Result<RunCommand, Failure> {
     });
     let title = input.title.as_deref().map(Title::parse).transpose();
     Ok(RunCommand::Start(Box::new(StartRun {
-        draft: input.pattern.draft()?,
-        title: title.map_err(|error| Failure::text(&error, &["input", "title"]))?,
+        draft: input.pattern.draft().map_err(in_pattern)?,
+        title: title.map_err(|error| Failure::text(&error, &["title"]))?,
         model: input.model.as_deref().map(model).transpose()?,
         // An invalid id becomes one that no key has, so it gives the same answer as another user's
         // key.
         key: input.key_id.map(|id| KeyId(ids::decode_as(IdKind::ApiKey, &id).unwrap_or_default())),
-        context: context_of(input.context.as_deref(), &["input", "context"])?,
+        context: context_of(input.context.as_deref(), &["context"])?,
         max_concurrency: max_concurrency.transpose()?,
     })))
 }
@@ -79,23 +87,22 @@ async fn payload(
     command: Result<RunCommand, Failure>,
     asked: Asked,
 ) -> Result<OrchestrationPayload, Error> {
-    let caller = caller(ctx)?;
-    let done = match (call(ctx, asked.idempotency_key.as_ref())?, command) {
-        (Ok(call), Ok(command)) => {
-            ports(ctx)?.run_commands.run(call, caller.clone(), command).await
-        }
+    let principal = principal(ctx)?;
+    let done = match (command_context(ctx, asked.idempotency_key.as_ref())?, command) {
+        (Ok(context), Ok(command)) => ports(ctx)?.run_commands.run(context, command).await,
         (Err(failure), _) | (_, Err(failure)) => Err(failure),
     };
     let Asked { client_mutation_id, context, pattern, .. } = asked;
     Ok(match done {
         Ok(done) => OrchestrationPayload {
-            orchestration: Orchestration::load(ctx, caller.user, done.run).await?,
+            orchestration: Orchestration::load(ctx, principal.user, done.run).await?,
             user_errors: Vec::new(),
             commit: Some(done.commit.into()),
             client_mutation_id,
         },
         Err(failure) => {
-            let error = refusal(ctx, caller, &placed(failure, pattern), context.as_deref()).await?;
+            let error =
+                refusal(ctx, principal, &placed(failure, pattern), context.as_deref()).await?;
             OrchestrationPayload {
                 orchestration: None,
                 user_errors: vec![error],
@@ -109,7 +116,7 @@ async fn payload(
 /// A refusal. One for lack of a credential lists the credentials that were considered.
 async fn refusal(
     ctx: &Context<'_>,
-    caller: &Caller,
+    principal: &Principal,
     failure: &Failure,
     context: Option<&str>,
 ) -> Result<UserError, Error> {
@@ -118,7 +125,7 @@ async fn refusal(
         (&mut error, &failure.detail)
     {
         error.candidates =
-            CredentialResolution::recorded(ctx, caller.user, &tried.considered, context)
+            CredentialResolution::recorded(ctx, principal.user, &tried.considered, context)
                 .await?
                 .candidates;
     }

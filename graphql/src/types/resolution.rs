@@ -2,8 +2,9 @@
 
 use super::key::ApiKey;
 use async_graphql::{Enum, ID, SimpleObject};
-use claviger_application::{Candidate, ModelInfo, Source};
+use claviger_application::{Candidate, ModelInfo};
 use claviger_domain::id::UserId;
+use claviger_domain::orchestration::CredentialSource as Source;
 
 /// The sources of credentials, in the order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]

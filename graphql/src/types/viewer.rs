@@ -4,19 +4,19 @@ use super::connection::PageArgs;
 use super::event::{EventConnection, history};
 use super::key::{ApiKey, ApiKeyConnection};
 use super::resolution::CredentialResolution;
+use super::role::Role;
 use super::runs::{
     OrchestrationConnection, OrchestrationState, Pattern, UsageDimension, UsageRow, orchestrations,
     usage_by,
 };
 use super::session::Session;
-use super::{fault, ports};
+use crate::context::{fault, ports};
 use crate::error::top_level;
 use crate::scalars::{Cursor, DateTime, Position};
-use async_graphql::{Context, Enum, Error, ID, Object};
+use async_graphql::{Context, Error, ID, Object};
 use claviger_application::cursor;
 use claviger_application::ids::{self, IdKind};
-use claviger_application::{Caller, RunFilter};
-use claviger_domain::actor;
+use claviger_application::{Principal, RunFilter};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::KeyId;
 use claviger_domain::orchestration;
@@ -27,22 +27,10 @@ use claviger_projections::runs::RunState;
 use futures::lock::Mutex;
 use std::sync::Arc;
 
-/// The rights of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "actor::Role")]
-pub(crate) enum Role {
-    /// Full access to the user's own data.
-    User,
-    /// Reads the structure and facts of all users' data, but no content.
-    Auditor,
-    /// An auditor who may also manage accounts.
-    Admin,
-}
-
 /// The signed-in user.
 #[derive(Clone)]
 pub(crate) struct Viewer {
-    caller: Caller,
+    principal: Principal,
     /// Read when the first of its fields is requested: most queries need only keys and runs.
     account: Arc<Mutex<Option<Arc<AccountView>>>>,
 }
@@ -56,13 +44,14 @@ impl Viewer {
     ) -> Result<Option<ApiKey>, Error> {
         reach(ctx, min_position).await?;
         let context = context_of(context.as_deref(), &["context"]).map_err(fault)?;
-        let view = ports(ctx)?.reads.default_key(self.caller.user, context).await.map_err(fault)?;
-        Ok(view.map(|view| ApiKey { owner: self.caller.user, view }))
+        let view =
+            ports(ctx)?.reads.default_key(self.principal.user, context).await.map_err(fault)?;
+        Ok(view.map(|view| ApiKey { owner: self.principal.user, view }))
     }
 
-    /// The caller's account exists: that was checked with the token.
-    pub(crate) fn of(caller: &Caller) -> Self {
-        Self { caller: caller.clone(), account: Arc::default() }
+    /// The principal's account exists: that was checked with the token.
+    pub(crate) fn of(principal: &Principal) -> Self {
+        Self { principal: principal.clone(), account: Arc::default() }
     }
 
     async fn account(&self, ctx: &Context<'_>) -> Result<Arc<AccountView>, Error> {
@@ -70,7 +59,7 @@ impl Viewer {
         if let Some(account) = &*kept {
             return Ok(Arc::clone(account));
         }
-        let account = ports(ctx)?.reads.account(self.caller.user).await.map_err(fault)?;
+        let account = ports(ctx)?.reads.account(self.principal.user).await.map_err(fault)?;
         let account = Arc::new(account.ok_or_else(|| top_level(&Failure::not_found("account")))?);
         *kept = Some(Arc::clone(&account));
         Ok(account)
@@ -94,7 +83,7 @@ pub(crate) async fn reach(ctx: &Context<'_>, position: Option<Position>) -> Resu
 impl Viewer {
     /// The user's id.
     pub(crate) async fn id(&self) -> ID {
-        ID(ids::encode(IdKind::User, self.caller.user.0))
+        ID(ids::encode(IdKind::User, self.principal.user.0))
     }
     /// The name as typed at registration.
     async fn username(&self, ctx: &Context<'_>) -> Result<String, Error> {
@@ -125,7 +114,7 @@ impl Viewer {
     }
     /// The user's roles.
     async fn roles(&self) -> Vec<Role> {
-        self.caller.roles.iter().copied().map(Role::from).collect()
+        self.principal.roles.iter().copied().map(Role::from).collect()
     }
     /// When the account was created.
     async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime, Error> {
@@ -148,8 +137,8 @@ impl Viewer {
         let limit = args.limit().map_err(fault)?;
         let (after, before) = args.bounds(cursor::to_key).map_err(fault)?;
         let page = Page { after, before, from_end: args.is_backward(), limit };
-        let page = ports(ctx)?.reads.keys(self.caller.user, page).await.map_err(fault)?;
-        Ok(ApiKeyConnection::of(self.caller.user, &args, page))
+        let page = ports(ctx)?.reads.keys(self.principal.user, page).await.map_err(fault)?;
+        Ok(ApiKeyConnection::of(self.principal.user, &args, page))
     }
     /// The default key of a context.
     async fn default_key(
@@ -171,16 +160,19 @@ impl Viewer {
         // An invalid id becomes one that no key has, so it gives the same answer as another user's
         // key.
         let key = key_id.map(|id| KeyId(ids::decode_as(IdKind::ApiKey, &id).unwrap_or_default()));
-        let candidates =
-            ports(ctx)?.reads.resolution(self.caller.clone(), context, key).await.map_err(fault)?;
-        Ok(CredentialResolution::of(self.caller.user, candidates))
+        let candidates = ports(ctx)?
+            .credentials
+            .resolution(self.principal.user, self.principal.roles.clone(), context, key)
+            .await
+            .map_err(fault)?;
+        Ok(CredentialResolution::of(self.principal.user, candidates))
     }
     /// The user's sessions, newest first.
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
-        let sessions = ports(ctx)?.reads.sessions(self.caller.user).await.map_err(fault)?;
+        let sessions = ports(ctx)?.reads.sessions(self.principal.user).await.map_err(fault)?;
         Ok(sessions
             .into_iter()
-            .map(|view| Session { is_current: view.id == self.caller.session, view })
+            .map(|view| Session { is_current: Some(view.id) == self.principal.session(), view })
             .collect())
     }
     /// The current end of viewerEvents: subscribing after it misses nothing.
@@ -211,7 +203,8 @@ impl Viewer {
                 .map(orchestration::Pattern::from)
                 .collect(),
         };
-        orchestrations(ctx, self.caller.user, PageArgs { first, after, last, before }, filter).await
+        orchestrations(ctx, self.principal.user, PageArgs { first, after, last, before }, filter)
+            .await
     }
     /// Usage of the user's calls on the UTC days that the time from `from` to `to` touches, at most
     /// 366 days. One row for each combination of the groupBy dimensions, newest day first. Written
@@ -223,7 +216,7 @@ impl Viewer {
         to: DateTime,
         #[graphql(default_with = "no_dimensions()")] group_by: Option<Vec<UsageDimension>>,
     ) -> Result<Vec<UsageRow>, Error> {
-        usage_by(ctx, self.caller.user, from, to, &group_by.unwrap_or_default()).await
+        usage_by(ctx, self.principal.user, from, to, &group_by.unwrap_or_default()).await
     }
     /// The events of the user's account, keys and orchestrations, newest first.
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
@@ -236,7 +229,8 @@ impl Viewer {
         before: Option<Cursor>,
         types: Option<Vec<String>>,
     ) -> Result<EventConnection, Error> {
-        history(ctx, self.caller.user, None, PageArgs { first, after, last, before }, types).await
+        history(ctx, self.principal.user, None, PageArgs { first, after, last, before }, types)
+            .await
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct World {
     pub(super) usage: Vec<UsageCell>,
     pub(super) activity: Option<KeyActivity>,
     pub(super) answer: Mutex<Option<Result<RunDone, Failure>>>,
-    pub(super) commands: Mutex<Vec<(Call, RunCommand)>>,
+    pub(super) commands: Mutex<Vec<(CommandContext, RunCommand)>>,
     pub(super) asked: Mutex<Vec<String>>,
 }
 
@@ -61,7 +61,22 @@ fn ready<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
 struct Unasked;
 
 impl KeyCommands for Unasked {
-    fn run(&self, _: Call, _: KeyCommand) -> Answer<'_, KeyDone> {
+    fn run(&self, _: CommandContext, _: KeyCommand) -> Answer<'_, KeyDone> {
+        unreachable!()
+    }
+}
+
+impl Credentials for Unasked {
+    fn resolution(
+        &self,
+        _: UserId,
+        _: BTreeSet<Role>,
+        _: Context,
+        _: Option<KeyId>,
+    ) -> Answer<'_, Vec<Candidate>> {
+        unreachable!()
+    }
+    fn models(&self) -> Answer<'_, Vec<ModelInfo>> {
         unreachable!()
     }
 }
@@ -89,22 +104,22 @@ impl Accounts for Unasked {
     fn refresh(&self, _: RequestInfo, _: SecretText) -> Answer<'_, Tokens> {
         unreachable!()
     }
-    fn logout(&self, _: RequestInfo, _: Caller) -> Answer<'_, ()> {
+    fn logout(&self, _: RequestInfo, _: Principal) -> Answer<'_, ()> {
         unreachable!()
     }
     fn change_password(
         &self,
         _: RequestInfo,
-        _: Caller,
+        _: Principal,
         _: SecretText,
         _: Password,
     ) -> Answer<'_, Tokens> {
         unreachable!()
     }
-    fn revoke_sessions(&self, _: RequestInfo, _: Caller) -> Answer<'_, ()> {
+    fn revoke_sessions(&self, _: RequestInfo, _: Principal) -> Answer<'_, ()> {
         unreachable!()
     }
-    fn stream_ticket(&self, _: Caller) -> Answer<'_, StreamTicket> {
+    fn stream_ticket(&self, _: Principal) -> Answer<'_, StreamTicket> {
         unreachable!()
     }
 }
@@ -157,9 +172,6 @@ impl Reads for World {
     fn default_key(&self, _: UserId, _: Context) -> Answer<'_, Option<KeyView>> {
         unreachable!()
     }
-    fn resolution(&self, _: Caller, _: Context, _: Option<KeyId>) -> Answer<'_, Vec<Candidate>> {
-        unreachable!()
-    }
     fn history(
         &self,
         _: UserId,
@@ -176,15 +188,12 @@ impl Reads for World {
     fn sessions(&self, _: UserId) -> Answer<'_, Vec<SessionView>> {
         unreachable!()
     }
-    fn models(&self) -> Answer<'_, Vec<ModelInfo>> {
-        unreachable!()
-    }
 }
 
 impl RunCommands for World {
-    fn run(&self, call: Call, caller: Caller, command: RunCommand) -> Answer<'_, RunDone> {
-        assert_eq!(call.owner, caller.user);
-        self.commands.lock().unwrap().push((call, command));
+    fn run(&self, context: CommandContext, command: RunCommand) -> Answer<'_, RunDone> {
+        assert_eq!(context.actor.user, Some(context.owner));
+        self.commands.lock().unwrap().push((context, command));
         let answer = self.answer.lock().unwrap().take().expect("an answer for each command");
         future::ready(answer).boxed()
     }
@@ -225,21 +234,18 @@ impl RunFeeds for World {
 }
 
 fn request(query: &str, variables: Value, user: UserId) -> Request {
-    let caller = Caller {
-        user,
-        session: SessionId::default(),
-        roles: BTreeSet::from([Role::User]),
-        foreign: None,
-    };
+    let roles = BTreeSet::from([Role::User]);
+    let principal = Principal::of_session(user, SessionId::default(), roles);
     let (correlation, peer) = (CorrelationId(Uuid::from_u128(8)), "::1".to_owned());
     let info = RequestInfo { correlation, user_agent: None, peer, via: Via::Graphql };
-    Request::new(query).variables(Variables::from_json(variables)).data(caller).data(info)
+    Request::new(query).variables(Variables::from_json(variables)).data(principal).data(info)
 }
 
 fn schema(world: &Arc<World>) -> claviger_graphql::ClavigerSchema {
     claviger_graphql::build(Ports {
         keys: Arc::new(Unasked),
         reads: world.clone(),
+        credentials: Arc::new(Unasked),
         accounts: Arc::new(Unasked),
         feeds: Arc::new(Unasked),
         run_commands: world.clone(),

@@ -235,14 +235,15 @@ fn a_fault_in_the_input_is_reported_with_its_path_before_the_command() {
 #[test]
 fn a_fault_found_by_the_command_gets_a_path_in_the_pattern_unless_it_is_elsewhere() {
     let input = json!({ "pattern": { "routing": { "task": "t", "router": agent("A"), "specialists": [agent("A")] } } });
-    let same = Failure::new(ErrorCode::Validation, "twice").at(&["specialists", "0", "name"]);
+    let same =
+        Failure::new(ErrorCode::Validation, "twice").at(&["pattern", "specialists", "0", "name"]);
     let errors = refused(&input, Some(same));
     let path = ["input", "pattern", "routing", "specialists", "0", "name"];
     assert_eq!(
         errors,
         json!([{ "__typename": "ValidationError", "code": "VALIDATION", "message": "twice", "path": path }])
     );
-    let bound = Failure::new(ErrorCode::LimitExceeded, "too many").at(&["input", "maxConcurrency"]);
+    let bound = Failure::new(ErrorCode::LimitExceeded, "too many").at(&["maxConcurrency"]);
     assert_eq!(refused(&input, Some(bound))[0]["path"], json!(["input", "maxConcurrency"]));
     assert_eq!(
         refused(&input, Some(Failure::new(ErrorCode::Conflict, "no")))[0]["path"],
@@ -285,7 +286,7 @@ fn without_a_credential_all_candidates_are_listed() {
             candidate(
                 "ENV_ANTHROPIC_API_KEY",
                 Value::Null,
-                "the operator lets it serve others only"
+                "the operator allows it for others only"
             ),
         ])
     );
@@ -293,7 +294,7 @@ fn without_a_credential_all_candidates_are_listed() {
     let gone = Failure::new(ErrorCode::KeyUnavailable, "gone")
         .with(FailureDetail::Resolution(Resolution { considered }));
     let errors = refused(&json!({ "pattern": { "design": { "prompt": "x" } } }), Some(gone));
-    let tried = json!([candidate("NAMED_KEY", Value::Null, "there is no such key of yours")]);
+    let tried = json!([candidate("NAMED_KEY", Value::Null, "you have no such key")]);
     assert_eq!((&errors[0]["code"], &errors[0]["candidates"]), (&json!("KEY_UNAVAILABLE"), &tried));
 }
 

@@ -1,7 +1,7 @@
 //! Accounts and sessions.
 
 use crate::command::Answer;
-use crate::principal::Caller;
+use crate::principal::Principal;
 use crate::principal::RequestInfo;
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::Email;
@@ -20,7 +20,7 @@ pub struct Tokens {
     /// When the access token expires.
     pub expires_at: Timestamp,
     /// The user and session that the tokens are for.
-    pub caller: Caller,
+    pub principal: Principal,
 }
 
 /// The port for accounts and sessions.
@@ -43,20 +43,20 @@ pub trait Accounts: Send + Sync {
     ) -> Answer<'_, Tokens>;
     /// Issues the next tokens of a session.
     fn refresh(&self, info: RequestInfo, refresh_token: SecretText) -> Answer<'_, Tokens>;
-    /// Ends the caller's session.
-    fn logout(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()>;
+    /// Ends the principal's session.
+    fn logout(&self, info: RequestInfo, principal: Principal) -> Answer<'_, ()>;
     /// Changes the password. Every session ends, and a new one begins.
     fn change_password(
         &self,
         info: RequestInfo,
-        caller: Caller,
+        principal: Principal,
         current: SecretText,
         new: Password,
     ) -> Answer<'_, Tokens>;
-    /// Ends every other session of the caller.
-    fn revoke_sessions(&self, info: RequestInfo, caller: Caller) -> Answer<'_, ()>;
-    /// Issues a ticket for a stream of the caller's session.
-    fn stream_ticket(&self, caller: Caller) -> Answer<'_, StreamTicket>;
+    /// Ends every other session of the user.
+    fn revoke_sessions(&self, info: RequestInfo, principal: Principal) -> Answer<'_, ()>;
+    /// Issues a ticket for a stream of the principal's session.
+    fn stream_ticket(&self, principal: Principal) -> Answer<'_, StreamTicket>;
 }
 
 /// A ticket for clients that cannot send a header with a stream request.

@@ -1,8 +1,8 @@
 //! Commands on keys.
 
 use crate::command::Answer;
-use crate::command::Call;
 use crate::command::Commit;
+use crate::command::{CommandContext, CommandGroup, CommandKind};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::id::KeyId;
 use claviger_domain::key_test::KeyTestLevel;
@@ -66,6 +66,28 @@ pub enum KeyCommand {
     },
 }
 
+impl KeyCommand {
+    /// The kind of the commands that test a key.
+    pub const TEST: CommandKind = CommandKind { group: CommandGroup::Key, name: "test" };
+
+    /// The command's kind.
+    pub const fn kind(&self) -> CommandKind {
+        let name = match self {
+            Self::Add { .. } => "add",
+            Self::Test { .. } => return Self::TEST,
+            Self::SetDefault { .. } => "set_default",
+            Self::ClearDefault { .. } => "clear_default",
+            Self::Activate { .. } => "activate",
+            Self::Deactivate { .. } => "deactivate",
+            Self::Rename { .. } => "rename",
+            Self::ReplaceSecret { .. } => "replace_secret",
+            Self::SetExpiry { .. } => "set_expiry",
+            Self::Delete { .. } => "delete",
+        };
+        CommandKind { group: CommandGroup::Key, name }
+    }
+}
+
 /// The result of a command on keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyDone {
@@ -77,6 +99,6 @@ pub struct KeyDone {
 
 /// The port for commands on keys.
 pub trait KeyCommands: Send + Sync {
-    /// Runs one command. A caller that disconnects does not stop it.
-    fn run(&self, call: Call, command: KeyCommand) -> Answer<'_, KeyDone>;
+    /// Runs one command. A client that disconnects does not stop it.
+    fn run(&self, context: CommandContext, command: KeyCommand) -> Answer<'_, KeyDone>;
 }

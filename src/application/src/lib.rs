@@ -3,6 +3,7 @@
 
 mod accounts;
 mod command;
+mod credentials;
 pub mod cursor;
 mod feeds;
 pub mod ids;
@@ -15,11 +16,12 @@ mod services;
 
 pub use accounts::{Accounts, StreamTicket, Tokens};
 pub use claviger_projections::ports::BoxFuture;
-pub use command::{Answer, Call, Commit};
+pub use command::{Answer, CommandContext, CommandGroup, CommandKind, Commit};
+pub use credentials::{Candidate, Circumstances, Credentials, LastTest, ModelInfo, reason};
 pub use feeds::{EventFeed, Feeds, RunFeeds, RunMessages, Scope};
 pub use key_commands::{KeyCommand, KeyCommands, KeyDone};
-pub use principal::{Caller, ForeignToken, RequestInfo};
-pub use reads::{Candidate, EventView, KeyPage, ModelInfo, Reads, SessionView, Source};
+pub use principal::{ForeignToken, Principal, RequestInfo};
+pub use reads::{EventView, KeyPage, Reads, SessionView};
 pub use run_commands::{RunCommand, RunCommands, RunDone, StartRun};
 pub use run_reads::{RunDetail, RunFilter, RunPage, RunReads, UsageCell};
 pub use services::Ports;

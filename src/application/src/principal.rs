@@ -1,24 +1,47 @@
 //! Who acts: the principal of a request, the token they came with, and what the request carries.
 
-use claviger_domain::actor::Role;
-use claviger_domain::actor::Via;
+use claviger_domain::actor::{ActingCredential, Actor, Role, Via};
 use claviger_domain::id::CorrelationId;
 use claviger_domain::id::SessionId;
 use claviger_domain::id::UserId;
 use claviger_domain::timestamp::Timestamp;
 use std::collections::BTreeSet;
 
-/// The authenticated caller, after the token and its session were checked.
+/// Who makes a request, after their credential was checked. Whose things the request concerns, its
+/// *owner*, is a parameter of its own of every command and read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The user who makes the request.
+pub struct Principal {
+    /// The user who acts.
     pub user: UserId,
-    /// The session named by the token.
-    pub session: SessionId,
-    /// The user's current roles.
+    /// The credential by which they act.
+    pub credential: ActingCredential,
+    /// The rights that they have now.
     pub roles: BTreeSet<Role>,
     /// Present if the user came with an external issuer's token.
     pub foreign: Option<ForeignToken>,
+}
+
+impl Principal {
+    /// A user who acts in a session.
+    pub const fn of_session(user: UserId, session: SessionId, roles: BTreeSet<Role>) -> Self {
+        Self { user, credential: ActingCredential::Session(session), roles, foreign: None }
+    }
+
+    /// The session; `None` for a credential that belongs to none.
+    pub const fn session(&self) -> Option<SessionId> {
+        match self.credential {
+            ActingCredential::Session(session) => Some(session),
+            ActingCredential::ApiToken(_)
+            | ActingCredential::Operator
+            | ActingCredential::Timer => None,
+        }
+    }
+
+    /// The actor of the events that the principal causes through a face.
+    pub fn actor(&self, via: Via) -> Actor {
+        let role = self.roles.last().copied();
+        Actor { user: Some(self.user), role, via, credential: Some(self.credential) }
+    }
 }
 
 /// A token that this server did not issue.

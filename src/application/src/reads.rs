@@ -1,13 +1,11 @@
-//! Reads of keys, accounts, events and models.
+//! Reads of keys, accounts and events.
 
 use crate::command::Answer;
-use crate::principal::Caller;
 use claviger_domain::event::Envelope;
 use claviger_domain::id::EventId;
 use claviger_domain::id::KeyId;
 use claviger_domain::id::SessionId;
 use claviger_domain::id::UserId;
-use claviger_domain::orchestration::{CredentialSource, Why};
 use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::accounts::AccountView;
@@ -26,61 +24,6 @@ pub struct KeyPage {
     pub total: u64,
     /// Whether more keys follow in the direction of the page.
     pub more: bool,
-}
-
-/// The source of a credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the contract's values")]
-pub enum Source {
-    NamedKey,
-    DefaultKey,
-    EnvAnthropicApiKey,
-    EnvClaudeApiKey,
-    MaxPlan,
-}
-
-impl From<CredentialSource> for Source {
-    fn from(source: CredentialSource) -> Self {
-        match source {
-            CredentialSource::NamedKey => Self::NamedKey,
-            CredentialSource::DefaultKey => Self::DefaultKey,
-            CredentialSource::EnvAnthropicApiKey => Self::EnvAnthropicApiKey,
-            CredentialSource::EnvClaudeApiKey => Self::EnvClaudeApiKey,
-            CredentialSource::MaxPlan => Self::MaxPlan,
-        }
-    }
-}
-
-/// One credential that the resolution considered.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// The source of the credential.
-    pub source: Source,
-    /// The key, if the credential is one of the user's keys.
-    pub key: Option<KeyView>,
-    /// Whether a run would use this credential.
-    pub chosen: bool,
-    /// The reason in the form that a run records.
-    pub why: Why,
-    /// The reason as text for people.
-    pub reason: String,
-}
-
-/// A model that can be requested.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelInfo {
-    /// Anthropic's id of the model.
-    pub id: String,
-    /// Display name.
-    pub name: String,
-    /// Whether requests that name no model use this one.
-    pub is_default: bool,
-    /// Maximum input tokens, if known.
-    pub max_input_tokens: Option<i32>,
-    /// Maximum output tokens, if known.
-    pub max_output_tokens: Option<i32>,
-    /// Whether a price is known.
-    pub priced: bool,
 }
 
 /// An event, opened for its reader.
@@ -118,13 +61,6 @@ pub trait Reads: Send + Sync {
     fn key(&self, user: UserId, key: KeyId) -> Answer<'_, Option<KeyView>>;
     /// The default key of a context.
     fn default_key(&self, user: UserId, context: Context) -> Answer<'_, Option<KeyView>>;
-    /// Which credential a run would use now: the candidates in the order of preference.
-    fn resolution(
-        &self,
-        caller: Caller,
-        context: Context,
-        key: Option<KeyId>,
-    ) -> Answer<'_, Vec<Candidate>>;
     /// A page of a user's events.
     fn history(
         &self,
@@ -137,8 +73,6 @@ pub trait Reads: Send + Sync {
     fn event(&self, user: UserId, id: EventId) -> Answer<'_, Option<EventView>>;
     /// A user's sessions, newest first.
     fn sessions(&self, user: UserId) -> Answer<'_, Vec<SessionView>>;
-    /// The models known to the server.
-    fn models(&self) -> Answer<'_, Vec<ModelInfo>>;
 }
 
 /// A session, as its user sees it.

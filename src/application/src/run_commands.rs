@@ -1,9 +1,8 @@
 //! Commands on runs.
 
 use crate::command::Answer;
-use crate::command::Call;
 use crate::command::Commit;
-use crate::principal::Caller;
+use crate::command::{CommandContext, CommandGroup, CommandKind};
 use claviger_domain::id::KeyId;
 use claviger_domain::id::RunId;
 use claviger_domain::orchestration::ControlRequest;
@@ -43,6 +42,19 @@ pub enum RunCommand {
     },
 }
 
+impl RunCommand {
+    /// The command's kind.
+    pub const fn kind(&self) -> CommandKind {
+        let name = match self {
+            Self::Start(_) => "start_run",
+            Self::Ask { ask: ControlRequest::Cancel, .. } => "cancel_run",
+            Self::Ask { ask: ControlRequest::Pause, .. } => "pause_run",
+            Self::Ask { ask: ControlRequest::Resume, .. } => "resume_run",
+        };
+        CommandKind { group: CommandGroup::Run, name }
+    }
+}
+
 /// The result of a command on runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDone {
@@ -54,8 +66,7 @@ pub struct RunDone {
 
 /// The port for commands on runs.
 pub trait RunCommands: Send + Sync {
-    /// Runs one command. `caller` identifies the call's owner and their rights. A caller that
-    /// disconnects does not stop the command. If no credential is usable, the failure's detail
-    /// lists the candidates that were considered.
-    fn run(&self, call: Call, caller: Caller, command: RunCommand) -> Answer<'_, RunDone>;
+    /// Runs one command. A client that disconnects does not stop it. If no credential is usable,
+    /// the failure's detail lists the candidates that were considered.
+    fn run(&self, context: CommandContext, command: RunCommand) -> Answer<'_, RunDone>;
 }

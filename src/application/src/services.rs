@@ -1,6 +1,7 @@
 //! Everything a face stands on.
 
 use crate::accounts::Accounts;
+use crate::credentials::Credentials;
 use crate::feeds::Feeds;
 use crate::feeds::RunFeeds;
 use crate::key_commands::KeyCommands;
@@ -17,6 +18,8 @@ pub struct Ports {
     pub keys: Arc<dyn KeyCommands>,
     /// Reads of accounts, keys, sessions and events.
     pub reads: Arc<dyn Reads>,
+    /// The resolution of credentials, and the models.
+    pub credentials: Arc<dyn Credentials>,
     /// Accounts and sessions.
     pub accounts: Arc<dyn Accounts>,
     /// Live feeds.

@@ -6,7 +6,7 @@ use crate::http::edge::problem::Problem;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use claviger_application::Caller;
+use claviger_application::Principal;
 use claviger_domain::id::CorrelationId;
 use claviger_domain::secret::SecretText;
 use std::net::{IpAddr, SocketAddr};
@@ -20,7 +20,7 @@ pub struct RequestContext {
     /// The bearer token as it was sent, not verified yet.
     pub token: Option<SecretText>,
     /// The user of the socket the operation came over, with the rights of their last check.
-    pub holder: Option<Box<Caller>>,
+    pub holder: Option<Box<Principal>>,
     /// Made by the server; also in the errors of the response.
     pub request_id: Uuid,
     /// Made by the server; stored in the events this operation causes.

@@ -1,4 +1,4 @@
-//! The executor behind the GraphQL face: authenticates the caller, fills the resolvers' context,
+//! The executor behind the GraphQL face: authenticates the principal, fills the resolvers' context,
 //! executes.
 
 use super::{Executor, RequestContext};
@@ -7,7 +7,7 @@ use crate::http::edge::peer::bucket;
 use crate::system::environment::Clock;
 use async_graphql::{Request, Response, ServerError};
 use async_graphql_parser::types::{OperationType, Selection};
-use claviger_application::{Caller, RequestInfo};
+use claviger_application::{Principal, RequestInfo};
 use claviger_domain::actor::Via;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
@@ -32,15 +32,15 @@ impl SchemaExecutor {
         Self { schema, auth }
     }
 
-    /// Starts a subscription for a caller whose token was verified.
+    /// Starts a subscription for a principal whose token was verified.
     pub fn subscribe(
         &self,
         request: Request,
         context: &RequestContext,
-        caller: Caller,
+        principal: Principal,
         progress: Option<Progress>,
     ) -> BoxStream<'static, Response> {
-        let request = request.data(info(context)).data(caller);
+        let request = request.data(info(context)).data(principal);
         self.schema.subscribe(match progress {
             Some(progress) => request.data(progress),
             None => request,
@@ -72,7 +72,7 @@ impl Executor for SchemaExecutor {
             };
             if let Some(judged) = judged {
                 match judged {
-                    Ok(caller) => request = request.data(caller),
+                    Ok(principal) => request = request.data(principal),
                     // A client that sends its token with every request must be able to get the next
                     // one.
                     Err(failure)

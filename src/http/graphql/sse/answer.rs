@@ -4,12 +4,12 @@
 use super::frames;
 use super::pump::{Cursors, OfTicket, Pump};
 use crate::auth::{Denied, Grant};
+use crate::http::edge::body::read_body;
 use crate::http::edge::envelope::RequestIds;
 use crate::http::edge::problem::{Problem, challenge};
 use crate::http::graphql::streams::LiveFace;
 use crate::http::graphql::{
-    Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, read_body,
-    require_json,
+    Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, require_json,
 };
 use async_graphql::Response as Answer;
 use async_graphql_parser::types::OperationType;
@@ -17,7 +17,7 @@ use axum::body::Body;
 use axum::extract::{Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::secret::SecretText;
@@ -42,7 +42,7 @@ pub(in crate::http) async fn answer(face: &Arc<LiveFace>, request: Request) -> R
     let ids = face.ids_of(&request);
     let (parts, body) = request.into_parts();
     let answered = begin(face, &parts, body, ids).await;
-    answered.unwrap_or_else(|problem| problem.into_response(ids.request))
+    answered.unwrap_or_else(Problem::into_response)
 }
 
 async fn begin(
@@ -85,7 +85,7 @@ async fn begin(
             Problem::new(ErrorCode::LimitExceeded, full.to_string())
                 .with_status(StatusCode::TOO_MANY_REQUESTS)
         };
-        seat.claim(grant.caller.user).map_err(too_many)?;
+        seat.claim(grant.principal.user).map_err(too_many)?;
     }
     let cursors = Arc::new(Cursors::default());
     let answers = match (kind, &asked.grant) {
@@ -95,7 +95,12 @@ async fn begin(
                 resume: asked.resume.clone(),
                 passed: Arc::new(move |cursor| passing.passed(cursor)),
             };
-            face.parts.executor.subscribe(request, &context, grant.caller.clone(), Some(progress))
+            face.parts.executor.subscribe(
+                request,
+                &context,
+                grant.principal.clone(),
+                Some(progress),
+            )
         }
         (OperationType::Subscription, None) => return Err(unauthenticated(&sign_in())),
         (OperationType::Query | OperationType::Mutation, _) => once(face, request, context),

@@ -209,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .await
             .map_err(|_| Some(Close::InitTimeout))?;
         let grant = granted.map_err(|denied| Some(close_of(&denied)))?;
-        self.seat.claim(grant.caller.user).map_err(|_| Some(Close::TooManySockets))?;
+        self.seat.claim(grant.principal.user).map_err(|_| Some(Close::TooManySockets))?;
         self.wire.push(protocol::ack(grant.until.to_string()));
         self.holder = Some(watch.over(grant));
         Ok(())
@@ -221,12 +221,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let parts = &self.face.parts;
         // An issuer whose keys are unavailable delays the socket no longer than at its start.
         let granted = timeout(parts.settings.init_timeout, parts.watch.auth.grant(&token)).await;
-        let before = holder.caller();
+        let before = holder.principal();
         let grant = match granted {
             // An operation that began with roles since removed must not continue.
             Ok(Ok(grant))
-                if grant.caller.user == before.user
-                    && before.roles.is_subset(&grant.caller.roles) =>
+                if grant.principal.user == before.user
+                    && before.roles.is_subset(&grant.principal.roles) =>
             {
                 grant
             }
@@ -272,12 +272,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         };
         let answers: BoxStream<'static, Response> = match kind {
             OperationType::Subscription => {
-                parts.executor.subscribe(request, &context, holder.caller().clone(), None)
+                parts.executor.subscribe(request, &context, holder.principal().clone(), None)
             }
             OperationType::Query | OperationType::Mutation => {
                 // Authenticated again for each operation, as over HTTP.
-                let context =
-                    RequestContext { holder: Some(Box::new(holder.caller().clone())), ..context };
+                let context = RequestContext {
+                    holder: Some(Box::new(holder.principal().clone())),
+                    ..context
+                };
                 let (executor, within) = (parts.executor.clone(), parts.settings.timeout);
                 stream::once(async move {
                     timeout(within, executor.execute(request, context))

@@ -1,0 +1,316 @@
+//! The executor: load, check preconditions, decide, seal, append, retry. Every command of every
+//! aggregate runs through it; an aggregate supplies a [`Recipe`].
+
+use super::preconditions::Precondition;
+use super::records::{RecordKind, Repeat, same_request};
+use super::{Bus, MAX_TRIES, contended};
+use crate::aggregates::Folds;
+use crate::system::failure::store_failure;
+use claviger_application::{CommandContext, Commit};
+use claviger_domain::code::ErrorCode;
+use claviger_domain::event::Payload;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{CommandId, EventId};
+use claviger_domain::stream::StreamName;
+use claviger_projections::ports::{
+    Append, AppendError, ClaimChange, ClaimKind, CommandRecord, Expected, InlineViews, NewEvent,
+    Placed, RowChange,
+};
+use cqrs_es::Aggregate;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A command in progress: the parts that stay the same however often it is decided again.
+pub(super) struct PreparedCommand {
+    pub(super) context: CommandContext,
+    pub(super) command_id: CommandId,
+    /// Set if there is an idempotency key: a command record is then kept.
+    pub(super) request_hash: Option<[u8; 32]>,
+    pub(super) causation: Option<EventId>,
+    /// Checked before each decision.
+    pub(super) preconditions: Vec<Precondition>,
+    pub(super) record: RecordKind,
+}
+
+impl PreparedCommand {
+    /// A command that is no repeat, has no cause and no preconditions.
+    pub(super) const fn of(context: CommandContext, command_id: CommandId) -> Self {
+        Self {
+            context,
+            command_id,
+            request_hash: None,
+            causation: None,
+            preconditions: Vec::new(),
+            record: RecordKind::Complete,
+        }
+    }
+
+    #[must_use]
+    pub(super) fn requiring(self, precondition: Precondition) -> Self {
+        let mut preconditions = self.preconditions;
+        preconditions.push(precondition);
+        Self { preconditions, ..self }
+    }
+}
+
+/// What an append contains besides its envelope.
+pub(super) struct Changes {
+    pub(super) events: Vec<NewEvent>,
+    pub(super) rows: Vec<RowChange>,
+    pub(super) claims: Vec<ClaimChange>,
+    pub(super) inline: Option<Arc<dyn InlineViews>>,
+}
+
+/// What is particular to one aggregate's commands.
+pub(super) trait Recipe: Send {
+    type State: Aggregate<Event: Payload> + Clone;
+    type Output: Send;
+
+    /// The stream that the command writes.
+    fn stream(&self) -> StreamName;
+
+    /// The cached folds of the stream; `None` if each command begins a new stream, which then is
+    /// neither read nor cached.
+    fn folds(bus: &Bus) -> Option<&Folds<Self::State>>;
+
+    /// Reads what the decision needs besides the stream. Called before the stream is loaded.
+    fn load(&mut self, _: &Bus) -> impl Future<Output = Result<(), Failure>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// The events that the command leads to; none if the state already is as requested. The failure
+    /// is the aggregate's refusal as every face shows it.
+    fn decide(
+        &mut self,
+        bus: &Bus,
+        state: &Self::State,
+    ) -> impl Future<Output = Result<Vec<EventOf<Self>>, Failure>> + Send;
+
+    /// Seals the events and what goes with them. The stream is at `version`.
+    fn changes(
+        &mut self,
+        bus: &Bus,
+        at: (u64, &Self::State),
+        events: &[EventOf<Self>],
+    ) -> impl Future<Output = Result<Changes, Failure>> + Send;
+
+    /// The object that the command's record names.
+    fn subject(&self, events: &[EventOf<Self>]) -> Option<Uuid>;
+
+    /// The owner's user key was replaced: the next try must seal under the new one.
+    fn keys_moved(&mut self, bus: &Bus) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// The refusal for a unique value that another stream holds.
+    fn claim_taken(&self, kind: ClaimKind, subject: Uuid) -> Failure;
+
+    /// The result of a committed command.
+    fn appended(
+        &mut self,
+        bus: &Bus,
+        commit: Commit,
+        done: Appended<EventOf<Self>>,
+    ) -> Self::Output;
+
+    /// The result of a command that changed nothing: its commit has the log's position.
+    fn unchanged(
+        &mut self,
+        bus: &Bus,
+        commit: Commit,
+    ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
+
+    /// The result of the first request with this idempotency key.
+    fn replayed(&self, repeat: Repeat) -> Result<Self::Output, Failure>;
+}
+
+/// The events of a recipe's aggregate.
+pub(super) type EventOf<R> = <<R as Recipe>::State as Aggregate>::Event;
+
+/// Committed events, and their places in the log.
+pub(super) struct Appended<E> {
+    pub(super) events: Vec<E>,
+    pub(super) placed: Vec<Placed>,
+}
+
+/// How the tries of a command ended.
+enum Outcome<T> {
+    Done(T),
+    /// The state was as requested, with the stream at this version.
+    Unchanged(u64),
+    Refused(Failure),
+    /// The command was committed before.
+    Repeated(CommandRecord),
+}
+
+/// One try of a command.
+enum Try<T> {
+    Over(Outcome<T>),
+    /// Another process came between: decide again.
+    Again,
+}
+
+impl Bus {
+    /// Runs a command, and decides again after a conflict with another process.
+    pub(super) async fn execute<R: Recipe>(
+        &self,
+        prepared: &PreparedCommand,
+        recipe: &mut R,
+    ) -> Result<R::Output, Failure> {
+        // The stream's turn is given up by now: a first request that is waited for may be a key test
+        // in progress, which needs it to finish.
+        match self.tried(prepared, recipe).await? {
+            Outcome::Done(output) => Ok(output),
+            Outcome::Repeated(record) => {
+                if let Some(request_hash) = &prepared.request_hash {
+                    same_request(&record, request_hash)?;
+                }
+                recipe.replayed(self.replay(record).await?)
+            }
+            // A repeat that raced its first request must not be refused because of the first one's
+            // effects.
+            Outcome::Refused(failure) => match self.repeated(prepared).await? {
+                Some(repeat) => recipe.replayed(repeat),
+                None => Err(failure),
+            },
+            // Nor may it succeed with a result of its own if the first already did everything: the
+            // result is the first one's commit.
+            Outcome::Unchanged(version) => match self.repeated(prepared).await? {
+                Some(repeat) => recipe.replayed(repeat),
+                None => {
+                    let head = self.store.head().await.map_err(|error| store_failure(&error))?;
+                    let commit = Commit {
+                        position: head.position,
+                        stream: recipe.stream(),
+                        version,
+                        event_ids: Vec::new(),
+                        replayed: false,
+                    };
+                    recipe.unchanged(self, commit).await
+                }
+            },
+        }
+    }
+
+    /// Tries until the command is over, in the stream's turn.
+    async fn tried<R: Recipe>(
+        &self,
+        prepared: &PreparedCommand,
+        recipe: &mut R,
+    ) -> Result<Outcome<R::Output>, Failure> {
+        let _turn = self.locks.lock(recipe.stream()).await;
+        for _ in 0..MAX_TRIES {
+            match self.try_once(prepared, recipe).await? {
+                Try::Over(outcome) => return Ok(outcome),
+                Try::Again => {}
+            }
+        }
+        Ok(Outcome::Refused(contended()))
+    }
+
+    async fn try_once<R: Recipe>(
+        &self,
+        prepared: &PreparedCommand,
+        recipe: &mut R,
+    ) -> Result<Try<R::Output>, Failure> {
+        recipe.load(self).await?;
+        let stream = recipe.stream();
+        let (version, state) = match R::folds(self) {
+            Some(folds) => folds.load(&*self.store, stream).await?,
+            None => (0, R::State::default()),
+        };
+        let decided = match self.admitted(prepared).await {
+            Ok(()) => recipe.decide(self, &state).await,
+            Err(failure) => Err(failure),
+        };
+        let events = match decided {
+            Ok(events) if events.is_empty() => return Ok(Try::Over(Outcome::Unchanged(version))),
+            Ok(events) => events,
+            Err(failure) => return Ok(Try::Over(Outcome::Refused(failure))),
+        };
+        let changes = recipe.changes(self, (version, &state), &events).await?;
+        let subject = recipe.subject(&events);
+        let append = self.append_of(prepared, (stream, version), changes, subject);
+        let appended = match self.append(append).await {
+            Ok(appended) => appended,
+            Err(error) => return self.not_appended(error, recipe).await,
+        };
+        if let Some(folds) = R::folds(self) {
+            let mut state = state;
+            events.iter().cloned().for_each(|event| state.apply(event));
+            folds.keep(stream, appended.version, state);
+        }
+        let commit = Commit {
+            position: appended.position,
+            stream,
+            version: appended.version,
+            event_ids: appended.placed.iter().map(|placed| placed.id).collect(),
+            replayed: false,
+        };
+        let done = Appended { events, placed: appended.placed };
+        Ok(Try::Over(Outcome::Done(recipe.appended(self, commit, done))))
+    }
+
+    async fn admitted(&self, prepared: &PreparedCommand) -> Result<(), Failure> {
+        for precondition in &prepared.preconditions {
+            precondition.check(self, prepared.context.owner).await?;
+        }
+        Ok(())
+    }
+
+    fn append_of(
+        &self,
+        prepared: &PreparedCommand,
+        (stream, version): (StreamName, u64),
+        changes: Changes,
+        subject: Option<Uuid>,
+    ) -> Append {
+        let (context, now) = (&prepared.context, self.env.clock.now());
+        Append {
+            stream,
+            owner: Some(context.owner),
+            expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
+            events: changes.events,
+            at: now,
+            actor: context.actor,
+            command_id: prepared.command_id,
+            correlation_id: context.correlation,
+            causation_id: prepared.causation,
+            rows: changes.rows,
+            claims: changes.claims,
+            inline: changes.inline,
+            record: prepared.record_change(subject, now),
+        }
+    }
+
+    /// What follows from a refused append.
+    async fn not_appended<R: Recipe>(
+        &self,
+        error: AppendError,
+        recipe: &mut R,
+    ) -> Result<Try<R::Output>, Failure> {
+        let failure = match error {
+            AppendError::Conflict { .. } => return Ok(Try::Again),
+            // A rotation came between.
+            AppendError::UserKeyMoved { .. } => {
+                recipe.keys_moved(self).await?;
+                return Ok(Try::Again);
+            }
+            // A rotation has begun: the next try wraps a new user's key under the new master key.
+            AppendError::MasterKeyMoved { current } => {
+                self.keychain.master_keys().seal_under(current);
+                return Ok(Try::Again);
+            }
+            AppendError::Repeated(record) => return Ok(Try::Over(Outcome::Repeated(*record))),
+            AppendError::ClaimTaken { kind, subject, .. } => recipe.claim_taken(kind, subject),
+            AppendError::Store(error) => store_failure(&error),
+            error @ AppendError::NotReadByAll { .. } => {
+                tracing::warn!(%error, "an append waits for an older process to stop");
+                Failure::new(ErrorCode::StoreUnavailable, error.to_string())
+            }
+            error @ AppendError::Malformed(_) => {
+                tracing::error!(%error, "a valid append was refused");
+                Failure::internal()
+            }
+        };
+        Ok(Try::Over(Outcome::Refused(failure)))
+    }
+}

@@ -1,0 +1,25 @@
+//! The hashes under which usernames, e-mail addresses and external identities are unique.
+
+use super::Keychain;
+use claviger_domain::account::Identity;
+use unicode_normalization::UnicodeNormalization;
+
+/// The form in which usernames are unique: NFKC, full case fold, NFKC.
+fn folded(username: &str) -> String {
+    let compatible: String = username.nfkc().collect();
+    caseless::default_case_fold_str(&compatible).nfkc().collect()
+}
+
+impl Keychain {
+    pub(crate) fn identity_claim(&self, identity: &Identity) -> [u8; 32] {
+        self.index().claim_identity(&identity.issuer, &identity.subject)
+    }
+
+    pub(crate) fn username_claim(&self, username: &str) -> [u8; 32] {
+        self.index().claim_username(&folded(username))
+    }
+
+    pub(crate) fn email_claim(&self, lowered: &str) -> [u8; 32] {
+        self.index().claim_email(&lowered.nfc().collect::<String>())
+    }
+}
