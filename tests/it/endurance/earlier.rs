@@ -6,7 +6,7 @@ use crate::harness::client::Client;
 use crate::harness::mongo::{TestServer, server};
 use crate::harness::program::Home;
 use crate::harness::upstream;
-use mongodb::bson::{Bson, Document};
+use bson::{Bson, Document};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;

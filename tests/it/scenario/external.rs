@@ -6,7 +6,7 @@ use super::stage::Stage;
 use crate::harness::client::Client;
 use crate::harness::stores::StoreKind;
 use claviger::auth::Registration;
-use claviger::bus::AccountCall;
+use claviger::bus::AccountRequest;
 use claviger::simulator::keys::{Scenario, key as secret_key};
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{
@@ -43,8 +43,8 @@ async fn with_issuer(
 
 pub(super) async fn run(stage: &Stage, user: UserId, command: AccountCommand) {
     let actor = Actor::OPERATOR;
-    let call = AccountCall {
-        user,
+    let call = AccountRequest {
+        owner: user,
         actor,
         correlation: CorrelationId(Uuid::from_u128(1)),
         command,

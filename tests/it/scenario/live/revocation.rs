@@ -5,7 +5,7 @@ use crate::harness::client::Client;
 use crate::harness::person::password;
 use crate::harness::stores::StoreKind;
 use crate::scenario::stage::Stage;
-use claviger::bus::AccountCall;
+use claviger::bus::AccountRequest;
 use claviger::simulator::keys::{Scenario, key};
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{AccountCommand, DeactivateAccount, GrantRole, RevokeRole};
@@ -26,8 +26,8 @@ async fn by_operator(stage: &Stage, whose: &Client, command: AccountCommand) {
         .as_str()
         .unwrap()
         .to_owned();
-    let call = AccountCall {
-        user: UserId(decode_as(IdKind::User, &id).unwrap()),
+    let call = AccountRequest {
+        owner: UserId(decode_as(IdKind::User, &id).unwrap()),
         actor: Actor::OPERATOR,
         correlation: CorrelationId(Uuid::from_u128(7)),
         command,
