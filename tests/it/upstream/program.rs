@@ -195,8 +195,11 @@ async fn a_silent_program_is_given_up_and_one_that_isnt_there_is_named() {
     let absent = program(&gone, Duration::from_secs(30), &tracker);
     drop(gone);
     for (call, word) in [
-        (program(&dir, Duration::from_secs(30), &tracker).messages(with_image, NOW), "pictures"),
-        (absent.messages(request("hello"), NOW), "isn't there"),
+        (
+            program(&dir, Duration::from_secs(30), &tracker).messages(with_image, NOW),
+            "takes no images",
+        ),
+        (absent.messages(request("hello"), NOW), "does not exist"),
     ] {
         let items: Vec<_> = call.collect().await;
         assert_eq!(
