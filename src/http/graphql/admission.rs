@@ -80,7 +80,7 @@ impl Admission {
 fn trim(document: &mut ExecutableDocument) {
     match &mut document.operations {
         DocumentOperations::Single(operation) => {
-            trim_selections(&mut operation.node.selection_set.node)
+            trim_selections(&mut operation.node.selection_set.node);
         }
         DocumentOperations::Multiple(operations) => {
             for operation in operations.values_mut() {
@@ -97,7 +97,7 @@ fn trim_selections(selections: &mut SelectionSet) {
         match &mut selection.node {
             Selection::Field(field) => trim_selections(&mut field.node.selection_set.node),
             Selection::InlineFragment(fragment) => {
-                trim_selections(&mut fragment.node.selection_set.node)
+                trim_selections(&mut fragment.node.selection_set.node);
             }
             Selection::FragmentSpread(_) => {}
         }

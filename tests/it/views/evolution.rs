@@ -9,7 +9,7 @@ use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
 use claviger::background::view_follower::ViewFollower;
 use claviger::system::environment::OsEntropy;
-use claviger::views::View;
+use claviger::views::registry;
 use claviger_application::{EventView, KeyCommand, Scope};
 use claviger_domain::actor::Actor;
 use claviger_domain::id::{EventId, KeyId, UserId};
@@ -88,9 +88,9 @@ async fn every_reader_reads_an_older_event(kind: StoreKind) {
     // it.
     let problems = process.verified().await;
     assert_eq!(problems.problem_count, 1, "{:?}", problems.problems);
-    let report = process.replay(true).run(View::Keys).await.unwrap();
+    let report = process.replay(true).run(&registry::KEYS).await.unwrap();
     assert_eq!((report.differing, report.failed_count), (vec![owner.to_string()], 0));
-    let report = process.replay(false).run(View::Keys).await.unwrap();
+    let report = process.replay(false).run(&registry::KEYS).await.unwrap();
     assert_eq!((report.changed, report.failed_count), (1, 0));
     assert_eq!(name_of(&process, owner, key).await, "an older name");
     assert_eq!(process.verified().await.problems, Vec::<String>::new());
@@ -102,7 +102,7 @@ async fn every_reader_reads_an_older_event(kind: StoreKind) {
     followed(&*process.store, ACTIVITY).await;
     stop.cancel();
     following.await.unwrap();
-    let report = process.replay(true).run(View::Activity).await.unwrap();
+    let report = process.replay(true).run(&registry::ACTIVITY).await.unwrap();
     assert_eq!((report.differing_count, report.quarantined), (0, 0));
     process.stop().await;
 
