@@ -187,7 +187,7 @@ impl<E: Executor> GraphqlEndpoint<E> {
     }
 }
 
-pub(in crate::http) fn mutation_over_get() -> Problem {
+pub(in crate::http::graphql) fn mutation_over_get() -> Problem {
     Problem::new(ErrorCode::BadRequest, "send mutations by POST")
         .with_status(StatusCode::METHOD_NOT_ALLOWED)
         .with_header(header::ALLOW, HeaderValue::from_static("POST"))

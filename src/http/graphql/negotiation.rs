@@ -55,7 +55,7 @@ impl Media {
 }
 
 /// Whether the client wants an event stream. A client that also names JSON gets a plain response.
-pub(in crate::http) fn wants_events(headers: &HeaderMap) -> bool {
+pub(in crate::http::graphql) fn wants_events(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let names = values
         .flat_map(|value| value.split(','))
@@ -106,7 +106,7 @@ fn thousandths(quality: &str) -> Option<u16> {
 ///
 /// # Errors
 /// 415.
-pub(in crate::http) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+pub(in crate::http::graphql) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     let unsupported = |message: &'static str| {
         Err(Problem::new(ErrorCode::BadRequest, message)
             .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))

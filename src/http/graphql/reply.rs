@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The response to one operation.
-pub(in crate::http) struct Reply {
+pub(in crate::http::graphql) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     content: Content,
@@ -32,7 +32,7 @@ struct Content {
 
 impl Reply {
     /// The result of an execution.
-    pub(in crate::http) fn executed(
+    pub(in crate::http::graphql) fn executed(
         mut response: Response,
         media: Media,
         request_id: Uuid,
@@ -70,12 +70,16 @@ impl Reply {
     }
 
     /// A request that was refused before execution.
-    pub(in crate::http) fn refused(refusal: Refusal, media: Media, request_id: Uuid) -> Self {
+    pub(in crate::http::graphql) fn refused(
+        refusal: Refusal,
+        media: Media,
+        request_id: Uuid,
+    ) -> Self {
         Self::executed(Response::from_errors(vec![refusal.into()]), media, request_id)
     }
 
     /// An error outside GraphQL: the status is the problem's own, whatever the client accepts.
-    pub(in crate::http) fn problem(problem: Problem, request_id: Uuid) -> Self {
+    pub(in crate::http::graphql) fn problem(problem: Problem, request_id: Uuid) -> Self {
         let mut error = ServerError::new(problem.shown(), None);
         label(&mut error, problem.code, request_id);
         let content = Content { data: None, errors: vec![error], extensions: BTreeMap::new() };
@@ -83,12 +87,15 @@ impl Reply {
     }
 
     /// The response to a single request.
-    pub(in crate::http) fn alone(self, media: Media) -> axum::response::Response {
+    pub(in crate::http::graphql) fn alone(self, media: Media) -> axum::response::Response {
         written(self.status, self.headers, media, &self.content)
     }
 
     /// The responses of a batch: 200, unless all have the same status.
-    pub(in crate::http) fn together(replies: Vec<Self>, media: Media) -> axum::response::Response {
+    pub(in crate::http::graphql) fn together(
+        replies: Vec<Self>,
+        media: Media,
+    ) -> axum::response::Response {
         let status = replies.first().map_or(StatusCode::OK, |first| first.status);
         let alike = replies.iter().all(|reply| reply.status == status);
         let mut headers = HeaderMap::new();

@@ -43,7 +43,7 @@ pub(super) fn from_body(body: &[u8], max_batch: usize) -> Result<Payload, Proble
 }
 
 /// Reads the query string of a GET. An empty parameter counts as absent.
-pub(in crate::http) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
+pub(in crate::http::graphql) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
     if !is_utf8(uri.query().unwrap_or_default()) {
         return Err(malformed("the query string is not UTF-8"));
     }
@@ -66,7 +66,7 @@ pub(in crate::http) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
     from_json(Value::Object(fields))
 }
 
-pub(in crate::http) fn from_json(json: Value) -> Result<Request, Problem> {
+pub(in crate::http::graphql) fn from_json(json: Value) -> Result<Request, Problem> {
     let Value::Object(mut fields) = json else {
         return Err(malformed("a request must be a JSON object"));
     };

@@ -1,190 +1,335 @@
-//! Which room may depend on what (`ops/docs/ARCHITECTURE.md`).
+//! What the rooms of the package, and of the crates below `src/`, may import: all of it. Crates have
+//! arrows of their own (`rooms.rs`), and the decisions behind this table stand in `decisions.rs`.
 
-use super::tree::{root, rust_files};
-use cargo_metadata::{DependencyKind, MetadataCommand};
-use std::collections::BTreeMap;
+use super::imports::{is_test, module_of, named_in};
+use super::tree::rust_files;
+use std::collections::BTreeSet;
 
-/// A room's direct normal dependencies, all of them: a new one is a decision, made here and in an ADR.
-const ROOMS: [(&str, &[&str]); 8] = [
-    (
-        "claviger-domain",
-        &["cqrs-es", "serde", "serde_json", "thiserror", "time", "uuid", "zeroize"],
+/// A folder or file of sources, and the paths that it may name outside itself. A path allows
+/// everything below it. The longest folder that matches a file decides.
+struct Room {
+    folder: &'static str,
+    may: &'static [&'static str],
+}
+
+const fn room(folder: &'static str, may: &'static [&'static str]) -> Room {
+    Room { folder, may }
+}
+
+const CLOCK: &str = "crate::system::environment";
+const FAILURE: &str = "crate::system::failure";
+const METRICS: &str = "crate::system::metrics";
+const APPLICATION: &str = "claviger_application";
+const DOMAIN: &str = "claviger_domain";
+pub(super) const PROJECTIONS: &str = "claviger_projections";
+pub(super) const PORTS: &str = "claviger_projections::ports";
+pub(super) const VAULT: &str = "claviger_vault";
+
+const ROOMS: [Room; 29] = [
+    room("src/main.rs", &["claviger::cli::main"]),
+    room("src/lib.rs", &[]),
+    room("src/system", &[DOMAIN, PORTS, VAULT]),
+    room("src/sse", &[]),
+    room("src/limits", &[APPLICATION, DOMAIN]),
+    room("src/anthropic", &["crate::sse::decode", DOMAIN]),
+    room("src/simulator", &["crate::anthropic::models", DOMAIN]),
+    room("src/keychain", &[CLOCK, FAILURE, DOMAIN, PORTS, VAULT]),
+    room("src/aggregates", &["crate::keychain::decode", FAILURE, DOMAIN, PORTS]),
+    room("src/views", &["crate::keychain", CLOCK, FAILURE, DOMAIN, PROJECTIONS, VAULT]),
+    room(
+        "src/credentials",
+        &["crate::anthropic", CLOCK, APPLICATION, DOMAIN, "claviger_projections::keys"],
     ),
-    (
-        "claviger-vault",
+    room(
+        "src/reads",
         &[
-            "chacha20poly1305",
-            "claviger-domain",
-            "hkdf",
-            "hmac",
-            "sha2",
-            "subtle",
-            "thiserror",
-            "uuid",
-            "zeroize",
+            "crate::aggregates::Aggregates",
+            "crate::keychain",
+            CLOCK,
+            FAILURE,
+            "crate::views::open_account",
+            "crate::views::open_key",
+            "crate::views::open_run",
+            "crate::views::open_user_agent",
+            APPLICATION,
+            DOMAIN,
+            PROJECTIONS,
+            VAULT,
         ],
     ),
-    ("claviger-proof", &["claviger-domain", "sha2"]),
-    (
-        "claviger-store",
+    room(
+        "src/bus",
         &[
-            "claviger-domain",
-            "claviger-projections",
-            "claviger-proof",
-            "claviger-vault",
-            "futures",
-            "mongodb",
-            "rusqlite",
-            "rustix",
-            "serde",
-            "serde_json",
-            "thiserror",
-            "tokio",
-            "tokio-util",
-            "tracing",
-            "uuid",
+            "crate::aggregates",
+            "crate::anthropic::probe",
+            "crate::credentials",
+            "crate::keychain",
+            "crate::limits::CommandLimits",
+            CLOCK,
+            FAILURE,
+            METRICS,
+            "crate::views",
+            APPLICATION,
+            DOMAIN,
+            "claviger_projections::accounts",
+            "claviger_projections::keys",
+            PORTS,
+            VAULT,
         ],
     ),
-    (
-        "claviger-suite",
-        &["claviger-domain", "claviger-projections", "futures", "serde_json", "sha2", "uuid"],
-    ),
-    (
-        "claviger-projections",
+    room(
+        "src/auth",
         &[
-            "claviger-domain",
-            "futures",
-            "serde",
-            "serde_json",
-            "sha2",
-            "thiserror",
-            "tokio",
-            "uuid",
+            "crate::anthropic::client::is_this_machine",
+            "crate::bus::AccountRequest",
+            "crate::bus::Bus",
+            "crate::keychain::Keychain",
+            "crate::limits::rate",
+            "crate::reads::StoreReads",
+            CLOCK,
+            FAILURE,
+            "crate::views::SESSION_MS",
+            APPLICATION,
+            DOMAIN,
+            "claviger_projections::accounts",
+            "claviger_projections::ports::SessionRow",
+            "claviger_projections::ports::Store",
+            VAULT,
         ],
     ),
-    (
-        "claviger-application",
-        &["base64", "claviger-domain", "claviger-projections", "futures", "serde_json", "uuid"],
+    room(
+        "src/live",
+        &["crate::auth", "crate::reads", CLOCK, FAILURE, APPLICATION, DOMAIN, PROJECTIONS],
     ),
-    (
-        "claviger-graphql",
+    room(
+        "src/background",
         &[
-            "async-graphql",
-            "async-graphql-parser",
-            "async-graphql-value",
-            "base64",
-            "claviger-application",
-            "claviger-domain",
-            "claviger-projections",
-            "futures",
-            "serde",
-            "serde_json",
-            "thiserror",
-            "time",
-            "uuid",
+            "crate::bus::Bus",
+            CLOCK,
+            FAILURE,
+            METRICS,
+            "crate::views::registry",
+            DOMAIN,
+            "claviger_projections::follower",
+            PORTS,
         ],
     ),
+    room(
+        "src/engine",
+        &[
+            "crate::aggregates::Aggregates",
+            "crate::anthropic",
+            "crate::background::lease",
+            "crate::bus::Bus",
+            "crate::bus::WakeEngine",
+            "crate::credentials",
+            "crate::keychain",
+            "crate::live::EventHub",
+            "crate::live::RunHub",
+            "crate::reads",
+            CLOCK,
+            FAILURE,
+            "crate::views::RunRows",
+            "crate::views::read_open_run",
+            APPLICATION,
+            DOMAIN,
+            PROJECTIONS,
+            VAULT,
+        ],
+    ),
+    room(
+        "src/engine/decide",
+        &[
+            "crate::anthropic::prices::PriceTable",
+            "crate::anthropic::stream::CallEnd",
+            "crate::anthropic::stream::CallFailure",
+            "crate::anthropic::stream::CallItem",
+            "crate::anthropic::stream::MessageRequest",
+            "crate::engine::retry",
+            DOMAIN,
+            "claviger_projections::run_feed::DeltaItem",
+            "claviger_vault::IndexKey",
+        ],
+    ),
+    room("src/audit", &["crate::keychain", FAILURE, "crate::views", DOMAIN, PORTS]),
+    room(
+        "src/audit/integrity.rs",
+        &[
+            "crate::audit::report",
+            DOMAIN,
+            "claviger_projections::ports::Head",
+            "claviger_projections::ports::StoredEvent",
+            "claviger_proof",
+        ],
+    ),
+    room("src/http/mod.rs", &[]),
+    room("src/http/connection", &[METRICS]),
+    room("src/http/edge", &[METRICS, "crate::system::panics", DOMAIN]),
+    room(
+        "src/http/graphql",
+        &[
+            "crate::auth::Auth",
+            "crate::auth::Denied",
+            "crate::auth::Grant",
+            "crate::auth::Ticket",
+            "crate::http::edge",
+            "crate::limits::Full",
+            "crate::limits::StreamSlot",
+            "crate::limits::StreamSlots",
+            "crate::live::End",
+            "crate::live::Guard",
+            "crate::live::LiveSettings",
+            "crate::live::Watch",
+            "crate::system::environment::Clock",
+            "crate::system::panics",
+            APPLICATION,
+            DOMAIN,
+            "claviger_graphql",
+        ],
+    ),
+    room(
+        "src/app",
+        &[
+            "crate::auth",
+            "crate::background",
+            "crate::credentials",
+            "crate::http",
+            "crate::keychain",
+            "crate::live",
+            DOMAIN,
+            "claviger_graphql",
+            PORTS,
+            "claviger_store::address",
+            VAULT,
+        ],
+    ),
+    room(
+        "src/app/wiring.rs",
+        &[
+            "crate::aggregates",
+            "crate::anthropic",
+            "crate::app",
+            "crate::auth",
+            "crate::bus",
+            "crate::credentials",
+            "crate::engine",
+            "crate::keychain",
+            "crate::limits",
+            "crate::live",
+            "crate::reads",
+            CLOCK,
+            FAILURE,
+            METRICS,
+            APPLICATION,
+            DOMAIN,
+            PROJECTIONS,
+            "claviger_store",
+        ],
+    ),
+    room(
+        "src/cli",
+        &[
+            "crate::app",
+            "crate::audit::verify",
+            "crate::auth::Registration",
+            "crate::bus::Commands",
+            "crate::http::connection::server::ServerSettings",
+            "crate::keychain",
+            "crate::simulator",
+            "crate::sse::decode",
+            "crate::system",
+            "crate::views",
+            APPLICATION,
+            DOMAIN,
+            "claviger_graphql::sdl",
+            "claviger_projections::keys",
+            PORTS,
+        ],
+    ),
+    room("src/application/src", &[DOMAIN, PROJECTIONS]),
+    room("src/store/src", &[DOMAIN, PORTS, "claviger_proof", VAULT]),
 ];
 
-fn rooms() -> BTreeMap<String, Vec<String>> {
-    let metadata = MetadataCommand::new()
-        .manifest_path(root().join("Cargo.toml"))
-        .no_deps()
-        .exec()
-        .expect("cargo metadata");
-    let normal = |package: cargo_metadata::Package| {
-        let dependencies = package
-            .dependencies
-            .iter()
-            .filter(|dependency| dependency.kind == DependencyKind::Normal);
-        let mut names: Vec<String> =
-            dependencies.map(|dependency| dependency.name.clone()).collect();
-        names.sort();
-        (package.name.to_string(), names)
-    };
-    metadata.packages.into_iter().map(normal).collect()
+/// Whether a path of the tree, or of modules, is `whole` or below it.
+pub(super) fn is_below(path: &str, whole: &str, separator: &str) -> bool {
+    path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
 }
 
-#[test]
-fn a_room_depends_on_what_its_arrows_allow_and_nothing_else() {
-    let found = rooms();
-    for (room, allowed) in ROOMS {
-        let dependencies = found.get(room).unwrap_or_else(|| panic!("there is no room {room}"));
-        let surplus: Vec<_> =
-            dependencies.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
-        assert!(surplus.is_empty(), "{room} may not depend on {surplus:?}");
-    }
-    let known: Vec<_> =
-        ROOMS.iter().map(|(room, _)| *room).chain(["claviger", "claviger-bench"]).collect();
-    let unknown: Vec<_> = found.keys().filter(|room| !known.contains(&room.as_str())).collect();
-    assert!(unknown.is_empty(), "rooms without arrows: {unknown:?}");
-}
-
-#[test]
-fn tokio_is_for_projections_a_means_to_wake_waiters_and_no_runtime() {
-    let metadata = MetadataCommand::new()
-        .manifest_path(root().join("Cargo.toml"))
-        .no_deps()
-        .exec()
-        .expect("cargo metadata");
-    let projections = metadata
-        .packages
+/// The room of a file.
+fn room_of(path: &str) -> Option<&'static Room> {
+    ROOMS
         .iter()
-        .find(|package| package.name.as_str() == "claviger-projections")
-        .expect("the room");
-    let tokio = projections
-        .dependencies
-        .iter()
-        .find(|dependency| dependency.name == "tokio")
-        .expect("its dependency");
-    assert_eq!(
-        (tokio.features.as_slice(), tokio.uses_default_features),
-        (["sync".to_owned()].as_slice(), false)
-    );
+        .filter(|room| is_below(path, room.folder, "/"))
+        .max_by_key(|room| room.folder.len())
 }
 
-#[test]
-fn only_the_wiring_names_a_concrete_store() {
-    let outside = |path: &str| !path.starts_with("src/store/") && path != "src/app/wiring.rs";
-    let named: Vec<_> = rust_files("src")
+/// The names of modules outside the file's own room. Names of other people's crates don't count.
+fn foreign(room: &Room, path: &str, text: &str) -> BTreeSet<String> {
+    let own = module_of(&format!("{}/mod.rs", room.folder.trim_end_matches(".rs"))).join("::");
+    named_in(path, text)
         .into_iter()
-        .filter(|(path, text)| {
-            // A configuration contains an address, which opens nothing.
-            let text = text.replace("claviger_store::mongo::MongoUri", "");
-            outside(path)
-                && (text.contains("claviger_store::sqlite")
-                    || text.contains("claviger_store::mongo"))
+        .filter(|name| {
+            let root = name.split("::").next().unwrap_or_default();
+            matches!(root, "crate" | "claviger") || root.starts_with("claviger_")
         })
-        .map(|(path, _)| path)
-        .collect();
-    assert!(named.is_empty(), "the store is named in {named:?}");
+        .filter(|name| !is_below(name, &own, "::"))
+        .collect()
 }
 
-/// The effects that must come in through a port or an argument. Clippy's `disallowed_methods`
-/// enforces the same with types; this also holds where a room forgets the lint.
+fn surplus(path: &str, text: &str) -> Vec<String> {
+    let Some(room) = room_of(path) else { return vec![format!("{path} is in no room")] };
+    foreign(room, path, text)
+        .into_iter()
+        .filter(|name| !room.may.iter().any(|may| is_below(name, may, "::")))
+        .map(|name| format!("{path} names {name}"))
+        .collect()
+}
+
+/// The files with arrows.
+pub(super) fn sources() -> Vec<(String, String)> {
+    let mut found = rust_files("src");
+    found.extend(rust_files("domain/proof/src"));
+    found.retain(|(path, _)| !is_test(path) && !path.contains("/tests/"));
+    found
+}
+
 #[test]
-fn the_pure_rooms_touch_neither_clock_nor_environment_nor_files() {
-    for room in
-        ["domain/src", "domain/vault/src", "domain/proof/src", "src/application/src", "graphql/src"]
-    {
-        for (path, text) in
-            rust_files(room).into_iter().filter(|(path, _)| !path.ends_with("/tests.rs"))
-        {
-            for effect in [
-                "SystemTime::now",
-                "Instant::now",
-                "now_utc()",
-                "now_v7()",
-                "std::env",
-                "std::fs",
-                "std::net",
-                "std::thread",
-            ] {
-                assert!(
-                    !super::tree::without_tests(&text).contains(effect),
-                    "{path} uses {effect}"
-                );
-            }
+fn a_room_imports_what_the_table_allows_and_nothing_else() {
+    let found: Vec<_> = sources()
+        .iter()
+        .filter(|(path, _)| path.starts_with("src/"))
+        .flat_map(|(path, text)| surplus(path, text))
+        .collect();
+    assert!(found.is_empty(), "imports without an arrow: {found:#?}");
+}
+
+#[test]
+fn an_import_that_the_table_lacks_is_found() {
+    for (path, text) in [
+        ("src/limits/rate.rs", "use crate::bus::Bus;"),
+        ("src/sse/decode.rs", "use claviger_domain::id::UserId;"),
+        ("src/http/edge/problem.rs", "use crate::http::graphql::Reply;"),
+        ("src/http/connection/server.rs", "use super::super::edge::peer::Peer;"),
+        ("src/app/lifecycle.rs", "use claviger_store::sqlite::SqliteStore;"),
+        ("src/new_room/mod.rs", ""),
+    ] {
+        assert_eq!(surplus(path, text).len(), 1, "{path}: {text}");
+    }
+}
+
+/// An arrow that nothing uses would allow an import that nobody has decided on.
+#[test]
+fn the_table_allows_no_import_that_no_file_has() {
+    let mut unused: BTreeSet<(&str, &str)> =
+        ROOMS.iter().flat_map(|room| room.may.iter().map(|may| (room.folder, *may))).collect();
+    let mut empty: BTreeSet<&str> = ROOMS.iter().map(|room| room.folder).collect();
+    for (path, text) in sources() {
+        let Some(room) = room_of(&path) else { continue };
+        empty.remove(room.folder);
+        for name in foreign(room, &path, &text) {
+            unused.retain(|(folder, may)| *folder != room.folder || !is_below(&name, may, "::"));
         }
     }
+    assert!(empty.is_empty(), "rooms without files: {empty:?}");
+    assert!(unused.is_empty(), "arrows without imports: {unused:#?}");
 }

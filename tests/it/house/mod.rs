@@ -2,9 +2,12 @@
 //! licences, documents.
 
 mod arrows;
+mod decisions;
 mod dependencies;
 mod documents;
 mod help;
+mod imports;
+mod rooms;
 mod shape;
 mod tours;
 mod tree;

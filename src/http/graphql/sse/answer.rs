@@ -38,7 +38,7 @@ struct Asked {
 }
 
 /// Handles one request for an event stream.
-pub(in crate::http) async fn answer(face: &Arc<LiveFace>, request: Request) -> Response {
+pub(in crate::http::graphql) async fn answer(face: &Arc<LiveFace>, request: Request) -> Response {
     let ids = face.ids_of(&request);
     let (parts, body) = request.into_parts();
     let answered = begin(face, &parts, body, ids).await;

@@ -25,7 +25,7 @@ const PROTOCOL: &str = "graphql-transport-ws";
 const READ_BUFFER: usize = 128;
 
 /// Whether a request asks for a WebSocket.
-pub(in crate::http) fn is_upgrade(request: &Request) -> bool {
+pub(in crate::http::graphql) fn is_upgrade(request: &Request) -> bool {
     names(request.headers(), &header::UPGRADE, "websocket")
 }
 
@@ -36,7 +36,7 @@ fn names(headers: &HeaderMap, header: &HeaderName, name: &str) -> bool {
 }
 
 /// Completes the handshake and leaves the socket to a task of its own.
-pub(in crate::http) fn upgrade(face: &Arc<LiveFace>, mut request: Request) -> Response {
+pub(in crate::http::graphql) fn upgrade(face: &Arc<LiveFace>, mut request: Request) -> Response {
     let ids = face.ids_of(&request);
     let upgraded = hyper::upgrade::on(&mut request);
     let (mut parts, _) = request.into_parts();
