@@ -1,6 +1,7 @@
 //! Views are repaired in place while commands and a follower go on, on both stores.
 
-use super::world::{add, damage, followed};
+use super::world::{add, damage, erase, followed};
+use crate::harness::environment::fresh;
 use crate::harness::person::call;
 use crate::harness::process::Process;
 use crate::harness::stores::StoreKind;
@@ -51,6 +52,18 @@ async fn damaged(process: &Process) -> ([UserId; 2], [KeyId; 2]) {
     ];
     damage(store, rows).await;
     followed(store, ACTIVITY).await;
+    let row = |row, id| format!("the {row} {id} in the view does not agree with the log");
+    let mut expected = vec![
+        row("key", lost.0),
+        row("key", bad.0),
+        format!("the defaults of {bob} in the view do not agree with the log"),
+        row("account", bob.0),
+        row("activity", lost.0),
+    ];
+    let mut problems = process.verified().await.problems;
+    expected.sort();
+    problems.sort();
+    assert_eq!(problems, expected);
     ([ada, bob], [busy, other])
 }
 
@@ -69,6 +82,60 @@ async fn mended(process: &Process, view: &View, owners: &[UserId]) {
         (recorded.envelope.kind.as_str(), recorded.facts),
         ("ProjectionRebuilt", facts.into_bytes())
     );
+}
+
+#[tokio::test]
+async fn rows_that_the_log_does_not_know_are_found_and_removed() {
+    let world = World::open(StoreKind::Sqlite).await;
+    let process = world.clerk().await;
+    let ada = process.newcomer("ada").await;
+    let key = add(&process, &ada, "key").await;
+    let (store, ada) = (&*process.store, ada.id());
+    let (stranger, other) = (UserId(fresh()), fresh());
+    let key = store.row(KEYS, ada, key.0).await.unwrap().unwrap();
+    let account = store.row(ACCOUNTS, ada, ada.0).await.unwrap().unwrap();
+    let table = [
+        (ViewRow { id: other, ..key.clone() }, "key", ada),
+        (ViewRow { owner: stranger, id: other, ..key }, "key", stranger),
+        (ViewRow { id: other, ..account.clone() }, "account", ada),
+        (ViewRow { owner: stranger, id: other, ..account }, "account", stranger),
+    ];
+    for (row, what, owner) in table {
+        let view = if what == "key" { &registry::KEYS } else { &registry::ACCOUNTS };
+        damage(store, vec![RowChange::PutView(row)]).await;
+        let problem = format!("the {what} {other} in the view does not agree with the log");
+        assert_eq!(process.verified().await.problems, [problem]);
+        let report = process.replay(false).run(view).await.unwrap();
+        assert_eq!((report.differing, report.failed_count), (vec![owner.to_string()], 0));
+        assert_eq!(process.verified().await.problems, Vec::<String>::new());
+    }
+    process.stop().await;
+    world.close().await;
+}
+
+/// An erasure deletes rows before the follower reaches its event.
+#[tokio::test]
+async fn an_erased_user_does_not_differ_while_the_follower_is_behind() {
+    let world = World::open(StoreKind::Sqlite).await;
+    let process = world.clerk().await;
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let (store, view) = (Arc::clone(&process.store), Arc::new(ActivityView));
+    let follower = ViewFollower::new(store, view, process.holder, process.lease);
+    let following = tracker.spawn(follower.run(stop.clone()));
+    let ada = process.newcomer("ada").await;
+    let key = add(&process, &ada, "key").await;
+    followed(&*process.store, ACTIVITY).await;
+    stop.cancel();
+    following.await.unwrap();
+    let ada = ada.id();
+    assert!(process.store.row(ACTIVITY, ada, key.0).await.unwrap().is_some());
+    erase(&process, ada).await;
+    assert!(process.store.row(ACTIVITY, ada, key.0).await.unwrap().is_none());
+    assert_eq!(process.verified().await.problems, Vec::<String>::new());
+    let report = process.replay(true).run(&registry::ACTIVITY).await.unwrap();
+    assert_eq!((report.differing_count, report.failed_count), (0, 0));
+    process.stop().await;
+    world.close().await;
 }
 
 async fn views_are_mended_under_load(kind: StoreKind) {

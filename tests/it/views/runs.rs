@@ -1,19 +1,17 @@
 //! Rows of runs: found by verify and replay where they differ from the log, repaired in place, and
 //! listed, on both stores.
 
-use super::world::{add, claimed, completed, damage, debate, ended, goes_on, sequential, titled};
+use super::world::{
+    add, claimed, completed, damage, debate, ended, erase, goes_on, sequential, titled,
+};
 use crate::harness::environment::{NOW, fresh};
-use crate::harness::events::actor;
 use crate::harness::person::User;
 use crate::harness::process::Process;
 use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
-use claviger::bus::AccountRequest;
 use claviger::views::registry::{self, View};
 use claviger_application::RunFilter;
-use claviger_domain::account::EraseAccount;
-use claviger_domain::actor::{Actor, Via};
-use claviger_domain::id::{CorrelationId, RunId, UserId};
+use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::Pattern;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{OPEN_RUNS, Page, RUNS, RowChange, ViewRow};
@@ -142,10 +140,7 @@ async fn an_erased_user_has_no_rows_of_runs_and_those_put_back_are_found() {
     let ada = ada.id();
     let rows =
         [row(&process, RUNS, ada, running).await, row(&process, OPEN_RUNS, ada, running).await];
-    let actor = Actor { user: Some(ada), ..actor(Via::Cli) };
-    let (correlation, command) = (CorrelationId(fresh()), EraseAccount.into());
-    let erase = AccountRequest { owner: ada, actor, correlation, command, phc: None };
-    process.bus.run_account_command(erase).await.unwrap();
+    erase(&process, ada).await;
     let report = process.verified().await;
     assert_eq!((report.problems, report.runs), (vec![], 0));
     damage(&*process.store, rows.map(RowChange::PutView).to_vec()).await;

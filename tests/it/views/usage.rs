@@ -60,19 +60,23 @@ async fn mended(process: &Process, ada: UserId, run: RunId, expected: &[Cell]) {
     let id = UsageFacts::id(run, 40_001);
     let row = store.row(USAGE, ada, id).await.unwrap().unwrap();
     let facts = row.facts.strip_suffix(b"}").unwrap().to_vec();
+    let other = fresh();
     let wrong = [
-        RowChange::DeleteView { view: USAGE, owner: ada, id },
-        RowChange::PutView(ViewRow { facts, ..row.clone() }),
-        RowChange::PutView(ViewRow { id: fresh(), ..row }),
+        (RowChange::DeleteView { view: USAGE, owner: ada, id }, id),
+        (RowChange::PutView(ViewRow { facts, ..row.clone() }), id),
+        (RowChange::PutView(ViewRow { id: other, ..row }), other),
     ];
-    for change in wrong {
+    for (change, id) in wrong {
         let what = format!("{change:?}");
         damage(store, vec![change]).await;
+        let problem = format!("the usage {id} in the view does not agree with the log");
+        assert_eq!(process.verified().await.problems, [problem], "{what}");
         let found = process.replay(true).run(&registry::USAGE).await.unwrap();
         assert_eq!(found.differing, [ada.to_string()], "{what}");
         assert_eq!(process.replay(false).run(&registry::USAGE).await.unwrap().changed, 1, "{what}");
         let again = process.replay(true).run(&registry::USAGE).await.unwrap();
         assert_eq!(again.differing_count, 0, "{what}");
+        assert_eq!(process.verified().await.problems, Vec::<String>::new(), "{what}");
         let all = shown(process, ada, Timestamp(0), Timestamp(u64::MAX)).await;
         assert_eq!(all, expected, "{what}");
     }

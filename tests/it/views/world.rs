@@ -1,15 +1,17 @@
 //! Users with keys and runs, whose rows are damaged, repaired and looked at.
 
 use crate::harness::environment::fresh;
-use crate::harness::events::{append_to, named_event, new_event};
+use crate::harness::events::{actor, append_to, named_event, new_event};
 use crate::harness::person::User;
 use crate::harness::process::Process;
 use crate::harness::runs::{agents, line, start};
 use claviger::audit::verify::{Report, verify};
+use claviger::bus::AccountCall;
 use claviger::views::Replay;
 use claviger_application::StartRun;
-use claviger_domain::actor::Actor;
-use claviger_domain::id::{BootId, KeyId, RunId, StepId, UserId};
+use claviger_domain::account::EraseAccount;
+use claviger_domain::actor::{Actor, Via};
+use claviger_domain::id::{BootId, CorrelationId, KeyId, RunId, StepId, UserId};
 use claviger_domain::orchestration::{
     Claimed, Completed, Cost, Credential, CredentialSource, Done, Draft, Pattern, RunEvent,
     StopReason, Usage,
@@ -56,6 +58,14 @@ pub(super) async fn damage(store: &dyn Store, rows: Vec<RowChange>) {
     let event = named_event("ProjectionRebuilt", facts, None);
     let append = append_to(StreamName::System, version, vec![event]);
     store.append(Append { rows, ..append }).await.unwrap();
+}
+
+/// Erases a user, as the user.
+pub(super) async fn erase(process: &Process, user: UserId) {
+    let actor = Actor { user: Some(user), ..actor(Via::Cli) };
+    let (correlation, command) = (CorrelationId(fresh()), EraseAccount.into());
+    let erase = AccountCall { user, actor, correlation, command, phc: None };
+    process.bus.run_account_command(erase).await.unwrap();
 }
 
 /// Waits until a view has reached the end of the log.
