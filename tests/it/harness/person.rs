@@ -4,13 +4,14 @@ use super::environment::fresh;
 use super::events::user_actor;
 use super::process::Process;
 use claviger::simulator::keys::{Scenario, key};
-use claviger_application::{Call, Caller, KeyCommand, KeyDone, RequestInfo};
-use claviger_domain::actor::Via;
+use claviger_application::{CommandContext, KeyCommand, KeyDone, Principal, RequestInfo};
+use claviger_domain::actor::{Role, Via};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CorrelationId, KeyId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, Email, IdempotencyKey, KeyName, Password, Username};
+use std::collections::BTreeSet;
 
 /// The password of every user with this name.
 pub(crate) fn password(name: &str) -> String {
@@ -38,10 +39,11 @@ pub(crate) fn add(name: &str, secret: &str) -> KeyCommand {
 }
 
 /// A command of a user on what is theirs.
-pub(crate) fn call(owner: UserId, idempotency: Option<&str>) -> Call {
-    Call {
+pub(crate) fn call(owner: UserId, idempotency: Option<&str>) -> CommandContext {
+    CommandContext {
         owner,
         actor: user_actor(owner),
+        roles: BTreeSet::from([Role::User]),
         correlation: CorrelationId(fresh()),
         idempotency_key: idempotency.map(|key| IdempotencyKey::parse(key).unwrap()),
     }
@@ -49,17 +51,17 @@ pub(crate) fn call(owner: UserId, idempotency: Option<&str>) -> Call {
 
 /// A user who is signed in.
 pub(crate) struct User {
-    pub(crate) caller: Caller,
+    pub(crate) principal: Principal,
     /// For requests over HTTP.
     pub(crate) token: String,
 }
 
 impl User {
     pub(crate) fn id(&self) -> UserId {
-        self.caller.user
+        self.principal.user
     }
 
-    pub(crate) fn call(&self, idempotency: Option<&str>) -> Call {
+    pub(crate) fn call(&self, idempotency: Option<&str>) -> CommandContext {
         call(self.id(), idempotency)
     }
 
@@ -89,7 +91,7 @@ impl Process {
         let password = Password::parse(SecretText::new(password(name))).unwrap();
         let tokens =
             self.ports.accounts.register(info, username, email, password, None).await.unwrap();
-        User { caller: tokens.caller, token: tokens.access.expose().to_owned() }
+        User { principal: tokens.principal, token: tokens.access.expose().to_owned() }
     }
 
     /// A command on keys.

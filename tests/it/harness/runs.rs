@@ -57,7 +57,7 @@ impl Process {
         idempotency: Option<&str>,
     ) -> Result<RunDone, Failure> {
         let command = RunCommand::Start(Box::new(start));
-        self.ports.run_commands.run(user.call(idempotency), user.caller.clone(), command).await
+        self.ports.run_commands.run(user.call(idempotency), command).await
     }
 
     pub(crate) async fn start_run(&self, user: &User, draft: Draft) -> RunId {
@@ -71,7 +71,7 @@ impl Process {
         ask: ControlRequest,
     ) -> Result<RunDone, Failure> {
         let command = RunCommand::Ask { run, ask };
-        self.ports.run_commands.run(user.call(None), user.caller.clone(), command).await
+        self.ports.run_commands.run(user.call(None), command).await
     }
 
     pub(crate) async fn detail(&self, user: &User, run: RunId) -> RunDetail {

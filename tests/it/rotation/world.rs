@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use claviger::app::config::Config;
 use claviger::app::wiring::Core;
-use claviger::bus::AccountCall;
+use claviger::bus::AccountRequest;
 use claviger::keychain::{Keychain, Rotation, UserKeys};
 use claviger_application::{Commit, KeyCommand, KeyDone, Ports};
 use claviger_domain::account::{AccountCommand, ChangePassword, RegisterAccount};
@@ -106,7 +106,7 @@ impl Vaulted {
     async fn account(&self, user: UserId, command: AccountCommand) -> Result<(), Failure> {
         let (actor, correlation) = (actor(Via::Graphql), CorrelationId(fresh()));
         let phc = Some(SecretText::new(format!("$argon2id$only-a-test${user}")));
-        let call = AccountCall { user, actor, correlation, command, phc };
+        let call = AccountRequest { owner: user, actor, correlation, command, phc };
         self.core.bus.run_account_command(call).await.map(drop)
     }
 

@@ -7,7 +7,7 @@ use crate::harness::client::Client;
 use crate::harness::events::actor;
 use crate::harness::stores::StoreKind;
 use claviger::auth::Registration;
-use claviger::bus::AccountCall;
+use claviger::bus::AccountRequest;
 use claviger::simulator::keys::{Scenario, key as secret_key};
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{
@@ -44,8 +44,8 @@ async fn with_issuer(
 
 pub(super) async fn run(stage: &Stage, user: UserId, command: AccountCommand) {
     let actor = actor(Via::Cli);
-    let call = AccountCall {
-        user,
+    let call = AccountRequest {
+        owner: user,
         actor,
         correlation: CorrelationId(Uuid::from_u128(1)),
         command,

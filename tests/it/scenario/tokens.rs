@@ -7,7 +7,7 @@ use crate::harness::person::password;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::auth::{Named, TokenKey};
-use claviger::bus::AccountCall;
+use claviger::bus::AccountRequest;
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::DeactivateAccount;
 use claviger_domain::actor::Via;
@@ -156,8 +156,13 @@ async fn a_deactivated_user_is_out_at_once() {
         let user = UserId(decode_as(IdKind::User, data["viewer"]["id"].as_str().unwrap()).unwrap());
         let actor = actor(Via::Cli);
         let correlation = CorrelationId(Uuid::from_u128(1));
-        let call =
-            AccountCall { user, actor, correlation, command: DeactivateAccount.into(), phc: None };
+        let call = AccountRequest {
+            owner: user,
+            actor,
+            correlation,
+            command: DeactivateAccount.into(),
+            phc: None,
+        };
         stage.bus().run_account_command(call).await.unwrap();
         let head = stage.head().await;
         assert_refused(&ada).await;

@@ -8,7 +8,7 @@ use crate::harness::person::User;
 use crate::harness::process::Process;
 use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
-use claviger::bus::AccountCall;
+use claviger::bus::AccountRequest;
 use claviger::views::View;
 use claviger_application::RunFilter;
 use claviger_domain::account::EraseAccount;
@@ -140,7 +140,7 @@ async fn an_erased_user_has_no_rows_of_runs_and_those_put_back_are_found() {
         [row(&process, RUNS, ada, running).await, row(&process, OPEN_RUNS, ada, running).await];
     let actor = Actor { user: Some(ada), ..actor(Via::Cli) };
     let (correlation, command) = (CorrelationId(fresh()), EraseAccount.into());
-    let erase = AccountCall { user: ada, actor, correlation, command, phc: None };
+    let erase = AccountRequest { owner: ada, actor, correlation, command, phc: None };
     process.bus.run_account_command(erase).await.unwrap();
     let report = process.verified().await;
     assert_eq!((report.problems, report.runs), (vec![], 0));

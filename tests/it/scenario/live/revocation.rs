@@ -6,7 +6,7 @@ use crate::harness::events::actor;
 use crate::harness::person::password;
 use crate::harness::stores::StoreKind;
 use crate::scenario::stage::Stage;
-use claviger::bus::AccountCall;
+use claviger::bus::AccountRequest;
 use claviger::simulator::keys::{Scenario, key};
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{AccountCommand, DeactivateAccount, GrantRole, RevokeRole};
@@ -27,8 +27,8 @@ async fn by_operator(stage: &Stage, whose: &Client, command: AccountCommand) {
         .as_str()
         .unwrap()
         .to_owned();
-    let call = AccountCall {
-        user: UserId(decode_as(IdKind::User, &id).unwrap()),
+    let call = AccountRequest {
+        owner: UserId(decode_as(IdKind::User, &id).unwrap()),
         actor: actor(Via::Cli),
         correlation: CorrelationId(Uuid::from_u128(7)),
         command,
