@@ -1,10 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
-#[expect(
-    dead_code,
-    reason = "the derive makes a method of each field, for interfaces that have it"
-)]
+mod context;
 mod error;
 pub mod limits;
 mod mutation;

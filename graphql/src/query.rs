@@ -1,9 +1,8 @@
 //! The root of queries.
 
+use crate::context::{fault, ports, principal};
 use crate::scalars::Position;
-use crate::types::{
-    ApiKey, Event, Model, Node, Orchestration, Session, Viewer, fault, ports, principal, reach,
-};
+use crate::types::{ApiKey, Event, Model, Node, Orchestration, Session, Viewer, reach};
 use async_graphql::{Context, Error, ID, Object};
 use claviger_application::ids::{self, IdKind};
 use claviger_domain::id::{EventId, KeyId, RunId};

@@ -4,6 +4,11 @@ use async_graphql::{InputType, InputValueError, InputValueResult, Scalar, Scalar
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
 
+/// An integer of the schema; a greater number is shown as the maximum.
+pub(crate) fn int(count: impl TryInto<i32>) -> i32 {
+    count.try_into().unwrap_or(i32::MAX)
+}
+
 /// A point in time, RFC 3339, UTC, with milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DateTime(pub(crate) Timestamp);

@@ -1,9 +1,10 @@
 //! The root of subscriptions. Each item is complete: showing it reads nothing more.
 
+use crate::context::{fault, ports, principal};
 use crate::error::top_level;
 use crate::progress::Progress;
 use crate::scalars::Cursor;
-use crate::types::{EventEdge, Followed, OrchestrationMessage, fault, ports, principal};
+use crate::types::{EventEdge, Followed, OrchestrationMessage};
 use async_graphql::{Context, Error, ID, Subscription};
 use claviger_application::Scope;
 use claviger_application::cursor;

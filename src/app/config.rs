@@ -19,7 +19,7 @@ use crate::live::LiveSettings;
 use clap::ValueEnum;
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::ModelId;
-use claviger_store::mongo::MongoUri;
+use claviger_store::address::MongoUri;
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::fmt;

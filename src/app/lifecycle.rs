@@ -8,11 +8,13 @@ use crate::background::view_follower::{ViewFollower, followed_views};
 use crate::http::connection::server::{BindError, Server, ServerSettings};
 use crate::http::edge::envelope::Edge;
 use crate::http::edge::health::{HealthProbe, HealthReport, HealthStatus};
-use crate::http::edge::{envelope, health};
+use crate::http::edge::renderers::Renderers;
+use crate::http::edge::{envelope, health, metrics};
 use crate::http::graphql::executor::{SchemaExecutor, health_clock};
 use crate::http::graphql::graphiql;
 use crate::http::graphql::streams::{LiveFace, LiveParts};
 use crate::http::graphql::{Admission, EndpointSettings, GraphqlEndpoint};
+use crate::http::graphql::{problem, route};
 use crate::live::{Tail, Watch};
 use axum::Router;
 use axum::response::Redirect;
@@ -97,8 +99,9 @@ impl Listening {
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
         let Self { server, metrics, router, live, core, has_timers } = self;
         // Stops with the rest: its requests are short.
-        let metrics = metrics
-            .map(|server| core.tracker.spawn(server.run(core.metrics.router(), shutdown.clone())));
+        let metrics = metrics.map(|server| {
+            core.tracker.spawn(server.run(metrics::router(core.metrics.clone()), shutdown.clone()))
+        });
         let tail = Tail { reads: Arc::clone(&core.reads), hub: Arc::clone(&core.hub) };
         let mut background: Vec<JoinHandle<()>> = followed_views()
             .into_iter()
@@ -175,13 +178,14 @@ fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeE
     let endpoint =
         GraphqlEndpoint::new(executor, admission, EndpointSettings::default(), Arc::clone(&ids));
     let probe = Arc::new(StoreProbe(Arc::clone(&core.store)));
-    let faces = Arc::clone(&live)
-        .into_router(endpoint)
+    let faces = route::router(Arc::clone(&live), endpoint)
         .merge(graphiql::router())
         .route("/", get(async || Redirect::temporary("/graphiql")))
         .merge(health::router(probe, health_clock(Arc::clone(&core.env.clock))));
     let (origins, trusted_proxies) = (config.origins.clone(), config.trusted_proxies.clone());
-    let edge = Edge { origins, trusted_proxies, metrics: core.metrics.clone() };
+    // GraphQL's format is the default: it is the only face, and pages outside it have no other.
+    let renderers = Renderers::new(problem::render);
+    let edge = Edge { origins, trusted_proxies, renderers, metrics: core.metrics.clone() };
     Ok((envelope::wrap(faces, ids, edge), live))
 }
 

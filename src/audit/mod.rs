@@ -1,4 +1,5 @@
 //! `verify`: the log and everything made from it, checked against each other.
 
-mod runs;
+mod integrity;
+mod report;
 pub mod verify;

@@ -76,7 +76,7 @@ impl LeaseHolder {
             Ok(true) => tracing::info!(lease = %self.name, "released the lease"),
             Ok(false) => tracing::warn!(lease = %self.name, "another process holds the lease"),
             Err(error) => {
-                tracing::warn!(lease = %self.name, %error, "cannot release the lease: it will lapse")
+                tracing::warn!(lease = %self.name, %error, "cannot release the lease: it will lapse");
             }
         }
     }

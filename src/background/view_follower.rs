@@ -3,10 +3,9 @@
 
 use super::lease::LeaseHolder;
 use crate::system::metrics::{Level, Metrics};
-use claviger_projections::activity::ActivityView;
+use crate::views::registry;
 use claviger_projections::follower::{FollowedView, Follower, Step};
 use claviger_projections::ports::{Fence, Holder, LeaseName, Quarantined, Store, StoreError};
-use claviger_projections::usage::UsageView;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -21,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Every view that has a follower.
 pub fn followed_views() -> Vec<Arc<dyn FollowedView>> {
-    vec![Arc::new(ActivityView), Arc::new(UsageView)]
+    registry::ALL.iter().filter_map(|view| view.followed()).collect()
 }
 
 /// Runs a view's follower whenever this process holds the view's lease.
@@ -66,7 +65,7 @@ impl ViewFollower {
         let fence = Fence { lease: self.lease_holder.name, token };
         let mut follower = Follower::new(Arc::clone(&self.store), Arc::clone(&self.view), fence);
         let mut commits = self.store.watch();
-        self.count_still().await;
+        self.count_quarantined_rows().await;
         while !over.is_cancelled() {
             // Before the step: a commit during it wakes the next one.
             commits.mark_unchanged();
@@ -75,15 +74,15 @@ impl ViewFollower {
                     let behind = commits.borrow().saturating_sub(to);
                     self.lag.set(i64::try_from(behind).unwrap_or(i64::MAX));
                     for row in &quarantined {
-                        self.tell_of(row);
+                        self.report_quarantined(row);
                     }
                     if !quarantined.is_empty() {
-                        self.count_still().await;
+                        self.count_quarantined_rows().await;
                     }
                     continue;
                 }
                 Ok(Step::Moved) => {
-                    self.count_still().await;
+                    self.count_quarantined_rows().await;
                     continue;
                 }
                 Ok(Step::Fenced) => return,
@@ -102,7 +101,7 @@ impl ViewFollower {
                     (PAUSE, false)
                 }
                 Err(error) => {
-                    self.tell_of_failure(&error);
+                    self.report_failure(&error);
                     (PAUSE, false)
                 }
             };
@@ -114,13 +113,13 @@ impl ViewFollower {
         }
     }
 
-    async fn count_still(&self) {
+    async fn count_quarantined_rows(&self) {
         if let Ok(count) = self.store.count_quarantined(self.view.name()).await {
             self.quarantined.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 
-    fn tell_of(&self, row: &Quarantined) {
+    fn report_quarantined(&self, row: &Quarantined) {
         tracing::error!(
             view = self.view.name(),
             owner = %row.owner,
@@ -132,7 +131,7 @@ impl ViewFollower {
         );
     }
 
-    fn tell_of_failure(&self, error: &StoreError) {
+    fn report_failure(&self, error: &StoreError) {
         match error {
             StoreError::Unavailable(_) | StoreError::Closed => {
                 tracing::warn!(view = self.view.name(), %error, "cannot update the view now");

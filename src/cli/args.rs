@@ -2,6 +2,8 @@
 
 use super::help;
 use super::run::RunCommand;
+use crate::views::registry::{self, View};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -194,33 +196,33 @@ pub(super) enum KeyCommand {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum ViewArg {
-    /// Keys with their defaults
-    Keys,
-    /// Accounts
-    Accounts,
-    /// Runs
-    Runs,
-    /// Runs that have not ended, for the engine
-    #[value(name = "open_runs")]
-    OpenRuns,
-    /// Calls and faults of each key
-    Activity,
-    /// Tokens and costs of runs
-    Usage,
+/// The names of the views, as `keys, accounts or runs`.
+fn view_names() -> String {
+    let names: Vec<&str> = registry::ALL.iter().map(|view| view.name()).collect();
+    match names.split_last() {
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Takes the name of a view.
+fn view_parser() -> impl TypedValueParser<Value = &'static View> {
+    let values =
+        registry::ALL.iter().map(|view| PossibleValue::new(view.name()).help(view.about()));
+    PossibleValuesParser::new(values)
+        .try_map(|name| registry::named(&name).ok_or("is not the name of a view"))
 }
 
 #[derive(Args, Debug)]
 pub(super) struct ReplayArgs {
-    /// keys, accounts, runs, `open_runs`, activity or usage
     #[arg(
-        value_enum,
+        help = view_names(),
+        value_parser = view_parser(),
         hide_possible_values = true,
         required_unless_present = "all",
         conflicts_with = "all"
     )]
-    pub(super) view: Option<ViewArg>,
+    pub(super) view: Option<&'static View>,
     /// Every view
     #[arg(long)]
     pub(super) all: bool,

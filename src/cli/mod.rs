@@ -135,11 +135,10 @@ pub fn main() -> ExitCode {
         Ok(typed) => typed,
         Err(error) => return wrong_usage(&error),
     };
-    no_core_dumps();
+    crate::system::process::no_core_dumps();
     let arguments = &typed.arguments;
     let quiet = !matches!(arguments.command, Command::Serve | Command::Simulate(_));
     crate::system::telemetry::start(arguments.log.as_deref(), quiet, arguments.log_json);
-    crate::system::panics::report_location_only();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return CliError::from(error).report(arguments.json),
@@ -161,14 +160,6 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
         drop(error.print());
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-}
-
-/// A core dump would hold opened keys.
-fn no_core_dumps() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    if setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_err() {
-        tracing::warn!("core dumps cannot be switched off");
-    }
 }
 
 async fn dispatch(Typed { arguments, command, settings }: &Typed) -> Result<ExitCode, CliError> {

@@ -1,11 +1,11 @@
 //! `replay`: rebuilds views from the log.
 
-use super::args::{ReplayArgs, ViewArg};
+use super::args::ReplayArgs;
 use super::{CliError, output};
 use crate::app::config::Config;
 use crate::app::wiring::Core;
 use crate::system::environment::Environment;
-use crate::views::{Replay, Report, View};
+use crate::views::{Replay, Report, registry};
 use claviger_domain::failure::Failure;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(super) async fn run(
         output::json(&reports);
     } else {
         for report in &reports {
-            tell(report, arguments.check);
+            print(report, arguments.check);
         }
     }
     let found = reports
@@ -40,25 +40,17 @@ pub(super) async fn run(
 }
 
 async fn replay_all(replay: &Replay, arguments: &ReplayArgs) -> Result<Vec<Report>, Failure> {
-    let wanted = arguments.view.map(|view| match view {
-        ViewArg::Keys => View::Keys,
-        ViewArg::Accounts => View::Accounts,
-        ViewArg::Runs => View::Runs,
-        ViewArg::OpenRuns => View::OpenRuns,
-        ViewArg::Activity => View::Activity,
-        ViewArg::Usage => View::Usage,
-    });
     let mut reports = Vec::new();
-    for view in View::ALL.iter().filter(|view| wanted.is_none_or(|wanted| wanted == **view)) {
-        reports.push(replay.run(*view).await?);
+    for view in registry::ALL.iter().filter(|view| arguments.view.is_none_or(|of| of == **view)) {
+        reports.push(replay.run(view).await?);
     }
     Ok(reports)
 }
 
-fn tell(report: &Report, check: bool) {
+fn print(report: &Report, check: bool) {
     let view = report.view;
     let (differs, fails) =
-        if check { ("differs", "cannot be checked") } else { ("mended", "cannot be repaired") };
+        if check { ("differs", "cannot be checked") } else { ("repaired", "cannot be repaired") };
     for (owners, count, what) in [
         (&report.differing, report.differing_count, differs),
         (&report.failed, report.failed_count, fails),

@@ -6,7 +6,7 @@ use crate::app::lifecycle::Listening;
 use crate::app::wiring::Core;
 use crate::http::connection::server::ServerSettings;
 use crate::system::environment::Environment;
-use crate::system::open_files;
+use crate::system::process;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,7 @@ fn raise_open_files() {
     let wanted = u64::try_from(ServerSettings::default().max_connections)
         .unwrap_or(u64::MAX)
         .saturating_add(OTHER_FILES);
-    if let Some(limit) = open_files::raise().filter(|limit| *limit < wanted) {
+    if let Some(limit) = process::raise_open_files().filter(|limit| *limit < wanted) {
         tracing::warn!(
             limit,
             wanted,

@@ -19,9 +19,9 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<ExitCode, CliErro
         for problem in &report.problems {
             output::line(&format!("wrong: {problem}"));
         }
-        let told = report.problems.len() as u64;
-        if report.problem_count > told {
-            output::line(&format!("and {} more", report.problem_count - told));
+        let listed = report.problems.len() as u64;
+        if report.problem_count > listed {
+            output::line(&format!("and {} more", report.problem_count - listed));
         }
         output::line(&format!(
             "events {}, streams {}, accounts {}, keys {}, runs {}: {}",

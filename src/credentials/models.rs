@@ -97,7 +97,7 @@ impl ModelList {
                 }
                 Ok(_) => {}
                 Err(failure) => {
-                    tracing::warn!(class = ?failure.class, "cannot fetch Anthropic's list of models")
+                    tracing::warn!(class = ?failure.class, "cannot fetch Anthropic's list of models");
                 }
             }
         }

@@ -71,7 +71,7 @@ impl Source<Arc<EventView>> for FromStore {
             loop {
                 match self.once(after).await {
                     Err(failure) if failure.code == ErrorCode::StoreUnavailable => {
-                        tokio::time::sleep(pause).await
+                        tokio::time::sleep(pause).await;
                     }
                     answered => return answered,
                 }

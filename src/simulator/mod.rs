@@ -8,6 +8,7 @@
 //! over the keys, and [`counts::Counts`] reports the calls. Over HTTP, `GET /sim/calls` reports the
 //! same, with keys masked.
 
+mod config;
 pub mod counts;
 mod faults;
 pub mod gate;
@@ -20,6 +21,8 @@ pub mod script;
 pub mod server;
 mod sse;
 mod structured;
+mod upstream;
 mod wire;
 
-pub use server::{Simulator, SimulatorConfig, SimulatorError, serve_until};
+pub use config::{SimulatorClock, SimulatorConfig};
+pub use server::{Simulator, SimulatorError, serve_until};

@@ -1,17 +1,16 @@
-//! The server: its settings, its lifecycle, and the state that its calls share.
+//! The server's lifecycle.
 
+use super::config::SimulatorConfig;
 use super::counts::Counts;
 use super::faults;
 use super::handlers::router;
 use super::script::Script;
+use super::upstream::Upstream;
 use axum::Router;
-use claviger_domain::timestamp::Timestamp;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::SocketAddr;
 use std::time::Duration;
 use std::{fmt, io};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,60 +21,6 @@ use tower_service::Service;
 /// How long a stopping simulator waits for responses in progress. All of its own delays end at
 /// once, so only the network can take time.
 const DRAIN: Duration = Duration::from_secs(2);
-
-/// Returns the current time.
-pub type SimulatorClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-#[derive(Clone)]
-pub struct SimulatorConfig {
-    /// The address to listen on; port 0 picks a free one.
-    pub listen: SocketAddr,
-    /// For the dates in headers and texts.
-    pub clock: SimulatorClock,
-    /// The `retry-after` of a rate-limited key, in seconds.
-    pub retry_after_s: u64,
-    /// Delay before each piece of streamed text.
-    pub chunk_delay: Duration,
-    /// Characters per piece of streamed text.
-    pub chunk_chars: usize,
-    /// Delay before each tenth of a slow response.
-    pub slow_delay: Duration,
-    /// The target of redirects.
-    pub redirect_to: String,
-    /// Whether to record request bodies for a test.
-    pub record_bodies: bool,
-}
-
-impl SimulatorConfig {
-    /// A free port of this machine, and no delays except the slow scenario's.
-    pub fn new(clock: SimulatorClock) -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            clock,
-            retry_after_s: 30,
-            chunk_delay: Duration::ZERO,
-            chunk_chars: 24,
-            slow_delay: Duration::from_millis(200),
-            redirect_to: "https://redirected.invalid/".to_owned(),
-            record_bodies: false,
-        }
-    }
-}
-
-impl SimulatorConfig {
-    /// The same, with text streamed at a comfortable reading speed: some 240 characters a second,
-    /// six at a time.
-    #[must_use]
-    pub fn lively(self) -> Self {
-        Self { chunk_delay: Duration::from_millis(25), chunk_chars: 6, ..self }
-    }
-}
-
-impl fmt::Debug for SimulatorConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimulatorConfig").field("listen", &self.listen).finish_non_exhaustive()
-    }
-}
 
 /// Why a simulator didn't start.
 #[derive(Debug, thiserror::Error)]
@@ -88,45 +33,6 @@ pub enum SimulatorError {
         #[source]
         source: io::Error,
     },
-}
-
-struct Shared {
-    config: SimulatorConfig,
-    counts: Counts,
-    script: Script,
-    stop: CancellationToken,
-    ids: AtomicU64,
-}
-
-/// The state that all calls share. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Upstream(Arc<Shared>);
-
-impl Upstream {
-    pub(super) fn config(&self) -> &SimulatorConfig {
-        &self.0.config
-    }
-
-    pub(super) fn counts(&self) -> &Counts {
-        &self.0.counts
-    }
-
-    pub(super) fn script(&self) -> &Script {
-        &self.0.script
-    }
-
-    pub(super) fn stop_token(&self) -> CancellationToken {
-        self.0.stop.clone()
-    }
-
-    pub(super) fn now(&self) -> Timestamp {
-        (self.0.config.clock)()
-    }
-
-    /// The next id, in the API's format.
-    pub(super) fn next_id(&self, kind: &str) -> String {
-        format!("{kind}_01Simulated{:013}", self.0.ids.fetch_add(1, Ordering::Relaxed))
-    }
 }
 
 /// A running simulated upstream. Dropping it stops it without waiting.
@@ -144,7 +50,7 @@ impl fmt::Debug for Simulator {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        self.upstream.0.stop.cancel();
+        self.upstream.stop_token().cancel();
     }
 }
 
@@ -157,13 +63,7 @@ impl Simulator {
         let failed = |source| SimulatorError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let upstream = Upstream(Arc::new(Shared {
-            config,
-            counts: Counts::new(),
-            script: Script::default(),
-            stop: CancellationToken::new(),
-            ids: AtomicU64::new(1),
-        }));
+        let upstream = Upstream::new(config);
         let tasks = TaskTracker::new();
         tasks.spawn(accept(listener, upstream.clone(), tasks.clone()));
         Ok(Self { address, upstream, tasks })
@@ -189,7 +89,7 @@ impl Simulator {
 
     /// Stops listening, ends all delays, and gives responses in progress two seconds.
     pub async fn stop(self) {
-        self.upstream.0.stop.cancel();
+        self.upstream.stop_token().cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }

@@ -1,9 +1,9 @@
 //! A message as a stream of server-sent events.
 
+use super::config::SimulatorConfig;
 use super::gate::Gate;
 use super::messages::{Said, usage};
 use super::script::{Ending, Reply, Usage};
-use super::server::SimulatorConfig;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;

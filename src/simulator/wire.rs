@@ -1,7 +1,7 @@
 //! Responses in the API's own format.
 
 use super::script::Refusal;
-use super::server::Upstream;
+use super::upstream::Upstream;
 use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};

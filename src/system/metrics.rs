@@ -2,10 +2,6 @@
 //! codes of this program. They never contain ids, addresses or user text, which would leak data and
 //! grow without bound.
 
-use axum::Router;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use claviger_domain::code::ErrorCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -209,18 +205,6 @@ impl Metrics {
         }
         text
     }
-
-    /// `GET /metrics`. Serve it on an address of its own: it reveals how busy the server is, and
-    /// has no access control.
-    pub fn router(&self) -> Router {
-        let metrics = self.clone();
-        Router::new().route("/metrics", get(async move || page(&metrics)))
-    }
-}
-
-fn page(metrics: &Metrics) -> Response {
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], metrics.text()).into_response()
 }
 
 /// Linux reports the size in pages; other systems return `None`.

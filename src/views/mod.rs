@@ -1,16 +1,29 @@
 //! Views over the store: how the rows of each are written, opened, compared with the log and repaired.
 
+mod accounts;
+mod check;
+mod content_keys;
 mod followed;
+mod history;
 mod inline;
-mod inline_runs;
+mod keys;
+mod open_runs;
+mod owner_state;
 mod record;
+pub mod registry;
+mod replace;
 mod replay;
-mod rows;
-mod run_rows;
+mod row;
+mod runs;
+mod sessions;
+mod whole_log;
 
-pub use replay::{Replay, Report, View};
-pub(crate) use rows::{
-    AccountRows, KeyRingRows, SESSION_MS, account_row, key_row, open_account, open_key,
-    open_user_agent,
-};
-pub(crate) use run_rows::{RunRows, open_run, open_run_row, read_open_run, run_row, run_row_says};
+pub(crate) use accounts::{AccountRows, open_account};
+pub(crate) use keys::{KeyRingRows, open_key};
+pub(crate) use open_runs::read_open_run;
+pub(crate) use owner_state::Taken;
+pub use registry::View;
+pub use replay::{Replay, Report};
+pub(crate) use runs::{RunRows, open_run};
+pub(crate) use sessions::{SESSION_MS, open_user_agent};
+pub(crate) use whole_log::WholeLog;

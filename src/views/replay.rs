@@ -1,7 +1,11 @@
 //! Replays a view for all owners.
 
-use super::inline::{Inline, InlineView};
-use super::{followed, record};
+use super::content_keys::ContentKeys;
+use super::followed::FollowedHistory;
+use super::history::InlineHistory;
+use super::record;
+use super::registry::{Kind, View};
+use super::replace::{replace_followed, replace_inline};
 use crate::keychain::Keychain;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
@@ -9,12 +13,7 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
 use claviger_domain::system::{Rebuilt, SystemEvent};
-use claviger_projections::activity::ActivityView;
-use claviger_projections::follower::FollowedView;
-use claviger_projections::ports::{
-    ACCOUNTS, ACTIVITY, KEYS, OPEN_RUNS, RUNS, ReplaceError, Store, USAGE,
-};
-use claviger_projections::usage::UsageView;
+use claviger_projections::ports::Store;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,46 +21,11 @@ use std::sync::Arc;
 /// Owners listed at a time.
 const OWNERS: usize = 500;
 
-/// How often an owner is compared again because of concurrent events.
-const MOST_TRIES: usize = 1000;
-
 /// How often repaired owners are checked again.
 const MOST_ROUNDS: usize = 3;
 
 /// Most owners named in a report.
 const MOST_NAMED: usize = 100;
-
-/// A view that can be rebuilt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum View {
-    /// Keys with their defaults.
-    Keys,
-    Accounts,
-    Runs,
-    /// Runs that haven't ended, by which engines find work.
-    OpenRuns,
-    /// What calls have shown about keys.
-    Activity,
-    /// The usage of runs' calls.
-    Usage,
-}
-
-impl View {
-    pub const ALL: &'static [Self] =
-        &[Self::Keys, Self::Accounts, Self::Runs, Self::OpenRuns, Self::Activity, Self::Usage];
-
-    /// The view's name in the store.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Keys => KEYS,
-            Self::Accounts => ACCOUNTS,
-            Self::Runs => RUNS,
-            Self::OpenRuns => OPEN_RUNS,
-            Self::Activity => ACTIVITY,
-            Self::Usage => USAGE,
-        }
-    }
-}
 
 /// The result of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -101,10 +65,10 @@ impl Replay {
     ///
     /// # Errors
     /// When the store is unavailable. An owner that can't be checked is in the report.
-    pub async fn run(&self, view: View) -> Result<Report, Failure> {
+    pub async fn run(&self, view: &View) -> Result<Report, Failure> {
         let mut report = Report { view: view.name(), ..Report::default() };
         let mut after = None;
-        let mut mended = BTreeSet::new();
+        let mut repaired = BTreeSet::new();
         loop {
             let owners = self.owners(view, after).await?;
             let Some(last) = owners.last() else { break };
@@ -115,7 +79,7 @@ impl Replay {
                     Ok(true) => {}
                     Ok(false) => {
                         name(&mut report.differing, &mut report.differing_count, owner);
-                        mended.insert(owner);
+                        repaired.insert(owner);
                     }
                     Err(failure) if failure.code == ErrorCode::StoreUnavailable => {
                         return Err(failure);
@@ -124,9 +88,9 @@ impl Replay {
                 }
             }
         }
-        if !self.check && !mended.is_empty() {
-            report.changed = mended.len() as u64;
-            let looked = self.look_again(view, mended).await;
+        if !self.check && !repaired.is_empty() {
+            report.changed = repaired.len() as u64;
+            let checked = self.check_again(view, repaired).await;
             let facts = Rebuilt {
                 view: view.name().to_owned(),
                 owners: report.owners,
@@ -134,7 +98,7 @@ impl Replay {
             };
             let event = SystemEvent::ProjectionRebuilt(facts);
             report.position = Some(record::record(&*self.store, &self.env, &event).await?);
-            looked?;
+            checked?;
         }
         let counted = self.store.count_quarantined(view.name()).await;
         report.quarantined = counted.map_err(|error| store_failure(&error))?;
@@ -143,10 +107,14 @@ impl Replay {
 
     /// Checks repaired owners again. A command that read a row before the repair and committed
     /// after it has written the old row back, with its own change on top.
-    async fn look_again(&self, view: View, mut mended: BTreeSet<UserId>) -> Result<(), Failure> {
+    async fn check_again(
+        &self,
+        view: &View,
+        mut repaired: BTreeSet<UserId>,
+    ) -> Result<(), Failure> {
         for _ in 0..MOST_ROUNDS {
             let mut again = BTreeSet::new();
-            for owner in mended {
+            for owner in repaired {
                 if !self.owner(view, owner).await? {
                     again.insert(owner);
                 }
@@ -154,13 +122,13 @@ impl Replay {
             if again.is_empty() {
                 break;
             }
-            mended = again;
+            repaired = again;
         }
         Ok(())
     }
 
     /// The next owners, by id: those with a user key, and those with rows.
-    async fn owners(&self, view: View, after: Option<UserId>) -> Result<Vec<UserId>, Failure> {
+    async fn owners(&self, view: &View, after: Option<UserId>) -> Result<Vec<UserId>, Failure> {
         let keyed = self
             .store
             .owners_with_keys(after, OWNERS)
@@ -171,7 +139,7 @@ impl Replay {
             .owners(view.name(), after, OWNERS)
             .await
             .map_err(|error| store_failure(&error))?;
-        // A full list says nothing about owners after its last one.
+        // A full list may leave out owners after its last one.
         let end = |list: &[UserId]| if list.len() < OWNERS { None } else { list.last().copied() };
         let bound = [end(&keyed), end(&shown)].into_iter().flatten().min();
         let owners: BTreeSet<UserId> = keyed.into_iter().chain(shown).collect();
@@ -180,59 +148,20 @@ impl Replay {
 
     /// Whether the view agrees with the log for this owner. Unless this is a check, a difference is
     /// repaired.
-    async fn owner(&self, view: View, owner: UserId) -> Result<bool, Failure> {
-        match view {
-            View::Keys => self.inline(InlineView::Keys, owner).await,
-            View::Accounts => self.inline(InlineView::Accounts, owner).await,
-            View::Runs => self.inline(InlineView::Runs, owner).await,
-            View::OpenRuns => self.inline(InlineView::OpenRuns, owner).await,
-            View::Activity => self.followed(&ActivityView, owner).await,
-            View::Usage => self.followed(&UsageView, owner).await,
-        }
-    }
-
-    async fn inline(&self, view: InlineView, owner: UserId) -> Result<bool, Failure> {
-        let mut folded = Inline::new(view, self, owner);
-        folded.read_on().await?;
-        for _ in 0..MOST_TRIES {
-            let agrees = folded.agrees().await?;
-            // Events that came meanwhile weren't in the fold just compared.
-            if folded.read_on().await? {
-                continue;
+    async fn owner(&self, view: &View, owner: UserId) -> Result<bool, Failure> {
+        let Self { store, keychain, env, check } = self;
+        match view.kind {
+            Kind::Inline(inline) => {
+                let keys = ContentKeys::new(Arc::clone(keychain));
+                let history = InlineHistory::new((view, inline), &**store, keys, owner);
+                replace_inline(history, env, *check).await
             }
-            if agrees || self.check {
-                return Ok(agrees);
-            }
-            match self.store.replace(folded.replacement().await?).await {
-                Ok(()) => return Ok(false),
-                Err(ReplaceError::Moved) => drop(folded.read_on().await?),
-                Err(ReplaceError::Store(error)) => return Err(store_failure(&error)),
+            Kind::Followed(followed) => {
+                let history = FollowedHistory::new((view, followed()), &**store, owner);
+                replace_followed(history, *check).await
             }
         }
-        Err(restless(owner))
     }
-
-    async fn followed(&self, view: &dyn FollowedView, owner: UserId) -> Result<bool, Failure> {
-        for _ in 0..MOST_TRIES {
-            let Some(compared) = followed::compare(&self.store, view, owner).await? else {
-                continue;
-            };
-            if compared.agrees || self.check {
-                return Ok(compared.agrees);
-            }
-            match self.store.replace(compared.replacement(view.name(), owner)).await {
-                Ok(()) => return Ok(false),
-                Err(ReplaceError::Moved) => {}
-                Err(ReplaceError::Store(error)) => return Err(store_failure(&error)),
-            }
-        }
-        Err(restless(owner))
-    }
-}
-
-fn restless(owner: UserId) -> Failure {
-    tracing::error!(%owner, tries = MOST_TRIES, "events of this owner arrive faster than they can be read");
-    Failure::internal()
 }
 
 fn name(list: &mut Vec<String>, count: &mut u64, owner: UserId) {

@@ -1,8 +1,5 @@
 //! The bounds, and the refusals that name them.
 
-use super::{expansion, measure, tokens, types::SchemaTypes};
-use async_graphql::Variables;
-use async_graphql_parser::types::ExecutableDocument;
 use claviger_domain::code::ErrorCode;
 
 /// The bounds of one request. Every bound is inclusive: a query of depth 15 passes a limit of 15.
@@ -47,32 +44,6 @@ impl Default for Limits {
             introspection_lists: 2,
             introspection: true,
         }
-    }
-}
-
-impl Limits {
-    /// Checks the text before it is parsed.
-    ///
-    /// # Errors
-    /// `LIMIT_EXCEEDED` with the bound and the value; `BAD_REQUEST` for an unterminated string.
-    pub fn check_text(&self, query: &str) -> Result<(), LimitError> {
-        tokens::check(query, self)
-    }
-
-    /// Checks every operation of a parsed document, not only the one to be executed, because
-    /// validation visits all of them.
-    ///
-    /// # Errors
-    /// `LIMIT_EXCEEDED` with the bound and the value; `BAD_REQUEST` for fragments that spread
-    /// themselves; `FORBIDDEN` for introspection where it is disabled.
-    pub fn check_document(
-        &self,
-        document: &ExecutableDocument,
-        variables: &Variables,
-        types: &SchemaTypes,
-    ) -> Result<(), LimitError> {
-        expansion::check(document, self)?;
-        measure::check(document, self, &measure::Given { variables, types })
     }
 }
 

@@ -7,6 +7,7 @@
 //! operations as they would run (`measure`).
 
 mod bounds;
+mod check;
 mod expansion;
 mod measure;
 mod tokens;

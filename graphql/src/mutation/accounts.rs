@@ -5,9 +5,10 @@ use super::inputs::{
     RevokeSessionsInput,
 };
 use super::payloads::{LogoutPayload, SessionPayload, StreamTicket};
-use crate::error::user_error;
+use super::user_errors::user_error;
+use crate::context::{fault, ports, principal};
 use crate::scalars::DateTime;
-use crate::types::{Viewer, fault, ports, principal};
+use crate::types::Viewer;
 use async_graphql::{Context, Error, Object};
 use claviger_application::{RequestInfo, Tokens};
 use claviger_domain::failure::Failure;

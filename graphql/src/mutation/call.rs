@@ -1,6 +1,6 @@
 //! Shared by the commands on keys and on orchestrations.
 
-use crate::types::principal;
+use crate::context::principal;
 use async_graphql::{Context, Error, ID};
 use claviger_application::{CommandContext, RequestInfo};
 use claviger_domain::code::ErrorCode;

@@ -6,9 +6,10 @@ use super::inputs::{
     ReplaceKeySecretInput, SetKeyExpiryInput, TestKeyInput,
 };
 use super::payloads::{DeleteKeyPayload, KeyPayload};
+use crate::context::{ports, principal};
 use crate::query;
 use crate::scalars::{Position, Secret};
-use crate::types::{KeyTestLevel, context_of, ports, principal};
+use crate::types::{KeyTestLevel, context_of};
 use async_graphql::{Context, Error, ID, Object};
 use claviger_application::ids::{self, IdKind};
 use claviger_application::{KeyCommand, KeyDone};

@@ -8,6 +8,11 @@ mod patterns;
 mod payloads;
 mod run_inputs;
 mod runs;
+#[expect(
+    dead_code,
+    reason = "the derive makes a method of each field, for interfaces that have it"
+)]
+mod user_errors;
 
 pub(crate) use payloads::MutationPayload;
 

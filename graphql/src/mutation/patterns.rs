@@ -2,16 +2,13 @@
 //! command checks the rest.
 
 use super::run_inputs::{
-    AgentInput, DebateInput, HierarchicalInput, ParallelInput, PatternInput, RoutingInput,
-    SequentialInput,
+    AgentInput, DEBATE_ROUNDS, DebateInput, HierarchicalInput, ParallelInput, PatternInput,
+    RoutingInput, SequentialInput,
 };
 use crate::types::FailurePolicy;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::orchestration::{AgentDraft, AgentRole, Block, Draft, OnFailure};
-
-/// Default number of rounds of a debate.
-pub(super) const ROUNDS: i32 = 3;
 
 type Parsed<T> = Result<T, Failure>;
 
@@ -37,7 +34,7 @@ impl PatternInput {
                 sequence,
             }),
             Self::Debate(DebateInput { topic, agents, participants, rounds }) => {
-                let rounds = whole(rounds.unwrap_or(ROUNDS), &["rounds"])?;
+                let rounds = whole(rounds.unwrap_or(DEBATE_ROUNDS), &["rounds"])?;
                 Ok(Draft::Debate { topic, agents: all(agents, "agents")?, participants, rounds })
             }
             Self::Hierarchical(HierarchicalInput { task, manager, workers }) => {

@@ -1,6 +1,6 @@
 //! Payloads of the schema's mutations.
 
-use crate::error::{UserError, user_error};
+use super::user_errors::{UserError, user_error};
 use crate::scalars::{DateTime, Position};
 use crate::types::{ApiKey, Orchestration, Viewer};
 use async_graphql::{Error, ID, Interface, SimpleObject};

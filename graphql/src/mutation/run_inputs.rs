@@ -3,6 +3,9 @@
 use crate::types::{AgentRole, FailurePolicy, default_context};
 use async_graphql::{ID, InputObject, OneofObject};
 
+/// Default number of rounds of a debate.
+pub(super) const DEBATE_ROUNDS: i32 = 3;
+
 #[expect(clippy::unnecessary_wraps, reason = "the field is nullable")]
 fn worker() -> Option<AgentRole> {
     Some(AgentRole::Worker)
@@ -15,7 +18,7 @@ fn fail() -> Option<FailurePolicy> {
 
 #[expect(clippy::unnecessary_wraps, reason = "the field is nullable")]
 fn three() -> Option<i32> {
-    Some(super::patterns::ROUNDS)
+    Some(DEBATE_ROUNDS)
 }
 
 /// One agent: a name and a system prompt.

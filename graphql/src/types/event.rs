@@ -1,8 +1,8 @@
 //! Events, as their owner sees them.
 
 use super::connection::{PageArgs, PageInfo};
-use super::viewer::Role;
-use super::{fault, ports};
+use super::role::Role;
+use crate::context::{fault, ports};
 use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use claviger_application::EventView;

@@ -4,7 +4,7 @@ use super::activity::KeyActivity;
 use super::connection::{PageArgs, PageInfo};
 use super::event::{EventConnection, history};
 use super::runs::{UsageRow, usage_of_key};
-use super::{fault, ports};
+use crate::context::{fault, ports};
 use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Enum, Error, ID, Object, SimpleObject};
 use claviger_application::KeyPage;

@@ -2,7 +2,7 @@
 //! their current state.
 
 use super::resolution::CredentialResolution;
-use super::{fault, ports};
+use crate::context::{fault, ports};
 use async_graphql::{Context, Error};
 use claviger_application::{Candidate, Circumstances};
 use claviger_domain::id::UserId;

@@ -4,19 +4,19 @@ use super::connection::PageArgs;
 use super::event::{EventConnection, history};
 use super::key::{ApiKey, ApiKeyConnection};
 use super::resolution::CredentialResolution;
+use super::role::Role;
 use super::runs::{
     OrchestrationConnection, OrchestrationState, Pattern, UsageDimension, UsageRow, orchestrations,
     usage_by,
 };
 use super::session::Session;
-use super::{fault, ports};
+use crate::context::{fault, ports};
 use crate::error::top_level;
 use crate::scalars::{Cursor, DateTime, Position};
-use async_graphql::{Context, Enum, Error, ID, Object};
+use async_graphql::{Context, Error, ID, Object};
 use claviger_application::cursor;
 use claviger_application::ids::{self, IdKind};
 use claviger_application::{Principal, RunFilter};
-use claviger_domain::actor;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::KeyId;
 use claviger_domain::orchestration;
@@ -26,18 +26,6 @@ use claviger_projections::ports::Page;
 use claviger_projections::runs::RunState;
 use futures::lock::Mutex;
 use std::sync::Arc;
-
-/// The rights of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "actor::Role")]
-pub(crate) enum Role {
-    /// Full access to the user's own data.
-    User,
-    /// Reads the structure and facts of all users' data, but no content.
-    Auditor,
-    /// An auditor who may also manage accounts.
-    Admin,
-}
 
 /// The signed-in user.
 #[derive(Clone)]

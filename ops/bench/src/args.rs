@@ -1,7 +1,7 @@
 //! The arguments of `claviger-bench`.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use claviger_store::mongo::MongoUri;
+use claviger_store::address::MongoUri;
 use std::path::PathBuf;
 
 /// Measures Claviger on this machine, against a baseline of the same run.

@@ -88,16 +88,16 @@ impl KeysView {
             KeyRingEvent::KeyTestStarted(_) => {}
             KeyRingEvent::KeyTested(facts, notes) => self.tested(facts, notes.as_ref(), placed),
             KeyRingEvent::DefaultSet(facts, content) => {
-                self.default_set(facts, content.as_ref(), placed)
+                self.default_set(facts, content.as_ref(), placed);
             }
             KeyRingEvent::DefaultCleared(facts, _) => {
-                self.raise(facts.key, placed, |key| forget(key, facts.context_tag))
+                self.raise(facts.key, placed, |key| forget(key, facts.context_tag));
             }
             KeyRingEvent::KeyActivated(facts) => {
-                self.raise(facts.key, placed, |key| key.facts.is_active = true)
+                self.raise(facts.key, placed, |key| key.facts.is_active = true);
             }
             KeyRingEvent::KeyDeactivated(facts) => {
-                self.raise(facts.key, placed, |key| key.facts.is_active = false)
+                self.raise(facts.key, placed, |key| key.facts.is_active = false);
             }
             KeyRingEvent::KeySecretReplaced(facts, content) => {
                 self.raise(facts.key, placed, |key| {
@@ -109,10 +109,10 @@ impl KeysView {
                             row.preview.clone_from(&content.preview);
                         }
                     }
-                })
+                });
             }
             KeyRingEvent::KeyExpirySet(facts) => {
-                self.raise(facts.key, placed, |key| key.facts.expires_at = facts.expires_at)
+                self.raise(facts.key, placed, |key| key.facts.expires_at = facts.expires_at);
             }
             KeyRingEvent::KeyExpired(facts) => self.raise(facts.key, placed, |_| {}),
             KeyRingEvent::KeyDeleted(facts) => {

@@ -45,7 +45,7 @@ impl RunView {
             RunEvent::RunRequested(..) => self.created_at = at,
             RunEvent::RunClaimed(_) => self.started_at = self.started_at.or(Some(at)),
             RunEvent::RunCancelled(_) | RunEvent::RunCompleted(_) | RunEvent::RunFailed(..) => {
-                self.finished_at = Some(at)
+                self.finished_at = Some(at);
             }
             RunEvent::StepsPlanned(_)
             | RunEvent::StepAttemptStarted(_)

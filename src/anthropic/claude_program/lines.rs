@@ -74,7 +74,7 @@ impl Talk {
                 };
             }
             "system" if line.subtype.as_deref() == Some("api_retry") => {
-                self.status = line.error_status.or(self.status)
+                self.status = line.error_status.or(self.status);
             }
             "assistant" => {
                 let word = line.error.as_ref().and_then(serde_json::Value::as_str);

@@ -201,8 +201,12 @@ impl Answering {
                 Progress::Item(item) => ready.push_back(item),
                 Progress::Nothing | Progress::Stopped => {}
                 Progress::Error => {
-                    error =
-                        Some(UpstreamFailure::from_answer(200, headers, data, after(now, *started)))
+                    error = Some(UpstreamFailure::from_answer(
+                        200,
+                        headers,
+                        data,
+                        after(now, *started),
+                    ));
                 }
             }
             Ok(())

@@ -7,7 +7,7 @@ use crate::http::edge::peer::TrustedProxies;
 use clap::builder::ValueParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches};
-use claviger_store::mongo::MongoUri;
+use claviger_store::address::MongoUri;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;

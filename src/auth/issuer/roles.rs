@@ -27,10 +27,10 @@ impl RoleClaim {
         });
         match found {
             Some(Value::String(text)) => {
-                roles.extend(text.split([' ', ',']).filter_map(Role::parse))
+                roles.extend(text.split([' ', ',']).filter_map(Role::parse));
             }
             Some(Value::Array(items)) => {
-                roles.extend(items.iter().filter_map(Value::as_str).filter_map(Role::parse))
+                roles.extend(items.iter().filter_map(Value::as_str).filter_map(Role::parse));
             }
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {}
         }

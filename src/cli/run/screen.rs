@@ -91,7 +91,7 @@ impl RunScreen {
         self.began_ms.get_or_insert(now_ms);
         match message {
             Message::Snapshot { orchestration, partial, .. } => {
-                self.snapshot(orchestration, partial, now_ms, &mut changes)
+                self.snapshot(orchestration, partial, now_ms, &mut changes);
             }
             Message::Event { event, step, .. } => {
                 if let Some(step) = step {
@@ -201,7 +201,7 @@ impl RunScreen {
                 changes.push(Change::Began(at));
             }
             StepState::Waiting if before != StepState::Waiting || is_new_attempt => {
-                changes.push(Change::Waiting(at))
+                changes.push(Change::Waiting(at));
             }
             StepState::Completed | StepState::Failed | StepState::Skipped => {
                 if let Some(output) = &wire.output {

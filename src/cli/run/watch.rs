@@ -189,7 +189,7 @@ pub(in crate::cli) async fn watch(watch: Watch<'_>, face: &mut Face) -> Result<L
             Turn::Said(Err(error))
                 if error.code == ErrorCode::CursorInvalid && screen.cursor.is_some() =>
             {
-                screen.cursor = None
+                screen.cursor = None;
             }
             Turn::Said(Err(error)) => {
                 face.leave(&screen, now());

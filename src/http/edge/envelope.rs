@@ -4,13 +4,14 @@
 use super::origins::Origins;
 use super::peer::TrustedProxies;
 use super::problem::Problem;
+use super::renderers::{self, Renderers};
 use crate::system::metrics::Metrics;
 use crate::system::panics;
+use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
-use axum::{Extension, Router};
+use axum::response::{IntoResponse, Response};
 use claviger_domain::id::CorrelationId;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,13 +38,16 @@ impl RequestIds {
     }
 }
 
-/// Which origins and proxies the server accepts, and where it counts responses.
+/// Which origins and proxies the server accepts, how it renders problems, and where it counts
+/// responses.
 #[derive(Clone, Debug, Default)]
 pub struct Edge {
     /// Pages of other origins that may use the server.
     pub origins: Origins,
     /// Proxies whose forwarding headers are believed.
     pub trusted_proxies: TrustedProxies,
+    /// The format of problems, by path.
+    pub renderers: Renderers,
     pub metrics: Metrics,
 }
 
@@ -62,24 +66,21 @@ async fn refuse_foreign(State(edge): State<Arc<Edge>>, request: Request, next: N
     let (parts, body) = request.into_parts();
     match edge.origins.refuse_foreign(&parts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
-        Err(problem) => problem.into_response(
-            parts.extensions.get::<RequestIds>().map_or_else(Uuid::nil, |ids| ids.request),
-        ),
+        Err(problem) => problem.into_response(),
     }
 }
 
-async fn unknown_path(Extension(ids): Extension<RequestIds>) -> Response {
-    Problem::unknown_path().into_response(ids.request)
+async fn unknown_path() -> Problem {
+    Problem::unknown_path()
 }
 
 /// The router itself adds the `allow` header.
-async fn wrong_method(Extension(ids): Extension<RequestIds>) -> Response {
+async fn wrong_method() -> Problem {
     Problem::new(
         claviger_domain::code::ErrorCode::BadRequest,
         "this path does not support that method",
     )
     .with_status(StatusCode::METHOD_NOT_ALLOWED)
-    .into_response(ids.request)
 }
 
 async fn around(
@@ -101,6 +102,7 @@ async fn around(
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned());
+    let render = edge.renderers.of(request.uri().path());
     let (method, began_at) = (known_method(request.method()), Instant::now());
     let span = tracing::info_span!(
         "http.request",
@@ -109,10 +111,11 @@ async fn around(
         method,
         route,
     );
-    let mut response = panics::caught(next.run(request))
+    let response = panics::caught(next.run(request))
         .instrument(span.clone())
         .await
-        .unwrap_or_else(|_| Problem::internal().into_response(ids.request));
+        .unwrap_or_else(|_| Problem::internal().into_response());
+    let mut response = renderers::render(response, render, ids.request);
     let status = response.status();
     edge.metrics.answered(&route, method, status.as_u16(), began_at.elapsed());
     span.in_scope(|| {

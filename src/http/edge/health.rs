@@ -1,12 +1,11 @@
 //! `/health`: a snapshot of the server's state, for load balancers and people.
 
-use super::envelope::RequestIds;
 use super::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use futures::future::BoxFuture;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -70,10 +69,7 @@ pub fn router(probe: Arc<dyn HealthProbe>, clock: Clock) -> Router {
     Router::new().route("/health", get(answer)).with_state(Arc::new(Health { probe, clock }))
 }
 
-async fn answer(
-    State(health): State<Arc<Health>>,
-    Extension(ids): Extension<RequestIds>,
-) -> Response {
+async fn answer(State(health): State<Arc<Health>>) -> Response {
     let found = tokio::time::timeout(PROBE_TIMEOUT, health.probe.probe()).await;
     let mut report = found.unwrap_or_else(|_| HealthReport {
         services: BTreeMap::from([("database", HealthStatus::Unhealthy)]),
@@ -82,7 +78,7 @@ async fn answer(
     report.services.insert("api", HealthStatus::Healthy);
     let status = report.services.values().copied().max().unwrap_or(HealthStatus::Healthy);
     let Ok(timestamp) = (health.clock)().format(&Rfc3339) else {
-        return Problem::internal().into_response(ids.request);
+        return Problem::internal().into_response();
     };
     let code = if status == HealthStatus::Healthy {
         StatusCode::OK

@@ -1,7 +1,10 @@
-//! What every face has in common: who the peer is, which origins may call, how a refusal looks, health.
+//! The layer that all faces share: peers, origins, bodies, problems and their formats, health.
 
+pub mod body;
 pub mod envelope;
 pub mod health;
+pub mod metrics;
 pub mod origins;
 pub mod peer;
 pub mod problem;
+pub mod renderers;

@@ -1,12 +1,11 @@
-//! The error response of every face.
+//! An error response before a face renders it.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use claviger_domain::code::ErrorCode;
 use std::borrow::Cow;
-use uuid::Uuid;
 
-/// An error response before it is rendered.
+/// An error response in the words that all faces share. Each face has a format of its own for it.
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub code: ErrorCode,
@@ -14,6 +13,8 @@ pub struct Problem {
     pub status: StatusCode,
     /// For the client; never text of the request, never the cause of a server fault.
     pub message: Cow<'static, str>,
+    /// The names of the input field at fault, outermost first; empty if no one field is at fault.
+    pub fields: Vec<Cow<'static, str>>,
     /// Headers the status requires, such as `allow`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -21,12 +22,26 @@ pub struct Problem {
 impl Problem {
     /// A problem with the status of its code.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, status: status_of(code), message: message.into(), headers: Vec::new() }
+        Self {
+            code,
+            status: status_of(code),
+            message: message.into(),
+            fields: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
+    }
+
+    #[must_use]
+    pub fn with_fields<T: Into<Cow<'static, str>>>(
+        self,
+        fields: impl IntoIterator<Item = T>,
+    ) -> Self {
+        Self { fields: fields.into_iter().map(Into::into).collect(), ..self }
     }
 
     #[must_use]
@@ -61,19 +76,15 @@ impl Problem {
     pub fn shown(&self) -> &str {
         if self.status.is_server_error() { self.code.as_str() } else { &self.message }
     }
+}
 
-    /// Renders a GraphQL error response without data.
-    pub fn into_response(self, request_id: Uuid) -> Response {
-        let body = serde_json::json!({
-            "errors": [{
-                "message": self.shown(),
-                "extensions": { "code": self.code.as_str(), "requestId": request_id.to_string() },
-            }]
-        });
-        let mut response = (self.status, axum::Json(body)).into_response();
-        response
-            .headers_mut()
-            .extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)));
+/// A response without a body, which the envelope renders in the format of the path's face.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        let headers = self.headers.iter().cloned().map(|(name, value)| (Some(name), value));
+        response.headers_mut().extend(headers);
+        response.extensions_mut().insert(self);
         response
     }
 }

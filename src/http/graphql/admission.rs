@@ -2,14 +2,15 @@
 
 use super::documents::Documents;
 use super::persisted::PersistedQueries;
-use async_graphql::{Pos, Request, ServerError, Variables};
+use super::refusal::Refusal;
+use async_graphql::{Pos, Request, Variables};
 use async_graphql_parser::types::{
     DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection,
     SelectionSet,
 };
 use claviger_domain::code::ErrorCode;
-use claviger_graphql::limits::{LimitError, Limits, SchemaTypes, SchemaTypesError};
-use claviger_graphql::secret_variables::{SecretInDocument, refuse_written_secrets};
+use claviger_graphql::limits::{Limits, SchemaTypes, SchemaTypesError};
+use claviger_graphql::secret_variables::refuse_written_secrets;
 
 /// The limits, and the schema's types to check documents against.
 #[derive(Debug)]
@@ -18,50 +19,6 @@ pub struct Admission {
     types: SchemaTypes,
     persisted: PersistedQueries,
     documents: Documents,
-}
-
-/// Why a request is not executed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Refusal {
-    /// `BAD_REQUEST`, `LIMIT_EXCEEDED`, `FORBIDDEN` or `PERSISTED_QUERY_NOT_FOUND`.
-    pub code: ErrorCode,
-    /// For the client; quotes no value of the request.
-    pub message: String,
-    /// Where in the document.
-    pub locations: Vec<Pos>,
-}
-
-impl Refusal {
-    /// A malformed or contradictory request.
-    pub fn bad_request(message: impl Into<String>) -> Self {
-        Self { code: ErrorCode::BadRequest, message: message.into(), locations: Vec::new() }
-    }
-}
-
-impl From<LimitError> for Refusal {
-    fn from(error: LimitError) -> Self {
-        Self { code: error.code, message: error.message, locations: Vec::new() }
-    }
-}
-
-impl From<SecretInDocument> for Refusal {
-    fn from(error: SecretInDocument) -> Self {
-        Self {
-            code: SecretInDocument::CODE,
-            message: error.to_string(),
-            locations: vec![error.position],
-        }
-    }
-}
-
-impl From<Refusal> for ServerError {
-    fn from(refusal: Refusal) -> Self {
-        let mut error = Self::new(refusal.message, None);
-        error.locations = refusal.locations;
-        error.extensions.get_or_insert_default().set("code", refusal.code.as_str());
-        error
-    }
 }
 
 impl Admission {
@@ -123,7 +80,7 @@ impl Admission {
 fn trim(document: &mut ExecutableDocument) {
     match &mut document.operations {
         DocumentOperations::Single(operation) => {
-            trim_selections(&mut operation.node.selection_set.node)
+            trim_selections(&mut operation.node.selection_set.node);
         }
         DocumentOperations::Multiple(operations) => {
             for operation in operations.values_mut() {
@@ -140,7 +97,7 @@ fn trim_selections(selections: &mut SelectionSet) {
         match &mut selection.node {
             Selection::Field(field) => trim_selections(&mut field.node.selection_set.node),
             Selection::InlineFragment(fragment) => {
-                trim_selections(&mut fragment.node.selection_set.node)
+                trim_selections(&mut fragment.node.selection_set.node);
             }
             Selection::FragmentSpread(_) => {}
         }

@@ -1,10 +1,12 @@
 //! `/graphql` over plain HTTP: POST, and GET for queries.
 
-use super::admission::{Admission, Refusal};
+use super::admission::Admission;
 use super::context::RequestContext;
 use super::negotiation::{Media, require_json};
+use super::refusal::Refusal;
 use super::reply::Reply;
 use super::request::{Payload, from_body, from_uri};
+use crate::http::edge::body::read_body;
 use crate::http::edge::envelope::{IdSource, RequestIds};
 use crate::http::edge::problem::Problem;
 use crate::system::panics;
@@ -19,7 +21,6 @@ use bytes::Bytes;
 use claviger_domain::code::ErrorCode;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -190,33 +191,4 @@ pub(in crate::http) fn mutation_over_get() -> Problem {
     Problem::new(ErrorCode::BadRequest, "send mutations by POST")
         .with_status(StatusCode::METHOD_NOT_ALLOWED)
         .with_header(header::ALLOW, HeaderValue::from_static("POST"))
-}
-
-/// Reads the whole body, within a size limit and a deadline.
-pub(in crate::http) async fn read_body(
-    body: Body,
-    limit: usize,
-    within: Duration,
-) -> Result<Bytes, Problem> {
-    let too_large = || {
-        Problem::new(
-            ErrorCode::LimitExceeded,
-            format!("the body is larger than the limit of {limit} bytes"),
-        )
-        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
-        // The rest of the body isn't read, so the connection can't carry another request, and the
-        // client must not try.
-        .with_header(header::CONNECTION, HeaderValue::from_static("close"))
-    };
-    // A body whose announced length is too large is refused before it is sent.
-    if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {
-        return Err(too_large());
-    }
-    match tokio::time::timeout(within, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(ErrorCode::BadRequest, "the body is incomplete")),
-        Err(_) => Err(Problem::new(ErrorCode::Timeout, "the body took too long to arrive")
-            .with_status(StatusCode::REQUEST_TIMEOUT)),
-    }
 }

@@ -2,7 +2,7 @@
 //! text, and the text once, when the hash is unknown. The server computes the hash itself, so
 //! nobody can store another text under it.
 
-use super::admission::Refusal;
+use super::refusal::Refusal;
 use async_graphql::{Request, Value};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::read_hex;

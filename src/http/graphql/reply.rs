@@ -1,8 +1,8 @@
 //! Turns the result of an execution into an HTTP response: every error has a code, no internals
 //! leak, and the status is right.
 
-use super::admission::Refusal;
 use super::negotiation::Media;
+use super::refusal::Refusal;
 use crate::http::edge::problem::{Problem, challenge, status_of};
 use async_graphql::{Response, ServerError, Value};
 use axum::body::Body;

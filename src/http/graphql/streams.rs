@@ -1,14 +1,11 @@
-//! What sockets and event streams share, and the path they share with plain requests.
+//! The state that sockets and event streams share: slots, tickets, and the signal to stop.
 
+use super::admission::Admission;
 use super::executor::SchemaExecutor;
-use super::{Admission, GraphqlEndpoint, wants_events};
-use super::{sse, ws};
 use crate::http::edge::envelope::{IdSource, RequestIds};
 use crate::limits::StreamSlots;
 use crate::live::{LiveSettings, Watch};
-use axum::Router;
 use axum::extract::Request;
-use axum::routing::any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -56,26 +53,6 @@ impl LiveFace {
     pub async fn ended(&self) {
         self.tasks.close();
         self.tasks.wait().await;
-    }
-
-    /// The schema's path for plain requests, sockets and event streams.
-    pub fn into_router(self: Arc<Self>, endpoint: GraphqlEndpoint<SchemaExecutor>) -> Router {
-        let endpoint = Arc::new(endpoint);
-        Router::new().route(
-            "/graphql",
-            any(move |request: Request| {
-                let (face, endpoint) = (Arc::clone(&self), Arc::clone(&endpoint));
-                async move {
-                    if ws::is_upgrade(&request) {
-                        ws::upgrade(&face, request)
-                    } else if wants_events(request.headers()) {
-                        sse::answer(&face, request).await
-                    } else {
-                        endpoint.respond(request).await
-                    }
-                }
-            }),
-        )
     }
 
     pub(super) fn ids_of(&self, request: &Request) -> RequestIds {

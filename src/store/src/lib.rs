@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
 
+pub mod address;
 pub mod mongo;
 pub mod sqlite;

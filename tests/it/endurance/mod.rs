@@ -10,6 +10,7 @@
 mod command_line;
 mod concurrency;
 mod disk;
+mod earlier;
 mod kill;
 mod model;
 mod orders;

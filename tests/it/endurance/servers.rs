@@ -14,7 +14,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use claviger::simulator::keys::{Scenario, key};
 use claviger_projections::ports::Log;
-use claviger_store::mongo::MongoConfig;
 use claviger_store::mongo::MongoStore;
 use futures::future::{join, join_all, join3};
 use serde_json::{Value, json};

@@ -7,8 +7,6 @@ use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, DeltaRow, FlushError, Hold, Holder, LeaseName, Store,
     StoreError,
 };
-use claviger_store::mongo::{MongoConfig, MongoStore};
-use claviger_store::sqlite::{SqliteConfig, SqliteStore};
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -8,6 +8,7 @@ use crate::harness::runs::{agent, agents, line, start, task};
 use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
 use claviger::simulator::keys::{Scenario, key};
+use claviger_application::{KeyCommand, RunFilter, StartRun};
 use claviger_domain::code::ErrorCode::{self, LimitExceeded, Validation};
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{KeyId, RunId};

@@ -20,7 +20,6 @@ use claviger_projections::run_feed::{Body, FeedCursor, FeedMessage};
 use futures::StreamExt as _;
 use futures::future::join_all;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{RwLock, watch};
 
@@ -256,7 +255,7 @@ async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_
     for kind in StoreKind::available().await {
         let mut world = World::steady(*kind).await;
         let (clock, env) = without_waits();
-        world.env = env.clone();
+        world.env = env;
         let process = world.process().await;
         let ada = process.user("ada", Scenario::Good).await;
         let run = process.start_run(&ada, line("Count.", ["Ann", "Ben"])).await;
@@ -266,17 +265,15 @@ async fn a_cursor_into_text_that_has_expired_is_answered_by_a_gap_with_the_full_
             .filter(|one| matches!(one.body, Body::Delta(_)))
             .map(|one| one.cursor)
             .collect();
-        let timers =
-            Timers { store: Arc::clone(&process.store), bus: Arc::clone(&process.bus), env };
         // Not before their time.
-        timers.tick().await;
+        process.tick().await;
         let again = all_of(&process, &ada, run, Some(places[0])).await;
         assert!(
             before.ends_with(&again[again.len() - 1..])
                 && again.iter().any(|one| matches!(one.body, Body::Delta(_)))
         );
         clock.advance_ms(25 * 3_600_000);
-        timers.tick().await;
+        process.tick().await;
         let replies: Vec<_> = process
             .detail(&ada, run)
             .await

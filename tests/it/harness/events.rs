@@ -54,7 +54,7 @@ pub(crate) fn append_to(stream: StreamName, version: u64, events: Vec<NewEvent>)
         expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
         events,
         at: NOW,
-        actor: actor(Via::System),
+        actor: Actor::SYSTEM,
         command_id: CommandId(fresh().into_bytes()),
         correlation_id: CorrelationId(fresh()),
         causation_id: None,
@@ -74,7 +74,7 @@ pub(crate) fn stored(
     subject: Option<Uuid>,
 ) -> StoredEvent {
     let envelope = Envelope {
-        envelope_version: EnvelopeVersion::V1,
+        envelope_version: EnvelopeVersion::V2,
         position,
         stream,
         owner: owner_of(stream),
@@ -83,7 +83,7 @@ pub(crate) fn stored(
         kind: kind.to_owned(),
         schema: 1,
         at: NOW.plus_ms(position),
-        actor: actor(Via::System),
+        actor: Actor::SYSTEM,
         command_id: CommandId([1; 16]),
         correlation_id: CorrelationId(Uuid::from_u128(1)),
         causation_id: None,

@@ -1,6 +1,6 @@
 //! One server per test process, one database per test.
 
-use claviger_store::mongo::MongoUri;
+use claviger_store::address::MongoUri;
 use mongodb::bson::doc;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

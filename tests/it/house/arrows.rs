@@ -149,6 +149,8 @@ fn only_the_wiring_names_a_concrete_store() {
     let named: Vec<_> = rust_files("src")
         .into_iter()
         .filter(|(path, text)| {
+            // A configuration contains an address, which opens nothing.
+            let text = text.replace("claviger_store::mongo::MongoUri", "");
             outside(path)
                 && (text.contains("claviger_store::sqlite")
                     || text.contains("claviger_store::mongo"))
@@ -158,7 +160,7 @@ fn only_the_wiring_names_a_concrete_store() {
     assert!(named.is_empty(), "the store is named in {named:?}");
 }
 
-/// The env that must come in through a port or an argument. Clippy's `disallowed_methods`
+/// The effects that must come in through a port or an argument. Clippy's `disallowed_methods`
 /// enforces the same with types; this also holds where a room forgets the lint.
 #[test]
 fn the_pure_rooms_touch_neither_clock_nor_environment_nor_files() {

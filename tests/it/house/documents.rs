@@ -136,12 +136,15 @@ fn every_room_has_a_readme_which_is_its_documentation() {
         "domain/vault/",
         "domain/proof/",
         "projections/",
+        "projections/suite/",
         "src/application/",
+        "src/store/",
+        "ops/bench/",
         "graphql/",
     ] {
         assert!(
             read(&format!("{room}README.md")).lines().count() > 2,
-            "{room}README.md says nothing"
+            "{room}README.md is too short"
         );
         let library = read(&format!("{room}src/lib.rs"));
         assert!(

@@ -1,6 +1,6 @@
 //! `--help` of a command lists its own options, and no other's.
 
-use crate::endurance::process::Home;
+use crate::harness::program::Home;
 use std::collections::BTreeSet;
 
 /// Two screens of fifty lines.

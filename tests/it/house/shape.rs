@@ -5,14 +5,15 @@ use super::tree::{rust_files, without_tests};
 /// Most lines of a file, unit tests not counted.
 const MAX_LINES: usize = 500;
 
-/// A `mod.rs` names its parts. Those that hold functions are known, with the reason; another is to be argued for here.
+/// The `mod.rs` files with functions, each with its reason: elsewhere a `mod.rs` only names its
+/// parts.
 const WITH_FUNCTIONS: [(&str, &str); 6] = [
-    ("graphql/src/types/mod.rs", "what every resolver asks its context for"),
-    ("projections/src/suite/cases/mod.rs", "the list of cases"),
-    ("src/bus/mod.rs", "the bus itself and what its parts share"),
+    ("graphql/src/types/mod.rs", "the values that every resolver takes from its context"),
+    ("projections/suite/src/cases/mod.rs", "the list of cases"),
+    ("src/bus/mod.rs", "the bus itself and the parts of it that every command uses"),
     ("src/cli/mod.rs", "from arguments to commands"),
     ("src/http/graphql/graphiql/mod.rs", "the room's one router"),
-    ("src/reads/mod.rs", "what the reads share"),
+    ("src/reads/mod.rs", "the functions that several reads use"),
 ];
 
 #[test]

@@ -3,9 +3,9 @@
 //! differs each time, isn't.
 
 use super::tree::read;
-use crate::endurance::account::http;
-use crate::endurance::process::Home;
-use crate::endurance::shutdown::simulator;
+use crate::harness::client::http;
+use crate::harness::program::{Home, Ran};
+use crate::harness::upstream::simulator;
 use claviger::simulator::keys::{Scenario, key};
 use serde_json::{Map, Value};
 
@@ -141,7 +141,7 @@ fn the_demo_begins_as_the_readme_shows() {
     let home = Home::new();
     let mut command = home.command(&["demo", "--exit", "--listen", "127.0.0.1:0"]);
     command.env("TMPDIR", home.work());
-    let ran = crate::endurance::process::Ran::of(command, b"");
+    let ran = Ran::of(command, b"");
     let written: Vec<&str> = ran.assert_code(0).stdout.trim_start().lines().collect();
     for (shown, written) in shown.lines().zip(&written) {
         // The port is another one.

@@ -12,7 +12,9 @@ use claviger::http::connection::server::{Drained, Server, ServerSettings};
 use claviger::http::edge::envelope::{Edge, IdSource, wrap};
 use claviger::http::edge::health;
 use claviger::http::edge::health::{HealthProbe, HealthReport, HealthStatus};
+use claviger::http::edge::renderers::Renderers;
 use claviger::http::graphql::graphiql;
+use claviger::http::graphql::problem;
 use claviger::http::graphql::{
     Admission, EndpointSettings, Executor, GraphqlEndpoint, RequestContext,
 };
@@ -233,12 +235,12 @@ impl Running {
             Arc::new(Probe(Arc::clone(&shared))),
             Arc::new(|| time::OffsetDateTime::UNIX_EPOCH),
         ));
+        let edge = Edge { renderers: Renderers::new(problem::render), ..options.edge };
         let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::bind(localhost, options.server).await.expect("a free port");
         let address = server.local_addr();
         let shutdown = CancellationToken::new();
-        let ended =
-            TaskTracker::new().spawn(server.run(wrap(faces, ids, options.edge), shutdown.clone()));
+        let ended = TaskTracker::new().spawn(server.run(wrap(faces, ids, edge), shutdown.clone()));
         Self { address, shared, client: http(), shutdown, ended }
     }
 

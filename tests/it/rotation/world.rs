@@ -23,8 +23,6 @@ use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::{Email, KeyName, Username};
 use claviger_projections::ports::Store;
-use claviger_store::mongo::{MongoConfig, MongoStore};
-use claviger_store::sqlite::{SqliteConfig, SqliteStore};
 use claviger_vault::{Kek, KekSet};
 use futures::stream::{self, StreamExt as _};
 use std::path::Path;

@@ -4,7 +4,6 @@
 use super::issuer::{Issuer, Signing, claims};
 use super::stage::Stage;
 use crate::harness::client::Client;
-use crate::harness::events::actor;
 use crate::harness::stores::StoreKind;
 use claviger::auth::Registration;
 use claviger::bus::AccountRequest;
@@ -13,7 +12,7 @@ use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{
     AccountCommand, DeactivateAccount, EraseAccount, ReactivateAccount,
 };
-use claviger_domain::actor::Via;
+use claviger_domain::actor::Actor;
 use claviger_domain::id::{CorrelationId, UserId};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -43,7 +42,7 @@ async fn with_issuer(
 }
 
 pub(super) async fn run(stage: &Stage, user: UserId, command: AccountCommand) {
-    let actor = actor(Via::Cli);
+    let actor = Actor::OPERATOR;
     let call = AccountRequest {
         owner: user,
         actor,

@@ -2,7 +2,6 @@
 
 use super::stage::{Stage, on_every_store};
 use crate::harness::client::Client;
-use crate::harness::events::actor;
 use crate::harness::person::password;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +9,7 @@ use claviger::auth::{Named, TokenKey};
 use claviger::bus::AccountRequest;
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::DeactivateAccount;
-use claviger_domain::actor::Via;
+use claviger_domain::actor::Actor;
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -154,7 +153,7 @@ async fn a_deactivated_user_is_out_at_once() {
         let refresh = nobody.done("login", login.clone()).await["refreshToken"].clone();
         let data = ada.ask("{ viewer { id } }", json!({})).await;
         let user = UserId(decode_as(IdKind::User, data["viewer"]["id"].as_str().unwrap()).unwrap());
-        let actor = actor(Via::Cli);
+        let actor = Actor::OPERATOR;
         let correlation = CorrelationId(Uuid::from_u128(1));
         let call = AccountRequest {
             owner: user,

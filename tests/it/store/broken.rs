@@ -3,7 +3,7 @@
 
 use super::how::How;
 use crate::harness::bent::{Answer, Bent};
-use claviger_domain::actor::{Actor, Via};
+use claviger_domain::actor::Actor;
 use claviger_domain::id::{EventId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;

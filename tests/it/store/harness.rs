@@ -5,8 +5,9 @@ use super::gate::Gate;
 use super::how::How;
 use crate::harness::bent::Over;
 use crate::harness::stores::{left_by_a_kill, sqlite_config};
+use claviger_domain::catalogue::{Readable, Requirement};
 use claviger_projections::ports::{BoxFuture, Store};
-use claviger_store::sqlite::{DATABASE_FILE, SqliteConfig, SqliteStore};
+use claviger_store::sqlite::{SqliteConfig, SqliteStore};
 use claviger_suite::{Failure, FaultHooks, Harness};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -23,18 +24,6 @@ pub(super) fn config(dir: &Path, gate: &Arc<Gate>) -> SqliteConfig {
 pub(super) fn readable() -> Arc<Readable> {
     let injection = Requirement::event("Key\"Tested' OR 1", 1);
     Arc::new(Readable::current().and(Requirement::event("DefaultSet", 7)).and(injection))
-}
-
-/// What a kill at this moment would leave on disk, in a directory of its own: the files, without
-/// the shared memory and the lock.
-pub(super) fn killed(dir: &Path) -> TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for file in [DATABASE_FILE.to_owned(), format!("{DATABASE_FILE}-wal")] {
-        if dir.join(&file).exists() {
-            fs::copy(dir.join(&file), copy.path().join(&file)).unwrap();
-        }
-    }
-    copy
 }
 
 /// Makes stores, whole ones or broken ones.

@@ -33,6 +33,8 @@ pub(super) enum How {
     FactsReencoded,
     /// Forgets the owner in one read.
     OwnerForgotten,
+    /// Appends without the acting credential.
+    CredentialForgotten,
     /// Drops an append when its caller goes away.
     DroppedWithItsCaller,
     /// Gives a lease to every process that requests it.
@@ -82,6 +84,7 @@ impl How {
         Self::StaleRead,
         Self::FactsReencoded,
         Self::OwnerForgotten,
+        Self::CredentialForgotten,
         Self::DroppedWithItsCaller,
         Self::LeaseForAll,
         Self::AdvanceTwice,
@@ -145,6 +148,10 @@ impl How {
             }
             Self::FactsReencoded => &["facts_come_back_byte_for_byte"],
             Self::OwnerForgotten => &["a_history_shows_nobody_elses_events"],
+            Self::CredentialForgotten => &[
+                "every_field_of_an_event_comes_back",
+                "every_credential_and_face_comes_back_and_is_part_of_the_leaf",
+            ],
             Self::DroppedWithItsCaller => &["a_caller_that_goes_away_stops_nothing"],
             Self::LeaseForAll => &["a_lease_has_one_holder", "racing_for_a_lease_has_one_winner"],
             Self::AdvanceTwice => {

@@ -11,3 +11,4 @@ mod how;
 mod kill;
 pub(crate) mod mongo;
 mod sqlite;
+mod versions;

@@ -1,18 +1,19 @@
 //! Files of format 1, and what a file requires of the program that opens it.
 
-use super::harness::{STARTED, readable};
+use super::harness::readable;
 use super::sqlite::append;
-use claviger_proof::{Frontier, leaf_hash};
-use claviger_store::sqlite::{DATABASE_FILE, OpenError, SqliteConfig, SqliteStore};
+use crate::harness::stores::sqlite_config;
 use claviger_domain::actor::Actor;
 use claviger_domain::catalogue::Requirement;
 use claviger_domain::event::EnvelopeVersion;
 use claviger_projections::ports::{Append, AppendError, Expected, Log, NewEvent, StoreError};
+use claviger_proof::{Frontier, leaf_hash};
+use claviger_store::sqlite::{DATABASE_FILE, OpenError, SqliteConfig, SqliteStore};
 use rusqlite::{Connection, params};
 use std::path::Path;
 
 fn config(dir: &Path) -> SqliteConfig {
-    SqliteConfig { reads: readable(), ..SqliteConfig::new(dir, "claviger test", STARTED) }
+    SqliteConfig { reads: readable(), ..sqlite_config(dir) }
 }
 
 fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
@@ -125,7 +126,7 @@ async fn a_file_that_requires_more_than_this_program_reads_is_refused_with_the_v
     store.append(newer(1)).await.unwrap();
     store.close();
     assert_eq!(required(dir.path()), ["DefaultSet/7", "envelope/2"]);
-    let plain = SqliteConfig::new(dir.path(), "claviger test", STARTED);
+    let plain = sqlite_config(dir.path());
     let refused = SqliteStore::open(&plain).unwrap_err().to_string();
     let version = env!("CARGO_PKG_VERSION");
     let expected = format!(
@@ -160,8 +161,7 @@ async fn a_refused_append_requires_nothing() {
 #[tokio::test]
 async fn a_program_does_not_append_what_it_does_not_read() {
     let dir = tempfile::tempdir().unwrap();
-    let store =
-        SqliteStore::open(&SqliteConfig::new(dir.path(), "claviger test", STARTED)).unwrap();
+    let store = SqliteStore::open(&sqlite_config(dir.path())).unwrap();
     let requirement = Requirement::event("DefaultSet", 7);
     let process = "this process".to_owned();
     let refused = Err(AppendError::NotReadByAll { requirement, process });

@@ -1,22 +1,22 @@
 //! Every reader reads an event of an older schema, on both stores. `KeyRenamed` has a schema 0 for
 //! this test: no program appends it.
 
-use super::super::store::mongo_server;
-use super::build::{NOW, fresh};
-use super::world::{add, config, followed, register, run};
-use claviger::app::config::Config;
-use claviger::app::wiring::Core;
-use claviger::audit::verify::verify;
+use super::world::{add, followed};
+use crate::harness::environment::fresh;
+use crate::harness::events::append_to;
+use crate::harness::process::Process;
+use crate::harness::stores::StoreKind;
+use crate::harness::world::World;
 use claviger::background::view_follower::ViewFollower;
-use claviger::system::environment::{Environment, OsEntropy};
-use claviger::views::{Replay, View};
+use claviger::system::environment::OsEntropy;
+use claviger::views::registry;
 use claviger_application::{EventView, KeyCommand, Scope};
 use claviger_domain::actor::Actor;
-use claviger_domain::id::{CommandId, CorrelationId, EventId, KeyId, UserId};
+use claviger_domain::id::{EventId, KeyId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::KeyName;
 use claviger_projections::activity::ActivityView;
-use claviger_projections::ports::{ACTIVITY, Append, Direction, Expected, HistoryFilter, NewEvent};
+use claviger_projections::ports::{ACTIVITY, Append, Direction, HistoryFilter, NewEvent};
 use claviger_proof::leaf_hash;
 use claviger_vault::{ContentAd, seal_content};
 use futures::StreamExt;
@@ -27,10 +27,10 @@ use tokio_util::task::TaskTracker;
 
 /// Appends the renaming of a key as an older program would have, without the row of the view; its
 /// position.
-async fn append_older(core: &Core, owner: UserId, key: KeyId, name: &str) -> u64 {
+async fn append_older(process: &Process, owner: UserId, key: KeyId, name: &str) -> u64 {
     let stream = StreamName::KeyRing(owner);
-    let version = core.store.read_stream(stream, 0, 1000).await.unwrap().len() as u64;
-    let content_key = core.keychain.content_key_of(owner, stream).await.unwrap().unwrap();
+    let version = process.store.read_stream(stream, 0, 1000).await.unwrap().len() as u64;
+    let content_key = process.keychain.content_key_of(owner, stream).await.unwrap().unwrap();
     let (kind, schema) = ("KeyRenamed", 0);
     let ad = ContentAd { owner, stream, version: version + 1, kind, schema };
     let content = json!({ "label": name }).to_string();
@@ -42,22 +42,8 @@ async fn append_older(core: &Core, owner: UserId, key: KeyId, name: &str) -> u64
         content: seal_content(&content_key, &ad, content.as_bytes(), &OsEntropy).unwrap(),
         subject: Some(key.0),
     };
-    let append = Append {
-        stream,
-        owner: Some(owner),
-        expected: Expected::Exact(version),
-        events: vec![event],
-        at: NOW,
-        actor: Actor::OPERATOR,
-        command_id: CommandId(fresh().into_bytes()),
-        correlation_id: CorrelationId(fresh()),
-        causation_id: None,
-        rows: Vec::new(),
-        claims: Vec::new(),
-        inline: None,
-        record: None,
-    };
-    core.store.append(append).await.unwrap().position
+    let append = Append { actor: Actor::OPERATOR, ..append_to(stream, version, vec![event]) };
+    process.store.append(append).await.unwrap().position
 }
 
 fn assert_current(event: &EventView, key: KeyId, name: Option<&str>) {
@@ -69,8 +55,8 @@ fn assert_current(event: &EventView, key: KeyId, name: Option<&str>) {
 
 /// History, the owner's feed and the feed of everybody show the current schema; the stored row and
 /// its leaf are the old ones.
-async fn assert_shown(core: &Core, owner: UserId, key: KeyId, position: u64, name: &str) {
-    let ports = core.ports();
+async fn assert_shown(process: &Process, owner: UserId, key: KeyId, position: u64, name: &str) {
+    let ports = &process.ports;
     let filter = HistoryFilter { above: Some(position - 1), ..HistoryFilter::default() };
     let history = ports.reads.history(owner, filter, Direction::Forward, 1).await.unwrap();
     assert_current(&history[0], key, Some(name));
@@ -80,72 +66,64 @@ async fn assert_shown(core: &Core, owner: UserId, key: KeyId, position: u64, nam
         let mut feed = ports.feeds.events(scope, Some(position - 1)).await.unwrap();
         assert_current(&feed.events.next().await.unwrap().unwrap(), key, name);
     }
-    let stored = core.store.event(id).await.unwrap().unwrap();
+    let stored = process.store.event(id).await.unwrap().unwrap();
     assert_eq!(stored.envelope.schema, 0);
     assert_eq!(stored.facts, format!("{{\"api_key\":\"{key}\"}}").into_bytes());
     assert_eq!(stored.leaf, leaf_hash(&stored.envelope, &stored.facts, &stored.content));
 }
 
-async fn name_of(core: &Core, owner: UserId, key: KeyId) -> String {
-    core.ports().reads.key(owner, key).await.unwrap().unwrap().content.unwrap().name
+async fn name_of(process: &Process, owner: UserId, key: KeyId) -> String {
+    process.ports.reads.key(owner, key).await.unwrap().unwrap().content.unwrap().name
 }
 
-async fn every_reader_reads_an_older_event(config: Config) {
-    let core = Core::open(&config, Environment::system(), "claviger test").await.unwrap();
-    let ports = core.ports();
-    let owner = register(&ports, "ada").await;
-    let key = add(&ports, owner, "first").await;
-    let position = append_older(&core, owner, key, "an older name").await;
-    assert_shown(&core, owner, key, position, "an older name").await;
+async fn every_reader_reads_an_older_event(kind: StoreKind) {
+    let world = World::open(kind).await;
+    let process = world.clerk().await;
+    let ada = process.newcomer("ada").await;
+    let (owner, key) = (ada.id(), add(&process, &ada, "first").await);
+    let position = append_older(&process, owner, key, "an older name").await;
+    assert_shown(&process, owner, key, position, "an older name").await;
 
-    let replay = |check| Replay {
-        store: Arc::clone(&core.store),
-        keychain: Arc::clone(&core.keychain),
-        env: core.env.clone(),
-        check,
-    };
     // The row was left alone above: it differs from what the older event says, and is replaced by
     // it.
-    let problems = verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await.unwrap();
+    let problems = process.verified().await;
     assert_eq!(problems.problem_count, 1, "{:?}", problems.problems);
-    let report = replay(true).run(View::Keys).await.unwrap();
+    let report = process.replay(true).run(&registry::KEYS).await.unwrap();
     assert_eq!((report.differing, report.failed_count), (vec![owner.to_string()], 0));
-    let report = replay(false).run(View::Keys).await.unwrap();
+    let report = process.replay(false).run(&registry::KEYS).await.unwrap();
     assert_eq!((report.changed, report.failed_count), (1, 0));
-    assert_eq!(name_of(&core, owner, key).await, "an older name");
-    let verified = verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await.unwrap();
-    assert_eq!(verified.problems, Vec::<String>::new());
+    assert_eq!(name_of(&process, owner, key).await, "an older name");
+    assert_eq!(process.verified().await.problems, Vec::<String>::new());
 
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    let view = Arc::new(ActivityView);
-    let keeper = ViewFollower::new(Arc::clone(&core.store), view, core.holder, core.lease);
-    let keeping = tracker.spawn(keeper.run(stop.clone()));
-    followed(&*core.store, ACTIVITY).await;
+    let (store, view) = (Arc::clone(&process.store), Arc::new(ActivityView));
+    let follower = ViewFollower::new(store, view, process.holder, process.lease);
+    let following = tracker.spawn(follower.run(stop.clone()));
+    followed(&*process.store, ACTIVITY).await;
     stop.cancel();
-    keeping.await.unwrap();
-    let report = replay(true).run(View::Activity).await.unwrap();
+    following.await.unwrap();
+    let report = process.replay(true).run(&registry::ACTIVITY).await.unwrap();
     assert_eq!((report.differing_count, report.quarantined), (0, 0));
-    core.close().await;
+    process.stop().await;
 
     // A process that starts now folds the whole stream for its first command.
-    let core = Core::open(&config, Environment::system(), "claviger test").await.unwrap();
+    let process = world.clerk().await;
     let name = KeyName::parse("newer").unwrap();
-    run(&core.ports(), owner, KeyCommand::Rename { key, name, expected: None }).await;
-    assert_eq!(name_of(&core, owner, key).await, "newer");
-    assert_shown(&core, owner, key, position, "an older name").await;
-    core.close().await;
+    process.key(&ada, KeyCommand::Rename { key, name, expected: None }).await.unwrap();
+    assert_eq!(name_of(&process, owner, key).await, "newer");
+    assert_shown(&process, owner, key, position, "an older name").await;
+    process.stop().await;
+    world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_reader_reads_an_event_of_an_older_schema() {
-    let dir = tempfile::tempdir().unwrap();
-    Box::pin(every_reader_reads_an_older_event(config(&dir))).await;
+    Box::pin(every_reader_reads_an_older_event(StoreKind::Sqlite)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_reader_reads_an_event_of_an_older_schema_with_mongodb_too() {
-    let Some(server) = mongo_server().await else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let config = Config { mongodb_uri: Some(server.uri(&server.database())), ..config(&dir) };
-    Box::pin(every_reader_reads_an_older_event(config)).await;
+    if StoreKind::available().await.contains(&StoreKind::MongoDb) {
+        Box::pin(every_reader_reads_an_older_event(StoreKind::MongoDb)).await;
+    }
 }

@@ -11,7 +11,6 @@ use claviger_projections::ports::{
     ACTIVITY, Basis, Fence, Followers, Hold, Holder, LeaseName, Leases, Log, NewEvent, Page,
     PoisonReason, Repairs, Replace, Store, StoredEvent, ViewRow, Views,
 };
-use claviger_store::sqlite::SqliteConfig;
 use claviger_store::sqlite::SqliteStore;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -3,7 +3,6 @@
 use crate::harness::stores::sqlite;
 use claviger::background::lease::LeaseHolder;
 use claviger_projections::ports::{Hold, Holder, LeaseName, Store};
-use claviger_store::sqlite::{SqliteConfig, SqliteStore};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;

@@ -6,7 +6,8 @@ use crate::harness::process::Process;
 use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
 use claviger::background::view_follower::ViewFollower;
-use claviger::views::View;
+use claviger::views::registry::{self, View};
+use claviger_application::{KeyCommand, Ports};
 use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::text::KeyName;
 use claviger_projections::activity::ActivityView;
@@ -54,7 +55,7 @@ async fn damaged(process: &Process) -> ([UserId; 2], [KeyId; 2]) {
 }
 
 /// Repairs a view, which writes down what it has changed.
-async fn mended(process: &Process, view: View, owners: &[UserId]) {
+async fn mended(process: &Process, view: &View, owners: &[UserId]) {
     let report = process.replay(false).run(view).await.unwrap();
     assert_eq!(
         (report.changed, report.failed_count),
@@ -79,10 +80,13 @@ async fn views_are_mended_under_load(kind: StoreKind) {
     let keeping = tracker.spawn(keeper.run(stop.clone()));
     let ([ada, bob], [busy, other]) = damaged(&process).await;
 
-    let expected =
-        [(View::Keys, vec![ada, bob]), (View::Accounts, vec![bob]), (View::Activity, vec![ada])];
+    let expected = [
+        (&registry::KEYS, vec![ada, bob]),
+        (&registry::ACCOUNTS, vec![bob]),
+        (&registry::ACTIVITY, vec![ada]),
+    ];
     for (view, owners) in &expected {
-        let report = process.replay(true).run(*view).await.unwrap();
+        let report = process.replay(true).run(view).await.unwrap();
         let mut owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
         owners.sort();
         assert_eq!(
@@ -97,15 +101,15 @@ async fn views_are_mended_under_load(kind: StoreKind) {
         tracker.spawn(rename(process.ports.clone(), owner, key, writing.clone()))
     });
     for (view, owners) in &expected {
-        mended(&process, *view, owners).await;
+        mended(&process, view, owners).await;
     }
     writing.cancel();
     for writer in writers {
         assert!(writer.await.unwrap() > 0, "a writer wrote nothing");
     }
     followed(&*process.store, ACTIVITY).await;
-    for view in View::ALL {
-        let report = process.replay(true).run(*view).await.unwrap();
+    for view in registry::ALL {
+        let report = process.replay(true).run(view).await.unwrap();
         assert_eq!(
             (report.owners, report.differing_count, report.quarantined),
             (2, 0, 0),

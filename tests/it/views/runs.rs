@@ -9,7 +9,7 @@ use crate::harness::process::Process;
 use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
 use claviger::bus::AccountRequest;
-use claviger::views::View;
+use claviger::views::registry::{self, View};
 use claviger_application::RunFilter;
 use claviger_domain::account::EraseAccount;
 use claviger_domain::actor::{Actor, Via};
@@ -25,7 +25,7 @@ async fn problems(process: &Process) -> Vec<String> {
 }
 
 /// Replays a view: whose rows differed.
-async fn replayed(process: &Process, view: View, check: bool) -> Vec<String> {
+async fn replayed(process: &Process, view: &View, check: bool) -> Vec<String> {
     let report = process.replay(check).run(view).await.unwrap();
     assert_eq!(report.failed_count, 0, "{report:?}");
     report.differing
@@ -49,7 +49,7 @@ async fn row(process: &Process, view: &'static str, owner: UserId, run: RunId) -
 }
 
 /// A wrong row, its view, and the run that is reported.
-type Wrong = (RowChange, View, RunId);
+type Wrong = (RowChange, &'static View, RunId);
 
 async fn wrong_rows(
     process: &Process,
@@ -68,28 +68,32 @@ async fn wrong_rows(
     let lost = |view, run: RunId| RowChange::DeleteView { view, owner: ada, id: run.0 };
     let put = RowChange::PutView;
     vec![
-        (lost(RUNS, queued), View::Runs, queued),
-        (put(facts(&first, "completed", "running")), View::Runs, done),
-        (put(facts(&first, "\"calls\":1", "\"calls\":2")), View::Runs, done),
-        (put(ViewRow { facts: b"{".to_vec(), ..first.clone() }), View::Runs, done),
-        (put(ViewRow { content: second.content.clone(), ..first.clone() }), View::Runs, done),
-        (put(ViewRow { content: None, ..first.clone() }), View::Runs, done),
-        (put(ViewRow { sort: first.sort + 1, ..first.clone() }), View::Runs, done),
-        (put(ViewRow { stream: StreamName::Run(running.0), ..first.clone() }), View::Runs, done),
-        (put(ViewRow { id: stranger.0, ..first.clone() }), View::Runs, stranger),
-        (lost(OPEN_RUNS, running), View::OpenRuns, running),
-        (put(facts(&open, "false", "true")), View::OpenRuns, running),
-        (put(ViewRow { content: second.content, ..open.clone() }), View::OpenRuns, running),
+        (lost(RUNS, queued), &registry::RUNS, queued),
+        (put(facts(&first, "completed", "running")), &registry::RUNS, done),
+        (put(facts(&first, "\"calls\":1", "\"calls\":2")), &registry::RUNS, done),
+        (put(ViewRow { facts: b"{".to_vec(), ..first.clone() }), &registry::RUNS, done),
+        (put(ViewRow { content: second.content.clone(), ..first.clone() }), &registry::RUNS, done),
+        (put(ViewRow { content: None, ..first.clone() }), &registry::RUNS, done),
+        (put(ViewRow { sort: first.sort + 1, ..first.clone() }), &registry::RUNS, done),
+        (
+            put(ViewRow { stream: StreamName::Run(running.0), ..first.clone() }),
+            &registry::RUNS,
+            done,
+        ),
+        (put(ViewRow { id: stranger.0, ..first.clone() }), &registry::RUNS, stranger),
+        (lost(OPEN_RUNS, running), &registry::OPEN_RUNS, running),
+        (put(facts(&open, "false", "true")), &registry::OPEN_RUNS, running),
+        (put(ViewRow { content: second.content, ..open.clone() }), &registry::OPEN_RUNS, running),
         (
             put(ViewRow { id: done.0, stream: StreamName::Run(done.0), ..open }),
-            View::OpenRuns,
+            &registry::OPEN_RUNS,
             done,
         ),
     ]
 }
 
-fn said_of(view: View, run: RunId) -> String {
-    let what = if view == View::Runs { "run" } else { "open run" };
+fn said_of(view: &View, run: RunId) -> String {
+    let what = if *view == registry::RUNS { "run" } else { "open run" };
     format!("the {what} {run} in the view does not agree with the log")
 }
 
@@ -106,7 +110,7 @@ async fn wrong_rows_are_found_and_mended(kind: StoreKind) {
         let what = format!("{change:?}");
         damage(&*process.store, vec![change]).await;
         assert_eq!(problems(&process).await, [said_of(view, run)], "{what}");
-        for other in [View::Runs, View::OpenRuns] {
+        for other in [&registry::RUNS, &registry::OPEN_RUNS] {
             let differing = if other == view { vec![ada.to_string()] } else { vec![] };
             assert_eq!(replayed(&process, other, true).await, differing, "{what}");
         }
@@ -145,9 +149,9 @@ async fn an_erased_user_has_no_rows_of_runs_and_those_put_back_are_found() {
     let report = process.verified().await;
     assert_eq!((report.problems, report.runs), (vec![], 0));
     damage(&*process.store, rows.map(RowChange::PutView).to_vec()).await;
-    let both = [said_of(View::OpenRuns, running), said_of(View::Runs, running)];
+    let both = [said_of(&registry::RUNS, running), said_of(&registry::OPEN_RUNS, running)];
     assert_eq!(problems(&process).await, both);
-    for view in [View::Runs, View::OpenRuns] {
+    for view in [&registry::RUNS, &registry::OPEN_RUNS] {
         assert_eq!(replayed(&process, view, false).await, [ada.to_string()]);
     }
     assert_eq!(problems(&process).await, Vec::<String>::new());

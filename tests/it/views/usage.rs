@@ -8,7 +8,7 @@ use crate::harness::process::Process;
 use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
 use claviger::background::view_follower::ViewFollower;
-use claviger::views::View;
+use claviger::views::registry;
 use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{RowChange, USAGE, ViewRow};
@@ -68,10 +68,10 @@ async fn mended(process: &Process, ada: UserId, run: RunId, expected: &[Cell]) {
     for change in wrong {
         let what = format!("{change:?}");
         damage(store, vec![change]).await;
-        let found = process.replay(true).run(View::Usage).await.unwrap();
+        let found = process.replay(true).run(&registry::USAGE).await.unwrap();
         assert_eq!(found.differing, [ada.to_string()], "{what}");
-        assert_eq!(process.replay(false).run(View::Usage).await.unwrap().changed, 1, "{what}");
-        let again = process.replay(true).run(View::Usage).await.unwrap();
+        assert_eq!(process.replay(false).run(&registry::USAGE).await.unwrap().changed, 1, "{what}");
+        let again = process.replay(true).run(&registry::USAGE).await.unwrap();
         assert_eq!(again.differing_count, 0, "{what}");
         let all = shown(process, ada, Timestamp(0), Timestamp(u64::MAX)).await;
         assert_eq!(all, expected, "{what}");

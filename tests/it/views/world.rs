@@ -1,14 +1,14 @@
 //! Users with keys and runs, whose rows are damaged, repaired and looked at.
 
 use crate::harness::environment::fresh;
-use crate::harness::events::{actor, append_to, named_event, new_event};
+use crate::harness::events::{append_to, named_event, new_event};
 use crate::harness::person::User;
 use crate::harness::process::Process;
 use crate::harness::runs::{agents, line, start};
 use claviger::audit::verify::{Report, verify};
 use claviger::views::Replay;
 use claviger_application::StartRun;
-use claviger_domain::actor::Via;
+use claviger_domain::actor::Actor;
 use claviger_domain::id::{BootId, KeyId, RunId, StepId, UserId};
 use claviger_domain::orchestration::{
     Claimed, Completed, Cost, Credential, CredentialSource, Done, Draft, Pattern, RunEvent,
@@ -52,7 +52,8 @@ pub(super) async fn add(process: &Process, user: &User, name: &str) -> KeyId {
 /// Changes rows without an event of theirs: beside one of the installation's own.
 pub(super) async fn damage(store: &dyn Store, rows: Vec<RowChange>) {
     let version = store.read_stream(StreamName::System, 0, 1000).await.unwrap().len() as u64;
-    let event = named_event("Damaged", b"{}", None);
+    let facts = br#"{"view":"keys","owners":0,"changed":0}"#;
+    let event = named_event("ProjectionRebuilt", facts, None);
     let append = append_to(StreamName::System, version, vec![event]);
     store.append(Append { rows, ..append }).await.unwrap();
 }
@@ -124,7 +125,7 @@ pub(super) async fn goes_on(
     let stream = StreamName::Run(run.0);
     let version = store.read_stream(stream, 0, 1000).await.unwrap().len() as u64;
     let append = append_to(stream, version, events.iter().map(new_event).collect());
-    let (owner, actor) = (Some(owner), actor(Via::Engine));
+    let (owner, actor) = (Some(owner), Actor::ENGINE);
     let inline: Arc<dyn InlineViews> = Arc::new(RunRow(row, events));
     store.append(Append { owner, actor, at, inline: Some(inline), ..append }).await.unwrap();
 }

@@ -1,9 +1,9 @@
 //! The messages that a subscriber of an orchestration receives. Each message is complete in itself.
 
 use super::orchestration::Orchestration;
-use super::step::{Step, StepText, int, step_id};
+use super::step::{Step, StepText, step_id};
 use super::words::OrchestrationState;
-use crate::scalars::Cursor;
+use crate::scalars::{Cursor, int};
 use crate::types::event::Event;
 use async_graphql::{ID, SimpleObject, Union};
 use claviger_application::cursor;

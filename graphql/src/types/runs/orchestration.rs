@@ -1,14 +1,14 @@
 //! Orchestrations, as their owner sees them.
 
 use super::definition::pattern_input;
-use super::step::{OrchestrationError, Step, StepText, int};
+use super::step::{OrchestrationError, Step, StepText};
 use super::usage::TokenUsage;
 use super::words::{OrchestrationState, Pattern, pause_reason};
-use crate::scalars::{Cursor, DateTime, UInt64};
+use crate::context::{fault, ports};
+use crate::scalars::{Cursor, DateTime, UInt64, int};
 use crate::types::connection::{PageArgs, PageInfo};
 use crate::types::event::{EventConnection, history};
 use crate::types::resolution::CredentialResolution;
-use crate::types::{fault, ports};
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use claviger_application::cursor;
 use claviger_application::ids::{self, IdKind};

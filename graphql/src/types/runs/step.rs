@@ -3,7 +3,7 @@
 use super::usage::TokenUsage;
 use super::words::{AgentRole, StepState};
 use crate::error::ErrorCode;
-use crate::scalars::UInt64;
+use crate::scalars::{UInt64, int};
 use async_graphql::{ID, Object, SimpleObject};
 use claviger_application::RunDetail;
 use claviger_application::ids::{self, IdKind};
@@ -12,11 +12,6 @@ use claviger_domain::orchestration::{self as domain, Run, RunFailure};
 use claviger_domain::pattern::code_of;
 use claviger_projections::run_feed::{self, StepView};
 use std::sync::Arc;
-
-/// An integer of the schema; a greater number is shown as the maximum.
-pub(super) fn int(count: impl TryInto<i32>) -> i32 {
-    count.try_into().unwrap_or(i32::MAX)
-}
 
 pub(super) fn step_id(step: StepId) -> ID {
     ID(ids::encode(IdKind::Step, step.0))

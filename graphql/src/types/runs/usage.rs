@@ -1,10 +1,9 @@
 //! Sums of the usage of calls.
 
-use super::step::int;
 use super::words::Pattern;
+use crate::context::{fault, ports};
 use crate::error::top_level;
-use crate::scalars::{DateTime, UInt64};
-use crate::types::{fault, ports};
+use crate::scalars::{DateTime, UInt64, int};
 use async_graphql::{Context, Enum, Error, ID, SimpleObject};
 use claviger_application::UsageCell;
 use claviger_application::ids::{self, IdKind};

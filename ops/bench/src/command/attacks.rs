@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub(super) async fn run(args: &AttacksArgs, program: PathBuf, json: bool) -> Result<(), CliError> {
     warn_unoptimised();
-    claviger::system::open_files::raise();
+    claviger::system::process::raise_open_files();
     let Place { program, dir, name, cores } = Place::of(&args.place, program)?;
     let bench = AttackBench {
         program,

@@ -15,7 +15,9 @@ const OTHERS: u64 = 200;
 pub(super) async fn run(args: &LiveArgs, program: PathBuf, json: bool) -> Result<(), CliError> {
     warn_unoptimised();
     let needed = u64::from(args.subscriptions) + u64::from(args.stalled) + OTHERS;
-    if let Some(limit) = claviger::system::open_files::raise().filter(|limit| *limit < needed) {
+    if let Some(limit) =
+        claviger::system::process::raise_open_files().filter(|limit| *limit < needed)
+    {
         let message = format!(
             "{needed} open files are needed, but the system allows {limit}: raise `ulimit -n`, or \
              use fewer subscriptions"

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 pub(super) async fn run(args: &PartArgs) -> Result<(), CliError> {
-    claviger::system::open_files::raise();
+    claviger::system::process::raise_open_files();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     let says = || output::line(&format!("a baseline listens on http://{address}"));

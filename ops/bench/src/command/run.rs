@@ -6,7 +6,7 @@ use crate::{BenchError, Cores, Ground, MongoGround, SqliteGround};
 use claviger::cli::CliError;
 use claviger::system::environment::Environment;
 use claviger_domain::code::ErrorCode;
-use claviger_store::mongo::MongoUri;
+use claviger_store::address::MongoUri;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

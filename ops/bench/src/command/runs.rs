@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(super) async fn run(args: &RunsArgs, program: PathBuf, json: bool) -> Result<(), CliError> {
     warn_unoptimised();
-    claviger::system::open_files::raise();
+    claviger::system::process::raise_open_files();
     let env = Environment::system();
     let dir = std::path::absolute(args.dir.clone().unwrap_or_else(std::env::temp_dir))?;
     let bench = RunBench {

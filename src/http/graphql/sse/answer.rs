@@ -4,12 +4,12 @@
 use super::frames;
 use super::pump::{Cursors, OfTicket, Pump};
 use crate::auth::{Denied, Grant};
+use crate::http::edge::body::read_body;
 use crate::http::edge::envelope::RequestIds;
 use crate::http::edge::problem::{Problem, challenge};
 use crate::http::graphql::streams::LiveFace;
 use crate::http::graphql::{
-    Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, read_body,
-    require_json,
+    Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, require_json,
 };
 use async_graphql::Response as Answer;
 use async_graphql_parser::types::OperationType;
@@ -17,7 +17,7 @@ use axum::body::Body;
 use axum::extract::{Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::secret::SecretText;
@@ -42,7 +42,7 @@ pub(in crate::http) async fn answer(face: &Arc<LiveFace>, request: Request) -> R
     let ids = face.ids_of(&request);
     let (parts, body) = request.into_parts();
     let answered = begin(face, &parts, body, ids).await;
-    answered.unwrap_or_else(|problem| problem.into_response(ids.request))
+    answered.unwrap_or_else(Problem::into_response)
 }
 
 async fn begin(

@@ -9,7 +9,7 @@ use crate::http::graphql::streams::LiveFace;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use claviger_domain::code::ErrorCode;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub(in crate::http) fn upgrade(face: &Arc<LiveFace>, mut request: Request) -> Re
     });
     let (key, seat, context) = match opened {
         Ok(opened) => opened,
-        Err(problem) => return problem.into_response(ids.request),
+        Err(problem) => return problem.into_response(),
     };
     let (face, tasks) = (Arc::clone(face), face.tasks.clone());
     let serve = async move {

@@ -1,47 +1,14 @@
 //! How to reach a MongoDB store.
 
 use super::faults::{Faults, NoFaults};
+use crate::address::MongoUri;
 use claviger_domain::catalogue::Readable;
 use claviger_vault::Entropy;
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
-use serde::Deserialize;
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The address of the server, `mongodb://…`. May contain a password, so it has no readable form.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub struct MongoUri(String);
-
-impl MongoUri {
-    /// The text, for the driver.
-    pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for MongoUri {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl FromStr for MongoUri {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for MongoUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MongoUri(..)")
-    }
-}
 
 /// The default lease.
 const LEASE: Duration = Duration::from_secs(10);

@@ -54,7 +54,7 @@ mod watch;
 mod write;
 
 pub use boot::{Unfit, judge};
-pub use config::{MongoConfig, MongoUri};
+pub use config::MongoConfig;
 pub use error::OpenError;
 pub use faults::{Fault, Faults, NoFaults};
 pub use schema::FORMAT;

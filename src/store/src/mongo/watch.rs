@@ -130,7 +130,7 @@ impl Watcher {
                 // Without this pause, a server that does not hold the request would be queried in a
                 // tight loop.
                 Ok(None) if asked.elapsed() < AWAIT / 10 => {
-                    drop(timeout(AWAIT / 5, self.closing.cancelled()).await)
+                    drop(timeout(AWAIT / 5, self.closing.cancelled()).await);
                 }
                 Ok(None) => {}
                 Err(error) => {

@@ -3,6 +3,7 @@
 use super::socket::{Socket, until};
 use crate::harness::stores::StoreKind;
 use crate::scenario::stage::Stage;
+use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::id::UserId;
 use serde_json::json;
 use std::time::Duration;

@@ -2,7 +2,6 @@
 
 use super::socket::Socket;
 use crate::harness::client::Client;
-use crate::harness::events::actor;
 use crate::harness::person::password;
 use crate::harness::stores::StoreKind;
 use crate::scenario::stage::Stage;
@@ -10,7 +9,7 @@ use claviger::bus::AccountRequest;
 use claviger::simulator::keys::{Scenario, key};
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::account::{AccountCommand, DeactivateAccount, GrantRole, RevokeRole};
-use claviger_domain::actor::{Role, Via};
+use claviger_domain::actor::{Actor, Role};
 use claviger_domain::id::{CorrelationId, UserId};
 use serde_json::json;
 use uuid::Uuid;
@@ -29,7 +28,7 @@ async fn by_operator(stage: &Stage, whose: &Client, command: AccountCommand) {
         .to_owned();
     let call = AccountRequest {
         owner: UserId(decode_as(IdKind::User, &id).unwrap()),
-        actor: actor(Via::Cli),
+        actor: Actor::OPERATOR,
         correlation: CorrelationId(Uuid::from_u128(7)),
         command,
         phc: None,

@@ -1,6 +1,7 @@
 //! Runs the contract suite on MongoDB.
 
 use super::super::broken::Broken;
+use super::super::harness::readable;
 use super::gate::Gate;
 use super::rewriting::Rewriting;
 use crate::harness::bent::Over;
@@ -8,7 +9,8 @@ use crate::harness::mongo::TestServer;
 use crate::harness::stores::mongo_config;
 use crate::store::how::How;
 use claviger_projections::ports::{BoxFuture, Store};
-use claviger_store::mongo::{MongoConfig, MongoStore, MongoUri};
+use claviger_store::address::MongoUri;
+use claviger_store::mongo::{MongoConfig, MongoStore};
 use claviger_suite::{Failure, FaultHooks, Harness};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex};
@@ -41,7 +43,7 @@ impl MongoHarness {
 
     pub(super) fn config(&self) -> MongoConfig {
         let faults = Arc::clone(&self.gate) as _;
-        MongoConfig { faults, ..mongo_config(self.uri.clone()) }
+        MongoConfig { faults, reads: readable(), ..mongo_config(self.uri.clone()) }
     }
 
     /// Opens the database once more, as another process would.

@@ -16,3 +16,4 @@ mod rewriting;
 mod run;
 mod stopped;
 mod variants;
+mod versions;

@@ -3,7 +3,7 @@
 //! meets the message it is meant for.
 
 use crate::harness::mongo::TestServer;
-use claviger_store::mongo::MongoUri;
+use claviger_store::address::MongoUri;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

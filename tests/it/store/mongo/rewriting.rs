@@ -4,7 +4,7 @@
 
 use super::proxy::message;
 use crate::harness::mongo::TestServer;
-use claviger_store::mongo::MongoUri;
+use claviger_store::address::MongoUri;
 use mongodb::bson::{Bson, Document, doc};
 use std::collections::HashMap;
 use std::net::SocketAddr;

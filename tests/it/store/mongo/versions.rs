@@ -4,14 +4,13 @@
 use super::super::harness::readable;
 use super::super::sqlite::append;
 use super::harness::MongoHarness;
-use super::server::{TestServer, server};
-use claviger_proof::leaf_hash;
-use claviger_store::mongo::{FORMAT, MongoConfig, MongoStore, OpenError};
-
+use crate::harness::mongo::{TestServer, server};
 use claviger_domain::actor::{Actor, Via};
 use claviger_domain::catalogue::{Readable, Requirement};
 use claviger_domain::event::EnvelopeVersion;
 use claviger_projections::ports::{Append, AppendError, Log, NewEvent, StoredEvent};
+use claviger_proof::leaf_hash;
+use claviger_store::mongo::{MongoConfig, MongoStore, OpenError};
 use mongodb::bson::{Document, doc};
 use std::sync::Arc;
 use std::time::Duration;

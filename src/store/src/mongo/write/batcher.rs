@@ -235,7 +235,7 @@ impl Batcher {
                 Err(Trouble::Failed(error))
                     if error.is_transient() && began.elapsed() < PATIENCE =>
                 {
-                    self.noticed(&error).await
+                    self.noticed(&error).await;
                 }
                 Err(Trouble::Failed(error)) => return Ok(Err(error)),
             }

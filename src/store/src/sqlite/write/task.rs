@@ -145,16 +145,16 @@ impl Task {
             (TaskKind::Append { reply, .. }, Done::Refused(refusal)) => send(reply, Err(refusal)),
             (TaskKind::Rows { reply, .. }, Done::Changed(count)) => send(reply, Ok(count)),
             (TaskKind::Rows { reply, .. }, Done::Refused(AppendError::Store(error))) => {
-                send(reply, Err(error))
+                send(reply, Err(error));
             }
             (TaskKind::Rows { reply, .. }, _) => {
-                send(reply, Err(StoreError::Unavailable("a value cannot be stored".to_owned())))
+                send(reply, Err(StoreError::Unavailable("a value cannot be stored".to_owned())));
             }
             (TaskKind::Flush { reply, .. }, Done::Flushed(taken)) if taken.is_empty() => {
-                send(reply, Ok(()))
+                send(reply, Ok(()));
             }
             (TaskKind::Flush { reply, .. }, Done::Flushed(taken)) => {
-                send(reply, Err(FlushError::Taken(taken)))
+                send(reply, Err(FlushError::Taken(taken)));
             }
             (TaskKind::Flush { reply, .. }, _) => {
                 send(

@@ -1,7 +1,10 @@
-//! Rows that are written with a run's events: the run in its owner's list, the row that marks it as
-//! open work, and the expiry of its text.
+//! The view of runs: its rows, and what a run's events write in their transaction, which includes
+//! the row that marks open work and the expiry of the run's text.
 
-use super::rows::{open_row, row};
+use super::inline::InlineView;
+use super::open_runs::open_run_row;
+use super::owner_state::OwnerState;
+use super::row::{open_row, row};
 use crate::system::environment::Environment;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
@@ -10,13 +13,58 @@ use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{
     InlineViews, OPEN_RUNS, Placed, RUNS, RowChange, StoreError, TimerKind, TimerRow, ViewRow,
 };
-use claviger_projections::runs::{OpenRun, RunSummary};
+use claviger_projections::runs::RunSummary;
 use claviger_vault::{ContentKey, ViewAd};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// How long the streamed text of a run is kept after its end: a day. The complete replies are
 /// events and stay.
 const DELTAS_MS: u64 = 24 * 3600 * 1000;
+
+/// Runs, each sealed under a content key of its own. An erasure removes them.
+pub(super) struct Runs;
+
+impl InlineView for Runs {
+    fn reads(&self, stream: StreamName) -> bool {
+        reads_runs(stream)
+    }
+
+    fn stream(&self, _: UserId, id: Uuid) -> StreamName {
+        StreamName::Run(id)
+    }
+
+    fn ids(&self, state: &OwnerState) -> BTreeSet<Uuid> {
+        state.runs().map(|run| run.id.0).collect()
+    }
+
+    fn agrees(&self, state: &OwnerState, row: &ViewRow, key: Option<&ContentKey>) -> bool {
+        state.run(row.id).is_some_and(|should| {
+            row.sort == should.facts.created_at.0
+                && row.content.is_some() == should.content.is_some()
+                && open_run(row, key).as_ref().ok() == Some(should)
+        })
+    }
+
+    fn encode(
+        &self,
+        state: &OwnerState,
+        id: Uuid,
+        key: Option<&ContentKey>,
+        env: &Environment,
+    ) -> Result<Option<ViewRow>, StoreError> {
+        state.run(id).map(|run| run_row(state.owner(), run, key, env)).transpose()
+    }
+}
+
+/// Views of runs are folded from the runs, and from the account for its erasure.
+pub(super) const fn reads_runs(stream: StreamName) -> bool {
+    match stream {
+        StreamName::Run(_) | StreamName::Account(_) => true,
+        StreamName::KeyRing(_) | StreamName::RunControl(_) | StreamName::System => false,
+    }
+}
 
 /// The rows that a run's events write.
 pub(crate) struct RunRows {
@@ -63,7 +111,7 @@ impl InlineViews for RunRows {
 }
 
 /// Encodes a row of the view of runs.
-pub(crate) fn run_row(
+fn run_row(
     owner: UserId,
     summary: &RunSummary,
     key: Option<&ContentKey>,
@@ -73,41 +121,8 @@ pub(crate) fn run_row(
     row(&ad, summary.facts.created_at, (&summary.facts, summary.content.as_ref()), key, env)
 }
 
-/// Encodes the row of a run that hasn't ended, by which engines find work; `None` once it has
-/// ended.
-pub(crate) fn open_run_row(
-    owner: UserId,
-    summary: &RunSummary,
-) -> Result<Option<ViewRow>, StoreError> {
-    let Some(open) = summary.open() else { return Ok(None) };
-    let facts = serde_json::to_vec(&open)
-        .map_err(|_| StoreError::Corrupt("cannot encode a row of open runs".to_owned()))?;
-    let (id, sort) = (summary.id.0, summary.facts.created_at.0);
-    Ok(Some(ViewRow {
-        view: OPEN_RUNS,
-        owner,
-        id,
-        sort,
-        stream: StreamName::Run(id),
-        facts,
-        content: None,
-    }))
-}
-
 /// Opens a row of the view of runs.
 pub(crate) fn open_run(row: &ViewRow, key: Option<&ContentKey>) -> Result<RunSummary, Failure> {
     let (facts, content) = open_row(row, key)?;
     Ok(RunSummary { id: RunId(row.id), facts, content })
-}
-
-/// Decodes the row of a run that hasn't ended.
-pub(crate) fn read_open_run(row: &ViewRow) -> Result<OpenRun, Failure> {
-    open_row::<OpenRun, ()>(row, None).map(|(open, _)| open)
-}
-
-/// Whether a row of the view of runs agrees with the log.
-pub(crate) fn run_row_says(row: &ViewRow, key: Option<&ContentKey>, should: &RunSummary) -> bool {
-    (row.sort, row.stream) == (should.facts.created_at.0, StreamName::Run(should.id.0))
-        && row.content.is_some() == should.content.is_some()
-        && open_run(row, key).as_ref().ok() == Some(should)
 }
