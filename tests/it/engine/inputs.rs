@@ -181,7 +181,7 @@ async fn what_breaks_a_bound_is_refused_before_anything_starts() {
         let failure = refused(&process, &ada, start(draft)).await;
         assert_eq!(failure.code, code, "{failure:?}");
         assert!(failure.message.contains(words), "{}", failure.message);
-        let path = [names(&["pattern"]), path].concat();
+        let path = names(&[&["pattern"][..], path].concat());
         assert_eq!(failure.path.clone().unwrap_or_default(), path, "{}", failure.message);
     }
     for most in [0, 33] {
