@@ -1,29 +1,29 @@
 //! Puts the rooms together. The only place that names a concrete store.
 
-use super::config::{Config, IssuerConfig};
-use super::key_files::{self, KeyFileError};
+use super::config::Config;
+use super::key_files::KeyFileError;
+use super::parts::{authentication, command_bus, command_limits, open_keychain, policy};
 use crate::aggregates::Aggregates;
 use crate::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
 use crate::anthropic::stream::StreamLimits;
-use crate::auth::{
-    AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords,
-};
-use crate::bus::{Bus, BusConfig, BusPorts, Commands, RunBus, RunSettings};
-use crate::credentials::{CredentialPolicy, ModelList, Resolver};
+use crate::auth::{AccountsPort, Auth, AuthPorts, JwksError};
+use crate::bus::{Bus, BusPorts, Commands, RunBus, RunSettings};
+use crate::credentials::{ModelList, Resolver};
 use crate::engine::{Engine, EngineHandle, EngineParts, EngineSettings, Operator};
 use crate::keychain::{Keychain, KeychainError, scrub};
-use crate::limits::{CommandLimit, CommandLimits};
+use crate::limits::CommandLimits;
 use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub};
 use crate::reads::StoreReads;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use crate::system::metrics::Metrics;
-use claviger_application::{CommandGroup, KeyCommand, Ports};
+use claviger_application::Ports;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
+use claviger_domain::text::ModelId;
 use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
 use claviger_store::mongo::{self, MongoConfig, MongoStore};
@@ -215,64 +215,36 @@ impl Core {
     ) -> Result<Self, StartError> {
         let store = opened.store();
         scrub(&*store).await;
-        let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
-        let keks = key_files::master_keys(config, is_new, &*env.entropy)?;
-        let again = key_files::look_again(config);
-        let keychain =
-            Arc::new(Keychain::open_with(Arc::clone(&store), keks, again, env.clone()).await?);
+        let keychain = open_keychain(config, &store, &env).await?;
         let tracker = TaskTracker::new();
-
-        let upstream = Upstream::of(config)?;
-        let test_model =
-            upstream.models.default_model(env.clock.now()).ok_or(StartError::NoModel)?;
-        let probe = KeyProbe::new(upstream.client.clone(), Arc::clone(&upstream.prices));
-        let metrics = Metrics::default();
-        let (max_keys, test_timeout_ms) = (config.max_keys, config.test_timeout_ms);
-        let bus_config =
-            BusConfig { max_keys, test_timeout_ms, test_model, metrics: metrics.clone() };
-        let aggregates = Aggregates::new(Arc::clone(&store));
-        let bus_ports = BusPorts {
+        let (upstream, metrics) = (Upstream::of(config)?, Metrics::default());
+        let ports = BusPorts {
             store: Arc::clone(&store),
             keychain: Arc::clone(&keychain),
             env: env.clone(),
-            aggregates: Arc::clone(&aggregates),
+            aggregates: Aggregates::new(Arc::clone(&store)),
         };
-        let bus = Bus::new(bus_ports, probe, bus_config, tracker.clone());
+        let bus = command_bus(config, ports.clone(), upstream.probing(&env)?, (&metrics, &tracker));
         let reads = Arc::new(StoreReads {
-            store: Arc::clone(&store),
-            keychain: Arc::clone(&keychain),
-            env: env.clone(),
-            aggregates,
+            store: ports.store,
+            keychain: ports.keychain,
+            env: ports.env,
+            aggregates: ports.aggregates,
             view_wait: Duration::from_millis(config.view_wait_ms),
         });
-        let resolver = Arc::new(Resolver {
-            reads: Arc::<StoreReads>::clone(&reads),
-            clock: Arc::clone(&env.clock),
-            policy: policy(config),
-            models: Arc::clone(&upstream.models),
-        });
-
-        let token_key = key_files::token_key(config, &*env.entropy)?;
-        let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let passwords = Passwords::new(at_once, Arc::clone(&env.entropy), tracker.clone());
-        let ports = AuthPorts {
+        let resolver = Arc::new(upstream.resolver(config, &reads));
+        let auth_ports = AuthPorts {
             store: Arc::clone(&store),
             keychain: Arc::clone(&keychain),
             bus: Arc::clone(&bus),
             reads: Arc::clone(&reads),
             env: env.clone(),
         };
-        let auth_config = AuthConfig { registration: config.registration, ..AuthConfig::default() };
-        let mut auth = Auth::new(ports, passwords, token_key, auth_config);
-        if let Some(issuer) = &config.issuer {
-            auth = auth.with_issuer(external_issuer(issuer, &tracker)?);
-        }
+        let auth = Arc::new(authentication(config, auth_ports, &tracker)?);
         let limits = Arc::new(command_limits(config));
-
         let hub = Hub::new(store.head().await.map_err(|error| store_failure(&error))?.position);
         let holder = Holder(env.ids.next());
         let lease = Duration::from_millis(config.lease_ms);
-        let auth = Arc::new(auth);
         let key_commands = Commands { bus: Arc::clone(&bus), limits: Arc::clone(&limits) };
         let rooms = Rooms {
             bus: &bus,
@@ -344,15 +316,6 @@ impl Core {
     }
 }
 
-fn external_issuer(
-    config: &IssuerConfig,
-    tracker: &TaskTracker,
-) -> Result<ExternalIssuer, JwksError> {
-    let jwks = Jwks::new(&config.url, config.fetching, tracker.clone())?;
-    let IssuerConfig { issuer, audience, role_claim, .. } = config.clone();
-    Ok(ExternalIssuer { issuer, audience, role_claim, jwks })
-}
-
 /// The operator's table replaces the built-in one whole: half of each would be nobody's.
 fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     let Some(path) = &config.prices else { return PriceTable::builtin() };
@@ -374,6 +337,21 @@ impl Upstream {
         let models =
             ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
         Ok(Self { client, prices, models: Arc::new(models) })
+    }
+
+    fn resolver(&self, config: &Config, reads: &Arc<StoreReads>) -> Resolver {
+        Resolver {
+            reads: Arc::<StoreReads>::clone(reads),
+            clock: Arc::clone(&reads.env.clock),
+            policy: policy(config),
+            models: Arc::clone(&self.models),
+        }
+    }
+
+    /// How keys are tested, and with which model where a test names none.
+    fn probing(&self, env: &Environment) -> Result<(KeyProbe, ModelId), StartError> {
+        let model = self.models.default_model(env.clock.now()).ok_or(StartError::NoModel)?;
+        Ok((KeyProbe::new(self.client.clone(), Arc::clone(&self.prices)), model))
     }
 }
 
@@ -420,31 +398,6 @@ fn work_on_runs(
         settings: engine_settings(config),
     };
     (commands, Engine::new(engine, told), runs)
-}
-
-/// The limits for the faces that users reach.
-fn command_limits(config: &Config) -> CommandLimits {
-    CommandLimits::new([
-        CommandLimit {
-            covers: |kind| kind == KeyCommand::TEST,
-            per_minute: config.key_tests_per_minute,
-            refusal: "too many key tests",
-        },
-        CommandLimit {
-            covers: |kind| kind.group == CommandGroup::Key,
-            per_minute: config.key_commands_per_minute,
-            refusal: "too many key changes",
-        },
-    ])
-}
-
-fn policy(config: &Config) -> CredentialPolicy {
-    CredentialPolicy {
-        anthropic_api_key: config.anthropic_api_key.is_some(),
-        claude_api_key: config.claude_api_key.is_some(),
-        env_keys_for: config.env_keys_for,
-        max_plan: config.max_plan,
-    }
 }
 
 /// The operator's own credentials, for those whom they serve.
