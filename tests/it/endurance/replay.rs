@@ -40,7 +40,7 @@ fn an_operator_finds_a_damaged_view_and_mends_it() {
     home.run(&["replay", "accounts", "--check"]).assert_code(0);
     let mended = home.run(&["replay", "keys"]);
     assert!(
-        mended.assert_code(0).stdout.contains("keys: 1 owners, 1 differed, 1 mended\n"),
+        mended.assert_code(0).stdout.contains("keys: 1 owners, 1 differed, 1 repaired\n"),
         "{mended:?}"
     );
 
