@@ -196,8 +196,8 @@ pub(super) fn serve(program: &Path, data_dir: &Path, variables: &[(&str, &str)])
 }
 
 /// One of this program's own baselines.
-pub(super) fn part(name: &str) -> Result<Command, BenchError> {
-    let mut command = Command::new(std::env::current_exe()?);
+pub(super) fn part(parts: &Path, name: &str) -> Command {
+    let mut command = Command::new(parts);
     command.args(["part", name]).env_clear().current_dir("/").env("CLAVIGER_LOG", "error");
-    Ok(command)
+    command
 }

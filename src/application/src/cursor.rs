@@ -49,17 +49,26 @@ pub fn of_run_feed(run: RunId, place: FeedCursor) -> String {
 }
 
 /// Decodes an event's cursor.
+///
+/// # Errors
+/// `CURSOR_INVALID` for what is not a cursor of this kind.
 pub fn to_event(text: &str) -> Result<u64, Failure> {
     let payload: [u8; 8] = payload(text, EVENT)?.try_into().map_err(|_| invalid())?;
     Ok(u64::from_be_bytes(payload))
 }
 
 /// Decodes a cursor of the list of keys.
+///
+/// # Errors
+/// `CURSOR_INVALID` for what is not a cursor of this kind.
 pub fn to_key(text: &str) -> Result<(u64, Uuid), Failure> {
     to_row(text, KEY)
 }
 
 /// Decodes a cursor of the list of runs.
+///
+/// # Errors
+/// `CURSOR_INVALID` for what is not a cursor of this kind.
 pub fn to_run(text: &str) -> Result<(u64, Uuid), Failure> {
     to_row(text, RUN)
 }

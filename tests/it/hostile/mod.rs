@@ -2,7 +2,6 @@
 //! one client misbehaves the others are answered, and the server's memory stays where it was.
 
 mod floods;
-mod measured;
 mod metrics;
 mod scan;
 mod target;

@@ -6,7 +6,7 @@ use crate::harness::person::User;
 use crate::harness::process::Process;
 use crate::harness::runs::{agents, line, start};
 use claviger::audit::verify::{Report, verify};
-use claviger::bus::AccountCall;
+use claviger::bus::AccountRequest;
 use claviger::views::Replay;
 use claviger_application::StartRun;
 use claviger_domain::account::EraseAccount;
@@ -64,7 +64,7 @@ pub(super) async fn damage(store: &dyn Store, rows: Vec<RowChange>) {
 pub(super) async fn erase(process: &Process, user: UserId) {
     let actor = Actor { user: Some(user), ..actor(Via::Cli) };
     let (correlation, command) = (CorrelationId(fresh()), EraseAccount.into());
-    let erase = AccountCall { user, actor, correlation, command, phc: None };
+    let erase = AccountRequest { owner: user, actor, correlation, command, phc: None };
     process.bus.run_account_command(erase).await.unwrap();
 }
 

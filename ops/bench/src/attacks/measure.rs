@@ -22,6 +22,8 @@ use tokio_util::task::TaskTracker;
 pub struct AttackBench {
     /// This program.
     pub program: PathBuf,
+    /// The program that serves the baselines: `claviger-bench` itself.
+    pub parts: PathBuf,
     /// The directory in which the server's store is created and removed.
     pub dir: PathBuf,
     /// The store's name there.
@@ -84,7 +86,8 @@ pub async fn measure(
     let server =
         Subject::start(subject::serve(&bench.program, scratch.path(), &[]), bench.cores.server)
             .await?;
-    let nothing = Subject::start(subject::part("nothing")?, bench.cores.server).await?;
+    let nothing =
+        Subject::start(subject::part(&bench.parts, "nothing"), bench.cores.server).await?;
     let person = Person::register(server.address(), bench.keys).await?;
     let others = post(Some(&person.token), &json!({ "query": KEYS }).to_string()).into();
     let field = Field { server, nothing, others };

@@ -48,6 +48,7 @@ pub(super) fn ground(uri: Option<&MongoUri>, below: PathBuf, env: &Environment) 
 /// The environment of a server's measurement.
 pub(super) struct Place {
     pub(super) program: PathBuf,
+    pub(super) parts: PathBuf,
     pub(super) dir: PathBuf,
     pub(super) name: String,
     pub(super) cores: Cores,
@@ -58,6 +59,7 @@ impl Place {
         let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
         let name = format!("claviger-bench-{}", Environment::system().ids.next());
         let cores = if args.together { Cores::default() } else { Cores::apart() };
-        Ok(Self { program, dir: std::path::absolute(dir)?, name, cores })
+        let parts = std::env::current_exe()?;
+        Ok(Self { program, parts, dir: std::path::absolute(dir)?, name, cores })
     }
 }

@@ -16,6 +16,7 @@ pub(super) async fn run(args: &RunsArgs, program: PathBuf, json: bool) -> Result
     let dir = std::path::absolute(args.dir.clone().unwrap_or_else(std::env::temp_dir))?;
     let bench = RunBench {
         program,
+        parts: std::env::current_exe()?,
         dir: dir.clone(),
         name: format!("claviger-bench-{}", env.ids.next()),
         runs: args.runs.into(),

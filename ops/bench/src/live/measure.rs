@@ -19,6 +19,8 @@ const FIRST: usize = 100;
 pub struct LiveBench {
     /// This program.
     pub program: PathBuf,
+    /// The program that serves the baselines: `claviger-bench` itself.
+    pub parts: PathBuf,
     /// The directory in which the server's store is created and removed.
     pub dir: PathBuf,
     /// The store's name there.
@@ -164,7 +166,7 @@ async fn of_the_server(
 }
 
 async fn of_bare_sockets(bench: &LiveBench) -> Result<Round, BenchError> {
-    let subject = Subject::start(subject::part("feed")?, bench.cores.server).await?;
+    let subject = Subject::start(subject::part(&bench.parts, "feed"), bench.cores.server).await?;
     let mut manners =
         Manners { address: subject.address(), token: String::new(), after: String::new() };
     let mut publisher = Publisher::Bare(Box::new(connect_to_publish(subject.address()).await?));

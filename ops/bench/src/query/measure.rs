@@ -17,6 +17,8 @@ use std::time::Duration;
 pub struct QueryBench {
     /// This program.
     pub program: PathBuf,
+    /// The program that serves the baselines: `claviger-bench` itself.
+    pub parts: PathBuf,
     /// The directory in which the server's store is created and removed.
     pub dir: PathBuf,
     /// The store's name there.
@@ -80,7 +82,7 @@ pub async fn measure(
     )
     .await?;
     let person = Person::register(server.address(), bench.keys).await?;
-    let mut part = subject::part("keys")?;
+    let mut part = subject::part(&bench.parts, "keys");
     part.arg("--data-dir").arg(scratch.path());
     let bare = Subject::start(part, bench.cores.server).await?;
     let mut rounds: Vec<Vec<Round>> = QUERIES.iter().map(|_| Vec::new()).collect();

@@ -20,6 +20,8 @@ use tokio_util::task::TaskTracker;
 pub struct RunBench {
     /// This program.
     pub program: PathBuf,
+    /// The program that serves the baselines: `claviger-bench` itself.
+    pub parts: PathBuf,
     /// The directory in which the server's store is created and removed.
     pub dir: PathBuf,
     /// The store's name there.
@@ -124,7 +126,7 @@ fn prompt(pieces: u64, pace_ms: u64) -> String {
 
 impl Scene {
     async fn open(bench: &RunBench, scratch: &Scratch) -> Result<Self, BenchError> {
-        let upstream = Subject::start(subject::part("upstream")?, None).await?;
+        let upstream = Subject::start(subject::part(&bench.parts, "upstream"), None).await?;
         let server = serve(bench, scratch, &upstream).await?;
         let person = Person::register(server.address(), 1).await?;
         let follower = Follower::new(server.address(), &person.token)?;

@@ -1,18 +1,26 @@
-//! What `claviger bench live`, `query` and `attacks` measure what they claim: every subscriber
+//! What `claviger-bench live`, `query` and `attacks` measure what they claim: every subscriber
 //! receives every event, every client is answered, nothing is left behind. Their figures are the
 //! machine's.
 
 use claviger_bench::{
     AttackBench, Cores, LiveBench, QueryBench, measure_attacks, measure_live, measure_queries,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
 const TIME: Duration = Duration::from_millis(100);
 
+/// The measured program stands beside the one that measures.
 fn program() -> PathBuf {
-    env!("CARGO_BIN_EXE_claviger").into()
+    let program = Path::new(env!("CARGO_BIN_EXE_claviger-bench")).with_file_name("claviger");
+    assert!(program.exists(), "build it first: cargo build -p claviger, or test with --workspace");
+    program
+}
+
+/// The program that serves the baselines.
+fn parts() -> PathBuf {
+    env!("CARGO_BIN_EXE_claviger-bench").into()
 }
 
 fn assert_empty(dir: &TempDir) {
@@ -24,6 +32,7 @@ async fn every_subscriber_hears_every_event_beside_bare_sockets_and_stalled_read
     let dir = tempfile::tempdir().unwrap();
     let bench = LiveBench {
         program: program(),
+        parts: parts(),
         dir: dir.path().to_owned(),
         name: "live".to_owned(),
         subscriptions: 30,
@@ -56,6 +65,7 @@ async fn queries_are_answered_beside_a_handler_that_takes_the_same_token() {
     let dir = tempfile::tempdir().unwrap();
     let bench = QueryBench {
         program: program(),
+        parts: parts(),
         dir: dir.path().to_owned(),
         name: "query".to_owned(),
         keys: 2,
@@ -85,6 +95,7 @@ async fn others_are_answered_while_somebody_attacks() {
     let dir = tempfile::tempdir().unwrap();
     let bench = AttackBench {
         program: program(),
+        parts: parts(),
         dir: dir.path().to_owned(),
         name: "attacks".to_owned(),
         keys: 1,
