@@ -73,12 +73,12 @@ impl StartError {
     }
 }
 
-/// The store, for what is particular to each: closing, failure.
+/// The open store, where SQLite and MongoDB differ: closing and failure.
 #[derive(Clone)]
 enum Opened {
     Embedded(Arc<SqliteStore>),
     MongoDb(Arc<MongoStore>),
-    /// Somebody else's, who closes it.
+    /// Opened by the caller, who closes it.
     Given(Arc<dyn Store>),
 }
 
@@ -108,7 +108,8 @@ impl Opened {
         }
     }
 
-    /// Resolves once the store can't write any more. On MongoDB that never is: a server may come back.
+    /// Resolves once the store can't write any more. On MongoDB it never resolves: a server may come
+    /// back.
     async fn failed(&self) {
         if let Self::Embedded(store) = self
             && store.failure().wait_for(Option::is_some).await.is_ok()
@@ -135,37 +136,29 @@ impl Opened {
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Core {
     opened: Opened,
-    /// The store.
     pub store: Arc<dyn Store>,
-    /// The vault over it.
     pub keychain: Arc<Keychain>,
-    /// Commands.
     pub bus: Arc<Bus>,
-    /// Commands on keys, as often as people may give them.
+    /// Commands on keys, under the limits for users.
     key_commands: Commands,
-    /// Commands on runs.
     run_commands: RunBus,
-    /// Works on runs, once somebody lets it.
+    /// Works on runs once it is taken and started.
     engine: Mutex<Option<Engine>>,
-    /// Who is told of runs' text.
+    /// Publishes the text of runs.
     runs: Arc<RunHub>,
-    /// What is counted.
     pub metrics: Metrics,
-    /// Accounts and sessions.
     pub auth: Arc<Auth>,
-    /// Reads.
     pub reads: Arc<StoreReads>,
     /// Resolves credentials, and lists the models.
     resolver: Arc<Resolver>,
-    /// Who listens to new events. A [`crate::live::Tail`] must run for it.
+    /// Publishes new events. A [`crate::live::Tail`] must run for it.
     pub hub: Arc<EventHub>,
-    /// The outside world.
     pub env: Environment,
-    /// This process, to whom leases are given.
+    /// The id of this process in leases.
     pub holder: Holder,
-    /// How long a lease lasts that nobody renews.
+    /// How long a lease lasts without a renewal.
     pub lease: Duration,
-    /// All tasks: waited for at the end.
+    /// All tasks; shutdown waits for them.
     pub tracker: TaskTracker,
 }
 
@@ -173,7 +166,7 @@ impl Core {
     /// Opens the store and the vault and puts the rooms together.
     ///
     /// # Errors
-    /// [`StartError`], which says what to do.
+    /// [`StartError`], whose message says what to do.
     pub async fn open(
         config: &Config,
         env: Environment,
@@ -186,7 +179,7 @@ impl Core {
     /// The same on an embedded store with settings of its own, such as a bound of its size.
     ///
     /// # Errors
-    /// [`StartError`], which says what to do.
+    /// [`StartError`], whose message says what to do.
     pub async fn open_on(
         config: &Config,
         env: Environment,
@@ -196,10 +189,10 @@ impl Core {
         Self::assemble(config, env, opened).await
     }
 
-    /// The same over a store that is open already. Whoever opened it closes it.
+    /// The same over a store that is open already. The caller closes it.
     ///
     /// # Errors
-    /// [`StartError`], which says what to do.
+    /// [`StartError`], whose message says what to do.
     pub async fn open_over(
         config: &Config,
         env: Environment,
@@ -277,7 +270,7 @@ impl Core {
         })
     }
 
-    /// What the schema stands on.
+    /// The ports for the faces.
     pub fn ports(&self) -> Ports {
         Ports {
             keys: Arc::new(self.key_commands.clone()),
@@ -298,7 +291,7 @@ impl Core {
         }
     }
 
-    /// What works on runs, for the one who lets it. Without it, this process only takes commands.
+    /// Takes the engine, which works on runs. A process that never starts it only accepts commands.
     pub fn engine(&self) -> Option<Engine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -316,13 +309,13 @@ impl Core {
     }
 }
 
-/// The operator's table replaces the built-in one whole: half of each would be nobody's.
+/// The operator's table replaces the built-in one whole: a mixture of both would match no price list.
 fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     let Some(path) = &config.prices else { return PriceTable::builtin() };
     PriceTable::parse(&std::fs::read_to_string(path).map_err(PriceError::File)?)
 }
 
-/// Anthropic, and what is known of it.
+/// Anthropic's API, prices and models.
 struct Upstream {
     client: AnthropicClient,
     prices: Arc<PriceTable>,
@@ -355,7 +348,7 @@ impl Upstream {
     }
 }
 
-/// What the engine is put beside.
+/// The rooms that commands on runs and the engine use.
 struct Rooms<'a> {
     bus: &'a Arc<Bus>,
     reads: &'a Arc<StoreReads>,
@@ -365,7 +358,7 @@ struct Rooms<'a> {
     tracker: &'a TaskTracker,
 }
 
-/// Commands on runs, who works on them, and who is told of their text.
+/// Commands on runs, the engine that works on them, and the hub that publishes their text.
 fn work_on_runs(
     config: &Config,
     rooms: &Rooms<'_>,
@@ -400,7 +393,7 @@ fn work_on_runs(
     (commands, Engine::new(engine, told), runs)
 }
 
-/// The operator's own credentials, for those whom they serve.
+/// The operator's own credentials.
 fn operator_of(config: &Config, tracker: &TaskTracker) -> Operator {
     let program = config.claude_token.clone().filter(|_| config.max_plan).map(|token| {
         let settings = config.data_dir.join("claude");
