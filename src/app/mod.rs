@@ -3,4 +3,5 @@
 pub mod config;
 pub mod key_files;
 pub mod lifecycle;
+mod parts;
 pub mod wiring;

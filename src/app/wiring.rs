@@ -1,29 +1,29 @@
 //! Puts the rooms together. The only place that names a concrete store.
 
-use super::config::{Config, IssuerConfig};
-use super::key_files::{self, KeyFileError};
+use super::config::Config;
+use super::key_files::KeyFileError;
+use super::parts::{authentication, command_bus, command_limits, open_keychain, policy};
 use crate::aggregates::Aggregates;
 use crate::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
 use crate::anthropic::stream::StreamLimits;
-use crate::auth::{
-    AccountsPort, Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords,
-};
-use crate::bus::{Bus, BusConfig, BusPorts, Commands, RunBus, RunSettings};
-use crate::credentials::{CredentialPolicy, ModelList, Resolver};
+use crate::auth::{AccountsPort, Auth, AuthPorts, JwksError};
+use crate::bus::{Bus, BusPorts, Commands, RunBus, RunSettings};
+use crate::credentials::{ModelList, Resolver};
 use crate::engine::{Engine, EngineHandle, EngineParts, EngineSettings, Operator};
 use crate::keychain::{Keychain, KeychainError, scrub};
-use crate::limits::{CommandLimit, CommandLimits};
+use crate::limits::CommandLimits;
 use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub};
 use crate::reads::StoreReads;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use crate::system::metrics::Metrics;
-use claviger_application::{CommandGroup, KeyCommand, Ports};
+use claviger_application::Ports;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
+use claviger_domain::text::ModelId;
 use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
 use claviger_store::mongo::{self, MongoConfig, MongoStore};
@@ -73,12 +73,12 @@ impl StartError {
     }
 }
 
-/// The store, for what is particular to each: closing, failure.
+/// The open store, where SQLite and MongoDB differ: closing and failure.
 #[derive(Clone)]
 enum Opened {
     Embedded(Arc<SqliteStore>),
     MongoDb(Arc<MongoStore>),
-    /// Somebody else's, who closes it.
+    /// Opened by the caller, who closes it.
     Given(Arc<dyn Store>),
 }
 
@@ -108,7 +108,8 @@ impl Opened {
         }
     }
 
-    /// Resolves once the store can't write any more. On MongoDB that never is: a server may come back.
+    /// Resolves once the store can't write any more. On MongoDB it never resolves: a server may come
+    /// back.
     async fn failed(&self) {
         if let Self::Embedded(store) = self
             && store.failure().wait_for(Option::is_some).await.is_ok()
@@ -135,37 +136,29 @@ impl Opened {
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Core {
     opened: Opened,
-    /// The store.
     pub store: Arc<dyn Store>,
-    /// The vault over it.
     pub keychain: Arc<Keychain>,
-    /// Commands.
     pub bus: Arc<Bus>,
-    /// Commands on keys, as often as people may give them.
+    /// Commands on keys, under the limits for users.
     key_commands: Commands,
-    /// Commands on runs.
     run_commands: RunBus,
-    /// Works on runs, once somebody lets it.
+    /// Works on runs once it is taken and started.
     engine: Mutex<Option<Engine>>,
-    /// Who is told of runs' text.
+    /// Publishes the text of runs.
     runs: Arc<RunHub>,
-    /// What is counted.
     pub metrics: Metrics,
-    /// Accounts and sessions.
     pub auth: Arc<Auth>,
-    /// Reads.
     pub reads: Arc<StoreReads>,
     /// Resolves credentials, and lists the models.
     resolver: Arc<Resolver>,
-    /// Who listens to new events. A [`crate::live::Tail`] must run for it.
+    /// Publishes new events. A [`crate::live::Tail`] must run for it.
     pub hub: Arc<EventHub>,
-    /// The outside world.
     pub env: Environment,
-    /// This process, to whom leases are given.
+    /// The id of this process in leases.
     pub holder: Holder,
-    /// How long a lease lasts that nobody renews.
+    /// How long a lease lasts without a renewal.
     pub lease: Duration,
-    /// All tasks: waited for at the end.
+    /// All tasks; shutdown waits for them.
     pub tracker: TaskTracker,
 }
 
@@ -173,7 +166,7 @@ impl Core {
     /// Opens the store and the vault and puts the rooms together.
     ///
     /// # Errors
-    /// [`StartError`], which says what to do.
+    /// [`StartError`], whose message says what to do.
     pub async fn open(
         config: &Config,
         env: Environment,
@@ -186,7 +179,7 @@ impl Core {
     /// The same on an embedded store with settings of its own, such as a bound of its size.
     ///
     /// # Errors
-    /// [`StartError`], which says what to do.
+    /// [`StartError`], whose message says what to do.
     pub async fn open_on(
         config: &Config,
         env: Environment,
@@ -196,10 +189,10 @@ impl Core {
         Self::assemble(config, env, opened).await
     }
 
-    /// The same over a store that is open already. Whoever opened it closes it.
+    /// The same over a store that is open already. The caller closes it.
     ///
     /// # Errors
-    /// [`StartError`], which says what to do.
+    /// [`StartError`], whose message says what to do.
     pub async fn open_over(
         config: &Config,
         env: Environment,
@@ -215,64 +208,36 @@ impl Core {
     ) -> Result<Self, StartError> {
         let store = opened.store();
         scrub(&*store).await;
-        let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
-        let keks = key_files::master_keys(config, is_new, &*env.entropy)?;
-        let again = key_files::look_again(config);
-        let keychain =
-            Arc::new(Keychain::open_with(Arc::clone(&store), keks, again, env.clone()).await?);
+        let keychain = open_keychain(config, &store, &env).await?;
         let tracker = TaskTracker::new();
-
-        let upstream = Upstream::of(config)?;
-        let test_model =
-            upstream.models.default_model(env.clock.now()).ok_or(StartError::NoModel)?;
-        let probe = KeyProbe::new(upstream.client.clone(), Arc::clone(&upstream.prices));
-        let metrics = Metrics::default();
-        let (max_keys, test_timeout_ms) = (config.max_keys, config.test_timeout_ms);
-        let bus_config =
-            BusConfig { max_keys, test_timeout_ms, test_model, metrics: metrics.clone() };
-        let aggregates = Aggregates::new(Arc::clone(&store));
-        let bus_ports = BusPorts {
+        let (upstream, metrics) = (Upstream::of(config)?, Metrics::default());
+        let ports = BusPorts {
             store: Arc::clone(&store),
             keychain: Arc::clone(&keychain),
             env: env.clone(),
-            aggregates: Arc::clone(&aggregates),
+            aggregates: Aggregates::new(Arc::clone(&store)),
         };
-        let bus = Bus::new(bus_ports, probe, bus_config, tracker.clone());
+        let bus = command_bus(config, ports.clone(), upstream.probing(&env)?, (&metrics, &tracker));
         let reads = Arc::new(StoreReads {
-            store: Arc::clone(&store),
-            keychain: Arc::clone(&keychain),
-            env: env.clone(),
-            aggregates,
+            store: ports.store,
+            keychain: ports.keychain,
+            env: ports.env,
+            aggregates: ports.aggregates,
             view_wait: Duration::from_millis(config.view_wait_ms),
         });
-        let resolver = Arc::new(Resolver {
-            reads: Arc::<StoreReads>::clone(&reads),
-            clock: Arc::clone(&env.clock),
-            policy: policy(config),
-            models: Arc::clone(&upstream.models),
-        });
-
-        let token_key = key_files::token_key(config, &*env.entropy)?;
-        let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let passwords = Passwords::new(at_once, Arc::clone(&env.entropy), tracker.clone());
-        let ports = AuthPorts {
+        let resolver = Arc::new(upstream.resolver(config, &reads));
+        let auth_ports = AuthPorts {
             store: Arc::clone(&store),
             keychain: Arc::clone(&keychain),
             bus: Arc::clone(&bus),
             reads: Arc::clone(&reads),
             env: env.clone(),
         };
-        let auth_config = AuthConfig { registration: config.registration, ..AuthConfig::default() };
-        let mut auth = Auth::new(ports, passwords, token_key, auth_config);
-        if let Some(issuer) = &config.issuer {
-            auth = auth.with_issuer(external_issuer(issuer, &tracker)?);
-        }
+        let auth = Arc::new(authentication(config, auth_ports, &tracker)?);
         let limits = Arc::new(command_limits(config));
-
         let hub = Hub::new(store.head().await.map_err(|error| store_failure(&error))?.position);
         let holder = Holder(env.ids.next());
         let lease = Duration::from_millis(config.lease_ms);
-        let auth = Arc::new(auth);
         let key_commands = Commands { bus: Arc::clone(&bus), limits: Arc::clone(&limits) };
         let rooms = Rooms {
             bus: &bus,
@@ -305,7 +270,7 @@ impl Core {
         })
     }
 
-    /// What the schema stands on.
+    /// The ports for the faces.
     pub fn ports(&self) -> Ports {
         Ports {
             keys: Arc::new(self.key_commands.clone()),
@@ -326,7 +291,7 @@ impl Core {
         }
     }
 
-    /// What works on runs, for the one who lets it. Without it, this process only takes commands.
+    /// Takes the engine, which works on runs. A process that never starts it only accepts commands.
     pub fn engine(&self) -> Option<Engine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -344,22 +309,13 @@ impl Core {
     }
 }
 
-fn external_issuer(
-    config: &IssuerConfig,
-    tracker: &TaskTracker,
-) -> Result<ExternalIssuer, JwksError> {
-    let jwks = Jwks::new(&config.url, config.fetching, tracker.clone())?;
-    let IssuerConfig { issuer, audience, role_claim, .. } = config.clone();
-    Ok(ExternalIssuer { issuer, audience, role_claim, jwks })
-}
-
-/// The operator's table replaces the built-in one whole: half of each would be nobody's.
+/// The operator's table replaces the built-in one whole: a mixture of both would match no price list.
 fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     let Some(path) = &config.prices else { return PriceTable::builtin() };
     PriceTable::parse(&std::fs::read_to_string(path).map_err(PriceError::File)?)
 }
 
-/// Anthropic, and what is known of it.
+/// Anthropic's API, prices and models.
 struct Upstream {
     client: AnthropicClient,
     prices: Arc<PriceTable>,
@@ -375,9 +331,24 @@ impl Upstream {
             ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
         Ok(Self { client, prices, models: Arc::new(models) })
     }
+
+    fn resolver(&self, config: &Config, reads: &Arc<StoreReads>) -> Resolver {
+        Resolver {
+            reads: Arc::<StoreReads>::clone(reads),
+            clock: Arc::clone(&reads.env.clock),
+            policy: policy(config),
+            models: Arc::clone(&self.models),
+        }
+    }
+
+    /// How keys are tested, and with which model where a test names none.
+    fn probing(&self, env: &Environment) -> Result<(KeyProbe, ModelId), StartError> {
+        let model = self.models.default_model(env.clock.now()).ok_or(StartError::NoModel)?;
+        Ok((KeyProbe::new(self.client.clone(), Arc::clone(&self.prices)), model))
+    }
 }
 
-/// What the engine is put beside.
+/// The rooms that commands on runs and the engine use.
 struct Rooms<'a> {
     bus: &'a Arc<Bus>,
     reads: &'a Arc<StoreReads>,
@@ -387,7 +358,7 @@ struct Rooms<'a> {
     tracker: &'a TaskTracker,
 }
 
-/// Commands on runs, who works on them, and who is told of their text.
+/// Commands on runs, the engine that works on them, and the hub that publishes their text.
 fn work_on_runs(
     config: &Config,
     rooms: &Rooms<'_>,
@@ -422,32 +393,7 @@ fn work_on_runs(
     (commands, Engine::new(engine, told), runs)
 }
 
-/// The limits for the faces that users reach.
-fn command_limits(config: &Config) -> CommandLimits {
-    CommandLimits::new([
-        CommandLimit {
-            covers: |kind| kind == KeyCommand::TEST,
-            per_minute: config.key_tests_per_minute,
-            refusal: "too many key tests",
-        },
-        CommandLimit {
-            covers: |kind| kind.group == CommandGroup::Key,
-            per_minute: config.key_commands_per_minute,
-            refusal: "too many key changes",
-        },
-    ])
-}
-
-fn policy(config: &Config) -> CredentialPolicy {
-    CredentialPolicy {
-        anthropic_api_key: config.anthropic_api_key.is_some(),
-        claude_api_key: config.claude_api_key.is_some(),
-        env_keys_for: config.env_keys_for,
-        max_plan: config.max_plan,
-    }
-}
-
-/// The operator's own credentials, for those whom they serve.
+/// The operator's own credentials.
 fn operator_of(config: &Config, tracker: &TaskTracker) -> Operator {
     let program = config.claude_token.clone().filter(|_| config.max_plan).map(|token| {
         let settings = config.data_dir.join("claude");

@@ -181,6 +181,7 @@ async fn what_breaks_a_bound_is_refused_before_anything_starts() {
         let failure = refused(&process, &ada, start(draft)).await;
         assert_eq!(failure.code, code, "{failure:?}");
         assert!(failure.message.contains(words), "{}", failure.message);
+        let path = names(&[&["pattern"][..], path].concat());
         assert_eq!(failure.path.clone().unwrap_or_default(), path, "{}", failure.message);
     }
     for most in [0, 33] {
@@ -270,7 +271,7 @@ async fn a_named_key_is_used_or_the_request_is_refused() {
         let asked = StartRun { key: Some(key), ..start(line("Go.", ["Ann"])) };
         let failure = refused(&process, &ada, asked).await;
         assert_eq!((failure.code, failure.message.contains(words)), (code, true), "{failure:?}");
-        assert_eq!(failure.path.as_deref(), Some(&names(&["input", "keyId"])[..]));
+        assert_eq!(failure.path.as_deref(), Some(&names(&["keyId"])[..]));
         if code == ErrorCode::KeyUnavailable {
             let FailureDetail::Resolution(tried) = &failure.detail else { panic!("{failure:?}") };
             assert_eq!((tried.considered.len(), tried.considered[0].key), (1, Some(key)));

@@ -1,0 +1,96 @@
+//! Parts of the program that follow from the configuration alone.
+
+use super::config::{Config, IssuerConfig};
+use super::key_files;
+use super::wiring::StartError;
+use crate::anthropic::probe::KeyProbe;
+use crate::auth::{Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords};
+use crate::bus::{Bus, BusConfig, BusPorts};
+use crate::credentials::CredentialPolicy;
+use crate::keychain::{Keychain, KeychainError};
+use crate::limits::{CommandLimit, CommandLimits};
+use crate::system::environment::Environment;
+use crate::system::metrics::Metrics;
+use claviger_application::{CommandGroup, KeyCommand};
+use claviger_domain::text::ModelId;
+use claviger_projections::ports::Store;
+use std::sync::Arc;
+use tokio_util::task::TaskTracker;
+
+pub(super) async fn open_keychain(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    env: &Environment,
+) -> Result<Arc<Keychain>, StartError> {
+    let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
+    let keks = key_files::master_keys(config, is_new, &*env.entropy)?;
+    let again = key_files::look_again(config);
+    let keychain = Keychain::open_with(Arc::clone(store), keks, again, env.clone()).await?;
+    Ok(Arc::new(keychain))
+}
+
+pub(super) fn command_bus(
+    config: &Config,
+    ports: BusPorts,
+    (probe, test_model): (KeyProbe, ModelId),
+    (metrics, tracker): (&Metrics, &TaskTracker),
+) -> Arc<Bus> {
+    let config = BusConfig {
+        max_keys: config.max_keys,
+        test_timeout_ms: config.test_timeout_ms,
+        test_model,
+        metrics: metrics.clone(),
+    };
+    Bus::new(ports, probe, config, tracker.clone())
+}
+
+pub(super) fn authentication(
+    config: &Config,
+    ports: AuthPorts,
+    tracker: &TaskTracker,
+) -> Result<Auth, StartError> {
+    let entropy = Arc::clone(&ports.env.entropy);
+    let token_key = key_files::token_key(config, &*entropy)?;
+    let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let passwords = Passwords::new(at_once, entropy, tracker.clone());
+    let auth_config = AuthConfig { registration: config.registration, ..AuthConfig::default() };
+    let auth = Auth::new(ports, passwords, token_key, auth_config);
+    Ok(match &config.issuer {
+        Some(issuer) => auth.with_issuer(external_issuer(issuer, tracker)?),
+        None => auth,
+    })
+}
+
+fn external_issuer(
+    config: &IssuerConfig,
+    tracker: &TaskTracker,
+) -> Result<ExternalIssuer, JwksError> {
+    let jwks = Jwks::new(&config.url, config.fetching, tracker.clone())?;
+    let IssuerConfig { issuer, audience, role_claim, .. } = config.clone();
+    Ok(ExternalIssuer { issuer, audience, role_claim, jwks })
+}
+
+/// The limits for the faces that users reach.
+pub(super) fn command_limits(config: &Config) -> CommandLimits {
+    CommandLimits::new([
+        CommandLimit {
+            covers: |kind| kind == KeyCommand::TEST,
+            per_minute: config.key_tests_per_minute,
+            refusal: "too many key tests",
+        },
+        CommandLimit {
+            covers: |kind| kind.group == CommandGroup::Key,
+            per_minute: config.key_commands_per_minute,
+            refusal: "too many key changes",
+        },
+    ])
+}
+
+pub(super) fn policy(config: &Config) -> CredentialPolicy {
+    CredentialPolicy {
+        anthropic_api_key: config.anthropic_api_key.is_some(),
+        claude_api_key: config.claude_api_key.is_some(),
+        env_keys_for: config.env_keys_for,
+        max_plan: config.max_plan,
+    }
+}
