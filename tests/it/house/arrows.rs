@@ -25,7 +25,7 @@ pub(super) const PROJECTIONS: &str = "claviger_projections";
 pub(super) const PORTS: &str = "claviger_projections::ports";
 pub(super) const VAULT: &str = "claviger_vault";
 
-const ROOMS: [Room; 29] = [
+const ROOMS: [Room; 30] = [
     room("src/main.rs", &["claviger::cli::main"]),
     room("src/lib.rs", &[]),
     room("src/system", &[DOMAIN, PORTS, VAULT]),
@@ -201,6 +201,23 @@ const ROOMS: [Room; 29] = [
             PORTS,
             "claviger_store::address",
             VAULT,
+        ],
+    ),
+    room(
+        "src/app/parts.rs",
+        &[
+            "crate::anthropic::probe",
+            "crate::app",
+            "crate::auth",
+            "crate::bus",
+            "crate::credentials::CredentialPolicy",
+            "crate::keychain",
+            "crate::limits",
+            CLOCK,
+            METRICS,
+            APPLICATION,
+            DOMAIN,
+            PORTS,
         ],
     ),
     room(
