@@ -173,20 +173,20 @@ impl Bus {
             },
             // Nor may it succeed with a result of its own if the first already did everything: the
             // result is the first one's commit.
-            Outcome::Unchanged(version) => match self.repeated(prepared).await? {
-                Some(repeat) => recipe.replayed(repeat),
-                None => {
-                    let head = self.store.head().await.map_err(|error| store_failure(&error))?;
-                    let commit = Commit {
-                        position: head.position,
-                        stream: recipe.stream(),
-                        version,
-                        event_ids: Vec::new(),
-                        replayed: false,
-                    };
-                    recipe.unchanged(self, commit).await
+            Outcome::Unchanged(version) => {
+                if let Some(repeat) = self.repeated(prepared).await? {
+                    return recipe.replayed(repeat);
                 }
-            },
+                let head = self.store.head().await.map_err(|error| store_failure(&error))?;
+                let commit = Commit {
+                    position: head.position,
+                    stream: recipe.stream(),
+                    version,
+                    event_ids: Vec::new(),
+                    replayed: false,
+                };
+                recipe.unchanged(self, commit).await
+            }
         }
     }
 

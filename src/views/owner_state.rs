@@ -64,7 +64,9 @@ impl OwnerState {
                 let decoded = decode::<RunEvent>(event, content)?;
                 return Ok(self.take_run(RunId(run), &decoded, event.envelope.at));
             }
-            StreamName::RunControl(_) => drop(decode::<RunControlEvent>(event, content)?),
+            StreamName::RunControl(_) => {
+                decode::<RunControlEvent>(event, content)?;
+            }
             StreamName::System => {}
         }
         Ok(Taken::Folded)

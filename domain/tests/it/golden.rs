@@ -204,7 +204,7 @@ fn check_fact(value: &Value, place: &str) {
         }
         Value::Array(items) => items.iter().for_each(|item| check_fact(item, place)),
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, field)| check_fact(field, &format!("{place}/{name}")))
+            fields.iter().for_each(|(name, field)| check_fact(field, &format!("{place}/{name}")));
         }
     }
 }

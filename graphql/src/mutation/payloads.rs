@@ -4,7 +4,6 @@ use super::user_errors::{UserError, user_error};
 use crate::scalars::{DateTime, Position};
 use crate::types::{ApiKey, Orchestration, Viewer};
 use async_graphql::{Error, ID, Interface, SimpleObject};
-use claviger_application;
 use claviger_application::ids::{self, IdKind};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::KeyId;

@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "the functions of `raw` are for the benchmarks, and their errors are the database's own"
+)]
 
 pub mod address;
 pub mod mongo;

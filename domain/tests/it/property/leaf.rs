@@ -126,7 +126,7 @@ fn graft(mut to: Sealed, from: Sealed, field: usize) -> Sealed {
         // What the version has no word for stays as it was.
         10 => {
             old.actor.via =
-                old.envelope_version.record(new.actor).map_or(old.actor.via, |actor| actor.via)
+                old.envelope_version.record(new.actor).map_or(old.actor.via, |actor| actor.via);
         }
         11 => old.command_id = new.command_id,
         12 => old.correlation_id = new.correlation_id,
@@ -137,7 +137,7 @@ fn graft(mut to: Sealed, from: Sealed, field: usize) -> Sealed {
             old.actor = old.envelope_version.record(actor).unwrap_or(old.actor);
         }
         16 if old.envelope_version == EnvelopeVersion::V1 => {
-            old.envelope_version = EnvelopeVersion::V2
+            old.envelope_version = EnvelopeVersion::V2;
         }
         _ => to.digest = from.digest,
     }

@@ -11,10 +11,10 @@ use std::time::Duration;
 pub(super) async fn run(args: &AttacksArgs, program: PathBuf, json: bool) -> Result<(), CliError> {
     warn_unoptimised();
     claviger::system::process::raise_open_files();
-    let Place { program, parts, dir, name, cores } = Place::of(&args.place, program)?;
+    let Place { program, parts: baselines, dir, name, cores } = Place::of(&args.place, program)?;
     let bench = AttackBench {
         program,
-        parts,
+        parts: baselines,
         dir,
         name,
         keys: args.keys.into(),

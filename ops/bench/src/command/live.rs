@@ -24,10 +24,10 @@ pub(super) async fn run(args: &LiveArgs, program: PathBuf, json: bool) -> Result
         );
         return Err(CliError::new(ErrorCode::Validation, message));
     }
-    let Place { program, parts, dir, name, cores } = Place::of(&args.place, program)?;
+    let Place { program, parts: baselines, dir, name, cores } = Place::of(&args.place, program)?;
     let bench = LiveBench {
         program,
-        parts,
+        parts: baselines,
         dir,
         name,
         subscriptions: args.subscriptions.into(),

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 pub(super) async fn run(args: &QueryArgs, program: PathBuf, json: bool) -> Result<(), CliError> {
     warn_unoptimised();
-    let Place { program, parts, dir, name, cores } = Place::of(&args.place, program)?;
+    let Place { program, parts: baselines, dir, name, cores } = Place::of(&args.place, program)?;
     let bench = QueryBench {
         program,
-        parts,
+        parts: baselines,
         dir,
         name,
         keys: args.keys.into(),
