@@ -64,7 +64,10 @@ impl OwnerState {
                 let decoded = decode::<RunEvent>(event, content)?;
                 return Ok(self.take_run(RunId(run), &decoded, event.envelope.at));
             }
-            StreamName::RunControl(_) => drop(decode::<RunControlEvent>(event, content)?),
+            // No view depends on requests, but `verify` must know that they can be decoded.
+            StreamName::RunControl(_) => {
+                decode::<RunControlEvent>(event, content)?;
+            }
             StreamName::System => {}
         }
         Ok(Taken::Folded)
