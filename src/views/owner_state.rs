@@ -64,6 +64,7 @@ impl OwnerState {
                 let decoded = decode::<RunEvent>(event, content)?;
                 return Ok(self.take_run(RunId(run), &decoded, event.envelope.at));
             }
+            // No view depends on requests, but `verify` must know that they can be decoded.
             StreamName::RunControl(_) => {
                 decode::<RunControlEvent>(event, content)?;
             }
