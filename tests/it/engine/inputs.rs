@@ -375,7 +375,7 @@ async fn too_many_runs_that_havent_ended_are_refused_and_a_repeat_of_the_last_is
     let failure =
         process.try_start(&ada, start(line("More.", ["Ann"])), Some("k2")).await.unwrap_err();
     assert_eq!(
-        (failure.code, failure.message.contains("at most 1000")),
+        (failure.code, failure.message.contains("the limit is 1000")),
         (ErrorCode::LimitExceeded, true),
         "{failure:?}"
     );
