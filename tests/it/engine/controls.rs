@@ -94,7 +94,7 @@ impl Stage {
             ));
             match answer {
                 Ok(_) => {
-                    (last, is_cancelled) = (ask, is_cancelled || ask == ControlRequest::Cancel)
+                    (last, is_cancelled) = (ask, is_cancelled || ask == ControlRequest::Cancel);
                 }
                 Err(failure) => {
                     assert_eq!(failure.code, ErrorCode::Conflict, "{ask:?}: {failure:?}");

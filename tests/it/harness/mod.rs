@@ -5,7 +5,7 @@
 //! - `dice`: random numbers by a seed, and the variables that choose the long forms of tests
 //! - `stores`, `mongo`, `bent`: stores of each kind, the MongoDB server, and stores that misbehave
 //! - `world`, `process`: an empty store with a simulated upstream, and processes in this program on
-//! it
+//!   it
 //! - `person`, `runs`: people who give commands through the ports, and runs of theirs
 //! - `events`: appends and stored events
 //! - `program`: the real program as an operator runs it

@@ -286,8 +286,8 @@ fn foreign(room: &Room, path: &str, text: &str) -> BTreeSet<String> {
     named_in(path, text)
         .into_iter()
         .filter(|name| {
-            let root = name.split("::").next().unwrap_or_default();
-            matches!(root, "crate" | "claviger") || root.starts_with("claviger_")
+            let of = name.split("::").next().unwrap_or_default();
+            matches!(of, "crate" | "claviger") || of.starts_with("claviger_")
         })
         .filter(|name| !is_below(name, &own, "::"))
         .collect()

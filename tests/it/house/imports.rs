@@ -22,7 +22,7 @@ pub(super) fn module_of(path: &str) -> Vec<String> {
         .iter()
         .find(|(folder, _)| path.starts_with(folder))
         .unwrap_or_else(|| panic!("{path} is in no crate with arrows"));
-    let below = path[folder.len()..].trim_end_matches(".rs");
+    let below = path.split_at(folder.len()).1.trim_end_matches(".rs");
     std::iter::once(*name)
         .chain(below.split('/'))
         .filter(|part| !matches!(*part, "mod" | "lib" | ""))
@@ -39,7 +39,7 @@ pub(super) fn is_test(path: &str) -> bool {
 /// in place, from the root: `crate::room::Item`, `claviger_domain::id::KeyId`, `std::fs`. `super`
 /// and `self` are resolved. A file with an `async` function or block also names `async`.
 pub(super) fn named_in(path: &str, text: &str) -> BTreeSet<String> {
-    let tokens = without_tests(tokens(text));
+    let tokens = without_tests(&tokens(text));
     let module = module_of(path);
     let mut found = BTreeSet::new();
     let mut at = 0;
@@ -112,9 +112,8 @@ fn resolved(module: &[String], path: &[String]) -> Vec<String> {
     };
     for part in path {
         match part.as_str() {
-            "crate" => {}
             // At the end of a tree, `self` is the module itself.
-            "self" => {}
+            "crate" | "self" => {}
             "super" => drop(base.pop()),
             _ => base.push(part.clone()),
         }
@@ -128,13 +127,13 @@ fn is_name(token: &str) -> bool {
 }
 
 /// The tokens without the items under `#[cfg(test)]`.
-fn without_tests(tokens: Vec<String>) -> Vec<String> {
+fn without_tests(tokens: &[String]) -> Vec<String> {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
         if tokens[at..].iter().take(MARK.len()).eq(MARK.iter()) {
-            at = end_of_item(&tokens, at + MARK.len());
+            at = end_of_item(tokens, at + MARK.len());
         } else {
             kept.push(tokens[at].clone());
             at += 1;
@@ -177,7 +176,7 @@ fn tokens(text: &str) -> Vec<String> {
         } else if first.is_alphanumeric() || first == '_' {
             let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
             let taken = end.unwrap_or(rest.len());
-            found.push(rest[..taken].to_owned());
+            found.push(rest.split_at(taken).0.to_owned());
             taken
         } else if rest.starts_with("::") {
             found.push("::".to_owned());
@@ -188,7 +187,7 @@ fn tokens(text: &str) -> Vec<String> {
             }
             first.len_utf8()
         };
-        rest = &rest[taken..];
+        rest = rest.split_at(taken).1;
     }
     found
 }
@@ -198,14 +197,14 @@ fn literal(text: &str) -> Option<usize> {
     let raw = text.strip_prefix('b').unwrap_or(text);
     if let Some(marks) = raw.strip_prefix('r') {
         let hashes = marks.len() - marks.trim_start_matches('#').len();
-        if let Some(inside) = marks[hashes..].strip_prefix('"') {
+        if let Some(inside) = marks.split_at(hashes).1.strip_prefix('"') {
             let end = format!("\"{}", "#".repeat(hashes));
             let closed = inside.find(&end).map_or(inside.len(), |at| at + end.len());
             return Some(text.len() - inside.len() + closed);
         }
     }
     let quote = raw.chars().next().filter(|first| matches!(first, '"' | '\''))?;
-    let inside = &raw[1..];
+    let inside = raw.split_at(1).1;
     let second = inside.chars().nth(1);
     // A lifetime: an apostrophe with no other behind the next character.
     if quote == '\'' && !inside.starts_with('\\') && second != Some('\'') {

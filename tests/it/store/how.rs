@@ -67,6 +67,8 @@ pub(super) enum How {
     TextCountedPastAGap,
 }
 
+const TAKEN: &str = "a_taken_value_is_refused_with_its_holder";
+
 impl How {
     pub(super) const ALL: &[Self] = &[
         Self::UnsortedRead,
@@ -118,24 +120,16 @@ impl How {
                 &["after_a_refusal_positions_go_on_without_a_gap"]
             }
             Self::InlineTwice => &["an_inline_view_is_applied_once"],
-            Self::NoClaimCheck => &[
-                "a_value_is_taken_once",
-                "racing_claims_have_one_winner",
-                "a_taken_value_is_refused_with_its_holder",
-            ],
+            Self::NoClaimCheck => {
+                &["a_value_is_taken_once", "racing_claims_have_one_winner", TAKEN]
+            }
             Self::NoRecords => &[
                 "a_command_leaves_its_record",
                 "racing_repeats_have_one_effect",
                 "a_repeat_is_told_so_before_anything_else",
             ],
-            Self::RowsOfRefusals => &[
-                "a_wrong_version_is_refused_with_the_right_one",
-                "a_taken_value_is_refused_with_its_holder",
-            ],
-            Self::EventsOneByOne => &[
-                "a_taken_value_is_refused_with_its_holder",
-                "the_events_of_one_append_stay_together",
-            ],
+            Self::RowsOfRefusals => &["a_wrong_version_is_refused_with_the_right_one", TAKEN],
+            Self::EventsOneByOne => &[TAKEN, "the_events_of_one_append_stay_together"],
             Self::TiesSkipped => {
                 &["a_view_is_paged_forward", "a_page_lies_strictly_between_its_places"]
             }

@@ -47,6 +47,6 @@ fn a_claim_closes_the_attempts_that_the_owner_before_left_open() {
     state.calls.clear();
     let claimed = claim(&mut state, OTHER, vec![(step(1), 3)], NOW).unwrap();
     assert_eq!(lines(&claimed), ["claimed", "failed 1#1 interrupted: retry +0", "continues"]);
-    let mut stage = Stage { state };
-    assert_eq!(lines(&stage.decide(DECIDE)), ["take ticket 1", "needs tickets"]);
+    let mut after = Stage { state };
+    assert_eq!(lines(&after.decide(DECIDE)), ["take ticket 1", "needs tickets"]);
 }

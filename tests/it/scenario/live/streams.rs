@@ -171,7 +171,7 @@ async fn a_stream_ends_with_its_session_and_with_the_server_but_never_completes(
 #[tokio::test]
 async fn a_stream_ends_when_its_token_expires() {
     let change = |config: &mut claviger::app::config::Config| {
-        config.live.heartbeat = Duration::from_millis(5)
+        config.live.heartbeat = Duration::from_millis(5);
     };
     let stage = Stage::with(StoreKind::Sqlite, change).await;
     let ada = stage.user("ada").await;
