@@ -20,7 +20,7 @@ const LOGIN: &str =
     "mutation($i: LoginInput!) { login(input: $i) { accessToken userErrors { code } } }";
 const SHOWN: &str = "{ viewer { username
     keys(first: 10) { nodes { id name lastTest { status } } }
-    orchestrations(first: 10) { nodes { state output } }
+    orchestrations(first: 10) { nodes { state steps { output } } }
     history(first: 100) { nodes { type schema } } } }";
 const RENAME: &str =
     "mutation($i: RenameKeyInput!) { renameKey(input: $i) { key { name } userErrors { code } } }";
@@ -59,7 +59,8 @@ async fn assert_served(url: &str) {
     let runs = viewer["orchestrations"]["nodes"].as_array().unwrap();
     let completed = runs.iter().filter(|run| run["state"] == "COMPLETED");
     assert_eq!((runs.len(), completed.clone().count()), (6, 5));
-    assert!(completed.clone().all(|run| run["output"].is_string()), "{runs:?}");
+    let mut steps = completed.flat_map(|run| run["steps"].as_array().unwrap());
+    assert!(steps.all(|step| step["output"].is_string()), "{runs:?}");
     let history = viewer["history"]["nodes"].as_array().unwrap();
     assert!(history.len() > 70, "{}", history.len());
     let named = json!({ "i": { "id": keys[0]["id"], "name": "still at work" } });
