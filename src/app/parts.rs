@@ -1,33 +1,18 @@
 //! Parts of the program that follow from the configuration alone.
 
 use super::config::{Config, IssuerConfig};
-use super::key_files;
-use super::wiring::StartError;
 use crate::anthropic::probe::KeyProbe;
-use crate::auth::{Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords};
+use crate::auth::{
+    Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords, TokenKey,
+};
 use crate::bus::{Bus, BusConfig, BusPorts};
 use crate::credentials::CredentialPolicy;
-use crate::keychain::{Keychain, KeychainError};
 use crate::limits::{CommandLimit, CommandLimits};
-use crate::system::environment::Environment;
 use crate::system::metrics::Metrics;
 use claviger_application::{CommandGroup, KeyCommand};
 use claviger_domain::text::ModelId;
-use claviger_projections::ports::Store;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
-
-pub(super) async fn open_keychain(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    env: &Environment,
-) -> Result<Arc<Keychain>, StartError> {
-    let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
-    let keks = key_files::master_keys(config, is_new, &*env.entropy)?;
-    let again = key_files::look_again(config);
-    let keychain = Keychain::open_with(Arc::clone(store), keks, again, env.clone()).await?;
-    Ok(Arc::new(keychain))
-}
 
 pub(super) fn command_bus(
     config: &Config,
@@ -47,10 +32,10 @@ pub(super) fn command_bus(
 pub(super) fn authentication(
     config: &Config,
     ports: AuthPorts,
+    token_key: TokenKey,
     tracker: &TaskTracker,
-) -> Result<Auth, StartError> {
+) -> Result<Auth, JwksError> {
     let entropy = Arc::clone(&ports.env.entropy);
-    let token_key = key_files::token_key(config, &*entropy)?;
     let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let passwords = Passwords::new(at_once, entropy, tracker.clone());
     let auth_config = AuthConfig { registration: config.registration, ..AuthConfig::default() };

@@ -1,8 +1,8 @@
 //! Puts the rooms together. The only place that names a concrete store.
 
 use super::config::Config;
-use super::key_files::KeyFileError;
-use super::parts::{authentication, command_bus, command_limits, open_keychain, policy};
+use super::key_files::{self, KeyFileError};
+use super::parts::{authentication, command_bus, command_limits, policy};
 use crate::aggregates::Aggregates;
 use crate::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
@@ -71,6 +71,18 @@ impl StartError {
             Self::Failure(failure) => failure.code,
         }
     }
+}
+
+async fn open_keychain(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    env: &Environment,
+) -> Result<Arc<Keychain>, StartError> {
+    let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
+    let keks = key_files::master_keys(config, is_new, &*env.entropy)?;
+    let again = key_files::look_again(config);
+    let keychain = Keychain::open_with(Arc::clone(store), keks, again, env.clone()).await?;
+    Ok(Arc::new(keychain))
 }
 
 /// The open store, where SQLite and MongoDB differ: closing and failure.
@@ -233,7 +245,8 @@ impl Core {
             reads: Arc::clone(&reads),
             env: env.clone(),
         };
-        let auth = Arc::new(authentication(config, auth_ports, &tracker)?);
+        let token_key = key_files::token_key(config, &*env.entropy)?;
+        let auth = Arc::new(authentication(config, auth_ports, token_key, &tracker)?);
         let limits = Arc::new(command_limits(config));
         let hub = Hub::new(store.head().await.map_err(|error| store_failure(&error))?.position);
         let holder = Holder(env.ids.next());

@@ -2,7 +2,7 @@
 //! them.
 
 use super::accounts::{Auth, bad_token};
-use super::grants::{Denied, Grant};
+use super::grants::{Denied, Grant, lets_in};
 use super::issuer::{Judged, JwksError, Vouched};
 use crate::bus::AccountRequest;
 use crate::system::failure::store_failure;
@@ -14,7 +14,6 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::Username;
-use claviger_domain::timestamp::Timestamp;
 use claviger_projections::accounts::AccountView;
 
 /// How often another username is tried when one is taken, or another process creates the account
@@ -124,12 +123,6 @@ impl Auth {
         let request = AccountRequest { owner: user, actor, correlation, command, phc: None };
         self.bus().run_account_command(request).await.map(|_| ())
     }
-}
-
-/// Whether the account accepts a token issued at that time. Ending a session invalidates the tokens
-/// issued before; the next sign-in at the issuer makes newer ones.
-pub(super) fn lets_in(account: &AccountView, issued_at: Timestamp) -> bool {
-    account.facts.is_active && account.facts.ended_at.is_none_or(|ended_at| ended_at < issued_at)
 }
 
 /// The issuer's name for the user if it is free, else with part of the user's id appended.

@@ -1,7 +1,6 @@
 //! What a token or a ticket grants for longer than one request.
 
 use super::accounts::{Auth, bad_token};
-use super::external::lets_in;
 use super::tickets::Ticket;
 use super::tokens::{Named, Reading};
 use crate::system::failure::store_failure;
@@ -12,6 +11,7 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::SessionId;
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
+use claviger_projections::accounts::AccountView;
 use std::collections::BTreeSet;
 
 /// How long a ticket is valid for its first use.
@@ -207,4 +207,10 @@ fn bad_ticket() -> Failure {
         "the ticket is invalid, was not used in time, or its session has ended: make another \
          (createStreamTicket)",
     )
+}
+
+/// Whether the account accepts a token issued at that time. Ending a session invalidates the tokens
+/// issued before; the next sign-in at the issuer makes newer ones.
+pub(super) fn lets_in(account: &AccountView, issued_at: Timestamp) -> bool {
+    account.facts.is_active && account.facts.ended_at.is_none_or(|ended_at| ended_at < issued_at)
 }
