@@ -211,13 +211,10 @@ const ROOMS: [Room; 30] = [
             "crate::auth",
             "crate::bus",
             "crate::credentials::CredentialPolicy",
-            "crate::keychain",
             "crate::limits",
-            CLOCK,
             METRICS,
             APPLICATION,
             DOMAIN,
-            PORTS,
         ],
     ),
     room(
