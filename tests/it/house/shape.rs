@@ -7,8 +7,7 @@ const MAX_LINES: usize = 500;
 
 /// The `mod.rs` files with functions, each with its reason: elsewhere a `mod.rs` only names its
 /// parts.
-const WITH_FUNCTIONS: [(&str, &str); 6] = [
-    ("graphql/src/types/mod.rs", "the values that every resolver takes from its context"),
+const WITH_FUNCTIONS: [(&str, &str); 5] = [
     ("projections/suite/src/cases/mod.rs", "the list of cases"),
     ("src/bus/mod.rs", "the bus itself and the parts of it that every command uses"),
     ("src/cli/mod.rs", "from arguments to commands"),

@@ -1,0 +1,71 @@
+//! The current state of every aggregate.
+
+use super::Folds;
+use claviger_domain::account::Account;
+use claviger_domain::failure::Failure;
+use claviger_domain::id::{KeyId, RunId, UserId};
+use claviger_domain::key_ring::KeyRing;
+use claviger_domain::orchestration::{Run, RunControl};
+use claviger_domain::stream::StreamName;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::Store;
+use std::sync::Arc;
+
+/// The folds of all aggregates over one store, shared by commands and reads.
+#[expect(missing_debug_implementations, reason = "a trait object")]
+pub struct Aggregates {
+    store: Arc<dyn Store>,
+    pub(crate) rings: Folds<KeyRing>,
+    pub(crate) accounts: Folds<Account>,
+    pub(crate) runs: Folds<Run>,
+    pub(crate) controls: Folds<RunControl>,
+}
+
+impl Aggregates {
+    pub fn new(store: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            rings: Folds::new(),
+            accounts: Folds::new(),
+            runs: Folds::new(),
+            controls: Folds::new(),
+        })
+    }
+
+    /// The current account.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub async fn account(&self, user: UserId) -> Result<Account, Failure> {
+        let loaded = self.accounts.load(&*self.store, StreamName::Account(user)).await;
+        loaded.map(|(_, account)| account)
+    }
+
+    /// The requests made to a run so far.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub(crate) async fn run_control(&self, run: RunId) -> Result<RunControl, Failure> {
+        let loaded = self.controls.load(&*self.store, StreamName::RunControl(run.0)).await;
+        loaded.map(|(_, control)| control)
+    }
+
+    /// The version of a key's secret to use now; `None` for a key that is deleted, inactive or
+    /// expired.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub(crate) async fn usable_secret(
+        &self,
+        owner: UserId,
+        key: KeyId,
+        now: Timestamp,
+    ) -> Result<Option<u32>, Failure> {
+        let (_, ring) = self.rings.load(&*self.store, StreamName::KeyRing(owner)).await?;
+        let usable = ring
+            .keys
+            .get(&key)
+            .filter(|key| key.is_active && key.expires_at.is_none_or(|at| at > now));
+        Ok(usable.map(|key| key.secret_version))
+    }
+}
