@@ -131,8 +131,12 @@ impl Journal {
                 // An erasure or a rotation came between. What an erased user's key sealed could
                 // never be opened.
                 Err(AppendError::UserKeyMoved { .. }) => self.read_key_row().await?,
-                // Nothing was appended.
-                Err(AppendError::Store(StoreError::Unavailable(_))) => sleep(pause).await,
+                // Nothing was appended. A process that can't read these events yet will be upgraded
+                // or stopped, and the replies that were paid for wait for that.
+                Err(
+                    AppendError::Store(StoreError::Unavailable(_))
+                    | AppendError::NotReadByAll { .. },
+                ) => sleep(pause).await,
                 Err(error) => {
                     tracing::error!(run = %self.run, %error, "a run's events can't be appended");
                     return Err(Lost::Unwritable);
