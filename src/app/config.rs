@@ -1,5 +1,5 @@
 //! Configuration: flags before `CLAVIGER_*` variables before `claviger.toml` before defaults.
-//! Nothing else reads the environment.
+//! Besides the command line (`src/cli`), nothing else reads the environment.
 
 mod file;
 mod issuer;
