@@ -50,7 +50,8 @@ pub enum ApiKeyShapeError {
 }
 
 impl ApiKeySecret {
-    /// Trims and checks by shape. Length is no criterion below [`MAX_LEN`]: Anthropic may change it.
+    /// Trims and checks by shape. Length is no criterion below [`MAX_LEN`]: Anthropic may change
+    /// it.
     ///
     /// # Errors
     /// [`ApiKeyShapeError`], which names the kind of secret that was given instead.
@@ -89,9 +90,10 @@ impl ApiKeySecret {
         self.0.expose()
     }
 
-    /// The Anthropic Console's own hint, for example `sk-ant-api03-R2D...igAA`: three characters after the kind, the last four.
-    /// Of a secret under 40 characters too much would show, and without a kind (small letters and digits) what stands in its place
-    /// is secret: `sk-ant-...`.
+    /// The hint that the Anthropic Console shows, for example `sk-ant-api03-R2D...igAA`: three
+    /// characters after the kind, and the last four. It is only `sk-ant-...` for a secret under 40
+    /// characters, of which too much would show, and for one without a kind (small letters and
+    /// digits), as the characters in the kind's place are then secret.
     pub fn preview(&self) -> String {
         let text = self.expose();
         let kind =
@@ -112,8 +114,8 @@ impl ApiKeySecret {
     }
 }
 
-/// Whether a text holds something that looks like an Anthropic secret: such names, titles and keys are refused, so that a slip of the
-/// clipboard doesn't end in an event.
+/// Whether a text contains something that looks like an Anthropic secret. Such names, titles and
+/// keys are refused, so that a secret pasted by mistake doesn't end in an event.
 pub fn contains_secret(text: &str) -> bool {
     text.to_ascii_lowercase().contains(PREFIX)
 }

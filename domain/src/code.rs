@@ -1,4 +1,5 @@
-//! The one set of error codes, for every face: GraphQL `extensions.code`, `UserError.code`, REST status, exit code.
+//! The one set of error codes, for every face: GraphQL `extensions.code`, `UserError.code`, REST
+//! status, exit code.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,13 +48,13 @@ codes! {
     IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED", 409, 16;
     /// A bound that the message names was passed.
     LimitExceeded = "LIMIT_EXCEEDED", 400, 17;
-    /// Too often; the answer says when to come back.
+    /// Too many requests; the response contains the time to wait.
     RateLimited = "RATE_LIMITED", 429, 18;
-    /// Nothing to run on; the answer lists what was tried.
+    /// No usable credential; the response lists those that were tried.
     NoCredential = "NO_CREDENTIAL", 409, 19;
     /// The named key can't be used now.
     KeyUnavailable = "KEY_UNAVAILABLE", 409, 20;
-    /// Anthropic answered with a failure, or not at all.
+    /// Anthropic returned a failure, or did not respond.
     Upstream = "UPSTREAM", 502, 21;
     /// The view has not reached the position asked for.
     ViewBehind = "VIEW_BEHIND", 503, 22;

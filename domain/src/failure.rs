@@ -5,7 +5,8 @@ use crate::id::KeyId;
 use crate::orchestration::Resolution;
 use crate::text::TextError;
 
-/// A refusal or a fault. `message` is for people, says what to do, and never holds a secret or a driver's words.
+/// A refusal or a fault. `message` is for people, states the remedy, and never contains a secret or
+/// a driver's message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
@@ -72,7 +73,8 @@ impl Failure {
         Self::new(ErrorCode::NotFound, format!("no such {what}"))
     }
 
-    /// Our fault. What happened goes into the log at the place that found it, never into the answer.
+    /// A fault of the server. The place that detects it logs the cause, which never reaches the
+    /// response.
     pub fn internal() -> Self {
         Self::new(
             ErrorCode::Internal,

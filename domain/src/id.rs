@@ -1,4 +1,4 @@
-//! Ids: UUIDs told apart by type, so that a key's id can't be handed in where a user's is wanted.
+//! Ids: UUIDs of distinct types, so that a key's id can't be passed where a user's is expected.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -108,9 +108,10 @@ macro_rules! hex_bytes {
 }
 
 hex_bytes! {
-    /// Keyed hash of a context name: equal contexts of one user have equal tags, and only that user's index key can make them.
+    /// Keyed hash of a context name: equal contexts of one user have equal tags, and only that
+    /// user's index key can make them.
     ContextTag[16],
-    /// Keyed hash of a trimmed secret: tells duplicates of one user apart from new ones without the secret.
+    /// Keyed hash of a trimmed secret: finds duplicates of one user without the secret.
     Fingerprint[32],
     /// Names a master key (KEK): derived from the key, and no secret.
     MasterKeyId[8],

@@ -23,7 +23,7 @@ pub enum KeyTestStatus {
     Success,
     /// The credential is at fault.
     Failed,
-    /// Network, rate limit or upstream trouble: says nothing about the key.
+    /// Network, rate limit or upstream trouble: no evidence about the key.
     Inconclusive,
 }
 

@@ -2,8 +2,9 @@
 
 use zeroize::Zeroizing;
 
-/// A secret on its way in: a password, an API key, a refresh token. Has no `Debug`, `Display` or `Serialize`, so that it can't
-/// reach a log, an error or an event by accident; its memory is wiped when it is dropped.
+/// A secret as received: a password, an API key, a refresh token. Has no `Debug`, `Display` or
+/// `Serialize`, so that it can't reach a log, an error or an event by accident; its memory is wiped
+/// when it is dropped.
 #[expect(missing_debug_implementations, reason = "a secret that can be printed will be printed")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(Zeroizing<String>);

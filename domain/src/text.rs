@@ -60,8 +60,9 @@ pub enum TextError {
     Email,
 }
 
-/// Control characters, line and paragraph separators, and what Unicode says to show nothing for (`Default_Ignorable_Code_Point`)
-/// except the variation selectors, which emoji and Japanese names need: with the others two texts could look alike that aren't.
+/// Control characters, line and paragraph separators, and the characters that Unicode defines as
+/// invisible (`Default_Ignorable_Code_Point`), except the variation selectors, which emoji and
+/// Japanese names need. With the others, different texts could look alike.
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}')
@@ -138,7 +139,8 @@ texts! {
     IdempotencyKey = "the idempotency key", 1..=200;
 }
 
-/// A username as typed: 3 to 50 characters, no `@`. Unique by its folded form, which the vault's hash is made of.
+/// A username as typed: 3 to 50 characters, no `@`. Unique by its folded form, which the vault's
+/// hash is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username(String);
 
@@ -177,7 +179,8 @@ impl Email {
     /// # Errors
     /// The rule that was broken.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        // Lower-casing first: it can lengthen a text, and turns the Kelvin sign into the k of a pasted key.
+        // Lower-casing comes first: it can lengthen a text, and turns the Kelvin sign into the k of
+        // a pasted key.
         let text = plain("the e-mail address", &text.to_lowercase(), 3, 254)?;
         let (name, host) = text.rsplit_once('@').ok_or(TextError::Email)?;
         let named = !name.is_empty()
@@ -199,7 +202,8 @@ impl Email {
     }
 }
 
-/// A password of 8 to 256 characters. No rules about kinds of characters (NIST SP 800-63B, 5.1.1.2).
+/// A password of 8 to 256 characters. No rules about kinds of characters (NIST SP 800-63B,
+/// 5.1.1.2).
 #[expect(missing_debug_implementations, reason = "a secret that can be printed will be printed")]
 #[derive(Clone)]
 pub struct Password(SecretText);

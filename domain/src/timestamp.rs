@@ -5,7 +5,8 @@ use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Milliseconds since 1970-01-01T00:00:00Z. Never read from a clock in here: time enters with the command.
+/// Milliseconds since 1970-01-01T00:00:00Z. This crate reads no clock: the time comes with the
+/// command.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]

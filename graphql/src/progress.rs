@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// A face that must track a subscription's cursor, whatever fields the client selects, puts this
+/// A face that must track a subscription's cursor, even if the client does not select it, puts this
 /// into the request's data.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "functions")]

@@ -33,8 +33,8 @@ pub fn build(ports: Ports) -> ClavigerSchema {
 }
 
 impl ClavigerSchema {
-    /// Executes an operation. The request's data must hold a [`claviger_application::RequestInfo`], and a
-    /// [`claviger_application::Principal`] if a user is signed in.
+    /// Executes an operation. The request's data must hold a [`claviger_application::RequestInfo`],
+    /// and a [`claviger_application::Principal`] if a user is signed in.
     pub async fn execute(&self, request: Request) -> Response {
         self.0.execute(request).await
     }

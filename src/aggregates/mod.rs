@@ -1,5 +1,5 @@
-//! The aggregates, folded from the log: what commands are decided on, and what readers use that must
-//! not depend on a view.
+//! The aggregates, folded from the log: what commands are decided on, and what readers use that
+//! must not depend on a view.
 
 mod current;
 mod folds;

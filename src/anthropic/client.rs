@@ -344,8 +344,8 @@ pub(super) enum ReadError {
     Transport(reqwest::Error),
 }
 
-/// Reads the body up to `max` bytes and drops the connection beyond that, whatever length was
-/// announced.
+/// Reads the body up to `max` bytes and drops the connection beyond that, even if the announced
+/// length is smaller.
 pub(super) async fn read_capped(mut response: Response, max: usize) -> Result<Vec<u8>, ReadError> {
     let announced =
         response.content_length().and_then(|len| usize::try_from(len).ok()).unwrap_or(0);

@@ -45,7 +45,8 @@ pub enum ConfigError {
     /// A number out of its bounds.
     #[error("{name} must be {bounds}, got {got}")]
     Range { name: &'static str, bounds: String, got: String },
-    /// Any other value that is invalid; it isn't repeated, as it may be a secret in the wrong place.
+    /// Any other value that is invalid; it isn't repeated, as it may be a secret in the wrong
+    /// place.
     #[error("{name} must be {expected}")]
     Value { name: &'static str, expected: &'static str },
 }
@@ -128,8 +129,8 @@ impl Config {
         Self::resolve(file::fill(settings, |_| true)?)
     }
 
-    /// The same for a command such as `key test`: what it doesn't read stays at its default,
-    /// whatever the file holds.
+    /// The same for a command such as `key test`: a setting that it doesn't read stays at its
+    /// default, even if the file sets it.
     ///
     /// # Errors
     /// [`ConfigError`], which names the setting.

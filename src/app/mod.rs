@@ -1,4 +1,5 @@
-//! The program put together: configuration, key files, the rooms' wiring, the server's life from start to drain.
+//! Assembles the program: configuration, key files, wiring, and the server's lifecycle from start
+//! to drain.
 
 pub mod config;
 pub mod key_files;

@@ -55,7 +55,7 @@ fn external_issuer(
     Ok(ExternalIssuer { issuer, audience, role_claim, jwks })
 }
 
-/// The limits for the faces that users reach.
+/// The limits for the faces that serve users.
 pub(super) fn command_limits(config: &Config) -> CommandLimits {
     CommandLimits::new([
         CommandLimit {

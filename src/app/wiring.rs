@@ -1,4 +1,4 @@
-//! Puts the rooms together. The only place that names a concrete store.
+//! Wires the modules together. The only place that names a concrete store.
 
 use super::config::Config;
 use super::key_files::{self, KeyFileError};
@@ -120,8 +120,8 @@ impl Opened {
         }
     }
 
-    /// Resolves once the store can't write any more. On MongoDB it never resolves: a server may come
-    /// back.
+    /// Resolves once the store can't write any more. On MongoDB it never resolves: the server may
+    /// become available again.
     async fn failed(&self) {
         if let Self::Embedded(store) = self
             && store.failure().wait_for(Option::is_some).await.is_ok()
@@ -151,7 +151,7 @@ pub struct Core {
     pub store: Arc<dyn Store>,
     pub keychain: Arc<Keychain>,
     pub bus: Arc<Bus>,
-    /// Commands on keys, under the limits for users.
+    /// Commands on keys, subject to the limits for users.
     key_commands: Commands,
     run_commands: RunBus,
     /// Works on runs once it is taken and started.
@@ -175,10 +175,10 @@ pub struct Core {
 }
 
 impl Core {
-    /// Opens the store and the vault and puts the rooms together.
+    /// Opens the store and the vault and wires the modules together.
     ///
     /// # Errors
-    /// [`StartError`], whose message says what to do.
+    /// [`StartError`]; its message states the remedy.
     pub async fn open(
         config: &Config,
         env: Environment,
@@ -188,10 +188,10 @@ impl Core {
         Self::assemble(config, env, opened).await
     }
 
-    /// The same on an embedded store with settings of its own, such as a bound of its size.
+    /// The same on an embedded store with its own settings, such as a size limit.
     ///
     /// # Errors
-    /// [`StartError`], whose message says what to do.
+    /// [`StartError`]; its message states the remedy.
     pub async fn open_on(
         config: &Config,
         env: Environment,
@@ -201,10 +201,10 @@ impl Core {
         Self::assemble(config, env, opened).await
     }
 
-    /// The same over a store that is open already. The caller closes it.
+    /// The same over a store that is already open. The caller closes it.
     ///
     /// # Errors
-    /// [`StartError`], whose message says what to do.
+    /// [`StartError`]; its message states the remedy.
     pub async fn open_over(
         config: &Config,
         env: Environment,
@@ -314,7 +314,7 @@ impl Core {
         self.opened.failed().await;
     }
 
-    /// Waits for commands under way, then closes the store.
+    /// Waits for commands in progress, then closes the store.
     pub async fn close(self) {
         self.tracker.close();
         self.tracker.wait().await;
@@ -322,7 +322,8 @@ impl Core {
     }
 }
 
-/// The operator's table replaces the built-in one whole: a mixture of both would match no price list.
+/// The operator's table replaces the whole built-in table: a mixture of both would match no price
+/// list.
 fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     let Some(path) = &config.prices else { return PriceTable::builtin() };
     PriceTable::parse(&std::fs::read_to_string(path).map_err(PriceError::File)?)
@@ -354,14 +355,14 @@ impl Upstream {
         }
     }
 
-    /// How keys are tested, and with which model where a test names none.
+    /// How keys are tested, and the model for tests that name none.
     fn probing(&self, env: &Environment) -> Result<(KeyProbe, ModelId), StartError> {
         let model = self.models.default_model(env.clock.now()).ok_or(StartError::NoModel)?;
         Ok((KeyProbe::new(self.client.clone(), Arc::clone(&self.prices)), model))
     }
 }
 
-/// The rooms that commands on runs and the engine use.
+/// What commands on runs and the engine share.
 struct Rooms<'a> {
     bus: &'a Arc<Bus>,
     reads: &'a Arc<StoreReads>,

@@ -42,7 +42,7 @@ pub struct AccountRequest {
 /// The result of a command; without events if it changed nothing.
 #[derive(Clone, Debug)]
 pub struct AccountDone {
-    /// Position of the last event; of the head if there is none.
+    /// Position of the last event, or of the head if the command committed none.
     pub position: u64,
     pub events: Vec<AccountEvent>,
     /// The account after the events.
@@ -150,8 +150,8 @@ impl Bus {
         claims
     }
 
-    /// What must be unique. An e-mail address that only an issuer vouches for isn't part of it: it
-    /// would keep the address's owner from registering.
+    /// The values that must be unique. An e-mail address that only an issuer vouches for isn't
+    /// claimed: the claim would keep the address's owner from registering.
     fn unique(
         &self,
         username: &str,
@@ -171,7 +171,7 @@ struct AccountRecipe {
     owner: UserId,
     command: AccountCommand,
     phc: Option<SecretText>,
-    /// The account before the events of the last try.
+    /// The account before the events of the latest try.
     before: AccountView,
 }
 
@@ -258,7 +258,7 @@ impl Recipe for AccountRecipe {
         Ok(AccountDone { position: commit.position, events: Vec::new(), view })
     }
 
-    /// No account command leaves a record.
+    /// Account commands leave no record.
     fn replayed(&self, _: Repeat) -> Result<AccountDone, Failure> {
         Err(Failure::internal())
     }

@@ -107,12 +107,12 @@ impl Recipe for ControlRecipe {
         Some(self.run.0)
     }
 
-    /// Nothing is sealed.
+    /// Requests have no content to seal.
     async fn keys_moved(&mut self, _: &Bus) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// A request claims nothing.
+    /// Requests claim no unique values.
     fn claim_taken(&self, _: ClaimKind, _: Uuid) -> Failure {
         Failure::internal()
     }

@@ -33,7 +33,7 @@ pub(super) struct PreparedCommand {
 }
 
 impl PreparedCommand {
-    /// A command that is no repeat, has no cause and no preconditions.
+    /// A command without an idempotency key, a cause or preconditions.
     pub(super) const fn of(context: CommandContext, command_id: CommandId) -> Self {
         Self {
             context,
@@ -61,7 +61,7 @@ pub(super) struct Changes {
     pub(super) inline: Option<Arc<dyn InlineViews>>,
 }
 
-/// What is particular to one aggregate's commands.
+/// The parts that differ between aggregates' commands.
 pub(super) trait Recipe: Send {
     type State: Aggregate<Event: Payload> + Clone;
     type Output: Send;
@@ -78,8 +78,8 @@ pub(super) trait Recipe: Send {
         std::future::ready(Ok(()))
     }
 
-    /// The events that the command leads to; none if the state already is as requested. The failure
-    /// is the aggregate's refusal as every face shows it.
+    /// The command's events; empty if the state already is as requested. The failure is the
+    /// aggregate's refusal as every face shows it.
     fn decide(
         &mut self,
         bus: &Bus,
@@ -134,7 +134,7 @@ pub(super) struct Appended<E> {
 /// How the tries of a command ended.
 enum Outcome<T> {
     Done(T),
-    /// The state was as requested, with the stream at this version.
+    /// The state already was as requested, with the stream at this version.
     Unchanged(u64),
     Refused(Failure),
     /// The command was committed before.
@@ -144,7 +144,7 @@ enum Outcome<T> {
 /// One try of a command.
 enum Try<T> {
     Over(Outcome<T>),
-    /// Another process came between: decide again.
+    /// Another process wrote to the stream meanwhile: decide again.
     Again,
 }
 
@@ -155,8 +155,8 @@ impl Bus {
         prepared: &PreparedCommand,
         recipe: &mut R,
     ) -> Result<R::Output, Failure> {
-        // The stream's turn is given up by now: a first request that is waited for may be a key test
-        // in progress, which needs it to finish.
+        // The stream's lock is released by now: the first request that this waits for may be a key
+        // test in progress, which needs the lock to finish.
         match self.tried(prepared, recipe).await? {
             Outcome::Done(output) => Ok(output),
             Outcome::Repeated(record) => {
@@ -171,7 +171,7 @@ impl Bus {
                 Some(repeat) => recipe.replayed(repeat),
                 None => Err(failure),
             },
-            // Nor may it succeed with a result of its own if the first already did everything: the
+            // Nor may it return its own result if the first one already changed everything: the
             // result is the first one's commit.
             Outcome::Unchanged(version) => {
                 if let Some(repeat) = self.repeated(prepared).await? {
@@ -190,7 +190,7 @@ impl Bus {
         }
     }
 
-    /// Tries until the command is over, in the stream's turn.
+    /// Holds the stream's lock and tries until the command has an outcome.
     async fn tried<R: Recipe>(
         &self,
         prepared: &PreparedCommand,
@@ -281,7 +281,7 @@ impl Bus {
         }
     }
 
-    /// What follows from a refused append.
+    /// Maps a refused append to a retry or a failure.
     async fn not_appended<R: Recipe>(
         &self,
         error: AppendError,
@@ -289,12 +289,12 @@ impl Bus {
     ) -> Result<Try<R::Output>, Failure> {
         let failure = match error {
             AppendError::Conflict { .. } => return Ok(Try::Again),
-            // A rotation came between.
+            // A rotation replaced the user key meanwhile.
             AppendError::UserKeyMoved { .. } => {
                 recipe.keys_moved(self).await?;
                 return Ok(Try::Again);
             }
-            // A rotation has begun: the next try wraps a new user's key under the new master key.
+            // A rotation has started: the next try wraps a new user's key under the new master key.
             AppendError::MasterKeyMoved { current } => {
                 self.keychain.master_keys().seal_under(current);
                 return Ok(Try::Again);

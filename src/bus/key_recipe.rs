@@ -26,14 +26,14 @@ use uuid::Uuid;
 /// The aggregate's command, with what belongs to it outside of the aggregate.
 pub(super) struct PlannedKeyCommand {
     pub(super) command: KeyRingCommand,
-    /// The secret to seal, for the commands that bring one.
+    /// The secret to seal, for commands that contain one.
     pub(super) secret: Option<ApiKeySecret>,
-    /// The key that the command concerns, where that is certain before the decision.
+    /// The key that the command adds or names; `None` if only the decision determines it.
     pub(super) subject: Option<KeyId>,
 }
 
 impl PlannedKeyCommand {
-    /// A command on a key that brings no secret.
+    /// A command on a key, without a secret.
     pub(super) fn on(key: KeyId, command: impl Into<KeyRingCommand>) -> Self {
         Self { command: command.into(), secret: None, subject: Some(key) }
     }
@@ -137,7 +137,7 @@ impl Recipe for KeyRecipe {
 }
 
 impl KeyRecipe {
-    /// The key that the command turned out to affect.
+    /// The affected key, once the command is decided.
     fn key_of(&self, events: &[KeyRingEvent]) -> Option<KeyId> {
         self.command.subject.or_else(|| events.first().and_then(subject_of))
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 impl Bus {
     /// Tests a key. The intent is durable before the secret is opened, so the history shows the
-    /// test whatever happens next.
+    /// test even if the process crashes next.
     pub(super) async fn test_key(
         &self,
         prepared: PreparedCommand,

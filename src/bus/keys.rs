@@ -68,7 +68,7 @@ impl Bus {
                 };
                 (Some(key), command.into())
             }
-            // Handled before: a test is two commits with a call between them.
+            // `test_key` handles it: a test is two commits with a call between them.
             KeyCommand::Test { .. } => return Err(Failure::internal()),
             KeyCommand::SetDefault { key, context, expected } => {
                 let context_tag = index.context_tag(context.as_str());

@@ -21,7 +21,7 @@ impl StreamLocks {
         if let Some(lock) = locks.get(&stream).and_then(Weak::upgrade) {
             return lock;
         }
-        // Sweeping now and then keeps the map about as small as the number of streams in use.
+        // Occasional sweeps keep the map close to the number of streams in use.
         if locks.len() >= 1024 && locks.len().is_power_of_two() {
             locks.retain(|_, lock| lock.strong_count() > 0);
         }

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-/// How often a command is decided again because another process wrote to its stream meanwhile.
+/// How often a command is tried: another process may write to its stream between fold and append.
 const MAX_TRIES: usize = 10;
 
 /// The configuration of the bus.
@@ -61,7 +61,7 @@ pub struct Bus {
     aggregates: Arc<Aggregates>,
 }
 
-/// What the bus works on.
+/// What the bus is built from.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct BusPorts {
@@ -93,8 +93,8 @@ impl Bus {
         Arc::new(Self { store, keychain, env, probe, config, tracker, locks, aggregates })
     }
 
-    /// The entrance of every command that is not a timer's: limits it, runs it as a task of its own,
-    /// and counts it by its outcome.
+    /// The entry point of every command except those of timers: applies the limits, runs the
+    /// command as its own task, and counts it by its outcome.
     async fn enter<T: Send + 'static>(
         &self,
         (kind, owner): (CommandKind, UserId),
@@ -138,7 +138,7 @@ impl Bus {
         appended
     }
 
-    /// Runs work as a task of its own and waits for it.
+    /// Runs work as its own task and waits for it.
     async fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,

@@ -20,12 +20,12 @@ const RECORD_MS: u64 = 7 * 24 * 3600 * 1000;
 /// How much longer than a test's timeout a repeated request waits for it, in milliseconds.
 const WAIT_GRACE_MS: u64 = 10_000;
 
-/// What a command does with command records.
+/// How a command affects command records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RecordKind {
     /// Leaves one, if it has an idempotency key.
     Complete,
-    /// Leaves one that a later command closes: until then a repeat waits.
+    /// Leaves an open one, which a later command closes. Until then a repeat waits.
     Open,
     /// Closes that of an earlier command.
     Close(CommandId),
@@ -153,7 +153,7 @@ impl Bus {
     }
 }
 
-/// Checks that the record belongs to this very request.
+/// Checks that the record belongs to the same request.
 pub(super) fn same_request(record: &CommandRecord, request_hash: &[u8; 32]) -> Result<(), Failure> {
     if record.request_hash == *request_hash {
         return Ok(());

@@ -59,8 +59,8 @@ impl RunSettings {
 
 /// Notifies the engine of a run that may need work.
 pub trait WakeEngine: Send + Sync {
-    /// A hint about a run of this user. A lost one is made up for by the engine's next poll of the
-    /// open runs.
+    /// Sends a hint about a run of this user. If it is lost, the engine's next scan of the open
+    /// runs finds the run.
     fn wake(&self, owner: UserId, run: RunId);
 }
 
@@ -70,7 +70,7 @@ pub struct RunBus {
     /// Loads, seals and appends.
     pub bus: Arc<Bus>,
     pub resolver: Arc<Resolver>,
-    /// Reads a run that is to be resumed.
+    /// Reads the run to resume.
     pub runs: Arc<dyn RunReads>,
     pub settings: Arc<RunSettings>,
     pub engine: Arc<dyn WakeEngine>,

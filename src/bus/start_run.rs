@@ -19,7 +19,7 @@ use claviger_projections::ports::ClaimKind;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// A run to be requested, after its definition was checked.
+/// A run to request, with a checked definition.
 pub(super) struct Begun {
     pub(super) definition: Definition,
     pub(super) title: Option<Title>,
@@ -102,7 +102,7 @@ impl Recipe for StartRecipe {
         Ok(())
     }
 
-    /// A run claims nothing.
+    /// Runs claim no unique values.
     fn claim_taken(&self, _: ClaimKind, _: Uuid) -> Failure {
         Failure::internal()
     }

@@ -149,7 +149,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints help, or what is wrong with the arguments. A key pasted in the wrong place isn't repeated.
+/// Prints help, or what is wrong with the arguments. A key pasted in the wrong place isn't
+/// repeated.
 fn wrong_usage(error: &clap::Error) -> ExitCode {
     if contains_secret(&error.to_string()) {
         let message = "an argument contains sk-ant-, which looks like a secret: give secrets on standard input (see claviger \

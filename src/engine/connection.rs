@@ -1,4 +1,4 @@
-//! A call under way, as the worker holds it. What was received of it is in the state
+//! A call under way, as the worker holds it. The text received from it is in the state
 //! ([`super::decide::WorkState`]).
 
 use super::queue::Ticket;

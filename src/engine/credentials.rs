@@ -25,9 +25,9 @@ pub struct Operator {
     pub program: Option<(ClaudeProgram, PathBuf)>,
 }
 
-/// Why a call lacks what it needs.
+/// Why a call has no credential.
 enum Missing {
-    /// The secret was replaced since the call was announced: there is a new one.
+    /// The secret was replaced since the call was announced.
     Replaced,
     /// The credential no longer exists, for this reason.
     Gone(&'static str),

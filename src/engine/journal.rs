@@ -27,10 +27,10 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Lost {
-    /// Another process has claimed it.
+    /// Another process has claimed the run.
     #[error("another process works on the run")]
     Taken,
-    /// Its owner was erased.
+    /// The run's owner was erased.
     #[error("the run's owner is gone")]
     Erased,
     /// The store refuses the append, or the events can't be sealed.
@@ -56,7 +56,7 @@ pub(super) struct Journal {
     counted: Option<u64>,
 }
 
-/// Where a run stands in the log when this process starts to work on it.
+/// Where a run is in the log when this process starts to work on it.
 pub(super) struct Origin {
     pub(super) run: RunId,
     pub(super) owner: UserId,
@@ -93,7 +93,7 @@ impl Journal {
     /// too, and counted by the first event.
     ///
     /// # Errors
-    /// [`Lost`]: this process must leave the run. As far as it can know, nothing was appended.
+    /// [`Lost`]: this process must leave the run. To its knowledge, nothing was appended.
     pub(super) async fn append(&mut self, mut events: Vec<RunEvent>) -> Result<(), Lost> {
         let rows = match self.counted {
             Some(rows) => rows,
@@ -128,8 +128,8 @@ impl Journal {
             match self.shared.parts.bus.append(append).await {
                 Ok(appended) => return Ok(appended),
                 Err(AppendError::Conflict { .. }) => return Err(Lost::Taken),
-                // An erasure or a rotation came between. What an erased user's key sealed could
-                // never be opened.
+                // An erasure or a rotation was committed meanwhile. Content sealed under an
+                // erased user's key could never be opened.
                 Err(AppendError::UserKeyMoved { .. }) => self.read_key_row().await?,
                 // Nothing was appended. A process that can't read these events yet will be upgraded
                 // or stopped, and the replies that were paid for wait for that.
@@ -182,7 +182,7 @@ impl Journal {
         }
     }
 
-    /// Opens the run for text after the event that is the last now.
+    /// Opens the run for text after its current last event.
     fn open_for_text(&mut self) {
         if self.counted.take().is_none() {
             return self.shared.flush.open(self.run, self.version);
@@ -218,7 +218,7 @@ fn lost_text(failure: &FlushFailure) -> Lost {
     }
 }
 
-/// Seals a run's text. It holds the key as long as this process works on the run.
+/// Seals a run's text. Holds the key while this process works on the run.
 struct Seal {
     key: Arc<ContentKey>,
     shared: Arc<Shared>,

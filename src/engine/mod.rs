@@ -2,10 +2,10 @@
 //! as events and text.
 //!
 //! One process works on a run at a time. The log names it (`RunClaimed`): a claim takes the next
-//! version of the run's stream, so the owner before can append nothing more. Whether an owner is
+//! version of the run's stream, so the previous owner can append nothing more. Whether an owner is
 //! alive is decided by the lease of its process,
 //! [`claviger_projections::ports::LeaseName::Engine`]: a process that gets it may claim that
-//! owner's runs. The memory of a run is its fold: after a crash at any point the next owner reads
+//! owner's runs. All state of a run is in its fold: after a crash at any point the next owner reads
 //! it and continues.
 //!
 //! `decide` and `retry` are pure; the other modules do the IO.

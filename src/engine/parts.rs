@@ -24,11 +24,11 @@ pub struct EngineSettings {
     pub lease: Duration,
     /// Longest time for calls under way to end at shutdown.
     pub drain: Duration,
-    /// Most runs that are worked on at a time.
+    /// Most runs in progress at a time.
     pub runs_at_once: usize,
     /// Most calls at a time with one credential.
     pub calls_per_key: usize,
-    /// Most calls at a time in all.
+    /// Most calls at a time with all credentials.
     pub calls_at_once: usize,
     /// For how long a step is retried after faults of the upstream.
     pub retry_budget: Duration,
@@ -74,7 +74,7 @@ pub struct EngineParts {
     pub settings: EngineSettings,
 }
 
-/// The parts together with those that the engine makes itself.
+/// The parts, with those that the engine creates itself.
 pub(super) struct Shared {
     pub(super) parts: EngineParts,
     pub(super) queue: Arc<Queue>,

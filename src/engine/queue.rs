@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-/// A credential, whatever the version of its secret: calls with it share a queue.
+/// A credential, without the version of its secret. Calls with it share a queue.
 pub(super) type Lane = (CredentialSource, Option<KeyId>);
 
 pub(super) const fn lane_of(credential: Credential) -> Lane {
@@ -29,7 +29,7 @@ struct State {
 struct LaneState {
     under_way: usize,
     parked_until: Timestamp,
-    /// The run whose turn is next comes first.
+    /// The run whose turn is next is first.
     waiting: VecDeque<(RunId, VecDeque<oneshot::Sender<Ticket>>)>,
 }
 
@@ -64,7 +64,7 @@ impl Drop for Ticket {
 type Granted = Vec<(oneshot::Sender<Ticket>, Lane)>;
 
 impl Queue {
-    /// At most `per_lane` calls at a time with one credential, and `at_once` in all.
+    /// At most `per_lane` calls at a time with one credential, and `at_once` with all of them.
     pub(super) fn new(
         clock: Arc<dyn Clock>,
         tracker: TaskTracker,

@@ -1,5 +1,5 @@
-//! The retry policy: what follows from a failed call is a function of the failure and of the
-//! attempts so far.
+//! The retry policy: whether and when a step is retried depends on the failure of its call and on
+//! the attempts so far.
 
 use super::backoff::wait_ms;
 use claviger_domain::orchestration::{FailureClass, Next, counts};
@@ -15,7 +15,7 @@ const MAX_WAIT_MS: u64 = 3_600_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failed {
     pub(super) class: FailureClass,
-    /// When the limit that was hit ends, where the response has that.
+    /// When the limit that was hit ends; `None` if the response does not contain it.
     pub(super) until: Option<Timestamp>,
     /// The wait that the upstream requests, in milliseconds.
     pub(super) retry_after_ms: Option<u64>,
@@ -145,7 +145,7 @@ mod tests {
         let limited =
             Failed { until: Some(NOW.plus_ms(90_000)), ..failed(FailureClass::RateLimit) };
         let expected = RetryDecision { next: at(90_000), park_until: Some(NOW.plus_ms(90_000)) };
-        // However often: a wait for a limit counts no attempt.
+        // Any number of times: a wait for a limit counts no attempt.
         for tries in [FIRST, Tries { attempts: 50, counted: 3, spent_ms: 700_000, ..FIRST }] {
             assert_eq!(decide_retry(&limited, tries, NOW, 300), expected);
         }

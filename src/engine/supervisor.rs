@@ -70,9 +70,9 @@ struct RunSet {
     signals: Signals,
     work: FuturesUnordered<Work>,
     at_work: HashSet<RunId>,
-    /// Hinted at while a worker had them: started once more afterwards.
+    /// Hinted at while a worker had them: started again afterwards.
     again: HashSet<RunId>,
-    /// Runs beyond the most that are worked on at once.
+    /// Runs beyond the most in progress at a time.
     queue: VecDeque<(UserId, RunId, PreviousOwner)>,
     /// Runs that this process can't continue.
     broken: HashSet<RunId>,
@@ -111,7 +111,7 @@ impl Engine {
             holder,
             ttl: shared.parts.settings.lease,
         };
-        // The lease is kept while calls end: a process that gets it retries them.
+        // The lease is kept while calls end: a process that got it would retry them.
         let done = CancellationToken::new();
         let (hints, serves) = (tokio::sync::Mutex::new(hints), AtomicBool::new(false));
         let working = lease_holder.run(&done, |_, lost| {
@@ -308,8 +308,8 @@ impl RunSet {
     }
 
     /// Tries to get another engine's lease. Getting it means that engine is gone, so its runs may
-    /// be claimed. The lease is not released: an engine that resumes after all finds by it that it
-    /// has lost its runs.
+    /// be claimed. The lease is not released: an engine that resumes after all detects by it that
+    /// it has lost its runs.
     async fn take_over(&mut self, owner: BootId) -> Result<bool, Failure> {
         let holder: Holder = self.shared.parts.holder;
         let ttl_ms =

@@ -1,5 +1,5 @@
 //! One run that this process works on, from the claim to its end, its pause, or its loss. The
-//! worker reads, waits and writes; what happens is decided by [`super::decide`].
+//! worker reads, waits and writes; [`super::decide`] makes the decisions.
 
 use super::connection::{Arrived, Connection, next_item};
 use super::credentials;
@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Signals {
     /// Start no further call; end when those under way have.
     pub(super) drain: CancellationToken,
-    /// End now: record what the calls under way used, and leave the run to the next owner.
+    /// End now: record the usage of the calls under way, and leave the run to the next owner.
     pub(super) abort: CancellationToken,
     /// The lease is lost: append nothing more.
     pub(super) lost: CancellationToken,
@@ -45,7 +45,7 @@ pub(super) struct Signals {
 /// How a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// There was nothing to do, or everything was done for now.
+    /// There was no work, or all of it is done for now.
     Rests,
     /// The run belongs to another process, or may soon: the next scan of open runs decides.
     Left,
@@ -53,7 +53,7 @@ pub(super) enum Outcome {
     Broken,
 }
 
-/// What a decision is given from outside, read before it is made.
+/// The external inputs of a decision, read before it is made.
 struct Facts {
     now: Timestamp,
     keys: UserKeys,
@@ -61,7 +61,7 @@ struct Facts {
     resolution: Option<Resolution>,
 }
 
-/// A run at work.
+/// A run in progress.
 struct Worker {
     shared: Arc<Shared>,
     owner: UserId,
@@ -79,7 +79,7 @@ struct Worker {
     tickets: HashMap<StepId, Ticket>,
 }
 
-/// Works on a run as long as there is something to do.
+/// Works on a run while there is work for it.
 pub(super) async fn work(
     shared: Arc<Shared>,
     place: (UserId, RunId),
@@ -88,7 +88,7 @@ pub(super) async fn work(
 ) -> Outcome {
     let run = place.1;
     let hub: &Arc<EventHub> = &shared.parts.hub;
-    // Registered before anything is read: a request that comes meanwhile is received.
+    // Registered before anything is read, so that a request made meanwhile is received.
     let requests = hub.register(Topic::RunControl(run));
     let working = async {
         let loaded = Worker::load(Arc::clone(&shared), place, previous, requests).await?;
@@ -213,9 +213,9 @@ impl Worker {
         }
     }
 
-    /// Whether a request came in for a run that paused, while its pause was appended. A later
-    /// request sees the pause, and the process that takes it claims the run; an earlier one saw a
-    /// run that is ours, and left it to us.
+    /// Whether a control request was made while the run's pause was appended. A later request sees
+    /// the pause, and the process that receives it claims the run; an earlier one saw a run that
+    /// belongs to this process, and left the work to it.
     async fn is_to_leave_pause(&mut self) -> Result<bool, Stop> {
         if !self.state.is_paused() {
             return Ok(false);
@@ -307,7 +307,7 @@ impl Worker {
         Ok(())
     }
 
-    /// What the next decision is given; `None` once the owner was erased.
+    /// The inputs of the next decision; `None` once the owner was erased.
     async fn facts(&mut self) -> Result<Option<Facts>, Stop> {
         let Some(keys) = self.shared.parts.reads.keychain.user(self.owner).await? else {
             return Ok(None);
@@ -320,7 +320,7 @@ impl Worker {
         Ok(Some(Facts { now: self.now(), keys, credential, resolution }))
     }
 
-    /// Which credential the run uses after it is resumed.
+    /// The credential of the run after it is resumed.
     async fn resolve(&mut self) -> Result<Resolution, Stop> {
         let parts = &self.shared.parts;
         let account = parts.reads.account_facts(self.owner).await?;
@@ -333,7 +333,7 @@ impl Worker {
         Ok(recorded(&candidates))
     }
 
-    /// Waits for one thing. `false` if a decision may follow from it.
+    /// Waits for one input. `false` if a decision may follow from it.
     async fn wait(&mut self, signals: &Signals) -> Result<bool, Stop> {
         let due = self.state.due.map(|due| Duration::from_millis(due.ms_since(self.now())));
         tokio::select! {
@@ -358,7 +358,7 @@ impl Worker {
         Ok(false)
     }
 
-    /// Takes in an item of a call. `false` if events follow from it.
+    /// Applies an item of a call. `false` if events follow from it.
     async fn receive(&mut self, arrived: Arrived) -> Result<bool, Stop> {
         let Arrived { step, item, elapsed_ms } = arrived;
         // Only a failed call needs a number.

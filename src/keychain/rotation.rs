@@ -229,7 +229,7 @@ impl Rotation {
             let more = events.len() == BATCH;
             for event in &events {
                 version = event.envelope.version;
-                // What else happens to the installation is none of ours.
+                // The stream may contain events of types that this program does not read.
                 if !SystemEvent::CURRENT.iter().any(|(kind, _)| *kind == event.envelope.kind) {
                     continue;
                 }

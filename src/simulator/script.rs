@@ -155,14 +155,13 @@ impl fmt::Debug for Script {
 }
 
 impl Script {
-    /// Appends an act to the key's queue: its next well-formed call takes it, whatever the
-    /// endpoint.
+    /// Appends an act to the key's queue: its next well-formed call takes it, on any endpoint.
     pub fn push(&self, key: &str, act: Act) {
         self.lock().of_keys.entry(key.to_owned()).or_default().push_back(act);
     }
 
     /// Appends an act to a marker's queue: the next message whose system prompt or last turn
-    /// contains the marker takes it, whatever its key. Markers take precedence over keys, in the
+    /// contains the marker takes it, with any key. Markers take precedence over keys, in the
     /// order of their first use.
     pub fn on_prompt(&self, marker: &str, act: Act) {
         let mut queues = self.lock();

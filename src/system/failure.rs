@@ -1,4 +1,5 @@
-//! What faults of the store and the vault look like from outside. What happened is logged here, once.
+//! What faults of the store and the vault look like from outside. What happened is logged here,
+//! once.
 
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;

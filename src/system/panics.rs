@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo};
 #[error("a handler panicked")]
 pub struct Panicked;
 
-/// Replaces the process's panic hook, which prints the payload to standard error. Called once, before
-/// anything that could panic; reports reach the log once telemetry has started.
+/// Replaces the process's panic hook, which prints the payload to standard error. Called once,
+/// before anything that could panic; reports reach the log once telemetry has started.
 pub fn report_location_only() {
     std::panic::set_hook(Box::new(report));
 }

@@ -9,8 +9,8 @@ pub fn no_core_dumps() {
     }
 }
 
-/// Raises the soft limit on open files and sockets to the hard limit and returns the resulting limit; `None` for no limit.
-/// Child processes inherit it.
+/// Raises the soft limit on open files and sockets to the hard limit and returns the resulting
+/// limit; `None` for no limit. Child processes inherit it.
 ///
 /// The usual soft limit (1,024) is for programs that call `select`. This one doesn't, and each
 /// socket is a file.

@@ -7,9 +7,9 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Which lines may be written, whatever the configured filter: at DEBUG and TRACE the HTTP crates
-/// write request headers, tokens among them. This program's own lines contain no secret at any
-/// level.
+/// Which lines may be written, even if the configured filter admits more: at DEBUG and TRACE the
+/// HTTP crates write request headers, tokens among them. This program's own lines contain no secret
+/// at any level.
 fn may_be_written(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("claviger") || *metadata.level() <= Level::INFO
 }

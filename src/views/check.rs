@@ -1,8 +1,8 @@
 //! Compares an owner's stored rows with the rows that the log folds to. This is the one comparer:
 //! `verify` and `replay` differ only in how they fold. `verify` folds all owners in its single pass
 //! over the log; a fold of each owner's history for each view would make it read the log once more
-//! per view. `replay` folds one owner at a time, because commands go on meanwhile and only the
-//! owner being compared has to stand still.
+//! per view. `replay` folds one owner at a time, because commands continue meanwhile and only the
+//! compared owner must have no new events.
 
 use super::content_keys::ContentKeys;
 use super::followed::FollowedState;
@@ -74,7 +74,7 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
-    /// The same rows, taken to agree.
+    /// The same rows, without problems.
     pub(super) fn excused(self) -> Self {
         Self { rows: self.rows, ..Self::default() }
     }

@@ -50,8 +50,8 @@ impl ContentKeys {
         }
     }
 
-    /// Forgets the key of a run. There may be as many of them as runs; of other streams an owner
-    /// has two.
+    /// Drops the key of a run. An owner may have any number of runs, but has only two other
+    /// streams.
     pub(crate) fn forget_run(&mut self, stream: StreamName) {
         match stream {
             StreamName::Run(_) => drop(self.kept.remove(&stream)),
@@ -62,7 +62,7 @@ impl ContentKeys {
         }
     }
 
-    /// Forgets everything: new events may have brought keys, and an erasure destroys them.
+    /// Drops all keys: new events may have added some, and an erasure destroys them.
     pub(super) fn clear(&mut self) {
         self.user = None;
         self.kept.clear();

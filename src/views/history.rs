@@ -99,7 +99,7 @@ impl<'a> InlineHistory<'a> {
         Ok(self.state.take_run(run, &decoded, event.envelope.at))
     }
 
-    /// Compares the view with the log. Valid only if no event came meanwhile.
+    /// Compares the view with the log. Valid only if no event was appended meanwhile.
     pub(super) async fn compare(&mut self) -> Result<Checked, Failure> {
         let Self { view, inline, store, keys, state, .. } = self;
         let expected = Expected::Inline { view: *inline, state, keys };

@@ -1,4 +1,5 @@
-//! Views over the store: how the rows of each are written, opened, compared with the log and repaired.
+//! Views over the store: how the rows of each are written, opened, compared with the log and
+//! repaired.
 
 mod accounts;
 mod check;

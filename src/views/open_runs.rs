@@ -54,8 +54,7 @@ impl InlineView for OpenRuns {
     }
 }
 
-/// Encodes the row of a run that hasn't ended, by which engines find work; `None` once it has
-/// ended.
+/// Encodes the row of a run that hasn't ended; `None` once it has.
 pub(super) fn open_run_row(
     owner: UserId,
     summary: &RunSummary,

@@ -21,7 +21,7 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     Folded,
-    /// It ended its run.
+    /// The event ended its run.
     RunEnded,
     /// The run's first event is missing, so nothing was folded.
     NoFirstEvent(RunId),

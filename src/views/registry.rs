@@ -21,8 +21,8 @@ pub struct View {
     pub(super) kind: Kind,
 }
 
-/// When a view's rows are written. Each kind brings the fold of the view's events, and the encoding
-/// and comparison of its rows.
+/// When a view's rows are written. Each kind supplies the fold of the view's events, and the
+/// encoding and comparison of its rows.
 pub(super) enum Kind {
     /// In the transaction of the events.
     Inline(&'static dyn InlineView),
@@ -87,7 +87,7 @@ impl View {
         self.about
     }
 
-    /// What one of its rows is called in a problem.
+    /// The noun for one of its rows in a problem.
     pub(super) const fn row(&self) -> &'static str {
         self.row
     }

@@ -9,7 +9,7 @@ use crate::system::failure::store_failure;
 use claviger_domain::failure::Failure;
 use claviger_projections::ports::ReplaceError;
 
-/// Replaces the rows of an inline view, while commands go on.
+/// Replaces the rows of an inline view, while commands continue.
 pub(super) async fn replace_inline(
     mut history: InlineHistory<'_>,
     env: &Environment,
@@ -18,7 +18,7 @@ pub(super) async fn replace_inline(
     history.read_on().await?;
     for _ in 0..MOST_TRIES {
         let agrees = history.compare().await?.agrees();
-        // Events that came meanwhile weren't in the fold just compared.
+        // Events appended meanwhile weren't in the fold that was compared.
         if history.read_on().await? {
             continue;
         }
@@ -35,7 +35,7 @@ pub(super) async fn replace_inline(
     Err(unsettled(history.owner()))
 }
 
-/// Replaces the rows of a followed view, while its follower goes on.
+/// Replaces the rows of a followed view, while its follower continues.
 pub(super) async fn replace_followed(
     mut history: FollowedHistory<'_>,
     is_check: bool,

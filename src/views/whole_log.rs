@@ -36,7 +36,7 @@ pub(crate) struct WholeLog {
     followed: Vec<Followed>,
 }
 
-/// Receives the result of each owner of a view. Only an owner whose keys don't open has none.
+/// Receives the result of each owner of a view; a failure only for an owner whose keys don't open.
 pub(crate) type Found<'a> = &'a mut (dyn FnMut(UserId, Result<Checked, Failure>) + Send);
 
 impl WholeLog {
@@ -91,7 +91,7 @@ impl WholeLog {
         self.owners.values().filter(|state| state.account().is_some()).count() as u64
     }
 
-    /// Compares a view for every owner that it or the log knows.
+    /// Compares a view for every owner that is in the view or in the log.
     ///
     /// # Errors
     /// When the store is unavailable.
@@ -110,7 +110,7 @@ impl WholeLog {
     ) -> Result<(), Failure> {
         let Self { store, keys, owners: states, .. } = self;
         let mut owners = owners_with_rows(&**store, view).await?;
-        // Other owners are left out, as there is nothing to compare: that saves a query each.
+        // Other owners have nothing to compare: leaving them out saves a query each.
         let expects =
             |state: &&OwnerState| inline.defaults(state).is_some() || !inline.ids(state).is_empty();
         owners.extend(states.values().filter(expects).map(OwnerState::owner));

@@ -1,4 +1,4 @@
-//! The installation itself: what happens to it as a whole. Its events belong to nobody and have no content.
+//! The installation as an aggregate. Its events belong to no user and have no content.
 
 mod event;
 

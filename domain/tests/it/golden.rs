@@ -1,7 +1,10 @@
-//! Stored shapes stay as they are: every event type and schema has one golden file. The bytes of the current schema are what the code
-//! writes and reads; a file of an older schema is read and becomes the event of today that `older_events` names.
-//! `UPDATE_GOLDEN=1 cargo test -p claviger-domain golden::` makes the missing file of a current schema (the first run may still fail:
-//! tests run side by side); an existing file is never touched. Review a new file before checking it in: it stays for ever.
+//! Stored shapes stay as they are: every event type and schema has one golden file. The bytes of
+//! the current schema are what the code writes and reads; a file of an older schema is read and
+//! becomes the current event that `older_events` names.
+//!
+//! `UPDATE_GOLDEN=1 cargo test -p claviger-domain golden::` makes the missing file of a current
+//! schema (the first run may still fail, because tests run in parallel); an existing file is never
+//! touched. Review a new file before checking it in: it is permanent.
 
 use crate::{example, example_run};
 use claviger_domain::account::AccountEvent;
@@ -190,7 +193,8 @@ fn every_golden_file_belongs_to_a_type_and_no_two_aggregates_share_one() {
     assert_eq!(types.len(), all_types().count());
 }
 
-/// Facts as `FORMATS.md`, sections 2 and 7, want them: compact, integers only, nothing null, words in `snake_case`.
+/// Facts as `ops/docs/FORMATS.md`, sections 2 and 7, requires: compact, integers only, nothing
+/// null, words in `snake_case`.
 fn check_fact(value: &Value, place: &str) {
     match value {
         Value::Null => panic!("null in {place}: an absent optional is left out"),

@@ -1,5 +1,5 @@
-//! A run played through: the planner is asked again and again, every call is answered from a script, and everything that happens goes
-//! through the run's own commands, as with the engine.
+//! Plays a whole run: calls the planner repeatedly, replies to every call from a script, and
+//! applies everything through the run's own commands, as the engine does.
 
 use crate::example_run::CREDENTIAL;
 use crate::given::{NOW, boot, fold, run, tag};
@@ -100,7 +100,7 @@ impl Played {
             self.run.apply(event.clone());
             self.events.push(event);
         }
-        // Whoever takes over knows no more than the events.
+        // A process that takes over has only the events.
         assert_eq!(fold::<Run>(self.events.clone()), self.run);
     }
 
@@ -189,7 +189,8 @@ impl Played {
         self.calls.push(call);
     }
 
-    /// What an agent was told can still be shown at the end, when its step and those after it are done.
+    /// The prompt of each agent can still be shown at the end, when its step and later ones are
+    /// done.
     fn check_told(&self, told: &BTreeMap<StepId, String>) {
         for (step, text) in told {
             let step = self.run.step(*step).unwrap();

@@ -1,5 +1,5 @@
-//! The typed user errors of a mutation's payload, and which failures become one. Every other failure
-//! becomes a top-level error.
+//! The typed user errors of a mutation's payload, and which failures become one. Every other
+//! failure becomes a top-level error.
 
 use crate::error::{ErrorCode, top_level};
 use crate::scalars::Position;

@@ -69,7 +69,7 @@ struct Round {
 /// Measures, and calls `told` after each round.
 ///
 /// # Errors
-/// [`BenchError`], whose message tells what to do.
+/// [`BenchError`]; its message states the remedy.
 pub async fn measure(
     ground: &dyn Ground,
     bench: &AppendBench,

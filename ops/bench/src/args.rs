@@ -77,16 +77,19 @@ pub(crate) enum Command {
     /// Durable appends a second, beside bare inserts of the same rows
     #[command(after_help = ABOUT_APPEND)]
     Append(AppendArgs),
-    /// Thousands of idle subscriptions: memory of each, how soon all hear of an event, what stalled readers cost the others
+    /// Thousands of idle subscriptions: memory of each, how soon all receive an event, what stalled
+    /// readers cost the others
     #[command(after_help = ABOUT_LIVE)]
     Live(LiveArgs),
     /// Queries a second, beside a bare handler that checks the same token and reads the same rows
     #[command(after_help = ABOUT_QUERY)]
     Query(QueryArgs),
-    /// What others wait while somebody attacks, beside the same attacker aimed at a server that does nothing
+    /// What others wait while somebody attacks, beside the same attacker aimed at a server that
+    /// does nothing
     #[command(after_help = ABOUT_ATTACKS)]
     Attacks(AttacksArgs),
-    /// Runs: what the engine costs beside one commit and beside the upstream, how late text is while many stream, how soon a killed one goes on
+    /// Runs: what the engine costs beside one commit and beside the upstream, how late text is
+    /// while many stream, how soon a killed one goes on
     #[command(after_help = ABOUT_RUNS)]
     Runs(RunsArgs),
     /// A baseline in a process of its own; measurements start it
@@ -100,7 +103,8 @@ pub(crate) struct PlaceArgs {
     /// How often everything is measured, server and baseline in turn
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) rounds: u16,
-    /// Let the system say who runs on which core, instead of keeping what is measured and who measures apart
+    /// Let the system choose cores, instead of keeping the measured processes and the measuring
+    /// ones apart
     #[arg(long)]
     pub(crate) together: bool,
     /// Where the embedded store is made, and removed [default: the system's temporary directory]
@@ -197,7 +201,7 @@ pub(crate) enum Part {
     Keys,
     /// Accepts and closes
     Nothing,
-    /// Streams text that says when it was written
+    /// Streams text that contains the time at which it was written
     Upstream,
 }
 
@@ -215,10 +219,12 @@ pub(crate) struct AppendArgs {
     /// How many processes would have the store open (MongoDB): writers are dealt out to them
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub(crate) processes: u16,
-    /// MongoDB to be measured, `mongodb://…`; give an address with a password by the variable only [default: the embedded store]
+    /// MongoDB to be measured, `mongodb://…`; give an address with a password by the variable only
+    /// [default: the embedded store]
     #[arg(long, env = "CLAVIGER_MONGODB_URI", hide_env_values = true)]
     pub(crate) mongodb_uri: Option<MongoUri>,
-    /// Where the embedded store to be measured is made, and removed [default: the system's temporary directory]
+    /// Where the embedded store to be measured is made, and removed [default: the system's
+    /// temporary directory]
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
     /// Print a table in Markdown

@@ -74,7 +74,7 @@ async fn queries_are_answered_beside_a_handler_that_takes_the_same_token() {
         rounds: 2,
         cores: Cores::default(),
     };
-    // An answer that is none would be an error.
+    // An invalid response would be an error.
     let measured = measure_queries(&bench, |_| {}).await.unwrap();
     assert_eq!(
         measured.iter().map(|measured| measured.query).collect::<Vec<_>>(),

@@ -83,7 +83,7 @@ impl CallEnd {
     /// Derived from a failed attempt of a step.
     pub const fn of_attempt(class: FailureClass, next: Next) -> Self {
         let (fault, rate_limited_until) = match class {
-            // The upstream answered as requested; an unusable answer says nothing against the key.
+            // The upstream accepted the key; an unusable reply is no evidence against it.
             FailureClass::InvalidOutput | FailureClass::Refusal => return Self::Well,
             FailureClass::Interrupted | FailureClass::Restarted | FailureClass::Cancelled => {
                 return Self::Unheard;
@@ -108,7 +108,7 @@ impl CallEnd {
     }
 }
 
-/// One call with the key, whoever made it.
+/// One call with the key, by any process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
     /// When the call ended.

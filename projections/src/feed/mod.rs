@@ -1,4 +1,4 @@
-//! Live feeds: a reader of the log gets every item once and in order, whatever it missed.
+//! Live feeds: a reader of the log gets every item once and in order, even if it missed hints.
 //!
 //! A feed registers with the [`Hub`] first, reads the store from its cursor, and then takes items
 //! from the hub. Each message of the hub names the stretch of the log that it covers ([`Span`]). If

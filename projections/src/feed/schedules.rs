@@ -1,6 +1,6 @@
-//! Feeds under random schedules, against an oracle: whatever the order of commits, of the reader's
-//! turns, and of slow and disconnected clients, each client gets every event of its user exactly
-//! once and in order.
+//! Feeds under random schedules, against an oracle: in any order of commits, of the reader's turns,
+//! and of slow and disconnected clients, each client gets every event of its user exactly once and
+//! in order.
 
 use super::{Batch, Driver, Hub, Source, Topic, follow};
 use crate::ports::BoxFuture;

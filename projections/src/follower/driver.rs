@@ -60,7 +60,8 @@ impl Follower {
     /// Folds at most [`BATCH`] events.
     ///
     /// # Errors
-    /// When the store fails. Whatever it did, the next step continues from the view as it then is.
+    /// When the store fails. The step may have been committed, so the next one reads the checkpoint
+    /// again.
     pub async fn step(&mut self) -> Result<Step, StoreError> {
         let stepped = self.try_step().await;
         if !matches!(stepped, Ok(Step::Idle | Step::Advanced { .. })) {

@@ -122,7 +122,7 @@ impl KeysView {
         }
     }
 
-    /// A verdict on a secret that has since been replaced says nothing about the key.
+    /// A verdict on a secret that has since been replaced does not change the key.
     fn tested(&mut self, facts: &Tested, notes: Option<&KeyTestNotes>, placed: &Placed) {
         self.change(facts.key, |key| {
             if key.facts.secret_version != facts.secret_version {

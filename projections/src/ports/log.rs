@@ -345,8 +345,8 @@ pub enum AppendError {
     /// a fault of the caller.
     #[error("malformed append: {0}")]
     Malformed(&'static str),
-    /// The store failed. After [`StoreError::Unavailable`] nothing was committed; otherwise the event
-    /// ids show whether it was.
+    /// The store failed. After [`StoreError::Unavailable`] nothing was committed; otherwise the
+    /// event ids show whether it was.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

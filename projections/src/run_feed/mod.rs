@@ -8,7 +8,8 @@
 //! loop {
 //!     events = log.read_stream(run, feed.events_after(), n)
 //!     rows = deltas.read(run, feed.rows_after(), n)
-//!     outbox.push(feed.take(Batch { events, rows, events_end, rows_end })?) // until feed.is_done()
+//!     // until feed.is_done()
+//!     outbox.push(feed.take(Batch { events, rows, events_end, rows_end })?)
 //!     if events_end && rows_end && !feed.needs_rows() { wait for a hint }
 //! }
 //! ```

@@ -1,4 +1,4 @@
-//! The flusher, step by step: its store answers when the test says so.
+//! The flusher, step by step: the test decides when its store returns.
 
 use claviger_domain::id::{RunId, StepId, UserId};
 use claviger_domain::timestamp::Timestamp;

@@ -27,11 +27,13 @@ use tokio_util::task::TaskTracker;
 /// Upper bound of one read, in bytes.
 const READ_MAX: usize = 16 * 1024;
 
-/// The program expands a mention (`@/path`) in a prompt by itself, although it has no tools, and sends
-/// the file to the model: a user could read this server's key files. These rules forbid it to read any.
+/// The program expands a mention (`@/path`) in a prompt by itself, although it has no tools, and
+/// sends the file to the model: a user could read this server's key files. These rules forbid it to
+/// read any.
 const DENY_FILES: &str = r#"{"permissions":{"deny":["Read","Read(//**)"]}}"#;
 
-/// U+2060: takes no room, and keeps the program from taking what follows for a mention or a command.
+/// U+2060: takes no room, and keeps the program from taking what follows for a mention or a
+/// command.
 const WORD_JOINER: char = '\u{2060}';
 
 /// Where the program is, and the environment it runs in.
@@ -149,9 +151,9 @@ fn prompt(request: &MessageRequest) -> Option<Vec<u8>> {
     Some(inert(&texts.join("\n\n")).into_bytes())
 }
 
-/// The prompt with nothing in it that the program would act on: no mention of a file anywhere, and no
-/// command (`/cost`), shell line (`!`) or memory line (`#`) at its beginning. Beside [`DENY_FILES`],
-/// because either guard alone would be one release of that program away from none.
+/// The prompt with nothing in it that the program would act on: no mention of a file anywhere, and
+/// no command (`/cost`), shell line (`!`) or memory line (`#`) at its beginning. Beside
+/// [`DENY_FILES`], because either guard alone would be one release of that program away from none.
 fn inert(prompt: &str) -> String {
     let mut inert = String::with_capacity(prompt.len() + 16);
     if prompt.trim_start().starts_with(['/', '!', '#']) {

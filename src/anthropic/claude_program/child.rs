@@ -37,7 +37,7 @@ impl Group {
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        // From here on, dropping this value ends the group, whatever fails below.
+        // From here on, dropping this value ends the group, even if a step below fails.
         let group = Self { child: Some(child), permit: Some(permit), tracker: tracker.clone() };
         let (stdin, stdout) = stdin.zip(stdout).ok_or(io::ErrorKind::BrokenPipe)?;
         let stdin = Sender::from_owned_fd(OwnedFd::from(stdin))?;

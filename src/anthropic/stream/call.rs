@@ -214,7 +214,7 @@ impl Answering {
         if let Some(failure) = error {
             return Err(self.failure(&failure));
         }
-        // Whatever follows the end of the message is ignored, even if it is invalid.
+        // Bytes after the end of the message are ignored, even if they are invalid.
         if self.message.is_whole() {
             return Ok(true);
         }

@@ -26,8 +26,8 @@ pub(super) fn fill(
 
 fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     toml::from_str(text).map_err(|error| {
-        // The error's own message quotes the line or the value, which may be a secret in the wrong place:
-        // only its position is used.
+        // The error's own message quotes the line or the value, which may be a secret in the wrong
+        // place: only its position is used.
         let line = error
             .span()
             .map_or(0, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());

@@ -98,8 +98,8 @@ pub(in crate::cli) enum ShowArg {
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct WatchArgs {
-    /// auto (a live screen on a terminal, else steps), steps (the text of each when it ends), lines (of
-    /// all steps, as they are written) or result; with --json, one JSON line per message
+    /// auto (a live screen on a terminal, else steps), steps (the text of each when it ends), lines
+    /// (of all steps, as they are written) or result; with --json, one JSON line per message
     #[arg(long, value_enum, hide_possible_values = true, default_value_t, value_name = "HOW")]
     pub(in crate::cli) show: ShowArg,
     /// Ctrl-C cancels the run and waits for its end; a second one leaves at once
@@ -164,11 +164,12 @@ pub(in crate::cli) struct StartArgs {
 /// A pattern, from a file or from flags. The setting `--model` names the model.
 #[derive(Args, Debug, Default)]
 pub(in crate::cli) struct PatternArgs {
-    /// `PatternInput` or `StartOrchestrationInput` of the API, as JSON or TOML; - for standard input
+    /// `PatternInput` or `StartOrchestrationInput` of the API, as JSON or TOML; - for standard
+    /// input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pattern", "task", "agent", "manager", "router", "aggregator", "rounds", "on_failure"])]
     pub(in crate::cli) file: Option<PathBuf>,
-    /// sequential, debate (in rounds), hierarchical (a manager splits the task), parallel (all at once),
-    /// routing (a router chooses the agents) or design (of an orchestration)
+    /// sequential, debate (in rounds), hierarchical (a manager splits the task), parallel (all at
+    /// once), routing (a router chooses the agents) or design (of an orchestration)
     #[arg(
         long,
         value_enum,

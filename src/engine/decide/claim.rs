@@ -11,8 +11,8 @@ use claviger_domain::timestamp::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PreviousOwner(pub(crate) Option<BootId>);
 
-/// Whether there is something to do that the process `by` may do. A running run belongs to its
-/// owner, a paused one to no process.
+/// Whether there is work that the process `by` may do. A running run belongs to its owner, a paused
+/// one to no process.
 pub(crate) fn may_claim(
     run: &Run,
     control: &RunControl,
@@ -30,7 +30,7 @@ pub(crate) fn may_claim(
     }
 }
 
-/// Claims the run. `kept` has the bytes of valid text of each attempt that the owner before left
+/// Claims the run. `kept` has the bytes of valid text of each attempt that the previous owner left
 /// open.
 pub(crate) fn claim(
     state: &mut WorkState,

@@ -1,6 +1,6 @@
-//! What happens next to a run: pure functions of its state and of what they are given. They read no
-//! clock, no store, no queue and no channel; they make no ids and no randomness. The worker
-//! supplies those, and carries out what is decided.
+//! What happens next to a run: pure functions of its state and their arguments. They read no clock,
+//! no store, no queue and no channel; they make no ids and no randomness. The worker supplies
+//! those, and carries out the decisions.
 //!
 //! Each function applies the events it decides to the fold in [`WorkState`] at once, and returns
 //! them with the effects that belong to them as a [`Decision`]. The order matters to the worker:

@@ -12,19 +12,18 @@ use claviger_domain::pattern::{End, NextStep, Plan, plan, prompt, system_prompt}
 use claviger_domain::timestamp::Timestamp;
 use claviger_vault::IndexKey;
 
-/// What a decision may rely on besides the state. The two functions look a value up or supply one,
-/// and do nothing else.
+/// The inputs of a decision besides the state. The two functions only look up or supply a value.
 pub(crate) struct Given<'a> {
     pub(crate) now: Timestamp,
     /// Makes the keyed hash of a request.
     pub(crate) index: &'a IndexKey,
-    /// What calls are made with; `None` if the chosen credential is no longer usable.
+    /// The credential for calls; `None` if the chosen one is no longer usable.
     pub(crate) credential: Option<Credential>,
-    /// A new resolution, where [`WorkState::is_to_resume`].
+    /// A new resolution, if [`WorkState::is_to_resume`].
     pub(crate) resolution: Option<&'a Resolution>,
-    /// Most output tokens of a model, where that is known.
+    /// Most output tokens of a model; `None` if unknown.
     pub(crate) max_output_tokens: &'a dyn Fn(&str) -> Option<u32>,
-    /// The id of the next step that is planned.
+    /// Supplies the id of the next planned step.
     pub(crate) next_id: &'a dyn Fn() -> StepId,
 }
 
@@ -91,7 +90,7 @@ fn follow_requests(turn: &mut Turn<'_>, given: &Given<'_>) -> Result<Flow, RunEr
     }
     let waits_for_resume = |step: &Step| step.state == StepState::Waiting { until: None };
     if turn.state.run.steps.iter().any(waits_for_resume) {
-        // Derived from the steps, so it holds too after a crash between the failure and the pause.
+        // Derived from the steps, so it also holds after a crash between the failure and the pause.
         turn.state.pausing = Some(PauseReason::SpendLimit);
     }
     Ok(Flow::Continues)
@@ -130,7 +129,7 @@ fn end_run(turn: &mut Turn<'_>, end: End, now: Timestamp) -> Result<(), RunError
 }
 
 /// Starts the steps that may start, within the run's concurrency and as far as there are tickets.
-/// Nothing is announced before every wanted ticket was taken or queued for, so that attempts are
+/// Nothing is announced until every wanted ticket is taken or queued for, so that attempts are
 /// announced in the order of the plan.
 fn start_ready(turn: &mut Turn<'_>, ready: &[StepId], given: &Given<'_>) -> Result<Flow, RunError> {
     turn.state.due = None;

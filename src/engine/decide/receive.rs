@@ -12,7 +12,7 @@ use claviger_domain::pattern::{Judgement, judge};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::run_feed::DeltaItem;
 
-/// An item of a call, and when it came.
+/// An item of a call, and when it arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) step: StepId,
@@ -25,7 +25,7 @@ pub(crate) struct Received {
     pub(crate) random: u64,
 }
 
-/// Takes in an item of a call. Events follow when the attempt ended or the upstream restarted it.
+/// Applies an item of a call. Events follow if the attempt ended or the upstream restarted it.
 pub(crate) fn receive(state: &mut WorkState, received: Received) -> Result<Decision, RunError> {
     let Received { step, item, now, elapsed_ms, random } = received;
     let mut turn = Turn::new(state);
@@ -59,8 +59,8 @@ pub(crate) fn interrupt(state: &mut WorkState, now: Timestamp) -> Result<Decisio
     Ok(turn.end(Flow::Rests))
 }
 
-/// The upstream restarted the answer by itself: the attempt is over, and the next is under way
-/// already.
+/// The upstream restarted the reply by itself: the attempt has ended, and the next one is already
+/// under way.
 fn restarted(
     turn: &mut Turn<'_>,
     step: StepId,
@@ -87,7 +87,7 @@ fn restarted(
     Ok(())
 }
 
-/// A whole message: the step completes, or its attempt fails because the reply is not in the
+/// A complete message: the step completes, or its attempt fails because the reply is not in the
 /// required form.
 fn ended(
     turn: &mut Turn<'_>,
@@ -158,7 +158,7 @@ fn failed(
         turn.effect(Effect::Park { credential: call.credential, until });
     }
     turn.effect(Effect::DropCall(id));
-    // A failure that reports no tokens doesn't void those that the call reported before.
+    // A failure that reports no tokens doesn't discard those that the call reported before.
     let usage = if failure.usage == Usage::default() { call.usage } else { failure.usage };
     turn.take(FailAttempt {
         run: turn.state.id,

@@ -9,7 +9,7 @@ use claviger_domain::timestamp::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// What stays the same while a process works on a run.
+/// Constants while a process works on a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     /// What tokens cost.
@@ -18,7 +18,7 @@ pub(crate) struct Rules {
     pub(crate) retry_budget_ms: u64,
 }
 
-/// A run at work: its fold, and what this process has in progress for it.
+/// A run in progress: its fold, and the work that this process does for it.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkState {
     pub(crate) id: RunId,
@@ -26,11 +26,11 @@ pub(crate) struct WorkState {
     pub(crate) run: Run,
     pub(crate) control: RunControl,
     pub(crate) rules: Rules,
-    /// Announced or under way. The call that sent something last stands last.
+    /// Announced or under way. The call that sent something most recently is last.
     pub(crate) calls: Vec<OpenCall>,
     /// Steps that wait in the queue of their credential.
     pub(crate) queued: HashSet<StepId>,
-    /// Steps for which the worker holds a ticket that no call has yet.
+    /// Steps for which the worker holds a ticket that no call uses yet.
     pub(crate) granted: HashSet<StepId>,
     /// No attempt is started any more, and the run pauses once none is under way.
     pub(crate) pausing: Option<PauseReason>,
@@ -42,7 +42,7 @@ pub(crate) struct WorkState {
     pub(crate) first_tried: HashMap<StepId, Timestamp>,
 }
 
-/// A call that is announced or under way, and what was received of it.
+/// A call that is announced or under way, and the text received from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OpenCall {
     pub(crate) step: StepId,
@@ -77,7 +77,7 @@ impl WorkState {
         matches!(self.run.phase, Phase::Paused(_))
     }
 
-    /// The control request that is still to be acted on.
+    /// The pending control request.
     pub(crate) fn pending(&self) -> Option<ControlRequest> {
         self.control.pending(self.run.control)
     }
@@ -87,7 +87,7 @@ impl WorkState {
         self.is_paused() && self.pending() == Some(ControlRequest::Resume)
     }
 
-    /// The run is paused, and a request asks for more than that.
+    /// The run is paused, and a pending request requires more than a pause.
     pub(crate) fn is_to_leave_pause(&self) -> bool {
         let pending = self.pending();
         self.is_paused() && matches!(pending, Some(ControlRequest::Cancel | ControlRequest::Resume))
@@ -112,8 +112,8 @@ impl WorkState {
         Some(self.calls.remove(at))
     }
 
-    /// What a call cost. A call that reported no tokens cost nothing, whatever its model, unless it
-    /// may have been billed.
+    /// The cost of a call. A call that reported no tokens cost nothing, even with a model of
+    /// unknown price, unless it may have been billed.
     pub(super) fn cost(
         &self,
         model: &str,

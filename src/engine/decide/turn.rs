@@ -1,4 +1,4 @@
-//! One decision while it is made, and what comes out of it.
+//! One decision while it is made, and its result.
 
 use super::state::{OpenCall, WorkState};
 use crate::anthropic::stream::MessageRequest;
@@ -10,7 +10,7 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::run_feed::DeltaItem;
 use cqrs_es::Aggregate as _;
 
-/// What was decided.
+/// The result of a decision.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Decision {
     /// Applied to the state already; to be appended, in this order.
@@ -22,18 +22,18 @@ pub(crate) struct Decision {
     pub(crate) flow: Flow,
 }
 
-/// How the work goes on once a decision is carried out.
+/// How the work continues once a decision is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// Wait for the next thing to happen.
+    /// Wait for the next input.
     Continues,
     /// The run has ended or is paused: this process is done with it.
     Rests,
-    /// Decide again, before anything is appended, once each wanted ticket was taken or queued for.
+    /// Decide again, before anything is appended, once each wanted ticket is taken or queued for.
     NeedsTickets,
 }
 
-/// Something that the worker does to its queue, its calls or the text of the run.
+/// An action of the worker on its queue, its calls or the text of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Take a ticket for this step if one is free, else queue for it, and record which in the
@@ -43,7 +43,7 @@ pub(crate) enum Effect {
     LeaveQueue,
     /// No call of this process starts with this credential before then.
     Park { credential: Credential, until: Timestamp },
-    /// Drop the call of this step, and with it its ticket.
+    /// Drop the call of this step and its ticket.
     DropCall(StepId),
     /// Persist and publish this text.
     WriteText(DeltaItem),
@@ -105,7 +105,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Ends every call under way with this failure, and records what each had used.
+    /// Ends every call under way with this failure, and records the usage of each.
     pub(super) fn end_calls(
         &mut self,
         ending: (FailureClass, Next),

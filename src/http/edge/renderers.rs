@@ -25,7 +25,8 @@ impl Rendered {
 pub type Render = fn(&Problem, Uuid) -> Rendered;
 
 /// The renderer of each face. A face registers its path prefix, and every problem below that prefix
-/// has its format: unknown paths, wrong methods, foreign origins, bodies that are too large, panics.
+/// has its format: unknown paths, wrong methods, foreign origins, bodies that are too large,
+/// panics.
 #[derive(Clone, Debug)]
 pub struct Renderers {
     /// For paths below no prefix.

@@ -1,9 +1,9 @@
 //! GraphQL over HTTP, after the specification of that name, stricter where it leaves a choice.
 //!
 //! This isn't the stock integration, because that one runs mutations over GET, accepts any content
-//! type as JSON, reads bodies without a bound and always responds with 200. Requests ([`endpoint`]),
-//! sockets ([`ws`]) and event streams ([`sse`]) share one path, one [`Admission`] and one
-//! [`executor`].
+//! type as JSON, reads bodies without a bound and always responds with 200. Requests
+//! ([`endpoint`]), sockets ([`ws`]) and event streams ([`sse`]) share one path, one [`Admission`]
+//! and one [`executor`].
 
 mod admission;
 mod context;

@@ -78,7 +78,7 @@ impl Reply {
         Self::executed(Response::from_errors(vec![refusal.into()]), media, request_id)
     }
 
-    /// An error outside GraphQL: the status is the problem's own, whatever the client accepts.
+    /// An error outside GraphQL: the status is the problem's own and does not depend on `Accept`.
     pub(in crate::http::graphql) fn problem(problem: Problem, request_id: Uuid) -> Self {
         let mut error = ServerError::new(problem.shown(), None);
         label(&mut error, problem.code, request_id);

@@ -1,5 +1,5 @@
-//! Decodes requests. Errors at this stage are not GraphQL errors: they get status 400 whatever the
-//! client accepts.
+//! Decodes requests. Errors at this stage are not GraphQL errors: they get status 400, which does
+//! not depend on `Accept`.
 
 use crate::http::edge::problem::Problem;
 use async_graphql::{Request, Variables};

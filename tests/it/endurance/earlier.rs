@@ -1,6 +1,7 @@
-//! Stores that the program of format 1 wrote, kept in `tests/it/fixtures/format-1`: two users, three
-//! keys of which one was deleted, a run of every pattern, one of them failed. Made by the release
-//! binary of commit aca83d3 against its own simulated Anthropic; MongoDB's as extended JSON.
+//! Stores that the program of format 1 wrote, kept in `tests/it/fixtures/format-1`: two users,
+//! three keys of which one was deleted, a run of every pattern, one of them failed. Made by the
+//! release binary of commit aca83d3 against its own simulated Anthropic; MongoDB's as extended
+//! JSON.
 
 use crate::harness::client::Client;
 use crate::harness::mongo::{TestServer, server};

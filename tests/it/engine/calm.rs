@@ -1,5 +1,5 @@
-//! An outside world that doesn't keep a test waiting: what is drawn by chance between nothing and a bound is nothing, and the clock goes
-//! on by itself or is put forward.
+//! An environment without waits: a random wait between zero and a bound is zero, and the clock
+//! advances by itself or is advanced.
 
 use claviger::system::environment::{Clock, Environment};
 use claviger_domain::timestamp::Timestamp;
@@ -7,7 +7,8 @@ use claviger_vault::Entropy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What waits are drawn from: eight bytes. Keys and nonces are longer, and stay the operating system's.
+/// Length of the random bytes of a wait. Keys and nonces are longer, and come from the operating
+/// system.
 const DRAWN: usize = 8;
 
 struct NoWaits(Arc<dyn Entropy>);

@@ -85,7 +85,7 @@ pub(super) struct Told {
 }
 
 /// All steps of a run, as its history records them. Nothing follows a step's completion, an attempt
-/// follows only the end of the one before, and whatever was interrupted may have been billed.
+/// follows only the end of the one before, and an interrupted attempt may have been billed.
 pub(super) fn steps(events: &[StoredEvent]) -> BTreeMap<StepId, Told> {
     let mut steps: BTreeMap<StepId, Told> = BTreeMap::new();
     for event in events {

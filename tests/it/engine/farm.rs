@@ -100,7 +100,7 @@ pub(super) struct Run {
     id: String,
 }
 
-/// One of the patterns, told apart from all others by a number, so that none has another's prompts.
+/// A pattern whose prompts contain its number, so that no two patterns share prompts.
 pub(super) fn pattern(n: u64) -> Value {
     let agent =
         |name: &str| json!({"name": name, "systemPrompt": format!("You are {name} of run {n}.")});

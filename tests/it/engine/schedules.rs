@@ -1,6 +1,6 @@
 //! Random schedules: subscribers come late, read slowly, leave and come back by their cursor, while
-//! upstream cuts streams and the process is dropped and started again. Whatever happens, the text
-//! of every step adds up for every one of them.
+//! upstream cuts streams and the process is dropped and started again. In every schedule, each
+//! subscriber gets the complete text of every step.
 //!
 //! `CLAVIGER_TEST_SCHEDULES=1000` runs that many; `CLAVIGER_TEST_SEED` changes their course.
 

@@ -114,7 +114,7 @@ fn global_ids_are_those_of_the_golden_vectors() {
                 assert_eq!(encode(kind, uuid), text);
                 assert_eq!(decode(text), Some((kind, uuid)));
             }
-            // Types whose part of the contract isn't there yet.
+            // Types whose part of the contract is not implemented yet.
             None => assert_eq!(decode(text), None),
         }
     }

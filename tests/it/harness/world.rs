@@ -71,7 +71,7 @@ impl World {
         self.simulator.take().unwrap().stop().await;
     }
 
-    /// The store, opened beside whatever processes may be on it.
+    /// The store, opened beside any processes that have it open.
     pub(crate) async fn open_store(&self) -> Opened {
         Place::of(&self.config).open().await
     }

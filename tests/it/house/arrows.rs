@@ -1,5 +1,6 @@
-//! What the rooms of the package, and of the crates below `src/`, may import: all of it. Crates have
-//! arrows of their own (`rooms.rs`), and the decisions behind this table stand in `decisions.rs`.
+//! What the rooms of the package, and of the crates below `src/`, may import: all of it. Crates
+//! have arrows of their own (`rooms.rs`), and the decisions behind this table stand in
+//! `decisions.rs`.
 
 use super::imports::{is_test, module_of, named_in};
 use super::tree::rust_files;

@@ -1,12 +1,12 @@
-//! Which crate may depend on what (`ops/docs/ARCHITECTURE.md`). The modules of the package have their
-//! own table, in `arrows.rs`.
+//! Which crate may depend on what (`ops/docs/ARCHITECTURE.md`). The modules of the package have
+//! their own table, in `arrows.rs`.
 
 use super::tree::{root, rust_files};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::collections::BTreeMap;
 
-/// The direct normal dependencies of each crate, all of them: a new one is a decision, made here and
-/// in an ADR.
+/// The direct normal dependencies of each crate, all of them: a new one is a decision, made here
+/// and in an ADR.
 const ROOMS: [(&str, &[&str]); 8] = [
     (
         "claviger-domain",

@@ -149,7 +149,8 @@ fn gather(value: &Bson, into: &mut Blobs) {
 async fn nothing_ever_sent_to_mongodb_opens_a_secret_that_was_deleted_before_a_rotation_under_the_new_key()
  {
     let Some(server) = server().await else { return };
-    // Whatever the oplog and any backup hold was sent in a command: this is more than either has.
+    // Everything in the oplog or a backup was sent in a command, so the commands contain at least
+    // as much.
     let sent: Arc<Mutex<Blobs>> = Arc::default();
     let kept = Arc::clone(&sent);
     let monitor = EventHandler::callback(move |event| {

@@ -70,7 +70,7 @@ impl Signing {
         jwk
     }
 
-    /// A token with whatever header and claims, signed rightly for the key's own algorithm.
+    /// A token with this header and these claims, signed correctly with the key's own algorithm.
     pub(super) fn sign(&self, header: &Value, claims: &Value) -> String {
         let message = format!("{}.{}", part(header), part(claims));
         let signature =

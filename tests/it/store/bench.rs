@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const TIME: Duration = Duration::from_millis(150);
 
-/// Measures and looks at figures that must agree whatever the machine.
+/// Measures, and checks the figures that must agree on every machine.
 async fn measured(ground: &dyn Ground, processes: usize) -> Vec<Measured> {
     let bench = AppendBench { writers: vec![1, 6], time: TIME, rounds: 2, processes };
     let measured = measure(ground, &bench, &Environment::system(), |_, _| {}).await.unwrap();

@@ -100,8 +100,8 @@ async fn an_answer_is_the_same_stream_of_items() {
     assert!(environment.contains(TOKEN) && !read("arguments").contains(TOKEN));
 }
 
-/// The stand-in expands a mention as the program does, whatever its settings forbid: one guard must do
-/// without the other.
+/// The stand-in expands a mention as the program does, even if its settings forbid that: each guard
+/// must work without the other.
 #[tokio::test]
 async fn a_prompt_names_no_file_and_gives_no_command() {
     let (dir, tracker) = (TempDir::new().unwrap(), TaskTracker::new());

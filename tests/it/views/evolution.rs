@@ -84,8 +84,8 @@ async fn every_reader_reads_an_older_event(kind: StoreKind) {
     let position = append_older(&process, owner, key, "an older name").await;
     assert_shown(&process, owner, key, position, "an older name").await;
 
-    // The row was left alone above: it differs from what the older event says, and is replaced by
-    // it.
+    // Nothing above changed the row: it differs from what the older event folds to, and is
+    // replaced.
     let problems = process.verified().await;
     assert_eq!(problems.problem_count, 1, "{:?}", problems.problems);
     let report = process.replay(true).run(&registry::KEYS).await.unwrap();

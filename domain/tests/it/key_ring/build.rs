@@ -1,4 +1,5 @@
-//! Events and commands with everything filled in; a test changes what it is about (`AddKey { make_default, ..add(1) }`).
+//! Events and commands with everything filled in; a test changes the fields that it checks
+//! (`AddKey { make_default, ..add(1) }`).
 
 use crate::given::{Given, NOW, given, key, print, tag, test};
 use claviger_domain::id::KeyId;

@@ -47,7 +47,7 @@ fn at() -> impl Strategy<Value = Timestamp> {
     prop_oneof![any::<u64>(), 0..=Timestamp::MAX.0].prop_map(Timestamp)
 }
 
-/// Whatever text: quotes, line breaks, NUL, emoji.
+/// Any text: quotes, line breaks, NUL, emoji.
 fn text() -> impl Strategy<Value = String> {
     proptest::collection::vec(any::<char>(), 0..20).prop_map(String::from_iter)
 }

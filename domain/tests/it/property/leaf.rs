@@ -1,4 +1,5 @@
-//! Different events have different leaves: the bytes that are hashed tell every field from every other.
+//! Different events have different leaves: the hashed bytes are distinct for every difference in a
+//! field.
 
 use super::settings;
 use claviger_domain::actor::{ActingCredential, Actor, Role, Via};
@@ -25,7 +26,8 @@ impl Sealed {
     }
 }
 
-/// Few values of each kind: two random events often agree in most fields, which is where a sloppy encoding would collide.
+/// Few values of each kind: two random events often agree in most fields, which is where a sloppy
+/// encoding would collide.
 fn number() -> impl Strategy<Value = u64> {
     select(vec![0, 1, 2, 256, u64::from(u32::MAX), u64::MAX])
 }
@@ -160,7 +162,7 @@ fn id_bytes(id: Option<Uuid>) -> Vec<u8> {
     id.map(|id| id.as_bytes().to_vec()).unwrap_or_default()
 }
 
-/// The fields by `FORMATS.md`, section 2, spelled out a second time.
+/// The fields by `ops/docs/FORMATS.md`, section 2, written independently of the code.
 fn expected_fields(event: &Sealed) -> Vec<Vec<u8>> {
     let Sealed { envelope, facts, digest } = event;
     let role = match envelope.actor.role {

@@ -1,4 +1,5 @@
-//! Rules that hold for whatever comes. Seeds are fixed, so a run repeats itself; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` look elsewhere.
+//! Rules that hold for every input. Seeds are fixed, so runs are repeatable; `PROPTEST_RNG_SEED`
+//! and `PROPTEST_CASES` change them.
 
 mod commands;
 mod events;

@@ -95,7 +95,8 @@ fn defaults_by_log(events: &[KeyRingEvent]) -> BTreeSet<(String, String)> {
     pairs
 }
 
-/// Nothing is promoted: a context gets another default only by a command that names the context and the key.
+/// Nothing is promoted: a context gets another default only by a command that names the context and
+/// the key.
 fn check_promotion(before: &KeyRing, after: &KeyRing, step: Step) {
     for (context, id) in &after.defaults {
         if before.defaults.get(context) != Some(id) {
@@ -108,7 +109,8 @@ fn check_promotion(before: &KeyRing, after: &KeyRing, step: Step) {
     }
 }
 
-/// A key that didn't change in what its version stands for kept its version, and a key that changed has the newest.
+/// A key keeps its version unless something that the version covers changed; then it has the
+/// newest.
 fn check_versions(before: &KeyRing, after: &KeyRing, step: Step) {
     let is_test = matches!(step.what, What::StartTest | What::FinishTest);
     for (id, key) in &after.keys {

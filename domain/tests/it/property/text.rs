@@ -1,4 +1,5 @@
-//! Texts at the door: whatever comes, nothing panics, and what a parser lets through it lets through again, unchanged.
+//! Parsers of texts: no input panics, and a text that a parser accepts is accepted again,
+//! unchanged.
 
 use super::settings;
 use claviger_domain::api_key::{ApiKeySecret, PREFIX, contains_secret};

@@ -139,7 +139,8 @@ fn pasted_key_is_seen_in_any_case_and_anywhere() {
     }
 }
 
-/// Nothing is normalised here: this guards against a slip of the clipboard, and a clipboard doesn't change letters.
+/// Nothing is normalised here: this guards against a key pasted by mistake, and pasting doesn't
+/// change letters.
 #[test]
 fn look_alikes_of_the_prefix_are_not_taken_for_a_secret() {
     for text in ["ｓｋ－ａｎｔ－", "sk\u{2010}ant\u{2010}", "s\u{212a}-ant-", "sk-\u{0430}nt-"]

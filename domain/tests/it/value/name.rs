@@ -52,7 +52,7 @@ fn length_is_counted_in_characters_after_trimming() {
     }
 }
 
-/// Characters that change or hide text without being seen. All would let two texts look alike that aren't.
+/// Invisible characters that change or hide text. Each would let two different texts look alike.
 const INVISIBLE: [char; 25] = [
     '\0',
     '\n',
@@ -144,7 +144,8 @@ fn usernames() {
     }
 }
 
-/// Usernames are unique by their NFKC fold: what folds to `@`, or can't be seen beside its twin, stays out.
+/// Usernames are unique by their NFKC fold. Characters that fold to `@` and invisible ones are
+/// refused.
 #[test]
 fn username_cannot_hide_an_at_sign_or_a_variation_selector() {
     assert_eq!(Username::parse("ada＠home"), Err(TextError::At));
@@ -201,7 +202,8 @@ fn what_is_no_e_mail_address_is_refused() {
     ));
 }
 
-/// Lower-casing may lengthen a text, and turns the Kelvin sign into a plain k: the rules hold for what is kept.
+/// Lower-casing may lengthen a text, and turns the Kelvin sign into a plain k: the rules apply to
+/// the stored text.
 #[test]
 fn e_mail_address_is_checked_as_it_is_kept() {
     assert_eq!(

@@ -193,7 +193,8 @@ fn opened(record: &RunRecord) -> Result<EventView, Failure> {
     let read = |json: &[u8]| serde_json::from_slice(json).map_err(|_| Failure::internal());
     let parts = record.event.parts().map_err(|_| Failure::internal())?;
     let mut envelope = record.stored.envelope.clone();
-    // Facts that a newer program added are shown too, so stored bytes of the current schema are shown as they are.
+    // Stored bytes of the current schema are shown as they are: they may contain facts that a newer
+    // program added.
     let is_current = envelope.schema == parts.schema;
     let facts = if is_current { &record.stored.facts } else { &parts.facts };
     envelope.schema = parts.schema;

@@ -40,8 +40,8 @@ enum Known {
     /// Its row in a list.
     Listed {
         row: Arc<RunSummary>,
-        /// The complete run, read at most once, when the first field needs it, whatever the number
-        /// of fields and copies.
+        /// The complete run, read when the first field needs it, and at most once for all fields
+        /// and copies.
         whole: Shared<BoxFuture<'static, Result<Arc<RunDetail>, Failure>>>,
         /// Whether a selected field is not in the row. If so, every field is taken from one state,
         /// and `cursor` matches all of them.

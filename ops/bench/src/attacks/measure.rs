@@ -76,7 +76,7 @@ struct Field {
 /// Measures, and calls `told` after each attack.
 ///
 /// # Errors
-/// [`BenchError`], whose message tells what to do.
+/// [`BenchError`]; its message states the remedy.
 pub async fn measure(
     bench: &AttackBench,
     told: impl Fn(&AttackMeasured),

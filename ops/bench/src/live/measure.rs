@@ -86,7 +86,7 @@ struct Round {
 /// Measures, and calls `told` after each round.
 ///
 /// # Errors
-/// [`BenchError`], whose message tells what to do.
+/// [`BenchError`]; its message states the remedy.
 pub async fn measure(bench: &LiveBench, told: impl Fn(usize)) -> Result<LiveMeasured, BenchError> {
     bench.cores.settle();
     let scratch = Scratch::beneath(&bench.dir, &bench.name);

@@ -68,7 +68,7 @@ const QUERIES: [(&str, &str, &str); 2] =
 /// Measures, and calls `told` after each round.
 ///
 /// # Errors
-/// [`BenchError`], whose message tells what to do.
+/// [`BenchError`]; its message states the remedy.
 pub async fn measure(
     bench: &QueryBench,
     told: impl Fn(usize),

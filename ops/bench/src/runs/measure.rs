@@ -78,7 +78,7 @@ struct Scene {
 /// Measures, and calls `told` after each part.
 ///
 /// # Errors
-/// [`BenchError`], whose message tells what to do.
+/// [`BenchError`]; its message states the remedy.
 pub async fn measure(
     ground: &dyn Ground,
     bench: &RunBench,

@@ -43,7 +43,7 @@ impl fmt::Debug for MongoGround {
 }
 
 impl MongoGround {
-    /// Databases on the server of this address, whatever database the address names.
+    /// Databases on the server of this address. A database name in the address is ignored.
     pub fn new(uri: MongoUri, env: Environment) -> Self {
         Self { uri, env }
     }

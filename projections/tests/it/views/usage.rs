@@ -55,7 +55,7 @@ fn calls_of_a_run_add_up_by_day_credential_and_model() {
     let expected = [
         (one, today, vec![(Some(key(1).0), 3, 47, Some(470)), (None, 1, 20, Some(200))]),
         (one, today + 1, vec![(Some(key(1).0), 1, 40, Some(400))]),
-        // One unknown cost makes the sum unknown, whatever comes after.
+        // One unknown cost makes the sum unknown, even if later costs are known.
         (two, today, vec![(Some(key(1).0), 3, 150, None)]),
     ];
     assert_eq!(found, expected);

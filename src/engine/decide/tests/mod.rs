@@ -1,4 +1,4 @@
-//! Decisions as tables: a state, what happens, and everything that is decided, as lines.
+//! Decisions as tables: a state, an input, and the complete decision, as lines.
 
 mod claims;
 mod items;

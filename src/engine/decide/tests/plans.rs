@@ -203,7 +203,7 @@ fn a_run_ends_when_its_plan_does() {
     ]);
 }
 
-/// The first call ends with a text that is no JSON, and what follows is under way.
+/// The first call ends with a text that isn't JSON, and the calls that follow are under way.
 fn wrong(stage: Stage) -> Stage {
     let stage = stage.after(step(1), text("no JSON")).after(step(1), end());
     let is_retried = stage.state.run.steps[0].state != StepState::Completed;

@@ -31,7 +31,7 @@ pub(super) fn step(n: u128) -> StepId {
     StepId(Uuid::from_u128(n))
 }
 
-/// What happens to a run.
+/// The input of a decision.
 pub(super) enum Input {
     /// A decision is due.
     Decide(Outside),
@@ -40,7 +40,7 @@ pub(super) enum Input {
     Interrupt,
 }
 
-/// What a decision is given.
+/// The other inputs of a decision.
 pub(super) struct Outside {
     pub(super) credential: Option<Credential>,
     pub(super) has_resolution: bool,
@@ -52,8 +52,8 @@ pub(super) const USUAL: Outside =
 
 pub(super) const DECIDE: Input = Input::Decide(USUAL);
 
-/// Name, state, what happens, and everything that is decided: events, effects, calls, flow, what
-/// the state then holds.
+/// Name, state, input, and the complete decision: events, effects, calls, flow, and the state
+/// afterwards.
 pub(super) type Row = (&'static str, Stage, Input, &'static [&'static str]);
 
 pub(super) fn check<const N: usize>(rows: [Row; N]) {
@@ -66,7 +66,7 @@ pub(super) fn check<const N: usize>(rows: [Row; N]) {
     }
 }
 
-/// A run at work.
+/// A run in progress.
 #[derive(Clone)]
 pub(super) struct Stage {
     pub(super) state: WorkState,
@@ -118,7 +118,7 @@ pub(super) fn two_in_turn() -> Draft {
 }
 
 impl Stage {
-    /// Claimed, and nothing planned.
+    /// Claimed, with nothing planned.
     pub(super) fn claimed(draft: Draft, max_concurrency: u32) -> Self {
         let rules =
             Rules { prices: Arc::new(PriceTable::builtin().unwrap()), retry_budget_ms: 60_000 };
@@ -184,7 +184,8 @@ impl Stage {
         decide(&mut self.state, &given).unwrap()
     }
 
-    /// Decides with free tickets until nothing more follows: what may start is under way.
+    /// Decides with free tickets until nothing more follows: every call that may start is under
+    /// way.
     pub(super) fn settled(mut self) -> Self {
         loop {
             let decision = self.decide(DECIDE);

@@ -99,7 +99,7 @@ fn names(hello: &Document) -> (usize, usize) {
     (bearing, bearing + count("arbiters"))
 }
 
-/// An integer, whatever its BSON type.
+/// An integer of any numeric BSON type.
 pub(super) fn number(value: Option<&Bson>) -> Option<i64> {
     match value {
         Some(Bson::Int32(number)) => Some(i64::from(*number)),

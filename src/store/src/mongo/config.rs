@@ -27,9 +27,10 @@ pub struct MongoConfig {
     /// How long a process is considered alive without renewing its lease. After that, another
     /// process may end its append session.
     pub lease: Duration,
-    /// How long to wait for a reply of the server, whatever the connection looks like.
+    /// How long to wait for a reply of the server, even if the connection seems intact.
     pub answer_within: Duration,
-    /// What this program reads of a log: a store that holds anything else is refused, and nothing else is appended.
+    /// What this program can read in a log. A store that holds anything else is refused, and
+    /// nothing else is appended.
     pub reads: Arc<Readable>,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,

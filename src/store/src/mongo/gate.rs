@@ -1,18 +1,19 @@
 //! What may be appended: an envelope version, type or schema that is newer than the first release
 //! that published what it reads is appended only when every live process reads it.
 //!
-//! Each process publishes what it reads in its line of `processes`; a program whose line has no such
-//! field reads [`Readable::first`]. Requirements beyond that stand in `meta`, and a process that
-//! can't read one refuses the store when it opens it. Two orders make that safe without a lock:
+//! Each process publishes what it reads in its line of `processes`; a program whose line has no
+//! such field reads [`Readable::first`]. Requirements beyond that stand in `meta`, and a process
+//! that can't read one refuses the store when it opens it. Two orders make that safe without a
+//! lock:
 //!
 //! - A process that opens the store publishes what it reads, *then* reads the requirements.
 //! - A process that appends something new makes it a requirement, *then* reads the processes, and
 //!   appends only if all of them read it.
 //!
-//! The process whose write comes second sees the other's write. Programs from before this gate check
-//! the format before they publish themselves. The first requirement therefore raises the format,
-//! which they refuse; one that opens the store in that very moment is found by [`Gate::review`],
-//! which each process runs whenever it renews its own line.
+//! The process whose write comes second sees the other's write. Programs from before this gate
+//! check the format before they publish themselves. The first requirement therefore raises the
+//! format, which they refuse; one that opens the store in that very moment is found by
+//! [`Gate::review`], which each process runs whenever it renews its own line.
 //!
 //! Requirements that every process was found to read are remembered in memory, so appends that need
 //! only those cost nothing.

@@ -71,8 +71,8 @@ impl Rows for MongoStore {
         self.ask(move |db| async move { read::rotate_session(&db, rotation).await })
     }
 
-    /// Nothing to do: a shredded document leaves the collections with its commit. Whatever the
-    /// oplog and backups still contain can be opened only with the user key of that time, until a
+    /// Nothing to do: a shredded document leaves the collections with its commit. The copies
+    /// in the oplog and in backups can be opened only with the user key of that time, until a
     /// rotation replaces that key.
     fn scrub(&self) -> Answer<'_, bool> {
         Box::pin(std::future::ready(Ok(true)))

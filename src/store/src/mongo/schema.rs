@@ -24,9 +24,10 @@
 //! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first, the highest is the newest | once, then with appends |
 //! | `meta` | `"store"` | the format; what a program must be able to read, with the version that first wrote it | before the first append that needs it |
 //!
-//! Whatever depends on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also
-//! changes when a rotation gives the user a new one, all of it in one transaction. An append that
-//! adds such a document changes `touch` of the user key, so that the two transactions conflict.
+//! Documents that depend on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`)
+//! also change when a rotation gives the user a new one, all of them in one transaction. An append
+//! that adds such a document changes `touch` of the user key, so that the two transactions
+//! conflict.
 //!
 //! Ids are binaries of subtype 4, whose order is the order of the ids; hashes and boxes are
 //! binaries of subtype 0; numbers have 64 bits; times are milliseconds. Fields by which a
@@ -41,8 +42,8 @@ use mongodb::error::Error;
 use mongodb::{Database, bson};
 use std::collections::{BTreeSet, HashSet};
 
-/// The newest format this program writes and reads. Format 2 is format 1 with requirements: programs that know only format 1 look for
-/// none, and refuse it.
+/// The newest format this program writes and reads. Format 2 is format 1 with requirements:
+/// programs that know only format 1 look for none, and refuse it.
 pub const FORMAT: u64 = 2;
 /// The format of a database whose events every released program reads.
 const PLAIN_FORMAT: i64 = 1;
@@ -169,7 +170,8 @@ async fn check_format(db: &Database) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// What a program must be able to read to open this database, with the version of the program that first wrote it.
+/// What a program must be able to read to open this database, with the version of the program that
+/// first wrote it.
 pub(super) async fn required(db: &Database) -> Result<Vec<(Requirement, String)>, DbError> {
     let meta = db.collection::<Document>(META).find_one(doc! { "_id": "store" }).await?;
     let Some(meta) = meta else { return Ok(Vec::new()) };
@@ -185,7 +187,8 @@ pub(super) async fn required(db: &Database) -> Result<Vec<(Requirement, String)>
         .collect()
 }
 
-/// Makes requirements of what is about to be appended, and raises the format: durable once it returns.
+/// Makes requirements of what is about to be appended, and raises the format: durable once it
+/// returns.
 pub(super) async fn require(db: &Database, required: &BTreeSet<Requirement>) -> Result<(), Error> {
     let mut set = doc! {};
     for requirement in required {

@@ -80,7 +80,8 @@ impl MongoStore {
             session.id().clone(),
         );
         process.publish().await.map_err(failed)?;
-        // Only now: whoever appends something new sees this process, or this process sees the requirement.
+        // Only after publishing: a process that appends something new sees this process, or this
+        // process sees the requirement.
         if let Err(refused) = gate.check().await {
             process.leave().await;
             return Err(refused);
@@ -210,7 +211,7 @@ async fn connect(config: &MongoConfig) -> Result<(Database, u64), OpenError> {
     options.app_name.get_or_insert_with(|| "claviger".to_owned());
     options.server_selection_timeout.get_or_insert(PATIENCE);
     options.connect_timeout.get_or_insert(PATIENCE);
-    // Set explicitly, whatever the address contains: everything here relies on it.
+    // These override options in the address: everything here relies on them.
     options.write_concern = Some(session::durable());
     options.read_concern = Some(ReadConcern::majority());
     options.selection_criteria = Some(session::primary());

@@ -23,7 +23,8 @@ pub struct SqliteConfig {
     /// Maximum size of the database in pages of 4 KiB. Beyond it, the store behaves as if the disk
     /// were full.
     pub max_pages: Option<u32>,
-    /// What this program reads of a log: a store that holds anything else is refused, and nothing else is appended.
+    /// What this program can read in a log. A store that holds anything else is refused, and
+    /// nothing else is appended.
     pub reads: Arc<Readable>,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,

@@ -87,8 +87,8 @@ impl InlineReads {
 }
 
 impl Place {
-    /// Only `asked` is bounded: whatever else happens, above all ending a transaction, may take as
-    /// long as it needs.
+    /// Only `asked` is bounded. Other work, such as ending a transaction, may take as long as it
+    /// needs.
     fn bounded<T>(&self, asked: impl FnOnce() -> T) -> T {
         self.turns.store(TURNS, Ordering::Relaxed);
         let answer = asked();

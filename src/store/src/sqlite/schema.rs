@@ -22,8 +22,8 @@
 //! | `required` | `name` | what a program must be able to read to open this file, and the version that first wrote it | with appends |
 //! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK; the highest `seq` is the newest | once, then with appends |
 //!
-//! Whatever depends on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also
-//! changes when a rotation gives the user a new one, all of it in one transaction.
+//! Rows that depend on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also
+//! change when a rotation gives the user a new one, all of them in one transaction.
 //!
 //! Ids are 16-byte blobs, whose order is the order of the ids; times are milliseconds. `owner`,
 //! `subject` and `kind` of an event are copies for filters: the leaf is computed from the envelope.
@@ -41,7 +41,8 @@ use std::path::Path;
 /// Marks the file as Claviger's (`PRAGMA application_id`): the letters "Clvg".
 pub(super) const APPLICATION_ID: i32 = 0x436c_7667;
 
-/// Migration `n` (from 0) leads from format `n` to format `n + 1` (`PRAGMA user_version`). Never edited once released.
+/// Migration `n` (from 0) leads from format `n` to format `n + 1` (`PRAGMA user_version`). Never
+/// edited once released.
 const MIGRATIONS: &[&str] = &[FORMAT_1, FORMAT_2];
 
 const FORMAT_1: &str = "
@@ -215,8 +216,8 @@ CREATE TABLE store_keys (
 ) STRICT;
 ";
 
-/// Earlier events have envelope version 1 and no credential. A program that knows only format 1 refuses the file, so none
-/// meets an event of version 2.
+/// Earlier events have envelope version 1 and no credential. A program that knows only format 1
+/// refuses the file, so none meets an event of version 2.
 const FORMAT_2: &str = "
 ALTER TABLE events ADD COLUMN envelope INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE events ADD COLUMN credential_kind TEXT;

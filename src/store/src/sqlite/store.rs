@@ -150,7 +150,8 @@ impl Drop for SqliteStore {
     }
 }
 
-/// The head, which must agree with the events: a file that was put together from two parts is refused before it is written to.
+/// The head, which must agree with the events: a file that was put together from two parts is
+/// refused before it is written to.
 fn read_end(
     connection: &Connection,
     path: &Path,
@@ -166,7 +167,8 @@ fn read_end(
     }
 }
 
-/// What the file requires of its readers. A file that requires more than this program reads is refused.
+/// What the file requires of its readers. A file that requires more than this program reads is
+/// refused.
 fn read_gate(
     connection: &Connection,
     path: &Path,

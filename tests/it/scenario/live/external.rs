@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const AUDIT: &str = "subscription($after: Cursor) { auditEvents(after: $after) { node { type } } }";
 
-/// The clock stands still, so whatever waits for it looks at it often.
+/// The clock stands still, so the tasks that wait for it check it often.
 async fn stage(issuer: &Issuer, role_claim: Option<&str>) -> Stage {
     Stage::with(StoreKind::Sqlite, |config| {
         config.issuer = Some(issuer.config(Duration::from_hours(1), role_claim));
@@ -108,7 +108,7 @@ async fn a_socket_lasts_as_long_as_the_issuers_token_and_goes_on_under_the_next(
     renewed.say(&ping(&next)).await;
     assert_eq!(heard(&mut renewed, "pong").await["payload"]["expiresAt"], json!(expiry(&stage)));
     stage.advance_ms(300_000);
-    // To the second, whatever leeway requests have.
+    // To the second: the leeway of requests does not apply.
     assert_eq!(plain.closed().await, 4403);
     assert!(
         ada.ask("{ viewer { id } }", json!({})).await["viewer"].is_object(),

@@ -1,5 +1,5 @@
-//! What a subscription gives: every event of its user once and in order, whatever happens to the
-//! connection.
+//! A subscription delivers every event of its user once and in order, even if the connection is
+//! lost.
 
 use super::socket::Socket;
 use crate::harness::client::Client;

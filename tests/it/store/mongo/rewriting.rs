@@ -273,7 +273,7 @@ async fn exchange(server: &mut TcpStream, request: &[u8]) -> Option<Vec<u8>> {
     message(server).await
 }
 
-/// A message of one section and whatever comes after it.
+/// A message of one section, and the bytes after it.
 struct Message {
     /// Length, ids, code, flags, kind of section.
     head: Vec<u8>,

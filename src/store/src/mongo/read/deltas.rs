@@ -16,7 +16,7 @@ use mongodb::error::{Error, ErrorKind};
 const DUPLICATE_KEY: i32 = 11_000;
 
 /// Inserts the missing rows; returns the places that hold other rows. Every row is attempted,
-/// whatever became of those before it. Idempotent by the rows' keys: a duplicate is compared with
+/// even if an earlier one failed. Idempotent by the rows' keys: a duplicate is compared with
 /// the stored row, so a retry finds its own.
 pub(in crate::mongo) async fn flush(
     db: &Database,

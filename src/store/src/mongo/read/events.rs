@@ -37,7 +37,7 @@ pub(in crate::mongo) async fn head(db: &Database) -> Result<(Frontier, Timestamp
     Ok(head_of(head)?)
 }
 
-/// Position of the last stored event, whatever the head contains.
+/// Position of the last stored event, read without the head.
 pub(in crate::mongo) async fn last_position(db: &Database) -> Result<u64, DbError> {
     let events = db.collection::<Document>(EVENTS);
     let last = events
@@ -251,7 +251,8 @@ fn stored_event(document: Document) -> Result<(StoredEvent, u64), StoreError> {
     Ok((StoredEvent { envelope, facts, content, subject, leaf }, boxes))
 }
 
-/// The envelope's version, 1 where the document names none, and the actor. What the version can't have recorded is corrupt.
+/// The envelope's version, 1 where the document names none, and the actor. What the version can't
+/// have recorded is corrupt.
 fn recorded(cells: &Cells) -> Result<(EnvelopeVersion, Actor), StoreError> {
     let version = match cells.opt_u32("envelope")? {
         None => EnvelopeVersion::V1,

@@ -47,14 +47,14 @@ pub(in crate::mongo) struct BatcherParts {
     pub(in crate::mongo) gate: Arc<Gate>,
     /// This process among the others.
     pub(in crate::mongo) process: Arc<Process>,
-    /// What there is to do.
+    /// Queued tasks.
     pub(in crate::mongo) tasks: mpsc::UnboundedReceiver<Task>,
-    /// Told of every commit.
+    /// Receives the position of every commit.
     pub(in crate::mongo) position: watch::Sender<u64>,
     /// Spreads retries.
     pub(in crate::mongo) entropy: Arc<dyn Entropy>,
     pub(in crate::mongo) faults: Arc<dyn Faults>,
-    /// The store is closing: whatever cannot be settled now is abandoned.
+    /// The store is closing: tasks that cannot be settled now are abandoned.
     pub(in crate::mongo) closing: CancellationToken,
 }
 
@@ -166,7 +166,8 @@ impl Batcher {
         Ok(())
     }
 
-    /// The version of the batch's envelopes, and the appends that every live process can read; the others are answered.
+    /// The version of the batch's envelopes, and the appends that every live process can read; the
+    /// others are refused.
     async fn admit(&mut self, batch: Vec<Task>) -> (EnvelopeVersion, Vec<Task>) {
         let appends: Vec<_> = batch.iter().map(|task| Arc::clone(&task.append)).collect();
         let passage = match self.passage(&appends).await {

@@ -40,7 +40,7 @@ struct Statements {
 
 #[derive(Default)]
 struct Table {
-    /// Deleted first, so that whatever a later change puts remains.
+    /// Deleted first, so that rows put by a later change remain.
     wipes: Vec<Document>,
     rows: HashMap<Bson, Row>,
     /// The owners of the documents that are touched, and whether these are marked as worn. Done

@@ -30,7 +30,7 @@ pub(in crate::sqlite) fn head(connection: &Connection) -> Result<(Frontier, Time
     Ok(head.ok_or_else(|| StoreError::Corrupt("table head has no row".to_owned()))?)
 }
 
-/// Position of the last stored event, whatever the head contains.
+/// Position of the last stored event, read without the head.
 pub(in crate::sqlite) fn last_position(connection: &Connection) -> Result<u64, DbError> {
     query::count(connection, "events", "SELECT ifnull(max(position), 0) FROM events", [])
 }
@@ -227,7 +227,8 @@ fn actor(cells: &mut Cells<'_, '_>) -> Result<Actor, StoreError> {
     Ok(Actor { user, role, via, credential: None })
 }
 
-/// The envelope's version, and the actor with its credential. What the version can't have recorded makes the row corrupt.
+/// The envelope's version, and the actor with its credential. What the version can't have recorded
+/// makes the row corrupt.
 fn recorded(
     cells: &mut Cells<'_, '_>,
     actor: Actor,
@@ -243,7 +244,8 @@ fn recorded(
     if version.record(actor) == Some(actor) { Ok((version, actor)) } else { Err(cells.corrupt()) }
 }
 
-/// What a program must be able to read to open this file, with the version of the program that first wrote it.
+/// What a program must be able to read to open this file, with the version of the program that
+/// first wrote it.
 pub(in crate::sqlite) fn required(
     connection: &Connection,
 ) -> Result<Vec<(Requirement, String)>, DbError> {

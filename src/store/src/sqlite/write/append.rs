@@ -30,8 +30,9 @@ pub(super) struct End {
     pub(super) gate: Gate,
 }
 
-/// What may be appended, and what a program must be able to read to open the file. This process is the only one that has the file, so
-/// what it reads may be appended; the requirement is committed together with the first event that makes it one.
+/// What may be appended, and what a program must be able to read to open the file. This process is
+/// the only one that has the file, so what it reads may be appended; the requirement is committed
+/// together with the first event that makes it one.
 #[derive(Clone, Debug, Default)]
 pub(in crate::sqlite) struct Gate {
     /// What this process reads.
@@ -70,7 +71,8 @@ impl Gate {
 static NEWEST: LazyLock<Requirement> =
     LazyLock::new(|| Requirement::envelope(EnvelopeVersion::NEWEST));
 
-/// Executes an append. Refusals may leave rows behind: the caller rolls its savepoint back, and `end` with it.
+/// Executes an append. Refusals may leave rows behind: the caller rolls its savepoint back, and
+/// `end` with it.
 pub(super) fn execute(
     connection: &Connection,
     append: &Append,
@@ -149,7 +151,8 @@ fn insert_event(
     let envelope = append.envelope(event, placed, EnvelopeVersion::NEWEST)?;
     let leaf = leaf_hash(&envelope, &event.facts, &event.content);
     let credential = envelope.actor.credential;
-    // Several boxes go into rows of their own: a row of many megabytes would have to be read whole for its facts.
+    // Several boxes go into rows of their own: a row of many megabytes would have to be read whole
+    // for its facts.
     let (inline_box, parts) = match event.content.as_slice() {
         [only] => (Some(only), &[][..]),
         parts => (None, parts),

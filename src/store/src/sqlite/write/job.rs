@@ -1,4 +1,4 @@
-//! Work without events. Its result is sent after the commit, whatever it is.
+//! Work without events. Any result is sent after the commit.
 
 use super::outcome::Stop;
 use super::task::Reply;
