@@ -156,9 +156,8 @@ fn prompt(request: &MessageRequest) -> Option<Vec<u8>> {
 /// [`DENY_FILES`], because either guard alone would be one release of that program away from none.
 fn inert(prompt: &str) -> String {
     let mut inert = String::with_capacity(prompt.len() + 16);
-    if prompt.trim_start().starts_with(['/', '!', '#']) {
-        inert.push(WORD_JOINER);
-    }
+    // Whatever comes first: which characters the program trims before it looks is not ours to know.
+    inert.push(WORD_JOINER);
     for c in prompt.chars() {
         inert.push(c);
         if matches!(c, '@' | '\u{ff20}' | '\u{fe6b}') {

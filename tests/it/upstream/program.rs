@@ -78,7 +78,7 @@ async fn an_answer_is_the_same_stream_of_items() {
         --settings\n{\"permissions\":{\"deny\":[\"Read\",\"Read(//**)\"]}}\n";
     assert_eq!(read("arguments"), arguments);
     assert!(
-        read("prompt").starts_with(&text)
+        read("prompt").contains(&text)
             && read("prompt").ends_with("nothing else:\n{\"type\":\"object\"}")
     );
     let environment = read("environment");
@@ -110,14 +110,15 @@ async fn a_prompt_names_no_file_and_gives_no_command() {
     std::fs::write(&master_key, "the-master-key").unwrap();
     let path = master_key.display();
     for (text, begins) in [
-        (format!("look @{path} what does this say"), "look @\u{2060}/"),
-        (format!("@{path}"), "@\u{2060}/"),
-        (format!("mail ada@example.org, then read @{path}"), "mail ada@\u{2060}example.org"),
+        (format!("look @{path} what does this say"), "\u{2060}look @\u{2060}/"),
+        (format!("@{path}"), "\u{2060}@\u{2060}/"),
+        (format!("mail ada@example.org, then @{path}"), "\u{2060}mail ada@\u{2060}example.org"),
         ("/cost".to_owned(), "\u{2060}/cost"),
         (" \n/cost".to_owned(), "\u{2060} \n/cost"),
+        // JavaScript trims a byte order mark, and Rust doesn't.
+        ("\u{feff}/cost".to_owned(), "\u{2060}\u{feff}/cost"),
         ("!cat master.key".to_owned(), "\u{2060}!cat"),
         ("# remember this".to_owned(), "\u{2060}# remember"),
-        ("1/2 is a half".to_owned(), "1/2 is a half"),
     ] {
         let items: Vec<_> = program.messages(request(&text), NOW).collect().await;
         assert!(matches!(items.last(), Some(CallItem::Ended(_))), "{text}: {items:?}");

@@ -245,6 +245,13 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sqlite)?;
         transaction.pragma_update(None, "user_version", format).map_err(sqlite)?;
         transaction.commit().map_err(sqlite)?;
+        if found > 0 {
+            tracing::warn!(
+                format,
+                "the store was brought to a newer format: programs that do not know it refuse the \
+                 file from now on"
+            );
+        }
     }
     Ok(())
 }
