@@ -7,7 +7,7 @@ use crate::harness::client::Client;
 use crate::harness::mongo::{TestServer, server};
 use crate::harness::program::Home;
 use crate::harness::upstream;
-use bson::{Bson, Document};
+use mongodb::bson::Document;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -120,15 +120,11 @@ fn restrict(file: &Path) {
 
 async fn import(server: &TestServer, database: &str) {
     let text = fs::read_to_string(fixture("mongodb.json")).unwrap();
-    let collections: BTreeMap<String, Vec<Value>> = serde_json::from_str(&text).unwrap();
+    // Read as BSON at once: the order of the fields of an `_id` counts, and JSON values sort theirs.
+    let collections: BTreeMap<String, Vec<Document>> = serde_json::from_str(&text).unwrap();
     let client = mongodb::Client::with_uri_str(server.uri_text(database)).await.unwrap();
     let database = client.database(database);
     for (name, documents) in collections.into_iter().filter(|(_, found)| !found.is_empty()) {
-        let documents = documents.into_iter().map(|document| {
-            let Bson::Document(document) = Bson::try_from(document).unwrap() else { panic!() };
-            document
-        });
-        let documents: Vec<Document> = documents.collect();
         database.collection::<Document>(&name).insert_many(documents).await.unwrap();
     }
 }
