@@ -2,7 +2,7 @@
 //!
 //! This isn't the stock integration, because that one runs mutations over GET, accepts any content
 //! type as JSON, reads bodies without a bound and always responds with 200. Requests
-//! ([`endpoint`]), sockets ([`ws`]) and event streams ([`sse`]) share one path, one [`Admission`]
+//! (`endpoint`), sockets ([`ws`]) and event streams ([`sse`]) share one path, one [`Admission`]
 //! and one [`executor`].
 
 mod admission;
