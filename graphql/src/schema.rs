@@ -6,6 +6,7 @@ use crate::subscription::Subscription;
 use crate::types::Node;
 use async_graphql::{Request, Response, Schema, SchemaBuilder};
 use claviger_application::Ports;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 /// The schema over its ports. Cheap to clone.
@@ -35,8 +36,11 @@ pub fn build(ports: Ports) -> ClavigerSchema {
 impl ClavigerSchema {
     /// Executes an operation. The request's data must hold a [`claviger_application::RequestInfo`],
     /// and a [`claviger_application::Principal`] if a user is signed in.
-    pub async fn execute(&self, request: Request) -> Response {
-        self.0.execute(request).await
+    ///
+    /// Boxed here, so that the resolvers are compiled in this crate and not again in each that calls
+    /// it.
+    pub fn execute(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(self.0.execute(request))
     }
 
     /// Executes a subscription and returns its items, or a single response without data if it

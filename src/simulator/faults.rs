@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// The size of [`Fault::Huge`], in pieces of 64 KiB: more than any limit of ours.
 const HUGE_PIECES: usize = 80 * 16;
-static HUGE_PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+const HUGE_PIECE: usize = 64 * 1024;
 
 /// Number of pieces that [`Fault::Slow`] sends.
 const SLOW_PIECES: usize = 10;
@@ -53,7 +53,8 @@ pub(super) async fn answer(caller: &Caller, fault: Fault, good: &Value) -> Respo
         }
         Fault::Huge => {
             let open = Piece::new(Duration::ZERO, Bytes::from_static(b"{\"data\":\""));
-            let piece = || Piece::new(Duration::ZERO, Bytes::from_static(&HUGE_PIECE));
+            let huge = Bytes::from(vec![b'x'; HUGE_PIECE]);
+            let piece = || Piece::new(Duration::ZERO, huge.clone());
             let close = Piece::new(Duration::ZERO, Bytes::from_static(b"\"}"));
             let pieces = [open]
                 .into_iter()

@@ -1,5 +1,6 @@
 //! The layer that all faces share: peers, origins, bodies, problems and their formats, health.
 
+pub mod assets;
 pub mod body;
 pub mod envelope;
 pub mod health;

@@ -2,7 +2,9 @@
 
 use super::fixture::Running;
 use crate::harness::client::Answer;
+use flate2::read::GzDecoder;
 use serde_json::json;
+use std::io::Read;
 use std::sync::atomic::Ordering;
 
 #[tokio::test]
@@ -87,6 +89,32 @@ async fn graphiqls_assets_are_asked_about_by_their_tags() {
             Answer::of(server.client.get(server.url(path)).header("if-none-match", "\"older\""))
                 .await;
         assert_eq!(other.status, 200);
+    }
+}
+
+/// Browsers accept gzip, and receive the asset as it is kept. The two forms have tags of their own.
+#[tokio::test]
+async fn graphiqls_assets_are_sent_compressed_to_clients_that_accept_it() {
+    let server = Running::start().await;
+    let path = server.url("/graphiql/page.css");
+    let plain = Answer::of(server.client.get(&path)).await;
+    assert!(!plain.headers.contains_key("content-encoding"));
+    for accepted in ["gzip", "br, GZIP;q=0.5", "*", "deflate;q=0, *;q=0.1"] {
+        let request = server.client.get(&path).header("accept-encoding", accepted);
+        let response = request.send().await.expect("answer");
+        assert_eq!(response.headers()["content-encoding"], "gzip", "{accepted}");
+        assert_eq!(response.headers()["vary"], "accept-encoding", "{accepted}");
+        assert_ne!(response.headers()["etag"].to_str().expect("text"), plain.header("etag"));
+        let mut text = String::new();
+        let bytes = response.bytes().await.expect("body");
+        GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip");
+        assert_eq!(text, plain.text, "{accepted}");
+    }
+    for refused in ["identity", "gzip;q=0", "gzip; q=0.000, *", "br"] {
+        let request = server.client.get(&path).header("accept-encoding", refused);
+        let answer = Answer::of(request).await;
+        assert!(!answer.headers.contains_key("content-encoding"), "{refused}");
+        assert_eq!(answer.text, plain.text, "{refused}");
     }
 }
 

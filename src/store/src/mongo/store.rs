@@ -64,7 +64,13 @@ impl MongoStore {
     ///
     /// # Errors
     /// [`OpenError`] names the obstacle and what to do about it.
-    pub async fn open(config: &MongoConfig) -> Result<Self, OpenError> {
+    ///
+    /// Boxed here, as [`Self::close`] is, so that the driver is compiled into this crate only.
+    pub fn open(config: &MongoConfig) -> BoxFuture<'_, Result<Self, OpenError>> {
+        Box::pin(Self::start(config))
+    }
+
+    async fn start(config: &MongoConfig) -> Result<Self, OpenError> {
         let (tracker, calls) = (TaskTracker::new(), Calls::new(config.answer_within));
         let opening = config.clone();
         let opened = tracker.spawn(async move { Box::pin(connect(&opening)).await }).await;
@@ -139,12 +145,14 @@ impl MongoStore {
 
     /// Settles the queued appends, then ends all tasks and connections. Later calls get
     /// [`StoreError::Closed`].
-    pub async fn close(&self) {
-        self.places.close();
-        self.stop();
-        self.tracker.close();
-        self.tracker.wait().await;
-        self.calls.end().await;
+    pub fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.places.close();
+            self.stop();
+            self.tracker.close();
+            self.tracker.wait().await;
+            self.calls.end().await;
+        })
     }
 
     fn stop(&self) {
