@@ -18,6 +18,8 @@ mod http;
 #[cfg(test)]
 mod leaks;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod scenario;

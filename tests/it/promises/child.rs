@@ -1,0 +1,1 @@
+//! What a user's prompt can reach through the `claude` program.

@@ -1,0 +1,1 @@
+//! `verify` finds every deletion and every edit.

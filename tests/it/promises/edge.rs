@@ -1,0 +1,1 @@
+//! Lengths, costs and sizes of answers at the edge of the schema.

@@ -1,0 +1,1 @@
+//! One owner's runs, timers and unreadable rows never hold another's.

@@ -1,0 +1,1 @@
+//! Limits by account, defaults behind proxies, and users of an issuer.

@@ -1,0 +1,1 @@
+//! The query plan of each statement that a user's data can make slow.

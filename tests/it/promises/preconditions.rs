@@ -1,0 +1,1 @@
+//! What was checked before a decision still holds in it.

@@ -1,0 +1,1 @@
+//! Rows that grant something are bound to whom they grant it.

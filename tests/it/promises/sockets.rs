@@ -1,0 +1,1 @@
+//! Memory of sockets and streams, hosts, and stream tickets.
