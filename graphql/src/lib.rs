@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+pub mod answer;
 mod context;
 mod error;
+mod kinds;
 pub mod limits;
+mod loads;
 mod mutation;
 pub mod progress;
 mod query;

@@ -1,6 +1,8 @@
 //! The root of queries.
 
+use crate::answer::budget;
 use crate::context::{fault, ports, principal};
+use crate::loads::{self, loads};
 use crate::scalars::Position;
 use crate::types::{ApiKey, Event, Model, Node, Orchestration, Session, Viewer, reach};
 use async_graphql::{Context, Error, ID, Object};
@@ -30,6 +32,7 @@ impl Query {
         let mut nodes = Vec::with_capacity(ids.len());
         for id in &ids {
             nodes.push(node(ctx, id).await?);
+            budget(ctx)?.turn().await;
         }
         Ok(nodes)
     }
@@ -73,7 +76,7 @@ async fn own_key(
     min_position: Option<Position>,
 ) -> Result<Option<ApiKey>, Error> {
     let principal = principal(ctx)?;
-    reach(ctx, min_position).await?;
+    reached(ctx, min_position).await?;
     match ids::decode_as(IdKind::ApiKey, id) {
         Some(id) => key(ctx, principal.user, KeyId(id)).await,
         None => Ok(None),
@@ -86,11 +89,20 @@ async fn own_orchestration(
     min_position: Option<Position>,
 ) -> Result<Option<Orchestration>, Error> {
     let principal = principal(ctx)?;
-    reach(ctx, min_position).await?;
+    reached(ctx, min_position).await?;
     match ids::decode_as(IdKind::Orchestration, id) {
         Some(id) => Orchestration::load(ctx, principal.user, RunId(id)).await,
         None => Ok(None),
     }
+}
+
+/// Waits for a position before an object is loaded. What this request read earlier may be older.
+async fn reached(ctx: &Context<'_>, min_position: Option<Position>) -> Result<(), Error> {
+    reach(ctx, min_position).await?;
+    if min_position.is_some() {
+        loads(ctx)?.forget();
+    }
+    Ok(())
 }
 
 pub(crate) async fn key(
@@ -98,8 +110,7 @@ pub(crate) async fn key(
     owner: claviger_domain::id::UserId,
     id: KeyId,
 ) -> Result<Option<ApiKey>, Error> {
-    let view = ports(ctx)?.reads.key(owner, id).await.map_err(fault)?;
-    Ok(view.map(|view| ApiKey { owner, view }))
+    Ok(loads::key(ctx, owner, id).await?.map(|view| ApiKey { owner, view }))
 }
 
 async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Error> {
@@ -113,16 +124,14 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Error> {
             Orchestration::load(ctx, principal.user, RunId(id)).await?.map(Node::Orchestration)
         }
         IdKind::Session => {
-            let sessions = ports(ctx)?.reads.sessions(principal.user).await.map_err(fault)?;
-            let view = sessions.into_iter().find(|session| session.id.0 == id);
+            let sessions = loads::sessions(ctx, principal.user).await?;
+            let view = sessions.iter().find(|session| session.id.0 == id).cloned();
             view.map(|view| {
                 Node::Session(Session { is_current: Some(view.id) == principal.session(), view })
             })
         }
-        IdKind::Event => {
-            let event =
-                ports(ctx)?.reads.event(principal.user, EventId(id)).await.map_err(fault)?;
-            event.map(|view| Node::Event(Event(std::sync::Arc::new(view))))
-        }
+        IdKind::Event => loads::event(ctx, principal.user, EventId(id))
+            .await?
+            .map(|view| Node::Event(Event(view))),
     })
 }

@@ -102,10 +102,19 @@ pub(crate) struct Secret(pub(crate) SecretText);
 #[Scalar(name = "Secret")]
 impl ScalarType for Secret {
     fn parse(value: Value) -> InputValueResult<Self> {
-        // The library's own error would quote the value.
-        let Value::String(text) = value else {
-            return Err(InputValueError::custom("a secret must be text"));
+        let text = match value {
+            Value::String(text) => Some(text),
+            // As a face passes it that wipes its copy (`secret_variables`).
+            Value::Binary(bytes) => String::from_utf8(bytes.to_vec()).ok(),
+            Value::Null
+            | Value::Number(_)
+            | Value::Boolean(_)
+            | Value::Enum(_)
+            | Value::List(_)
+            | Value::Object(_) => None,
         };
+        // The library's own error would quote the value.
+        let text = text.ok_or_else(|| InputValueError::custom("a secret must be text"))?;
         Ok(Self(SecretText::new(text)))
     }
 

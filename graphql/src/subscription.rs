@@ -2,6 +2,7 @@
 
 use crate::context::{fault, ports, principal};
 use crate::error::top_level;
+use crate::kinds::Kinds;
 use crate::progress::Progress;
 use crate::scalars::Cursor;
 use crate::types::{EventEdge, Followed, OrchestrationMessage};
@@ -51,16 +52,18 @@ impl Subscription {
             .ok_or_else(unknown)
     }
     /// The viewer's own events (account, keys, orchestrations), in log order. Without `after`:
-    /// events from now on.
+    /// events from now on. types: at most 64 event types; all if omitted.
     async fn viewer_events(
         &self,
         ctx: &Context<'_>,
         after: Option<Cursor>,
         types: Option<Vec<String>>,
     ) -> Result<Edges, Error> {
+        let types = Kinds::parse(types.as_deref()).map_err(fault)?;
         Box::pin(edges(ctx, Scope::Own(principal(ctx)?.user), after, types)).await
     }
-    /// Every event in the log. Requires the role AUDITOR or ADMIN.
+    /// Every event in the log. Requires the role AUDITOR or ADMIN. types: at most 64 event types;
+    /// all if omitted.
     async fn audit_events(
         &self,
         ctx: &Context<'_>,
@@ -74,6 +77,7 @@ impl Subscription {
                 "auditEvents requires the role AUDITOR or ADMIN",
             )));
         }
+        let types = Kinds::parse(types.as_deref()).map_err(fault)?;
         Box::pin(edges(ctx, Scope::All, after, types)).await
     }
 }
@@ -82,7 +86,7 @@ async fn edges(
     ctx: &Context<'_>,
     scope: Scope,
     after: Option<Cursor>,
-    types: Option<Vec<String>>,
+    types: Kinds,
 ) -> Result<Edges, Error> {
     let progress = ctx.data_opt::<Progress>().cloned();
     let resume = progress.as_ref().and_then(|progress| progress.resume.clone());
@@ -96,10 +100,7 @@ async fn edges(
     if let Some(passed) = &passed {
         passed(cursor::of_event(feed.start));
     }
-    let types = types.unwrap_or_default();
-    let wanted = feed
-        .events
-        .try_filter(move |event| ready(types.is_empty() || types.contains(&event.envelope.kind)));
+    let wanted = feed.events.try_filter(move |event| ready(types.wants(&event.envelope.kind)));
     Ok(wanted
         .map(move |event| {
             let event = event.map_err(fault)?;

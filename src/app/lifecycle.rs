@@ -15,6 +15,7 @@ use crate::http::graphql::graphiql;
 use crate::http::graphql::streams::{LiveFace, LiveParts};
 use crate::http::graphql::{Admission, EndpointSettings, GraphqlEndpoint};
 use crate::http::graphql::{problem, route};
+use crate::limits::{AtWork, AtWorkSettings};
 use crate::live::{Tail, Watch};
 use axum::Router;
 use axum::response::Redirect;
@@ -166,7 +167,8 @@ fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeE
     let admission = Arc::new(Admission::new(&schema.sdl(), limits)?);
     let ids = Arc::clone(&core.env.ids);
     let ids: envelope::IdSource = Arc::new(move || ids.next());
-    let executor = SchemaExecutor::new(schema, Arc::clone(&core.auth));
+    let at_work = AtWork::new(AtWorkSettings::default());
+    let executor = SchemaExecutor::new(schema, Arc::clone(&core.auth), at_work);
     let (auth, clock) = (Arc::clone(&core.auth), Arc::clone(&core.env.clock));
     let live = LiveFace::new(LiveParts {
         executor: executor.clone(),

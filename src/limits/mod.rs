@@ -1,8 +1,10 @@
 //! Bounds on what one user or one peer may take of what all share.
 
+mod at_work;
 mod commands;
 pub mod rate;
 mod streams;
 
+pub use at_work::{AtWork, AtWorkSettings, Working};
 pub use commands::{CommandLimit, CommandLimits};
 pub use streams::{Full, StreamSlot, StreamSlots};

@@ -18,7 +18,9 @@ pub struct Limits {
     pub root_fields: usize,
     /// Directives, counted once for each spread of their fragment.
     pub directives: usize,
-    /// Fields, introspection exempt. Fields below a connection count once for each requested item.
+    /// Points of the fields, introspection exempt: one for a plain field, more for one that reads or
+    /// returns much. Fields below a list count once for each requested item, and items of list
+    /// arguments count one each. The operations of a batch share it.
     pub complexity: u64,
     /// Selections of the whole document with all fragments expanded, introspection included: the
     /// work of validation.
@@ -26,6 +28,13 @@ pub struct Limits {
     /// Lists within lists of introspection (`fields { type { fields … } }`): each level multiplies
     /// the response by the size of the schema.
     pub introspection_lists: usize,
+    /// Fields of introspection, those below a list once for each item of this schema, about. The
+    /// operations of a batch share it.
+    pub introspection_points: u64,
+    /// Bytes of a name: fields, aliases, variables. An alias stands in the answer once for each item.
+    pub name_bytes: usize,
+    /// Bytes of a document with a subscription, which is kept as long as the subscription.
+    pub subscription_bytes: usize,
     /// Whether `__schema` and `__type` are allowed.
     pub introspection: bool,
 }
@@ -42,7 +51,35 @@ impl Default for Limits {
             complexity: 5_000,
             selections: 20_000,
             introspection_lists: 2,
+            introspection_points: 200_000,
+            name_bytes: 128,
+            subscription_bytes: 16 * 1024,
             introspection: true,
+        }
+    }
+}
+
+/// What the operations of a request cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Points of fields.
+    pub points: u64,
+    /// Points of introspection.
+    pub introspection: u64,
+}
+
+impl Cost {
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            points: self.points.max(other.points),
+            introspection: self.introspection.max(other.introspection),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            points: self.points.saturating_add(other.points),
+            introspection: self.introspection.saturating_add(other.introspection),
         }
     }
 }
@@ -56,6 +93,38 @@ pub struct LimitError {
     pub code: ErrorCode,
     /// Names the bound and the value, for the client.
     pub message: String,
+}
+
+impl Limits {
+    /// Adds the cost of the next operation of a batch.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` when the operations of the batch together cost too much.
+    pub fn add(&self, before: Cost, cost: Cost) -> Result<Cost, LimitError> {
+        let sum = before.plus(cost);
+        let refuse = |bound: &str, value: u64, limit: u64| LimitError {
+            code: ErrorCode::LimitExceeded,
+            message: format!(
+                "the requests of this batch reach {value} {bound}, and the limit is {limit}: send them in several batches"
+            ),
+        };
+        if sum.points > self.complexity {
+            return Err(refuse("complexity points", sum.points, self.complexity));
+        }
+        if sum.introspection > self.introspection_points {
+            let limit = self.introspection_points;
+            return Err(refuse("points of introspection", sum.introspection, limit));
+        }
+        Ok(sum)
+    }
+
+    /// Checks the length of a document with a subscription.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` with the length and the bound.
+    pub fn check_subscription(&self, query: &str) -> Result<(), LimitError> {
+        within("bytes of a subscription", query.len(), self.subscription_bytes)
+    }
 }
 
 impl LimitError {

@@ -1,12 +1,17 @@
 //! Walks an operation as it would run: depth, aliases, root fields, directives, complexity.
 
-use super::bounds::{LimitError, Limits, within};
+use super::bounds::{Cost, LimitError, Limits, within};
 use super::types::{FieldShape, SchemaTypes};
+use super::weights::{self, Items};
 use async_graphql::{Name, Variables};
 use async_graphql_parser::types::{
     ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet,
 };
-use async_graphql_value::Value;
+use async_graphql_value::{ConstValue, Value};
+use std::collections::HashMap;
+
+/// A scalar, whatever it holds.
+const JSON: &str = "JSON";
 
 /// Items of a connection when the client gives no number.
 const DEFAULT_PAGE: u64 = 20;
@@ -17,24 +22,37 @@ pub(super) struct Given<'a> {
     pub(super) types: &'a SchemaTypes,
 }
 
+/// The cost of the most expensive operation. All are walked, because validation visits all.
 pub(super) fn check(
     document: &ExecutableDocument,
     limits: &Limits,
     given: &Given<'_>,
-) -> Result<(), LimitError> {
+) -> Result<Cost, LimitError> {
+    let mut most = Cost::default();
     for (_, operation) in document.operations.iter() {
         let operation = &operation.node;
-        let mut walk =
-            Walk { document, limits, given, operation, aliases: 0, root_fields: 0, directives: 0 };
+        let mut walk = Walk {
+            document,
+            limits,
+            given,
+            operation,
+            aliases: 0,
+            root_fields: 0,
+            directives: 0,
+            introspection: 0,
+            counted: HashMap::new(),
+        };
         let on_variables: usize = operation
             .variable_definitions
             .iter()
             .map(|variable| variable.node.directives.len())
             .sum();
         walk.count_directives(operation.directives.len() + on_variables)?;
-        walk.set(&operation.selection_set.node, Place::root(given.types.root(operation.ty)))?;
+        let root = Place::root(given.types.root(operation.ty));
+        let points = walk.set(&operation.selection_set.node, root)?;
+        most = most.max(Cost { points, introspection: walk.introspection });
     }
-    Ok(())
+    Ok(most)
 }
 
 struct Walk<'a> {
@@ -45,6 +63,10 @@ struct Walk<'a> {
     aliases: usize,
     root_fields: usize,
     directives: usize,
+    /// Points of everything below `__schema` and `__type` so far.
+    introspection: u64,
+    /// Items of the lists in a variable, by its name and the type that is expected.
+    counted: HashMap<(&'a str, &'a str), u64>,
 }
 
 /// The position of a selection set in the operation.
@@ -58,11 +80,13 @@ struct Place<'a> {
     introspection: bool,
     /// Number of introspection lists above.
     lists: usize,
+    /// Items of all introspection lists above, multiplied.
+    copies: u64,
 }
 
 impl<'a> Place<'a> {
     fn root(ty: &'a str) -> Self {
-        Self { parent: Some(ty), fields: 0, introspection: false, lists: 0 }
+        Self { parent: Some(ty), fields: 0, introspection: false, lists: 0, copies: 1 }
     }
 }
 
@@ -124,7 +148,18 @@ impl<'a> Walk<'a> {
         let shape = place.parent.and_then(|parent| self.given.types.field(parent, name));
         let parent = shape.map(|shape| shape.output.as_str());
         let below = self.set(&field.selection_set.node, Place { parent, fields, ..place })?;
-        Ok(below.saturating_mul(self.items(field, shape)).saturating_add(1))
+        let weight = weights::of(place.parent, name);
+        let items = match weight.items {
+            Items::One => self.page(field, shape),
+            Items::About(items) => items,
+            Items::Of(list) => field.get_argument(list).map_or(1, |list| self.length(&list.node)),
+        };
+        let arguments = shape.map_or(0, |shape| self.arguments(field, shape));
+        Ok(below
+            // Never zero: a subtree must not cost less than its parts.
+            .saturating_mul(items.max(1))
+            .saturating_add(weight.points)
+            .saturating_add(arguments))
     }
 
     fn introspection(&mut self, field: &'a Field, place: Place<'a>) -> Result<u64, LimitError> {
@@ -138,23 +173,86 @@ impl<'a> Walk<'a> {
                 "fields" | "inputFields" | "interfaces" | "possibleTypes"
             ));
         within("introspection lists within each other", lists, self.limits.introspection_lists)?;
+        let limit = self.limits.introspection_points;
+        self.introspection = self.introspection.saturating_add(place.copies);
+        if self.introspection > limit {
+            return Err(LimitError::exceeded("points of introspection", self.introspection, limit));
+        }
+        let copies = place.copies.saturating_mul(weights::of_introspection(name));
         self.set(
             &field.selection_set.node,
-            Place { parent: None, introspection: true, lists, ..place },
+            Place { parent: None, introspection: true, lists, copies, ..place },
         )?;
         Ok(0)
     }
 
-    /// The number of items that a field returns: `first` or `last` if given, the default page for a
-    /// connection without them, otherwise one.
-    fn items(&self, field: &Field, shape: Option<&FieldShape>) -> u64 {
+    /// The number of items on a page: `first` or `last` if given, the default page for a connection
+    /// without them, otherwise one.
+    fn page(&self, field: &Field, shape: Option<&FieldShape>) -> u64 {
         let asked = ["first", "last"]
             .into_iter()
             .filter_map(|name| field.get_argument(name))
             .find_map(|value| self.number(&value.node));
         let unsaid = if shape.is_some_and(FieldShape::is_connection) { DEFAULT_PAGE } else { 1 };
-        // Never zero: a subtree must not cost less than its parts.
-        asked.unwrap_or(unsaid).max(1)
+        asked.unwrap_or(unsaid)
+    }
+
+    /// Items of the lists in a field's arguments, at any depth.
+    fn arguments(&mut self, field: &'a Field, shape: &'a FieldShape) -> u64 {
+        field.arguments.iter().fold(0, |sum: u64, (name, value)| {
+            let ty = shape.arguments.get(name.node.as_str());
+            sum.saturating_add(ty.map_or(0, |ty| self.lists(&value.node, ty)))
+        })
+    }
+
+    fn lists(&mut self, value: &'a Value, ty: &'a str) -> u64 {
+        let types = self.given.types;
+        match value {
+            // A document can use a variable a thousand times.
+            Value::Variable(name) => {
+                let known = self.counted.get(&(name.as_str(), ty)).copied();
+                let count = || self.given_value(name).map_or(0, |value| lists(types, value, ty));
+                let count = known.unwrap_or_else(count);
+                self.counted.insert((name, ty), count);
+                count
+            }
+            Value::List(items) if ty != JSON => items.iter().fold(0, |sum: u64, item| {
+                sum.saturating_add(1).saturating_add(self.lists(item, ty))
+            }),
+            Value::Object(fields) if self.given.types.is_input(ty) => {
+                fields.iter().fold(0, |sum: u64, (name, value)| {
+                    let ty = self.given.types.input_field(ty, name);
+                    sum.saturating_add(ty.map_or(0, |ty| self.lists(value, ty)))
+                })
+            }
+            Value::Null
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Boolean(_)
+            | Value::Binary(_)
+            | Value::Enum(_)
+            | Value::List(_)
+            | Value::Object(_) => 0,
+        }
+    }
+
+    /// Items of a list argument; one for a single value, which stands for a list of one.
+    fn length(&self, value: &Value) -> u64 {
+        let length = |items: usize| u64::try_from(items).unwrap_or(u64::MAX);
+        match value {
+            Value::List(items) => length(items.len()),
+            Value::Variable(name) => match self.given_value(name) {
+                Some(ConstValue::List(items)) => length(items.len()),
+                Some(_) | None => 1,
+            },
+            Value::Null
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Boolean(_)
+            | Value::Binary(_)
+            | Value::Enum(_)
+            | Value::Object(_) => 1,
+        }
     }
 
     fn number(&self, value: &Value) -> Option<u64> {
@@ -172,7 +270,20 @@ impl<'a> Walk<'a> {
     }
 
     fn variable(&self, name: &Name) -> Option<u64> {
-        let given = self.given.variables.get(name);
+        match self.given_value(name)? {
+            ConstValue::Number(number) => number.as_u64(),
+            ConstValue::Null
+            | ConstValue::String(_)
+            | ConstValue::Boolean(_)
+            | ConstValue::Binary(_)
+            | ConstValue::Enum(_)
+            | ConstValue::List(_)
+            | ConstValue::Object(_) => None,
+        }
+    }
+
+    /// The value of a variable, or its default.
+    fn given_value(&self, name: &Name) -> Option<&'a ConstValue> {
         let default = || {
             let definition = self
                 .operation
@@ -181,12 +292,34 @@ impl<'a> Walk<'a> {
                 .find(|variable| variable.node.name.node == *name)?;
             definition.node.default_value.as_ref().map(|value| &value.node)
         };
-        let value = given.or_else(default)?;
-        if let async_graphql::Value::Number(number) = value { number.as_u64() } else { None }
+        self.given.variables.get(name).or_else(default)
     }
 
     fn count_directives(&mut self, more: usize) -> Result<(), LimitError> {
         self.directives += more;
         within("directives", self.directives, self.limits.directives)
+    }
+}
+
+/// Items of the lists in a value, at any depth.
+fn lists(types: &SchemaTypes, value: &ConstValue, ty: &str) -> u64 {
+    match value {
+        ConstValue::List(items) if ty != JSON => items
+            .iter()
+            .fold(0, |sum: u64, item| sum.saturating_add(1).saturating_add(lists(types, item, ty))),
+        ConstValue::Object(fields) if types.is_input(ty) => {
+            fields.iter().fold(0, |sum: u64, (name, value)| {
+                let ty = types.input_field(ty, name);
+                sum.saturating_add(ty.map_or(0, |ty| lists(types, value, ty)))
+            })
+        }
+        ConstValue::Null
+        | ConstValue::Number(_)
+        | ConstValue::String(_)
+        | ConstValue::Boolean(_)
+        | ConstValue::Binary(_)
+        | ConstValue::Enum(_)
+        | ConstValue::List(_)
+        | ConstValue::Object(_) => 0,
     }
 }

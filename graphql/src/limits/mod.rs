@@ -4,18 +4,23 @@
 //! reads the bytes once and bounds tokens and nesting, so that the recursive parser cannot exhaust
 //! its stack. [`Limits::check_document`] first measures every fragment once (`expansion`), so that
 //! fragments that double each other are refused without being expanded. Only then does it walk the
-//! operations as they would run (`measure`).
+//! operations as they would run (`measure`, with the points of [`weights`]). At last
+//! [`Limits::check_inputs`] measures what the arguments hold ([`inputs`]).
+//!
+//! `tests/bounds.rs` walks the schema: an input without a bound, or a list or JSON field without a
+//! weight, fails it.
 
 mod bounds;
 mod check;
 mod expansion;
+pub mod inputs;
 mod measure;
 mod tokens;
 mod types;
+pub mod weights;
 
 #[cfg(test)]
 mod tests;
 
-pub use bounds::{LimitError, Limits};
-pub(crate) use types::innermost;
-pub use types::{FieldShape, SchemaTypes, SchemaTypesError};
+pub use bounds::{Cost, LimitError, Limits};
+pub use types::{FieldShape, SchemaTypes, SchemaTypesError, innermost};

@@ -1,4 +1,4 @@
-use super::{LimitError, Limits, SchemaTypes};
+use super::{Cost, LimitError, Limits, SchemaTypes};
 use async_graphql::Variables;
 use async_graphql_parser::parse_query;
 use claviger_domain::code::ErrorCode;
@@ -21,7 +21,7 @@ fn check_with(
     limits.check_text(query)?;
     let document = parse_query(query).expect("the test's query parses");
     let types = SchemaTypes::from_sdl(SDL).expect("the test's schema parses");
-    limits.check_document(&document, &Variables::from_json(variables), &types)
+    limits.check_document(&document, &Variables::from_json(variables), &types).map(drop)
 }
 
 fn check(limits: &Limits, query: &str) -> Result<(), LimitError> {
@@ -169,6 +169,40 @@ fn introspection_is_exempt_from_depth_and_complexity_only() {
     let circle =
         "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }";
     assert!(check(&limits, circle).expect_err("lists").message.contains("introspection lists"));
+}
+
+#[test]
+fn introspection_has_points_of_its_own_that_lists_multiply() {
+    let limits = Limits { introspection_points: 1 + 1 + 100 * (1 + 1 + 8), ..Limits::default() };
+    let text =
+        |fields: &str| format!("{{ __schema {{ types {{ name fields {{ {fields} }} }} }} }}");
+    assert_eq!(check(&limits, &text("name")), Ok(()));
+    let error = check(&limits, &text("name description")).expect_err("more");
+    assert!(error.message.contains("points of introspection"), "{error}");
+    // The library resolves a field once for each time it stands there.
+    let repeated = format!("{{ __schema {{ {} }} }}", "types { fields { name } } ".repeat(300));
+    assert!(check(&Limits::default(), &repeated).is_err());
+}
+
+#[test]
+fn a_batch_shares_the_points() {
+    let limits = Limits { complexity: 10, introspection_points: 10, ..Limits::default() };
+    let of = |points, introspection| Cost { points, introspection };
+    let spent = limits.add(of(4, 0), of(6, 10));
+    assert_eq!(spent, Ok(of(10, 10)));
+    for more in [of(1, 0), of(0, 1)] {
+        let error = limits.add(of(10, 10), more).expect_err("one more");
+        assert_eq!(error.code, ErrorCode::LimitExceeded);
+        assert!(error.message.contains("the requests of this batch reach 11"), "{error}");
+    }
+}
+
+#[test]
+fn names_have_a_length() {
+    let named = |length: usize| format!("{{ viewer {{ {}: id }} }}", "a".repeat(length));
+    assert_eq!(check(&Limits::default(), &named(128)), Ok(()));
+    let error = check(&Limits::default(), &named(129)).expect_err("a long alias");
+    assert!(error.message.contains("bytes of a name reach 129"), "{error}");
 }
 
 #[test]

@@ -25,7 +25,11 @@ pub(super) fn check(query: &str, limits: &Limits) -> Result<(), LimitError> {
             b'.' => while bytes.next_if_eq(&b'.').is_some() {},
             b'0'..=b'9' | b'-' => while bytes.next_if(|next| is_number(*next)).is_some() {},
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
-                while bytes.next_if(|next| is_name(*next)).is_some() {}
+                let mut length = 1;
+                while bytes.next_if(|next| is_name(*next)).is_some() {
+                    length += 1;
+                }
+                within("bytes of a name", length, limits.name_bytes)?;
             }
             _ => {}
         }

@@ -100,6 +100,11 @@ impl SchemaTypes {
         self.inputs.get(input)?.get(name).map(String::as_str)
     }
 
+    /// Whether this is an input object.
+    pub fn is_input(&self, ty: &str) -> bool {
+        self.inputs.contains_key(ty)
+    }
+
     /// Whether a value of this input type is a secret, or holds one at any depth.
     pub fn holds_secret(&self, input: &str) -> bool {
         self.is_secret(input) || self.secret.contains(input)
@@ -169,7 +174,7 @@ fn values(
 }
 
 /// The name of a type without its lists and exclamation marks.
-pub(crate) fn innermost(ty: &Type) -> String {
+pub fn innermost(ty: &Type) -> String {
     let mut base = &ty.base;
     loop {
         match base {

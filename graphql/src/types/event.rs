@@ -2,7 +2,9 @@
 
 use super::connection::{PageArgs, PageInfo};
 use super::role::Role;
+use crate::answer::{Heavy, budget, of_json, turn};
 use crate::context::{fault, ports};
+use crate::kinds::Kinds;
 use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use claviger_application::EventView;
@@ -70,14 +72,16 @@ impl Event {
         self.0.envelope.causation_id.map(|id| ID(ids::encode(IdKind::Event, id.0)))
     }
     /// Ids, states, counts, times and hashes; never personal data.
-    async fn facts(&self) -> serde_json::Value {
+    async fn facts(&self, ctx: &Context<'_>) -> Result<Heavy<serde_json::Value>, Error> {
+        turn(ctx).await?;
         let mut facts = self.0.facts.clone();
         ids::translate_facts(&mut facts);
-        facts
+        Ok(Heavy(facts))
     }
     /// Names and texts; never a secret. null once erased, and for readers who do not own the event.
-    async fn content(&self) -> Option<serde_json::Value> {
-        self.0.content.clone()
+    async fn content(&self, ctx: &Context<'_>) -> Option<Result<Heavy<&serde_json::Value>, Error>> {
+        let content = self.0.content.as_ref()?;
+        Some(turn(ctx).await.map(|_| Heavy(content)))
     }
 }
 
@@ -126,16 +130,22 @@ pub(crate) async fn history(
     user: UserId,
     subject: Option<Uuid>,
     args: PageArgs,
-    types: Option<Vec<String>>,
+    types: Kinds,
 ) -> Result<EventConnection, Error> {
     let limit = args.limit().map_err(fault)?;
     let (after, before) = args.bounds(cursor::to_event).map_err(fault)?;
     // Newest first: the rows after a cursor have smaller positions.
-    let filter =
-        HistoryFilter { subject, kinds: types.unwrap_or_default(), above: before, below: after };
+    let filter = HistoryFilter { subject, kinds: types.names(), above: before, below: after };
     let direction = if args.is_backward() { Direction::Forward } else { Direction::Backward };
+    let budget = budget(ctx)?;
+    let reading = budget.reading().await.map_err(fault)?;
     let mut events =
         ports(ctx)?.reads.history(user, filter, direction, limit + 1).await.map_err(fault)?;
+    let size =
+        |event: &EventView| of_json(&event.facts) + event.content.as_ref().map_or(0, of_json);
+    budget.read(events.iter().map(size).sum()).map_err(fault)?;
+    drop(reading);
+    budget.turn().await;
     let more = events.len() > limit;
     events.truncate(limit);
     if args.is_backward() {

@@ -5,6 +5,7 @@ use super::connection::{PageArgs, PageInfo};
 use super::event::{EventConnection, history};
 use super::runs::{UsageRow, usage_of_key};
 use crate::context::{fault, ports};
+use crate::kinds::Kinds;
 use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Enum, Error, ID, Object, SimpleObject};
 use claviger_application::KeyPage;
@@ -121,7 +122,7 @@ impl ApiKey {
     ) -> Result<UsageRow, Error> {
         usage_of_key(ctx, self.owner, self.view.id, from, to).await
     }
-    /// The events of this key, newest first.
+    /// The events of this key, newest first. types: at most 64 event types; all if omitted.
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn history(
         &self,
@@ -132,14 +133,9 @@ impl ApiKey {
         before: Option<Cursor>,
         types: Option<Vec<String>>,
     ) -> Result<EventConnection, Error> {
-        history(
-            ctx,
-            self.owner,
-            Some(self.view.id.0),
-            PageArgs { first, after, last, before },
-            types,
-        )
-        .await
+        let types = Kinds::parse(types.as_deref()).map_err(fault)?;
+        let args = PageArgs { first, after, last, before };
+        history(ctx, self.owner, Some(self.view.id.0), args, types).await
     }
 }
 

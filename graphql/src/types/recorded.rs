@@ -2,7 +2,7 @@
 //! their current state.
 
 use super::resolution::CredentialResolution;
-use crate::context::{fault, ports};
+use crate::loads;
 use async_graphql::{Context, Error};
 use claviger_application::{Candidate, Circumstances};
 use claviger_domain::id::UserId;
@@ -21,7 +21,7 @@ impl CredentialResolution {
         let mut contexts = [context, Some("default")].into_iter();
         for one in considered {
             let key = match one.key {
-                Some(key) => ports(ctx)?.reads.key(owner, key).await.map_err(fault)?,
+                Some(key) => loads::key(ctx, owner, key).await?,
                 None => None,
             };
             let context = if one.source == CredentialSource::DefaultKey {

@@ -10,8 +10,11 @@ use super::runs::{
     usage_by,
 };
 use super::session::Session;
+use crate::answer::list;
 use crate::context::{fault, ports};
 use crate::error::top_level;
+use crate::kinds::Kinds;
+use crate::loads;
 use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Error, ID, Object};
 use claviger_application::cursor;
@@ -169,9 +172,11 @@ impl Viewer {
     }
     /// The user's sessions, newest first.
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
-        let sessions = ports(ctx)?.reads.sessions(self.principal.user).await.map_err(fault)?;
+        let sessions = loads::sessions(ctx, self.principal.user).await?;
+        list(ctx, sessions.len())?;
         Ok(sessions
-            .into_iter()
+            .iter()
+            .cloned()
             .map(|view| Session { is_current: Some(view.id) == self.principal.session(), view })
             .collect())
     }
@@ -216,9 +221,13 @@ impl Viewer {
         to: DateTime,
         #[graphql(default_with = "no_dimensions()")] group_by: Option<Vec<UsageDimension>>,
     ) -> Result<Vec<UsageRow>, Error> {
-        usage_by(ctx, self.principal.user, from, to, &group_by.unwrap_or_default()).await
+        let by = group_by.unwrap_or_default();
+        let rows = usage_by(ctx, self.principal.user, from, to, &by).await?;
+        list(ctx, rows.len())?;
+        Ok(rows)
     }
-    /// The events of the user's account, keys and orchestrations, newest first.
+    /// The events of the user's account, keys and orchestrations, newest first. types: at most 64
+    /// event types; all if omitted.
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn history(
         &self,
@@ -229,6 +238,7 @@ impl Viewer {
         before: Option<Cursor>,
         types: Option<Vec<String>>,
     ) -> Result<EventConnection, Error> {
+        let types = Kinds::parse(types.as_deref()).map_err(fault)?;
         history(ctx, self.principal.user, None, PageArgs { first, after, last, before }, types)
             .await
     }

@@ -1,7 +1,7 @@
 //! Ports in memory. They answer immediately, so a request is complete after one poll.
 
 use super::story::{KEY, OWNER, Story};
-use async_graphql::{Request, Variables};
+use async_graphql::{Request, Response, Variables};
 use claviger_application::*;
 use claviger_domain::actor::{Role, Via};
 use claviger_domain::failure::Failure;
@@ -9,6 +9,7 @@ use claviger_domain::id::*;
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::*;
 use claviger_domain::timestamp::Timestamp;
+use claviger_graphql::answer::AnswerBudget;
 use claviger_graphql::progress::Progress;
 use claviger_projections::accounts::{AccountContent, AccountFacts, AccountView};
 use claviger_projections::activity::KeyActivity;
@@ -19,7 +20,9 @@ use claviger_projections::runs::RunSummary;
 use futures::{FutureExt as _, StreamExt as _, future, stream};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use uuid::Uuid;
 
 /// The stored stories, and a record of the calls to the ports.
@@ -254,10 +257,31 @@ fn schema(world: &Arc<World>) -> claviger_graphql::ClavigerSchema {
     })
 }
 
+/// The response to a request of the owner within a budget, and how often its execution was polled.
+pub(super) fn answer(
+    world: &Arc<World>,
+    query: &str,
+    variables: Value,
+    budget: &AnswerBudget,
+) -> (Response, usize) {
+    finished(schema(world).execute(request(query, variables, OWNER), budget))
+}
+
+/// Polls a future that waits only for its own turn, and counts how often.
+fn finished<T>(future: impl Future<Output = T>) -> (T, usize) {
+    let (mut future, mut cx) = (pin!(future), std::task::Context::from_waker(Waker::noop()));
+    for polls in 1..10_000 {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return (output, polls);
+        }
+    }
+    panic!("it waits for something else");
+}
+
 /// The whole response to a user's request.
 pub(super) fn ask_as(user: UserId, world: &Arc<World>, query: &str, variables: Value) -> Value {
     let answer = schema(world)
-        .execute(request(query, variables, user))
+        .execute(request(query, variables, user), &AnswerBudget::default())
         .now_or_never()
         .expect("nothing waits");
     serde_json::to_value(answer).unwrap()
@@ -282,11 +306,8 @@ pub(super) fn follow(
     let progress =
         Progress { resume, passed: Arc::new(move |cursor| noted.lock().unwrap().push(cursor)) };
     let items = schema(world).subscribe(request(query, json!({}), user).data(progress));
-    let items: Vec<_> = items
-        .map(|item| serde_json::to_value(item).unwrap())
-        .collect()
-        .now_or_never()
-        .expect("it ends");
+    let items = items.map(|item| serde_json::to_value(item).unwrap()).collect();
+    let (items, _): (Vec<_>, _) = finished(items);
     let passed = passed.lock().unwrap().clone();
     (items, passed)
 }

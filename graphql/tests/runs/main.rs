@@ -2,6 +2,8 @@
 //! immediately.
 
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod fakes;
 #[cfg(test)]
 mod messages;

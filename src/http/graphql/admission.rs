@@ -3,14 +3,15 @@
 use super::documents::Documents;
 use super::persisted::PersistedQueries;
 use super::refusal::Refusal;
+use super::{kept, secret_values};
 use async_graphql::{Pos, Request, Variables};
 use async_graphql_parser::types::{
     DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection,
-    SelectionSet,
 };
 use claviger_domain::code::ErrorCode;
-use claviger_graphql::limits::{Limits, SchemaTypes, SchemaTypesError};
+use claviger_graphql::limits::{Cost, LimitError, Limits, SchemaTypes, SchemaTypesError};
 use claviger_graphql::secret_variables::refuse_written_secrets;
+use std::collections::HashSet;
 
 /// The limits, and the schema's types to check documents against.
 #[derive(Debug)]
@@ -41,6 +42,18 @@ impl Admission {
     /// # Errors
     /// [`Refusal`]: nothing was executed.
     pub fn admit(&self, request: &mut Request) -> Result<OperationType, Refusal> {
+        self.admit_next(request, &mut Cost::default())
+    }
+
+    /// The same for the next request of a batch. `spent` is what those before it cost.
+    ///
+    /// # Errors
+    /// [`Refusal`]: nothing was executed.
+    pub fn admit_next(
+        &self,
+        request: &mut Request,
+        spent: &mut Cost,
+    ) -> Result<OperationType, Refusal> {
         let hash = self.persisted.resolve(request)?;
         let known = self.documents.get(&request.query);
         let mut document = if let Some(known) = &known {
@@ -49,58 +62,50 @@ impl Admission {
             self.limits.check_text(&request.query)?;
             async_graphql_parser::parse_query(&request.query).map_err(|error| syntax(&error))?
         };
-        self.limits.check_document(&document, &request.variables, &self.types)?;
+        let chosen = chosen(&document, request.operation_name.as_deref());
+        if let Ok(operation) = &chosen {
+            self.check_inputs(&document, operation, &mut request.variables)?;
+        }
+        let cost = self.limits.check_document(&document, &request.variables, &self.types)?;
+        *spent = self.limits.add(*spent, cost)?;
         if known.is_none() {
             refuse_written_secrets(&document, &self.types)?;
             self.documents.keep(&request.query, &document);
         }
-        let operation = chosen(&document, request.operation_name.as_deref())?;
+        let operation = chosen?;
         require_variables(operation, &request.variables)?;
         let kind = operation.ty;
         if kind == OperationType::Subscription {
             require_one_field(operation)?;
+            self.limits.check_subscription(&request.query)?;
         }
+        secret_values::wrap(&mut request.variables, operation, &self.types);
         if let Some(hash) = hash {
             self.persisted.keep(hash, &request.query);
+        }
+        if kind == OperationType::Subscription {
+            kept::only(&mut document, request.operation_name.as_deref());
         }
         // The library compares the name even when the document has only one operation.
         if matches!(document.operations, DocumentOperations::Single(_)) {
             request.operation_name = None;
         }
-        if kind == OperationType::Subscription {
-            trim(&mut document);
-        }
         request.set_parsed_query(document);
         Ok(kind)
     }
-}
 
-/// Releases the capacity the parser reserved: a subscription keeps its document for its whole life,
-/// and there are thousands of them.
-fn trim(document: &mut ExecutableDocument) {
-    match &mut document.operations {
-        DocumentOperations::Single(operation) => {
-            trim_selections(&mut operation.node.selection_set.node);
-        }
-        DocumentOperations::Multiple(operations) => {
-            for operation in operations.values_mut() {
-                trim_selections(&mut operation.node.selection_set.node);
-            }
-        }
-    }
-}
-
-/// Recursion is safe here: the document's depth was checked before.
-fn trim_selections(selections: &mut SelectionSet) {
-    selections.items.shrink_to_fit();
-    for selection in &mut selections.items {
-        match &mut selection.node {
-            Selection::Field(field) => trim_selections(&mut field.node.selection_set.node),
-            Selection::InlineFragment(fragment) => {
-                trim_selections(&mut fragment.node.selection_set.node);
-            }
-            Selection::FragmentSpread(_) => {}
-        }
+    /// Checks the sizes of what the operation's arguments hold. Drops the variables that it doesn't
+    /// declare: they could have any size, and nobody reads them.
+    fn check_inputs(
+        &self,
+        document: &ExecutableDocument,
+        operation: &OperationDefinition,
+        variables: &mut Variables,
+    ) -> Result<(), LimitError> {
+        let declared: HashSet<_> =
+            operation.variable_definitions.iter().map(|known| &known.node.name.node).collect();
+        variables.retain(|name, _| declared.contains(name));
+        Limits::check_inputs(document, operation, variables, &self.types)
     }
 }
 

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, header};
 use claviger_application::Principal;
 use claviger_domain::id::CorrelationId;
 use claviger_domain::secret::SecretText;
+use claviger_graphql::answer::AnswerBudget;
 use std::net::{IpAddr, SocketAddr};
 use uuid::Uuid;
 
@@ -28,6 +29,8 @@ pub struct RequestContext {
     /// The client's address: the peer of the connection, or the client that a trusted proxy names.
     pub client: Option<IpAddr>,
     pub user_agent: Option<String>,
+    /// What the operations of one HTTP request share; `None` for an operation that has its own.
+    pub budget: Option<AnswerBudget>,
 }
 
 impl RequestContext {
@@ -47,6 +50,7 @@ impl RequestContext {
                 .get(header::USER_AGENT)
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned),
+            budget: None,
         })
     }
 }

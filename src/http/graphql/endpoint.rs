@@ -19,11 +19,13 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::routing::any;
 use bytes::Bytes;
 use claviger_domain::code::ErrorCode;
+use claviger_graphql::answer::AnswerBudget;
+use claviger_graphql::limits::Cost;
 use futures::future::BoxFuture;
-use futures::stream::{self, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use zeroize::Zeroize as _;
 
 /// Runs an admitted operation: authenticates the caller, gives the schema its context, executes.
 pub trait Executor: Send + Sync + 'static {
@@ -42,11 +44,18 @@ pub struct EndpointSettings {
     pub max_batch: usize,
     /// Time for the body to arrive, and the same time again for all operations of the request.
     pub timeout: Duration,
+    /// Most bytes of an answer; the operations of a batch share them.
+    pub max_answer_bytes: usize,
 }
 
 impl Default for EndpointSettings {
     fn default() -> Self {
-        Self { max_body_bytes: 1024 * 1024, max_batch: 10, timeout: Duration::from_secs(30) }
+        Self {
+            max_body_bytes: 1024 * 1024,
+            max_batch: 10,
+            timeout: Duration::from_secs(30),
+            max_answer_bytes: 8 * 1024 * 1024,
+        }
     }
 }
 
@@ -70,6 +79,7 @@ struct Call {
     is_get: bool,
     context: RequestContext,
     deadline: Instant,
+    budget: AnswerBudget,
 }
 
 impl<E: Executor> GraphqlEndpoint<E> {
@@ -127,19 +137,28 @@ impl<E: Executor> GraphqlEndpoint<E> {
         } else if parts.method == Method::POST {
             require_json(&parts.headers)?;
             let bytes = self.read(body).await?;
-            from_body(&bytes, self.settings.max_batch)?
+            let payload = from_body(&bytes, self.settings.max_batch);
+            wipe(bytes);
+            payload?
         } else {
             return Err(Problem::method_not_allowed("GET, POST"));
         };
+        let budget = AnswerBudget::new(self.settings.max_answer_bytes);
         let call = Call {
             media,
             is_get,
-            context: context?,
+            context: RequestContext { budget: Some(budget.clone()), ..context? },
             deadline: Instant::now() + self.settings.timeout,
+            budget,
         };
         Ok(match payload {
-            Payload::One(request) => self.run(*request, &call, ids.request).await.alone(media),
-            Payload::Batch(requests) => Reply::together(self.run_all(requests, &call).await, media),
+            Payload::One(request) => {
+                let spent = &mut Cost::default();
+                self.run(*request, &call, ids.request, spent).await.sent(media, call.budget)
+            }
+            Payload::Batch(requests) => {
+                Reply::together(self.run_all(requests, &call).await).sent(media, call.budget)
+            }
         })
     }
 
@@ -147,22 +166,34 @@ impl<E: Executor> GraphqlEndpoint<E> {
         read_body(body, self.settings.max_body_bytes, self.settings.timeout).await
     }
 
-    /// One after another, so that a batch's mutations run in its order.
+    /// One after another, so that a batch's mutations run in its order. They share the bounds of
+    /// one request.
     async fn run_all(&self, requests: Vec<Result<Request, Problem>>, call: &Call) -> Vec<Reply> {
-        stream::iter(requests)
-            .then(async |request| {
-                let id = (self.ids)();
-                match request {
-                    Ok(request) => self.run(request, call, id).await,
-                    Err(problem) => Reply::problem(problem, id),
-                }
-            })
-            .collect()
-            .await
+        let (mut replies, mut spent) = (Vec::with_capacity(requests.len()), Cost::default());
+        for request in requests {
+            let id = (self.ids)();
+            replies.push(match request {
+                Ok(request) => self.run(request, call, id, &mut spent).await,
+                Err(problem) => Reply::problem(problem, id),
+            });
+            // Parsing and validation do not yield.
+            tokio::task::yield_now().await;
+        }
+        replies
     }
 
-    async fn run(&self, mut request: Request, call: &Call, request_id: uuid::Uuid) -> Reply {
-        match self.admission.admit(&mut request) {
+    async fn run(
+        &self,
+        mut request: Request,
+        call: &Call,
+        request_id: uuid::Uuid,
+        spent: &mut Cost,
+    ) -> Reply {
+        // The requests before it in its batch have filled the answer.
+        if call.budget.is_exceeded() {
+            return Reply::failed(&call.budget.refusal(), call.media, request_id);
+        }
+        let kind = match self.admission.admit_next(&mut request, spent) {
             Ok(OperationType::Mutation) if call.is_get => {
                 return Reply::problem(mutation_over_get(), request_id);
             }
@@ -171,19 +202,34 @@ impl<E: Executor> GraphqlEndpoint<E> {
                 let refusal = Refusal::bad_request(message);
                 return Reply::refused(refusal, call.media, request_id);
             }
-            Ok(OperationType::Query | OperationType::Mutation) => {}
+            Ok(kind @ (OperationType::Query | OperationType::Mutation)) => kind,
             Err(refusal) => return Reply::refused(refusal, call.media, request_id),
-        }
+        };
         let context = RequestContext { request_id, ..call.context.clone() };
         let execution = panics::caught(self.executor.execute(request, context));
         match tokio::time::timeout_at(call.deadline, execution).await {
-            Ok(Ok(response)) => Reply::executed(response, call.media, request_id),
+            Ok(Ok(response)) => {
+                let reply = Reply::executed(response, call.media, request_id);
+                // Only a query can be thrown away.
+                if call.budget.settle(reply.len()) || kind == OperationType::Mutation {
+                    reply
+                } else {
+                    Reply::failed(&call.budget.refusal(), call.media, request_id)
+                }
+            }
             Ok(Err(panics::Panicked)) => Reply::problem(Problem::internal(), request_id),
             Err(_) => Reply::problem(
                 Problem::new(ErrorCode::Timeout, "the request took too long"),
                 request_id,
             ),
         }
+    }
+}
+
+/// Wipes a body, which may contain secrets, where no other buffer shares its memory.
+fn wipe(body: Bytes) {
+    if let Ok(mut body) = body.try_into_mut() {
+        body.zeroize();
     }
 }
 

@@ -4,6 +4,7 @@
 use super::{Executor, RequestContext};
 use crate::auth::Auth;
 use crate::http::edge::peer::bucket;
+use crate::limits::AtWork;
 use crate::system::environment::Clock;
 use async_graphql::{Request, Response, ServerError};
 use async_graphql_parser::types::{OperationType, Selection};
@@ -25,11 +26,13 @@ const USER_AGENT_MAX: usize = 200;
 pub struct SchemaExecutor {
     schema: ClavigerSchema,
     auth: Arc<Auth>,
+    at_work: Arc<AtWork>,
 }
 
 impl SchemaExecutor {
-    pub fn new(schema: ClavigerSchema, auth: Arc<Auth>) -> Self {
-        Self { schema, auth }
+    /// `at_work` bounds the queries and mutations of one user, on all faces together.
+    pub fn new(schema: ClavigerSchema, auth: Arc<Auth>, at_work: Arc<AtWork>) -> Self {
+        Self { schema, auth, at_work }
     }
 
     /// Starts a subscription for a principal whose token was verified.
@@ -65,6 +68,7 @@ impl Executor for SchemaExecutor {
     fn execute(&self, request: Request, context: RequestContext) -> BoxFuture<'_, Response> {
         Box::pin(async move {
             let mut request = request.data(info(&context));
+            let budget = context.budget.clone().unwrap_or_default();
             let judged = match (&context.token, &context.holder) {
                 (Some(token), _) => Some(self.auth.authenticate(token).await),
                 (None, Some(holder)) => Some(self.auth.judged_again(holder).await),
@@ -72,7 +76,14 @@ impl Executor for SchemaExecutor {
             };
             if let Some(judged) = judged {
                 match judged {
-                    Ok(principal) => request = request.data(principal),
+                    Ok(principal) => {
+                        // Held until the answer is sent: it is in memory until then.
+                        if let Err(failure) = budget.hold(self.at_work.begin(principal.user)).await
+                        {
+                            return refused(&failure);
+                        }
+                        request = request.data(principal);
+                    }
                     // A client that sends its token with every request must be able to get the next
                     // one.
                     Err(failure)
@@ -81,7 +92,7 @@ impl Executor for SchemaExecutor {
                     Err(failure) => return refused(&failure),
                 }
             }
-            self.schema.execute(request).await
+            self.schema.execute(request, &budget).await
         })
     }
 }

@@ -1,7 +1,9 @@
 //! Automatic persisted queries (Apollo's protocol): a client sends a query's hash instead of its
 //! text, and the text once, when the hash is unknown. The server computes the hash itself, so
-//! nobody can store another text under it.
+//! nobody can store another text under it. A text with a string literal or a comment runs and isn't
+//! kept: it may be somebody's content, which an erasure must reach.
 
+use super::documents::holds_content;
 use super::refusal::Refusal;
 use async_graphql::{Request, Value};
 use claviger_domain::code::ErrorCode;
@@ -59,7 +61,7 @@ impl PersistedQueries {
     }
 
     pub(super) fn keep(&self, hash: Hash, text: &str) {
-        if text.len() > MAX_TEXT {
+        if text.len() > MAX_TEXT || holds_content(text) {
             return;
         }
         let mut kept = self.lock();
@@ -157,5 +159,15 @@ mod tests {
         assert!(knows(&queries, &text(999, 60_000)) && !knows(&queries, &text(0, 60_000)));
         offer(&queries, &text(5, MAX_TEXT));
         assert!(!knows(&queries, &text(5, MAX_TEXT)), "too long to be kept");
+    }
+
+    #[test]
+    fn a_text_with_somebodys_words_in_it_is_not_kept() {
+        let queries = PersistedQueries::default();
+        for words in ["{ a(x: \"Ada\") }", "{ a(x: \"\"\"Ada\"\"\") }", "{ a } # for Ada"] {
+            offer(&queries, words);
+            assert!(!knows(&queries, words), "{words}");
+        }
+        assert_eq!(queries.lock().bytes, 0);
     }
 }

@@ -7,16 +7,19 @@ use crate::http::edge::problem::{Problem, challenge, status_of};
 use async_graphql::{Response, ServerError, Value};
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
+use bytes::Bytes;
 use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::Failure;
+use claviger_graphql::answer::AnswerBudget;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// The response to one operation.
+/// The response to one operation, or to a batch.
 pub(in crate::http::graphql) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
-    content: Content,
+    json: Vec<u8>,
 }
 
 #[derive(Serialize)]
@@ -66,7 +69,25 @@ impl Reply {
             content.errors.truncate(1);
             content.errors.iter_mut().for_each(say_code_only);
         }
-        Self { status, headers, content }
+        Self::written(status, headers, &content)
+    }
+
+    fn written(status: StatusCode, headers: HeaderMap, content: &Content) -> Self {
+        match serde_json::to_vec(content) {
+            Ok(json) => Self { status, headers, json },
+            Err(_) => Self { status: StatusCode::INTERNAL_SERVER_ERROR, headers, json: Vec::new() },
+        }
+    }
+
+    /// The length of the response, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.json.len()
+    }
+
+    /// A request that failed as a whole.
+    pub(super) fn failed(failure: &Failure, media: Media, request_id: Uuid) -> Self {
+        let (code, message) = (failure.code, failure.message.clone());
+        Self::refused(Refusal { code, message, locations: Vec::new() }, media, request_id)
     }
 
     /// A request that was refused before execution.
@@ -83,46 +104,55 @@ impl Reply {
         let mut error = ServerError::new(problem.shown(), None);
         label(&mut error, problem.code, request_id);
         let content = Content { data: None, errors: vec![error], extensions: BTreeMap::new() };
-        Self { status: problem.status, headers: problem.headers.into_iter().collect(), content }
+        Self::written(problem.status, problem.headers.into_iter().collect(), &content)
     }
 
-    /// The response to a single request.
+    /// The HTTP response.
     pub(in crate::http::graphql) fn alone(self, media: Media) -> axum::response::Response {
-        written(self.status, self.headers, media, &self.content)
+        let Self { status, mut headers, json } = self;
+        headers.insert(header::CONTENT_TYPE, media.content_type());
+        let mut response = axum::response::Response::new(Body::from(json));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    /// The HTTP response. It keeps the budget, and the user's slot in it, until its bytes are sent
+    /// or its connection ends.
+    pub(super) fn sent(mut self, media: Media, budget: AnswerBudget) -> axum::response::Response {
+        let json = std::mem::take(&mut self.json);
+        let mut response = self.alone(media);
+        *response.body_mut() = Body::from(Bytes::from_owner(Sending { json, _budget: budget }));
+        response
     }
 
     /// The responses of a batch: 200, unless all have the same status.
-    pub(in crate::http::graphql) fn together(
-        replies: Vec<Self>,
-        media: Media,
-    ) -> axum::response::Response {
-        let status = replies.first().map_or(StatusCode::OK, |first| first.status);
-        let alike = replies.iter().all(|reply| reply.status == status);
+    pub(super) fn together(replies: Vec<Self>) -> Self {
+        let first = replies.first().map_or(StatusCode::OK, |first| first.status);
+        let alike = replies.iter().all(|reply| reply.status == first);
+        let length = replies.iter().map(|reply| reply.len() + 1).sum::<usize>();
+        let mut json = Vec::with_capacity(length + 1);
         let mut headers = HeaderMap::new();
-        let mut contents = Vec::with_capacity(replies.len());
         for reply in replies {
+            json.push(if json.is_empty() { b'[' } else { b',' });
+            json.extend(reply.json);
             headers.extend(reply.headers);
-            contents.push(reply.content);
         }
-        written(if alike { status } else { StatusCode::OK }, headers, media, &contents)
+        json.push(b']');
+        Self { status: if alike { first } else { StatusCode::OK }, headers, json }
     }
 }
 
-fn written<T: Serialize>(
-    status: StatusCode,
-    mut headers: HeaderMap,
-    media: Media,
-    content: &T,
-) -> axum::response::Response {
-    let (status, bytes) = match serde_json::to_vec(content) {
-        Ok(bytes) => (status, bytes),
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Vec::new()),
-    };
-    headers.insert(header::CONTENT_TYPE, media.content_type());
-    let mut response = axum::response::Response::new(Body::from(bytes));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
+/// The bytes of a response on their way.
+struct Sending {
+    json: Vec<u8>,
+    _budget: AnswerBudget,
+}
+
+impl AsRef<[u8]> for Sending {
+    fn as_ref(&self) -> &[u8] {
+        &self.json
+    }
 }
 
 /// The status of a request that failed before execution. `application/json` keeps 200 for

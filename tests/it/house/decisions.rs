@@ -93,6 +93,7 @@ const ARROWS: [Arrow; 8] = [
             ("crate::auth::Denied", "why it refused one"),
             ("crate::auth::Grant", "the rights of a stream, until they expire"),
             ("crate::auth::Ticket", "names one stream of a browser, across reconnections"),
+            ("crate::limits::AtWork", "the wiring hands it in: the requests of each user"),
             ("crate::limits::Full", "why no slot is free"),
             ("crate::limits::StreamSlot", "held as long as a stream lives"),
             ("crate::limits::StreamSlots", "all slots of the process"),

@@ -26,7 +26,7 @@ async fn a_foreign_id_is_answered_like_an_unknown_one() {
             own["history"]["nodes"][0]["id"].as_str().unwrap().to_owned(),
             String::new(),
             "garbage".to_owned(),
-            "*".repeat(5_000),
+            "*".repeat(200),
             Uuid::from_u128(7).to_string(),
         ];
         let of_bob = stage.state_of(&bob).await;

@@ -3,6 +3,7 @@
 use super::orchestration::Orchestration;
 use super::step::{Step, StepText, step_id};
 use super::words::OrchestrationState;
+use crate::answer::Heavy;
 use crate::scalars::{Cursor, int};
 use crate::types::event::Event;
 use async_graphql::{ID, SimpleObject, Union};
@@ -65,7 +66,7 @@ pub(crate) struct TextDelta {
     /// UTF-8 bytes from the start of the attempt's text to this piece.
     offset: i32,
     /// The piece of text.
-    text: String,
+    text: Heavy<String>,
 }
 
 /// Text of this attempt beyond keepBytes is void.
@@ -158,7 +159,10 @@ impl Followed {
         partial: Vec<run_feed::StepText>,
         cursor: FeedCursor,
     ) -> Orchestration {
-        Orchestration::whole(self.owner, RunDetail { id: self.run, view, partial, cursor })
+        Orchestration::whole(
+            self.owner,
+            Arc::new(RunDetail { id: self.run, view, partial, cursor }),
+        )
     }
 }
 
@@ -169,7 +173,7 @@ fn text_delta(cursor: Cursor, delta: run_feed::TextDelta) -> TextDelta {
         attempt: int(delta.attempt),
         agent: delta.agent,
         offset: int(delta.offset),
-        text: delta.text,
+        text: Heavy(delta.text),
     }
 }
 

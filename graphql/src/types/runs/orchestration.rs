@@ -4,7 +4,10 @@ use super::definition::pattern_input;
 use super::step::{OrchestrationError, Step, StepText};
 use super::usage::TokenUsage;
 use super::words::{OrchestrationState, Pattern, pause_reason};
+use crate::answer::{AnswerBudget, Heavy, list, of_steps, turn};
 use crate::context::{fault, ports};
+use crate::kinds::Kinds;
+use crate::loads::{self, Loading, loads};
 use crate::scalars::{Cursor, DateTime, UInt64, int};
 use crate::types::connection::{PageArgs, PageInfo};
 use crate::types::event::{EventConnection, history};
@@ -12,7 +15,7 @@ use crate::types::resolution::CredentialResolution;
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use claviger_application::cursor;
 use claviger_application::ids::{self, IdKind};
-use claviger_application::{RunDetail, RunFilter, RunReads};
+use claviger_application::{RunDetail, RunFilter};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::{Cost, PauseReason, Phase, Usage};
@@ -20,8 +23,6 @@ use claviger_domain::pattern;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::Page;
 use claviger_projections::runs::RunSummary;
-use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared};
 use std::sync::Arc;
 
 /// An orchestration of the viewer.
@@ -40,9 +41,9 @@ enum Known {
     /// Its row in a list.
     Listed {
         row: Arc<RunSummary>,
-        /// The complete run, read when the first field needs it, and at most once for all fields
-        /// and copies.
-        whole: Shared<BoxFuture<'static, Result<Arc<RunDetail>, Failure>>>,
+        /// The complete run, read when the first field needs it, and at most once for all fields,
+        /// copies, and other places of the query.
+        whole: Loading<Option<Arc<RunDetail>>>,
         /// Whether a selected field is not in the row. If so, every field is taken from one state,
         /// and `cursor` matches all of them.
         is_wanted_whole: bool,
@@ -109,8 +110,8 @@ impl Row {
 }
 
 impl Orchestration {
-    pub(crate) fn whole(owner: UserId, detail: RunDetail) -> Self {
-        Self { owner, id: detail.id, known: Known::Whole(Arc::new(detail)) }
+    pub(crate) fn whole(owner: UserId, detail: Arc<RunDetail>) -> Self {
+        Self { owner, id: detail.id, known: Known::Whole(detail) }
     }
 
     /// A user's orchestration by its id; `None` for foreign and unknown ids.
@@ -119,30 +120,35 @@ impl Orchestration {
         owner: UserId,
         id: RunId,
     ) -> Result<Option<Self>, Error> {
-        let detail = ports(ctx)?.run_reads.run(owner, id).await.map_err(fault)?;
-        Ok(detail.map(|detail| Self::whole(owner, detail)))
+        Ok(loads::run(ctx, owner, id).await?.map(|detail| Self::whole(owner, detail)))
     }
 
     fn listed(
-        reads: Arc<dyn RunReads>,
         owner: UserId,
         row: RunSummary,
+        whole: Loading<Option<Arc<RunDetail>>>,
         is_wanted_whole: bool,
     ) -> Self {
         let id = row.id;
-        let whole = async move {
-            let detail = reads.run(owner, id).await?;
-            detail.map(Arc::new).ok_or_else(|| Failure::not_found("orchestration"))
-        };
-        let whole = whole.boxed().shared();
         Self { owner, id, known: Known::Listed { row: Arc::new(row), whole, is_wanted_whole } }
     }
 
     async fn detail(&self) -> Result<Arc<RunDetail>, Error> {
         match &self.known {
             Known::Whole(detail) => Ok(Arc::clone(detail)),
-            Known::Listed { whole, .. } => whole.clone().await.map_err(fault),
+            Known::Listed { whole, .. } => {
+                let detail = whole.clone().await.map_err(fault)?;
+                detail.ok_or_else(|| fault(Failure::not_found("orchestration")))
+            }
         }
+    }
+
+    /// The complete run, in the operation's turn. Fails if the answer is too large already: nothing
+    /// more is built for it then.
+    async fn in_turn(&self, ctx: &Context<'_>) -> Result<Arc<RunDetail>, Error> {
+        let detail = self.detail().await?;
+        turn(ctx).await?;
+        Ok(detail)
     }
 
     async fn row(&self) -> Result<Row, Error> {
@@ -189,26 +195,33 @@ impl Orchestration {
     }
     /// The work it was asked to do, in the shape of `PatternInput`, with placeholders for pictures.
     /// null once its content was deleted.
-    async fn input(&self) -> Option<Result<serde_json::Value, Error>> {
-        self.detail()
+    async fn input(&self, ctx: &Context<'_>) -> Option<Result<Heavy<serde_json::Value>, Error>> {
+        self.in_turn(ctx)
             .await
-            .map(|detail| detail.view.run.definition.as_ref().map(pattern_input))
+            .map(|detail| detail.view.run.definition.as_ref().map(pattern_input).map(Heavy))
             .transpose()
     }
     /// The steps, in the order of the plan. More may be added later.
-    async fn steps(&self) -> Result<Vec<Step>, Error> {
-        Ok(Step::all(&self.detail().await?))
+    async fn steps(&self, ctx: &Context<'_>) -> Result<Vec<Step>, Error> {
+        let detail = self.in_turn(ctx).await?;
+        list(ctx, detail.view.run.steps.len())?;
+        // Steps are copies.
+        turn(ctx).await?.read(of_steps(&detail)).map_err(fault)?;
+        Ok(Step::all(&detail))
     }
     /// The final text (synthesis, verdict, aggregate or last reply), for patterns that produce one.
-    async fn output(&self) -> Option<Result<String, Error>> {
-        self.detail()
+    async fn output(&self, ctx: &Context<'_>) -> Option<Result<Heavy<String>, Error>> {
+        self.in_turn(ctx)
             .await
-            .map(|detail| pattern::output(&detail.view.run).map(str::to_owned))
+            .map(|detail| pattern::output(&detail.view.run).map(str::to_owned).map(Heavy))
             .transpose()
     }
     /// The pattern's whole result, in the shape of the REST API.
-    async fn result(&self) -> Option<Result<serde_json::Value, Error>> {
-        self.detail().await.map(|detail| pattern::result(&detail.view.run)).transpose()
+    async fn result(&self, ctx: &Context<'_>) -> Option<Result<Heavy<serde_json::Value>, Error>> {
+        self.in_turn(ctx)
+            .await
+            .map(|detail| pattern::result(&detail.view.run).map(Heavy))
+            .transpose()
     }
     /// Why it failed; null if it did not.
     async fn error(&self) -> Option<Result<OrchestrationError, Error>> {
@@ -249,14 +262,18 @@ impl Orchestration {
     }
     /// Text so far of each running attempt. This object, partial and cursor come from one fold of
     /// the run's own events and deltas.
-    async fn partial(&self) -> Result<Vec<StepText>, Error> {
-        Ok(StepText::all(&self.detail().await?.partial))
+    async fn partial(&self, ctx: &Context<'_>) -> Result<Vec<StepText>, Error> {
+        let detail = self.in_turn(ctx).await?;
+        list(ctx, detail.partial.len())?;
+        turn(ctx).await?.read(of_steps(&detail)).map_err(fault)?;
+        Ok(StepText::all(&detail.partial))
     }
     /// The newest feed item included in this object: subscribing after it misses nothing.
     async fn cursor(&self) -> Result<Cursor, Error> {
         Ok(Cursor(cursor::of_run_feed(self.id, self.detail().await?.cursor)))
     }
-    /// The events of this orchestration, newest first.
+    /// The events of this orchestration, newest first. types: at most 64 event types; all if
+    /// omitted.
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn history(
         &self,
@@ -267,6 +284,7 @@ impl Orchestration {
         before: Option<Cursor>,
         types: Option<Vec<String>>,
     ) -> Result<EventConnection, Error> {
+        let types = Kinds::parse(types.as_deref()).map_err(fault)?;
         history(ctx, self.owner, Some(self.id.0), PageArgs { first, after, last, before }, types)
             .await
     }
@@ -313,7 +331,11 @@ pub(crate) async fn orchestrations(
     let cursors: Vec<String> =
         page.runs.iter().map(|run| cursor::of_run(run.facts.created_at.0, run.id.0)).collect();
     let page_info = PageInfo::of(&args, &cursors, page.more);
-    let listed = |row| Orchestration::listed(Arc::clone(reads), owner, row, is_wanted_whole);
+    let (loads, budget) = (loads(ctx)?, ctx.data::<AnswerBudget>()?);
+    let listed = |row: RunSummary| {
+        let whole = loads.run(reads, budget, owner, row.id);
+        Orchestration::listed(owner, row, whole, is_wanted_whole)
+    };
     let nodes: Vec<_> = page.runs.into_iter().map(listed).collect();
     let edge = |(cursor, node): (String, &Orchestration)| OrchestrationEdge {
         cursor: Cursor(cursor),

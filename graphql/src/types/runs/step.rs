@@ -2,9 +2,10 @@
 
 use super::usage::TokenUsage;
 use super::words::{AgentRole, StepState};
+use crate::answer::{Heavy, turn};
 use crate::error::ErrorCode;
 use crate::scalars::{UInt64, int};
-use async_graphql::{ID, Object, SimpleObject};
+use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use claviger_application::RunDetail;
 use claviger_application::ids::{self, IdKind};
 use claviger_domain::id::StepId;
@@ -84,16 +85,21 @@ impl Step {
         int(self.known.attempts)
     }
     /// The agent's prompt; null before the step has begun, and once its content was deleted.
-    async fn input(&self) -> Option<String> {
-        match &self.told {
+    async fn input(&self, ctx: &Context<'_>) -> Option<Result<Heavy<String>, Error>> {
+        // A prompt is rendered from all that was said before: not for an answer that is too large.
+        if let Err(error) = turn(ctx).await {
+            return Some(Err(error));
+        }
+        let told = match &self.told {
             Told::Known(told) => told.clone(),
             Told::By(detail) => StepView::told_to(&detail.view.run, &self.known),
-        }
+        };
+        told.map(|told| Ok(Heavy(told)))
     }
     /// The reply, or "No response" if it had no text; null before the step is completed, and once
     /// its content was deleted.
-    async fn output(&self) -> Option<&str> {
-        self.known.reply.as_ref().map(|_| self.known.reply_text())
+    async fn output(&self) -> Option<Heavy<&str>> {
+        self.known.reply.as_ref().map(|_| Heavy(self.known.reply_text()))
     }
     /// The model that runs the step.
     async fn model(&self) -> &str {
@@ -183,7 +189,7 @@ pub(crate) struct StepText {
     /// Number of the attempt, from 1.
     attempt: i32,
     /// The text, from the beginning of the attempt.
-    text: String,
+    text: Heavy<String>,
 }
 
 impl StepText {
@@ -191,7 +197,7 @@ impl StepText {
         let of = |text: &run_feed::StepText| Self {
             step_id: step_id(text.step),
             attempt: int(text.attempt),
-            text: text.text.clone(),
+            text: Heavy(text.text.clone()),
         };
         texts.iter().map(of).collect()
     }

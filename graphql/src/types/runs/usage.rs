@@ -1,6 +1,7 @@
 //! Sums of the usage of calls.
 
 use super::words::Pattern;
+use crate::answer::budget;
 use crate::context::{fault, ports};
 use crate::error::top_level;
 use crate::scalars::{DateTime, UInt64, int};
@@ -18,6 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Maximum number of days per request: a leap year.
 const MOST_DAYS: u64 = 366;
 const DAY_MS: u64 = 24 * 3600 * 1000;
+
+/// Bytes of a cell, about.
+const CELL: usize = 192;
 
 /// Numbers of tokens. The three kinds of input add up to the whole input.
 #[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
@@ -156,7 +160,13 @@ async fn cells(
             format!("from and to must be at most {MOST_DAYS} days apart: request a shorter period");
         return Err(top_level(&Failure::new(ErrorCode::LimitExceeded, message).at(&["to"])));
     }
-    ports(ctx)?.run_reads.usage(owner, from.0, to.0).await.map_err(fault)
+    let budget = budget(ctx)?;
+    let reading = budget.reading().await.map_err(fault)?;
+    let cells = ports(ctx)?.run_reads.usage(owner, from.0, to.0).await.map_err(fault)?;
+    budget.read(cells.len().saturating_mul(CELL)).map_err(fault)?;
+    drop(reading);
+    budget.turn().await;
+    Ok(cells)
 }
 
 /// Usage of a user's calls.

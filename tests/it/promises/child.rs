@@ -1,1 +1,0 @@
-//! What a user's prompt can reach through the `claude` program.

@@ -1,1 +1,0 @@
-//! `verify` finds every deletion and every edit.

@@ -1,1 +1,0 @@
-//! One owner's runs, timers and unreadable rows never hold another's.

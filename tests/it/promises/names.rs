@@ -1,1 +1,0 @@
-//! Limits by account, defaults behind proxies, and users of an issuer.

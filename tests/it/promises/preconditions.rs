@@ -1,1 +1,0 @@
-//! What was checked before a decision still holds in it.

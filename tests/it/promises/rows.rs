@@ -1,1 +1,0 @@
-//! Rows that grant something are bound to whom they grant it.

@@ -1,1 +1,0 @@
-//! Memory of sockets and streams, hosts, and stream tickets.
