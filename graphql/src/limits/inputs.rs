@@ -5,6 +5,7 @@
 //! that a text which is a little too long gets the domain's typed refusal.
 
 use super::bounds::LimitError;
+use super::given::given;
 use super::types::SchemaTypes;
 use async_graphql::{Name, Variables};
 use async_graphql_parser::types::{
@@ -213,10 +214,7 @@ impl<'a> Inputs<'a> {
     }
 
     fn given(&self, name: &Name) -> Option<&'a ConstValue> {
-        let definitions = &self.operation.variable_definitions;
-        let definition = || definitions.iter().find(|variable| variable.node.name.node == *name);
-        let default = || Some(&definition()?.node.default_value.as_ref()?.node);
-        self.variables.get(name).or_else(default)
+        given(self.operation, self.variables, name)
     }
 
     fn constant(&self, value: &'a ConstValue, place: Place<'_, 'a>) -> Result<(), LimitError> {

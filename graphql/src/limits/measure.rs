@@ -1,6 +1,7 @@
 //! Walks an operation as it would run: depth, aliases, root fields, directives, complexity.
 
 use super::bounds::{Cost, LimitError, Limits, within};
+use super::given::given;
 use super::types::{FieldShape, SchemaTypes};
 use super::weights::{self, Items};
 use async_graphql::{Name, Variables};
@@ -282,17 +283,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The value of a variable, or its default.
     fn given_value(&self, name: &Name) -> Option<&'a ConstValue> {
-        let default = || {
-            let definition = self
-                .operation
-                .variable_definitions
-                .iter()
-                .find(|variable| variable.node.name.node == *name)?;
-            definition.node.default_value.as_ref().map(|value| &value.node)
-        };
-        self.given.variables.get(name).or_else(default)
+        given(self.operation, self.given.variables, name)
     }
 
     fn count_directives(&mut self, more: usize) -> Result<(), LimitError> {

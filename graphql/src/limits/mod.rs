@@ -13,6 +13,7 @@
 mod bounds;
 mod check;
 mod expansion;
+mod given;
 pub mod inputs;
 mod measure;
 mod tokens;
