@@ -5,6 +5,7 @@ mod file;
 mod issuer;
 mod reference;
 mod settings;
+mod shared;
 
 pub use issuer::IssuerConfig;
 pub use reference::reference;
@@ -12,7 +13,8 @@ pub(crate) use settings::{FILE_VARIABLE, file_argument};
 pub use settings::{Readers, SETTINGS, Setting, Settings, Unset};
 
 use crate::auth::Registration;
-use crate::credentials::EnvKeysFor;
+use crate::credentials::Sharing;
+use crate::http::edge::hosts::Hosts;
 use crate::http::edge::origins::Origins;
 use crate::http::edge::peer::TrustedProxies;
 use crate::live::LiveSettings;
@@ -21,6 +23,7 @@ use claviger_domain::secret::SecretText;
 use claviger_domain::text::ModelId;
 use claviger_store::address::MongoUri;
 use serde::Deserialize;
+use shared::Shared;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -29,6 +32,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8005);
+
+/// The bounds of a rate; 0 is no limit.
+const RATES: (u32, Option<u32>) = (0, Some(60_000));
 
 /// A setting that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +45,12 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
+    /// Somebody else can write what stands in the file, and nobody named it.
+    #[error(
+        "the configuration file {path} in the working directory belongs to another user, or others can write to it: \
+         make it yours (chown, chmod go-w), or name it with --config"
+    )]
+    Untrusted { path: PathBuf },
     /// Not TOML, an unknown name, or a value of the wrong type. The place never quotes a value.
     #[error("the configuration file {path} is invalid: {place}")]
     Malformed { path: PathBuf, place: String },
@@ -61,10 +73,10 @@ pub enum RegistrationSetting {
     Closed,
 }
 
-/// Users whose runs may use the keys of the server's environment.
+/// Users whose runs may use a credential of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum EnvKeysSetting {
+pub enum SharingSetting {
     All,
     Admins,
     None,
@@ -87,7 +99,7 @@ pub struct Config {
     pub token_key: Option<SecretText>,
     pub token_key_file: Option<PathBuf>,
     pub registration: Registration,
-    pub env_keys_for: EnvKeysFor,
+    pub env_keys_for: Sharing,
     /// `ANTHROPIC_API_KEY`, if set and not empty.
     pub anthropic_api_key: Option<SecretText>,
     /// `CLAUDE_API_KEY`, if set and not empty.
@@ -97,6 +109,7 @@ pub struct Config {
     /// `None` for the built-in table.
     pub prices: Option<PathBuf>,
     pub max_plan: bool,
+    pub max_plan_for: Sharing,
     pub claude_bin: PathBuf,
     /// `CLAUDE_CODE_OAUTH_TOKEN`: the operator's own login for the `claude` program.
     pub claude_token: Option<SecretText>,
@@ -110,9 +123,14 @@ pub struct Config {
     pub lease_ms: u64,
     pub drain_ms: u64,
     pub issuer: Option<IssuerConfig>,
+    pub hosts: Hosts,
     pub origins: Origins,
     pub trusted_proxies: TrustedProxies,
     pub metrics_listen: Option<SocketAddr>,
+    /// 0 for no limit.
+    pub registrations_per_hour: u32,
+    /// 0 for no limit.
+    pub sign_ins_per_minute: u32,
     /// 0 for no limit.
     pub key_commands_per_minute: u32,
     /// 0 for no limit.
@@ -126,7 +144,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], which names the setting.
     pub fn load(settings: Settings) -> Result<Self, ConfigError> {
-        Self::resolve(file::fill(settings, |_| true)?)
+        Self::resolve(file::fill(settings, |_| true)?, true)
     }
 
     /// The same for a command such as `key test`: a setting that it doesn't read stays at its
@@ -138,18 +156,23 @@ impl Config {
         let is_read = |name: &str| {
             SETTINGS.iter().any(|setting| setting.name == name && setting.is_read_by(command))
         };
-        Self::resolve(file::fill(settings, is_read)?)
+        Self::resolve(file::fill(settings, is_read)?, is_read("registration"))
     }
 
-    fn resolve(settings: Settings) -> Result<Self, ConfigError> {
+    /// `says` is whether registration can be set.
+    fn resolve(settings: Settings, says: bool) -> Result<Self, ConfigError> {
         let listen = settings.listen.unwrap_or(DEFAULT_LISTEN);
         let max_plan = settings.max_plan.unwrap_or(false);
+        let Shared { registration, env_keys_for, max_plan_for } =
+            Shared::of(&settings, listen, says)?;
+        let rate = |name, per: Option<u32>, unset| within(name, per.unwrap_or(unset), RATES);
         Ok(Self {
             listen,
             issuer: IssuerConfig::of(&settings)?,
             live: live_settings(&settings)?,
-            registration: registration(settings.registration, listen),
-            env_keys_for: env_keys_for(settings.env_keys_for),
+            registration,
+            env_keys_for,
+            max_plan_for,
             model: settings.model.as_deref().map(model).transpose()?,
             data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from("claviger-data")),
             mongodb_uri: settings.mongodb_uri,
@@ -184,19 +207,22 @@ impl Config {
                 (100, Some(600_000)),
             )?,
             drain_ms: settings.drain_ms.unwrap_or(20_000),
+            hosts: settings.hosts.unwrap_or_default(),
             origins: settings.origins.unwrap_or_default(),
             trusted_proxies: settings.trusted_proxies.unwrap_or_default(),
             metrics_listen: settings.metrics_listen,
-            key_commands_per_minute: within(
+            registrations_per_hour: rate(
+                "registrations_per_hour",
+                settings.registrations_per_hour,
+                20,
+            )?,
+            sign_ins_per_minute: rate("sign_ins_per_minute", settings.sign_ins_per_minute, 60)?,
+            key_commands_per_minute: rate(
                 "key_commands_per_minute",
-                settings.key_commands_per_minute.unwrap_or(600),
-                (0, Some(60_000)),
+                settings.key_commands_per_minute,
+                600,
             )?,
-            key_tests_per_minute: within(
-                "key_tests_per_minute",
-                settings.key_tests_per_minute.unwrap_or(60),
-                (0, Some(60_000)),
-            )?,
+            key_tests_per_minute: rate("key_tests_per_minute", settings.key_tests_per_minute, 60)?,
         })
     }
 }
@@ -212,22 +238,6 @@ fn within<T: PartialOrd + fmt::Display>(
     }
     let bounds = most.map_or(format!("at least {least}"), |most| format!("{least} to {most}"));
     Err(ConfigError::Range { name, bounds, got: value.to_string() })
-}
-
-fn registration(setting: Option<RegistrationSetting>, listen: SocketAddr) -> Registration {
-    match setting {
-        Some(RegistrationSetting::Open) => Registration::Open,
-        None if listen.ip().is_loopback() => Registration::Open,
-        Some(RegistrationSetting::Closed) | None => Registration::Closed,
-    }
-}
-
-const fn env_keys_for(setting: Option<EnvKeysSetting>) -> EnvKeysFor {
-    match setting {
-        None | Some(EnvKeysSetting::All) => EnvKeysFor::All,
-        Some(EnvKeysSetting::Admins) => EnvKeysFor::Admins,
-        Some(EnvKeysSetting::None) => EnvKeysFor::Nobody,
-    }
 }
 
 fn model(text: &str) -> Result<ModelId, ConfigError> {
@@ -298,14 +308,19 @@ mod tests {
 
     /// Everything that has a default value.
     fn defaults(config: &Config) -> String {
-        let Config { listen, data_dir, claude_bin, live, env_keys_for, .. } = config;
+        let Config { listen, data_dir, claude_bin, live, .. } = config;
         let numbers =
             [config.lease_ms, config.view_wait_ms, config.drain_ms, config.test_timeout_ms];
         let counts = [config.calls_per_key, config.max_keys];
-        let rates = [config.key_commands_per_minute, config.key_tests_per_minute];
+        let rates = [
+            config.key_commands_per_minute,
+            config.key_tests_per_minute,
+            config.registrations_per_hour,
+            config.sign_ins_per_minute,
+        ];
         let switches = [config.introspection, config.max_plan];
         format!(
-            "{listen} {data_dir:?} {claude_bin:?} {live:?} {env_keys_for:?} {numbers:?} {counts:?} {rates:?} {switches:?}"
+            "{listen} {data_dir:?} {claude_bin:?} {live:?} {numbers:?} {counts:?} {rates:?} {switches:?}"
         )
     }
 
@@ -323,9 +338,10 @@ mod tests {
         let lines = lines.collect::<String>();
         assert!(lines.lines().count() > 15, "{lines}");
         let file: File = toml::from_str(&lines).unwrap();
-        let listed =
-            Config::resolve(Settings::default().or(file)).unwrap_or_else(|error| panic!("{error}"));
-        let unset = Config::resolve(Settings::default()).unwrap_or_else(|error| panic!("{error}"));
+        let listed = Config::resolve(Settings::default().or(file), true)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let unset =
+            Config::resolve(Settings::default(), true).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(defaults(&listed), defaults(&unset));
     }
 

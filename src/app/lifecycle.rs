@@ -8,6 +8,7 @@ use crate::background::view_follower::{ViewFollower, followed_views};
 use crate::http::connection::server::{BindError, Server, ServerSettings};
 use crate::http::edge::envelope::Edge;
 use crate::http::edge::health::{HealthProbe, HealthReport, HealthStatus};
+use crate::http::edge::hosts::OwnHosts;
 use crate::http::edge::renderers::Renderers;
 use crate::http::edge::{envelope, health, metrics};
 use crate::http::graphql::executor::{SchemaExecutor, health_clock};
@@ -187,7 +188,8 @@ fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeE
     let (origins, trusted_proxies) = (config.origins.clone(), config.trusted_proxies.clone());
     // GraphQL's format is the default: it is the only face, and pages outside it have no other.
     let renderers = Renderers::new(problem::render);
-    let edge = Edge { origins, trusted_proxies, renderers, metrics: core.metrics.clone() };
+    let hosts = OwnHosts::new(&config.hosts, &origins, config.listen.ip());
+    let edge = Edge { hosts, origins, trusted_proxies, renderers, metrics: core.metrics.clone() };
     Ok((envelope::wrap(faces, ids, edge), live))
 }
 

@@ -38,7 +38,12 @@ pub(super) fn authentication(
     let entropy = Arc::clone(&ports.env.entropy);
     let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let passwords = Passwords::new(at_once, entropy, tracker.clone());
-    let auth_config = AuthConfig { registration: config.registration, ..AuthConfig::default() };
+    let auth_config = AuthConfig {
+        registration: config.registration,
+        registrations_per_hour: config.registrations_per_hour,
+        sign_ins_per_minute: config.sign_ins_per_minute,
+        ..AuthConfig::default()
+    };
     let auth = Auth::new(ports, passwords, token_key, auth_config);
     Ok(match &config.issuer {
         Some(issuer) => auth.with_issuer(external_issuer(issuer, tracker)?),
@@ -77,5 +82,6 @@ pub(super) fn policy(config: &Config) -> CredentialPolicy {
         claude_api_key: config.claude_api_key.is_some(),
         env_keys_for: config.env_keys_for,
         max_plan: config.max_plan,
+        max_plan_for: config.max_plan_for,
     }
 }

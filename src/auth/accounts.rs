@@ -1,12 +1,12 @@
 //! Authentication: passwords, tokens, sessions.
 
+use super::attempts::{Attempt, Attempts, Subject, What};
 use super::checked::CheckedTokens;
 use super::issuer::ExternalIssuer;
 use super::passwords::Passwords;
 use super::tokens::{Named, TokenKey, read_refresh, write_refresh};
 use crate::bus::{AccountRequest, Bus};
 use crate::keychain::Keychain;
-use crate::limits::rate::{RateLimiter, refused};
 use crate::reads::StoreReads;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
@@ -22,6 +22,8 @@ use claviger_domain::text::{Email, FullName, Password, Username};
 use claviger_projections::ports::{SessionRow, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Lifetime of an access token: fifteen minutes.
 const ACCESS_MS: u64 = 15 * 60 * 1000;
@@ -29,6 +31,14 @@ const ACCESS_MS: u64 = 15 * 60 * 1000;
 /// How long a superseded refresh token is still accepted: a client may have lost the response, or
 /// two tabs may refresh at once.
 const GRACE_MS: u64 = 10_000;
+
+/// How long the look-up of a password hash takes at least. An account has rows to read and keys to
+/// unwrap, and nobody has none: without the floor, the time of an answer would show which of them a
+/// name stands for.
+const LOOK_UP: Duration = Duration::from_millis(25);
+
+/// No name has more bytes, however it is spelled.
+const MAX_NAME: usize = 1_000;
 
 /// Who may create an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +56,13 @@ pub struct AuthConfig {
     pub attempts_per_pair: u32,
     /// Burst of failed attempts from one address; then one a second.
     pub attempts_per_peer: u32,
-    /// Burst of failed attempts for one name from any address; then a hundred an hour. Larger than
-    /// the two before, so that guesses from one address don't lock the owner out.
+    /// Burst of failed attempts for one account from any address; then a hundred an hour. Larger
+    /// than the two before, so that guesses from one address don't lock the owner out.
     pub attempts_per_name: u32,
+    /// Accounts made from one address; 0 for no limit.
+    pub registrations_per_hour: u32,
+    /// Sign-ins that succeed from one address; 0 for no limit.
+    pub sign_ins_per_minute: u32,
 }
 
 impl Default for AuthConfig {
@@ -58,6 +72,8 @@ impl Default for AuthConfig {
             attempts_per_pair: 10,
             attempts_per_peer: 60,
             attempts_per_name: 100,
+            registrations_per_hour: 20,
+            sign_ins_per_minute: 60,
         }
     }
 }
@@ -84,16 +100,12 @@ pub struct Auth {
     checked: CheckedTokens,
     pub(super) issuer: Option<ExternalIssuer>,
     pub(super) config: AuthConfig,
-    by_pair: RateLimiter,
-    by_peer: RateLimiter,
-    by_name: RateLimiter,
+    attempts: Attempts,
 }
 
 impl Auth {
     pub fn new(ports: AuthPorts, passwords: Passwords, key: TokenKey, config: AuthConfig) -> Self {
-        let by_pair = RateLimiter::new(config.attempts_per_pair, 6_000);
-        let by_peer = RateLimiter::new(config.attempts_per_peer, 1_000);
-        let by_name = RateLimiter::new(config.attempts_per_name, 36_000);
+        let attempts = Attempts::new(&config);
         Self {
             ports,
             passwords,
@@ -101,9 +113,7 @@ impl Auth {
             checked: CheckedTokens::default(),
             issuer: None,
             config,
-            by_pair,
-            by_peer,
-            by_name,
+            attempts,
         }
     }
 
@@ -217,22 +227,23 @@ impl Auth {
         })
     }
 
-    /// Takes an attempt for this name from this address. Taken before the check and returned after
-    /// a success, so that concurrent guesses count too.
-    pub(super) fn attempt(&self, info: &RequestInfo, name: &str) -> Result<(), Failure> {
-        let now = self.ports.env.clock.now();
-        let taken = self
-            .by_pair
-            .take(&pair(info, name), now)
-            .and_then(|()| self.by_peer.take(&info.peer, now))
-            .and_then(|()| self.by_name.take(name, now));
-        taken.map_err(|retry_after_ms| refused("too many failed attempts", retry_after_ms))
+    pub(super) fn attempt(&self, info: &RequestInfo, what: What) -> Result<Attempt<'_>, Failure> {
+        self.attempts.begin(info.peer, what, self.ports.env.clock.now())
     }
 
-    pub(super) fn good_attempt(&self, info: &RequestInfo, name: &str) {
-        self.by_pair.give_back(&pair(info, name));
-        self.by_name.give_back(name);
-        self.by_peer.give_back(&info.peer);
+    /// The user that a name stands for, and the attempt at their password, or at nobody's.
+    async fn attempt_at(
+        &self,
+        info: &RequestInfo,
+        name: &str,
+    ) -> Result<(Option<UserId>, Attempt<'_>), Failure> {
+        self.attempts.admit(info.peer, self.ports.env.clock.now())?;
+        if name.len() > MAX_NAME {
+            return Ok((None, self.attempt(info, What::Password(None))?));
+        }
+        let (user, hash) = self.reads().find_named(name).await?;
+        let subject = user.map_or(Subject::Nobody(hash), Subject::User);
+        Ok((user, self.attempt(info, What::Password(Some(subject)))?))
     }
 
     /// Whether this is the user's password. Takes as long for an unknown or deactivated user.
@@ -241,10 +252,12 @@ impl Auth {
         user: Option<UserId>,
         password: &SecretText,
     ) -> Result<bool, Failure> {
+        let looked_up_by = Instant::now() + LOOK_UP;
         let phc = match user {
             Some(user) => self.password_hash(user).await?,
             None => None,
         };
+        tokio::time::sleep_until(looked_up_by).await;
         self.passwords.verify(password, phc).await
     }
 
@@ -266,11 +279,12 @@ impl Auth {
         name: String,
         password: SecretText,
     ) -> Result<Tokens, Failure> {
-        let limited = name.trim().to_lowercase();
-        self.attempt(&info, &limited)?;
-        let user = if name.len() <= 1000 { self.reads().find_user(&name).await? } else { None };
+        let (user, attempt) = self.attempt_at(&info, &name).await?;
         let fits = self.fits(user, &password).await?;
-        let user = user.filter(|_| fits).ok_or_else(wrong_password)?;
+        let Some(user) = user.filter(|_| fits) else {
+            attempt.failed();
+            return Err(wrong_password());
+        };
         let session = self.new_session();
         let command = SignIn { session, user_agent: info.user_agent.clone() }.into();
         let done = self
@@ -281,7 +295,7 @@ impl Auth {
                 // Deactivated between the check and the commit.
                 if failure.code == ErrorCode::Unauthenticated { wrong_password() } else { failure }
             })?;
-        self.good_attempt(&info, &limited);
+        attempt.succeeded(user, self.ports.env.clock.now());
         self.tokens(user, session, done.view.facts.roles, 1)
     }
 
@@ -347,11 +361,6 @@ impl Auth {
             Err(failure) => failure,
         }
     }
-}
-
-/// The limiter's key for a name and an address. An address contains no line break.
-fn pair(info: &RequestInfo, name: &str) -> String {
-    format!("{}\n{name}", info.peer)
 }
 
 /// A command that a user runs on their own account.

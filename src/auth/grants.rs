@@ -189,6 +189,16 @@ impl Auth {
         }
     }
 
+    /// Spends a ticket's first use, in every process and for good.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` if it was used before, or a fault of the store.
+    pub async fn use_ticket(&self, ticket: &Ticket) -> Result<(), Failure> {
+        let (store, now) = (&self.ports().store, self.ports().env.clock.now());
+        let is_first = store.use_ticket(ticket.id, ticket.first_use_until, now).await;
+        if is_first.map_err(|error| store_failure(&error))? { Ok(()) } else { Err(used_ticket()) }
+    }
+
     /// The `id:` of a cursor on a ticket's stream.
     pub fn ticket_event_id(&self, ticket: &Ticket, cursor: &str) -> String {
         ticket.event_id(self.ports().keychain.index(), cursor)
@@ -201,6 +211,13 @@ pub(super) fn session_of(principal: &Principal) -> Result<SessionId, Failure> {
     principal.session().ok_or_else(|| Failure::new(ErrorCode::Forbidden, message))
 }
 
+fn used_ticket() -> Failure {
+    Failure::new(
+        ErrorCode::Unauthenticated,
+        "the ticket was already used: make another (createStreamTicket)",
+    )
+}
+
 fn bad_ticket() -> Failure {
     Failure::new(
         ErrorCode::Unauthenticated,
@@ -210,7 +227,10 @@ fn bad_ticket() -> Failure {
 }
 
 /// Whether the account accepts a token issued at that time. Ending a session invalidates the tokens
-/// issued before; the next sign-in at the issuer makes newer ones.
+/// issued before, but for the one by which the others were ended; the next sign-in at the issuer makes
+/// newer ones.
 pub(super) fn lets_in(account: &AccountView, issued_at: Timestamp) -> bool {
-    account.facts.is_active && account.facts.ended_at.is_none_or(|ended_at| ended_at < issued_at)
+    let facts = &account.facts;
+    let is_later = facts.ended_at.is_none_or(|ended_at| ended_at < issued_at);
+    facts.is_active && (is_later || facts.tokens_kept == Some(issued_at))
 }

@@ -1,6 +1,7 @@
 //! Authentication: local accounts, tokens, sessions.
 
 mod accounts;
+mod attempts;
 mod checked;
 mod external;
 mod grants;

@@ -1,8 +1,11 @@
 //! [`Auth`] as the schema's port.
 
 use super::accounts::{Auth, Registration, call};
+use super::attempts::{Subject, What};
 use super::grants::session_of;
-use claviger_application::{Accounts, Answer, Principal, RequestInfo, StreamTicket, Tokens};
+use claviger_application::{
+    Accounts, Answer, ForeignToken, Principal, RequestInfo, StreamTicket, Tokens,
+};
 use claviger_domain::account::{
     AccountError, ChangePassword, RegisterAccount, RevokeSessions, SignOut,
 };
@@ -11,12 +14,15 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Email, FullName, Password, Username};
+use claviger_domain::timestamp::Timestamp;
 use std::sync::Arc;
 
-/// The limiter's key for registrations from one address: repeated failures there block no other
-/// address. It can't collide with a username, because usernames contain no @.
-fn registrations(info: &RequestInfo) -> String {
-    format!("@register {}", info.peer)
+/// From when on an issuer's tokens are not ended by signing out with this one now. They are dated in
+/// whole seconds: one of this very second may be the next sign-in's, unless the one that signs out
+/// is of this second too.
+fn tokens_after(token: &ForeignToken, now: Timestamp) -> Timestamp {
+    let this_second = Timestamp(now.0 - now.0 % 1000);
+    this_second.max(token.issued_at.plus_ms(1))
 }
 
 #[derive(Clone)]
@@ -41,8 +47,7 @@ impl Accounts for AccountsPort {
                     Failure::new(ErrorCode::Forbidden, message).with(FailureDetail::Credentials)
                 );
             }
-            let limited = registrations(&info);
-            auth.attempt(&info, &limited)?;
+            let attempt = auth.attempt(&info, What::Registration)?;
             let (user, session) = (auth.new_user(), auth.new_session());
             let phc = auth.passwords.hash(password.expose()).await?;
             let session_from = Some((session, info.user_agent.clone()));
@@ -54,9 +59,18 @@ impl Accounts for AccountsPort {
                 session: session_from,
             }
             .into();
-            let done =
-                auth.bus().run_account_command(call(user, &info, None, command, Some(phc))).await?;
-            auth.good_attempt(&info, &limited);
+            let made =
+                auth.bus().run_account_command(call(user, &info, None, command, Some(phc))).await;
+            let done = match made {
+                Ok(done) => done,
+                Err(failure) => {
+                    if failure.code == ErrorCode::Duplicate {
+                        attempt.failed();
+                    }
+                    return Err(failure);
+                }
+            };
+            attempt.succeeded(user, auth.ports.env.clock.now());
             auth.tokens(user, session, done.view.facts.roles, 1)
         })
     }
@@ -77,7 +91,9 @@ impl Accounts for AccountsPort {
     fn logout(&self, info: RequestInfo, principal: Principal) -> Answer<'_, ()> {
         Box::pin(async move {
             let session = session_of(&principal)?;
-            let command = SignOut { session }.into();
+            let now = self.0.ports.env.clock.now();
+            let tokens_from = principal.foreign.map(|token| tokens_after(&token, now));
+            let command = SignOut { session, tokens_from }.into();
             self.0
                 .bus()
                 .run_account_command(call(principal.user, &info, Some(session), command, None))
@@ -100,16 +116,17 @@ impl Accounts for AccountsPort {
                     Failure::new(ErrorCode::Validation, AccountError::NoPassword.to_string());
                 return Err(failure.at(&["currentPassword"]));
             }
-            let limited = principal.user.to_string();
-            auth.attempt(&info, &limited)?;
+            let subject = Subject::User(principal.user);
+            let attempt = auth.attempt(&info, What::Password(Some(subject)))?;
             if !auth.fits(Some(principal.user), &current).await? {
+                attempt.failed();
                 let failure = Failure::new(
                     ErrorCode::Unauthenticated,
                     "the current password is wrong: nothing was changed",
                 );
                 return Err(failure.at(&["currentPassword"]).with(FailureDetail::Credentials));
             }
-            auth.good_attempt(&info, &limited);
+            attempt.succeeded(principal.user, auth.ports.env.clock.now());
             let session = auth.new_session();
             let phc = auth.passwords.hash(new.expose()).await?;
             let command =
@@ -131,7 +148,8 @@ impl Accounts for AccountsPort {
     fn revoke_sessions(&self, info: RequestInfo, principal: Principal) -> Answer<'_, ()> {
         Box::pin(async move {
             let session = session_of(&principal)?;
-            let command = RevokeSessions { except: Some(session) }.into();
+            let tokens_kept = principal.foreign.map(|token| token.issued_at);
+            let command = RevokeSessions { except: Some(session), tokens_kept }.into();
             self.0
                 .bus()
                 .run_account_command(call(principal.user, &info, Some(session), command, None))

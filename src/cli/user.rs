@@ -5,8 +5,8 @@ use super::{CliError, output};
 use crate::app::config::Config;
 use crate::app::wiring::Core;
 use crate::system::environment::Environment;
-use claviger_application::RequestInfo;
 use claviger_application::ids::{IdKind, encode};
+use claviger_application::{PeerKey, RequestInfo};
 use claviger_domain::actor::{Role, Via};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::{CorrelationId, UserId};
@@ -59,7 +59,7 @@ pub(super) fn operator(core: &Core) -> RequestInfo {
     RequestInfo {
         correlation: CorrelationId(core.env.ids.next()),
         user_agent: None,
-        peer: "cli".to_owned(),
+        peer: PeerKey::default(),
         via: Via::Cli,
     }
 }

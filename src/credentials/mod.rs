@@ -5,4 +5,4 @@ mod resolution;
 
 pub use models::ModelList;
 pub(crate) use resolution::recorded;
-pub use resolution::{CredentialPolicy, EnvKeysFor, Resolver};
+pub use resolution::{CredentialPolicy, Resolver, Sharing};

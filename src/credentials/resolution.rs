@@ -17,9 +17,9 @@ use claviger_projections::keys::KeyView;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Which users may use the operator's environment keys.
+/// Which users may use a credential of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EnvKeysFor {
+pub enum Sharing {
     All,
     Admins,
     Nobody,
@@ -33,9 +33,11 @@ pub struct CredentialPolicy {
     /// `CLAUDE_API_KEY` is set and not empty.
     pub claude_api_key: bool,
     /// Which users may use them.
-    pub env_keys_for: EnvKeysFor,
+    pub env_keys_for: Sharing,
     /// The operator's `claude` program may be used.
     pub max_plan: bool,
+    /// Which users may use it.
+    pub max_plan_for: Sharing,
 }
 
 /// Resolves credentials.
@@ -153,25 +155,31 @@ pub(crate) fn recorded(candidates: &[Candidate]) -> Resolution {
     Resolution { considered: candidates.iter().map(considered).collect() }
 }
 
+impl Sharing {
+    /// The users whom the credential serves, where the given roles are not among them.
+    fn others(self, roles: &BTreeSet<Role>) -> Option<&'static str> {
+        match self {
+            Self::All => None,
+            Self::Admins if roles.contains(&Role::Admin) => None,
+            Self::Admins => Some("administrators only"),
+            Self::Nobody => Some("nobody"),
+        }
+    }
+}
+
 impl CredentialPolicy {
+    /// The operator's credentials, all by one rule.
     fn found(&self, roles: &BTreeSet<Role>) -> [Found; 3] {
-        // The users whom the variables serve, where the given roles are not among them.
-        let others = match self.env_keys_for {
-            EnvKeysFor::All => None,
-            EnvKeysFor::Admins if roles.contains(&Role::Admin) => None,
-            EnvKeysFor::Admins => Some("administrators only"),
-            EnvKeysFor::Nobody => Some("nobody"),
-        };
-        let variable = |source, is_set: bool| match (is_set, others) {
+        let of = |source, is_set: bool, sharing: Sharing| match (is_set, sharing.others(roles)) {
             (false, _) => Found::new(source, Why::NotSet),
             (true, None) => Found::new(source, Why::Chosen),
-            (true, Some(_)) => Found { allowed_for: others, ..Found::new(source, Why::NotForYou) },
+            (true, others) => Found { allowed_for: others, ..Found::new(source, Why::NotForYou) },
         };
-        let plan = if self.max_plan { Why::Chosen } else { Why::NotSet };
+        let (keys, plan) = (self.env_keys_for, self.max_plan_for);
         [
-            variable(CredentialSource::EnvAnthropicApiKey, self.anthropic_api_key),
-            variable(CredentialSource::EnvClaudeApiKey, self.claude_api_key),
-            Found::new(CredentialSource::MaxPlan, plan),
+            of(CredentialSource::EnvAnthropicApiKey, self.anthropic_api_key, keys),
+            of(CredentialSource::EnvClaudeApiKey, self.claude_api_key, keys),
+            of(CredentialSource::MaxPlan, self.max_plan, plan),
         ]
     }
 }

@@ -17,6 +17,7 @@ mod decide;
 mod journal;
 mod parts;
 mod queue;
+mod requester;
 mod retry;
 mod supervisor;
 mod worker;

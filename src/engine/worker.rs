@@ -10,6 +10,7 @@ use super::decide::{
 use super::journal::{Journal, Lost, Origin, unreadable};
 use super::parts::Shared;
 use super::queue::{Ticket, lane_of};
+use super::requester::roles_of_requester;
 use crate::anthropic::stream::CallItem;
 use crate::credentials::recorded;
 
@@ -323,8 +324,8 @@ impl Worker {
     /// The credential of the run after it is resumed.
     async fn resolve(&mut self) -> Result<Resolution, Stop> {
         let parts = &self.shared.parts;
-        let account = parts.reads.account_facts(self.owner).await?;
-        let roles = account.map(|account| account.facts.roles).unwrap_or_default();
+        let request = (self.state.id, self.state.control.version());
+        let roles = roles_of_requester(&self.shared, self.owner, request).await?;
         let run = &self.state.run;
         let named = run.settings.as_ref().and_then(|settings| settings.named_key);
         let context = run.context.as_deref().and_then(|context| Context::parse(context).ok());

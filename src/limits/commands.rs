@@ -34,10 +34,9 @@ impl CommandLimits {
     /// # Errors
     /// `RATE_LIMITED`.
     pub fn take(&self, kind: CommandKind, owner: UserId, now: Timestamp) -> Result<(), Failure> {
-        let user = owner.to_string();
         let covering = self.0.iter().filter(|(limit, _)| (limit.covers)(kind));
         for (limit, limiter) in covering {
-            limiter.take(&user, now).map_err(|ms| refused(limit.refusal, ms))?;
+            limiter.take(owner, now).map_err(|ms| refused(limit.refusal, ms))?;
         }
         Ok(())
     }

@@ -1,66 +1,100 @@
-//! Per-name rate limiter: a burst, then a steady rate. The caller passes the time.
+//! Rate limiters: a burst, then a steady rate, for each key. The caller passes the time. Keys have a
+//! fixed size, so the number of keys bounds the memory.
 
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
+use claviger_domain::id::UserId;
 use claviger_domain::timestamp::Timestamp;
 use lru::LruCache;
+use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
-/// Most names remembered. A forgotten name starts with a full bucket, so flooding the map frees at
-/// most as many attempts as the flood itself costs.
-const NAMES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99_999);
+/// Most keys remembered. A forgotten key starts with a full bucket.
+pub(crate) const MAX_KEYS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99_999);
 
-/// Limits attempts by name with the generic cell rate algorithm (ITU-T I.371), one timestamp per
-/// name.
+/// Buckets by the generic cell rate algorithm (ITU-T I.371), one timestamp per key.
 #[derive(Debug)]
-pub struct RateLimiter {
+pub(crate) struct Buckets<K: Hash + Eq> {
     interval_ms: u64,
     burst: u64,
-    /// When each name's bucket will be full again, in milliseconds.
-    full_at: Mutex<LruCache<String, u64>>,
+    /// When each key's bucket will be full again, in milliseconds.
+    full_at: LruCache<K, u64>,
 }
 
-impl RateLimiter {
-    /// `burst` attempts at once, then one every `interval_ms`.
-    pub fn new(burst: u32, interval_ms: u64) -> Self {
-        Self { interval_ms, burst: u64::from(burst), full_at: Mutex::new(LruCache::new(NAMES)) }
+impl<K: Hash + Eq + Copy> Buckets<K> {
+    /// `burst` attempts at once, then one every `interval_ms`; 0 for no limit.
+    pub(crate) fn new(burst: u32, interval_ms: u64) -> Self {
+        Self { interval_ms, burst: u64::from(burst), full_at: LruCache::new(MAX_KEYS) }
+    }
+
+    /// `attempts` in a period, which may come in one burst; 0 for no limit.
+    pub(crate) fn per(attempts: u32, period_ms: u64) -> Self {
+        if attempts == 0 {
+            Self::new(1, 0)
+        } else {
+            Self::new(attempts, period_ms / u64::from(attempts))
+        }
+    }
+
+    /// Milliseconds until an attempt is allowed; 0 if it is allowed now. No key is added.
+    pub(crate) fn wait_ms(&mut self, key: &K, now: Timestamp) -> u64 {
+        // Returns early, because concurrent requests may present their clock readings out of order,
+        // and an unlimited key must not fail on that.
+        if self.interval_ms == 0 {
+            return 0;
+        }
+        let allowed = now.0 + self.interval_ms * self.burst;
+        let Some(full_at) = self.full_at.get_mut(key) else { return 0 };
+        // No bucket is emptier than empty. One that seems so was taken from by a clock that was
+        // ahead and went back, which must not lock anybody out until that time comes.
+        *full_at = (*full_at).min(allowed);
+        ((*full_at).max(now.0) + self.interval_ms).saturating_sub(allowed)
+    }
+
+    /// Takes an attempt that [`Buckets::wait_ms`] allows.
+    pub(crate) fn take(&mut self, key: K, now: Timestamp) {
+        if self.interval_ms > 0 {
+            let full_at = self.full_at.get(&key).copied().unwrap_or(now.0).max(now.0);
+            self.full_at.put(key, full_at + self.interval_ms);
+        }
+    }
+
+    /// Returns an attempt.
+    pub(crate) fn give_back(&mut self, key: &K) {
+        if let Some(full_at) = self.full_at.get_mut(key) {
+            *full_at = full_at.saturating_sub(self.interval_ms);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.full_at.len()
+    }
+}
+
+/// Buckets that are taken from one at a time.
+#[derive(Debug)]
+pub struct RateLimiter<K: Hash + Eq = UserId>(Mutex<Buckets<K>>);
+
+impl<K: Hash + Eq + Copy> RateLimiter<K> {
+    /// `attempts` per minute, which may come in one burst; 0 for no limit.
+    pub fn per_minute(attempts: u32) -> Self {
+        Self(Mutex::new(Buckets::per(attempts, 60_000)))
     }
 
     /// Takes one attempt.
     ///
     /// # Errors
     /// The milliseconds until the next attempt is allowed.
-    pub fn take(&self, name: &str, now: Timestamp) -> Result<(), u64> {
-        // No limit. Returns early, because concurrent requests may present their clock readings out
-        // of order, and an unlimited name must not fail on that.
-        if self.interval_ms == 0 {
-            return Ok(());
-        }
-        let mut names = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let full_at = names.get(name).copied().unwrap_or(now.0).max(now.0) + self.interval_ms;
-        let allowed = now.0 + self.interval_ms * self.burst;
-        if full_at > allowed {
-            return Err(full_at - allowed);
-        }
-        names.put(name.to_owned(), full_at);
-        Ok(())
-    }
-
-    /// `attempts` per minute, which may come in one burst; 0 for no limit.
-    pub fn per_minute(attempts: u32) -> Self {
-        if attempts == 0 {
-            Self::new(1, 0)
-        } else {
-            Self::new(attempts, 60_000 / u64::from(attempts))
-        }
-    }
-
-    /// Returns an attempt that succeeded.
-    pub fn give_back(&self, name: &str) {
-        let mut names = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(full_at) = names.get_mut(name) {
-            *full_at = full_at.saturating_sub(self.interval_ms);
+    pub fn take(&self, key: K, now: Timestamp) -> Result<(), u64> {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match buckets.wait_ms(&key, now) {
+            0 => {
+                buckets.take(key, now);
+                Ok(())
+            }
+            wait_ms => Err(wait_ms),
         }
     }
 }
@@ -76,35 +110,72 @@ pub(crate) fn refused(why: &str, retry_after_ms: u64) -> Failure {
 mod tests {
     use super::*;
 
+    const ADA: u8 = 1;
+    const BOB: u8 = 2;
+
+    fn take(buckets: &mut Buckets<u8>, key: u8, now: Timestamp) -> u64 {
+        let wait_ms = buckets.wait_ms(&key, now);
+        if wait_ms == 0 {
+            buckets.take(key, now);
+        }
+        wait_ms
+    }
+
     #[test]
     fn a_burst_passes_then_one_each_interval() {
-        let limiter = RateLimiter::new(3, 1000);
+        let mut buckets = Buckets::new(3, 1000);
         let at = |ms: u64| Timestamp(1_000_000 + ms);
         for _ in 0..3 {
-            assert_eq!(limiter.take("ada", at(0)), Ok(()));
+            assert_eq!(take(&mut buckets, ADA, at(0)), 0);
         }
-        assert_eq!(limiter.take("ada", at(0)), Err(1000));
-        assert_eq!(limiter.take("ada", at(400)), Err(600));
-        assert_eq!(limiter.take("ada", at(1000)), Ok(()));
-        assert_eq!(limiter.take("ada", at(1000)), Err(1000));
-        assert_eq!(limiter.take("bob", at(1000)), Ok(()), "names do not share a bucket");
+        assert_eq!(take(&mut buckets, ADA, at(0)), 1000);
+        assert_eq!(take(&mut buckets, ADA, at(400)), 600);
+        assert_eq!(take(&mut buckets, ADA, at(1000)), 0);
+        assert_eq!(take(&mut buckets, ADA, at(1000)), 1000);
+        assert_eq!(take(&mut buckets, BOB, at(1000)), 0, "keys do not share a bucket");
     }
 
     #[test]
     fn per_minute_allows_a_burst_and_zero_means_no_limit() {
         let (few, any) = (RateLimiter::per_minute(2), RateLimiter::per_minute(0));
         for n in 0..1_000 {
-            assert_eq!(few.take("ada", Timestamp(5)), if n < 2 { Ok(()) } else { Err(30_000) });
-            assert_eq!(any.take("ada", Timestamp(5)), Ok(()));
+            assert_eq!(few.take(ADA, Timestamp(5)), if n < 2 { Ok(()) } else { Err(30_000) });
+            assert_eq!(any.take(ADA, Timestamp(5)), Ok(()));
         }
     }
 
     #[test]
-    fn a_successful_attempt_costs_nothing() {
-        let limiter = RateLimiter::new(1, 1000);
+    fn an_attempt_that_is_given_back_costs_nothing() {
+        let mut buckets = Buckets::new(1, 1000);
         for _ in 0..10 {
-            assert_eq!(limiter.take("ada", Timestamp(5)), Ok(()));
-            limiter.give_back("ada");
+            assert_eq!(take(&mut buckets, ADA, Timestamp(5)), 0);
+            buckets.give_back(&ADA);
         }
+    }
+
+    #[test]
+    fn what_is_refused_or_only_asked_is_not_remembered() {
+        let mut buckets = Buckets::new(1, 1000);
+        for key in 0..100 {
+            assert_eq!(buckets.wait_ms(&key, Timestamp(5)), 0);
+        }
+        assert_eq!(buckets.len(), 0);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_for_a_moment_locks_nobody_out() {
+        let mut buckets = Buckets::new(3, 1000);
+        let (now, ahead) = (Timestamp(1_000_000), Timestamp(90_000_000));
+        for _ in 0..3 {
+            assert_eq!(take(&mut buckets, ADA, ahead), 0);
+        }
+        assert_eq!(
+            take(&mut buckets, ADA, now),
+            1000,
+            "the bucket is empty, and no more than that"
+        );
+        assert_eq!(take(&mut buckets, ADA, now.plus_ms(1000)), 0);
+        assert_eq!(take(&mut buckets, ADA, now.plus_ms(1000)), 1000);
+        assert_eq!(take(&mut buckets, ADA, now.plus_ms(4000)), 0);
     }
 }

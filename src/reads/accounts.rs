@@ -15,13 +15,25 @@ impl StoreReads {
     /// # Errors
     /// When the store is unavailable.
     pub async fn find_user(&self, username_or_email: &str) -> Result<Option<UserId>, Failure> {
+        self.find_named(username_or_email).await.map(|(user, _)| user)
+    }
+
+    /// The same, and the hash of the name by which it was looked up: all spellings that name one
+    /// account have one hash.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub async fn find_named(
+        &self,
+        username_or_email: &str,
+    ) -> Result<(Option<UserId>, [u8; 32]), Failure> {
         let name = username_or_email.trim();
         let (kind, hash) = if name.contains('@') {
             (ClaimKind::Email, self.keychain.email_claim(&name.to_lowercase()))
         } else {
             (ClaimKind::Username, self.keychain.username_claim(name))
         };
-        self.holder(kind, hash).await
+        Ok((self.holder(kind, hash).await?, hash))
     }
 
     /// The user with this identity at an external issuer.

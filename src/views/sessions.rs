@@ -44,9 +44,8 @@ pub(super) fn session_changes(
                 content,
             })]
         }
-        AccountEvent::SignedOut(facts) | AccountEvent::RefreshTokenReused(facts) => {
-            vec![RowChange::DeleteSession(facts.session)]
-        }
+        AccountEvent::SignedOut(facts) => vec![RowChange::DeleteSession(facts.session)],
+        AccountEvent::RefreshTokenReused(facts) => vec![RowChange::DeleteSession(facts.session)],
         AccountEvent::SessionsRevoked(facts) => {
             facts.sessions.iter().copied().map(RowChange::DeleteSession).collect()
         }

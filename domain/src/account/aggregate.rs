@@ -88,7 +88,10 @@ impl Aggregate for Account {
             AccountEvent::AccountDeactivated(_) => self.is_active = false,
             AccountEvent::AccountReactivated(_) => self.is_active = true,
             AccountEvent::SignedIn(facts, _) => self.sessions.push(facts.session),
-            AccountEvent::SignedOut(facts) | AccountEvent::RefreshTokenReused(facts) => {
+            AccountEvent::SignedOut(facts) => {
+                self.sessions.retain(|session| *session != facts.session);
+            }
+            AccountEvent::RefreshTokenReused(facts) => {
                 self.sessions.retain(|session| *session != facts.session);
             }
             AccountEvent::SessionsRevoked(facts) => {

@@ -3,6 +3,7 @@
 use crate::actor::Role;
 use crate::event::{events, facts};
 use crate::id::SessionId;
+use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Why sessions were ended.
@@ -37,12 +38,25 @@ facts! {
         /// The session.
         session: SessionId,
     }
+    /// The session that ended from within.
+    LeftSession {
+        /// The session.
+        session: SessionId,
+        /// For a user of an external issuer: the issuer's tokens from before this time are refused.
+        /// Absent in older events and for other users; the time of the event applies then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokens_from: Option<Timestamp>,
+    }
     /// Sessions that ended together.
     OfSessions {
         /// The sessions.
         sessions: Vec<SessionId>,
         /// Why they ended.
         reason: RevokeReason,
+        /// For a user of an external issuer: the issuer's tokens of this time are accepted further,
+        /// and no others from before the event.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokens_kept: Option<Timestamp>,
     }
 }
 
@@ -105,7 +119,7 @@ events! {
         /// A session began.
         SignedIn = 1 (OfSession; content: Seen),
         /// A session was ended from within it.
-        SignedOut = 1 (OfSession),
+        SignedOut = 1 (LeftSession),
         /// Sessions were ended together.
         SessionsRevoked = 1 (OfSessions),
         /// A spent refresh token was presented: there is a copy of it, so its session ended.

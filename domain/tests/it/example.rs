@@ -4,8 +4,8 @@ use crate::account::BROWSER;
 use crate::given::{HOUR_MS, NOW, key, session, test};
 use crate::key_ring::{MODEL, PREVIEW, TIMEOUT_MS};
 use claviger_domain::account::{
-    AccountEvent, Identity, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed,
-    RevokeReason, Seen,
+    AccountEvent, Identity, LeftSession, NoFacts, OfRole, OfSession, OfSessions, Person,
+    Registered, Renamed, RevokeReason, Seen,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::event::Shape;
@@ -136,10 +136,11 @@ pub(crate) fn account_events() -> Vec<AccountEvent> {
             session_1.clone(),
             Some(Seen { user_agent: Some(BROWSER.to_owned()) }),
         ),
-        AccountEvent::SignedOut(session_1.clone()),
+        AccountEvent::SignedOut(LeftSession { session: session(1), tokens_from: None }),
         AccountEvent::SessionsRevoked(OfSessions {
             sessions,
             reason: RevokeReason::PasswordChanged,
+            tokens_kept: None,
         }),
         AccountEvent::RefreshTokenReused(session_1),
         AccountEvent::AccountErased(NoFacts {}),

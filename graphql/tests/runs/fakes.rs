@@ -239,7 +239,7 @@ impl RunFeeds for World {
 fn request(query: &str, variables: Value, user: UserId) -> Request {
     let roles = BTreeSet::from([Role::User]);
     let principal = Principal::of_session(user, SessionId::default(), roles);
-    let (correlation, peer) = (CorrelationId(Uuid::from_u128(8)), "::1".to_owned());
+    let (correlation, peer) = (CorrelationId(Uuid::from_u128(8)), PeerKey::default());
     let info = RequestInfo { correlation, user_agent: None, peer, via: Via::Graphql };
     Request::new(query).variables(Variables::from_json(variables)).data(principal).data(info)
 }

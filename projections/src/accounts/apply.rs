@@ -3,6 +3,7 @@
 use super::view::{AccountContent, AccountView};
 use crate::ports::Placed;
 use claviger_domain::account::AccountEvent;
+use claviger_domain::timestamp::Timestamp;
 
 impl AccountView {
     /// Applies one event. `placed` is its place in the stream.
@@ -43,16 +44,20 @@ impl AccountView {
                 self.facts.is_active = false;
                 self.content = None;
             }
-            // A user of an external issuer has one session here, and tokens that outlive it.
-            AccountEvent::SignedOut(_) | AccountEvent::SessionsRevoked(_)
-                if self.facts.is_external =>
-            {
-                self.facts.ended_at = Some(placed.at);
+            AccountEvent::SignedOut(facts) => self.end_tokens(facts.tokens_from, None, placed),
+            AccountEvent::SessionsRevoked(facts) => {
+                self.end_tokens(None, facts.tokens_kept, placed)
             }
-            AccountEvent::PasswordChanged(_)
-            | AccountEvent::SignedOut(_)
-            | AccountEvent::SessionsRevoked(_)
-            | AccountEvent::RefreshTokenReused(_) => {}
+            AccountEvent::PasswordChanged(_) | AccountEvent::RefreshTokenReused(_) => {}
+        }
+    }
+
+    /// A user of an external issuer has one session here, and tokens that outlive it.
+    fn end_tokens(&mut self, from: Option<Timestamp>, kept: Option<Timestamp>, placed: &Placed) {
+        if self.facts.is_external {
+            let ended_at = from.map_or(placed.at, |from| Timestamp(from.0.saturating_sub(1)));
+            self.facts.ended_at = self.facts.ended_at.max(Some(ended_at));
+            self.facts.tokens_kept = kept;
         }
     }
 }

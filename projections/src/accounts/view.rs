@@ -25,9 +25,12 @@ pub struct AccountFacts {
     /// Whether the user signs in with tokens of an external issuer.
     #[serde(default)]
     pub is_external: bool,
-    /// When the user's session was ended; the issuer's tokens from before are refused.
+    /// The issuer's tokens of this time and from before are refused.
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
+    /// But for those of exactly this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_kept: Option<Timestamp>,
     /// When the account was created.
     pub created_at: Timestamp,
     /// When the user last signed in; `None` before the first time.

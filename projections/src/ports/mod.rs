@@ -8,6 +8,7 @@ mod log;
 mod repairs;
 mod rotation;
 mod rows;
+mod tickets;
 mod views;
 
 pub use deltas::*;
@@ -17,6 +18,7 @@ pub use log::*;
 pub use repairs::*;
 pub use rotation::*;
 pub use rows::*;
+pub use tickets::*;
 pub use views::*;
 
 /// A boxed future: ports are used as trait objects, because the store is chosen at run time.
@@ -44,5 +46,11 @@ pub enum StoreError {
 }
 
 /// All ports of a store.
-pub trait Store: Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas {}
-impl<T: Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas> Store for T {}
+pub trait Store:
+    Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas + UsedTickets
+{
+}
+impl<T: Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas + UsedTickets> Store
+    for T
+{
+}

@@ -1,8 +1,10 @@
 //! Reads `claviger.toml`.
 
 use super::ConfigError;
-use super::settings::{File, Settings};
-use std::io;
+use super::settings::{File as Settable, Settings};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Read where no file is named, if it exists.
@@ -17,14 +19,29 @@ pub(super) fn fill(
         Some(path) => (path.clone(), true),
         None => (PathBuf::from(DEFAULT_FILE), false),
     };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(settings.or(parse(&path, &text)?.only(is_read))),
+    match read(&path, named) {
+        Ok(None) => Err(ConfigError::Untrusted { path }),
+        Ok(Some(text)) => Ok(settings.or(parse(&path, &text)?.only(is_read))),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => Ok(settings),
         Err(source) => Err(ConfigError::Unreadable { path, source }),
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
+/// The text of the file; `None` if nobody named it and another user may have written it. The check is
+/// on the open file, which nobody can exchange any more.
+fn read(path: &Path, named: bool) -> io::Result<Option<String>> {
+    let mut file = File::open(path)?;
+    let meta = file.metadata()?;
+    let is_ours = meta.uid() == 0 || meta.uid() == rustix::process::geteuid().as_raw();
+    if !named && (!is_ours || meta.mode() & 0o022 != 0) {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(Some(text))
+}
+
+fn parse(path: &Path, text: &str) -> Result<Settable, ConfigError> {
     toml::from_str(text).map_err(|error| {
         // The error's own message quotes the line or the value, which may be a secret in the wrong
         // place: only its position is used.

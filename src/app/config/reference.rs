@@ -12,11 +12,12 @@ gives it wins:
 1. the flag, after the command (`claviger serve --data-dir DIR`) or before it (`claviger --data-dir DIR serve`);
 2. the variable;
 3. the configuration file: the one that `--config` or `CLAVIGER_CONFIG` names, else `claviger.toml` in the working
-   directory, if it exists;
+   directory, if it exists and only you can change it;
 4. the default.
 
 A command refuses the flag of a setting that it does not read, and ignores the variable and the line in the file. The file is
-refused if it holds an unknown name or a value of the wrong type. Times are in milliseconds.
+refused if it holds an unknown name or a value of the wrong type, or, if no setting names it, if it belongs to another user than
+you and root or others can write to it: whoever leaves a file where you work must not decide where your keys are sent. Times are in milliseconds.
 
 ```toml
 # claviger.toml
@@ -64,6 +65,7 @@ Every command takes these two, as flags and variables only, and `--json`, which 
 | flag | variable | default | meaning |
 |---|---|---|---|
 | `--url` | `CLAVIGER_URL` | `http://127.0.0.1:8005` | Address of the server that `claviger run` uses |
+| `--allow-http` | | | Send the password or token to another machine by `http://`, where everybody on the way can read it |
 | | `NO_COLOR` | | If set, no colours on a terminal |
 ";
 

@@ -1,7 +1,8 @@
 //! Every setting in one list: name, type, default, the commands that read it and what it does.
 //! Flags, `--help`, `claviger.toml` and `ops/docs/CONFIGURATION.md` are made from it.
 
-use super::{EnvKeysSetting, RegistrationSetting};
+use super::{RegistrationSetting, SharingSetting};
+use crate::http::edge::hosts::Hosts;
 use crate::http::edge::origins::Origins;
 use crate::http::edge::peer::TrustedProxies;
 use clap::builder::ValueParser;
@@ -229,6 +230,8 @@ settings! {
             "Address to listen on; port 0 takes a free one";
         metrics_listen: SocketAddr = "CLAVIGER_METRICS_LISTEN", "ADDRESS", Means("none"), SERVERS,
             "Private address that serves /metrics to Prometheus, without authentication";
+        hosts: Hosts = "CLAVIGER_HOSTS", "LIST", Means("those of origins, of the address, and of loopback"), SERVERS,
+            "Other host names by which clients address the server, keys.example.org, separated by commas";
         origins: Origins = "CLAVIGER_ORIGINS", "LIST", Means("the server's own origin only"), SERVERS,
             "Other origins whose pages may use the server, https://app.example.org, separated by commas";
         trusted_proxies: TrustedProxies = "CLAVIGER_TRUSTED_PROXIES", "LIST", Means("none"), SERVERS,
@@ -246,8 +249,12 @@ settings! {
     }
     "Accounts" => {
         registration: RegistrationSetting = "CLAVIGER_REGISTRATION", "WHO",
-            Means("open on a loopback address, else closed"), SERVE,
+            Means("open on a loopback address, else closed; must be set with hosts, origins, trusted_proxies or an issuer"), SERVE,
             "Who may register: open (everybody who reaches the server) or closed (claviger user add only)";
+        registrations_per_hour: u32 = "CLAVIGER_REGISTRATIONS_PER_HOUR", "N", Value("20"), SERVERS,
+            "Accounts made from one address and hour, but for clients on this machine; 1 to 60000, or 0 for no limit";
+        sign_ins_per_minute: u32 = "CLAVIGER_SIGN_INS_PER_MINUTE", "N", Value("60"), SERVERS,
+            "Sign-ins from one address and minute, but for clients on this machine; 1 to 60000, or 0 for no limit";
         jwks_url: String = "CLAVIGER_JWKS_URL", "URL", Means("none"), SERVERS,
             "Keys of an external issuer, whose tokens are then accepted too; needs issuer and audience";
         jwks_issuer: String = "CLAVIGER_JWKS_ISSUER", "TEXT", Means("none"), SERVERS,
@@ -260,7 +267,7 @@ settings! {
     "Anthropic" => {
         anthropic_base_url: String = "CLAVIGER_ANTHROPIC_BASE_URL", "URL", Means("Anthropic's"), UPSTREAM,
             "Base address of Anthropic's API";
-        env_keys_for: EnvKeysSetting = "CLAVIGER_ENV_KEYS_FOR", "WHO", Value("all"), SERVERS,
+        env_keys_for: SharingSetting = "CLAVIGER_ENV_KEYS_FOR", "WHO", Means("all, or admins where others reach the server"), SERVERS,
             "Users whose runs may use ANTHROPIC_API_KEY and CLAUDE_API_KEY of the server: all, admins or none";
         model: String = "CLAVIGER_MODEL", "MODEL", Means("the cheapest current one"), MODEL,
             "Model used where none is named";
@@ -270,6 +277,8 @@ settings! {
             "How long a key test may take; 1 to 600000";
         max_plan: bool = "CLAVIGER_MAX_PLAN", "BOOL", Value("false"), SERVERS,
             "Let runs without a key use the operator's claude program; needs CLAUDE_CODE_OAUTH_TOKEN";
+        max_plan_for: SharingSetting = "CLAVIGER_MAX_PLAN_FOR", "WHO", Means("all, or admins where others reach the server"), SERVERS,
+            "Users whose runs may use it: all (only where nobody else reaches the server), admins or none";
         claude_bin: PathBuf = "CLAVIGER_CLAUDE_BIN", "PROGRAM", Value("claude"), SERVERS,
             "The claude program, a path or a name on PATH";
     }

@@ -20,7 +20,7 @@ pub use command::{Answer, CommandContext, CommandGroup, CommandKind, Commit};
 pub use credentials::{Candidate, Circumstances, Credentials, LastTest, ModelInfo, reason};
 pub use feeds::{EventFeed, Feeds, RunFeeds, RunMessages, Scope};
 pub use key_commands::{KeyCommand, KeyCommands, KeyDone};
-pub use principal::{ForeignToken, Principal, RequestInfo};
+pub use principal::{ForeignToken, PeerKey, Principal, RequestInfo};
 pub use reads::{EventView, KeyPage, Reads, SessionView};
 pub use run_commands::{RunCommand, RunCommands, RunDone, StartRun};
 pub use run_reads::{RunDetail, RunFilter, RunPage, RunReads, UsageCell};

@@ -55,6 +55,16 @@ pub struct ForeignToken {
     pub decides_roles: bool,
 }
 
+/// Where a client is, as rate limits count it. The default is a client without an address: all of
+/// them share one bucket, which errs on the safe side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PeerKey {
+    /// The address, or for IPv6 the network of one subscriber; IPv4 addresses are mapped.
+    pub network: u128,
+    /// Whether the client is on this machine, with no proxy in between.
+    pub is_local: bool,
+}
+
 /// Data of one request, whether or not the caller is authenticated.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
@@ -62,8 +72,8 @@ pub struct RequestInfo {
     pub correlation: CorrelationId,
     /// The client's `User-Agent`, unverified.
     pub user_agent: Option<String>,
-    /// The client's address; rate limits count by it.
-    pub peer: String,
+    /// Where the client is; rate limits count by it.
+    pub peer: PeerKey,
     /// The API through which the request came.
     pub via: Via,
 }

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 /// Most bytes of a document: a hundred RSA keys with certificates fit.
 const MAX_BODY: usize = 512 * 1024;
 
-/// Requests that may wait for a fetch at once; further ones get "key unknown" immediately.
+/// Requests that may wait for a fetch at once; further ones get "unavailable" immediately.
 const MAX_WAITING: usize = 500;
 
 /// The keys are unavailable.
@@ -42,7 +42,7 @@ pub enum JwksError {
     TooLarge,
     #[error("the issuer's response is not a usable key set")]
     Unusable(#[from] KeySetError),
-    /// The last fetch failed, and no keys are cached.
+    /// The last fetch failed and no keys are cached, or too many requests wait for a fetch.
     #[error("the issuer's keys are unavailable")]
     Unavailable,
 }
@@ -153,7 +153,8 @@ impl Jwks {
             return Ok(Some(found));
         }
         let came_at = Instant::now();
-        let Ok(_place) = self.places.try_acquire() else { return Ok(None) };
+        // Nothing is known of the key yet, so its token must not count as bad.
+        let _place = self.places.try_acquire().map_err(|_| JwksError::Unavailable)?;
         let _turn = self.turn.lock().await;
         let served = self.lock().ended.filter(|(began_at, _)| *began_at >= came_at);
         let has_keys = if let Some((_, has_keys)) = served {

@@ -2,6 +2,7 @@
 
 use super::events::Events;
 use super::trouble::Trouble;
+use crate::anthropic::client::is_this_machine;
 use crate::cli::with_causes;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::secret::SecretText;
@@ -38,8 +39,10 @@ fn refused(code: ErrorCode, message: impl Into<String>) -> Trouble {
 }
 
 impl Client {
-    /// A client of the server at this address, whose GraphQL endpoint is `/graphql` below it.
-    pub(in super::super) fn new(base: &str) -> Result<Self, Trouble> {
+    /// A client of the server at this address, whose GraphQL endpoint is `/graphql` below it. What it
+    /// sends lets everybody act as the user who reads it on the way, so another machine must be
+    /// reached by https, unless the user allows http.
+    pub(in super::super) fn new(base: &str, allow_http: bool) -> Result<Self, Trouble> {
         let wrong = "--url is invalid: write an address such as http://127.0.0.1:8005, \
                      without a user name or password in it";
         let mut url =
@@ -49,6 +52,11 @@ impl Client {
             && url.password().is_none();
         if !is_plain || url.cannot_be_a_base() {
             return Err(refused(ErrorCode::Validation, wrong));
+        }
+        if url.scheme() == "http" && !allow_http && !is_this_machine(&url) {
+            let readable = "--url names another machine by http://, and everybody on the way could read \
+                            the password or token: write https://, or allow it with --allow-http";
+            return Err(refused(ErrorCode::Validation, readable));
         }
         url.set_query(None);
         url.set_fragment(None);
@@ -246,8 +254,27 @@ mod tests {
             ("http://ada:secret@example.org", None),
             ("", None),
         ] {
-            let url = Client::new(base).ok().map(|client| client.url.to_string());
+            let url = Client::new(base, false).ok().map(|client| client.url.to_string());
             assert_eq!(url.as_deref(), expected, "{base}");
+        }
+    }
+
+    #[test]
+    fn nothing_goes_to_another_machine_in_clear_text_unless_the_user_allows_it() {
+        for (base, is_safe) in [
+            ("http://127.0.0.1:8005", true),
+            ("http://localhost", true),
+            ("http://[::1]:8005", true),
+            ("https://keys.example.org", true),
+            ("http://keys.example.org", false),
+            ("http://10.0.0.5:8005", false),
+            ("http://localhost.example.org", false),
+            ("HTTP://keys.example.org/graphql", false),
+        ] {
+            assert!(Client::new(base, true).is_ok(), "{base}");
+            let refused = Client::new(base, false).err();
+            assert_eq!(refused.is_none(), is_safe, "{base}");
+            assert!(refused.is_none_or(|trouble| trouble.is(ErrorCode::Validation)), "{base}");
         }
     }
 

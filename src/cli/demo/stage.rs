@@ -103,7 +103,7 @@ async fn tour(
     store: Arc<dyn Store>,
     keychain: Arc<Keychain>,
 ) -> Result<(), CliError> {
-    let mut client = Client::new(&format!("http://{address}"))?;
+    let mut client = Client::new(&format!("http://{address}"), false)?;
     keys::tour(&mut client, address).await?;
     if !runs::tour(&mut client).await? {
         return Ok(());

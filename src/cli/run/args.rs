@@ -75,6 +75,10 @@ pub(in crate::cli) struct ServerArgs {
         value_name = "URL"
     )]
     pub(in crate::cli) url: String,
+    /// Send the password or token to another machine by http://, where everybody on the way can read
+    /// it
+    #[arg(long)]
+    pub(in crate::cli) allow_http: bool,
     /// Log in with this username or e-mail address, instead of the token in `CLAVIGER_TOKEN`
     #[arg(long, value_name = "NAME", requires = "password_stdin")]
     pub(in crate::cli) user: Option<String>,

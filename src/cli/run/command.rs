@@ -68,7 +68,7 @@ pub(in crate::cli) async fn run(
 }
 
 async fn signed_in(server: &ServerArgs) -> Result<Client, CliError> {
-    let mut client = Client::new(&server.url)?;
+    let mut client = Client::new(&server.url, server.allow_http)?;
     match (&server.user, config::client_token()) {
         (Some(user), _) => {
             let password = read_secret("the password")?;

@@ -1,6 +1,7 @@
 //! The layer around every request, whichever face serves it: ids, a span, the headers of every
 //! response, and panic handling.
 
+use super::hosts::OwnHosts;
 use super::origins::Origins;
 use super::peer::TrustedProxies;
 use super::problem::Problem;
@@ -38,10 +39,12 @@ impl RequestIds {
     }
 }
 
-/// Which origins and proxies the server accepts, how it renders problems, and where it counts
+/// Which hosts, origins and proxies the server accepts, how it renders problems, and where it counts
 /// responses.
 #[derive(Clone, Debug, Default)]
 pub struct Edge {
+    /// The names by which clients may address the server.
+    pub hosts: OwnHosts,
     /// Pages of other origins that may use the server.
     pub origins: Origins,
     /// Proxies whose forwarding headers are believed.
@@ -59,7 +62,17 @@ pub fn wrap(faces: Router, ids: IdSource, edge: Edge) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&edge), refuse_foreign))
         .layer(cors)
+        .layer(middleware::from_fn_with_state(Arc::clone(&edge), refuse_elsewhere))
         .layer(middleware::from_fn_with_state((ids, edge), around))
+}
+
+/// Before everything else, preflights and unknown paths included.
+async fn refuse_elsewhere(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match edge.hosts.check(&parts) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 async fn refuse_foreign(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {

@@ -64,6 +64,17 @@ fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
 }
 
 impl Origins {
+    /// Whether no origin is named.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The hosts of these origins.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = String> {
+        let host = |origin: &String| Url::parse(origin).ok()?.host_str().map(str::to_owned);
+        self.0.iter().filter_map(host)
+    }
+
     /// Whether the request comes from an admitted page, or from no page at all. Applies to every
     /// request that changes something, and to `WebSockets`, which no preflight protects:
     /// [`Origins::refuse_foreign`] covers both.
@@ -75,7 +86,8 @@ impl Origins {
         else {
             return false;
         };
-        // Behind a proxy that ends TLS, requests arrive in clear text, so the server's own origin
+        // The host was checked before (`OwnHosts`), so it is one of the server's. Behind a proxy that
+        // ends TLS, requests arrive in clear text, so the server's own origin
         // may have either scheme.
         let own = host(headers, uri).is_some_and(|host| {
             ["http", "https"]

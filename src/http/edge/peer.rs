@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 use serde::Deserialize;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -49,9 +49,17 @@ pub struct Peer {
     pub client: IpAddr,
     /// A trusted proxy reports that the client used TLS.
     pub is_https: bool,
+    /// The client is on this machine, and the connection is its own. A trusted proxy on this machine
+    /// may pass a client's request on without its address, so nothing that comes from there counts.
+    pub is_local: bool,
 }
 
 impl TrustedProxies {
+    /// Whether no proxy is named.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The sender of a request that came over this connection.
     ///
     /// Proxies append on the right, and clients can write anything on the left: the list is read
@@ -60,7 +68,8 @@ impl TrustedProxies {
     pub fn peer(&self, socket: SocketAddr, headers: &HeaderMap) -> Peer {
         let near = socket.ip().to_canonical();
         if !self.holds(near) {
-            return Peer { socket, client: near, is_https: false };
+            let is_local = near.is_loopback();
+            return Peer { socket, client: near, is_https: false, is_local };
         }
         let listed = list(headers, &FORWARDED_FOR)
             .map(|items| self.walk(near, items.iter().map(|item| address(item))));
@@ -78,6 +87,7 @@ impl TrustedProxies {
             socket,
             client,
             is_https: scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")),
+            is_local: false,
         }
     }
 
@@ -122,12 +132,12 @@ fn address(text: &str) -> Option<IpAddr> {
     text.parse().or_else(|_| socket()).or_else(|_| bracketed()).ok().map(|ip| ip.to_canonical())
 }
 
-/// The key by which rate limits count a client: its address, or for IPv6 the network of one
+/// The number by which rate limits count a client: its address, or for IPv6 the network of one
 /// subscriber.
-pub fn bucket(client: IpAddr) -> String {
+pub fn bucket(client: IpAddr) -> u128 {
     match client.to_canonical() {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX)).to_string(),
+        IpAddr::V4(ip) => u128::from(ip.to_ipv6_mapped()),
+        IpAddr::V6(ip) => u128::from(ip) & !u128::from(u64::MAX),
     }
 }
 
@@ -188,6 +198,21 @@ mod tests {
     }
 
     #[test]
+    fn only_a_client_of_this_machine_without_a_proxy_is_local() {
+        let peer = |trusted: &str, headers: &HeaderMap| {
+            let trusted: TrustedProxies = trusted.parse().unwrap();
+            trusted.peer("127.0.0.1:1000".parse().unwrap(), headers)
+        };
+        let mut forwarded = HeaderMap::new();
+        assert!(peer("", &forwarded).is_local);
+        assert!(!peer("127.0.0.1", &forwarded).is_local, "a proxy that names nobody");
+        forwarded.insert(FORWARDED_FOR, HeaderValue::from_static("127.0.0.1"));
+        assert!(!peer("127.0.0.1", &forwarded).is_local, "a client that names itself");
+        assert!(peer("", &forwarded).is_local);
+        assert!(!client("203.0.113.9:1", &[("x-forwarded-for", "127.0.0.1")]).is_local);
+    }
+
+    #[test]
     fn malformed_networks_are_refused() {
         for bad in ["zebra", "10.0.0.0/33", "10.0.0.0/8 fd00::/8", "*"] {
             assert_eq!(bad.parse::<TrustedProxies>(), Err(TrustedProxiesError), "{bad}");
@@ -197,7 +222,10 @@ mod tests {
 
     #[test]
     fn an_ipv6_subscriber_has_one_bucket() {
-        assert_eq!(bucket("2001:db8:1:2:3:4:5:6".parse().unwrap()), "2001:db8:1:2::");
-        assert_eq!(bucket("::ffff:203.0.113.9".parse().unwrap()), "203.0.113.9");
+        let of = |text: &str| bucket(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::"));
+        assert_ne!(of("2001:db8:1:2::"), of("2001:db8:1:3::"));
+        assert_eq!(of("::ffff:203.0.113.9"), of("203.0.113.9"));
+        assert_ne!(of("203.0.113.9"), of("203.0.113.10"));
     }
 }

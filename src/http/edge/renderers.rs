@@ -141,7 +141,8 @@ mod tests {
         path: &str,
         body: &'static str,
     ) -> (StatusCode, String, serde_json::Value, Response<()>) {
-        let request = Request::builder().method(method).uri(path).body(Body::from(body)).unwrap();
+        let request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
+        let request = request.body(Body::from(body)).unwrap();
         let response = served().call(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 4096).await.unwrap();
@@ -197,7 +198,7 @@ mod tests {
             .method("POST")
             .uri("/api/upload")
             .header(header::ORIGIN, "https://evil.example")
-            .header(header::HOST, "keys.example")
+            .header(header::HOST, "localhost")
             .body(Body::empty())
             .unwrap();
         let response = served().call(request).await.unwrap();

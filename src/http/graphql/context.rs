@@ -1,16 +1,16 @@
 //! What the executor receives about the sender of a request.
 
 use crate::http::edge::envelope::RequestIds;
-use crate::http::edge::peer::Peer;
+use crate::http::edge::peer::{Peer, bucket};
 use crate::http::edge::problem::Problem;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use claviger_application::Principal;
+use claviger_application::{PeerKey, Principal};
 use claviger_domain::id::CorrelationId;
 use claviger_domain::secret::SecretText;
 use claviger_graphql::answer::AnswerBudget;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use uuid::Uuid;
 
 /// The context of one operation. Operations of a batch have different request ids and share the
@@ -26,8 +26,8 @@ pub struct RequestContext {
     pub request_id: Uuid,
     /// Made by the server; stored in the events this operation causes.
     pub correlation_id: CorrelationId,
-    /// The client's address: the peer of the connection, or the client that a trusted proxy names.
-    pub client: Option<IpAddr>,
+    /// Where the client is: the peer of the connection, or the client that a trusted proxy names.
+    pub peer: PeerKey,
     pub user_agent: Option<String>,
     /// What the operations of one HTTP request share; `None` for an operation that has its own.
     pub budget: Option<AnswerBudget>,
@@ -44,7 +44,7 @@ impl RequestContext {
             holder: None,
             request_id: ids.request,
             correlation_id: ids.correlation,
-            client: client(parts),
+            peer: peer(parts),
             user_agent: parts
                 .headers
                 .get(header::USER_AGENT)
@@ -55,10 +55,15 @@ impl RequestContext {
     }
 }
 
-fn client(parts: &Parts) -> Option<IpAddr> {
-    let connected =
-        || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    parts.extensions.get::<Peer>().map(|peer| peer.client).or_else(connected)
+fn peer(parts: &Parts) -> PeerKey {
+    let key = |client, is_local| PeerKey { network: bucket(client), is_local };
+    let connected = || parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    parts
+        .extensions
+        .get::<Peer>()
+        .map(|peer| key(peer.client, peer.is_local))
+        .or_else(|| connected().map(|ConnectInfo(socket)| key(socket.ip(), false)))
+        .unwrap_or_default()
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<SecretText>, Problem> {

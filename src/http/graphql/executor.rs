@@ -3,7 +3,6 @@
 
 use super::{Executor, RequestContext};
 use crate::auth::Auth;
-use crate::http::edge::peer::bucket;
 use crate::limits::AtWork;
 use crate::system::environment::Clock;
 use async_graphql::{Request, Response, ServerError};
@@ -58,8 +57,7 @@ fn info(context: &RequestContext) -> RequestInfo {
             .user_agent
             .as_ref()
             .map(|agent| agent.chars().take(USER_AGENT_MAX).collect()),
-        // Without a peer all clients share one bucket, which errs on the safe side.
-        peer: context.client.map_or_else(String::new, bucket),
+        peer: context.peer,
         via: Via::Graphql,
     }
 }

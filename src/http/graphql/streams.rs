@@ -63,25 +63,40 @@ impl LiveFace {
             .unwrap_or_else(|| RequestIds::new(&self.parts.ids))
     }
 
-    /// Makes this stream the ticket's only one and ends its predecessor. A first stream is refused
-    /// (`None`) if the ticket already has one.
-    pub(super) fn take_over(&self, ticket: Uuid, is_first: bool) -> Option<CancellationToken> {
+    /// Makes this stream the ticket's only one and ends its predecessor.
+    pub(super) fn take_over(self: &Arc<Self>, ticket: Uuid) -> OnlyStream {
+        let ended = CancellationToken::new();
         let mut streams = self.by_ticket.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_first && streams.contains_key(&ticket) {
-            return None;
-        }
-        let own = CancellationToken::new();
-        if let Some(before) = streams.insert(ticket, own.clone()) {
+        if let Some(before) = streams.insert(ticket, ended.clone()) {
             before.cancel();
         }
-        Some(own)
+        drop(streams);
+        OnlyStream { face: Arc::clone(self), ticket, ended }
     }
+}
 
-    /// Forgets a stream that ended by itself.
-    pub(super) fn give_up(&self, ticket: Uuid, own: &CancellationToken) {
-        let mut streams = self.by_ticket.lock().unwrap_or_else(PoisonError::into_inner);
-        if !own.is_cancelled() {
-            streams.remove(&ticket);
+/// A ticket's current stream, forgotten when this is dropped: however the stream ends, and also if
+/// it never begins.
+pub(super) struct OnlyStream {
+    face: Arc<LiveFace>,
+    ticket: Uuid,
+    /// Cancelled when another stream takes its place.
+    ended: CancellationToken,
+}
+
+impl OnlyStream {
+    /// Waits until another stream of the ticket has taken its place.
+    pub(super) async fn replaced(&self) {
+        self.ended.cancelled().await;
+    }
+}
+
+impl Drop for OnlyStream {
+    fn drop(&mut self) {
+        let mut streams = self.face.by_ticket.lock().unwrap_or_else(PoisonError::into_inner);
+        // Cancelled under the lock: then the entry is another stream's.
+        if !self.ended.is_cancelled() {
+            streams.remove(&self.ticket);
         }
     }
 }

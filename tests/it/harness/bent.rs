@@ -8,8 +8,8 @@ use claviger_projections::ports::{
     CommandRecord, ContentKeyRow, CredentialRow, DeltaRow, Deltas, Direction, FlushError,
     Followers, Head, HistoryFilter, Hold, Holder, IndexKeyRow, KekId, LeaseName, Leases, Log, Page,
     PageOf, Quarantined, Repairs, Replace, ReplaceError, Rotation, Rows, SecretRow, SessionRow,
-    Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows,
-    ViewRow, Views,
+    Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UsedTickets, UserKeyRow, UserKeyState,
+    UserRows, ViewRow, Views,
 };
 use std::sync::Arc;
 use tokio::sync::watch::Receiver;
@@ -105,6 +105,9 @@ ports! {
         fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> Answer<'_, Vec<DeltaRow>>;
         fn count_deltas(&self, run: RunId, v: u64) -> Answer<'_, u64>;
         fn expire_deltas(&self, owner: UserId, run: RunId) -> Answer<'_, u64>;
+    }
+    UsedTickets {
+        fn use_ticket(&self, ticket: Uuid, until: Timestamp, now: Timestamp) -> Answer<'_, bool>;
     }
     Repairs {
         fn replace(&self, replace: Replace) -> BoxFuture<'_, Result<(), ReplaceError>>;

@@ -10,12 +10,14 @@
 //! - `events`: appends and stored events
 //! - `program`: the real program as an operator runs it
 //! - `client`, `mutations`: the HTTP and GraphQL client
+//! - `issuer`: an external issuer, its keys and tokens
 
 pub(crate) mod bent;
 pub(crate) mod client;
 pub(crate) mod dice;
 pub(crate) mod environment;
 pub(crate) mod events;
+pub(crate) mod issuer;
 pub(crate) mod mongo;
 pub(crate) mod mutations;
 pub(crate) mod person;

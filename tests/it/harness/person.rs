@@ -4,7 +4,7 @@ use super::environment::fresh;
 use super::events::user_actor;
 use super::process::Process;
 use claviger::simulator::keys::{Scenario, key};
-use claviger_application::{CommandContext, KeyCommand, KeyDone, Principal, RequestInfo};
+use claviger_application::{CommandContext, KeyCommand, KeyDone, PeerKey, Principal, RequestInfo};
 use claviger_domain::actor::{Role, Via};
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::failure::Failure;
@@ -83,7 +83,7 @@ impl Process {
         let info = RequestInfo {
             correlation: CorrelationId(fresh()),
             user_agent: None,
-            peer: "test".to_owned(),
+            peer: PeerKey { network: 0, is_local: true },
             via: Via::Graphql,
         };
         let username = Username::parse(name).unwrap();

@@ -247,6 +247,7 @@ const ROOMS: [Room; 30] = [
     room(
         "src/cli",
         &[
+            "crate::anthropic::client::is_this_machine",
             "crate::app",
             "crate::audit::verify",
             "crate::auth::Registration",

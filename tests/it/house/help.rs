@@ -18,13 +18,14 @@ const STORE: [&str; 6] = [
     "--token-key-file",
 ];
 
-const SERVE: [&str; 26] = [
+const SERVE: [&str; 30] = [
     "--anthropic-base-url",
     "--calls-per-key",
     "--claude-bin",
     "--drain-ms",
     "--env-keys-for",
     "--heartbeat-ms",
+    "--hosts",
     "--introspection",
     "--jwks-audience",
     "--jwks-issuer",
@@ -35,11 +36,14 @@ const SERVE: [&str; 26] = [
     "--listen",
     "--max-keys",
     "--max-plan",
+    "--max-plan-for",
     "--metrics-listen",
     "--model",
     "--origins",
     "--prices",
     "--registration",
+    "--registrations-per-hour",
+    "--sign-ins-per-minute",
     "--stall-ms",
     "--streams-per-user",
     "--test-timeout-ms",
@@ -47,7 +51,7 @@ const SERVE: [&str; 26] = [
     "--view-wait-ms",
 ];
 
-const SERVER: [&str; 3] = ["--password-stdin", "--url", "--user"];
+const SERVER: [&str; 4] = ["--allow-http", "--password-stdin", "--url", "--user"];
 
 const WATCH: [&str; 3] = ["--cancel-on-interrupt", "--patience", "--show"];
 

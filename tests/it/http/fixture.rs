@@ -98,7 +98,7 @@ impl Query {
         Ok(format!(
             "{}|{}|{}|{}",
             context.token.as_ref().map_or("none", |token| token.expose()),
-            context.client.map_or_else(String::new, |client| client.to_string()),
+            std::net::Ipv6Addr::from(context.peer.network).to_canonical(),
             context.user_agent.as_deref().unwrap_or("none"),
             context.correlation_id,
         ))

@@ -1,9 +1,9 @@
 //! Users of an external issuer: an account at first sight, roles by its claim, keys that change, an
 //! issuer that is down.
 
-use super::issuer::{Issuer, Signing, claims};
 use super::stage::Stage;
 use crate::harness::client::Client;
+use crate::harness::issuer::{Issuer, Signing, claims};
 use crate::harness::stores::StoreKind;
 use claviger::auth::Registration;
 use claviger::bus::AccountRequest;

@@ -1,8 +1,8 @@
 //! Tokens of a forger who knows everything but the key: each is refused alike, whichever issuer it
 //! claims.
 
-use super::issuer::{AUDIENCE, ISSUER, Issuer, Signing, claims, part};
 use super::stage::Stage;
+use crate::harness::issuer::{AUDIENCE, ISSUER, Issuer, Signing, claims, part};
 use crate::harness::stores::StoreKind;
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};

@@ -10,7 +10,6 @@ mod foreign;
 mod hostile_tokens;
 mod idempotency;
 mod inputs;
-mod issuer;
 mod lists;
 mod live;
 mod often;

@@ -17,5 +17,6 @@ pub(super) fn signed_in(session: SessionId, user_agent: Option<String>) -> Accou
 
 /// Ends these sessions; `None` if there are none.
 pub(super) fn revoke(sessions: Vec<SessionId>, reason: RevokeReason) -> Option<AccountEvent> {
-    (!sessions.is_empty()).then_some(AccountEvent::SessionsRevoked(OfSessions { sessions, reason }))
+    let facts = OfSessions { sessions, reason, tokens_kept: None };
+    (!facts.sessions.is_empty()).then_some(AccountEvent::SessionsRevoked(facts))
 }

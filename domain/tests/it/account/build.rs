@@ -2,8 +2,8 @@
 
 use crate::given::{Given, given, session};
 use claviger_domain::account::{
-    Account, AccountEvent, ChangePassword, NoFacts, OfRole, OfSession, OfSessions, Person,
-    RegisterAccount, Registered, Renamed, RevokeReason, Seen, SignIn,
+    Account, AccountEvent, ChangePassword, LeftSession, NoFacts, OfRole, OfSession, OfSessions,
+    Person, RegisterAccount, Registered, Renamed, RevokeReason, Seen, SignIn,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::text::{Email, FullName, Username};
@@ -83,13 +83,14 @@ pub(crate) fn signed_in(n: u8) -> AccountEvent {
 }
 
 pub(crate) fn signed_out(n: u8) -> AccountEvent {
-    AccountEvent::SignedOut(OfSession { session: session(n) })
+    AccountEvent::SignedOut(LeftSession { session: session(n), tokens_from: None })
 }
 
 pub(crate) fn revoked(numbers: impl IntoIterator<Item = u8>, reason: RevokeReason) -> AccountEvent {
     AccountEvent::SessionsRevoked(OfSessions {
         sessions: numbers.into_iter().map(session).collect(),
         reason,
+        tokens_kept: None,
     })
 }
 

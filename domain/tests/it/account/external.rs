@@ -1,11 +1,12 @@
 use super::*;
 use crate::given::session;
 use claviger_domain::account::{
-    AccountError, AccountEvent, Identity, NoFacts, OfSession, Person, RegisterExternal, Registered,
-    Seen,
+    AccountError, AccountEvent, Identity, LeftSession, NoFacts, OfSession, OfSessions, Person,
+    RegisterExternal, Registered, RevokeReason, RevokeSessions, Seen, SignOut,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::text::{Email, Username};
+use claviger_domain::timestamp::Timestamp;
 
 fn identity() -> Identity {
     Identity { issuer: "https://login.example.org/".to_owned(), subject: "00u1ada".to_owned() }
@@ -52,4 +53,26 @@ fn account_that_exists_is_not_made_external() {
 #[test]
 fn external_user_has_no_password_to_change() {
     account(history("")).when(change_password(2)).refused(AccountError::NoPassword);
+}
+
+#[test]
+fn external_user_who_ends_other_sessions_keeps_the_token_by_which_it_is_done() {
+    let tokens_kept = Some(Timestamp(1_760_000_000_000));
+    let revoke = RevokeSessions { except: Some(session(1)), tokens_kept };
+    let facts = OfSessions { sessions: Vec::new(), reason: RevokeReason::Requested, tokens_kept };
+    let ada = account(history("")).when(revoke).then([AccountEvent::SessionsRevoked(facts)]);
+    assert_eq!(ada.sessions, [session(1)]);
+    account([registered()]).when(revoke).nothing();
+}
+
+#[test]
+fn external_user_who_signs_out_ends_the_tokens_from_before_a_time() {
+    let tokens_from = Some(Timestamp(1_760_000_000_000));
+    let facts = LeftSession { session: session(1), tokens_from };
+    account(history(""))
+        .when(SignOut { session: session(1), tokens_from })
+        .then([AccountEvent::SignedOut(facts)]);
+    account([registered(), signed_in(1)])
+        .when(SignOut { session: session(1), tokens_from })
+        .then([signed_out(1)]);
 }

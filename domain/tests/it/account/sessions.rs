@@ -73,23 +73,24 @@ fn password_changed_by_an_operator_begins_no_session() {
 
 #[test]
 fn session_is_ended_by_its_holder() {
-    let account =
-        account(with_sessions(2)).when(SignOut { session: session(1) }).then([signed_out(1)]);
+    let account = account(with_sessions(2))
+        .when(SignOut { session: session(1), tokens_from: None })
+        .then([signed_out(1)]);
     assert_eq!(account.sessions, [session(2)]);
 }
 
 #[test]
 fn ended_and_unknown_sessions_signed_out_are_nothing_new() {
     account(with_sessions(1).chain([signed_out(1)]))
-        .when(SignOut { session: session(1) })
+        .when(SignOut { session: session(1), tokens_from: None })
         .nothing();
-    account(with_sessions(1)).when(SignOut { session: session(9) }).nothing();
+    account(with_sessions(1)).when(SignOut { session: session(9), tokens_from: None }).nothing();
 }
 
 #[test]
 fn sessions_are_revoked_but_for_the_present_one() {
     let account = account(with_sessions(3))
-        .when(RevokeSessions { except: Some(session(2)) })
+        .when(RevokeSessions { except: Some(session(2)), tokens_kept: None })
         .then([revoked([1, 3], RevokeReason::Requested)]);
     assert_eq!(account.sessions, [session(2)]);
 }
@@ -97,15 +98,17 @@ fn sessions_are_revoked_but_for_the_present_one() {
 #[test]
 fn every_session_is_revoked_when_none_is_to_stay() {
     let account = account(with_sessions(2))
-        .when(RevokeSessions { except: None })
+        .when(RevokeSessions { except: None, tokens_kept: None })
         .then([revoked([1, 2], RevokeReason::Requested)]);
     assert!(account.sessions.is_empty());
 }
 
 #[test]
 fn revoking_where_there_is_nothing_to_end_is_nothing_new() {
-    account([registered()]).when(RevokeSessions { except: None }).nothing();
-    account(with_sessions(1)).when(RevokeSessions { except: Some(session(1)) }).nothing();
+    account([registered()]).when(RevokeSessions { except: None, tokens_kept: None }).nothing();
+    account(with_sessions(1))
+        .when(RevokeSessions { except: Some(session(1)), tokens_kept: None })
+        .nothing();
 }
 
 #[test]
@@ -128,8 +131,12 @@ fn refresh_token_of_an_ended_or_unknown_session_is_no_event() {
 fn sessions_of_nobody_and_of_an_erased_account_are_not_found() {
     for history in [vec![], vec![registered(), signed_in(1), erased()]] {
         let given = || account(history.clone());
-        given().when(SignOut { session: session(1) }).refused(AccountError::NotFound);
-        given().when(RevokeSessions { except: None }).refused(AccountError::NotFound);
+        given()
+            .when(SignOut { session: session(1), tokens_from: None })
+            .refused(AccountError::NotFound);
+        given()
+            .when(RevokeSessions { except: None, tokens_kept: None })
+            .refused(AccountError::NotFound);
         given().when(ReportRefreshReuse { session: session(1) }).refused(AccountError::NotFound);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::settings;
 use claviger_domain::account::{
-    AccountEvent, Identity, NoFacts, OfRole, OfSession, OfSessions, Person, Registered, Renamed,
-    RevokeReason, Seen,
+    AccountEvent, Identity, LeftSession, NoFacts, OfRole, OfSession, OfSessions, Person,
+    Registered, Renamed, RevokeReason, Seen,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::event::Payload;
@@ -181,10 +181,14 @@ fn session_event() -> impl Strategy<Value = AccountEvent> {
     prop_oneof![
         (one(), of(of(text()).prop_map(|user_agent| Seen { user_agent })))
             .prop_map(|(facts, content)| AccountEvent::SignedIn(facts, content)),
-        one().prop_map(AccountEvent::SignedOut),
+        (session(), of(at())).prop_map(|(session, tokens_from)| {
+            AccountEvent::SignedOut(LeftSession { session, tokens_from })
+        }),
         one().prop_map(AccountEvent::RefreshTokenReused),
-        (proptest::collection::vec(session(), 0..5), select(reasons)).prop_map(
-            |(sessions, reason)| AccountEvent::SessionsRevoked(OfSessions { sessions, reason })
+        (proptest::collection::vec(session(), 0..5), select(reasons), of(at())).prop_map(
+            |(sessions, reason, tokens_kept)| {
+                AccountEvent::SessionsRevoked(OfSessions { sessions, reason, tokens_kept })
+            }
         ),
     ]
 }

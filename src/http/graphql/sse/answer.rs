@@ -3,7 +3,7 @@
 
 use super::frames;
 use super::pump::{Cursors, OfTicket, Pump};
-use crate::auth::{Denied, Grant};
+use crate::auth::{Denied, Grant, Ticket};
 use crate::http::edge::body::read_body;
 use crate::http::edge::envelope::RequestIds;
 use crate::http::edge::problem::{Problem, challenge};
@@ -34,7 +34,7 @@ const MAX_EVENT_ID: usize = 200;
 struct Asked {
     grant: Option<Grant>,
     resume: Option<String>,
-    ticket: Option<OfTicket>,
+    ticket: Option<Ticket>,
 }
 
 /// Handles one request for an event stream.
@@ -87,6 +87,10 @@ async fn begin(
         };
         seat.claim(grant.principal.user).map_err(too_many)?;
     }
+    let ticket = match asked.ticket {
+        Some(ticket) => Some(of_ticket(face, ticket, asked.resume.is_none()).await?),
+        None => None,
+    };
     let cursors = Arc::new(Cursors::default());
     let answers = match (kind, &asked.grant) {
         (OperationType::Subscription, Some(grant)) => {
@@ -113,7 +117,7 @@ async fn begin(
         cursors,
         guard,
         seat,
-        ticket: asked.ticket,
+        ticket,
         request_id: ids.request,
     };
     Ok(started(pump, is_resumed).await)
@@ -142,9 +146,6 @@ async fn started(mut pump: Pump, is_resumed: bool) -> Response {
         .as_ref()
         .filter(|answer| !began && answer.is_err() && answer.data == async_graphql::Value::Null)
     {
-        if let Some(of) = &pump.ticket {
-            pump.face.give_up(of.ticket.id, &of.own);
-        }
         let errors = refused
             .errors
             .iter()
@@ -155,9 +156,6 @@ async fn started(mut pump: Pump, is_resumed: bool) -> Response {
             .alone(Media::GraphqlResponse);
     }
     if is_over && is_resumed {
-        if let Some(of) = &pump.ticket {
-            pump.face.give_up(of.ticket.id, &of.own);
-        }
         let mut nothing = Response::new(Body::empty());
         *nothing.status_mut() = StatusCode::NO_CONTENT;
         return nothing;
@@ -219,9 +217,7 @@ async fn asked(
         let (ticket, resume) =
             auth.ticket(&text, last).map_err(|failure| unauthenticated(&failure))?;
         let grant = auth.grant_by_ticket(&ticket).await.map_err(denied)?;
-        let own =
-            face.take_over(ticket.id, resume.is_none()).ok_or_else(|| unauthenticated(&used()))?;
-        return Ok(Asked { grant: Some(grant), resume, ticket: Some(OfTicket { ticket, own }) });
+        return Ok(Asked { grant: Some(grant), resume, ticket: Some(ticket) });
     }
     let grant = match &context.token {
         Some(token) if kind == OperationType::Subscription => {
@@ -230,6 +226,26 @@ async fn asked(
         Some(_) | None => None,
     };
     Ok(Asked { grant, resume: last.map(str::to_owned), ticket: None })
+}
+
+/// Makes this stream the ticket's. A first use is spent only now that there is a seat for it: a
+/// client that is refused before may come again with the same ticket.
+async fn of_ticket(
+    face: &Arc<LiveFace>,
+    ticket: Ticket,
+    is_first: bool,
+) -> Result<OfTicket, Problem> {
+    if is_first {
+        face.parts.watch.auth.use_ticket(&ticket).await.map_err(|failure| {
+            if failure.code == ErrorCode::Unauthenticated {
+                unauthenticated(&failure)
+            } else {
+                Problem::new(failure.code, failure.message)
+            }
+        })?;
+    }
+    let own = face.take_over(ticket.id);
+    Ok(OfTicket { ticket, own })
 }
 
 fn ticket_in(uri: &Uri) -> Result<Option<SecretText>, Problem> {
@@ -248,13 +264,6 @@ fn ticket_in(uri: &Uri) -> Result<Option<SecretText>, Problem> {
 fn sign_in() -> Failure {
     let message = "sign in first: send the access token as Authorization: Bearer TOKEN, or a ticket (createStreamTicket)";
     Failure::new(ErrorCode::Unauthenticated, message)
-}
-
-fn used() -> Failure {
-    Failure::new(
-        ErrorCode::Unauthenticated,
-        "the ticket was already used: make another (createStreamTicket)",
-    )
 }
 
 fn unauthenticated(failure: &Failure) -> Problem {

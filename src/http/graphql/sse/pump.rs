@@ -3,7 +3,7 @@
 use super::frames::{self, Frames};
 use crate::auth::Ticket;
 use crate::http::graphql::complete_errors;
-use crate::http::graphql::streams::LiveFace;
+use crate::http::graphql::streams::{LiveFace, OnlyStream};
 use crate::limits::StreamSlot;
 use crate::live::{End, Guard};
 use async_graphql::{Response, Value};
@@ -11,7 +11,6 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// The position of a subscription, as it reports it.
@@ -42,11 +41,10 @@ impl Cursors {
     }
 }
 
-/// A ticket's stream; `own` is cancelled when another stream takes its place.
-#[derive(Clone)]
+/// A ticket, and its stream.
 pub(super) struct OfTicket {
     pub(super) ticket: Ticket,
-    pub(super) own: CancellationToken,
+    pub(super) own: OnlyStream,
 }
 
 pub(super) struct Pump {
@@ -81,9 +79,6 @@ impl Pump {
         while self.take(turn, &frames).await {
             turn = self.turn(&frames).await;
         }
-        if let Some(of) = &self.ticket {
-            self.face.give_up(of.ticket.id, &of.own);
-        }
         drop(self.seat);
     }
 
@@ -100,7 +95,7 @@ impl Pump {
         };
         let replaced = async {
             match ticket {
-                Some(of) => of.own.cancelled().await,
+                Some(of) => of.own.replaced().await,
                 None => std::future::pending().await,
             }
         };

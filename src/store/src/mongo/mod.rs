@@ -50,6 +50,7 @@ mod read;
 mod schema;
 mod session;
 mod store;
+mod tickets;
 mod watch;
 mod write;
 

@@ -22,6 +22,7 @@
 //! | `deltas` | `{r, v, d}`: run, version, row | rows of text between a run's events, sealed | inserts by key; deleted when they expire |
 //! | `processes` | boot id | the processes that append: host and process, sessions, until when each is considered alive | with time |
 //! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first, the highest is the newest | once, then with appends |
+//! | `used_tickets` | ticket id | stream tickets that were used; `until` is a date, by which the server deletes them | inserts only |
 //! | `meta` | `"store"` | the format; what a program must be able to read, with the version that first wrote it | before the first append that needs it |
 //!
 //! Documents that depend on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`)
@@ -36,6 +37,7 @@
 use super::cells::Cells;
 use super::error::{DbError, OpenError, code, is_duplicate, open_error};
 use claviger_domain::catalogue::Requirement;
+use claviger_projections::ports::TICKET_MARGIN_MS;
 use futures::future::try_join_all;
 use mongodb::bson::{Document, doc};
 use mongodb::error::Error;
@@ -71,6 +73,7 @@ pub(super) const QUARANTINE: &str = "quarantine";
 pub(super) const DELTAS: &str = "deltas";
 pub(super) const STORE_KEYS: &str = "store_keys";
 pub(super) const PROCESSES: &str = "processes";
+pub(super) const USED_TICKETS: &str = "used_tickets";
 const META: &str = "meta";
 
 /// `_id` of the one document of `log_head`.
@@ -80,14 +83,24 @@ struct Index {
     name: &'static str,
     keys: &'static [(&'static str, i32)],
     unique: bool,
+    /// The server deletes a document this many seconds after the time in its field.
+    expires_after: Option<i64>,
 }
 
 const fn index(name: &'static str, keys: &'static [(&'static str, i32)]) -> Index {
-    Index { name, keys, unique: false }
+    Index { name, keys, unique: false, expires_after: None }
 }
 
 const fn unique(name: &'static str, keys: &'static [(&'static str, i32)]) -> Index {
-    Index { name, keys, unique: true }
+    Index { name, keys, unique: true, expires_after: None }
+}
+
+/// How long a used ticket is remembered after it is of no use, in seconds.
+#[expect(clippy::cast_possible_wrap, reason = "an hour")]
+const TICKET_MARGIN: i64 = (TICKET_MARGIN_MS / 1000) as i64;
+
+const fn expiring(name: &'static str, keys: &'static [(&'static str, i32)], after: i64) -> Index {
+    Index { name, keys, unique: false, expires_after: Some(after) }
 }
 
 const COLLECTIONS: &[(&str, &[Index])] = &[
@@ -131,6 +144,7 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
     ),
     (STORE_KEYS, &[unique("seq", &[("seq", 1)])]),
     (PROCESSES, &[]),
+    (USED_TICKETS, &[expiring("expiry", &[("until", 1)], TICKET_MARGIN)]),
     (META, &[]),
 ];
 
@@ -244,6 +258,9 @@ async fn prepare_collection(
         let mut spec = doc! { "name": index.name, "key": keys };
         if index.unique {
             spec.insert("unique", true);
+        }
+        if let Some(after) = index.expires_after {
+            spec.insert("expireAfterSeconds", after);
         }
         bson::Bson::from(spec)
     });

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 impl SqliteStore {
     /// Has the writer run `work` in its transaction.
-    async fn work<T: Send + 'static>(
+    pub(super) async fn work<T: Send + 'static>(
         &self,
         bytes: usize,
         work: impl Fn(&Connection) -> Result<Worked<T>, Stop> + Send + 'static,

@@ -38,6 +38,7 @@ mod read;
 mod readers;
 mod schema;
 mod store;
+mod tickets;
 mod write;
 
 pub use config::SqliteConfig;

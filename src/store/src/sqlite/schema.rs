@@ -43,7 +43,7 @@ pub(super) const APPLICATION_ID: i32 = 0x436c_7667;
 
 /// Migration `n` (from 0) leads from format `n` to format `n + 1` (`PRAGMA user_version`). Never
 /// edited once released.
-const MIGRATIONS: &[&str] = &[FORMAT_1, FORMAT_2];
+const MIGRATIONS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3];
 
 const FORMAT_1: &str = "
 CREATE TABLE head (
@@ -228,8 +228,17 @@ CREATE TABLE required (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Stream tickets that were used.
+const FORMAT_3: &str = "
+CREATE TABLE used_tickets (
+    id BLOB PRIMARY KEY NOT NULL,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX used_tickets_by_until ON used_tickets (until);
+";
+
 /// The newest format this program writes and reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 const _: () = assert!(MIGRATIONS.len() == FORMAT as usize, "every format has its migration");
 
 /// Brings the file to [`FORMAT`], one migration per transaction: a crash in between leaves a format

@@ -4,9 +4,9 @@
 use super::socket::Socket;
 use super::streams::{FOLLOW, Stream, get, post};
 use crate::harness::client::Client;
+use crate::harness::issuer::{Issuer, Signing, claims};
 use crate::harness::stores::StoreKind;
 use crate::scenario::external::run;
-use crate::scenario::issuer::{Issuer, Signing, claims};
 use crate::scenario::stage::Stage;
 use claviger::simulator::keys::{Scenario, key as secret_key};
 use claviger_application::ids::{IdKind, decode_as};

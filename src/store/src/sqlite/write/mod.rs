@@ -14,7 +14,7 @@ mod writer;
 pub(super) use append::Gate;
 pub(super) use follow::{advance, replace, weight};
 pub(super) use job::{JobOf, Worked};
-pub(super) use outcome::Stop;
+pub(super) use outcome::{Stop, stored};
 pub(super) use task::{Reply, RowTask, Task, TaskKind};
 pub use writer::{CHECKPOINT_BYTES, COMMIT_BYTES, Failure};
 pub(super) use writer::{Message, Writer, WriterParts};

@@ -39,6 +39,6 @@ impl From<DbError> for Stop {
 }
 
 /// A number to be stored: SQLite stores 63 bits of it.
-pub(super) fn stored(number: u64) -> Result<i64, AppendError> {
+pub(in crate::sqlite) fn stored(number: u64) -> Result<i64, AppendError> {
     i64::try_from(number).map_err(|_| AppendError::Malformed("a number above 2^63 - 1"))
 }

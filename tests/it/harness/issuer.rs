@@ -1,7 +1,7 @@
 //! An issuer in this process: keys of every type it may have, a document that tests change, and a
 //! count of the requests for it.
 
-use crate::harness::environment::TestClock;
+use super::environment::TestClock;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair,
@@ -24,15 +24,15 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
-pub(super) const ISSUER: &str = "https://login.example.org/";
-pub(super) const AUDIENCE: &str = "https://keys.example.org";
+pub(crate) const ISSUER: &str = "https://login.example.org/";
+pub(crate) const AUDIENCE: &str = "https://keys.example.org";
 
 /// A key that signs.
 #[derive(Clone)]
-pub(super) struct Signing {
-    pub(super) kid: String,
-    pub(super) algorithm: Algorithm,
-    pub(super) key: EncodingKey,
+pub(crate) struct Signing {
+    pub(crate) kid: String,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key: EncodingKey,
 }
 
 fn key(kid: &str, algorithm: Algorithm, key: EncodingKey) -> Signing {
@@ -40,19 +40,19 @@ fn key(kid: &str, algorithm: Algorithm, key: EncodingKey) -> Signing {
 }
 
 impl Signing {
-    pub(super) fn ed25519(kid: &str) -> Self {
+    pub(crate) fn ed25519(kid: &str) -> Self {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).unwrap();
         key(kid, Algorithm::EdDSA, EncodingKey::from_ed_der(pkcs8.as_ref()))
     }
 
-    pub(super) fn p256(kid: &str) -> Self {
+    pub(crate) fn p256(kid: &str) -> Self {
         let pkcs8 =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
                 .unwrap();
         key(kid, Algorithm::ES256, EncodingKey::from_ec_der(pkcs8.as_ref()))
     }
 
-    pub(super) fn rsa(kid: &str) -> Self {
+    pub(crate) fn rsa(kid: &str) -> Self {
         use aws_lc_rs::encoding::AsDer as _;
         let pair = RsaKeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
         let pkcs8: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
@@ -61,7 +61,7 @@ impl Signing {
     }
 
     /// The public half, as the issuer publishes it.
-    pub(super) fn jwk(&self) -> Value {
+    pub(crate) fn jwk(&self) -> Value {
         let mut jwk =
             serde_json::to_value(Jwk::from_encoding_key(&self.key, self.algorithm).unwrap())
                 .unwrap();
@@ -71,28 +71,28 @@ impl Signing {
     }
 
     /// A token with this header and these claims, signed correctly with the key's own algorithm.
-    pub(super) fn sign(&self, header: &Value, claims: &Value) -> String {
+    pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
         let message = format!("{}.{}", part(header), part(claims));
         let signature =
             jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, self.algorithm).unwrap();
         format!("{message}.{signature}")
     }
 
-    pub(super) fn header(&self) -> Value {
+    pub(crate) fn header(&self) -> Value {
         json!({ "alg": self.algorithm, "typ": "at+jwt", "kid": self.kid })
     }
 
-    pub(super) fn token(&self, claims: &Value) -> String {
+    pub(crate) fn token(&self, claims: &Value) -> String {
         self.sign(&self.header(), claims)
     }
 }
 
-pub(super) fn part(json: &Value) -> String {
+pub(crate) fn part(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
 }
 
 /// The claims of a valid token of a subject.
-pub(super) fn claims(clock: &TestClock, subject: &str) -> Value {
+pub(crate) fn claims(clock: &TestClock, subject: &str) -> Value {
     let now = clock.now().0 / 1000;
     json!({ "iss": ISSUER, "aud": [AUDIENCE, "another"], "sub": subject, "iat": now, "nbf": now, "exp": now + 600 })
 }
@@ -106,15 +106,15 @@ struct Shared {
 }
 
 /// The issuer's server.
-pub(super) struct Issuer {
+pub(crate) struct Issuer {
     address: SocketAddr,
     shared: Arc<Shared>,
     /// Between two fetches of a server.
-    pub(super) pause: Duration,
+    pub(crate) pause: Duration,
 }
 
 impl Issuer {
-    pub(super) async fn start(keys: &[&Signing]) -> Self {
+    pub(crate) async fn start(keys: &[&Signing]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
@@ -136,7 +136,7 @@ impl Issuer {
         issuer
     }
 
-    pub(super) fn publish(&self, keys: &[&Signing]) {
+    pub(crate) fn publish(&self, keys: &[&Signing]) {
         self.answer(
             200,
             json!({ "keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>() })
@@ -145,28 +145,28 @@ impl Issuer {
         );
     }
 
-    pub(super) fn answer(&self, status: u16, body: Vec<u8>) {
+    pub(crate) fn answer(&self, status: u16, body: Vec<u8>) {
         *self.shared.body.lock().unwrap() = (status, body);
     }
 
-    pub(super) fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.shared.asked.load(Ordering::SeqCst)
     }
 
-    pub(super) fn hold(&self) -> Arc<Notify> {
+    pub(crate) fn hold(&self) -> Arc<Notify> {
         let notify = Arc::new(Notify::new());
         *self.shared.hold.lock().unwrap() = Some(Arc::clone(&notify));
         notify
     }
 
-    pub(super) fn go_on(&self, held: &Notify) {
+    pub(crate) fn go_on(&self, held: &Notify) {
         *self.shared.hold.lock().unwrap() = None;
         held.notify_waiters();
         held.notify_one();
     }
 
     /// Keys are fresh for as long as the test sets.
-    pub(super) fn config(&self, fresh_for: Duration, role_claim: Option<&str>) -> IssuerConfig {
+    pub(crate) fn config(&self, fresh_for: Duration, role_claim: Option<&str>) -> IssuerConfig {
         IssuerConfig {
             url: format!("http://{}/jwks.json", self.address),
             issuer: ISSUER.to_owned(),
