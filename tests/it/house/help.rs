@@ -18,7 +18,7 @@ const STORE: [&str; 6] = [
     "--token-key-file",
 ];
 
-const SERVE: [&str; 26] = [
+const SERVE: [&str; 28] = [
     "--anthropic-base-url",
     "--calls-per-key",
     "--claude-bin",
@@ -35,6 +35,8 @@ const SERVE: [&str; 26] = [
     "--listen",
     "--max-keys",
     "--max-plan",
+    "--max-plan-dir",
+    "--max-plan-user",
     "--metrics-listen",
     "--model",
     "--origins",
