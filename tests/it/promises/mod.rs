@@ -2,4 +2,4 @@
 
 mod child;
 mod edge;
-
+mod plans;
