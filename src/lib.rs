@@ -8,6 +8,7 @@ pub mod auth;
 pub mod background;
 pub mod bus;
 pub mod cli;
+pub mod confined;
 pub mod credentials;
 pub mod engine;
 pub mod http;

@@ -113,6 +113,11 @@ pub struct Config {
     pub claude_bin: PathBuf,
     /// `CLAUDE_CODE_OAUTH_TOKEN`: the operator's own login for the `claude` program.
     pub claude_token: Option<SecretText>,
+    /// This program, by which it starts the `claude` program: itself, except in tests.
+    pub launcher: PathBuf,
+    /// User and group of the `claude` program; `None` for the server's own.
+    pub max_plan_user: Option<(u32, u32)>,
+    pub max_plan_dir: Option<PathBuf>,
     /// `PATH`, for the `claude` program.
     pub path: OsString,
     pub calls_per_key: usize,
@@ -187,6 +192,9 @@ impl Config {
             max_plan,
             claude_bin: settings.claude_bin.unwrap_or_else(|| PathBuf::from("claude")),
             claude_token: claude_token(max_plan)?,
+            launcher: PathBuf::from(crate::confined::ITSELF),
+            max_plan_user: settings.max_plan_user.as_deref().map(user_and_group).transpose()?,
+            max_plan_dir: settings.max_plan_dir,
             path: search_path(),
             calls_per_key: within(
                 "calls_per_key",
@@ -243,6 +251,13 @@ fn within<T: PartialOrd + fmt::Display>(
 fn model(text: &str) -> Result<ModelId, ConfigError> {
     let expected = "a model id such as claude-haiku-5-5";
     ModelId::parse(text).ok_or(ConfigError::Value { name: "model", expected })
+}
+
+fn user_and_group(text: &str) -> Result<(u32, u32), ConfigError> {
+    let expected = "the numbers of a user and a group, such as 990:990";
+    text.split_once(':')
+        .and_then(|(user, group)| Some((user.parse().ok()?, group.parse().ok()?)))
+        .ok_or(ConfigError::Value { name: "max_plan_user", expected })
 }
 
 /// Without this token the `claude` program can do nothing.

@@ -4,5 +4,6 @@
 pub mod config;
 pub mod key_files;
 pub mod lifecycle;
+mod max_plan;
 mod parts;
 pub mod wiring;

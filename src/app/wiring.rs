@@ -2,13 +2,13 @@
 
 use super::config::Config;
 use super::key_files::{self, KeyFileError};
+use super::max_plan::operator_of;
 use super::parts::{authentication, command_bus, command_limits, policy};
 use crate::aggregates::Aggregates;
-use crate::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
+use crate::anthropic::claude_program::MaxPlanError;
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
-use crate::anthropic::stream::StreamLimits;
 use crate::auth::{AccountsPort, Auth, AuthPorts, JwksError};
 use crate::bus::{Bus, BusPorts, Commands, RunBus, RunSettings};
 use crate::credentials::{ModelList, Resolver};
@@ -32,9 +32,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
-/// Most `claude` programs at once: each takes about 195 MB.
-const CLAUDE_PROGRAMS: usize = 4;
-
 /// Why the program can't start.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant is its cause, documented there")]
@@ -56,6 +53,8 @@ pub enum StartError {
     #[error("no model is known: set CLAVIGER_MODEL")]
     NoModel,
     #[error(transparent)]
+    MaxPlan(#[from] MaxPlanError),
+    #[error(transparent)]
     Failure(#[from] Failure),
 }
 
@@ -65,9 +64,11 @@ impl StartError {
         match self {
             Self::Store(_) | Self::MongoDb(_) => ErrorCode::StoreUnavailable,
             Self::Keys(_) | Self::Vault(_) => ErrorCode::KeyUnavailable,
-            Self::Upstream(_) | Self::Prices(_) | Self::NoModel | Self::Issuer(_) => {
-                ErrorCode::Validation
-            }
+            Self::Upstream(_)
+            | Self::Prices(_)
+            | Self::NoModel
+            | Self::Issuer(_)
+            | Self::MaxPlan(_) => ErrorCode::Validation,
             Self::Failure(failure) => failure.code,
         }
     }
@@ -218,10 +219,11 @@ impl Core {
         env: Environment,
         opened: Opened,
     ) -> Result<Self, StartError> {
+        let tracker = TaskTracker::new();
+        let operator = operator_of(config, env.kernel.has_landlock(), &tracker)?;
         let store = opened.store();
         scrub(&*store).await;
         let keychain = open_keychain(config, &store, &env).await?;
-        let tracker = TaskTracker::new();
         let (upstream, metrics) = (Upstream::of(config)?, Metrics::default());
         let ports = BusPorts {
             store: Arc::clone(&store),
@@ -259,6 +261,7 @@ impl Core {
             limits: &limits,
             hub: &hub,
             tracker: &tracker,
+            operator,
         };
         let (run_commands, engine, runs) = work_on_runs(config, &rooms, upstream, holder);
         let engine = Mutex::new(Some(engine));
@@ -370,6 +373,7 @@ struct Rooms<'a> {
     limits: &'a Arc<CommandLimits>,
     hub: &'a Arc<EventHub>,
     tracker: &'a TaskTracker,
+    operator: Operator,
 }
 
 /// Commands on runs, the engine that works on them, and the hub that publishes their text.
@@ -399,34 +403,12 @@ fn work_on_runs(
         runs: Arc::clone(&runs),
         client: upstream.client,
         prices: upstream.prices,
-        operator: operator_of(config, rooms.tracker),
+        operator: rooms.operator.clone(),
         holder,
         tracker: rooms.tracker.clone(),
         settings: engine_settings(config),
     };
     (commands, Engine::new(engine, told), runs)
-}
-
-/// The operator's own credentials.
-fn operator_of(config: &Config, tracker: &TaskTracker) -> Operator {
-    let program = config.claude_token.clone().filter(|_| config.max_plan).map(|token| {
-        let settings = config.data_dir.join("claude");
-        let program = ClaudeProgramConfig {
-            program: config.claude_bin.clone(),
-            token,
-            config_dir: settings.clone(),
-            home: settings.clone(),
-            path: config.path.clone(),
-            at_once: CLAUDE_PROGRAMS,
-            limits: StreamLimits::default(),
-        };
-        (ClaudeProgram::new(program, tracker.clone()), settings)
-    });
-    Operator {
-        anthropic_api_key: config.anthropic_api_key.clone(),
-        claude_api_key: config.claude_api_key.clone(),
-        program,
-    }
 }
 
 fn engine_settings(config: &Config) -> EngineSettings {

@@ -130,12 +130,16 @@ impl From<std::io::Error> for CliError {
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
+    // Before anything else: that process starts a foreign program with fewer rights.
+    if let Some(code) = crate::confined::main(std::env::args_os()) {
+        return code;
+    }
     crate::system::panics::report_location_only();
     let typed = match settings::parse(std::env::args_os()) {
         Ok(typed) => typed,
         Err(error) => return wrong_usage(&error),
     };
-    crate::system::process::no_core_dumps();
+    crate::system::process::keep_memory_private();
     let arguments = &typed.arguments;
     let quiet = !matches!(arguments.command, Command::Serve | Command::Simulate(_));
     crate::system::telemetry::start(arguments.log.as_deref(), quiet, arguments.log_json);

@@ -9,8 +9,6 @@ use claviger_domain::orchestration::{Credential, CredentialSource, FailureClass,
 use claviger_domain::secret::SecretText;
 use futures::StreamExt as _;
 use futures::stream::{iter, once};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The operator's own credentials.
@@ -21,8 +19,8 @@ pub struct Operator {
     pub anthropic_api_key: Option<SecretText>,
     /// The setting `CLAUDE_API_KEY`.
     pub claude_api_key: Option<SecretText>,
-    /// The `claude` program, and the directory that holds its settings in one directory per user.
-    pub program: Option<(ClaudeProgram, PathBuf)>,
+    /// The `claude` program.
+    pub program: Option<ClaudeProgram>,
 }
 
 /// Why a call has no credential.
@@ -129,17 +127,11 @@ async fn secret(
 }
 
 fn program_of(shared: &Shared, owner: UserId) -> Result<ClaudeProgram, Missing> {
-    let (program, settings) =
-        shared.parts.operator.program.as_ref().ok_or(Missing::Gone("Max Plan is switched off"))?;
-    let own = settings.join(owner.to_string());
-    make_private(&own).map_err(|_| {
+    let program = shared.parts.operator.program.as_ref();
+    let program = program.ok_or(Missing::Gone("Max Plan is switched off"))?;
+    program.for_user(&owner.to_string()).map_err(|_| {
         Missing::Gone("failed to create the directory of the claude program's settings")
-    })?;
-    Ok(program.with_config_dir(own))
-}
-
-fn make_private(path: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    })
 }
 
 impl Missing {

@@ -16,6 +16,12 @@ pub trait Ids: Send + Sync {
     fn next(&self) -> Uuid;
 }
 
+/// What the operating system's kernel offers.
+pub trait Kernel: Send + Sync {
+    /// Whether it keeps a process to the files that were granted to it.
+    fn has_landlock(&self) -> bool;
+}
+
 /// The program's ports to its environment.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects")]
@@ -24,6 +30,7 @@ pub struct Environment {
     pub ids: Arc<dyn Ids>,
     /// Source of keys, nonces and tokens.
     pub entropy: Arc<dyn Entropy>,
+    pub kernel: Arc<dyn Kernel>,
 }
 
 impl Environment {
@@ -33,6 +40,7 @@ impl Environment {
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
             entropy: Arc::new(OsEntropy),
+            kernel: Arc::new(ThisKernel),
         }
     }
 }
@@ -68,5 +76,14 @@ impl Entropy for OsEntropy {
             // A predictable key or nonce would be worse than a dead process.
             std::process::abort();
         }
+    }
+}
+
+#[derive(Debug)]
+pub struct ThisKernel;
+
+impl Kernel for ThisKernel {
+    fn has_landlock(&self) -> bool {
+        crate::confined::has_landlock()
     }
 }

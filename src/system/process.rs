@@ -1,10 +1,19 @@
 //! The limits that the operating system sets on this process: core dumps, open files.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 
-/// Switches core dumps off: a dump would hold opened keys.
-pub fn no_core_dumps() {
-    if setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_err() {
+/// Keeps this process's memory and environment, which hold keys, from other processes of its user
+/// (`/proc/<pid>/mem` and `environ`, debuggers), and switches core dumps off.
+pub fn keep_memory_private() {
+    if set_dumpable_behavior(DumpableBehavior::NotDumpable).is_err() {
+        tracing::warn!("other processes of this user can read this process's memory");
+    }
+    // Not 0: with 1, a program that `core_pattern` names gets no dump either, nor do programs that
+    // this one starts.
+    let one = Rlimit { current: Some(1), maximum: Some(1) };
+    if getrlimit(Resource::Core).maximum != Some(0) && setrlimit(Resource::Core, one).is_err() {
         tracing::warn!("core dumps cannot be switched off");
     }
 }

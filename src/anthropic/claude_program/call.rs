@@ -5,8 +5,10 @@ use super::super::stream::{
     CallEnd, CallFailure, CallItem, CallStream, MessageRequest, StreamLimits,
 };
 use super::child::{Group, Running};
+use super::guards::Guards;
 use super::lines::{Said, Talk};
 use crate::anthropic::error::{Origin, RateLimits};
+use crate::confined::{COMMAND, Launch, Refusal, readable_for};
 use crate::sse::decode::Lines;
 use claviger_domain::orchestration::{Block, FailureClass};
 use claviger_domain::secret::SecretText;
@@ -14,7 +16,7 @@ use claviger_domain::timestamp::Timestamp;
 use futures::{StreamExt as _, stream};
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::{fmt, io};
@@ -29,8 +31,15 @@ const READ_MAX: usize = 16 * 1024;
 
 /// The program expands a mention (`@/path`) in a prompt by itself, although it has no tools, and
 /// sends the file to the model: a user could read this server's key files. These rules forbid it to
-/// read any.
+/// read any, beside the system's own guards ([`Guards`]).
 const DENY_FILES: &str = r#"{"permissions":{"deny":["Read","Read(//**)"]}}"#;
+
+/// The program's working directory, below its settings: empty, so that a relative mention finds
+/// nothing.
+const WORK: &str = "work";
+
+/// Its temporary directory, below its settings.
+const TEMPORARY: &str = "tmp";
 
 /// U+2060: takes no room, and keeps the program from taking what follows for a mention or a
 /// command.
@@ -39,15 +48,19 @@ const WORD_JOINER: char = '\u{2060}';
 /// Where the program is, and the environment it runs in.
 #[derive(Clone)]
 pub struct ClaudeProgramConfig {
+    /// This program, which starts the other one: [`crate::confined::ITSELF`], except in tests.
+    pub launcher: PathBuf,
+    /// Absolute.
     pub program: PathBuf,
     /// The operator's own login token. It goes into the program's environment and nowhere else.
     pub token: SecretText,
-    /// The program's settings directory; each user has one of their own.
+    /// The directory of the program's settings, absolute. Each user has one below it, which is
+    /// `HOME` as well: [`ClaudeProgram::for_user`].
     pub config_dir: PathBuf,
-    /// `HOME` of the program.
-    pub home: PathBuf,
     /// `PATH` of the program.
     pub path: OsString,
+    /// What keeps the program from this server's files.
+    pub guards: Guards,
     /// Maximum number of concurrent processes; each takes about 195 MB of memory.
     pub at_once: usize,
     /// Time and size limits of a call.
@@ -58,6 +71,7 @@ impl fmt::Debug for ClaudeProgramConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClaudeProgramConfig")
             .field("program", &self.program)
+            .field("guards", &self.guards)
             .field("at_once", &self.at_once)
             .finish_non_exhaustive()
     }
@@ -92,46 +106,77 @@ impl ClaudeProgram {
             .boxed()
     }
 
-    /// The same program with another settings directory; the process limit is shared.
-    #[must_use]
-    pub fn with_config_dir(&self, config_dir: PathBuf) -> Self {
+    /// The same program with a user's own settings directory, which is made if need be. The process
+    /// limit is shared.
+    ///
+    /// # Errors
+    /// The directory can't be made.
+    pub fn for_user(&self, user: &str) -> io::Result<Self> {
+        let config_dir = self.config.config_dir.join(user);
+        self.config.guards.make_private(&config_dir, &[WORK, TEMPORARY])?;
         let config = ClaudeProgramConfig { config_dir, ..(*self.config).clone() };
-        Self {
+        Ok(Self {
             config: Arc::new(config),
             free: Arc::clone(&self.free),
             tracker: self.tracker.clone(),
-        }
+        })
     }
 
-    fn command(&self, request: &MessageRequest) -> Command {
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.config.launcher);
+        // Nothing of this process's environment, and a directory that tells nothing.
+        command.arg(COMMAND).env_clear().current_dir("/");
+        self.config.guards.apply(&mut command);
+        command
+    }
+
+    fn launch(&self, request: &MessageRequest, input_bytes: usize) -> io::Result<Launch> {
         let config = &self.config;
-        let mut command = Command::new(&config.program);
-        command
-            .args([
-                "-p",
-                "--output-format",
-                "stream-json",
-                "--verbose",
-                "--include-partial-messages",
-                "--model",
-                &request.model,
-            ])
-            .args(["--tools", "", "--system-prompt", request.system.as_deref().unwrap_or_default()])
-            .args(["--max-turns", "1", "--no-session-persistence"])
-            .args(["--settings", DENY_FILES])
-            // Inherited variables could change what the program does; an API key would even take
-            // precedence over the token.
-            .env_clear()
-            .env("PATH", &config.path)
-            .env("HOME", &config.home)
-            .env("CLAUDE_CONFIG_DIR", &config.config_dir)
-            .env("CLAUDE_CODE_OAUTH_TOKEN", config.token.expose().trim())
-            .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-            .env("DISABLE_AUTOUPDATER", "1")
-            .env("CLAUDE_CODE_MAX_RETRIES", "0")
-            .env("API_TIMEOUT_MS", config.limits.whole.as_millis().to_string())
-            .current_dir(&config.config_dir);
-        command
+        let text =
+            |path: &Path| path.to_str().map(str::to_owned).ok_or(io::ErrorKind::InvalidInput);
+        let own = text(&config.config_dir)?;
+        let arguments = [
+            "-p",
+            "--output-format",
+            "stream-json",
+            "--verbose",
+            "--include-partial-messages",
+            "--model",
+            &request.model,
+            "--tools",
+            "",
+            "--max-turns",
+            "1",
+            "--no-session-persistence",
+            "--settings",
+            DENY_FILES,
+            // The name of the file follows. In an argument everybody could read the prompt.
+            "--system-prompt-file",
+        ];
+        // Inherited variables could change what the program does; an API key would even take
+        // precedence over the token.
+        let environment = [
+            ("PATH", text(Path::new(&config.path))?),
+            ("HOME", own.clone()),
+            ("TMPDIR", text(&config.config_dir.join(TEMPORARY))?),
+            ("CLAUDE_CONFIG_DIR", own),
+            ("CLAUDE_CODE_OAUTH_TOKEN", config.token.expose().trim().to_owned()),
+            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".to_owned()),
+            ("DISABLE_AUTOUPDATER", "1".to_owned()),
+            ("CLAUDE_CODE_MAX_RETRIES", "0".to_owned()),
+            ("API_TIMEOUT_MS", config.limits.whole.as_millis().to_string()),
+        ];
+        Ok(Launch {
+            program: config.program.clone(),
+            arguments: arguments.map(str::to_owned).to_vec(),
+            environment: environment.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            directory: config.config_dir.join(WORK),
+            readable: readable_for(&config.program, Path::new(&config.path)),
+            writable: vec![config.config_dir.clone()],
+            landlock: config.guards.has_landlock(),
+            file: request.system.clone().unwrap_or_default(),
+            input_bytes: u64::try_from(input_bytes).unwrap_or(u64::MAX),
+        })
     }
 }
 
@@ -167,15 +212,19 @@ fn inert(prompt: &str) -> String {
     inert
 }
 
-fn not_started(kind: io::ErrorKind) -> &'static str {
-    if kind == io::ErrorKind::NotFound {
-        "the claude program, or its settings directory, does not exist: check the server's settings"
-    } else if kind == io::ErrorKind::PermissionDenied {
-        "this server may not run the claude program: check the file's permissions"
-    } else if kind == io::ErrorKind::ArgumentListTooLong {
-        "the system prompt is too long for the claude program: shorten it"
-    } else {
-        "the claude program cannot be started"
+const fn not_started(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NotFound => {
+            "the claude program, or its settings directory, does not exist: check the server's settings"
+        }
+        Refusal::NotPermitted => {
+            "this server may not run the claude program: check the permissions of its file and of the settings directory"
+        }
+        Refusal::TooLong => "the prompt is too long for the claude program: shorten it",
+        Refusal::Unguarded => {
+            "the claude program was not started: it could not be kept from this server's files"
+        }
+        Refusal::Other => "the claude program cannot be started",
     }
 }
 
@@ -186,6 +235,14 @@ struct Call {
     ready: VecDeque<CallItem>,
 }
 
+/// How the program ended.
+#[derive(Clone, Copy)]
+enum Ending {
+    Answered,
+    Failed,
+    NotStarted(Refusal),
+}
+
 enum Phase {
     Before(MessageRequest),
     Under(Box<Talking>),
@@ -193,15 +250,17 @@ enum Phase {
 }
 
 struct Talking {
-    /// Kills and reaps the process when dropped.
-    _group: Group,
-    stdin: Option<Sender>,
+    /// The lifeline, too: without it the processes end. So it goes first.
+    stdin: Sender,
     stdout: tokio::net::unix::pipe::Receiver,
-    prompt: VecDeque<u8>,
+    /// Sees to it that they end, and reaps the first of them.
+    _group: Group,
+    /// What is still to be written.
+    input: VecDeque<u8>,
     started: Instant,
     lines: Lines,
     talk: Talk,
-    result: Option<bool>,
+    result: Option<Ending>,
 }
 
 impl Call {
@@ -233,15 +292,18 @@ impl Call {
             .map_err(|_| refused("the claude program is no longer available"))?;
         let limits = self.program.config.limits;
         let started = Instant::now();
-        let running =
-            Group::start(&mut self.program.command(request), permit, &self.program.tracker);
-        let running = running.map_err(|error| refused(not_started(error.kind())));
+        let message = self.program.launch(request, prompt.len()).and_then(|it| it.message());
+        let mut input =
+            VecDeque::from(message.map_err(|error| refused(not_started(error.into())))?);
+        input.extend(prompt);
+        let running = Group::start(&mut self.program.command(), permit, &self.program.tracker);
+        let running = running.map_err(|error| refused(not_started(error.into())));
         let Running { group, stdin, stdout } = running?;
         Ok(Talking {
-            _group: group,
-            stdin: Some(stdin),
+            stdin,
             stdout,
-            prompt: prompt.into(),
+            _group: group,
+            input,
             started,
             lines: Lines::new(limits.line_max, limits.total_max),
             talk: Talk::default(),
@@ -271,8 +333,11 @@ impl Call {
                     self.phase = Phase::Under(Box::new(talking));
                     return;
                 }
-                Some(true) => talking.talk.failure(self.now),
-                Some(false) => {
+                Some(Ending::NotStarted(refusal)) => {
+                    CallFailure::bare(FailureClass::Request, not_started(refusal))
+                }
+                Some(Ending::Failed) => talking.talk.failure(self.now),
+                Some(Ending::Answered) => {
                     self.ready.push_back(talking.end());
                     return;
                 }
@@ -288,16 +353,15 @@ impl Talking {
     async fn exchange(&mut self, ready: &mut VecDeque<CallItem>) -> Result<(), Malformed> {
         let mut buffer = vec![0; READ_MAX];
         let count = loop {
-            let Some(stdin) = &mut self.stdin else {
+            if self.input.is_empty() {
                 break self.stdout.read(&mut buffer).await;
-            };
+            }
             tokio::select! {
                 count = self.stdout.read(&mut buffer) => break count,
-                written = stdin.write(self.prompt.make_contiguous()) => match written {
-                    Ok(count) if count < self.prompt.len() => drop(self.prompt.drain(..count)),
-                    // All of the prompt is written, or the program no longer reads. Closing the
-                    // pipe ends the input; if the program died, the end of its output shows it.
-                    Ok(_) | Err(_) => self.stdin = None,
+                written = self.stdin.write(self.input.make_contiguous()) => match written {
+                    Ok(count) => drop(self.input.drain(..count)),
+                    // Nobody reads: the end of the output shows it.
+                    Err(_) => self.input.clear(),
                 },
             }
         };
@@ -311,7 +375,9 @@ impl Talking {
                 match talk.take(line)? {
                     Said::Item(item) => ready.push_back(item),
                     Said::Nothing => {}
-                    Said::Result { is_error } => *result = Some(is_error),
+                    Said::Result { is_error: true } => *result = Some(Ending::Failed),
+                    Said::Result { is_error: false } => *result = Some(Ending::Answered),
+                    Said::NotStarted(refusal) => *result = Some(Ending::NotStarted(refusal)),
                 }
             }
             Ok(())

@@ -1,16 +1,20 @@
-//! A child process in its own process group, which leaves neither orphans nor zombies behind,
-//! however its owner ends.
+//! Our launcher as a child process. It ends what it started when its standard input ends, so that
+//! neither orphans nor zombies are left behind, however its owner ends.
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
-/// Dropping it kills the whole group and reaps the child.
+/// How often the launcher is looked at while it ends, and how often at most before it is killed.
+const LOOK: Duration = Duration::from_millis(5);
+const LOOKS: u32 = 1_000;
+
+/// Dropping it reaps the launcher. Drop its standard input before.
 #[derive(Debug)]
 pub(super) struct Group {
     /// Taken only on drop.
@@ -37,7 +41,7 @@ impl Group {
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        // From here on, dropping this value ends the group, even if a step below fails.
+        // From here on the child is reaped, even if a step below fails.
         let group = Self { child: Some(child), permit: Some(permit), tracker: tracker.clone() };
         let (stdin, stdout) = stdin.zip(stdout).ok_or(io::ErrorKind::BrokenPipe)?;
         let stdin = Sender::from_owned_fd(OwnedFd::from(stdin))?;
@@ -48,15 +52,10 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        // Until the child is reaped, its process id cannot belong to another process. If the group
-        // is already gone, nothing is left to kill.
-        if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
+        let Some(child) = self.child.take() else { return };
         let permit = self.permit.take();
         let reap = move || {
-            drop(child.wait());
+            end(child);
             drop(permit);
         };
         if tokio::runtime::Handle::try_current().is_ok() {
@@ -65,4 +64,17 @@ impl Drop for Group {
             reap();
         }
     }
+}
+
+/// Waits until the launcher has ended its program. It can't hang by its code; if it does all the
+/// same, killing it kills the program, by the signal on a parent's death.
+fn end(mut child: Child) {
+    for _ in 0..LOOKS {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(LOOK);
+    }
+    drop(child.kill());
+    drop(child.wait());
 }

@@ -2,6 +2,7 @@
 
 use super::super::error::Malformed;
 use super::super::stream::{CallFailure, CallItem, Message, Progress};
+use crate::confined::{REFUSAL, Refusal};
 use claviger_domain::orchestration::FailureClass;
 use claviger_domain::timestamp::Timestamp;
 use serde::Deserialize;
@@ -25,6 +26,8 @@ struct Line<'a> {
     result: Option<serde_json::Value>,
     #[serde(default)]
     rate_limit_info: Option<RateLimitInfo>,
+    #[serde(default)]
+    reason: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +45,8 @@ pub(super) enum Said {
     Result {
         is_error: bool,
     },
+    /// Our launcher started nothing.
+    NotStarted(Refusal),
 }
 
 /// What the lines up to now contained.
@@ -96,6 +101,10 @@ impl Talk {
                     self.status = status_in(text).or(self.status);
                 }
                 return Ok(Said::Result { is_error: line.is_error });
+            }
+            REFUSAL => {
+                let reason = line.reason.and_then(|reason| serde_json::from_value(reason).ok());
+                return Ok(Said::NotStarted(reason.unwrap_or(Refusal::Other)));
             }
             _ => {}
         }

@@ -281,6 +281,10 @@ settings! {
             "Users whose runs may use it: all (only where nobody else reaches the server), admins or none";
         claude_bin: PathBuf = "CLAVIGER_CLAUDE_BIN", "PROGRAM", Value("claude"), SERVERS,
             "The claude program, a path or a name on PATH";
+        max_plan_user: String = "CLAVIGER_MAX_PLAN_USER", "UID:GID", Means("the server's own, confined by Landlock"), SERVERS,
+            "User and group that the claude program runs as, by number; needs a server that runs as root, and max_plan_dir";
+        max_plan_dir: PathBuf = "CLAVIGER_MAX_PLAN_DIR", "DIR", Means("`claude` in the data directory"), SERVERS,
+            "Settings of the claude program, in a directory for each user";
     }
     "Limits" => {
         calls_per_key: usize = "CLAVIGER_CALLS_PER_KEY", "N", Value("16"), SERVERS,

@@ -50,6 +50,7 @@ pub(super) fn forward() -> (Arc<Forward>, Environment) {
         clock: Arc::<Forward>::clone(&clock),
         ids: system.ids,
         entropy: Arc::new(NoWaits(system.entropy)),
+        kernel: system.kernel,
     };
     (clock, env)
 }

@@ -14,7 +14,8 @@ use tokio::sync::watch;
 /// How long a line of a log is awaited before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_claviger");
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_claviger");
 
 /// Starts a command whose outputs are read here.
 pub(crate) fn spawned(command: &mut Command, stdin: Stdio) -> Child {

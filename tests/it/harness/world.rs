@@ -1,6 +1,7 @@
 //! An empty store, a simulated Anthropic, and a configuration for processes that come and go.
 
 use super::environment::system;
+use super::program::PROGRAM;
 use super::stores::{Opened, Place, StoreKind, TempPlace};
 use super::upstream;
 use claviger::app::config::{Config, Settings};
@@ -29,6 +30,8 @@ pub(crate) fn config(dir: &Path, upstream: &str) -> Config {
     config.master_keys = None;
     config.token_key = None;
     dir.clone_into(&mut config.data_dir);
+    // This process is the test's program, not the one that starts others.
+    config.launcher = PROGRAM.into();
     config
 }
 

@@ -26,13 +26,14 @@ pub(super) const PROJECTIONS: &str = "claviger_projections";
 pub(super) const PORTS: &str = "claviger_projections::ports";
 pub(super) const VAULT: &str = "claviger_vault";
 
-const ROOMS: [Room; 30] = [
+const ROOMS: [Room; 32] = [
     room("src/main.rs", &["claviger::cli::main"]),
     room("src/lib.rs", &[]),
-    room("src/system", &[DOMAIN, PORTS, VAULT]),
+    room("src/system", &["crate::confined::has_landlock", DOMAIN, PORTS, VAULT]),
+    room("src/confined", &[]),
     room("src/sse", &[]),
     room("src/limits", &[APPLICATION, DOMAIN]),
-    room("src/anthropic", &["crate::sse::decode", DOMAIN]),
+    room("src/anthropic", &["crate::confined", "crate::sse::decode", DOMAIN]),
     room("src/simulator", &["crate::anthropic::models", DOMAIN]),
     room("src/keychain", &[CLOCK, FAILURE, DOMAIN, PORTS, VAULT]),
     room("src/aggregates", &["crate::keychain::decode", FAILURE, DOMAIN, PORTS]),
@@ -194,6 +195,7 @@ const ROOMS: [Room; 30] = [
         &[
             "crate::auth",
             "crate::background",
+            "crate::confined::ITSELF",
             "crate::credentials",
             "crate::http",
             "crate::keychain",
@@ -206,6 +208,10 @@ const ROOMS: [Room; 30] = [
             "claviger_store::address",
             VAULT,
         ],
+    ),
+    room(
+        "src/app/max_plan.rs",
+        &["crate::anthropic", "crate::app::config::Config", "crate::engine::Operator"],
     ),
     room(
         "src/app/parts.rs",
@@ -252,6 +258,7 @@ const ROOMS: [Room; 30] = [
             "crate::audit::verify",
             "crate::auth::Registration",
             "crate::bus::Commands",
+            "crate::confined::main",
             "crate::http::connection::server::ServerSettings",
             "crate::keychain",
             "crate::simulator",

@@ -18,7 +18,7 @@ const STORE: [&str; 6] = [
     "--token-key-file",
 ];
 
-const SERVE: [&str; 30] = [
+const SERVE: [&str; 32] = [
     "--anthropic-base-url",
     "--calls-per-key",
     "--claude-bin",
@@ -36,7 +36,9 @@ const SERVE: [&str; 30] = [
     "--listen",
     "--max-keys",
     "--max-plan",
+    "--max-plan-dir",
     "--max-plan-for",
+    "--max-plan-user",
     "--metrics-listen",
     "--model",
     "--origins",

@@ -1,8 +1,10 @@
 //! What a hostile review broke, each as a test named after what it shows.
 
+mod child;
 mod defaults;
 mod edge;
 mod external;
 mod hosts;
 mod names;
+mod plans;
 mod tickets;

@@ -4,6 +4,8 @@ prompt=$(cat)
 printf '%s\n' "$@" >"$CLAUDE_CONFIG_DIR/arguments"
 env | sort >"$CLAUDE_CONFIG_DIR/environment"
 printf '%s' "$prompt" >"$CLAUDE_CONFIG_DIR/prompt"
+for last; do :; done
+cat "$last" >"$CLAUDE_CONFIG_DIR/system"
 event() { printf '{"event":%s,"type":"stream_event"}\n' "$1"; }
 start() {
   event "{\"type\":\"message_start\",\"message\":{\"id\":\"$1\",\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}"
@@ -17,6 +19,37 @@ stop() {
 }
 result() { printf '{"subtype":"success","is_error":%s,"result":"%s","usage":{"input_tokens":999},"type":"result"}\n' "$1" "$2"; }
 printf '{"type":"system","subtype":"init","tools":[]}\n{"type":"brand_new"}\na warning that is no JSON\n'
+# A prompt with this word is as if the first guards were gone: neither rules nor escapes hold.
+case $prompt in *unescaped*) prompt=$(printf '%s' "$prompt" | sed 's/\xe2\x81\xa0//g') ;; esac
+case $prompt in
+*report*)
+  # Tries each mention, and what else it was given; what came of it is the answer.
+  report="core $(ulimit -c)"
+  if (cat <&9) >/dev/null 2>&1; then report="$report, 9 open"; else report="$report, 9 closed"; fi
+  for word in $prompt; do
+    case $word in
+    @*)
+      path=$(printf '%s' "${word#@}" | sed "s/PARENT/$PPID/")
+      if cat "$path" >/dev/null 2>&1 || ls "$path/" >/dev/null 2>&1 || (: >>"$path") 2>/dev/null; then
+        report="$report, got ${word#@}"
+      fi ;;
+    esac
+  done
+  if [ -p "$CLAUDE_CONFIG_DIR/alive" ]; then printf '%s\n' "$report" >"$CLAUDE_CONFIG_DIR/alive"; fi
+  start msg_1; say "$report"; stop end_turn; result false ''
+  exit 0 ;;
+*linger*)
+  # Whoever lives holds this open: its reader learns when nobody does any more.
+  exec 8>"$CLAUDE_CONFIG_DIR/alive"
+  sleep 600 & setsid sleep 600 &
+  printf 'here\n' >&8
+  start msg_1; say 'half'
+  wait ;;
+*alone*)
+  echo "$PPID" >"$CLAUDE_CONFIG_DIR/pids"
+  start msg_1; say 'half'
+  exec sleep 600 ;;
+esac
 # The program sends the file of a mention to the model, which may quote it.
 mentioned=$(printf '%s' "$prompt" | sed -n 's/.*@\(\/[^ ]*\).*/\1/p' | head -n 1)
 if [ -n "$mentioned" ]; then

@@ -2,8 +2,10 @@
 
 use super::secret;
 use crate::harness::environment::NOW;
-use claviger::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig};
+use crate::harness::program::PROGRAM;
+use claviger::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig, Guards, Wanted};
 use claviger::anthropic::stream::{CallFailure, CallItem, MessageRequest, StreamLimits};
+use claviger::system::environment::{Kernel as _, ThisKernel};
 use claviger_domain::orchestration::{Block, FailureClass, StopReason, Usage};
 use futures::StreamExt as _;
 use serde_json::json;
@@ -12,20 +14,40 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const TOKEN: &str = "sk-ant-oat01-a-token-of-the-operators";
 
 fn program(dir: &TempDir, idle: Duration, tracker: &TaskTracker) -> ClaudeProgram {
+    let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/upstream/fake-claude.sh");
+    started_by(fake, dir, idle, tracker)
+}
+
+fn started_by(
+    program: PathBuf,
+    dir: &TempDir,
+    idle: Duration,
+    tracker: &TaskTracker,
+) -> ClaudeProgram {
+    let wanted = Wanted { user: None, directory: None, data_dir: dir.path(), private: &[] };
+    let (guards, config_dir) =
+        Guards::choose(ThisKernel.has_landlock(), &wanted, (&program, Path::new(PATH))).unwrap();
     let config = ClaudeProgramConfig {
-        program: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/upstream/fake-claude.sh"),
+        launcher: PROGRAM.into(),
+        program,
         token: secret(TOKEN),
-        config_dir: dir.path().to_owned(),
-        home: dir.path().to_owned(),
-        path: "/usr/local/bin:/usr/bin:/bin".into(),
+        config_dir,
+        path: PATH.into(),
+        guards,
         at_once: 1,
         limits: StreamLimits { idle, line_max: 64 * 1024, ..StreamLimits::default() },
     };
     assert!(!format!("{config:?}").contains(TOKEN));
-    ClaudeProgram::new(config, tracker.clone())
+    ClaudeProgram::new(config, tracker.clone()).for_user("ada").unwrap()
+}
+
+/// A file of the user's settings directory.
+fn own(dir: &TempDir, name: &str) -> PathBuf {
+    dir.path().join("claude/ada").join(name)
 }
 
 fn request(text: &str) -> MessageRequest {
@@ -72,11 +94,15 @@ async fn an_answer_is_the_same_stream_of_items() {
     let CallItem::Ended(end) = &items[4] else { panic!("{items:?}") };
     assert_eq!((end.stop_reason, end.usage), (StopReason::EndTurn, usage(5)));
 
-    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    let read = |name: &str| std::fs::read_to_string(own(&dir, name)).unwrap();
     let arguments = "-p\n--output-format\nstream-json\n--verbose\n--include-partial-messages\n--model\nclaude-haiku-5-5\n--tools\n\n\
-        --system-prompt\nYou are brief.\n--max-turns\n1\n--no-session-persistence\n\
-        --settings\n{\"permissions\":{\"deny\":[\"Read\",\"Read(//**)\"]}}\n";
-    assert_eq!(read("arguments"), arguments);
+        --max-turns\n1\n--no-session-persistence\n\
+        --settings\n{\"permissions\":{\"deny\":[\"Read\",\"Read(//**)\"]}}\n--system-prompt-file\n/proc/self/fd/";
+    let given = read("arguments");
+    let file = given.strip_prefix(arguments).unwrap_or_else(|| panic!("{given}"));
+    assert!(file.trim_end().parse::<u32>().is_ok(), "{file}");
+    // Not in an argument, which everybody on the machine could read.
+    assert_eq!(read("system"), "You are brief.");
     assert!(
         read("prompt").contains(&text)
             && read("prompt").ends_with("nothing else:\n{\"type\":\"object\"}")
@@ -95,6 +121,7 @@ async fn an_answer_is_the_same_stream_of_items() {
         "DISABLE_AUTOUPDATER",
         "HOME",
         "PATH",
+        "TMPDIR",
     ];
     assert_eq!(names, expected);
     assert!(environment.contains(TOKEN) && !read("arguments").contains(TOKEN));
@@ -123,7 +150,7 @@ async fn a_prompt_names_no_file_and_gives_no_command() {
         let items: Vec<_> = program.messages(request(&text), NOW).collect().await;
         assert!(matches!(items.last(), Some(CallItem::Ended(_))), "{text}: {items:?}");
         assert!(!format!("{items:?}").contains("the-master-key"), "{text}: {items:?}");
-        let prompt = std::fs::read_to_string(dir.path().join("prompt")).unwrap();
+        let prompt = std::fs::read_to_string(own(&dir, "prompt")).unwrap();
         assert!(prompt.starts_with(begins), "{prompt:?}");
     }
 }
@@ -165,7 +192,7 @@ async fn a_dropped_call_leaves_no_process_and_makes_room() {
     let program = program(&dir, Duration::from_mins(1), &tracker);
     let mut hanging = program.messages(request("hang"), NOW);
     while !matches!(hanging.next().await, Some(CallItem::Text(_))) {}
-    let pids = std::fs::read_to_string(dir.path().join("pids")).unwrap();
+    let pids = std::fs::read_to_string(own(&dir, "pids")).unwrap();
     let (shell, sleeper) = pids.trim().split_once(' ').unwrap();
     assert!(is_there(shell) && is_there(sleeper));
     let mut next = program.messages(request("hello"), NOW);
@@ -175,11 +202,8 @@ async fn a_dropped_call_leaves_no_process_and_makes_room() {
     assert!(matches!(items.last(), Some(CallItem::Ended(_))), "{items:?}");
     tracker.close();
     tracker.wait().await;
-    // Ours is reaped before its room is given back; the grandchild was killed with it, and the
-    // process that inherits it may still have to reap it.
-    assert!(!is_there(shell));
-    let stat = std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
-    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    // All are reaped before their room is given back.
+    assert!(!is_there(shell) && !is_there(sleeper));
 }
 
 #[tokio::test]
@@ -192,9 +216,7 @@ async fn a_silent_program_is_given_up_and_one_that_isnt_there_is_named() {
     assert_eq!((failed(&items).class, failed(&items).maybe_billed), (FailureClass::Timeout, true));
     let image = Block::Image { media_type: "image/png".to_owned(), data: "aGk=".to_owned() };
     let with_image = MessageRequest { blocks: vec![image], ..request("") };
-    let gone = TempDir::new().unwrap();
-    let absent = program(&gone, Duration::from_secs(30), &tracker);
-    drop(gone);
+    let absent = started_by("/nowhere/claude".into(), &dir, Duration::from_secs(30), &tracker);
     for (call, word) in [
         (
             program(&dir, Duration::from_secs(30), &tracker).messages(with_image, NOW),

@@ -2,7 +2,7 @@
 
 use super::read;
 use super::store::SqliteStore;
-use super::write::{RowTask, TaskKind};
+use super::write::{RowTask, SLICE, TaskKind};
 use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -16,6 +16,23 @@ use uuid::Uuid;
 
 /// What each method returns.
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+impl SqliteStore {
+    /// Repeats a deletion of at most [`SLICE`] rows until nothing is left, so that everybody's
+    /// commits come in between; returns how many rows were deleted.
+    fn in_slices(&self, task: impl Fn() -> RowTask + Send + 'static) -> Answer<'_, u64> {
+        Box::pin(async move {
+            let mut deleted = 0;
+            loop {
+                let slice = self.change(task()).await?;
+                deleted += slice;
+                if slice < SLICE {
+                    return Ok(deleted);
+                }
+            }
+        })
+    }
+}
 
 impl Log for SqliteStore {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
@@ -63,7 +80,7 @@ impl Log for SqliteStore {
     }
 
     fn forget_records(&self, now: Timestamp) -> Answer<'_, u64> {
-        self.change(RowTask::ForgetRecords(now))
+        self.in_slices(move || RowTask::ForgetRecords(now))
     }
 
     fn claim(&self, kind: ClaimKind, hash: [u8; 32]) -> Answer<'_, Option<(UserId, Uuid)>> {
@@ -220,6 +237,6 @@ impl Deltas for SqliteStore {
     }
 
     fn expire_deltas(&self, owner: UserId, run: RunId) -> Answer<'_, u64> {
-        self.change(RowTask::ExpireDeltas { owner, run })
+        self.in_slices(move || RowTask::ExpireDeltas { owner, run })
     }
 }

@@ -11,6 +11,7 @@ use futures::TryStreamExt;
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
+use mongodb::options::Hint;
 
 /// The server's code for a duplicate key.
 const DUPLICATE_KEY: i32 = 11_000;
@@ -136,7 +137,10 @@ pub(in crate::mongo) async fn expire_deltas(
     run: RunId,
 ) -> Result<u64, DbError> {
     let rows = doc! { "run": id(run.0), "owner": id(owner.0) };
-    let deleted = db.collection::<Document>(DELTAS).delete_many(rows).await?.deleted_count;
+    // By the run's place: by the owner's index, every row of text that the owner has would be read.
+    let place = Hint::Name("place".to_owned());
+    let deltas = db.collection::<Document>(DELTAS);
+    let deleted = deltas.delete_many(rows).hint(place).await?.deleted_count;
     let timer = timer_key(TimerKind::DeltaExpiry, owner, run.0);
     db.collection::<Document>(TIMERS).delete_one(doc! { "_id": timer }).await?;
     Ok(deleted)

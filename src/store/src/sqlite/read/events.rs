@@ -104,9 +104,9 @@ pub(in crate::sqlite) fn history(
         Direction::Forward => "ASC",
     };
     let bounds = Bounds::of(owner, filter);
+    let (whose, kinds) = (bounds.whose(), bounds.of_kinds());
     let sql = format!(
-        "SELECT {EVENT} FROM events WHERE {} ORDER BY position {order} LIMIT ?6",
-        bounds.condition()
+        "SELECT {EVENT} FROM {whose} AND {kinds} AND position > ?4 AND position < ?5 ORDER BY position {order} LIMIT ?6"
     );
     let limit = sql_limit(limit);
     let [owner, subject, kinds, above, below] = bounds.params();
@@ -135,14 +135,22 @@ impl Bounds {
         }
     }
 
-    fn condition(&self) -> String {
-        let subject = if self.subject.is_some() { "subject = ?2" } else { "?2 IS NULL" };
-        let kinds = if self.kinds.is_some() {
+    /// The index is named: for a subject SQLite would take the owner's, and read every event of
+    /// the owner to find those of one key or run.
+    fn whose(&self) -> &'static str {
+        if self.subject.is_some() {
+            "events INDEXED BY events_by_subject WHERE owner = ?1 AND subject = ?2"
+        } else {
+            "events INDEXED BY events_by_owner WHERE owner = ?1 AND ?2 IS NULL"
+        }
+    }
+
+    fn of_kinds(&self) -> &'static str {
+        if self.kinds.is_some() {
             "kind IN (SELECT value FROM json_each(?3))"
         } else {
             "?3 IS NULL"
-        };
-        format!("owner = ?1 AND {subject} AND {kinds} AND position > ?4 AND position < ?5")
+        }
     }
 
     fn params(&self) -> [&dyn ToSql; 5] {

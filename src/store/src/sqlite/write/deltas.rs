@@ -24,11 +24,24 @@ pub(super) fn insert(connection: &Connection, rows: &[DeltaRow]) -> Result<Vec<D
     Ok(taken)
 }
 
-/// Deletes a run's rows and their expiry timer; returns the number of rows.
+/// Rows that one commit deletes at most: everybody's commits wait for it.
+pub(in crate::sqlite) const SLICE: u64 = 256;
+
+/// Deletes a slice of a run's rows, and with the last one their expiry timer; returns the number of
+/// rows. A crash in between leaves the timer, and the rest is deleted when it is due again.
+///
+/// `+owner` is compared with each row and uses no index: by the owner's, SQLite would read every row
+/// of text that the owner has.
 pub(super) fn expire(connection: &Connection, owner: UserId, run: RunId) -> Result<usize, Stop> {
-    let sql = "DELETE FROM timers WHERE owner = ?1 AND kind = ?2 AND subject = ?3";
-    let timer = params![owner.0.as_bytes(), timer_kind(TimerKind::DeltaExpiry), run.0.as_bytes()];
-    connection.prepare_cached(sql)?.execute(timer)?;
-    let sql = "DELETE FROM deltas WHERE run = ?1 AND owner = ?2";
-    Ok(connection.prepare_cached(sql)?.execute(params![run.0.as_bytes(), owner.0.as_bytes()])?)
+    let sql = "DELETE FROM deltas WHERE rowid IN \
+               (SELECT rowid FROM deltas WHERE run = ?1 AND +owner = ?2 LIMIT ?3)";
+    let rows = params![run.0.as_bytes(), owner.0.as_bytes(), stored(SLICE)?];
+    let deleted = connection.prepare_cached(sql)?.execute(rows)?;
+    if u64::try_from(deleted).is_ok_and(|deleted| deleted < SLICE) {
+        let sql = "DELETE FROM timers WHERE owner = ?1 AND kind = ?2 AND subject = ?3";
+        let kind = timer_kind(TimerKind::DeltaExpiry);
+        let timer = params![owner.0.as_bytes(), kind, run.0.as_bytes()];
+        connection.prepare_cached(sql)?.execute(timer)?;
+    }
+    Ok(deleted)
 }

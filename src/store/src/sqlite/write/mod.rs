@@ -12,6 +12,7 @@ mod task;
 mod writer;
 
 pub(super) use append::Gate;
+pub(super) use deltas::SLICE;
 pub(super) use follow::{advance, replace, weight};
 pub(super) use job::{JobOf, Worked};
 pub(super) use outcome::{Stop, stored};

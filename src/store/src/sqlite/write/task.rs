@@ -205,8 +205,9 @@ fn change_rows(connection: &Connection, task: &RowTask) -> Result<u64, Stop> {
         }
         RowTask::ExpireDeltas { owner, run } => deltas::expire(connection, *owner, *run)?,
         RowTask::ForgetRecords(now) => {
-            let sql = "DELETE FROM commands WHERE open = 0 AND expires_at <= ?1";
-            connection.prepare_cached(sql)?.execute([stored(now.0)?])?
+            let sql = "DELETE FROM commands WHERE command_id IN \
+                       (SELECT command_id FROM commands WHERE open = 0 AND expires_at <= ?1 LIMIT ?2)";
+            connection.prepare_cached(sql)?.execute([stored(now.0)?, stored(deltas::SLICE)?])?
         }
         RowTask::RewrapUserKey { from, to } => rotation::rewrap(connection, from, to)?,
         RowTask::RekeyUser { from, to } => rotation::rekey(connection, from, to)?,

@@ -1,0 +1,67 @@
+//! The operator's own credentials, and what Max Plan needs of the system.
+
+use super::config::Config;
+use crate::anthropic::claude_program::{
+    ClaudeProgram, ClaudeProgramConfig, Guards, MaxPlanError, Wanted,
+};
+use crate::anthropic::stream::StreamLimits;
+use crate::engine::Operator;
+use std::path::{Path, PathBuf};
+use tokio_util::task::TaskTracker;
+
+/// Most `claude` programs at once: each takes about 195 MB.
+const CLAUDE_PROGRAMS: usize = 4;
+
+/// The operator's own credentials. `has_landlock` is what this system can enforce.
+pub(super) fn operator_of(
+    config: &Config,
+    has_landlock: bool,
+    tracker: &TaskTracker,
+) -> Result<Operator, MaxPlanError> {
+    let token = config.claude_token.clone().filter(|_| config.max_plan);
+    let program = match token {
+        None => None,
+        Some(token) => {
+            let program = found(&config.claude_bin, Path::new(&config.path));
+            let private = [&config.master_keys_file, &config.token_key_file];
+            let private: Vec<&Path> = private.iter().filter_map(|file| file.as_deref()).collect();
+            let wanted = Wanted {
+                user: config.max_plan_user,
+                directory: config.max_plan_dir.as_deref(),
+                data_dir: &config.data_dir,
+                private: &private,
+            };
+            let (guards, config_dir) =
+                Guards::choose(has_landlock, &wanted, (&program, Path::new(&config.path)))?;
+            let program = ClaudeProgramConfig {
+                launcher: config.launcher.clone(),
+                program,
+                token,
+                config_dir,
+                path: config.path.clone(),
+                guards,
+                at_once: CLAUDE_PROGRAMS,
+                limits: StreamLimits::default(),
+            };
+            Some(ClaudeProgram::new(program, tracker.clone()))
+        }
+    };
+    Ok(Operator {
+        anthropic_api_key: config.anthropic_api_key.clone(),
+        claude_api_key: config.claude_api_key.clone(),
+        program,
+    })
+}
+
+/// The program as an absolute path: what is executed must not depend on a later working directory
+/// or search. One that isn't there stays a name, and its calls fail with that reason.
+fn found(program: &Path, path: &Path) -> PathBuf {
+    if program.components().count() > 1 || program.is_absolute() {
+        return std::path::absolute(program).unwrap_or_else(|_| program.to_owned());
+    }
+    std::env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| program.to_owned())
+}
