@@ -209,8 +209,7 @@ fn bad_ticket() -> Failure {
     )
 }
 
-/// Whether the account accepts a token issued at that time. Ending a session invalidates the tokens
-/// issued before; the next sign-in at the issuer makes newer ones.
+/// Whether the account accepts a token issued at that time.
 pub(super) fn lets_in(account: &AccountView, issued_at: Timestamp) -> bool {
-    account.facts.is_active && account.facts.ended_at.is_none_or(|ended_at| ended_at < issued_at)
+    account.facts.lets_in(issued_at)
 }

@@ -78,11 +78,8 @@ impl Accounts for AccountsPort {
         Box::pin(async move {
             let session = session_of(&principal)?;
             let command = SignOut { session }.into();
-            self.0
-                .bus()
-                .run_account_command(call(principal.user, &info, Some(session), command, None))
-                .await
-                .map(|_| ())
+            let request = call(principal.user, &info, Some(session), command, None);
+            self.0.bus().run_account_command_by(&principal, request).await.map(|_| ())
         })
     }
 
@@ -102,28 +99,21 @@ impl Accounts for AccountsPort {
             }
             let limited = principal.user.to_string();
             auth.attempt(&info, &limited)?;
-            if !auth.fits(Some(principal.user), &current).await? {
+            let Some(from_version) = auth.verified(Some(principal.user), &current).await? else {
                 let failure = Failure::new(
                     ErrorCode::Unauthenticated,
                     "the current password is wrong: nothing was changed",
                 );
                 return Err(failure.at(&["currentPassword"]).with(FailureDetail::Credentials));
-            }
+            };
             auth.good_attempt(&info, &limited);
             let session = auth.new_session();
             let phc = auth.passwords.hash(new.expose()).await?;
-            let command =
-                ChangePassword { session: Some((session, info.user_agent.clone())) }.into();
-            let done = auth
-                .bus()
-                .run_account_command(call(
-                    principal.user,
-                    &info,
-                    principal.session(),
-                    command,
-                    Some(phc),
-                ))
-                .await?;
+            let session_from = Some((session, info.user_agent.clone()));
+            let command = ChangePassword { from_version, session: session_from }.into();
+            let (user, by) = (principal.user, principal.session());
+            let request = call(user, &info, by, command, Some(phc));
+            let done = auth.bus().run_account_command_by(&principal, request).await?;
             auth.tokens(principal.user, session, done.view.facts.roles, 1)
         })
     }
@@ -132,11 +122,8 @@ impl Accounts for AccountsPort {
         Box::pin(async move {
             let session = session_of(&principal)?;
             let command = RevokeSessions { except: Some(session) }.into();
-            self.0
-                .bus()
-                .run_account_command(call(principal.user, &info, Some(session), command, None))
-                .await
-                .map(|_| ())
+            let request = call(principal.user, &info, Some(session), command, None);
+            self.0.bus().run_account_command_by(&principal, request).await.map(|_| ())
         })
     }
 
