@@ -11,6 +11,16 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::Store;
 use std::sync::Arc;
 
+/// A secret that may be used, and how long that holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UsableSecret {
+    pub(crate) secret_version: u32,
+    /// When the key expires; `None` for never.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// Version of the key ring that says so.
+    pub(crate) ring: u64,
+}
+
 /// The folds of all aggregates over one store, shared by commands and reads.
 #[expect(missing_debug_implementations, reason = "a trait object")]
 pub struct Aggregates {
@@ -50,8 +60,7 @@ impl Aggregates {
         loaded.map(|(_, control)| control)
     }
 
-    /// The version of a key's secret to use now; `None` for a key that is deleted, inactive or
-    /// expired.
+    /// The secret of a key to use now; `None` for a key that is deleted, inactive or expired.
     ///
     /// # Errors
     /// When the store is unavailable.
@@ -60,12 +69,16 @@ impl Aggregates {
         owner: UserId,
         key: KeyId,
         now: Timestamp,
-    ) -> Result<Option<u32>, Failure> {
-        let (_, ring) = self.rings.load(&*self.store, StreamName::KeyRing(owner)).await?;
+    ) -> Result<Option<UsableSecret>, Failure> {
+        let (version, ring) = self.rings.load(&*self.store, StreamName::KeyRing(owner)).await?;
         let usable = ring
             .keys
             .get(&key)
             .filter(|key| key.is_active && key.expires_at.is_none_or(|at| at > now));
-        Ok(usable.map(|key| key.secret_version))
+        Ok(usable.map(|key| UsableSecret {
+            secret_version: key.secret_version,
+            expires_at: key.expires_at,
+            ring: version,
+        }))
     }
 }

@@ -12,7 +12,9 @@ use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use crate::views::SESSION_MS;
 use claviger_application::{Principal, RequestInfo, Tokens};
-use claviger_domain::account::{AccountCommand, RegisterAccount, ReportRefreshReuse, SignIn};
+use claviger_domain::account::{
+    AccountCommand, RegisterAccount, ReportRefreshReuse, SignIn, Verified,
+};
 use claviger_domain::actor::{ActingCredential, Actor, Role};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
@@ -246,31 +248,35 @@ impl Auth {
         Ok((user, self.attempt(info, What::Password(Some(subject)))?))
     }
 
-    /// Whether this is the user's password. Takes as long for an unknown or deactivated user.
-    pub(super) async fn fits(
+    /// The version of the user's password, if this is it. Takes as long for an unknown or
+    /// deactivated user. The decision that follows must name the version: the password may be
+    /// changed by then.
+    pub(super) async fn verified(
         &self,
         user: Option<UserId>,
         password: &SecretText,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Option<u32>, Failure> {
         let looked_up_by = Instant::now() + LOOK_UP;
-        let phc = match user {
+        let (version, phc) = match user {
             Some(user) => self.password_hash(user).await?,
-            None => None,
+            None => (0, None),
         };
         tokio::time::sleep_until(looked_up_by).await;
-        self.passwords.verify(password, phc).await
+        Ok(self.passwords.verify(password, phc).await?.then_some(version))
     }
 
-    /// The password hash of an active user.
-    async fn password_hash(&self, user: UserId) -> Result<Option<SecretText>, Failure> {
+    /// The password hash of an active user, with the version that it belongs to.
+    async fn password_hash(&self, user: UserId) -> Result<(u32, Option<SecretText>), Failure> {
         let account = self.reads().aggregates.account(user).await?;
+        let version = account.password_version;
         if !account.is_active {
-            return Ok(None);
+            return Ok((version, None));
         }
-        match self.ports.keychain.user(user).await? {
-            Some(keys) => self.ports.keychain.credential(&keys, account.password_version).await,
-            None => Ok(None),
-        }
+        let phc = match self.ports.keychain.user(user).await? {
+            Some(keys) => self.ports.keychain.credential(&keys, version).await?,
+            None => None,
+        };
+        Ok((version, phc))
     }
 
     pub(super) async fn sign_in(
@@ -280,22 +286,42 @@ impl Auth {
         password: SecretText,
     ) -> Result<Tokens, Failure> {
         let (user, attempt) = self.attempt_at(&info, &name).await?;
-        let fits = self.fits(user, &password).await?;
-        let Some(user) = user.filter(|_| fits) else {
-            attempt.failed();
-            return Err(wrong_password());
+        let started = match self.start_session(&info, user, &password).await {
+            // The password was changed since it was verified: verified again, it is the new one or
+            // a wrong one.
+            Err(failure) if failure.code == ErrorCode::Conflict => {
+                self.start_session(&info, user, &password).await
+            }
+            done => done,
         };
+        match &started {
+            Ok(tokens) => attempt.succeeded(tokens.principal.user, self.ports.env.clock.now()),
+            Err(failure) if failure.code == ErrorCode::Unauthenticated => attempt.failed(),
+            Err(_) => {}
+        }
+        started
+    }
+
+    /// Verifies the password, and starts a session on the version that was verified.
+    async fn start_session(
+        &self,
+        info: &RequestInfo,
+        user: Option<UserId>,
+        password: &SecretText,
+    ) -> Result<Tokens, Failure> {
+        let version = self.verified(user, password).await?;
+        let (user, version) = user.zip(version).ok_or_else(wrong_password)?;
         let session = self.new_session();
-        let command = SignIn { session, user_agent: info.user_agent.clone() }.into();
+        let verified = Verified::Password(version);
+        let command = SignIn { session, verified, user_agent: info.user_agent.clone() }.into();
         let done = self
             .bus()
-            .run_account_command(call(user, &info, None, command, None))
+            .run_account_command(call(user, info, None, command, None))
             .await
             .map_err(|failure| {
                 // Deactivated between the check and the commit.
                 if failure.code == ErrorCode::Unauthenticated { wrong_password() } else { failure }
             })?;
-        attempt.succeeded(user, self.ports.env.clock.now());
         self.tokens(user, session, done.view.facts.roles, 1)
     }
 

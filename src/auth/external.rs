@@ -7,14 +7,13 @@ use super::issuer::{Judged, JwksError, Vouched};
 use crate::bus::AccountRequest;
 use crate::system::failure::store_failure;
 use claviger_application::{ForeignToken, Principal};
-use claviger_domain::account::{AccountCommand, RegisterExternal, SignIn};
+use claviger_domain::account::{AccountCommand, RegisterExternal, SignIn, Verified};
 use claviger_domain::actor::Actor;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::Username;
-use claviger_projections::accounts::AccountView;
 
 /// How often another username is tried when one is taken, or another process creates the account
 /// first.
@@ -67,27 +66,36 @@ impl Auth {
         let account = self.reads().account_facts(user).await?;
         let account =
             account.filter(|account| lets_in(account, vouched.issued_at)).ok_or_else(bad_token)?;
-        self.open_session(user, &account).await?;
         let (issued_at, until) = (vouched.issued_at, vouched.expires_at);
         let foreign =
             Some(ForeignToken { issued_at, until, decides_roles: vouched.roles.is_some() });
+        let is_external = account.facts.is_external;
         let roles = vouched.roles.unwrap_or(account.facts.roles);
-        Ok(Principal { foreign, ..Principal::of_session(user, only_session(user), roles) })
+        let principal =
+            Principal { foreign, ..Principal::of_session(user, only_session(user), roles) };
+        if is_external {
+            self.open_session(&principal).await?;
+        }
+        Ok(principal)
     }
 
-    /// Starts the session again if it has ended.
-    async fn open_session(&self, user: UserId, account: &AccountView) -> Result<(), Failure> {
+    /// Starts the session again if it has ended. The token must still be accepted then: it is the
+    /// caller of the command.
+    async fn open_session(&self, principal: &Principal) -> Result<(), Failure> {
+        let user = principal.user;
         let session = self
             .ports
             .store
             .session(only_session(user))
             .await
             .map_err(|error| store_failure(&error))?;
-        if session.is_some() || !account.facts.is_external {
+        if session.is_some() {
             return Ok(());
         }
-        let command = SignIn { session: only_session(user), user_agent: None };
-        self.account_command(user, command.into()).await
+        let (session, verified) = (only_session(user), Verified::Token);
+        let command = SignIn { session, verified, user_agent: None };
+        let request = self.by_system(user, command.into());
+        self.bus().run_account_command_by(principal, request).await.map(|_| ())
     }
 
     async fn register_external(&self, vouched: &Vouched) -> Result<UserId, Failure> {
@@ -100,8 +108,8 @@ impl Auth {
                 full_name: vouched.full_name.clone(),
                 session: only_session(user),
             };
-            match self.account_command(user, command.into()).await {
-                Ok(()) => return Ok(user),
+            match self.bus().run_account_command(self.by_system(user, command.into())).await {
+                Ok(_) => return Ok(user),
                 // Either another user has the name, or another request created the account first.
                 Err(failure) if failure.code == ErrorCode::Duplicate => {
                     if let Some(user) = self.reads().find_identity(&vouched.identity).await? {
@@ -117,11 +125,9 @@ impl Auth {
         ))
     }
 
-    async fn account_command(&self, user: UserId, command: AccountCommand) -> Result<(), Failure> {
-        let actor = Actor::SYSTEM;
+    fn by_system(&self, user: UserId, command: AccountCommand) -> AccountRequest {
         let correlation = CorrelationId(self.ports.env.ids.next());
-        let request = AccountRequest { owner: user, actor, correlation, command, phc: None };
-        self.bus().run_account_command(request).await.map(|_| ())
+        AccountRequest { owner: user, actor: Actor::SYSTEM, correlation, command, phc: None }
     }
 }
 

@@ -226,11 +226,7 @@ fn bad_ticket() -> Failure {
     )
 }
 
-/// Whether the account accepts a token issued at that time. Ending a session invalidates the tokens
-/// issued before, but for the one by which the others were ended; the next sign-in at the issuer makes
-/// newer ones.
+/// Whether the account accepts a token issued at that time.
 pub(super) fn lets_in(account: &AccountView, issued_at: Timestamp) -> bool {
-    let facts = &account.facts;
-    let is_later = facts.ended_at.is_none_or(|ended_at| ended_at < issued_at);
-    facts.is_active && (is_later || facts.tokens_kept == Some(issued_at))
+    account.facts.lets_in(issued_at)
 }

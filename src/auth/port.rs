@@ -94,11 +94,8 @@ impl Accounts for AccountsPort {
             let now = self.0.ports.env.clock.now();
             let tokens_from = principal.foreign.map(|token| tokens_after(&token, now));
             let command = SignOut { session, tokens_from }.into();
-            self.0
-                .bus()
-                .run_account_command(call(principal.user, &info, Some(session), command, None))
-                .await
-                .map(|_| ())
+            let request = call(principal.user, &info, Some(session), command, None);
+            self.0.bus().run_account_command_by(&principal, request).await.map(|_| ())
         })
     }
 
@@ -118,29 +115,22 @@ impl Accounts for AccountsPort {
             }
             let subject = Subject::User(principal.user);
             let attempt = auth.attempt(&info, What::Password(Some(subject)))?;
-            if !auth.fits(Some(principal.user), &current).await? {
+            let Some(from_version) = auth.verified(Some(principal.user), &current).await? else {
                 attempt.failed();
                 let failure = Failure::new(
                     ErrorCode::Unauthenticated,
                     "the current password is wrong: nothing was changed",
                 );
                 return Err(failure.at(&["currentPassword"]).with(FailureDetail::Credentials));
-            }
+            };
             attempt.succeeded(principal.user, auth.ports.env.clock.now());
             let session = auth.new_session();
             let phc = auth.passwords.hash(new.expose()).await?;
-            let command =
-                ChangePassword { session: Some((session, info.user_agent.clone())) }.into();
-            let done = auth
-                .bus()
-                .run_account_command(call(
-                    principal.user,
-                    &info,
-                    principal.session(),
-                    command,
-                    Some(phc),
-                ))
-                .await?;
+            let session_from = Some((session, info.user_agent.clone()));
+            let command = ChangePassword { from_version, session: session_from }.into();
+            let (user, by) = (principal.user, principal.session());
+            let request = call(user, &info, by, command, Some(phc));
+            let done = auth.bus().run_account_command_by(&principal, request).await?;
             auth.tokens(principal.user, session, done.view.facts.roles, 1)
         })
     }
@@ -150,11 +140,8 @@ impl Accounts for AccountsPort {
             let session = session_of(&principal)?;
             let tokens_kept = principal.foreign.map(|token| token.issued_at);
             let command = RevokeSessions { except: Some(session), tokens_kept }.into();
-            self.0
-                .bus()
-                .run_account_command(call(principal.user, &info, Some(session), command, None))
-                .await
-                .map(|_| ())
+            let request = call(principal.user, &info, Some(session), command, None);
+            self.0.bus().run_account_command_by(&principal, request).await.map(|_| ())
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::Bus;
 use super::executor::{Appended, Changes, PreparedCommand, Recipe};
+use super::preconditions::Caller;
 use super::records::Repeat;
 use crate::aggregates::Folds;
 use crate::keychain::UserKeys;
@@ -9,7 +10,7 @@ use crate::keychain::seal_events;
 use crate::limits::CommandLimits;
 use crate::system::failure::store_failure;
 use crate::views::{AccountRows, open_account};
-use claviger_application::{CommandContext, CommandGroup, CommandKind, Commit};
+use claviger_application::{CommandContext, CommandGroup, CommandKind, Commit, Principal};
 use claviger_domain::account::{Account, AccountCommand, AccountEvent, Identity};
 use claviger_domain::actor::Actor;
 use claviger_domain::code::ErrorCode;
@@ -50,7 +51,8 @@ pub struct AccountDone {
 }
 
 impl Bus {
-    /// Runs a command on an account, in a task of its own.
+    /// Runs a command on an account, in a task of its own. For commands that nobody gives in a
+    /// session: those of the operator, and sign-ins, which bring what was verified.
     ///
     /// # Errors
     /// The refusal or fault.
@@ -58,21 +60,48 @@ impl Bus {
         self: &Arc<Self>,
         request: AccountRequest,
     ) -> Result<AccountDone, Failure> {
+        self.run_account_command_of(None, request).await
+    }
+
+    /// The same for a user, who must still be signed in when the command is decided, and an
+    /// administrator if the account is not their own.
+    ///
+    /// # Errors
+    /// The refusal or fault.
+    pub async fn run_account_command_by(
+        self: &Arc<Self>,
+        principal: &Principal,
+        request: AccountRequest,
+    ) -> Result<AccountDone, Failure> {
+        self.run_account_command_of(Some(principal.clone()), request).await
+    }
+
+    async fn run_account_command_of(
+        self: &Arc<Self>,
+        caller: Option<Principal>,
+        request: AccountRequest,
+    ) -> Result<AccountDone, Failure> {
         let (bus, kind, owner) = (Arc::clone(self), kind_of(&request.command), request.owner);
-        let work = async move { bus.account_command(request).await };
+        let work = async move { bus.account_command(caller, request).await };
         self.enter((kind, owner), &CommandLimits::default(), work).await
     }
 
-    async fn account_command(&self, request: AccountRequest) -> Result<AccountDone, Failure> {
+    async fn account_command(
+        &self,
+        caller: Option<Principal>,
+        request: AccountRequest,
+    ) -> Result<AccountDone, Failure> {
         let AccountRequest { owner, actor, correlation, command, phc } = request;
         let context = CommandContext {
             owner,
             actor,
             roles: BTreeSet::new(),
+            foreign: None,
             correlation,
             idempotency_key: None,
         };
-        let prepared = PreparedCommand::of(context, self.new_command_id());
+        let prepared = PreparedCommand::of(context, self.new_command_id())
+            .requiring(caller.map(Caller::principal));
         let mut recipe = AccountRecipe { owner, command, phc, before: AccountView::default() };
         self.execute(&prepared, &mut recipe).await
     }

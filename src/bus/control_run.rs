@@ -7,6 +7,7 @@ use super::runs::{RunBus, replayed};
 use crate::aggregates::Folds;
 use crate::keychain::plain_events;
 use claviger_application::{CommandContext, Commit, RunDone};
+use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::RunId;
@@ -16,6 +17,7 @@ use claviger_domain::orchestration::{
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::Context;
 use claviger_projections::ports::ClaimKind;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 pub(super) struct ControlRecipe {
@@ -72,6 +74,12 @@ impl Recipe for ControlRecipe {
         Ok(())
     }
 
+    fn caller_has(&mut self, roles: &BTreeSet<Role>) {
+        self.context.roles.clone_from(roles);
+    }
+
+    /// Relies on the control stream alone: whatever the run does meanwhile, the process that works
+    /// on it decides each request again, with the credential that there is then.
     async fn decide(
         &mut self,
         _: &Bus,

@@ -1,12 +1,13 @@
 //! The executor: load, check preconditions, decide, seal, append, retry. Every command of every
 //! aggregate runs through it; an aggregate supplies a [`Recipe`].
 
-use super::preconditions::Precondition;
+use super::preconditions::{Admitted, Precondition};
 use super::records::{RecordKind, Repeat, same_request};
 use super::{Bus, MAX_TRIES, contended};
 use crate::aggregates::Folds;
 use crate::system::failure::store_failure;
 use claviger_application::{CommandContext, Commit};
+use claviger_domain::actor::{Actor, Role};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::event::Payload;
 use claviger_domain::failure::Failure;
@@ -14,9 +15,10 @@ use claviger_domain::id::{CommandId, EventId};
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{
     Append, AppendError, ClaimChange, ClaimKind, CommandRecord, Expected, InlineViews, NewEvent,
-    Placed, RowChange,
+    Placed, Reliance, RowChange,
 };
 use cqrs_es::Aggregate;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -27,7 +29,7 @@ pub(super) struct PreparedCommand {
     /// Set if there is an idempotency key: a command record is then kept.
     pub(super) request_hash: Option<[u8; 32]>,
     pub(super) causation: Option<EventId>,
-    /// Checked before each decision.
+    /// Checked before each decision, and what they were read from again in the append.
     pub(super) preconditions: Vec<Precondition>,
     pub(super) record: RecordKind,
 }
@@ -46,9 +48,9 @@ impl PreparedCommand {
     }
 
     #[must_use]
-    pub(super) fn requiring(self, precondition: Precondition) -> Self {
+    pub(super) fn requiring(self, precondition: impl Into<Option<Precondition>>) -> Self {
         let mut preconditions = self.preconditions;
-        preconditions.push(precondition);
+        preconditions.extend(precondition.into());
         Self { preconditions, ..self }
     }
 }
@@ -76,6 +78,14 @@ pub(super) trait Recipe: Send {
     /// Reads what the decision needs besides the stream. Called before the stream is loaded.
     fn load(&mut self, _: &Bus) -> impl Future<Output = Result<(), Failure>> + Send {
         std::future::ready(Ok(()))
+    }
+
+    /// The caller's roles, read before each decision.
+    fn caller_has(&mut self, _: &BTreeSet<Role>) {}
+
+    /// The streams besides its own, and their versions, that the latest decision relied on.
+    fn relied_on(&self) -> Vec<(StreamName, u64)> {
+        Vec::new()
     }
 
     /// The command's events; empty if the state already is as requested. The failure is the
@@ -144,7 +154,7 @@ enum Outcome<T> {
 /// One try of a command.
 enum Try<T> {
     Over(Outcome<T>),
-    /// Another process wrote to the stream meanwhile: decide again.
+    /// Something that the decision relied on changed meanwhile: decide again.
     Again,
 }
 
@@ -217,7 +227,8 @@ impl Bus {
             Some(folds) => folds.load(&*self.store, stream).await?,
             None => (0, R::State::default()),
         };
-        let decided = match self.admitted(prepared).await {
+        let mut admitted = Admitted::default();
+        let decided = match self.admit(prepared, recipe, &mut admitted).await {
             Ok(()) => recipe.decide(self, &state).await,
             Err(failure) => Err(failure),
         };
@@ -229,6 +240,7 @@ impl Bus {
         let changes = recipe.changes(self, (version, &state), &events).await?;
         let subject = recipe.subject(&events);
         let append = self.append_of(prepared, (stream, version), changes, subject);
+        let append = relying_on(append, admitted, recipe.relied_on());
         let appended = match self.append(append).await {
             Ok(appended) => appended,
             Err(error) => return self.not_appended(error, recipe).await,
@@ -249,9 +261,17 @@ impl Bus {
         Ok(Try::Over(Outcome::Done(recipe.appended(self, commit, done))))
     }
 
-    async fn admitted(&self, prepared: &PreparedCommand) -> Result<(), Failure> {
+    async fn admit<R: Recipe>(
+        &self,
+        prepared: &PreparedCommand,
+        recipe: &mut R,
+        admitted: &mut Admitted,
+    ) -> Result<(), Failure> {
         for precondition in &prepared.preconditions {
-            precondition.check(self, prepared.context.owner).await?;
+            admitted.check(precondition, self, prepared.context.owner).await?;
+        }
+        if let Some(roles) = &admitted.roles {
+            recipe.caller_has(roles);
         }
         Ok(())
     }
@@ -268,6 +288,7 @@ impl Bus {
             stream,
             owner: Some(context.owner),
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
+            relies_on: Reliance::default(),
             events: changes.events,
             at: now,
             actor: context.actor,
@@ -288,7 +309,7 @@ impl Bus {
         recipe: &mut R,
     ) -> Result<Try<R::Output>, Failure> {
         let failure = match error {
-            AppendError::Conflict { .. } => return Ok(Try::Again),
+            AppendError::Conflict { .. } | AppendError::Unmet(_) => return Ok(Try::Again),
             // A rotation replaced the user key meanwhile.
             AppendError::UserKeyMoved { .. } => {
                 recipe.keys_moved(self).await?;
@@ -313,4 +334,16 @@ impl Bus {
         };
         Ok(Try::Over(Outcome::Refused(failure)))
     }
+}
+
+/// Adds what the decision relied on. The append's own stream is among its conditions already.
+fn relying_on(append: Append, admitted: Admitted, more: Vec<(StreamName, u64)>) -> Append {
+    let Admitted { roles, mut relies_on } = admitted;
+    relies_on.unchanged.extend(more);
+    relies_on.unchanged.retain(|(stream, _)| *stream != append.stream);
+    let actor = match roles.filter(|_| append.actor.user.is_some()) {
+        Some(roles) => Actor { role: roles.last().copied(), ..append.actor },
+        None => append.actor,
+    };
+    Append { relies_on, actor, ..append }
 }

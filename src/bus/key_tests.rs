@@ -4,6 +4,7 @@
 use super::Bus;
 use super::executor::PreparedCommand;
 use super::key_recipe::{KeyRecipe, PlannedKeyCommand};
+use super::preconditions::Precondition;
 use super::records::RecordKind;
 use crate::keychain::UserKeys;
 use claviger_application::{CommandContext, KeyDone};
@@ -54,6 +55,8 @@ impl Bus {
         let prepared = PreparedCommand {
             causation: started.done.commit.event_ids.first().copied(),
             record: RecordKind::Close(prepared.command_id),
+            // The call was made, and the test must end, whatever happened to the caller's session.
+            preconditions: vec![Precondition::NotErased],
             ..prepared
         };
         let mut commit = self.finish_test(&prepared, keys, key, finish).await?.commit;
@@ -146,10 +149,11 @@ impl Bus {
             owner,
             actor: Actor::TIMER,
             roles: BTreeSet::new(),
+            foreign: None,
             correlation: CorrelationId(self.env.ids.next()),
             idempotency_key: None,
         };
-        PreparedCommand::of(context, self.new_command_id())
+        PreparedCommand::of(context, self.new_command_id()).requiring(Precondition::NotErased)
     }
 }
 

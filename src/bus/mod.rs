@@ -122,7 +122,7 @@ impl Bus {
         let appended = self.store.append(append).await;
         let outcome = match &appended {
             Ok(_) => "done",
-            Err(AppendError::Conflict { .. }) => "conflict",
+            Err(AppendError::Conflict { .. } | AppendError::Unmet(_)) => "conflict",
             Err(AppendError::ClaimTaken { .. }) => "claim_taken",
             Err(AppendError::Repeated(_)) => "repeated",
             Err(AppendError::UserKeyMoved { .. } | AppendError::MasterKeyMoved { .. }) => {

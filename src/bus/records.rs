@@ -3,6 +3,7 @@
 
 use super::Bus;
 use super::executor::PreparedCommand;
+use super::preconditions::{Caller, Precondition};
 use crate::keychain::UserKeys;
 use crate::system::failure::store_failure;
 use claviger_application::{CommandContext, Commit};
@@ -60,7 +61,7 @@ impl PreparedCommand {
 }
 
 impl Bus {
-    /// A command without preconditions. With an idempotency key its id and its request hash are
+    /// A command of its caller, whose sign-in must still be valid. With an idempotency key its id and its request hash are
     /// computed from the key and the canonical input, under the user's key.
     pub(super) fn prepared(
         &self,
@@ -75,7 +76,9 @@ impl Bus {
             ),
             None => (self.new_command_id(), None),
         };
-        PreparedCommand { request_hash, ..PreparedCommand::of(context, command_id) }
+        let caller = Caller::of(&context).unwrap_or(Precondition::NotErased);
+        let prepared = PreparedCommand::of(context, command_id).requiring(caller);
+        PreparedCommand { request_hash, ..prepared }
     }
 
     pub(super) fn new_command_id(&self) -> CommandId {

@@ -117,7 +117,7 @@ impl RunBus {
         let run = RunId(self.bus.env.ids.next());
         let begun = Begun { definition, title, model, key, context: of, max_concurrency };
         let context = prepared.context.clone();
-        let mut recipe = StartRecipe { runs: self.clone(), context, keys, run, begun };
+        let mut recipe = StartRecipe { runs: self.clone(), context, keys, run, begun, ring: 0 };
         self.bus.execute(&prepared, &mut recipe).await
     }
 

@@ -10,12 +10,14 @@ use crate::keychain::UserKeys;
 use crate::keychain::seal_events;
 use crate::views::RunRows;
 use claviger_application::{CommandContext, Commit, RunDone};
+use claviger_domain::actor::Role;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, RunId};
 use claviger_domain::orchestration::{Definition, RequestRun, Run, RunCommand, RunEvent, Work};
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::{Context, ModelId, Title};
 use claviger_projections::ports::ClaimKind;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -35,6 +37,8 @@ pub(super) struct StartRecipe {
     pub(super) keys: Arc<UserKeys>,
     pub(super) run: RunId,
     pub(super) begun: Begun,
+    /// Version of the owner's key ring, read before the credential was resolved.
+    pub(super) ring: u64,
 }
 
 impl Recipe for StartRecipe {
@@ -49,7 +53,19 @@ impl Recipe for StartRecipe {
         None
     }
 
-    async fn decide(&mut self, _: &Bus, run: &Run) -> Result<Vec<RunEvent>, Failure> {
+    fn caller_has(&mut self, roles: &BTreeSet<Role>) {
+        self.context.roles.clone_from(roles);
+    }
+
+    /// The credential is resolved from the rows of keys. They are read after the ring's version, so
+    /// if they are newer, the append is refused.
+    fn relied_on(&self) -> Vec<(StreamName, u64)> {
+        vec![(StreamName::KeyRing(self.keys.owner), self.ring)]
+    }
+
+    async fn decide(&mut self, bus: &Bus, run: &Run) -> Result<Vec<RunEvent>, Failure> {
+        let ring = StreamName::KeyRing(self.keys.owner);
+        (self.ring, _) = bus.aggregates.rings.load(&*bus.store, ring).await?;
         let (begun, settings) = (&self.begun, &self.runs.settings);
         let resolution = self.runs.resolved(&self.context, &begun.context, begun.key).await?;
         let model = self.runs.model(begun.model.clone(), &begun.definition, &resolution).await?;

@@ -110,6 +110,7 @@ async fn execute(core: &Core, args: &Args, parsed: Parsed) -> Result<Vec<KeyView
         owner,
         actor: Actor::OPERATOR,
         roles: BTreeSet::new(),
+        foreign: None,
         correlation: operator(core).correlation,
         idempotency_key: None,
     };

@@ -7,6 +7,9 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
 use claviger_domain::orchestration::{Credential, CredentialSource, FailureClass, Resolution};
 use claviger_domain::secret::SecretText;
+use claviger_domain::stream::StreamName;
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::Reliance;
 use futures::StreamExt as _;
 use futures::stream::{iter, once};
 use std::sync::Arc;
@@ -23,10 +26,40 @@ pub struct Operator {
     pub program: Option<ClaudeProgram>,
 }
 
+/// A credential that may be used now.
+#[derive(Clone, Copy)]
+pub(super) struct Usable {
+    pub(super) credential: Credential,
+    /// How long that holds; `None` for the operator's credentials.
+    pub(super) standing: Option<Standing>,
+}
+
+/// A key may be used as long as its ring is at this version, and before this time. Calls are
+/// announced only while that holds.
+#[derive(Clone, Copy)]
+pub(super) struct Standing {
+    ring: (StreamName, u64),
+    until: Option<Timestamp>,
+}
+
+impl Standing {
+    /// What the append that announces the calls relies on.
+    pub(super) fn reliance(self) -> Reliance {
+        Reliance { unchanged: vec![self.ring], fewer: None }
+    }
+
+    /// Whether the key has expired.
+    pub(super) fn is_over(self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
 /// Why a call has no credential.
 enum Missing {
     /// The secret was replaced since the call was announced.
     Replaced,
+    /// The key was deactivated or deleted, or has expired, since the call was announced.
+    Withdrawn,
     /// The credential no longer exists, for this reason.
     Gone(&'static str),
     /// It can't be read now.
@@ -39,26 +72,30 @@ pub(super) async fn current(
     shared: &Shared,
     owner: UserId,
     resolution: &Resolution,
-) -> Result<Option<Credential>, Failure> {
+) -> Result<Option<Usable>, Failure> {
     let Some(chosen) = resolution.chosen() else { return Ok(None) };
     let (source, key) = (chosen.source, chosen.key);
     let operator = &shared.parts.operator;
     let is_set = match source {
         CredentialSource::NamedKey | CredentialSource::DefaultKey => {
             let Some(key) = key else { return Ok(None) };
-            let version =
-                shared.aggregates().usable_secret(owner, key, shared.env().clock.now()).await?;
-            return Ok(version.map(|version| Credential {
-                source,
-                key: Some(key),
-                secret_version: Some(version),
+            let now = shared.env().clock.now();
+            let usable = shared.aggregates().usable_secret(owner, key, now).await?;
+            return Ok(usable.map(|usable| {
+                let secret_version = Some(usable.secret_version);
+                let ring = (StreamName::KeyRing(owner), usable.ring);
+                Usable {
+                    credential: Credential { source, key: Some(key), secret_version },
+                    standing: Some(Standing { ring, until: usable.expires_at }),
+                }
             }));
         }
         CredentialSource::EnvAnthropicApiKey => operator.anthropic_api_key.is_some(),
         CredentialSource::EnvClaudeApiKey => operator.claude_api_key.is_some(),
         CredentialSource::MaxPlan => operator.program.is_some(),
     };
-    Ok(is_set.then_some(Credential { source, key: None, secret_version: None }))
+    let credential = Credential { source, key: None, secret_version: None };
+    Ok(is_set.then_some(Usable { credential, standing: None }))
 }
 
 /// The call. No secret is opened and nothing is sent before the first poll: by then the event that
@@ -96,7 +133,8 @@ pub(super) fn call(
     .boxed()
 }
 
-/// Opens the secret for this call.
+/// Opens the secret for this call, if the key may still be used: the call may have waited since it
+/// was announced.
 async fn secret(
     shared: &Shared,
     owner: UserId,
@@ -110,6 +148,13 @@ async fn secret(
         (CredentialSource::EnvAnthropicApiKey, ..) => variable(&operator.anthropic_api_key),
         (CredentialSource::EnvClaudeApiKey, ..) => variable(&operator.claude_api_key),
         (_, Some(key), Some(version)) => {
+            let now = shared.env().clock.now();
+            let usable = shared.aggregates().usable_secret(owner, key, now).await;
+            match usable.map_err(|_| Missing::Fault)? {
+                Some(usable) if usable.secret_version == version => {}
+                Some(_) => return Err(Missing::Replaced),
+                None => return Err(Missing::Withdrawn),
+            }
             let keychain = &shared.parts.reads.keychain;
             let keys = keychain.user(owner).await.map_err(|_| Missing::Fault)?;
             let keys = keys.ok_or(Missing::Gone("the account no longer exists"))?;
@@ -141,6 +186,10 @@ impl Missing {
             Self::Replaced => CallFailure::bare(
                 FailureClass::Interrupted,
                 "the key's secret was replaced: the call is retried with the new one",
+            ),
+            Self::Withdrawn => CallFailure::bare(
+                FailureClass::Interrupted,
+                "the key was deactivated or deleted, or has expired: the call was not made",
             ),
             Self::Gone(why) => CallFailure::bare(FailureClass::Authentication, why),
             Self::Fault => CallFailure::bare(

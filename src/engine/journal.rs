@@ -1,5 +1,6 @@
 //! Appends the events of a run that this process works on. No other code appends to such a run.
 
+use super::credentials::Standing;
 use super::parts::Shared;
 use crate::keychain::seal_events;
 use crate::views::RunRows;
@@ -11,8 +12,8 @@ use claviger_domain::orchestration::RunEvent;
 use claviger_domain::stream::StreamName;
 use claviger_projections::flusher::{FlushFailure, RunOwner, SealText};
 use claviger_projections::ports::{
-    Append, AppendError, Appended, ContentKeyRow, DeltaPlace, Expected, NewEvent, RowChange,
-    StoreError,
+    Append, AppendError, Appended, ContentKeyRow, DeltaPlace, Expected, NewEvent, Reliance,
+    RowChange, StoreError,
 };
 use claviger_projections::runs::RunSummary;
 use claviger_vault::{ContentKey, DeltaAd, seal_delta};
@@ -36,6 +37,15 @@ pub(super) enum Lost {
     /// The store refuses the append, or the events can't be sealed.
     #[error("the run's events can't be appended")]
     Unwritable,
+}
+
+/// The outcome of an append.
+pub(super) enum Written {
+    /// The events are durable.
+    Durable,
+    /// The key that calls were decided on has changed or expired. Nothing was appended: these are
+    /// the events.
+    Outdated(Vec<RunEvent>),
 }
 
 /// Appends to one run.
@@ -90,11 +100,16 @@ impl Journal {
     }
 
     /// Appends, and returns when the events are durable. All text written before is durable then
-    /// too, and counted by the first event.
+    /// too, and counted by the first event. Events that announce calls have the standing of their
+    /// key: once that is over, they are not appended, however long the store kept them waiting.
     ///
     /// # Errors
     /// [`Lost`]: this process must leave the run. To its knowledge, nothing was appended.
-    pub(super) async fn append(&mut self, mut events: Vec<RunEvent>) -> Result<(), Lost> {
+    pub(super) async fn append(
+        &mut self,
+        mut events: Vec<RunEvent>,
+        standing: Option<Standing>,
+    ) -> Result<Written, Lost> {
         let rows = match self.counted {
             Some(rows) => rows,
             None => {
@@ -107,26 +122,38 @@ impl Journal {
         let stream = StreamName::Run(self.run.0);
         let sealed =
             seal_events(&events, &self.key, (self.owner, stream, self.version), self.shared.env());
-        let appended =
-            self.append_patiently(&events, sealed.map_err(|_| Lost::Unwritable)?).await?;
+        let sealed = sealed.map_err(|_| Lost::Unwritable)?;
+        let Some(appended) = self.append_patiently(&events, sealed, standing).await? else {
+            if self.counted.is_none() {
+                self.shared.flush.open(self.run, self.version);
+            }
+            return Ok(Written::Outdated(events));
+        };
         for (event, placed) in events.iter().zip(&appended.placed) {
             self.summary = RunSummary::after(self.summary.take(), event, placed.at);
         }
         self.version = appended.version;
         self.open_for_text();
-        Ok(())
+        Ok(Written::Durable)
     }
 
+    /// `None` once the standing is over.
     async fn append_patiently(
         &mut self,
         events: &[RunEvent],
         sealed: Vec<NewEvent>,
-    ) -> Result<Appended, Lost> {
+        standing: Option<Standing>,
+    ) -> Result<Option<Appended>, Lost> {
         let mut pause = PAUSE.0;
         loop {
             let append = self.append_of(events.to_vec(), sealed.clone());
-            match self.shared.parts.bus.append(append).await {
-                Ok(appended) => return Ok(appended),
+            if standing.is_some_and(|standing| standing.is_over(append.at)) {
+                return Ok(None);
+            }
+            let relies_on = standing.map(Standing::reliance).unwrap_or_default();
+            match self.shared.parts.bus.append(Append { relies_on, ..append }).await {
+                Ok(appended) => return Ok(Some(appended)),
+                Err(AppendError::Unmet(_)) => return Ok(None),
                 Err(AppendError::Conflict { .. }) => return Err(Lost::Taken),
                 // An erasure or a rotation was committed meanwhile. Content sealed under an
                 // erased user's key could never be opened.
@@ -169,6 +196,7 @@ impl Journal {
             stream: StreamName::Run(self.run.0),
             owner: Some(self.owner),
             expected: Expected::Exact(self.version),
+            relies_on: Reliance::default(),
             events: sealed,
             at: env.clock.now(),
             actor: Actor::ENGINE,

@@ -2,12 +2,12 @@
 //! worker reads, waits and writes; [`super::decide`] makes the decisions.
 
 use super::connection::{Arrived, Connection, next_item};
-use super::credentials;
+use super::credentials::{self, Standing, Usable};
 use super::decide::{
     Decision, Effect, Flow, Given, PreparedCall, PreviousOwner, Received, Rules, WorkState, claim,
-    decide, interrupt, may_claim, receive,
+    decide, interrupt, may_claim, receive, withdraw,
 };
-use super::journal::{Journal, Lost, Origin, unreadable};
+use super::journal::{Journal, Lost, Origin, Written, unreadable};
 use super::parts::Shared;
 use super::queue::{Ticket, lane_of};
 use super::requester::roles_of_requester;
@@ -58,7 +58,7 @@ pub(super) enum Outcome {
 struct Facts {
     now: Timestamp,
     keys: UserKeys,
-    credential: Option<Credential>,
+    usable: Option<Usable>,
     resolution: Option<Resolution>,
 }
 
@@ -208,7 +208,7 @@ impl Worker {
                 let now = self.now();
                 let interrupted = interrupt(&mut self.state, now)?;
                 self.carry_out(interrupted).await;
-                self.append_batch().await?;
+                self.append_batch(None).await?;
                 return Ok(Outcome::Left);
             }
         }
@@ -225,20 +225,29 @@ impl Worker {
         Ok(self.state.is_to_leave_pause())
     }
 
-    /// Decides, appends, and makes the calls that were announced.
+    /// Decides, appends, and makes the calls that were announced. If their key changes or expires
+    /// before they are, decides again.
     async fn settle(&mut self) -> Result<Flow, Stop> {
-        let Some(facts) = self.facts().await? else { return Err(Lost::Erased.into()) };
-        let (mut flow, mut calls) = (Flow::NeedsTickets, Vec::new());
-        while flow == Flow::NeedsTickets {
-            let decision = self.decide(&facts)?;
-            flow = decision.flow;
-            calls.extend(self.carry_out(decision).await);
+        loop {
+            let Some(facts) = self.facts().await? else { return Err(Lost::Erased.into()) };
+            let (mut flow, mut calls) = (Flow::NeedsTickets, Vec::new());
+            while flow == Flow::NeedsTickets {
+                let decision = self.decide(&facts)?;
+                flow = decision.flow;
+                calls.extend(self.carry_out(decision).await);
+            }
+            let standing = facts.usable.filter(|_| !calls.is_empty());
+            if self.append_batch(standing.and_then(|usable| usable.standing)).await? {
+                for call in calls {
+                    self.make_call(call)?;
+                }
+                return Ok(flow);
+            }
+            withdraw(&mut self.state, &mut self.batch, calls);
+            // The rest relies on no key. It may hold replies that were paid for, and is appended
+            // before anything is read, which may fail.
+            self.append_batch(None).await?;
         }
-        self.append_batch().await?;
-        for call in calls {
-            self.make_call(call)?;
-        }
-        Ok(flow)
     }
 
     fn decide(&mut self, facts: &Facts) -> Result<Decision, RunError> {
@@ -247,7 +256,7 @@ impl Worker {
         let given = Given {
             now: facts.now,
             index: &facts.keys.index,
-            credential: facts.credential,
+            credential: facts.usable.map(|usable| usable.credential),
             resolution: facts.resolution.as_ref(),
             max_output_tokens: &|model| {
                 models.max_output_tokens(model).and_then(|most| u32::try_from(most).ok())
@@ -293,19 +302,26 @@ impl Worker {
     }
 
     fn make_call(&mut self, call: PreparedCall) -> Result<(), RunError> {
-        let PreparedCall { step, credential, request } = call;
+        let PreparedCall { step, credential, request, .. } = call;
         let ticket = self.tickets.remove(&step).ok_or(RunError::WrongStep)?;
         let stream = credentials::call(&self.shared, self.owner, credential, request);
         self.connections.push(Connection::new(step, stream, ticket));
         Ok(())
     }
 
-    async fn append_batch(&mut self) -> Result<(), Stop> {
+    /// Appends what was decided. `false` if nothing was appended, because the standing is over.
+    async fn append_batch(&mut self, standing: Option<Standing>) -> Result<bool, Stop> {
         let batch = std::mem::take(&mut self.batch);
-        if !batch.is_empty() {
-            self.journal.append(batch).await?;
+        if batch.is_empty() {
+            return Ok(true);
         }
-        Ok(())
+        match self.journal.append(batch, standing).await? {
+            Written::Durable => Ok(true),
+            Written::Outdated(events) => {
+                self.batch = events;
+                Ok(false)
+            }
+        }
     }
 
     /// The inputs of the next decision; `None` once the owner was erased.
@@ -314,11 +330,11 @@ impl Worker {
             return Ok(None);
         };
         let resolution = if self.state.is_to_resume() { Some(self.resolve().await?) } else { None };
-        let credential = match resolution.as_ref().or(self.state.run.resolution.as_ref()) {
+        let usable = match resolution.as_ref().or(self.state.run.resolution.as_ref()) {
             Some(chosen) => credentials::current(&self.shared, self.owner, chosen).await?,
             None => None,
         };
-        Ok(Some(Facts { now: self.now(), keys, credential, resolution }))
+        Ok(Some(Facts { now: self.now(), keys, usable, resolution }))
     }
 
     /// The credential of the run after it is resumed.

@@ -26,8 +26,8 @@ use claviger_domain::id::{CommandId, CorrelationId, EventId, MasterKeyId, UserId
 use claviger_domain::stream::StreamName;
 use claviger_domain::system::{Rotated as RotatedFacts, RotationStarted, SystemEvent};
 use claviger_projections::ports::{
-    Append, AppendError, Expected, KekId, NewEvent, RowChange, Store, StoreError, StoreKeyRow,
-    UserKeyState,
+    Append, AppendError, Expected, KekId, NewEvent, Reliance, RowChange, Store, StoreError,
+    StoreKeyRow, UserKeyState,
 };
 use claviger_vault::{Kek, KekSet, VaultError, open_canary, unwrap_store_index_key};
 use futures::stream::{self, StreamExt as _};
@@ -270,6 +270,7 @@ impl Rotation {
             stream: StreamName::System,
             owner: None,
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
+            relies_on: Reliance::default(),
             events: vec![event],
             at: self.env.clock.now(),
             actor: Actor::OPERATOR,

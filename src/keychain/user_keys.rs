@@ -349,7 +349,8 @@ impl Keychain {
         }))
     }
 
-    /// Opens a password's hash; `None` if there is none.
+    /// Opens a password's hash; `None` if there is none, or if the password was changed since the
+    /// version was read.
     ///
     /// # Errors
     /// When the store is unavailable or the hash doesn't open.
@@ -368,8 +369,11 @@ impl Keychain {
             };
             open_credential(&keys.user, &ad, &row.sealed)
         };
-        self.opened(keys, || self.store.credential(keys.owner), |row| row.user_key_version, open)
-            .await
+        let read = || async {
+            let row = self.store.credential(keys.owner).await?;
+            Ok(row.filter(|row| row.password_version <= password_version))
+        };
+        self.opened(keys, read, |row| row.user_key_version, open).await
     }
 }
 

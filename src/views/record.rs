@@ -10,7 +10,7 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::{CommandId, CorrelationId, EventId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::system::SystemEvent;
-use claviger_projections::ports::{Append, AppendError, Expected, NewEvent, Store};
+use claviger_projections::ports::{Append, AppendError, Expected, NewEvent, Reliance, Store};
 
 /// How often an append is retried because another process wrote to the stream meanwhile.
 const MOST_TRIES: usize = 10;
@@ -43,6 +43,7 @@ pub(super) async fn record(
             stream: StreamName::System,
             owner: None,
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
+            relies_on: Reliance::default(),
             events: vec![event],
             at: env.clock.now(),
             actor: Actor::OPERATOR,
@@ -62,7 +63,8 @@ pub(super) async fn record(
                 return Err(Failure::new(ErrorCode::StoreUnavailable, error.to_string()));
             }
             Err(
-                error @ (AppendError::ClaimTaken { .. }
+                error @ (AppendError::Unmet(_)
+                | AppendError::ClaimTaken { .. }
                 | AppendError::Repeated(_)
                 | AppendError::Malformed(_)
                 | AppendError::UserKeyMoved { .. }

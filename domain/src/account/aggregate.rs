@@ -1,6 +1,6 @@
 //! The state by which commands are decided: facts only, so it can be folded after erasure too.
 
-use super::commands::AccountCommand;
+use super::commands::{AccountCommand, Verified};
 use super::error::AccountError;
 use super::event::AccountEvent;
 use crate::actor::Role;
@@ -45,6 +45,15 @@ impl Account {
     /// Refuses an account that isn't active.
     pub(crate) fn active(&self) -> Result<&Self, AccountError> {
         if self.present()?.is_active { Ok(self) } else { Err(AccountError::Deactivated) }
+    }
+
+    /// Refuses what was verified before, if the account no longer signs in by it.
+    pub(crate) fn verified_by(&self, verified: Verified) -> Result<(), AccountError> {
+        let holds = match verified {
+            Verified::Password(version) => !self.is_external && version == self.password_version,
+            Verified::Token => self.is_external,
+        };
+        if holds { Ok(()) } else { Err(AccountError::NoLongerVerified) }
     }
 }
 

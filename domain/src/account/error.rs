@@ -15,6 +15,9 @@ pub enum AccountError {
     /// The user may not sign in. Faces respond as to a wrong password.
     #[error("the account is deactivated")]
     Deactivated,
+    /// The password was changed since it was verified.
+    #[error("the password was changed while it was being checked: nothing was changed, try again")]
+    NoLongerVerified,
     /// The account has no password.
     #[error(
         "this account has no password: it signs in at its identity provider, and the password is changed there"
@@ -30,7 +33,7 @@ impl AccountError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::NotFound => ErrorCode::NotFound,
-            Self::Exists => ErrorCode::Conflict,
+            Self::Exists | Self::NoLongerVerified => ErrorCode::Conflict,
             Self::Deactivated => ErrorCode::Unauthenticated,
             Self::FixedRole(_) | Self::NoPassword => ErrorCode::Validation,
         }

@@ -89,6 +89,13 @@ impl Run {
         }
     }
 
+    /// Takes back the start of an attempt that was decided and never appended. `before` is the step
+    /// as it was.
+    pub fn take_back(&mut self, before: Step) {
+        self.version = self.version.saturating_sub(1);
+        self.step_mut(before.planned.step, |step| *step = before);
+    }
+
     /// Tokens of all steps together.
     pub fn usage(&self) -> Usage {
         self.steps.iter().fold(Usage::default(), |sum, step| sum.plus(step.usage))

@@ -20,6 +20,7 @@ pub(super) fn command_context(
             owner: principal.user,
             actor: principal.actor(info.via),
             roles: principal.roles.clone(),
+            foreign: principal.foreign,
             correlation: info.correlation,
             idempotency_key,
         }

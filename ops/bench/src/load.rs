@@ -9,8 +9,8 @@ use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, Expected, InlineViews, KEYS, NewEvent, Placed, RecordChange, RowChange, Store,
-    StoreError, ViewRow,
+    Append, Expected, InlineViews, KEYS, NewEvent, Placed, RecordChange, Reliance, RowChange,
+    Store, StoreError, ViewRow,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -99,6 +99,7 @@ impl Writer {
             stream,
             owner: Some(self.owner),
             expected,
+            relies_on: Reliance::default(),
             events: vec![event],
             at: now,
             actor: Actor {

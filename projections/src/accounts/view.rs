@@ -37,6 +37,16 @@ pub struct AccountFacts {
     pub last_sign_in_at: Option<Timestamp>,
 }
 
+impl AccountFacts {
+    /// Whether the account accepts a token of its external issuer that was issued at that time.
+    /// Ending the session invalidates the tokens issued before, but for the one by which the
+    /// others were ended; the next sign-in at the issuer makes newer ones.
+    pub fn lets_in(&self, issued_at: Timestamp) -> bool {
+        let is_later = self.ended_at.is_none_or(|ended_at| ended_at < issued_at);
+        self.is_active && (is_later || self.tokens_kept == Some(issued_at))
+    }
+}
+
 /// The personal part of an account's row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountContent {

@@ -1,6 +1,6 @@
 //! The log: appends and reads.
 
-use super::{BoxFuture, KekId, RowChange, StoreError};
+use super::{BoxFuture, KekId, Reliance, RowChange, StoreError, Unmet};
 use claviger_domain::actor::Actor;
 use claviger_domain::catalogue::{Readable, Requirement};
 use claviger_domain::event::{Envelope, EnvelopeVersion};
@@ -171,6 +171,8 @@ pub struct Append {
     pub owner: Option<UserId>,
     /// The version that the stream must have.
     pub expected: Expected,
+    /// What must still hold besides.
+    pub relies_on: Reliance,
     /// At least one event.
     pub events: Vec<NewEvent>,
     /// Time of the command; the events' time is this or the head's, whichever is later.
@@ -302,6 +304,9 @@ pub enum AppendError {
         /// Its version; 0 for no stream.
         actual: u64,
     },
+    /// What the decision relied on no longer holds: decide again.
+    #[error(transparent)]
+    Unmet(Unmet),
     /// A unique value is taken already.
     #[error("a unique value is taken")]
     ClaimTaken {

@@ -8,7 +8,7 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, ClaimChange, ClaimKind, ContentKeyRow, CredentialRow, DeltaPlace, DeltaRow, Expected,
-    IndexKeyRow, InlineViews, KEYS, NewEvent, Placed, RecordChange, RowChange, SecretRow,
+    IndexKeyRow, InlineViews, KEYS, NewEvent, Placed, RecordChange, Reliance, RowChange, SecretRow,
     SessionRow, StoreError, TimerKind, TimerRow, UserKeyRow, ViewRow,
 };
 use std::sync::Arc;
@@ -90,6 +90,7 @@ impl Maker {
             stream: StreamName::KeyRing(owner),
             owner: Some(owner),
             expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
+            relies_on: Reliance::default(),
             events: (0..events).map(|_| self.event()).collect(),
             at: NOW,
             actor: Actor {

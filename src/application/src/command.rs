@@ -1,5 +1,6 @@
 //! What every command has in common: its circumstances and its outcome.
 
+use crate::principal::ForeignToken;
 use claviger_domain::actor::{Actor, Role};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::CorrelationId;
@@ -22,6 +23,8 @@ pub struct CommandContext {
     pub actor: Actor,
     /// The rights of the acting user; empty for timers and the operator.
     pub roles: BTreeSet<Role>,
+    /// Present if the acting user came with an external issuer's token.
+    pub foreign: Option<ForeignToken>,
     /// The request that caused the command.
     pub correlation: CorrelationId,
     /// Makes a retry safe: a repeat with the same key returns the first commit.

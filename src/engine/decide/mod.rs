@@ -14,9 +14,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod withdraw;
 
 pub(super) use claim::{PreviousOwner, claim, may_claim};
 pub(super) use next::{Given, decide};
 pub(super) use receive::{Received, interrupt, receive};
 pub(super) use state::{Rules, WorkState};
 pub(super) use turn::{Decision, Effect, Flow, PreparedCall};
+pub(super) use withdraw::withdraw;

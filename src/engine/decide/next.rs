@@ -193,6 +193,7 @@ fn announce(
         schema: prompt.schema,
     };
     let request_hash = request_hash(given.index, &request);
+    let before = step.clone();
     turn.state.first_tried.entry(id).or_insert(given.now);
     turn.take(StartAttempt {
         run: turn.state.id,
@@ -210,7 +211,7 @@ fn announce(
         usage: Usage::default(),
         first_token_ms: None,
     };
-    turn.announce(open, request);
+    turn.announce(open, request, before);
     Ok(())
 }
 

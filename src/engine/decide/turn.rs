@@ -4,7 +4,7 @@ use super::state::{OpenCall, WorkState};
 use crate::anthropic::stream::MessageRequest;
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{
-    Credential, FailAttempt, FailureClass, Next, RunCommand, RunError, RunEvent, Trouble,
+    Credential, FailAttempt, FailureClass, Next, RunCommand, RunError, RunEvent, Step, Trouble,
 };
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::run_feed::DeltaItem;
@@ -55,6 +55,8 @@ pub(crate) struct PreparedCall {
     pub(crate) step: StepId,
     pub(crate) credential: Credential,
     pub(crate) request: MessageRequest,
+    /// The step before the attempt.
+    pub(crate) before: Step,
 }
 
 /// A decision while it is made.
@@ -89,11 +91,11 @@ impl<'a> Turn<'a> {
     }
 
     /// The announced call takes the step's ticket.
-    pub(super) fn announce(&mut self, open: OpenCall, request: MessageRequest) {
+    pub(super) fn announce(&mut self, open: OpenCall, request: MessageRequest, before: Step) {
         let OpenCall { step, credential, .. } = open;
         self.state.granted.remove(&step);
         self.state.calls.push(open);
-        self.calls.push(PreparedCall { step, credential, request });
+        self.calls.push(PreparedCall { step, credential, request, before });
     }
 
     /// A run that starts nothing more needs no ticket.

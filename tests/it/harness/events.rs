@@ -5,7 +5,7 @@ use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::event::{Envelope, EnvelopeVersion, Payload};
 use claviger_domain::id::{CommandId, CorrelationId, EventId, UserId};
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{Append, Expected, NewEvent, StoredEvent};
+use claviger_projections::ports::{Append, Expected, NewEvent, Reliance, StoredEvent};
 use uuid::Uuid;
 
 /// A part of the program, or the operator.
@@ -52,6 +52,7 @@ pub(crate) fn append_to(stream: StreamName, version: u64, events: Vec<NewEvent>)
         stream,
         owner: owner_of(stream),
         expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
+        relies_on: Reliance::default(),
         events,
         at: NOW,
         actor: Actor::SYSTEM,

@@ -44,6 +44,7 @@ pub(crate) fn call(owner: UserId, idempotency: Option<&str>) -> CommandContext {
         owner,
         actor: user_actor(owner),
         roles: BTreeSet::from([Role::User]),
+        foreign: None,
         correlation: CorrelationId(fresh()),
         idempotency_key: idempotency.map(|key| IdempotencyKey::parse(key).unwrap()),
     }

@@ -7,4 +7,5 @@ mod external;
 mod hosts;
 mod names;
 mod plans;
+mod preconditions;
 mod tickets;

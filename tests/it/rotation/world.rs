@@ -171,7 +171,11 @@ impl Vaulted {
     }
 
     pub(super) async fn change_password(&self, user: &mut User) -> Result<(), Failure> {
-        self.account(user.id, ChangePassword { session: None }.into()).await?;
+        self.account(
+            user.id,
+            ChangePassword { from_version: user.password_version, session: None }.into(),
+        )
+        .await?;
         user.password_version += 1;
         Ok(())
     }

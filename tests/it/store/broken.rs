@@ -39,6 +39,8 @@ impl Broken {
                 append.claims = append.claims.into_iter().flat_map(without_check).collect();
             }
             How::NoRecords => append.record = None,
+            How::RelianceForgotten => append.relies_on.unchanged.clear(),
+            How::RowsUncounted => append.relies_on.fewer = None,
             How::CredentialForgotten => append.actor.credential = None,
             How::FactsReencoded => {
                 for event in &mut append.events {

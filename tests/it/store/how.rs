@@ -65,6 +65,10 @@ pub(super) enum How {
     NeighboursOfTakenTextLost,
     /// Counts rows of text behind a missing one, too.
     TextCountedPastAGap,
+    /// Doesn't look at the streams that a decision relied on.
+    RelianceForgotten,
+    /// Doesn't count the rows that are to stay below a bound.
+    RowsUncounted,
 }
 
 const TAKEN: &str = "a_taken_value_is_refused_with_its_holder";
@@ -102,11 +106,21 @@ impl How {
         Self::TextOfOneRunOnly,
         Self::NeighboursOfTakenTextLost,
         Self::TextCountedPastAGap,
+        Self::RelianceForgotten,
+        Self::RowsUncounted,
     ];
 
     /// Cases that must fail.
     pub(super) fn caught_by(self) -> &'static [&'static str] {
         match self {
+            Self::RelianceForgotten => &[
+                "a_stream_that_changed_refuses_what_relied_on_it",
+                "nothing_that_relied_on_a_stream_stands_behind_its_change",
+            ],
+            Self::RowsUncounted => &[
+                "concurrent_appends_fill_a_bound_exactly",
+                "a_place_below_a_bound_is_free_again_at_once",
+            ],
             Self::UnsortedRead => &[
                 "positions_are_dense_and_versions_count_up",
                 "a_page_of_the_log_begins_after_its_cursor",

@@ -24,7 +24,7 @@ pub use rename::RenameAccount;
 pub use report_reuse::ReportRefreshReuse;
 pub use revoke_sessions::RevokeSessions;
 pub use roles::{GrantRole, RevokeRole};
-pub use sign_in::SignIn;
+pub use sign_in::{SignIn, Verified};
 pub use sign_out::SignOut;
 
 use super::{Account, AccountError, AccountEvent};

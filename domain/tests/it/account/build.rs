@@ -3,7 +3,7 @@
 use crate::given::{Given, given, session};
 use claviger_domain::account::{
     Account, AccountEvent, ChangePassword, LeftSession, NoFacts, OfRole, OfSession, OfSessions,
-    Person, RegisterAccount, Registered, Renamed, RevokeReason, Seen, SignIn,
+    Person, RegisterAccount, Registered, Renamed, RevokeReason, Seen, SignIn, Verified,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::text::{Email, FullName, Username};
@@ -28,11 +28,15 @@ pub(crate) fn register() -> RegisterAccount {
 }
 
 pub(crate) fn sign_in(n: u8) -> SignIn {
-    SignIn { session: session(n), user_agent: Some(BROWSER.to_owned()) }
+    SignIn {
+        session: session(n),
+        verified: Verified::Password(1),
+        user_agent: Some(BROWSER.to_owned()),
+    }
 }
 
 pub(crate) fn change_password(n: u8) -> ChangePassword {
-    ChangePassword { session: Some((session(n), Some(BROWSER.to_owned()))) }
+    ChangePassword { from_version: 1, session: Some((session(n), Some(BROWSER.to_owned()))) }
 }
 
 // ---- events ----

@@ -2,7 +2,7 @@ use super::*;
 use crate::given::session;
 use claviger_domain::account::{
     AccountError, AccountEvent, Identity, LeftSession, NoFacts, OfSession, OfSessions, Person,
-    RegisterExternal, Registered, RevokeReason, RevokeSessions, Seen, SignOut,
+    RegisterExternal, Registered, RevokeReason, RevokeSessions, Seen, SignIn, SignOut, Verified,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::text::{Email, Username};
@@ -48,6 +48,16 @@ fn external_user_needs_no_address() {
 #[test]
 fn account_that_exists_is_not_made_external() {
     account([registered()]).when(register_external(None)).refused(AccountError::Exists);
+}
+
+#[test]
+fn one_session_of_an_external_user_starts_by_a_token_and_only_once() {
+    let by_token = SignIn { session: session(1), verified: Verified::Token, user_agent: None };
+    account(history("")).when(by_token.clone()).nothing();
+    let ended = history("").into_iter().chain([signed_out(1)]);
+    let [.., begins] = history("");
+    account(ended).when(by_token).then([begins]);
+    account(history("")).when(sign_in(2)).refused(AccountError::NoLongerVerified);
 }
 
 #[test]

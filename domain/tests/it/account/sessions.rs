@@ -2,7 +2,7 @@ use super::*;
 use crate::given::session;
 use claviger_domain::account::{
     AccountError, AccountEvent, ChangePassword, MAX_SESSIONS, OfSession, RegisterAccount,
-    ReportRefreshReuse, RevokeReason, RevokeSessions, Seen, SignIn, SignOut,
+    ReportRefreshReuse, RevokeReason, RevokeSessions, Seen, SignIn, SignOut, Verified,
 };
 
 fn with_sessions(count: u8) -> impl Iterator<Item = AccountEvent> {
@@ -66,9 +66,28 @@ fn password_changed_without_sessions_ends_none() {
 #[test]
 fn password_changed_by_an_operator_begins_no_session() {
     let account = account(with_sessions(1))
-        .when(ChangePassword { session: None })
+        .when(ChangePassword { from_version: 1, session: None })
         .then([password_changed(), revoked([1], RevokeReason::PasswordChanged)]);
     assert!(account.sessions.is_empty());
+}
+
+#[test]
+fn a_password_that_was_changed_since_it_was_verified_starts_no_session_and_changes_nothing() {
+    let changed = || with_sessions(1).chain([password_changed(), signed_in(2)]);
+    for version in [0, 1, 3] {
+        let stale = Verified::Password(version);
+        account(changed())
+            .when(SignIn { verified: stale, ..sign_in(3) })
+            .refused(AccountError::NoLongerVerified);
+        account(changed())
+            .when(ChangePassword { from_version: version, session: None })
+            .refused(AccountError::NoLongerVerified);
+    }
+    let fresh = Verified::Password(2);
+    account(changed()).when(SignIn { verified: fresh, ..sign_in(3) }).then([signed_in(3)]);
+    account(with_sessions(1))
+        .when(SignIn { verified: Verified::Token, ..sign_in(3) })
+        .refused(AccountError::NoLongerVerified);
 }
 
 #[test]
@@ -159,10 +178,10 @@ fn user_agent_is_optional_and_cut_to_200_characters() {
         let given = || given.map(str::to_owned);
         let event = signed_in_from(kept);
         account([registered()])
-            .when(SignIn { session: session(1), user_agent: given() })
+            .when(SignIn { user_agent: given(), ..sign_in(1) })
             .then([event.clone()]);
         account([registered()])
-            .when(ChangePassword { session: Some((session(1), given())) })
+            .when(ChangePassword { from_version: 1, session: Some((session(1), given())) })
             .then([password_changed(), event.clone()]);
         account([])
             .when(RegisterAccount { session: Some((session(1), given())), ..register() })
@@ -173,7 +192,5 @@ fn user_agent_is_optional_and_cut_to_200_characters() {
 #[test]
 fn user_agent_that_holds_a_secret_is_left_out() {
     let user_agent = Some(format!("{}SK-ANT-api03-x", "a".repeat(195)));
-    account([registered()])
-        .when(SignIn { session: session(1), user_agent })
-        .then([signed_in_from(None)]);
+    account([registered()]).when(SignIn { user_agent, ..sign_in(1) }).then([signed_in_from(None)]);
 }

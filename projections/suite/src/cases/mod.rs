@@ -17,5 +17,5 @@ macro_rules! files {
 
 files!(
     append, claims, deltas, durability, erase, followers, history, leases, order, reads, records,
-    refusals, repairs, rotation, rows, sessions, tickets, views
+    refusals, reliance, repairs, rotation, rows, sessions, tickets, views
 );

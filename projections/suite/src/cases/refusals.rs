@@ -8,7 +8,7 @@ use claviger_domain::stream::StreamName;
 use futures::future::{join, join_all};
 
 /// Everything that an append can write, so that anything left by a refusal is detected.
-fn loaded(append: Append, make: &Maker) -> Append {
+pub(super) fn loaded(append: Append, make: &Maker) -> Append {
     let owner = user(2);
     Append {
         events: append.events.into_iter().chain([make.event()]).collect(),
@@ -20,7 +20,7 @@ fn loaded(append: Append, make: &Maker) -> Append {
 }
 
 /// The append is refused as expected, and the store is unchanged.
-async fn refused_without_a_trace(store: &dyn Store, append: Append, expected: &AppendError) -> Result<(), Failure> {
+pub(super) async fn refused_without_a_trace(store: &dyn Store, append: Append, expected: &AppendError) -> Result<(), Failure> {
     let before = [picture(store, user(1)).await?, picture(store, user(2)).await?];
     let refusal = refused(store, append).await?;
     ensure!(refusal == *expected, "refused with {refusal:?}, expected {expected:?}");

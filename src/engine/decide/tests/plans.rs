@@ -3,6 +3,7 @@
 use super::stage::{
     CREDENTIAL, DECIDE, Input, NOW, Outside, Stage, USUAL, check, end, fails, lines, step, text,
 };
+use crate::engine::decide::withdraw;
 use claviger_domain::orchestration::{
     AgentDraft, Block, Draft, FailureClass, OnFailure, StepState,
 };
@@ -249,4 +250,26 @@ fn a_decision_is_a_function_of_state_and_input() {
         assert_eq!(one.state.run, two.state.run);
         assert_eq!(one.state.calls, two.state.calls);
     }
+}
+
+#[test]
+fn attempts_that_could_not_be_appended_are_taken_back_and_decided_again() {
+    let mut stage = granted(two(2), &[1, 2]);
+    let before = stage.state.clone();
+    let decision = stage.decide(DECIDE);
+    let announced = ["started 1#1", "started 2#1", "call 1", "call 2", "continues"];
+    assert_eq!(lines(&decision), announced);
+    let mut events = decision.events;
+    withdraw(&mut stage.state, &mut events, decision.calls);
+    assert_eq!(events, []);
+    let (now, then) = (&stage.state, &before);
+    assert_eq!((&now.run, &now.granted, &now.queued), (&then.run, &then.granted, &then.queued));
+    assert_eq!((now.calls.len(), now.first_tried.len()), (0, 0));
+    assert_eq!(lines(&stage.decide(DECIDE)), announced, "with a key");
+    let mut without = granted(two(2), &[1, 2]);
+    let decision = without.decide(DECIDE);
+    let mut events = decision.events;
+    withdraw(&mut without.state, &mut events, decision.calls);
+    let pausing = ["run paused key_unavailable", "leave queue", "rests"];
+    assert_eq!(lines(&without.decide(NO_CREDENTIAL)), pausing, "without");
 }

@@ -2,6 +2,7 @@
 //! a refusal costs no statement and aborts nothing.
 
 use super::changes::{self, Change, opt_id, stored};
+use super::counted::Move;
 use super::keys::Keys;
 use super::known::Known;
 use super::plan::Plan;
@@ -14,7 +15,7 @@ use claviger_domain::id::{EventId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, ClaimChange, ClaimKind, CommandRecord, Expected, NewEvent,
-    Placed, RecordChange,
+    Placed, RecordChange, Reliance, Unmet,
 };
 use claviger_proof::{Frontier, leaf_hash};
 use mongodb::bson::{Bson, Document, doc};
@@ -53,6 +54,7 @@ struct Pieces {
     claims: ClaimsMade,
     record: Option<CommandRecord>,
     keys: Keys,
+    moves: Vec<Move>,
 }
 
 impl Draft {
@@ -64,10 +66,11 @@ impl Draft {
     /// Decides an append. A refusal leaves the draft as it was.
     pub(super) fn add(&mut self, append: &Append) -> Result<Appended, AppendError> {
         let (pieces, last) = self.decide(append)?;
-        let Pieces { end, placed, events, parts, changes, claims, record, keys } = pieces;
+        let Pieces { end, placed, events, parts, changes, claims, record, keys, moves } = pieces;
         let stream = super::known::StreamEnd { version: last.version, owner: append.owner };
         self.end = end;
         self.known.keys = keys;
+        self.known.counted.apply(moves);
         self.plan.insert(events, parts);
         for change in changes {
             self.plan.change(change);
@@ -98,6 +101,7 @@ impl Draft {
             return Err(AppendError::Repeated(Box::new(record.clone())));
         }
         let before = self.stream_version(append)?;
+        self.check_reliance(&append.relies_on)?;
         self.refuse_known_ids(append)?;
         let mut end = self.end.clone();
         end.at = end.at.max(append.at);
@@ -116,6 +120,7 @@ impl Draft {
             placed.push(last);
         }
         let (mut changes, mut keys) = (Vec::new(), self.known.keys.clone());
+        let mut moves = Vec::new();
         let inline = append
             .inline
             .as_ref()
@@ -124,6 +129,7 @@ impl Draft {
             .unwrap_or_default();
         for row in append.rows.iter().chain(&inline) {
             keys.pass(row)?;
+            moves.extend(Move::of(row));
             changes.extend(changes::of(row, last.position)?);
         }
         let claims = self.claims(append, &mut changes)?;
@@ -132,7 +138,7 @@ impl Draft {
             let is_new = matches!(append.record, Some(RecordChange::Insert { .. }));
             changes.push(put_record(record, is_new)?);
         }
-        Ok((Pieces { end, placed, events, parts, changes, claims, record, keys }, last))
+        Ok((Pieces { end, placed, events, parts, changes, claims, record, keys, moves }, last))
     }
 
     /// The stream's version, if it is the expected one and the owner is the same.
@@ -150,6 +156,24 @@ impl Draft {
             return Err(AppendError::Malformed("the stream has another owner"));
         }
         Ok(actual)
+    }
+
+    /// Refuses an append whose decision relied on what no longer holds. Appends of the batch
+    /// before this one count.
+    fn check_reliance(&self, reliance: &Reliance) -> Result<(), AppendError> {
+        for (stream, version) in &reliance.unchanged {
+            let actual = self.known.streams.get(stream).map_or(0, |end| end.version);
+            if actual != *version {
+                return Err(AppendError::Unmet(Unmet::Changed { stream: *stream, actual }));
+            }
+        }
+        if let Some(fewer) = reliance.fewer {
+            let rows = self.known.counted.rows(fewer);
+            if rows >= fewer.than {
+                return Err(AppendError::Unmet(Unmet::Full { view: fewer.view, rows }));
+            }
+        }
+        Ok(())
     }
 
     fn refuse_known_ids(&self, append: &Append) -> Result<(), AppendError> {

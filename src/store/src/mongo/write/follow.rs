@@ -319,6 +319,7 @@ fn unstorable(error: AppendError) -> DbError {
     match error {
         AppendError::Store(error) => error.into(),
         AppendError::Conflict { .. }
+        | AppendError::Unmet(_)
         | AppendError::ClaimTaken { .. }
         | AppendError::Repeated(_)
         | AppendError::Malformed(_)

@@ -1,5 +1,6 @@
 //! The data that a batch's decisions depend on: read in its transaction, after the head is held.
 
+use super::counted::Counted;
 use super::keys::Keys;
 use crate::mongo::cells::Cells;
 use crate::mongo::error::DbError;
@@ -34,6 +35,7 @@ pub(super) struct Known {
     pub(super) claims: HashMap<(ClaimKind, [u8; 32]), (UserId, Uuid)>,
     pub(super) event_ids: HashSet<EventId>,
     pub(super) keys: Keys,
+    pub(super) counted: Counted,
 }
 
 /// The transaction of a batch.
@@ -77,6 +79,7 @@ impl Reader<'_> {
             claims: self.claims(appends).await?,
             event_ids: self.event_ids(appends).await?,
             keys: self.keys(appends).await?,
+            counted: self.counted(appends).await?,
         })
     }
 
@@ -93,6 +96,9 @@ impl Reader<'_> {
                 Expected::NoStream => 0,
                 Expected::Exact(version) => version,
             });
+            for (stream, version) in &append.relies_on.unchanged {
+                expected.entry(*stream).or_insert(*version);
+            }
         }
         let near = expected.iter().flat_map(|(stream, version)| {
             [*version, version.saturating_add(1)].map(|version| event_key(*stream, version).into())

@@ -2,6 +2,7 @@
 
 mod batcher;
 mod changes;
+mod counted;
 mod decide;
 mod follow;
 mod keys;

@@ -9,10 +9,11 @@ use claviger_domain::catalogue::{Readable, Requirement};
 use claviger_domain::event::EnvelopeVersion;
 
 use claviger_domain::id::UserId;
+use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, ClaimChange, CommandRecord, Expected, NewEvent, Placed,
-    RecordChange,
+    RecordChange, Reliance, Unmet,
 };
 use claviger_proof::{Frontier, leaf_hash};
 use rusqlite::{Connection, ErrorCode, params};
@@ -89,6 +90,7 @@ pub(super) fn execute(
         return Err(AppendError::Repeated(Box::new(record)).into());
     }
     let before = stream_version(connection, append)?;
+    check_reliance(connection, &append.relies_on)?;
     end.gate.pass(connection, append)?;
     end.at = end.at.max(append.at);
     let mut last =
@@ -123,10 +125,7 @@ pub(super) fn execute(
 
 /// The stream's version, if it is the expected one and the owner is the same.
 fn stream_version(connection: &Connection, append: &Append) -> Result<u64, Stop> {
-    let sql = "SELECT version, owner FROM events WHERE stream = ?1 ORDER BY version DESC LIMIT 1";
-    let found = query::row(connection, "events", sql, [append.stream.to_string()], |cells| {
-        Ok((cells.u64()?, cells.opt_id()?.map(UserId)))
-    })?;
+    let found = stream_end(connection, append.stream)?;
     let expected = match append.expected {
         Expected::NoStream => 0,
         Expected::Exact(version) => version,
@@ -139,6 +138,37 @@ fn stream_version(connection: &Connection, append: &Append) -> Result<u64, Stop>
         return Err(AppendError::Malformed("the stream has another owner").into());
     }
     Ok(actual)
+}
+
+/// Version and owner of a stream's last event.
+fn stream_end(
+    connection: &Connection,
+    stream: StreamName,
+) -> Result<Option<(u64, Option<UserId>)>, Stop> {
+    let sql = "SELECT version, owner FROM events WHERE stream = ?1 ORDER BY version DESC LIMIT 1";
+    Ok(query::row(connection, "events", sql, [stream.to_string()], |cells| {
+        Ok((cells.u64()?, cells.opt_id()?.map(UserId)))
+    })?)
+}
+
+/// Refuses an append whose decision relied on what no longer holds. Appends of the batch before
+/// this one count.
+fn check_reliance(connection: &Connection, reliance: &Reliance) -> Result<(), Stop> {
+    for (stream, version) in &reliance.unchanged {
+        let actual = stream_end(connection, *stream)?.map_or(0, |(version, _)| version);
+        if actual != *version {
+            return Err(AppendError::Unmet(Unmet::Changed { stream: *stream, actual }).into());
+        }
+    }
+    if let Some(fewer) = reliance.fewer {
+        let sql = "SELECT count(*) FROM views WHERE view = ?1 AND owner = ?2";
+        let params = params![fewer.view, fewer.owner.0.as_bytes()];
+        let rows = query::count(connection, "views", sql, params)?;
+        if rows >= fewer.than {
+            return Err(AppendError::Unmet(Unmet::Full { view: fewer.view, rows }).into());
+        }
+    }
+    Ok(())
 }
 
 fn insert_event(
