@@ -14,7 +14,7 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::Username;
-use claviger_projections::accounts::AccountView;
+use claviger_projections::accounts::AccountFacts;
 
 /// How often another username is tried when one is taken, or another process creates the account
 /// first.
@@ -64,26 +64,27 @@ impl Auth {
             Some(user) => user,
             None => self.register_external(&vouched).await?,
         };
-        let account = self.reads().account_facts(user).await?;
-        let account =
-            account.filter(|account| lets_in(account, vouched.issued_at)).ok_or_else(bad_token)?;
-        self.open_session(user, &account).await?;
+        let member = self.reads().aggregates.member(user).await?;
+        let member = member
+            .filter(|member| lets_in(&member.facts, vouched.issued_at))
+            .ok_or_else(bad_token)?;
+        self.open_session(user, &member.facts).await?;
         let (issued_at, until) = (vouched.issued_at, vouched.expires_at);
         let foreign =
             Some(ForeignToken { issued_at, until, decides_roles: vouched.roles.is_some() });
-        let roles = vouched.roles.unwrap_or(account.facts.roles);
+        let roles = vouched.roles.unwrap_or(member.facts.roles);
         Ok(Principal { foreign, ..Principal::of_session(user, only_session(user), roles) })
     }
 
     /// Starts the session again if it has ended.
-    async fn open_session(&self, user: UserId, account: &AccountView) -> Result<(), Failure> {
+    async fn open_session(&self, user: UserId, account: &AccountFacts) -> Result<(), Failure> {
         let session = self
             .ports
             .store
             .session(only_session(user))
             .await
             .map_err(|error| store_failure(&error))?;
-        if session.is_some() || !account.facts.is_external {
+        if session.is_some() || !account.is_external {
             return Ok(());
         }
         let command = SignIn { session: only_session(user), user_agent: None };

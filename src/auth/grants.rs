@@ -3,7 +3,6 @@
 use super::accounts::{Auth, bad_token};
 use super::tickets::Ticket;
 use super::tokens::{Named, Reading};
-use crate::system::failure::store_failure;
 use claviger_application::{Principal, StreamTicket};
 use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;
@@ -11,7 +10,7 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::SessionId;
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::accounts::AccountView;
+use claviger_projections::accounts::AccountFacts;
 use std::collections::BTreeSet;
 
 /// How long a ticket is valid for its first use.
@@ -90,13 +89,8 @@ impl Auth {
                 self.granted(principal, foreign.until).await
             };
         }
-        let found = self
-            .ports()
-            .store
-            .session(ticket.session)
-            .await
-            .map_err(|error| Denied::Fault(store_failure(&error)))?;
-        let until = found.ok_or_else(|| Denied::Bad(bad_ticket()))?.expires_at;
+        let open = self.session_of(ticket.session, ticket.user).await.map_err(Denied::Fault)?;
+        let until = open.ok_or_else(|| Denied::Bad(bad_ticket()))?.row.expires_at;
         self.granted(principal, until).await
     }
 
@@ -128,20 +122,16 @@ impl Auth {
         if let Some(foreign) = &principal.foreign {
             // The user's one session may have been ended and started again since, so the token's
             // age decides.
-            let account = self.reads().account_facts(principal.user).await?;
-            let account = account.filter(|account| lets_in(account, foreign.issued_at));
-            return Ok(account.map(|account| {
-                if foreign.decides_roles { principal.roles.clone() } else { account.facts.roles }
+            let member = self.reads().aggregates.member(principal.user).await?;
+            let member = member.filter(|member| lets_in(&member.facts, foreign.issued_at));
+            return Ok(member.map(|member| {
+                if foreign.decides_roles { principal.roles.clone() } else { member.facts.roles }
             }));
         }
         let Some(session) = principal.session() else { return Ok(None) };
-        let session = self.ports().store.session(session).await;
-        let session = session.map_err(|error| store_failure(&error))?;
-        if session.is_none_or(|session| session.owner != principal.user) {
-            return Ok(None);
-        }
-        let account = self.reads().account_facts(principal.user).await?;
-        Ok(account.filter(|account| account.facts.is_active).map(|account| account.facts.roles))
+        let open = self.session_of(session, principal.user).await?;
+        let member = open.map(|open| open.member).filter(|member| member.facts.is_active);
+        Ok(member.map(|member| member.facts.roles))
     }
 
     /// A ticket for one stream under the principal's session.
@@ -211,6 +201,6 @@ fn bad_ticket() -> Failure {
 
 /// Whether the account accepts a token issued at that time. Ending a session invalidates the tokens
 /// issued before; the next sign-in at the issuer makes newer ones.
-pub(super) fn lets_in(account: &AccountView, issued_at: Timestamp) -> bool {
-    account.facts.is_active && account.facts.ended_at.is_none_or(|ended_at| ended_at < issued_at)
+pub(super) fn lets_in(account: &AccountFacts, issued_at: Timestamp) -> bool {
+    account.is_active && account.ended_at.is_none_or(|ended_at| ended_at < issued_at)
 }

@@ -7,6 +7,7 @@ mod grants;
 mod issuer;
 mod passwords;
 mod port;
+mod sessions;
 mod tickets;
 mod tokens;
 

@@ -54,10 +54,9 @@ impl Accounts for AccountsPort {
                 session: session_from,
             }
             .into();
-            let done =
-                auth.bus().run_account_command(call(user, &info, None, command, Some(phc))).await?;
+            auth.bus().run_account_command(call(user, &info, None, command, Some(phc))).await?;
             auth.good_attempt(&info, &limited);
-            auth.tokens(user, session, done.view.facts.roles, 1)
+            auth.first_tokens(user, session).await
         })
     }
 
@@ -114,8 +113,7 @@ impl Accounts for AccountsPort {
             let phc = auth.passwords.hash(new.expose()).await?;
             let command =
                 ChangePassword { session: Some((session, info.user_agent.clone())) }.into();
-            let done = auth
-                .bus()
+            auth.bus()
                 .run_account_command(call(
                     principal.user,
                     &info,
@@ -124,7 +122,7 @@ impl Accounts for AccountsPort {
                     Some(phc),
                 ))
                 .await?;
-            auth.tokens(principal.user, session, done.view.facts.roles, 1)
+            auth.first_tokens(principal.user, session).await
         })
     }
 

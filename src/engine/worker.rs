@@ -323,8 +323,8 @@ impl Worker {
     /// The credential of the run after it is resumed.
     async fn resolve(&mut self) -> Result<Resolution, Stop> {
         let parts = &self.shared.parts;
-        let account = parts.reads.account_facts(self.owner).await?;
-        let roles = account.map(|account| account.facts.roles).unwrap_or_default();
+        let member = parts.reads.aggregates.member(self.owner).await?;
+        let roles = member.map(|member| member.facts.roles).unwrap_or_default();
         let run = &self.state.run;
         let named = run.settings.as_ref().and_then(|settings| settings.named_key);
         let context = run.context.as_deref().and_then(|context| Context::parse(context).ok());

@@ -8,6 +8,7 @@ mod log;
 mod repairs;
 mod rotation;
 mod rows;
+mod signing;
 mod views;
 
 pub use deltas::*;
@@ -17,6 +18,7 @@ pub use log::*;
 pub use repairs::*;
 pub use rotation::*;
 pub use rows::*;
+pub use signing::*;
 pub use views::*;
 
 /// A boxed future: ports are used as trait objects, because the store is chosen at run time.
