@@ -113,6 +113,8 @@ hex_bytes! {
     ContextTag[16],
     /// Keyed hash of a trimmed secret: finds duplicates of one user without the secret.
     Fingerprint[32],
+    /// The root of the tree over the first events of the log (`ops/docs/FORMATS.md`, section 2).
+    TreeRoot[32],
     /// Names a master key (KEK): derived from the key, and no secret.
     MasterKeyId[8],
 }

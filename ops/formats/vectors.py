@@ -203,6 +203,8 @@ def boxes():
         box("credential", user_key, lps("claviger/credential/1", one, OWNER, "password", 4, 3),
             b"$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA", owner | {"password_version": 4} | version),
         box("store-index-key", kek, lps("claviger/store-index-key/1", one, kek_id(kek)), key("store index key"), {}),
+        box("store-index-key-2", kek, lps("claviger/store-index-key/2", one, kek_id(kek)), key("store index key") + u64(83),
+            {"signed_since": 83}),
         box("canary", kek, lps("claviger/canary/1", one, kek_id(kek)), b"claviger", {}),
         box("secret", key("data key"), lps("claviger/secret/1", one, OWNER, KEY, 2), SECRET.encode(),
             owner | {"key_id": KEY, "secret_version": 2}),
@@ -269,6 +271,35 @@ def refresh_tokens():
         out.append({"store_index_key": store_key.hex(), "session_id": str(SESSION), "generation": generation,
                     "mac": mac.hex(), "token": token})
     return out
+
+
+def refresh_tokens_2():
+    """Refresh tokens that name their user."""
+    out, store_key = [], key("store index key")
+    for generation in (1, 2, 0xFFFFFFFF):
+        mac = keyed(store_key, "claviger/refresh/2", SESSION, OWNER, generation)
+        token = b64(b"\x02" + SESSION.bytes + OWNER.bytes + u32(generation) + mac)
+        out.append({"store_index_key": store_key.hex(), "session_id": str(SESSION), "owner": str(OWNER),
+                    "generation": generation, "mac": mac.hex(), "token": token})
+    return out
+
+
+def session_macs():
+    store_key = key("store index key")
+    return [
+        {"store_index_key": store_key.hex(), "session_id": str(SESSION), "owner": str(OWNER), "generation": generation,
+         "expires_at": until, "mac": keyed(store_key, "claviger/session/1", SESSION, OWNER, generation, until).hex()}
+        for generation, until in ((1, 1_760_000_000_000), (7, 2**63 - 1))
+    ]
+
+
+def event_signatures():
+    store_key = key("store index key")
+    return [
+        {"store_index_key": store_key.hex(), "leaf": one["leaf"],
+         "signature": keyed(store_key, "claviger/event-signature/1", bytes.fromhex(one["leaf"])).hex()}
+        for one in leaves()[:2] + leaves_2()[:1]
+    ]
 
 
 def leaf(name, facts, sealed=(), envelope=1, **changes):
@@ -376,7 +407,8 @@ def main():
     vectors = {
         "format": "ops/docs/FORMATS.md, version 1",
         "kek_ids": kek_ids(), "boxes": boxes(), "cut_content": cut_content(), "hashes": hashes(),
-        "refresh_tokens": refresh_tokens(), "leaves": leaves(), "leaves_2": leaves_2(), "tree": tree(),
+        "refresh_tokens": refresh_tokens(), "refresh_tokens_2": refresh_tokens_2(), "session_macs": session_macs(),
+        "event_signatures": event_signatures(), "leaves": leaves(), "leaves_2": leaves_2(), "tree": tree(),
         "global_ids": global_ids(), "cursors": cursors(),
     }
     made = json.dumps(vectors, indent=1, ensure_ascii=False) + "\n"

@@ -1,6 +1,8 @@
 //! The current state of every aggregate.
 
 use super::Folds;
+use super::members::{Member, Members};
+use crate::keychain::Evidence;
 use claviger_domain::account::Account;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, RunId, UserId};
@@ -25,6 +27,7 @@ pub(crate) struct UsableSecret {
 #[expect(missing_debug_implementations, reason = "a trait object")]
 pub struct Aggregates {
     store: Arc<dyn Store>,
+    members: Members,
     pub(crate) rings: Folds<KeyRing>,
     pub(crate) accounts: Folds<Account>,
     pub(crate) runs: Folds<Run>,
@@ -32,11 +35,14 @@ pub struct Aggregates {
 }
 
 impl Aggregates {
-    pub fn new(store: Arc<dyn Store>) -> Arc<Self> {
+    /// The events of accounts and key rings are checked by `evidence` when they are folded: what
+    /// they say grants something.
+    pub fn new(store: Arc<dyn Store>, evidence: &Arc<Evidence>) -> Arc<Self> {
         Arc::new(Self {
             store,
-            rings: Folds::new(),
-            accounts: Folds::new(),
+            members: Members::new(Arc::clone(evidence)),
+            rings: Folds::checked(evidence),
+            accounts: Folds::checked(evidence),
             runs: Folds::new(),
             controls: Folds::new(),
         })
@@ -49,6 +55,14 @@ impl Aggregates {
     pub async fn account(&self, user: UserId) -> Result<Account, Failure> {
         let loaded = self.accounts.load(&*self.store, StreamName::Account(user)).await;
         loaded.map(|(_, account)| account)
+    }
+
+    /// What the user's account grants now; `None` for an unknown user.
+    ///
+    /// # Errors
+    /// When the store is unavailable, or an event is not as it was appended.
+    pub async fn member(&self, user: UserId) -> Result<Option<Member>, Failure> {
+        self.members.load(&*self.store, user).await
     }
 
     /// The requests made to a run so far.

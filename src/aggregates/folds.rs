@@ -2,7 +2,7 @@
 //! stays authoritative: a cached fold is always brought up to date from there, and a dropped one is
 //! rebuilt.
 
-use crate::keychain::decode;
+use crate::keychain::{Evidence, decode};
 use crate::system::failure::store_failure;
 use claviger_domain::event::Payload;
 
@@ -12,7 +12,7 @@ use claviger_projections::ports::Store;
 use cqrs_es::Aggregate;
 use lru::LruCache;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most folds kept; one of a user with ten keys is about 2 KB.
 const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
@@ -21,15 +21,23 @@ const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 const BATCH: usize = 500;
 
 /// The folds of one kind of aggregate.
-#[derive(Debug)]
-pub(crate) struct Folds<A>(Mutex<LruCache<StreamName, (u64, A)>>);
+pub(crate) struct Folds<A> {
+    kept: Mutex<LruCache<StreamName, (u64, A)>>,
+    /// Checks each event before it is folded, where what it says grants something.
+    evidence: Option<Arc<Evidence>>,
+}
 
 impl<A: Aggregate + Clone> Folds<A>
 where
     A::Event: Payload,
 {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(LruCache::new(KEPT)))
+        Self { kept: Mutex::new(LruCache::new(KEPT)), evidence: None }
+    }
+
+    /// The same, of events that are as they were appended.
+    pub(crate) fn checked(evidence: &Arc<Evidence>) -> Self {
+        Self { evidence: Some(Arc::clone(evidence)), ..Self::new() }
     }
 
     /// The current aggregate, with the stream's version.
@@ -38,7 +46,7 @@ where
         store: &dyn Store,
         stream: StreamName,
     ) -> Result<(u64, A), Failure> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).cloned();
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).cloned();
         let (mut version, mut aggregate) = kept.unwrap_or_default();
         loop {
             let events = store
@@ -47,6 +55,9 @@ where
                 .map_err(|error| store_failure(&error))?;
             let more = events.len() == BATCH;
             for event in events {
+                if let Some(evidence) = &self.evidence {
+                    evidence.check_signature(&event).map_err(|error| store_failure(&error))?;
+                }
                 version = event.envelope.version;
                 aggregate.apply(decode(&event, None)?);
             }
@@ -60,7 +71,7 @@ where
 
     /// Caches a committed state, unless a newer one is cached.
     pub(crate) fn keep(&self, stream: StreamName, version: u64, aggregate: A) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if version > 0 && kept.peek(&stream).is_none_or(|(known, _)| *known < version) {
             kept.put(stream, (version, aggregate));
         }

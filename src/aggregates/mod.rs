@@ -3,6 +3,8 @@
 
 mod current;
 mod folds;
+mod members;
 
 pub use current::Aggregates;
 pub(crate) use folds::Folds;
+pub use members::Member;

@@ -31,6 +31,16 @@ pub enum KeyFileError {
         /// The path that was tried.
         path: PathBuf,
     },
+    /// The store has events, but the key of access tokens is gone.
+    #[error(
+        "{path} is missing, but the store has events: put the file back from a backup, or make a new \
+         key, which ends only the access tokens of the last minutes: \
+         `(umask 077 && openssl rand -base64 32 > {path})`"
+    )]
+    TokenKeyMissing {
+        /// The path that was tried.
+        path: PathBuf,
+    },
     /// The file is readable by other users.
     #[error(
         "{path} can be read by others or belongs to another user: run `chmod 0400 {path}` as its owner, this program's user"
@@ -140,11 +150,16 @@ fn keks(keys: Vec<Key>) -> Result<KekSet, KeyFileError> {
     Ok(KekSet::new(keys.into_iter().map(|key| Kek::from_bytes(*key)).collect())?)
 }
 
-/// The key that signs access tokens. Replacing it ends all sessions and has no other effect.
+/// The key that signs access tokens. Replacing it ends all access tokens and has no other effect:
+/// refresh tokens stay. `may_make`: the store has no event yet, so no token was signed.
 ///
 /// # Errors
 /// [`KeyFileError`], whose message tells the operator what to do.
-pub fn token_key(config: &Config, entropy: &dyn Entropy) -> Result<TokenKey, KeyFileError> {
+pub fn token_key(
+    config: &Config,
+    may_make: bool,
+    entropy: &dyn Entropy,
+) -> Result<TokenKey, KeyFileError> {
     let (keys, place) = if let Some(text) = &config.token_key {
         (decode_all(text.expose(), "CLAVIGER_TOKEN_KEY")?, "CLAVIGER_TOKEN_KEY".to_owned())
     } else if config.mongodb_uri.is_some() && config.token_key_file.is_none() {
@@ -156,6 +171,9 @@ pub fn token_key(config: &Config, entropy: &dyn Entropy) -> Result<TokenKey, Key
             Err(KeyFileError::Unusable { reason, .. })
                 if reason.kind() == io::ErrorKind::NotFound && path == made_here =>
             {
+                if !may_make {
+                    return Err(KeyFileError::TokenKeyMissing { path });
+                }
                 vec![make(&path, entropy)?]
             }
             read => read?,

@@ -73,6 +73,10 @@ impl Listening {
             Some(address) => Some(Server::bind(address, settings).await?),
             None => None,
         };
+        // A server that cannot do it now leaves it to the next start.
+        if let Err(error) = core.keychain.require_signatures().await {
+            tracing::warn!(%error, "signatures of events are not required yet");
+        }
         let (router, live) = faces(&core, config)?;
         core.auth.warm_up();
         Ok(Self { server, metrics, router, live, core, has_timers: true })

@@ -74,13 +74,24 @@ impl StartError {
     }
 }
 
+/// Whether nothing was ever written to the store. Only then a missing key file may be made: in any
+/// other store it was lost.
+async fn is_new(store: &dyn Store) -> Result<bool, StartError> {
+    let has_keys = !store.store_keys().await.map_err(KeychainError::Store)?.is_empty()
+        || !store.user_keys_by_kek().await.map_err(KeychainError::Store)?.is_empty();
+    Ok(!has_keys && !has_events(store).await?)
+}
+
+async fn has_events(store: &dyn Store) -> Result<bool, StartError> {
+    Ok(store.head().await.map_err(KeychainError::Store)?.position > 0)
+}
+
 async fn open_keychain(
     config: &Config,
     store: &Arc<dyn Store>,
     env: &Environment,
 ) -> Result<Arc<Keychain>, StartError> {
-    let is_new = store.store_keys().await.map_err(KeychainError::Store)?.is_empty();
-    let keks = key_files::master_keys(config, is_new, &*env.entropy)?;
+    let keks = key_files::master_keys(config, is_new(&**store).await?, &*env.entropy)?;
     let again = key_files::look_again(config);
     let keychain = Keychain::open_with(Arc::clone(store), keks, again, env.clone()).await?;
     Ok(Arc::new(keychain))
@@ -229,7 +240,7 @@ impl Core {
             store: Arc::clone(&store),
             keychain: Arc::clone(&keychain),
             env: env.clone(),
-            aggregates: Aggregates::new(Arc::clone(&store)),
+            aggregates: Aggregates::new(Arc::clone(&store), keychain.evidence()),
         };
         let bus = command_bus(config, ports.clone(), upstream.probing(&env)?, (&metrics, &tracker));
         let reads = Arc::new(StoreReads {
@@ -247,7 +258,8 @@ impl Core {
             reads: Arc::clone(&reads),
             env: env.clone(),
         };
-        let token_key = key_files::token_key(config, &*env.entropy)?;
+        let may_make = !has_events(&*store).await?;
+        let token_key = key_files::token_key(config, may_make, &*env.entropy)?;
         let auth = Arc::new(authentication(config, auth_ports, token_key, &tracker)?);
         let limits = Arc::new(command_limits(config));
         let hub = Hub::new(store.head().await.map_err(|error| store_failure(&error))?.position);

@@ -45,6 +45,11 @@ impl Integrity {
         self.frontier.push(hash);
     }
 
+    /// The root of the tree over the events so far.
+    pub(super) fn root(&self) -> [u8; 32] {
+        self.frontier.root()
+    }
+
     /// Compares the stored head with the whole log.
     pub(super) fn end(self, head: &Head, report: &mut Report) {
         if head.position != report.events {

@@ -24,12 +24,19 @@ const BATCH: usize = 1000;
 /// When the store is unavailable. Problems in the store's content are in the report.
 pub async fn verify(store: Arc<dyn Store>, keychain: Arc<Keychain>) -> Result<Report, Failure> {
     let mut report = Report::default();
+    let evidence = Arc::clone(keychain.evidence());
     let mut log = WholeLog::new(Arc::clone(&store), keychain).await?;
     let mut integrity = Integrity::default();
     loop {
         let events =
             store.read(report.events, BATCH).await.map_err(|error| store_failure(&error))?;
         for event in &events {
+            if let Err(error) = evidence.check_start(event, integrity.root()) {
+                report.problem(error.to_string());
+            }
+            if let Err(error) = evidence.check_signature(event) {
+                report.problem(error.to_string());
+            }
             integrity.take(event, &mut report);
             fold(&mut log, event, &mut report).await;
         }

@@ -4,7 +4,8 @@ use super::attempts::{Attempt, Attempts, Subject, What};
 use super::checked::CheckedTokens;
 use super::issuer::ExternalIssuer;
 use super::passwords::Passwords;
-use super::tokens::{Named, TokenKey, read_refresh, write_refresh};
+use super::sessions::OpenSession;
+use super::tokens::{Named, RefreshToken, TokenKey, read_refresh, write_refresh};
 use crate::bus::{AccountRequest, Bus};
 use crate::keychain::Keychain;
 use crate::reads::StoreReads;
@@ -151,19 +152,10 @@ impl Auth {
         else {
             return self.authenticate_external(token).await;
         };
-        let (session, account) = futures::join!(
-            self.ports.store.session(named.session),
-            self.reads().account_facts(named.user)
-        );
-        let open = session
-            .map_err(|error| store_failure(&error))?
-            .is_some_and(|session| session.owner == named.user);
-        match account? {
-            Some(account) if open && account.facts.is_active => {
-                Ok(Principal::of_session(named.user, named.session, account.facts.roles))
-            }
-            _ => Err(bad_token()),
-        }
+        let open = self.session_of(named.session, named.user).await?;
+        let member = open.map(|open| open.member).filter(|member| member.facts.is_active);
+        let roles = member.ok_or_else(bad_token)?.facts.roles;
+        Ok(Principal::of_session(named.user, named.session, roles))
     }
 
     pub(super) fn ports(&self) -> &AuthPorts {
@@ -220,7 +212,7 @@ impl Auth {
             .key
             .sign(Named { user, session }, now, expires_at)
             .ok_or_else(Failure::internal)?;
-        let refresh = write_refresh(self.ports.keychain.index(), session, generation);
+        let refresh = write_refresh(self.ports.keychain.index(), (session, user), generation);
         Ok(Tokens {
             access,
             refresh,
@@ -314,15 +306,23 @@ impl Auth {
         let session = self.new_session();
         let verified = Verified::Password(version);
         let command = SignIn { session, verified, user_agent: info.user_agent.clone() }.into();
-        let done = self
-            .bus()
-            .run_account_command(call(user, info, None, command, None))
-            .await
-            .map_err(|failure| {
+        self.bus().run_account_command(call(user, info, None, command, None)).await.map_err(
+            |failure| {
                 // Deactivated between the check and the commit.
                 if failure.code == ErrorCode::Unauthenticated { wrong_password() } else { failure }
-            })?;
-        self.tokens(user, session, done.view.facts.roles, 1)
+            },
+        )?;
+        self.first_tokens(user, session).await
+    }
+
+    /// The first tokens of a session that has just begun, with the roles that the log gives.
+    pub(super) async fn first_tokens(
+        &self,
+        user: UserId,
+        session: SessionId,
+    ) -> Result<Tokens, Failure> {
+        let member = self.reads().aggregates.member(user).await?.ok_or_else(Failure::internal)?;
+        self.tokens(user, session, member.facts.roles, 1)
     }
 
     pub(super) async fn refresh_tokens(
@@ -330,16 +330,20 @@ impl Auth {
         info: RequestInfo,
         token: SecretText,
     ) -> Result<Tokens, Failure> {
-        let store = &self.ports.store;
-        let (id, generation) =
-            read_refresh(self.ports.keychain.index(), &token).ok_or_else(bad_refresh)?;
+        let keychain = &self.ports.keychain;
+        let RefreshToken { session: id, owner, generation } =
+            read_refresh(keychain.index(), &token).ok_or_else(bad_refresh)?;
+        keychain.look_for_signatures().await.map_err(|error| {
+            tracing::error!(%error, "cannot read the store's own keys");
+            Failure::internal()
+        })?;
         // Twice: another request may rotate between the read and the compare-and-set.
         for _ in 0..2 {
-            let session = store
-                .session(id)
-                .await
-                .map_err(|error| store_failure(&error))?
-                .ok_or_else(bad_refresh)?;
+            let row = self.session_row(id).await?.ok_or_else(bad_refresh)?;
+            // A token of the first format names no owner: the account must know the session.
+            let owner = owner.unwrap_or(row.owner);
+            let open = self.opened(row, owner).await?.ok_or_else(bad_refresh)?;
+            let session = &open.row;
             let now = self.ports.env.clock.now();
             if session.expires_at <= now || generation > session.generation {
                 return Err(bad_refresh());
@@ -348,30 +352,26 @@ impl Auth {
                 let in_grace = generation + 1 == session.generation
                     && now.ms_since(session.rotated_at) <= GRACE_MS;
                 if !in_grace {
-                    return Err(self.reused(&info, &session).await);
+                    return Err(self.reused(&info, session).await);
                 }
-                return self.refreshed(&session, session.generation).await;
+                return self.refreshed(&open, session.generation);
             }
             let until = now.plus_ms(SESSION_MS);
-            if store
-                .rotate_session(id, generation, now, until)
-                .await
-                .map_err(|error| store_failure(&error))?
-            {
-                return self.refreshed(&session, generation + 1).await;
+            let mac = keychain.evidence().session_mac((id, owner), generation + 1, until);
+            let rotated = self.ports.store.rotate_session(id, generation, now, until, mac).await;
+            if rotated.map_err(|error| store_failure(&error))? {
+                return self.refreshed(&open, generation + 1);
             }
         }
         Err(bad_refresh())
     }
 
-    async fn refreshed(&self, session: &SessionRow, generation: u32) -> Result<Tokens, Failure> {
-        let account = self
-            .reads()
-            .account_facts(session.owner)
-            .await?
-            .filter(|account| account.facts.is_active);
-        let roles = account.ok_or_else(bad_refresh)?.facts.roles;
-        self.tokens(session.owner, session.id, roles, generation)
+    fn refreshed(&self, open: &OpenSession, generation: u32) -> Result<Tokens, Failure> {
+        let OpenSession { row, member } = open;
+        if !member.facts.is_active {
+            return Err(bad_refresh());
+        }
+        self.tokens(row.owner, row.id, member.facts.roles.clone(), generation)
     }
 
     /// A spent refresh token was used again: it may be stolen, so the session ends.

@@ -2,7 +2,7 @@
 //! them.
 
 use super::accounts::{Auth, bad_token};
-use super::grants::{Denied, Grant, lets_in};
+use super::grants::{Denied, Grant};
 use super::issuer::{Judged, JwksError, Vouched};
 use crate::bus::AccountRequest;
 use crate::system::failure::store_failure;
@@ -63,14 +63,15 @@ impl Auth {
             Some(user) => user,
             None => self.register_external(&vouched).await?,
         };
-        let account = self.reads().account_facts(user).await?;
-        let account =
-            account.filter(|account| lets_in(account, vouched.issued_at)).ok_or_else(bad_token)?;
+        let member = self.reads().aggregates.member(user).await?;
+        let member = member
+            .filter(|member| member.facts.lets_in(vouched.issued_at))
+            .ok_or_else(bad_token)?;
         let (issued_at, until) = (vouched.issued_at, vouched.expires_at);
         let foreign =
             Some(ForeignToken { issued_at, until, decides_roles: vouched.roles.is_some() });
-        let is_external = account.facts.is_external;
-        let roles = vouched.roles.unwrap_or(account.facts.roles);
+        let is_external = member.facts.is_external;
+        let roles = vouched.roles.unwrap_or(member.facts.roles);
         let principal =
             Principal { foreign, ..Principal::of_session(user, only_session(user), roles) };
         if is_external {

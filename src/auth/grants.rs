@@ -11,7 +11,6 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::SessionId;
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::accounts::AccountView;
 use std::collections::BTreeSet;
 
 /// How long a ticket is valid for its first use.
@@ -90,13 +89,8 @@ impl Auth {
                 self.granted(principal, foreign.until).await
             };
         }
-        let found = self
-            .ports()
-            .store
-            .session(ticket.session)
-            .await
-            .map_err(|error| Denied::Fault(store_failure(&error)))?;
-        let until = found.ok_or_else(|| Denied::Bad(bad_ticket()))?.expires_at;
+        let open = self.session_of(ticket.session, ticket.user).await.map_err(Denied::Fault)?;
+        let until = open.ok_or_else(|| Denied::Bad(bad_ticket()))?.row.expires_at;
         self.granted(principal, until).await
     }
 
@@ -128,20 +122,16 @@ impl Auth {
         if let Some(foreign) = &principal.foreign {
             // The user's one session may have been ended and started again since, so the token's
             // age decides.
-            let account = self.reads().account_facts(principal.user).await?;
-            let account = account.filter(|account| lets_in(account, foreign.issued_at));
-            return Ok(account.map(|account| {
-                if foreign.decides_roles { principal.roles.clone() } else { account.facts.roles }
+            let member = self.reads().aggregates.member(principal.user).await?;
+            let member = member.filter(|member| member.facts.lets_in(foreign.issued_at));
+            return Ok(member.map(|member| {
+                if foreign.decides_roles { principal.roles.clone() } else { member.facts.roles }
             }));
         }
         let Some(session) = principal.session() else { return Ok(None) };
-        let session = self.ports().store.session(session).await;
-        let session = session.map_err(|error| store_failure(&error))?;
-        if session.is_none_or(|session| session.owner != principal.user) {
-            return Ok(None);
-        }
-        let account = self.reads().account_facts(principal.user).await?;
-        Ok(account.filter(|account| account.facts.is_active).map(|account| account.facts.roles))
+        let open = self.session_of(session, principal.user).await?;
+        let member = open.map(|open| open.member).filter(|member| member.facts.is_active);
+        Ok(member.map(|member| member.facts.roles))
     }
 
     /// A ticket for one stream under the principal's session.
@@ -224,9 +214,4 @@ fn bad_ticket() -> Failure {
         "the ticket is invalid, was not used in time, or its session has ended: make another \
          (createStreamTicket)",
     )
-}
-
-/// Whether the account accepts a token issued at that time.
-pub(super) fn lets_in(account: &AccountView, issued_at: Timestamp) -> bool {
-    account.facts.lets_in(issued_at)
 }

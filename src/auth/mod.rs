@@ -8,6 +8,7 @@ mod grants;
 mod issuer;
 mod passwords;
 mod port;
+mod sessions;
 mod tickets;
 mod tokens;
 

@@ -61,17 +61,14 @@ impl Accounts for AccountsPort {
             .into();
             let made =
                 auth.bus().run_account_command(call(user, &info, None, command, Some(phc))).await;
-            let done = match made {
-                Ok(done) => done,
-                Err(failure) => {
-                    if failure.code == ErrorCode::Duplicate {
-                        attempt.failed();
-                    }
-                    return Err(failure);
+            if let Err(failure) = made {
+                if failure.code == ErrorCode::Duplicate {
+                    attempt.failed();
                 }
-            };
+                return Err(failure);
+            }
             attempt.succeeded(user, auth.ports.env.clock.now());
-            auth.tokens(user, session, done.view.facts.roles, 1)
+            auth.first_tokens(user, session).await
         })
     }
 
@@ -130,8 +127,8 @@ impl Accounts for AccountsPort {
             let command = ChangePassword { from_version, session: session_from }.into();
             let (user, by) = (principal.user, principal.session());
             let request = call(user, &info, by, command, Some(phc));
-            let done = auth.bus().run_account_command_by(&principal, request).await?;
-            auth.tokens(principal.user, session, done.view.facts.roles, 1)
+            auth.bus().run_account_command_by(&principal, request).await?;
+            auth.first_tokens(user, session).await
         })
     }
 

@@ -136,23 +136,33 @@ impl TokenKey {
     }
 }
 
+/// What a refresh token names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RefreshToken {
+    pub(super) session: SessionId,
+    /// Whose session it is; `None` in the first format, which no token is written in any more.
+    pub(super) owner: Option<UserId>,
+    pub(super) generation: u32,
+}
+
 /// Writes a refresh token (`ops/docs/FORMATS.md`, section 4).
 pub(super) fn write_refresh(
     index: &StoreIndexKey,
-    session: SessionId,
+    (session, owner): (SessionId, UserId),
     generation: u32,
 ) -> SecretText {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(53));
-    bytes.push(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(69));
+    bytes.push(2);
     bytes.extend_from_slice(session.0.as_bytes());
+    bytes.extend_from_slice(owner.0.as_bytes());
     bytes.extend_from_slice(&generation.to_be_bytes());
-    bytes.extend_from_slice(&index.refresh_mac(session, generation));
+    bytes.extend_from_slice(&index.refresh_mac_2(session, owner, generation));
     SecretText::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
 }
 
-/// Reads a refresh token of this server; `None` for any other text. Whether it is still current is
-/// up to its session.
-pub(super) fn read_refresh(index: &StoreIndexKey, token: &SecretText) -> Option<(SessionId, u32)> {
+/// Reads a refresh token of this server, of either format; `None` for any other text. Whether it is
+/// still current is up to its session.
+pub(super) fn read_refresh(index: &StoreIndexKey, token: &SecretText) -> Option<RefreshToken> {
     let text = token.expose().trim();
     if text.len() > 200 {
         return None;
@@ -160,12 +170,23 @@ pub(super) fn read_refresh(index: &StoreIndexKey, token: &SecretText) -> Option<
     let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
     let (format, rest) = bytes.split_first()?;
     let (session, rest) = rest.split_at_checked(16)?;
-    let (generation, mac) = rest.split_at_checked(4)?;
     let session = SessionId(Uuid::from_bytes(session.try_into().ok()?));
+    let (owner, rest) = match format {
+        1 => (None, rest),
+        2 => {
+            let (owner, rest) = rest.split_at_checked(16)?;
+            (Some(UserId(Uuid::from_bytes(owner.try_into().ok()?))), rest)
+        }
+        _ => return None,
+    };
+    let (generation, mac) = rest.split_at_checked(4)?;
     let generation = u32::from_be_bytes(generation.try_into().ok()?);
     let mac: [u8; 32] = mac.try_into().ok()?;
-    (*format == 1 && index.verify_refresh_mac(session, generation, &mac))
-        .then_some((session, generation))
+    let is_ours = match owner {
+        Some(owner) => index.verify_refresh_mac_2((session, owner), generation, &mac),
+        None => index.verify_refresh_mac(session, generation, &mac),
+    };
+    is_ours.then_some(RefreshToken { session, owner, generation })
 }
 
 #[cfg(test)]
@@ -191,22 +212,30 @@ mod tests {
     fn refresh_tokens_are_those_of_the_golden_vectors() {
         let vectors: Value =
             serde_json::from_str(include_str!("../../ops/formats/vectors.json")).unwrap();
-        let tokens = vectors["refresh_tokens"].as_array().unwrap();
-        assert!(!tokens.is_empty());
-        for vector in tokens {
-            let index = index(vector["store_index_key"].as_str().unwrap());
-            let session = SessionId(vector["session_id"].as_str().unwrap().parse().unwrap());
-            let generation = u32::try_from(vector["generation"].as_u64().unwrap()).unwrap();
-            let token = write_refresh(&index, session, generation);
-            assert_eq!(token.expose(), vector["token"].as_str().unwrap());
-            assert_eq!(read_refresh(&index, &token), Some((session, generation)));
+        for (list, names_owner) in [("refresh_tokens", false), ("refresh_tokens_2", true)] {
+            let tokens = vectors[list].as_array().unwrap();
+            assert!(!tokens.is_empty());
+            for vector in tokens {
+                let index = index(vector["store_index_key"].as_str().unwrap());
+                let session = SessionId(vector["session_id"].as_str().unwrap().parse().unwrap());
+                let owner =
+                    names_owner.then(|| UserId(vector["owner"].as_str().unwrap().parse().unwrap()));
+                let generation = u32::try_from(vector["generation"].as_u64().unwrap()).unwrap();
+                let token = SecretText::new(vector["token"].as_str().unwrap().to_owned());
+                let named = RefreshToken { session, owner, generation };
+                assert_eq!(read_refresh(&index, &token), Some(named));
+                if let Some(owner) = owner {
+                    let written = write_refresh(&index, (session, owner), generation);
+                    assert_eq!(written.expose(), token.expose());
+                }
+            }
         }
     }
 
     #[test]
     fn a_foreign_refresh_token_is_refused() {
         let (index, session) = (index(&"07".repeat(32)), SessionId(Uuid::from_u128(1)));
-        let token = write_refresh(&index, session, 3);
+        let token = write_refresh(&index, (session, UserId(Uuid::from_u128(2))), 3);
         let bytes = URL_SAFE_NO_PAD.decode(token.expose()).unwrap();
         for n in 0..bytes.len() {
             let mut changed = bytes.clone();

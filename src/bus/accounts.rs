@@ -11,7 +11,7 @@ use crate::limits::CommandLimits;
 use crate::system::failure::store_failure;
 use crate::views::{AccountRows, open_account};
 use claviger_application::{CommandContext, CommandGroup, CommandKind, Commit, Principal};
-use claviger_domain::account::{Account, AccountCommand, AccountEvent, Identity};
+use claviger_domain::account::{Account, AccountCommand, AccountEvent};
 use claviger_domain::actor::Actor;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
@@ -163,7 +163,7 @@ impl Bus {
         let mut claims = Vec::new();
         for event in events {
             if let AccountEvent::AccountRegistered(_, Some(person)) = event {
-                let unique = self.unique(&person.username, &person.email, linked);
+                let unique = self.keychain.claims_of(&person.username, &person.email, linked);
                 claims.extend(unique.map(|(kind, hash)| ClaimChange::Take {
                     kind,
                     hash,
@@ -172,27 +172,15 @@ impl Bus {
                 }));
             }
             if let (AccountEvent::AccountErased(_), Some(person)) = (event, &before.content) {
-                let unique = self.unique(&person.username, &person.email, person.identity.as_ref());
+                let unique = self.keychain.claims_of(
+                    &person.username,
+                    &person.email,
+                    person.identity.as_ref(),
+                );
                 claims.extend(unique.map(|(kind, hash)| ClaimChange::Release { kind, hash }));
             }
         }
         claims
-    }
-
-    /// The values that must be unique. An e-mail address that only an issuer vouches for isn't
-    /// claimed: the claim would keep the address's owner from registering.
-    fn unique(
-        &self,
-        username: &str,
-        email: &str,
-        identity: Option<&Identity>,
-    ) -> [(ClaimKind, [u8; 32]); 2] {
-        let keychain = &self.keychain;
-        let second = match identity {
-            Some(identity) => (ClaimKind::Identity, keychain.identity_claim(identity)),
-            None => (ClaimKind::Email, keychain.email_claim(email)),
-        };
-        [(ClaimKind::Username, keychain.username_claim(username)), second]
     }
 }
 
@@ -227,6 +215,10 @@ impl Recipe for AccountRecipe {
         (version, account): (u64, &Account),
         events: &[AccountEvent],
     ) -> Result<Changes, Failure> {
+        bus.keychain.look_for_signatures().await.map_err(|error| {
+            tracing::error!(%error, "cannot read the store's own keys");
+            Failure::internal()
+        })?;
         let (keys, mut rows) = bus.account_keys(self.owner, version).await?;
         let key = bus.account_content_key(&keys, version, &mut rows).await?;
         self.before = bus.account_before(self.owner, &key).await?;
@@ -243,6 +235,7 @@ impl Recipe for AccountRecipe {
                 owner: self.owner,
                 key: Arc::new(key),
                 env: bus.env.clone(),
+                evidence: Arc::clone(bus.keychain.evidence()),
             })),
         })
     }

@@ -6,7 +6,6 @@
 use super::Bus;
 use super::control_run::run_refusal;
 use crate::system::failure::store_failure;
-use crate::views::open_account;
 use claviger_application::{CommandContext, ForeignToken, Principal};
 use claviger_domain::actor::{ActingCredential, Role};
 use claviger_domain::code::ErrorCode;
@@ -14,7 +13,7 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, SessionId, UserId};
 use claviger_domain::orchestration::RunError;
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{ACCOUNTS, Fewer, OPEN_RUNS, Page, RUNS, Reliance};
+use claviger_projections::ports::{Fewer, OPEN_RUNS, Page, RUNS, Reliance};
 use std::collections::BTreeSet;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,9 +149,8 @@ impl Bus {
 
     /// Whether the account of an external issuer's user accepts this token now.
     async fn lets_in(&self, user: UserId, token: ForeignToken) -> Result<bool, Failure> {
-        let row = self.store.row(ACCOUNTS, user, user.0).await;
-        let Some(row) = row.map_err(|error| store_failure(&error))? else { return Ok(false) };
-        Ok(open_account(&row, None)?.facts.lets_in(token.issued_at))
+        let member = self.aggregates.member(user).await?;
+        Ok(member.is_some_and(|member| member.facts.lets_in(token.issued_at)))
     }
 }
 

@@ -20,9 +20,9 @@ pub(super) async fn roles_of_requester(
     (run, request): (RunId, u64),
 ) -> Result<BTreeSet<Role>, Failure> {
     let reads = &shared.parts.reads;
-    let Some(account) = reads.account_facts(owner).await? else { return Ok(BTreeSet::new()) };
-    if !account.facts.is_external {
-        return Ok(account.facts.roles);
+    let Some(member) = reads.aggregates.member(owner).await? else { return Ok(BTreeSet::new()) };
+    if !member.facts.is_external {
+        return Ok(member.facts.roles);
     }
     let control = StreamName::RunControl(run.0);
     let events = reads.store.read_stream(control, request.saturating_sub(1), 1).await;

@@ -2,6 +2,7 @@
 
 use super::Keychain;
 use claviger_domain::account::Identity;
+use claviger_projections::ports::ClaimKind;
 use unicode_normalization::UnicodeNormalization;
 
 /// The form in which usernames are unique: NFKC, full case fold, NFKC.
@@ -21,5 +22,20 @@ impl Keychain {
 
     pub(crate) fn email_claim(&self, lowered: &str) -> [u8; 32] {
         self.index().claim_email(&lowered.nfc().collect::<String>())
+    }
+
+    /// The values that an account holds. An e-mail address that only an issuer vouches for isn't
+    /// claimed: the claim would keep the address's owner from registering.
+    pub fn claims_of(
+        &self,
+        username: &str,
+        email: &str,
+        identity: Option<&Identity>,
+    ) -> [(ClaimKind, [u8; 32]); 2] {
+        let second = match identity {
+            Some(identity) => (ClaimKind::Identity, self.identity_claim(identity)),
+            None => (ClaimKind::Email, self.email_claim(email)),
+        };
+        [(ClaimKind::Username, self.username_claim(username)), second]
     }
 }

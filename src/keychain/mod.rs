@@ -1,13 +1,16 @@
 //! The vault over the store: users' keys, master keys and their rotation, events sealed and opened.
 
 mod claims;
+mod evidence;
 mod master_keys;
 mod rewrap;
 mod rotation;
 mod scrub;
 mod sealed_events;
+mod signing;
 mod user_keys;
 
+pub use evidence::{ClaimRow, Evidence};
 pub(crate) use master_keys::hex;
 pub use master_keys::{LookAgain, MasterKeys};
 pub use rotation::{Progress, Rotated, Rotation, RotationError};

@@ -17,19 +17,17 @@ use super::master_keys::hex;
 use super::rewrap::{open_all, rekeyed, rewrapped};
 use super::scrub;
 use super::sealed_events::decode;
+use super::signing::system_append;
 use super::user_keys::store_key_row;
 use crate::system::environment::Environment;
-use claviger_domain::actor::Actor;
 use claviger_domain::event::Payload as _;
-
-use claviger_domain::id::{CommandId, CorrelationId, EventId, MasterKeyId, UserId};
+use claviger_domain::id::{MasterKeyId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::system::{Rotated as RotatedFacts, RotationStarted, SystemEvent};
 use claviger_projections::ports::{
-    Append, AppendError, Expected, KekId, NewEvent, Reliance, RowChange, Store, StoreError,
-    StoreKeyRow, UserKeyState,
+    AppendError, KekId, RowChange, Store, StoreError, StoreKeyRow, UserKeyState,
 };
-use claviger_vault::{Kek, KekSet, VaultError, open_canary, unwrap_store_index_key};
+use claviger_vault::{Kek, KekSet, StoreKey, VaultError, open_canary};
 use futures::stream::{self, StreamExt as _};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -194,6 +192,8 @@ impl Rotation {
     /// Makes the new master key the one that wraps new user keys, unless it already is.
     async fn begin(&self) -> Result<(), RotationError> {
         for _ in 0..MAX_TRIES {
+            // The stream first: an event that changes the store's keys between the two is a conflict.
+            let (version, used) = self.used_before().await?;
             let (newest, older) = self.store_keys().await?;
             if newest.kek == self.to() {
                 return if self.is_done().await? {
@@ -202,13 +202,12 @@ impl Rotation {
                     Ok(())
                 };
             }
-            let (version, used) = self.used_before().await?;
             if older.iter().any(|row| row.kek == self.to()) || used {
                 return Err(RotationError::UsedBefore { id: self.to() });
             }
-            let index = unwrap_store_index_key(&self.keks, newest.kek, &newest.wrapped_index_key);
-            let row = index
-                .and_then(|index| store_key_row(self.keks.current(), &index, &*self.env.entropy));
+            let key = StoreKey::unwrap(&self.keks, newest.kek, &newest.wrapped_index_key);
+            let row =
+                key.and_then(|key| store_key_row(self.keks.current(), &key, &*self.env.entropy));
             let row = RowChange::PutStoreKey(row.map_err(RotationError::StoreKeys)?);
             let event = SystemEvent::MasterKeyRotationStarted(RotationStarted {
                 to: MasterKeyId(self.to()),
@@ -239,7 +238,7 @@ impl Rotation {
                 used |= match decode::<SystemEvent>(event, None).map_err(unreadable)? {
                     SystemEvent::MasterKeyRotationStarted(facts) => facts.to == to,
                     SystemEvent::MasterKeyRotated(facts) => facts.from.contains(&to),
-                    SystemEvent::ProjectionRebuilt(_) => false,
+                    SystemEvent::ProjectionRebuilt(_) | SystemEvent::SigningStarted(_) => false,
                 };
             }
             if !more {
@@ -255,33 +254,7 @@ impl Rotation {
         event: &SystemEvent,
         rows: Vec<RowChange>,
     ) -> Result<bool, RotationError> {
-        let unwritable = |_| StoreError::Corrupt("an event can't be written".to_owned());
-        let parts = event.parts().map_err(unwritable)?;
-        let ids = &self.env.ids;
-        let event = NewEvent {
-            id: EventId(ids.next()),
-            kind: parts.kind.to_owned(),
-            schema: parts.schema,
-            facts: parts.facts,
-            content: Vec::new(),
-            subject: None,
-        };
-        let append = Append {
-            stream: StreamName::System,
-            owner: None,
-            expected: if version == 0 { Expected::NoStream } else { Expected::Exact(version) },
-            relies_on: Reliance::default(),
-            events: vec![event],
-            at: self.env.clock.now(),
-            actor: Actor::OPERATOR,
-            command_id: CommandId(ids.next().into_bytes()),
-            correlation_id: CorrelationId(ids.next()),
-            causation_id: None,
-            rows,
-            claims: Vec::new(),
-            inline: None,
-            record: None,
-        };
+        let append = system_append(&self.env, version, event, rows)?;
         match self.store.append(append).await {
             Ok(_) => Ok(true),
             Err(AppendError::Conflict { .. }) => Ok(false),
@@ -393,7 +366,7 @@ impl Rotation {
             .get(newest.kek)
             .and_then(|kek| open_canary(kek, &newest.canary))
             .map_err(RotationError::StoreKeys)?;
-        unwrap_store_index_key(&alone, newest.kek, &newest.wrapped_index_key)
+        StoreKey::unwrap(&alone, newest.kek, &newest.wrapped_index_key)
             .map_err(RotationError::StoreKeys)?;
         let of = self.store.user_keys_by_kek().await?.iter().map(|(_, users)| users).sum::<u64>();
         let mut after = None;

@@ -1,7 +1,9 @@
 //! The vault over the store: finds wrapped keys, opens them, creates new ones. No opened key is
 //! kept beyond one use.
 
+use super::evidence::Evidence;
 use super::master_keys::{LookAgain, MasterKeys, hex};
+use super::signing::{refuse_foreign_log, refuse_lost_keys};
 use crate::system::environment::Environment;
 use crate::system::failure::{store_failure, vault_failure};
 use claviger_domain::api_key::ApiKeySecret;
@@ -15,10 +17,9 @@ use claviger_projections::ports::{
 };
 use claviger_vault::{
     ContentKey, CredentialAd, DataKey, DataKeyAd, Entropy, IndexKey, Kek, KekSet, StoreIndexKey,
-    UserKey, VaultError, open_canary, open_credential, open_secret, seal_canary, seal_credential,
-    seal_secret, unwrap_content_key, unwrap_data_key, unwrap_index_key, unwrap_store_index_key,
-    unwrap_user_key, wrap_content_key, wrap_data_key, wrap_index_key, wrap_store_index_key,
-    wrap_user_key,
+    StoreKey, UserKey, VaultError, open_canary, open_credential, open_secret, seal_canary,
+    seal_credential, seal_secret, unwrap_content_key, unwrap_data_key, unwrap_index_key,
+    unwrap_user_key, wrap_content_key, wrap_data_key, wrap_index_key, wrap_user_key,
 };
 use std::sync::Arc;
 
@@ -43,6 +44,28 @@ pub enum KeychainError {
         /// The key's id, in hex.
         id: String,
     },
+    /// The store's own keys are gone, but what they seal is there.
+    #[error(
+        "the store holds events or users' keys, but its own keys (store_keys) are gone: restore \
+         store_keys from a backup of this store; without them no name, identity or session in it \
+         can be found"
+    )]
+    StoreKeysLost,
+    /// The log ends before a position that these keys know.
+    #[error(
+        "the log ends at position {head}, but the store's own keys know of more: restore the whole \
+         store, with its events, from one backup"
+    )]
+    LogLost {
+        /// The last position found.
+        head: u64,
+    },
+    /// The log was signed by another store's key.
+    #[error(
+        "the log is not signed by the store's own key (store_keys): the two do not belong together, \
+         restore both from one backup"
+    )]
+    ForeignLog,
     #[error("cannot read the store: {0}")]
     Store(#[from] StoreError),
     #[error("cannot wrap a key: {0}")]
@@ -64,10 +87,10 @@ pub struct UserKeys {
 /// The vault over the store.
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct Keychain {
-    store: Arc<dyn Store>,
-    keks: MasterKeys,
-    index: StoreIndexKey,
-    env: Environment,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) keks: MasterKeys,
+    evidence: Arc<Evidence>,
+    pub(super) env: Environment,
 }
 
 /// How often a row is read again because a rotation replaced its key after the key was read. A
@@ -100,8 +123,10 @@ impl Keychain {
     ) -> Result<Self, KeychainError> {
         let mut rows = store.store_keys().await?;
         if rows.is_empty() {
+            refuse_lost_keys(&*store).await?;
             let index = StoreIndexKey::generate(&*env.entropy);
-            store.init_store_key(store_key_row(keks.current(), &index, &*env.entropy)?).await?;
+            let key = StoreKey { index, signed_since: Some(0) };
+            store.init_store_key(store_key_row(keks.current(), &key, &*env.entropy)?).await?;
             // Another process may have been first: the stored row wins.
             rows = store.store_keys().await?;
         }
@@ -118,8 +143,11 @@ impl Keychain {
         // The store's newest key, not the first of the list, decides which master key new keys go
         // under.
         let row = rows.first().ok_or(StoreError::Corrupt("no store key".to_owned()))?;
-        let index = unwrap_store_index_key(&keks, row.kek, &row.wrapped_index_key)?;
-        Ok(Self { store, keks: MasterKeys::new(keks, row.kek, again), index, env })
+        let key = StoreKey::unwrap(&keks, row.kek, &row.wrapped_index_key)?;
+        let evidence = Arc::new(Evidence::new(key));
+        refuse_foreign_log(&*store, &evidence).await?;
+        store.sign_with(Arc::<Evidence>::clone(&evidence));
+        Ok(Self { store, keks: MasterKeys::new(keks, row.kek, again), evidence, env })
     }
 
     /// The master keys of this process.
@@ -128,8 +156,13 @@ impl Keychain {
     }
 
     /// The store's index key: for claims on usernames and e-mail addresses, and for refresh tokens.
-    pub const fn index(&self) -> &StoreIndexKey {
-        &self.index
+    pub fn index(&self) -> &StoreIndexKey {
+        self.evidence.index()
+    }
+
+    /// Checks rows and events that grant something.
+    pub const fn evidence(&self) -> &Arc<Evidence> {
+        &self.evidence
     }
 
     /// A user's keys; `None` for an unknown user, or once erased.
@@ -380,12 +413,12 @@ impl Keychain {
 /// The store's own keys, wrapped by a master key.
 pub(super) fn store_key_row(
     kek: &Kek,
-    index: &StoreIndexKey,
+    key: &StoreKey,
     entropy: &dyn Entropy,
 ) -> Result<StoreKeyRow, VaultError> {
     Ok(StoreKeyRow {
         kek: kek.id(),
-        wrapped_index_key: wrap_store_index_key(kek, index, entropy)?,
+        wrapped_index_key: key.wrap(kek, entropy)?,
         canary: seal_canary(kek, entropy)?,
     })
 }

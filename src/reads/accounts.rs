@@ -1,12 +1,13 @@
 //! Reads of accounts by which users are identified and admitted.
 
 use super::StoreReads;
+use crate::keychain::ClaimRow;
 use crate::system::failure::store_failure;
 use crate::views::open_account;
 use claviger_domain::account::Identity;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
-use claviger_projections::accounts::AccountView;
+use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{ACCOUNTS, ClaimKind};
 
 impl StoreReads {
@@ -45,17 +46,38 @@ impl StoreReads {
     }
 
     async fn holder(&self, kind: ClaimKind, hash: [u8; 32]) -> Result<Option<UserId>, Failure> {
+        let Some(holder) = self.claimed(kind, hash).await? else { return Ok(None) };
+        let (evidence, row) = (self.keychain.evidence(), ClaimRow { kind, hash, holder });
+        if evidence.knows(row) {
+            return Ok(Some(holder));
+        }
+        let held = self.claims_held(holder).await?;
+        let checked = evidence.check_claim_row(row, &held);
+        // Unless the holder was erased between the two reads.
+        if checked.is_err() && self.claimed(kind, hash).await? != Some(holder) {
+            return Ok(None);
+        }
+        checked.map(|()| Some(holder)).map_err(|error| store_failure(&error))
+    }
+
+    /// The holder as the row of the claim names them.
+    async fn claimed(&self, kind: ClaimKind, hash: [u8; 32]) -> Result<Option<UserId>, Failure> {
         let holder = self.store.claim(kind, hash).await.map_err(|error| store_failure(&error))?;
         Ok(holder.map(|(user, _)| user))
     }
 
-    /// The facts of a user's account, without its sealed content; `None` for an unknown user.
-    ///
-    /// # Errors
-    /// When the store is unavailable or the row does not open.
-    pub async fn account_facts(&self, user: UserId) -> Result<Option<AccountView>, Failure> {
+    /// The values that a user holds, by the account's sealed content, which nobody without the
+    /// user's key can make.
+    async fn claims_held(&self, user: UserId) -> Result<Vec<(ClaimKind, [u8; 32])>, Failure> {
+        let stream = StreamName::Account(user);
+        let key = self.keychain.content_key_of(user, stream).await?;
         let row = self.store.row(ACCOUNTS, user, user.0).await;
         let row = row.map_err(|error| store_failure(&error))?;
-        row.map(|row| open_account(&row, None)).transpose()
+        let account = row.map(|row| open_account(&row, key.as_ref())).transpose()?;
+        let Some(content) = account.and_then(|account| account.content) else {
+            return Ok(Vec::new());
+        };
+        let identity = content.identity.as_ref();
+        Ok(self.keychain.claims_of(&content.username, &content.email, identity).to_vec())
     }
 }

@@ -4,6 +4,7 @@ use super::inline::InlineView;
 use super::owner_state::OwnerState;
 use super::row::{open_row, row};
 use super::sessions::session_changes;
+use crate::keychain::Evidence;
 use crate::system::environment::Environment;
 use claviger_domain::account::AccountEvent;
 use claviger_domain::failure::Failure;
@@ -85,6 +86,8 @@ pub(crate) struct AccountRows {
     pub(crate) owner: UserId,
     pub(crate) key: Arc<ContentKey>,
     pub(crate) env: Environment,
+    /// Binds sessions to the owner.
+    pub(crate) evidence: Arc<Evidence>,
 }
 
 impl InlineViews for AccountRows {
@@ -93,7 +96,8 @@ impl InlineViews for AccountRows {
         let mut rows = Vec::new();
         for (event, placed) in self.events.iter().zip(placed) {
             view.apply(event, placed);
-            rows.extend(session_changes(self.owner, (event, placed), &self.key, &self.env)?);
+            let sealing = (&*self.key, &self.env);
+            rows.extend(session_changes(self.owner, (event, placed), sealing, &self.evidence)?);
         }
         if self.events.iter().any(|event| matches!(event, AccountEvent::AccountErased(_))) {
             // Only the account's existence is kept, so that its id is never reused.

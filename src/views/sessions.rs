@@ -2,6 +2,7 @@
 //! token changes them without an event.
 
 use super::row::unsealable;
+use crate::keychain::Evidence;
 use crate::system::environment::Environment;
 use crate::system::failure::vault_failure;
 use claviger_domain::account::AccountEvent;
@@ -21,8 +22,8 @@ const SESSIONS: &str = "sessions";
 pub(super) fn session_changes(
     owner: UserId,
     (event, placed): (&AccountEvent, &Placed),
-    key: &ContentKey,
-    env: &Environment,
+    (key, env): (&ContentKey, &Environment),
+    evidence: &Evidence,
 ) -> Result<Vec<RowChange>, StoreError> {
     Ok(match event {
         AccountEvent::SignedIn(facts, seen) => {
@@ -33,15 +34,17 @@ pub(super) fn session_changes(
                 .map(|agent| seal_view(key, &ad, agent.as_bytes(), &*env.entropy))
                 .transpose()
                 .map_err(|error| unsealable(&error))?;
+            let (generation, expires_at) = (1, placed.at.plus_ms(SESSION_MS));
             vec![RowChange::PutSession(SessionRow {
                 id: facts.session,
                 owner,
                 created_at: placed.at,
                 last_seen_at: placed.at,
-                expires_at: placed.at.plus_ms(SESSION_MS),
-                generation: 1,
+                expires_at,
+                generation,
                 rotated_at: placed.at,
                 content,
+                mac: evidence.session_mac((facts.session, owner), generation, expires_at),
             })]
         }
         AccountEvent::SignedOut(facts) => vec![RowChange::DeleteSession(facts.session)],

@@ -1,7 +1,7 @@
 //! What happens to the installation.
 
 use crate::event::{events, facts};
-use crate::id::MasterKeyId;
+use crate::id::{MasterKeyId, TreeRoot};
 use serde::{Deserialize, Serialize};
 
 facts! {
@@ -18,6 +18,13 @@ facts! {
     RotationStarted {
         /// The new master key: from here on it wraps every new user key.
         to: MasterKeyId,
+    }
+    /// The log as it was before its events were signed.
+    Signing {
+        /// The last position that is not signed: the one before this event.
+        since: u64,
+        /// The tree up to that position, which this event's signature vouches for.
+        root: TreeRoot,
     }
     /// The end of a rotation.
     Rotated {
@@ -43,5 +50,7 @@ events! {
         MasterKeyRotationStarted = 1 (RotationStarted),
         /// Everything opens under the new master key alone.
         MasterKeyRotated = 1 (Rotated),
+        /// A store that an earlier program made requires signatures of its events from here on.
+        SigningStarted = 1 (Signing),
     }
 }

@@ -9,13 +9,13 @@ use claviger_domain::account::{
 };
 use claviger_domain::actor::Role;
 use claviger_domain::event::Shape;
-use claviger_domain::id::{ContextTag, Fingerprint, MasterKeyId};
+use claviger_domain::id::{ContextTag, Fingerprint, MasterKeyId, TreeRoot};
 use claviger_domain::key_ring::{
     Added, ClearReason, Expired, ExpirySet, InContext, KeyOnly, KeyRingEvent, MadeDefault, Named,
     NoDefault, Previewed, SecretReplaced, Shown, TestStarted, Tested,
 };
 use claviger_domain::key_test::{KeyTestLevel, KeyTestNotes, KeyTestStatus, KeyVerdict, Verdict};
-use claviger_domain::system::{Rebuilt, Rotated, RotationStarted, SystemEvent};
+use claviger_domain::system::{Rebuilt, Rotated, RotationStarted, Signing, SystemEvent};
 use claviger_domain::timestamp::Timestamp;
 
 /// Bytes that count up from `first`, so that a swapped or cut byte shows.
@@ -158,5 +158,6 @@ pub(crate) fn system_events() -> Vec<SystemEvent> {
             rewrapped: 1_998,
             rekeyed: 2,
         }),
+        SystemEvent::SigningStarted(Signing { since: 83, root: TreeRoot(counting(0x11)) }),
     ]
 }

@@ -4,7 +4,8 @@
 
 use crate::keys::{IndexKey, KEY_LEN, StoreIndexKey};
 use claviger_domain::api_key::ApiKeySecret;
-use claviger_domain::id::{CommandId, ContextTag, Fingerprint, SessionId};
+use claviger_domain::id::{CommandId, ContextTag, Fingerprint, SessionId, UserId};
+use claviger_domain::timestamp::Timestamp;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -103,6 +104,61 @@ impl StoreIndexKey {
     /// Whether `mac` is [`StoreIndexKey::refresh_mac`] of these arguments, in constant time.
     pub fn verify_refresh_mac(&self, session: SessionId, generation: u32, mac: &[u8; 32]) -> bool {
         self.refresh_mac(session, generation).ct_eq(mac).into()
+    }
+
+    /// Authenticates a refresh token that names its user, the second format.
+    pub fn refresh_mac_2(&self, session: SessionId, owner: UserId, generation: u32) -> [u8; 32] {
+        let generation = u64::from(generation).to_be_bytes();
+        let (session, owner) = (session.0.as_bytes(), owner.0.as_bytes());
+        keyed_hash(self.as_bytes(), &[b"claviger/refresh/2", session, owner, &generation])
+    }
+
+    /// Whether `mac` is [`StoreIndexKey::refresh_mac_2`] of these arguments, in constant time.
+    pub fn verify_refresh_mac_2(
+        &self,
+        (session, owner): (SessionId, UserId),
+        generation: u32,
+        mac: &[u8; 32],
+    ) -> bool {
+        self.refresh_mac_2(session, owner, generation).ct_eq(mac).into()
+    }
+
+    /// Authenticates a session's row: whose it is, its newest generation and until when it lasts.
+    pub fn session_mac(
+        &self,
+        (session, owner): (SessionId, UserId),
+        generation: u32,
+        expires_at: Timestamp,
+    ) -> [u8; 32] {
+        let generation = u64::from(generation).to_be_bytes();
+        let (session, owner) = (session.0.as_bytes(), owner.0.as_bytes());
+        let expires_at = expires_at.0.to_be_bytes();
+        keyed_hash(
+            self.as_bytes(),
+            &[b"claviger/session/1", session, owner, &generation, &expires_at],
+        )
+    }
+
+    /// Whether `mac` is [`StoreIndexKey::session_mac`] of these arguments, in constant time.
+    pub fn verify_session_mac(
+        &self,
+        of: (SessionId, UserId),
+        generation: u32,
+        expires_at: Timestamp,
+        mac: &[u8; 32],
+    ) -> bool {
+        self.session_mac(of, generation, expires_at).ct_eq(mac).into()
+    }
+
+    /// Signs an event by its leaf, which covers all of it: a writer of the store can recompute the
+    /// leaf of an event that they changed, but not this.
+    pub fn event_signature(&self, leaf: &[u8; 32]) -> [u8; 32] {
+        keyed_hash(self.as_bytes(), &[b"claviger/event-signature/1", leaf])
+    }
+
+    /// Whether `signature` is [`StoreIndexKey::event_signature`] of this leaf, in constant time.
+    pub fn verify_event_signature(&self, leaf: &[u8; 32], signature: &[u8; 32]) -> bool {
+        self.event_signature(leaf).ct_eq(signature).into()
     }
 
     /// Authenticates a stream ticket. `body` is the ticket without its MAC.

@@ -25,7 +25,7 @@ pub use rewrap::{
 pub use sealed_box::OVERHEAD;
 pub use secret::{CredentialAd, open_credential, open_secret, seal_credential, seal_secret};
 pub use wrap::{
-    DataKeyAd, open_canary, seal_canary, unwrap_content_key, unwrap_data_key, unwrap_index_key,
-    unwrap_store_index_key, unwrap_user_key, wrap_content_key, wrap_data_key, wrap_index_key,
-    wrap_store_index_key, wrap_user_key,
+    DataKeyAd, StoreKey, open_canary, seal_canary, unwrap_content_key, unwrap_data_key,
+    unwrap_index_key, unwrap_store_index_key, unwrap_user_key, wrap_content_key, wrap_data_key,
+    wrap_index_key, wrap_store_index_key, wrap_user_key,
 };

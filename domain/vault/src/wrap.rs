@@ -3,10 +3,11 @@
 
 use crate::entropy::Entropy;
 use crate::error::{Result, VaultError};
-use crate::keys::{ContentKey, DataKey, IndexKey, Kek, KekSet, StoreIndexKey, UserKey};
-use crate::sealed_box::{Ad, open, seal};
+use crate::keys::{ContentKey, DataKey, IndexKey, KEY_LEN, Kek, KekSet, StoreIndexKey, UserKey};
+use crate::sealed_box::{Ad, OVERHEAD, open, seal};
 use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::stream::StreamName;
+use zeroize::Zeroizing;
 
 const CANARY: &[u8] = b"claviger";
 
@@ -46,6 +47,10 @@ fn data_key_ad(ad: &DataKeyAd) -> Ad {
 
 fn store_index_key_ad(kek_id: [u8; 8]) -> Ad {
     Ad::new("claviger/store-index-key/1").bytes(&kek_id)
+}
+
+fn signing_store_key_ad(kek_id: [u8; 8]) -> Ad {
+    Ad::new("claviger/store-index-key/2").bytes(&kek_id)
 }
 
 fn canary_ad(kek_id: [u8; 8]) -> Ad {
@@ -196,6 +201,54 @@ pub fn unwrap_store_index_key(
 ) -> Result<StoreIndexKey> {
     let kek = keks.get(kek_id)?;
     StoreIndexKey::from_text(&open(kek.expose(), &store_index_key_ad(kek_id), wrapped)?)
+}
+
+/// The installation's own key, and since when it signs events.
+#[expect(missing_debug_implementations, reason = "a key")]
+pub struct StoreKey {
+    /// The index key.
+    pub index: StoreIndexKey,
+    /// Every event after this position is signed; `None` in a store that an earlier program made
+    /// and that does not require signatures yet.
+    pub signed_since: Option<u64>,
+}
+
+impl StoreKey {
+    /// Wraps it: with the position, in the second format, which no writer of the store can turn
+    /// back into the first, so that signatures stay required.
+    ///
+    /// # Errors
+    /// [`VaultError::TooLong`]; no key is that long.
+    pub fn wrap(&self, kek: &Kek, entropy: &dyn Entropy) -> Result<Vec<u8>> {
+        let Some(since) = self.signed_since else {
+            return wrap_store_index_key(kek, &self.index, entropy);
+        };
+        let mut text = Zeroizing::new([0; KEY_LEN + 8]);
+        let all = self.index.as_bytes().iter().copied().chain(since.to_be_bytes());
+        for (byte, from) in text.iter_mut().zip(all) {
+            *byte = from;
+        }
+        seal(kek.expose(), &signing_store_key_ad(kek.id()), text.as_slice(), entropy)
+    }
+
+    /// Opens a wrap of either format; they differ in length.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownKek`] when that KEK is not loaded; otherwise [`VaultError::WrongKey`],
+    /// [`VaultError::Tampered`], [`VaultError::Malformed`].
+    pub fn unwrap(keks: &KekSet, kek_id: [u8; 8], wrapped: &[u8]) -> Result<Self> {
+        if wrapped.len() <= OVERHEAD + KEY_LEN {
+            let index = unwrap_store_index_key(keks, kek_id, wrapped)?;
+            return Ok(Self { index, signed_since: None });
+        }
+        let kek = keks.get(kek_id)?;
+        let text = open(kek.expose(), &signing_store_key_ad(kek_id), wrapped)?;
+        let malformed = || VaultError::Malformed("a signing store key must have 40 bytes");
+        let (key, since) = text.split_at_checked(KEY_LEN).ok_or_else(malformed)?;
+        let since = since.try_into().map_err(|_| malformed())?;
+        let index = StoreIndexKey::from_text(key)?;
+        Ok(Self { index, signed_since: Some(u64::from_be_bytes(since)) })
+    }
 }
 
 /// Seals a known text. Opening it at boot shows that a KEK fits the store before anything is

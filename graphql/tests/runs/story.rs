@@ -255,6 +255,7 @@ impl Story {
             content: Vec::new(),
             subject: Some(self.run.0),
             leaf: [0; 32],
+            signature: None,
         };
         RunRecord { stored, event: event.clone() }
     }

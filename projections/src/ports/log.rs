@@ -1,6 +1,6 @@
 //! The log: appends and reads.
 
-use super::{BoxFuture, KekId, Reliance, RowChange, StoreError, Unmet};
+use super::{BoxFuture, KekId, Reliance, RowChange, SignEvents, StoreError, Unmet};
 use claviger_domain::actor::Actor;
 use claviger_domain::catalogue::{Readable, Requirement};
 use claviger_domain::event::{Envelope, EnvelopeVersion};
@@ -50,6 +50,8 @@ pub struct StoredEvent {
     pub subject: Option<Uuid>,
     /// RFC 6962 leaf hash.
     pub leaf: [u8; 32],
+    /// The signature of the leaf; `None` if nothing signed when it was appended.
+    pub signature: Option<[u8; 32]>,
 }
 
 /// The place that the store assigned to an appended event: what inline views need beyond the
@@ -394,6 +396,9 @@ pub struct HistoryFilter {
 pub trait Log: Send + Sync {
     /// Appends, all or nothing. Returns when it is durable; a caller that goes away stops nothing.
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>>;
+
+    /// From here on every event that this process appends is signed.
+    fn sign_with(&self, signs: Arc<dyn SignEvents>);
 
     /// The end of the log.
     fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>>;

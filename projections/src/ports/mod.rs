@@ -9,6 +9,7 @@ mod reliance;
 mod repairs;
 mod rotation;
 mod rows;
+mod signing;
 mod tickets;
 mod views;
 
@@ -20,6 +21,7 @@ pub use reliance::*;
 pub use repairs::*;
 pub use rotation::*;
 pub use rows::*;
+pub use signing::*;
 pub use tickets::*;
 pub use views::*;
 

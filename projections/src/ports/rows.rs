@@ -97,6 +97,8 @@ pub struct SessionRow {
     pub rotated_at: Timestamp,
     /// Sealed box holding the user agent, if the client sent one.
     pub content: Option<Vec<u8>>,
+    /// Binds id, owner, generation and expiry together; `None` in rows of earlier programs.
+    pub mac: Option<[u8; 32]>,
 }
 
 /// What a timer triggers.
@@ -311,14 +313,15 @@ pub trait Rows: Send + Sync {
     fn sessions(&self, owner: UserId) -> BoxFuture<'_, Result<Vec<SessionRow>, StoreError>>;
 
     /// Rotates a refresh token: if the session's generation is `from`, it becomes `from + 1`,
-    /// `rotated_at` and `last_seen_at` become `now`, and `expires_at` becomes `until`. Returns
-    /// `false` if the session does not exist or has another generation. Durable when it returns.
+    /// `rotated_at` and `last_seen_at` become `now`, `expires_at` becomes `until` and `mac` the one
+    /// given. Returns `false` if the session does not exist or has another generation. Durable when it returns.
     fn rotate_session(
         &self,
         id: SessionId,
         from: u32,
         now: Timestamp,
         until: Timestamp,
+        mac: Option<[u8; 32]>,
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Timers with `due_at <= now`, earliest first, at most `limit`.

@@ -171,6 +171,7 @@ pub(super) fn session(owner: UserId, n: u64, created_at: Timestamp) -> SessionRo
         generation: 1,
         rotated_at: created_at,
         content: Some(vec![1, 2, 3]),
+        mac: Some([7; 32]),
     }
 }
 

@@ -222,7 +222,7 @@ settings! {
             Means("master.key in the data directory, created with a new store"), STORE,
             "File with the master keys, base64, one a line, the current one first";
         token_key_file: PathBuf = "CLAVIGER_TOKEN_KEY_FILE", "FILE",
-            Means("token.key in the data directory, created if missing"), STORE,
+            Means("token.key in the data directory, created with the store"), STORE,
             "File with the key that signs access tokens, base64";
     }
     "Server" => {

@@ -82,8 +82,9 @@ async fn an_embedded_store_of_format_1_opens_verifies_is_replayed_and_served() {
     let server = home.serve(&simulator.base_url());
     assert_served(server.url()).await;
     server.stop().await;
-    // Signing in and renaming came to it; the replay left none, since no row differed.
-    assert_whole(|arguments| home.command(arguments), EVENTS + 2);
+    // The server vouched for the log, since when its events are signed; signing in and renaming came
+    // to it. The replay left none, since no row differed.
+    assert_whole(|arguments| home.command(arguments), EVENTS + 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,7 +109,7 @@ async fn a_mongodb_of_format_1_opens_verifies_is_replayed_and_served() {
     let server = home.serve_with(&simulator.base_url(), with_keys);
     assert_served(server.url()).await;
     server.stop().await;
-    assert_whole(command, EVENTS + 2);
+    assert_whole(command, EVENTS + 3);
     mongodb.remove(&database).await;
 }
 

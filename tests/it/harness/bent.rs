@@ -8,8 +8,8 @@ use claviger_projections::ports::{
     CommandRecord, ContentKeyRow, CredentialRow, DeltaRow, Deltas, Direction, FlushError,
     Followers, Head, HistoryFilter, Hold, Holder, IndexKeyRow, KekId, LeaseName, Leases, Log, Page,
     PageOf, Quarantined, Repairs, Replace, ReplaceError, Rotation, Rows, SecretRow, SessionRow,
-    Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UsedTickets, UserKeyRow, UserKeyState,
-    UserRows, ViewRow, Views,
+    SignEvents, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UsedTickets, UserKeyRow,
+    UserKeyState, UserRows, ViewRow, Views,
 };
 use std::sync::Arc;
 use tokio::sync::watch::Receiver;
@@ -50,6 +50,7 @@ impl<B: Bent> Over<B> {
 ports! {
     Log {
         fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>>;
+        fn sign_with(&self, signs: Arc<dyn SignEvents>) -> ();
         fn head(&self) -> Answer<'_, Head>;
         fn read(&self, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>>;
         fn read_stream(&self, stream: StreamName, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>>;
@@ -72,7 +73,7 @@ ports! {
         fn credential(&self, owner: UserId) -> Answer<'_, Option<CredentialRow>>;
         fn session(&self, id: SessionId) -> Answer<'_, Option<SessionRow>>;
         fn sessions(&self, owner: UserId) -> Answer<'_, Vec<SessionRow>>;
-        fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp) -> Answer<'_, bool>;
+        fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp, mac: Option<[u8; 32]>) -> Answer<'_, bool>;
         fn due_timers(&self, now: Timestamp, limit: usize) -> Answer<'_, Vec<TimerRow>>;
         fn scrub(&self) -> Answer<'_, bool>;
     }

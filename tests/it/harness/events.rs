@@ -89,7 +89,14 @@ pub(crate) fn stored(
         correlation_id: CorrelationId(Uuid::from_u128(1)),
         causation_id: None,
     };
-    StoredEvent { envelope, facts: facts.to_vec(), content: Vec::new(), subject, leaf: [0; 32] }
+    StoredEvent {
+        envelope,
+        facts: facts.to_vec(),
+        content: Vec::new(),
+        subject,
+        leaf: [0; 32],
+        signature: None,
+    }
 }
 
 /// The append that wrote an event, if it wrote nothing else.

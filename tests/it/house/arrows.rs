@@ -35,8 +35,18 @@ const ROOMS: [Room; 32] = [
     room("src/limits", &[APPLICATION, DOMAIN]),
     room("src/anthropic", &["crate::confined", "crate::sse::decode", DOMAIN]),
     room("src/simulator", &["crate::anthropic::models", DOMAIN]),
-    room("src/keychain", &[CLOCK, FAILURE, DOMAIN, PORTS, VAULT]),
-    room("src/aggregates", &["crate::keychain::decode", FAILURE, DOMAIN, PORTS]),
+    room("src/keychain", &[CLOCK, FAILURE, DOMAIN, PORTS, "claviger_proof", VAULT]),
+    room(
+        "src/aggregates",
+        &[
+            "crate::keychain::Evidence",
+            "crate::keychain::decode",
+            FAILURE,
+            DOMAIN,
+            "claviger_projections::accounts",
+            PORTS,
+        ],
+    ),
     room("src/views", &["crate::keychain", CLOCK, FAILURE, DOMAIN, PROJECTIONS, VAULT]),
     room(
         "src/credentials",
@@ -82,6 +92,7 @@ const ROOMS: [Room; 32] = [
     room(
         "src/auth",
         &[
+            "crate::aggregates::Member",
             "crate::anthropic::client::is_this_machine",
             "crate::bus::AccountRequest",
             "crate::bus::Bus",

@@ -8,4 +8,5 @@ mod hosts;
 mod names;
 mod plans;
 mod preconditions;
+mod rows;
 mod tickets;

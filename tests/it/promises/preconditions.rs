@@ -4,16 +4,16 @@ use crate::harness::bent::{Answer, Bent, Over};
 use crate::harness::client::Client;
 use crate::harness::dice::number;
 use crate::harness::environment::{TestClock, by, fresh};
-use crate::harness::person::{User, add, api_key, context, password};
+use crate::harness::person::{add, api_key, password};
 use crate::harness::process::{Duty, Process};
 use crate::harness::runs::{line, start};
 use crate::harness::stores::{Opened, StoreKind, TempPlace};
 use crate::harness::world::World;
 use claviger::bus::{AccountRequest, RunSettings};
-use claviger::credentials::EnvKeysFor;
+use claviger::credentials::Sharing;
 use claviger::simulator::keys::{Scenario, key};
 use claviger_application::{
-    CommandContext, ForeignToken, KeyCommand, Principal, RequestInfo, RunCommand, Tokens,
+    CommandContext, ForeignToken, KeyCommand, PeerKey, Principal, RequestInfo, RunCommand, Tokens,
 };
 use claviger_domain::account::{
     AccountCommand, EraseAccount, GrantRole, Identity, RegisterExternal, RevokeRole, SignIn,
@@ -185,7 +185,7 @@ impl Stage {
 }
 
 fn info() -> RequestInfo {
-    let (peer, via) = ("test".to_owned(), Via::Graphql);
+    let (peer, via) = (PeerKey { network: 0, is_local: true }, Via::Graphql);
     RequestInfo { correlation: CorrelationId(fresh()), user_agent: None, peer, via }
 }
 
@@ -377,7 +377,7 @@ async fn an_issuers_token_from_before_the_end_of_its_session_changes_nothing() {
         ("KeyAdded", Then::Append),
         give(&stage.gated, &old, add("b", &key(Scenario::Good, 2))),
         async {
-            account(&stage.other, user, SignOut { session }.into()).await;
+            account(&stage.other, user, SignOut { session, tokens_from: None }.into()).await;
             // Started again by a newer token: the session is open, and the old token still ended.
             let verified = Verified::Token;
             account(&stage.other, user, SignIn { session, verified, user_agent: None }.into())
@@ -394,7 +394,7 @@ async fn an_issuers_token_from_before_the_end_of_its_session_changes_nothing() {
 #[tokio::test]
 async fn a_run_is_requested_on_the_roles_and_the_keys_that_there_are_then() {
     let mut world = World::open(StoreKind::Sqlite).await;
-    world.config.env_keys_for = EnvKeysFor::Admins;
+    world.config.env_keys_for = Sharing::Admins;
     world.config.anthropic_api_key = Some(secret(&key(Scenario::Good, 9)));
     let stage = Stage::over(world, Duty::Nothing, 0).await;
     let ada = stage.other.newcomer("ada").await;

@@ -251,9 +251,10 @@ impl Bent for Broken {
         from: u32,
         now: Timestamp,
         until: Timestamp,
+        mac: Option<[u8; 32]>,
     ) -> Answer<'_, bool> {
         Box::pin(async move {
-            let rotated = self.inner.rotate_session(id, from, now, until).await?;
+            let rotated = self.inner.rotate_session(id, from, now, until, mac).await?;
             Ok(rotated || self.how == How::RotationAlwaysWon)
         })
     }

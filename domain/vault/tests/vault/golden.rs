@@ -159,6 +159,17 @@ fn sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
             [key!(StoreIndexKey, v.text), opened]
                 .map(|key| wrap_store_index_key(&kek, &key, &v.nonce()).unwrap())
         }
+        "store-index-key-2" => {
+            let (kek, keks) = (kek(v.vector), KekSet::new(vec![kek(v.vector)]).unwrap());
+            let opened = StoreKey::unwrap(&keks, kek.id(), &v.sealed).unwrap();
+            let since = int(v.inputs, "signed_since");
+            assert_eq!(opened.signed_since, Some(since));
+            let made = StoreKey {
+                index: key!(StoreIndexKey, v.text[..KEY_LEN].to_vec()),
+                signed_since: Some(since),
+            };
+            [made, opened].map(|key| key.wrap(&kek, &v.nonce()).unwrap())
+        }
         "canary" => {
             open_canary(&kek(v.vector), &v.sealed).unwrap();
             [(); 2].map(|()| seal_canary(&kek(v.vector), &v.nonce()).unwrap())
@@ -254,7 +265,7 @@ fn every_purpose_seals_to_the_exact_bytes_and_opens() {
             assert_eq!(hex(&made), text(vector, "box"), "{}", text(vector, "purpose"));
         }
     }
-    assert_eq!(list("boxes").len(), 12, "a purpose was added: cover it above");
+    assert_eq!(list("boxes").len(), 13, "a purpose was added: cover it above");
 }
 
 #[test]
@@ -329,6 +340,50 @@ fn a_forged_refresh_token_is_detected() {
         let mut forged = mac;
         forged[31] ^= 1;
         assert!(!store.verify_refresh_mac(session, generation, &forged));
+    }
+}
+
+#[test]
+fn a_refresh_token_is_its_users() {
+    for v in list("refresh_tokens_2") {
+        let store = key!(StoreIndexKey, bytes(v, "store_index_key"));
+        let (session, owner) = (id::<SessionId>(v, "session_id"), id::<UserId>(v, "owner"));
+        let (generation, mac) = (int32(v, "generation"), array::<32>(v, "mac"));
+        assert_eq!(store.refresh_mac_2(session, owner, generation), mac);
+        assert!(store.verify_refresh_mac_2((session, owner), generation, &mac));
+        let (nobody, nothing) = (UserId(Uuid::nil()), SessionId(Uuid::nil()));
+        assert!(!store.verify_refresh_mac_2((session, nobody), generation, &mac));
+        assert!(!store.verify_refresh_mac_2((nothing, owner), generation, &mac));
+        assert!(!store.verify_refresh_mac_2((session, owner), generation.wrapping_add(1), &mac));
+    }
+}
+
+#[test]
+fn a_sessions_row_is_bound_to_its_user_generation_and_end() {
+    for v in list("session_macs") {
+        let store = key!(StoreIndexKey, bytes(v, "store_index_key"));
+        let of = (id::<SessionId>(v, "session_id"), id::<UserId>(v, "owner"));
+        let (generation, until) = (int32(v, "generation"), Timestamp(int(v, "expires_at")));
+        let mac = array::<32>(v, "mac");
+        assert_eq!(store.session_mac(of, generation, until), mac);
+        assert!(store.verify_session_mac(of, generation, until, &mac));
+        let nobody = (of.0, UserId(Uuid::nil()));
+        assert!(!store.verify_session_mac(nobody, generation, until, &mac));
+        assert!(!store.verify_session_mac(of, generation + 1, until, &mac));
+        assert!(!store.verify_session_mac(of, generation, Timestamp(until.0 - 1), &mac));
+    }
+}
+
+#[test]
+fn an_event_is_signed_by_its_leaf() {
+    for v in list("event_signatures") {
+        let store = key!(StoreIndexKey, bytes(v, "store_index_key"));
+        let (leaf, signature) = (array::<32>(v, "leaf"), array::<32>(v, "signature"));
+        assert_eq!(store.event_signature(&leaf), signature);
+        assert!(store.verify_event_signature(&leaf, &signature));
+        let mut changed = leaf;
+        changed[0] ^= 1;
+        assert!(!store.verify_event_signature(&changed, &signature));
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn run(args: &PartArgs) -> Result<(), CliError> {
             let rows = Arc::new(SqliteRows::open(&data_dir)?);
             let settings = Settings { data_dir: Some(data_dir), ..Settings::default() };
             let config = Config::load(settings)?;
-            let key = key_files::token_key(&config, &*env.entropy)?;
+            let key = key_files::token_key(&config, false, &*env.entropy)?;
             says();
             serve_bare_keys(listener, rows, key, env.clock).await?;
         }

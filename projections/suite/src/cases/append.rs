@@ -4,13 +4,25 @@ use claviger_domain::actor::{ActingCredential, Actor, Role, Via};
 use claviger_domain::catalogue::Requirement;
 use claviger_domain::event::EnvelopeVersion;
 use claviger_domain::id::{ApiTokenId, CorrelationId, EventId, SessionId};
-use claviger_projections::ports::{Append, AppendError, Expected, Head, KEYS, Log, NewEvent, Page};
+use claviger_projections::ports::{Append, AppendError, Expected, Head, KEYS, Log, NewEvent, Page, SignEvents};
+use std::sync::Arc;
 use crate::build::{Maker, NOW, command, key, user, uuid};
 use crate::case::{cases, ensure, equal};
 use crate::check::{ALL, proven_log, whole_log};
 
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
+
+/// Signs a leaf with its own bytes, backwards.
+struct Backwards;
+
+impl SignEvents for Backwards {
+    fn sign(&self, leaf: &[u8; 32]) -> [u8; 32] {
+        let mut signature = *leaf;
+        signature.reverse();
+        signature
+    }
+}
 
 cases! {
     async fn an_empty_store_has_nothing(harness) {
@@ -22,6 +34,17 @@ cases! {
         equal!(store.page(KEYS, user(1), Page { limit: 10, ..Page::default() }).await?.total, 0, "rows of a view");
         equal!(store.owners(KEYS, None, 10).await?.len(), 0, "owners");
         equal!(store.count_secrets().await?, 0, "secrets");
+    }
+
+    async fn every_event_is_signed_once_something_signs(harness) {
+        let (store, make) = (harness.fresh().await?, Maker::default());
+        store.append(make.append(user(1), 0, 1)).await?;
+        store.sign_with(Arc::new(Backwards));
+        store.append(make.append(user(1), 1, 2)).await?;
+        for event in whole_log(store.as_ref()).await? {
+            let signed = (event.envelope.position > 1).then(|| Backwards.sign(&event.leaf));
+            equal!(event.signature, signed, "the signature");
+        }
     }
 
     async fn positions_are_dense_and_versions_count_up(harness) {

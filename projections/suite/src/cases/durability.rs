@@ -78,10 +78,10 @@ cases! {
         let (store, make) = (harness.fresh().await?, Maker::default());
         let row = session(user(1), 1, NOW);
         store.append(make.rows(user(1), 0, vec![RowChange::PutSession(row.clone())])).await?;
-        store.rotate_session(row.id, 1, NOW.plus_ms(5), NOW.plus_ms(50)).await?;
+        store.rotate_session(row.id, 1, NOW.plus_ms(5), NOW.plus_ms(50), None).await?;
         drop(store);
         let store = harness.reopen().await?;
         equal!(store.session(row.id).await?.map(|row| row.generation), Some(2), "the generation");
-        equal!(store.rotate_session(row.id, 1, NOW, NOW).await?, false, "whether the old token rotates again");
+        equal!(store.rotate_session(row.id, 1, NOW, NOW, None).await?, false, "whether the old token rotates again");
     }
 }

@@ -37,8 +37,8 @@ cases! {
         let row = session(user(1), 1, NOW);
         store.append(make.rows(user(1), 0, vec![RowChange::PutSession(row.clone())])).await?;
         let (now, until) = (NOW.plus_ms(500), NOW.plus_ms(9000));
-        equal!(store.rotate_session(row.id, 1, now, until).await?, true, "whether it rotated");
-        let rotated = SessionRow { generation: 2, rotated_at: now, last_seen_at: now, expires_at: until, ..row.clone() };
+        equal!(store.rotate_session(row.id, 1, now, until, Some([8; 32])).await?, true, "whether it rotated");
+        let rotated = SessionRow { generation: 2, rotated_at: now, last_seen_at: now, expires_at: until, mac: Some([8; 32]), ..row.clone() };
         equal!(store.session(row.id).await?, Some(rotated), "the session");
         equal!(store.head().await?.position, 1, "the head: a rotation is no event");
     }
@@ -48,9 +48,9 @@ cases! {
         let row = session(user(1), 1, NOW);
         store.append(make.rows(user(1), 0, vec![RowChange::PutSession(row.clone())])).await?;
         for from in [0, 2, u32::MAX] {
-            equal!(store.rotate_session(row.id, from, NOW, NOW).await?, false, "whether it rotated from {from}");
+            equal!(store.rotate_session(row.id, from, NOW, NOW, None).await?, false, "whether it rotated from {from}");
         }
-        equal!(store.rotate_session(session(user(1), 2, NOW).id, 1, NOW, NOW).await?, false, "whether a stranger rotated");
+        equal!(store.rotate_session(session(user(1), 2, NOW).id, 1, NOW, NOW, None).await?, false, "whether a stranger rotated");
         equal!(store.session(row.id).await?, Some(row), "the session");
     }
 
@@ -62,7 +62,7 @@ cases! {
         for generation in 1..4 {
             let answers = join_all((0..12).map(|n| {
                 let through = second.as_ref().filter(|_| n % 2 == 1).unwrap_or(&store);
-                through.rotate_session(id, generation, NOW.plus_ms(n), NOW.plus_ms(99))
+                through.rotate_session(id, generation, NOW.plus_ms(n), NOW.plus_ms(99), None)
             }))
             .await;
             let won = answers.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().filter(|won| *won).count();
@@ -76,7 +76,7 @@ cases! {
         let row = session(user(1), 1, NOW);
         store.append(make.rows(user(1), 0, vec![RowChange::PutSession(row.clone())])).await?;
         store.append(make.rows(user(1), 1, vec![RowChange::DeleteSession(row.id)])).await?;
-        equal!(store.rotate_session(row.id, 1, NOW, NOW).await?, false, "whether it rotated");
+        equal!(store.rotate_session(row.id, 1, NOW, NOW, None).await?, false, "whether it rotated");
         equal!(store.session(row.id).await?, None, "the session");
     }
 }

@@ -190,6 +190,7 @@ impl Stored {
             content: Vec::new(),
             subject: None,
             leaf: [0; 32],
+            signature: None,
         };
         self.events.push(Arc::new(RunRecord { stored, event }));
     }

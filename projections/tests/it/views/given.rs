@@ -161,7 +161,14 @@ pub(super) fn stored(
         correlation_id: CorrelationId(Uuid::nil()),
         causation_id: None,
     };
-    StoredEvent { envelope, facts: facts.to_vec(), content: Vec::new(), subject, leaf: [0; 32] }
+    StoredEvent {
+        envelope,
+        facts: facts.to_vec(),
+        content: Vec::new(),
+        subject,
+        leaf: [0; 32],
+        signature: None,
+    }
 }
 
 pub(super) fn of_run(owner: UserId, of: RunId, at: Timestamp, event: &RunEvent) -> StoredEvent {

@@ -9,9 +9,10 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow,
     CredentialRow, DeltaRow, Deltas, Direction, FlushError, Head, HistoryFilter, IndexKeyRow,
-    KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow,
-    StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, SignEvents, StoreError,
+    StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// What each method returns.
@@ -29,6 +30,10 @@ macro_rules! questions {
 impl Log for MongoStore {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
         Box::pin(self.queue(append))
+    }
+
+    fn sign_with(&self, signs: Arc<dyn SignEvents>) {
+        self.signer.begin(signs);
     }
 
     fn head(&self) -> Answer<'_, Head> {
@@ -66,8 +71,9 @@ impl Rows for MongoStore {
         from: u32,
         now: Timestamp,
         until: Timestamp,
+        mac: Option<[u8; 32]>,
     ) -> Answer<'_, bool> {
-        let rotation = SessionRotation { session: id, from, now, until, mark: self.mark() };
+        let rotation = SessionRotation { session: id, from, now, until, mac, mark: self.mark() };
         self.ask(move |db| async move { read::rotate_session(&db, rotation).await })
     }
 

@@ -12,7 +12,7 @@
 //! | `content_keys` | stream | content keys | with appends |
 //! | `secrets` | `{o, k, v}`: owner, key, secret version | sealed secrets and their data keys | with appends |
 //! | `credentials` | owner | sealed password hashes | with appends |
-//! | `sessions` | session id | sessions | with appends; rotated by compare and set |
+//! | `sessions` | session id | sessions, each with a MAC | with appends; rotated by compare and set |
 //! | `timers` | `{o, k, s}`: owner, kind, subject | timers | with appends |
 //! | `views` | owner, row id, view, as concatenated bytes | rows of views | with appends |
 //! | `defaults` | `{o, t}`: owner, tag | the default key of a context: `_id` allows only one | with appends |

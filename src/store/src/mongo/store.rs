@@ -9,7 +9,7 @@ use super::process::Process;
 use super::watch::Watcher;
 use super::write::{Batcher, BatcherParts, Task};
 use super::{read, schema, session};
-use claviger_projections::ports::{Append, AppendError, Appended, BoxFuture, StoreError};
+use claviger_projections::ports::{Append, AppendError, Appended, BoxFuture, Signer, StoreError};
 use claviger_vault::Entropy;
 use mongodb::bson::doc;
 use mongodb::options::{ClientOptions, ReadConcern};
@@ -49,6 +49,7 @@ pub struct MongoStore {
     tracker: TaskTracker,
     /// Calls of the driver, which may not end.
     calls: Calls,
+    pub(super) signer: Signer,
 }
 
 impl fmt::Debug for MongoStore {
@@ -96,6 +97,7 @@ impl MongoStore {
         let (tasks, queue) = mpsc::unbounded_channel();
         let (watched, position) = signal::channel(last);
         let closing = CancellationToken::new();
+        let signer = Signer::default();
         let parts = BatcherParts {
             db: db.clone(),
             calls: calls.clone(),
@@ -106,6 +108,7 @@ impl MongoStore {
             entropy: Arc::clone(&config.entropy),
             faults: Arc::clone(&config.faults),
             closing: closing.clone(),
+            signer: signer.clone(),
         };
         let appended = CancellationToken::new();
         let ends = appended.clone().drop_guard();
@@ -136,6 +139,7 @@ impl MongoStore {
             closing,
             tracker,
             calls,
+            signer,
         })
     }
 

@@ -9,9 +9,10 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow,
     CredentialRow, DeltaRow, Deltas, Direction, FlushError, Head, HistoryFilter, IndexKeyRow,
-    KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, StoreError, StoreKeyRow,
-    StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, SignEvents, StoreError,
+    StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// What each method returns.
@@ -39,6 +40,10 @@ impl Log for SqliteStore {
         Box::pin(async move {
             self.ask(|reply| TaskKind::Append { append: Box::new(append), reply }).await?
         })
+    }
+
+    fn sign_with(&self, signs: Arc<dyn SignEvents>) {
+        self.signer.begin(signs);
     }
 
     fn head(&self) -> Answer<'_, Head> {
@@ -148,9 +153,10 @@ impl Rows for SqliteStore {
         from: u32,
         now: Timestamp,
         until: Timestamp,
+        mac: Option<[u8; 32]>,
     ) -> Answer<'_, bool> {
         Box::pin(async move {
-            Ok(self.change(RowTask::RotateSession { id, from, now, until }).await? == 1)
+            Ok(self.change(RowTask::RotateSession { id, from, now, until, mac }).await? == 1)
         })
     }
 

@@ -12,7 +12,7 @@
 //! | `content_keys` | `stream` | content keys | with appends |
 //! | `secrets` | `owner`, `key`, `secret_version` | sealed secrets and their data keys | with appends |
 //! | `credentials` | `owner` | sealed password hashes | with appends |
-//! | `sessions` | `id` | sessions | with appends; rotated by compare and set |
+//! | `sessions` | `id` | sessions, each with a MAC | with appends; rotated by compare and set |
 //! | `timers` | `owner`, `kind`, `subject` | timers | with appends |
 //! | `views` | `owner`, `view`, `id` | rows of views | with appends |
 //! | `defaults` | `owner`, `tag` | the default key of a context: the primary key allows only one | with appends |
@@ -27,6 +27,7 @@
 //!
 //! Ids are 16-byte blobs, whose order is the order of the ids; times are milliseconds. `owner`,
 //! `subject` and `kind` of an event are copies for filters: the leaf is computed from the envelope.
+//! `signature` is the keychain's, of the leaf.
 //! `boxes` counts an event's sealed boxes: a single one is stored in `content`, several in `parts`.
 //! Leases live in the memory of the one process that has the file open.
 //!
@@ -228,8 +229,11 @@ CREATE TABLE required (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Stream tickets that were used.
+/// Events that an earlier program appended have no signature, and sessions that it made no MAC.
+/// Stream tickets that were used are remembered.
 const FORMAT_3: &str = "
+ALTER TABLE events ADD COLUMN signature BLOB;
+ALTER TABLE sessions ADD COLUMN mac BLOB;
 CREATE TABLE used_tickets (
     id BLOB PRIMARY KEY NOT NULL,
     until INTEGER NOT NULL

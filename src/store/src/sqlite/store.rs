@@ -11,7 +11,7 @@ use super::read;
 use super::readers::Readers;
 use super::write::{Failure, Gate, Message, Reply, RowTask, Task, TaskKind, Writer, WriterParts};
 use claviger_domain::catalogue::Readable;
-use claviger_projections::ports::{BoxFuture, StoreError};
+use claviger_projections::ports::{BoxFuture, Signer, StoreError};
 use rusqlite::Connection;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,6 +37,7 @@ pub struct SqliteStore {
     failure: watch::Receiver<Option<Failure>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
+    pub(super) signer: Signer,
 }
 
 impl fmt::Debug for SqliteStore {
@@ -71,12 +72,14 @@ impl SqliteStore {
         let (tasks, messages) = channel();
         let (position_sender, position) = watch::channel(end.0.size());
         let (failure_sender, failure) = watch::channel(None);
+        let signer = Signer::default();
         let parts = WriterParts {
             connection,
             messages,
             faults: Arc::clone(&config.faults),
             position: position_sender,
             failure: failure_sender.clone(),
+            signer: signer.clone(),
         };
         let writer = Writer::new(parts, end, gate);
         let thread = Builder::new()
@@ -91,6 +94,7 @@ impl SqliteStore {
             failure,
             writer: Mutex::new(Some(thread.map_err(failed)?)),
             lock: Mutex::new(Some(lock)),
+            signer,
         })
     }
 

@@ -281,7 +281,7 @@ async fn every_command_carries_its_concern() {
     store.user_keys_by_kek().await.unwrap();
     rotated(&store, &first).await;
     store
-        .rotate_session(claviger_domain::id::SessionId(owner.0), 1, first.at, first.at)
+        .rotate_session(claviger_domain::id::SessionId(owner.0), 1, first.at, first.at, None)
         .await
         .unwrap();
     store.forget_records(first.at).await.unwrap();

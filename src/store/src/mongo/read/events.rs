@@ -248,7 +248,8 @@ fn stored_event(document: Document) -> Result<(StoredEvent, u64), StoreError> {
     let content = content.map(<[u8]>::to_vec).into_iter().collect();
     let (facts, subject, leaf) =
         (cells.bytes("facts")?.to_vec(), cells.opt_id("subject")?, cells.array("leaf")?);
-    Ok((StoredEvent { envelope, facts, content, subject, leaf }, boxes))
+    let signature = cells.opt_array("signature")?;
+    Ok((StoredEvent { envelope, facts, content, subject, leaf, signature }, boxes))
 }
 
 /// The envelope's version, 1 where the document names none, and the actor. What the version can't

@@ -206,6 +206,7 @@ fn session_row(cells: &Cells) -> Result<SessionRow, StoreError> {
         generation: cells.u32("generation")?,
         rotated_at: cells.time("rotated_at")?,
         content: cells.opt_bytes("content")?.map(<[u8]>::to_vec),
+        mac: cells.opt_array("mac")?,
     })
 }
 
@@ -218,6 +219,7 @@ pub(in crate::mongo) struct SessionRotation {
     pub(in crate::mongo) now: Timestamp,
     /// New expiry.
     pub(in crate::mongo) until: Timestamp,
+    pub(in crate::mongo) mac: Option<[u8; 32]>,
     /// Random: identifies this rotation.
     pub(in crate::mongo) mark: [u8; 16],
 }
@@ -237,6 +239,7 @@ pub(in crate::mongo) async fn rotate_session(
         "last_seen_at": bound(rotation.now.0),
         "expires_at": bound(rotation.until.0),
         "mark": mark.clone(),
+        "mac": rotation.mac.map_or(Bson::Null, |mac| binary(mac.to_vec())),
     };
     let is_from = doc! { "_id": session.clone(), "generation": i64::from(rotation.from) };
     if sessions.find_one_and_update(is_from, doc! { "$set": set }).await?.is_some() {

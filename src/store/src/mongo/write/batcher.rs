@@ -12,7 +12,7 @@ use crate::mongo::watch::raise;
 use claviger_domain::event::EnvelopeVersion;
 
 use claviger_domain::id::EventId;
-use claviger_projections::ports::{Append, AppendError, StoreError};
+use claviger_projections::ports::{Append, AppendError, Signer, StoreError};
 use claviger_vault::Entropy;
 use mongodb::{ClientSession, Database};
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub(in crate::mongo) struct BatcherParts {
     pub(in crate::mongo) faults: Arc<dyn Faults>,
     /// The store is closing: tasks that cannot be settled now are abandoned.
     pub(in crate::mongo) closing: CancellationToken,
+    /// Signs the events.
+    pub(in crate::mongo) signer: Signer,
 }
 
 pub(in crate::mongo) struct Batcher {
@@ -266,12 +268,12 @@ impl Batcher {
         let progress: Arc<Progress> = Arc::default();
         let (shared, db, appends) =
             (Arc::clone(&progress), self.parts.db.clone(), Arc::clone(appends));
-        let faults = Arc::clone(&self.parts.faults);
+        let (faults, signer) = (Arc::clone(&self.parts.faults), self.parts.signer.clone());
         let attempt = async move {
             let tried = transaction::attempt(
                 &db,
                 &mut session,
-                (&appends, version),
+                (&appends, version, signer),
                 faults.as_ref(),
                 &shared,
             )

@@ -195,6 +195,7 @@ fn put_session(row: &SessionRow) -> Result<Change, AppendError> {
         "generation": i64::from(row.generation),
         "rotated_at": stored(row.rotated_at.0)?,
         "content": opt_binary(row.content.as_ref()),
+        "mac": row.mac.map_or(Bson::Null, |mac| binary(mac.to_vec())),
     };
     Ok(put(SESSIONS, id(row.id.0), row.owner, fields))
 }

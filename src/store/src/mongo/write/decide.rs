@@ -15,7 +15,7 @@ use claviger_domain::id::{EventId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, ClaimChange, ClaimKind, CommandRecord, Expected, NewEvent,
-    Placed, RecordChange, Reliance, Unmet,
+    Placed, RecordChange, Reliance, Signer, Unmet,
 };
 use claviger_proof::{Frontier, leaf_hash};
 use mongodb::bson::{Bson, Document, doc};
@@ -39,6 +39,8 @@ pub(super) struct Draft {
     pub(super) plan: Plan,
     /// The version of the envelopes.
     version: EnvelopeVersion,
+    /// Signs the events.
+    signer: Signer,
 }
 
 /// The holder of a value after an append; `None` for nobody.
@@ -59,8 +61,8 @@ struct Pieces {
 
 impl Draft {
     /// A batch on top of `end`.
-    pub(super) fn new(known: Known, end: End, version: EnvelopeVersion) -> Self {
-        Self { known, end, plan: Plan::default(), version }
+    pub(super) fn new(known: Known, end: End, version: EnvelopeVersion, signer: Signer) -> Self {
+        Self { known, end, plan: Plan::default(), version, signer }
     }
 
     /// Decides an append. A refusal leaves the draft as it was.
@@ -115,7 +117,10 @@ impl Draft {
                 version: last.version + 1,
                 at: end.at,
             };
-            events.push(event_document(append, event, (last, self.version), &mut end.frontier)?);
+            let (mut document, leaf) = event_document(append, event, (last, self.version))?;
+            document.insert("signature", self.signer.sign(&leaf).map(|of| binary(of.to_vec())));
+            end.frontier.push(leaf);
+            events.push(document);
             parts.extend(part_documents(event, last.position));
             placed.push(last);
         }
@@ -270,11 +275,9 @@ fn event_document(
     append: &Append,
     event: &NewEvent,
     (placed, version): (Placed, EnvelopeVersion),
-    frontier: &mut Frontier,
-) -> Result<Document, AppendError> {
+) -> Result<(Document, [u8; 32]), AppendError> {
     let envelope = append.envelope(event, placed, version)?;
     let leaf = leaf_hash(&envelope, &event.facts, &event.content);
-    frontier.push(leaf);
     let content = match event.content.as_slice() {
         [only] => binary(only.clone()),
         _ => Bson::Null,
@@ -305,7 +308,7 @@ fn event_document(
         document.insert("actor_credential", credential.map(ActingCredential::kind));
         document.insert("actor_credential_id", opt_id(credential.and_then(ActingCredential::id)));
     }
-    Ok(document)
+    Ok((document, leaf))
 }
 
 /// Several boxes go into documents of their own: otherwise a document of many megabytes would have

@@ -11,7 +11,7 @@ use crate::mongo::session::{self, Committed};
 use claviger_domain::event::EnvelopeVersion;
 
 use claviger_domain::id::EventId;
-use claviger_projections::ports::{Append, AppendError, Appended, StoreError};
+use claviger_projections::ports::{Append, AppendError, Appended, Signer, StoreError};
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{ClientSession, Database};
@@ -90,13 +90,13 @@ impl Progress {
 pub(super) async fn attempt(
     db: &Database,
     session: &mut ClientSession,
-    (appends, version): (&[Arc<Append>], EnvelopeVersion),
+    (appends, version, signer): (&[Arc<Append>], EnvelopeVersion, Signer),
     faults: &dyn Faults,
     progress: &Progress,
 ) -> Result<Settled, Trouble> {
     session::begin(session).await?;
     let appends: Vec<&Append> = appends.iter().map(AsRef::as_ref).collect();
-    let written = write(db, session, (&appends, version), faults).await;
+    let written = write(db, session, (&appends, version, signer), faults).await;
     let settled = match written {
         Ok(settled) => settled,
         Err(trouble) => {
@@ -122,13 +122,13 @@ pub(super) async fn attempt(
 async fn write(
     db: &Database,
     session: &mut ClientSession,
-    (appends, version): (&[&Append], EnvelopeVersion),
+    (appends, version, signer): (&[&Append], EnvelopeVersion, Signer),
     faults: &dyn Faults,
 ) -> Result<Settled, Trouble> {
     let end = hold_head(db, session).await?;
     let known = Reader { db, session: &mut *session }.known(appends).await?;
     let from = end.frontier.size();
-    let mut draft = Draft::new(known, end, version);
+    let mut draft = Draft::new(known, end, version, signer);
     let mut answers = Vec::with_capacity(appends.len());
     for append in appends {
         match faults.before_append(append) {

@@ -17,7 +17,7 @@ use rusqlite::{Connection, ToSql, params};
 use uuid::Uuid;
 
 const EVENT: &str = "position, id, stream, version, owner, kind, schema, at, actor_user, actor_role, actor_via, command_id, \
-                     correlation_id, causation_id, subject, facts, leaf, boxes, content, envelope, credential_kind, credential_id";
+                     correlation_id, causation_id, subject, facts, leaf, boxes, content, envelope, credential_kind, credential_id, signature";
 
 /// The head as the writer keeps it.
 pub(in crate::sqlite) fn head(connection: &Connection) -> Result<(Frontier, Timestamp), DbError> {
@@ -221,7 +221,8 @@ fn stored_event(cells: &mut Cells<'_, '_>) -> Result<(StoredEvent, u64), StoreEr
     }
     let content = content.map(<[u8]>::to_vec).into_iter().collect();
     (envelope.envelope_version, envelope.actor) = recorded(cells, envelope.actor)?;
-    Ok((StoredEvent { envelope, facts, content, subject, leaf }, boxes))
+    let signature = cells.opt_array()?;
+    Ok((StoredEvent { envelope, facts, content, subject, leaf, signature }, boxes))
 }
 
 fn actor(cells: &mut Cells<'_, '_>) -> Result<Actor, StoreError> {

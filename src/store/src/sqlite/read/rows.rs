@@ -132,7 +132,7 @@ pub(in crate::sqlite) fn session(
     connection: &Connection,
     id: SessionId,
 ) -> Result<Option<SessionRow>, DbError> {
-    let sql = "SELECT id, owner, created_at, last_seen_at, expires_at, generation, rotated_at, content FROM sessions \
+    let sql = "SELECT id, owner, created_at, last_seen_at, expires_at, generation, rotated_at, content, mac FROM sessions \
                WHERE id = ?1";
     query::row(connection, "sessions", sql, [id.0.as_bytes()], session_row)
 }
@@ -142,7 +142,7 @@ pub(in crate::sqlite) fn sessions(
     connection: &Connection,
     owner: UserId,
 ) -> Result<Vec<SessionRow>, DbError> {
-    let sql = "SELECT id, owner, created_at, last_seen_at, expires_at, generation, rotated_at, content FROM sessions \
+    let sql = "SELECT id, owner, created_at, last_seen_at, expires_at, generation, rotated_at, content, mac FROM sessions \
                WHERE owner = ?1 ORDER BY created_at DESC, id DESC";
     query::rows(connection, "sessions", sql, [owner.0.as_bytes()], session_row)
 }
@@ -157,6 +157,7 @@ fn session_row(cells: &mut Cells<'_, '_>) -> Result<SessionRow, StoreError> {
         generation: cells.u32()?,
         rotated_at: cells.time()?,
         content: cells.opt_bytes()?.map(<[u8]>::to_vec),
+        mac: cells.opt_array()?,
     })
 }
 

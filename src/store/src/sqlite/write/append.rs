@@ -13,7 +13,7 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, ClaimChange, CommandRecord, Expected, NewEvent, Placed,
-    RecordChange, Reliance, Unmet,
+    RecordChange, Reliance, Signer, Unmet,
 };
 use claviger_proof::{Frontier, leaf_hash};
 use rusqlite::{Connection, ErrorCode, params};
@@ -29,6 +29,8 @@ pub(super) struct End {
     pub(super) at: Timestamp,
     /// What readers must be able to read by now.
     pub(super) gate: Gate,
+    /// Signs the events.
+    pub(super) signer: Signer,
 }
 
 /// What may be appended, and what a program must be able to read to open the file. This process is
@@ -103,7 +105,7 @@ pub(super) fn execute(
             version: last.version + 1,
             at: end.at,
         };
-        insert_event(connection, append, event, last, &mut end.frontier)?;
+        insert_event(connection, append, event, last, end)?;
         placed.push(last);
     }
     for row in &append.rows {
@@ -176,7 +178,7 @@ fn insert_event(
     append: &Append,
     event: &NewEvent,
     placed: Placed,
-    frontier: &mut Frontier,
+    end: &mut End,
 ) -> Result<(), Stop> {
     let envelope = append.envelope(event, placed, EnvelopeVersion::NEWEST)?;
     let leaf = leaf_hash(&envelope, &event.facts, &event.content);
@@ -188,8 +190,9 @@ fn insert_event(
         parts => (None, parts),
     };
     let sql = "INSERT INTO events (position, id, stream, version, owner, kind, schema, at, actor_user, actor_role, actor_via, \
-               command_id, correlation_id, causation_id, subject, facts, boxes, content, leaf, envelope, credential_kind, credential_id) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
+               command_id, correlation_id, causation_id, subject, facts, boxes, content, leaf, envelope, credential_kind, credential_id, \
+               signature) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
     let params = params![
         stored(envelope.position)?,
         envelope.id.0.as_bytes(),
@@ -213,13 +216,14 @@ fn insert_event(
         envelope.envelope_version.number(),
         credential.map(ActingCredential::kind),
         credential.and_then(ActingCredential::id).map(uuid::Uuid::into_bytes),
+        end.signer.sign(&leaf),
     ];
     connection.prepare_cached(sql)?.execute(params).map_err(refuse_known_id)?;
     for (part, sealed) in (0_i64..).zip(parts) {
         let sql = "INSERT INTO parts (position, part, box) VALUES (?1, ?2, ?3)";
         connection.prepare_cached(sql)?.execute(params![stored(placed.position)?, part, sealed])?;
     }
-    frontier.push(leaf);
+    end.frontier.push(leaf);
     Ok(())
 }
 

@@ -116,8 +116,8 @@ fn put_secret(connection: &Connection, row: &SecretRow) -> Result<(), Stop> {
 
 fn put_session(connection: &Connection, row: &SessionRow) -> Result<(), Stop> {
     let sql = "INSERT OR REPLACE INTO sessions \
-               (id, owner, created_at, last_seen_at, expires_at, generation, rotated_at, content) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+               (id, owner, created_at, last_seen_at, expires_at, generation, rotated_at, content, mac) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let params = params![
         row.id.0.as_bytes(),
         row.owner.0.as_bytes(),
@@ -127,6 +127,7 @@ fn put_session(connection: &Connection, row: &SessionRow) -> Result<(), Stop> {
         row.generation,
         stored(row.rotated_at.0)?,
         row.content,
+        row.mac,
     ];
     run(connection, sql, params)
 }

@@ -31,6 +31,7 @@ pub(in crate::sqlite) enum RowTask {
         now: Timestamp,
         /// New expiry.
         until: Timestamp,
+        mac: Option<[u8; 32]>,
     },
     /// Deletes closed command records that have expired.
     ForgetRecords(Timestamp),
@@ -193,14 +194,15 @@ fn change_rows(connection: &Connection, task: &RowTask) -> Result<u64, Stop> {
                 row.canary
             ])?
         }
-        RowTask::RotateSession { id, from, now, until } => {
-            let sql = "UPDATE sessions SET generation = generation + 1, rotated_at = ?3, last_seen_at = ?3, expires_at = ?4 \
+        RowTask::RotateSession { id, from, now, until, mac } => {
+            let sql = "UPDATE sessions SET generation = generation + 1, rotated_at = ?3, last_seen_at = ?3, expires_at = ?4, mac = ?5 \
                        WHERE id = ?1 AND generation = ?2";
             connection.prepare_cached(sql)?.execute(params![
                 id.0.as_bytes(),
                 from,
                 stored(now.0)?,
-                stored(until.0)?
+                stored(until.0)?,
+                mac
             ])?
         }
         RowTask::ExpireDeltas { owner, run } => deltas::expire(connection, *owner, *run)?,

@@ -5,7 +5,7 @@ use super::batch::{self, Trouble};
 use super::task::{Reply, Task};
 use crate::sqlite::error;
 use crate::sqlite::faults::Faults;
-use claviger_projections::ports::StoreError;
+use claviger_projections::ports::{Signer, StoreError};
 use rusqlite::{Connection, ErrorCode};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -51,6 +51,8 @@ pub(in crate::sqlite) struct WriterParts {
     pub(in crate::sqlite) position: watch::Sender<u64>,
     /// Receives the failure once the store can no longer write.
     pub(in crate::sqlite) failure: watch::Sender<Option<Failure>>,
+    /// Signs the events.
+    pub(in crate::sqlite) signer: Signer,
 }
 
 pub(in crate::sqlite) struct Writer {
@@ -69,7 +71,8 @@ impl Writer {
         (frontier, at): (claviger_proof::Frontier, claviger_domain::timestamp::Timestamp),
         gate: Gate,
     ) -> Self {
-        Self { parts, end: End { frontier, at, gate }, carried: None, written_bytes: 0 }
+        let end = End { frontier, at, gate, signer: parts.signer.clone() };
+        Self { parts, end, carried: None, written_bytes: 0 }
     }
 
     /// Runs until it receives `Close`, no sender is left, or the disk fails. Messages still queued
