@@ -230,8 +230,8 @@ settings! {
             "Address to listen on; port 0 takes a free one";
         metrics_listen: SocketAddr = "CLAVIGER_METRICS_LISTEN", "ADDRESS", Means("none"), SERVERS,
             "Private address that serves /metrics to Prometheus, without authentication";
-        hosts: Hosts = "CLAVIGER_HOSTS", "LIST", Means("those of origins, of the address, and of loopback"), SERVERS,
-            "Other host names by which clients address the server, keys.example.org, separated by commas";
+        hosts: Hosts = "CLAVIGER_HOSTS", "LIST", Means("none"), SERVERS,
+            "Host names of the server besides localhost, its address and its origins', separated by commas";
         origins: Origins = "CLAVIGER_ORIGINS", "LIST", Means("the server's own origin only"), SERVERS,
             "Other origins whose pages may use the server, https://app.example.org, separated by commas";
         trusted_proxies: TrustedProxies = "CLAVIGER_TRUSTED_PROXIES", "LIST", Means("none"), SERVERS,
@@ -249,12 +249,8 @@ settings! {
     }
     "Accounts" => {
         registration: RegistrationSetting = "CLAVIGER_REGISTRATION", "WHO",
-            Means("open on a loopback address, else closed; must be set with hosts, origins, trusted_proxies or an issuer"), SERVE,
-            "Who may register: open (everybody who reaches the server) or closed (claviger user add only)";
-        registrations_per_hour: u32 = "CLAVIGER_REGISTRATIONS_PER_HOUR", "N", Value("20"), SERVERS,
-            "Accounts made from one address and hour, but for clients on this machine; 1 to 60000, or 0 for no limit";
-        sign_ins_per_minute: u32 = "CLAVIGER_SIGN_INS_PER_MINUTE", "N", Value("60"), SERVERS,
-            "Sign-ins from one address and minute, but for clients on this machine; 1 to 60000, or 0 for no limit";
+            Means("open on a loopback address without proxy, else closed"), SERVE,
+            "Who may register: open (everybody) or closed (claviger user add only)";
         jwks_url: String = "CLAVIGER_JWKS_URL", "URL", Means("none"), SERVERS,
             "Keys of an external issuer, whose tokens are then accepted too; needs issuer and audience";
         jwks_issuer: String = "CLAVIGER_JWKS_ISSUER", "TEXT", Means("none"), SERVERS,
@@ -267,8 +263,8 @@ settings! {
     "Anthropic" => {
         anthropic_base_url: String = "CLAVIGER_ANTHROPIC_BASE_URL", "URL", Means("Anthropic's"), UPSTREAM,
             "Base address of Anthropic's API";
-        env_keys_for: SharingSetting = "CLAVIGER_ENV_KEYS_FOR", "WHO", Means("all, or admins where others reach the server"), SERVERS,
-            "Users whose runs may use ANTHROPIC_API_KEY and CLAUDE_API_KEY of the server: all, admins or none";
+        env_keys_for: SharingSetting = "CLAVIGER_ENV_KEYS_FOR", "WHO", Means("all for oneself, else admins"), SERVERS,
+            "Users of the server's ANTHROPIC_API_KEY and CLAUDE_API_KEY: all, admins or none";
         model: String = "CLAVIGER_MODEL", "MODEL", Means("the cheapest current one"), MODEL,
             "Model used where none is named";
         prices: PathBuf = "CLAVIGER_PRICES", "FILE", Means("the built-in table"), UPSTREAM,
@@ -277,8 +273,8 @@ settings! {
             "How long a key test may take; 1 to 600000";
         max_plan: bool = "CLAVIGER_MAX_PLAN", "BOOL", Value("false"), SERVERS,
             "Let runs without a key use the operator's claude program; needs CLAUDE_CODE_OAUTH_TOKEN";
-        max_plan_for: SharingSetting = "CLAVIGER_MAX_PLAN_FOR", "WHO", Means("all, or admins where others reach the server"), SERVERS,
-            "Users whose runs may use it: all (only where nobody else reaches the server), admins or none";
+        max_plan_for: SharingSetting = "CLAVIGER_MAX_PLAN_FOR", "WHO", Means("all for oneself, else admins"), SERVERS,
+            "Users of max_plan: admins, none, or all for oneself";
         claude_bin: PathBuf = "CLAVIGER_CLAUDE_BIN", "PROGRAM", Value("claude"), SERVERS,
             "The claude program, a path or a name on PATH";
         max_plan_user: String = "CLAVIGER_MAX_PLAN_USER", "UID:GID", Means("the server's own, confined by Landlock"), SERVERS,
@@ -295,6 +291,10 @@ settings! {
             "Changes of keys per user and minute, tests included; 1 to 60000, or 0 for no limit";
         key_tests_per_minute: u32 = "CLAVIGER_KEY_TESTS_PER_MINUTE", "N", Value("60"), SERVERS,
             "Tests of keys per user and minute; 1 to 60000, or 0 for no limit";
+        registrations_per_hour: u32 = "CLAVIGER_REGISTRATIONS_PER_HOUR", "N", Value("20"), SERVERS,
+            "New accounts from one address and hour, but from this machine; 0 for no limit";
+        sign_ins_per_minute: u32 = "CLAVIGER_SIGN_INS_PER_MINUTE", "N", Value("60"), SERVERS,
+            "Sign-ins from one address and minute, but from this machine; 0 for no limit";
         streams_per_user: usize = "CLAVIGER_STREAMS_PER_USER", "N", Value("100"), SERVERS,
             "Concurrent sockets and event streams of one user";
     }

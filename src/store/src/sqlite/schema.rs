@@ -20,6 +20,7 @@
 //! | `quarantine` | `view`, `owner`, `id` | quarantined rows of such views | with advances and repairs |
 //! | `deltas` | `run`, `v`, `d` | rows of text between a run's events, sealed | inserts; deleted when they expire |
 //! | `required` | `name` | what a program must be able to read to open this file, and the version that first wrote it | with appends |
+//! | `used_tickets` | `id` | stream tickets that were used | inserts; deleted an hour after their time |
 //! | `store_keys` | `kek` | the store's index key and canary, wrapped by each KEK; the highest `seq` is the newest | once, then with appends |
 //!
 //! Rows that depend on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`) also
