@@ -1,5 +1,6 @@
 //! What a hostile review broke, each as a test named after what it shows.
 
 mod child;
+mod clock;
 mod edge;
 mod plans;

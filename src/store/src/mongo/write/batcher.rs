@@ -2,7 +2,7 @@
 //! queued meanwhile go into the next.
 
 use super::task::Task;
-use super::transaction::{self, Progress, Settled, Trouble};
+use super::transaction::{self, Batch, Progress, Settled, Trouble};
 use crate::mongo::calls::Calls;
 use crate::mongo::error::DbError;
 use crate::mongo::faults::Faults;
@@ -53,6 +53,8 @@ pub(in crate::mongo) struct BatcherParts {
     pub(in crate::mongo) position: watch::Sender<u64>,
     /// Spreads retries.
     pub(in crate::mongo) entropy: Arc<dyn Entropy>,
+    /// Whether the database's clock contradicts an append whose time is far ahead.
+    pub(in crate::mongo) asks_clock: bool,
     pub(in crate::mongo) faults: Arc<dyn Faults>,
     /// The store is closing: tasks that cannot be settled now are abandoned.
     pub(in crate::mongo) closing: CancellationToken,
@@ -266,12 +268,12 @@ impl Batcher {
         let progress: Arc<Progress> = Arc::default();
         let (shared, db, appends) =
             (Arc::clone(&progress), self.parts.db.clone(), Arc::clone(appends));
-        let faults = Arc::clone(&self.parts.faults);
+        let (faults, asks_clock) = (Arc::clone(&self.parts.faults), self.parts.asks_clock);
         let attempt = async move {
             let tried = transaction::attempt(
                 &db,
                 &mut session,
-                (&appends, version),
+                Batch { appends: &appends, version, asks_clock },
                 faults.as_ref(),
                 &shared,
             )
