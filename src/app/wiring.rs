@@ -110,11 +110,18 @@ impl Opened {
     async fn open(config: &Config, env: &Environment, program: &str) -> Result<Self, StartError> {
         if let Some(uri) = &config.mongodb_uri {
             let lease = Duration::from_millis(config.lease_ms);
-            let mongo =
-                MongoConfig { lease, ..MongoConfig::new(uri.clone(), Arc::clone(&env.entropy)) };
+            // The database has a clock of its own, unless time itself is a test's.
+            let asks_clock = env.other_clock.now().is_some();
+            let mongo = MongoConfig {
+                lease,
+                asks_clock,
+                ..MongoConfig::new(uri.clone(), Arc::clone(&env.entropy))
+            };
             return Ok(Self::MongoDb(Arc::new(MongoStore::open(&mongo).await?)));
         }
-        Self::embedded(SqliteConfig::new(&config.data_dir, program, env.clock.now())).await
+        let sqlite = SqliteConfig::new(&config.data_dir, program, env.clock.now());
+        let other_clock = Arc::clone(&env.other_clock);
+        Self::embedded(SqliteConfig { other_clock, ..sqlite }).await
     }
 
     /// Opening waits for the disk, so it has a thread of its own.

@@ -34,7 +34,7 @@ impl Timers {
         loop {
             self.do_due(&over).await;
             if ticks.is_multiple_of(SWEEP)
-                && let Err(error) = self.store.forget_records(self.env.clock.now()).await
+                && let Err(error) = self.store.forget_records(self.env.believed_now()).await
             {
                 tracing::warn!(%error, "cannot delete old command records now");
             }
@@ -52,7 +52,7 @@ impl Timers {
     }
 
     async fn do_due(&self, over: &CancellationToken) {
-        let due = match self.store.due_timers(self.env.clock.now(), BATCH).await {
+        let due = match self.store.due_timers(self.env.believed_now(), BATCH).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "cannot read timers now");

@@ -1,6 +1,8 @@
 //! Clock, ids and randomness as ports, so that tests can control them.
 
+use super::other_clock::BootClock;
 use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{AHEAD_MAX_MS, OtherClock};
 use claviger_vault::Entropy;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,6 +33,8 @@ pub struct Environment {
     /// Source of keys, nonces and tokens.
     pub entropy: Arc<dyn Entropy>,
     pub kernel: Arc<dyn Kernel>,
+    /// A second opinion on the time.
+    pub other_clock: Arc<dyn OtherClock>,
 }
 
 impl Environment {
@@ -41,7 +45,14 @@ impl Environment {
             ids: Arc::new(SystemIds),
             entropy: Arc::new(OsEntropy),
             kernel: Arc::new(ThisKernel),
+            other_clock: Arc::new(BootClock::start(Arc::new(SystemClock))),
         }
+    }
+
+    /// The time, but never far ahead of the other clock: for what is done because time has passed.
+    pub fn believed_now(&self) -> Timestamp {
+        let now = self.clock.now();
+        self.other_clock.now().map_or(now, |other| now.min(other.plus_ms(AHEAD_MAX_MS)))
     }
 }
 

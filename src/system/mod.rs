@@ -4,6 +4,7 @@
 pub mod environment;
 pub(crate) mod failure;
 pub mod metrics;
+mod other_clock;
 pub mod panics;
 pub mod process;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 
 use claviger::system::environment::{Clock, Environment};
 use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::NoClock;
 use claviger_vault::Entropy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +52,7 @@ pub(super) fn forward() -> (Arc<Forward>, Environment) {
         ids: system.ids,
         entropy: Arc::new(NoWaits(system.entropy)),
         kernel: system.kernel,
+        other_clock: Arc::new(NoClock),
     };
     (clock, env)
 }

@@ -3,6 +3,7 @@
 
 use claviger::system::environment::{Clock, Environment, OsEntropy};
 use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::NoClock;
 use claviger_vault::Entropy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,9 +64,10 @@ pub(crate) fn system() -> Environment {
     Environment::system()
 }
 
-/// The system's, by this clock.
+/// The system's, by this clock, which a test may move by days: no other clock contradicts it.
 pub(crate) fn by(clock: &Arc<TestClock>) -> Environment {
-    Environment { clock: Arc::<TestClock>::clone(clock), ..system() }
+    let clock = Arc::<TestClock>::clone(clock);
+    Environment { clock, other_clock: Arc::new(NoClock), ..system() }
 }
 
 /// By a running clock, and with no wait that chance decides.

@@ -1,6 +1,7 @@
 //! What a hostile review broke, each as a test named after what it shows.
 
 mod child;
+mod clock;
 mod defaults;
 mod edge;
 mod external;

@@ -32,6 +32,8 @@ pub struct MongoConfig {
     /// What this program can read in a log. A store that holds anything else is refused, and
     /// nothing else is appended.
     pub reads: Arc<Readable>,
+    /// Whether the database's clock contradicts an append whose time is far ahead.
+    pub asks_clock: bool,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
     /// Receives every command that is sent, for tests.
@@ -49,6 +51,7 @@ impl MongoConfig {
             lease: LEASE,
             answer_within: ANSWER,
             reads: Arc::new(Readable::current()),
+            asks_clock: false,
             faults,
             monitor: None,
         }

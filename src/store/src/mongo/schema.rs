@@ -41,6 +41,7 @@ use claviger_projections::ports::TICKET_MARGIN_MS;
 use futures::future::try_join_all;
 use mongodb::bson::{Document, doc};
 use mongodb::error::Error;
+use mongodb::options::Hint;
 use mongodb::{Database, bson};
 use std::collections::{BTreeSet, HashSet};
 
@@ -79,6 +80,18 @@ const META: &str = "meta";
 /// `_id` of the one document of `log_head`.
 pub(super) const HEAD_ID: &str = "head";
 
+/// Names of indexes that queries name: where two indexes would do, the server tries them, and keeps
+/// the one that was faster for another owner.
+pub(super) const BY_OWNER: &str = "owner";
+pub(super) const BY_SUBJECT: &str = "subject";
+pub(super) const BY_SORT: &str = "sort";
+pub(super) const BY_PLACE: &str = "place";
+
+/// The index of this name, and no other.
+pub(super) fn by(index: &str) -> Hint {
+    Hint::Name(index.to_owned())
+}
+
 struct Index {
     name: &'static str,
     keys: &'static [(&'static str, i32)],
@@ -110,8 +123,8 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
         &[
             unique("position", &[("position", 1)]),
             unique("id", &[("id", 1)]),
-            index("owner", &[("owner", 1), ("position", 1)]),
-            index("subject", &[("owner", 1), ("subject", 1), ("position", 1)]),
+            index(BY_OWNER, &[("owner", 1), ("position", 1)]),
+            index(BY_SUBJECT, &[("owner", 1), ("subject", 1), ("position", 1)]),
         ],
     ),
     (PARTS, &[]),
@@ -128,7 +141,7 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
         VIEWS,
         &[
             index("owner", &[("owner", 1)]),
-            index("sort", &[("view", 1), ("owner", 1), ("sort", 1), ("id", 1)]),
+            index(BY_SORT, &[("view", 1), ("owner", 1), ("sort", 1), ("id", 1)]),
         ],
     ),
     (DEFAULTS, &[index("owner", &[("owner", 1), ("tag", 1)])]),
@@ -140,7 +153,7 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
     ),
     (
         DELTAS,
-        &[unique("place", &[("run", 1), ("v", 1), ("d", 1)]), index("owner", &[("owner", 1)])],
+        &[unique(BY_PLACE, &[("run", 1), ("v", 1), ("d", 1)]), index("owner", &[("owner", 1)])],
     ),
     (STORE_KEYS, &[unique("seq", &[("seq", 1)])]),
     (PROCESSES, &[]),

@@ -106,6 +106,7 @@ impl MongoStore {
             tasks: queue,
             position: watched.clone(),
             entropy: Arc::clone(&config.entropy),
+            asks_clock: config.asks_clock,
             faults: Arc::clone(&config.faults),
             closing: closing.clone(),
             signer: signer.clone(),

@@ -15,11 +15,17 @@ pub struct Cells<'row, 'stmt> {
     row: &'row Row<'stmt>,
     table: &'static str,
     next: usize,
+    bytes: usize,
 }
 
 impl<'row, 'stmt> Cells<'row, 'stmt> {
     pub fn new(table: &'static str, row: &'row Row<'stmt>) -> Self {
-        Self { row, table, next: 0 }
+        Self { row, table, next: 0, bytes: 0 }
+    }
+
+    /// Bytes of texts and blobs taken so far.
+    pub fn bytes_taken(&self) -> usize {
+        self.bytes
     }
 
     /// The error that names this row and the column taken last.
@@ -40,7 +46,11 @@ impl<'row, 'stmt> Cells<'row, 'stmt> {
     fn take(&mut self) -> Result<ValueRef<'row>, StoreError> {
         let at = self.next;
         self.next += 1;
-        self.row.get_ref(at).map_err(|_| self.corrupt())
+        let cell = self.row.get_ref(at).map_err(|_| self.corrupt())?;
+        if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = cell {
+            self.bytes = self.bytes.saturating_add(bytes.len());
+        }
+        Ok(cell)
     }
 
     /// A non-negative integer.

@@ -3,6 +3,7 @@
 use super::faults::{Faults, NoFaults};
 use claviger_domain::catalogue::Readable;
 use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{NoClock, OtherClock};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct SqliteConfig {
     /// What this program can read in a log. A store that holds anything else is refused, and
     /// nothing else is appended.
     pub reads: Arc<Readable>,
+    /// Contradicts an append whose time is far ahead.
+    pub other_clock: Arc<dyn OtherClock>,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
 }
@@ -41,6 +44,7 @@ impl SqliteConfig {
             readers: 4,
             max_pages: None,
             reads: Arc::new(Readable::current()),
+            other_clock: Arc::new(NoClock),
             faults: Arc::new(NoFaults),
         }
     }

@@ -6,6 +6,7 @@ use super::query::DbError;
 use super::readers::in_transaction;
 use claviger_projections::ports::StoreError;
 use rusqlite::{Connection, ErrorCode};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,34 @@ const STEPS: i32 = 500;
 const TURNS: u32 = 8;
 
 /// Connections for any caller that finds one free. A slot is empty once the store is closed.
+/// Bytes of rows that a query here may read. A hundred events can have 25 MB: to read
+/// and copy them would hold the caller's thread.
+const BYTES: usize = 256 * 1024;
+
+thread_local! {
+    /// What the query on this thread may still read; `None` outside of inline reads.
+    static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Accounts for a row that was read.
+///
+/// # Errors
+/// As an interrupted query, if this one reads inline and has read too much: it is repeated on a
+/// reader's thread.
+pub(super) fn spend(bytes: usize) -> rusqlite::Result<()> {
+    LEFT.with(|left| match left.get() {
+        None => Ok(()),
+        Some(now) if now < bytes => {
+            let interrupted = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT);
+            Err(rusqlite::Error::SqliteFailure(interrupted, None))
+        }
+        Some(now) => {
+            left.set(Some(now - bytes));
+            Ok(())
+        }
+    })
+}
+
 #[expect(missing_debug_implementations, reason = "connections")]
 pub struct InlineReads(Vec<Mutex<Option<Place>>>);
 
@@ -91,7 +120,9 @@ impl Place {
     /// needs.
     fn bounded<T>(&self, asked: impl FnOnce() -> T) -> T {
         self.turns.store(TURNS, Ordering::Relaxed);
+        LEFT.set(Some(BYTES));
         let answer = asked();
+        LEFT.set(None);
         self.turns.store(u32::MAX, Ordering::Relaxed);
         answer
     }
@@ -103,4 +134,31 @@ fn is_put_off(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::OperationInterrupted | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::query;
+
+    #[test]
+    fn a_query_that_reads_much_is_left_to_a_thread() {
+        let near = InlineReads::over(vec![Connection::open_in_memory().unwrap()]).unwrap();
+        let read = |rows: i64, bytes: usize| {
+            let bytes = i64::try_from(bytes).unwrap();
+            let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) SELECT zeroblob(?2) FROM n";
+            let found = near.look(|connection| {
+                query::rows(connection, "n", sql, [rows, bytes], |cells| {
+                    cells.bytes().map(<[u8]>::len)
+                })
+            });
+            found.map(|answer| answer.unwrap().iter().sum::<usize>())
+        };
+        assert_eq!(read(3, BYTES / 4), Some(BYTES / 4 * 3));
+        assert_eq!(read(5, BYTES / 4), None);
+        assert_eq!(read(1, BYTES + 1), None);
+        // The next query has all of it again, and outside nothing is counted.
+        assert_eq!(read(4, BYTES / 4), Some(BYTES));
+        assert!(spend(usize::MAX).is_ok());
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::cells::Cells;
 use super::error;
+use super::inline_reads;
 use claviger_projections::ports::StoreError;
 use rusqlite::{Connection, Params};
 
@@ -47,7 +48,9 @@ pub fn rows<T>(
     let mut found = statement.query(params)?;
     let mut all = Vec::new();
     while let Some(row) = found.next()? {
-        all.push(read(&mut Cells::new(table, row))?);
+        let mut cells = Cells::new(table, row);
+        all.push(read(&mut cells)?);
+        inline_reads::spend(cells.bytes_taken())?;
     }
     Ok(all)
 }

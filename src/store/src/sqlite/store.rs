@@ -9,7 +9,9 @@ use super::lock::Lock;
 use super::query::DbError;
 use super::read;
 use super::readers::Readers;
-use super::write::{Failure, Gate, Message, Reply, RowTask, Task, TaskKind, Writer, WriterParts};
+use super::write::{
+    Failure, Gate, Message, Reply, RowTask, SecondClock, Task, TaskKind, Writer, WriterParts,
+};
 use claviger_domain::catalogue::Readable;
 use claviger_projections::ports::{BoxFuture, Signer, StoreError};
 use rusqlite::Connection;
@@ -60,7 +62,8 @@ impl SqliteStore {
         let path = config.dir.join(DATABASE_FILE);
         let connection = open_writer(config)?;
         let end = read_end(&connection, &path)?;
-        let gate = read_gate(&connection, &path, &config.reads)?;
+        let mut gate = read_gate(&connection, &path, &config.reads)?;
+        gate.clock = SecondClock(Arc::clone(&config.other_clock));
         let failed = |source| OpenError::from_io(&path, source);
         let open = || {
             (0..config.readers.clamp(1, 64))
@@ -187,7 +190,7 @@ fn read_gate(
         });
     }
     let required = required.into_iter().map(|(requirement, _)| requirement).collect();
-    Ok(Gate { reads: Arc::clone(reads), required: Arc::new(required) })
+    Ok(Gate { reads: Arc::clone(reads), required: Arc::new(required), ..Gate::default() })
 }
 
 fn damaged(path: &Path, error: DbError) -> OpenError {

@@ -4,14 +4,13 @@
 use super::timer_key;
 use crate::mongo::cells::{Cells, bound, limit as at_most};
 use crate::mongo::error::DbError;
-use crate::mongo::schema::{DELTAS, TIMERS, binary, id};
+use crate::mongo::schema::{BY_PLACE, DELTAS, TIMERS, binary, by, id};
 use claviger_domain::id::{RunId, UserId};
 use claviger_projections::ports::{DeltaPlace, DeltaRow, StoreError, TimerKind};
 use futures::TryStreamExt;
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
-use mongodb::options::Hint;
 
 /// The server's code for a duplicate key.
 const DUPLICATE_KEY: i32 = 11_000;
@@ -138,9 +137,8 @@ pub(in crate::mongo) async fn expire_deltas(
 ) -> Result<u64, DbError> {
     let rows = doc! { "run": id(run.0), "owner": id(owner.0) };
     // By the run's place: by the owner's index, every row of text that the owner has would be read.
-    let place = Hint::Name("place".to_owned());
     let deltas = db.collection::<Document>(DELTAS);
-    let deleted = deltas.delete_many(rows).hint(place).await?.deleted_count;
+    let deleted = deltas.delete_many(rows).hint(by(BY_PLACE)).await?.deleted_count;
     let timer = timer_key(TimerKind::DeltaExpiry, owner, run.0);
     db.collection::<Document>(TIMERS).delete_one(doc! { "_id": timer }).await?;
     Ok(deleted)

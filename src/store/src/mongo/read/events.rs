@@ -2,7 +2,9 @@
 
 use crate::mongo::cells::{Cells, bound, limit as at_most};
 use crate::mongo::error::DbError;
-use crate::mongo::schema::{CLAIMS, COMMANDS, EVENTS, HEAD, HEAD_ID, PARTS, binary, id};
+use crate::mongo::schema::{
+    BY_OWNER, BY_SUBJECT, CLAIMS, COMMANDS, EVENTS, HEAD, HEAD_ID, PARTS, binary, by, id,
+};
 use claviger_domain::actor::{ActingCredential, Actor, Role, Via};
 use claviger_domain::event::{Envelope, EnvelopeVersion};
 
@@ -15,7 +17,9 @@ use claviger_projections::ports::{
 use claviger_proof::Frontier;
 use futures::TryStreamExt;
 use mongodb::Database;
+use mongodb::action::Action as _;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::Hint;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -128,7 +132,10 @@ pub(in crate::mongo) async fn history(
         Direction::Backward => -1,
         Direction::Forward => 1,
     };
-    events(db, condition(owner, filter), doc! { "position": order }, limit).await
+    // Not the index of positions, by which all owners' events would be read.
+    let index = if filter.subject.is_some() { BY_SUBJECT } else { BY_OWNER };
+    let sort = doc! { "position": order };
+    events_by(db, (condition(owner, filter), Some(by(index))), sort, limit).await
 }
 
 fn condition(owner: UserId, filter: HistoryFilter) -> Document {
@@ -150,11 +157,25 @@ async fn events(
     sort: Document,
     limit: usize,
 ) -> Result<Vec<StoredEvent>, DbError> {
+    events_by(db, (filter, None), sort, limit).await
+}
+
+async fn events_by(
+    db: &Database,
+    (filter, index): (Document, Option<Hint>),
+    sort: Document,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, DbError> {
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let cursor =
-        db.collection::<Document>(EVENTS).find(filter).sort(sort).limit(at_most(limit)).await?;
+    let found = db.collection::<Document>(EVENTS);
+    let find = found
+        .find(filter)
+        .sort(sort)
+        .limit(at_most(limit))
+        .optional(index, |find, index| find.hint(index));
+    let cursor = find.await?;
     let documents: Vec<Document> = cursor.try_collect().await?;
     let mut found =
         documents.into_iter().map(stored_event).collect::<Result<Vec<_>, StoreError>>()?;

@@ -2,7 +2,7 @@
 
 use crate::mongo::cells::{Cells, bound, limit as at_most};
 use crate::mongo::error::DbError;
-use crate::mongo::schema::{DEFAULTS, VIEWS, binary, id};
+use crate::mongo::schema::{BY_SORT, DEFAULTS, VIEWS, binary, by, id};
 use crate::mongo::session;
 use claviger_domain::id::{ContextTag, KeyId, UserId};
 use claviger_projections::ports::{Page, PageOf, StoreError, ViewRow};
@@ -47,10 +47,11 @@ pub(in crate::mongo) async fn page(
     let views = db.collection::<Document>(VIEWS);
     let mut snapshot = session::snapshot(db.client()).await?;
     let find = views.find(within).sort(doc! { "sort": order, "id": order }).limit(at_most(wanted));
+    let find = find.hint(by(BY_SORT));
     let read = async {
         let mut cursor = find.session(&mut snapshot).await?;
         let documents: Vec<Document> = cursor.stream(&mut snapshot).try_collect().await?;
-        let count = views.count_documents(all).session(&mut snapshot).await?;
+        let count = views.count_documents(all).hint(by(BY_SORT)).session(&mut snapshot).await?;
         Ok::<_, DbError>((documents, count))
     };
     let read = read.await;

@@ -2,7 +2,7 @@
 //! queued meanwhile go into the next.
 
 use super::task::Task;
-use super::transaction::{self, Progress, Settled, Trouble};
+use super::transaction::{self, Batch, Progress, Settled, Trouble};
 use crate::mongo::calls::Calls;
 use crate::mongo::error::DbError;
 use crate::mongo::faults::Faults;
@@ -53,6 +53,8 @@ pub(in crate::mongo) struct BatcherParts {
     pub(in crate::mongo) position: watch::Sender<u64>,
     /// Spreads retries.
     pub(in crate::mongo) entropy: Arc<dyn Entropy>,
+    /// Whether the database's clock contradicts an append whose time is far ahead.
+    pub(in crate::mongo) asks_clock: bool,
     pub(in crate::mongo) faults: Arc<dyn Faults>,
     /// The store is closing: tasks that cannot be settled now are abandoned.
     pub(in crate::mongo) closing: CancellationToken,
@@ -269,11 +271,12 @@ impl Batcher {
         let (shared, db, appends) =
             (Arc::clone(&progress), self.parts.db.clone(), Arc::clone(appends));
         let (faults, signer) = (Arc::clone(&self.parts.faults), self.parts.signer.clone());
+        let (faults, asks_clock) = (Arc::clone(&self.parts.faults), self.parts.asks_clock);
         let attempt = async move {
             let tried = transaction::attempt(
                 &db,
                 &mut session,
-                (&appends, version, signer),
+                Batch { appends: &appends, version, asks_clock, signer: &signer },
                 faults.as_ref(),
                 &shared,
             )

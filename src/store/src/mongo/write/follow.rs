@@ -7,7 +7,9 @@ use crate::mongo::cells::bound;
 use crate::mongo::error::{DbError, is_duplicate};
 use crate::mongo::process::Process;
 use crate::mongo::read::{checkpoint_of, quarantine_id};
-use crate::mongo::schema::{CHECKPOINTS, DEFAULTS, EVENTS, LEASES, QUARANTINE, VIEWS, id};
+use crate::mongo::schema::{
+    BY_OWNER, CHECKPOINTS, DEFAULTS, EVENTS, LEASES, QUARANTINE, VIEWS, by, id,
+};
 use crate::mongo::session::{self, Committed};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{
@@ -186,6 +188,7 @@ async fn replace(
             let events = db.collection::<Document>(EVENTS);
             let newer = events
                 .find_one(between)
+                .hint(by(BY_OWNER))
                 .projection(doc! { "_id": 1 })
                 .session(&mut *session)
                 .await?;

@@ -11,7 +11,10 @@ use crate::mongo::session::{self, Committed};
 use claviger_domain::event::EnvelopeVersion;
 
 use claviger_domain::id::EventId;
-use claviger_projections::ports::{Append, AppendError, Appended, Signer, StoreError};
+use claviger_domain::timestamp::Timestamp;
+use claviger_projections::ports::{
+    Append, AppendError, Appended, Signer, StoreError, contradicted, is_after_a_rest,
+};
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{ClientSession, Database};
@@ -86,17 +89,28 @@ impl Progress {
     }
 }
 
+/// What is to be appended.
+#[derive(Clone, Copy)]
+pub(super) struct Batch<'a> {
+    pub(super) appends: &'a [Arc<Append>],
+    /// The version of the envelopes.
+    pub(super) version: EnvelopeVersion,
+    /// Whether the database's clock contradicts an append whose time is far ahead.
+    pub(super) asks_clock: bool,
+    /// Signs the events.
+    pub(super) signer: &'a Signer,
+}
+
 /// Attempts a batch once.
 pub(super) async fn attempt(
     db: &Database,
     session: &mut ClientSession,
-    (appends, version, signer): (&[Arc<Append>], EnvelopeVersion, Signer),
+    batch: Batch<'_>,
     faults: &dyn Faults,
     progress: &Progress,
 ) -> Result<Settled, Trouble> {
     session::begin(session).await?;
-    let appends: Vec<&Append> = appends.iter().map(AsRef::as_ref).collect();
-    let written = write(db, session, (&appends, version, signer), faults).await;
+    let written = write(db, session, batch, faults).await;
     let settled = match written {
         Ok(settled) => settled,
         Err(trouble) => {
@@ -122,15 +136,24 @@ pub(super) async fn attempt(
 async fn write(
     db: &Database,
     session: &mut ClientSession,
-    (appends, version, signer): (&[&Append], EnvelopeVersion, Signer),
+    batch: Batch<'_>,
     faults: &dyn Faults,
 ) -> Result<Settled, Trouble> {
     let end = hold_head(db, session).await?;
-    let known = Reader { db, session: &mut *session }.known(appends).await?;
-    let from = end.frontier.size();
-    let mut draft = Draft::new(known, end, version, signer);
+    let appends: Vec<&Append> = batch.appends.iter().map(AsRef::as_ref).collect();
+    let other = other_clock(db, batch, end.at).await?;
+    let known = Reader { db, session: &mut *session }.known(&appends).await?;
+    let (from, head) = (end.frontier.size(), end.at);
+    let mut draft = Draft::new(known, end, batch.version, batch.signer.clone());
     let mut answers = Vec::with_capacity(appends.len());
-    for append in appends {
+    for append in &appends {
+        let refusal = other
+            .filter(|_| is_after_a_rest(append.at, head))
+            .and_then(|other| contradicted(append.at, other));
+        if let Some(error) = refusal {
+            answers.push(Err(AppendError::Store(error)));
+            continue;
+        }
         match faults.before_append(append) {
             Some(fault) => return Err(made(fault)),
             None => answers.push(draft.add(append)),
@@ -146,6 +169,22 @@ async fn write(
         Some(fault) => Err(made(fault)),
         None => Ok(Settled { answers, position }),
     }
+}
+
+/// The database's clock, if an append is far ahead of the last event: after a rest, or because this
+/// machine's clock is wrong.
+async fn other_clock(
+    db: &Database,
+    batch: Batch<'_>,
+    head: Timestamp,
+) -> Result<Option<Timestamp>, DbError> {
+    let is_ahead = |append: &Arc<Append>| is_after_a_rest(append.at, head);
+    if !batch.asks_clock || !batch.appends.iter().any(is_ahead) {
+        return Ok(None);
+    }
+    let said = db.run_command(doc! { "hello": 1 }).await?;
+    let ms = said.get_datetime("localTime").ok().map(|time| time.timestamp_millis());
+    Ok(ms.and_then(|ms| u64::try_from(ms).ok()).map(Timestamp))
 }
 
 fn made(fault: Fault) -> Trouble {

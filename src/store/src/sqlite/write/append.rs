@@ -12,12 +12,13 @@ use claviger_domain::id::UserId;
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, AppendError, Appended, ClaimChange, CommandRecord, Expected, NewEvent, Placed,
-    RecordChange, Reliance, Signer, Unmet,
+    Append, AppendError, Appended, ClaimChange, CommandRecord, Expected, NewEvent, NoClock,
+    OtherClock, Placed, RecordChange, Reliance, Signer, Unmet, contradicted, is_after_a_rest,
 };
 use claviger_proof::{Frontier, leaf_hash};
 use rusqlite::{Connection, ErrorCode, params};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 /// The end of the log as the transaction sees it.
@@ -42,6 +43,36 @@ pub(in crate::sqlite) struct Gate {
     pub(in crate::sqlite) reads: Arc<Readable>,
     /// What the file already requires.
     pub(in crate::sqlite) required: Arc<BTreeSet<Requirement>>,
+    pub(in crate::sqlite) clock: SecondClock,
+}
+
+/// Contradicts an append whose time is far ahead.
+#[derive(Clone)]
+pub(in crate::sqlite) struct SecondClock(pub(in crate::sqlite) Arc<dyn OtherClock>);
+
+impl Default for SecondClock {
+    fn default() -> Self {
+        Self(Arc::new(NoClock))
+    }
+}
+
+impl fmt::Debug for SecondClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecondClock")
+    }
+}
+
+impl SecondClock {
+    /// Refuses a time that is far ahead of the last event and of the other clock.
+    fn pass(&self, at: Timestamp, head: Timestamp) -> Result<(), Stop> {
+        if is_after_a_rest(at, head)
+            && let Some(other) = self.0.now()
+            && let Some(error) = contradicted(at, other)
+        {
+            return Err(AppendError::Store(error).into());
+        }
+        Ok(())
+    }
 }
 
 impl Gate {
@@ -94,6 +125,7 @@ pub(super) fn execute(
     let before = stream_version(connection, append)?;
     check_reliance(connection, &append.relies_on)?;
     end.gate.pass(connection, append)?;
+    end.gate.clock.pass(append.at, end.at)?;
     end.at = end.at.max(append.at);
     let mut last =
         Placed { id: first.id, position: end.frontier.size(), version: before, at: end.at };

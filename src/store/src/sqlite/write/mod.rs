@@ -11,7 +11,7 @@ mod rotation;
 mod task;
 mod writer;
 
-pub(super) use append::Gate;
+pub(super) use append::{Gate, SecondClock};
 pub(super) use deltas::SLICE;
 pub(super) use follow::{advance, replace, weight};
 pub(super) use job::{JobOf, Worked};
