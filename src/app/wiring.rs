@@ -259,6 +259,7 @@ impl Core {
             limits: &limits,
             hub: &hub,
             tracker: &tracker,
+            metrics: &metrics,
         };
         let (run_commands, engine, runs) = work_on_runs(config, &rooms, upstream, holder);
         let engine = Mutex::new(Some(engine));
@@ -370,6 +371,7 @@ struct Rooms<'a> {
     limits: &'a Arc<CommandLimits>,
     hub: &'a Arc<EventHub>,
     tracker: &'a TaskTracker,
+    metrics: &'a Metrics,
 }
 
 /// Commands on runs, the engine that works on them, and the hub that publishes their text.
@@ -400,6 +402,7 @@ fn work_on_runs(
         client: upstream.client,
         prices: upstream.prices,
         operator: operator_of(config, rooms.tracker),
+        metrics: rooms.metrics.clone(),
         holder,
         tracker: rooms.tracker.clone(),
         settings: engine_settings(config),
@@ -434,6 +437,7 @@ fn engine_settings(config: &Config) -> EngineSettings {
         lease: Duration::from_millis(config.lease_ms),
         drain: Duration::from_millis(config.drain_ms),
         calls_per_key: config.calls_per_key,
+        runs_at_once: config.runs_at_once,
         ..EngineSettings::default()
     }
 }

@@ -16,8 +16,13 @@ mod credentials;
 mod decide;
 mod journal;
 mod parts;
+mod places;
 mod queue;
 mod retry;
+mod run_set;
+mod scan;
+mod share;
+mod standby;
 mod supervisor;
 mod worker;
 

@@ -130,6 +130,7 @@ const ROOMS: [Room; 30] = [
             "crate::reads",
             CLOCK,
             FAILURE,
+            METRICS,
             "crate::views::RunRows",
             "crate::views::read_open_run",
             APPLICATION,
