@@ -132,6 +132,11 @@ pub struct Config {
     pub origins: Origins,
     pub trusted_proxies: TrustedProxies,
     pub metrics_listen: Option<SocketAddr>,
+    pub runs_at_once: usize,
+    /// 0 for no limit.
+    pub run_commands_per_minute: u32,
+    /// 0 for no limit.
+    pub run_bytes_per_day: u64,
     /// 0 for no limit.
     pub registrations_per_hour: u32,
     /// 0 for no limit.
@@ -201,6 +206,17 @@ impl Config {
                 settings.calls_per_key.unwrap_or(16),
                 (1, Some(1_000)),
             )?,
+            runs_at_once: within(
+                "runs_at_once",
+                settings.runs_at_once.unwrap_or(1_000),
+                (1, Some(100_000)),
+            )?,
+            run_commands_per_minute: within(
+                "run_commands_per_minute",
+                settings.run_commands_per_minute.unwrap_or(3_000),
+                (0, Some(60_000)),
+            )?,
+            run_bytes_per_day: run_bytes_per_day(settings.run_bytes_per_day)?,
             max_keys: settings.max_keys.unwrap_or(100),
             test_timeout_ms: within(
                 "test_timeout_ms",
@@ -246,6 +262,15 @@ fn within<T: PartialOrd + fmt::Display>(
     }
     let bounds = most.map_or(format!("at least {least}"), |most| format!("{least} to {most}"));
     Err(ConfigError::Range { name, bounds, got: value.to_string() })
+}
+
+/// A command on runs has at most some MiB: with less in a day, the largest could never pass.
+fn run_bytes_per_day(setting: Option<u64>) -> Result<u64, ConfigError> {
+    match setting {
+        None => Ok(1 << 30),
+        Some(0) => Ok(0),
+        Some(bytes) => within("run_bytes_per_day", bytes, (16 << 20, Some(1 << 40))),
+    }
 }
 
 fn model(text: &str) -> Result<ModelId, ConfigError> {
@@ -326,16 +351,18 @@ mod tests {
         let Config { listen, data_dir, claude_bin, live, .. } = config;
         let numbers =
             [config.lease_ms, config.view_wait_ms, config.drain_ms, config.test_timeout_ms];
-        let counts = [config.calls_per_key, config.max_keys];
+        let counts = [config.calls_per_key, config.max_keys, config.runs_at_once];
         let rates = [
             config.key_commands_per_minute,
             config.key_tests_per_minute,
+            config.run_commands_per_minute,
             config.registrations_per_hour,
             config.sign_ins_per_minute,
         ];
+        let bytes = config.run_bytes_per_day;
         let switches = [config.introspection, config.max_plan];
         format!(
-            "{listen} {data_dir:?} {claude_bin:?} {live:?} {numbers:?} {counts:?} {rates:?} {switches:?}"
+            "{listen} {data_dir:?} {claude_bin:?} {live:?} {numbers:?} {counts:?} {rates:?} {bytes} {switches:?}"
         )
     }
 

@@ -153,11 +153,8 @@ async fn stop_at(shutdown: &CancellationToken, live: &LiveFace) {
 
 /// Runs the timers while this process holds their lease.
 fn run_timers(core: &Core, shutdown: CancellationToken) -> impl Future<Output = ()> + use<> {
-    let timers = Arc::new(Timers {
-        store: Arc::clone(&core.store),
-        bus: Arc::clone(&core.bus),
-        env: core.env.clone(),
-    });
+    let timers = Timers::new(Arc::clone(&core.store), Arc::clone(&core.bus), core.env.clone());
+    let timers = Arc::new(timers.counted(&core.metrics));
     let (holder, ttl) = (core.holder, core.lease);
     let lease_holder =
         LeaseHolder { store: Arc::clone(&core.store), name: LeaseName::Timers, holder, ttl };

@@ -73,7 +73,13 @@ pub(super) fn command_limits(config: &Config) -> CommandLimits {
             per_minute: config.key_commands_per_minute,
             refusal: "too many key changes",
         },
+        CommandLimit {
+            covers: |kind| kind.group == CommandGroup::Run,
+            per_minute: config.run_commands_per_minute,
+            refusal: "too many commands on orchestrations",
+        },
     ])
+    .with_bytes_per_day(config.run_bytes_per_day)
 }
 
 pub(super) fn policy(config: &Config) -> CredentialPolicy {

@@ -281,6 +281,7 @@ impl Core {
             hub: &hub,
             tracker: &tracker,
             operator,
+            metrics: &metrics,
         };
         let (run_commands, engine, runs) = work_on_runs(config, &rooms, upstream, holder);
         let engine = Mutex::new(Some(engine));
@@ -393,6 +394,7 @@ struct Rooms<'a> {
     hub: &'a Arc<EventHub>,
     tracker: &'a TaskTracker,
     operator: Operator,
+    metrics: &'a Metrics,
 }
 
 /// Commands on runs, the engine that works on them, and the hub that publishes their text.
@@ -423,6 +425,7 @@ fn work_on_runs(
         client: upstream.client,
         prices: upstream.prices,
         operator: rooms.operator.clone(),
+        metrics: rooms.metrics.clone(),
         holder,
         tracker: rooms.tracker.clone(),
         settings: engine_settings(config),
@@ -435,6 +438,7 @@ fn engine_settings(config: &Config) -> EngineSettings {
         lease: Duration::from_millis(config.lease_ms),
         drain: Duration::from_millis(config.drain_ms),
         calls_per_key: config.calls_per_key,
+        runs_at_once: config.runs_at_once,
         ..EngineSettings::default()
     }
 }

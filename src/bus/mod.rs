@@ -79,6 +79,20 @@ pub struct Commands {
     pub limits: Arc<CommandLimits>,
 }
 
+/// A command that enters: what limits and metrics go by.
+struct Entry {
+    kind: CommandKind,
+    owner: UserId,
+    /// About the bytes that it appends to the log, where they have a bound per user.
+    bytes: usize,
+}
+
+impl From<(CommandKind, UserId)> for Entry {
+    fn from((kind, owner): (CommandKind, UserId)) -> Self {
+        Self { kind, owner, bytes: 0 }
+    }
+}
+
 impl Bus {
     /// Creates a bus over a store. Commands run as tasks of the tracker, so neither a disconnected
     /// client nor a shutdown interrupts one.
@@ -97,12 +111,13 @@ impl Bus {
     /// command as its own task, and counts it by its outcome.
     async fn enter<T: Send + 'static>(
         &self,
-        (kind, owner): (CommandKind, UserId),
+        entry: impl Into<Entry>,
         limits: &CommandLimits,
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, Failure> {
         let began_at = Instant::now();
-        let done = match limits.take(kind, owner, self.env.clock.now()) {
+        let Entry { kind, owner, bytes } = entry.into();
+        let done = match limits.take(kind, (owner, bytes), self.env.clock.now()) {
             Ok(()) => self.detached(work).await,
             Err(failure) => Err(failure),
         };

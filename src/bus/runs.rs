@@ -1,11 +1,11 @@
 //! Commands on runs: a request is durable when its response is sent; an engine, in this process or
 //! another, carries it out.
 
-use super::Bus;
 use super::control_run::ControlRecipe;
 use super::preconditions::Precondition;
 use super::records::Repeat;
 use super::start_run::{Begun, StartRecipe};
+use super::{Bus, Entry};
 use crate::credentials::{Resolver, recorded};
 use crate::limits::CommandLimits;
 use claviger_application::{
@@ -79,14 +79,15 @@ pub struct RunBus {
 
 impl RunCommands for RunBus {
     fn run(&self, context: CommandContext, command: RunCommand) -> Answer<'_, RunDone> {
-        let (this, kind, owner) = (self.clone(), command.kind(), context.owner);
+        let (this, owner) = (self.clone(), context.owner);
+        let entry = Entry { kind: command.kind(), owner, bytes: bytes_of(&command) };
         let work = async move {
             match command {
                 RunCommand::Start(start) => this.start(context, *start).await,
                 RunCommand::Ask { run, ask } => this.ask(context, run, ask).await,
             }
         };
-        Box::pin(self.bus.enter((kind, owner), &self.limits, work))
+        Box::pin(self.bus.enter(entry, &self.limits, work))
     }
 }
 
@@ -202,6 +203,16 @@ impl RunBus {
             return Err(Failure::new(ErrorCode::Validation, message).at(&["model"]));
         }
         Ok(given.unwrap_or(default))
+    }
+}
+
+/// Bytes of the events and rows of a command besides its own texts, about.
+const OVERHEAD: usize = 2 * 1024;
+
+fn bytes_of(command: &RunCommand) -> usize {
+    match command {
+        RunCommand::Start(start) => OVERHEAD.saturating_add(start.draft.bytes()),
+        RunCommand::Ask { .. } => OVERHEAD,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::keychain::seal_events;
 use crate::views::RunRows;
 use claviger_domain::actor::Actor;
 
+use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{CommandId, CorrelationId, EventId, RunId, UserId};
 use claviger_domain::orchestration::RunEvent;
@@ -34,9 +35,12 @@ pub(super) enum Lost {
     /// The run's owner was erased.
     #[error("the run's owner is gone")]
     Erased,
-    /// The store refuses the append, or the events can't be sealed.
-    #[error("the run's events can't be appended")]
+    /// The store refuses the append, or the run's events can't be read or sealed.
+    #[error("the run's events can't be read or appended")]
     Unwritable,
+    /// The store can't be read now.
+    #[error("the store is unavailable")]
+    Unavailable,
 }
 
 /// The outcome of an append.
@@ -267,6 +271,6 @@ impl SealText for Seal {
 }
 
 /// A failed read means that this process leaves the run.
-pub(super) fn unreadable(_: Failure) -> Lost {
-    Lost::Unwritable
+pub(super) fn unreadable(failure: &Failure) -> Lost {
+    if failure.code == ErrorCode::StoreUnavailable { Lost::Unavailable } else { Lost::Unwritable }
 }

@@ -16,9 +16,14 @@ mod credentials;
 mod decide;
 mod journal;
 mod parts;
+mod places;
 mod queue;
 mod requester;
 mod retry;
+mod run_set;
+mod scan;
+mod share;
+mod standby;
 mod supervisor;
 mod worker;
 

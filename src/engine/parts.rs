@@ -11,6 +11,7 @@ use crate::credentials::Resolver;
 use crate::live::{EventHub, RunHub};
 use crate::reads::StoreReads;
 use crate::system::environment::Environment;
+use crate::system::metrics::Metrics;
 use claviger_projections::flusher::FlushHandle;
 use claviger_projections::ports::{Holder, Store};
 use std::sync::Arc;
@@ -67,6 +68,7 @@ pub struct EngineParts {
     pub client: AnthropicClient,
     pub prices: Arc<PriceTable>,
     pub operator: Operator,
+    pub metrics: Metrics,
     /// The id of this process in leases.
     pub holder: Holder,
     /// Spawns the engine's tasks, so that shutdown waits for them.

@@ -1,26 +1,40 @@
-//! Which call may start next with a credential: up to a number at a time, in order within a run,
-//! and the runs in turn. A credential that hit a rate limit is parked until the limit ends.
+//! Which call may start next with a credential: up to a number at a time, in order within a run.
+//! Tickets are handed out one at a time: owners take turns, then an owner's credentials, then the
+//! runs. What owners share, all tickets together and those of a credential of the operator, is
+//! theirs by the rule of [`super::share`]. A credential that hit a rate limit is parked until the
+//! limit ends.
 
+use super::share::may_take;
 use crate::system::environment::Clock;
-use claviger_domain::id::{KeyId, RunId};
+use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::orchestration::{Credential, CredentialSource};
 use claviger_domain::timestamp::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 /// A credential, without the version of its secret. Calls with it share a queue.
-pub(super) type Lane = (CredentialSource, Option<KeyId>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Lane {
+    /// A user's key, however it was chosen.
+    Key(KeyId),
+    /// A credential of the operator, which owners share.
+    Operator(CredentialSource),
+}
 
-pub(super) const fn lane_of(credential: Credential) -> Lane {
-    (credential.source, credential.key)
+pub(super) fn lane_of(credential: Credential) -> Lane {
+    credential.key.map_or(Lane::Operator(credential.source), Lane::Key)
 }
 
 #[derive(Default)]
 struct State {
     lanes: HashMap<Lane, LaneState>,
+    owners: HashMap<UserId, OwnerState>,
+    /// Owners with waiting calls; the one whose turn is next is first.
+    turns: VecDeque<UserId>,
     /// Calls under way with all credentials together.
     under_way: usize,
 }
@@ -28,9 +42,16 @@ struct State {
 #[derive(Default)]
 struct LaneState {
     under_way: usize,
+    /// Of those, each owner's.
+    by_owner: HashMap<UserId, usize>,
     parked_until: Timestamp,
-    /// The run whose turn is next is first.
-    waiting: VecDeque<(RunId, VecDeque<oneshot::Sender<Ticket>>)>,
+}
+
+#[derive(Default)]
+struct OwnerState {
+    under_way: usize,
+    /// The credential whose turn is next is first, and with it the run whose turn is next.
+    waiting: VecDeque<(Lane, VecDeque<(RunId, VecDeque<oneshot::Sender<Ticket>>)>)>,
 }
 
 /// The queues of a process, one per credential.
@@ -40,28 +61,105 @@ pub(super) struct Queue {
     tracker: TaskTracker,
     per_lane: usize,
     at_once: usize,
+    /// Ends the tasks that wait for the end of rate limits.
+    over: CancellationToken,
+    _ends: DropGuard,
 }
 
 /// The right to one call at a time; given back when dropped.
 pub(super) struct Ticket {
     queue: Arc<Queue>,
+    owner: UserId,
     lane: Lane,
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
-        state.under_way = state.under_way.saturating_sub(1);
-        if let Some(lane) = state.lanes.get_mut(&self.lane) {
-            lane.under_way = lane.under_way.saturating_sub(1);
-        }
+        state.give_back(self.owner, self.lane, self.queue.clock.now());
         let granted = self.queue.grant(&mut state);
         drop(state);
         self.queue.send(granted);
     }
 }
 
-type Granted = Vec<(oneshot::Sender<Ticket>, Lane)>;
+type Granted = Vec<(oneshot::Sender<Ticket>, UserId, Lane)>;
+
+/// A call whose turn it is, and whether its run has more.
+fn next_of(
+    runs: &mut VecDeque<(RunId, VecDeque<oneshot::Sender<Ticket>>)>,
+) -> Option<oneshot::Sender<Ticket>> {
+    while let Some((run, mut calls)) = runs.pop_front() {
+        let next = std::iter::from_fn(|| calls.pop_front()).find(|sender| !sender.is_closed());
+        if !calls.is_empty() {
+            runs.push_back((run, calls));
+        }
+        if next.is_some() {
+            return next;
+        }
+    }
+    None
+}
+
+impl State {
+    fn give_back(&mut self, owner: UserId, lane: Lane, now: Timestamp) {
+        self.under_way = self.under_way.saturating_sub(1);
+        if let Some(of_owner) = self.owners.get_mut(&owner) {
+            of_owner.under_way = of_owner.under_way.saturating_sub(1);
+            if of_owner.under_way == 0 && of_owner.waiting.is_empty() {
+                self.owners.remove(&owner);
+            }
+        }
+        let Some(of_lane) = self.lanes.get_mut(&lane) else { return };
+        of_lane.under_way = of_lane.under_way.saturating_sub(1);
+        if let Some(held) = of_lane.by_owner.get_mut(&owner) {
+            *held = held.saturating_sub(1);
+            if *held == 0 {
+                of_lane.by_owner.remove(&owner);
+            }
+        }
+        if of_lane.under_way == 0 && of_lane.parked_until <= now {
+            self.lanes.remove(&lane);
+        }
+    }
+
+    /// One ticket for this owner, if it may have one: the call that gets it.
+    fn grant_to(
+        &mut self,
+        owner: UserId,
+        (per_lane, at_once): (usize, usize),
+        now: Timestamp,
+    ) -> Option<(oneshot::Sender<Ticket>, UserId, Lane)> {
+        let of_owner = self.owners.get_mut(&owner)?;
+        if !may_take(of_owner.under_way, at_once.saturating_sub(self.under_way)) {
+            return None;
+        }
+        for _ in 0..of_owner.waiting.len() {
+            let (lane, mut runs) = of_owner.waiting.pop_front()?;
+            let is_free = self.lanes.get(&lane).is_none_or(|of_lane| {
+                let free = per_lane.saturating_sub(of_lane.under_way);
+                let held = of_lane.by_owner.get(&owner).copied().unwrap_or_default();
+                of_lane.parked_until <= now
+                    && match lane {
+                        Lane::Key(_) => free > 0,
+                        Lane::Operator(_) => may_take(held, free),
+                    }
+            });
+            let next = if is_free { next_of(&mut runs) } else { None };
+            if !runs.is_empty() {
+                of_owner.waiting.push_back((lane, runs));
+            }
+            let Some(next) = next else { continue };
+            of_owner.under_way += 1;
+            self.under_way += 1;
+            let of_lane = self.lanes.entry(lane).or_default();
+            of_lane.under_way += 1;
+            *of_lane.by_owner.entry(owner).or_default() += 1;
+            return Some((next, owner, lane));
+        }
+        None
+    }
+}
 
 impl Queue {
     /// At most `per_lane` calls at a time with one credential, and `at_once` with all of them.
@@ -71,45 +169,53 @@ impl Queue {
         per_lane: usize,
         at_once: usize,
     ) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), clock, tracker, per_lane, at_once })
+        let over = CancellationToken::new();
+        Arc::new(Self {
+            state: Mutex::default(),
+            clock,
+            tracker,
+            per_lane,
+            at_once,
+            _ends: over.clone().drop_guard(),
+            over,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A ticket, if one is free and no run waits for it.
-    pub(super) fn try_take(self: &Arc<Self>, lane: Lane) -> Option<Ticket> {
-        let now = self.clock.now();
-        let mut state = self.lock();
-        let has_room = state.under_way < self.at_once;
-        let of_lane = state.lanes.entry(lane).or_default();
-        let is_free = has_room
-            && of_lane.waiting.is_empty()
-            && of_lane.under_way < self.per_lane
-            && of_lane.parked_until <= now;
-        if !is_free {
-            return None;
-        }
-        of_lane.under_way += 1;
-        state.under_way += 1;
-        Some(Ticket { queue: Arc::clone(self), lane })
-    }
-
-    /// Queues for a ticket. Dropping the receiver leaves the queue.
-    pub(super) fn take(self: &Arc<Self>, lane: Lane, run: RunId) -> oneshot::Receiver<Ticket> {
+    /// Queues for a ticket; it may be there at once. Dropping the receiver leaves the queue.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        owner: UserId,
+        lane: Lane,
+        run: RunId,
+    ) -> oneshot::Receiver<Ticket> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.lock();
-        let of_lane = state.lanes.entry(lane).or_default();
-        match of_lane.waiting.iter_mut().find(|(of, _)| *of == run) {
-            Some((_, waiting)) => waiting.push_back(sender),
-            None => of_lane.waiting.push_back((run, VecDeque::from([sender]))),
+        let of_owner = state.owners.entry(owner).or_default();
+        let is_new = of_owner.waiting.is_empty();
+        let place = of_owner.waiting.iter_mut().find(|(of, _)| *of == lane);
+        match place.map(|(_, runs)| runs) {
+            None => {
+                let calls = VecDeque::from([(run, VecDeque::from([sender]))]);
+                of_owner.waiting.push_back((lane, calls));
+            }
+            Some(runs) => match runs.iter_mut().find(|(of, _)| *of == run) {
+                Some((_, calls)) => {
+                    calls.retain(|waiting| !waiting.is_closed());
+                    calls.push_back(sender);
+                }
+                None => runs.push_back((run, VecDeque::from([sender]))),
+            },
         }
-        let parked_until = of_lane.parked_until;
+        if is_new {
+            state.turns.push_back(owner);
+        }
         let granted = self.grant(&mut state);
         drop(state);
         self.send(granted);
-        self.wake_at(parked_until);
         receiver
     }
 
@@ -117,22 +223,34 @@ impl Queue {
     pub(super) fn park(self: &Arc<Self>, lane: Lane, until: Timestamp) {
         let mut state = self.lock();
         let of_lane = state.lanes.entry(lane).or_default();
+        let is_later = until > of_lane.parked_until;
         of_lane.parked_until = of_lane.parked_until.max(until);
         drop(state);
-        self.wake_at(until);
+        if is_later && until > self.clock.now() {
+            self.wake_at(until);
+        }
     }
 
     /// Grants tickets again once a credential is no longer parked.
     fn wake_at(self: &Arc<Self>, until: Timestamp) {
-        let wait = until.ms_since(self.clock.now());
-        if wait == 0 {
-            return;
-        }
-        let queue = Arc::downgrade(self);
+        let (queue, clock) = (Arc::downgrade(self), Arc::clone(&self.clock));
+        let over = self.over.clone();
         self.tracker.spawn(async move {
-            tokio::time::sleep(Duration::from_millis(wait)).await;
+            let parked = async {
+                // A clock that is set back makes it longer.
+                while let wait @ 1.. = until.ms_since(clock.now()) {
+                    tokio::time::sleep(Duration::from_millis(wait)).await;
+                }
+            };
+            if over.run_until_cancelled(parked).await.is_none() {
+                return;
+            }
             if let Some(queue) = queue.upgrade() {
-                let granted = queue.grant(&mut queue.lock());
+                let mut state = queue.lock();
+                let now = clock.now();
+                state.lanes.retain(|_, lane| lane.under_way > 0 || lane.parked_until > now);
+                let granted = queue.grant(&mut state);
+                drop(state);
                 queue.send(granted);
             }
         });
@@ -141,121 +259,35 @@ impl Queue {
     /// Decides which waiting calls get a ticket. The tickets are made outside of the lock, because
     /// one whose receiver is gone is given back at once, which takes the lock.
     fn grant(&self, state: &mut State) -> Granted {
-        let now = self.clock.now();
-        let mut granted = Vec::new();
-        let State { lanes, under_way } = state;
-        for (name, lane) in lanes.iter_mut() {
-            while lane.parked_until <= now
-                && lane.under_way < self.per_lane
-                && *under_way < self.at_once
-            {
-                let Some((run, mut waiting)) = lane.waiting.pop_front() else { break };
-                let next =
-                    std::iter::from_fn(|| waiting.pop_front()).find(|sender| !sender.is_closed());
-                if !waiting.is_empty() {
-                    lane.waiting.push_back((run, waiting));
+        let (now, bounds) = (self.clock.now(), (self.per_lane, self.at_once));
+        let (mut granted, mut passed_over) = (Vec::new(), 0);
+        while passed_over < state.turns.len() && state.under_way < self.at_once {
+            let Some(owner) = state.turns.pop_front() else { break };
+            match state.grant_to(owner, bounds, now) {
+                Some(next) => {
+                    granted.push(next);
+                    passed_over = 0;
                 }
-                if let Some(sender) = next {
-                    lane.under_way += 1;
-                    *under_way += 1;
-                    granted.push((sender, *name));
-                }
+                None => passed_over += 1,
+            }
+            match state.owners.get(&owner) {
+                Some(of_owner) if !of_owner.waiting.is_empty() => state.turns.push_back(owner),
+                // Its calls left the queue.
+                Some(of_owner) if of_owner.under_way == 0 => drop(state.owners.remove(&owner)),
+                Some(_) | None => {}
             }
         }
-        lanes.retain(|_, lane| {
-            lane.under_way > 0 || !lane.waiting.is_empty() || lane.parked_until > now
-        });
         granted
     }
 
     fn send(self: &Arc<Self>, granted: Granted) {
-        for (sender, lane) in granted {
+        for (sender, owner, lane) in granted {
             // If the receiver left meanwhile, dropping the ticket gives it back.
-            drop(sender.send(Ticket { queue: Arc::clone(self), lane }));
+            drop(sender.send(Ticket { queue: Arc::clone(self), owner, lane }));
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    use uuid::Uuid;
-
-    struct Still(AtomicU64);
-    impl Clock for Still {
-        fn now(&self) -> Timestamp {
-            Timestamp(self.0.load(Ordering::SeqCst))
-        }
-    }
-
-    const LANE: Lane = (CredentialSource::EnvAnthropicApiKey, None);
-
-    fn queue(per_lane: usize, at_once: usize) -> (Arc<Still>, Arc<Queue>) {
-        let clock = Arc::new(Still(AtomicU64::new(1_000)));
-        let queue = Queue::new(Arc::<Still>::clone(&clock), TaskTracker::new(), per_lane, at_once);
-        (clock, queue)
-    }
-
-    fn run(n: u128) -> RunId {
-        RunId(Uuid::from_u128(n))
-    }
-
-    #[tokio::test]
-    async fn runs_take_turns_and_within_a_run_the_first_comes_first() {
-        let (_, queue) = queue(1, 10);
-        let held = queue.try_take(LANE).unwrap();
-        assert!(queue.try_take(LANE).is_none(), "one call at once");
-        let mut waiting: Vec<_> =
-            [1, 1, 2, 1, 2].map(|n| queue.take(LANE, run(n))).into_iter().collect();
-        drop(held);
-        let mut order = Vec::new();
-        for _ in 0..5 {
-            let got: Vec<_> = (0..5)
-                .filter(|n| !order.contains(n))
-                .filter_map(|n| Some((n, waiting[n].try_recv().ok()?)))
-                .collect();
-            assert_eq!(got.len(), 1, "one at a time");
-            order.push(got[0].0);
-        }
-        assert_eq!(order, [0, 2, 1, 4, 3]);
-    }
-
-    #[tokio::test]
-    async fn a_receiver_that_leaves_blocks_no_other() {
-        let (_, queue) = queue(1, 10);
-        let held = queue.try_take(LANE).unwrap();
-        drop(queue.take(LANE, run(1)));
-        let mut next = queue.take(LANE, run(2));
-        drop(held);
-        let ticket = next.try_recv().unwrap();
-        let left = queue.take(LANE, run(3));
-        drop(ticket);
-        // A ticket was sent, and its receiver is dropped without taking it.
-        drop(left);
-        assert!(queue.try_take(LANE).is_some());
-    }
-
-    #[tokio::test]
-    async fn a_parked_credential_gets_no_ticket_and_others_do() {
-        let (clock, queue) = queue(4, 10);
-        queue.park(LANE, Timestamp(1_001));
-        assert!(queue.try_take(LANE).is_none());
-        assert!(queue.try_take((CredentialSource::MaxPlan, None)).is_some());
-        let waiting = queue.take(LANE, run(1));
-        clock.0.store(1_001, Ordering::SeqCst);
-        assert!(waiting.await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn all_credentials_together_have_a_bound() {
-        let (_, queue) = queue(4, 2);
-        let other = (CredentialSource::MaxPlan, None);
-        let (one, two) = (queue.try_take(LANE).unwrap(), queue.try_take(other).unwrap());
-        assert!(queue.try_take(other).is_none());
-        let mut waiting = queue.take(other, run(1));
-        drop(one);
-        assert!(waiting.try_recv().is_ok());
-        drop(two);
-    }
-}
+#[path = "queue_tests.rs"]
+mod tests;

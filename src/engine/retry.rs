@@ -2,11 +2,8 @@
 //! the attempts so far.
 
 use super::backoff::wait_ms;
-use claviger_domain::orchestration::{FailureClass, Next, counts};
+use claviger_domain::orchestration::{ATTEMPTS_MAX, FailureClass, Next, counts};
 use claviger_domain::timestamp::Timestamp;
-
-/// Most attempts of a step, including those that don't count, so that every step ends.
-const MAX_ATTEMPTS: u32 = 100;
 
 /// Longest wait for a rate limit to end, in milliseconds: an hour.
 const MAX_WAIT_MS: u64 = 3_600_000;
@@ -55,7 +52,7 @@ pub(super) fn decide_retry(
     random: u64,
 ) -> RetryDecision {
     let give_up = RetryDecision { next: Next::GiveUp, park_until: None };
-    if tries.attempts >= MAX_ATTEMPTS {
+    if tries.attempts >= ATTEMPTS_MAX {
         return give_up;
     }
     match failed.class {
@@ -166,7 +163,7 @@ mod tests {
         assert_eq!(next(&Failed { retry_after_ms: Some(5_000), ..overloaded }, FIRST), at(5_000));
         for class in [FailureClass::RateLimit, FailureClass::Interrupted] {
             assert_eq!(
-                next(&failed(class), Tries { attempts: MAX_ATTEMPTS, ..FIRST }),
+                next(&failed(class), Tries { attempts: ATTEMPTS_MAX, ..FIRST }),
                 Next::GiveUp,
                 "{class:?}"
             );

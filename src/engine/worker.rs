@@ -9,26 +9,24 @@ use super::decide::{
 };
 use super::journal::{Journal, Lost, Origin, Written, unreadable};
 use super::parts::Shared;
-use super::queue::{Ticket, lane_of};
+use super::queue::lane_of;
 use super::requester::roles_of_requester;
+use super::standby::Standby;
 use crate::anthropic::stream::CallItem;
 use crate::credentials::recorded;
 
 use crate::keychain::UserKeys;
-use crate::live::EventHub;
 use crate::reads::RunReader;
-use claviger_application::EventView;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{BootId, RunId, StepId, UserId};
 use claviger_domain::orchestration::{Credential, Resolution, RunError, RunEvent};
 use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::feed::{Registration, Topic};
-use futures::future::{BoxFuture, FutureExt as _};
-use futures::stream::{FuturesUnordered, StreamExt as _};
-use std::collections::HashMap;
+use futures::future::FutureExt as _;
+use futures::stream::StreamExt as _;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -43,15 +41,45 @@ pub(super) struct Signals {
     pub(super) lost: CancellationToken,
 }
 
+/// Whether the worker with this seat only waits.
+pub(super) struct Idle {
+    pub(super) run: RunId,
+    pub(super) number: u64,
+    pub(super) is_idle: bool,
+}
+
+/// How a worker and its run set agree about the worker's place.
+pub(super) struct Chair {
+    pub(super) run: RunId,
+    pub(super) number: u64,
+    /// True while the place is wanted, if the worker only waits.
+    pub(super) leave: watch::Receiver<bool>,
+    /// Receives a message whenever the worker begins to wait for nothing but a turn, a time or a
+    /// request, and when that is over.
+    pub(super) idle: mpsc::UnboundedSender<Idle>,
+}
+
+/// A run to work on.
+pub(super) struct Task {
+    pub(super) owner: UserId,
+    pub(super) run: RunId,
+    pub(super) previous: PreviousOwner,
+    /// What it kept while it had no place, if this process worked on it before.
+    pub(super) standby: Option<Box<Standby>>,
+}
+
 /// How a worker ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// There was no work, or all of it is done for now.
     Rests,
     /// The run belongs to another process, or may soon: the next scan of open runs decides.
     Left,
+    /// The run can't be read or written for now.
+    Unreadable,
     /// The run can't continue because of a fault in this program: this process doesn't try again.
     Broken,
+    /// The run waits, and gives its place to another.
+    Waits(Box<Standby>),
 }
 
 /// The external inputs of a decision, read before it is made.
@@ -68,33 +96,32 @@ struct Worker {
     owner: UserId,
     state: WorkState,
     journal: Journal,
-    /// Receives a message for each control request.
-    requests: Registration<Arc<EventView>>,
+    chair: Chair,
+    /// What the run waits for. [`WorkState::queued`] and [`WorkState::granted`] are its steps.
+    standby: Box<Standby>,
+    /// The last [`Idle`] that was sent.
+    is_idle: bool,
+    /// It only waits, and its place is wanted.
+    leaves: bool,
     /// Decided and not yet appended.
     batch: Vec<RunEvent>,
     /// In the order of [`WorkState::calls`].
     connections: Vec<Connection>,
-    /// Places in the queue.
-    waiting: FuturesUnordered<BoxFuture<'static, (StepId, Option<Ticket>)>>,
-    /// Of the steps in [`WorkState::granted`].
-    tickets: HashMap<StepId, Ticket>,
 }
 
 /// Works on a run while there is work for it.
 pub(super) async fn work(
     shared: Arc<Shared>,
-    place: (UserId, RunId),
-    previous: PreviousOwner,
+    task: Task,
     signals: Signals,
+    chair: Chair,
 ) -> Outcome {
-    let run = place.1;
-    let hub: &Arc<EventHub> = &shared.parts.hub;
-    // Registered before anything is read, so that a request made meanwhile is received.
-    let requests = hub.register(Topic::RunControl(run));
+    let run = task.run;
     let working = async {
-        let loaded = Worker::load(Arc::clone(&shared), place, previous, requests).await?;
-        let Some(mut worker) = loaded else { return Ok(Outcome::Rests) };
-        worker.drive(&signals).await
+        match Worker::load(Arc::clone(&shared), task, chair).await? {
+            Some(worker) => worker.drive(&signals).await,
+            None => Ok(Outcome::Rests),
+        }
     };
     let ended = tokio::select! {
         ended = working => ended,
@@ -105,7 +132,7 @@ pub(super) async fn work(
         Err(Stop::Lost(Lost::Erased)) => Outcome::Rests,
         Err(Stop::Lost(lost)) => {
             tracing::info!(%run, reason = %lost, "left a run");
-            Outcome::Left
+            if lost == Lost::Unwritable { Outcome::Unreadable } else { Outcome::Left }
         }
         Err(Stop::Rule(error)) => {
             tracing::error!(%run, %error, "a run can't continue because of a fault in this program");
@@ -134,18 +161,16 @@ impl From<RunError> for Stop {
 
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
-        Self::Lost(unreadable(failure))
+        Self::Lost(unreadable(&failure))
     }
 }
 
 impl Worker {
     /// Reads the run and claims it, if there is something to do and it may be claimed.
-    async fn load(
-        shared: Arc<Shared>,
-        (owner, id): (UserId, RunId),
-        previous: PreviousOwner,
-        requests: Registration<Arc<EventView>>,
-    ) -> Result<Option<Self>, Stop> {
+    async fn load(shared: Arc<Shared>, task: Task, chair: Chair) -> Result<Option<Self>, Stop> {
+        let Task { owner, run: id, previous, standby } = task;
+        let stood_by = standby.is_some();
+        let mut standby = standby.unwrap_or_else(|| Box::new(Standby::new(&shared.parts.hub, id)));
         let reads = &shared.parts.reads;
         let (store, keychain) = (Arc::clone(&reads.store), Arc::clone(&reads.keychain));
         let reader = RunReader { store, keychain, owner, run: id };
@@ -173,17 +198,28 @@ impl Worker {
         };
         let journal = Journal::new(Arc::clone(&shared), origin);
         let mut state = WorkState::new(id, run, control, rules(&shared));
-        let claimed = claim(&mut state, by, kept, shared.env().clock.now())?;
+        let mut batch = Vec::new();
+        if stood_by && state.is_ours(by) {
+            state.first_tried = std::mem::take(&mut standby.first_tried);
+            state.queued = std::mem::take(&mut standby.queued);
+            state.granted = standby.tickets.keys().copied().collect();
+        } else {
+            standby.leave_queue();
+            batch = claim(&mut state, by, kept, shared.env().clock.now())?.events;
+        }
+        let connections = Vec::new();
+        let (is_idle, leaves) = (false, false);
         Ok(Some(Self {
             shared,
             owner,
             state,
             journal,
-            requests,
-            batch: claimed.events,
-            connections: Vec::new(),
-            waiting: FuturesUnordered::new(),
-            tickets: HashMap::new(),
+            chair,
+            standby,
+            is_idle,
+            leaves,
+            batch,
+            connections,
         }))
     }
 
@@ -191,7 +227,7 @@ impl Worker {
         self.shared.env().clock.now()
     }
 
-    async fn drive(&mut self, signals: &Signals) -> Result<Outcome, Stop> {
+    async fn drive(mut self, signals: &Signals) -> Result<Outcome, Stop> {
         loop {
             if self.settle().await? == Flow::Rests {
                 if self.is_to_leave_pause().await? {
@@ -204,6 +240,9 @@ impl Worker {
             }
             // Text alone decides nothing.
             while self.wait(signals).await? {}
+            if self.leaves {
+                return Ok(Outcome::Waits(self.stands_by()));
+            }
             if signals.abort.is_cancelled() {
                 let now = self.now();
                 let interrupted = interrupt(&mut self.state, now)?;
@@ -211,6 +250,25 @@ impl Worker {
                 self.append_batch(None).await?;
                 return Ok(Outcome::Left);
             }
+        }
+    }
+
+    /// Ends, and keeps what the run waits for.
+    fn stands_by(self) -> Box<Standby> {
+        let Self { state, mut standby, .. } = self;
+        standby.queued = state.queued;
+        standby.due = state.due;
+        standby.first_tried = state.first_tried;
+        standby
+    }
+
+    /// Reports whether the run only waits.
+    fn report_idle(&mut self, is_idle: bool) {
+        if self.is_idle != is_idle {
+            self.is_idle = is_idle;
+            let Chair { run, number, .. } = self.chair;
+            // Without its run set the worker is about to end.
+            drop(self.chair.idle.send(Idle { run, number, is_idle }));
         }
     }
 
@@ -274,8 +332,7 @@ impl Worker {
             match effect {
                 Effect::TakeTicket { step, credential } => self.take_ticket(step, credential),
                 Effect::LeaveQueue => {
-                    self.tickets.clear();
-                    self.waiting.clear();
+                    self.standby.leave_queue();
                 }
                 Effect::Park { credential, until } => {
                     self.shared.queue.park(lane_of(credential), until);
@@ -291,19 +348,19 @@ impl Worker {
 
     fn take_ticket(&mut self, step: StepId, credential: Credential) {
         let lane = lane_of(credential);
-        if let Some(ticket) = self.shared.queue.try_take(lane) {
+        let mut turn = self.shared.queue.take(self.owner, lane, self.state.id);
+        if let Ok(ticket) = turn.try_recv() {
             self.state.granted.insert(step);
-            self.tickets.insert(step, ticket);
+            self.standby.tickets.insert(step, ticket);
         } else {
             self.state.queued.insert(step);
-            let turn = self.shared.queue.take(lane, self.state.id);
-            self.waiting.push(async move { (step, turn.await.ok()) }.boxed());
+            self.standby.turns.push(async move { (step, turn.await.ok()) }.boxed());
         }
     }
 
     fn make_call(&mut self, call: PreparedCall) -> Result<(), RunError> {
         let PreparedCall { step, credential, request, .. } = call;
-        let ticket = self.tickets.remove(&step).ok_or(RunError::WrongStep)?;
+        let ticket = self.standby.tickets.remove(&step).ok_or(RunError::WrongStep)?;
         let stream = credentials::call(&self.shared, self.owner, credential, request);
         self.connections.push(Connection::new(step, stream, ticket));
         Ok(())
@@ -353,20 +410,27 @@ impl Worker {
     /// Waits for one input. `false` if a decision may follow from it.
     async fn wait(&mut self, signals: &Signals) -> Result<bool, Stop> {
         let due = self.state.due.map(|due| Duration::from_millis(due.ms_since(self.now())));
+        let has_work = !(self.connections.is_empty() && self.standby.tickets.is_empty());
+        self.report_idle(!has_work && !self.state.is_draining);
         tokio::select! {
+            // The reference to the value must not outlive the wait.
+            () = async { drop(self.chair.leave.wait_for(|leave| *leave).await) }, if self.is_idle => {
+                self.leaves = true;
+                return Ok(false);
+            }
             () = signals.abort.cancelled() => return Ok(false),
             () = signals.drain.cancelled(), if !self.state.is_draining => {
                 self.state.is_draining = true;
             }
-            _ = self.requests.told() => {
+            _ = self.standby.requests.told() => {
                 let control = self.shared.aggregates().run_control(self.state.id).await?;
                 let is_known = control.version() == self.state.control.version();
                 self.state.control = control;
                 return Ok(is_known);
             }
-            Some((step, ticket)) = self.waiting.next(), if !self.waiting.is_empty() => {
+            Some((step, ticket)) = self.standby.turns.next(), if !self.standby.turns.is_empty() => {
                 if let Some(ticket) = ticket && self.state.grant(step) {
-                    self.tickets.insert(step, ticket);
+                    self.standby.tickets.insert(step, ticket);
                 }
             }
             arrived = next_item(&mut self.connections) => return self.receive(arrived).await,

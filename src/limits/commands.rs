@@ -1,6 +1,7 @@
 //! Rate limits of commands per user: one user must not slow the store down for others, and each key
 //! test is a call that somebody pays for at Anthropic.
 
+use super::budget::ByteBudget;
 use super::rate::{RateLimiter, refused};
 use claviger_application::CommandKind;
 use claviger_domain::failure::Failure;
@@ -20,24 +21,41 @@ pub struct CommandLimit {
 /// The limits that commands from one kind of face are under. The default has none: it is for timers
 /// and the operator's command line.
 #[derive(Debug, Default)]
-pub struct CommandLimits(Vec<(CommandLimit, RateLimiter)>);
+pub struct CommandLimits {
+    rates: Vec<(CommandLimit, RateLimiter)>,
+    /// What commands may append.
+    bytes: ByteBudget,
+}
 
 impl CommandLimits {
     /// All limits that cover a command are taken from, in this order.
     pub fn new(limits: impl IntoIterator<Item = CommandLimit>) -> Self {
         let limiter = |limit: CommandLimit| (limit, RateLimiter::per_minute(limit.per_minute));
-        Self(limits.into_iter().map(limiter).collect())
+        let rates = limits.into_iter().map(limiter).collect();
+        Self { rates, bytes: ByteBudget::default() }
     }
 
-    /// Takes one command of a user.
+    /// The same with a bound of the bytes that a user's commands append per day; 0 for none.
+    #[must_use]
+    pub fn with_bytes_per_day(self, bytes: u64) -> Self {
+        Self { bytes: ByteBudget::per_day(bytes), ..self }
+    }
+
+    /// Takes one command of a user, which appends so many bytes if it succeeds.
     ///
     /// # Errors
     /// `RATE_LIMITED`.
-    pub fn take(&self, kind: CommandKind, owner: UserId, now: Timestamp) -> Result<(), Failure> {
-        let covering = self.0.iter().filter(|(limit, _)| (limit.covers)(kind));
+    pub fn take(
+        &self,
+        kind: CommandKind,
+        (owner, bytes): (UserId, usize),
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let covering = self.rates.iter().filter(|(limit, _)| (limit.covers)(kind));
         for (limit, limiter) in covering {
             limiter.take(owner, now).map_err(|ms| refused(limit.refusal, ms))?;
         }
-        Ok(())
+        let too_much = "you have stored as much as you may in a day";
+        self.bytes.take(owner, bytes, now).map_err(|ms| refused(too_much, ms))
     }
 }

@@ -73,6 +73,8 @@ pub struct Metrics {
     streams: Family<OfFace, Level>,
     lag: Family<OfView, Level>,
     quarantined: Family<OfView, Level>,
+    runs_aside: Level,
+    timers_put_off: Level,
     memory: Level,
 }
 
@@ -123,6 +125,18 @@ impl Default for Metrics {
             "Rows of a view that no longer advance because an event cannot be applied",
             quarantined.clone(),
         );
+        let runs_aside = Level::default();
+        registry.register(
+            "runs_set_aside",
+            "Runs that this process can't read or write for now, and tries again later",
+            runs_aside.clone(),
+        );
+        let timers_put_off = Level::default();
+        registry.register(
+            "timers_put_off",
+            "Timers that failed and are put off, such as the expiry of a key that can't be opened",
+            timers_put_off.clone(),
+        );
         let memory = Level::default();
         registry.register("memory_resident_bytes", "Memory of this process", memory.clone());
         Self {
@@ -138,6 +152,8 @@ impl Default for Metrics {
             streams,
             lag,
             quarantined,
+            runs_aside,
+            timers_put_off,
             memory,
         }
     }
@@ -193,6 +209,16 @@ impl Metrics {
     /// A follower's quarantined rows; set by the follower.
     pub fn follower_quarantined(&self, view: &'static str) -> Level {
         self.quarantined.get_or_create_owned(&OfView { view })
+    }
+
+    /// Runs that the engine has set aside; set by the engine.
+    pub fn runs_set_aside(&self) -> Level {
+        self.runs_aside.clone()
+    }
+
+    /// Timers that failed and are put off; set by the timers.
+    pub fn timers_put_off(&self) -> Level {
+        self.timers_put_off.clone()
     }
 
     /// All metrics in text format.

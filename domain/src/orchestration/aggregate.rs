@@ -6,7 +6,8 @@ use super::commands::RunCommand;
 use super::definition::{Definition, Pattern};
 use super::error::RunError;
 use super::event::{
-    AttemptFailed, AttemptStarted, Claimed, Completed, Fallback, Next, Reply, Requested, RunEvent,
+    AttemptFailed, AttemptStarted, Claimed, Completed, Fallback, Next, PauseReason, Reply,
+    Requested, RunEvent,
 };
 use super::phase::Phase;
 use super::step::{Step, StepState, counts};
@@ -60,6 +61,8 @@ pub struct Settings {
     pub max_concurrency: u32,
     /// Most attempts of one step that count (see [`counts`]).
     pub max_attempts: u32,
+    /// Version of the prompts' words.
+    pub renderer: u32,
     /// Keyed hash of the context.
     pub context_tag: ContextTag,
     /// The key that the request named, if any.
@@ -127,6 +130,7 @@ impl Run {
             max_tokens: facts.max_tokens,
             max_concurrency: facts.max_concurrency,
             max_attempts: facts.max_attempts,
+            renderer: facts.renderer,
             context_tag: facts.context_tag,
             named_key: facts.named_key,
         });
@@ -147,6 +151,7 @@ impl Run {
             step.cost = step.cost.plus(facts.cost);
             step.upstream_status = facts.status;
             step.is_repaired |= facts.class == FailureClass::InvalidOutput;
+            step.restarts += u32::from(facts.class == FailureClass::Restarted);
             if !counts(facts.class) {
                 step.counted = step.counted.saturating_sub(1);
             }
@@ -183,6 +188,10 @@ impl Run {
         }
         self.epoch = facts.epoch;
         self.owner = Some(facts.owner);
+        // Only a process that stopped without closing its calls leaves some to the next owner.
+        for kept in &facts.kept {
+            self.step_mut(kept.step, |step| step.crashes += 1);
+        }
     }
 }
 
@@ -244,17 +253,20 @@ impl Aggregate for Run {
                 self.phase = Phase::Paused(facts.reason);
                 self.control = facts.control;
             }
+            RunEvent::RunHalted(facts) => {
+                self.phase = Phase::Paused(PauseReason::Interrupted);
+                self.control = facts.control;
+            }
             RunEvent::RunResumed(facts) => {
                 self.phase = Phase::Running;
                 self.control = facts.control;
                 self.resolution = Some(facts.resolution);
-                // Steps that waited for the resumption may start.
-                for step in self
-                    .steps
-                    .iter_mut()
-                    .filter(|step| step.state == StepState::Waiting { until: None })
-                {
-                    step.state = StepState::Planned;
+                // Steps that waited for the resumption may start, and crashes are counted anew.
+                for step in &mut self.steps {
+                    step.crashes = 0;
+                    if step.state == (StepState::Waiting { until: None }) {
+                        step.state = StepState::Planned;
+                    }
                 }
             }
             RunEvent::RunCancelled(facts) => {

@@ -141,6 +141,8 @@ pub enum PauseReason {
     SpendLimit,
     /// Its key is deleted, inactive or expired.
     KeyUnavailable,
+    /// The processes that worked on it stopped again and again during a call of the same step.
+    Interrupted,
 }
 
 /// Error codes in facts are in `snake_case`, like all words there.
@@ -314,6 +316,18 @@ facts! {
         /// Version of the control stream up to which requests have been handled.
         control: u64,
     }
+    /// The run is paused and has no owner, because each process that called a model for this step
+    /// stopped before the end of the call.
+    Halted {
+        /// Delta rows since the event before; see the module.
+        prev_d: u64,
+        /// The step.
+        step: StepId,
+        /// How often that happened since the run was last resumed.
+        crashes: u32,
+        /// Version of the control stream up to which requests have been handled.
+        control: u64,
+    }
     /// The run was resumed.
     Resumed {
         /// Delta rows since the event before; see the module.
@@ -417,6 +431,8 @@ events! {
         FallbackApplied = 1 (FellBack; content: SpokenOf),
         /// It was paused.
         RunPaused = 1 (Paused),
+        /// It was paused, because the processes that called a model for one of its steps stopped.
+        RunHalted = 1 (Halted),
         /// It was resumed.
         RunResumed = 1 (Resumed),
         /// It was cancelled.
@@ -438,46 +454,5 @@ events! {
         PauseRequested = 1 (RunOnly),
         /// Resume the run.
         ResumeRequested = 1 (RunOnly),
-    }
-}
-
-impl RunEvent {
-    /// Sets how many rows of text deltas became durable since the event before. The first event of
-    /// a run has no event before it.
-    pub fn set_prev_d(&mut self, rows: u64) {
-        match self {
-            Self::RunRequested(..) => {}
-            Self::RunClaimed(facts) => facts.prev_d = rows,
-            Self::StepsPlanned(facts) => facts.prev_d = rows,
-            Self::StepAttemptStarted(facts) => facts.prev_d = rows,
-            Self::StepAttemptFailed(facts, _) => facts.prev_d = rows,
-            Self::StepCompleted(facts, _) => facts.prev_d = rows,
-            Self::StepSkipped(facts) => facts.prev_d = rows,
-            Self::FallbackApplied(facts, _) => facts.prev_d = rows,
-            Self::RunPaused(facts) => facts.prev_d = rows,
-            Self::RunResumed(facts) => facts.prev_d = rows,
-            Self::RunCancelled(facts) => facts.prev_d = rows,
-            Self::RunCompleted(facts) => facts.prev_d = rows,
-            Self::RunFailed(facts, _) => facts.prev_d = rows,
-        }
-    }
-
-    /// How many rows of text deltas became durable since the event before.
-    pub const fn prev_d(&self) -> u64 {
-        match self {
-            Self::RunRequested(..) => 0,
-            Self::RunClaimed(facts) => facts.prev_d,
-            Self::StepsPlanned(facts) => facts.prev_d,
-            Self::StepAttemptStarted(facts) => facts.prev_d,
-            Self::StepAttemptFailed(facts, _) => facts.prev_d,
-            Self::StepCompleted(facts, _) => facts.prev_d,
-            Self::StepSkipped(facts) => facts.prev_d,
-            Self::FallbackApplied(facts, _) => facts.prev_d,
-            Self::RunPaused(facts) => facts.prev_d,
-            Self::RunResumed(facts) => facts.prev_d,
-            Self::RunCancelled(facts) => facts.prev_d,
-            Self::RunCompleted(facts) => facts.prev_d,
-            Self::RunFailed(facts, _) => facts.prev_d,
-        }
     }
 }

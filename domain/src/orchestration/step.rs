@@ -1,5 +1,6 @@
 //! One step of a run.
 
+use super::again::CRASHES_MAX;
 use super::call::{Cost, Credential, FailureClass, StopReason, Usage};
 use super::event::PlannedStep;
 use crate::timestamp::Timestamp;
@@ -39,6 +40,12 @@ pub struct Step {
     pub attempts: u32,
     /// Of those, the attempts that count against the allowed maximum (see [`counts`]).
     pub counted: u32,
+    /// Attempts that were under way when their process stopped, since the run was last resumed.
+    #[serde(default)]
+    pub crashes: u32,
+    /// Attempts that the upstream restarted by itself.
+    #[serde(default)]
+    pub restarts: u32,
     /// The credential of the last attempt.
     pub credential: Option<Credential>,
     /// A reply in the wrong form was sent back once: the next such reply is final.
@@ -73,6 +80,8 @@ impl Step {
             state: StepState::Planned,
             attempts: 0,
             counted: 0,
+            crashes: 0,
+            restarts: 0,
             credential: None,
             is_repaired: false,
             repair: None,
@@ -94,6 +103,11 @@ impl Step {
             Some(text) if !text.trim().is_empty() => text,
             Some(_) | None => "No response",
         }
+    }
+
+    /// Its process stopped so often that the run pauses.
+    pub const fn is_crashing(&self) -> bool {
+        self.crashes >= CRASHES_MAX && matches!(self.state, StepState::Waiting { until: None })
     }
 
     /// Completed, failed or skipped.

@@ -3,6 +3,7 @@
 
 use super::message::{Body, Part, Prompt};
 use super::next::{NextStep, Plan, failed};
+use super::prompt::quoted;
 use super::words::cut;
 use crate::orchestration::{AgentRole, Definition, Purpose, Run, Step};
 use serde_json::{Value, json};
@@ -83,7 +84,9 @@ pub(super) fn prompt(
         Part::new(&format!("Round {round} of {rounds}"), Body::Text(task.to_owned())),
     ];
     if !history.is_empty() {
-        parts.push(Part::new("Said so far", Body::Each(bounded(history, HISTORY_MAX))));
+        let history = bounded(history, HISTORY_MAX).into_iter();
+        let history = history.map(|(label, statement)| (label, quoted(run, &statement)));
+        parts.push(Part::new("Said so far", Body::Each(history.collect())));
     }
     Prompt::of(&parts)
 }

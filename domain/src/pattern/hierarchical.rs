@@ -3,6 +3,7 @@
 
 use super::message::{Body, Part, Prompt};
 use super::next::{FallBack, NextStep, Plan, failed, of, one_each};
+use super::prompt::{on_one_line, quoted};
 use super::structured::read;
 use super::words::cut;
 use crate::orchestration::{Definition, Fallback, Purpose, Run, Step};
@@ -122,7 +123,7 @@ pub(super) fn prompt(
         }
         Purpose::Synthesize => {
             let replies = of(run, Purpose::Work).map(|work| {
-                (heading(definition, workers, run, work), work.reply_text().to_owned())
+                (heading(definition, workers, run, work), quoted(run, work.reply_text()))
             });
             let ask = "Put the workers' replies together into one answer to the task.";
             let parts = [
@@ -144,7 +145,7 @@ pub(super) fn prompt(
                         "The whole task, of which you do a part",
                         Body::Text(task.to_owned()),
                     ),
-                    Part::new("Your part", Body::Text(subtask)),
+                    Part::new("Your part", Body::Text(quoted(run, &subtask))),
                 ];
                 Prompt::of(&parts)
             }
@@ -190,7 +191,7 @@ fn subtask(definition: &Definition, workers: &[u32], run: &Run, step: &Step) -> 
 fn heading(definition: &Definition, workers: &[u32], run: &Run, step: &Step) -> String {
     let name = step.planned.agent.map_or("", |place| definition.name(place));
     match subtask(definition, workers, run, step) {
-        Some(task) => format!("{name}, on: {}", cut(&task)),
+        Some(task) => format!("{name}, on: {}", on_one_line(run, &cut(&task))),
         None => name.to_owned(),
     }
 }

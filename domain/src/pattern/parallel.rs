@@ -2,6 +2,7 @@
 
 use super::message::{Body, Part, Prompt};
 use super::next::{End, Plan, of, one_each};
+use super::prompt::quoted;
 use crate::code::ErrorCode;
 use crate::orchestration::{Definition, OnFailure, Purpose, Run, Step, StepState};
 use serde_json::{Map, Value, json};
@@ -54,7 +55,7 @@ pub(super) fn prompt(definition: &Definition, task: &str, run: &Run, step: &Step
             schema: None,
         };
     }
-    let replies = replies(definition, run).map(|(name, reply)| (name, reply.to_owned()));
+    let replies = replies(definition, run).map(|(name, reply)| (name, quoted(run, reply)));
     let ask = "Put the replies together into one answer to the task.";
     let parts = [
         whole,

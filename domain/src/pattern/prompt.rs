@@ -5,8 +5,40 @@ use super::message::Prompt;
 use super::{debate, design, hierarchical, parallel, routing, sequential};
 use crate::orchestration::{Block, Definition, Purpose, Run, Step, Work};
 
-/// Version of the prompts' words.
-pub const RENDERER: u32 = 1;
+/// Version of the prompts' words. A run keeps the words that it began with: see [`quoted`].
+pub const RENDERER: u32 = 2;
+
+/// The first version that puts what another agent wrote between fences.
+const FENCED: u32 = 2;
+
+/// Shortest fence.
+const FENCE_MIN: usize = 3;
+
+/// What another agent wrote, as a part of a prompt: between two lines of backticks that are longer
+/// than any row of backticks in it. So whatever it says, it can't end its part and speak as the
+/// user or as another agent. The fence follows from the text alone: the prompt comes out the same
+/// whenever it is rendered again.
+pub(super) fn quoted(run: &Run, text: &str) -> String {
+    if !is_fenced(run) {
+        return text.to_owned();
+    }
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(FENCE_MIN.max(longest + 1));
+    format!("{fence}\n{text}\n{fence}")
+}
+
+/// What another agent wrote, as a part of a heading: one line.
+pub(super) fn on_one_line(run: &Run, text: &str) -> String {
+    if is_fenced(run) {
+        text.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), " ")
+    } else {
+        text.to_owned()
+    }
+}
+
+fn is_fenced(run: &Run) -> bool {
+    run.settings.as_ref().is_some_and(|settings| settings.renderer >= FENCED)
+}
 
 /// The prompt of a step; `None` for a run whose content was erased.
 pub fn prompt(run: &Run, step: &Step) -> Option<Prompt> {

@@ -3,6 +3,7 @@
 
 use super::message::{Body, Part, Prompt};
 use super::next::{Plan, failed, one_each};
+use super::prompt::quoted;
 use super::words::{cut, text_of};
 use crate::orchestration::{Block, Definition, Purpose, Run, Step};
 use serde_json::{Map, Value, json};
@@ -34,7 +35,7 @@ pub(super) fn prompt(definition: &Definition, task: &[Block], run: &Run, step: &
                 Part::new("Task", Body::Text(text_of(task))),
                 Part::new(
                     &format!("Reply of {name}, who worked on it before you"),
-                    Body::Text(before.reply_text().to_owned()),
+                    Body::Text(quoted(run, before.reply_text())),
                 ),
             ];
             Prompt::of(&parts)

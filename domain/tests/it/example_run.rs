@@ -7,7 +7,7 @@ use claviger_domain::id::ContextTag;
 use claviger_domain::orchestration::{
     Agent, AgentRole, Asked, AttemptFailed, AttemptStarted, Because, Block, Cancelled, Claimed,
     Completed, Considered, Cost, Credential, CredentialSource, Definition, Done, Failed,
-    FailureClass, Fallback, FellBack, Kept, Next, Pattern, PauseReason, Paused, Planned,
+    FailureClass, Fallback, FellBack, Halted, Kept, Next, Pattern, PauseReason, Paused, Planned,
     PlannedStep, Purpose, Reply, Requested, Resolution, Resumed, RunControlEvent, RunEvent,
     RunOnly, SkipReason, Skipped, SpokenOf, StopReason, Trouble, Usage, Why, Work,
 };
@@ -151,6 +151,7 @@ pub(crate) fn run_events() -> Vec<RunEvent> {
         RunEvent::StepSkipped(Skipped { run, prev_d, step, reason: SkipReason::RunFailed }),
         RunEvent::FallbackApplied(fell_back, Some(SpokenOf { name: "Nobody".to_owned() })),
         RunEvent::RunPaused(Paused { run, prev_d, reason: PauseReason::SpendLimit, control }),
+        RunEvent::RunHalted(Halted { run, prev_d, step, crashes: 3, control }),
         RunEvent::RunResumed(Resumed { run, prev_d, control, resolution: resolution() }),
         RunEvent::RunCancelled(Cancelled { run, prev_d, control }),
         RunEvent::RunCompleted(Done { run, prev_d }),

@@ -114,6 +114,7 @@ fn of_run(event: &RunEvent, at: Timestamp) -> Option<Effect> {
         | RunEvent::StepSkipped(_)
         | RunEvent::FallbackApplied(..)
         | RunEvent::RunPaused(_)
+        | RunEvent::RunHalted(_)
         | RunEvent::RunResumed(_)
         | RunEvent::RunCancelled(_)
         | RunEvent::RunCompleted(_)

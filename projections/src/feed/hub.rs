@@ -44,6 +44,9 @@ struct Room<T> {
 struct State<T> {
     position: u64,
     rooms: HashMap<Topic, Room<T>>,
+    /// Runs that something was requested of since they were last taken; `None` if nobody takes
+    /// them.
+    controlled: Option<HashSet<RunId>>,
 }
 
 /// The hub of a process: one reader of the log publishes each event to the listeners of its topics.
@@ -60,7 +63,9 @@ impl<T> fmt::Debug for Hub<T> {
 impl<T> Hub<T> {
     /// A hub whose reader has read up to `position`.
     pub fn new(position: u64) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State { position, rooms: HashMap::new() }) })
+        Arc::new(Self {
+            state: Mutex::new(State { position, rooms: HashMap::new(), controlled: None }),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -100,6 +105,9 @@ impl<T> Hub<T> {
     ) {
         let mut state = self.lock();
         for (topic, items) in touched {
+            if let (Topic::RunControl(run), Some(controlled)) = (topic, &mut state.controlled) {
+                controlled.insert(run);
+            }
             let Some(room) = state.rooms.get_mut(&topic) else { continue };
             let span = match items {
                 Some(items) => Span { from: room.told_to, to, items },
@@ -110,6 +118,29 @@ impl<T> Hub<T> {
             let _ = room.sender.send(Arc::new(span));
         }
         state.position = state.position.max(to);
+    }
+
+    /// From now on the hub remembers of which runs something is requested, whether they have a
+    /// listener or not, until [`Hub::forget_controlled`].
+    pub fn remember_controlled(&self) {
+        self.lock().controlled.get_or_insert_default();
+    }
+
+    /// The remembered runs. They are forgotten.
+    pub fn take_controlled(&self) -> HashSet<RunId> {
+        self.lock().controlled.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Puts back runs that were taken.
+    pub fn remember(&self, run: RunId) {
+        if let Some(controlled) = &mut self.lock().controlled {
+            controlled.insert(run);
+        }
+    }
+
+    /// The hub remembers no more runs.
+    pub fn forget_controlled(&self) {
+        self.lock().controlled = None;
     }
 
     fn leave(&self, topic: Topic) {
@@ -191,6 +222,21 @@ mod tests {
         let mut one = hub.register(owner(1));
         hub.publish(6, [(owner(1), None)]);
         assert_eq!(told(&mut one), Some(Span { from: 6, to: 6, items: Vec::new() }));
+    }
+
+    #[test]
+    fn runs_are_remembered_by_their_control_requests_while_somebody_takes_them() {
+        let (hub, run) = (Hub::<u64>::new(0), RunId(Uuid::from_u128(7)));
+        let request = || [(Topic::RunControl(run), None), (Topic::Run(RunId(Uuid::nil())), None)];
+        hub.publish(1, request());
+        assert!(hub.take_controlled().is_empty());
+        hub.remember_controlled();
+        hub.publish(2, request());
+        assert_eq!(hub.take_controlled(), HashSet::from([run]));
+        assert!(hub.take_controlled().is_empty());
+        hub.forget_controlled();
+        hub.publish(3, request());
+        assert!(hub.take_controlled().is_empty());
     }
 
     #[test]

@@ -331,6 +331,14 @@ pub trait Rows: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>>;
 
+    /// Puts a timer off until a time, or removes it, if it is still due when the caller read that
+    /// it is; otherwise returns `false`. Durable when it returns.
+    fn move_timer(
+        &self,
+        timer: TimerRow,
+        until: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<bool, StoreError>>;
+
     /// Call after something was shredded: makes its bytes unreadable on disk too, where the store
     /// can (SQLite truncates the write-ahead log). Returns `false` if a reader prevented it this
     /// time.

@@ -80,6 +80,7 @@ impl RunFold {
             RunEvent::StepCompleted(facts, _) => (Some(facts.step), self.completed(facts)),
             RunEvent::StepSkipped(facts) => (Some(facts.step), Vec::new()),
             RunEvent::FallbackApplied(facts, _) => (Some(facts.step), Vec::new()),
+            RunEvent::RunHalted(facts) => (Some(facts.step), Vec::new()),
             RunEvent::RunRequested(..)
             | RunEvent::StepsPlanned(_)
             | RunEvent::RunPaused(_)

@@ -54,6 +54,7 @@ impl RunView {
             | RunEvent::StepSkipped(_)
             | RunEvent::FallbackApplied(..)
             | RunEvent::RunPaused(_)
+            | RunEvent::RunHalted(_)
             | RunEvent::RunResumed(_) => {}
         }
         self.run.apply(event);

@@ -1,7 +1,7 @@
 //! Folds events into the row.
 
 use super::view::{RunContent, RunFacts, RunState, RunSummary};
-use claviger_domain::orchestration::{Cost, RunEvent, Usage};
+use claviger_domain::orchestration::{Cost, PauseReason, RunEvent, Usage};
 use claviger_domain::timestamp::Timestamp;
 
 impl RunSummary {
@@ -49,6 +49,11 @@ impl RunFacts {
             RunEvent::RunPaused(facts) => {
                 self.state = RunState::Paused;
                 self.paused = Some(facts.reason);
+                self.control = facts.control;
+            }
+            RunEvent::RunHalted(facts) => {
+                self.state = RunState::Paused;
+                self.paused = Some(PauseReason::Interrupted);
                 self.control = facts.control;
             }
             RunEvent::RunResumed(facts) => {

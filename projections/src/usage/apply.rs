@@ -69,6 +69,7 @@ fn ended(event: &RunEvent, at: Timestamp) -> Option<EndedCall<'_>> {
         | RunEvent::StepSkipped(_)
         | RunEvent::FallbackApplied(..)
         | RunEvent::RunPaused(_)
+        | RunEvent::RunHalted(_)
         | RunEvent::RunResumed(_)
         | RunEvent::RunCancelled(_)
         | RunEvent::RunCompleted(_)

@@ -50,7 +50,7 @@ pub(super) enum Said {
 }
 
 /// What the lines up to now contained.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Talk {
     pub(super) message: Message,
     /// `error` of the last `assistant` line that had one.
@@ -58,6 +58,13 @@ pub(super) struct Talk {
     /// The last HTTP status that the program reported.
     status: Option<u16>,
     resets: Option<Timestamp>,
+}
+
+impl Default for Talk {
+    fn default() -> Self {
+        // The program retries by itself.
+        Self { message: Message::restartable(), word: None, status: None, resets: None }
+    }
 }
 
 impl Talk {

@@ -117,6 +117,8 @@ pub(in super::super) enum Progress {
 #[derive(Debug, Default)]
 pub(in super::super) struct Message {
     id: Option<String>,
+    /// Whether another message may follow and make this one void.
+    may_restart: bool,
     /// The open block's index, and whether it is a text block.
     block: Option<(u64, bool)>,
     stop_reason: Option<String>,
@@ -128,6 +130,11 @@ pub(in super::super) struct Message {
 }
 
 impl Message {
+    /// A message that its sender may start again. Over HTTP a call has exactly one.
+    pub(in super::super) fn restartable() -> Self {
+        Self { may_restart: true, ..Self::default() }
+    }
+
     /// Takes one event.
     ///
     /// # Errors
@@ -135,6 +142,9 @@ impl Message {
     pub(in super::super) fn take(&mut self, data: &[u8]) -> Result<Progress, Malformed> {
         let event = serde_json::from_slice(data).map_err(|_| Malformed::Unreadable)?;
         Ok(match event {
+            Event::MessageStart { .. } if self.id.is_some() && !self.may_restart => {
+                return Err(Malformed::Unreadable);
+            }
             Event::MessageStart { message } => Progress::Item(self.start(&message)),
             Event::Error => Progress::Error,
             Event::Unknown => Progress::Nothing,
@@ -164,7 +174,8 @@ impl Message {
 
     fn start(&mut self, start: &Start) -> CallItem {
         let message_id = clean_id(start.id.as_bytes()).unwrap_or_default();
-        let before = std::mem::take(self);
+        let fresh = Self { may_restart: self.may_restart, ..Self::default() };
+        let before = std::mem::replace(self, fresh);
         self.usage = start.usage.over(Usage::default());
         self.id = Some(message_id.clone());
         match before.id {

@@ -33,8 +33,14 @@ const RECORDED: &str = concat!(
 fn fed<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<(Vec<CallItem>, Message), Malformed> {
-    let (mut lines, mut message, mut items) =
-        (EventLines::new(4096, 1 << 20), Message::default(), Vec::new());
+    fed_to(Message::default(), pieces)
+}
+
+fn fed_to<'a>(
+    mut message: Message,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<(Vec<CallItem>, Message), Malformed> {
+    let (mut lines, mut items) = (EventLines::new(4096, 1 << 20), Vec::new());
     for piece in pieces {
         lines.push::<Malformed>(piece, |data| {
             if let Progress::Item(item) = message.take(data)? {
@@ -118,13 +124,15 @@ fn lines_events_and_streams_have_a_size_limit() {
 }
 
 #[test]
-fn a_second_start_makes_the_first_void() {
+fn a_second_start_makes_the_first_void_where_that_is_allowed() {
     let start = |id: &str, output: u64| {
         format!(
             "data: {{\"type\":\"message_start\",\"message\":{{\"id\":\"{id}\",\"usage\":{{\"output_tokens\":{output}}}}}}}\n\n"
         )
     };
-    let (items, _) = fed([(start("a", 3) + &start("b", 4)).as_bytes()]).unwrap();
+    let twice = start("a", 3) + &start("b", 4);
+    assert_eq!(fed([twice.as_bytes()]).err(), Some(Malformed::Unreadable));
+    let (items, _) = fed_to(Message::restartable(), [twice.as_bytes()]).unwrap();
     let usage = |output| Usage { output, ..Usage::default() };
     assert_eq!(
         items[1],

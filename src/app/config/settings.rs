@@ -285,6 +285,12 @@ settings! {
     "Limits" => {
         calls_per_key: usize = "CLAVIGER_CALLS_PER_KEY", "N", Value("16"), SERVERS,
             "Concurrent calls of runs with one key; 1 to 1000";
+        runs_at_once: usize = "CLAVIGER_RUNS_AT_ONCE", "N", Value("1000"), SERVERS,
+            "Runs in progress at a time, of all users; 1 to 100000";
+        run_commands_per_minute: u32 = "CLAVIGER_RUN_COMMANDS_PER_MINUTE", "N", Value("3000"), SERVERS,
+            "Commands on runs per user and minute; 1 to 60000, or 0 for no limit";
+        run_bytes_per_day: u64 = "CLAVIGER_RUN_BYTES_PER_DAY", "BYTES", Value("1073741824"), SERVERS,
+            "Bytes of a user's commands on runs in a day; 16777216 to 1099511627776, or 0 for no limit";
         max_keys: usize = "CLAVIGER_MAX_KEYS", "N", Value("100"), ADDING,
             "Keys of one user";
         key_commands_per_minute: u32 = "CLAVIGER_KEY_COMMANDS_PER_MINUTE", "N", Value("600"), SERVERS,

@@ -230,6 +230,11 @@ impl RunScreen {
                 changes.push(Change::FellBack(step, word("fallback")));
                 return;
             }
+            "RunHalted" => {
+                self.paused = Some("interrupted".to_owned());
+                changes.push(Change::Paused("interrupted".to_owned()));
+                RunState::Paused
+            }
             "RunPaused" => {
                 self.paused = Some(word("reason"));
                 changes.push(Change::Paused(word("reason")));

@@ -88,9 +88,11 @@ fn follow_requests(turn: &mut Turn<'_>, given: &Given<'_>) -> Result<Flow, RunEr
             }
         }
     }
+    // Derived from the steps, so it also holds after a crash between the failure and the pause.
     let waits_for_resume = |step: &Step| step.state == StepState::Waiting { until: None };
-    if turn.state.run.steps.iter().any(waits_for_resume) {
-        // Derived from the steps, so it also holds after a crash between the failure and the pause.
+    if turn.state.run.steps.iter().any(Step::is_crashing) {
+        turn.state.pausing = Some(PauseReason::Interrupted);
+    } else if turn.state.run.steps.iter().any(waits_for_resume) {
         turn.state.pausing = Some(PauseReason::SpendLimit);
     }
     Ok(Flow::Continues)

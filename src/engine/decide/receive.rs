@@ -6,7 +6,8 @@ use super::turn::{Decision, Effect, Flow, Turn};
 use crate::anthropic::stream::{CallEnd, CallFailure, CallItem};
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{
-    CompleteStep, FailAttempt, FailureClass, Next, Reply, RunError, StartAttempt, Trouble, Usage,
+    CompleteStep, FailAttempt, FailureClass, Next, Reply, RunError, StartAttempt, Step, Trouble,
+    Usage,
 };
 use claviger_domain::pattern::{Judgement, judge};
 use claviger_domain::timestamp::Timestamp;
@@ -71,6 +72,11 @@ fn restarted(
     call.usage = void;
     let trouble = "the claude program restarted its answer: the text before that is void";
     turn.close(&call, (FailureClass::Restarted, Next::Retry { at: now }), trouble, now)?;
+    if turn.state.run.step(step).is_some_and(Step::is_settled) {
+        // It restarted too often: the step has failed.
+        turn.effect(Effect::DropCall(step));
+        return Ok(());
+    }
     turn.take(StartAttempt {
         run: turn.state.id,
         step,

@@ -1,7 +1,7 @@
 //! What decisions about a run depend on, as plain data.
 
 use crate::anthropic::prices::PriceTable;
-use claviger_domain::id::{RunId, StepId};
+use claviger_domain::id::{BootId, RunId, StepId};
 use claviger_domain::orchestration::{
     ControlRequest, Cost, Credential, PauseReason, Phase, Run, RunControl, Usage,
 };
@@ -75,6 +75,14 @@ impl WorkState {
 
     pub(crate) const fn is_paused(&self) -> bool {
         matches!(self.run.phase, Phase::Paused(_))
+    }
+
+    /// Claimed by this process, with no call under way: nothing is to be closed, so that it can go
+    /// on without another claim.
+    pub(crate) fn is_ours(&self, by: BootId) -> bool {
+        self.run.phase == Phase::Running
+            && self.run.owner == Some(by)
+            && self.run.running().next().is_none()
     }
 
     /// The pending control request.

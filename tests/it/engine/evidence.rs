@@ -123,6 +123,7 @@ pub(super) fn steps(events: &[StoredEvent]) -> BTreeMap<StepId, Told> {
             | RunEvent::StepSkipped(_)
             | RunEvent::FallbackApplied(..)
             | RunEvent::RunPaused(_)
+            | RunEvent::RunHalted(_)
             | RunEvent::RunResumed(_)
             | RunEvent::RunCancelled(_)
             | RunEvent::RunCompleted(_)

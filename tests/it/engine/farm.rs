@@ -20,9 +20,12 @@ const START: &str = "mutation($input: StartOrchestrationInput!) \
     { startOrchestration(input: $input) { orchestration { id } userErrors { code message } } }";
 
 const FOLLOW: &str = "subscription($id: ID!, $after: Cursor) { orchestration(id: $id, after: $after) { __typename \
-    ... on Snapshot { cursor partial { stepId attempt text } orchestration { steps { id attempt state output } } } ... on EventMessage { cursor } \
+    ... on Snapshot { cursor partial { stepId attempt text } orchestration { state steps { id attempt state output } } } ... on EventMessage { cursor event { type } } \
     ... on TextDelta { cursor stepId attempt offset text } ... on AttemptSuperseded { cursor stepId attempt keepBytes } \
     ... on GapMarker { cursor } ... on Terminal { cursor orchestration { state steps { id attempt output } } } } }";
+
+const RESUME: &str =
+    "mutation($id: ID!) { resumeOrchestration(input: {id: $id}) { userErrors { code } } }";
 
 /// How long a run's end is awaited before the test fails.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -132,6 +135,8 @@ pub(super) struct Watcher {
     /// Counts the pieces of text that all watchers receive.
     heard: Arc<watch::Sender<u64>>,
     cursor: Option<String>,
+    /// Its run was paused by crashes, and the user has yet to resume it.
+    is_halted: bool,
     texts: BTreeMap<(String, u64), String>,
 }
 
@@ -142,7 +147,15 @@ impl Watcher {
         url: watch::Receiver<String>,
         heard: Arc<watch::Sender<u64>>,
     ) -> Self {
-        Self { run, token: user.token.clone(), url, heard, cursor: None, texts: BTreeMap::new() }
+        Self {
+            run,
+            token: user.token.clone(),
+            url,
+            heard,
+            cursor: None,
+            is_halted: false,
+            texts: BTreeMap::new(),
+        }
     }
 
     /// Watches to the end, across servers that go away. The text held of each step's last attempt
@@ -175,6 +188,7 @@ impl Watcher {
 
     /// What one connection gives; the run as it ended, once it has.
     async fn follow(&mut self, url: &str) -> Option<Value> {
+        self.resume_if_halted(url).await;
         let body = json!({"query": FOLLOW, "variables": {"id": self.run.id, "after": self.cursor}});
         let request = http()
             .post(format!("{url}/graphql"))
@@ -192,12 +206,26 @@ impl Watcher {
                 };
                 let Ok(mut data) = serde_json::from_str::<Value>(data) else { continue };
                 assert!(data.get("errors").is_none(), "{data}");
+                let message = &data["data"]["orchestration"];
+                self.is_halted |= message["event"]["type"] == "RunHalted"
+                    || message["orchestration"]["state"] == "PAUSED";
+                self.resume_if_halted(url).await;
                 if let Some(end) = self.take(&data["data"]["orchestration"].take()) {
                     return Some(end);
                 }
             }
         }
         None
+    }
+
+    /// After its third crash a step waits for the user. A server that is killed meanwhile gives no
+    /// answer, and the next one is asked.
+    async fn resume_if_halted(&mut self, url: &str) {
+        if self.is_halted {
+            let client = Client::new(url).with_token(&self.token);
+            let answer = client.try_send(RESUME, &json!({ "id": self.run.id })).await;
+            self.is_halted = answer.is_none();
+        }
     }
 
     fn take(&mut self, message: &Value) -> Option<Value> {

@@ -219,7 +219,7 @@ async fn a_cut_at_any_byte_inside_characters_too_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_nobody_knows_and_a_message_that_begins_again_are_taken() {
+async fn events_that_nobody_knows_are_taken_and_a_message_that_begins_again_is_malformed() {
     let (world, process, ada) = opened().await;
     let noise = b"event: brand_new\ndata: {\"type\":\"brand_new\",\"x\":[1]}\n\n: a comment\n\nretry: 7\n\n".to_vec();
     let act = Act::Reply(Reply { noise: Some((0, noise)), ..Reply::text("All of it.") });
@@ -232,9 +232,11 @@ async fn events_that_nobody_knows_and_a_message_that_begins_again_are_taken() {
         .join("\n\n")
         + "\n\n";
     let (run, texts) = answered(&world, &process, &ada, ("Begins again.", stream_of(body))).await;
-    assert_eq!(texts, [(1, "half".to_owned()), (2, "whole".to_owned())]);
+    assert_eq!(texts[0], (1, "half".to_owned()));
+    let (_, facts) = process.facts(run, "StepAttemptFailed").await.remove(0);
+    assert_eq!(facts["class"], "protocol");
     let step = process.detail(&ada, run).await.view.run.steps.remove(0);
-    assert_eq!((step.reply.as_deref(), step.attempts, step.counted), (Some("whole"), 2, 1));
+    assert_eq!((step.reply, step.attempts, step.counted), (Some(texts[1].1.clone()), 2, 2));
     process.stop().await;
     world.close().await;
 }

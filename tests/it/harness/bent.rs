@@ -75,6 +75,7 @@ ports! {
         fn sessions(&self, owner: UserId) -> Answer<'_, Vec<SessionRow>>;
         fn rotate_session(&self, id: SessionId, from: u32, now: Timestamp, until: Timestamp, mac: Option<[u8; 32]>) -> Answer<'_, bool>;
         fn due_timers(&self, now: Timestamp, limit: usize) -> Answer<'_, Vec<TimerRow>>;
+        fn move_timer(&self, timer: TimerRow, until: Option<Timestamp>) -> Answer<'_, bool>;
         fn scrub(&self) -> Answer<'_, bool>;
     }
     Views {

@@ -153,7 +153,7 @@ impl Process {
     pub(crate) async fn tick(&self) {
         let Parts { store, bus, env, .. } = &self.parts;
         let (store, bus, env) = (Arc::clone(store), Arc::clone(bus), env.clone());
-        Timers { store, bus, env }.tick().await;
+        Timers::new(store, bus, env).tick().await;
     }
 }
 

@@ -118,7 +118,9 @@ impl Process {
     pub(crate) async fn paused(&self, user: &User, run: RunId) -> RunDetail {
         let pauses = |body: &Body| match body {
             Body::Snapshot { view, .. } => matches!(view.run.phase, Phase::Paused(_)),
-            Body::Event { event, .. } => matches!(event.event, RunEvent::RunPaused(_)),
+            Body::Event { event, .. } => {
+                matches!(event.event, RunEvent::RunPaused(_) | RunEvent::RunHalted(_))
+            }
             Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => {
                 false
             }

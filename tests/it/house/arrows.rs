@@ -142,6 +142,7 @@ const ROOMS: [Room; 32] = [
             "crate::reads",
             CLOCK,
             FAILURE,
+            METRICS,
             "crate::views::RunRows",
             "crate::views::read_open_run",
             APPLICATION,

@@ -18,7 +18,7 @@ const STORE: [&str; 6] = [
     "--token-key-file",
 ];
 
-const SERVE: [&str; 32] = [
+const SERVE: [&str; 35] = [
     "--anthropic-base-url",
     "--calls-per-key",
     "--claude-bin",
@@ -45,6 +45,9 @@ const SERVE: [&str; 32] = [
     "--prices",
     "--registration",
     "--registrations-per-hour",
+    "--run-bytes-per-day",
+    "--run-commands-per-minute",
+    "--runs-at-once",
     "--sign-ins-per-minute",
     "--stall-ms",
     "--streams-per-user",
@@ -168,6 +171,7 @@ fn a_number_out_of_its_bounds_is_refused_with_both() {
         ("--lease-ms", "50", "lease_ms must be 100 to 600000, got 50"),
         ("--test-timeout-ms", "0", "test_timeout_ms must be 1 to 600000, got 0"),
         ("--calls-per-key", "1001", "calls_per_key must be 1 to 1000, got 1001"),
+        ("--run-bytes-per-day", "1", "run_bytes_per_day must be 16777216 to 1099511627776, got 1"),
         ("--key-tests-per-minute", "60001", "key_tests_per_minute must be 0 to 60000, got 60001"),
         ("--stall-ms", "0", "stall_ms must be at least 1, got 0"),
     ] {

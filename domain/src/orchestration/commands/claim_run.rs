@@ -1,5 +1,6 @@
 use super::conditions::{alive, pattern_of};
 use crate::id::{BootId, RunId, StepId};
+use crate::orchestration::again::after_crash;
 use crate::orchestration::{
     AttemptFailed, Claimed, Cost, FailureClass, Kept, Next, Run, RunError, RunEvent, Trouble, Usage,
 };
@@ -37,19 +38,16 @@ impl ClaimRun {
         };
         let mut events = vec![RunEvent::RunClaimed(claimed)];
         for kept in kept {
-            let Some((credential, model)) = run
-                .step(kept.step)
-                .and_then(|step| Some((step.credential?, step.planned.model.clone())))
-            else {
-                return Err(RunError::NoStep);
-            };
+            let step = run.step(kept.step).ok_or(RunError::NoStep)?;
+            let credential = step.credential.ok_or(RunError::NoStep)?;
+            let next = after_crash(step, self.now);
             let facts = AttemptFailed {
                 run: self.run,
                 prev_d: 0,
                 step: kept.step,
                 attempt: kept.attempt,
                 credential,
-                model,
+                model: step.planned.model.clone(),
                 pattern: pattern_of(run)?,
                 class: FailureClass::Interrupted,
                 status: None,
@@ -58,16 +56,28 @@ impl ClaimRun {
                 // Only the process that made the call could have known its cost.
                 cost: Cost(None),
                 maybe_billed: true,
-                next: Next::Retry { at: self.now },
+                next,
             };
-            let message =
-                "the process that made the call stopped before its end: the call is retried"
-                    .to_owned();
+            let message = trouble(next).to_owned();
             events.push(RunEvent::StepAttemptFailed(
                 facts,
                 Some(Trouble { message, upstream_request_id: None }),
             ));
         }
         Ok(events)
+    }
+}
+
+const fn trouble(next: Next) -> &'static str {
+    match next {
+        Next::Retry { .. } => {
+            "the process that made the call stopped before its end: the call is retried"
+        }
+        Next::Pause => {
+            "the process that made the call stopped before its end, for the third time: resume the orchestration to try again"
+        }
+        Next::GiveUp => {
+            "the process that made the call stopped before its end, and this was the last attempt"
+        }
     }
 }

@@ -1,5 +1,6 @@
 use super::conditions::under_way;
 use crate::id::{RunId, StepId};
+use crate::orchestration::again::after_failure;
 use crate::orchestration::{
     AttemptFailed, Cost, FailureClass, Next, Run, RunError, RunEvent, Trouble, Usage,
 };
@@ -25,7 +26,7 @@ pub struct FailAttempt {
     pub cost: Cost,
     /// The attempt may be billed for more than `usage`.
     pub maybe_billed: bool,
-    /// What happens to the step.
+    /// What happens to the step; after the last attempt that it may have, it has failed.
     pub next: Next,
     /// The failure in words.
     pub trouble: Trouble,
@@ -34,6 +35,7 @@ pub struct FailAttempt {
 impl FailAttempt {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
         let (credential, model, pattern) = under_way(run, self.step, self.attempt)?;
+        let step = run.step(self.step).ok_or(RunError::NoStep)?;
         let facts = AttemptFailed {
             run: self.run,
             prev_d: 0,
@@ -48,7 +50,7 @@ impl FailAttempt {
             usage: self.usage,
             cost: self.cost,
             maybe_billed: self.maybe_billed,
-            next: self.next,
+            next: after_failure(step, self.class, self.next),
         };
         Ok(vec![RunEvent::StepAttemptFailed(facts, Some(self.trouble))])
     }

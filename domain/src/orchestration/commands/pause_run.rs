@@ -1,6 +1,6 @@
 use super::conditions::{quiet, running};
 use crate::id::RunId;
-use crate::orchestration::{PauseReason, Paused, Run, RunError, RunEvent};
+use crate::orchestration::{Halted, PauseReason, Paused, Run, RunError, RunEvent, Step};
 
 /// Pauses a run, once its calls have ended.
 #[derive(Clone, Debug)]
@@ -17,7 +17,18 @@ impl PauseRun {
     pub(super) fn decide(self, run: &Run) -> Result<Vec<RunEvent>, RunError> {
         running(run)?;
         quiet(run)?;
-        let Self { run, reason, control } = self;
-        Ok(vec![RunEvent::RunPaused(Paused { run, prev_d: 0, reason, control })])
+        let Self { run: id, reason, control } = self;
+        Ok(vec![match reason {
+            // An event of its own: programs from before don't know this reason.
+            PauseReason::Interrupted => {
+                let step = run.steps.iter().find(|step| step.is_crashing());
+                let Step { planned, crashes, .. } = step.ok_or(RunError::WrongStep)?;
+                let (step, crashes) = (planned.step, *crashes);
+                RunEvent::RunHalted(Halted { run: id, prev_d: 0, step, crashes, control })
+            }
+            PauseReason::Requested | PauseReason::SpendLimit | PauseReason::KeyUnavailable => {
+                RunEvent::RunPaused(Paused { run: id, prev_d: 0, reason, control })
+            }
+        }])
     }
 }

@@ -5,10 +5,10 @@ use crate::given::{NOW, boot, run, step};
 use crate::pattern_play::{LATER, Played, agents, request};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::orchestration::{
-    Bounds, CancelRun, ClaimRun, CompleteStep, Considered, Cost, CredentialSource, Draft, FailRun,
-    FailureClass, FinishRun, Kept, Next, PauseReason, PauseRun, Phase, Reply, RequestRun,
-    Resolution, ResumeRun, Run, RunCommand, RunError, RunEvent, StartAttempt, StepState,
-    StopReason, Usage, Why,
+    ATTEMPTS_MAX, Bounds, CRASHES_MAX, CancelRun, ClaimRun, CompleteStep, Considered, Cost,
+    CredentialSource, Draft, FailRun, FailureClass, FinishRun, Kept, Next, PauseReason, PauseRun,
+    Phase, RESTARTS_MAX, Reply, RequestRun, Resolution, ResumeRun, Run, RunCommand, RunError,
+    RunEvent, StartAttempt, StepState, StopReason, Usage, Why,
 };
 use claviger_domain::pattern::plan;
 
@@ -211,5 +211,72 @@ fn rows_of_text_before_an_event_are_written_into_it() {
         let first = matches!(event, RunEvent::RunRequested(..));
         event.set_prev_d(9);
         assert_eq!(event.prev_d(), if first { 0 } else { 9 });
+    }
+}
+
+/// The step's next crash: its process is gone, and another one claims the run.
+fn crash(played: &mut Played) -> (FailureClass, Next) {
+    played.start(step(0));
+    played.take(claim());
+    let Some(RunEvent::StepAttemptFailed(failed, _)) = played.events.last() else {
+        panic!("{:?}", played.events.last())
+    };
+    (failed.class, failed.next)
+}
+
+#[test]
+fn the_third_crash_of_a_step_pauses_its_run_and_resuming_counts_anew() {
+    let mut played = planned();
+    let (interrupted, later) = (FailureClass::Interrupted, LATER.plus_ms(5_000));
+    for _ in 0..2 {
+        assert_eq!(crash(&mut played), (interrupted, Next::Retry { at: LATER }), "at once");
+        assert_eq!(crash(&mut played), (interrupted, Next::Retry { at: later }), "after a pause");
+        assert_eq!(crash(&mut played), (interrupted, Next::Pause));
+        let pause = PauseRun { run: run(1), reason: PauseReason::Interrupted, control: 0 };
+        played.take(pause);
+        let Some(RunEvent::RunHalted(halted)) = played.events.last() else { panic!() };
+        assert_eq!((halted.step, halted.crashes), (step(0), CRASHES_MAX));
+        assert_eq!(played.run.phase, Phase::Paused(PauseReason::Interrupted));
+        let resolution = Resolution { considered: Vec::new() };
+        played.take(ResumeRun { run: run(1), control: 0, resolution });
+        assert_eq!(plan(&played.run).ready, [step(0), step(1)]);
+    }
+    refused(
+        &played.run,
+        PauseRun { run: run(1), reason: PauseReason::Interrupted, control: 0 },
+        RunError::WrongStep,
+    );
+}
+
+#[test]
+fn calls_that_a_process_closes_itself_are_no_crashes() {
+    let mut played = planned();
+    for _ in 0..2 * CRASHES_MAX {
+        played.start(step(0));
+        played.fail(step(0), FailureClass::Interrupted, Next::Retry { at: LATER }, "drained");
+        played.take(claim());
+    }
+    let step = played.run.step(step(0)).unwrap();
+    assert_eq!((step.crashes, step.attempts), (0, 2 * CRASHES_MAX));
+}
+
+#[test]
+fn a_step_has_a_last_attempt_whatever_its_caller_decides() {
+    for class in [FailureClass::Interrupted, FailureClass::RateLimit, FailureClass::SpendLimit] {
+        let mut played = planned();
+        for _ in 1..ATTEMPTS_MAX {
+            played.start(step(0));
+            played.fail(step(0), class, Next::Retry { at: LATER }, "again");
+            assert!(!played.run.step(step(0)).unwrap().is_settled());
+        }
+        played.start(step(0));
+        played.fail(step(0), class, Next::Retry { at: LATER }, "again");
+        assert_eq!(played.run.step(step(0)).unwrap().state, StepState::Failed(class));
+    }
+    let mut played = planned();
+    for n in 1..=RESTARTS_MAX {
+        played.start(step(0));
+        played.fail(step(0), FailureClass::Restarted, Next::Retry { at: LATER }, "again");
+        assert_eq!(played.run.step(step(0)).unwrap().is_settled(), n == RESTARTS_MAX);
     }
 }

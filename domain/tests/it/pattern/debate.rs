@@ -58,7 +58,7 @@ fn a_speaker_hears_everything_before_and_a_moderator_the_round() {
     assert_eq!(heard(5), [4, 5], "the moderator weighs the round alone");
     assert!(
         played.text(3).contains("# Round 2 of 2\n")
-            && played.text(3).contains("## Mo, round 1\nstatement 3")
+            && played.text(3).contains("## Mo, round 1\n```\nstatement 3\n```")
     );
     assert!(played.text(0).starts_with("# Topic\nTabs or spaces?\n\n# Round 1 of 2\n"));
 }
@@ -69,7 +69,7 @@ fn when_there_is_too_much_to_hear_the_oldest_statements_are_cut_first() {
     let played = play(debate(false, 2), |_| says(&long));
     let whole = |call: usize| played.text(call).matches(&long).count();
     assert_eq!((whole(2), whole(3)), (2, 2));
-    assert!(played.text(3).contains(&format!("## Ann, round 1\n{}...", "x".repeat(200))));
+    assert!(played.text(3).contains(&format!("## Ann, round 1\n```\n{}...", "x".repeat(200))));
 }
 
 #[test]

@@ -30,7 +30,9 @@ fn all_get_the_task_and_the_aggregator_gets_their_replies_in_the_order_of_the_re
         [("Ann", work), ("Bob", work), ("Cid", work), ("Agg", Purpose::Aggregate)]
     );
     assert_eq!(played.text(1), "Guess.");
-    assert!(played.text(3).contains("# Replies to it\n## Ann\nAnn!\n## Bob\nBob!\n## Cid\nCid!"));
+    assert!(played.text(3).contains(
+        "# Replies to it\n## Ann\n```\nAnn!\n```\n## Bob\n```\nBob!\n```\n## Cid\n```\nCid!\n```"
+    ));
     let result = played.result();
     assert_eq!(result["aggregated_result"], "Agg!");
     assert_eq!(result["aggregator"], "Agg");

@@ -185,7 +185,8 @@ impl Orchestration {
     async fn state(&self) -> Result<OrchestrationState, Error> {
         Ok(self.row().await?.state)
     }
-    /// Why it is paused: `requested`, `spend_limit`, `key_unavailable`; null if it is not.
+    /// Why it is paused: `requested`, `spend_limit`, `key_unavailable`, or `interrupted` if the server
+    /// stopped again and again during calls of the same step; null if it is not.
     async fn pause_reason(&self) -> Option<Result<&'static str, Error>> {
         self.row().await.map(|row| row.paused.map(pause_reason)).transpose()
     }

@@ -117,5 +117,6 @@ pub(super) const fn pause_reason(reason: PauseReason) -> &'static str {
         PauseReason::Requested => "requested",
         PauseReason::SpendLimit => "spend_limit",
         PauseReason::KeyUnavailable => "key_unavailable",
+        PauseReason::Interrupted => "interrupted",
     }
 }

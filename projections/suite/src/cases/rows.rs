@@ -122,6 +122,22 @@ cases! {
         equal!(store.due_timers(NOW.plus_ms(99), ALL).await?, [expiry, other], "timers left");
     }
 
+    async fn a_timer_is_put_off_or_removed_unless_it_was_put_again(harness) {
+        let (store, make) = (harness.fresh().await?, Maker::default());
+        let (one, two) = (timer(user(1), key(1), NOW), timer(user(2), key(2), NOW));
+        store.append(make.rows(user(1), 0, vec![RowChange::PutTimer(one)])).await?;
+        store.append(make.rows(user(2), 0, vec![RowChange::PutTimer(two)])).await?;
+        let later = NOW.plus_ms(9);
+        equal!(store.move_timer(one, Some(later)).await?, true, "whether it was put off");
+        equal!(store.due_timers(NOW, ALL).await?, [two], "timers that are due");
+        equal!(store.move_timer(one, None).await?, false, "whether it was removed as it was before");
+        let put_off = TimerRow { due_at: later, ..one };
+        equal!(store.due_timers(later, ALL).await?, [two, put_off], "timers that are due later");
+        equal!(store.move_timer(put_off, None).await?, true, "whether it was removed");
+        equal!(store.move_timer(timer(user(3), key(1), NOW), None).await?, false, "whether an unknown one was");
+        equal!(store.due_timers(later, ALL).await?, [two], "timers left");
+    }
+
     async fn the_first_store_key_wins(harness) {
         let store = harness.fresh().await?;
         let row = |n: u8| StoreKeyRow { kek: [n; 8], wrapped_index_key: vec![n; 105], canary: vec![n; 81] };

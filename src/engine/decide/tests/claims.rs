@@ -50,3 +50,12 @@ fn a_claim_closes_the_attempts_that_the_owner_before_left_open() {
     let mut after = Stage { state };
     assert_eq!(lines(&after.decide(DECIDE)), ["take ticket 1", "needs tickets"]);
 }
+
+#[test]
+fn the_third_crash_of_a_step_halts_the_run() {
+    let mut stage = Stage::in_turn().settled().with(|state| state.run.steps[0].crashes = 2);
+    stage.state.calls.clear();
+    let claimed = claim(&mut stage.state, OTHER, vec![(step(1), 3)], NOW).unwrap();
+    assert_eq!(lines(&claimed), ["claimed", "failed 1#1 interrupted: pause", "continues"]);
+    assert_eq!(lines(&stage.decide(DECIDE)), ["run halted 1", "rests"]);
+}

@@ -2,7 +2,9 @@
 
 use super::stage::{DECIDE, Input, NOW, Stage, check, end, fails, failure, step, text};
 use crate::anthropic::stream::{CallFailure, CallItem};
-use claviger_domain::orchestration::{Cost, FailureClass, OnFailure, RunEvent, StepState, Usage};
+use claviger_domain::orchestration::{
+    Cost, FailureClass, OnFailure, RESTARTS_MAX, RunEvent, StepState, Usage,
+};
 
 fn item(item: CallItem) -> Input {
     Input::Item(step(1), Some(item))
@@ -201,4 +203,16 @@ fn tokens_that_are_not_known_make_the_cost_unknown_only_if_billed() {
         };
         assert_eq!((facts.usage, facts.cost == Cost::unknown()), (usage, is_unknown));
     }
+}
+
+#[test]
+fn an_answer_that_restarts_too_often_fails_its_step() {
+    let again = |stage: Stage| stage.after(step(1), restarted());
+    let last = (1..RESTARTS_MAX).fold(Stage::in_turn().settled(), |stage, _| again(stage));
+    check([(
+        "the last restart",
+        last,
+        item(restarted()),
+        &["failed 1#10 restarted: give up", "drop call 1", "continues"],
+    )]);
 }

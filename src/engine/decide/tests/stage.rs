@@ -305,6 +305,7 @@ fn event(event: &RunEvent) -> String {
         RunEvent::StepSkipped(facts) => format!("skipped {}", number(facts.step)),
         RunEvent::FallbackApplied(facts, _) => format!("fallback {}", word(facts.fallback)),
         RunEvent::RunPaused(facts) => format!("run paused {}", word(facts.reason)),
+        RunEvent::RunHalted(facts) => format!("run halted {}", number(facts.step)),
         RunEvent::RunResumed(_) => "run resumed".to_owned(),
         RunEvent::RunCancelled(_) => "run cancelled".to_owned(),
         RunEvent::RunCompleted(_) => "run completed".to_owned(),

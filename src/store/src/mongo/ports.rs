@@ -96,6 +96,7 @@ impl Rows for MongoStore {
         fn session(&self, id: SessionId) -> Option<SessionRow> = read::session;
         fn sessions(&self, owner: UserId) -> Vec<SessionRow> = read::sessions;
         fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<TimerRow> = read::due_timers;
+        fn move_timer(&self, timer: TimerRow, until: Option<Timestamp>) -> bool = read::move_timer;
     }
 }
 

@@ -164,6 +164,10 @@ impl Rows for SqliteStore {
         self.readers.ask(move |db| read::due_timers(db, now, limit))
     }
 
+    fn move_timer(&self, timer: TimerRow, until: Option<Timestamp>) -> Answer<'_, bool> {
+        Box::pin(async move { Ok(self.change(RowTask::MoveTimer { timer, until }).await? == 1) })
+    }
+
     fn scrub(&self) -> Answer<'_, bool> {
         self.truncate()
     }

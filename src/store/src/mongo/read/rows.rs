@@ -263,13 +263,33 @@ pub(in crate::mongo) fn timer_key(kind: TimerKind, owner: UserId, subject: Uuid)
     doc! { "o": id(owner.0), "k": timer_kind(kind), "s": id(subject) }.into()
 }
 
-/// Timers that are due, earliest first.
+/// Puts a timer off, or deletes it, if it is due when it was read to be. A write whose reply is lost
+/// and that is retried returns `false`: the timer is moved all the same.
+pub(in crate::mongo) async fn move_timer(
+    db: &Database,
+    timer: TimerRow,
+    until: Option<Timestamp>,
+) -> Result<bool, DbError> {
+    let timers = db.collection::<Document>(TIMERS);
+    let key = timer_key(timer.kind, timer.owner, timer.subject);
+    let found = doc! { "_id": key, "due_at": bound(timer.due_at.0) };
+    let moved = match until {
+        Some(until) => {
+            let set = doc! { "$set": { "due_at": bound(until.0) } };
+            timers.update_one(found, set).await?.matched_count
+        }
+        None => timers.delete_one(found).await?.deleted_count,
+    };
+    Ok(moved == 1)
+}
+
+/// Timers that are due, earliest first. Those of a kind that a newer program made are not ours.
 pub(in crate::mongo) async fn due_timers(
     db: &Database,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<TimerRow>, DbError> {
-    let due = doc! { "due_at": { "$lte": bound(now.0) } };
+    let due = doc! { "due_at": { "$lte": bound(now.0) }, "kind": { "$lte": 3 } };
     let order = doc! { "due_at": 1, "kind": 1, "owner": 1, "subject": 1 };
     many(db, TIMERS, (due, order, limit), |cells| {
         let kind = match cells.u64("kind")? {

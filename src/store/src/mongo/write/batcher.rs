@@ -270,8 +270,8 @@ impl Batcher {
         let progress: Arc<Progress> = Arc::default();
         let (shared, db, appends) =
             (Arc::clone(&progress), self.parts.db.clone(), Arc::clone(appends));
-        let (faults, signer) = (Arc::clone(&self.parts.faults), self.parts.signer.clone());
         let (faults, asks_clock) = (Arc::clone(&self.parts.faults), self.parts.asks_clock);
+        let signer = self.parts.signer.clone();
         let attempt = async move {
             let tried = transaction::attempt(
                 &db,

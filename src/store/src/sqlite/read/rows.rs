@@ -170,13 +170,13 @@ pub(in crate::sqlite) const fn timer_kind(kind: TimerKind) -> i64 {
     }
 }
 
-/// Timers that are due, earliest first.
+/// Timers that are due, earliest first. Those of a kind that a newer program made are not ours.
 pub(in crate::sqlite) fn due_timers(
     connection: &Connection,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<TimerRow>, DbError> {
-    let sql = "SELECT owner, kind, subject, command, due_at FROM timers WHERE due_at <= ?1 \
+    let sql = "SELECT owner, kind, subject, command, due_at FROM timers WHERE due_at <= ?1 AND kind <= 3 \
                ORDER BY due_at, kind, owner, subject LIMIT ?2";
     query::rows(connection, "timers", sql, [bound(now.0), sql_limit(limit)], |cells| {
         let owner = UserId(cells.id()?);

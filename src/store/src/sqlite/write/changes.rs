@@ -4,6 +4,7 @@ use super::outcome::{Stop, stored};
 use super::rotation;
 use crate::sqlite::read::timer_kind;
 use claviger_domain::id::UserId;
+use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     ContentKeyRow, RowChange, SecretRow, SessionRow, TimerRow, UserKeyRow, ViewRow,
 };
@@ -130,6 +131,25 @@ fn put_session(connection: &Connection, row: &SessionRow) -> Result<(), Stop> {
         row.mac,
     ];
     run(connection, sql, params)
+}
+
+/// Puts a timer off, or deletes it, if it is due when it was read to be; returns the number of rows.
+pub(super) fn move_timer(
+    connection: &Connection,
+    timer: &TimerRow,
+    until: Option<Timestamp>,
+) -> Result<usize, Stop> {
+    let (owner, kind) = (timer.owner.0.as_bytes(), timer_kind(timer.kind));
+    let (subject, due_at) = (timer.subject.as_bytes(), stored(timer.due_at.0)?);
+    let of_timer = "owner = ?1 AND kind = ?2 AND subject = ?3 AND due_at = ?4";
+    let Some(until) = until else {
+        let sql = format!("DELETE FROM timers WHERE {of_timer}");
+        let timer = params![owner, kind, subject, due_at];
+        return Ok(connection.prepare_cached(&sql)?.execute(timer)?);
+    };
+    let sql = format!("UPDATE timers SET due_at = ?5 WHERE {of_timer}");
+    let timer = params![owner, kind, subject, due_at, stored(until.0)?];
+    Ok(connection.prepare_cached(&sql)?.execute(timer)?)
 }
 
 fn put_timer(connection: &Connection, row: &TimerRow) -> Result<(), Stop> {

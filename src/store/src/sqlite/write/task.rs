@@ -1,6 +1,7 @@
 //! The writer's tasks inside a transaction, and how their results are sent.
 
 use super::append::{self, End};
+use super::changes;
 use super::deltas;
 use super::job::Job;
 use super::outcome::{Stop, stored};
@@ -10,7 +11,7 @@ use claviger_domain::id::{RunId, SessionId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, DeltaPlace, DeltaRow, FlushError, StoreError, StoreKeyRow,
-    UserKeyRow, UserRows,
+    TimerRow, UserKeyRow, UserRows,
 };
 use rusqlite::{Connection, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -32,6 +33,13 @@ pub(in crate::sqlite) enum RowTask {
         /// New expiry.
         until: Timestamp,
         mac: Option<[u8; 32]>,
+    },
+    /// Puts a timer off, or deletes it.
+    MoveTimer {
+        /// As it was read.
+        timer: TimerRow,
+        /// `None` deletes it.
+        until: Option<Timestamp>,
     },
     /// Deletes closed command records that have expired.
     ForgetRecords(Timestamp),
@@ -206,6 +214,7 @@ fn change_rows(connection: &Connection, task: &RowTask) -> Result<u64, Stop> {
             ])?
         }
         RowTask::ExpireDeltas { owner, run } => deltas::expire(connection, *owner, *run)?,
+        RowTask::MoveTimer { timer, until } => changes::move_timer(connection, timer, *until)?,
         RowTask::ForgetRecords(now) => {
             let sql = "DELETE FROM commands WHERE command_id IN \
                        (SELECT command_id FROM commands WHERE open = 0 AND expires_at <= ?1 LIMIT ?2)";
