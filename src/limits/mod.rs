@@ -2,9 +2,11 @@
 
 mod at_work;
 mod commands;
+mod memory;
 pub mod rate;
 mod streams;
 
 pub use at_work::{AtWork, AtWorkSettings, Working};
 pub use commands::{CommandLimit, CommandLimits};
+pub use memory::{Held, Memories, Memory, MemorySettings, NoRoom, Payer};
 pub use streams::{Full, StreamSlot, StreamSlots};

@@ -49,6 +49,11 @@ struct OfView {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfKind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfFace {
     face: &'static str,
 }
@@ -74,6 +79,7 @@ pub struct Metrics {
     lag: Family<OfView, Level>,
     quarantined: Family<OfView, Level>,
     memory: Level,
+    held: Family<OfKind, Level>,
 }
 
 impl Default for Metrics {
@@ -125,6 +131,8 @@ impl Default for Metrics {
         );
         let memory = Level::default();
         registry.register("memory_resident_bytes", "Memory of this process", memory.clone());
+        let held = Family::default();
+        registry.register("held_bytes", "Memory that is held for clients", held.clone());
         Self {
             registry: Arc::new(registry),
             requests,
@@ -139,6 +147,7 @@ impl Default for Metrics {
             lag,
             quarantined,
             memory,
+            held,
         }
     }
 }
@@ -193,6 +202,11 @@ impl Metrics {
     /// A follower's quarantined rows; set by the follower.
     pub fn follower_quarantined(&self, view: &'static str) -> Level {
         self.quarantined.get_or_create_owned(&OfView { view })
+    }
+
+    /// The bytes held for clients, of one kind.
+    pub fn held(&self, kind: &'static str) -> Level {
+        self.held.get_or_create_owned(&OfKind { kind })
     }
 
     /// All metrics in text format.

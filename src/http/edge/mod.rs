@@ -4,6 +4,7 @@ pub mod assets;
 pub mod body;
 pub mod envelope;
 pub mod health;
+pub mod json_size;
 pub mod metrics;
 pub mod origins;
 pub mod peer;

@@ -122,13 +122,17 @@ fn address(text: &str) -> Option<IpAddr> {
     text.parse().or_else(|_| socket()).or_else(|_| bracketed()).ok().map(|ip| ip.to_canonical())
 }
 
-/// The key by which rate limits count a client: its address, or for IPv6 the network of one
-/// subscriber.
-pub fn bucket(client: IpAddr) -> String {
+/// The address by which limits count a client: its own, or for IPv6 the network of one subscriber.
+pub fn subscriber(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX)).to_string(),
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX))),
     }
+}
+
+/// The same as a text.
+pub fn bucket(client: IpAddr) -> String {
+    subscriber(client).to_string()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What the executor receives about the sender of a request.
 
 use crate::http::edge::envelope::RequestIds;
-use crate::http::edge::peer::Peer;
+use crate::http::edge::peer::{Peer, subscriber};
 use crate::http::edge::problem::Problem;
+use crate::limits::Payer;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -55,10 +56,16 @@ impl RequestContext {
     }
 }
 
-fn client(parts: &Parts) -> Option<IpAddr> {
+/// The client's address.
+pub(super) fn client(parts: &Parts) -> Option<IpAddr> {
     let connected =
         || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     parts.extensions.get::<Peer>().map(|peer| peer.client).or_else(connected)
+}
+
+/// For whom the memory of a request is held before its sender is known.
+pub(super) fn payer(client: Option<IpAddr>) -> Payer {
+    client.map_or(Payer::Unknown, |client| Payer::Peer(subscriber(client)))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<SecretText>, Problem> {
