@@ -62,9 +62,12 @@ impl ClavigerSchema {
     /// Executes a subscription and returns its items, or a single response without data if it
     /// cannot begin. The request's data is that of [`Self::execute`], plus a
     /// [`crate::progress::Progress`] if the face needs to track the cursor. Each item has a budget
-    /// of its own.
-    pub fn subscribe(&self, request: Request) -> BoxStream<'static, Response> {
-        let budget = AnswerBudget::default();
+    /// of its own: `budget`, again and again.
+    pub fn subscribe(
+        &self,
+        request: Request,
+        budget: AnswerBudget,
+    ) -> BoxStream<'static, Response> {
         let request = request.data(budget.clone()).data(Loads::new(false));
         let mut items = self.0.execute_stream(request);
         futures::stream::poll_fn(move |cx| {

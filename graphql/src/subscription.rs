@@ -95,7 +95,7 @@ async fn edges(
         .map(|text| cursor::to_event(&text))
         .transpose()
         .map_err(fault)?;
-    let feed = ports(ctx)?.feeds.events(scope, after).await.map_err(fault)?;
+    let feed = ports(ctx)?.feeds.events(principal(ctx)?.user, scope, after).await.map_err(fault)?;
     let passed = progress.map(|progress| progress.passed);
     if let Some(passed) = &passed {
         passed(cursor::of_event(feed.start));

@@ -17,7 +17,8 @@ use crate::credentials::Sharing;
 use crate::http::edge::hosts::Hosts;
 use crate::http::edge::origins::Origins;
 use crate::http::edge::peer::TrustedProxies;
-use crate::live::LiveSettings;
+use crate::limits::MemorySettings;
+use crate::live::{LiveSettings, share_of};
 use clap::ValueEnum;
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::ModelId;
@@ -146,6 +147,8 @@ pub struct Config {
     /// 0 for no limit.
     pub key_tests_per_minute: u32,
     pub live: LiveSettings,
+    /// For requests that arrive or are worked on, in all and of one address.
+    pub request_memory: MemorySettings,
 }
 
 impl Config {
@@ -183,6 +186,7 @@ impl Config {
             registration,
             env_keys_for,
             max_plan_for,
+            request_memory: request_memory(&settings)?,
             model: settings.model.as_deref().map(model).transpose()?,
             data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from("claviger-data")),
             mongodb_uri: settings.mongodb_uri,
@@ -304,7 +308,22 @@ fn live_settings(settings: &Settings) -> Result<LiveSettings, ConfigError> {
         live.heartbeat = Duration::from_millis(within("heartbeat_ms", heartbeat_ms, (1, None))?);
     }
     live.max_per_user = settings.streams_per_user.unwrap_or(live.max_per_user);
+    if let Some(mib) = settings.stream_memory_mib {
+        live.memory = share_of(mebibytes("stream_memory_mib", mib)?);
+    }
     Ok(live)
+}
+
+/// One address may take a quarter: many clients may share it.
+fn request_memory(settings: &Settings) -> Result<MemorySettings, ConfigError> {
+    let mib = settings.request_memory_mib.unwrap_or(128);
+    let in_all = mebibytes("request_memory_mib", mib)?;
+    Ok(MemorySettings { in_all, of_one: in_all / 4 })
+}
+
+/// A setting in MiB, in bytes. Below the lower bound, not even one large request would fit.
+fn mebibytes(name: &'static str, mib: usize) -> Result<usize, ConfigError> {
+    Ok(within(name, mib, (64, Some(1024 * 1024)))? * 1024 * 1024)
 }
 
 fn search_path() -> OsString {
@@ -348,7 +367,7 @@ mod tests {
 
     /// Everything that has a default value.
     fn defaults(config: &Config) -> String {
-        let Config { listen, data_dir, claude_bin, live, .. } = config;
+        let Config { listen, data_dir, claude_bin, live, request_memory, .. } = config;
         let numbers =
             [config.lease_ms, config.view_wait_ms, config.drain_ms, config.test_timeout_ms];
         let counts = [config.calls_per_key, config.max_keys, config.runs_at_once];
@@ -362,7 +381,7 @@ mod tests {
         let bytes = config.run_bytes_per_day;
         let switches = [config.introspection, config.max_plan];
         format!(
-            "{listen} {data_dir:?} {claude_bin:?} {live:?} {numbers:?} {counts:?} {rates:?} {bytes} {switches:?}"
+            "{listen} {data_dir:?} {claude_bin:?} {live:?} {request_memory:?} {numbers:?} {counts:?} {rates:?} {bytes} {switches:?}"
         )
     }
 

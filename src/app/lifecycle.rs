@@ -178,9 +178,11 @@ fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeE
         settings: config.live,
         ids: Arc::clone(&ids),
         watch: Watch { hub: Arc::clone(&core.hub), auth, clock },
+        memory: core.memory.clone(),
     });
-    let endpoint =
-        GraphqlEndpoint::new(executor, admission, EndpointSettings::default(), Arc::clone(&ids));
+    let requests = Arc::clone(&core.memory.requests);
+    let settings = EndpointSettings::default();
+    let endpoint = GraphqlEndpoint::new(executor, admission, settings, Arc::clone(&ids), requests);
     let probe = Arc::new(StoreProbe(Arc::clone(&core.store)));
     let faces = route::router(Arc::clone(&live), endpoint)
         .merge(graphiql::router())

@@ -14,8 +14,8 @@ use crate::bus::{Bus, BusPorts, Commands, RunBus, RunSettings};
 use crate::credentials::{ModelList, Resolver};
 use crate::engine::{Engine, EngineHandle, EngineParts, EngineSettings, Operator};
 use crate::keychain::{Keychain, KeychainError, scrub};
-use crate::limits::CommandLimits;
-use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub};
+use crate::limits::{CommandLimits, Memories};
+use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub, RunRooms};
 use crate::reads::StoreReads;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
@@ -175,9 +175,11 @@ pub struct Core {
     run_commands: RunBus,
     /// Works on runs once it is taken and started.
     engine: Mutex<Option<Engine>>,
-    /// Publishes the text of runs.
-    runs: Arc<RunHub>,
+    /// The runs that somebody follows.
+    rooms: Arc<RunRooms>,
     pub metrics: Metrics,
+    /// Holds what clients make this process keep in memory.
+    pub memory: Memories,
     pub auth: Arc<Auth>,
     pub reads: Arc<StoreReads>,
     /// Resolves credentials, and lists the models.
@@ -243,6 +245,7 @@ impl Core {
         scrub(&*store).await;
         let keychain = open_keychain(config, &store, &env).await?;
         let (upstream, metrics) = (Upstream::of(config)?, Metrics::default());
+        let memory = Memories::new(config.request_memory, config.live.memory, &metrics);
         let ports = BusPorts {
             store: Arc::clone(&store),
             keychain: Arc::clone(&keychain),
@@ -285,6 +288,7 @@ impl Core {
         };
         let (run_commands, engine, runs) = work_on_runs(config, &rooms, upstream, holder);
         let engine = Mutex::new(Some(engine));
+        let rooms = RunRooms::new(Arc::clone(&hub), runs, Arc::clone(&memory.streams));
         Ok(Self {
             opened,
             store,
@@ -293,8 +297,9 @@ impl Core {
             key_commands,
             run_commands,
             engine,
-            runs,
+            rooms,
             metrics,
+            memory,
             auth,
             reads,
             resolver,
@@ -316,13 +321,13 @@ impl Core {
             feeds: Arc::new(LiveFeeds {
                 reads: Arc::clone(&self.reads),
                 hub: Arc::clone(&self.hub),
+                memory: Arc::clone(&self.memory.streams),
             }),
             run_commands: Arc::new(self.run_commands.clone()),
             run_reads: Arc::<StoreReads>::clone(&self.reads),
             run_feeds: Arc::new(LiveRuns {
                 reads: Arc::clone(&self.reads),
-                hub: Arc::clone(&self.hub),
-                runs: Arc::clone(&self.runs),
+                rooms: Arc::clone(&self.rooms),
             }),
         }
     }

@@ -3,6 +3,7 @@
 
 use claviger_application::KeyCommand;
 use claviger_domain::key_test::KeyTestLevel;
+use claviger_domain::secret::WipedBytes;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -10,10 +11,11 @@ use zeroize::Zeroizing;
 /// secret. The caller hashes it under the user's key, and it is wiped when dropped.
 pub(crate) fn canonical(command: &KeyCommand) -> (&'static str, Zeroizing<Vec<u8>>) {
     let (mutation, mut input) = describe(command);
-    // serde_json keeps object keys sorted.
-    let text = serde_json::to_vec(&input).unwrap_or_default();
+    let mut text = WipedBytes::default();
+    // serde_json keeps object keys sorted. Writing to memory can't fail.
+    let _ = serde_json::to_writer(&mut text, &input);
     wipe(&mut input);
-    (mutation, Zeroizing::new(text))
+    (mutation, text.into_inner())
 }
 
 fn describe(command: &KeyCommand) -> (&'static str, Value) {

@@ -3,10 +3,12 @@
 mod at_work;
 mod budget;
 mod commands;
+mod memory;
 pub mod rate;
 mod streams;
 
 pub use at_work::{AtWork, AtWorkSettings, Working};
 pub use budget::ByteBudget;
 pub use commands::{CommandLimit, CommandLimits};
+pub use memory::{Held, Memories, Memory, MemorySettings, NoRoom, Payer};
 pub use streams::{Full, StreamSlot, StreamSlots};

@@ -4,6 +4,7 @@
 mod feeds;
 mod guard;
 mod run_hub;
+mod run_room;
 mod runs;
 mod settings;
 mod tail;
@@ -11,8 +12,9 @@ mod tail;
 pub use feeds::LiveFeeds;
 pub use guard::{End, Guard, Watch};
 pub use run_hub::RunHub;
+pub use run_room::RunRooms;
 pub use runs::LiveRuns;
-pub use settings::LiveSettings;
+pub use settings::{LiveSettings, share_of};
 pub use tail::Tail;
 
 use claviger_application::EventView;

@@ -11,9 +11,22 @@ use tokio::sync::broadcast::error::RecvError;
 /// Rows that wait for a slow subscriber before it has to read the store.
 const ROWS: usize = 64;
 
+#[derive(Debug)]
+struct Room {
+    rows: broadcast::Sender<Arc<OpenedDeltas>>,
+    /// Counted here: when two subscribers leave at once, each still sees the receiver of the other.
+    listeners: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { rows: broadcast::channel(ROWS).0, listeners: 0 }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
-    rooms: HashMap<RunId, broadcast::Sender<Arc<OpenedDeltas>>>,
+    rooms: HashMap<RunId, Room>,
     /// Runs whose text this process writes.
     owned: HashSet<RunId>,
 }
@@ -31,7 +44,9 @@ impl RunHub {
     /// Subscribes to a run's text from now on.
     pub(crate) fn listen(self: &Arc<Self>, run: RunId) -> RunListener {
         let mut state = self.lock();
-        let rows = state.rooms.entry(run).or_insert_with(|| broadcast::channel(ROWS).0).subscribe();
+        let room = state.rooms.entry(run).or_default();
+        room.listeners += 1;
+        let rows = room.rows.subscribe();
         RunListener { hub: Arc::clone(self), run, rows }
     }
 
@@ -48,8 +63,9 @@ impl RunHub {
 
     fn leave(&self, run: RunId) {
         let mut state = self.lock();
-        // The receiver being dropped still counts.
-        if state.rooms.get(&run).is_some_and(|room| room.receiver_count() <= 1) {
+        let Some(room) = state.rooms.get_mut(&run) else { return };
+        room.listeners = room.listeners.saturating_sub(1);
+        if room.listeners == 0 {
             state.rooms.remove(&run);
         }
     }
@@ -60,7 +76,7 @@ impl FlushListener for RunHub {
         if let Some(room) = self.lock().rooms.get(&flushed.run) {
             // Fails only without receivers: between the drop of the last one and the removal of the
             // room.
-            let _ = room.send(Arc::new(flushed.row));
+            let _ = room.rows.send(Arc::new(flushed.row));
         }
     }
 
@@ -93,5 +109,29 @@ impl RunListener {
 impl Drop for RunListener {
     fn drop(&mut self) {
         self.hub.leave(self.run);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn subscribers_that_leave_at_once_leave_no_room_behind() {
+        let hub = Arc::new(RunHub::default());
+        let start = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for n in 0..2_000 {
+                        let one = hub.listen(RunId(Uuid::from_u128(n)));
+                        start.wait();
+                        drop(one);
+                    }
+                });
+            }
+        });
+        assert!(hub.lock().rooms.is_empty());
     }
 }

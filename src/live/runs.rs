@@ -1,38 +1,34 @@
-//! The feed of one run: combines store reads with live hints, and passes them through the pure
-//! function that orders them.
+//! The feed of one run for one subscriber: messages of the run's room, and for what the room no
+//! longer keeps, a fold of its own.
 
-use super::EventHub;
-use super::run_hub::{RunHub, RunListener};
-use crate::reads::{RunReader, StoreReads, feed_failure};
-use claviger_application::{Answer, EventView, RunFeeds, RunMessages};
+use super::run_room::{PAUSE, Room, RunRooms};
+use crate::limits::{Held, NoRoom};
+use crate::reads::{Pace, RunReader, StoreReads, feed_failure};
+use claviger_application::{Answer, RunFeeds, RunMessages};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
-use claviger_projections::feed::{Registration, Topic};
-use claviger_projections::run_feed::{Batch, FeedCursor, FeedMessage, Outbox, RunFeed};
+use claviger_projections::run_feed::{Batch, FeedCursor, FeedMessage, Outbox, Subscriber, Wants};
 use futures::StreamExt as _;
 use futures::stream::unfold;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// Messages that wait for a slow reader, and bytes of one piece of text: the store keeps the rest.
-const WAITING: (usize, usize) = (64, 64 * 1024);
+/// Messages that a subscriber takes from the room at a time, and their bytes: also the largest piece
+/// of text that is merged for a slow reader.
+const TAKEN: (usize, usize) = (64, 64 * 1024);
 
-/// How often the store is polled for the text of a run that another process writes: this process's
-/// hub doesn't publish it.
-const LOOK: Duration = Duration::from_millis(150);
-
-/// The shortest and the longest pause between reads while the store is unavailable.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// How long a message waits for memory that the owner's other streams hold.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct LiveRuns {
     /// Reads the log and opens its events.
     pub reads: Arc<StoreReads>,
-    pub hub: Arc<EventHub>,
-    pub runs: Arc<RunHub>,
+    pub rooms: Arc<RunRooms>,
 }
 
 impl RunFeeds for LiveRuns {
@@ -44,22 +40,23 @@ impl RunFeeds for LiveRuns {
     ) -> Answer<'_, Option<RunMessages>> {
         Box::pin(async move {
             let Some(reader) = self.reads.reader_of(user, run).await? else { return Ok(None) };
+            let (room, asked) = self.rooms.enter(&reader, after);
+            let mut changes = room.shared.changes();
+            // An invalid cursor is refused before the stream begins.
+            room.shared.answered(asked, &mut changes).await?;
+            let outbox = Outbox::new(TAKEN.0, TAKEN.1).holding(TAKEN.1);
+            let subscriber = Subscriber::new(&room.shared.lock().feed, after, outbox)
+                .map_err(|error| feed_failure(&error))?;
             // Boxed: an unfolded stream holds its state twice.
             let mut following = Box::new(Following {
-                // Before anything is read, so that the hub reports what is committed meanwhile.
-                events: self.hub.register(Topic::Run(run)),
-                text: self.runs.listen(run),
-                runs: Arc::clone(&self.runs),
-                run,
+                held: self.rooms.hold(&reader),
+                room,
+                changes,
                 reader,
-                feed: RunFeed::new(after),
-                outbox: Outbox::new(WAITING.0, WAITING.1),
-                is_behind: true,
+                pace: Pace::default(),
+                subscriber,
             });
-            // An invalid cursor is refused before the stream begins.
-            while following.is_behind && following.outbox.is_empty() {
-                following.read().await?;
-            }
+            following.pay().await?;
             let messages = unfold(Some(following), |following| async {
                 let mut following = following?;
                 match following.step().await {
@@ -74,39 +71,66 @@ impl RunFeeds for LiveRuns {
 }
 
 struct Following {
-    events: Registration<Arc<EventView>>,
-    text: RunListener,
-    runs: Arc<RunHub>,
-    run: RunId,
+    /// Memory for the messages that were taken, and for a fold apart.
+    held: Held,
+    room: Arc<Room>,
+    changes: watch::Receiver<()>,
     reader: RunReader,
-    feed: RunFeed,
-    outbox: Outbox,
-    /// The store may hold messages that the feed hasn't read.
-    is_behind: bool,
+    pace: Pace,
+    subscriber: Subscriber,
 }
 
 impl Following {
     /// The next message; `None` after the run's end. Nothing is read ahead of the consumer.
     async fn step(&mut self) -> Result<Option<FeedMessage>, Failure> {
         loop {
-            if let Some(message) = self.outbox.pop() {
+            // What was held for this message stays held until the next one is wanted, since it is
+            // shown meanwhile.
+            if let Some(message) = self.subscriber.pop() {
                 return Ok(Some(message));
             }
-            if self.feed.is_done() {
-                return Ok(None);
+            match self.subscriber.wants() {
+                Wants::Nothing => return Ok(None),
+                Wants::Store(after) => self.catch_up(after).await?,
+                Wants::Shared => {
+                    // Before the look: a change during it wakes the wait.
+                    self.changes.borrow_and_update();
+                    if !self.take()? {
+                        self.pay().await?;
+                        // The sender lives as long as the room.
+                        let _ = self.changes.changed().await;
+                    }
+                }
             }
-            if self.is_behind {
-                self.read_patiently().await?;
-            } else {
-                self.wait().await?;
-            }
+            self.pay().await?;
         }
     }
 
-    async fn read_patiently(&mut self) -> Result<(), Failure> {
+    /// Takes messages of the room. Returns whether anything has changed.
+    fn take(&mut self) -> Result<bool, Failure> {
+        let state = self.room.shared.lock();
+        match (self.subscriber.take(&state.feed), &state.end) {
+            (false, Some(Err(failure))) => Err(failure.clone()),
+            (has_changed, _) => Ok(has_changed),
+        }
+    }
+
+    /// Reads once for the fold apart.
+    async fn catch_up(&mut self, after: (u64, (u64, u64))) -> Result<(), Failure> {
+        let batch = self.read_patiently(after).await?;
+        self.subscriber.fold(batch).map_err(|error| feed_failure(&error))?;
+        // Not waited for: several folds that are half done would wait for each other.
+        let (apart, taken) = self.subscriber.bytes();
+        if apart > 0 {
+            self.held.at_least(apart.saturating_add(taken)).map_err(NoRoom::failure)?;
+        }
+        Ok(())
+    }
+
+    async fn read_patiently(&mut self, after: (u64, (u64, u64))) -> Result<Batch, Failure> {
         let mut pause = PAUSE.0;
         loop {
-            match self.read().await {
+            match self.reader.batch(after, &mut self.pace).await {
                 Err(failure) if failure.code == ErrorCode::StoreUnavailable => sleep(pause).await,
                 answered => return answered,
             }
@@ -114,35 +138,10 @@ impl Following {
         }
     }
 
-    async fn read(&mut self) -> Result<(), Failure> {
-        let batch = self.reader.batch(&self.feed).await?;
-        let is_end = batch.events_end && batch.rows_end;
-        self.take(batch)?;
-        self.is_behind = !self.feed.is_done() && (!is_end || self.feed.needs_rows());
-        Ok(())
-    }
-
-    async fn wait(&mut self) -> Result<(), Failure> {
-        let is_foreign =
-            !self.runs.owns(self.run) && self.feed.fold().run().running().next().is_some();
-        tokio::select! {
-            _ = self.events.told() => self.is_behind = true,
-            row = self.text.told() => match row {
-                Some(row) => self.take(Batch { rows: vec![(*row).clone()], ..Batch::default() })?,
-                None => self.is_behind = true,
-            },
-            () = sleep(LOOK), if is_foreign => self.is_behind = true,
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, batch: Batch) -> Result<(), Failure> {
-        let (newest, rows) = (self.feed.rows_after(), batch.rows.last().map(|row| (row.v, row.d)));
-        for message in self.feed.take(batch).map_err(|error| feed_failure(&error))? {
-            self.outbox.push(message);
-        }
-        // A row that isn't the next one shows that some were missed.
-        self.is_behind |= rows.is_some_and(|row| row > newest && self.feed.rows_after() < row);
-        Ok(())
+    /// Holds memory for what was taken, once there is room.
+    async fn pay(&mut self) -> Result<(), Failure> {
+        let (apart, taken) = self.subscriber.bytes();
+        let needed = apart.saturating_add(taken);
+        self.held.wait_for(needed, PATIENCE).await.map_err(NoRoom::failure)
     }
 }

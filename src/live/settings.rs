@@ -1,6 +1,9 @@
 //! Bounds and times of sockets and event streams.
 
+use crate::limits::MemorySettings;
 use std::time::Duration;
+
+const MIB: usize = 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveSettings {
@@ -20,6 +23,13 @@ pub struct LiveSettings {
     pub timeout: Duration,
     /// Most bytes of a message from a client.
     pub max_message_bytes: usize,
+    /// The same before the client has signed in.
+    pub max_early_message_bytes: usize,
+    /// Most bytes that the operations of one socket keep of their requests.
+    pub max_kept_bytes: usize,
+    /// Most bytes that all sockets and streams hold, and those of one user: what operations keep,
+    /// the folds of runs that are followed, and messages in either direction.
+    pub memory: MemorySettings,
     /// Frames that may wait for a client: meanwhile nothing more is read from the store.
     pub max_waiting_frames: usize,
     /// The same in bytes; one frame may be larger.
@@ -41,12 +51,20 @@ impl Default for LiveSettings {
             stall: Duration::from_secs(30),
             closing: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
-            max_message_bytes: 1024 * 1024,
+            max_message_bytes: MIB,
+            max_early_message_bytes: 64 * 1024,
+            max_kept_bytes: 4 * MIB,
+            memory: share_of(256 * MIB),
             max_waiting_frames: 64,
-            max_waiting_bytes: 1024 * 1024,
+            max_waiting_bytes: MIB,
             max_operations: 100,
             max_per_user: 100,
             max_in_all: 10_000,
         }
     }
+}
+
+/// The bounds for this much memory in all: a user may hold an eighth.
+pub const fn share_of(in_all: usize) -> MemorySettings {
+    MemorySettings { in_all, of_one: in_all / 8 }
 }

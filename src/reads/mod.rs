@@ -10,7 +10,7 @@ mod usage;
 mod views;
 
 pub(crate) use history::shown;
-pub(crate) use run_reader::{RunReader, feed_failure};
+pub(crate) use run_reader::{Pace, RunReader, feed_failure, fitting};
 
 use crate::aggregates::Aggregates;
 use crate::keychain::{Keychain, UserKeys};

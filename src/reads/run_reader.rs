@@ -15,8 +15,31 @@ use claviger_projections::runs::RunSummary;
 use claviger_vault::{ContentKey, DeltaAd, open_delta};
 use std::sync::Arc;
 
-/// Events, and rows of text, read at a time.
-const BATCH: (usize, usize) = (64, 256);
+/// About how many bytes of events, and of rows, are read at a time.
+const BYTES: usize = 256 * 1024;
+
+/// The events, and the rows of text, of a read: at first, and at most.
+const EVENTS: (usize, usize) = (8, 64);
+const ROWS: (usize, usize) = (32, 256);
+
+/// How much is read at a time. The store counts rows, and what counts is bytes: the size of those
+/// that came decides how many are asked for next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    events: usize,
+    rows: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { events: EVENTS.0, rows: ROWS.0 }
+    }
+}
+
+/// How many of a kind fit into a read, by the size of those that came.
+pub(crate) fn fitting(found: usize, bytes: usize, most: usize) -> usize {
+    if found == 0 { most } else { (BYTES / (bytes / found).max(1)).clamp(1, most) }
+}
 
 /// A run, and the request it came from.
 pub(crate) struct Loaded {
@@ -37,25 +60,39 @@ pub(crate) struct RunReader {
 }
 
 impl RunReader {
-    /// The events and rows after those the feed already has. Keys are opened for this read alone,
-    /// so that nothing can be read after an erasure.
-    pub(crate) async fn batch(&self, feed: &RunFeed) -> Result<Batch, Failure> {
+    /// The events and rows after those the feed already has ([`RunFeed::reading`]). Keys are opened
+    /// for this read alone, so that nothing can be read after an erasure.
+    pub(crate) async fn batch(
+        &self,
+        after: (u64, (u64, u64)),
+        pace: &mut Pace,
+    ) -> Result<Batch, Failure> {
         let key = self.key().await?;
-        self.batch_under(feed, key.as_ref()).await
+        self.batch_under(after, key.as_ref(), pace).await
+    }
+
+    /// Whether there are rows after a place.
+    pub(crate) async fn has_rows(&self, after: (u64, u64)) -> Result<bool, Failure> {
+        let rows = self.store.deltas(self.run, after, 1).await;
+        rows.map(|rows| !rows.is_empty()).map_err(|error| store_failure(&error))
     }
 
     async fn batch_under(
         &self,
-        feed: &RunFeed,
+        (events_after, rows_after): (u64, (u64, u64)),
         key: Option<&ContentKey>,
+        pace: &mut Pace,
     ) -> Result<Batch, Failure> {
         let failed = |error| store_failure(&error);
         let stream = StreamName::Run(self.run.0);
         // Events first: a row that is missing afterwards is gone for good.
         let stored =
-            self.store.read_stream(stream, feed.events_after(), BATCH.0).await.map_err(failed)?;
-        let rows = self.store.deltas(self.run, feed.rows_after(), BATCH.1).await.map_err(failed)?;
-        let (events_end, rows_end) = (stored.len() < BATCH.0, rows.len() < BATCH.1);
+            self.store.read_stream(stream, events_after, pace.events).await.map_err(failed)?;
+        let rows = self.store.deltas(self.run, rows_after, pace.rows).await.map_err(failed)?;
+        let (events_end, rows_end) = (stored.len() < pace.events, rows.len() < pace.rows);
+        let bytes = stored.iter().map(|event| event.content.iter().map(Vec::len).sum::<usize>());
+        pace.events = fitting(stored.len(), bytes.sum(), EVENTS.1);
+        pace.rows = fitting(rows.len(), rows.iter().map(|row| row.sealed.len()).sum(), ROWS.1);
         let events =
             stored.into_iter().map(|event| record(event, key)).collect::<Result<_, _>>()?;
         // Rows of an erased user count as gone.
@@ -76,8 +113,9 @@ impl RunReader {
     pub(crate) async fn loaded(&self, key: Option<&ContentKey>) -> Result<Loaded, Failure> {
         let mut feed = RunFeed::new(None);
         let (mut summary, mut first) = (None, None);
+        let mut pace = Pace::default();
         loop {
-            let batch = self.batch_under(&feed, key).await?;
+            let batch = self.batch_under(feed.reading(), key, &mut pace).await?;
             let is_end = batch.events_end && batch.rows_end;
             for record in &batch.events {
                 let envelope = &record.stored.envelope;

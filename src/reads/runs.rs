@@ -28,7 +28,7 @@ impl RunReads for StoreReads {
         Box::pin(async move {
             let Some(reader) = self.reader_of(user, run).await? else { return Ok(None) };
             let feed = reader.whole().await?;
-            let (view, partial) = (feed.fold().view().clone(), feed.fold().partial());
+            let (view, partial) = (Arc::clone(feed.fold().view()), feed.fold().partial());
             Ok(Some(RunDetail { id: run, view, partial, cursor: feed.newest() }))
         })
     }

@@ -49,6 +49,11 @@ struct OfView {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfKind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfFace {
     face: &'static str,
 }
@@ -76,6 +81,7 @@ pub struct Metrics {
     runs_aside: Level,
     timers_put_off: Level,
     memory: Level,
+    held: Family<OfKind, Level>,
 }
 
 impl Default for Metrics {
@@ -139,6 +145,8 @@ impl Default for Metrics {
         );
         let memory = Level::default();
         registry.register("memory_resident_bytes", "Memory of this process", memory.clone());
+        let held = Family::default();
+        registry.register("held_bytes", "Memory that is held for clients", held.clone());
         Self {
             registry: Arc::new(registry),
             requests,
@@ -155,6 +163,7 @@ impl Default for Metrics {
             runs_aside,
             timers_put_off,
             memory,
+            held,
         }
     }
 }
@@ -219,6 +228,11 @@ impl Metrics {
     /// Timers that failed and are put off; set by the timers.
     pub fn timers_put_off(&self) -> Level {
         self.timers_put_off.clone()
+    }
+
+    /// The bytes held for clients, of one kind.
+    pub fn held(&self, kind: &'static str) -> Level {
+        self.held.get_or_create_owned(&OfKind { kind })
     }
 
     /// All metrics in text format.

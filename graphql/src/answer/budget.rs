@@ -100,6 +100,11 @@ impl AnswerBudget {
         self.0.is_exceeded.load(Relaxed)
     }
 
+    /// Whether an answer is being made.
+    pub fn is_at_work(&self) -> bool {
+        self.0.charged.load(Relaxed) > 0
+    }
+
     /// Fails once something did not fit: whatever is made after that is thrown away.
     pub(crate) fn open(&self) -> Result<(), Failure> {
         if self.is_exceeded() { Err(self.refusal()) } else { Ok(()) }

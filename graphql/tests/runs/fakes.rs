@@ -85,7 +85,7 @@ impl Credentials for Unasked {
 }
 
 impl Feeds for Unasked {
-    fn events(&self, _: Scope, _: Option<u64>) -> Answer<'_, EventFeed> {
+    fn events(&self, _: UserId, _: Scope, _: Option<u64>) -> Answer<'_, EventFeed> {
         unreachable!()
     }
 }
@@ -305,7 +305,10 @@ pub(super) fn follow(
     let noted = Arc::clone(&passed);
     let progress =
         Progress { resume, passed: Arc::new(move |cursor| noted.lock().unwrap().push(cursor)) };
-    let items = schema(world).subscribe(request(query, json!({}), user).data(progress));
+    let items = schema(world).subscribe(
+        request(query, json!({}), user).data(progress),
+        claviger_graphql::answer::AnswerBudget::default(),
+    );
     let items = items.map(|item| serde_json::to_value(item).unwrap()).collect();
     let (items, _): (Vec<_>, _) = finished(items);
     let passed = passed.lock().unwrap().clone();

@@ -11,6 +11,9 @@ pub trait Source<T>: Send + Sync {
     /// The items after a cursor. Waits while the store does not answer; returns an error only if
     /// waiting would not help.
     fn read(&self, after: u64) -> BoxFuture<'_, Result<Batch<u64, T>, Failure>>;
+
+    /// Nothing of what was read waits any more.
+    fn drained(&self) {}
 }
 
 struct Following<S, T> {
@@ -51,10 +54,13 @@ impl<S: Source<T>, T: Clone> Following<S, T> {
                     let batch = self.source.read(after).await?;
                     self.driver.read(batch);
                 }
-                Next::Wait => match self.listener.told().await {
-                    Told::Span(span) => self.driver.told(&span),
-                    Told::Lagged => self.driver.lagged(),
-                },
+                Next::Wait => {
+                    self.source.drained();
+                    match self.listener.told().await {
+                        Told::Span(span) => self.driver.told(&span),
+                        Told::Lagged => self.driver.lagged(),
+                    }
+                }
             }
         }
     }

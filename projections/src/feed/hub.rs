@@ -36,6 +36,8 @@ pub enum Told<T> {
 
 struct Room<T> {
     sender: broadcast::Sender<Arc<Span<u64, T>>>,
+    /// Counted here: when two listeners leave at once, each still sees the receiver of the other.
+    listeners: usize,
     /// Position up to which the listeners have received everything. Between here and the hub's own
     /// position there is nothing for them.
     told_to: u64,
@@ -81,10 +83,12 @@ impl<T> Hub<T> {
     pub fn register(self: &Arc<Self>, topic: Topic) -> Registration<T> {
         let mut state = self.lock();
         let told_to = state.position;
-        let room = state
-            .rooms
-            .entry(topic)
-            .or_insert_with(|| Room { sender: broadcast::channel(SPANS).0, told_to });
+        let room = state.rooms.entry(topic).or_insert_with(|| Room {
+            sender: broadcast::channel(SPANS).0,
+            listeners: 0,
+            told_to,
+        });
+        room.listeners += 1;
         let spans = room.sender.subscribe();
         Registration { hub: Arc::clone(self), topic, spans }
     }
@@ -145,8 +149,9 @@ impl<T> Hub<T> {
 
     fn leave(&self, topic: Topic) {
         let mut state = self.lock();
-        // The listener that is leaving still counts.
-        if state.rooms.get(&topic).is_some_and(|room| room.sender.receiver_count() <= 1) {
+        let Some(room) = state.rooms.get_mut(&topic) else { return };
+        room.listeners = room.listeners.saturating_sub(1);
+        if room.listeners == 0 {
             state.rooms.remove(&topic);
         }
     }
@@ -247,5 +252,23 @@ mod tests {
         assert_eq!(hub.listened([Topic::All, owner(1)]), HashSet::from([Topic::All]));
         drop(two);
         assert!(hub.listened([Topic::All]).is_empty());
+    }
+
+    #[test]
+    fn listeners_that_leave_at_once_leave_no_room_behind() {
+        let hub: Arc<Hub<u64>> = Hub::new(0);
+        let start = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for n in 0..2_000 {
+                        let one = hub.register(owner(n));
+                        start.wait();
+                        drop(one);
+                    }
+                });
+            }
+        });
+        assert!(hub.lock().rooms.is_empty());
     }
 }

@@ -79,6 +79,11 @@ impl RunFeed {
         (self.fold.run().version, self.held)
     }
 
+    /// Both places, in the order in which they must be read.
+    pub fn reading(&self) -> (u64, (u64, u64)) {
+        (self.events_after(), self.rows_after())
+    }
+
     /// Whether an event waits for rows: read the store before waiting for a hint.
     pub fn needs_rows(&self) -> bool {
         !self.waiting.is_empty()
@@ -211,11 +216,17 @@ impl RunFeed {
         }
     }
 
-    /// The snapshot, and the end if the run has ended. No message was returned before.
-    fn begin(&mut self) -> Vec<FeedMessage> {
+    /// The snapshot, and the end if the run has ended. Later messages follow it.
+    pub(super) fn begin(&mut self) -> Vec<FeedMessage> {
         self.after = Some(self.newest);
-        let view = Box::new(self.fold.view().clone());
-        let snapshot = Body::Snapshot { view: view.clone(), partial: self.fold.partial() };
+        self.snapshot()
+    }
+
+    /// The messages that a feed that began now would return first.
+    pub(super) fn snapshot(&self) -> Vec<FeedMessage> {
+        let view = Arc::clone(self.fold.view());
+        let partial = self.fold.partial();
+        let snapshot = Body::Snapshot { view: Arc::clone(&view), partial };
         let mut said = vec![FeedMessage { cursor: self.newest, body: snapshot }];
         if self.is_done {
             let cursor = FeedCursor { i: self.newest.i + 1, ..self.newest };

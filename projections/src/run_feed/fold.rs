@@ -29,29 +29,35 @@ struct Void {
 /// The folded state of a run.
 #[derive(Clone, Debug, Default)]
 pub struct RunFold {
-    view: RunView,
+    /// Shared with the snapshots that were taken; copied when it changes while one of them lives.
+    view: Arc<RunView>,
     growing: BTreeMap<StepId, Growing>,
     void: BTreeMap<StepId, Void>,
 }
 
 impl RunFold {
     /// The run.
-    pub const fn run(&self) -> &Run {
+    pub fn run(&self) -> &Run {
         &self.view.run
     }
 
     /// The run with its times.
-    pub const fn view(&self) -> &RunView {
+    pub const fn view(&self) -> &Arc<RunView> {
         &self.view
     }
 
     /// The text so far of each running attempt, in plan order.
-    pub fn partial(&self) -> Vec<StepText> {
+    pub fn partial(&self) -> Arc<[StepText]> {
         let text = |(step, attempt)| {
             let growing = self.growing.get(&step)?;
             Some(StepText { step, attempt, text: growing.text.clone() })
         };
         self.view.run.running().filter_map(text).collect()
+    }
+
+    /// Bytes of text of all running attempts.
+    pub(super) fn partial_bytes(&self) -> usize {
+        self.growing.values().map(|growing| growing.text.capacity()).sum()
     }
 
     /// Bytes of text of each running attempt: the number that a claim records as kept.
@@ -60,7 +66,7 @@ impl RunFold {
     }
 
     /// The full texts of the completed steps.
-    pub fn finished(&self) -> Vec<StepText> {
+    pub fn finished(&self) -> Arc<[StepText]> {
         self.view
             .run
             .steps
@@ -72,7 +78,8 @@ impl RunFold {
 
     /// Folds an event and returns its messages for a subscriber, in a fixed order.
     pub fn event(&mut self, record: &Arc<RunRecord>) -> Vec<Body> {
-        self.view.apply(record.event.clone(), record.stored.envelope.at);
+        let view = Arc::make_mut(&mut self.view);
+        view.apply(record.event.clone(), record.stored.envelope.at);
         let (step, more) = match &record.event {
             RunEvent::RunClaimed(facts) => (None, self.claimed(facts)),
             RunEvent::StepAttemptStarted(facts) => (Some(facts.step), self.started(facts)),
@@ -91,11 +98,11 @@ impl RunFold {
         };
         let run = &self.view.run;
         let step =
-            step.and_then(|step| run.step(step)).map(|step| Box::new(StepView::of(run, step)));
+            step.and_then(|step| run.step(step)).map(|step| Arc::new(StepView::of(run, step)));
         let mut bodies = vec![Body::Event { event: Arc::clone(record), step }];
         bodies.extend(more);
         if self.view.run.phase.is_final() {
-            bodies.push(Body::Terminal(Box::new(self.view.clone())));
+            bodies.push(Body::Terminal(Arc::clone(&self.view)));
         }
         bodies
     }
@@ -172,7 +179,7 @@ impl RunFold {
         let seen = self.growing.remove(&facts.step).map(|growing| growing.text).unwrap_or_default();
         let full = self.view.run.step(facts.step).and_then(full_text);
         full.filter(|full| full.text != seen)
-            .map(|full| Body::Gap(vec![full]))
+            .map(|full| Body::Gap(Arc::from([full])))
             .into_iter()
             .collect()
     }

@@ -152,16 +152,16 @@ pub enum Body {
     /// The current state of the run.
     Snapshot {
         /// The run with its times.
-        view: Box<RunView>,
+        view: Arc<RunView>,
         /// The text so far of each running attempt.
-        partial: Vec<StepText>,
+        partial: Arc<[StepText]>,
     },
     /// An event of the run.
     Event {
         /// The stored and decoded event.
         event: Arc<RunRecord>,
         /// The step that the event concerns, in its state after the event.
-        step: Option<Box<StepView>>,
+        step: Option<Arc<StepView>>,
     },
     /// More text.
     Delta(TextDelta),
@@ -177,12 +177,12 @@ pub enum Body {
         reason: Superseded,
     },
     /// Rows of text are lost; the full texts of completed steps replace them.
-    Gap(Vec<StepText>),
+    Gap(Arc<[StepText]>),
     /// The run has ended. No message follows.
-    Terminal(Box<RunView>),
+    Terminal(Arc<RunView>),
 }
 
-/// A message and its position. A reader that returns with this cursor gets exactly the messages
+/// A message and its position. Clones share what is large. A reader that returns with this cursor gets exactly the messages
 /// after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeedMessage {

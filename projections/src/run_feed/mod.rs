@@ -17,6 +17,9 @@
 //! next item, the feed returns nothing, and [`RunFeed::needs_rows`] or the next hint leads back to
 //! the store.
 //!
+//! In a process, the readers of a run share one fold ([`SharedFeed`]); each of them is a
+//! [`Subscriber`].
+//!
 //! The sequence depends only on what is stored, never on who reads when. The one exception is text
 //! that a stopped owner wrote after its successor had counted: some readers see it and others do
 //! not, and the successor's `RunClaimed` cuts it off for all.
@@ -26,6 +29,9 @@ mod feed;
 mod fold;
 mod message;
 mod outbox;
+mod shared;
+mod size;
+mod subscriber;
 mod text;
 
 pub use cursor::FeedCursor;
@@ -35,4 +41,6 @@ pub use message::{
     Body, FeedMessage, RunRecord, RunView, StepText, StepView, Superseded, TextDelta,
 };
 pub use outbox::Outbox;
+pub use shared::SharedFeed;
+pub use subscriber::{Subscriber, Wants};
 pub use text::{DeltaItem, OpenedDeltas, from_json, to_json};

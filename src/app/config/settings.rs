@@ -303,5 +303,9 @@ settings! {
             "Sign-ins from one address and minute, but from this machine; 0 for no limit";
         streams_per_user: usize = "CLAVIGER_STREAMS_PER_USER", "N", Value("100"), SERVERS,
             "Concurrent sockets and event streams of one user";
+        stream_memory_mib: usize = "CLAVIGER_STREAM_MEMORY_MIB", "MIB", Value("256"), SERVERS,
+            "Memory for all sockets and event streams of signed-in users; one user gets an eighth; 64 to 1048576";
+        request_memory_mib: usize = "CLAVIGER_REQUEST_MEMORY_MIB", "MIB", Value("128"), SERVERS,
+            "Memory for all requests that arrive or are worked on; one address gets a quarter; 64 to 1048576";
     }
 }

@@ -30,9 +30,9 @@ pub struct EventFeed {
 
 /// The port for live feeds.
 pub trait Feeds: Send + Sync {
-    /// The events after a position, or from now on. Fails with `CURSOR_INVALID` for a position
+    /// The events after a position, or from now on, for a reader who pays for what waits. Fails with `CURSOR_INVALID` for a position
     /// beyond the end of the log.
-    fn events(&self, scope: Scope, after: Option<u64>) -> Answer<'_, EventFeed>;
+    fn events(&self, reader: UserId, scope: Scope, after: Option<u64>) -> Answer<'_, EventFeed>;
 }
 
 /// The feed of one run: the messages after a cursor, or a snapshot and the messages after it. Ends

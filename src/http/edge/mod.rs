@@ -5,6 +5,7 @@ pub mod body;
 pub mod envelope;
 pub mod health;
 pub mod hosts;
+pub mod json_size;
 pub mod metrics;
 pub mod origins;
 pub mod peer;

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 use serde::Deserialize;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -132,12 +132,19 @@ fn address(text: &str) -> Option<IpAddr> {
     text.parse().or_else(|_| socket()).or_else(|_| bracketed()).ok().map(|ip| ip.to_canonical())
 }
 
-/// The number by which rate limits count a client: its address, or for IPv6 the network of one
-/// subscriber.
-pub fn bucket(client: IpAddr) -> u128 {
+/// The address by which limits count a client: its own, or for IPv6 the network of one subscriber.
+pub fn subscriber(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX))),
+    }
+}
+
+/// The same as a number.
+pub fn bucket(client: IpAddr) -> u128 {
+    match subscriber(client) {
         IpAddr::V4(ip) => u128::from(ip.to_ipv6_mapped()),
-        IpAddr::V6(ip) => u128::from(ip) & !u128::from(u64::MAX),
+        IpAddr::V6(ip) => u128::from(ip),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the executor receives about the sender of a request.
 
 use crate::http::edge::envelope::RequestIds;
-use crate::http::edge::peer::{Peer, bucket};
+use crate::http::edge::peer::{Peer, bucket, subscriber};
 use crate::http::edge::problem::Problem;
+use crate::limits::Payer;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -10,7 +11,7 @@ use claviger_application::{PeerKey, Principal};
 use claviger_domain::id::CorrelationId;
 use claviger_domain::secret::SecretText;
 use claviger_graphql::answer::AnswerBudget;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use uuid::Uuid;
 
 /// The context of one operation. Operations of a batch have different request ids and share the
@@ -57,13 +58,20 @@ impl RequestContext {
 
 fn peer(parts: &Parts) -> PeerKey {
     let key = |client, is_local| PeerKey { network: bucket(client), is_local };
-    let connected = || parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    parts
-        .extensions
-        .get::<Peer>()
-        .map(|peer| key(peer.client, peer.is_local))
-        .or_else(|| connected().map(|ConnectInfo(socket)| key(socket.ip(), false)))
-        .unwrap_or_default()
+    let peer = parts.extensions.get::<Peer>().map(|peer| key(peer.client, peer.is_local));
+    peer.or_else(|| client(parts).map(|client| key(client, false))).unwrap_or_default()
+}
+
+/// The client's address.
+pub(super) fn client(parts: &Parts) -> Option<IpAddr> {
+    let connected =
+        || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    parts.extensions.get::<Peer>().map(|peer| peer.client).or_else(connected)
+}
+
+/// For whom the memory of a request is held before its sender is known.
+pub(super) fn payer(client: Option<IpAddr>) -> Payer {
+    client.map_or(Payer::Unknown, |client| Payer::Peer(subscriber(client)))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<SecretText>, Problem> {

@@ -1,14 +1,15 @@
 //! `/graphql` over plain HTTP: POST, and GET for queries.
 
 use super::admission::Admission;
-use super::context::RequestContext;
+use super::context::{RequestContext, client, payer};
 use super::negotiation::{Media, require_json};
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::request::{Payload, from_body, from_uri};
-use crate::http::edge::body::read_body;
+use crate::http::edge::body::{ReadBody, read_body};
 use crate::http::edge::envelope::{IdSource, RequestIds};
 use crate::http::edge::problem::Problem;
+use crate::limits::Memory;
 use crate::system::panics;
 use async_graphql::{Request, Response};
 use async_graphql_parser::types::OperationType;
@@ -17,7 +18,6 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::routing::any;
-use bytes::Bytes;
 use claviger_domain::code::ErrorCode;
 use claviger_graphql::answer::AnswerBudget;
 use claviger_graphql::limits::Cost;
@@ -25,7 +25,6 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use zeroize::Zeroize as _;
 
 /// Runs an admitted operation: authenticates the caller, gives the schema its context, executes.
 pub trait Executor: Send + Sync + 'static {
@@ -65,6 +64,7 @@ pub struct GraphqlEndpoint<E> {
     admission: Arc<Admission>,
     settings: EndpointSettings,
     ids: IdSource,
+    memory: Arc<Memory>,
 }
 
 impl<E> std::fmt::Debug for GraphqlEndpoint<E> {
@@ -83,14 +83,16 @@ struct Call {
 }
 
 impl<E: Executor> GraphqlEndpoint<E> {
-    /// `ids` makes the request ids of a batch's operations.
+    /// `ids` makes the request ids of a batch's operations. `memory` holds the requests that arrive
+    /// and are worked on.
     pub fn new(
         executor: E,
         admission: Arc<Admission>,
         settings: EndpointSettings,
         ids: IdSource,
+        memory: Arc<Memory>,
     ) -> Self {
-        Self { executor, admission, settings, ids }
+        Self { executor, admission, settings, ids, memory }
     }
 
     /// The face at `/graphql`. A face that serves sockets and event streams on the same path calls
@@ -132,14 +134,15 @@ impl<E: Executor> GraphqlEndpoint<E> {
     ) -> Result<axum::response::Response, Problem> {
         let is_get = parts.method == Method::GET;
         let context = RequestContext::from_parts(parts, ids);
-        let payload = if is_get {
-            Payload::One(Box::new(from_uri(&parts.uri)?))
+        // Held until the request was worked on.
+        let (payload, _held) = if is_get {
+            (Payload::One(Box::new(from_uri(&parts.uri)?)), None)
         } else if parts.method == Method::POST {
             require_json(&parts.headers)?;
-            let bytes = self.read(body).await?;
-            let payload = from_body(&bytes, self.settings.max_batch);
-            wipe(bytes);
-            payload?
+            let mut body = self.read(parts, body).await?;
+            body.parsing()?;
+            let payload = from_body(body.as_slice(), self.settings.max_batch)?;
+            (payload, Some(body.into_held()))
         } else {
             return Err(Problem::method_not_allowed("GET, POST"));
         };
@@ -162,8 +165,9 @@ impl<E: Executor> GraphqlEndpoint<E> {
         })
     }
 
-    async fn read(&self, body: Body) -> Result<Bytes, Problem> {
-        read_body(body, self.settings.max_body_bytes, self.settings.timeout).await
+    async fn read(&self, parts: &Parts, body: Body) -> Result<ReadBody, Problem> {
+        let held = self.memory.hold(payer(client(parts)));
+        read_body(body, self.settings.max_body_bytes, self.settings.timeout, held).await
     }
 
     /// One after another, so that a batch's mutations run in its order. They share the bounds of
@@ -223,13 +227,6 @@ impl<E: Executor> GraphqlEndpoint<E> {
                 request_id,
             ),
         }
-    }
-}
-
-/// Wipes a body, which may contain secrets, where no other buffer shares its memory.
-fn wipe(body: Bytes) {
-    if let Ok(mut body) = body.try_into_mut() {
-        body.zeroize();
     }
 }
 

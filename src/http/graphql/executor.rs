@@ -34,7 +34,8 @@ impl SchemaExecutor {
         Self { schema, auth, at_work }
     }
 
-    /// Starts a subscription for a principal whose token was verified.
+    /// Starts a subscription for a principal whose token was verified. Each message has the
+    /// context's budget, or one of its own.
     pub fn subscribe(
         &self,
         request: Request,
@@ -43,10 +44,11 @@ impl SchemaExecutor {
         progress: Option<Progress>,
     ) -> BoxStream<'static, Response> {
         let request = request.data(info(context)).data(principal);
-        self.schema.subscribe(match progress {
+        let request = match progress {
             Some(progress) => request.data(progress),
             None => request,
-        })
+        };
+        self.schema.subscribe(request, context.budget.clone().unwrap_or_default())
     }
 }
 
@@ -121,6 +123,11 @@ fn only_signs_in(request: &mut Request) -> bool {
 }
 
 fn refused(failure: &Failure) -> Response {
+    Response::from_errors(vec![error_of(failure)])
+}
+
+/// A failure as a top-level error.
+pub(super) fn error_of(failure: &Failure) -> ServerError {
     let mut error = ServerError::new(failure.message.clone(), None);
     let mut extensions = async_graphql::ErrorExtensionValues::default();
     extensions.set("code", failure.code.as_str());
@@ -128,7 +135,7 @@ fn refused(failure: &Failure) -> Response {
         extensions.set("retryAfterMs", ms);
     }
     error.extensions = Some(extensions);
-    Response::from_errors(vec![error])
+    error
 }
 
 /// The clock port in the form the health face uses.

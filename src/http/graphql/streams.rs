@@ -3,7 +3,7 @@
 use super::admission::Admission;
 use super::executor::SchemaExecutor;
 use crate::http::edge::envelope::{IdSource, RequestIds};
-use crate::limits::StreamSlots;
+use crate::limits::{Memories, StreamSlots};
 use crate::live::{LiveSettings, Watch};
 use axum::extract::Request;
 use std::collections::HashMap;
@@ -24,6 +24,8 @@ pub struct LiveParts {
     pub ids: IdSource,
     /// Verifies tokens, and watches the sessions of those it accepted.
     pub watch: Watch,
+    /// Holds what arrives, and what is kept and waits for clients.
+    pub memory: Memories,
 }
 
 /// The sockets and event streams of one process.

@@ -8,6 +8,7 @@ use claviger::app::wiring::Core;
 use claviger::background::timers::Timers;
 use claviger::bus::Bus;
 use claviger::keychain::Keychain;
+use claviger::limits::Memories;
 use claviger::live::{EventHub, Tail};
 use claviger::system::environment::Environment;
 use claviger_application::Ports;
@@ -71,6 +72,7 @@ pub(crate) struct Parts {
     pub(crate) env: Environment,
     pub(crate) holder: Holder,
     pub(crate) lease: Duration,
+    pub(crate) memory: Memories,
 }
 
 impl Parts {
@@ -84,6 +86,7 @@ impl Parts {
             env: core.env.clone(),
             holder: core.holder,
             lease: core.lease,
+            memory: core.memory.clone(),
         }
     }
 }

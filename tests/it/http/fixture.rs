@@ -18,6 +18,8 @@ use claviger::http::graphql::problem;
 use claviger::http::graphql::{
     Admission, EndpointSettings, Executor, GraphqlEndpoint, RequestContext,
 };
+use claviger::limits::{Memory, MemorySettings};
+use claviger::system::metrics::Level;
 use claviger_graphql::limits::Limits;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
@@ -230,8 +232,14 @@ impl Running {
             Admission::new(&schema.sdl(), options.limits).expect("the schema's SDL is read");
         let executor = TestExecutor { schema, shared: Arc::clone(&shared) };
         let ids = counting_ids();
-        let endpoint =
-            GraphqlEndpoint::new(executor, Arc::new(admission), options.endpoint, Arc::clone(&ids));
+        let memory = MemorySettings { in_all: 64 * 1024 * 1024, of_one: 64 * 1024 * 1024 };
+        let endpoint = GraphqlEndpoint::new(
+            executor,
+            Arc::new(admission),
+            options.endpoint,
+            Arc::clone(&ids),
+            Memory::new(memory, Level::default()),
+        );
         let faces = endpoint.into_router().merge(graphiql::router()).merge(health::router(
             Arc::new(Probe(Arc::clone(&shared))),
             Arc::new(|| time::OffsetDateTime::UNIX_EPOCH),

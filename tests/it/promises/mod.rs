@@ -12,4 +12,5 @@ mod plans;
 mod preconditions;
 mod rebilling;
 mod rows;
+mod sockets;
 mod tickets;

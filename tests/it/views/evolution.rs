@@ -63,7 +63,7 @@ async fn assert_shown(process: &Process, owner: UserId, key: KeyId, position: u6
     let id = history[0].envelope.id;
     assert_current(&ports.reads.event(owner, id).await.unwrap().unwrap(), key, Some(name));
     for (scope, name) in [(Scope::Own(owner), Some(name)), (Scope::All, None)] {
-        let mut feed = ports.feeds.events(scope, Some(position - 1)).await.unwrap();
+        let mut feed = ports.feeds.events(owner, scope, Some(position - 1)).await.unwrap();
         assert_current(&feed.events.next().await.unwrap().unwrap(), key, name);
     }
     let stored = process.store.event(id).await.unwrap().unwrap();

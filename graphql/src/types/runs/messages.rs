@@ -14,7 +14,7 @@ use claviger_domain::event::Payload as _;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, StepId, UserId};
 use claviger_projections::run_feed::{
-    self, Body, FeedCursor, FeedMessage, RunRecord, RunView, Superseded,
+    self, Body, FeedCursor, FeedMessage, RunRecord, RunView, StepView, Superseded,
 };
 use std::sync::Arc;
 
@@ -121,13 +121,15 @@ impl Followed {
                 let shown = StepText::all(&partial);
                 OrchestrationMessage::Snapshot(Snapshot {
                     cursor,
-                    orchestration: self.orchestration(*view, partial, place),
+                    orchestration: self.orchestration(view, partial, place),
                     partial: shown,
                 })
             }
             Body::Event { event, step } => {
-                let (event, step) =
-                    (Event(Arc::new(opened(&event)?)), step.map(|step| (*step).into()));
+                let (event, step) = (
+                    Event(Arc::new(opened(&event)?)),
+                    step.map(|step| StepView::clone(&step).into()),
+                );
                 OrchestrationMessage::Event(EventMessage { cursor, event, step })
             }
             Body::Delta(delta) => OrchestrationMessage::Delta(text_delta(cursor, delta)),
@@ -147,7 +149,7 @@ impl Followed {
                 // The orchestration's cursor never lies at or after its end, so that a client that
                 // subscribes after it still receives the end.
                 let before = FeedCursor { i: place.i.saturating_sub(1), ..place };
-                let orchestration = self.orchestration(*view, Vec::new(), before);
+                let orchestration = self.orchestration(view, Arc::from([]), before);
                 OrchestrationMessage::Terminal(Terminal { cursor, state, orchestration })
             }
         })
@@ -155,8 +157,8 @@ impl Followed {
 
     fn orchestration(
         self,
-        view: RunView,
-        partial: Vec<run_feed::StepText>,
+        view: Arc<RunView>,
+        partial: Arc<[run_feed::StepText]>,
         cursor: FeedCursor,
     ) -> Orchestration {
         Orchestration::whole(

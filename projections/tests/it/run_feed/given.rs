@@ -203,9 +203,17 @@ impl Stored {
 
     /// The result of a read, with bounds on events and rows.
     pub(super) fn read(&self, feed: &RunFeed, most_events: usize, most_rows: usize) -> Batch {
-        let after = usize::try_from(feed.events_after()).unwrap();
+        self.read_at(feed.reading(), most_events, most_rows)
+    }
+
+    pub(super) fn read_at(
+        &self,
+        (after, place): (u64, (u64, u64)),
+        most_events: usize,
+        most_rows: usize,
+    ) -> Batch {
+        let after = usize::try_from(after).unwrap();
         let events: Vec<_> = self.events.iter().skip(after).take(most_events).cloned().collect();
-        let place = feed.rows_after();
         let rows = self.rows.iter().filter(|(key, _)| **key > place).take(most_rows);
         let rows: Vec<_> = rows
             .map(|((v, d), items)| OpenedDeltas { v: *v, d: *d, items: items.clone() })
@@ -275,7 +283,7 @@ impl Client {
             Body::Snapshot { view, partial } => {
                 assert!(self.held.is_empty() && self.versions.is_empty(), "a snapshot comes first");
                 self.versions = (1..=view.run.version).collect();
-                for one in partial {
+                for one in partial.iter() {
                     self.held.insert((one.step, one.attempt), one.text.clone());
                 }
                 for step in view.run.steps.iter().filter(|step| step.is_completed()) {
@@ -301,7 +309,7 @@ impl Client {
                 }
             }
             Body::Gap(full) => {
-                for one in full {
+                for one in full.iter() {
                     self.held.insert((one.step, one.attempt), one.text.clone());
                 }
             }

@@ -4,7 +4,7 @@
 
 use super::given::*;
 use claviger_domain::orchestration::FailureClass;
-use claviger_projections::run_feed::{FeedMessage, Outbox, RunFeed};
+use claviger_projections::run_feed::{FeedMessage, Outbox, RunFeed, SharedFeed, Subscriber, Wants};
 use std::collections::BTreeMap;
 
 /// A generator that gives the same numbers for the same seed.
@@ -95,6 +95,82 @@ impl Reader {
             }
         }
         assert!(self.client.has_ended);
+    }
+}
+
+/// A reader among those of a process, which share a fold.
+struct Sharing {
+    client: Client,
+    subscriber: Option<Subscriber>,
+}
+
+impl Sharing {
+    fn act(&mut self, room: &mut Room, stored: &Stored, dice: &mut Dice) {
+        let Some(subscriber) = &mut self.subscriber else {
+            return self.connect(room, stored, dice);
+        };
+        match dice.roll(8) {
+            0 => self.subscriber = None,
+            1..=4 => {
+                if let Some(message) = subscriber.pop() {
+                    self.client.receive(&message);
+                }
+            }
+            _ => Self::read(subscriber, &room.0, stored, dice),
+        }
+    }
+
+    fn connect(&mut self, room: &mut Room, stored: &Stored, dice: &mut Dice) {
+        if dice.roll(4) == 0 && !self.client.has_ended {
+            if dice.roll(4) == 0 {
+                // Another process, or nobody followed the run for a while.
+                room.0 =
+                    SharedFeed::new(self.client.cursor, usize::try_from(dice.roll(5_000)).unwrap());
+            }
+            while !room.read(stored, dice) {}
+            let outbox = Outbox::new(4, 12).holding(usize::try_from(1 + dice.roll(2_000)).unwrap());
+            self.subscriber = Some(Subscriber::new(&room.0, self.client.cursor, outbox).unwrap());
+        }
+    }
+
+    fn read(subscriber: &mut Subscriber, shared: &SharedFeed, stored: &Stored, dice: &mut Dice) {
+        match subscriber.wants() {
+            _ if subscriber.bytes().1 > 0 => {}
+            Wants::Shared => {
+                subscriber.take(shared);
+            }
+            Wants::Store(after) => {
+                let most = usize::try_from(1 + dice.roll(4)).unwrap();
+                subscriber.fold(stored.read_at(after, most, most)).unwrap();
+            }
+            Wants::Nothing => {}
+        }
+    }
+
+    fn finish(&mut self, room: &mut Room, stored: &Stored, dice: &mut Dice) {
+        while !self.client.has_ended {
+            room.read(stored, dice);
+            self.act(room, stored, dice);
+        }
+    }
+}
+
+/// The shared fold of a process.
+struct Room(SharedFeed);
+
+impl Room {
+    /// Reads a page, or a hint. Returns whether the fold has everything that is stored.
+    fn read(&mut self, stored: &Stored, dice: &mut Dice) -> bool {
+        let most = usize::try_from(1 + dice.roll(4)).unwrap();
+        let mut batch = stored.read_at(self.0.feed().reading(), most, most);
+        if dice.roll(8) == 0 {
+            batch.rows_end = false;
+            batch.events_end = false;
+            batch.events.clear();
+        }
+        let is_end = batch.events_end && batch.rows_end;
+        self.0.take(batch).unwrap();
+        self.0.feed().is_done() || (is_end && !self.0.feed().needs_rows())
     }
 }
 
@@ -224,14 +300,14 @@ impl World {
     }
 }
 
-fn check(world: &World, reader: &Reader, seed: u64) {
+fn check(world: &World, client: &Client, seed: u64) {
     let versions: Vec<u64> = (1..=world.stored.version()).collect();
-    assert_eq!(reader.client.versions, versions, "every event once, in order; seed {seed}");
+    assert_eq!(client.versions, versions, "every event once, in order; seed {seed}");
     for (n, text) in &world.full {
-        let held = reader.client.held.get(&(step(*n), world.attempts[n]));
+        let held = client.held.get(&(step(*n), world.attempts[n]));
         assert_eq!(held, Some(text), "step {n}, seed {seed}");
     }
-    for ((id, attempt), held) in &reader.client.held {
+    for ((id, attempt), held) in &client.held {
         let n = u8::try_from(id.0.as_u128()).unwrap();
         assert!(
             *attempt == world.attempts[&n] || held.is_empty(),
@@ -264,7 +340,35 @@ fn every_reader_ends_with_every_text_byte_for_byte() {
         }
         for reader in &mut readers {
             reader.finish(&world.stored);
-            check(&world, reader, seed);
+            check(&world, &reader.client, seed);
+        }
+    }
+}
+
+#[test]
+fn readers_that_share_a_fold_end_with_every_text_byte_for_byte() {
+    for seed in 0..400 {
+        let mut dice = Dice(seed);
+        let mut world = World::new();
+        let reader = || Sharing { client: Client::default(), subscriber: None };
+        let mut readers: Vec<_> = (0..3).map(|_| reader()).collect();
+        let mut room = Room(SharedFeed::new(None, 2_000));
+        for _ in 0..dice.roll(120) {
+            world.act(&mut dice);
+            if dice.roll(2) == 0 {
+                room.read(&world.stored, &mut dice);
+            }
+            for reader in &mut readers {
+                reader.act(&mut room, &world.stored, &mut dice);
+            }
+        }
+        world.end();
+        if dice.roll(3) == 0 {
+            world.stored.rows.clear();
+        }
+        for reader in &mut readers {
+            reader.finish(&mut room, &world.stored, &mut dice);
+            check(&world, &reader.client, seed);
         }
     }
 }

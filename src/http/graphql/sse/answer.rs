@@ -4,13 +4,16 @@
 use super::frames;
 use super::pump::{Cursors, OfTicket, Pump};
 use crate::auth::{Denied, Grant, Ticket};
-use crate::http::edge::body::read_body;
+use crate::http::edge::body::{no_room, read_body};
 use crate::http::edge::envelope::RequestIds;
 use crate::http::edge::problem::{Problem, challenge};
+use crate::http::graphql::context::{client, payer};
+use crate::http::graphql::kept;
 use crate::http::graphql::streams::LiveFace;
 use crate::http::graphql::{
     Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, require_json,
 };
+use crate::limits::{Held, NoRoom, Payer};
 use async_graphql::Response as Answer;
 use async_graphql_parser::types::OperationType;
 use axum::body::Body;
@@ -52,14 +55,18 @@ async fn begin(
     ids: RequestIds,
 ) -> Result<Response, Problem> {
     let context = RequestContext::from_parts(parts, ids)?;
+    let mut held = face.parts.memory.requests.hold(payer(client(parts)));
     let mut request = if parts.method == Method::GET {
         from_uri(&parts.uri)?
     } else if parts.method == Method::POST {
         require_json(&parts.headers)?;
         let settings = &face.parts.settings;
-        let bytes = read_body(body, settings.max_message_bytes, settings.timeout).await?;
-        let json = serde_json::from_slice(&bytes)
+        let (most, within) = (settings.max_message_bytes, settings.timeout);
+        let mut body = read_body(body, most, within, held).await?;
+        body.parsing()?;
+        let json = serde_json::from_slice(body.as_slice())
             .map_err(|_| Problem::new(ErrorCode::BadRequest, "the body is not JSON"))?;
+        held = body.into_held();
         from_json(json)?
     } else {
         return Err(Problem::method_not_allowed("GET, POST"));
@@ -87,6 +94,7 @@ async fn begin(
         };
         seat.claim(grant.principal.user).map_err(too_many)?;
     }
+    let kept = keep(face, &request, asked.grant.as_ref(), held)?;
     let ticket = match asked.ticket {
         Some(ticket) => Some(of_ticket(face, ticket, asked.resume.is_none()).await?),
         None => None,
@@ -119,8 +127,26 @@ async fn begin(
         seat,
         ticket,
         request_id: ids.request,
+        kept,
     };
     Ok(started(pump, is_resumed).await)
+}
+
+/// Holds memory for what the stream keeps of its request: for the user, or for the address of a
+/// client that isn't signed in, as what has arrived already is.
+fn keep(
+    face: &LiveFace,
+    request: &async_graphql::Request,
+    grant: Option<&Grant>,
+    arrived: Held,
+) -> Result<Held, Problem> {
+    let Some(grant) = grant else { return Ok(arrived) };
+    let payer = Payer::User(grant.principal.user);
+    face.parts.memory.streams.take(payer, kept::weight(request)).map_err(|error| match error {
+        NoRoom::InAll => no_room(error),
+        NoRoom::OfOne => Problem::new(ErrorCode::LimitExceeded, error.to_string())
+            .with_status(StatusCode::TOO_MANY_REQUESTS),
+    })
 }
 
 /// Starts the stream. A subscription that can't begin gets an error status, because an
@@ -161,7 +187,11 @@ async fn started(mut pump: Pump, is_resumed: bool) -> Response {
         return nothing;
     }
     let settings = &pump.face.parts.settings;
-    let (frames, body) = frames::channel(settings.max_waiting_frames, settings.max_waiting_bytes);
+    let (frames, body) = frames::channel(
+        settings.max_waiting_frames,
+        settings.max_waiting_bytes,
+        pump.kept.sibling(),
+    );
     let tasks = pump.face.tasks.clone();
     let span = tracing::info_span!("sse.stream", request_id = %pump.request_id);
     tasks.spawn(pump.run(frames, first).instrument(span));

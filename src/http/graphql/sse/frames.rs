@@ -1,6 +1,7 @@
 //! Encodes events, and queues them with a bound between the task that produces them and the body
 //! that hyper reads.
 
+use crate::limits::{Held, NoRoom};
 use async_graphql::Response;
 use axum::body::Body;
 use bytes::Bytes;
@@ -37,25 +38,51 @@ struct Waiting {
     _room: OwnedSemaphorePermit,
 }
 
+/// A frame and the memory held for it, until the last of its bytes is sent.
+struct Paid {
+    bytes: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Paid {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// The sending end of a body.
 pub(super) struct Frames {
+    /// Holds nothing itself: for whom frames are held.
+    payer: Held,
     queue: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
     most: u32,
 }
 
-/// A body and its sender: at most `frames` frames and about `bytes` bytes wait in between.
-pub(super) fn channel(frames: usize, bytes: usize) -> (Frames, Body) {
+/// A body and its sender: at most `frames` frames and about `bytes` bytes wait in between, which are
+/// held like `payer`.
+pub(super) fn channel(frames: usize, bytes: usize, payer: Held) -> (Frames, Body) {
     let most = u32::try_from(bytes.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let (queue, waiting) = mpsc::channel(frames.max(1));
     let body = unfold(waiting, |mut waiting| async {
         let next: Waiting = waiting.recv().await?;
         Some((Ok::<_, Infallible>(next.bytes), waiting))
     });
-    (Frames { queue, room: Arc::new(Semaphore::new(most as usize)), most }, Body::from_stream(body))
+    let room = Arc::new(Semaphore::new(most as usize));
+    (Frames { payer, queue, room, most }, Body::from_stream(body))
 }
 
 impl Frames {
+    /// Holds memory for a frame.
+    ///
+    /// # Errors
+    /// [`NoRoom`].
+    pub(super) fn paid(&self, bytes: Bytes) -> Result<Bytes, NoRoom> {
+        let mut held = self.payer.sibling();
+        held.resize(bytes.len())?;
+        Ok(Bytes::from_owner(Paid { bytes, _held: held }))
+    }
+
     /// Waits for room. `false` once the body was dropped.
     pub(super) async fn send(&self, bytes: Bytes) -> bool {
         let weight = u32::try_from(bytes.len()).unwrap_or(u32::MAX).clamp(1, self.most);

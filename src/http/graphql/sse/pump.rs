@@ -4,7 +4,7 @@ use super::frames::{self, Frames};
 use crate::auth::Ticket;
 use crate::http::graphql::complete_errors;
 use crate::http::graphql::streams::{LiveFace, OnlyStream};
-use crate::limits::StreamSlot;
+use crate::limits::{Held, StreamSlot};
 use crate::live::{End, Guard};
 use async_graphql::{Response, Value};
 use bytes::Bytes;
@@ -56,6 +56,8 @@ pub(super) struct Pump {
     pub(super) seat: StreamSlot,
     pub(super) ticket: Option<OfTicket>,
     pub(super) request_id: Uuid,
+    /// What the operation keeps of its request; frames are held for the same client.
+    pub(super) kept: Held,
 }
 
 enum Turn {
@@ -73,7 +75,7 @@ impl Pump {
             && let Some(start) = self.cursors.start()
         {
             let id = self.face.parts.watch.auth.ticket_event_id(&of.ticket, &start);
-            send(&self.face, &frames, frames::open(&id)).await;
+            self.send(&frames, frames::open(&id)).await;
         }
         let mut turn = first.map_or(Turn::Tick, |response| Turn::Answer(Some(Box::new(response))));
         while self.take(turn, &frames).await {
@@ -87,25 +89,8 @@ impl Pump {
         let heartbeat = Instant::now() + settings.heartbeat;
         let left = self.guard.as_ref().map(|guard| Instant::now() + guard.left());
         let Self { face, answers, guard, ticket, .. } = self;
-        let ended = async {
-            match guard {
-                Some(guard) => guard.ended().await,
-                None => std::future::pending().await,
-            }
-        };
-        let replaced = async {
-            match ticket {
-                Some(of) => of.own.replaced().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
-            () = face.stop.cancelled() => Turn::End("the server is restarting"),
-            end = ended => Turn::End(match end {
-                End::Revoked => "the session has ended",
-                End::Expired => "the token has expired",
-            }),
-            () = replaced => Turn::End("the ticket was used again"),
+            end = ended(face, guard.as_mut(), ticket.as_ref()) => Turn::End(end),
             () = frames.closed() => Turn::Gone,
             answer = answers.next() => Turn::Answer(answer.map(Box::new)),
             () = sleep_until(left.map_or(heartbeat, |left| left.min(heartbeat))) => Turn::Tick,
@@ -117,16 +102,16 @@ impl Pump {
         match turn {
             Turn::Gone => false,
             Turn::End(why) => {
-                send(&self.face, frames, frames::comment(why)).await;
+                self.send(frames, frames::comment(why)).await;
                 false
             }
             Turn::Tick if self.guard.as_ref().is_some_and(Guard::has_expired) => {
-                send(&self.face, frames, frames::comment("the token has expired")).await;
+                self.send(frames, frames::comment("the token has expired")).await;
                 false
             }
-            Turn::Tick => send(&self.face, frames, frames::comment("")).await,
+            Turn::Tick => self.send(frames, frames::comment("")).await,
             Turn::Answer(None) => {
-                send(&self.face, frames, frames::complete()).await;
+                self.send(frames, frames::complete()).await;
                 false
             }
             Turn::Answer(Some(mut response)) => {
@@ -136,9 +121,9 @@ impl Pump {
                     Some(of) => self.face.parts.watch.auth.ticket_event_id(&of.ticket, &cursor),
                     None => cursor,
                 });
-                let sent = send(&self.face, frames, frames::next(id.as_deref(), &response)).await;
+                let sent = self.send(frames, frames::next(id.as_deref(), &response)).await;
                 if is_end {
-                    send(&self.face, frames, frames::complete()).await;
+                    self.send(frames, frames::complete()).await;
                 }
                 sent && !is_end
             }
@@ -146,18 +131,55 @@ impl Pump {
     }
 }
 
-/// Sends a frame, unless the client accepts no data for too long.
-async fn send(face: &LiveFace, frames: &Frames, bytes: Bytes) -> bool {
-    // While a frame waits for room, the events that end the stream must still get through.
+/// Waits for a reason to end the stream: of the server, of the caller's rights, of its ticket.
+async fn ended(
+    face: &LiveFace,
+    guard: Option<&mut Guard>,
+    ticket: Option<&OfTicket>,
+) -> &'static str {
     let ended = async {
-        tokio::select! {
-            () = face.stop.cancelled() => {}
-            () = frames.closed() => {}
+        match guard {
+            Some(guard) => guard.ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    let replaced = async {
+        match ticket {
+            Some(of) => of.own.replaced().await,
+            None => std::future::pending().await,
         }
     };
     tokio::select! {
-        biased;
-        sent = timeout(face.parts.settings.stall, frames.send(bytes)) => sent.unwrap_or(false),
-        () = ended => false,
+        () = face.stop.cancelled() => "the server is restarting",
+        end = ended => match end {
+            End::Revoked => "the session has ended",
+            End::Expired => "the token has expired",
+        },
+        () = replaced => "the ticket was used again",
+    }
+}
+
+impl Pump {
+    /// Sends a frame, unless the client accepts no data for too long, or there is no memory for the
+    /// frame: then the stream ends as if the server restarted, and the client resumes.
+    async fn send(&mut self, frames: &Frames, bytes: Bytes) -> bool {
+        let Self { face, guard, ticket, .. } = self;
+        let bytes = match frames.paid(bytes) {
+            Ok(bytes) => bytes,
+            Err(no_room) => {
+                tracing::debug!(%no_room, "ended a stream");
+                frames.send(frames::comment("no room for the next event: connect again")).await;
+                return false;
+            }
+        };
+        let stall = face.parts.settings.stall;
+        let left = guard.as_ref().map_or(stall, Guard::left).min(stall);
+        // While a frame waits for room, everything that ends the stream must still get through.
+        tokio::select! {
+            biased;
+            sent = timeout(left, frames.send(bytes)) => sent.unwrap_or(false),
+            _ = ended(face, guard.as_mut(), ticket.as_ref()) => false,
+            () = frames.closed() => false,
+        }
     }
 }

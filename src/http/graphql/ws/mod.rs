@@ -2,7 +2,8 @@
 //! codes, has no timeouts, pings or bounds, and lets one operation starve the others.
 
 mod close;
-mod counted;
+mod frame;
+mod metered;
 mod operations;
 mod protocol;
 mod socket;

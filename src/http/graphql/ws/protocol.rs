@@ -1,6 +1,7 @@
 //! The messages of `graphql-transport-ws`.
 
 use super::close::Close;
+use crate::http::edge::json_size;
 use crate::http::graphql::from_json;
 use async_graphql::{Request, Response, ServerError};
 use claviger_domain::secret::SecretText;
@@ -19,6 +20,12 @@ pub(super) enum FromClient {
     Pong,
     Subscribe(String, Box<Request>),
     Complete(String),
+}
+
+/// Bytes that the values of a message take once it is read.
+pub(super) fn values(text: &str) -> Result<usize, Close> {
+    json_size::of_values(text.as_bytes())
+        .map_err(|_| Close::BadMessage("the message has too many values"))
 }
 
 pub(super) fn read(text: &str) -> Result<FromClient, Close> {

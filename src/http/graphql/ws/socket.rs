@@ -1,19 +1,25 @@
 //! A socket's life: one task that waits for all of its sources at once.
 
 use super::close::Close;
-use super::operations::{Operations, Step, What};
+use super::operations::{Begun, Operations, Step, What};
 use super::protocol::{self, FromClient};
 use super::wire::{Io, Wire};
 use crate::auth::Denied;
+use crate::http::edge::body::wipe;
 use crate::http::edge::envelope::RequestIds;
+use crate::http::graphql::executor::error_of;
+use crate::http::graphql::kept;
 use crate::http::graphql::streams::LiveFace;
 use crate::http::graphql::{Executor, Refusal, RequestContext, complete_errors};
-use crate::limits::StreamSlot;
+use crate::limits::{Held, Payer, StreamSlot};
 use crate::live::{End, Guard};
 use async_graphql::{Request, Response, ServerError, Value};
 use async_graphql_parser::types::OperationType;
+use claviger_application::Principal;
 use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::Failure;
 use claviger_domain::secret::SecretText;
+use claviger_graphql::answer::AnswerBudget;
 use futures::stream::{self, BoxStream, StreamExt};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -77,6 +83,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             let turn = self.turn().await;
             if let Err(why) = self.take(turn).await {
                 break why;
+            }
+            if self.wire.is_swollen() {
+                Box::pin(self.wire.rest()).await;
             }
         };
         // Dropped first: nothing reads from the store any more, however long the closing handshake
@@ -174,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     async fn hear(&mut self, message: Message) -> Go {
         self.heard = Instant::now();
-        let text = match &message {
+        let text = match message {
             Message::Text(text) => text,
             Message::Binary(_) => {
                 return Err(Some(Close::BadMessage("messages must be text frames")));
@@ -182,7 +191,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Message::Close(_) => return Err(None),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
         };
-        match protocol::read(text.as_str()).map_err(Some)? {
+        if !self.wire.parsing(protocol::values(text.as_str()).map_err(Some)?) {
+            return Err(Some(Close::TryLater));
+        }
+        let read = protocol::read(text.as_str());
+        wipe(text.into());
+        match read.map_err(Some)? {
             FromClient::Init(token) => self.greet(token).await,
             FromClient::Ping(None) => {
                 self.wire.push(protocol::pong(None));
@@ -210,6 +224,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .map_err(|_| Some(Close::InitTimeout))?;
         let grant = granted.map_err(|denied| Some(close_of(&denied)))?;
         self.seat.claim(grant.principal.user).map_err(|_| Some(Close::TooManySockets))?;
+        let (settings, memory) = (self.face.parts.settings, &self.face.parts.memory.streams);
+        let hold = || memory.hold(Payer::User(grant.principal.user));
+        self.wire.belongs_to(settings.max_message_bytes, hold(), hold());
         self.wire.push(protocol::ack(grant.until.to_string()));
         self.holder = Some(watch.over(grant));
         Ok(())
@@ -246,40 +263,67 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.operations.has(&id) {
             return Err(Some(Close::SubscriberExists(id)));
         }
-        let parts = &self.face.parts;
-        let ids = RequestIds::new(&parts.ids);
+        let (principal, ids) = (holder.principal().clone(), RequestIds::new(&self.face.parts.ids));
+        match self.admit(&mut request, &principal) {
+            Err(error) => self.refuse(&id, error, ids.request),
+            Ok((kind, kept)) => {
+                // Queries and mutations have bounds of their own on how many are made at once.
+                let budget = (kind == OperationType::Subscription).then(AnswerBudget::default);
+                let context = RequestContext {
+                    request_id: ids.request,
+                    correlation_id: ids.correlation,
+                    budget: budget.clone(),
+                    ..self.context.clone()
+                };
+                let answers = self.answers(kind, request, context, principal);
+                self.operations.begin(id, ids.request, Begun { answers, budget, kept });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks an operation, and holds memory for what it keeps.
+    fn admit(
+        &self,
+        request: &mut Request,
+        principal: &Principal,
+    ) -> Result<(OperationType, Held), ServerError> {
+        let (parts, too_many) = (&self.face.parts, |message: String| -> ServerError {
+            Refusal { code: ErrorCode::LimitExceeded, message, locations: Vec::new() }.into()
+        });
         let most = parts.settings.max_operations;
         if self.operations.len() >= most {
-            let message = format!(
+            return Err(too_many(format!(
                 "this socket has reached the limit of {most} running operations: end some first"
-            );
-            let refusal =
-                Refusal { code: ErrorCode::LimitExceeded, message, locations: Vec::new() };
-            self.refuse(&id, refusal.into(), ids.request);
-            return Ok(());
+            )));
         }
-        let kind = match parts.admission.admit(&mut request) {
-            Ok(kind) => kind,
-            Err(refusal) => {
-                self.refuse(&id, refusal.into(), ids.request);
-                return Ok(());
-            }
-        };
-        let context = RequestContext {
-            request_id: ids.request,
-            correlation_id: ids.correlation,
-            ..self.context.clone()
-        };
-        let answers: BoxStream<'static, Response> = match kind {
+        let kind = parts.admission.admit(request)?;
+        let (kept, most) = (kept::weight(request), parts.settings.max_kept_bytes);
+        if self.operations.kept().saturating_add(kept) > most {
+            return Err(too_many(format!(
+                "the operations of this socket keep more than {most} bytes: end some first, or send \
+                 shorter documents"
+            )));
+        }
+        let held = parts.memory.streams.take(Payer::User(principal.user), kept);
+        Ok((kind, held.map_err(|no_room| error_of(&no_room.failure()))?))
+    }
+
+    fn answers(
+        &self,
+        kind: OperationType,
+        request: Request,
+        context: RequestContext,
+        principal: Principal,
+    ) -> BoxStream<'static, Response> {
+        let parts = &self.face.parts;
+        match kind {
             OperationType::Subscription => {
-                parts.executor.subscribe(request, &context, holder.principal().clone(), None)
+                parts.executor.subscribe(request, &context, principal, None)
             }
             OperationType::Query | OperationType::Mutation => {
                 // Authenticated again for each operation, as over HTTP.
-                let context = RequestContext {
-                    holder: Some(Box::new(holder.principal().clone())),
-                    ..context
-                };
+                let context = RequestContext { holder: Some(Box::new(principal)), ..context };
                 let (executor, within) = (parts.executor.clone(), parts.settings.timeout);
                 stream::once(async move {
                     timeout(within, executor.execute(request, context))
@@ -288,9 +332,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 })
                 .boxed()
             }
-        };
-        self.operations.begin(id, ids.request, answers);
-        Ok(())
+        }
     }
 
     fn refuse(&mut self, id: &str, error: ServerError, request_id: Uuid) {
@@ -299,8 +341,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.wire.push(protocol::error(id, &errors));
     }
 
-    fn pass_on(&mut self, step: Step) {
-        match step.what {
+    /// Ends an operation whose answer has no room. A subscription can be resumed from the last
+    /// cursor.
+    fn give_up(&mut self, step: &Step, failure: &Failure) {
+        self.operations.end(&step.id);
+        self.refuse(&step.id, error_of(failure), step.request_id);
+    }
+
+    fn pass_on(&mut self, mut step: Step) {
+        match std::mem::replace(&mut step.what, What::Done) {
             What::Answer(mut response) => {
                 complete_errors(&mut response.errors, step.request_id);
                 // Nothing was executed, or a subscription can't begin or continue: this is the
@@ -310,7 +359,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     self.operations.end(&step.id);
                     self.wire.push(protocol::error(&step.id, &response.errors));
                 } else {
-                    self.wire.push(protocol::next(&step.id, &response));
+                    let next = protocol::next(&step.id, &response);
+                    if let Err((_, no_room)) = self.wire.try_push(next) {
+                        self.give_up(&step, &no_room.failure());
+                    }
                 }
             }
             What::Failed => {

@@ -1,10 +1,11 @@
 //! Upgrades an HTTP request to a socket.
 
-use super::counted::Counted;
+use super::metered::{Meter, Metered};
 use super::socket::Socket;
 use super::wire::Wire;
 use crate::http::edge::problem::Problem;
 use crate::http::graphql::RequestContext;
+use crate::http::graphql::context::{client, payer};
 use crate::http::graphql::streams::LiveFace;
 use axum::body::Body;
 use axum::extract::Request;
@@ -13,16 +14,10 @@ use axum::response::{IntoResponse as _, Response};
 use claviger_domain::code::ErrorCode;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 /// The only subprotocol supported.
 const PROTOCOL: &str = "graphql-transport-ws";
-
-/// Small, because thousands of sockets are idle most of the time. It grows with the messages
-/// received.
-const READ_BUFFER: usize = 128;
 
 /// Whether a request asks for a WebSocket.
 pub(in crate::http::graphql) fn is_upgrade(request: &Request) -> bool {
@@ -54,17 +49,16 @@ pub(in crate::http::graphql) fn upgrade(face: &Arc<LiveFace>, mut request: Reque
         Err(problem) => return problem.into_response(),
     };
     let (face, tasks) = (Arc::clone(face), face.tasks.clone());
+    // Until the client has signed in, its address pays.
+    let payer = payer(client(&parts));
     let serve = async move {
         let Ok(upgraded) = upgraded.await else { return };
-        let settings = &face.parts.settings;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(0)
-            .max_message_size(Some(settings.max_message_bytes))
-            .max_frame_size(Some(settings.max_message_bytes));
-        let stream = Counted::new(TokioIo::new(upgraded));
-        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-        let wire = Wire::new(socket, (settings.max_waiting_frames, settings.max_waiting_bytes));
+        let settings = face.parts.settings;
+        let memory = &face.parts.memory.requests;
+        let meter = Meter::new(settings.max_early_message_bytes, memory.hold(payer));
+        let stream = Metered::new(TokioIo::new(upgraded), meter);
+        let most = (settings.max_waiting_frames, settings.max_waiting_bytes);
+        let wire = Wire::new(stream, memory.hold(payer), most).await;
         // In a task of its own, and boxed twice: otherwise its future would hold the socket once
         // for each function it passes through, and the state of the handshake.
         let socket = Box::new(Socket::new(Arc::clone(&face), wire, context, seat));

@@ -1,7 +1,8 @@
 //! The two directions of a socket: the messages received, and the queue of messages to send.
 
 use super::close::Close;
-use super::counted::Counted;
+use super::metered::{Metered, Refusal};
+use crate::limits::{Held, NoRoom};
 use futures::{Sink, Stream};
 use std::collections::VecDeque;
 use std::io;
@@ -11,7 +12,15 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// Small, because thousands of sockets are idle most of the time. It grows with the messages
+/// received.
+const READ_BUFFER: usize = 128;
+
+/// What the library's buffers may keep between messages. Larger ones are replaced.
+const SPARE: usize = 4 * 1024;
 
 pub(super) enum Io {
     Sent,
@@ -23,9 +32,13 @@ pub(super) enum Io {
 
 /// A socket with a bounded send queue.
 pub(super) struct Wire<S> {
-    socket: WebSocketStream<Counted<S>>,
+    socket: WebSocketStream<Metered<S>>,
     queue: VecDeque<Message>,
     queued_bytes: usize,
+    /// The largest message in the library's send buffer, which keeps its size.
+    largest: usize,
+    /// Memory for the two above.
+    held: Held,
     /// Data was handed to the socket and isn't flushed yet.
     is_dirty: bool,
     most_frames: usize,
@@ -36,14 +49,18 @@ pub(super) struct Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub(super) fn new(
-        socket: WebSocketStream<Counted<S>>,
+    /// `held` is for what waits for the client.
+    pub(super) async fn new(
+        stream: Metered<S>,
+        held: Held,
         (most_frames, most_bytes): (usize, usize),
     ) -> Self {
         Self {
-            socket,
+            socket: over(stream).await,
             queue: VecDeque::new(),
             queued_bytes: 0,
+            largest: 0,
+            held,
             is_dirty: false,
             most_frames,
             most_bytes,
@@ -56,9 +73,57 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.queue.len() < self.most_frames && self.queued_bytes < self.most_bytes
     }
 
+    /// Queues a message that is too small to count.
     pub(super) fn push(&mut self, message: Message) {
-        self.queued_bytes = self.queued_bytes.saturating_add(message.len());
+        if let Err((message, _)) = self.try_push(message) {
+            self.queue.push_back(message);
+        }
+    }
+
+    /// Queues a message if there is memory for it.
+    pub(super) fn try_push(&mut self, message: Message) -> Result<(), (Message, NoRoom)> {
+        let queued_bytes = self.queued_bytes.saturating_add(message.len());
+        if let Err(no_room) = self.held.at_least(queued_bytes.saturating_add(self.largest)) {
+            return Err((message, no_room));
+        }
+        self.queued_bytes = queued_bytes;
         self.queue.push_back(message);
+        Ok(())
+    }
+
+    /// From now on, another holder pays for what arrives and what waits.
+    pub(super) fn belongs_to(&mut self, most: usize, arriving: Held, mut waiting: Held) {
+        self.socket.get_mut().meter().belongs_to(most, arriving);
+        // What waits so far is small enough for anybody.
+        let _ = waiting.resize(self.held.bytes());
+        self.held = waiting;
+    }
+
+    /// Holds more for the values of the message that was received last. `false` if there is no
+    /// room.
+    pub(super) fn parsing(&mut self, values: usize) -> bool {
+        self.socket.get_mut().meter().parsing(values)
+    }
+
+    /// Whether [`Self::rest`] has anything to do.
+    pub(super) fn is_swollen(&mut self) -> bool {
+        let is_idle = !self.has_unsent();
+        let meter = self.socket.get_mut().meter();
+        is_idle && meter.is_between_messages() && (meter.held() > SPARE || self.largest > SPARE)
+    }
+
+    /// Gives back the memory of messages that were dealt with: the library's buffers never shrink,
+    /// so they are replaced while they are empty.
+    pub(super) async fn rest(&mut self) {
+        if self.is_swollen() {
+            // To hold fewer bytes never fails.
+            let _ = self.held.resize(0);
+            let nothing = self.held.sibling();
+            let mut stream = self.socket.get_mut().moved(nothing);
+            stream.meter().is_empty_again();
+            self.socket = over(stream).await;
+            self.largest = 0;
+        }
     }
 
     /// Drops the messages that are not being sent yet.
@@ -100,7 +165,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Io::Refused(Close::BadMessage("the message is too large"))
             }
             Some(Err(Error::Protocol(_) | Error::Utf8(_))) => Io::Refused(Close::Broken),
-            Some(Err(_)) | None => Io::Gone,
+            Some(Err(_)) => match self.socket.get_ref().refusal() {
+                Some(Refusal::TooLarge) => {
+                    Io::Refused(Close::BadMessage("the message is too large"))
+                }
+                Some(Refusal::NoRoom) => Io::Refused(Close::TryLater),
+                None => Io::Gone,
+            },
+            None => Io::Gone,
         })
     }
 
@@ -120,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Shuts down the sending side, and discards incoming data until the other end closes too. For
     /// a socket whose frames can no longer be parsed.
     pub(super) async fn hang_up(&mut self) -> io::Result<()> {
-        let stream = self.socket.get_mut();
+        let Some(stream) = self.socket.get_mut().stream() else { return Ok(()) };
         stream.shutdown().await?;
         let mut unread = [0; 4096];
         while stream.read(&mut unread).await? > 0 {}
@@ -133,6 +205,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
             if let Some(message) = self.queue.pop_front() {
                 self.queued_bytes = self.queued_bytes.saturating_sub(message.len());
+                self.largest = self.largest.max(message.len());
+                // No more than before: the message moves from one to the other.
+                let _ = self.held.resize(self.queued_bytes.saturating_add(self.largest));
                 self.is_dirty = true;
                 return Poll::Ready(Pin::new(&mut self.socket).start_send(message));
             }
@@ -143,4 +218,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.queue = VecDeque::new();
         Poll::Ready(Ok(()))
     }
+}
+
+/// A socket over a connection that has passed the handshake, with empty buffers.
+async fn over<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: Metered<S>,
+) -> WebSocketStream<Metered<S>> {
+    // The connection itself bounds the messages.
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(None)
+        .max_frame_size(None);
+    WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
 }
