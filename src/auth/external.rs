@@ -4,6 +4,7 @@
 use super::accounts::{Auth, bad_token};
 use super::grants::{Denied, Grant, lets_in};
 use super::issuer::{Judged, JwksError, Vouched};
+use crate::aggregates::Member;
 use crate::bus::AccountRequest;
 use crate::system::failure::store_failure;
 use claviger_application::{ForeignToken, Principal};
@@ -14,7 +15,6 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::Username;
-use claviger_projections::accounts::AccountFacts;
 
 /// How often another username is tried when one is taken, or another process creates the account
 /// first.
@@ -65,10 +65,9 @@ impl Auth {
             None => self.register_external(&vouched).await?,
         };
         let member = self.reads().aggregates.member(user).await?;
-        let member = member
-            .filter(|member| lets_in(&member.facts, vouched.issued_at))
-            .ok_or_else(bad_token)?;
-        self.open_session(user, &member.facts).await?;
+        let member =
+            member.filter(|member| lets_in(member, vouched.issued_at)).ok_or_else(bad_token)?;
+        self.open_session(user, &member).await?;
         let (issued_at, until) = (vouched.issued_at, vouched.expires_at);
         let foreign =
             Some(ForeignToken { issued_at, until, decides_roles: vouched.roles.is_some() });
@@ -77,14 +76,14 @@ impl Auth {
     }
 
     /// Starts the session again if it has ended.
-    async fn open_session(&self, user: UserId, account: &AccountFacts) -> Result<(), Failure> {
+    async fn open_session(&self, user: UserId, member: &Member) -> Result<(), Failure> {
         let session = self
             .ports
             .store
             .session(only_session(user))
             .await
             .map_err(|error| store_failure(&error))?;
-        if session.is_some() || !account.is_external {
+        if session.is_some() || !member.facts.is_external {
             return Ok(());
         }
         let command = SignIn { session: only_session(user), user_agent: None };

@@ -3,6 +3,7 @@
 use super::accounts::{Auth, bad_token};
 use super::tickets::Ticket;
 use super::tokens::{Named, Reading};
+use crate::aggregates::Member;
 use claviger_application::{Principal, StreamTicket};
 use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;
@@ -10,7 +11,6 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::SessionId;
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::accounts::AccountFacts;
 use std::collections::BTreeSet;
 
 /// How long a ticket is valid for its first use.
@@ -123,7 +123,7 @@ impl Auth {
             // The user's one session may have been ended and started again since, so the token's
             // age decides.
             let member = self.reads().aggregates.member(principal.user).await?;
-            let member = member.filter(|member| lets_in(&member.facts, foreign.issued_at));
+            let member = member.filter(|member| lets_in(member, foreign.issued_at));
             return Ok(member.map(|member| {
                 if foreign.decides_roles { principal.roles.clone() } else { member.facts.roles }
             }));
@@ -201,6 +201,6 @@ fn bad_ticket() -> Failure {
 
 /// Whether the account accepts a token issued at that time. Ending a session invalidates the tokens
 /// issued before; the next sign-in at the issuer makes newer ones.
-pub(super) fn lets_in(account: &AccountFacts, issued_at: Timestamp) -> bool {
-    account.is_active && account.ended_at.is_none_or(|ended_at| ended_at < issued_at)
+pub(super) fn lets_in(member: &Member, issued_at: Timestamp) -> bool {
+    member.facts.is_active && member.facts.ended_at.is_none_or(|ended_at| ended_at < issued_at)
 }

@@ -1,4 +1,5 @@
 //! What a hostile review broke, each as a test named after what it shows.
 
 mod edge;
+mod losses;
 mod rows;

@@ -149,7 +149,7 @@ fn a_newer_format_is_refused_by_its_number() {
     drop(newer);
     let refused = open(dir.path()).unwrap_err().to_string();
     assert!(
-        refused.contains("has format 3, and this program supports formats up to 2"),
+        refused.contains("has format 4, and this program supports formats up to 3"),
         "{refused}"
     );
 }
