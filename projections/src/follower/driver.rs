@@ -123,6 +123,16 @@ impl Follower {
         // The checkpoint is read first: a row that is quarantined after that has moved the
         // checkpoint, so the step will be refused.
         let at = self.store.checkpoint(view).await?;
+        // Without a checkpoint the view is a new one, unless it has rows: folding the log into those
+        // again would count everything twice.
+        if at == Checkpoint::default()
+            && !self.store.owners(view, None, 1).await?.is_empty()
+            && self.store.checkpoint(view).await? == at
+        {
+            return Err(StoreError::Corrupt(format!(
+                "the view {view} has rows and no checkpoint: run `claviger replay {view}`"
+            )));
+        }
         let still = self.store.quarantined(view, usize::MAX).await?;
         Ok(Seen { at, still: still.iter().map(|row| (row.owner, row.id)).collect() })
     }

@@ -9,6 +9,8 @@ use crate::harness::person::User;
 use crate::harness::process::Duty;
 use crate::harness::stores::{Opened, StoreKind, TempPlace};
 use crate::harness::world::World;
+use claviger::app::key_files::master_keys;
+use claviger::keychain::{Evidence, Keychain};
 use claviger::simulator::keys::Scenario;
 use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::orchestration::Phase;
@@ -17,6 +19,7 @@ use claviger_projections::ports::{
     Append, OPEN_RUNS, RUNS, RowChange, Store, StoredEvent, ViewRow,
 };
 use claviger_projections::runs::RunSummary;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The keys that go with an event: those of its user with the account's first, those of its stream
@@ -97,6 +100,10 @@ async fn finished(
 ) -> String {
     let place = TempPlace::new(kind).await;
     let fresh = place.place().open().await;
+    // Events have a signature at their place in each store.
+    let keks = master_keys(&world.config, false, &*world.env.entropy).unwrap();
+    let keychain = Keychain::open(ground.store(), keks, world.env.clone()).await.unwrap();
+    fresh.store().sign_with(Arc::<Evidence>::clone(keychain.evidence()));
     let prefix = copy(&*ground.store(), &*fresh.store(), (user.id(), run), count).await;
     let before = steps(&prefix);
     let clerk = world.process_over(fresh.store(), Duty::Nothing).await;

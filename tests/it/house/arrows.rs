@@ -104,7 +104,6 @@ const ROOMS: [Room; 32] = [
             "crate::views::SESSION_MS",
             APPLICATION,
             DOMAIN,
-            "claviger_projections::accounts",
             "claviger_projections::ports::SessionRow",
             "claviger_projections::ports::Store",
             VAULT,

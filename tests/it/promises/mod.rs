@@ -7,6 +7,7 @@ mod edge;
 mod external;
 mod fairness;
 mod hosts;
+mod losses;
 mod names;
 mod plans;
 mod preconditions;

@@ -64,7 +64,8 @@ async fn downgrade(dir: &Path) {
     }
     database.execute("UPDATE head SET frontier = ?1", [frontier.to_bytes()]).unwrap();
     let back = "ALTER TABLE events DROP COLUMN envelope; ALTER TABLE events DROP COLUMN credential_kind; \
-                ALTER TABLE events DROP COLUMN credential_id; DROP TABLE required; DROP TABLE used_tickets; PRAGMA user_version = 1;";
+                ALTER TABLE events DROP COLUMN credential_id; DROP TABLE required; DROP TABLE used_tickets; \
+                ALTER TABLE events DROP COLUMN signature; ALTER TABLE sessions DROP COLUMN mac; PRAGMA user_version = 1;";
     database.execute_batch(back).unwrap();
 }
 

@@ -11,7 +11,8 @@ use claviger_projections::ports::{
     ACTIVITY, Basis, Fence, Followers, Hold, Holder, LeaseName, Leases, Log, NewEvent, Page,
     PoisonReason, Repairs, Replace, Store, StoredEvent, ViewRow, Views,
 };
-use claviger_store::sqlite::SqliteStore;
+use claviger_store::sqlite::{DATABASE_FILE, SqliteStore};
+use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -91,6 +92,20 @@ async fn a_follower_that_reads_while_writers_race_misses_nothing_and_takes_nothi
             40
         );
     }
+}
+
+#[tokio::test]
+async fn a_view_with_rows_and_no_checkpoint_is_not_counted_from_the_start_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sqlite(dir.path());
+    write(&store, user(1), 3).await;
+    caught_up(&mut follower(&store, 1).await).await;
+    let before = rows(&store, user(1)).await;
+    let db = Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
+    assert_eq!(db.execute("DELETE FROM checkpoints", []).unwrap(), 1);
+    let refused = follower(&store, 2).await.step().await.unwrap_err().to_string();
+    assert!(refused.contains("run `claviger replay activity`"), "{refused}");
+    assert_eq!(rows(&store, user(1)).await, before);
 }
 
 #[tokio::test]
