@@ -14,6 +14,7 @@ mod bounds;
 mod check;
 mod expansion;
 pub mod inputs;
+mod kept;
 mod measure;
 mod tokens;
 mod types;
@@ -23,4 +24,5 @@ pub mod weights;
 mod tests;
 
 pub use bounds::{Cost, LimitError, Limits};
+pub use kept::kept_bytes;
 pub use types::{FieldShape, SchemaTypes, SchemaTypesError, innermost};

@@ -216,7 +216,6 @@ const ROOMS: [Room; 30] = [
             "crate::keychain",
             "crate::limits::AtWork",
             "crate::limits::AtWorkSettings",
-            "crate::limits::Memories",
             "crate::limits::MemorySettings",
             "crate::live",
             DOMAIN,

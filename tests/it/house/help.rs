@@ -41,6 +41,8 @@ const SERVE: [&str; 26] = [
     "--prices",
     "--registration",
     "--stall-ms",
+    "--request-memory-mib",
+    "--stream-memory-mib",
     "--streams-per-user",
     "--test-timeout-ms",
     "--trusted-proxies",
