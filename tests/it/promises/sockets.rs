@@ -33,7 +33,7 @@ const EVENTS: &str = "subscription($t: [String!]) { viewerEvents(types: $t) { cu
 
 /// A short text that keeps about 400 kB once it is parsed.
 fn large() -> String {
-    format!("subscription {{ viewerEvents {{ node {{ {} }} }} }}", "id ".repeat(900))
+    format!("subscription {{ viewerEvents {{ node {{ {} }} }} }}", "id ".repeat(1_800))
 }
 
 /// A server with another configuration, and a user.
