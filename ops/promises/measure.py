@@ -41,6 +41,10 @@ class Server:
             "CLAVIGER_DRAIN_MS": "500",
             **settings,
         }
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.metrics = free.getsockname()[1]
+        env["CLAVIGER_METRICS_LISTEN"] = f"127.0.0.1:{self.metrics}"
         command = [program, "serve", "--listen", "127.0.0.1:0", "--data-dir", f"{self.dir.name}/data"]
         self.process = subprocess.Popen(command, env=env, cwd="/", stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
@@ -60,6 +64,16 @@ class Server:
     def rss(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+
+    def held(self, kind):
+        """The bytes that the server says it holds."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.metrics, timeout=30)
+        try:
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+        finally:
+            connection.close()
+        return int(re.search(rf'claviger_held_bytes\{{kind="{kind}"\}} (\d+)', text)[1])
 
     def post(self, query, variables=None, token=None, peer="192.0.2.1"):
         """Returns the status, the answer and its size."""
@@ -217,6 +231,66 @@ def subscriptions(server):
     return grown, refused
 
 
+def documents(server):
+    """100 subscriptions with the largest documents on each of 10 sockets. Returns the growth, what the server says it holds, and how many were refused."""
+    token = server.register("reader", "203.0.113.4")
+    before = settled(server)
+    query = "subscription { viewerEvents { node { " + "id " * 2000 + "} } }"
+    talks, refused = [], 0
+    for _ in range(10):
+        talk = Socket(server.port, token)
+        talks.append(talk)
+        for n in range(100):
+            talk.send({"id": str(n), "type": "subscribe", "payload": {"query": query}})
+        talk.send({"id": "last", "type": "subscribe", "payload": {"query": "{ __typename }"}})
+        while (message := talk.read())["id"] != "last":
+            refused += message["type"] == "error"
+    grown = settled(server) - before
+    held = server.held("streams")
+    for talk in talks:
+        talk.socket.close()
+    return grown, held, refused
+
+
+def buffers(server):
+    """20 sockets of a user, each after a message of 1 MB. Returns the growth."""
+    token = server.register("talker", "203.0.113.5")
+    talks = [Socket(server.port, token) for _ in range(20)]
+    before = settled(server)
+    for talk in talks:
+        talk.send({"type": "ping", "payload": {"a": "x" * 1_000_000}})
+        talk.read()
+    grown = settled(server) - before
+    for talk in talks:
+        talk.socket.close()
+    return grown
+
+
+def bodies(server, peers, each):
+    """Slow bodies: each announces 1 MiB and sends half of it. Returns the growth while they wait, and how many were refused."""
+    before = settled(server)
+    open_ones = []
+    for peer in range(peers):
+        for _ in range(each):
+            slow = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            head = f"POST /graphql HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 198.51.100.{peer}\r\ncontent-type: application/json\r\ncontent-length: {MIB}\r\n\r\n"
+            try:
+                slow.sendall(head.encode() + b" " * (MIB // 2))
+            except OSError:
+                pass
+            open_ones.append(slow)
+    grown = max(server.rss() - before, 0)
+    refused = 0
+    for slow in open_ones:
+        slow.settimeout(0.05)
+        try:
+            refused += slow.recv(12).startswith((b"HTTP/1.1 429", b"HTTP/1.1 503"))
+        except OSError:
+            pass
+        slow.close()
+    return grown, refused
+
+
 def nodes(server):
     """A request of 7 KB that asks for 25 MB. Returns the bytes of the answer and its code."""
     token = server.register("nodes", "203.0.113.2")
@@ -304,6 +378,12 @@ def main():
         figure("120 sign-ins with names of 1 MB, growth, goal below 8 MiB", f"{grown / MIB:.1f} MiB", grown < 8 * MIB)
         grown, refused = subscriptions(server)
         figure("100 subscriptions with 0.8 MB of variables on a socket, growth, goal below 16 MiB", f"{grown / MIB:.1f} MiB, {refused} refused", grown < 16 * MIB)
+        grown, held, refused = documents(server)
+        figure("1,000 subscriptions with the largest documents, growth, goal below 64 MiB", f"{grown / MIB:.1f} MiB, {held / MIB:.1f} MiB held, {refused} refused", grown < 64 * MIB)
+        grown = buffers(server)
+        figure("20 sockets after a message of 1 MB each, growth, goal below 8 MiB", f"{grown / MIB:.1f} MiB", grown < 8 * MIB)
+        grown, refused = bodies(server, 8, 100)
+        figure("800 slow bodies of 8 addresses, growth, goal below 160 MiB", f"{grown / MIB:.1f} MiB, {refused} refused", grown < 160 * MIB)
         size, codes = nodes(server)
         figure("a request of 7 KB for 25 MB, goal refused", f"{size} bytes, {codes}", codes == ["LIMIT_EXCEEDED"])
     with Server(program, url) as server:

@@ -8,6 +8,7 @@ use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{Page, RUNS};
+use claviger_projections::run_feed::RunView;
 use std::sync::Arc;
 
 impl StoreReads {
@@ -28,7 +29,8 @@ impl RunReads for StoreReads {
         Box::pin(async move {
             let Some(reader) = self.reader_of(user, run).await? else { return Ok(None) };
             let feed = reader.whole().await?;
-            let (view, partial) = (Arc::clone(feed.fold().view()), feed.fold().partial());
+            let (view, partial) =
+                (RunView::clone(feed.fold().view()), feed.fold().partial().to_vec());
             Ok(Some(RunDetail { id: run, view, partial, cursor: feed.newest() }))
         })
     }

@@ -15,6 +15,7 @@ mod check;
 mod expansion;
 mod given;
 pub mod inputs;
+mod kept;
 mod measure;
 mod tokens;
 mod types;
@@ -24,4 +25,5 @@ pub mod weights;
 mod tests;
 
 pub use bounds::{Cost, LimitError, Limits};
+pub use kept::kept_bytes;
 pub use types::{FieldShape, SchemaTypes, SchemaTypesError, innermost};

@@ -207,7 +207,8 @@ impl RunReads for World {
         self.note(format!("run {run}"));
         ready(self.story(user, run).map(|story| {
             let (feed, _) = story.feed(None);
-            let (view, partial) = (feed.fold().view().clone(), feed.fold().partial());
+            let (view, partial) =
+                (feed.fold().view().as_ref().clone(), feed.fold().partial().to_vec());
             RunDetail { id: run, view, partial, cursor: feed.newest() }
         }))
     }

@@ -14,7 +14,6 @@ use claviger_projections::run_feed::RunView;
 use claviger_projections::run_feed::StepText;
 use claviger_projections::runs::RunState;
 use claviger_projections::runs::RunSummary;
-use std::sync::Arc;
 
 /// A complete run, folded from its own events and text, never from a view that may be behind.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,9 +21,9 @@ pub struct RunDetail {
     /// Id of the run.
     pub id: RunId,
     /// The run with its times.
-    pub view: Arc<RunView>,
+    pub view: RunView,
     /// The text so far of each running attempt.
-    pub partial: Arc<[StepText]>,
+    pub partial: Vec<StepText>,
     /// The newest feed position included here.
     pub cursor: FeedCursor,
 }

@@ -95,6 +95,8 @@ mod tests {
     use super::*;
     use crate::http::edge::body::read_body;
     use crate::http::edge::envelope::{Edge, IdSource, wrap};
+    use crate::limits::{Memory, MemorySettings, Payer};
+    use crate::system::metrics::Level;
     use axum::Router;
     use axum::http::{Request, StatusCode};
     use axum::routing::{get, post};
@@ -121,7 +123,9 @@ mod tests {
             .route(
                 "/api/upload",
                 post(async |body: Body| {
-                    read_body(body, 4, Duration::from_secs(5)).await.map(|_| "read")
+                    let settings = MemorySettings { in_all: 1024, of_one: 1024 };
+                    let held = Memory::new(settings, Level::default()).hold(Payer::Unknown);
+                    read_body(body, 4, Duration::from_secs(5), held).await.map(|_| "read")
                 }),
             )
             .route(

@@ -4,41 +4,11 @@
 //! The text of the document is dropped when execution begins, and variables that no argument uses
 //! are refused or dropped before. The library keeps the rest, because it resolves each item with it.
 
-use async_graphql::{Name, Request, Value};
+use async_graphql::Name;
 use async_graphql_parser::types::{
     DocumentOperations, ExecutableDocument, Selection, SelectionSet,
 };
 use std::collections::HashSet;
-
-/// Bytes of memory that a byte of a document takes once it is parsed, as measured.
-const PARSED: usize = 24;
-
-/// Bytes that an operation takes besides its document and its variables, as measured.
-const OPERATION: usize = 8 * 1024;
-
-/// Bytes of a value besides its text.
-const VALUE: usize = 80;
-
-/// About how many bytes an operation keeps of its request while it runs.
-pub(super) fn weight(request: &Request) -> usize {
-    let document = request.query.len().saturating_mul(PARSED);
-    let variables = request.variables.iter().map(|(name, value)| name.len() + of_value(value));
-    OPERATION + document + variables.sum::<usize>()
-}
-
-fn of_value(value: &Value) -> usize {
-    VALUE
-        + match value {
-            Value::String(text) => text.capacity(),
-            Value::Enum(name) => name.len(),
-            Value::Binary(bytes) => bytes.len(),
-            Value::List(items) => items.iter().map(of_value).sum(),
-            Value::Object(fields) => {
-                fields.iter().map(|(name, value)| VALUE + name.len() + of_value(value)).sum()
-            }
-            Value::Null | Value::Number(_) | Value::Boolean(_) => 0,
-        }
-}
 
 /// Drops what the operation with this name doesn't need. The document has that operation.
 pub(super) fn only(document: &mut ExecutableDocument, name: Option<&str>) {

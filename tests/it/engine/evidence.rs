@@ -166,7 +166,8 @@ impl Held {
             // What is durable was counted, so that nothing of it is void for anybody.
             Body::Gap(gone) => panic!("text is gone: {gone:?}"),
             Body::Snapshot { partial, .. } => {
-                self.0.extend(partial.into_iter().map(|one| ((one.step, one.attempt), one.text)));
+                self.0
+                    .extend(partial.iter().map(|one| ((one.step, one.attempt), one.text.clone())));
             }
             Body::Delta(delta) => {
                 let text = self.0.entry((delta.step, delta.attempt)).or_default();

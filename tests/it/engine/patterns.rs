@@ -23,7 +23,7 @@ async fn every_pattern_runs_to_its_end_and_its_text_adds_up() {
                 match message.unwrap().body {
                     Body::Snapshot { partial, .. } => {
                         texts.extend(
-                            partial.into_iter().map(|one| ((one.step, one.attempt), one.text)),
+                            partial.iter().map(|one| ((one.step, one.attempt), one.text.clone())),
                         );
                     }
                     Body::Delta(delta) => {

@@ -44,8 +44,8 @@ impl Subscriber {
             Body::Snapshot { view, partial } => {
                 assert_eq!(self.version, 0, "a snapshot comes first");
                 self.version = view.run.version;
-                for one in partial {
-                    self.held.insert((one.step, one.attempt), one.text);
+                for one in partial.iter() {
+                    self.held.insert((one.step, one.attempt), one.text.clone());
                 }
             }
             Body::Event { event, .. } => {
@@ -87,8 +87,8 @@ impl Subscriber {
             }
             Body::Gap(texts) => {
                 self.gaps += 1;
-                for one in texts {
-                    self.held.insert((one.step, one.attempt), one.text);
+                for one in texts.iter() {
+                    self.held.insert((one.step, one.attempt), one.text.clone());
                 }
             }
             Body::Terminal(view) => {

@@ -229,7 +229,6 @@ const ROOMS: [Room; 32] = [
             "crate::keychain",
             "crate::limits::AtWork",
             "crate::limits::AtWorkSettings",
-            "crate::limits::Memories",
             "crate::limits::MemorySettings",
             "crate::live",
             DOMAIN,

@@ -18,7 +18,7 @@ const STORE: [&str; 6] = [
     "--token-key-file",
 ];
 
-const SERVE: [&str; 35] = [
+const SERVE: [&str; 37] = [
     "--anthropic-base-url",
     "--calls-per-key",
     "--claude-bin",
@@ -45,11 +45,13 @@ const SERVE: [&str; 35] = [
     "--prices",
     "--registration",
     "--registrations-per-hour",
+    "--request-memory-mib",
     "--run-bytes-per-day",
     "--run-commands-per-minute",
     "--runs-at-once",
     "--sign-ins-per-minute",
     "--stall-ms",
+    "--stream-memory-mib",
     "--streams-per-user",
     "--test-timeout-ms",
     "--trusted-proxies",

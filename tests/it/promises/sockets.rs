@@ -31,6 +31,11 @@ const MIB: usize = 1024 * KIB;
 
 const EVENTS: &str = "subscription($t: [String!]) { viewerEvents(types: $t) { cursor } }";
 
+/// A short text that keeps about 400 kB once it is parsed.
+fn large() -> String {
+    format!("subscription {{ viewerEvents {{ node {{ {} }} }} }}", "id ".repeat(1_800))
+}
+
 /// A server with another configuration, and a user.
 async fn world(change: impl FnOnce(&mut Config)) -> (World, Process, Client) {
     let mut world = World::open(StoreKind::Sqlite).await;
@@ -72,9 +77,8 @@ async fn what_the_operations_of_a_socket_keep_is_bounded_in_bytes_and_the_socket
     socket.subscribe("flood", EVENTS, flood).await;
     let refused = socket.hear().await;
     assert_eq!((refused["type"].as_str(), code(&refused)), (Some("error"), "VALIDATION"));
-    let large = format!("{EVENTS} # {}", "x".repeat(15 * KIB));
     for n in 0..100 {
-        socket.subscribe(&format!("large{n}"), &large, json!({})).await;
+        socket.subscribe(&format!("large{n}"), &large(), json!({})).await;
     }
     let mut refused = 0;
     socket.subscribe("last", "{ __typename }", json!({})).await;
@@ -104,7 +108,7 @@ async fn subscriptions_have_bounds_for_a_user_and_for_the_process() {
     })
     .await;
     let bob = Client::register(ada.url(), "bob").await;
-    let large = format!("{EVENTS} # {}", "x".repeat(15 * KIB));
+    let large = large();
     let (mut ada, mut bob) = (Socket::of(&server, &ada).await, Socket::of(&server, &bob).await);
     // One fits in each share, and the second one in neither.
     ada.subscribe("1", &large, json!({})).await;

@@ -121,7 +121,7 @@ impl Followed {
                 let shown = StepText::all(&partial);
                 OrchestrationMessage::Snapshot(Snapshot {
                     cursor,
-                    orchestration: self.orchestration(view, partial, place),
+                    orchestration: self.orchestration(view, &partial, place),
                     partial: shown,
                 })
             }
@@ -149,7 +149,7 @@ impl Followed {
                 // The orchestration's cursor never lies at or after its end, so that a client that
                 // subscribes after it still receives the end.
                 let before = FeedCursor { i: place.i.saturating_sub(1), ..place };
-                let orchestration = self.orchestration(view, Arc::from([]), before);
+                let orchestration = self.orchestration(view, &[], before);
                 OrchestrationMessage::Terminal(Terminal { cursor, state, orchestration })
             }
         })
@@ -158,12 +158,13 @@ impl Followed {
     fn orchestration(
         self,
         view: Arc<RunView>,
-        partial: Arc<[run_feed::StepText]>,
+        partial: &[run_feed::StepText],
         cursor: FeedCursor,
     ) -> Orchestration {
+        let view = Arc::unwrap_or_clone(view);
         Orchestration::whole(
             self.owner,
-            Arc::new(RunDetail { id: self.run, view, partial, cursor }),
+            Arc::new(RunDetail { id: self.run, view, partial: partial.to_vec(), cursor }),
         )
     }
 }

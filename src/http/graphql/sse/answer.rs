@@ -8,7 +8,6 @@ use crate::http::edge::body::{no_room, read_body};
 use crate::http::edge::envelope::RequestIds;
 use crate::http::edge::problem::{Problem, challenge};
 use crate::http::graphql::context::{client, payer};
-use crate::http::graphql::kept;
 use crate::http::graphql::streams::LiveFace;
 use crate::http::graphql::{
     Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, require_json,
@@ -24,6 +23,7 @@ use axum::response::{IntoResponse as _, Response};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::secret::SecretText;
+use claviger_graphql::limits::kept_bytes;
 use claviger_graphql::progress::Progress;
 use futures::stream::{self, BoxStream, StreamExt};
 use std::sync::Arc;
@@ -94,7 +94,7 @@ async fn begin(
         };
         seat.claim(grant.principal.user).map_err(too_many)?;
     }
-    let kept = keep(face, &request, asked.grant.as_ref(), held)?;
+    let kept = keep(face, &mut request, asked.grant.as_ref(), held)?;
     let ticket = match asked.ticket {
         Some(ticket) => Some(of_ticket(face, ticket, asked.resume.is_none()).await?),
         None => None,
@@ -136,13 +136,13 @@ async fn begin(
 /// client that isn't signed in, as what has arrived already is.
 fn keep(
     face: &LiveFace,
-    request: &async_graphql::Request,
+    request: &mut async_graphql::Request,
     grant: Option<&Grant>,
     arrived: Held,
 ) -> Result<Held, Problem> {
     let Some(grant) = grant else { return Ok(arrived) };
     let payer = Payer::User(grant.principal.user);
-    face.parts.memory.streams.take(payer, kept::weight(request)).map_err(|error| match error {
+    face.parts.memory.streams.take(payer, kept_bytes(request)).map_err(|error| match error {
         NoRoom::InAll => no_room(error),
         NoRoom::OfOne => Problem::new(ErrorCode::LimitExceeded, error.to_string())
             .with_status(StatusCode::TOO_MANY_REQUESTS),

@@ -8,7 +8,6 @@ use crate::auth::Denied;
 use crate::http::edge::body::wipe;
 use crate::http::edge::envelope::RequestIds;
 use crate::http::graphql::executor::error_of;
-use crate::http::graphql::kept;
 use crate::http::graphql::streams::LiveFace;
 use crate::http::graphql::{Executor, Refusal, RequestContext, complete_errors};
 use crate::limits::{Held, Payer, StreamSlot};
@@ -20,6 +19,7 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::secret::SecretText;
 use claviger_graphql::answer::AnswerBudget;
+use claviger_graphql::limits::kept_bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -298,7 +298,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             )));
         }
         let kind = parts.admission.admit(request)?;
-        let (kept, most) = (kept::weight(request), parts.settings.max_kept_bytes);
+        let (kept, most) = (kept_bytes(request), parts.settings.max_kept_bytes);
         if self.operations.kept().saturating_add(kept) > most {
             return Err(too_many(format!(
                 "the operations of this socket keep more than {most} bytes: end some first, or send \
