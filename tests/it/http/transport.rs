@@ -25,9 +25,13 @@ async fn clients_that_send_their_headers_too_slowly_are_closed() {
         ..ServerSettings::default()
     })
     .await;
-    for sent in
-        ["", "P", "PRI * HTTP/2.0\r\n", "GET / HT", "GET /health HTTP/1.1\r\nhost: localhost\r\nx-more: "]
-    {
+    for sent in [
+        "",
+        "P",
+        "PRI * HTTP/2.0\r\n",
+        "GET / HT",
+        "GET /health HTTP/1.1\r\nhost: localhost\r\nx-more: ",
+    ] {
         let mut stream = TcpStream::connect(server.address).await.expect("a connection");
         stream.write_all(sent.as_bytes()).await.expect("sent");
         let mut rest = Vec::new();
