@@ -20,7 +20,7 @@ pub(super) fn post_to(path: &str, token: Option<&str>, body: &str) -> Vec<u8> {
         token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: bench\r\n{authorization}accept: application/json\r\ncontent-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\n{authorization}accept: application/json\r\ncontent-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()

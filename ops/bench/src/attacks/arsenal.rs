@@ -27,7 +27,7 @@ pub(super) fn all() -> Vec<Attack> {
         let sends = sends.into_iter().map(Arc::from).collect();
         Attack { name, sends, per_s, at_once: 32, lingers: false }
     };
-    let slow = [&b"GET /health HTTP/1.1\r\nhost: x\r\nx-more: "[..], b"PRI * HT"]
+    let slow = [&b"GET /health HTTP/1.1\r\nhost: localhost\r\nx-more: "[..], b"PRI * HT"]
         .map(<[u8]>::to_vec)
         .to_vec();
     vec![
@@ -53,7 +53,7 @@ pub(super) fn all() -> Vec<Attack> {
 fn request(method: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: application/json\r\ncontent-type: {content_type}\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept: application/json\r\ncontent-type: {content_type}\r\n\
          content-length: {length}\r\n\r\n"
     );
     [head.as_bytes(), body].concat()
@@ -106,7 +106,7 @@ fn cop() -> Vec<Vec<u8>> {
 
 fn large_bodies() -> Vec<Vec<u8>> {
     let chunk = [b"10000\r\n".to_vec(), vec![b' '; 0x1_0000], b"\r\n".to_vec()].concat();
-    let head = "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     vec![
         request("POST", "/graphql", "application/json", &vec![b' '; 10 * 1024 * 1024]),
         [head.as_bytes().to_vec(), chunk.repeat(160)].concat(),
@@ -144,14 +144,14 @@ fn garbage() -> Vec<Vec<u8>> {
         vec![0; 5_000],
         [b"GET /".to_vec(), vec![b'a'; 500_000]].concat(),
         many.into_bytes(),
-        b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello"
+        b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello"
             .to_vec(),
         b"GET / HTTP/9.9\r\n\r\n".to_vec(),
     ]
 }
 
 fn broken_socket() -> Vec<u8> {
-    let upgrade = "GET /graphql HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+    let upgrade = "GET /graphql HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                    sec-websocket-protocol: graphql-transport-ws\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     [upgrade.as_bytes(), &[0xFF; 4096]].concat()
 }
