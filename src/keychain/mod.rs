@@ -2,6 +2,7 @@
 
 mod claims;
 mod master_keys;
+mod opener;
 mod rewrap;
 mod rotation;
 mod scrub;
@@ -10,6 +11,7 @@ mod user_keys;
 
 pub(crate) use master_keys::hex;
 pub use master_keys::{LookAgain, MasterKeys};
+pub(crate) use opener::{Opened, Opener};
 pub use rotation::{Progress, Rotated, Rotation, RotationError};
 pub(crate) use scrub::scrub;
 pub(crate) use sealed_events::{decode, open_event, plain_events, seal_events};

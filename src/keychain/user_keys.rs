@@ -65,9 +65,9 @@ pub struct UserKeys {
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct Keychain {
     store: Arc<dyn Store>,
-    keks: MasterKeys,
+    pub(super) keks: MasterKeys,
     index: StoreIndexKey,
-    env: Environment,
+    pub(super) env: Environment,
 }
 
 /// How often a row is read again because a rotation replaced its key after the key was read. A

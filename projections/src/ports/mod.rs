@@ -3,6 +3,7 @@
 
 mod deltas;
 mod followers;
+mod inspect;
 mod leases;
 mod log;
 mod repairs;
@@ -12,6 +13,7 @@ mod views;
 
 pub use deltas::*;
 pub use followers::*;
+pub use inspect::*;
 pub use leases::*;
 pub use log::*;
 pub use repairs::*;
@@ -44,5 +46,11 @@ pub enum StoreError {
 }
 
 /// All ports of a store.
-pub trait Store: Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas {}
-impl<T: Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas> Store for T {}
+pub trait Store:
+    Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas + Inspection
+{
+}
+impl<T> Store for T where
+    T: Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas + Inspection
+{
+}
