@@ -14,6 +14,7 @@ mod tables;
 use crate::harness::mongo::server;
 use crate::harness::stores::StoreKind;
 use cases::{Depth, every_case};
+use claviger_store::sqlite::DATABASE_FILE;
 use example::Example;
 use list::{Found, Listed};
 
@@ -49,4 +50,23 @@ async fn every_collection_and_field_of_mongodb_is_listed_as_verify_sees_it() {
     if server().await.is_some() {
         compared(StoreKind::MongoDb, "MongoDB").await;
     }
+}
+
+#[tokio::test]
+async fn what_was_destroyed_is_named_and_the_rest_is_read() {
+    let example = Example::build(StoreKind::Sqlite, false).await;
+    let sql = |sql: &str| {
+        let db = rusqlite::Connection::open(example.dir.join(DATABASE_FILE)).unwrap();
+        db.execute(sql, []).unwrap()
+    };
+    let gone = sql("DELETE FROM events WHERE position = 20");
+    let secrets = sql("DELETE FROM secrets");
+    let keys = sql("DELETE FROM user_keys WHERE rowid = (SELECT min(rowid) FROM user_keys)");
+    let report = example.verified().await.unwrap();
+    let said = |words: &str| report.problems.iter().filter(|it| it.contains(words)).count();
+    assert_eq!((gone, said("position 20 is missing")), (1, 1), "{:#?}", report.problems);
+    assert_eq!(said("the secret of key"), secrets, "{:#?}", report.problems);
+    assert_eq!((keys, said("the user key of")), (1, 1), "{:#?}", report.problems);
+    assert_eq!(report.rows["claims"], 15, "what follows is read all the same");
+    example.close().await;
 }
