@@ -1,6 +1,7 @@
 //! The result of a verification.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Most problems listed in a report.
 const MOST_PROBLEMS: usize = 100;
@@ -13,6 +14,10 @@ pub struct Report {
     pub accounts: u64,
     pub keys: u64,
     pub runs: u64,
+    /// Rows that were read of each other table.
+    pub rows: BTreeMap<&'static str, u64>,
+    /// Something was appended while the store was read, so a problem may be none.
+    pub written_meanwhile: bool,
     /// Root of the tree over all events, in hex.
     pub root: String,
     /// The problems found, each with its location; at most a hundred.
@@ -27,5 +32,10 @@ impl Report {
         if self.problems.len() < MOST_PROBLEMS {
             self.problems.push(text);
         }
+    }
+
+    /// A row was read of a table.
+    pub(super) fn row(&mut self, table: &'static str) {
+        *self.rows.entry(table).or_default() += 1;
     }
 }

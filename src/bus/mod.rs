@@ -15,6 +15,7 @@ mod runs;
 mod start_run;
 
 pub use accounts::{AccountDone, AccountRequest};
+pub(crate) use records::RECORD_MS;
 pub use runs::{RunBus, RunSettings, WakeEngine};
 
 use crate::aggregates::Aggregates;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// How long a command record is kept: seven days.
-const RECORD_MS: u64 = 7 * 24 * 3600 * 1000;
+pub(crate) const RECORD_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// How much longer than a test's timeout a repeated request waits for it, in milliseconds.
 const WAIT_GRACE_MS: u64 = 10_000;

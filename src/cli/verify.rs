@@ -36,6 +36,21 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<ExitCode, CliErro
                 format!("problems {}", report.problem_count)
             }
         ));
+        let rows: Vec<String> =
+            report.rows.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
+        output::line(&format!("rows read: {}", rows.join(", ")));
+        if report.written_meanwhile {
+            output::line(
+                "the store was written to meanwhile, so a problem may be none: verify again while \
+                 nothing writes",
+            );
+        }
+        if report.problem_count > 0 {
+            output::line(
+                "views are mended by `claviger replay`; ops/docs/SECURITY.md says what each problem \
+                 means and what cannot be found",
+            );
+        }
         output::line(&format!("root {}", report.root));
     }
     Ok(if report.problem_count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

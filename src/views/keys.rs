@@ -114,52 +114,47 @@ impl InlineViews for KeyRingRows {
 }
 
 impl KeyRingRows {
-    fn timer(
-        &self,
-        kind: TimerKind,
-        subject: Uuid,
-        due_at: Option<Timestamp>,
-        command: Option<CommandId>,
-    ) -> RowChange {
-        let owner = self.owner;
-        match due_at {
-            Some(due_at) => RowChange::PutTimer(TimerRow { kind, owner, subject, command, due_at }),
-            None => RowChange::DeleteTimer { kind, owner, subject },
-        }
-    }
-
     fn defaults_and_timers(&self, event: &KeyRingEvent, placed: &Placed) -> Option<RowChange> {
         let owner = self.owner;
-        Some(match event {
-            KeyRingEvent::KeyAdded(facts, _) => {
-                self.timer(TimerKind::KeyExpiry, facts.key.0, Some(facts.expires_at?), None)
-            }
-            KeyRingEvent::KeyExpirySet(facts) => {
-                self.timer(TimerKind::KeyExpiry, facts.key.0, facts.expires_at, None)
-            }
-            KeyRingEvent::KeyExpired(facts) => {
-                self.timer(TimerKind::KeyExpiry, facts.key.0, None, None)
-            }
-            KeyRingEvent::KeyDeleted(facts) => {
-                self.timer(TimerKind::KeyExpiry, facts.key.0, None, None)
-            }
-            KeyRingEvent::KeyTestStarted(facts) => {
-                let due_at = placed.at.plus_ms(facts.timeout_ms + TEST_GRACE_MS);
-                self.timer(TimerKind::KeyTest, facts.test.0, Some(due_at), Some(self.command))
-            }
-            KeyRingEvent::KeyTested(facts, _) => {
-                self.timer(TimerKind::KeyTest, facts.test.0, None, None)
-            }
-            KeyRingEvent::DefaultSet(facts, _) => {
-                RowChange::PutDefault { owner, tag: facts.context_tag, key: facts.key }
-            }
-            KeyRingEvent::DefaultCleared(facts, _) => {
-                RowChange::DeleteDefault { owner, tag: facts.context_tag }
-            }
-            KeyRingEvent::KeyRenamed(..)
-            | KeyRingEvent::KeyActivated(_)
-            | KeyRingEvent::KeyDeactivated(_)
-            | KeyRingEvent::KeySecretReplaced(..) => return None,
-        })
+        if let KeyRingEvent::DefaultSet(facts, _) = event {
+            return Some(RowChange::PutDefault { owner, tag: facts.context_tag, key: facts.key });
+        }
+        if let KeyRingEvent::DefaultCleared(facts, _) = event {
+            return Some(RowChange::DeleteDefault { owner, tag: facts.context_tag });
+        }
+        key_timer(owner, self.command, (event, placed.at))
     }
+}
+
+/// The timer that an event of a key ring, appended by this command, puts or deletes.
+pub(crate) fn key_timer(
+    owner: UserId,
+    command: CommandId,
+    (event, at): (&KeyRingEvent, Timestamp),
+) -> Option<RowChange> {
+    let (kind, subject, due_at, command) = match event {
+        KeyRingEvent::KeyAdded(facts, _) => {
+            (TimerKind::KeyExpiry, facts.key.0, Some(facts.expires_at?), None)
+        }
+        KeyRingEvent::KeyExpirySet(facts) => {
+            (TimerKind::KeyExpiry, facts.key.0, facts.expires_at, None)
+        }
+        KeyRingEvent::KeyExpired(facts) => (TimerKind::KeyExpiry, facts.key.0, None, None),
+        KeyRingEvent::KeyDeleted(facts) => (TimerKind::KeyExpiry, facts.key.0, None, None),
+        KeyRingEvent::KeyTestStarted(facts) => {
+            let due_at = at.plus_ms(facts.timeout_ms + TEST_GRACE_MS);
+            (TimerKind::KeyTest, facts.test.0, Some(due_at), Some(command))
+        }
+        KeyRingEvent::KeyTested(facts, _) => (TimerKind::KeyTest, facts.test.0, None, None),
+        KeyRingEvent::DefaultSet(..)
+        | KeyRingEvent::DefaultCleared(..)
+        | KeyRingEvent::KeyRenamed(..)
+        | KeyRingEvent::KeyActivated(_)
+        | KeyRingEvent::KeyDeactivated(_)
+        | KeyRingEvent::KeySecretReplaced(..) => return None,
+    };
+    Some(match due_at {
+        Some(due_at) => RowChange::PutTimer(TimerRow { kind, owner, subject, command, due_at }),
+        None => RowChange::DeleteTimer { kind, owner, subject },
+    })
 }

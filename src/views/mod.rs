@@ -20,11 +20,11 @@ mod sessions;
 mod whole_log;
 
 pub(crate) use accounts::{AccountRows, open_account};
-pub(crate) use keys::{KeyRingRows, open_key};
+pub(crate) use keys::{KeyRingRows, key_timer, open_key};
 pub(crate) use open_runs::read_open_run;
 pub(crate) use owner_state::Taken;
 pub use registry::View;
 pub use replay::{Replay, Report};
-pub(crate) use runs::{RunRows, open_run};
+pub(crate) use runs::{DELTAS_MS, RunRows, open_run};
 pub(crate) use sessions::{SESSION_MS, open_user_agent};
 pub(crate) use whole_log::WholeLog;

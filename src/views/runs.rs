@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 /// How long the streamed text of a run is kept after its end: a day. The complete replies are
 /// events and are kept.
-const DELTAS_MS: u64 = 24 * 3600 * 1000;
+pub(crate) const DELTAS_MS: u64 = 24 * 3600 * 1000;
 
 /// Runs, each sealed under a content key of its own. An erasure removes them.
 pub(super) struct Runs;

@@ -12,7 +12,7 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
 use claviger_projections::follower::FollowedView;
-use claviger_projections::ports::{Store, StoredEvent};
+use claviger_projections::ports::{Store, StoreError, StoredEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -51,8 +51,14 @@ impl WholeLog {
         let mut followed = Vec::new();
         for view in ALL {
             if let Kind::Followed(make) = view.kind {
-                let at = store.checkpoint(view.name()).await;
-                let upto = at.map_err(|error| store_failure(&error))?.position;
+                let upto = match store.checkpoint(view.name()).await {
+                    Ok(at) => at.position,
+                    // All its rows will differ, and the audit of the tables names the row.
+                    Err(StoreError::Corrupt(_) | StoreError::Gap { .. }) => 0,
+                    Err(error @ (StoreError::Unavailable(_) | StoreError::Closed)) => {
+                        return Err(store_failure(&error));
+                    }
+                };
                 followed.push(Followed { view, make, upto, state: FollowedState::new(make()) });
             }
         }

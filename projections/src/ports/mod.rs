@@ -3,6 +3,7 @@
 
 mod deltas;
 mod followers;
+mod inspect;
 mod leases;
 mod log;
 mod other_clock;
@@ -16,6 +17,7 @@ mod views;
 
 pub use deltas::*;
 pub use followers::*;
+pub use inspect::*;
 pub use leases::*;
 pub use log::*;
 pub use other_clock::*;
@@ -53,10 +55,19 @@ pub enum StoreError {
 
 /// All ports of a store.
 pub trait Store:
-    Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas + UsedTickets
+    Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas + UsedTickets + Inspection
 {
 }
-impl<T: Log + Rows + Views + Leases + Followers + Repairs + Rotation + Deltas + UsedTickets> Store
-    for T
+impl<T> Store for T where
+    T: Log
+        + Rows
+        + Views
+        + Leases
+        + Followers
+        + Repairs
+        + Rotation
+        + Deltas
+        + UsedTickets
+        + Inspection
 {
 }

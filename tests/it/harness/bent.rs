@@ -6,10 +6,10 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Advance, AdvanceError, Append, AppendError, Appended, BoxFuture, Checkpoint, ClaimKind,
     CommandRecord, ContentKeyRow, CredentialRow, DeltaRow, Deltas, Direction, FlushError,
-    Followers, Head, HistoryFilter, Hold, Holder, IndexKeyRow, KekId, LeaseName, Leases, Log, Page,
-    PageOf, Quarantined, Repairs, Replace, ReplaceError, Rotation, Rows, SecretRow, SessionRow,
-    SignEvents, Store, StoreError, StoreKeyRow, StoredEvent, TimerRow, UsedTickets, UserKeyRow,
-    UserKeyState, UserRows, ViewRow, Views,
+    Followers, Head, HistoryFilter, Hold, Holder, IndexKeyRow, Inspected, Inspection, KekId,
+    LeaseName, Leases, Log, Mark, Page, PageOf, Quarantined, Repairs, Replace, ReplaceError,
+    Rotation, Rows, SecretRow, SessionRow, SignEvents, Store, StoreError, StoreKeyRow, StoredEvent,
+    Table, TimerRow, UsedTickets, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
 };
 use std::sync::Arc;
 use tokio::sync::watch::Receiver;
@@ -60,6 +60,9 @@ ports! {
         fn forget_records(&self, now: Timestamp) -> Answer<'_, u64>;
         fn claim(&self, kind: ClaimKind, hash: [u8; 32]) -> Answer<'_, Option<(UserId, Uuid)>>;
         fn watch(&self) -> Receiver<u64>;
+    }
+    Inspection {
+        fn inspect(&self, table: Table, after: Option<Mark>, bytes: usize) -> Answer<'_, Inspected>;
     }
     Rows {
         fn store_keys(&self) -> Answer<'_, Vec<StoreKeyRow>>;

@@ -74,6 +74,11 @@ impl World {
         self.simulator.take().unwrap().stop().await;
     }
 
+    /// The address of the database, on MongoDB.
+    pub(crate) fn uri(&self) -> Option<&str> {
+        self.place.uri()
+    }
+
     /// The store, opened beside any processes that have it open.
     pub(crate) async fn open_store(&self) -> Opened {
         Place::of(&self.config).open().await

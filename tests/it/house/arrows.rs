@@ -173,7 +173,10 @@ const ROOMS: [Room; 32] = [
             "claviger_vault::IndexKey",
         ],
     ),
-    room("src/audit", &["crate::keychain", FAILURE, "crate::views", DOMAIN, PORTS]),
+    room(
+        "src/audit",
+        &["crate::bus::RECORD_MS", "crate::keychain", FAILURE, "crate::views", DOMAIN, PORTS],
+    ),
     room(
         "src/audit/integrity.rs",
         &[

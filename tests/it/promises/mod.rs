@@ -3,6 +3,7 @@
 mod child;
 mod clock;
 mod defaults;
+mod destruction;
 mod edge;
 mod external;
 mod fairness;

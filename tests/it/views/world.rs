@@ -20,7 +20,8 @@ use claviger_domain::stream::StreamName;
 use claviger_domain::text::{ModelId, Title};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
-    Append, InlineViews, OPEN_RUNS, Placed, RUNS, RowChange, Store, StoreError, ViewRow,
+    Append, InlineViews, OPEN_RUNS, Placed, RUNS, RowChange, Store, StoreError, TimerKind,
+    TimerRow, ViewRow,
 };
 use claviger_projections::runs::{RunFacts, RunSummary};
 use std::sync::Arc;
@@ -98,6 +99,9 @@ pub(super) fn debate() -> Draft {
     Draft::Debate { topic: "Counting".to_owned(), agents, participants: None, rounds: 1 }
 }
 
+/// How long the text of an ended run is kept.
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
 /// The rows that an engine writes with events of a run: they go on from the row that is there.
 struct RunRow(ViewRow, Vec<RunEvent>);
 
@@ -119,7 +123,19 @@ impl InlineViews for RunRow {
             None => RowChange::DeleteView { view, owner, id },
         };
         let facts = serde_json::to_vec(&summary.facts).unwrap();
-        Ok(vec![RowChange::PutView(ViewRow { facts, ..row.clone() }), open])
+        let mut rows = vec![RowChange::PutView(ViewRow { facts, ..row.clone() }), open];
+        if summary.facts.state.is_final() {
+            let due_at = placed.last().unwrap().at.plus_ms(DAY_MS);
+            let (kind, subject) = (TimerKind::DeltaExpiry, id);
+            rows.push(RowChange::PutTimer(TimerRow {
+                kind,
+                owner,
+                subject,
+                command: None,
+                due_at,
+            }));
+        }
+        Ok(rows)
     }
 }
 

@@ -34,6 +34,11 @@ impl Cells {
         StoreError::Corrupt(name)
     }
 
+    /// Whether this is the `_id`.
+    pub(super) fn is(&self, id: &Bson) -> bool {
+        self.document.get("_id") == Some(id)
+    }
+
     /// `_id`, as a document of its own.
     pub(super) fn key(&self) -> Result<Self, StoreError> {
         let key = self.document.get_document("_id").map_err(|_| self.corrupt("_id"))?;

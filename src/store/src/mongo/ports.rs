@@ -9,8 +9,9 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow,
     CredentialRow, DeltaRow, Deltas, Direction, FlushError, Head, HistoryFilter, IndexKeyRow,
-    KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, SignEvents, StoreError,
-    StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    Inspected, Inspection, KekId, Log, Mark, Page, PageOf, Rotation, Rows, SecretRow, SessionRow,
+    SignEvents, StoreError, StoreKeyRow, StoredEvent, Table, TimerRow, UserKeyRow, UserKeyState,
+    UserRows, ViewRow, Views,
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -133,5 +134,11 @@ impl Deltas for MongoStore {
         fn deltas(&self, run: RunId, after: (u64, u64), limit: usize) -> Vec<DeltaRow> = read::deltas;
         fn count_deltas(&self, run: RunId, v: u64) -> u64 = read::count_deltas;
         fn expire_deltas(&self, owner: UserId, run: RunId) -> u64 = read::expire_deltas;
+    }
+}
+
+impl Inspection for MongoStore {
+    questions! {
+        fn inspect(&self, table: Table, after: Option<Mark>, bytes: usize) -> Inspected = read::inspect;
     }
 }

@@ -9,8 +9,9 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Appended, BoxFuture, ClaimKind, CommandRecord, ContentKeyRow,
     CredentialRow, DeltaRow, Deltas, Direction, FlushError, Head, HistoryFilter, IndexKeyRow,
-    KekId, Log, Page, PageOf, Rotation, Rows, SecretRow, SessionRow, SignEvents, StoreError,
-    StoreKeyRow, StoredEvent, TimerRow, UserKeyRow, UserKeyState, UserRows, ViewRow, Views,
+    Inspected, Inspection, KekId, Log, Mark, Page, PageOf, Rotation, Rows, SecretRow, SessionRow,
+    SignEvents, StoreError, StoreKeyRow, StoredEvent, Table, TimerRow, UserKeyRow, UserKeyState,
+    UserRows, ViewRow, Views,
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -248,5 +249,11 @@ impl Deltas for SqliteStore {
 
     fn expire_deltas(&self, owner: UserId, run: RunId) -> Answer<'_, u64> {
         self.in_slices(move || RowTask::ExpireDeltas { owner, run })
+    }
+}
+
+impl Inspection for SqliteStore {
+    fn inspect(&self, table: Table, after: Option<Mark>, bytes: usize) -> Answer<'_, Inspected> {
+        self.readers.ask(move |db| read::inspect(db, table, after.as_ref(), bytes))
     }
 }

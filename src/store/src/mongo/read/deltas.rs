@@ -39,7 +39,7 @@ pub(in crate::mongo) async fn flush(
         let found = found.ok_or_else(|| {
             StoreError::Unavailable("a row of text is being written: try again".to_owned())
         })?;
-        let found = delta_row(found)?;
+        let found = delta_row(&Cells::new(DELTAS, found))?;
         if found.owner != row.owner || found.sealed != row.sealed {
             taken.push(row.place);
         }
@@ -56,7 +56,7 @@ fn is_duplicates_only(error: &Error) -> bool {
         && errors.iter().all(|error| error.code == DUPLICATE_KEY)
 }
 
-fn key(place: DeltaPlace) -> Document {
+pub(super) fn key(place: DeltaPlace) -> Document {
     doc! { "r": id(place.run.0), "v": bound(place.v), "d": bound(place.d) }
 }
 
@@ -76,8 +76,7 @@ fn document(row: &DeltaRow) -> Result<Document, StoreError> {
     })
 }
 
-fn delta_row(document: Document) -> Result<DeltaRow, StoreError> {
-    let cells = Cells::new(DELTAS, document);
+pub(super) fn delta_row(cells: &Cells) -> Result<DeltaRow, StoreError> {
     Ok(DeltaRow {
         place: DeltaPlace { run: RunId(cells.id("run")?), v: cells.u64("v")?, d: cells.u64("d")? },
         owner: UserId(cells.id("owner")?),
@@ -106,7 +105,8 @@ pub(in crate::mongo) async fn deltas(
         .limit(at_most(limit))
         .await?;
     let documents: Vec<Document> = found.try_collect().await?;
-    Ok(documents.into_iter().map(delta_row).collect::<Result<_, _>>()?)
+    let row = |document| delta_row(&Cells::new(DELTAS, document));
+    Ok(documents.into_iter().map(row).collect::<Result<_, _>>()?)
 }
 
 /// The number of consecutive rows after an event, up to the first that is missing.

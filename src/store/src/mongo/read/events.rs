@@ -208,7 +208,7 @@ pub(in crate::mongo) fn event_place(cells: &Cells) -> Result<(StreamName, u64), 
 }
 
 /// The parts of several events, by (position, index).
-async fn parts(
+pub(super) async fn parts(
     db: &Database,
     wanted: &[(u64, u64)],
 ) -> Result<HashMap<(u64, u64), Vec<u8>>, DbError> {
@@ -232,7 +232,7 @@ pub(in crate::mongo) fn part_id(position: u64, part: u64) -> Bson {
     doc! { "p": bound(position), "n": bound(part) }.into()
 }
 
-fn take_parts(
+pub(super) fn take_parts(
     parts: &mut HashMap<(u64, u64), Vec<u8>>,
     position: u64,
     boxes: u64,
@@ -242,7 +242,7 @@ fn take_parts(
 }
 
 /// The event of a document, and its number of boxes. Several boxes are not stored in the document.
-fn stored_event(document: Document) -> Result<(StoredEvent, u64), StoreError> {
+pub(super) fn stored_event(document: Document) -> Result<(StoredEvent, u64), StoreError> {
     let cells = Cells::new(EVENTS, document);
     let (stream, version) = event_place(&cells)?;
     let (envelope_version, actor) = recorded(&cells)?;
@@ -320,12 +320,11 @@ pub(in crate::mongo) async fn command_record(
 ) -> Result<Option<CommandRecord>, DbError> {
     let found =
         db.collection::<Document>(COMMANDS).find_one(doc! { "_id": command_key(command) }).await?;
-    Ok(found.map(record_of).transpose()?)
+    Ok(found.map(|document| record_of(&Cells::new(COMMANDS, document))).transpose()?)
 }
 
 /// The record a document holds.
-pub(in crate::mongo) fn record_of(document: Document) -> Result<CommandRecord, StoreError> {
-    let cells = Cells::new(COMMANDS, document);
+pub(in crate::mongo) fn record_of(cells: &Cells) -> Result<CommandRecord, StoreError> {
     Ok(CommandRecord {
         command_id: CommandId(cells.array("_id")?),
         request_hash: cells.array("request_hash")?,
@@ -347,6 +346,17 @@ const fn claim_kind(kind: ClaimKind) -> i64 {
         ClaimKind::Email => 2,
         ClaimKind::Secret => 3,
         ClaimKind::Identity => 4,
+    }
+}
+
+/// The kind of claim that is stored as this number.
+pub(super) const fn claim_kind_of(number: u64) -> Option<ClaimKind> {
+    match number {
+        1 => Some(ClaimKind::Username),
+        2 => Some(ClaimKind::Email),
+        3 => Some(ClaimKind::Secret),
+        4 => Some(ClaimKind::Identity),
+        _ => None,
     }
 }
 

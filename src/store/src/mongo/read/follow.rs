@@ -13,7 +13,10 @@ use uuid::Uuid;
 
 /// The checkpoint a document holds.
 pub(in crate::mongo) fn checkpoint_of(document: Document) -> Result<Checkpoint, StoreError> {
-    let cells = Cells::new(CHECKPOINTS, document);
+    checkpoint_row(&Cells::new(CHECKPOINTS, document))
+}
+
+pub(super) fn checkpoint_row(cells: &Cells) -> Result<Checkpoint, StoreError> {
     Ok(Checkpoint { position: cells.u64("position")?, repairs: cells.u64("repairs")? })
 }
 

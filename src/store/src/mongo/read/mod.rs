@@ -3,6 +3,7 @@
 mod deltas;
 mod events;
 mod follow;
+mod inspect;
 mod rotation;
 mod rows;
 mod views;
@@ -10,6 +11,7 @@ mod views;
 pub(super) use deltas::*;
 pub(super) use events::*;
 pub(super) use follow::*;
+pub(super) use inspect::*;
 pub(super) use rotation::*;
 pub(super) use rows::*;
 pub(super) use views::*;

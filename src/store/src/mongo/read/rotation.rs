@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use mongodb::{ClientSession, Database};
 
-fn state(cells: &Cells) -> Result<UserKeyState, StoreError> {
+pub(super) fn user_key_state(cells: &Cells) -> Result<UserKeyState, StoreError> {
     Ok(UserKeyState { row: user_key_row(cells)?, worn: cells.bool("worn").unwrap_or(false) })
 }
 
@@ -40,7 +40,7 @@ pub(in crate::mongo) async fn user_keys(
     let documents: Vec<Document> = cursor.try_collect().await?;
     Ok(documents
         .into_iter()
-        .map(|document| state(&Cells::new(USER_KEYS, document)))
+        .map(|document| user_key_state(&Cells::new(USER_KEYS, document)))
         .collect::<Result<_, _>>()?)
 }
 
@@ -62,7 +62,7 @@ pub(in crate::mongo) async fn rows_in(
 ) -> Result<Option<UserRows>, DbError> {
     let of_owner = || doc! { "owner": id(owner.0) };
     let named = || doc! { "_id": id(owner.0) };
-    let mut keys = all(db, session, USER_KEYS, of_owner(), state).await?;
+    let mut keys = all(db, session, USER_KEYS, of_owner(), user_key_state).await?;
     keys.sort_by_key(|key| key.row.version);
     let Some(key) = keys.pop() else { return Ok(None) };
     let index_key = all(db, session, INDEX_KEYS, named(), index_key_row).await?.pop();

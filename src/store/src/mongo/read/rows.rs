@@ -48,7 +48,7 @@ async fn many<T>(
         .collect::<Result<_, _>>()?)
 }
 
-fn store_key(cells: &Cells) -> Result<StoreKeyRow, StoreError> {
+pub(super) fn store_key(cells: &Cells) -> Result<StoreKeyRow, StoreError> {
     Ok(StoreKeyRow {
         kek: cells.array("_id")?,
         wrapped_index_key: cells.bytes("wrapped_index_key")?.to_vec(),
@@ -196,7 +196,7 @@ pub(in crate::mongo) async fn sessions(
     many(db, SESSIONS, newest_first, session_row).await
 }
 
-fn session_row(cells: &Cells) -> Result<SessionRow, StoreError> {
+pub(super) fn session_row(cells: &Cells) -> Result<SessionRow, StoreError> {
     Ok(SessionRow {
         id: SessionId(cells.id("_id")?),
         owner: UserId(cells.id("owner")?),
@@ -291,20 +291,21 @@ pub(in crate::mongo) async fn due_timers(
 ) -> Result<Vec<TimerRow>, DbError> {
     let due = doc! { "due_at": { "$lte": bound(now.0) }, "kind": { "$lte": 3 } };
     let order = doc! { "due_at": 1, "kind": 1, "owner": 1, "subject": 1 };
-    many(db, TIMERS, (due, order, limit), |cells| {
-        let kind = match cells.u64("kind")? {
-            1 => TimerKind::KeyExpiry,
-            2 => TimerKind::KeyTest,
-            3 => TimerKind::DeltaExpiry,
-            _ => return Err(cells.corrupt("kind")),
-        };
-        Ok(TimerRow {
-            kind,
-            owner: UserId(cells.id("owner")?),
-            subject: cells.id("subject")?,
-            command: cells.opt_array("command")?.map(CommandId),
-            due_at: cells.time("due_at")?,
-        })
+    many(db, TIMERS, (due, order, limit), timer_row).await
+}
+
+pub(super) fn timer_row(cells: &Cells) -> Result<TimerRow, StoreError> {
+    let kind = match cells.u64("kind")? {
+        1 => TimerKind::KeyExpiry,
+        2 => TimerKind::KeyTest,
+        3 => TimerKind::DeltaExpiry,
+        _ => return Err(cells.corrupt("kind")),
+    };
+    Ok(TimerRow {
+        kind,
+        owner: UserId(cells.id("owner")?),
+        subject: cells.id("subject")?,
+        command: cells.opt_array("command")?.map(CommandId),
+        due_at: cells.time("due_at")?,
     })
-    .await
 }

@@ -149,9 +149,9 @@ impl Reader<'_> {
         });
         let wanted = wanted.collect();
         let found = self.among(COMMANDS, "_id", wanted, doc! {}).await?;
-        let records = found
-            .into_iter()
-            .map(|document| record_of(document).map(|record| (record.command_id, record)));
+        let records = found.into_iter().map(|document| {
+            record_of(&Cells::new(COMMANDS, document)).map(|record| (record.command_id, record))
+        });
         Ok(records.collect::<Result<_, _>>()?)
     }
 

@@ -16,7 +16,7 @@ use claviger_proof::Frontier;
 use rusqlite::{Connection, ToSql, params};
 use uuid::Uuid;
 
-const EVENT: &str = "position, id, stream, version, owner, kind, schema, at, actor_user, actor_role, actor_via, command_id, \
+pub(super) const EVENT: &str = "position, id, stream, version, owner, kind, schema, at, actor_user, actor_role, actor_via, command_id, \
                      correlation_id, causation_id, subject, facts, leaf, boxes, content, envelope, credential_kind, credential_id, signature";
 
 /// The head as the writer keeps it.
@@ -175,7 +175,11 @@ fn events(
         .collect()
 }
 
-fn parts(connection: &Connection, position: u64, boxes: u64) -> Result<Vec<Vec<u8>>, DbError> {
+pub(super) fn parts(
+    connection: &Connection,
+    position: u64,
+    boxes: u64,
+) -> Result<Vec<Vec<u8>>, DbError> {
     let sql = "SELECT part, box FROM parts WHERE position = ?1 ORDER BY part";
     let corrupt = || StoreError::Corrupt(format!("table parts, position {position}"));
     let found = query::rows(connection, "parts", sql, [bound(position)], |cells| {
@@ -189,7 +193,7 @@ fn parts(connection: &Connection, position: u64, boxes: u64) -> Result<Vec<Vec<u
 }
 
 /// The event of a row, and its number of boxes. Several boxes are not stored in the row.
-fn stored_event(cells: &mut Cells<'_, '_>) -> Result<(StoredEvent, u64), StoreError> {
+pub(super) fn stored_event(cells: &mut Cells<'_, '_>) -> Result<(StoredEvent, u64), StoreError> {
     let position = cells.u64()?;
     let id = EventId(cells.id()?);
     let (stream, version) = (cells.stream()?, cells.u64()?);
@@ -271,19 +275,23 @@ pub(in crate::sqlite) fn command_record(
 ) -> Result<Option<CommandRecord>, DbError> {
     let sql = "SELECT command_id, request_hash, owner, subject, event_ids, position, stream, version, open, expires_at \
                FROM commands WHERE command_id = ?1";
-    query::row(connection, "commands", sql, [&id.0], |cells| {
-        Ok(CommandRecord {
-            command_id: CommandId(cells.array()?),
-            request_hash: cells.array()?,
-            owner: UserId(cells.id()?),
-            subject: cells.opt_id()?,
-            event_ids: event_ids(cells)?,
-            position: cells.u64()?,
-            stream: cells.stream()?,
-            version: cells.u64()?,
-            open: cells.u64()? != 0,
-            expires_at: cells.time()?,
-        })
+    query::row(connection, "commands", sql, [&id.0], command_row)
+}
+
+/// Columns: command id, request hash, owner, subject, event ids, position, stream, version, open,
+/// expiry.
+pub(super) fn command_row(cells: &mut Cells<'_, '_>) -> Result<CommandRecord, StoreError> {
+    Ok(CommandRecord {
+        command_id: CommandId(cells.array()?),
+        request_hash: cells.array()?,
+        owner: UserId(cells.id()?),
+        subject: cells.opt_id()?,
+        event_ids: event_ids(cells)?,
+        position: cells.u64()?,
+        stream: cells.stream()?,
+        version: cells.u64()?,
+        open: cells.u64()? != 0,
+        expires_at: cells.time()?,
     })
 }
 
@@ -302,6 +310,17 @@ pub(in crate::sqlite) const fn claim_kind(kind: ClaimKind) -> i64 {
         ClaimKind::Email => 2,
         ClaimKind::Secret => 3,
         ClaimKind::Identity => 4,
+    }
+}
+
+/// The kind of claim that is stored as this number.
+pub(super) const fn claim_kind_of(number: u64) -> Option<ClaimKind> {
+    match number {
+        1 => Some(ClaimKind::Username),
+        2 => Some(ClaimKind::Email),
+        3 => Some(ClaimKind::Secret),
+        4 => Some(ClaimKind::Identity),
+        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@ use claviger_domain::id::UserId;
 use claviger_projections::ports::{KekId, StoreError, UserKeyRow, UserKeyState, UserRows};
 use rusqlite::{Connection, params};
 
-fn state(cells: &mut Cells<'_, '_>) -> Result<UserKeyState, StoreError> {
+pub(super) fn user_key_state(cells: &mut Cells<'_, '_>) -> Result<UserKeyState, StoreError> {
     let row = UserKeyRow {
         owner: UserId(cells.id()?),
         version: cells.u32()?,
@@ -28,7 +28,13 @@ pub(in crate::sqlite) fn user_keys(
                WHERE owner > ?1 AND kek IS NOT ?2 ORDER BY owner, version LIMIT ?3";
     // An empty blob sorts before every id.
     let after = after.map(|owner| owner.0.into_bytes().to_vec()).unwrap_or_default();
-    query::rows(connection, "user_keys", sql, params![after, not_under, sql_limit(limit)], state)
+    query::rows(
+        connection,
+        "user_keys",
+        sql,
+        params![after, not_under, sql_limit(limit)],
+        user_key_state,
+    )
 }
 
 /// A user's newest key, and everything that depends on it.
@@ -37,7 +43,8 @@ pub(in crate::sqlite) fn user_rows(
     owner: UserId,
 ) -> Result<Option<UserRows>, DbError> {
     let sql = "SELECT owner, version, kek, wrapped, worn FROM user_keys WHERE owner = ?1 ORDER BY version DESC LIMIT 1";
-    let Some(key) = query::row(connection, "user_keys", sql, [owner.0.as_bytes()], state)? else {
+    let Some(key) = query::row(connection, "user_keys", sql, [owner.0.as_bytes()], user_key_state)?
+    else {
         return Ok(None);
     };
     let sql = "SELECT stream, owner, user_key_version, wrapped FROM content_keys WHERE owner = ?1 ORDER BY stream";

@@ -147,7 +147,7 @@ pub(in crate::sqlite) fn sessions(
     query::rows(connection, "sessions", sql, [owner.0.as_bytes()], session_row)
 }
 
-fn session_row(cells: &mut Cells<'_, '_>) -> Result<SessionRow, StoreError> {
+pub(super) fn session_row(cells: &mut Cells<'_, '_>) -> Result<SessionRow, StoreError> {
     Ok(SessionRow {
         id: SessionId(cells.id()?),
         owner: UserId(cells.id()?),
@@ -178,20 +178,23 @@ pub(in crate::sqlite) fn due_timers(
 ) -> Result<Vec<TimerRow>, DbError> {
     let sql = "SELECT owner, kind, subject, command, due_at FROM timers WHERE due_at <= ?1 AND kind <= 3 \
                ORDER BY due_at, kind, owner, subject LIMIT ?2";
-    query::rows(connection, "timers", sql, [bound(now.0), sql_limit(limit)], |cells| {
-        let owner = UserId(cells.id()?);
-        let kind = match cells.u64()? {
-            1 => TimerKind::KeyExpiry,
-            2 => TimerKind::KeyTest,
-            3 => TimerKind::DeltaExpiry,
-            _ => return Err(cells.corrupt()),
-        };
-        Ok(TimerRow {
-            kind,
-            owner,
-            subject: cells.id()?,
-            command: cells.opt_array()?.map(CommandId),
-            due_at: cells.time()?,
-        })
+    query::rows(connection, "timers", sql, [bound(now.0), sql_limit(limit)], timer_row)
+}
+
+/// Columns: owner, kind, subject, command, due.
+pub(super) fn timer_row(cells: &mut Cells<'_, '_>) -> Result<TimerRow, StoreError> {
+    let owner = UserId(cells.id()?);
+    let kind = match cells.u64()? {
+        1 => TimerKind::KeyExpiry,
+        2 => TimerKind::KeyTest,
+        3 => TimerKind::DeltaExpiry,
+        _ => return Err(cells.corrupt()),
+    };
+    Ok(TimerRow {
+        kind,
+        owner,
+        subject: cells.id()?,
+        command: cells.opt_array()?.map(CommandId),
+        due_at: cells.time()?,
     })
 }
