@@ -15,12 +15,13 @@ pub const CONTINUATION: u8 = 9;
 /// The flag for complete headers.
 pub const END_HEADERS: u8 = 4;
 
-/// `:method POST`, `:scheme http`, `:path /`, `:authority x`, by HPACK's static table (RFC 7541,
+/// `:method POST`, `:scheme http`, `:path /`, `:authority localhost`, by HPACK (RFC 7541,
 /// appendix A).
-pub const POST: [u8; 6] = [0x83, 0x86, 0x84, 0x41, 0x01, b'x'];
+pub const POST: [u8; 14] = *b"\x83\x86\x84\x41\x09localhost";
 
 /// The same to `/graphql` with JSON: a request that waits for its body.
-pub const BEGUN_POST: &[u8] = b"\x83\x86\x41\x01x\x04\x08/graphql\x0f\x10\x10application/json";
+pub const BEGUN_POST: &[u8] =
+    b"\x83\x86\x41\x09localhost\x04\x08/graphql\x0f\x10\x10application/json";
 
 /// Encodes one frame. Payloads are far below the largest length.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
