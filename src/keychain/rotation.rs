@@ -13,6 +13,7 @@
 //! 4. *End.* One append records the end, and removes the store's own keys under the old master
 //!    keys: a process without those can start.
 
+use super::evidence::Evidence;
 use super::master_keys::hex;
 use super::rewrap::{open_all, rekeyed, rewrapped};
 use super::scrub;
@@ -152,6 +153,7 @@ impl Rotation {
         told: &(dyn Fn(Progress) + Sync),
         stop: &CancellationToken,
     ) -> Result<Rotated, RotationError> {
+        self.sign().await?;
         self.begin().await?;
         let mut done = Rotated { to: self.to(), ..Rotated::default() };
         self.move_all(&mut done, told, stop).await?;
@@ -170,6 +172,16 @@ impl Rotation {
         let rows = self.store.store_keys().await?;
         let only = matches!(rows.as_slice(), [row] if row.kek == self.to());
         Ok(only && self.left().await? == 0)
+    }
+
+    /// Has the store sign the rotation's own events. A key that does not open is named by what needs
+    /// it next.
+    async fn sign(&self) -> Result<(), RotationError> {
+        let (newest, _) = self.store_keys().await?;
+        if let Ok(key) = StoreKey::unwrap(&self.keks, newest.kek, &newest.wrapped_index_key) {
+            self.store.sign_with(Arc::new(Evidence::new(key)));
+        }
+        Ok(())
     }
 
     fn to(&self) -> KekId {
