@@ -73,6 +73,14 @@ pub(super) enum How {
 
 const TAKEN: &str = "a_taken_value_is_refused_with_its_holder";
 
+const RELIED_ON: &[&str] = &[
+    "a_stream_that_changed_refuses_what_relied_on_it",
+    "nothing_that_relied_on_a_stream_stands_behind_its_change",
+];
+
+const COUNTED: &[&str] =
+    &["concurrent_appends_fill_a_bound_exactly", "a_place_below_a_bound_is_free_again_at_once"];
+
 impl How {
     pub(super) const ALL: &[Self] = &[
         Self::UnsortedRead,
@@ -113,14 +121,8 @@ impl How {
     /// Cases that must fail.
     pub(super) fn caught_by(self) -> &'static [&'static str] {
         match self {
-            Self::RelianceForgotten => &[
-                "a_stream_that_changed_refuses_what_relied_on_it",
-                "nothing_that_relied_on_a_stream_stands_behind_its_change",
-            ],
-            Self::RowsUncounted => &[
-                "concurrent_appends_fill_a_bound_exactly",
-                "a_place_below_a_bound_is_free_again_at_once",
-            ],
+            Self::RelianceForgotten => RELIED_ON,
+            Self::RowsUncounted => COUNTED,
             Self::UnsortedRead => &[
                 "positions_are_dense_and_versions_count_up",
                 "a_page_of_the_log_begins_after_its_cursor",

@@ -39,7 +39,11 @@ async fn a_run_is_requested_on_the_roles_and_the_keys_that_there_are_then() {
         start_by(&stage.gated, &as_admin),
         account(&stage.other, ada.id(), RevokeRole { role: admin }.into()),
     );
-    assert_eq!(code(late.await), Some(ErrorCode::NoCredential), "of a former administrator");
+    assert_eq!(
+        code(Box::pin(late).await),
+        Some(ErrorCode::NoCredential),
+        "of a former administrator"
+    );
     let work = ada.add_key(&stage.other, "work", &key(Scenario::Good, 1)).await;
     let off = KeyCommand::Deactivate { key: work, expected: None };
     let late = stage.meanwhile(
@@ -47,7 +51,7 @@ async fn a_run_is_requested_on_the_roles_and_the_keys_that_there_are_then() {
         start_by(&stage.gated, &ada.principal),
         async { give(&stage.other, &ada.principal, off).await.unwrap() },
     );
-    assert_eq!(code(late.await), Some(ErrorCode::NoCredential), "with a key that is off");
+    assert_eq!(code(Box::pin(late).await), Some(ErrorCode::NoCredential), "with a key that is off");
     stage.close().await;
 }
 
@@ -64,7 +68,7 @@ async fn no_row_of_an_erased_user_comes_back() {
         async { stage.gated.ports.keys.run(by_operator, rename).await },
         account(&stage.other, ada.id(), EraseAccount.into()),
     );
-    assert_eq!(code(late.await), Some(ErrorCode::NotFound));
+    assert_eq!(code(Box::pin(late).await), Some(ErrorCode::NotFound));
     assert_eq!(stage.ground.store().row(KEYS, ada.id(), work.0).await.unwrap(), None);
     stage.close().await;
 }
@@ -75,10 +79,9 @@ async fn attempts(process: &Process, run: RunId) -> Vec<Option<u32>> {
     events
         .filter_map(|stored| {
             let (kind, schema) = (&stored.envelope.kind, stored.envelope.schema);
-            match RunEvent::decode(kind, schema, &stored.facts, None).unwrap() {
-                RunEvent::StepAttemptStarted(facts) => Some(facts.credential.secret_version),
-                _ => None,
-            }
+            let event = RunEvent::decode(kind, schema, &stored.facts, None).unwrap();
+            let RunEvent::StepAttemptStarted(facts) = event else { return None };
+            Some(facts.credential.secret_version)
         })
         .collect()
 }

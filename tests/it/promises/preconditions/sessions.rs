@@ -170,7 +170,7 @@ async fn an_issuers_token_from_before_the_end_of_its_session_changes_nothing() {
                 .await;
         },
     );
-    assert_eq!(code(late.await), Some(ErrorCode::Unauthenticated));
+    assert_eq!(code(Box::pin(late).await), Some(ErrorCode::Unauthenticated));
     let logout = stage.other.ports.accounts.logout(info(), old.clone()).await;
     assert_eq!(code(logout), Some(ErrorCode::Unauthenticated), "it ends no newer sign-in");
     give(&stage.other, &new, add("b", &key(Scenario::Good, 2))).await.unwrap();
