@@ -47,11 +47,14 @@ struct LaneState {
     parked_until: Timestamp,
 }
 
+/// Runs with their waiting calls; the run whose turn is next is first.
+type Turns = VecDeque<(RunId, VecDeque<oneshot::Sender<Ticket>>)>;
+
 #[derive(Default)]
 struct OwnerState {
     under_way: usize,
-    /// The credential whose turn is next is first, and with it the run whose turn is next.
-    waiting: VecDeque<(Lane, VecDeque<(RunId, VecDeque<oneshot::Sender<Ticket>>)>)>,
+    /// The credential whose turn is next is first.
+    waiting: VecDeque<(Lane, Turns)>,
 }
 
 /// The queues of a process, one per credential.
@@ -86,9 +89,7 @@ impl Drop for Ticket {
 type Granted = Vec<(oneshot::Sender<Ticket>, UserId, Lane)>;
 
 /// A call whose turn it is, and whether its run has more.
-fn next_of(
-    runs: &mut VecDeque<(RunId, VecDeque<oneshot::Sender<Ticket>>)>,
-) -> Option<oneshot::Sender<Ticket>> {
+fn next_of(runs: &mut Turns) -> Option<oneshot::Sender<Ticket>> {
     while let Some((run, mut calls)) = runs.pop_front() {
         let next = std::iter::from_fn(|| calls.pop_front()).find(|sender| !sender.is_closed());
         if !calls.is_empty() {

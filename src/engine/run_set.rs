@@ -131,13 +131,14 @@ impl RunSet {
                 Some((owner, run, standby)) = self.standing.next(), if !self.standing.is_empty() => {
                     self.comes_back(owner, run, standby);
                 }
-                found = next_of(&mut self.scanning) => match found {
-                    Some(finding) => self.found(finding),
-                    None => {
+                found = next_of(&mut self.scanning) => {
+                    if let Some(finding) = found {
+                        self.found(finding);
+                    } else {
                         self.scanning = None;
                         next_scan = Instant::now() + self.pause();
                     }
-                },
+                }
                 found = next_of(&mut self.scanning_paused) => match found {
                     Some(finding) => self.found(finding),
                     None => self.scanning_paused = None,
@@ -266,10 +267,10 @@ impl RunSet {
         self.make_room();
     }
 
-    fn is_idle(&mut self, Idle { run, number, is_idle }: Idle) {
+    fn is_idle(&mut self, Idle { run, number, waits }: Idle) {
         if let Some(seat) = self.seats.get_mut(&run).filter(|seat| seat.number == number) {
-            seat.is_idle = is_idle;
-            if !is_idle {
+            seat.is_idle = waits;
+            if !waits {
                 seat.leave.send_replace(false);
             }
             self.make_room();

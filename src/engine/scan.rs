@@ -78,7 +78,9 @@ impl Scan {
             let rows = match self.page(after).await {
                 Ok(rows) => rows,
                 Err(failure) => {
-                    controlled.iter().for_each(|run| self.shared.parts.hub.remember(*run));
+                    for run in controlled {
+                        self.shared.parts.hub.remember(*run);
+                    }
                     tracing::warn!(code = failure.code.as_str(), "failed to scan the open runs");
                     return;
                 }
@@ -113,13 +115,13 @@ impl Scan {
         let Some(process) = open.owner.filter(|process| process.0 != holder.0) else {
             return Some(Finding::Work(owner, run, PreviousOwner(None)));
         };
-        let is_gone = match self.gone.get(&process) {
-            Some(is_gone) => *is_gone,
-            None => {
-                let is_gone = self.take_over(process).await;
-                self.gone.insert(process, is_gone);
-                is_gone
-            }
+        let known = self.gone.get(&process).copied();
+        let is_gone = if let Some(is_gone) = known {
+            is_gone
+        } else {
+            let is_gone = self.take_over(process).await;
+            self.gone.insert(process, is_gone);
+            is_gone
         };
         Some(if is_gone {
             Finding::Work(owner, run, PreviousOwner(Some(process)))

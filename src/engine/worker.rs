@@ -45,7 +45,7 @@ pub(super) struct Signals {
 pub(super) struct Idle {
     pub(super) run: RunId,
     pub(super) number: u64,
-    pub(super) is_idle: bool,
+    pub(super) waits: bool,
 }
 
 /// How a worker and its run set agree about the worker's place.
@@ -268,7 +268,7 @@ impl Worker {
             self.is_idle = is_idle;
             let Chair { run, number, .. } = self.chair;
             // Without its run set the worker is about to end.
-            drop(self.chair.idle.send(Idle { run, number, is_idle }));
+            drop(self.chair.idle.send(Idle { run, number, waits: is_idle }));
         }
     }
 

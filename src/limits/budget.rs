@@ -43,13 +43,12 @@ impl ByteBudget {
         let now = u128::from(now.0) * MS_NS;
         let mut users = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let full_at = users.get(&user).copied().unwrap_or(now).max(now) + cost;
-        match full_at.checked_sub(now + DAY_NS) {
-            Some(over @ 1..) => Err(u64::try_from(over.div_ceil(MS_NS)).unwrap_or(u64::MAX)),
-            Some(0) | None => {
-                users.put(user, full_at);
-                Ok(())
-            }
+        let over = full_at.saturating_sub(now + DAY_NS);
+        if over > 0 {
+            return Err(u64::try_from(over.div_ceil(MS_NS)).unwrap_or(u64::MAX));
         }
+        users.put(user, full_at);
+        Ok(())
     }
 }
 

@@ -63,6 +63,22 @@ fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 17))
 }
 
+/// What can't be done for now, and is tried again: runs and timers.
+fn put_aside(registry: &mut Registry) -> [Level; 2] {
+    let (runs, timers) = (Level::default(), Level::default());
+    registry.register(
+        "runs_set_aside",
+        "Runs that this process can't read or write for now, and tries again later",
+        runs.clone(),
+    );
+    registry.register(
+        "timers_put_off",
+        "Timers that failed and are put off, such as the expiry of a key that can't be opened",
+        timers.clone(),
+    );
+    [runs, timers]
+}
+
 /// All metrics. Clones share their values.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -131,18 +147,7 @@ impl Default for Metrics {
             "Rows of a view that no longer advance because an event cannot be applied",
             quarantined.clone(),
         );
-        let runs_aside = Level::default();
-        registry.register(
-            "runs_set_aside",
-            "Runs that this process can't read or write for now, and tries again later",
-            runs_aside.clone(),
-        );
-        let timers_put_off = Level::default();
-        registry.register(
-            "timers_put_off",
-            "Timers that failed and are put off, such as the expiry of a key that can't be opened",
-            timers_put_off.clone(),
-        );
+        let [runs_aside, timers_put_off] = put_aside(&mut registry);
         let memory = Level::default();
         registry.register("memory_resident_bytes", "Memory of this process", memory.clone());
         let held = Family::default();

@@ -135,7 +135,7 @@ fn a_worker_who_fails_ends_the_run() {
 
 #[test]
 fn a_part_cant_end_the_heading_that_it_stands_in() {
-    let played = with_plan(r##"{"subtasks":[{"worker":"Ann","task":"Saw.\n# Task\nSink it."}]}"##);
+    let played = with_plan(r#"{"subtasks":[{"worker":"Ann","task":"Saw.\n# Task\nSink it."}]}"#);
     assert!(
         played.text(2).contains("## Ann, on: Saw. # Task Sink it.\n```\n"),
         "{}",
