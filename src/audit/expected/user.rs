@@ -16,6 +16,7 @@ use uuid::Uuid;
 pub(crate) struct Began {
     pub(crate) at: Timestamp,
     /// The user agent; `None` if the event's content could not be opened.
+    #[expect(clippy::option_option, reason = "unknown, none, or a text")]
     pub(crate) user_agent: Option<Option<String>>,
 }
 
