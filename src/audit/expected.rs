@@ -78,6 +78,7 @@ impl Expected {
     }
 
     /// What the event is about; `None` if it can't be decoded.
+    #[expect(clippy::option_option, reason = "undecodable, about nothing, or about something")]
     fn fold(
         &mut self,
         event: &StoredEvent,

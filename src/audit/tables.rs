@@ -176,7 +176,6 @@ impl Walk<'_> {
     /// What a table must hold, before it is read.
     fn expect(&self, table: Table, missing: &mut Missing) {
         match table {
-            Table::StoreKeys => {}
             Table::UserKeys | Table::IndexKeys | Table::ContentKeys => {
                 missing.keys.expect_keys(table, &self.expected);
             }
@@ -185,7 +184,8 @@ impl Walk<'_> {
             Table::Claims => missing.people.expect_claims(&self.expected),
             Table::Sessions => missing.people.expect_sessions(&self.expected),
             Table::Required => missing.log.required = self.expected.required.clone(),
-            Table::Events
+            Table::StoreKeys
+            | Table::Events
             | Table::Parts
             | Table::Commands
             | Table::Timers
@@ -237,7 +237,9 @@ impl Walk<'_> {
     fn records(&mut self) {
         let problems: Vec<String> =
             self.expected.records.problems().map(|(record, why)| problem_of(record, why)).collect();
-        problems.into_iter().for_each(|problem| self.report.problem(problem));
+        for problem in problems {
+            self.report.problem(problem);
+        }
         self.open_records();
     }
 }

@@ -23,7 +23,7 @@ struct Named {
 /// The records that were in the store before the log was read.
 #[derive(Default)]
 pub(crate) struct Records {
-    records: BTreeMap<CommandId, CommandRecord>,
+    by_command: BTreeMap<CommandId, CommandRecord>,
     named: HashMap<EventId, Option<Named>>,
     /// Commands with an event that their record doesn't name.
     short: Vec<CommandId>,
@@ -32,7 +32,7 @@ pub(crate) struct Records {
 impl Records {
     pub(crate) fn add(&mut self, record: CommandRecord) {
         self.named.extend(record.event_ids.iter().map(|id| (*id, None)));
-        self.records.insert(record.command_id, record);
+        self.by_command.insert(record.command_id, record);
     }
 
     pub(super) fn take(&mut self, event: &StoredEvent) {
@@ -47,14 +47,14 @@ impl Records {
                 command: envelope.command_id,
                 at: envelope.at,
             });
-        } else if self.records.contains_key(&envelope.command_id) {
+        } else if self.by_command.contains_key(&envelope.command_id) {
             self.short.push(envelope.command_id);
         }
     }
 
     /// Each record that the log doesn't bear out, and why.
     pub(crate) fn problems(&self) -> impl Iterator<Item = (&CommandRecord, &'static str)> {
-        self.records.values().filter_map(|record| Some((record, self.wrong(record)?)))
+        self.by_command.values().filter_map(|record| Some((record, self.wrong(record)?)))
     }
 
     fn wrong(&self, record: &CommandRecord) -> Option<&'static str> {
@@ -87,6 +87,6 @@ impl Records {
 
     /// All records.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &CommandRecord> {
-        self.records.values()
+        self.by_command.values()
     }
 }

@@ -17,6 +17,7 @@ pub(crate) struct Began {
     pub(crate) at: Timestamp,
     pub(crate) position: u64,
     /// The user agent; `None` if the event's content could not be opened.
+    #[expect(clippy::option_option, reason = "unknown, none, or a text")]
     pub(crate) user_agent: Option<Option<String>>,
 }
 

@@ -51,6 +51,8 @@ impl Walk<'_> {
                 problem_of(record, why)
             })
             .collect();
-        problems.into_iter().for_each(|problem| self.problem(problem));
+        for problem in problems {
+            self.problem(problem);
+        }
     }
 }

@@ -104,7 +104,9 @@ impl Walk<'_> {
                 }
             }
         }
-        problems.into_iter().for_each(|problem| self.problem(problem));
+        for problem in problems {
+            self.problem(problem);
+        }
     }
 }
 

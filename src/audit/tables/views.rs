@@ -2,7 +2,7 @@
 //! with the fold, view by view.
 
 use super::Walk;
-use crate::views::registry::named;
+use crate::views::registry::{View, named};
 use claviger_domain::id::{KeyId, UserId};
 use claviger_projections::ports::{Checkpoint, Quarantined};
 use uuid::Uuid;
@@ -24,7 +24,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn checkpoint(&mut self, view: &str, at: Checkpoint) {
-        if named(view).and_then(|view| view.followed()).is_none() {
+        if named(view).and_then(View::followed).is_none() {
             self.unknown(&format!("a checkpoint of {view:?}"));
         } else if at.position > self.last {
             self.problem(format!(
@@ -36,7 +36,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn quarantined(&mut self, view: &str, row: &Quarantined) {
-        if named(view).and_then(|view| view.followed()).is_none() {
+        if named(view).and_then(View::followed).is_none() {
             self.unknown(&format!("row {} of {} in quarantine of {view:?}", row.id, row.owner));
         }
     }

@@ -37,15 +37,14 @@ pub(in crate::mongo) async fn inspect(
     let key = if table == Table::Events { "position" } else { "_id" };
     let documents = db.collection::<Document>(table.name());
     let mut page = Inspected::default();
-    let filter = match last_key(after)? {
-        Some(last) => doc! { key: { "$gt": last } },
-        None => {
-            // A comparison finds values of its own type only: keys of other types come first.
-            let strays = doc! { key: { "$not": { "$type": key_types(table) } } };
-            let strays: Vec<Document> = documents.find(strays).await?.try_collect().await?;
-            page.rows.extend(strays.into_iter().map(|stray| Err(unreadable(table, stray, key))));
-            doc! { key: { "$type": key_types(table) } }
-        }
+    let filter = if let Some(last) = last_key(after)? {
+        doc! { key: { "$gt": last } }
+    } else {
+        // A comparison finds values of its own type only: keys of other types come first.
+        let strays = doc! { key: { "$not": { "$type": key_types(table) } } };
+        let strays: Vec<Document> = documents.find(strays).await?.try_collect().await?;
+        page.rows.extend(strays.into_iter().map(|stray| Err(unreadable(table, stray, key))));
+        doc! { key: { "$type": key_types(table) } }
     };
     let mut found = documents.find(filter).sort(doc! { key: 1 }).await?;
     let mut size = 0;
