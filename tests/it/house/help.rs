@@ -18,7 +18,7 @@ const STORE: [&str; 6] = [
     "--token-key-file",
 ];
 
-const SERVE: [&str; 26] = [
+const SERVE: [&str; 28] = [
     "--anthropic-base-url",
     "--calls-per-key",
     "--claude-bin",
