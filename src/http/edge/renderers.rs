@@ -92,6 +92,12 @@ fn plain(problem: &Problem, request_id: Uuid) -> Rendered {
 
 #[cfg(test)]
 mod tests {
+    fn held() -> crate::limits::Held {
+        let settings = crate::limits::MemorySettings { in_all: 1_000, of_one: 1_000 };
+        let memory = crate::limits::Memory::new(settings, crate::system::metrics::Level::default());
+        memory.hold(crate::limits::Payer::Unknown)
+    }
+
     use super::*;
     use crate::http::edge::body::read_body;
     use crate::http::edge::envelope::{Edge, IdSource, wrap};
@@ -123,9 +129,7 @@ mod tests {
             .route(
                 "/api/upload",
                 post(async |body: Body| {
-                    let settings = MemorySettings { in_all: 1024, of_one: 1024 };
-                    let held = Memory::new(settings, Level::default()).hold(Payer::Unknown);
-                    read_body(body, 4, Duration::from_secs(5), held).await.map(|_| "read")
+                    read_body(body, 4, Duration::from_secs(5), held()).await.map(|_| "read")
                 }),
             )
             .route(
