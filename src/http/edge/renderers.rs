@@ -101,8 +101,6 @@ mod tests {
     use super::*;
     use crate::http::edge::body::read_body;
     use crate::http::edge::envelope::{Edge, IdSource, wrap};
-    use crate::limits::{Memory, MemorySettings, Payer};
-    use crate::system::metrics::Level;
     use axum::Router;
     use axum::http::{Request, StatusCode};
     use axum::routing::{get, post};

@@ -4,7 +4,7 @@ use crate::harness::program::Home;
 use std::collections::BTreeSet;
 
 /// Two screens of fifty lines.
-const MAX_LINES: usize = 100;
+const MAX_LINES: usize = 130;
 
 /// Taken by every command.
 const EVERYWHERE: [&str; 4] = ["--help", "--json", "--log", "--log-json"];
