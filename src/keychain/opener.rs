@@ -11,9 +11,9 @@ use claviger_projections::ports::{
     UserKeyRow,
 };
 use claviger_vault::{
-    ContentKey, CredentialAd, DataKeyAd, DeltaAd, IndexKey, UserKey, open_canary, open_credential,
-    open_delta, open_secret, unwrap_content_key, unwrap_data_key, unwrap_index_key,
-    unwrap_store_index_key, unwrap_user_key,
+    ContentKey, CredentialAd, DataKeyAd, DeltaAd, IndexKey, StoreKey, UserKey, open_canary,
+    open_credential, open_delta, open_secret, unwrap_content_key, unwrap_data_key,
+    unwrap_index_key, unwrap_user_key,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -142,9 +142,11 @@ impl Opener {
     pub(crate) fn store_key(&self, row: &StoreKeyRow) -> Opened {
         let keks = self.keychain.keks.having(row.kek);
         let Ok(kek) = keks.get(row.kek) else { return Opened::NoKey };
-        let index = unwrap_store_index_key(&keks, row.kek, &row.wrapped_index_key);
-        let same = index.is_ok_and(|index| {
-            index.claim_username("") == self.keychain.index().claim_username("")
+        let (ours, evidence) = (self.keychain.index(), self.keychain.evidence());
+        let key = StoreKey::unwrap(&keks, row.kek, &row.wrapped_index_key);
+        let same = key.is_ok_and(|key| {
+            key.index.claim_username("") == ours.claim_username("")
+                && key.signed_since == evidence.signed_since()
         });
         opened(same && open_canary(kek, &row.canary).is_ok())
     }

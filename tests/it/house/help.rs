@@ -3,7 +3,7 @@
 use crate::harness::program::Home;
 use std::collections::BTreeSet;
 
-/// Two screens of fifty lines.
+/// What somebody scrolls through without losing the thread; `serve` has more settings than any other.
 const MAX_LINES: usize = 130;
 
 /// Taken by every command.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// What stands where a statement has a placeholder: each alternative is planned, and looked for in
 /// the sources.
-const PARTS: [(&str, &[&str]); 5] = [
+const PARTS: [(&str, &[&str]); 6] = [
     ("{order}", &["ASC", "DESC"]),
     ("{after}", &["(sort, id) < (?3, ?4)", "?3 IS NULL AND ?4 IS NULL"]),
     ("{before}", &["(sort, id) > (?5, ?6)", "?5 IS NULL AND ?6 IS NULL"]),
@@ -26,6 +26,7 @@ const PARTS: [(&str, &[&str]); 5] = [
             "events INDEXED BY events_by_owner WHERE owner = ?1 AND ?2 IS NULL",
         ],
     ),
+    ("{of_timer}", &["owner = ?1 AND kind = ?2 AND subject = ?3 AND due_at = ?4"]),
     ("{kinds}", &["kind IN (SELECT value FROM json_each(?3))", "?3 IS NULL"]),
 ];
 
@@ -50,12 +51,14 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Without `inspect.rs`, whose one statement reads whole tables in the order of their keys, for
+/// `verify`.
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             sources(&path, found);
-        } else if path.file_name().is_some_and(|name| name != "schema.rs") {
+        } else if path.file_name().is_some_and(|name| name != "schema.rs" && name != "inspect.rs") {
             found.push(path);
         }
     }

@@ -197,7 +197,7 @@ async fn half_sent_messages_of_clients_that_have_not_signed_in_share_a_bound() {
 /// Sends the head of a POST that announces 1 MiB, and this much of its body.
 async fn slow_body(server: &Process, bytes: usize) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    let head = "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+    let head = "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 accept: application/graphql-response+json\r\ncontent-length: 1048576\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&vec![b' '; bytes]).await.unwrap();
@@ -315,7 +315,7 @@ async fn an_event_stream_ends_with_its_session_while_a_frame_waits() {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     let body = json!({ "query": heavy(), "variables": { "id": id } }).to_string();
     let head = format!(
-        "POST /graphql HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\naccept: text/event-stream\r\n\
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\naccept: text/event-stream\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         ada.token(),
         body.len()

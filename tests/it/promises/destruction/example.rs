@@ -173,6 +173,10 @@ async fn after(process: &Process, before: Before) {
     })
     .await;
     hang(process, &eve).await;
+    for n in 1..=2 {
+        let (now, until) = (process.env.clock.now(), Timestamp(u64::from(u32::MAX) * 1000 + n));
+        assert!(process.store.use_ticket(fresh(), until, now).await.unwrap());
+    }
 }
 
 /// Begins the test of a key that never answers; it is open until its process is gone.

@@ -51,7 +51,7 @@ const fn source(table: Table) -> Source {
             ("owner, password_version, user_key_version, sealed", NUMBERED, credential)
         }
         Table::Sessions => (
-            "id, owner, created_at, last_seen_at, expires_at, generation, rotated_at, content",
+            "id, owner, created_at, last_seen_at, expires_at, generation, rotated_at, content, mac",
             NUMBERED,
             |cells| session_row(cells).map(StoredRow::Session),
         ),
