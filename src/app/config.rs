@@ -179,6 +179,9 @@ impl Config {
         let Shared { registration, env_keys_for, max_plan_for } =
             Shared::of(&settings, listen, says)?;
         let rate = |name, per: Option<u32>, unset| within(name, per.unwrap_or(unset), RATES);
+        let registrations = settings.registrations_per_hour;
+        let (key_commands, run_commands) =
+            (settings.key_commands_per_minute, settings.run_commands_per_minute);
         Ok(Self {
             listen,
             issuer: IssuerConfig::of(&settings)?,
@@ -215,11 +218,7 @@ impl Config {
                 settings.runs_at_once.unwrap_or(1_000),
                 (1, Some(100_000)),
             )?,
-            run_commands_per_minute: within(
-                "run_commands_per_minute",
-                settings.run_commands_per_minute.unwrap_or(3_000),
-                (0, Some(60_000)),
-            )?,
+            run_commands_per_minute: rate("run_commands_per_minute", run_commands, 3_000)?,
             run_bytes_per_day: run_bytes_per_day(settings.run_bytes_per_day)?,
             max_keys: settings.max_keys.unwrap_or(100),
             test_timeout_ms: within(
@@ -239,17 +238,9 @@ impl Config {
             origins: settings.origins.unwrap_or_default(),
             trusted_proxies: settings.trusted_proxies.unwrap_or_default(),
             metrics_listen: settings.metrics_listen,
-            registrations_per_hour: rate(
-                "registrations_per_hour",
-                settings.registrations_per_hour,
-                20,
-            )?,
+            registrations_per_hour: rate("registrations_per_hour", registrations, 20)?,
             sign_ins_per_minute: rate("sign_ins_per_minute", settings.sign_ins_per_minute, 60)?,
-            key_commands_per_minute: rate(
-                "key_commands_per_minute",
-                settings.key_commands_per_minute,
-                600,
-            )?,
+            key_commands_per_minute: rate("key_commands_per_minute", key_commands, 600)?,
             key_tests_per_minute: rate("key_tests_per_minute", settings.key_tests_per_minute, 60)?,
         })
     }

@@ -166,6 +166,7 @@ impl Held {
     }
 
     /// A holding of nothing for the same client.
+    #[must_use]
     pub fn sibling(&self) -> Self {
         self.of.hold(self.payer)
     }

@@ -38,7 +38,7 @@ impl Default for Pace {
 
 /// How many of a kind fit into a read, by the size of those that came.
 pub(crate) fn fitting(found: usize, bytes: usize, most: usize) -> usize {
-    if found == 0 { most } else { (BYTES / (bytes / found).max(1)).clamp(1, most) }
+    bytes.checked_div(found).map_or(most, |each| (BYTES / each.max(1)).clamp(1, most))
 }
 
 /// A run, and the request it came from.

@@ -31,7 +31,6 @@ impl Shared {
             return Err(ConfigError::Value { name: "max_plan_for", expected });
         }
         let registration = match settings.registration {
-            Some(RegistrationSetting::Open) => Registration::Open,
             Some(RegistrationSetting::Closed) => Registration::Closed,
             None if !listen.ip().is_loopback() => Registration::Closed,
             // Behind a proxy on this machine "open" would mean everybody, and whoever set the proxy
@@ -41,7 +40,7 @@ impl Shared {
                                 issuer are: others reach the server then (--registration or CLAVIGER_REGISTRATION)";
                 return Err(ConfigError::Value { name: "registration", expected });
             }
-            None => Registration::Open,
+            Some(RegistrationSetting::Open) | None => Registration::Open,
         };
         let env_keys_for = settings.env_keys_for.map_or(default, sharing);
         Ok(Self { registration, env_keys_for, max_plan_for })

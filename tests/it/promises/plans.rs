@@ -79,9 +79,12 @@ fn literals(source: &str) -> Vec<String> {
 fn alternatives(text: &str, columns: &str) -> Vec<String> {
     let mut texts = vec![text.replace("{EVENT}", columns)];
     for (name, parts) in PARTS {
-        let of = |text: String| match text.contains(name) {
-            true => parts.iter().map(|part| text.replace(name, part)).collect(),
-            false => vec![text],
+        let of = |text: String| {
+            if text.contains(name) {
+                parts.iter().map(|part| text.replace(name, part)).collect()
+            } else {
+                vec![text]
+            }
         };
         texts = texts.into_iter().flat_map(of).collect();
     }

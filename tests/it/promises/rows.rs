@@ -271,7 +271,9 @@ pub(super) async fn rewrite(
     let (position, facts, leaf) =
         (i64::try_from(event.envelope.position).unwrap(), event.facts.clone(), event.leaf);
     let mut tree = Frontier::default();
-    events.iter().for_each(|event| tree.push(event.leaf));
+    for event in &events {
+        tree.push(event.leaf);
+    }
     tamper(
         world,
         |db| {
@@ -281,7 +283,7 @@ pub(super) async fn rewrite(
             db.execute("UPDATE head SET frontier = ?1", [tree.to_bytes()]).unwrap();
         },
         async |db| {
-            let signature = signature.map_or(Bson::Null, |of| bytes(of));
+            let signature = signature.map_or(Bson::Null, bytes);
             let to =
                 doc! { "facts": bytes(facts.clone()), "leaf": bytes(leaf), "signature": signature };
             set(db, "events", doc! { "position": position }, to).await;

@@ -274,7 +274,8 @@ async fn a_small_text_does_not_become_many_values() {
 
 /// Everything of a run, thirty times its task.
 fn heavy() -> String {
-    let inputs: String = (0..30).map(|n| format!("i{n}: input ")).collect();
+    let inputs: Vec<String> = (0..30).map(|n| format!("i{n}: input")).collect();
+    let inputs = inputs.join(" ");
     format!(
         "subscription($id: ID!) {{ orchestration(id: $id) {{ ... on Snapshot {{ orchestration {{ {inputs} }} }} }} }}"
     )
@@ -323,11 +324,11 @@ async fn an_event_stream_ends_with_its_session_while_a_frame_waits() {
     stream.write_all(head.as_bytes()).await.unwrap();
     // The client reads nothing: first the large frame waits, then heartbeats, until one has no room.
     until(|| server.memory.streams.in_use() > 7 * MIB).await;
-    let (mut held, mut same) = (0, 0);
+    let (mut before, mut same) = (0, 0);
     until(|| {
         let now = server.memory.streams.in_use();
-        same = if now == held { same + 1 } else { 0 };
-        held = now;
+        same = if now == before { same + 1 } else { 0 };
+        before = now;
         same == 30
     })
     .await;
@@ -367,7 +368,7 @@ async fn a_run_is_folded_and_read_once_for_all_who_follow_it() {
     let process = world.process_over(Over::store(&counting), Duty::Nothing).await;
     let ada = worker.user("ada", Scenario::Hang).await;
     let run = worker.start_run(&ada, line(&"x".repeat(200_000), ["Ann"])).await;
-    worker.until(&ada, run, |body| is_running(body)).await;
+    worker.until(&ada, run, is_running).await;
     let streams = &process.memory.streams;
     let mut followers = Vec::new();
     for n in 0..20 {

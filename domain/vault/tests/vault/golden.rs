@@ -165,7 +165,7 @@ fn sealed_and_resealed(v: &BoxVector<'_>) -> [Vec<u8>; 2] {
             let since = int(v.inputs, "signed_since");
             assert_eq!(opened.signed_since, Some(since));
             let made = StoreKey {
-                index: key!(StoreIndexKey, v.text[..KEY_LEN].to_vec()),
+                index: key!(StoreIndexKey, v.text[..KEY_LEN]),
                 signed_since: Some(since),
             };
             [made, opened].map(|key| key.wrap(&kek, &v.nonce()).unwrap())

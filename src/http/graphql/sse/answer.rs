@@ -55,22 +55,7 @@ async fn begin(
     ids: RequestIds,
 ) -> Result<Response, Problem> {
     let context = RequestContext::from_parts(parts, ids)?;
-    let mut held = face.parts.memory.requests.hold(payer(client(parts)));
-    let mut request = if parts.method == Method::GET {
-        from_uri(&parts.uri)?
-    } else if parts.method == Method::POST {
-        require_json(&parts.headers)?;
-        let settings = &face.parts.settings;
-        let (most, within) = (settings.max_message_bytes, settings.timeout);
-        let mut body = read_body(body, most, within, held).await?;
-        body.parsing()?;
-        let json = serde_json::from_slice(body.as_slice())
-            .map_err(|_| Problem::new(ErrorCode::BadRequest, "the body is not JSON"))?;
-        held = body.into_held();
-        from_json(json)?
-    } else {
-        return Err(Problem::method_not_allowed("GET, POST"));
-    };
+    let (mut request, held) = read(face, parts, body).await?;
     let kind = match face.parts.admission.admit(&mut request) {
         Ok(OperationType::Mutation) if parts.method == Method::GET => {
             return Err(mutation_over_get());
@@ -130,6 +115,29 @@ async fn begin(
         kept,
     };
     Ok(started(pump, is_resumed).await)
+}
+
+/// The request, and the memory held for it.
+async fn read(
+    face: &LiveFace,
+    parts: &Parts,
+    body: Body,
+) -> Result<(async_graphql::Request, Held), Problem> {
+    let held = face.parts.memory.requests.hold(payer(client(parts)));
+    if parts.method == Method::GET {
+        return Ok((from_uri(&parts.uri)?, held));
+    }
+    if parts.method != Method::POST {
+        return Err(Problem::method_not_allowed("GET, POST"));
+    }
+    require_json(&parts.headers)?;
+    let settings = &face.parts.settings;
+    let (most, within) = (settings.max_message_bytes, settings.timeout);
+    let mut body = read_body(body, most, within, held).await?;
+    body.parsing()?;
+    let json = serde_json::from_slice(body.as_slice())
+        .map_err(|_| Problem::new(ErrorCode::BadRequest, "the body is not JSON"))?;
+    Ok((from_json(json)?, body.into_held()))
 }
 
 /// Holds memory for what the stream keeps of its request: for the user, or for the address of a

@@ -61,10 +61,12 @@ impl Head {
         if self.missing() > 0 {
             return None;
         }
-        let [first, second, a, b, c, d, e, f, g, h, ..] = self.bytes;
+        let [first, second, long @ ..] = self.bytes;
+        let big_endian =
+            |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         let length = match second & 0x7f {
-            126 => u64::from(u16::from_be_bytes([a, b])),
-            127 => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            126 => big_endian(long.get(..2)?),
+            127 => big_endian(long.get(..8)?),
             short => u64::from(short),
         };
         *self = Self::new();

@@ -49,7 +49,7 @@ pub(super) async fn every_case(
 }
 
 fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
-    rows.sort_by_cached_key(|row| row.to_string());
+    rows.sort_by_cached_key(ToString::to_string);
     rows
 }
 
@@ -90,7 +90,7 @@ impl At<'_> {
     async fn deleted(&mut self, depth: Depth) -> Cell {
         let mut cell = Cell::default();
         for row in sample(self.rows, depth) {
-            self.tried(&[row.clone()], &[], &mut cell).await;
+            self.tried(std::slice::from_ref(row), &[], &mut cell).await;
         }
         cell
     }
@@ -105,7 +105,7 @@ impl At<'_> {
             .collect();
         for (now, old) in &changed {
             let now: Vec<Row> = now.iter().cloned().collect();
-            self.tried(&now, &[old.clone()], &mut cell).await;
+            self.tried(&now, std::slice::from_ref(old), &mut cell).await;
         }
         cell
     }

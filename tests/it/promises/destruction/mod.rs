@@ -19,7 +19,7 @@ use example::Example;
 use list::{Found, Listed};
 
 async fn compared(kind: StoreKind, heading: &str) {
-    let asked = std::env::var("CLAVIGER_TEST_DESTRUCTION").unwrap_or_default();
+    let asked = std::env::var_os("CLAVIGER_TEST_DESTRUCTION").unwrap_or_default();
     // Each case on MongoDB takes several times as long as on SQLite.
     let is_brief = kind == StoreKind::MongoDb && asked.is_empty();
     let depth = if is_brief { Depth::Brief } else { Depth::Full };

@@ -191,6 +191,9 @@ fn value(cell: &Bson) -> Value {
         Bson::Double(number) => Value::Real(*number),
         Bson::String(text) => Value::Text(text.clone()),
         Bson::Binary(binary) => Value::Blob(binary.bytes.clone()),
-        _ => Value::Null,
+        other => {
+            assert_eq!(other, &Bson::Null, "SQLite has no such value");
+            Value::Null
+        }
     }
 }

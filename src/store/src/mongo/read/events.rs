@@ -174,7 +174,7 @@ async fn events_by(
         .find(filter)
         .sort(sort)
         .limit(at_most(limit))
-        .optional(index, |find, index| find.hint(index));
+        .optional(index, mongodb::action::Find::hint);
     let cursor = find.await?;
     let documents: Vec<Document> = cursor.try_collect().await?;
     let mut found =
