@@ -56,7 +56,7 @@ impl AccountView {
             }
             AccountEvent::SignedOut(facts) => self.end_tokens(facts.tokens_from, None, placed),
             AccountEvent::SessionsRevoked(facts) => {
-                self.end_tokens(None, facts.tokens_kept, placed)
+                self.end_tokens(None, facts.tokens_kept, placed);
             }
             AccountEvent::PasswordChanged(_)
             | AccountEvent::PasswordResetCreated(_)
