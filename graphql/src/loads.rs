@@ -9,7 +9,7 @@ use crate::context::{fault, ports};
 use async_graphql::{Context, Error};
 use claviger_application::{Answer, EventView, RunDetail, RunReads, SessionView};
 use claviger_domain::failure::Failure;
-use claviger_domain::id::{EventId, KeyId, RunId, UserId};
+use claviger_domain::id::{EventId, KeyId, RunId, SessionId, UserId};
 use claviger_projections::keys::KeyView;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
@@ -20,6 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A read that many may wait for. It starts when the first one does.
 pub(crate) type Loading<T> = Shared<BoxFuture<'static, Result<T, Failure>>>;
 
+/// The last event that each session of a user caused.
+type LastEvents = Arc<[(SessionId, Arc<EventView>)]>;
+
 type Kept<K, T> = HashMap<(UserId, K), Loading<T>>;
 
 #[derive(Default)]
@@ -28,6 +31,7 @@ struct Reads {
     runs: Kept<RunId, Option<Arc<RunDetail>>>,
     events: Kept<EventId, Option<Arc<EventView>>>,
     sessions: Kept<(), Arc<[SessionView]>>,
+    last_events: Kept<bool, LastEvents>,
 }
 
 /// The reads of one operation.
@@ -137,6 +141,21 @@ pub(crate) async fn sessions(
         Ok::<Arc<[SessionView]>, Failure>(reads.sessions(owner).await?.into())
     })?;
     loads(ctx)?.once(|kept| &mut kept.sessions, (owner, ()), read).await.map_err(fault)
+}
+
+/// The last event that each session of a user caused.
+pub(crate) async fn last_events(
+    ctx: &Context<'_>,
+    owner: UserId,
+    with_content: bool,
+) -> Result<LastEvents, Error> {
+    let administration = Arc::clone(&ports(ctx)?.administration);
+    let read = counted(ctx, move || async move {
+        let found = administration.last_events(owner, with_content).await?;
+        let shared = found.into_iter().map(|(session, event)| (session, Arc::new(event)));
+        Ok::<LastEvents, Failure>(shared.collect())
+    })?;
+    loads(ctx)?.once(|kept| &mut kept.last_events, (owner, with_content), read).await.map_err(fault)
 }
 
 /// A read that counts as work of its operation.

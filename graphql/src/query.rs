@@ -4,10 +4,13 @@ use crate::answer::budget;
 use crate::context::{fault, ports, principal};
 use crate::loads::{self, loads};
 use crate::scalars::Position;
-use crate::types::{ApiKey, Event, Model, Node, Orchestration, Session, Viewer, reach};
+use crate::types::{
+    Account, Admin, ApiKey, Event, Model, Node, Orchestration, Server, Session, Viewer, admin,
+    is_administrator, reach,
+};
 use async_graphql::{Context, Error, ID, Object};
 use claviger_application::ids::{self, IdKind};
-use claviger_domain::id::{EventId, KeyId, RunId};
+use claviger_domain::id::{EventId, KeyId, RunId, UserId};
 
 /// The root of queries.
 pub(crate) struct Query;
@@ -66,6 +69,15 @@ impl Query {
         let models = ports(ctx)?.credentials.models().await.map_err(fault)?;
         Ok(models.into_iter().map(Model::from).collect())
     }
+    /// The server. Needs no token.
+    #[expect(clippy::unused_async, reason = "the library wants resolvers to be async")]
+    async fn server(&self, ctx: &Context<'_>) -> Result<Server, Error> {
+        Ok(Server::from(&*ports(ctx)?.server))
+    }
+    /// The administration of accounts. null and FORBIDDEN without the role ADMIN.
+    async fn admin(&self, ctx: &Context<'_>) -> Option<Result<Admin, Error>> {
+        Some(admin(ctx))
+    }
 }
 
 // A failed nullable field makes only itself null, not its parent, if it returns an option of a
@@ -118,7 +130,10 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Error> {
     let Some((kind, id)) = ids::decode(id) else { return Ok(None) };
     Ok(match kind {
         IdKind::User if id == principal.user.0 => Some(Node::Viewer(Viewer::of(principal))),
-        IdKind::User | IdKind::Correlation | IdKind::Step => None,
+        IdKind::Account if id == principal.user.0 || is_administrator(ctx)? => {
+            Account::load(ctx, UserId(id)).await?.map(Node::Account)
+        }
+        IdKind::User | IdKind::Account | IdKind::Correlation | IdKind::Step => None,
         IdKind::ApiKey => key(ctx, principal.user, KeyId(id)).await?.map(Node::ApiKey),
         IdKind::Orchestration => {
             Orchestration::load(ctx, principal.user, RunId(id)).await?.map(Node::Orchestration)
@@ -126,9 +141,7 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Error> {
         IdKind::Session => {
             let sessions = loads::sessions(ctx, principal.user).await?;
             let view = sessions.iter().find(|session| session.id.0 == id).cloned();
-            view.map(|view| {
-                Node::Session(Session { is_current: Some(view.id) == principal.session(), view })
-            })
+            view.map(|view| Node::Session(Session::of(view, principal.user, principal)))
         }
         IdKind::Event => loads::event(ctx, principal.user, EventId(id))
             .await?

@@ -3,13 +3,13 @@
 use super::config::{Config, IssuerConfig};
 use crate::anthropic::probe::KeyProbe;
 use crate::auth::{
-    Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords, TokenKey,
+    Auth, AuthConfig, AuthPorts, ExternalIssuer, Jwks, JwksError, Passwords, Registration, TokenKey,
 };
 use crate::bus::{Bus, BusConfig, BusPorts};
 use crate::credentials::CredentialPolicy;
 use crate::limits::{CommandLimit, CommandLimits};
 use crate::system::metrics::Metrics;
-use claviger_application::{CommandGroup, KeyCommand};
+use claviger_application::{CommandGroup, KeyCommand, ServerInfo};
 use claviger_domain::text::ModelId;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
@@ -89,5 +89,14 @@ pub(super) fn policy(config: &Config) -> CredentialPolicy {
         env_keys_for: config.env_keys_for,
         max_plan: config.max_plan,
         max_plan_for: config.max_plan_for,
+    }
+}
+
+pub(super) fn server_info(config: &Config) -> ServerInfo {
+    ServerInfo {
+        version: env!("CARGO_PKG_VERSION"),
+        is_registration_open: config.registration == Registration::Open,
+        has_issuer: config.issuer.is_some(),
+        has_max_plan: config.max_plan,
     }
 }

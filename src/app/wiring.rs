@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::key_files::{self, KeyFileError};
 use super::max_plan::operator_of;
-use super::parts::{authentication, command_bus, command_limits, policy};
+use super::parts::{authentication, command_bus, command_limits, policy, server_info};
 use crate::aggregates::Aggregates;
 use crate::anthropic::claude_program::MaxPlanError;
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
@@ -20,7 +20,7 @@ use crate::reads::StoreReads;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use crate::system::metrics::Metrics;
-use claviger_application::Ports;
+use claviger_application::{Ports, ServerInfo};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::text::ModelId;
@@ -181,6 +181,8 @@ pub struct Core {
     /// Holds what clients make this process keep in memory.
     pub memory: Memories,
     pub auth: Arc<Auth>,
+    /// What the server tells everybody.
+    server: Arc<ServerInfo>,
     pub reads: Arc<StoreReads>,
     /// Resolves credentials, and lists the models.
     resolver: Arc<Resolver>,
@@ -301,6 +303,7 @@ impl Core {
             metrics,
             memory,
             auth,
+            server: Arc::new(server_info(config)),
             reads,
             resolver,
             hub,
@@ -318,6 +321,8 @@ impl Core {
             reads: Arc::<StoreReads>::clone(&self.reads),
             credentials: Arc::<Resolver>::clone(&self.resolver),
             accounts: Arc::new(AccountsPort(Arc::clone(&self.auth))),
+            administration: Arc::new(AccountsPort(Arc::clone(&self.auth))),
+            server: Arc::clone(&self.server),
             feeds: Arc::new(LiveFeeds {
                 reads: Arc::clone(&self.reads),
                 hub: Arc::clone(&self.hub),

@@ -1,5 +1,6 @@
 //! Authentication: passwords, tokens, sessions.
 
+use super::administration;
 use super::attempts::{Attempt, Attempts, Subject, What};
 use super::checked::CheckedTokens;
 use super::issuer::ExternalIssuer;
@@ -8,20 +9,18 @@ use super::sessions::OpenSession;
 use super::tokens::{Named, RefreshToken, TokenKey, read_refresh, write_refresh};
 use crate::bus::{AccountRequest, Bus};
 use crate::keychain::Keychain;
+use crate::limits::CommandLimits;
 use crate::reads::StoreReads;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use crate::views::SESSION_MS;
 use claviger_application::{Principal, RequestInfo, Tokens};
-use claviger_domain::account::{
-    AccountCommand, RegisterAccount, ReportRefreshReuse, SignIn, Verified,
-};
+use claviger_domain::account::{AccountCommand, ReportRefreshReuse, SignIn, Verified};
 use claviger_domain::actor::{ActingCredential, Actor, Role};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{SessionId, UserId};
 use claviger_domain::secret::SecretText;
-use claviger_domain::text::{Email, FullName, Password, Username};
 use claviger_projections::ports::{SessionRow, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -103,6 +102,8 @@ pub struct Auth {
     checked: CheckedTokens,
     pub(super) issuer: Option<ExternalIssuer>,
     pub(super) config: AuthConfig,
+    /// Limits of administrators.
+    pub(super) administration: CommandLimits,
     attempts: Attempts,
 }
 
@@ -116,6 +117,7 @@ impl Auth {
             checked: CheckedTokens::default(),
             issuer: None,
             config,
+            administration: administration::limits(),
             attempts,
         }
     }
@@ -164,31 +166,6 @@ impl Auth {
 
     pub(super) fn key(&self) -> &TokenKey {
         &self.key
-    }
-
-    /// Creates an account without signing in. For the operator: it ignores the registration policy.
-    ///
-    /// # Errors
-    /// The refusal or fault.
-    pub async fn add_user(
-        &self,
-        info: &RequestInfo,
-        (username, email, full_name): (Username, Email, Option<FullName>),
-        password: &Password,
-        role: Role,
-    ) -> Result<UserId, Failure> {
-        let user = self.new_user();
-        let phc = self.passwords.hash(password.expose()).await?;
-        let command = RegisterAccount { username, email, full_name, role, session: None }.into();
-        let actor = Actor { via: info.via, ..Actor::OPERATOR };
-        let request = AccountRequest {
-            owner: user,
-            actor,
-            correlation: info.correlation,
-            command,
-            phc: Some(phc),
-        };
-        self.bus().run_account_command(request).await.map(|_| user)
     }
 
     pub(super) fn new_session(&self) -> SessionId {
@@ -261,7 +238,7 @@ impl Auth {
     async fn password_hash(&self, user: UserId) -> Result<(u32, Option<SecretText>), Failure> {
         let account = self.reads().aggregates.account(user).await?;
         let version = account.password_version;
-        if !account.is_active {
+        if !account.is_active || !account.has_password {
             return Ok((version, None));
         }
         let phc = match self.ports.keychain.user(user).await? {

@@ -1,6 +1,7 @@
 //! Authentication: local accounts, tokens, sessions.
 
 mod accounts;
+mod administration;
 mod attempts;
 mod checked;
 mod external;
@@ -8,6 +9,7 @@ mod grants;
 mod issuer;
 mod passwords;
 mod port;
+mod resets;
 mod sessions;
 mod tickets;
 mod tokens;

@@ -9,12 +9,12 @@ use claviger_application::{
 use claviger_domain::account::{
     AccountError, ChangePassword, RegisterAccount, RevokeSessions, SignOut,
 };
-use claviger_domain::actor::Role;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Email, FullName, Password, Username};
 use claviger_domain::timestamp::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// From when on an issuer's tokens are not ended by signing out with this one now. They are dated in
@@ -55,7 +55,8 @@ impl Accounts for AccountsPort {
                 username,
                 email,
                 full_name,
-                role: Role::User,
+                roles: BTreeSet::new(),
+                reset_until: None,
                 session: session_from,
             }
             .into();

@@ -1,6 +1,7 @@
 //! Commands on accounts.
 
 use super::Bus;
+use super::administration::Required;
 use super::executor::{Appended, Changes, PreparedCommand, Recipe};
 use super::preconditions::Caller;
 use super::records::Repeat;
@@ -11,16 +12,17 @@ use crate::limits::CommandLimits;
 use crate::system::failure::store_failure;
 use crate::views::{AccountRows, open_account};
 use claviger_application::{CommandContext, CommandGroup, CommandKind, Commit, Principal};
-use claviger_domain::account::{Account, AccountCommand, AccountEvent};
-use claviger_domain::actor::Actor;
+use claviger_domain::account::{Account, AccountCommand, AccountError, AccountEvent, SignInNames};
+use claviger_domain::actor::{Actor, Role};
 use claviger_domain::code::ErrorCode;
-use claviger_domain::failure::Failure;
+use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{CorrelationId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
-use claviger_projections::accounts::AccountView;
+use claviger_projections::accounts::{AccountContent, AccountView};
 use claviger_projections::ports::{ACCOUNTS, ClaimChange, ClaimKind, RowChange};
 use claviger_vault::ContentKey;
+use cqrs_es::Aggregate as _;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -43,10 +45,11 @@ pub struct AccountRequest {
 /// The result of a command; without events if it changed nothing.
 #[derive(Clone, Debug)]
 pub struct AccountDone {
-    /// Position of the last event, or of the head if the command committed none.
-    pub position: u64,
+    pub commit: Commit,
+    /// The user whose account it is.
+    pub owner: UserId,
     pub events: Vec<AccountEvent>,
-    /// The account after the events.
+    /// The account after the events; the default for a repeat, which reads nothing.
     pub view: AccountView,
 }
 
@@ -102,8 +105,7 @@ impl Bus {
         };
         let prepared = PreparedCommand::of(context, self.new_command_id())
             .requiring(caller.map(Caller::principal));
-        let mut recipe = AccountRecipe { owner, command, phc, before: AccountView::default() };
-        self.execute(&prepared, &mut recipe).await
+        self.execute(&prepared, &mut AccountRecipe::new(owner, command, phc)).await
     }
 
     /// The user's keys; new ones for the first event of an account.
@@ -171,6 +173,11 @@ impl Bus {
                     subject: user.0,
                 }));
             }
+            if let (AccountEvent::SignInNamesChanged(_, Some(names)), Some(person)) =
+                (event, &before.content)
+            {
+                claims.extend(self.renamed_claims(user, person, names));
+            }
             if let (AccountEvent::AccountErased(_), Some(person)) = (event, &before.content) {
                 let unique = self.keychain.claims_of(
                     &person.username,
@@ -182,14 +189,51 @@ impl Bus {
         }
         claims
     }
+
+    /// The claims on new names, and the release of those before. A name that is only spelled
+    /// differently has the same claim.
+    fn renamed_claims(
+        &self,
+        user: UserId,
+        before: &AccountContent,
+        names: &SignInNames,
+    ) -> Vec<ClaimChange> {
+        let keychain = &self.keychain;
+        let username = names.username.as_ref().map(|name| {
+            let (old, new) = (&before.username, name);
+            let hashes = (keychain.username_claim(old), keychain.username_claim(new));
+            (ClaimKind::Username, hashes)
+        });
+        let email = names.email.as_ref().map(|email| {
+            let hashes = (keychain.email_claim(&before.email), keychain.email_claim(email));
+            (ClaimKind::Email, hashes)
+        });
+        let moved = username.into_iter().chain(email).filter(|(_, (old, new))| old != new);
+        moved
+            .flat_map(|(kind, (old, hash))| {
+                [
+                    ClaimChange::Release { kind, hash: old },
+                    ClaimChange::Take { kind, hash, holder: user, subject: user.0 },
+                ]
+            })
+            .collect()
+    }
 }
 
-struct AccountRecipe {
-    owner: UserId,
+pub(super) struct AccountRecipe {
+    pub(super) owner: UserId,
     command: AccountCommand,
     phc: Option<SecretText>,
     /// The account before the events of the latest try.
     before: AccountView,
+    /// What an administrator's command requires besides.
+    pub(super) required: Required,
+}
+
+impl AccountRecipe {
+    pub(super) fn new(owner: UserId, command: AccountCommand, phc: Option<SecretText>) -> Self {
+        Self { owner, command, phc, before: AccountView::default(), required: Required::default() }
+    }
 }
 
 impl Recipe for AccountRecipe {
@@ -204,9 +248,19 @@ impl Recipe for AccountRecipe {
         Some(&bus.aggregates.accounts)
     }
 
-    async fn decide(&mut self, _: &Bus, account: &Account) -> Result<Vec<AccountEvent>, Failure> {
-        let decided = self.command.clone().decide(account);
-        decided.map_err(|error| Failure::new(error.code(), error.to_string()))
+    fn caller_has(&mut self, roles: &BTreeSet<Role>) {
+        self.required.roles.clone_from(roles);
+    }
+
+    fn relied_on(&self) -> Vec<(StreamName, u64)> {
+        self.required.relied_on.clone()
+    }
+
+    async fn decide(&mut self, bus: &Bus, account: &Account) -> Result<Vec<AccountEvent>, Failure> {
+        self.required.check(account)?;
+        let events = self.command.clone().decide(account).map_err(refusal)?;
+        self.required.leave_an_administrator(bus, (self.owner, account), &events).await?;
+        Ok(events)
     }
 
     async fn changes(
@@ -223,7 +277,8 @@ impl Recipe for AccountRecipe {
         let key = bus.account_content_key(&keys, version, &mut rows).await?;
         self.before = bus.account_before(self.owner, &key).await?;
         if let Some(phc) = &self.phc {
-            rows.push(bus.keychain.seal_credential(&keys, phc, account.password_version + 1)?);
+            let version = folded(account, events).password_version;
+            rows.push(bus.keychain.seal_credential(&keys, phc, version)?);
         }
         Ok(Changes {
             events: seal_events(events, &key, (self.owner, self.stream(), version), &bus.env)?,
@@ -269,7 +324,7 @@ impl Recipe for AccountRecipe {
         for (event, placed) in done.events.iter().zip(&done.placed) {
             view.apply(event, placed);
         }
-        AccountDone { position: commit.position, events: done.events, view }
+        AccountDone { commit, owner: self.owner, events: done.events, view }
     }
 
     async fn unchanged(&mut self, bus: &Bus, commit: Commit) -> Result<AccountDone, Failure> {
@@ -277,16 +332,51 @@ impl Recipe for AccountRecipe {
         let (keys, _) = bus.account_keys(self.owner, commit.version).await?;
         let key = bus.account_content_key(&keys, commit.version, &mut rows).await?;
         let view = bus.account_before(self.owner, &key).await?;
-        Ok(AccountDone { position: commit.position, events: Vec::new(), view })
+        Ok(AccountDone { commit, owner: self.owner, events: Vec::new(), view })
     }
 
-    /// Account commands leave no record.
-    fn replayed(&self, _: Repeat) -> Result<AccountDone, Failure> {
-        Err(Failure::internal())
+    fn replayed(&self, repeat: Repeat) -> Result<AccountDone, Failure> {
+        replayed(repeat)
     }
 }
 
-const fn kind_of(command: &AccountCommand) -> CommandKind {
+/// The result of the first request, whose record names the user.
+pub(super) fn replayed(repeat: Repeat) -> Result<AccountDone, Failure> {
+    let owner = UserId(repeat.subject.ok_or_else(Failure::internal)?);
+    let (events, view) = (Vec::new(), AccountView::default());
+    Ok(AccountDone { commit: repeat.commit, owner, events, view })
+}
+
+/// The account after the events.
+pub(super) fn folded(account: &Account, events: &[AccountEvent]) -> Account {
+    let mut after = account.clone();
+    events.iter().cloned().for_each(|event| after.apply(event));
+    after
+}
+
+/// The aggregate's refusal, as every face shows it.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+pub(super) fn refusal(error: AccountError) -> Failure {
+    let failure = Failure::new(error.code(), error.to_string());
+    match error {
+        AccountError::VersionMismatch { expected, actual } => {
+            let detail = FailureDetail::Versions { expected: Some(expected), actual: Some(actual) };
+            failure.at(&["expectedVersion"]).with(detail)
+        }
+        AccountError::ForeignEmail => failure.at(&["email"]),
+        AccountError::FixedRole(_) => failure.at(&["role"]),
+        AccountError::ResetInvalid => failure.at(&["token"]).with(FailureDetail::Credentials),
+        AccountError::NotFound
+        | AccountError::Exists
+        | AccountError::Deactivated
+        | AccountError::NoLongerVerified
+        | AccountError::NoPassword
+        | AccountError::NoSession
+        | AccountError::LastAdministrator => failure,
+    }
+}
+
+pub(super) const fn kind_of(command: &AccountCommand) -> CommandKind {
     let name = match command {
         AccountCommand::RegisterAccount(_) => "register_account",
         AccountCommand::RegisterExternal(_) => "register_external",
@@ -301,6 +391,9 @@ const fn kind_of(command: &AccountCommand) -> CommandKind {
         AccountCommand::RevokeSessions(_) => "revoke_sessions",
         AccountCommand::ReportRefreshReuse(_) => "report_refresh_reuse",
         AccountCommand::EraseAccount(_) => "erase_account",
+        AccountCommand::EndSession(_) => "end_session",
+        AccountCommand::CreatePasswordReset(_) => "create_password_reset",
+        AccountCommand::ResetPassword(_) => "reset_password",
     };
     CommandKind { group: CommandGroup::Account, name }
 }

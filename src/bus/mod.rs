@@ -2,6 +2,7 @@
 //! hold for all of them.
 
 mod accounts;
+mod administration;
 mod control_run;
 mod executor;
 mod input;
@@ -15,6 +16,7 @@ mod runs;
 mod start_run;
 
 pub use accounts::{AccountDone, AccountRequest};
+pub use administration::AdministrationRequest;
 pub(crate) use records::RECORD_MS;
 pub use runs::{RunBus, RunSettings, WakeEngine};
 

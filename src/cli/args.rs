@@ -50,7 +50,7 @@ pub(super) enum Command {
     #[command(after_help = help::SIMULATE)]
     Simulate(SimulateArgs),
     /// Manage accounts
-    #[command(subcommand, after_help = help::USER_ADD)]
+    #[command(subcommand, after_help = help::USER)]
     User(UserCommand),
     /// Manage a user's keys
     #[command(subcommand, after_help = help::KEY)]
@@ -110,6 +110,81 @@ pub(super) enum UserCommand {
     /// Create an account
     #[command(after_help = help::USER_ADD)]
     Add(UserAddArgs),
+    /// List the accounts, newest first
+    #[command(after_help = help::USER)]
+    List {
+        /// Only accounts in this state; may be repeated
+        #[arg(long, value_enum, value_name = "STATE")]
+        state: Vec<StateArg>,
+    },
+    /// Show an account
+    #[command(after_help = help::USER)]
+    Show(Account),
+    /// Keep a user from signing in, and end their sessions; their orchestrations pause
+    #[command(after_help = help::USER)]
+    Deactivate(Account),
+    /// Let a user sign in again
+    #[command(after_help = help::USER)]
+    Reactivate(Account),
+    /// Grant or revoke a role
+    #[command(after_help = help::USER)]
+    Role {
+        #[command(flatten)]
+        of: Account,
+        /// Grant this role
+        #[arg(long, value_enum, value_name = "ROLE", required_unless_present = "revoke")]
+        grant: Option<RoleArg>,
+        /// Revoke this role
+        #[arg(long, value_enum, value_name = "ROLE", conflicts_with = "grant")]
+        revoke: Option<RoleArg>,
+    },
+    /// Make the password void and print a token that sets a new one, once, within an hour
+    #[command(after_help = help::USER)]
+    Password(Account),
+    /// List a user's sessions, newest first, or end them
+    #[command(after_help = help::USER)]
+    Sessions {
+        #[command(flatten)]
+        of: Account,
+        /// End the session with this id
+        #[arg(long, value_name = "ID", conflicts_with = "end_all")]
+        end: Option<String>,
+        /// End every session
+        #[arg(long)]
+        end_all: bool,
+    },
+    /// Change a user's names
+    #[command(after_help = help::USER)]
+    Rename {
+        #[command(flatten)]
+        of: Account,
+        /// New username: 3 to 50 characters, no @
+        #[arg(long)]
+        username: Option<String>,
+        /// New e-mail address
+        #[arg(long)]
+        email: Option<String>,
+        /// New full name; empty removes it
+        #[arg(long)]
+        full_name: Option<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Account {
+    /// Username, e-mail address or id
+    #[arg(value_name = "USER")]
+    pub(super) user: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum StateArg {
+    /// May sign in
+    Active,
+    /// May not sign in
+    Deactivated,
+    /// Its content was destroyed
+    Erased,
 }
 
 #[derive(Args, Debug)]
@@ -126,8 +201,9 @@ pub(super) struct UserAddArgs {
     /// Full name
     #[arg(long)]
     pub(super) full_name: Option<String>,
-    /// Read the password from standard input, one line (everybody on the machine could read a flag)
-    #[arg(long, required = true)]
+    /// Read the password from standard input, one line (everybody on the machine could read a
+    /// flag); without this, print a token that sets one
+    #[arg(long)]
     pub(super) password_stdin: bool,
 }
 

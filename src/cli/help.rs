@@ -41,8 +41,23 @@ Examples:
   claviger simulate --keys             a key for each way in which Anthropic can answer";
 
 pub(super) const USER_ADD: &str = "\
-Example:
-  claviger user add ada --email ada@example.org --role admin --password-stdin < password";
+Examples:
+  claviger user add ada --email ada@example.org --role admin --password-stdin < password
+  claviger user add grace --email grace@example.org      prints a token that sets a password";
+
+pub(super) const USER: &str = "\
+Examples:
+  claviger user list --state deactivated
+  claviger user show ada@example.org --json
+  claviger user deactivate ada         after a stolen sign-in; then, in this order:
+  claviger user password ada           the old password is void from here on
+  claviger user reactivate ada         the token of the line before sets a new one
+  claviger user role grace --grant admin
+  claviger user sessions ada --end-all
+  claviger user rename ada --email ada.king@example.org
+
+On the embedded store, stop the server first. The last active administrator can be neither
+deactivated nor lose the role (exit code 14).";
 
 pub(super) const KEY: &str = "\
 Examples:

@@ -1,6 +1,7 @@
 //! The command line. Results go to standard output, the log to standard error; `--json` makes the
 //! result one JSON value.
 
+mod accounts;
 mod args;
 mod client;
 mod demo;

@@ -1,17 +1,17 @@
 //! `user`: lets the operator manage accounts, directly on the store.
 
 use super::args::{RoleArg, UserAddArgs, UserCommand};
-use super::{CliError, output};
+use super::{CliError, accounts, output};
 use crate::app::config::Config;
 use crate::app::wiring::Core;
 use crate::system::environment::Environment;
-use claviger_application::ids::{IdKind, encode};
-use claviger_application::{PeerKey, RequestInfo};
-use claviger_domain::actor::{Role, Via};
+use claviger_application::{CommandContext, NewAccount, PeerKey, RequestInfo};
+use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::{CorrelationId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Email, FullName, Password, TextError, Username};
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::process::ExitCode;
 
@@ -20,37 +20,81 @@ pub(super) async fn run(
     config: &Config,
     json: bool,
 ) -> Result<ExitCode, CliError> {
-    let UserCommand::Add(args) = command;
-    let refused = |error: TextError| CliError::new(ErrorCode::Validation, error.to_string());
-    let username = Username::parse(&args.name).map_err(refused)?;
-    let email = Email::parse(&args.email).map_err(refused)?;
-    let full_name = args.full_name.as_deref().map(FullName::parse).transpose().map_err(refused)?;
-    let password = Password::parse(read_secret("the password")?).map_err(refused)?;
-    let core = Core::open(config, Environment::system(), "claviger user add").await?;
-    let info = operator(&core);
-    let added =
-        core.auth.add_user(&info, (username, email, full_name), &password, role(args)).await;
+    // Standard input is read before the store is opened, because it may take its time.
+    let parsed = Parsed::of(command)?;
+    let core = Core::open(config, Environment::system(), "claviger user").await?;
+    let done = match parsed {
+        Parsed::Add(new) => add(&core, new).await,
+        Parsed::Other(command) => accounts::execute(&core, command).await,
+    };
     core.close().await;
-    let user = added?;
-    if json {
-        output::json(
-            &serde_json::json!({ "id": encode(IdKind::User, user.0), "username": args.name, "role": role(args) }),
-        );
-    } else {
-        output::line(&format!(
-            "made the account {} ({})",
-            args.name.trim(),
-            encode(IdKind::User, user.0)
-        ));
-    }
+    done?.print(json);
     Ok(ExitCode::SUCCESS)
 }
 
-const fn role(args: &UserAddArgs) -> Role {
-    match args.role {
+/// The command, parsed before anything is opened.
+enum Parsed {
+    Add(NewAccount),
+    Other(accounts::Wanted),
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+pub(super) fn refused(error: TextError) -> CliError {
+    CliError::new(ErrorCode::Validation, error.to_string())
+}
+
+impl Parsed {
+    fn of(command: &UserCommand) -> Result<Self, CliError> {
+        match command {
+            UserCommand::Add(args) => new_account(args).map(Self::Add),
+            UserCommand::List { .. }
+            | UserCommand::Show(_)
+            | UserCommand::Deactivate(_)
+            | UserCommand::Reactivate(_)
+            | UserCommand::Role { .. }
+            | UserCommand::Password(_)
+            | UserCommand::Sessions { .. }
+            | UserCommand::Rename { .. } => accounts::Wanted::of(command).map(Self::Other),
+        }
+    }
+}
+
+fn new_account(args: &UserAddArgs) -> Result<NewAccount, CliError> {
+    let username = Username::parse(&args.name).map_err(refused)?;
+    let email = Email::parse(&args.email).map_err(refused)?;
+    let full_name = args.full_name.as_deref().map(FullName::parse).transpose().map_err(refused)?;
+    let password = if args.password_stdin {
+        Some(Password::parse(read_secret("the password")?).map_err(refused)?)
+    } else {
+        None
+    };
+    let roles = [role(args.role)].into();
+    Ok(NewAccount { username, email, full_name, roles, password })
+}
+
+async fn add(core: &Core, new: NewAccount) -> Result<accounts::Outcome, CliError> {
+    let administration = core.ports().administration;
+    let created = administration.create(context(core, UserId::default()), new).await?;
+    accounts::changed(core, "made the account", created).await
+}
+
+pub(super) const fn role(role: RoleArg) -> Role {
+    match role {
         RoleArg::User => Role::User,
         RoleArg::Auditor => Role::Auditor,
         RoleArg::Admin => Role::Admin,
+    }
+}
+
+/// The operator, who acts on this account.
+pub(super) fn context(core: &Core, owner: UserId) -> CommandContext {
+    CommandContext {
+        owner,
+        actor: Actor::OPERATOR,
+        roles: BTreeSet::new(),
+        foreign: None,
+        correlation: operator(core).correlation,
+        idempotency_key: None,
     }
 }
 
@@ -67,12 +111,11 @@ pub(super) fn operator(core: &Core) -> RequestInfo {
 /// Finds the user with this name.
 pub(super) async fn find(core: &Core, name: &str) -> Result<UserId, CliError> {
     let user = core.reads.find_user(name).await?;
-    user.ok_or_else(|| {
-        CliError::new(
-            ErrorCode::NotFound,
-            "no such user: give a registered username or e-mail address",
-        )
-    })
+    user.ok_or_else(unknown_user)
+}
+
+pub(super) fn unknown_user() -> CliError {
+    CliError::new(ErrorCode::NotFound, "no such user: give a registered username or e-mail address")
 }
 
 /// Reads a secret from standard input: one line, without its line end.

@@ -5,7 +5,7 @@ use super::queue::Ticket;
 use crate::live::EventHub;
 use crate::system::environment::Clock;
 use claviger_application::EventView;
-use claviger_domain::id::{RunId, StepId};
+use claviger_domain::id::{RunId, StepId, UserId};
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::feed::{Registration, Topic};
 use futures::future::BoxFuture;
@@ -23,6 +23,8 @@ pub(super) type Turns = FuturesUnordered<BoxFuture<'static, (StepId, Option<Tick
 pub(super) struct Standby {
     /// Receives a message for each control request.
     pub(super) requests: Registration<Arc<EventView>>,
+    /// Receives a message for each event of the owner's account.
+    pub(super) account: Registration<Arc<EventView>>,
     /// Steps that wait for a ticket.
     pub(super) queued: HashSet<StepId>,
     pub(super) turns: Turns,
@@ -37,9 +39,10 @@ pub(super) struct Standby {
 impl Standby {
     /// Of a run that waits for nothing yet. Registered before anything is read, so that a request
     /// made meanwhile is received.
-    pub(super) fn new(hub: &Arc<EventHub>, run: RunId) -> Self {
+    pub(super) fn new(hub: &Arc<EventHub>, owner: UserId, run: RunId) -> Self {
         Self {
             requests: hub.register(Topic::RunControl(run)),
+            account: hub.register(Topic::Account(owner)),
             queued: HashSet::new(),
             turns: FuturesUnordered::new(),
             tickets: HashMap::new(),
@@ -66,6 +69,7 @@ impl Standby {
                 }
             }
             _ = self.requests.told() => {}
+            _ = self.account.told() => {}
             // Without its sender nobody is left to work on the run.
             _ = hint => {}
             () = sleep(due.unwrap_or_default()), if due.is_some() => {}

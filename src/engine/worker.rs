@@ -5,7 +5,7 @@ use super::connection::{Arrived, Connection, next_item};
 use super::credentials::{self, Standing, Usable};
 use super::decide::{
     Decision, Effect, Flow, Given, PreparedCall, PreviousOwner, Received, Rules, WorkState, claim,
-    decide, interrupt, may_claim, receive, withdraw,
+    decide, interrupt, may_claim, receive, suspend, withdraw,
 };
 use super::journal::{Journal, Lost, Origin, Written, unreadable};
 use super::parts::Shared;
@@ -19,7 +19,7 @@ use crate::keychain::UserKeys;
 use crate::reads::RunReader;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{BootId, RunId, StepId, UserId};
-use claviger_domain::orchestration::{Credential, Resolution, RunError, RunEvent};
+use claviger_domain::orchestration::{Credential, PauseReason, Resolution, RunError, RunEvent};
 use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
 use futures::future::FutureExt as _;
@@ -96,6 +96,8 @@ struct Worker {
     owner: UserId,
     state: WorkState,
     journal: Journal,
+    /// The owner may sign in. No call is made for anybody else.
+    is_owner_active: bool,
     chair: Chair,
     /// What the run waits for. [`WorkState::queued`] and [`WorkState::granted`] are its steps.
     standby: Box<Standby>,
@@ -170,7 +172,8 @@ impl Worker {
     async fn load(shared: Arc<Shared>, task: Task, chair: Chair) -> Result<Option<Self>, Stop> {
         let Task { owner, run: id, previous, standby } = task;
         let stood_by = standby.is_some();
-        let mut standby = standby.unwrap_or_else(|| Box::new(Standby::new(&shared.parts.hub, id)));
+        let mut standby =
+            standby.unwrap_or_else(|| Box::new(Standby::new(&shared.parts.hub, owner, id)));
         let reads = &shared.parts.reads;
         let (store, keychain) = (Arc::clone(&reads.store), Arc::clone(&reads.keychain));
         let reader = RunReader { store, keychain, owner, run: id };
@@ -207,6 +210,10 @@ impl Worker {
             standby.leave_queue();
             batch = claim(&mut state, by, kept, shared.env().clock.now())?.events;
         }
+        let is_owner_active = is_active(&shared, owner).await?;
+        if !is_owner_active && !state.is_paused() {
+            state.pausing = Some(PauseReason::KeyUnavailable);
+        }
         let connections = Vec::new();
         let (is_idle, leaves) = (false, false);
         Ok(Some(Self {
@@ -214,6 +221,7 @@ impl Worker {
             owner,
             state,
             journal,
+            is_owner_active,
             chair,
             standby,
             is_idle,
@@ -388,8 +396,10 @@ impl Worker {
         };
         let resolution = if self.state.is_to_resume() { Some(self.resolve().await?) } else { None };
         let usable = match resolution.as_ref().or(self.state.run.resolution.as_ref()) {
-            Some(chosen) => credentials::current(&self.shared, self.owner, chosen).await?,
-            None => None,
+            Some(chosen) if self.is_owner_active => {
+                credentials::current(&self.shared, self.owner, chosen).await?
+            }
+            Some(_) | None => None,
         };
         Ok(Some(Facts { now: self.now(), keys, usable, resolution }))
     }
@@ -428,6 +438,16 @@ impl Worker {
                 self.state.control = control;
                 return Ok(is_known);
             }
+            _ = self.standby.account.told() => {
+                let was_active = self.is_owner_active;
+                self.is_owner_active = is_active(&self.shared, self.owner).await?;
+                if self.is_owner_active || !was_active {
+                    return Ok(true);
+                }
+                let now = self.now();
+                let suspended = suspend(&mut self.state, now)?;
+                drop(self.carry_out(suspended).await);
+            }
             Some((step, ticket)) = self.standby.turns.next(), if !self.standby.turns.is_empty() => {
                 if let Some(ticket) = ticket && self.state.grant(step) {
                     self.standby.tickets.insert(step, ticket);
@@ -459,6 +479,12 @@ impl Worker {
         drop(self.carry_out(decision).await);
         Ok(self.batch.is_empty())
     }
+}
+
+/// Whether a run's owner may sign in.
+async fn is_active(shared: &Shared, owner: UserId) -> Result<bool, Stop> {
+    let member = shared.aggregates().member(owner).await?;
+    Ok(member.is_some_and(|member| member.facts.is_active))
 }
 
 fn rules(shared: &Shared) -> Rules {

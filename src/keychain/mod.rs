@@ -14,7 +14,7 @@ mod user_keys;
 pub use evidence::{ClaimRow, Evidence};
 pub(crate) use master_keys::hex;
 pub use master_keys::{LookAgain, MasterKeys};
-pub(crate) use opener::{Opened, Opener};
+pub(crate) use opener::{Opened, Opener, RESET_HASH};
 pub use rotation::{Progress, Rotated, Rotation, RotationError};
 pub(crate) use scrub::scrub;
 pub(crate) use sealed_events::{decode, open_event, plain_events, seal_events};

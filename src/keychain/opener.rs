@@ -18,6 +18,10 @@ use claviger_vault::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Begins what a row of credentials holds while a token may set a new password. No password's hash
+/// begins so, and none is verified against it.
+pub(crate) const RESET_HASH: &str = "claviger-reset-sha256:";
+
 /// Whether a row opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opened {
@@ -97,8 +101,8 @@ impl Opener {
         opened(is_newest && found.as_ref() == Some(fingerprint))
     }
 
-    /// Whether a password hash opens, and is one.
-    pub(crate) fn credential(&mut self, row: &CredentialRow) -> Opened {
+    /// Whether the row of a password opens, and holds its hash, or that of a token that sets one.
+    pub(crate) fn credential(&mut self, row: &CredentialRow, has_password: bool) -> Opened {
         let ad = CredentialAd {
             owner: row.owner,
             password_version: row.password_version,
@@ -107,7 +111,8 @@ impl Opener {
         let is_newest = self.is_newest(row.owner, row.user_key_version);
         let Some(user) = self.user(row.owner) else { return Opened::NoKey };
         let phc = open_credential(user, &ad, &row.sealed);
-        opened(is_newest && phc.is_ok_and(|phc| phc.expose().starts_with("$argon2")))
+        let begins = if has_password { "$argon2" } else { RESET_HASH };
+        opened(is_newest && phc.is_ok_and(|phc| phc.expose().starts_with(begins)))
     }
 
     /// A session's user agent.

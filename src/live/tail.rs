@@ -83,12 +83,12 @@ impl Tail {
                 by_owner.entry(owner).or_default().push(event.clone());
             }
         }
-        let runs: HashSet<Topic> = events.iter().filter_map(run_of).collect();
+        let hinted: HashSet<Topic> = events.iter().filter_map(hint_of).collect();
         let topics: HashSet<Topic> =
             by_owner.keys().map(|owner| Topic::Owner(*owner)).chain([Topic::All]).collect();
         let listened = self.hub.listened(topics);
-        let mut told = Vec::with_capacity(by_owner.len() + runs.len() + 1);
-        told.extend(runs.into_iter().map(|run| (run, None)));
+        let mut told = Vec::with_capacity(by_owner.len() + hinted.len() + 1);
+        told.extend(hinted.into_iter().map(|topic| (topic, None)));
         for (owner, events) in by_owner {
             let topic = Topic::Owner(owner);
             let items = if listened.contains(&topic) && carried(&events) {
@@ -107,11 +107,13 @@ impl Tail {
     }
 }
 
-const fn run_of(event: &StoredEvent) -> Option<Topic> {
+/// The topic whose listeners are only notified.
+const fn hint_of(event: &StoredEvent) -> Option<Topic> {
     match event.envelope.stream {
+        StreamName::Account(user) => Some(Topic::Account(user)),
         StreamName::Run(run) => Some(Topic::Run(RunId(run))),
         StreamName::RunControl(run) => Some(Topic::RunControl(RunId(run))),
-        StreamName::Account(_) | StreamName::KeyRing(_) | StreamName::System => None,
+        StreamName::KeyRing(_) | StreamName::System => None,
     }
 }
 

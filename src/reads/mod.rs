@@ -2,6 +2,7 @@
 
 mod accounts;
 mod activity;
+mod administration;
 mod history;
 mod run_list;
 mod run_reader;

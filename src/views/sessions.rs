@@ -60,7 +60,10 @@ pub(super) fn session_changes(
         | AccountEvent::RoleRevoked(_)
         | AccountEvent::AccountDeactivated(_)
         | AccountEvent::AccountReactivated(_)
-        | AccountEvent::AccountErased(_) => Vec::new(),
+        | AccountEvent::AccountErased(_)
+        | AccountEvent::SignInNamesChanged(..)
+        | AccountEvent::PasswordResetCreated(_)
+        | AccountEvent::PasswordReset(_) => Vec::new(),
     })
 }
 

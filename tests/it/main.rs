@@ -2,6 +2,8 @@
 
 // Clippy allows tests what it denies elsewhere only where it sees this attribute.
 #[cfg(test)]
+mod administration;
+#[cfg(test)]
 mod endurance;
 #[cfg(test)]
 mod engine;

@@ -5,6 +5,7 @@ use super::error::AccountError;
 use super::event::AccountEvent;
 use crate::actor::Role;
 use crate::id::SessionId;
+use crate::timestamp::Timestamp;
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
@@ -30,8 +31,18 @@ pub struct Account {
     pub is_external: bool,
     /// The user's roles, always including `user`.
     pub roles: BTreeSet<Role>,
-    /// Number of times the password was set: the version of the valid row of credentials.
+    /// Number of times that a password or a reset was set: the version of the valid row of
+    /// credentials.
     pub password_version: u32,
+    /// The row of credentials is that of a password. Not so from the creation of a reset on.
+    #[serde(default)]
+    pub has_password: bool,
+    /// When the token of the latest reset expires, if it can still be used.
+    #[serde(default)]
+    pub reset_until: Option<Timestamp>,
+    /// Version of the last event that was not about sessions: what callers expect.
+    #[serde(default)]
+    pub changed: u64,
     /// Sessions that were not ended, oldest first. Includes those whose refresh token has expired.
     pub sessions: Vec<SessionId>,
 }
@@ -47,10 +58,31 @@ impl Account {
         if self.present()?.is_active { Ok(self) } else { Err(AccountError::Deactivated) }
     }
 
+    /// Refuses an account that has changed since the caller read it. Sign-ins are no change.
+    ///
+    /// # Errors
+    /// [`AccountError::VersionMismatch`].
+    pub fn expected(&self, expected: Option<u64>) -> Result<&Self, AccountError> {
+        match expected {
+            Some(expected) if expected != self.changed => {
+                Err(AccountError::VersionMismatch { expected, actual: self.changed })
+            }
+            Some(_) | None => Ok(self),
+        }
+    }
+
+    /// Whether the user can sign in and manage accounts. Somebody must remain who can.
+    pub fn is_administrator(&self) -> bool {
+        let can_sign_in = self.is_active && (self.has_password || self.is_external);
+        can_sign_in && self.roles.contains(&Role::Admin)
+    }
+
     /// Refuses what was verified before, if the account no longer signs in by it.
     pub(crate) fn verified_by(&self, verified: Verified) -> Result<(), AccountError> {
         let holds = match verified {
-            Verified::Password(version) => !self.is_external && version == self.password_version,
+            Verified::Password(version) => {
+                !self.is_external && self.has_password && version == self.password_version
+            }
             Verified::Token => self.is_external,
         };
         if holds { Ok(()) } else { Err(AccountError::NoLongerVerified) }
@@ -78,23 +110,39 @@ impl Aggregate for Account {
 
     fn apply(&mut self, event: AccountEvent) {
         self.version += 1;
+        if !event.is_of_sessions() {
+            self.changed = self.version;
+        }
         match event {
             AccountEvent::AccountRegistered(facts, _) => {
                 self.is_registered = true;
                 self.is_active = true;
                 self.roles = facts.roles.into_iter().collect();
                 self.password_version = 1;
+                self.has_password = true;
             }
             AccountEvent::IdentityLinked(..) => self.is_external = true,
-            AccountEvent::AccountRenamed(..) => {}
-            AccountEvent::PasswordChanged(_) => self.password_version += 1,
+            AccountEvent::AccountRenamed(..) | AccountEvent::SignInNamesChanged(..) => {}
+            AccountEvent::PasswordChanged(_) | AccountEvent::PasswordReset(_) => {
+                self.password_version += 1;
+                self.has_password = true;
+                self.reset_until = None;
+            }
+            AccountEvent::PasswordResetCreated(facts) => {
+                self.password_version += 1;
+                self.has_password = false;
+                self.reset_until = Some(facts.expires_at);
+            }
             AccountEvent::RoleGranted(facts) => {
                 self.roles.insert(facts.role);
             }
             AccountEvent::RoleRevoked(facts) => {
                 self.roles.remove(&facts.role);
             }
-            AccountEvent::AccountDeactivated(_) => self.is_active = false,
+            AccountEvent::AccountDeactivated(_) => {
+                self.is_active = false;
+                self.reset_until = None;
+            }
             AccountEvent::AccountReactivated(_) => self.is_active = true,
             AccountEvent::SignedIn(facts, _) => self.sessions.push(facts.session),
             AccountEvent::SignedOut(facts) => {
@@ -109,6 +157,7 @@ impl Aggregate for Account {
             AccountEvent::AccountErased(_) => {
                 self.is_erased = true;
                 self.is_active = false;
+                self.reset_until = None;
                 self.sessions.clear();
             }
         }

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevokeReason {
-    /// The user asked for it.
+    /// The event's actor asked for it: the user, or an administrator.
     Requested,
-    /// The password was changed.
+    /// The password was changed, or made void by a reset.
     PasswordChanged,
     /// The account was deactivated.
     Deactivated,
@@ -37,6 +37,11 @@ facts! {
     OfSession {
         /// The session.
         session: SessionId,
+    }
+    /// Facts of a token that sets a new password.
+    ResetCreated {
+        /// When the token expires.
+        expires_at: Timestamp,
     }
     /// The session that ended from within.
     LeftSession {
@@ -89,6 +94,17 @@ pub struct Renamed {
     pub full_name: Option<String>,
 }
 
+/// The names by which the user signs in, where they changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInNames {
+    /// In the spelling that was typed; absent if it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// In lower case; absent if it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+}
+
 /// Where a session began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
@@ -126,5 +142,37 @@ events! {
         RefreshTokenReused = 1 (OfSession),
         /// The user's content was destroyed.
         AccountErased = 1 (NoFacts),
+        /// The username or the e-mail address was changed.
+        SignInNamesChanged = 1 (NoFacts; content: SignInNames),
+        /// The password is void, and a token may set a new one; its hash is a credentials row of
+        /// the same commit.
+        PasswordResetCreated = 1 (ResetCreated),
+        /// A new password was set with such a token; its hash is a credentials row of the same
+        /// commit.
+        PasswordReset = 1 (NoFacts),
+    }
+}
+
+impl AccountEvent {
+    /// Whether it starts or ends sessions and changes nothing else.
+    pub const fn is_of_sessions(&self) -> bool {
+        match self {
+            Self::SignedIn(..)
+            | Self::SignedOut(_)
+            | Self::SessionsRevoked(_)
+            | Self::RefreshTokenReused(_) => true,
+            Self::AccountRegistered(..)
+            | Self::IdentityLinked(..)
+            | Self::AccountRenamed(..)
+            | Self::PasswordChanged(_)
+            | Self::RoleGranted(_)
+            | Self::RoleRevoked(_)
+            | Self::AccountDeactivated(_)
+            | Self::AccountReactivated(_)
+            | Self::AccountErased(_)
+            | Self::SignInNamesChanged(..)
+            | Self::PasswordResetCreated(_)
+            | Self::PasswordReset(_) => false,
+        }
     }
 }

@@ -139,7 +139,7 @@ pub enum PauseReason {
     Requested,
     /// A spending limit was reached.
     SpendLimit,
-    /// Its key is deleted, inactive or expired.
+    /// Its key is deleted, inactive or expired, or its user is deactivated.
     KeyUnavailable,
     /// The processes that worked on it stopped again and again during a call of the same step.
     Interrupted,

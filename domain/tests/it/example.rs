@@ -5,7 +5,7 @@ use crate::given::{HOUR_MS, NOW, key, session, test};
 use crate::key_ring::{MODEL, PREVIEW, TIMEOUT_MS};
 use claviger_domain::account::{
     AccountEvent, Identity, LeftSession, NoFacts, OfRole, OfSession, OfSessions, Person,
-    Registered, Renamed, RevokeReason, Seen,
+    Registered, Renamed, ResetCreated, RevokeReason, Seen, SignInNames,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::event::Shape;
@@ -144,6 +144,17 @@ pub(crate) fn account_events() -> Vec<AccountEvent> {
         }),
         AccountEvent::RefreshTokenReused(session_1),
         AccountEvent::AccountErased(NoFacts {}),
+        AccountEvent::SignInNamesChanged(
+            NoFacts {},
+            Some(SignInNames {
+                username: Some("Countess".to_owned()),
+                email: Some("ada.king@example.org".to_owned()),
+            }),
+        ),
+        AccountEvent::PasswordResetCreated(ResetCreated {
+            expires_at: Timestamp(1_760_003_600_000),
+        }),
+        AccountEvent::PasswordReset(NoFacts {}),
     ]
 }
 

@@ -35,6 +35,11 @@ const PLAIN: Weight = points(1);
 /// thirty bytes of an answer or some microseconds of work; a text of an orchestration may have
 /// hundreds of kilobytes, and a budget in bytes is charged for it as well.
 const WEIGHTS: &[(&str, &str, Weight)] = &[
+    ("Account", "keyCount", points(2)),
+    ("Account", "openRuns", points(2)),
+    ("Account", "roles", points(3)),
+    ("Account", "sessions", about(20)),
+    ("Admin", "accounts", points(20)),
     ("ApiKey", "activity", points(2)),
     ("ApiKey", "defaultFor", points(5)),
     ("ApiKey", "lastUsedAt", points(2)),
@@ -54,6 +59,8 @@ const WEIGHTS: &[(&str, &str, Weight)] = &[
     ("Orchestration", "steps", about(20)),
     ("Query", "models", about(20)),
     ("Query", "nodes", Weight { points: 1, items: Items::Of("ids") }),
+    ("Server", "features", points(2)),
+    ("Session", "lastEvent", points(20)),
     ("Snapshot", "partial", about(8)),
     ("Step", "input", points(10)),
     ("Step", "output", points(5)),

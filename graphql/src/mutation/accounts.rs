@@ -18,15 +18,15 @@ use claviger_domain::text::{Email, FullName, Password, TextError, Username};
 #[derive(Default)]
 pub(crate) struct AccountMutations;
 
-fn info(ctx: &Context<'_>) -> Result<RequestInfo, Error> {
+pub(super) fn info(ctx: &Context<'_>) -> Result<RequestInfo, Error> {
     ctx.data::<RequestInfo>().cloned()
 }
 
-fn at<T>(result: Result<T, TextError>, field: &str) -> Result<T, Failure> {
+pub(super) fn at<T>(result: Result<T, TextError>, field: &str) -> Result<T, Failure> {
     result.map_err(|error| Failure::text(&error, &[field]))
 }
 
-fn payload(
+pub(super) fn payload(
     result: Result<Tokens, Failure>,
     client_mutation_id: Option<String>,
 ) -> Result<SessionPayload, Error> {
@@ -47,7 +47,7 @@ fn payload(
     }
 }
 
-fn logout_payload(
+pub(super) fn logout_payload(
     result: Result<(), Failure>,
     client_mutation_id: Option<String>,
 ) -> Result<LogoutPayload, Error> {

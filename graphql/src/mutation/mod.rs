@@ -1,6 +1,8 @@
 //! Mutations: accounts, keys and orchestrations.
 
 mod accounts;
+mod administration;
+mod administration_inputs;
 mod call;
 mod inputs;
 mod keys;
@@ -20,4 +22,9 @@ use async_graphql::MergedObject;
 
 /// The root of mutations. They run one after another.
 #[derive(MergedObject, Default)]
-pub(crate) struct Mutation(accounts::AccountMutations, keys::KeyMutations, runs::RunMutations);
+pub(crate) struct Mutation(
+    accounts::AccountMutations,
+    administration::AdministrationMutations,
+    keys::KeyMutations,
+    runs::RunMutations,
+);

@@ -2,7 +2,7 @@
 
 use super::user_errors::{UserError, user_error};
 use crate::scalars::{DateTime, Position};
-use crate::types::{ApiKey, Orchestration, Viewer};
+use crate::types::{Account, ApiKey, Orchestration, Viewer};
 use async_graphql::{Error, ID, Interface, SimpleObject};
 use claviger_application::ids::{self, IdKind};
 use claviger_domain::failure::Failure;
@@ -39,7 +39,7 @@ impl From<claviger_application::Commit> for Commit {
     }
 }
 
-/// The common fields of every mutation on keys and orchestrations.
+/// The common fields of every mutation on keys, orchestrations and, by administrators, accounts.
 #[derive(Interface)]
 #[expect(clippy::large_enum_variant, reason = "never made: it only names the interface")]
 #[graphql(
@@ -51,6 +51,7 @@ pub(crate) enum MutationPayload {
     Key(KeyPayload),
     Delete(DeleteKeyPayload),
     Orchestration(OrchestrationPayload),
+    Account(AccountPayload),
 }
 
 /// A key's current state after a mutation.
@@ -113,6 +114,23 @@ impl DeleteKeyPayload {
 pub(crate) struct OrchestrationPayload {
     /// The orchestration; null after a refusal.
     pub(crate) orchestration: Option<Orchestration>,
+    /// Why nothing was changed; empty on success.
+    pub(crate) user_errors: Vec<UserError>,
+    /// What was committed; null after a refusal.
+    pub(crate) commit: Option<Commit>,
+    /// Returned unchanged from the input.
+    pub(crate) client_mutation_id: Option<String>,
+}
+
+/// An account's current state after a mutation.
+#[derive(Default, SimpleObject)]
+pub(crate) struct AccountPayload {
+    /// The account; null after a refusal.
+    pub(crate) account: Option<Account>,
+    /// Sets a new password once (`resetPassword`). Shown once: a repeat is answered without it.
+    pub(crate) reset_token: Option<String>,
+    /// When the token expires.
+    pub(crate) reset_token_expires_at: Option<DateTime>,
     /// Why nothing was changed; empty on success.
     pub(crate) user_errors: Vec<UserError>,
     /// What was committed; null after a refusal.

@@ -1,5 +1,6 @@
 //! The schema's object types.
 
+mod account;
 mod activity;
 mod connection;
 mod event;
@@ -8,13 +9,17 @@ mod recorded;
 mod resolution;
 mod role;
 mod runs;
+mod server;
 mod session;
 mod viewer;
 
+pub(crate) use account::{Account, Admin, admin, is_administrator, user_of};
 pub(crate) use event::{Event, EventEdge};
 pub(crate) use key::{ApiKey, KeyTestLevel};
 pub(crate) use resolution::{CredentialCandidate, CredentialResolution, Model};
+pub(crate) use role::Role;
 pub(crate) use runs::{AgentRole, FailurePolicy, Followed, Orchestration, OrchestrationMessage};
+pub(crate) use server::Server;
 pub(crate) use session::Session;
 pub(crate) use viewer::{Viewer, context_of, default_context, reach};
 
@@ -30,4 +35,5 @@ pub(crate) enum Node {
     Session(Session),
     Event(Event),
     Orchestration(Orchestration),
+    Account(Account),
 }

@@ -1,15 +1,35 @@
-//! The viewer's sessions.
+//! The sessions of a user.
 
+use super::event::Event;
+use crate::loads;
 use crate::scalars::DateTime;
-use async_graphql::{ID, Object};
-use claviger_application::SessionView;
+use async_graphql::{Context, Error, ID, Object};
 use claviger_application::ids::{self, IdKind};
+use claviger_application::{Principal, SessionView};
+use claviger_domain::id::UserId;
 
 /// A signed-in session.
 #[derive(Clone)]
 pub(crate) struct Session {
-    pub(crate) view: SessionView,
-    pub(crate) is_current: bool,
+    view: SessionView,
+    user: UserId,
+    is_current: bool,
+    /// The viewer is the user. Nobody else sees the content of events.
+    is_own: bool,
+}
+
+impl Session {
+    /// A session of a user, as this viewer sees it.
+    pub(crate) fn of(view: SessionView, user: UserId, viewer: &Principal) -> Self {
+        let is_current = Some(view.id) == viewer.session();
+        Self { view, user, is_current, is_own: viewer.user == user }
+    }
+
+    async fn last_event_of(&self, ctx: &Context<'_>) -> Result<Option<Event>, Error> {
+        let events = loads::last_events(ctx, self.user, self.is_own).await?;
+        let found = events.iter().find(|(session, _)| *session == self.view.id);
+        Ok(found.map(|(_, event)| Event(event.clone())))
+    }
 }
 
 #[Object]
@@ -33,5 +53,9 @@ impl Session {
     /// Whether this request belongs to the session.
     async fn is_current(&self) -> bool {
         self.is_current
+    }
+    /// The last event that the session caused, among the newest thousand of the user's own events.
+    async fn last_event(&self, ctx: &Context<'_>) -> Option<Result<Event, Error>> {
+        self.last_event_of(ctx).await.transpose()
     }
 }

@@ -177,7 +177,7 @@ impl Viewer {
         Ok(sessions
             .iter()
             .cloned()
-            .map(|view| Session { is_current: Some(view.id) == self.principal.session(), view })
+            .map(|view| Session::of(view, self.principal.user, &self.principal))
             .collect())
     }
     /// The current end of viewerEvents: subscribing after it misses nothing.

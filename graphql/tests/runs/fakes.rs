@@ -127,6 +127,35 @@ impl Accounts for Unasked {
     }
 }
 
+impl Administration for Unasked {
+    fn create(&self, _: CommandContext, _: NewAccount) -> Answer<'_, AccountChanged> {
+        unreachable!()
+    }
+    fn change(
+        &self,
+        _: CommandContext,
+        _: AccountChange,
+        _: Option<u64>,
+    ) -> Answer<'_, AccountChanged> {
+        unreachable!()
+    }
+    fn reset_password(&self, _: RequestInfo, _: SecretText, _: Password) -> Answer<'_, Tokens> {
+        unreachable!()
+    }
+    fn account(&self, _: UserId) -> Answer<'_, Option<AccountDetail>> {
+        unreachable!()
+    }
+    fn accounts(&self, _: AccountFilter, _: Page) -> Answer<'_, AccountPage> {
+        unreachable!()
+    }
+    fn holdings(&self, _: UserId) -> Answer<'_, Holdings> {
+        unreachable!()
+    }
+    fn last_events(&self, _: UserId, _: bool) -> Answer<'_, Vec<(SessionId, EventView)>> {
+        unreachable!()
+    }
+}
+
 impl Reads for World {
     fn reach(&self, position: u64) -> Answer<'_, ()> {
         self.note(format!("reach {position}"));
@@ -251,6 +280,13 @@ fn schema(world: &Arc<World>) -> claviger_graphql::ClavigerSchema {
         reads: world.clone(),
         credentials: Arc::new(Unasked),
         accounts: Arc::new(Unasked),
+        administration: Arc::new(Unasked),
+        server: Arc::new(ServerInfo {
+            version: "0",
+            is_registration_open: true,
+            has_issuer: false,
+            has_max_plan: false,
+        }),
         feeds: Arc::new(Unasked),
         run_commands: world.clone(),
         run_reads: world.clone(),

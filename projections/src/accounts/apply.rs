@@ -2,12 +2,15 @@
 
 use super::view::{AccountContent, AccountView};
 use crate::ports::Placed;
-use claviger_domain::account::AccountEvent;
+use claviger_domain::account::{AccountEvent, SignInNames};
 use claviger_domain::timestamp::Timestamp;
 
 impl AccountView {
     /// Applies one event. `placed` is its place in the stream.
     pub fn apply(&mut self, event: &AccountEvent, placed: &Placed) {
+        if !event.is_of_sessions() {
+            self.facts.version = Some(placed.version);
+        }
         match event {
             AccountEvent::AccountRegistered(facts, content) => {
                 self.facts.roles = facts.roles.iter().copied().collect();
@@ -31,6 +34,13 @@ impl AccountView {
                     content.full_name.clone_from(&renamed.full_name);
                 }
             }
+            AccountEvent::SignInNamesChanged(_, names) => {
+                if let (Some(content), Some(names)) = (&mut self.content, names) {
+                    let SignInNames { username, email } = names.clone();
+                    content.username = username.unwrap_or_else(|| content.username.clone());
+                    content.email = email.unwrap_or_else(|| content.email.clone());
+                }
+            }
             AccountEvent::RoleGranted(facts) => {
                 self.facts.roles.insert(facts.role);
             }
@@ -48,7 +58,10 @@ impl AccountView {
             AccountEvent::SessionsRevoked(facts) => {
                 self.end_tokens(None, facts.tokens_kept, placed);
             }
-            AccountEvent::PasswordChanged(_) | AccountEvent::RefreshTokenReused(_) => {}
+            AccountEvent::PasswordChanged(_)
+            | AccountEvent::PasswordResetCreated(_)
+            | AccountEvent::PasswordReset(_)
+            | AccountEvent::RefreshTokenReused(_) => {}
         }
     }
 

@@ -35,6 +35,10 @@ pub struct AccountFacts {
     pub created_at: Timestamp,
     /// When the user last signed in; `None` before the first time.
     pub last_sign_in_at: Option<Timestamp>,
+    /// Version of the stream's last event that was not about sessions; `None` in a row from before
+    /// this was recorded, until the next such event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
 }
 
 impl AccountFacts {

@@ -17,6 +17,8 @@ const SPANS: usize = 16;
 pub enum Topic {
     /// The events of one user.
     Owner(UserId),
+    /// The events of one user's account. Listeners are only notified, as for [`Topic::Run`].
+    Account(UserId),
     /// The events of one run. Listeners are only notified that there is something to read.
     Run(RunId),
     /// The control requests of one run. Listeners are only notified, as for [`Topic::Run`].

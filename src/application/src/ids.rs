@@ -11,6 +11,7 @@ use uuid::Uuid;
 #[expect(missing_docs, reason = "the types of the contract")]
 pub enum IdKind {
     User,
+    Account,
     ApiKey,
     Session,
     Event,
@@ -20,8 +21,9 @@ pub enum IdKind {
 }
 
 impl IdKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::User,
+        Self::Account,
         Self::ApiKey,
         Self::Session,
         Self::Event,
@@ -33,6 +35,7 @@ impl IdKind {
     const fn name(self) -> &'static str {
         match self {
             Self::User => "User",
+            Self::Account => "Account",
             Self::ApiKey => "ApiKey",
             Self::Session => "Session",
             Self::Event => "Event",

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod accounts;
+mod administration;
 mod command;
 mod credentials;
 pub mod cursor;
@@ -15,6 +16,10 @@ mod run_reads;
 mod services;
 
 pub use accounts::{Accounts, StreamTicket, Tokens};
+pub use administration::{
+    AccountChange, AccountChanged, AccountDetail, AccountFilter, AccountPage, AccountSearch,
+    AccountState, Administration, Holdings, NewAccount, ResetToken, ServerInfo, lacks_role,
+};
 pub use claviger_projections::ports::BoxFuture;
 pub use command::{Answer, CommandContext, CommandGroup, CommandKind, Commit};
 pub use credentials::{Candidate, Circumstances, Credentials, LastTest, ModelInfo, reason};

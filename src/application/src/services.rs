@@ -1,6 +1,7 @@
 //! Everything a face stands on.
 
 use crate::accounts::Accounts;
+use crate::administration::{Administration, ServerInfo};
 use crate::credentials::Credentials;
 use crate::feeds::Feeds;
 use crate::feeds::RunFeeds;
@@ -22,6 +23,10 @@ pub struct Ports {
     pub credentials: Arc<dyn Credentials>,
     /// Accounts and sessions.
     pub accounts: Arc<dyn Accounts>,
+    /// The administration of accounts.
+    pub administration: Arc<dyn Administration>,
+    /// What the server tells everybody.
+    pub server: Arc<ServerInfo>,
     /// Live feeds.
     pub feeds: Arc<dyn Feeds>,
     /// Commands on runs.

@@ -85,11 +85,28 @@ impl User {
             names.retain(|(kind, _)| *kind != ClaimKind::Email);
             names.extend(identity.iter().map(|it| (ClaimKind::Identity, keys.identity_claim(it))));
         }
+        if let (AccountEvent::SignInNamesChanged(_, Some(new)), Some(names)) =
+            (&event, &mut self.names)
+        {
+            let username =
+                new.username.iter().map(|name| (ClaimKind::Username, keys.username_claim(name)));
+            let email = new.email.iter().map(|email| (ClaimKind::Email, keys.email_claim(email)));
+            for claim in username.chain(email) {
+                names.retain(|(kind, _)| *kind != claim.0);
+                names.push(claim);
+            }
+        }
         if let AccountEvent::SignedIn(facts, seen) = &event {
             let user_agent = seen.as_ref().map(|seen| seen.user_agent.clone());
             self.sessions.insert(facts.session, Began { at, position, user_agent });
         }
-        self.is_worn |= matches!(event, AccountEvent::PasswordChanged(_));
+        // What replaces a password's hash, or that of a reset's token, destroys the one before.
+        self.is_worn |= matches!(
+            event,
+            AccountEvent::PasswordChanged(_)
+                | AccountEvent::PasswordResetCreated(_)
+                | AccountEvent::PasswordReset(_)
+        );
         self.account.apply(event);
         let alive = &self.account.sessions;
         self.sessions.retain(|session, _| alive.contains(session));

@@ -206,7 +206,9 @@ impl Walk<'_> {
             self.unknown(&format!("a password hash of {owner}"));
             return;
         }
-        let version = self.expected.users.get(&owner).map(|user| user.account.password_version);
+        let account = self.expected.users.get(&owner).map(|user| &user.account);
+        let version = account.map(|account| account.password_version);
+        let has_password = account.is_some_and(|account| account.has_password);
         if version != Some(row.password_version) {
             self.problem(format!(
                 "the password hash of {owner} has version {} instead of {}: restore the row from a \
@@ -214,7 +216,7 @@ impl Walk<'_> {
                 row.password_version,
                 version.unwrap_or_default()
             ));
-        } else if self.opener.credential(row) == Opened::No {
+        } else if self.opener.credential(row, has_password) == Opened::No {
             self.problem(format!(
                 "the password hash of {owner} does not open: restore the row from a backup, without \
                  it this user cannot sign in"

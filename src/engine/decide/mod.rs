@@ -18,7 +18,7 @@ mod withdraw;
 
 pub(super) use claim::{PreviousOwner, claim, may_claim};
 pub(super) use next::{Given, decide};
-pub(super) use receive::{Received, interrupt, receive};
+pub(super) use receive::{Received, interrupt, receive, suspend};
 pub(super) use state::{Rules, WorkState};
 pub(super) use turn::{Decision, Effect, Flow, PreparedCall};
 pub(super) use withdraw::withdraw;

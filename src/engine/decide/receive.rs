@@ -6,8 +6,8 @@ use super::turn::{Decision, Effect, Flow, Turn};
 use crate::anthropic::stream::{CallEnd, CallFailure, CallItem};
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{
-    CompleteStep, FailAttempt, FailureClass, Next, Reply, RunError, StartAttempt, Step, Trouble,
-    Usage,
+    CompleteStep, FailAttempt, FailureClass, Next, PauseReason, Reply, RunError, StartAttempt,
+    Step, Trouble, Usage,
 };
 use claviger_domain::pattern::{Judgement, judge};
 use claviger_domain::timestamp::Timestamp;
@@ -58,6 +58,16 @@ pub(crate) fn interrupt(state: &mut WorkState, now: Timestamp) -> Result<Decisio
     let trouble = "the server shut down while this call was under way: the call is retried";
     turn.end_calls((FailureClass::Interrupted, Next::Retry { at: now }), trouble, now)?;
     Ok(turn.end(Flow::Rests))
+}
+
+/// Ends every call under way and pauses the run, because its user was deactivated. The calls are made
+/// again once the run is resumed.
+pub(crate) fn suspend(state: &mut WorkState, now: Timestamp) -> Result<Decision, RunError> {
+    let mut turn = Turn::new(state);
+    let trouble = "the account was deactivated while this call was under way";
+    turn.end_calls((FailureClass::Interrupted, Next::Retry { at: now }), trouble, now)?;
+    turn.state.pausing.get_or_insert(PauseReason::KeyUnavailable);
+    Ok(turn.end(Flow::Continues))
 }
 
 /// The upstream restarted the reply by itself: the attempt has ended, and the next one is already

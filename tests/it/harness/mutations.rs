@@ -33,6 +33,8 @@ const FRAGMENTS: [(&str, &str); 5] = [
 fn shape(mutation: &str) -> (&'static str, &'static str) {
     const SESSION: &str = "accessToken refreshToken expiresAt viewer { id username }";
     const KEY: &str = "key { ...K } commit { ...C }";
+    const ACCOUNT: &str = "account { id userId username email fullName roles state version } \
+        resetToken resetTokenExpiresAt commit { ...C }";
     const RUN: &str = "orchestration { id state } commit { ...C }";
     match mutation {
         "register" => ("RegisterInput", SESSION),
@@ -41,6 +43,15 @@ fn shape(mutation: &str) -> (&'static str, &'static str) {
         "changePassword" => ("ChangePasswordInput", SESSION),
         "logout" => ("LogoutInput", ""),
         "revokeSessions" => ("RevokeSessionsInput", ""),
+        "endSession" => ("SessionInput", ""),
+        "resetPassword" => ("ResetPasswordInput", SESSION),
+        "renameAccount" => ("RenameAccountInput", ACCOUNT),
+        "createAccount" => ("CreateAccountInput", ACCOUNT),
+        "grantRole" | "revokeRole" => ("AccountRoleInput", ACCOUNT),
+        "deactivateAccount"
+        | "reactivateAccount"
+        | "endAccountSessions"
+        | "createPasswordReset" => ("AccountInput", ACCOUNT),
         "addKey" => ("AddKeyInput", KEY),
         "testKey" => ("TestKeyInput", KEY),
         "setDefaultKey" => ("DefaultKeyInput", KEY),

@@ -51,10 +51,13 @@ const ARROWS: [Arrow; 8] = [
         folders: &["src/auth"],
         never: &["crate::bus", "crate::views", PROJECTIONS],
         but: &[
+            ("crate::bus::AccountDone", "what a command on an account led to"),
             ("crate::bus::AccountRequest", "a command on an account"),
+            ("crate::bus::AdministrationRequest", "one of an administrator"),
             ("crate::bus::Bus", "executes it"),
             ("crate::views::SESSION_MS", "a session's lifetime, which its row and its token share"),
             ("claviger_projections::accounts::AccountView", "what reads return"),
+            ("claviger_projections::ports::Page", "the page of a list, handed on to reads"),
             ("claviger_projections::ports::SessionRow", "what the store returns of a session"),
             (
                 "claviger_projections::ports::Store",

@@ -84,13 +84,21 @@ const START: [&str; 16] = [
 const CALLS: [&str; 4] = ["--anthropic-base-url", "--model", "--prices", "--test-timeout-ms"];
 
 /// Each command with the options that are its own, in groups.
-const COMMANDS: [(&[&str], &[&[&str]]); 25] = [
+const COMMANDS: [(&[&str], &[&[&str]]); 33] = [
     (&[], &[&["--version"]]),
     (&["serve"], &[&STORE, &SERVE]),
     (&["demo"], &[&["--config", "--exit", "--listen", "--metrics-listen"]]),
     (&["simulate"], &[&["--at", "--keys", "--pace-ms"]]),
     (&["user"], &[]),
     (&["user", "add"], &[&STORE, &["--email", "--full-name", "--password-stdin", "--role"]]),
+    (&["user", "list"], &[&STORE, &["--state"]]),
+    (&["user", "show"], &[&STORE]),
+    (&["user", "deactivate"], &[&STORE]),
+    (&["user", "reactivate"], &[&STORE]),
+    (&["user", "role"], &[&STORE, &["--grant", "--revoke"]]),
+    (&["user", "password"], &[&STORE]),
+    (&["user", "sessions"], &[&STORE, &["--end", "--end-all"]]),
+    (&["user", "rename"], &[&STORE, &["--email", "--full-name", "--username"]]),
     (&["key"], &[]),
     (&["key", "list"], &[&STORE, &["--user"]]),
     (&["key", "add"], &[&STORE, &["--context", "--default", "--max-keys", "--name", "--user"]]),

@@ -133,8 +133,14 @@ impl Vaulted {
         let (id, n) = (UserId(fresh()), self.names.fetch_add(1, Ordering::Relaxed));
         let username = Username::parse(&format!("user{n}")).unwrap();
         let email = Email::parse(&format!("user{n}@example.org")).unwrap();
-        let command =
-            RegisterAccount { username, email, full_name: None, role: Role::User, session: None };
+        let command = RegisterAccount {
+            username,
+            email,
+            full_name: None,
+            roles: [Role::User].into(),
+            reset_until: None,
+            session: None,
+        };
         self.account(id, command.into()).await?;
         let mut user = User {
             id,

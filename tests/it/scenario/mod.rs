@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod activity;
+mod administration;
 mod crash;
 mod expiry;
 mod external;

@@ -1,5 +1,6 @@
 //! One user uses every field and argument, and the schema shows at the end whether that was all.
 
+use super::administration::administration;
 use super::live::{FEED, runs};
 use super::stage::{Stage, on_every_store};
 use crate::harness::client::Client;
@@ -28,12 +29,14 @@ async fn a_user_meets_every_field_of_the_schema() {
         changes(stage, &ada, &id).await;
         runs(stage, &ada).await;
         let others = sessions(stage, &ada).await;
+        let of_root = administration(stage).await;
         let bob = stage.user("bob").await;
         let ticket = "mutation { createStreamTicket { ticket expiresAt } }";
         let ticket = bob.ask(ticket, json!({})).await["createStreamTicket"].clone();
         assert!(!ticket["ticket"].as_str().unwrap().is_empty() && ticket["expiresAt"].is_string());
         let sent =
-            [ada.sent(), others, bob.sent(), SUBSCRIPTIONS.map(str::to_owned).to_vec()].concat();
+            [ada.sent(), others, bob.sent(), SUBSCRIPTIONS.map(str::to_owned).to_vec(), of_root]
+                .concat();
         let missed = not_asked_for(&sent);
         assert!(missed.is_empty(), "no scenario asks for {missed:#?}");
     })

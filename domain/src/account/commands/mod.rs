@@ -1,13 +1,16 @@
 //! The commands on an account, one per file.
 
 mod change_password;
+mod create_password_reset;
 mod deactivate;
+mod end_session;
 mod erase;
 mod reactivate;
 mod register;
 mod register_external;
 mod rename;
 mod report_reuse;
+mod reset_password;
 mod revoke_sessions;
 mod roles;
 mod sessions;
@@ -15,13 +18,16 @@ mod sign_in;
 mod sign_out;
 
 pub use change_password::ChangePassword;
+pub use create_password_reset::CreatePasswordReset;
 pub use deactivate::DeactivateAccount;
+pub use end_session::EndSession;
 pub use erase::EraseAccount;
 pub use reactivate::ReactivateAccount;
 pub use register::RegisterAccount;
 pub use register_external::RegisterExternal;
 pub use rename::RenameAccount;
 pub use report_reuse::ReportRefreshReuse;
+pub use reset_password::ResetPassword;
 pub use revoke_sessions::RevokeSessions;
 pub use roles::{GrantRole, RevokeRole};
 pub use sign_in::{SignIn, Verified};
@@ -46,5 +52,8 @@ commands! {
         RevokeSessions,
         ReportRefreshReuse,
         EraseAccount,
+        EndSession,
+        CreatePasswordReset,
+        ResetPassword,
     }
 }

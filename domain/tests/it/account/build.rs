@@ -3,10 +3,13 @@
 use crate::given::{Given, given, session};
 use claviger_domain::account::{
     Account, AccountEvent, ChangePassword, LeftSession, NoFacts, OfRole, OfSession, OfSessions,
-    Person, RegisterAccount, Registered, Renamed, RevokeReason, Seen, SignIn, Verified,
+    Person, RegisterAccount, Registered, Renamed, ResetCreated, RevokeReason, Seen, SignIn,
+    SignInNames, Verified,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::text::{Email, FullName, Username};
+use claviger_domain::timestamp::Timestamp;
+use std::collections::BTreeSet;
 
 pub(crate) const BROWSER: &str =
     "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0";
@@ -22,7 +25,8 @@ pub(crate) fn register() -> RegisterAccount {
         username: Username::parse("Ada").unwrap(),
         email: Email::parse("Ada@Example.org").unwrap(),
         full_name: FullName::parse("Ada Lovelace").ok(),
-        role: Role::User,
+        roles: BTreeSet::new(),
+        reset_until: None,
         session: None,
     }
 }
@@ -104,4 +108,18 @@ pub(crate) fn token_reused(n: u8) -> AccountEvent {
 
 pub(crate) fn erased() -> AccountEvent {
     AccountEvent::AccountErased(NoFacts {})
+}
+
+pub(crate) fn names_changed(username: Option<&str>, email: Option<&str>) -> AccountEvent {
+    let names =
+        SignInNames { username: username.map(str::to_owned), email: email.map(str::to_owned) };
+    AccountEvent::SignInNamesChanged(NoFacts {}, Some(names))
+}
+
+pub(crate) fn reset_created(until: u64) -> AccountEvent {
+    AccountEvent::PasswordResetCreated(ResetCreated { expires_at: Timestamp(until) })
+}
+
+pub(crate) fn password_reset() -> AccountEvent {
+    AccountEvent::PasswordReset(NoFacts {})
 }

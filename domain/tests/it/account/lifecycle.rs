@@ -20,7 +20,7 @@ fn registered_account_is_active_and_has_the_role_user() {
 fn account_registered_with_more_rights_is_a_user_too() {
     for role in [Role::Auditor, Role::Admin] {
         account([])
-            .when(RegisterAccount { role, ..register() })
+            .when(RegisterAccount { roles: [role].into(), ..register() })
             .then([registered_as(vec![Role::User, role])]);
     }
 }
@@ -46,7 +46,8 @@ fn erased_account_cannot_be_registered_again() {
 #[test]
 fn account_is_renamed_and_the_name_taken_back() {
     let rename = |name: Option<&str>| RenameAccount {
-        full_name: name.and_then(|name| FullName::parse(name).ok()),
+        full_name: Some(name.and_then(|name| FullName::parse(name).ok())),
+        ..RenameAccount::default()
     };
     account([registered()]).when(rename(Some("Ada King"))).then([renamed(Some("Ada King"))]);
     account([registered()]).when(rename(None)).then([renamed(None)]);
@@ -119,6 +120,12 @@ fn every_refusal_has_its_code() {
         (AccountError::Exists, ErrorCode::Conflict),
         (AccountError::Deactivated, ErrorCode::Unauthenticated),
         (AccountError::FixedRole(Role::User), ErrorCode::Validation),
+        (AccountError::NoPassword, ErrorCode::Validation),
+        (AccountError::ForeignEmail, ErrorCode::Validation),
+        (AccountError::VersionMismatch { expected: 1, actual: 2 }, ErrorCode::Conflict),
+        (AccountError::LastAdministrator, ErrorCode::Conflict),
+        (AccountError::NoSession, ErrorCode::NotFound),
+        (AccountError::ResetInvalid, ErrorCode::Unauthenticated),
     ];
     for (error, code) in table {
         assert_eq!(error.code(), code, "{error}");

@@ -1,5 +1,6 @@
 //! Rules of a user's account.
 
+mod administration;
 mod build;
 mod external;
 mod lifecycle;

@@ -3,7 +3,7 @@
 use super::settings;
 use claviger_domain::account::{
     AccountEvent, Identity, LeftSession, NoFacts, OfRole, OfSession, OfSessions, Person,
-    Registered, Renamed, RevokeReason, Seen,
+    Registered, Renamed, ResetCreated, RevokeReason, Seen, SignInNames,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::event::Payload;
@@ -214,7 +214,11 @@ fn account_event() -> impl Strategy<Value = AccountEvent> {
             AccountEvent::AccountDeactivated(NoFacts {}),
             AccountEvent::AccountReactivated(NoFacts {}),
             AccountEvent::AccountErased(NoFacts {}),
+            AccountEvent::PasswordReset(NoFacts {}),
         ]),
+        1 => of((of(text()), of(text())).prop_map(|(username, email)| SignInNames { username, email }))
+            .prop_map(|content| AccountEvent::SignInNamesChanged(NoFacts {}, content)),
+        1 => at().prop_map(|expires_at| AccountEvent::PasswordResetCreated(ResetCreated { expires_at })),
         5 => session_event(),
     ]
 }

@@ -174,6 +174,19 @@ fn a_restart_and_an_interruption_end_attempts() {
             &["rests", "pausing requested"],
         ),
         (
+            "suspended, because the owner was deactivated",
+            two(),
+            Input::Suspend,
+            &[
+                "failed 1#1 interrupted: retry +0",
+                "failed 2#1 interrupted: retry +0",
+                "drop call 1",
+                "drop call 2",
+                "continues",
+                "pausing key_unavailable",
+            ],
+        ),
+        (
             "a call that was restarted goes on",
             two().after(step(1), restarted()),
             DECIDE,

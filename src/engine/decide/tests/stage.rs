@@ -5,6 +5,7 @@ use crate::anthropic::prices::PriceTable;
 use crate::anthropic::stream::{CallEnd, CallFailure, CallItem};
 use crate::engine::decide::{
     Decision, Effect, Flow, Given, Received, Rules, WorkState, claim, decide, interrupt, receive,
+    suspend,
 };
 use claviger_domain::id::{BootId, ContextTag, RunId, StepId};
 use claviger_domain::orchestration::{
@@ -38,6 +39,8 @@ pub(super) enum Input {
     /// An item of a call arrives; `None` if the call ends without a last item.
     Item(StepId, Option<CallItem>),
     Interrupt,
+    /// The owner was deactivated.
+    Suspend,
 }
 
 /// The other inputs of a decision.
@@ -168,6 +171,7 @@ impl Stage {
                 return receive(&mut self.state, received).unwrap();
             }
             Input::Interrupt => return interrupt(&mut self.state, NOW).unwrap(),
+            Input::Suspend => return suspend(&mut self.state, NOW).unwrap(),
         };
         let (resolution, ids) = (resolution(), Cell::new(self.state.run.steps.len() as u128));
         let given = Given {

@@ -30,7 +30,11 @@ async fn a_run_is_requested_on_the_roles_and_the_keys_that_there_are_then() {
     let stage = Stage::over(world, Duty::Nothing, 0).await;
     let ada = stage.other.newcomer("ada").await;
     let admin = Role::Admin;
-    account(&stage.other, ada.id(), GrantRole { role: admin }.into()).await;
+    // The last administrator could not be removed.
+    let root = stage.other.newcomer("root").await;
+    for user in [root.id(), ada.id()] {
+        account(&stage.other, user, GrantRole { role: admin }.into()).await;
+    }
     let roles = BTreeSet::from([Role::User, admin]);
     let as_admin = Principal { roles, ..ada.principal.clone() };
     start_by(&stage.other, &as_admin).await.unwrap();
