@@ -255,13 +255,7 @@ impl Core {
             aggregates: Aggregates::new(Arc::clone(&store), keychain.evidence()),
         };
         let bus = command_bus(config, ports.clone(), upstream.probing(&env)?, (&metrics, &tracker));
-        let reads = Arc::new(StoreReads {
-            store: ports.store,
-            keychain: ports.keychain,
-            env: ports.env,
-            aggregates: ports.aggregates,
-            view_wait: Duration::from_millis(config.view_wait_ms),
-        });
+        let reads = reads_over(config, ports);
         let resolver = Arc::new(upstream.resolver(config, &reads));
         let auth_ports = AuthPorts {
             store: Arc::clone(&store),
@@ -393,6 +387,12 @@ impl Upstream {
         let model = self.models.default_model(env.clock.now()).ok_or(StartError::NoModel)?;
         Ok((KeyProbe::new(self.client.clone(), Arc::clone(&self.prices)), model))
     }
+}
+
+fn reads_over(config: &Config, ports: BusPorts) -> Arc<StoreReads> {
+    let BusPorts { store, keychain, env, aggregates } = ports;
+    let view_wait = Duration::from_millis(config.view_wait_ms);
+    Arc::new(StoreReads { store, keychain, env, aggregates, view_wait })
 }
 
 /// What commands on runs and the engine share.

@@ -186,14 +186,16 @@ fn bson(value: Value) -> Bson {
 }
 
 fn value(cell: &Bson) -> Value {
-    match cell {
-        Bson::Int64(number) => Value::Integer(*number),
-        Bson::Double(number) => Value::Real(*number),
-        Bson::String(text) => Value::Text(text.clone()),
-        Bson::Binary(binary) => Value::Blob(binary.bytes.clone()),
-        other => {
-            assert_eq!(other, &Bson::Null, "SQLite has no such value");
-            Value::Null
-        }
+    if let Some(number) = cell.as_i64() {
+        Value::Integer(number)
+    } else if let Some(number) = cell.as_f64() {
+        Value::Real(number)
+    } else if let Some(text) = cell.as_str() {
+        Value::Text(text.to_owned())
+    } else if let Bson::Binary(binary) = cell {
+        Value::Blob(binary.bytes.clone())
+    } else {
+        assert_eq!(cell, &Bson::Null, "SQLite has no such value");
+        Value::Null
     }
 }
