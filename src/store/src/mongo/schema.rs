@@ -22,7 +22,7 @@
 //! | `deltas` | `{r, v, d}`: run, version, row | rows of text between a run's events, sealed | inserts by key; deleted when they expire |
 //! | `processes` | boot id | the processes that append: host and process, sessions, until when each is considered alive | with time |
 //! | `store_keys` | KEK id | the store's index key and canary; unique `seq` lets one process be the first, the highest is the newest | once, then with appends |
-//! | `used_tickets` | ticket id | stream tickets that were used; `until` is a date, by which the server deletes them | inserts only |
+//! | `used_tickets` | ticket id | stream tickets that were used; `until` is a date; later uses delete old ones | inserts and deletes |
 //! | `meta` | `"store"` | the format; what a program must be able to read, with the version that first wrote it | before the first append that needs it |
 //!
 //! Documents that depend on a user key (`index_keys`, `content_keys`, `secrets`, `credentials`)
@@ -37,7 +37,6 @@
 use super::cells::Cells;
 use super::error::{DbError, OpenError, code, is_duplicate, open_error};
 use claviger_domain::catalogue::Requirement;
-use claviger_projections::ports::TICKET_MARGIN_MS;
 use futures::future::try_join_all;
 use mongodb::bson::{Document, doc};
 use mongodb::error::Error;
@@ -96,24 +95,14 @@ struct Index {
     name: &'static str,
     keys: &'static [(&'static str, i32)],
     unique: bool,
-    /// The server deletes a document this many seconds after the time in its field.
-    expires_after: Option<i64>,
 }
 
 const fn index(name: &'static str, keys: &'static [(&'static str, i32)]) -> Index {
-    Index { name, keys, unique: false, expires_after: None }
+    Index { name, keys, unique: false }
 }
 
 const fn unique(name: &'static str, keys: &'static [(&'static str, i32)]) -> Index {
-    Index { name, keys, unique: true, expires_after: None }
-}
-
-/// How long a used ticket is remembered after it is of no use, in seconds.
-#[expect(clippy::cast_possible_wrap, reason = "an hour")]
-const TICKET_MARGIN: i64 = (TICKET_MARGIN_MS / 1000) as i64;
-
-const fn expiring(name: &'static str, keys: &'static [(&'static str, i32)], after: i64) -> Index {
-    Index { name, keys, unique: false, expires_after: Some(after) }
+    Index { name, keys, unique: true }
 }
 
 const COLLECTIONS: &[(&str, &[Index])] = &[
@@ -157,7 +146,7 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
     ),
     (STORE_KEYS, &[unique("seq", &[("seq", 1)])]),
     (PROCESSES, &[]),
-    (USED_TICKETS, &[expiring("expiry", &[("until", 1)], TICKET_MARGIN)]),
+    (USED_TICKETS, &[index("until", &[("until", 1)])]),
     (META, &[]),
 ];
 
@@ -271,9 +260,6 @@ async fn prepare_collection(
         let mut spec = doc! { "name": index.name, "key": keys };
         if index.unique {
             spec.insert("unique", true);
-        }
-        if let Some(after) = index.expires_after {
-            spec.insert("expireAfterSeconds", after);
         }
         bson::Bson::from(spec)
     });
