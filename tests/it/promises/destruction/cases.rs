@@ -186,7 +186,7 @@ impl At<'_> {
         if now != keys {
             assert!(self.tables.change("store_keys", &now, &keys).await);
         }
-        assert!(self.tables.change(self.table, add, remove).await, "{} stays broken", self.table);
+        assert!(self.tables.restore(self.table, add, remove).await, "{} stays broken", self.table);
     }
 }
 

@@ -116,6 +116,21 @@ impl Tables {
             .collect()
     }
 
+    /// Takes rows away and puts earlier ones back. On MongoDB the store that is open may have written
+    /// the line of its process again meanwhile.
+    pub(super) async fn restore(&mut self, table: &str, remove: &[Row], back: &[Row]) -> bool {
+        let Self::MongoDb(db) = self else { return self.change(table, remove, back).await };
+        let documents = db.collection::<Row>(table);
+        for row in remove {
+            documents.delete_one(doc! { "_id": row["_id"].clone() }).await.unwrap();
+        }
+        for row in back {
+            let of = doc! { "_id": row["_id"].clone() };
+            documents.replace_one(of, row).upsert(true).await.unwrap();
+        }
+        true
+    }
+
     /// Takes rows away and puts others in their place; `false`, and nothing is changed, if the store
     /// itself refuses them.
     pub(super) async fn change(&mut self, table: &str, remove: &[Row], add: &[Row]) -> bool {
