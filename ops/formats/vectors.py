@@ -296,9 +296,9 @@ def session_macs():
 def event_signatures():
     store_key = key("store index key")
     return [
-        {"store_index_key": store_key.hex(), "leaf": one["leaf"],
-         "signature": keyed(store_key, "claviger/event-signature/1", bytes.fromhex(one["leaf"])).hex()}
-        for one in leaves()[:2] + leaves_2()[:1]
+        {"store_index_key": store_key.hex(), "leaf": one["leaf"], "root_before": before.hex(),
+         "signature": (before + keyed(store_key, "claviger/event-signature/1", bytes.fromhex(one["leaf"]), before)).hex()}
+        for one, before in zip(leaves()[:2] + leaves_2()[:1], (hashlib.sha256(b"").digest(), bytes(range(32)), bytes([255] * 32)))
     ]
 
 

@@ -115,7 +115,10 @@ impl Reading {
     fn check(&mut self, event: &StoredEvent, report: &mut Report) {
         let evidence = self.keychain.evidence();
         // One loss is one problem: what is missing or edited before it is reported already.
-        let vouched = evidence.check_start(event, self.integrity.root());
+        let before = self.integrity.root();
+        let vouched = evidence
+            .check_start(event, before)
+            .and_then(|()| evidence.check_history(event, &before));
         let has_holes = self.integrity.has_holes();
         let is_whole = self.integrity.take(event, report);
         let signed = if is_whole { evidence.check_signature(event) } else { Ok(()) };

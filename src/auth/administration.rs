@@ -1,7 +1,7 @@
 //! [`Administration`]: who may change which account, resets of passwords, and reads.
 
 use super::accounts::{Auth, call};
-use super::attempts::{Subject, What};
+use super::attempts::What;
 use super::port::AccountsPort;
 use super::resets::{self, RESET_MS};
 use crate::bus::{AccountDone, AdministrationRequest};
@@ -170,7 +170,9 @@ impl Auth {
         new: Password,
     ) -> Result<Tokens, Failure> {
         let user = resets::user_of(&token).ok_or_else(invalid)?;
-        let attempt = self.attempt(&info, What::Password(Some(Subject::User(user))))?;
+        // By address only. Nobody guesses a token, and anybody can write one that names a user: it
+        // must neither use up that user's attempts nor push others' out of memory.
+        let attempt = self.attempt(&info, What::Password(None))?;
         let Some(password_version) = self.reset_version(user, &token).await? else {
             attempt.failed();
             return Err(invalid());

@@ -86,6 +86,21 @@ impl Evidence {
             .is_some_and(|signature| self.index.verify_event_signature(&event.leaf, &signature))
     }
 
+    /// Whether an event that is signed follows the history that it was signed after. `before` is the
+    /// root of the tree over all events before it.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], naming the position.
+    pub fn check_history(&self, event: &StoredEvent, before: &[u8; 32]) -> Result<(), StoreError> {
+        match &event.signature {
+            Some(signature) if !signature.starts_with(before) => Err(StoreError::Corrupt(format!(
+                "events before position {}: they are not those that it was signed after",
+                event.envelope.position
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Checks the event that vouches for everything before the first signature. `before` is the
     /// root of the tree over all events before this one; other events pass.
     ///
@@ -175,7 +190,7 @@ impl Evidence {
 }
 
 impl SignEvents for Evidence {
-    fn sign(&self, leaf: &[u8; 32]) -> [u8; 32] {
-        self.index.event_signature(leaf)
+    fn sign(&self, leaf: &[u8; 32], before: &[u8; 32]) -> [u8; 64] {
+        self.index.event_signature(leaf, before)
     }
 }

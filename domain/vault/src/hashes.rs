@@ -150,15 +150,24 @@ impl StoreIndexKey {
         self.session_mac(of, generation, expires_at).ct_eq(mac).into()
     }
 
-    /// Signs an event by its leaf, which covers all of it: a writer of the store can recompute the
-    /// leaf of an event that they changed, but not this.
-    pub fn event_signature(&self, leaf: &[u8; 32]) -> [u8; 32] {
-        keyed_hash(self.as_bytes(), &[b"claviger/event-signature/1", leaf])
+    /// Signs an event by its leaf, which covers all of it, and by the root of the tree before it,
+    /// which covers what it follows: a writer of the store can recompute the leaf of an event that
+    /// they changed, but not this, and an event of another history breaks the next one's. The root
+    /// comes first, and then the MAC.
+    pub fn event_signature(&self, leaf: &[u8; 32], before: &[u8; 32]) -> [u8; 64] {
+        let mac = keyed_hash(self.as_bytes(), &[b"claviger/event-signature/1", leaf, before]);
+        let mut signature = [0; 64];
+        let (root, rest) = signature.split_at_mut(32);
+        root.copy_from_slice(before);
+        rest.copy_from_slice(&mac);
+        signature
     }
 
-    /// Whether `signature` is [`StoreIndexKey::event_signature`] of this leaf, in constant time.
-    pub fn verify_event_signature(&self, leaf: &[u8; 32], signature: &[u8; 32]) -> bool {
-        self.event_signature(leaf).ct_eq(signature).into()
+    /// Whether `signature` is [`StoreIndexKey::event_signature`] of this leaf and the root in it, in
+    /// constant time.
+    pub fn verify_event_signature(&self, leaf: &[u8; 32], signature: &[u8; 64]) -> bool {
+        let Some(before) = signature.first_chunk() else { return false };
+        self.event_signature(leaf, before).ct_eq(signature).into()
     }
 
     /// Authenticates a stream ticket. `body` is the ticket without its MAC.

@@ -50,8 +50,9 @@ pub struct StoredEvent {
     pub subject: Option<Uuid>,
     /// RFC 6962 leaf hash.
     pub leaf: [u8; 32],
-    /// The signature of the leaf; `None` if nothing signed when it was appended.
-    pub signature: Option<[u8; 32]>,
+    /// The root of the tree before it, and a MAC of that and the leaf; `None` if nothing signed when
+    /// it was appended.
+    pub signature: Option<[u8; 64]>,
 }
 
 /// The place that the store assigned to an appended event: what inline views need beyond the

@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 /// Signs events with a key that writers of the store do not have.
 pub trait SignEvents: Send + Sync {
-    /// The signature of the event with this leaf. A function of its input.
-    fn sign(&self, leaf: &[u8; 32]) -> [u8; 32];
+    /// The signature of the event with this leaf after a log with this root: the root, and a MAC. A
+    /// function of its input.
+    fn sign(&self, leaf: &[u8; 32], before: &[u8; 32]) -> [u8; 64];
 }
 
 /// What signs the events of an open store: nothing, until the keychain is open.
@@ -21,8 +22,8 @@ impl Signer {
     }
 
     /// The signature of an event, if something signs.
-    pub fn sign(&self, leaf: &[u8; 32]) -> Option<[u8; 32]> {
-        self.0.get().map(|signs| signs.sign(leaf))
+    pub fn sign(&self, leaf: &[u8; 32], before: &[u8; 32]) -> Option<[u8; 64]> {
+        self.0.get().map(|signs| signs.sign(leaf, before))
     }
 }
 

@@ -157,6 +157,18 @@ fn frontier(harness: &dyn Harness, mut leaves: &[[u8; 32]]) -> Vec<[u8; 32]> {
     roots
 }
 
+/// The root of the tree over these leaves.
+pub(super) fn root(harness: &dyn Harness, leaves: &[[u8; 32]]) -> [u8; 32] {
+    let from_right = frontier(harness, leaves).into_iter().rev();
+    let joined = from_right.reduce(|right, left| {
+        let mut node = vec![1];
+        node.extend(left);
+        node.extend(right);
+        harness.sha256(&node)
+    });
+    joined.unwrap_or_else(|| harness.sha256(&[]))
+}
+
 fn perfect_root(harness: &dyn Harness, leaves: &[[u8; 32]]) -> [u8; 32] {
     if let [leaf] = leaves {
         return *leaf;

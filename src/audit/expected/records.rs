@@ -14,7 +14,8 @@ struct Named {
     position: u64,
     stream: StreamName,
     version: u64,
-    owner: Option<UserId>,
+    /// Who gave the command; the owner of the stream where it was nobody's.
+    actor: Option<UserId>,
     subject: Option<Uuid>,
     command: CommandId,
     at: Timestamp,
@@ -42,7 +43,7 @@ impl Records {
                 position: envelope.position,
                 stream: envelope.stream,
                 version: envelope.version,
-                owner: envelope.owner,
+                actor: envelope.actor.user.or(envelope.owner),
                 subject: event.subject,
                 command: envelope.command_id,
                 at: envelope.at,
@@ -75,8 +76,8 @@ impl Records {
         {
             return Some("does not end where its last event is");
         }
-        if named.iter().any(|event| event.owner != Some(record.owner)) {
-            return Some("belongs to another user than its events");
+        if named.iter().any(|event| event.actor != Some(record.owner)) {
+            return Some("belongs to another user than the one who gave the command");
         }
         let mut subjects = named.iter().filter_map(|event| event.subject).peekable();
         if subjects.peek().is_some() && !subjects.any(|subject| Some(subject) == record.subject) {

@@ -6,6 +6,7 @@ use crate::harness::person::password;
 use crate::harness::process::{Duty, Process};
 use crate::harness::stores::{Opened, StoreKind, TempPlace};
 use crate::harness::world::World;
+use claviger::audit::verify::verify;
 use claviger_application::ids::{IdKind, decode_as, encode};
 use claviger_application::{AccountChange, CommandContext};
 use claviger_domain::actor::{Actor, Role};
@@ -65,10 +66,14 @@ impl Stage {
         Self { world, ground, servers, clock }
     }
 
+    /// Ends the servers. What they did, `verify` must find as it should be.
     pub(super) async fn close(self) {
+        let keychain = Arc::clone(&self.servers[0].parts.keychain);
         for server in self.servers {
             server.stop().await;
         }
+        let report = verify(self.ground.store(), keychain).await.unwrap();
+        assert_eq!(report.problems, Vec::<String>::new());
         self.ground.close().await;
         self.world.close().await;
     }

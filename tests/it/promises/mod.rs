@@ -15,4 +15,5 @@ mod preconditions;
 mod rebilling;
 mod rows;
 mod sockets;
+mod splice;
 mod tickets;

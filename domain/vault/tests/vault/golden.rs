@@ -378,8 +378,8 @@ fn a_sessions_row_is_bound_to_its_user_generation_and_end() {
 fn an_event_is_signed_by_its_leaf() {
     for v in list("event_signatures") {
         let store = key!(StoreIndexKey, bytes(v, "store_index_key"));
-        let (leaf, signature) = (array::<32>(v, "leaf"), array::<32>(v, "signature"));
-        assert_eq!(store.event_signature(&leaf), signature);
+        let (leaf, signature) = (array::<32>(v, "leaf"), array::<64>(v, "signature"));
+        assert_eq!(store.event_signature(&leaf, &array::<32>(v, "root_before")), signature);
         assert!(store.verify_event_signature(&leaf, &signature));
         let mut changed = leaf;
         changed[0] ^= 1;

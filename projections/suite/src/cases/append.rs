@@ -8,18 +8,20 @@ use claviger_projections::ports::{Append, AppendError, Expected, Head, KEYS, Log
 use std::sync::Arc;
 use crate::build::{Maker, NOW, command, key, user, uuid};
 use crate::case::{cases, ensure, equal};
-use crate::check::{ALL, proven_log, whole_log};
+use crate::check::{ALL, proven_log, root, whole_log};
 
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
 
-/// Signs a leaf with its own bytes, backwards.
-struct Backwards;
+/// Signs a leaf with the leaf.
+struct Itself;
 
-impl SignEvents for Backwards {
-    fn sign(&self, leaf: &[u8; 32]) -> [u8; 32] {
-        let mut signature = *leaf;
-        signature.reverse();
+impl SignEvents for Itself {
+    fn sign(&self, leaf: &[u8; 32], before: &[u8; 32]) -> [u8; 64] {
+        let mut signature = [0; 64];
+        let (root, rest) = signature.split_at_mut(32);
+        root.copy_from_slice(before);
+        rest.copy_from_slice(leaf);
         signature
     }
 }
@@ -39,11 +41,15 @@ cases! {
     async fn every_event_is_signed_once_something_signs(harness) {
         let (store, make) = (harness.fresh().await?, Maker::default());
         store.append(make.append(user(1), 0, 1)).await?;
-        store.sign_with(Arc::new(Backwards));
+        store.sign_with(Arc::new(Itself));
         store.append(make.append(user(1), 1, 2)).await?;
+        store.append(make.append(user(1), 3, 1)).await?;
+        let mut leaves = Vec::new();
         for event in whole_log(store.as_ref()).await? {
-            let signed = (event.envelope.position > 1).then(|| Backwards.sign(&event.leaf));
+            let before = root(harness, &leaves);
+            let signed = (event.envelope.position > 1).then(|| Itself.sign(&event.leaf, &before));
             equal!(event.signature, signed, "the signature");
+            leaves.push(event.leaf);
         }
     }
 

@@ -28,7 +28,7 @@
 //!
 //! Ids are 16-byte blobs, whose order is the order of the ids; times are milliseconds. `owner`,
 //! `subject` and `kind` of an event are copies for filters: the leaf is computed from the envelope.
-//! `signature` is the keychain's, of the leaf.
+//! `signature` is the keychain's, of the leaf and the tree before it.
 //! `boxes` counts an event's sealed boxes: a single one is stored in `content`, several in `parts`.
 //! Leases live in the memory of the one process that has the file open.
 //!

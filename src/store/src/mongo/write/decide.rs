@@ -118,7 +118,8 @@ impl Draft {
                 at: end.at,
             };
             let (mut document, leaf) = event_document(append, event, (last, self.version))?;
-            document.insert("signature", self.signer.sign(&leaf).map(|of| binary(of.to_vec())));
+            let signed = self.signer.sign(&leaf, &end.frontier.root());
+            document.insert("signature", signed.map(|of| binary(of.to_vec())));
             end.frontier.push(leaf);
             events.push(document);
             parts.extend(part_documents(event, last.position));
