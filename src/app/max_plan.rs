@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tokio_util::task::TaskTracker;
 
 /// Most `claude` programs at once: each takes about 195 MB.
-const CLAUDE_PROGRAMS: usize = 4;
+pub(super) const CLAUDE_PROGRAMS: usize = 4;
 
 /// The operator's own credentials. `has_landlock` is what this system can enforce.
 pub(super) fn operator_of(

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::key_files::{self, KeyFileError};
-use super::max_plan::operator_of;
+use super::max_plan::{CLAUDE_PROGRAMS, operator_of};
 use super::parts::{authentication, command_bus, command_limits, policy, server_info};
 use crate::aggregates::Aggregates;
 use crate::anthropic::claude_program::MaxPlanError;
@@ -27,7 +27,8 @@ use claviger_domain::text::ModelId;
 use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
 use claviger_store::mongo::{self, MongoConfig, MongoStore};
-use claviger_store::sqlite::{self, SqliteConfig, SqliteStore};
+use claviger_store::sqlite::{self, DATABASE_FILE, SqliteConfig, SqliteStore};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -74,6 +75,25 @@ impl StartError {
     }
 }
 
+/// Commands that make no store: in a directory without one, the directory is the mistake.
+const NEED_A_STORE: [&str; 6] = [
+    "claviger key",
+    "claviger replay",
+    "claviger user",
+    "claviger vault rotate",
+    "claviger vault status",
+    "claviger verify",
+];
+
+fn no_store(data_dir: &Path) -> Failure {
+    let message = format!(
+        "there is no store in {}: name its directory (--data-dir); `claviger serve` and `claviger \
+         user add` make one",
+        data_dir.display()
+    );
+    Failure::new(ErrorCode::NotFound, message)
+}
+
 /// Whether nothing was ever written to the store. Only then a missing key file may be made: in any
 /// other store it was lost.
 async fn is_new(store: &dyn Store) -> Result<bool, StartError> {
@@ -118,6 +138,9 @@ impl Opened {
                 ..MongoConfig::new(uri.clone(), Arc::clone(&env.entropy))
             };
             return Ok(Self::MongoDb(Arc::new(MongoStore::open(&mongo).await?)));
+        }
+        if NEED_A_STORE.contains(&program) && !config.data_dir.join(DATABASE_FILE).exists() {
+            return Err(no_store(&config.data_dir).into());
         }
         let sqlite = SqliteConfig::new(&config.data_dir, program, env.clock.now());
         let other_clock = Arc::clone(&env.other_clock);
@@ -448,6 +471,7 @@ fn engine_settings(config: &Config) -> EngineSettings {
         lease: Duration::from_millis(config.lease_ms),
         drain: Duration::from_millis(config.drain_ms),
         calls_per_key: config.calls_per_key,
+        max_plan_calls: CLAUDE_PROGRAMS,
         runs_at_once: config.runs_at_once,
         ..EngineSettings::default()
     }

@@ -22,7 +22,10 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CliError> {
     // Standard input is read before the store is opened, because it may take its time.
     let parsed = Parsed::of(command)?;
-    let core = Core::open(config, Environment::system(), "claviger user").await?;
+    // Only a new account may be the first thing in a store.
+    let is_new = matches!(command, UserCommand::Add(_));
+    let program = if is_new { "claviger user add" } else { "claviger user" };
+    let core = Core::open(config, Environment::system(), program).await?;
     let done = match parsed {
         Parsed::Add(new) => add(&core, new).await,
         Parsed::Other(command) => accounts::execute(&core, command).await,

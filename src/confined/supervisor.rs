@@ -21,9 +21,6 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// How often orphans are looked for: each time may orphan their children.
-const SWEEPS: u32 = 100;
-
 /// Starts what standard input says and returns once it has ended.
 pub(super) fn run() -> Result<(), Refusal> {
     harden().map_err(|_| Refusal::Unguarded)?;
@@ -66,10 +63,11 @@ pub(super) fn run() -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Ends what left the group (`setsid`). Orphans become children of this process, so their process
-/// ids can't belong to others until they are reaped here.
+/// Ends what left the group (`setsid`, `setpgid`), until nothing is left: each time may orphan their
+/// children. Orphans become children of this process, so their process ids can't belong to others
+/// until they are reaped here.
 fn sweep() {
-    for _ in 0..SWEEPS {
+    loop {
         let orphans = children();
         if orphans.is_empty() {
             return;
@@ -89,10 +87,12 @@ fn children() -> Vec<Pid> {
     list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
 }
 
-/// Ends the group, at most once.
+/// Ends the program and its group, at most once.
 fn kill(group: &Mutex<Option<Pid>>) {
     if let Some(pid) = group.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        // If the group is already gone, nothing is left to kill.
+        // The program by itself too: it may have joined another group. If one of them is already
+        // gone, nothing is left to kill there.
+        let _ = kill_process(pid, Signal::KILL);
         let _ = kill_process_group(pid, Signal::KILL);
     }
 }

@@ -29,6 +29,8 @@ pub struct EngineSettings {
     pub runs_at_once: usize,
     /// Most calls at a time with one credential.
     pub calls_per_key: usize,
+    /// Calls by Max Plan at a time: programs that may run.
+    pub max_plan_calls: usize,
     /// Most calls at a time with all credentials.
     pub calls_at_once: usize,
     /// For how long a step is retried after faults of the upstream.
@@ -44,6 +46,7 @@ impl Default for EngineSettings {
             drain: Duration::from_secs(20),
             runs_at_once: 1_000,
             calls_per_key: 16,
+            max_plan_calls: 4,
             calls_at_once: 512,
             retry_budget: Duration::from_mins(10),
             limits: StreamLimits::default(),

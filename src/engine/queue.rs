@@ -57,13 +57,33 @@ struct OwnerState {
     waiting: VecDeque<(Lane, Turns)>,
 }
 
+/// Most calls at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// With one key.
+    pub(super) per_lane: usize,
+    /// By Max Plan: as many programs as may run. A call that waits for one of them behind its ticket
+    /// would wait in the order of arrival, whoever's it is.
+    pub(super) max_plan: usize,
+    /// With all credentials together.
+    pub(super) at_once: usize,
+}
+
+impl Bounds {
+    fn of(self, lane: Lane) -> usize {
+        match lane {
+            Lane::Operator(CredentialSource::MaxPlan) => self.per_lane.min(self.max_plan),
+            Lane::Operator(_) | Lane::Key(_) => self.per_lane,
+        }
+    }
+}
+
 /// The queues of a process, one per credential.
 pub(super) struct Queue {
     state: Mutex<State>,
     clock: Arc<dyn Clock>,
     tracker: TaskTracker,
-    per_lane: usize,
-    at_once: usize,
+    bounds: Bounds,
     /// Ends the tasks that wait for the end of rate limits.
     over: CancellationToken,
     _ends: DropGuard,
@@ -128,17 +148,17 @@ impl State {
     fn grant_to(
         &mut self,
         owner: UserId,
-        (per_lane, at_once): (usize, usize),
+        bounds: Bounds,
         now: Timestamp,
     ) -> Option<(oneshot::Sender<Ticket>, UserId, Lane)> {
         let of_owner = self.owners.get_mut(&owner)?;
-        if !may_take(of_owner.under_way, at_once.saturating_sub(self.under_way)) {
+        if !may_take(of_owner.under_way, bounds.at_once.saturating_sub(self.under_way)) {
             return None;
         }
         for _ in 0..of_owner.waiting.len() {
             let (lane, mut runs) = of_owner.waiting.pop_front()?;
             let is_free = self.lanes.get(&lane).is_none_or(|of_lane| {
-                let free = per_lane.saturating_sub(of_lane.under_way);
+                let free = bounds.of(lane).saturating_sub(of_lane.under_way);
                 let held = of_lane.by_owner.get(&owner).copied().unwrap_or_default();
                 of_lane.parked_until <= now
                     && match lane {
@@ -163,20 +183,13 @@ impl State {
 }
 
 impl Queue {
-    /// At most `per_lane` calls at a time with one credential, and `at_once` with all of them.
-    pub(super) fn new(
-        clock: Arc<dyn Clock>,
-        tracker: TaskTracker,
-        per_lane: usize,
-        at_once: usize,
-    ) -> Arc<Self> {
+    pub(super) fn new(clock: Arc<dyn Clock>, tracker: TaskTracker, bounds: Bounds) -> Arc<Self> {
         let over = CancellationToken::new();
         Arc::new(Self {
             state: Mutex::default(),
             clock,
             tracker,
-            per_lane,
-            at_once,
+            bounds,
             _ends: over.clone().drop_guard(),
             over,
         })
@@ -260,9 +273,9 @@ impl Queue {
     /// Decides which waiting calls get a ticket. The tickets are made outside of the lock, because
     /// one whose receiver is gone is given back at once, which takes the lock.
     fn grant(&self, state: &mut State) -> Granted {
-        let (now, bounds) = (self.clock.now(), (self.per_lane, self.at_once));
+        let (now, bounds) = (self.clock.now(), self.bounds);
         let (mut granted, mut passed_over) = (Vec::new(), 0);
-        while passed_over < state.turns.len() && state.under_way < self.at_once {
+        while passed_over < state.turns.len() && state.under_way < bounds.at_once {
             let Some(owner) = state.turns.pop_front() else { break };
             match state.grant_to(owner, bounds, now) {
                 Some(next) => {

@@ -20,7 +20,8 @@ type Turn = oneshot::Receiver<Ticket>;
 
 fn queue(per_lane: usize, at_once: usize) -> (Arc<Still>, Arc<Queue>) {
     let clock = Arc::new(Still(AtomicU64::new(1_000)));
-    let queue = Queue::new(Arc::<Still>::clone(&clock), TaskTracker::new(), per_lane, at_once);
+    let bounds = Bounds { per_lane, max_plan: 4, at_once };
+    let queue = Queue::new(Arc::<Still>::clone(&clock), TaskTracker::new(), bounds);
     (clock, queue)
 }
 
@@ -87,6 +88,15 @@ async fn a_credential_of_the_operator_is_shared_by_owner_and_a_users_key_is_the_
     assert!(taken(&queue, BOB, SHARED).is_some());
     let own: Vec<_> = (0..5).map(|_| taken(&queue, ADA, KEY)).collect();
     assert_eq!(own.iter().flatten().count(), 4);
+}
+
+#[tokio::test]
+async fn max_plan_has_a_ticket_for_each_program_and_one_owner_gets_half_of_them() {
+    let (_, queue) = queue(16, 100);
+    let plan = Lane::Operator(CredentialSource::MaxPlan);
+    let held: Vec<_> = (0..4).map(|_| taken(&queue, ADA, plan)).collect();
+    assert_eq!(held.iter().flatten().count(), 2, "of four programs");
+    let _other = taken(&queue, BOB, plan).unwrap();
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! ([`super::run_set`]).
 
 use super::parts::{EngineParts, Shared};
-use super::queue::Queue;
+use super::queue::{Bounds, Queue};
 use super::run_set::RunSet;
 use crate::background::lease::LeaseHolder;
 use crate::bus::WakeEngine;
@@ -59,8 +59,11 @@ impl Engine {
         let queue = Queue::new(
             clock,
             parts.tracker.clone(),
-            parts.settings.calls_per_key,
-            parts.settings.calls_at_once,
+            Bounds {
+                per_lane: parts.settings.calls_per_key,
+                max_plan: parts.settings.max_plan_calls,
+                at_once: parts.settings.calls_at_once,
+            },
         );
         Self { shared: Arc::new(Shared { parts, queue, flush }), flusher, hints }
     }

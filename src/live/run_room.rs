@@ -14,6 +14,7 @@ use claviger_projections::run_feed::{Batch, FeedCursor, OpenedDeltas, SharedFeed
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -37,6 +38,8 @@ pub struct RunRooms {
     runs: Arc<RunHub>,
     memory: Arc<Memory>,
     tasks: TaskTracker,
+    /// The process's own, whoever subscribes: readers end with it.
+    runtime: Handle,
 }
 
 /// A run and its reader, which stops when the last subscriber is gone.
@@ -69,9 +72,10 @@ pub(super) struct State {
 }
 
 impl RunRooms {
-    /// No rooms. `memory` holds the folds.
+    /// No rooms. `memory` holds the folds. Within the runtime of the process.
     pub fn new(hub: Arc<EventHub>, runs: Arc<RunHub>, memory: Arc<Memory>) -> Arc<Self> {
-        Arc::new(Self { rooms: Mutex::default(), hub, runs, memory, tasks: TaskTracker::new() })
+        let (tasks, runtime) = (TaskTracker::new(), Handle::current());
+        Arc::new(Self { rooms: Mutex::default(), hub, runs, memory, tasks, runtime })
     }
 
     /// Memory for a subscriber of this run.
@@ -112,7 +116,8 @@ impl RunRooms {
             look: LOOK.0,
         };
         let stopped = stop.clone();
-        self.tasks.spawn(async move { stopped.run_until_cancelled(keeper.run()).await });
+        let reading = async move { stopped.run_until_cancelled(keeper.run()).await };
+        self.tasks.spawn_on(reading, &self.runtime);
         let room = Arc::new(Room {
             run: reader.run,
             rooms: Arc::clone(self),

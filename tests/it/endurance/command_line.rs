@@ -20,6 +20,22 @@ fn with_upstream<'a>(arguments: &[&'a str], upstream: &'a str) -> Vec<&'a str> {
     [arguments, &["--anthropic-base-url", upstream]].concat()
 }
 
+#[test]
+fn a_directory_without_a_store_is_a_mistake_and_gets_none() {
+    let home = Home::new();
+    for command in [
+        &["verify"][..],
+        &["replay", "--all"],
+        &["vault", "status"],
+        &["vault", "rotate"],
+        &["key", "list", "--user", "ada"],
+        &["user", "list"],
+    ] {
+        home.run(command).assert_refused(12, &["NOT_FOUND", "--data-dir"]);
+        assert!(!home.data().exists(), "{command:?} made something");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_adds_lists_tests_and_defaults_keys() {
     let (home, simulator) = (Home::new(), simulator().await);
