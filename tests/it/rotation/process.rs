@@ -148,6 +148,7 @@ async fn a_rotation_is_refused_beside_a_server_without_a_needed_key_and_without_
     };
     with(&[1], &["vault", "rotate"]).assert_refused(20, &["master key"]);
     std::fs::remove_dir_all(home.data()).unwrap();
+    with(&[1], &["user", "add", "ada", "--email", "ada@example.org"]).assert_code(0);
     with(&[1], &["vault", "status"]).assert_code(0);
     let id = MasterKeyId(kek(1).id()).to_string();
     with(&[1], &["vault", "rotate"]).assert_refused(13, &[&id, "openssl rand -base64 32"]);
