@@ -43,7 +43,10 @@ pub(super) async fn every_case(
             };
             found.0.insert(format!("{table}.{column}"), line);
         }
-        assert!(sorted(tables.rows(&table).await) == sorted(rows), "{table} was not restored");
+        // The store that is open writes the line of its process and its leases as it goes.
+        if !["leases", "processes"].contains(&table.as_str()) {
+            assert!(sorted(tables.rows(&table).await) == sorted(rows), "{table} was not restored");
+        }
     }
     found
 }
