@@ -54,7 +54,7 @@ const SYSTEM: [&str; 33] = [
 /// Devices without content.
 const DEVICES: [&str; 4] = ["/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"];
 
-/// Whether this kernel enforces what [`restrict_to`] asks for.
+/// Whether this kernel enforces what `restrict_to` asks for.
 pub fn has_landlock() -> bool {
     Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)

@@ -5,7 +5,7 @@ use super::message::Prompt;
 use super::{debate, design, hierarchical, parallel, routing, sequential};
 use crate::orchestration::{Block, Definition, Purpose, Run, Step, Work};
 
-/// Version of the prompts' words. A run keeps the words that it began with: see [`quoted`].
+/// Version of the prompts' words. A run keeps the words that it began with: see `quoted`.
 pub const RENDERER: u32 = 2;
 
 /// The first version that puts what another agent wrote between fences.
