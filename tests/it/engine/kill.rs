@@ -46,7 +46,7 @@ struct Course {
 
 impl Course {
     async fn new(kind: StoreKind) -> Self {
-        let world = World::apart(kind, PACE, |_| {}).await;
+        let world = World::paced_apart(kind, PACE, |_| {}).await;
         Self {
             farm: Farm::open(world).await,
             dice: Dice::new(seed()),

@@ -194,7 +194,8 @@ async fn schedule(
 
 async fn schedules(kind: StoreKind, count: usize) {
     // A lease that a busy machine keeps, and whose end a new process needn't wait for long.
-    let mut world = World::with(kind, |config| config.lease_ms = 3_000).await;
+    let mut world =
+        World::paced_apart(kind, Duration::ZERO, |config| config.lease_ms = 3_000).await;
     world.env = without_waits().1;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;

@@ -35,7 +35,7 @@ impl World {
     }
 
     /// The same [apart](TempPlace::apart) from other tests.
-    pub(super) async fn apart(
+    pub(super) async fn paced_apart(
         kind: StoreKind,
         chunk_delay: Duration,
         change: impl FnOnce(&mut Config),

@@ -33,7 +33,7 @@ struct Scene {
 
 impl Scene {
     async fn open(pace: Duration, (lease_ms, drain_ms): (u64, u64)) -> Self {
-        let world = World::apart(StoreKind::MongoDb, pace, |config| {
+        let world = World::paced_apart(StoreKind::MongoDb, pace, |config| {
             (config.lease_ms, config.drain_ms) = (lease_ms, drain_ms);
         });
         let farm = Farm::open(world.await).await;

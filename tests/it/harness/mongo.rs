@@ -229,7 +229,7 @@ impl OwnServer {
 
     pub(crate) fn uri_text(&self) -> String {
         format!(
-            "mongodb://127.0.0.1:{}/?replicaSet=secantus&serverSelectionTimeoutMS=20000",
+            "mongodb://127.0.0.1:{}/claviger?replicaSet=secantus&serverSelectionTimeoutMS=20000",
             self.port
         )
     }

@@ -144,7 +144,8 @@ impl Process {
         self.ended.take().unwrap().await.unwrap();
     }
 
-    /// Gone in the middle of everything; returns once nothing of it is left.
+    /// Gone in the middle of everything; returns once nothing of it is left but, on MongoDB, its
+    /// transactions: so its store is [apart](crate::harness::stores::TempPlace::apart).
     pub(crate) async fn vanish(mut self) {
         let runtime = self.runtime.take().unwrap();
         tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(30)))

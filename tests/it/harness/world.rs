@@ -50,6 +50,11 @@ impl World {
         Self::at(TempPlace::new(kind).await, system(), |simulator| simulator).await
     }
 
+    /// The same [apart](TempPlace::apart) from other tests.
+    pub(crate) async fn apart(kind: StoreKind) -> Self {
+        Self::at(TempPlace::apart(kind).await, system(), |simulator| simulator).await
+    }
+
     /// The same at this place, in this outside world, with another simulator, which has its clock.
     pub(crate) async fn at(
         place: TempPlace,

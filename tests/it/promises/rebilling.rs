@@ -32,7 +32,7 @@ async fn run_of(process: &Process, user: &User, run: RunId) -> Run {
 
 async fn crashing(kind: StoreKind) {
     let clock = TestClock::running();
-    let place = TempPlace::new(kind).await;
+    let place = TempPlace::apart(kind).await;
     let world = World::at(place, by(&clock), |simulator| simulator).await;
     let ground = world.open_store().await;
     let serve = async || world.process_over(ground.store(), Duty::Runs).await;

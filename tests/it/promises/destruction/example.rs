@@ -197,7 +197,7 @@ async fn hang(process: &Process, eve: &User) {
 impl Example {
     /// The store as described above, or one with a run whose request is large.
     pub(super) async fn build(kind: StoreKind, is_large: bool) -> Self {
-        let mut world = World::open(kind).await;
+        let mut world = World::apart(kind).await;
         // The test that is cut short is still open at the end.
         world.config.test_timeout_ms = 600_000;
         let process = world.serve().await;
