@@ -318,7 +318,8 @@ async fn what_left_the_program_in_any_way_ends_with_its_answer() {
     }
 }
 
-/// Killed one by one, they stay ahead of who kills them.
+/// Killed one by one, many of them stay ahead of who kills them. These are fewer, for the machine's
+/// sake.
 #[tokio::test]
 async fn what_forks_without_end_ends_with_a_call_that_is_given_up() {
     if !guards_signals() {
