@@ -25,6 +25,9 @@ pub trait Ids: Send + Sync {
 pub trait Kernel: Send + Sync {
     /// Whether it keeps a process to the files that were granted to it.
     fn has_landlock(&self) -> bool;
+
+    /// Whether it keeps a process to the system calls that were granted to it.
+    fn has_call_filter(&self) -> bool;
 }
 
 /// The program's ports to its environment.
@@ -103,5 +106,9 @@ pub struct ThisKernel;
 impl Kernel for ThisKernel {
     fn has_landlock(&self) -> bool {
         crate::confined::has_landlock()
+    }
+
+    fn has_call_filter(&self) -> bool {
+        crate::confined::has_call_filter()
     }
 }
