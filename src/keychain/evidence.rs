@@ -18,7 +18,7 @@ const CHECKED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
 /// A unique value and who it says holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClaimRow {
+pub struct HeldClaim {
     pub kind: ClaimKind,
     /// Keyed hash of the value.
     pub hash: [u8; 32],
@@ -34,7 +34,7 @@ pub struct Evidence {
     since: OnceLock<u64>,
     /// Claims whose holder's sealed content names the value: true until the holder is erased, and
     /// an erased account grants nothing.
-    checked: Mutex<LruCache<ClaimRow, ()>>,
+    checked: Mutex<LruCache<HeldClaim, ()>>,
 }
 
 impl Evidence {
@@ -170,7 +170,7 @@ impl Evidence {
     /// [`StoreError::Corrupt`], naming the holder.
     pub fn check_claim_row(
         &self,
-        row: ClaimRow,
+        row: HeldClaim,
         held: &[(ClaimKind, [u8; 32])],
     ) -> Result<(), StoreError> {
         if !held.contains(&(row.kind, row.hash)) {
@@ -184,7 +184,7 @@ impl Evidence {
     }
 
     /// Whether a claim was found to be its holder's before.
-    pub(crate) fn knows(&self, row: ClaimRow) -> bool {
+    pub(crate) fn knows(&self, row: HeldClaim) -> bool {
         self.checked.lock().unwrap_or_else(PoisonError::into_inner).get(&row).is_some()
     }
 }
