@@ -12,7 +12,7 @@ use super::write::{Batcher, BatcherParts, Task};
 use crate::skipped::Skipped;
 use claviger_projections::ports::{Append, AppendError, Appended, BoxFuture, Signer, StoreError};
 use claviger_vault::Entropy;
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
 use std::fmt;
 use std::future::Future;
@@ -84,22 +84,8 @@ impl MongoStore {
         let last = opened.map_err(|_| OpenError::Unreachable { code: 0 })??;
         let failed = |error| open_error(db.name(), error);
         let session = db.client().start_session().await.map_err(|error| failed(error.into()))?;
-        let gate = Arc::new(Gate::new(db.clone(), calls.clone(), Arc::clone(&config.reads)));
-        let process = Process::new(
-            (db.clone(), calls.clone()),
-            Arc::clone(&gate),
-            config.lease,
-            config.entropy.as_ref(),
-            session.id().clone(),
-        );
-        process.publish().await.map_err(failed)?;
-        // Only after publishing: a process that appends something new sees this process, or this
-        // process sees the requirement.
-        if let Err(refused) = gate.check().await {
-            process.leave().await;
-            return Err(refused);
-        }
-        let process = Arc::new(process);
+        let lsid = session.id().clone();
+        let (gate, process) = announce((&db, &calls), &config, lsid).await?;
         let (tasks, queue) = mpsc::unbounded_channel();
         let (watched, position) = signal::channel(last);
         let closing = CancellationToken::new();
@@ -219,6 +205,30 @@ impl Drop for MongoStore {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Publishes this process, and refuses a database whose events it can't read.
+async fn announce(
+    (db, calls): (&Database, &Calls),
+    config: &MongoConfig,
+    lsid: Document,
+) -> Result<(Arc<Gate>, Arc<Process>), OpenError> {
+    let gate = Arc::new(Gate::new(db.clone(), calls.clone(), Arc::clone(&config.reads)));
+    let process = Process::new(
+        (db.clone(), calls.clone()),
+        Arc::clone(&gate),
+        config.lease,
+        config.entropy.as_ref(),
+        lsid,
+    );
+    process.publish().await.map_err(|error| open_error(db.name(), error))?;
+    // Only after publishing: a process that appends something new sees this process, or this
+    // process sees the requirement.
+    if let Err(refused) = gate.check().await {
+        process.leave().await;
+        return Err(refused);
+    }
+    Ok((gate, Arc::new(process)))
 }
 
 /// Whether the deployment can give the store's guarantees.

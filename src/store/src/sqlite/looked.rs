@@ -48,13 +48,12 @@ impl Looked {
     /// [`OpenError`] names the obstacle and what to do about it.
     pub fn open(self) -> Result<SqliteStore, OpenError> {
         let Self { config, lock, .. } = self;
-        let lock = match lock {
-            Some(lock) => lock,
-            None => {
-                make_dir(&config.dir)?;
-                make_file(&config.dir.join(DATABASE_FILE))?;
-                Lock::take(&config.dir, &config.program, config.started_at)?
-            }
+        let lock = if let Some(lock) = lock {
+            lock
+        } else {
+            make_dir(&config.dir)?;
+            make_file(&config.dir.join(DATABASE_FILE))?;
+            Lock::take(&config.dir, &config.program, config.started_at)?
         };
         SqliteStore::over(&config, lock)
     }
