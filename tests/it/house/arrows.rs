@@ -26,7 +26,7 @@ pub(super) const PROJECTIONS: &str = "claviger_projections";
 pub(super) const PORTS: &str = "claviger_projections::ports";
 pub(super) const VAULT: &str = "claviger_vault";
 
-const ROOMS: [Room; 32] = [
+const ROOMS: [Room; 33] = [
     room("src/main.rs", &["claviger::cli::main"]),
     room("src/lib.rs", &[]),
     room(
@@ -263,6 +263,21 @@ const ROOMS: [Room; 32] = [
             "crate::app::config::Config",
             "crate::engine::Operator",
             "crate::system::environment::Kernel",
+        ],
+    ),
+    room(
+        "src/app/opening.rs",
+        &[
+            "crate::anthropic::claude_program::MaxPlanError",
+            "crate::anthropic::client::ClientError",
+            "crate::anthropic::prices::PriceError",
+            "crate::app",
+            "crate::auth::JwksError",
+            "crate::keychain",
+            CLOCK,
+            DOMAIN,
+            PORTS,
+            "claviger_store",
         ],
     ),
     room(
