@@ -60,7 +60,9 @@ async fn a_full_disk_refuses_what_is_new_and_shows_what_is_there() {
     assert_eq!(again["errors"][0]["extensions"]["code"], "STORE_UNAVAILABLE");
     assert_eq!(account.ask(LOOK, json!({})).await, before);
     let health = http().get(format!("{}/health", account.url())).send().await.unwrap();
-    assert_eq!(health.status(), 200);
+    assert_eq!(health.status(), 503);
+    let health: Value = health.json().await.unwrap();
+    assert_eq!(health["services"]["database"], "degraded", "{health}");
     shutdown.cancel();
     serving.await.unwrap().unwrap();
 

@@ -10,7 +10,8 @@ use super::query::DbError;
 use super::read;
 use super::readers::Readers;
 use super::write::{
-    Failure, Gate, Message, Reply, RowTask, SecondClock, Task, TaskKind, Writer, WriterParts,
+    Failure, Gate, Message, Refusing, Reply, RowTask, SecondClock, Task, TaskKind, Writer,
+    WriterParts,
 };
 use claviger_domain::catalogue::Readable;
 use claviger_projections::ports::{BoxFuture, Signer, StoreError};
@@ -37,6 +38,7 @@ pub struct SqliteStore {
     pub(super) position: watch::Receiver<u64>,
     pub(super) leases: Arc<Leases>,
     failure: watch::Receiver<Option<Failure>>,
+    pub(super) refusing: Arc<Refusing>,
     writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
     pub(super) signer: Signer,
@@ -75,13 +77,14 @@ impl SqliteStore {
         let (tasks, messages) = channel();
         let (position_sender, position) = watch::channel(end.0.size());
         let (failure_sender, failure) = watch::channel(None);
-        let signer = Signer::default();
+        let (signer, refusing) = (Signer::default(), Arc::<Refusing>::default());
         let parts = WriterParts {
             connection,
             messages,
             faults: Arc::clone(&config.faults),
             position: position_sender,
             failure: failure_sender.clone(),
+            refusing: Arc::clone(&refusing),
             signer: signer.clone(),
         };
         let writer = Writer::new(parts, end, gate);
@@ -95,6 +98,7 @@ impl SqliteStore {
             position,
             leases: Arc::default(),
             failure,
+            refusing,
             writer: Mutex::new(Some(thread.map_err(failed)?)),
             lock: Mutex::new(Some(lock)),
             signer,
