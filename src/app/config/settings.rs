@@ -221,7 +221,7 @@ settings! {
         data_dir: PathBuf = "CLAVIGER_DATA_DIR", "DIR", Value("claviger-data"), STORE,
             "Directory of the embedded store and of the keys that are created for it";
         mongodb_uri: MongoUri = "CLAVIGER_MONGODB_URI", "URI", Means("the embedded store"), STORE,
-            "MongoDB replica set that keeps everything instead, mongodb://...; if it has a password, use the variable";
+            "MongoDB replica set that keeps everything instead, mongodb://... or mongodb+srv://...; if it has a password, use the variable";
         lease_ms: u64 = "CLAVIGER_LEASE_MS", "MS", Value("10000"), STORE,
             "How long a lease outlives its process: then another takes over its timers, views and runs; 100 to 600000";
     }

@@ -19,6 +19,7 @@ const fn room(folder: &'static str, may: &'static [&'static str]) -> Room {
 
 const CLOCK: &str = "crate::system::environment";
 const FAILURE: &str = "crate::system::failure";
+const FILES: &str = "crate::system::files";
 const METRICS: &str = "crate::system::metrics";
 const APPLICATION: &str = "claviger_application";
 const DOMAIN: &str = "claviger_domain";
@@ -230,6 +231,7 @@ const ROOMS: [Room; 32] = [
     room(
         "src/app",
         &[
+            "crate::anthropic::proxy",
             "crate::auth",
             "crate::background",
             "crate::confined::ITSELF",
@@ -240,6 +242,7 @@ const ROOMS: [Room; 32] = [
             "crate::limits::AtWorkSettings",
             "crate::limits::MemorySettings",
             "crate::live",
+            FILES,
             DOMAIN,
             "claviger_graphql",
             PORTS,
@@ -281,6 +284,7 @@ const ROOMS: [Room; 32] = [
             "crate::reads",
             CLOCK,
             FAILURE,
+            FILES,
             METRICS,
             APPLICATION,
             DOMAIN,

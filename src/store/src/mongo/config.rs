@@ -7,6 +7,7 @@ use claviger_vault::Entropy;
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub struct MongoConfig {
     /// The server. A database named in the address is used, else `claviger`.
     pub uri: MongoUri,
+    /// Name servers for an address `mongodb+srv://`; none for the machine's.
+    pub nameservers: Vec<SocketAddr>,
     /// The database to use instead of the one named in the address.
     pub database: Option<String>,
     /// Spreads the retries of processes that conflict with each other, and marks rotations.
@@ -46,6 +49,7 @@ impl MongoConfig {
         let faults = Arc::new(NoFaults);
         Self {
             uri,
+            nameservers: Vec::new(),
             database: None,
             entropy,
             lease: LEASE,

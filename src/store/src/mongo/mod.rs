@@ -48,6 +48,7 @@ mod ports;
 mod process;
 mod read;
 mod schema;
+mod seeds;
 mod session;
 mod store;
 mod tickets;
@@ -59,6 +60,7 @@ pub use config::MongoConfig;
 pub use error::OpenError;
 pub use faults::{Fault, Faults, NoFaults};
 pub use schema::FORMAT;
+pub use seeds::Unresolved;
 pub use store::MongoStore;
 
 /// The means that the store itself is made of, without what its ports promise. Only benchmarks use

@@ -8,12 +8,13 @@ use super::gate::Gate;
 use super::process::Process;
 use super::watch::Watcher;
 use super::write::{Batcher, BatcherParts, Task};
-use super::{read, schema, session};
+use super::{read, schema, seeds, session};
 use claviger_projections::ports::{Append, AppendError, Appended, BoxFuture, Signer, StoreError};
 use claviger_vault::Entropy;
 use mongodb::bson::doc;
 use mongodb::options::{ClientOptions, ReadConcern};
 use mongodb::{Client, Database};
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -216,11 +217,15 @@ impl Drop for MongoStore {
 
 /// Connects, checks, prepares; returns the database and the end of the log.
 async fn connect(config: &MongoConfig) -> Result<(Database, u64), OpenError> {
-    let uri = config.uri.expose();
+    let mut uri = Cow::Borrowed(config.uri.expose());
+    if seeds::is_by_name(&uri) {
+        let entropy = config.entropy.as_ref();
+        uri = Cow::Owned(seeds::resolved(&uri, &config.nameservers, entropy).await?);
+    }
     if !uri.starts_with("mongodb://") {
         return Err(OpenError::Address);
     }
-    let mut options = ClientOptions::parse(uri).await.map_err(|_| OpenError::Address)?;
+    let mut options = ClientOptions::parse(&*uri).await.map_err(|_| OpenError::Address)?;
     options.app_name.get_or_insert_with(|| "claviger".to_owned());
     options.server_selection_timeout.get_or_insert(PATIENCE);
     options.connect_timeout.get_or_insert(PATIENCE);
