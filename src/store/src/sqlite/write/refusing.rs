@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// A refusal that nothing followed is forgotten after so long: a server that gets no requests any
 /// more would never write again, and never know that there is space.
-const MEMORY: Duration = Duration::from_secs(60);
+const MEMORY: Duration = Duration::from_mins(1);
 
 /// When a write was refused for lack of space or of rights; `None` after one that succeeded.
 #[derive(Debug, Default)]
