@@ -3,6 +3,10 @@
 use crate::api_key::contains_secret;
 use crate::secret::SecretText;
 
+const fn characters(count: usize) -> &'static str {
+    if count == 1 { "character" } else { "characters" }
+}
+
 /// Why a text was refused. Holds the rule, never the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
@@ -15,7 +19,7 @@ pub enum TextError {
         max: usize,
     },
     /// Too few characters.
-    #[error("{what} has {len} characters: give {min} to {max}")]
+    #[error("{what} has {len} {}: give {min} to {max}", characters(*.len))]
     TooShort {
         /// Which text.
         what: &'static str,
