@@ -6,6 +6,7 @@
 
 use super::error::{Malformed, Origin, UpstreamFailure};
 use super::models::{ModelInfo, ModelPage};
+use super::proxy::UpstreamProxy;
 use super::wire::{ShortMessage, TokenCount, WirePage, short_request};
 use bytes::Bytes;
 use claviger_domain::secret::SecretText;
@@ -48,6 +49,8 @@ pub struct AnthropicConfig {
     /// Allows keys to be sent unencrypted over a network: for a simulated upstream in a container
     /// network only.
     pub allow_plaintext: bool,
+    /// Everything goes through it.
+    pub proxy: Option<UpstreamProxy>,
 }
 
 impl Default for AnthropicConfig {
@@ -57,6 +60,7 @@ impl Default for AnthropicConfig {
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(30),
             allow_plaintext: false,
+            proxy: None,
         }
     }
 }
@@ -137,7 +141,10 @@ impl AnthropicClient {
     pub fn new(config: &AnthropicConfig) -> Result<Self, ClientError> {
         let base = base_url(&config.base_url)?;
         let plaintext = base.scheme() == "http";
-        if plaintext && !config.allow_plaintext && !is_this_machine(&base) {
+        let proxy = config.proxy.as_ref();
+        // Through a proxy on another machine, keys would leave this one to come back to it.
+        let stays = is_this_machine(&base) && proxy.is_none_or(UpstreamProxy::is_this_machine);
+        if plaintext && !config.allow_plaintext && !stays {
             return Err(ClientError::Plaintext);
         }
         let mut builder = reqwest::Client::builder()
@@ -151,8 +158,15 @@ impl AnthropicClient {
             .tcp_nodelay(true)
             .connect_timeout(config.connect_timeout);
         // A simulated upstream needs no certificate authorities, and a bare container has none.
-        builder = if plaintext { builder.tls_certs_only([]) } else { builder.https_only(true) };
-        let http = builder.build().map_err(|error| ClientError::Setup(error.without_url()))?;
+        let is_bare = plaintext && !proxy.is_some_and(UpstreamProxy::is_encrypted);
+        builder = if is_bare { builder.tls_certs_only([]) } else { builder };
+        builder = builder.https_only(!plaintext);
+        let setup = |error: reqwest::Error| ClientError::Setup(error.without_url());
+        if let Some(proxy) = proxy {
+            // After `no_proxy`, which forgets those of the environment and all before it.
+            builder = builder.proxy(proxy.for_client().map_err(setup)?);
+        }
+        let http = builder.build().map_err(setup)?;
         Ok(Self { http, base, call_timeout: config.call_timeout })
     }
 

@@ -9,5 +9,6 @@ mod headers;
 pub mod models;
 pub mod prices;
 pub mod probe;
+pub mod proxy;
 pub mod stream;
 mod wire;

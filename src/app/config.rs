@@ -3,15 +3,18 @@
 
 mod file;
 mod issuer;
+mod listen;
 mod reference;
 mod settings;
 mod shared;
 
 pub use issuer::IssuerConfig;
+pub use listen::{ListenAddress, ListenAddressError};
 pub use reference::reference;
 pub(crate) use settings::{FILE_VARIABLE, file_argument};
 pub use settings::{Readers, SETTINGS, Setting, Settings, Unset};
 
+use crate::anthropic::proxy::UpstreamProxy;
 use crate::auth::Registration;
 use crate::credentials::Sharing;
 use crate::http::edge::hosts::Hosts;
@@ -93,6 +96,8 @@ pub struct Config {
     pub mongodb_uri: Option<MongoUri>,
     /// `None` for Anthropic's own.
     pub anthropic_base_url: Option<String>,
+    /// `None` to call Anthropic directly, whatever the environment says.
+    pub upstream_proxy: Option<UpstreamProxy>,
     /// `CLAVIGER_MASTER_KEYS`: base64, separated by commas. Wins over the file.
     pub master_keys: Option<SecretText>,
     pub master_keys_file: Option<PathBuf>,
@@ -174,7 +179,7 @@ impl Config {
 
     /// `says` is whether registration can be set.
     fn resolve(settings: Settings, says: bool) -> Result<Self, ConfigError> {
-        let listen = settings.listen.unwrap_or(DEFAULT_LISTEN);
+        let listen = settings.listen.map_or(DEFAULT_LISTEN, |listen| listen.0);
         let max_plan = settings.max_plan.unwrap_or(false);
         let Shared { registration, env_keys_for, max_plan_for } =
             Shared::of(&settings, listen, says)?;
@@ -194,6 +199,7 @@ impl Config {
             data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from("claviger-data")),
             mongodb_uri: settings.mongodb_uri,
             anthropic_base_url: settings.anthropic_base_url,
+            upstream_proxy: upstream_proxy(settings.upstream_proxy, max_plan)?,
             master_keys: secret_variable("CLAVIGER_MASTER_KEYS"),
             master_keys_file: settings.master_keys_file,
             token_key: secret_variable("CLAVIGER_TOKEN_KEY"),
@@ -237,7 +243,7 @@ impl Config {
             hosts: settings.hosts.unwrap_or_default(),
             origins: settings.origins.unwrap_or_default(),
             trusted_proxies: settings.trusted_proxies.unwrap_or_default(),
-            metrics_listen: settings.metrics_listen,
+            metrics_listen: settings.metrics_listen.map(|listen| listen.0),
             registrations_per_hour: rate("registrations_per_hour", registrations, 20)?,
             sign_ins_per_minute: rate("sign_ins_per_minute", settings.sign_ins_per_minute, 60)?,
             key_commands_per_minute: rate("key_commands_per_minute", key_commands, 600)?,
@@ -278,6 +284,17 @@ fn user_and_group(text: &str) -> Result<(u32, u32), ConfigError> {
     text.split_once(':')
         .and_then(|(user, group)| Some((user.parse().ok()?, group.parse().ok()?)))
         .ok_or(ConfigError::Value { name: "max_plan_user", expected })
+}
+
+fn upstream_proxy(
+    proxy: Option<UpstreamProxy>,
+    max_plan: bool,
+) -> Result<Option<UpstreamProxy>, ConfigError> {
+    if max_plan && proxy.as_ref().is_some_and(UpstreamProxy::is_socks) {
+        let expected = "an http or https proxy with max_plan: the claude program knows no other";
+        return Err(ConfigError::Value { name: "upstream_proxy", expected });
+    }
+    Ok(proxy)
 }
 
 /// Without this token the `claude` program can do nothing.

@@ -4,11 +4,12 @@
 use super::config::Config;
 use crate::auth::TokenKey;
 use crate::keychain::LookAgain;
+use crate::system::files::{open_regular, read_whole};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use claviger_vault::{Entropy, Kek, KekSet};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -219,13 +220,12 @@ fn decode_all(text: &str, place: &str) -> Result<Vec<Key>, KeyFileError> {
 
 fn read(path: &Path) -> Result<Vec<Key>, KeyFileError> {
     let failed = |reason| KeyFileError::Unusable { path: path.to_owned(), reason };
-    let mut file = File::open(path).map_err(failed)?;
+    let file = open_regular(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
     if meta.mode() & 0o077 != 0 || meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(KeyFileError::Exposed { path: path.to_owned() });
     }
-    let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text).map_err(failed)?;
+    let text = read_whole(&file).map_err(failed)?;
     decode_all(&text, &path.display().to_string())
 }
 

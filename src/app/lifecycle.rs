@@ -202,13 +202,15 @@ impl HealthProbe for StoreProbe {
     fn probe(&self) -> BoxFuture<'_, HealthReport> {
         Box::pin(async move {
             let database = match self.0.head().await {
+                // What is there is shown; what is new is refused.
+                Ok(_) if self.0.refuses_writes() => HealthStatus::Degraded,
                 Ok(_) => HealthStatus::Healthy,
                 Err(_) => HealthStatus::Unhealthy,
             };
             let mut quarantined = BTreeMap::new();
             // If the database doesn't respond, don't wait for it a second time.
             let views =
-                if database == HealthStatus::Healthy { followed_views() } else { Vec::new() };
+                if database < HealthStatus::Unhealthy { followed_views() } else { Vec::new() };
             for view in views {
                 match self.0.count_quarantined(view.name()).await {
                     Ok(0) | Err(_) => {}

@@ -48,6 +48,7 @@ pub(super) fn operator_of(
                 token,
                 config_dir,
                 path: config.path.clone(),
+                proxy: config.upstream_proxy.clone(),
                 guards,
                 at_once: CLAUDE_PROGRAMS,
                 limits: StreamLimits::default(),

@@ -22,6 +22,7 @@ use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub, RunRooms};
 use crate::reads::StoreReads;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
+use crate::system::files::{open_regular, read_whole};
 use crate::system::metrics::Metrics;
 use claviger_application::{Ports, ServerInfo};
 use claviger_domain::text::ModelId;
@@ -257,7 +258,8 @@ impl Core {
 /// list.
 fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     let Some(path) = &config.prices else { return PriceTable::builtin() };
-    PriceTable::parse(&std::fs::read_to_string(path).map_err(PriceError::File)?)
+    let text = open_regular(path).and_then(|file| read_whole(&file));
+    PriceTable::parse(&text.map_err(PriceError::File)?)
 }
 
 /// Anthropic's API, prices and models.
@@ -364,5 +366,6 @@ fn upstream(config: &Config) -> Result<AnthropicClient, ClientError> {
         settings.base_url.clone_from(base_url);
     }
     settings.call_timeout = Duration::from_millis(config.test_timeout_ms);
+    settings.proxy.clone_from(&config.upstream_proxy);
     AnthropicClient::new(&settings)
 }

@@ -192,7 +192,8 @@ impl RunBus {
         let asked: Vec<_> =
             named.chain(given.as_ref().map(ModelId::as_str)).map(str::to_owned).collect();
         let of_operator = resolution.chosen().is_some_and(|chosen| chosen.key.is_none());
-        if let Some(known) = models.known_to_operator(now).await.filter(|_| of_operator)
+        let known = if of_operator { models.known_to_operator(now).await } else { None };
+        if let Some(known) = known
             && let Some(unknown) =
                 asked.iter().find(|model| !known.iter().any(|id| id.as_str() == **model))
         {

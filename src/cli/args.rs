@@ -2,10 +2,10 @@
 
 use super::help;
 use super::run::RunCommand;
+use crate::app::config::ListenAddress;
 use crate::views::registry::{self, View};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Bring your own Anthropic keys: an event-sourced vault and GraphQL server for them.
@@ -86,7 +86,7 @@ pub(super) struct DemoArgs {
 pub(super) struct SimulateArgs {
     /// Address to listen on
     #[arg(long = "at", default_value = "127.0.0.1:8006", value_name = "ADDRESS")]
-    pub(super) at: SocketAddr,
+    pub(super) at: ListenAddress,
     /// List the scenarios with a key for each, and end
     #[arg(long)]
     pub(super) keys: bool,

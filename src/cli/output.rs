@@ -3,10 +3,21 @@
 
 use serde::Serialize;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The reader of standard output has gone.
+static GONE: AtomicBool = AtomicBool::new(false);
 
 /// Writes one line of output.
 pub fn line(text: &str) {
-    drop(writeln!(io::stdout().lock(), "{text}"));
+    if writeln!(io::stdout().lock(), "{text}").is_err() {
+        GONE.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether nobody reads the output any more: what goes on only to write more may end.
+pub fn is_unread() -> bool {
+    GONE.load(Ordering::Relaxed)
 }
 
 /// Writes the output as one JSON value.

@@ -8,6 +8,7 @@ use super::child::{Group, Running};
 use super::guards::Guards;
 use super::lines::{Said, Talk};
 use crate::anthropic::error::{Origin, RateLimits};
+use crate::anthropic::proxy::UpstreamProxy;
 use crate::confined::{COMMAND, Launch, Refusal, readable_for};
 use crate::sse::decode::Lines;
 use claviger_domain::orchestration::{Block, FailureClass};
@@ -41,6 +42,9 @@ const WORK: &str = "work";
 /// Its temporary directory, below its settings.
 const TEMPORARY: &str = "tmp";
 
+/// Variables by which it knows a proxy.
+const PROXY: [&str; 2] = ["HTTPS_PROXY", "HTTP_PROXY"];
+
 /// U+2060: takes no room, and keeps the program from taking what follows for a mention or a
 /// command.
 const WORD_JOINER: char = '\u{2060}';
@@ -59,6 +63,8 @@ pub struct ClaudeProgramConfig {
     pub config_dir: PathBuf,
     /// `PATH` of the program.
     pub path: OsString,
+    /// Through which it calls Anthropic; no socks proxy, which it does not know.
+    pub proxy: Option<UpstreamProxy>,
     /// What keeps the program from this server's files.
     pub guards: Guards,
     /// Maximum number of concurrent processes; each takes about 195 MB of memory.
@@ -134,7 +140,7 @@ impl ClaudeProgram {
         let config = &self.config;
         let text =
             |path: &Path| path.to_str().map(str::to_owned).ok_or(io::ErrorKind::InvalidInput);
-        let own = text(&config.config_dir)?;
+        let (own, proxy) = (text(&config.config_dir)?, config.proxy.iter());
         let arguments = [
             "-p",
             "--output-format",
@@ -169,7 +175,11 @@ impl ClaudeProgram {
         Ok(Launch {
             program: config.program.clone(),
             arguments: arguments.map(str::to_owned).to_vec(),
-            environment: environment.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            environment: environment
+                .into_iter()
+                .chain(proxy.flat_map(|proxy| PROXY.map(|name| (name, proxy.expose().to_owned()))))
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             directory: config.config_dir.join(WORK),
             readable: readable_for(&config.program, Path::new(&config.path)),
             writable: vec![config.config_dir.clone()],

@@ -113,6 +113,7 @@ pub(super) async fn follow(
             ));
             Ok(ExitCode::from(DETACHED))
         }
+        Left::Unread => Ok(ExitCode::SUCCESS),
         Left::Killed => Ok(ExitCode::from(DETACHED)),
     }
 }

@@ -19,6 +19,7 @@ const fn room(folder: &'static str, may: &'static [&'static str]) -> Room {
 
 const CLOCK: &str = "crate::system::environment";
 const FAILURE: &str = "crate::system::failure";
+const FILES: &str = "crate::system::files";
 const METRICS: &str = "crate::system::metrics";
 const APPLICATION: &str = "claviger_application";
 const DOMAIN: &str = "claviger_domain";
@@ -239,6 +240,7 @@ const ROOMS: [Room; 33] = [
     room(
         "src/app",
         &[
+            "crate::anthropic::proxy",
             "crate::auth",
             "crate::background",
             "crate::confined::ITSELF",
@@ -249,6 +251,7 @@ const ROOMS: [Room; 33] = [
             "crate::limits::AtWorkSettings",
             "crate::limits::MemorySettings",
             "crate::live",
+            FILES,
             DOMAIN,
             "claviger_graphql",
             PORTS,
@@ -310,6 +313,7 @@ const ROOMS: [Room; 33] = [
             "crate::reads",
             CLOCK,
             FAILURE,
+            FILES,
             METRICS,
             APPLICATION,
             DOMAIN,

@@ -18,7 +18,7 @@ const STORE: [&str; 6] = [
     "--token-key-file",
 ];
 
-const SERVE: [&str; 37] = [
+const SERVE: [&str; 38] = [
     "--anthropic-base-url",
     "--calls-per-key",
     "--claude-bin",
@@ -55,6 +55,7 @@ const SERVE: [&str; 37] = [
     "--streams-per-user",
     "--test-timeout-ms",
     "--trusted-proxies",
+    "--upstream-proxy",
     "--view-wait-ms",
 ];
 
@@ -81,7 +82,8 @@ const START: [&str; 16] = [
     "--title",
 ];
 
-const CALLS: [&str; 4] = ["--anthropic-base-url", "--model", "--prices", "--test-timeout-ms"];
+const CALLS: [&str; 5] =
+    ["--anthropic-base-url", "--model", "--prices", "--test-timeout-ms", "--upstream-proxy"];
 
 /// Each command with the options that are its own, in groups.
 const COMMANDS: [(&[&str], &[&[&str]]); 33] = [

@@ -101,6 +101,7 @@ impl Ground {
         let (guards, config_dir) =
             Guards::choose(has_landlock, &wanted, (&program, Path::new(PATH))).unwrap();
         let config = ClaudeProgramConfig {
+            proxy: None,
             launcher: self.path(launcher),
             program,
             token: SecretText::new(TOKEN.to_owned()),

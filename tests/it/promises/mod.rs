@@ -7,6 +7,7 @@ mod destruction;
 mod edge;
 mod external;
 mod fairness;
+mod hanging;
 mod hosts;
 mod losses;
 mod names;

@@ -4,6 +4,7 @@
 use crate::harness::environment::NOW;
 mod client;
 mod program;
+mod proxies;
 mod simulator;
 mod stream;
 mod verdicts;

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+const PASSWORD: &str = "swordfish";
 const TOKEN: &str = "sk-ant-oat01-a-token-of-the-operators";
 
 fn program(dir: &TempDir, idle: Duration, tracker: &TaskTracker) -> ClaudeProgram {
@@ -32,6 +33,7 @@ fn started_by(
     let (guards, config_dir) =
         Guards::choose(ThisKernel.has_landlock(), &wanted, (&program, Path::new(PATH))).unwrap();
     let config = ClaudeProgramConfig {
+        proxy: Some(format!("http://user:{PASSWORD}@127.0.0.1:9").parse().unwrap()),
         launcher: PROGRAM.into(),
         program,
         token: secret(TOKEN),
@@ -41,7 +43,8 @@ fn started_by(
         at_once: 1,
         limits: StreamLimits { idle, line_max: 64 * 1024, ..StreamLimits::default() },
     };
-    assert!(!format!("{config:?}").contains(TOKEN));
+    let shown = format!("{config:?}");
+    assert!(!shown.contains(TOKEN) && !shown.contains(PASSWORD));
     ClaudeProgram::new(config, tracker.clone()).for_user("ada").unwrap()
 }
 
@@ -120,11 +123,15 @@ async fn an_answer_is_the_same_stream_of_items() {
         "CLAUDE_CONFIG_DIR",
         "DISABLE_AUTOUPDATER",
         "HOME",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
         "PATH",
         "TMPDIR",
     ];
     assert_eq!(names, expected);
     assert!(environment.contains(TOKEN) && !read("arguments").contains(TOKEN));
+    let proxy = format!("HTTPS_PROXY=http://user:{PASSWORD}@127.0.0.1:9/\n");
+    assert!(environment.contains(&proxy) && !read("arguments").contains(PASSWORD));
 }
 
 /// The stand-in expands a mention as the program does, even if its settings forbid that: each guard

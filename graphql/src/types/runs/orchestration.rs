@@ -8,7 +8,7 @@ use crate::answer::{AnswerBudget, Heavy, list, of_steps, turn};
 use crate::context::{fault, ports};
 use crate::kinds::Kinds;
 use crate::loads::{self, Loading, loads};
-use crate::scalars::{Cursor, DateTime, UInt64, int};
+use crate::scalars::{Cursor, DateTime, UInt64, int, millis};
 use crate::types::connection::{PageArgs, PageInfo};
 use crate::types::event::{EventConnection, history};
 use crate::types::resolution::CredentialResolution;
@@ -254,11 +254,11 @@ impl Orchestration {
         self.row().await.map(|row| row.finished_at.map(DateTime)).transpose()
     }
     /// Milliseconds from the start of the work (or from the request, if no work began) to the end;
-    /// null before the end.
+    /// null before the end, and for more than 24.8 days, which an Int cannot hold: finishedAt and
+    /// startedAt say it.
     async fn duration_ms(&self) -> Option<Result<i32, Error>> {
-        let duration = |row: Row| {
-            Some(int(row.finished_at?.ms_since(row.started_at.unwrap_or(row.created_at))))
-        };
+        let duration =
+            |row: Row| millis(row.finished_at?.ms_since(row.started_at.unwrap_or(row.created_at)));
         self.row().await.map(duration).transpose()
     }
     /// Text so far of each running attempt. This object, partial and cursor come from one fold of

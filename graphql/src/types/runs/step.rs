@@ -4,7 +4,7 @@ use super::usage::TokenUsage;
 use super::words::{AgentRole, StepState};
 use crate::answer::{Heavy, turn};
 use crate::error::ErrorCode;
-use crate::scalars::{UInt64, int};
+use crate::scalars::{UInt64, int, millis};
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use claviger_application::RunDetail;
 use claviger_application::ids::{self, IdKind};
@@ -119,11 +119,11 @@ impl Step {
     }
     /// Milliseconds from the request to the first text.
     async fn first_token_ms(&self) -> Option<i32> {
-        self.known.first_token_ms.map(int)
+        self.known.first_token_ms.and_then(millis)
     }
     /// Milliseconds from the request to the end.
     async fn duration_ms(&self) -> Option<i32> {
-        self.known.duration_ms.map(int)
+        self.known.duration_ms.and_then(millis)
     }
     /// Why the step failed; null if it did not.
     async fn error(&self) -> Option<OrchestrationError> {

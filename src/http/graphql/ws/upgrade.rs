@@ -54,7 +54,7 @@ pub(in crate::http::graphql) fn upgrade(face: &Arc<LiveFace>, mut request: Reque
     let serve = async move {
         let Ok(upgraded) = upgraded.await else { return };
         let settings = face.parts.settings;
-        let memory = &face.parts.memory.requests;
+        let memory = &face.parts.memory.early;
         let meter = Meter::new(settings.max_early_message_bytes, memory.hold(payer));
         let stream = Metered::new(TokioIo::new(upgraded), meter);
         let most = (settings.max_waiting_frames, settings.max_waiting_bytes);

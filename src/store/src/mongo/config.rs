@@ -8,6 +8,7 @@ use claviger_vault::Entropy;
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub struct MongoConfig {
     /// The server. A database named in the address is used, else `claviger`.
     pub uri: MongoUri,
+    /// Name servers for an address `mongodb+srv://`; none for the machine's.
+    pub nameservers: Vec<SocketAddr>,
     /// The database to use instead of the one named in the address.
     pub database: Option<String>,
     /// Spreads the retries of processes that conflict with each other, and marks rotations.
@@ -49,6 +52,7 @@ impl MongoConfig {
         let faults = Arc::new(NoFaults);
         Self {
             uri,
+            nameservers: Vec::new(),
             database: None,
             entropy,
             lease: LEASE,

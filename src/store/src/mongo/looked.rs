@@ -4,11 +4,12 @@ use super::config::MongoConfig;
 use super::error::{DbError, OpenError, open_error};
 use super::schema::{self, META};
 use super::store::{MongoStore, check};
-use super::{read, session, shape};
+use super::{read, seeds, session, shape};
 use crate::glance::Glance;
 use claviger_projections::ports::BoxFuture;
 use mongodb::options::{ClientOptions, ReadConcern};
 use mongodb::{Client, Database};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -112,11 +113,15 @@ impl Looked {
 }
 
 async fn connect(config: &MongoConfig) -> Result<Database, OpenError> {
-    let uri = config.uri.expose();
+    let mut uri = Cow::Borrowed(config.uri.expose());
+    if seeds::is_by_name(&uri) {
+        let entropy = config.entropy.as_ref();
+        uri = Cow::Owned(seeds::resolved(&uri, &config.nameservers, entropy).await?);
+    }
     if !uri.starts_with("mongodb://") {
         return Err(OpenError::Address);
     }
-    let mut options = ClientOptions::parse(uri).await.map_err(|_| OpenError::Address)?;
+    let mut options = ClientOptions::parse(&*uri).await.map_err(|_| OpenError::Address)?;
     options.app_name.get_or_insert_with(|| "claviger".to_owned());
     options.server_selection_timeout.get_or_insert(PATIENCE);
     options.connect_timeout.get_or_insert(PATIENCE);

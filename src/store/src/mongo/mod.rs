@@ -49,6 +49,7 @@ mod ports;
 mod process;
 mod read;
 mod schema;
+mod seeds;
 mod session;
 mod shape;
 mod store;
@@ -62,6 +63,7 @@ pub use error::OpenError;
 pub use faults::{Fault, Faults, NoFaults};
 pub use looked::Looked;
 pub use schema::FORMAT;
+pub use seeds::Unresolved;
 pub use store::MongoStore;
 
 /// The means that the store itself is made of, without what its ports promise. Only benchmarks use

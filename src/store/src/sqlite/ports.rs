@@ -181,6 +181,10 @@ impl Rows for SqliteStore {
         Box::pin(async move { Ok(self.change(RowTask::MoveTimer { timer, until }).await? == 1) })
     }
 
+    fn refuses_writes(&self) -> bool {
+        self.refusing.is_recent()
+    }
+
     fn scrub(&self) -> Answer<'_, bool> {
         self.truncate()
     }

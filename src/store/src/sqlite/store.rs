@@ -11,7 +11,8 @@ use super::query::DbError;
 use super::read;
 use super::readers::Readers;
 use super::write::{
-    Failure, Gate, Message, Reply, RowTask, SecondClock, Task, TaskKind, Writer, WriterParts,
+    Failure, Gate, Message, Refusing, Reply, RowTask, SecondClock, Task, TaskKind, Writer,
+    WriterParts,
 };
 use crate::skipped::Skipped;
 use claviger_domain::catalogue::Readable;
@@ -40,6 +41,7 @@ pub struct SqliteStore {
     pub(super) leases: Arc<Leases>,
     pub(super) skipped: Arc<Skipped>,
     failure: watch::Receiver<Option<Failure>>,
+    pub(super) refusing: Arc<Refusing>,
     writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
     pub(super) signer: Signer,
@@ -88,13 +90,14 @@ impl SqliteStore {
         let (tasks, messages) = channel();
         let (position_sender, position) = watch::channel(end.0.size());
         let (failure_sender, failure) = watch::channel(None);
-        let signer = Signer::default();
+        let (signer, refusing) = (Signer::default(), Arc::<Refusing>::default());
         let parts = WriterParts {
             connection,
             messages,
             faults: Arc::clone(&config.faults),
             position: position_sender,
             failure: failure_sender.clone(),
+            refusing: Arc::clone(&refusing),
             signer: signer.clone(),
         };
         let writer = Writer::new(parts, end, gate);
@@ -109,6 +112,7 @@ impl SqliteStore {
             leases: Arc::default(),
             skipped: Arc::clone(&config.skipped),
             failure,
+            refusing,
             writer: Mutex::new(Some(thread.map_err(failed)?)),
             lock: Mutex::new(Some(lock)),
             signer,

@@ -5,7 +5,6 @@ mod external;
 mod feeds;
 mod revocation;
 mod runs;
-mod socket;
 mod streams;
 mod tickets;
 
