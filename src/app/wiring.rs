@@ -1,5 +1,9 @@
 //! Wires the modules together. The only place that names a concrete store.
 
+mod opened;
+
+pub use opened::NewStore;
+
 use super::config::Config;
 use super::key_files::{self, KeyFileError};
 use super::max_plan::{CLAUDE_PROGRAMS, operator_of};
@@ -26,9 +30,9 @@ use claviger_domain::failure::Failure;
 use claviger_domain::text::ModelId;
 use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
-use claviger_store::mongo::{self, MongoConfig, MongoStore};
-use claviger_store::sqlite::{self, DATABASE_FILE, SqliteConfig, SqliteStore};
-use std::path::Path;
+use claviger_store::mongo;
+use claviger_store::sqlite::{self, SqliteConfig};
+use opened::Opened;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -60,6 +64,11 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether another process has the data directory.
+    pub const fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store(sqlite::OpenError::InUse { .. }))
+    }
+
     /// The code of the contract, for the exit code.
     pub const fn code(&self) -> ErrorCode {
         match self {
@@ -73,25 +82,6 @@ impl StartError {
             Self::Failure(failure) => failure.code,
         }
     }
-}
-
-/// Commands that make no store: in a directory without one, the directory is the mistake.
-const NEED_A_STORE: [&str; 6] = [
-    "claviger key",
-    "claviger replay",
-    "claviger user",
-    "claviger vault rotate",
-    "claviger vault status",
-    "claviger verify",
-];
-
-fn no_store(data_dir: &Path) -> Failure {
-    let message = format!(
-        "there is no store in {}: name its directory (--data-dir); `claviger serve` and `claviger \
-         user add` make one",
-        data_dir.display()
-    );
-    Failure::new(ErrorCode::NotFound, message)
 }
 
 /// Whether nothing was ever written to the store. Only then a missing key file may be made: in any
@@ -117,79 +107,11 @@ async fn open_keychain(
     Ok(Arc::new(keychain))
 }
 
-/// The open store, where SQLite and MongoDB differ: closing and failure.
-#[derive(Clone)]
-enum Opened {
-    Embedded(Arc<SqliteStore>),
-    MongoDb(Arc<MongoStore>),
-    /// Opened by the caller, who closes it.
-    Given(Arc<dyn Store>),
-}
-
-impl Opened {
-    async fn open(config: &Config, env: &Environment, program: &str) -> Result<Self, StartError> {
-        if let Some(uri) = &config.mongodb_uri {
-            let lease = Duration::from_millis(config.lease_ms);
-            // The database has a clock of its own, unless time itself is a test's.
-            let asks_clock = env.other_clock.now().is_some();
-            let mongo = MongoConfig {
-                lease,
-                asks_clock,
-                ..MongoConfig::new(uri.clone(), Arc::clone(&env.entropy))
-            };
-            return Ok(Self::MongoDb(Arc::new(MongoStore::open(&mongo).await?)));
-        }
-        if NEED_A_STORE.contains(&program) && !config.data_dir.join(DATABASE_FILE).exists() {
-            return Err(no_store(&config.data_dir).into());
-        }
-        let sqlite = SqliteConfig::new(&config.data_dir, program, env.clock.now());
-        let other_clock = Arc::clone(&env.other_clock);
-        Self::embedded(SqliteConfig { other_clock, ..sqlite }).await
-    }
-
-    /// Opening waits for the disk, so it has a thread of its own.
-    async fn embedded(sqlite: SqliteConfig) -> Result<Self, StartError> {
-        let opening = TaskTracker::new().spawn_blocking(move || SqliteStore::open(&sqlite));
-        let store = opening.await.map_err(|_| Failure::internal())??;
-        Ok(Self::Embedded(Arc::new(store)))
-    }
-
-    fn store(&self) -> Arc<dyn Store> {
-        match self {
-            Self::Embedded(store) => Arc::<SqliteStore>::clone(store),
-            Self::MongoDb(store) => Arc::<MongoStore>::clone(store),
-            Self::Given(store) => Arc::clone(store),
-        }
-    }
-
-    /// Resolves once the store can't write any more. On MongoDB it never resolves: the server may
-    /// become available again.
-    async fn failed(&self) {
-        if let Self::Embedded(store) = self
-            && store.failure().wait_for(Option::is_some).await.is_ok()
-        {
-            return;
-        }
-        std::future::pending::<()>().await;
-    }
-
-    async fn close(self) {
-        match self {
-            Self::Embedded(store) => {
-                if TaskTracker::new().spawn_blocking(move || store.close()).await.is_err() {
-                    tracing::error!("the store could not be closed in order");
-                }
-            }
-            Self::MongoDb(store) => store.close().await,
-            Self::Given(_) => {}
-        }
-    }
-}
-
 /// The program without its faces.
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Core {
     opened: Opened,
+    pub config: Arc<Config>,
     pub store: Arc<dyn Store>,
     pub keychain: Arc<Keychain>,
     pub bus: Arc<Bus>,
@@ -229,8 +151,9 @@ impl Core {
         config: &Config,
         env: Environment,
         program: &str,
+        new: NewStore,
     ) -> Result<Self, StartError> {
-        let opened = Opened::open(config, &env, program).await?;
+        let opened = Opened::open(config, &env, program, new).await?;
         Self::assemble(config, env, opened).await
     }
 
@@ -310,6 +233,7 @@ impl Core {
         let rooms = RunRooms::new(Arc::clone(&hub), runs, Arc::clone(&memory.streams));
         Ok(Self {
             opened,
+            config: Arc::new(config.clone()),
             store,
             keychain,
             bus,
@@ -364,12 +288,30 @@ impl Core {
         self.opened.failed().await;
     }
 
+    /// The store as it is now, for one who reads much of it, with a vault over it that has proved
+    /// every master key in use as at a start. On MongoDB it is the store itself.
+    ///
+    /// # Errors
+    /// [`StartError`]; its message states the remedy.
+    pub async fn frozen(&self) -> Result<Frozen, StartError> {
+        let store = self.opened.frozen().await?;
+        let keychain = open_keychain(&self.config, &store, &self.env).await?;
+        Ok(Frozen { store, keychain })
+    }
+
     /// Waits for commands in progress, then closes the store.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.tracker.close();
         self.tracker.wait().await;
         self.opened.close().await;
     }
+}
+
+/// A store that doesn't change, and the vault over it.
+#[expect(missing_debug_implementations, reason = "trait objects and keys")]
+pub struct Frozen {
+    pub store: Arc<dyn Store>,
+    pub keychain: Arc<Keychain>,
 }
 
 /// The operator's table replaces the whole built-in table: a mixture of both would match no price

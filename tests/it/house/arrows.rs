@@ -26,12 +26,13 @@ pub(super) const PROJECTIONS: &str = "claviger_projections";
 pub(super) const PORTS: &str = "claviger_projections::ports";
 pub(super) const VAULT: &str = "claviger_vault";
 
-const ROOMS: [Room; 32] = [
+const ROOMS: [Room; 34] = [
     room("src/main.rs", &["claviger::cli::main"]),
     room("src/lib.rs", &[]),
     room("src/system", &["crate::confined::has_landlock", DOMAIN, PORTS, VAULT]),
     room("src/confined", &[]),
     room("src/sse", &[]),
+    room("src/socket", &[DOMAIN]),
     room("src/limits", &[METRICS, APPLICATION, DOMAIN]),
     room("src/anthropic", &["crate::confined", "crate::sse::decode", DOMAIN]),
     room("src/simulator", &["crate::anthropic::models", DOMAIN]),
@@ -289,6 +290,17 @@ const ROOMS: [Room; 32] = [
         ],
     ),
     room(
+        "src/app/wiring",
+        &[
+            "crate::app::config::Config",
+            "crate::app::wiring::StartError",
+            CLOCK,
+            DOMAIN,
+            PORTS,
+            "claviger_store",
+        ],
+    ),
+    room(
         "src/cli",
         &[
             "crate::anthropic::client::is_this_machine",
@@ -300,6 +312,7 @@ const ROOMS: [Room; 32] = [
             "crate::http::connection::server::ServerSettings",
             "crate::keychain",
             "crate::simulator",
+            "crate::socket",
             "crate::sse::decode",
             "crate::system",
             "crate::views",

@@ -170,7 +170,9 @@ const ARROWS: [Arrow; 8] = [
 
 /// Files that an arrow over all of `src/` doesn't bind: the wiring, and the store itself.
 fn is_exempt(arrow: &Arrow, path: &str) -> bool {
-    arrow.folders == ["src"] && (path == "src/app/wiring.rs" || path.starts_with("src/store/"))
+    arrow.folders == ["src"]
+        && (is_below(path.trim_end_matches(".rs"), "src/app/wiring", "/")
+            || path.starts_with("src/store/"))
 }
 
 impl Arrow {

@@ -12,7 +12,7 @@ use crate::harness::upstream::NO_UPSTREAM;
 use crate::harness::world::World;
 use claviger::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig, Guards, Wanted};
 use claviger::anthropic::stream::{CallItem, MessageRequest, StreamLimits};
-use claviger::app::wiring::Core;
+use claviger::app::wiring::{Core, NewStore};
 use claviger::system::environment::{Environment, Kernel, ThisKernel};
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::orchestration::Block;
@@ -175,7 +175,8 @@ async fn without_a_guard_the_server_does_not_start() {
     world.config.claude_bin = stand_in();
     world.config.claude_token = Some(SecretText::new(TOKEN.to_owned()));
     let env = Environment { kernel: Arc::new(Without), ..system() };
-    let refused = Core::open(&world.config, env, "claviger test").await.err().unwrap();
+    let refused =
+        Core::open(&world.config, env, "claviger test", NewStore::Made).await.err().unwrap();
     let words = refused.to_string();
     assert!(words.contains("Landlock") && words.contains("max_plan_user"), "{words}");
     world.close().await;
