@@ -6,16 +6,20 @@ use super::operation::{Control, Operation};
 use crate::app::config::{Config, Given};
 use crate::app::wiring::Core;
 use crate::socket::{
-    Answer, Asked, Bounds, Desk, LocalServer, Refusal, SocketError, ask as ask_server, connect,
+    Answer, Asked, Bounds, Connected, Desk, LocalServer, Refusal, SocketError, ask as ask_server,
+    connect,
 };
 use crate::system::panics::caught;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use claviger_domain::code::ErrorCode;
+use claviger_domain::secret::SecretText;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
 use std::sync::Arc;
-use tokio::net::UnixStream;
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 /// What a command asks of a server.
 #[derive(Deserialize, Serialize)]
@@ -48,7 +52,7 @@ impl From<SocketError> for CliError {
 pub(super) async fn reach(
     config: &Config,
     operation: &Operation,
-) -> Result<Option<UnixStream>, CliError> {
+) -> Result<Option<Connected>, CliError> {
     if config.mongodb_uri.is_some() || !operation.is_for_servers() {
         return Ok(None);
     }
@@ -57,7 +61,7 @@ pub(super) async fn reach(
 
 /// Has a server run a command.
 pub(super) async fn ask(
-    server: UnixStream,
+    server: Connected,
     (operation, config, json): (Operation, &Config, bool),
     input: &Input,
     control: &Control<'_>,
@@ -70,11 +74,14 @@ pub(super) async fn ask(
 
 /// Makes the socket for a server on the embedded store. A server that can't have one serves all the
 /// same; one whose place somebody else has taken does not.
-pub(super) fn open(config: &Config) -> Result<Option<LocalServer>, CliError> {
-    if config.mongodb_uri.is_some() {
+pub(super) fn open(core: &Core) -> Result<Option<LocalServer>, CliError> {
+    if core.config.mongodb_uri.is_some() {
         return Ok(None);
     }
-    match LocalServer::bind(&config.data_dir, Bounds::default()) {
+    let mut key = Zeroizing::new([0; 32]);
+    core.env.entropy.fill(key.as_mut_slice());
+    let key = SecretText::new(STANDARD.encode(key.as_slice()));
+    match LocalServer::bind(&core.config.data_dir, Bounds::default(), &key) {
         Ok(server) => Ok(Some(server)),
         Err(error @ SocketError::Foreign { .. }) => Err(error.into()),
         Err(error) => {

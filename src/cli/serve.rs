@@ -19,7 +19,7 @@ pub(super) async fn run(config: &Config) -> Result<ExitCode, CliError> {
     raise_open_files();
     let opened = Core::open(config, Environment::system(), "claviger serve", NewStore::Made);
     let core = Arc::new(opened.await?);
-    let local = desk::open(config)?;
+    let local = desk::open(&core)?;
     let listening = Listening::bind(Arc::clone(&core), config).await?;
     if let Some(local) = local {
         let desk = Arc::new(OperatorDesk::new(Arc::clone(&core)));

@@ -1,13 +1,14 @@
 //! The command line's side.
 
 use super::frames::{self, Head, MAX_SAID, Refusal, Said, VERSION};
+use super::place::Connected;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::secret::SecretText;
 use serde_json::value::RawValue;
 use std::io;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// The end of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,15 +25,16 @@ pub struct Answer {
 /// # Errors
 /// What the server refused, or that it went away.
 pub async fn ask(
-    stream: UnixStream,
+    server: Connected,
     ask: &RawValue,
     secret: Option<&SecretText>,
     note: &(dyn Fn(&str) + Sync),
     stop: &CancellationToken,
 ) -> Result<Answer, Refusal> {
-    let (mut from, mut to) = stream.into_split();
-    let head = Head { version: VERSION.to_owned(), ask };
-    let head = serde_json::to_vec(&head).map_err(|error| gone(&error.into()))?;
+    let (mut from, mut to) = server.stream.into_split();
+    let head = Head { version: VERSION.to_owned(), key: server.key.expose().to_owned(), ask };
+    let head =
+        serde_json::to_vec(&head).map(Zeroizing::new).map_err(|error| gone(&error.into()))?;
     let sent = async {
         frames::write(&mut to, &head).await?;
         frames::write(&mut to, secret.map_or(b"", |secret| secret.expose().as_bytes())).await

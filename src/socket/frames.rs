@@ -40,6 +40,8 @@ impl Refusal {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Head<'a> {
     pub(super) version: String,
+    /// What the server wrote into the file beside the socket.
+    pub(super) key: String,
     /// What is asked, as the desk reads it.
     #[serde(borrow)]
     pub(super) ask: &'a RawValue,

@@ -1,23 +1,33 @@
 //! The socket's file: made, found, removed. Neither side follows or replaces what is not a socket.
 
 use claviger_domain::code::ErrorCode;
+use claviger_domain::secret::SecretText;
 use rustix::fs::{Mode, OFlags, open};
-use std::fs::{self, Metadata, Permissions};
-use std::io;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 /// The socket's name in the data directory.
 pub const FILE: &str = "claviger.sock";
 
+/// The file beside it with what a command has to know: whoever reads the data directory does. To
+/// connect takes less, for a program that runs as the server's user under Landlock too.
+pub const KEY_FILE: &str = "claviger.sock.key";
+
 /// Its name until it is closed to others and listens.
 const NEW: &str = "claviger.sock.new";
 
 /// Most bytes of a socket's path; the kernel takes 107 on Linux, 103 elsewhere.
 const MAX_PATH: usize = 103;
+
+/// Most bytes of the key.
+const MAX_KEY: u64 = 256;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 64;
@@ -121,6 +131,7 @@ fn left_over(path: &Path) -> Result<(), SocketError> {
 #[derive(Debug)]
 pub struct Stands {
     path: PathBuf,
+    key: PathBuf,
     /// Device and inode: what another process put there is not removed.
     is: Option<(u64, u64)>,
 }
@@ -131,17 +142,17 @@ impl Stands {
     ///
     /// # Errors
     /// [`SocketError`], whose message tells the operator what to do.
-    pub(super) fn make(dir: &Path) -> Result<(Self, UnixListener), SocketError> {
-        let (path, new) = (dir.join(FILE), dir.join(NEW));
+    pub(super) fn make(dir: &Path, key: &str) -> Result<(Self, UnixListener), SocketError> {
+        let (path, new, key_path) = (dir.join(FILE), dir.join(NEW), dir.join(KEY_FILE));
         left_over(&path)?;
         left_over(&new)?;
         let unusable = |source| SocketError::Unusable { path: path.clone(), source };
         let made = || {
-            if let Err(error) = fs::remove_file(&new)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                return Err(error);
-            }
+            without(&key_path)?;
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key_path)?;
+            file.write_all(key.as_bytes())?;
+            without(&new)?;
             let socket = UnixSocket::new_stream()?;
             socket.bind(Short::of(dir, NEW)?.path)?;
             // Nobody can connect before it listens, and by its name before it is closed to others.
@@ -152,7 +163,7 @@ impl Stands {
         };
         let listener = made().map_err(unusable)?;
         let is = identity(&path);
-        Ok((Self { path, is }, listener))
+        Ok((Self { path, key: key_path, is }, listener))
     }
 }
 
@@ -160,7 +171,16 @@ impl Drop for Stands {
     fn drop(&mut self) {
         if self.is.is_some() && identity(&self.path) == self.is {
             drop(fs::remove_file(&self.path));
+            drop(fs::remove_file(&self.key));
         }
+    }
+}
+
+/// Removes a file, if there is one.
+fn without(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -168,11 +188,18 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
+/// A connection to the server of a data directory.
+#[expect(missing_debug_implementations, reason = "holds a secret")]
+pub struct Connected {
+    pub(super) stream: UnixStream,
+    pub(super) key: SecretText,
+}
+
 /// Connects to the server of a data directory; `None` if nobody listens.
 ///
 /// # Errors
 /// [`SocketError`], whose message tells the operator what to do.
-pub async fn connect(dir: &Path) -> Result<Option<UnixStream>, SocketError> {
+pub async fn connect(dir: &Path) -> Result<Option<Connected>, SocketError> {
     let path = dir.join(FILE);
     if socket_at(&path)?.is_none() {
         return Ok(None);
@@ -200,9 +227,23 @@ pub async fn connect(dir: &Path) -> Result<Option<UnixStream>, SocketError> {
     };
     let uid = stream.peer_cred().map_err(unusable)?.uid();
     let owner = fs::metadata(dir).map_err(unusable)?.uid();
-    if [0, owner, rustix::process::geteuid().as_raw()].contains(&uid) {
-        Ok(Some(stream))
-    } else {
-        Err(SocketError::Stranger { path, uid })
+    if ![0, owner, rustix::process::geteuid().as_raw()].contains(&uid) {
+        return Err(SocketError::Stranger { path, uid });
     }
+    match key(&dir.join(KEY_FILE)) {
+        Ok(key) => Ok(Some(Connected { stream, key })),
+        // The server has just stopped.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(SocketError::Denied { path })
+        }
+        Err(source) => Err(SocketError::Unusable { path, source }),
+    }
+}
+
+fn key(path: &Path) -> io::Result<SecretText> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let mut text = String::new();
+    File::from(open(path, flags, Mode::empty())?).take(MAX_KEY).read_to_string(&mut text)?;
+    Ok(SecretText::new(text))
 }

@@ -5,6 +5,7 @@ use super::place::{SocketError, Stands};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::secret::SecretText;
 use futures::future::BoxFuture;
+use sha2::{Digest as _, Sha256};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -80,26 +81,29 @@ pub trait Desk: Send + Sync {
 }
 
 /// The socket of a data directory, listening.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "knows a secret's hash")]
 pub struct LocalServer {
     listener: UnixListener,
     stands: Stands,
     bounds: Bounds,
+    /// Hash of what a command has to know.
+    key: [u8; 32],
 }
 
 impl LocalServer {
-    /// Makes the socket. The caller holds the lock of the data directory.
+    /// Makes the socket, and the file with `key` beside it, which nobody can guess. The caller holds
+    /// the lock of the data directory.
     ///
     /// # Errors
     /// [`SocketError`], whose message tells the operator what to do.
-    pub fn bind(dir: &Path, bounds: Bounds) -> Result<Self, SocketError> {
-        let (stands, listener) = Stands::make(dir)?;
-        Ok(Self { listener, stands, bounds })
+    pub fn bind(dir: &Path, bounds: Bounds, key: &SecretText) -> Result<Self, SocketError> {
+        let (stands, listener) = Stands::make(dir, key.expose())?;
+        Ok(Self { listener, stands, bounds, key: hash(key.expose()) })
     }
 
     /// Serves until shutdown, then removes the socket and waits for what is at work.
     pub async fn run(self, desk: Arc<dyn Desk>, shutdown: CancellationToken) {
-        let Self { listener, stands, bounds } = self;
+        let Self { listener, stands, bounds, key } = self;
         let (tasks, places) = (TaskTracker::new(), Arc::new(Semaphore::new(bounds.clients)));
         loop {
             let accepted = tokio::select! {
@@ -126,7 +130,7 @@ impl LocalServer {
             };
             let (desk, over) = (Arc::clone(&desk), shutdown.child_token());
             tasks.spawn(async move {
-                attend(stream, &*desk, bounds, over).await;
+                attend(stream, &*desk, (bounds, key), over).await;
                 drop(place);
             });
         }
@@ -164,9 +168,14 @@ async fn refuse_at_once(stream: &mut UnixStream, refusal: Refusal) {
     drop(timeout(PAUSE, frames::say(stream, &Said::Refused(refusal))).await);
 }
 
-async fn attend(stream: UnixStream, desk: &dyn Desk, bounds: Bounds, over: CancellationToken) {
+async fn attend(
+    stream: UnixStream,
+    desk: &dyn Desk,
+    (bounds, key): (Bounds, [u8; 32]),
+    over: CancellationToken,
+) {
     let (mut from, mut to) = stream.into_split();
-    let read = timeout(bounds.request, request(&mut from));
+    let read = timeout(bounds.request, request(&mut from, &key));
     let request = match over.run_until_cancelled(read).await {
         Some(Ok(request)) => request,
         Some(Err(_)) => Err(Refusal::new(ErrorCode::Timeout, "the request did not arrive in time")),
@@ -215,7 +224,10 @@ async fn tell(
     }
 }
 
-async fn request(from: &mut OwnedReadHalf) -> Result<(String, Option<SecretText>), Refusal> {
+async fn request(
+    from: &mut OwnedReadHalf,
+    key: &[u8; 32],
+) -> Result<(String, Option<SecretText>), Refusal> {
     let unread = |error: io::Error| {
         Refusal::new(
             ErrorCode::BadRequest,
@@ -233,8 +245,19 @@ async fn request(from: &mut OwnedReadHalf) -> Result<(String, Option<SecretText>
     if head.version != VERSION {
         return Err(Refusal::new(ErrorCode::Conflict, other_version(&head.version)));
     }
+    if hash(&head.key) != *key {
+        tracing::warn!("a program that cannot read the data directory was refused at the socket");
+        let message = "the command does not know what stands beside the socket: run it as a program \
+                       that may read the data directory";
+        return Err(Refusal::new(ErrorCode::Forbidden, message));
+    }
     let secret = frames::secret(frames::read(from, MAX_SECRET).await.map_err(unread)?)?;
     Ok((head.ask.get().to_owned(), secret))
+}
+
+/// Compared in place of the key: how long that takes tells nothing about it.
+fn hash(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
 }
 
 fn other_version(theirs: &str) -> String {

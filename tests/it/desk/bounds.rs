@@ -2,7 +2,8 @@
 
 use crate::harness::program::Home;
 use crate::harness::upstream::NO_UPSTREAM;
-use claviger::socket::{Asked, Bounds, Desk, FILE, LocalServer, Refusal};
+use claviger::socket::{Asked, Bounds, Desk, FILE, KEY_FILE, LocalServer, Refusal};
+use claviger_domain::secret::SecretText;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -23,6 +24,11 @@ pub(super) async fn connected(dir: &Path) -> UnixStream {
 async fn frame(stream: &mut UnixStream, bytes: &[u8]) {
     stream.write_u32(u32::try_from(bytes.len()).unwrap()).await.unwrap();
     stream.write_all(bytes).await.unwrap();
+}
+
+/// What a program that reads the data directory knows.
+fn key_of(dir: &Path) -> String {
+    std::fs::read_to_string(dir.join(KEY_FILE)).unwrap()
 }
 
 /// A whole request.
@@ -55,18 +61,32 @@ async fn a_strange_request_is_refused_and_its_text_not_repeated() {
     let home = Home::new();
     home.run(&["user", "add", "ada", "--email", "ada@example.org"]).assert_code(0);
     let server = home.serve(NO_UPSTREAM);
+    let key = key_of(&home.data());
     let ask = json!({"operation": "VaultStatus", "json": false, "given": {}});
     for (head, code, word) in [
-        (json!({"version": "9.9.9", "ask": {"swordfish": 1}}), "CONFLICT", "this program is 9.9.9"),
-        (json!({"version": "\u{1b}[2J", "ask": ask}), "CONFLICT", "this program is [2J"),
-        (json!({"swordfish": VERSION, "ask": ask}), "BAD_REQUEST", "no request"),
         (
-            json!({"version": VERSION, "ask": {"operation": "Swordfish", "json": false, "given": {}}}),
+            json!({"version": "9.9.9", "key": "", "ask": {"swordfish": 1}}),
+            "CONFLICT",
+            "this program is 9.9.9",
+        ),
+        (
+            json!({"version": "\u{1b}[2J", "key": key, "ask": ask}),
+            "CONFLICT",
+            "this program is [2J",
+        ),
+        (
+            json!({"version": VERSION, "key": "swordfish", "ask": ask}),
+            "FORBIDDEN",
+            "may read the data directory",
+        ),
+        (json!({"swordfish": VERSION, "key": key, "ask": ask}), "BAD_REQUEST", "no request"),
+        (
+            json!({"version": VERSION, "key": key, "ask": {"operation": "Swordfish", "json": false, "given": {}}}),
             "BAD_REQUEST",
             "does not know",
         ),
         (
-            json!({"version": VERSION, "ask": {"operation": "VaultStatus", "json": false, "given": {"max_keys": 3}}}),
+            json!({"version": VERSION, "key": key, "ask": {"operation": "VaultStatus", "json": false, "given": {"max_keys": 3}}}),
             "VALIDATION",
             "another max_keys",
         ),
@@ -85,7 +105,8 @@ async fn a_strange_request_is_refused_and_its_text_not_repeated() {
     let (code, message) = refused(&mut stream).await;
     assert!(code == "BAD_REQUEST" && message.contains("longer than"), "{message}");
     let mut stream = connected(&home.data()).await;
-    frame(&mut stream, json!({"version": VERSION, "ask": ask}).to_string().as_bytes()).await;
+    frame(&mut stream, json!({"version": VERSION, "key": key, "ask": ask}).to_string().as_bytes())
+        .await;
     stream.write_u32(1).await.unwrap();
     stream.write_u8(0xff).await.unwrap();
     assert_eq!(refused(&mut stream).await.1, "the secret is not UTF-8 text");
@@ -95,7 +116,7 @@ async fn a_strange_request_is_refused_and_its_text_not_repeated() {
     assert_eq!(refused(&mut stream).await.1, "the request ends in its middle");
     // A good one goes on.
     let mut stream = connected(&home.data()).await;
-    request(&mut stream, &json!({"version": VERSION, "ask": ask}), "").await;
+    request(&mut stream, &json!({"version": VERSION, "key": key, "ask": ask}), "").await;
     assert_eq!(said(&mut stream).await.last(), Some(&json!({"end": 0})));
     server.stop().await;
     assert!(!home.log().contains("swordfish"));
@@ -107,9 +128,9 @@ async fn settings_that_the_server_has_otherwise_are_refused_and_not_ignored() {
     home.run(&["user", "add", "ada", "--email", "ada@example.org"]).assert_code(0);
     let server = home.serve(NO_UPSTREAM);
     let add = ["key", "add", "--user", "ada", "--name", "work", "--max-keys", "7"];
-    let key = claviger::simulator::keys::key(claviger::simulator::keys::Scenario::Good, 1);
-    home.run_with(&add, &key).assert_refused(13, &["another max_keys", "stop the server"]);
-    home.run_with(&[&add[..6], &["--max-keys", "100"]].concat(), &key).assert_code(0);
+    let secret = claviger::simulator::keys::key(claviger::simulator::keys::Scenario::Good, 1);
+    home.run_with(&add, &secret).assert_refused(13, &["another max_keys", "stop the server"]);
+    home.run_with(&[&add[..6], &["--max-keys", "100"]].concat(), &secret).assert_code(0);
     let other =
         ["key", "test", "--user", "ada", "work", "--anthropic-base-url", "http://127.0.0.1:1"];
     home.run(&other).assert_refused(13, &["another anthropic_base_url"]);
@@ -163,13 +184,14 @@ async fn endless(
     let (dir, stop, tasks) =
         (tempfile::tempdir().unwrap(), CancellationToken::new(), TaskTracker::new());
     let (ended, told) = mpsc::unbounded_channel();
-    let server = LocalServer::bind(dir.path(), bounds).unwrap();
+    let server =
+        LocalServer::bind(dir.path(), bounds, &SecretText::new("open".to_owned())).unwrap();
     tasks.spawn(server.run(Arc::new(Endless { bytes, ended }), stop.clone()));
     (dir, stop, tasks, told)
 }
 
 fn whole() -> Value {
-    json!({"version": VERSION, "ask": null})
+    json!({"version": VERSION, "key": "open", "ask": null})
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::harness::program::{Home, Ran};
 use crate::harness::upstream::NO_UPSTREAM;
-use claviger::socket::{FILE, connect};
+use claviger::socket::{FILE, KEY_FILE};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
@@ -28,6 +28,8 @@ async fn the_socket_stands_while_the_server_runs_and_only_for_its_user() {
     let meta = fs::symlink_metadata(socket(&home)).unwrap();
     assert!(meta.file_type().is_socket());
     assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+    let key = fs::symlink_metadata(home.data().join(KEY_FILE)).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
     add(&home, "bob").assert_code(0);
     // Who verifies the files themselves still needs them alone, and so does a second server.
     home.run(&["verify"]).assert_refused(27, &["in use by claviger serve", "verify --live"]);
@@ -81,6 +83,11 @@ async fn what_is_no_socket_is_neither_followed_nor_replaced() {
         drop(fs::remove_file(&at).or_else(|_| fs::remove_dir(&at)));
     }
     home.serve(NO_UPSTREAM).stop().await;
+    // A server that does not come to serve leaves none.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    home.run(&["serve", "--listen", &address]).assert_refused(13, &[&address]);
+    assert!(!socket(&home).exists());
 }
 
 #[tokio::test]
@@ -123,8 +130,11 @@ async fn another_user_is_refused_by_the_file_and_by_who_they_are() {
     as_nobody().assert_refused(11, &["does not let this user in", "FORBIDDEN"]);
     // Somebody opened it to all: who they are is asked as well.
     fs::set_permissions(socket(&home), Permissions::from_mode(0o666)).unwrap();
+    as_nobody().assert_refused(11, &["does not let this user in", "FORBIDDEN"]);
+    let key = home.data().join(KEY_FILE);
+    fs::set_permissions(key, Permissions::from_mode(0o644)).unwrap();
     as_nobody().assert_refused(11, &["its own user and of root only", "FORBIDDEN"]);
-    assert!(connect(&home.data()).await.unwrap().is_some());
+    home.run(&["user", "list"]).assert_code(0);
     server.stop().await;
 }
 

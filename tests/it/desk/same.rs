@@ -2,9 +2,10 @@
 //! one.
 
 use super::tree::commands;
+use crate::harness::client::Client;
 use crate::harness::program::{Home, Ran, files};
 use crate::harness::stores::sqlite;
-use crate::harness::upstream::simulator;
+use crate::harness::upstream::{NO_UPSTREAM, simulator};
 use claviger::simulator::keys::{Scenario, key};
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::Log as _;
@@ -38,7 +39,7 @@ enum Stdin {
 const NONE: Stdin = Stdin::Empty;
 
 /// Calls in an order in which each has something to do; between them every command at least once.
-const CALLS: [Call; 50] = [
+const CALLS: &[Call] = &[
     (&["user", "add", "eve", "--email", "eve@example.org"], NONE, 0),
     (
         &["user", "add", "dan", "--email", "dan@example.org", "--password-stdin", "--json"],
@@ -67,6 +68,10 @@ const CALLS: [Call; 50] = [
     (&["user", "role", "bob", "--revoke", "auditor", "--json"], NONE, 0),
     (&["user", "role", "ada", "--revoke", "admin", "--json"], NONE, 14),
     (&["user", "role", "ada"], NONE, 2),
+    (&["user", "sessions", "carl"], NONE, 0),
+    (&["user", "sessions", "carl", "--json"], NONE, 0),
+    (&["user", "show", "carl", "--json"], NONE, 0),
+    (&["user", "sessions", "carl", "--end-all"], NONE, 0),
     (&["user", "sessions", "bob"], NONE, 0),
     (&["user", "sessions", "bob", "--json"], NONE, 0),
     (&["user", "sessions", "bob", "--end-all"], NONE, 0),
@@ -103,8 +108,8 @@ const CALLS: [Call; 50] = [
     (&["verify", "--live"], NONE, 0),
 ];
 
-/// A store with two users and a key.
-fn used() -> Home {
+/// A store with three users, a key and a session.
+async fn used() -> Home {
     let home = Home::new();
     for (name, role) in [("ada", "admin"), ("bob", "user")] {
         let email = format!("{name}@example.org");
@@ -112,6 +117,9 @@ fn used() -> Home {
     }
     let good = key(Scenario::Good, 1);
     home.run_with(&["key", "add", "--user", "ada", "--name", "work"], &good).assert_code(0);
+    let server = home.serve(NO_UPSTREAM);
+    Client::register(server.url(), "carl").await;
+    server.stop().await;
     home
 }
 
@@ -202,12 +210,12 @@ async fn events(home: &Home) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_says_the_same_and_leaves_the_same_events_with_a_server_and_without() {
-    let (simulator, alone) = (simulator().await, used());
+    let (simulator, alone) = (simulator().await, used().await);
     let upstream = simulator.base_url();
     let beside = copy(&alone);
     let server = beside.serve(&upstream);
     let (mut plain, mut plain_beside) = (Plain::of(&alone), Plain::of(&beside));
-    for (words, stdin, code) in CALLS {
+    for (words, stdin, code) in CALLS.iter().copied() {
         let stdin = match stdin {
             Stdin::Empty => String::new(),
             Stdin::Text(text) => text.to_owned(),

@@ -289,17 +289,7 @@ const ROOMS: [Room; 34] = [
             "claviger_store",
         ],
     ),
-    room(
-        "src/app/wiring",
-        &[
-            "crate::app::config::Config",
-            "crate::app::wiring::StartError",
-            CLOCK,
-            DOMAIN,
-            PORTS,
-            "claviger_store",
-        ],
-    ),
+    room("src/app/wiring", &["crate::app::config::Config", CLOCK, DOMAIN, PORTS, "claviger_store"]),
     room(
         "src/cli",
         &[
