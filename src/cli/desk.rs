@@ -119,9 +119,9 @@ impl OperatorDesk {
         }
         let running = "a rotation is running already: wait for its end";
         let is_rotation = matches!(operation, Operation::VaultRotate(_));
-        let _rotating = match is_rotation.then(|| self.rotating.try_lock()).transpose() {
-            Ok(held) => held,
-            Err(_) => return Err(CliError::new(ErrorCode::Conflict, running)),
+        let held = is_rotation.then(|| self.rotating.try_lock()).transpose();
+        let Ok(_rotating) = held else {
+            return Err(CliError::new(ErrorCode::Conflict, running));
         };
         tracing::info!(command = operation.name(), "a command of the operator");
         let (mut input, note) = (Input::Given(secret), |line: &str| to.note(line));
@@ -142,13 +142,11 @@ impl OperatorDesk {
 impl Desk for OperatorDesk {
     fn serve(&self, asked: Asked) -> BoxFuture<'_, Result<u8, Refusal>> {
         Box::pin(async move {
-            match caught(self.work(asked)).await {
-                Ok(done) => Ok(done?),
-                Err(_) => {
-                    let message = "the command failed inside the server: see its log";
-                    Err(Refusal::new(ErrorCode::Internal, message))
-                }
-            }
+            let Ok(done) = caught(self.work(asked)).await else {
+                let message = "the command failed inside the server: see its log";
+                return Err(Refusal::new(ErrorCode::Internal, message));
+            };
+            Ok(done?)
         })
     }
 }

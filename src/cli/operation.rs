@@ -72,8 +72,11 @@ impl Operation {
     /// is whole.
     pub(super) const fn ends_with_its_reader(&self) -> bool {
         match self {
-            Self::User(UserCommand::List { .. } | UserCommand::Show(_))
-            | Self::User(UserCommand::Sessions { end: None, end_all: false, .. })
+            Self::User(
+                UserCommand::List { .. }
+                | UserCommand::Show(_)
+                | UserCommand::Sessions { end: None, end_all: false, .. },
+            )
             | Self::Key(KeyCommand::List(_))
             | Self::VaultStatus
             | Self::Verify { .. }

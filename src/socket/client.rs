@@ -60,7 +60,7 @@ pub async fn ask(
     let stopping = async {
         stop.cancelled().await;
         drop(to.shutdown().await);
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         answer = read => answer,

@@ -206,7 +206,7 @@ async fn attend(
 async fn listen_for_the_end(from: &mut OwnedReadHalf, over: &CancellationToken) {
     drop(from.read_u8().await);
     over.cancel();
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Passes on what is said. A client that doesn't read it is given up.

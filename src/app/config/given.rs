@@ -61,11 +61,13 @@ fn from_the_root(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut Settings);
+
     #[test]
     fn a_setting_that_the_server_has_otherwise_is_named_and_one_that_nobody_set_is_not() {
         let mut server = Settings { max_keys: Some(7), ..Settings::default() };
         let config = Config::resolve(server.clone(), true).unwrap();
-        let told = |change: fn(&mut Settings)| {
+        let told = |change: Change| {
             let mut settings = Settings::default();
             change(&mut settings);
             Given::of(&settings).differs_from(&config)
@@ -73,7 +75,7 @@ mod tests {
         assert_eq!(told(|_| ()), None);
         assert_eq!(told(|settings| settings.max_keys = Some(7)), None);
         assert_eq!(told(|settings| settings.test_timeout_ms = Some(20_000)), None, "the default");
-        let changes: [(fn(&mut Settings), &str); 5] = [
+        let changes: [(Change, &str); 5] = [
             (
                 |settings| settings.anthropic_base_url = Some("http://127.0.0.1:1".to_owned()),
                 "anthropic_base_url",

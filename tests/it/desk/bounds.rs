@@ -177,7 +177,7 @@ impl Desk for Endless {
     }
 }
 
-async fn endless(
+fn endless(
     bytes: usize,
     bounds: Bounds,
 ) -> (tempfile::TempDir, CancellationToken, TaskTracker, mpsc::UnboundedReceiver<()>) {
@@ -197,7 +197,7 @@ fn whole() -> Value {
 #[tokio::test]
 async fn a_client_that_sends_its_request_too_slowly_is_refused() {
     let soon = Bounds { request: Duration::from_millis(20), ..Bounds::default() };
-    let (dir, stop, tasks, _told) = endless(0, soon).await;
+    let (dir, stop, tasks, _told) = endless(0, soon);
     let mut stream = connected(dir.path()).await;
     stream.write_u8(0).await.unwrap();
     assert_eq!(refused(&mut stream).await.0, "TIMEOUT");
@@ -209,7 +209,7 @@ async fn a_client_that_sends_its_request_too_slowly_is_refused() {
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answer_is_given_up() {
     let soon = Bounds { frame: Duration::from_millis(20), ..Bounds::default() };
-    let (dir, stop, tasks, mut told) = endless(64 << 20, soon).await;
+    let (dir, stop, tasks, mut told) = endless(64 << 20, soon);
     let mut stream = connected(dir.path()).await;
     request(&mut stream, &whole(), "").await;
     assert_eq!(told.recv().await, Some(()), "it was told that nobody wants more");
@@ -221,7 +221,7 @@ async fn a_client_that_does_not_read_its_answer_is_given_up() {
 
 #[tokio::test]
 async fn a_client_that_goes_or_says_more_stops_what_it_asked_for() {
-    let (dir, stop, tasks, mut told) = endless(0, Bounds::default()).await;
+    let (dir, stop, tasks, mut told) = endless(0, Bounds::default());
     let mut stream = connected(dir.path()).await;
     request(&mut stream, &whole(), "").await;
     drop(stream);

@@ -3,13 +3,20 @@
 use crate::harness::program::{Home, Ran};
 use crate::harness::upstream::NO_UPSTREAM;
 use claviger::socket::{FILE, KEY_FILE};
-use std::fs::{self, Permissions};
+use claviger::system::environment::{Kernel as _, ThisKernel};
+use landlock::{ABI, Access as _, AccessFs, Ruleset, RulesetAttr as _};
+use serde_json::json;
+use std::fs::{self, File, Permissions};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 
 const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
+
+/// Puts something at the first path, perhaps on account of the second.
+type Put = fn(&PathBuf, &PathBuf);
 
 fn socket(home: &Home) -> PathBuf {
     home.data().join(FILE)
@@ -68,7 +75,7 @@ async fn what_is_no_socket_is_neither_followed_nor_replaced() {
     let elsewhere = home.work().join("elsewhere");
     let listener = UnixListener::bind(&elsewhere).unwrap();
     listener.set_nonblocking(true).unwrap();
-    let cases: [(&str, fn(&PathBuf, &PathBuf)); 3] = [
+    let cases: [(&str, Put); 3] = [
         ("a symbolic link", |at, to| symlink(to, at).unwrap()),
         ("another kind of file", |at, _| fs::write(at, "mine").unwrap()),
         ("another kind of file", |at, _| fs::create_dir(at).unwrap()),
@@ -170,4 +177,36 @@ async fn a_stranger_who_listens_in_the_place_hears_nothing() {
     std::io::BufRead::read_line(&mut said, &mut line).unwrap();
     assert_eq!(line, "heard b''\n");
     stranger.wait().unwrap();
+}
+
+/// As the `claude` program does that a prompt has persuaded: it is the server's user, and may connect.
+#[tokio::test]
+async fn a_program_under_landlock_is_refused_for_what_it_cannot_read() {
+    if !ThisKernel.has_landlock() {
+        return;
+    }
+    let home = Home::new();
+    add(&home, "ada").assert_code(0);
+    let server = home.serve(NO_UPSTREAM);
+    let dir = home.data();
+    let confined = move || {
+        // Of this thread alone.
+        let rules = Ruleset::default().handle_access(AccessFs::from_all(ABI::V1)).unwrap();
+        rules.create().unwrap().restrict_self().unwrap();
+        assert!(File::open(dir.join(KEY_FILE)).is_err());
+        let mut stream = UnixStream::connect(dir.join(FILE)).unwrap();
+        let head = json!({"version": env!("CARGO_PKG_VERSION"), "key": "", "ask": {"operation": "VaultStatus", "json": false, "given": {}}});
+        let head = head.to_string();
+        for frame in [head.as_bytes(), b""] {
+            stream.write_all(&u32::try_from(frame.len()).unwrap().to_be_bytes()).unwrap();
+            stream.write_all(frame).unwrap();
+        }
+        let mut said = Vec::new();
+        // The server leaves the second frame unread, which may end the reading with an error.
+        drop(stream.read_to_end(&mut said));
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    let said = std::thread::spawn(confined).join().unwrap();
+    assert!(said.contains("FORBIDDEN") && said.contains("may read the data directory"), "{said:?}");
+    server.stop().await;
 }

@@ -168,7 +168,7 @@ impl Plain {
 
     fn word(&mut self, word: &str) -> String {
         let has_digit = word.chars().any(|c| c.is_ascii_digit());
-        if word.starts_with("20") && word.contains("T") && word.contains(":") {
+        if word.starts_with("20") && word.contains('T') && word.contains(':') {
             "TIME".to_owned()
         } else if word.chars().all(|c| c == ' ') && word.len() > 1 {
             // A time is as wide as its milliseconds are many.
