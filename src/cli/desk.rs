@@ -128,7 +128,7 @@ impl OperatorDesk {
         let control = Control { note: &note, stop: &over };
         let work = operation.execute(&self.core, &mut input, json, &control);
         let answer = if operation.ends_with_its_reader() {
-            let ended = "the server is stopping, and the command was not done: try again later";
+            let ended = "the command was not done: its client went, or the server is stopping; try again later";
             let ended = || CliError::new(ErrorCode::ShuttingDown, ended);
             over.run_until_cancelled(work).await.ok_or_else(ended)??
         } else {

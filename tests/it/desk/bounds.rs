@@ -27,7 +27,7 @@ async fn frame(stream: &mut UnixStream, bytes: &[u8]) {
 }
 
 /// What a program that reads the data directory knows.
-fn key_of(dir: &Path) -> String {
+pub(super) fn key_of(dir: &Path) -> String {
     std::fs::read_to_string(dir.join(KEY_FILE)).unwrap()
 }
 
@@ -38,7 +38,7 @@ pub(super) async fn request(stream: &mut UnixStream, head: &Value, secret: &str)
 }
 
 /// All frames until the end.
-async fn said(stream: &mut UnixStream) -> Vec<Value> {
+pub(super) async fn said(stream: &mut UnixStream) -> Vec<Value> {
     let mut frames = Vec::new();
     while let Ok(length) = stream.read_u32().await {
         let mut bytes = vec![0; usize::try_from(length).unwrap()];

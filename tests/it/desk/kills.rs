@@ -1,9 +1,13 @@
 //! Clients and servers that end in the middle of a command.
 
+use super::bounds::{connected, key_of, request, said};
 use crate::harness::program::{Going, Home, Server};
+use crate::harness::upstream::NO_UPSTREAM;
 use claviger::simulator::keys::{Scenario, key};
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
 /// An upstream that lets a test be there when it is called.
@@ -60,4 +64,30 @@ async fn a_server_that_is_killed_leaves_its_client_with_an_error() {
     going.ended().await.assert_refused(26, &["went away", "look before", "TIMEOUT"]);
     home.verified();
     home.run(&["user", "list"]).assert_code(0);
+}
+
+/// What is answered to a client that wants no more from the start.
+async fn given_up(home: &Home, operation: Value) -> Value {
+    let mut stream = connected(&home.data()).await;
+    let ask = json!({"operation": operation, "json": false, "given": {}});
+    let head =
+        json!({"version": env!("CARGO_PKG_VERSION"), "key": key_of(&home.data()), "ask": ask});
+    request(&mut stream, &head, "").await;
+    stream.shutdown().await.unwrap();
+    said(&mut stream).await.pop().unwrap()
+}
+
+#[tokio::test]
+async fn a_command_that_reads_ends_with_its_client_and_a_change_does_not() {
+    let home = Home::new();
+    home.run(&["user", "add", "ada", "--email", "ada@example.org"]).assert_code(0);
+    let server = home.serve(NO_UPSTREAM);
+    for operation in [json!({"Verify": {"live": true}}), json!("VaultStatus")] {
+        let end = given_up(&home, operation).await;
+        assert_eq!(end["refused"]["code"], "SHUTTING_DOWN", "{end}");
+    }
+    let bob = json!({"name": "bob", "email": "bob@example.org", "role": "User", "full_name": null, "password_stdin": false});
+    assert_eq!(given_up(&home, json!({"User": {"Add": bob}})).await, json!({"end": 0}));
+    home.run(&["user", "show", "bob"]).assert_code(0);
+    server.stop().await;
 }
