@@ -24,6 +24,7 @@ pub(super) fn command_bus(
         max_keys: config.max_keys,
         test_timeout_ms: config.test_timeout_ms,
         test_model,
+        is_issuer_trusted: config.issuer.as_ref().is_some_and(|issuer| issuer.role_claim.is_none()),
         metrics: metrics.clone(),
     };
     Bus::new(ports, probe, config, tracker.clone())

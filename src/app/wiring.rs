@@ -188,7 +188,7 @@ impl Core {
         opened: Opened,
     ) -> Result<Self, StartError> {
         let tracker = TaskTracker::new();
-        let operator = operator_of(config, env.kernel.has_landlock(), &tracker)?;
+        let operator = operator_of(config, &*env.kernel, &tracker)?;
         let store = opened.store();
         scrub(&*store).await;
         let keychain = open_keychain(config, &store, &env).await?;

@@ -179,7 +179,7 @@ async fn a_stranger_who_listens_in_the_place_hears_nothing() {
     stranger.wait().unwrap();
 }
 
-/// As the `claude` program does that a prompt has persuaded: it is the server's user, and may connect.
+/// It is the server's user, and may connect.
 #[tokio::test]
 async fn a_program_under_landlock_is_refused_for_what_it_cannot_read() {
     if !ThisKernel.has_landlock() {

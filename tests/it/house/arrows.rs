@@ -29,7 +29,16 @@ pub(super) const VAULT: &str = "claviger_vault";
 const ROOMS: [Room; 34] = [
     room("src/main.rs", &["claviger::cli::main"]),
     room("src/lib.rs", &[]),
-    room("src/system", &["crate::confined::has_landlock", DOMAIN, PORTS, VAULT]),
+    room(
+        "src/system",
+        &[
+            "crate::confined::has_call_filter",
+            "crate::confined::has_landlock",
+            DOMAIN,
+            PORTS,
+            VAULT,
+        ],
+    ),
     room("src/confined", &[]),
     room("src/sse", &[]),
     room("src/socket", &[DOMAIN]),
@@ -250,7 +259,12 @@ const ROOMS: [Room; 34] = [
     ),
     room(
         "src/app/max_plan.rs",
-        &["crate::anthropic", "crate::app::config::Config", "crate::engine::Operator"],
+        &[
+            "crate::anthropic",
+            "crate::app::config::Config",
+            "crate::engine::Operator",
+            "crate::system::environment::Kernel",
+        ],
     ),
     room(
         "src/app/parts.rs",

@@ -16,4 +16,5 @@ mod rebilling;
 mod rows;
 mod sockets;
 mod splice;
+mod taken_over;
 mod tickets;
