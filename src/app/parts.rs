@@ -33,9 +33,9 @@ pub(super) fn command_bus(
 pub(super) fn authentication(
     config: &Config,
     ports: AuthPorts,
-    token_key: TokenKey,
+    (token_key, issuer): (TokenKey, Option<ExternalIssuer>),
     tracker: &TaskTracker,
-) -> Result<Auth, JwksError> {
+) -> Auth {
     let entropy = Arc::clone(&ports.env.entropy);
     let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let passwords = Passwords::new(at_once, entropy, tracker.clone());
@@ -46,13 +46,13 @@ pub(super) fn authentication(
         ..AuthConfig::default()
     };
     let auth = Auth::new(ports, passwords, token_key, auth_config);
-    Ok(match &config.issuer {
-        Some(issuer) => auth.with_issuer(external_issuer(issuer, tracker)?),
+    match issuer {
+        Some(issuer) => auth.with_issuer(issuer),
         None => auth,
-    })
+    }
 }
 
-fn external_issuer(
+pub(super) fn external_issuer(
     config: &IssuerConfig,
     tracker: &TaskTracker,
 ) -> Result<ExternalIssuer, JwksError> {

@@ -1,23 +1,22 @@
-//! Wires the modules together. The only place that names a concrete store.
-
-mod opened;
-
-pub use opened::NewStore;
+//! Wires the modules together.
 
 use super::config::Config;
-use super::key_files::{self, KeyFileError};
+use super::key_files;
 use super::max_plan::{CLAUDE_PROGRAMS, operator_of};
-use super::parts::{authentication, command_bus, command_limits, policy, server_info};
+pub use super::opening::{NewStore, StartError};
+use super::opening::{Opened, has_events, open_keychain};
+use super::parts::{
+    authentication, command_bus, command_limits, external_issuer, policy, server_info,
+};
 use crate::aggregates::Aggregates;
-use crate::anthropic::claude_program::MaxPlanError;
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
-use crate::auth::{AccountsPort, Auth, AuthPorts, JwksError};
+use crate::auth::{AccountsPort, Auth, AuthPorts, ExternalIssuer};
 use crate::bus::{Bus, BusPorts, Commands, RunBus, RunSettings};
 use crate::credentials::{ModelList, Resolver};
 use crate::engine::{Engine, EngineHandle, EngineParts, EngineSettings, Operator};
-use crate::keychain::{Keychain, KeychainError, scrub};
+use crate::keychain::{Keychain, scrub};
 use crate::limits::{CommandLimits, Memories};
 use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub, RunRooms};
 use crate::reads::StoreReads;
@@ -25,86 +24,44 @@ use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
 use crate::system::metrics::Metrics;
 use claviger_application::{Ports, ServerInfo};
-use claviger_domain::code::ErrorCode;
-use claviger_domain::failure::Failure;
 use claviger_domain::text::ModelId;
 use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
-use claviger_store::mongo;
-use claviger_store::sqlite::{self, SqliteConfig};
-use opened::Opened;
+use claviger_store::Skipped;
+use claviger_store::sqlite::SqliteConfig;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
-/// Why the program can't start.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant is its cause, documented there")]
-pub enum StartError {
-    #[error(transparent)]
-    Store(#[from] sqlite::OpenError),
-    #[error(transparent)]
-    MongoDb(#[from] mongo::OpenError),
-    #[error(transparent)]
-    Keys(#[from] KeyFileError),
-    #[error(transparent)]
-    Vault(#[from] KeychainError),
-    #[error("the upstream can't be used: {0}")]
-    Upstream(#[from] ClientError),
-    #[error("the price table can't be read: {0}")]
-    Prices(#[from] PriceError),
-    #[error(transparent)]
-    Issuer(#[from] JwksError),
-    #[error("no model is known: set CLAVIGER_MODEL")]
-    NoModel,
-    #[error(transparent)]
-    MaxPlan(#[from] MaxPlanError),
-    #[error(transparent)]
-    Failure(#[from] Failure),
+/// What follows from the configuration alone. It is made before the store is opened: a command that
+/// is refused because of it has changed nothing.
+struct Beforehand {
+    tracker: TaskTracker,
+    operator: Operator,
+    upstream: Upstream,
+    probing: (KeyProbe, ModelId),
+    issuer: Option<ExternalIssuer>,
+    metrics: Metrics,
 }
 
-impl StartError {
-    /// Whether another process has the data directory.
-    pub const fn is_in_use(&self) -> bool {
-        matches!(self, Self::Store(sqlite::OpenError::InUse { .. }))
-    }
-
-    /// The code of the contract, for the exit code.
-    pub const fn code(&self) -> ErrorCode {
-        match self {
-            Self::Store(_) | Self::MongoDb(_) => ErrorCode::StoreUnavailable,
-            Self::Keys(_) | Self::Vault(_) => ErrorCode::KeyUnavailable,
-            Self::Upstream(_)
-            | Self::Prices(_)
-            | Self::NoModel
-            | Self::Issuer(_)
-            | Self::MaxPlan(_) => ErrorCode::Validation,
-            Self::Failure(failure) => failure.code,
-        }
+impl Beforehand {
+    fn of(config: &Config, env: &Environment) -> Result<Self, StartError> {
+        let tracker = TaskTracker::new();
+        let operator = operator_of(config, &*env.kernel, &tracker)?;
+        let upstream = Upstream::of(config)?;
+        let probing = upstream.probing(env)?;
+        let issuer = config.issuer.as_ref().map(|issuer| external_issuer(issuer, &tracker));
+        let issuer = issuer.transpose()?;
+        Ok(Self { tracker, operator, upstream, probing, issuer, metrics: Metrics::default() })
     }
 }
 
-/// Whether nothing was ever written to the store. Only then a missing key file may be made: in any
-/// other store it was lost.
-async fn is_new(store: &dyn Store) -> Result<bool, StartError> {
-    let has_keys = !store.store_keys().await.map_err(KeychainError::Store)?.is_empty()
-        || !store.user_keys_by_kek().await.map_err(KeychainError::Store)?.is_empty();
-    Ok(!has_keys && !has_events(store).await?)
-}
-
-async fn has_events(store: &dyn Store) -> Result<bool, StartError> {
-    Ok(store.head().await.map_err(KeychainError::Store)?.position > 0)
-}
-
-async fn open_keychain(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    env: &Environment,
-) -> Result<Arc<Keychain>, StartError> {
-    let keks = key_files::master_keys(config, is_new(&**store).await?, &*env.entropy)?;
-    let again = key_files::look_again(config);
-    let keychain = Keychain::open_with(Arc::clone(store), keks, again, env.clone()).await?;
-    Ok(Arc::new(keychain))
+/// Rows that cannot be read are counted.
+fn skipped(metrics: &Metrics) -> Skipped {
+    let level = metrics.rows_unreadable();
+    Skipped::telling(move |rows| {
+        level.set(i64::try_from(rows).unwrap_or(i64::MAX));
+    })
 }
 
 /// The program without its faces.
@@ -153,8 +110,10 @@ impl Core {
         program: &str,
         new: NewStore,
     ) -> Result<Self, StartError> {
-        let opened = Opened::open(config, &env, program, new).await?;
-        Self::assemble(config, env, opened).await
+        let beforehand = Beforehand::of(config, &env)?;
+        let skipped = skipped(&beforehand.metrics);
+        let opened = Opened::open(config, &env, (program, new), skipped).await?;
+        Self::assemble(config, env, beforehand, opened).await
     }
 
     /// The same on an embedded store with its own settings, such as a size limit.
@@ -166,8 +125,9 @@ impl Core {
         env: Environment,
         sqlite: SqliteConfig,
     ) -> Result<Self, StartError> {
-        let opened = Opened::embedded(sqlite).await?;
-        Self::assemble(config, env, opened).await
+        let beforehand = Beforehand::of(config, &env)?;
+        let opened = Opened::embedded(config, &env, sqlite).await?;
+        Self::assemble(config, env, beforehand, opened).await
     }
 
     /// The same over a store that is already open. The caller closes it.
@@ -179,20 +139,20 @@ impl Core {
         env: Environment,
         store: Arc<dyn Store>,
     ) -> Result<Self, StartError> {
-        Self::assemble(config, env, Opened::Given(store)).await
+        let beforehand = Beforehand::of(config, &env)?;
+        Self::assemble(config, env, beforehand, Opened::Given(store)).await
     }
 
     async fn assemble(
         config: &Config,
         env: Environment,
+        beforehand: Beforehand,
         opened: Opened,
     ) -> Result<Self, StartError> {
-        let tracker = TaskTracker::new();
-        let operator = operator_of(config, &*env.kernel, &tracker)?;
+        let Beforehand { tracker, operator, upstream, probing, issuer, metrics } = beforehand;
         let store = opened.store();
         scrub(&*store).await;
         let keychain = open_keychain(config, &store, &env).await?;
-        let (upstream, metrics) = (Upstream::of(config)?, Metrics::default());
         let memory = Memories::new(config.request_memory, config.live.memory, &metrics);
         let ports = BusPorts {
             store: Arc::clone(&store),
@@ -200,7 +160,7 @@ impl Core {
             env: env.clone(),
             aggregates: Aggregates::new(Arc::clone(&store), keychain.evidence()),
         };
-        let bus = command_bus(config, ports.clone(), upstream.probing(&env)?, (&metrics, &tracker));
+        let bus = command_bus(config, ports.clone(), probing, (&metrics, &tracker));
         let reads = reads_over(config, ports);
         let resolver = Arc::new(upstream.resolver(config, &reads));
         let auth_ports = AuthPorts {
@@ -212,7 +172,7 @@ impl Core {
         };
         let may_make = !has_events(&*store).await?;
         let token_key = key_files::token_key(config, may_make, &*env.entropy)?;
-        let auth = Arc::new(authentication(config, auth_ports, token_key, &tracker)?);
+        let auth = Arc::new(authentication(config, auth_ports, (token_key, issuer), &tracker));
         let limits = Arc::new(command_limits(config));
         let hub = Hub::new(store.head().await.map_err(|error| store_failure(&error))?.position);
         let holder = Holder(env.ids.next());

@@ -18,7 +18,7 @@ const CHECKED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
 /// A unique value and who it says holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClaimRow {
+pub struct HeldClaim {
     pub kind: ClaimKind,
     /// Keyed hash of the value.
     pub hash: [u8; 32],
@@ -34,7 +34,7 @@ pub struct Evidence {
     since: OnceLock<u64>,
     /// Claims whose holder's sealed content names the value, with the version of the holder's account
     /// at which it did. A later version may have released the name.
-    checked: Mutex<LruCache<ClaimRow, u64>>,
+    checked: Mutex<LruCache<HeldClaim, u64>>,
 }
 
 impl Evidence {
@@ -170,7 +170,7 @@ impl Evidence {
     /// [`StoreError::Corrupt`], naming the holder.
     pub fn check_claim_row(
         &self,
-        (row, version): (ClaimRow, u64),
+        (row, version): (HeldClaim, u64),
         held: &[(ClaimKind, [u8; 32])],
     ) -> Result<(), StoreError> {
         if !held.contains(&(row.kind, row.hash)) {
@@ -184,7 +184,7 @@ impl Evidence {
     }
 
     /// Whether a claim was found to be its holder's at this version of the holder's account.
-    pub(crate) fn knows(&self, row: ClaimRow, version: u64) -> bool {
+    pub(crate) fn knows(&self, row: HeldClaim, version: u64) -> bool {
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         checked.get(&row) == Some(&version)
     }

@@ -1,7 +1,7 @@
 //! Reads of accounts by which users are identified and admitted.
 
 use super::StoreReads;
-use crate::keychain::ClaimRow;
+use crate::keychain::HeldClaim;
 use crate::system::failure::store_failure;
 use crate::views::open_account;
 use claviger_domain::account::Identity;
@@ -47,7 +47,7 @@ impl StoreReads {
 
     async fn holder(&self, kind: ClaimKind, hash: [u8; 32]) -> Result<Option<UserId>, Failure> {
         let Some(holder) = self.claimed(kind, hash).await? else { return Ok(None) };
-        let (evidence, row) = (self.keychain.evidence(), ClaimRow { kind, hash, holder });
+        let (evidence, row) = (self.keychain.evidence(), HeldClaim { kind, hash, holder });
         let version = match kind {
             ClaimKind::Username | ClaimKind::Email => {
                 self.aggregates.account(holder).await?.changed

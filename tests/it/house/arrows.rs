@@ -267,6 +267,21 @@ const ROOMS: [Room; 34] = [
         ],
     ),
     room(
+        "src/app/opening.rs",
+        &[
+            "crate::anthropic::claude_program::MaxPlanError",
+            "crate::anthropic::client::ClientError",
+            "crate::anthropic::prices::PriceError",
+            "crate::app",
+            "crate::auth::JwksError",
+            "crate::keychain",
+            CLOCK,
+            DOMAIN,
+            PORTS,
+            "claviger_store",
+        ],
+    ),
+    room(
         "src/app/parts.rs",
         &[
             "crate::anthropic::probe",
@@ -303,7 +318,6 @@ const ROOMS: [Room; 34] = [
             "claviger_store",
         ],
     ),
-    room("src/app/wiring", &["crate::app::config::Config", CLOCK, DOMAIN, PORTS, "claviger_store"]),
     room(
         "src/cli",
         &[
