@@ -2,12 +2,14 @@
 //! Besides the command line (`src/cli`), nothing else reads the environment.
 
 mod file;
+mod given;
 mod issuer;
 mod listen;
 mod reference;
 mod settings;
 mod shared;
 
+pub use given::Given;
 pub use issuer::IssuerConfig;
 pub use listen::{ListenAddress, ListenAddressError};
 pub use reference::reference;
@@ -154,6 +156,8 @@ pub struct Config {
     pub live: LiveSettings,
     /// For requests that arrive or are worked on, in all and of one address.
     pub request_memory: MemorySettings,
+    /// What was set of the settings that a command shares with a server.
+    pub given: Given,
 }
 
 impl Config {
@@ -188,6 +192,7 @@ impl Config {
         let (key_commands, run_commands) =
             (settings.key_commands_per_minute, settings.run_commands_per_minute);
         Ok(Self {
+            given: Given::of(&settings),
             listen,
             issuer: IssuerConfig::of(&settings)?,
             live: live_settings(&settings)?,

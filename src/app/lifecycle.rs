@@ -53,7 +53,7 @@ pub struct Listening {
     metrics: Option<Server>,
     router: Router,
     live: Arc<LiveFace>,
-    core: Core,
+    core: Arc<Core>,
     has_timers: bool,
 }
 
@@ -62,7 +62,8 @@ impl Listening {
     ///
     /// # Errors
     /// [`ServeError`], whose message tells the operator what to do.
-    pub async fn bind(core: Core, config: &Config) -> Result<Self, ServeError> {
+    pub async fn bind(core: impl Into<Arc<Core>>, config: &Config) -> Result<Self, ServeError> {
+        let core = core.into();
         let settings = ServerSettings {
             drain: Duration::from_millis(config.drain_ms),
             ..ServerSettings::default()

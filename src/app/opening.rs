@@ -47,6 +47,11 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether another process has the data directory.
+    pub const fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store(sqlite::OpenError::InUse { .. }))
+    }
+
     /// The code of the contract, for the exit code.
     pub const fn code(&self) -> ErrorCode {
         match self {
@@ -62,15 +67,14 @@ impl StartError {
     }
 }
 
-/// Commands that make no store: in a directory without one, the directory is the mistake.
-const NEED_A_STORE: [&str; 6] = [
-    "claviger key",
-    "claviger replay",
-    "claviger user",
-    "claviger vault rotate",
-    "claviger vault status",
-    "claviger verify",
-];
+/// What a command does in a place without a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewStore {
+    /// It makes one.
+    Made,
+    /// It has nothing to do there: the place is the mistake.
+    Refused,
+}
 
 fn no_store(place: &str, name: &str) -> Failure {
     let message = format!(
@@ -125,7 +129,7 @@ pub(super) async fn open_keychain(
     Ok(Arc::new(keychain))
 }
 
-/// The open store, where SQLite and MongoDB differ: closing and failure.
+/// The open store, where SQLite and MongoDB differ: snapshots, closing and failure.
 #[derive(Clone)]
 pub(super) enum Opened {
     Embedded(Arc<SqliteStore>),
@@ -140,7 +144,8 @@ impl Opened {
     pub(super) async fn open(
         config: &Config,
         env: &Environment,
-        (program, skipped): (&str, Skipped),
+        (program, new): (&str, NewStore),
+        skipped: Skipped,
     ) -> Result<Self, StartError> {
         let skipped = Arc::new(skipped);
         if let Some(uri) = &config.mongodb_uri {
@@ -154,7 +159,7 @@ impl Opened {
                 ..MongoConfig::new(uri.clone(), Arc::clone(&env.entropy))
             };
             let looked = MongoStore::look(&mongo).await?;
-            if NEED_A_STORE.contains(&program) && !looked.glance().is_there {
+            if new == NewStore::Refused && !looked.glance().is_there {
                 return Err(no_store(
                     &format!("the database {}", looked.database()),
                     "another one",
@@ -164,7 +169,7 @@ impl Opened {
             check_keys(config, env, looked.glance())?;
             return Ok(Self::MongoDb(Arc::new(looked.open().await?)));
         }
-        if NEED_A_STORE.contains(&program)
+        if new == NewStore::Refused
             && !config.data_dir.join(DATABASE_FILE).exists()
             && !config.data_dir.join(LOCK_FILE).exists()
         {
@@ -200,6 +205,14 @@ impl Opened {
         }
     }
 
+    /// The store as it is at this moment. MongoDB's has no such thing that would last long enough.
+    pub(super) async fn frozen(&self) -> Result<Arc<dyn Store>, StartError> {
+        let Self::Embedded(store) = self else { return Ok(self.store()) };
+        let store = Arc::clone(store);
+        let opening = TaskTracker::new().spawn_blocking(move || store.snapshot());
+        Ok(Arc::new(opening.await.map_err(|_| Failure::internal())??))
+    }
+
     /// Resolves once the store can't write any more. On MongoDB it never resolves: the server may
     /// become available again.
     pub(super) async fn failed(&self) {
@@ -211,9 +224,10 @@ impl Opened {
         std::future::pending::<()>().await;
     }
 
-    pub(super) async fn close(self) {
+    pub(super) async fn close(&self) {
         match self {
             Self::Embedded(store) => {
+                let store = Arc::clone(store);
                 if TaskTracker::new().spawn_blocking(move || store.close()).await.is_err() {
                     tracing::error!("the store could not be closed in order");
                 }

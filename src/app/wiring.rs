@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::key_files;
 use super::max_plan::{CLAUDE_PROGRAMS, operator_of};
-pub use super::opening::StartError;
+pub use super::opening::{NewStore, StartError};
 use super::opening::{Opened, has_events, open_keychain};
 use super::parts::{
     authentication, command_bus, command_limits, external_issuer, policy, server_info,
@@ -69,6 +69,7 @@ fn skipped(metrics: &Metrics) -> Skipped {
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Core {
     opened: Opened,
+    pub config: Arc<Config>,
     pub store: Arc<dyn Store>,
     pub keychain: Arc<Keychain>,
     pub bus: Arc<Bus>,
@@ -108,10 +109,11 @@ impl Core {
         config: &Config,
         env: Environment,
         program: &str,
+        new: NewStore,
     ) -> Result<Self, StartError> {
         let beforehand = Beforehand::of(config, &env)?;
         let skipped = skipped(&beforehand.metrics);
-        let opened = Opened::open(config, &env, (program, skipped)).await?;
+        let opened = Opened::open(config, &env, (program, new), skipped).await?;
         Self::assemble(config, env, beforehand, opened).await
     }
 
@@ -192,6 +194,7 @@ impl Core {
         let rooms = RunRooms::new(Arc::clone(&hub), runs, Arc::clone(&memory.streams));
         Ok(Self {
             opened,
+            config: Arc::new(config.clone()),
             store,
             keychain,
             bus,
@@ -246,12 +249,30 @@ impl Core {
         self.opened.failed().await;
     }
 
+    /// The store as it is now, for one who reads much of it, with a vault over it that has proved
+    /// every master key in use as at a start. On MongoDB it is the store itself.
+    ///
+    /// # Errors
+    /// [`StartError`]; its message states the remedy.
+    pub async fn frozen(&self) -> Result<Frozen, StartError> {
+        let store = self.opened.frozen().await?;
+        let keychain = open_keychain(&self.config, &store, &self.env).await?;
+        Ok(Frozen { store, keychain })
+    }
+
     /// Waits for commands in progress, then closes the store.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.tracker.close();
         self.tracker.wait().await;
         self.opened.close().await;
     }
+}
+
+/// A store that doesn't change, and the vault over it.
+#[expect(missing_debug_implementations, reason = "trait objects and keys")]
+pub struct Frozen {
+    pub store: Arc<dyn Store>,
+    pub keychain: Arc<Keychain>,
 }
 
 /// The operator's table replaces the whole built-in table: a mixture of both would match no price

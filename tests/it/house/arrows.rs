@@ -27,7 +27,7 @@ pub(super) const PROJECTIONS: &str = "claviger_projections";
 pub(super) const PORTS: &str = "claviger_projections::ports";
 pub(super) const VAULT: &str = "claviger_vault";
 
-const ROOMS: [Room; 33] = [
+const ROOMS: [Room; 34] = [
     room("src/main.rs", &["claviger::cli::main"]),
     room("src/lib.rs", &[]),
     room(
@@ -42,6 +42,7 @@ const ROOMS: [Room; 33] = [
     ),
     room("src/confined", &[]),
     room("src/sse", &[]),
+    room("src/socket", &[DOMAIN]),
     room("src/limits", &[METRICS, APPLICATION, DOMAIN]),
     room("src/anthropic", &["crate::confined", "crate::sse::decode", DOMAIN]),
     room("src/simulator", &["crate::anthropic::models", DOMAIN]),
@@ -333,6 +334,7 @@ const ROOMS: [Room; 33] = [
             "crate::http::connection::server::ServerSettings",
             "crate::keychain",
             "crate::simulator",
+            "crate::socket",
             "crate::sse::decode",
             "crate::system",
             "crate::views",

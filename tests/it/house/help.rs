@@ -114,7 +114,7 @@ const COMMANDS: [(&[&str], &[&[&str]]); 33] = [
     (&["run", "cancel"], &[&SERVER, &["--idempotency-key"]]),
     (&["run", "pause"], &[&SERVER, &["--idempotency-key"]]),
     (&["run", "resume"], &[&SERVER, &["--idempotency-key"]]),
-    (&["verify"], &[&STORE]),
+    (&["verify"], &[&STORE, &["--live"]]),
     (&["replay"], &[&STORE, &["--all", "--check"]]),
     (&["vault"], &[]),
     (&["vault", "status"], &[&STORE]),

@@ -12,7 +12,7 @@ use crate::harness::upstream::NO_UPSTREAM;
 use crate::harness::world::World;
 use claviger::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig, Guards, Wanted};
 use claviger::anthropic::stream::{CallItem, MessageRequest, StreamLimits};
-use claviger::app::wiring::Core;
+use claviger::app::wiring::{Core, NewStore};
 use claviger::system::environment::{Environment, Kernel, ThisKernel};
 use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::orchestration::Block;
@@ -202,7 +202,8 @@ async fn refused(program: &Path, kernel: With) -> String {
     world.config.path = PATH.into();
     world.config.claude_token = Some(SecretText::new(TOKEN.to_owned()));
     let env = Environment { kernel: Arc::new(kernel), ..system() };
-    let refused = Core::open(&world.config, env, "claviger test").await.err().unwrap();
+    let refused =
+        Core::open(&world.config, env, "claviger test", NewStore::Made).await.err().unwrap();
     world.close().await;
     refused.to_string()
 }

@@ -11,7 +11,7 @@ use crate::harness::world::{World, config};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::app::config::Config;
-use claviger::app::wiring::Core;
+use claviger::app::wiring::{Core, NewStore};
 use claviger::audit::verify::verify;
 use claviger::system::environment::Environment;
 use claviger_domain::id::{SessionId, UserId};
@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 /// Why a program does not start.
 pub(super) async fn refused_start(world: &World) -> String {
-    match Core::open(&world.config, world.env.clone(), "claviger test").await {
+    match Core::open(&world.config, world.env.clone(), "claviger test", NewStore::Made).await {
         Ok(core) => {
             core.close().await;
             panic!("it started");

@@ -21,7 +21,8 @@
 //! **Shredding.** `secure_delete` overwrites deleted data;
 //! [`Rows::scrub`](claviger_projections::ports::Rows::scrub) truncates the write-ahead log, where
 //! older pages would survive. Readers hold their snapshot for one query only, so they seldom
-//! prevent the truncation.
+//! prevent the truncation. [`SqliteStore::snapshot`] holds one until it is dropped, and truncations
+//! wait for that.
 
 mod cells;
 mod config;

@@ -20,7 +20,7 @@ use claviger_projections::ports::{BoxFuture, Signer, StoreError};
 use rusqlite::Connection;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -45,6 +45,28 @@ pub struct SqliteStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
     pub(super) signer: Signer,
+    dir: PathBuf,
+    /// How many snapshots are open.
+    snapshots: watch::Sender<usize>,
+    /// Counts this one, if it is a snapshot.
+    _pin: Option<Pin>,
+}
+
+/// An open snapshot, counted until it is dropped: the last field of the store, so that its readers
+/// have ended by then.
+struct Pin(watch::Sender<usize>);
+
+impl Pin {
+    fn on(snapshots: &watch::Sender<usize>) -> Self {
+        snapshots.send_modify(|open| *open += 1);
+        Self(snapshots.clone())
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
 }
 
 impl fmt::Debug for SqliteStore {
@@ -116,6 +138,47 @@ impl SqliteStore {
             writer: Mutex::new(Some(thread.map_err(failed)?)),
             lock: Mutex::new(Some(lock)),
             signer,
+            dir: config.dir.clone(),
+            snapshots: watch::Sender::default(),
+            _pin: None,
+        })
+    }
+
+    /// The store as it is at this moment, for one who reads much of it and must see one state. It
+    /// can't be written: every such call gets [`StoreError::Closed`]. While it is open, the
+    /// write-ahead log only grows, and scrubs wait. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`OpenError`] names the obstacle and what to do about it.
+    pub fn snapshot(&self) -> Result<Self, OpenError> {
+        let path = self.dir.join(DATABASE_FILE);
+        // Counted first: a scrub that comes later waits.
+        let pin = Pin::on(&self.snapshots);
+        let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&path, &error);
+        let connection = open_reader(&self.dir)?;
+        // A transaction sees the state at its first read.
+        connection.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema").map_err(sqlite)?;
+        let near = InlineReads::over(Vec::new()).map_err(sqlite)?;
+        let readers = Readers::start(vec![connection], near)
+            .map_err(|source| OpenError::from_io(&path, source))?
+            .pinned();
+        let places = Arc::new(Semaphore::new(0));
+        places.close();
+        Ok(Self {
+            tasks: channel().0,
+            places,
+            readers,
+            position: self.position.clone(),
+            leases: Arc::default(),
+            failure: self.failure.clone(),
+            refusing: Arc::clone(&self.refusing),
+            writer: Mutex::new(None),
+            lock: Mutex::new(None),
+            signer: Signer::default(),
+            dir: self.dir.clone(),
+            snapshots: watch::Sender::default(),
+            skipped: Arc::clone(&self.skipped),
+            _pin: Some(pin),
         })
     }
 
@@ -159,9 +222,12 @@ impl SqliteStore {
         Box::pin(async move { self.ask(|reply| TaskKind::Rows { task, reply }).await? })
     }
 
-    /// Has the writer truncate the write-ahead log; `false` if a reader was in the way.
+    /// Has the writer truncate the write-ahead log; `false` if a reader was in the way. While a
+    /// snapshot is open it would be, with the writer waiting for it: so this waits first.
     pub(super) fn truncate(&self) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
+            let mut snapshots = self.snapshots.subscribe();
+            drop(snapshots.wait_for(|open| *open == 0).await);
             let (reply, answer) = oneshot::channel();
             self.tasks.send(Message::Scrub(reply)).map_err(|_| StoreError::Closed)?;
             answer.await.map_err(|_| StoreError::Closed)?
