@@ -65,6 +65,7 @@ impl Listening {
     pub async fn bind(core: Core, config: &Config) -> Result<Self, ServeError> {
         let settings = ServerSettings {
             drain: Duration::from_millis(config.drain_ms),
+            idle: Duration::from_millis(config.keep_alive_ms),
             ..ServerSettings::default()
         };
         let server =

@@ -23,7 +23,7 @@ use crate::system::metrics::Metrics;
 use claviger_application::{Ports, ServerInfo};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
-use claviger_domain::text::ModelId;
+use claviger_domain::text::{ModelId, without_mark};
 use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
 use claviger_store::mongo::{self, MongoConfig, MongoStore};
@@ -376,7 +376,7 @@ impl Core {
 /// list.
 fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     let Some(path) = &config.prices else { return PriceTable::builtin() };
-    PriceTable::parse(&std::fs::read_to_string(path).map_err(PriceError::File)?)
+    PriceTable::parse(without_mark(&std::fs::read_to_string(path).map_err(PriceError::File)?))
 }
 
 /// Anthropic's API, prices and models.

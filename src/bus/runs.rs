@@ -6,6 +6,7 @@ use super::preconditions::Precondition;
 use super::records::Repeat;
 use super::start_run::{Begun, StartRecipe};
 use super::{Bus, Entry};
+use crate::anthropic::models::is_same_model;
 use crate::credentials::{Resolver, recorded};
 use crate::limits::CommandLimits;
 use claviger_application::{
@@ -194,7 +195,7 @@ impl RunBus {
         let of_operator = resolution.chosen().is_some_and(|chosen| chosen.key.is_none());
         if let Some(known) = models.known_to_operator(now).await.filter(|_| of_operator)
             && let Some(unknown) =
-                asked.iter().find(|model| !known.iter().any(|id| id.as_str() == **model))
+                asked.iter().find(|model| !known.iter().any(|id| is_same_model(model, id.as_str())))
         {
             let those = known.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ");
             let message = format!(

@@ -10,7 +10,7 @@ use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::{CorrelationId, UserId};
 use claviger_domain::secret::SecretText;
-use claviger_domain::text::{Email, FullName, Password, TextError, Username};
+use claviger_domain::text::{Email, FullName, Password, TextError, Username, without_mark};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::process::ExitCode;
@@ -134,7 +134,7 @@ pub(super) fn read_secret(what: &str) -> Result<SecretText, CliError> {
         ));
     }
     input.lock().take(64 * 1024).read_line(&mut text).map_err(unreadable)?;
-    let line = text.lines().next().unwrap_or_default();
+    let line = without_mark(&text).lines().next().unwrap_or_default();
     if line.is_empty() {
         return Err(CliError::new(
             ErrorCode::Validation,

@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use super::settings::{File as Settable, Settings};
+use claviger_domain::text::without_mark;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -38,7 +39,7 @@ fn read(path: &Path, named: bool) -> io::Result<Option<String>> {
     }
     let mut text = String::new();
     file.read_to_string(&mut text)?;
-    Ok(Some(text))
+    Ok(Some(without_mark(&text).to_owned()))
 }
 
 fn parse(path: &Path, text: &str) -> Result<Settable, ConfigError> {

@@ -1,6 +1,7 @@
 //! Turns a request into an event stream, or into an error response that a client can distinguish
 //! from one.
 
+use super::format::Format;
 use super::frames;
 use super::pump::{Cursors, OfTicket, Pump};
 use crate::auth::{Denied, Grant, Ticket};
@@ -10,7 +11,8 @@ use crate::http::edge::problem::{Problem, challenge};
 use crate::http::graphql::context::{client, payer};
 use crate::http::graphql::streams::LiveFace;
 use crate::http::graphql::{
-    Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, require_json,
+    Executor, Media, Reply, RequestContext, from_json, from_uri, json_of, mutation_over_get,
+    require_json,
 };
 use crate::limits::{Held, NoRoom, Payer};
 use async_graphql::Response as Answer;
@@ -40,11 +42,15 @@ struct Asked {
     ticket: Option<Ticket>,
 }
 
-/// Handles one request for an event stream.
-pub(in crate::http::graphql) async fn answer(face: &Arc<LiveFace>, request: Request) -> Response {
+/// Handles one request for a stream.
+pub(in crate::http::graphql) async fn answer(
+    face: &Arc<LiveFace>,
+    request: Request,
+    format: Format,
+) -> Response {
     let ids = face.ids_of(&request);
     let (parts, body) = request.into_parts();
-    let answered = begin(face, &parts, body, ids).await;
+    let answered = begin(face, &parts, body, (ids, format)).await;
     answered.unwrap_or_else(Problem::into_response)
 }
 
@@ -52,7 +58,7 @@ async fn begin(
     face: &Arc<LiveFace>,
     parts: &Parts,
     body: Body,
-    ids: RequestIds,
+    (ids, format): (RequestIds, Format),
 ) -> Result<Response, Problem> {
     let context = RequestContext::from_parts(parts, ids)?;
     let (mut request, held) = read(face, parts, body).await?;
@@ -67,6 +73,9 @@ async fn begin(
                 .alone(Media::GraphqlResponse));
         }
     };
+    if format == Format::Multipart && kind != OperationType::Subscription {
+        return Ok(at_once(face, parts, (request, held), context).await);
+    }
     let mut seat = face.seats.take().map_err(|full| {
         Problem::new(ErrorCode::LimitExceeded, full.to_string())
             .with_status(StatusCode::SERVICE_UNAVAILABLE)
@@ -112,6 +121,7 @@ async fn begin(
         seat,
         ticket,
         request_id: ids.request,
+        format,
         kept,
     };
     Ok(started(pump, is_resumed).await)
@@ -135,9 +145,7 @@ async fn read(
     let (most, within) = (settings.max_message_bytes, settings.timeout);
     let mut body = read_body(body, most, within, held).await?;
     body.parsing()?;
-    let json = serde_json::from_slice(body.as_slice())
-        .map_err(|_| Problem::new(ErrorCode::BadRequest, "the body is not JSON"))?;
-    Ok((from_json(json)?, body.into_held()))
+    Ok((from_json(json_of(body.as_slice())?)?, body.into_held()))
 }
 
 /// Holds memory for what the stream keeps of its request: for the user, or for the address of a
@@ -201,16 +209,30 @@ async fn started(mut pump: Pump, is_resumed: bool) -> Response {
         pump.kept.sibling(),
     );
     let tasks = pump.face.tasks.clone();
+    let content_type = pump.format.content_type();
     let span = tracing::info_span!("sse.stream", request_id = %pump.request_id);
     tasks.spawn(pump.run(frames, first).instrument(span));
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies such as nginx would buffer the response until it is complete.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// A query or mutation of a client that accepts parts: it sends the same headers with every
+/// operation, and only subscriptions have more than one answer.
+async fn at_once(
+    face: &Arc<LiveFace>,
+    parts: &Parts,
+    (request, _held): (async_graphql::Request, Held),
+    context: RequestContext,
+) -> Response {
+    let media = Media::accepted(&parts.headers).unwrap_or(Media::GraphqlResponse);
+    let id = context.request_id;
+    let answer = once(face, request, context).next().await.unwrap_or_default();
+    Reply::executed(answer, media, id).alone(media)
 }
 
 fn once(
