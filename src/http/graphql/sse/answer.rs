@@ -50,31 +50,46 @@ pub(in crate::http::graphql) async fn answer(
 ) -> Response {
     let ids = face.ids_of(&request);
     let (parts, body) = request.into_parts();
-    let answered = begin(face, &parts, body, (ids, format)).await;
-    answered.unwrap_or_else(Problem::into_response)
+    let media = match format {
+        // 200 would signal that the stream has begun.
+        Format::Events => Media::GraphqlResponse,
+        Format::Multipart => Media::accepted(&parts.headers).unwrap_or(Media::GraphqlResponse),
+    };
+    let answered = begin(face, &parts, body, Call { ids, format, media }).await;
+    answered.unwrap_or_else(|problem| match format {
+        Format::Events => problem.into_response(),
+        Format::Multipart => Reply::problem(problem, ids.request).alone(media),
+    })
+}
+
+/// What is known of a request before it is read.
+#[derive(Clone, Copy)]
+struct Call {
+    ids: RequestIds,
+    format: Format,
+    /// Of an answer that is no stream.
+    media: Media,
 }
 
 async fn begin(
     face: &Arc<LiveFace>,
     parts: &Parts,
     body: Body,
-    (ids, format): (RequestIds, Format),
+    call: Call,
 ) -> Result<Response, Problem> {
-    let context = RequestContext::from_parts(parts, ids)?;
+    let context = RequestContext::from_parts(parts, call.ids)?;
     let (mut request, held) = read(face, parts, body).await?;
     let kind = match face.parts.admission.admit(&mut request) {
         Ok(OperationType::Mutation) if parts.method == Method::GET => {
             return Err(mutation_over_get());
         }
         Ok(kind) => kind,
-        // No event can carry the error yet, and 200 would signal that the stream has begun.
         Err(refusal) => {
-            return Ok(Reply::refused(refusal, Media::GraphqlResponse, ids.request)
-                .alone(Media::GraphqlResponse));
+            return Ok(Reply::refused(refusal, call.media, call.ids.request).alone(call.media));
         }
     };
-    if format == Format::Multipart && kind != OperationType::Subscription {
-        return Ok(at_once(face, parts, (request, held), context).await);
+    if call.format == Format::Multipart && kind != OperationType::Subscription {
+        return Ok(at_once(face, (request, held), context, call.media).await);
     }
     let mut seat = face.seats.take().map_err(|full| {
         Problem::new(ErrorCode::LimitExceeded, full.to_string())
@@ -120,11 +135,11 @@ async fn begin(
         guard,
         seat,
         ticket,
-        request_id: ids.request,
-        format,
+        request_id: call.ids.request,
+        format: call.format,
         kept,
     };
-    Ok(started(pump, is_resumed).await)
+    Ok(started(pump, is_resumed, call.media).await)
 }
 
 /// The request, and the memory held for it.
@@ -168,7 +183,7 @@ fn keep(
 /// Starts the stream. A subscription that can't begin gets an error status, because an
 /// `EventSource` reconnects after a 200. For the same reason a stream resumed after its end gets
 /// 204, which tells the client that there is nothing more.
-async fn started(mut pump: Pump, is_resumed: bool) -> Response {
+async fn started(mut pump: Pump, is_resumed: bool, media: Media) -> Response {
     let (first, is_over) = {
         let cursors = Arc::clone(&pump.cursors);
         let begun = std::future::poll_fn(|cx| match pump.answers.poll_next_unpin(cx) {
@@ -194,8 +209,7 @@ async fn started(mut pump: Pump, is_resumed: bool) -> Response {
             .cloned()
             .map(|error| async_graphql::ServerError { path: Vec::new(), ..error });
         let refused = Answer::from_errors(errors.collect());
-        return Reply::executed(refused, Media::GraphqlResponse, pump.request_id)
-            .alone(Media::GraphqlResponse);
+        return Reply::executed(refused, media, pump.request_id).alone(media);
     }
     if is_over && is_resumed {
         let mut nothing = Response::new(Body::empty());
@@ -225,11 +239,10 @@ async fn started(mut pump: Pump, is_resumed: bool) -> Response {
 /// operation, and only subscriptions have more than one answer.
 async fn at_once(
     face: &Arc<LiveFace>,
-    parts: &Parts,
     (request, _held): (async_graphql::Request, Held),
     context: RequestContext,
+    media: Media,
 ) -> Response {
-    let media = Media::accepted(&parts.headers).unwrap_or(Media::GraphqlResponse);
     let id = context.request_id;
     let answer = once(face, request, context).next().await.unwrap_or_default();
     Reply::executed(answer, media, id).alone(media)

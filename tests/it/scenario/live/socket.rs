@@ -35,11 +35,20 @@ pub(super) struct Socket(WebSocketStream<TcpStream>);
 impl Socket {
     /// Opened, without a message.
     pub(super) async fn open(stage: &Stage) -> Self {
+        Self::open_with(stage, &[]).await
+    }
+
+    /// The same with more headers.
+    pub(super) async fn open_with(stage: &Stage, headers: &[(&str, &str)]) -> Self {
         let mut request =
             format!("ws://{}/graphql", stage.address()).into_client_request().unwrap();
         request
             .headers_mut()
             .insert("sec-websocket-protocol", "other, graphql-transport-ws".parse().unwrap());
+        for (name, value) in headers {
+            let name: reqwest::header::HeaderName = name.parse().unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
         let stream = TcpStream::connect(stage.address()).await.unwrap();
         let (socket, response) = client_async(request, stream).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "graphql-transport-ws");
@@ -126,10 +135,18 @@ impl Socket {
     }
 
     /// The code the server closes with; messages before it are passed over.
-    pub(super) async fn closed(mut self) -> u16 {
+    pub(super) async fn closed(self) -> u16 {
+        self.closed_with().await.0
+    }
+
+    /// The same with the reason.
+    pub(super) async fn closed_with(mut self) -> (u16, String) {
         loop {
             match soon(self.0.next()).await {
-                Some(Ok(Message::Close(frame))) => return frame.expect("a code").code.into(),
+                Some(Ok(Message::Close(frame))) => {
+                    let frame = frame.expect("a code");
+                    return (frame.code.into(), frame.reason.as_str().to_owned());
+                }
                 Some(Ok(_)) => {}
                 other => panic!("no close frame but {other:?}"),
             }
