@@ -33,17 +33,13 @@ fn fits(joiner: char, before: &str, after: &str) -> bool {
     if after_virama || before_virama {
         return true;
     }
-    match joiner {
-        NON_JOINER => {
-            let left = before.chars().rev().find(|c| !is_mark(*c));
-            let right = after.chars().find(|c| !is_mark(*c));
-            left.is_some_and(joins) && right.is_some_and(joins)
-        }
-        _ => {
-            let left = before.chars().rev().find(|c| !is_of_emoji(*c));
-            left.is_some_and(is_emoji) && next.is_some_and(is_emoji)
-        }
+    if joiner == NON_JOINER {
+        let left = before.chars().rev().find(|c| !is_mark(*c));
+        let right = after.chars().find(|c| !is_mark(*c));
+        return left.is_some_and(joins) && right.is_some_and(joins);
     }
+    let left = before.chars().rev().find(|c| !is_of_emoji(*c));
+    left.is_some_and(is_emoji) && next.is_some_and(is_emoji)
 }
 
 /// Letters of the scripts whose letters join.

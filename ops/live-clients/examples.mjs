@@ -59,7 +59,7 @@ async function exercise(name, { me, addKey, events, eventsWithoutSocket, socket 
   const { seen, end } = watched();
   tokens.accessToken = 'one that has expired';
   const { username, eventsCursor } = await me();
-  assert.equal(username, process.env.CLAVIGER_USER);
+  assert.equal(username, process.env.KEYS_USER);
   await me();
   if (name !== 'relay') {
     assert.ok(seen.texts >= 1 && seen.hashes >= 2, `${name} sent the text after PersistedQueryNotFound, and then the hash: ${JSON.stringify(seen)}`);
@@ -75,13 +75,13 @@ async function exercise(name, { me, addKey, events, eventsWithoutSocket, socket 
 }
 
 async function python(program, url) {
-  const env = { ...process.env, CLAVIGER_SECRET: secret('python') };
+  const env = { ...process.env, KEYS_SECRET: secret('python') };
   const run = spawn(program, [join(PLACE, 'clients.py')], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let said = '';
   run.stdout.on('data', (chunk) => (said += chunk));
   const [code] = await once(run, 'exit');
   assert.equal(code, 0, 'clients.py failed');
-  assert.equal(said.trim(), `${process.env.CLAVIGER_USER} saw KeyAdded`);
+  assert.equal(said.trim(), `${process.env.KEYS_USER} saw KeyAdded`);
   console.log('gql: a new token, a query, a mutation, a subscription over a socket');
 }
 
@@ -89,7 +89,7 @@ async function python(program, url) {
 export async function examples(url, pythonProgram) {
   extract();
   const user = `examples${process.pid}`;
-  Object.assign(process.env, { CLAVIGER_URL: url, CLAVIGER_USER: user, CLAVIGER_PASSWORD: PASSWORD });
+  Object.assign(process.env, { CLAVIGER_URL: url, KEYS_USER: user, KEYS_PASSWORD: PASSWORD });
   await register(url, user);
   const { signIn, tokens } = await import(join(PLACE, 'tokens.mjs'));
   await signIn(user, PASSWORD);

@@ -6,8 +6,7 @@ use super::preconditions::Precondition;
 use super::records::Repeat;
 use super::start_run::{Begun, StartRecipe};
 use super::{Bus, Entry};
-use crate::anthropic::models::is_same_model;
-use crate::credentials::{Resolver, recorded};
+use crate::credentials::{ModelList, Resolver, recorded};
 use crate::limits::CommandLimits;
 use claviger_application::{
     Answer, CommandContext, RunCommand, RunCommands, RunDone, RunReads, StartRun,
@@ -194,8 +193,7 @@ impl RunBus {
             named.chain(given.as_ref().map(ModelId::as_str)).map(str::to_owned).collect();
         let of_operator = resolution.chosen().is_some_and(|chosen| chosen.key.is_none());
         if let Some(known) = models.known_to_operator(now).await.filter(|_| of_operator)
-            && let Some(unknown) =
-                asked.iter().find(|model| !known.iter().any(|id| is_same_model(model, id.as_str())))
+            && let Some(unknown) = asked.iter().find(|model| !ModelList::is_among(model, &known))
         {
             let those = known.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ");
             let message = format!(

@@ -70,6 +70,11 @@ impl ModelList {
         self.last().map(|(_, models)| models.into_iter().map(|model| model.id).collect())
     }
 
+    /// Whether a model of this name is among those with these ids: by one rule for every credential.
+    pub fn is_among(model: &str, known: &[ModelId]) -> bool {
+        known.iter().any(|id| is_same_model(model, id.as_str()))
+    }
+
     /// Most tokens of thinking and output that a model produces; `None` if unknown.
     pub fn max_output_tokens(&self, model: &str) -> Option<u64> {
         let models = self.last().map_or_else(builtin_models, |(_, models)| models);
