@@ -271,16 +271,14 @@ fn plain(open: &str) -> String {
             let (name, rest) = line.strip_prefix(start)?.split_once(' ')?;
             Some((start, name, rest))
         });
-        match told {
-            Some((start, name, rest)) if counters.contains(name) => {
-                // Writing to a string can't fail.
-                let _ = writeln!(text, "{start}{name}_total {rest}");
-            }
-            _ if line == "# EOF" || line.starts_with("# UNIT ") => {}
-            _ => {
-                text.push_str(line);
-                text.push('\n');
-            }
+        if let Some((start, name, rest)) = told
+            && counters.contains(name)
+        {
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{start}{name}_total {rest}");
+        } else if line != "# EOF" && !line.starts_with("# UNIT ") {
+            text.push_str(line);
+            text.push('\n');
         }
     }
     text

@@ -234,12 +234,12 @@ impl<'a> Inputs<'a> {
                 items.iter().try_for_each(|item| self.literal(item, place))
             }
             Value::Object(fields) if self.types.is_input(place.ty) => {
-                let is_null = |value: &Value| match value {
-                    Value::Null => true,
-                    Value::Variable(name) => {
+                let is_null = |value: &Value| {
+                    if let Value::Variable(name) = value {
                         matches!(self.given(name), None | Some(ConstValue::Null))
+                    } else {
+                        *value == Value::Null
                     }
-                    _ => false,
                 };
                 place.one_of(self.types, fields.iter().map(|(name, it)| (&**name, is_null(it))))?;
                 fields.iter().try_for_each(|(name, value)| {

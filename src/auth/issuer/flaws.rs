@@ -65,13 +65,13 @@ impl Flaws {
     fn turn(&self, flaw: Flaw, now: Instant) -> Option<u64> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let line = lines.get_mut(flaw as usize)?;
-        match line {
-            Some((at, unwritten)) if now.duration_since(*at) < PAUSE => {
-                *unwritten = unwritten.saturating_add(1);
-                None
-            }
-            _ => Some(line.replace((now, 0)).map_or(0, |(_, unwritten)| unwritten)),
+        if let Some((at, unwritten)) = line
+            && now.duration_since(*at) < PAUSE
+        {
+            *unwritten = unwritten.saturating_add(1);
+            return None;
         }
+        Some(line.replace((now, 0)).map_or(0, |(_, unwritten)| unwritten))
     }
 }
 

@@ -183,10 +183,10 @@ impl Jwks {
     /// An issuer that is down isn't asked again at once, nor waited for by everyone who comes.
     fn unless_just_failed(&self) -> Result<(), JwksError> {
         let failed_at = self.lock().failed_at;
-        match failed_at {
-            Some(at) if at.elapsed() < self.settings.after_failure => Err(JwksError::Unavailable),
-            _ => Ok(()),
+        if failed_at.is_some_and(|at| at.elapsed() < self.settings.after_failure) {
+            return Err(JwksError::Unavailable);
         }
+        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {

@@ -97,21 +97,28 @@ impl Waits {
 
     /// Follows what the requests have done since the last read.
     fn catch_up(&mut self) {
+        if matches!(self.wait, Wait::Never) {
+            return;
+        }
+        if self.doing.is_upgraded.load(Ordering::Acquire) {
+            self.wait = Wait::Never;
+            return;
+        }
+        if self.doing.at_work.load(Ordering::Acquire) > 0 {
+            self.wait = Wait::Not;
+            return;
+        }
         let begun = self.doing.begun.load(Ordering::Acquire);
-        let is_at_work = self.doing.at_work.load(Ordering::Acquire) > 0;
-        self.wait = match self.wait {
-            Wait::Never => Wait::Never,
-            _ if self.doing.is_upgraded.load(Ordering::Acquire) => Wait::Never,
-            _ if is_at_work => Wait::Not,
-            Wait::Head(before) if before == begun => Wait::Head(before),
-            Wait::Idle(since) => Wait::Idle(since),
+        match self.wait {
+            Wait::Head(before) if before == begun => {}
+            Wait::Idle(_) | Wait::Never => {}
             Wait::Head(_) | Wait::Not => {
                 let now = Instant::now();
                 let slice = self.patience.head.min(self.patience.idle + MARGIN);
                 self.deadline.as_mut().reset(now + slice);
-                Wait::Idle(now)
+                self.wait = Wait::Idle(now);
             }
-        };
+        }
     }
 
     fn came(&mut self, bytes: &[u8]) {

@@ -33,9 +33,9 @@ fn wants_open_metrics(headers: &HeaderMap) -> bool {
     for wish in values.flat_map(|value| value.split(',')) {
         let mut parts = wish.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let parameters = parts.filter_map(|parameter| parameter.split_once('='));
-        let weight = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
-        let weight = weight.last().map_or(Some(1.0), |(_, weight)| weight.trim().parse().ok());
+        let mut parameters = parts.filter_map(|parameter| parameter.split_once('='));
+        let weight = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+        let weight = weight.map_or(Some(1.0), |(_, weight)| weight.trim().parse().ok());
         let best = match name.as_str() {
             "application/openmetrics-text" => &mut open,
             "text/plain" | "text/*" | "*/*" => &mut plain,

@@ -92,10 +92,10 @@ impl IntoResponse for Problem {
 /// What a 5xx says: its code, or the same sentence each time where the code alone helps nobody.
 /// Nothing of what happened.
 pub const fn said_by(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::Upstream => "the identity provider does not answer: try again in a moment",
-        code => code.as_str(),
+    if matches!(code, ErrorCode::Upstream) {
+        return "the identity provider does not answer: try again in a moment";
     }
+    code.as_str()
 }
 
 /// The HTTP status of a code.

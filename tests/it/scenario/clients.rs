@@ -213,13 +213,13 @@ async fn a_choice_of_one_says_which_fields_were_given() {
 async fn a_refresh_in_a_fragment_needs_no_valid_token() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
-    let stale = ada.with_token("stale");
+    let expired = ada.with_token("expired");
     let login = "mutation($i: LoginInput!) { ...F } fragment F on Mutation { login(input: $i) { accessToken } }";
     let input =
         json!({ "usernameOrEmail": "ada", "password": crate::harness::person::password("ada") });
-    let data = stale.ask(login, json!({ "i": input })).await;
+    let data = expired.ask(login, json!({ "i": input })).await;
     assert!(data["login"]["accessToken"].is_string());
     let more = "mutation($i: LoginInput!) { ...F createStreamTicket { ticket } } fragment F on Mutation { login(input: $i) { accessToken } }";
-    assert_eq!(stale.send(more, json!({ "i": input })).await.status, 401);
+    assert_eq!(expired.send(more, json!({ "i": input })).await.status, 401);
     stage.close().await;
 }

@@ -3,6 +3,7 @@
 
 use super::stage::Stage;
 use crate::harness::client::Client;
+use crate::harness::environment::TestClock;
 use crate::harness::issuer::{AUDIENCE, ISSUER, Issuer, Signing, claims, part};
 use crate::harness::program::{Home, Server};
 use crate::harness::stores::StoreKind;
@@ -14,7 +15,7 @@ use claviger_application::ids::{IdKind, decode_as};
 use claviger_domain::id::{SessionId, UserId};
 use claviger_domain::secret::SecretText;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 const WHO: &str = "{ viewer { username email } }";
 const LONG: Duration = Duration::from_hours(1);
@@ -157,7 +158,7 @@ struct Logged {
 }
 
 /// The real program with an issuer, whose log is read.
-async fn logged(issuer: &Issuer) -> Logged {
+fn logged(issuer: &Issuer) -> Logged {
     let home = Home::new();
     let url = issuer.config(LONG, None).url;
     let server = home.serve_with(NO_UPSTREAM, |command| {
@@ -175,8 +176,8 @@ async fn logged(issuer: &Issuer) -> Logged {
 async fn the_log_says_which_claim_is_wrong_and_once_for_many() {
     let (key, other) = (Signing::p256("k1"), Signing::p256("k1"));
     let issuer = Issuer::start(&[&key]).await;
-    let Logged { home, server, nobody } = logged(&issuer).await;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let Logged { home, server, nobody } = logged(&issuer);
+    let now = TestClock::running().now().0 / 1000;
     let good =
         json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "00u1ada", "iat": now, "exp": now + 600 });
     nobody.with_token(&key.token(&good)).ask(WHO, json!({})).await;

@@ -89,21 +89,19 @@ fn token_in(payload: Map<String, Value>, deep: u8) -> Option<SecretText> {
     let (mut best, mut around) = (None, Vec::new());
     for (name, value) in payload {
         let name = plain(&name);
-        match value {
-            Value::String(text) => {
-                let text = SecretText::new(text);
-                let rank = TOKENS.iter().position(|known| *known == name);
-                let found = rank.zip(bearer_in(&text));
-                if let Some((rank, token)) = found
-                    && best.as_ref().is_none_or(|(before, _)| rank < *before)
-                {
-                    best = Some((rank, token));
-                }
+        if let Value::String(text) = value {
+            let text = SecretText::new(text);
+            let rank = TOKENS.iter().position(|known| *known == name);
+            if let Some((rank, token)) = rank.zip(bearer_in(&text))
+                && best.as_ref().is_none_or(|(before, _)| rank < *before)
+            {
+                best = Some((rank, token));
             }
-            Value::Object(inner) if deep > 0 && AROUND.contains(&name.as_str()) => {
-                around.push(inner);
-            }
-            _ => {}
+        } else if let Value::Object(inner) = value
+            && deep > 0
+            && AROUND.contains(&name.as_str())
+        {
+            around.push(inner);
         }
     }
     best.map(|(_, token)| token)

@@ -178,8 +178,8 @@ async fn what_cannot_begin_is_a_status_and_what_has_one_answer_is_json() {
         assert_eq!(json["errors"][0]["extensions"]["code"], code, "{json}");
     }
     // By this type Apollo Client knows that the body of a 401 is the answer of a GraphQL server.
-    let stale = ada.with_token("stale");
-    for client in [None, Some(&stale)] {
+    let expired = ada.with_token("expired");
+    for client in [None, Some(&expired)] {
         let refused = post(&stage, client, &json!({ "query": FOLLOW })).await;
         assert_eq!(refused.status(), 401);
         let kind = refused.headers()["content-type"].to_str().unwrap().to_owned();
