@@ -8,15 +8,17 @@ use crate::secret::SecretText;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Nothing left after trimming.
-    #[error("{what} is empty: give 1 to {max} characters")]
+    #[error("{what} is empty: give {min} to {max} characters")]
     Empty {
         /// Which text.
         what: &'static str,
+        /// Fewest characters allowed.
+        min: usize,
         /// Most characters allowed.
         max: usize,
     },
     /// Too few characters.
-    #[error("{what} has {len} characters: give {min} to {max}")]
+    #[error("{what} has {}: give {min} to {max}", characters(*.len))]
     TooShort {
         /// Which text.
         what: &'static str,
@@ -56,9 +58,16 @@ pub enum TextError {
     /// `@` in a username.
     #[error("the username contains @, which is kept for e-mail addresses: leave it out")]
     At,
+    /// No address.
+    #[error("the e-mail address is empty: write it as name@example.org")]
+    NoEmail,
     /// Not an address.
     #[error("the e-mail address isn't one: write it as name@example.org")]
     Email,
+}
+
+fn characters(len: usize) -> String {
+    if len == 1 { "1 character".to_owned() } else { format!("{len} characters") }
 }
 
 /// Control characters, line and paragraph separators, and the characters that Unicode defines as
@@ -84,7 +93,7 @@ fn plain(what: &'static str, text: &str, min: usize, max: usize) -> Result<Strin
     let text = text.trim();
     let len = text.chars().count();
     if len == 0 {
-        return Err(TextError::Empty { what, max });
+        return Err(TextError::Empty { what, min, max });
     }
     if len < min {
         return Err(TextError::TooShort { what, len, min, max });
@@ -143,7 +152,7 @@ texts! {
     Title = "the title", 1..=200;
     /// The name of an agent: 1 to 100 characters.
     AgentName = "the agent's name", 1..=100;
-    /// What a client gives to make a repeat sanitize: 1 to 200 characters.
+    /// What a client gives to make a repeat safe: 1 to 200 characters.
     IdempotencyKey = "the idempotency key", 1..=200;
 }
 
@@ -190,7 +199,9 @@ impl Email {
         // Lower-casing comes first: it can lengthen a text, and turns the Kelvin sign into the k of
         // a pasted key.
         let what = "the e-mail address";
-        let text = plain(what, &text.to_lowercase(), 3, 254)?;
+        let text = plain(what, &text.to_lowercase(), 1, 254).map_err(|error| {
+            if matches!(error, TextError::Empty { .. }) { TextError::NoEmail } else { error }
+        })?;
         // No mail system takes them in a name, and two addresses would look alike.
         if text.contains(is_joiner) {
             return Err(TextError::Control { what });

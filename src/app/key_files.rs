@@ -42,6 +42,15 @@ pub enum KeyFileError {
         /// The path that was tried.
         path: PathBuf,
     },
+    /// The key that is made with the store's first start is there, and the store is not.
+    #[error(
+        "{path} is there, but the database beside it is missing or empty, and a store was there: restore it from a backup, \
+         beside the same keys; to begin a new store, choose another data directory, or move everything in this one away"
+    )]
+    StoreGone {
+        /// The file that the store left.
+        path: PathBuf,
+    },
     /// The file is readable by other users.
     #[error(
         "{path} can be read by others or belongs to another user: run `chmod 0400 {path}` as its owner, this program's user"
@@ -99,6 +108,14 @@ pub fn master_keys(
         }
     };
     keks(keys)
+}
+
+/// The file of the token key that this program makes; `None` if the operator provides the key.
+pub fn own_token_file(config: &Config) -> Option<PathBuf> {
+    let given = config.token_key.is_some()
+        || config.token_key_file.is_some()
+        || config.mongodb_uri.is_some();
+    (!given).then(|| config.data_dir.join("token.key"))
 }
 
 /// The key file that this program manages, in the data directory; `None` if the operator provides

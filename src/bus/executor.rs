@@ -154,8 +154,9 @@ enum Outcome<T> {
 /// One try of a command.
 enum Try<T> {
     Over(Outcome<T>),
-    /// Something that the decision relied on changed meanwhile: decide again.
-    Again,
+    /// Something that the decision relied on changed meanwhile: decide again. These streams besides
+    /// the command's own are what it relied on.
+    Again(BTreeSet<StreamName>),
 }
 
 impl Bus {
@@ -200,17 +201,26 @@ impl Bus {
         }
     }
 
-    /// Holds the stream's lock and tries until the command has an outcome.
+    /// Holds the stream's lock and tries until the command has an outcome. Once it was too late, it
+    /// also holds those of what it relies on, so that no other command of this process is in its
+    /// way: a user who adds keys must still be able to start runs.
     async fn tried<R: Recipe>(
         &self,
         prepared: &PreparedCommand,
         recipe: &mut R,
     ) -> Result<Outcome<R::Output>, Failure> {
-        let _turn = self.locks.lock(recipe.stream()).await;
+        let mut streams = BTreeSet::from([recipe.stream()]);
+        let mut turns = self.locks.lock_all(&streams).await;
         for _ in 0..MAX_TRIES {
             match self.try_once(prepared, recipe).await? {
                 Try::Over(outcome) => return Ok(outcome),
-                Try::Again => {}
+                Try::Again(relied_on) if relied_on.is_subset(&streams) => {}
+                Try::Again(relied_on) => {
+                    streams.extend(relied_on);
+                    // Released first: locks are taken in the order of their streams only.
+                    drop(turns);
+                    turns = self.locks.lock_all(&streams).await;
+                }
             }
         }
         Ok(Outcome::Refused(contended()))
@@ -241,9 +251,10 @@ impl Bus {
         let subject = recipe.subject(&events);
         let append = self.append_of(prepared, (stream, version), changes, subject);
         let append = relying_on(append, admitted, recipe.relied_on());
+        let relied_on = append.relies_on.unchanged.iter().map(|(stream, _)| *stream).collect();
         let appended = match self.append(append).await {
             Ok(appended) => appended,
-            Err(error) => return self.not_appended(error, recipe).await,
+            Err(error) => return self.not_appended(error, relied_on, recipe).await,
         };
         if let Some(folds) = R::folds(self) {
             let mut state = state;
@@ -306,19 +317,22 @@ impl Bus {
     async fn not_appended<R: Recipe>(
         &self,
         error: AppendError,
+        relied_on: BTreeSet<StreamName>,
         recipe: &mut R,
     ) -> Result<Try<R::Output>, Failure> {
         let failure = match error {
-            AppendError::Conflict { .. } | AppendError::Unmet(_) => return Ok(Try::Again),
+            AppendError::Conflict { .. } | AppendError::Unmet(_) => {
+                return Ok(Try::Again(relied_on));
+            }
             // A rotation replaced the user key meanwhile.
             AppendError::UserKeyMoved { .. } => {
                 recipe.keys_moved(self).await?;
-                return Ok(Try::Again);
+                return Ok(Try::Again(BTreeSet::new()));
             }
             // A rotation has started: the next try wraps a new user's key under the new master key.
             AppendError::MasterKeyMoved { current } => {
                 self.keychain.master_keys().seal_under(current);
-                return Ok(Try::Again);
+                return Ok(Try::Again(BTreeSet::new()));
             }
             AppendError::Repeated(record) => return Ok(Try::Over(Outcome::Repeated(*record))),
             AppendError::ClaimTaken { kind, subject, .. } => recipe.claim_taken(kind, subject),

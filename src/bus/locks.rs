@@ -2,7 +2,7 @@
 //! store anyway.
 
 use claviger_domain::stream::StreamName;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OwnedMutexGuard;
 
@@ -11,9 +11,17 @@ use tokio::sync::OwnedMutexGuard;
 pub(crate) struct StreamLocks(Mutex<HashMap<StreamName, Weak<tokio::sync::Mutex<()>>>>);
 
 impl StreamLocks {
-    /// Waits for the stream's lock, in order of arrival.
-    pub(crate) async fn lock(&self, stream: StreamName) -> OwnedMutexGuard<()> {
-        self.of(stream).lock_owned().await
+    /// Waits for the streams' locks, each in order of arrival. Whoever holds none of them yet waits
+    /// for nobody who waits for them.
+    pub(crate) async fn lock_all(
+        &self,
+        streams: &BTreeSet<StreamName>,
+    ) -> Vec<OwnedMutexGuard<()>> {
+        let mut held = Vec::with_capacity(streams.len());
+        for stream in streams {
+            held.push(self.of(*stream).lock_owned().await);
+        }
+        held
     }
 
     fn of(&self, stream: StreamName) -> Arc<tokio::sync::Mutex<()>> {

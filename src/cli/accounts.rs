@@ -1,6 +1,6 @@
 //! The commands of `user` on accounts that are there, and what all of them print.
 
-use super::args::{StateArg, UserCommand};
+use super::args::{RoleArg, StateArg, UserCommand};
 use super::sanitize::one_line;
 use super::user::{context, find, refused, role, unknown_user};
 use super::{CliError, output};
@@ -56,14 +56,14 @@ impl Wanted {
                 change(&of.user, "reactivated", AccountChange::Reactivate)
             }
             UserCommand::Role { of, grant: Some(grant), .. } => {
-                change(&of.user, "granted the role of", AccountChange::Grant(role(*grant)))
+                change(&of.user, granted(*grant), AccountChange::Grant(role(*grant)))
             }
             UserCommand::Role { of, revoke: Some(revoke), .. } => {
-                change(&of.user, "revoked the role of", AccountChange::Revoke(role(*revoke)))
+                change(&of.user, revoked(*revoke), AccountChange::Revoke(role(*revoke)))
             }
             UserCommand::Role { .. } => return Err(invalid("give --grant ROLE or --revoke ROLE")),
             UserCommand::Password(of) => {
-                change(&of.user, "made void the password of", AccountChange::CreateReset)
+                change(&of.user, "voided the password of", AccountChange::CreateReset)
             }
             UserCommand::Sessions { of, end_all: true, .. } => {
                 change(&of.user, "ended the sessions of", AccountChange::EndSessions)
@@ -93,6 +93,22 @@ impl Wanted {
                 change(&of.user, "renamed", rename)
             }
         })
+    }
+}
+
+const fn granted(role: RoleArg) -> &'static str {
+    match role {
+        RoleArg::User => "granted the role user to",
+        RoleArg::Auditor => "granted the role auditor to",
+        RoleArg::Admin => "granted the role admin to",
+    }
+}
+
+const fn revoked(role: RoleArg) -> &'static str {
+    match role {
+        RoleArg::User => "revoked the role user of",
+        RoleArg::Auditor => "revoked the role auditor of",
+        RoleArg::Admin => "revoked the role admin of",
     }
 }
 
@@ -138,6 +154,8 @@ pub(super) async fn changed(
     changed: AccountChanged,
 ) -> Result<Outcome, CliError> {
     let account = Box::new(detail(core, changed.user).await?);
+    let is_new = !changed.commit.event_ids.is_empty();
+    let done = if is_new { done } else { "nothing was to be changed for" };
     Ok(Outcome::Changed { account, done, reset: changed.reset })
 }
 

@@ -89,7 +89,7 @@ impl From<RotationError> for CliError {
             }
             RotationError::Store(StoreError::Unavailable(_) | StoreError::Closed)
             | RotationError::Unrecorded(_) => ErrorCode::StoreUnavailable,
-            RotationError::StoreKeys(_) | RotationError::User { .. } => ErrorCode::KeyUnavailable,
+            RotationError::StoreKeys(_) | RotationError::Users { .. } => ErrorCode::KeyUnavailable,
             RotationError::Stopped { .. } => ErrorCode::ShuttingDown,
             RotationError::NothingToDo { .. } | RotationError::UsedBefore { .. } => {
                 ErrorCode::Validation

@@ -72,6 +72,9 @@ fn note(progress: Progress) {
         Progress::Moved { users, of } => {
             format!("user keys under the new master key: {users} of {of}")
         }
+        Progress::Failed { owner, reason } => {
+            format!("the keys of user {owner} do not open, and are left aside: {reason}")
+        }
         Progress::Proved { users, of } => {
             format!("users whose keys open with the new master key alone: {users} of {of}")
         }

@@ -118,7 +118,10 @@ pub(super) async fn find(core: &Core, name: &str) -> Result<UserId, CliError> {
 }
 
 pub(super) fn unknown_user() -> CliError {
-    CliError::new(ErrorCode::NotFound, "no such user: give a registered username or e-mail address")
+    CliError::new(
+        ErrorCode::NotFound,
+        "no such user: give the username, e-mail address or id of an account (claviger user list shows them)",
+    )
 }
 
 /// Reads a secret from standard input: one line, without its line end.

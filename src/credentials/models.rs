@@ -91,7 +91,7 @@ impl ModelList {
     async fn known(&self, now: Timestamp) -> Vec<models::ModelInfo> {
         let last = self.last();
         if let Some((at, models)) = &last
-            && now.ms_since(*at) < FRESH_MS
+            && now.0.abs_diff(at.0) < FRESH_MS
         {
             return models.clone();
         }

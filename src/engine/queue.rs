@@ -8,7 +8,7 @@ use super::share::may_take;
 use crate::system::environment::Clock;
 use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::orchestration::{Credential, CredentialSource};
-use claviger_domain::timestamp::Timestamp;
+use claviger_domain::timestamp::{Timestamp, Uptime};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,7 +44,7 @@ struct LaneState {
     under_way: usize,
     /// Of those, each owner's.
     by_owner: HashMap<UserId, usize>,
-    parked_until: Timestamp,
+    parked_until: Uptime,
 }
 
 /// Runs with their waiting calls; the run whose turn is next is first.
@@ -99,7 +99,7 @@ pub(super) struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
-        state.give_back(self.owner, self.lane, self.queue.clock.now());
+        state.give_back(self.owner, self.lane, self.queue.clock.uptime());
         let granted = self.queue.grant(&mut state);
         drop(state);
         self.queue.send(granted);
@@ -123,7 +123,7 @@ fn next_of(runs: &mut Turns) -> Option<oneshot::Sender<Ticket>> {
 }
 
 impl State {
-    fn give_back(&mut self, owner: UserId, lane: Lane, now: Timestamp) {
+    fn give_back(&mut self, owner: UserId, lane: Lane, now: Uptime) {
         self.under_way = self.under_way.saturating_sub(1);
         if let Some(of_owner) = self.owners.get_mut(&owner) {
             of_owner.under_way = of_owner.under_way.saturating_sub(1);
@@ -149,7 +149,7 @@ impl State {
         &mut self,
         owner: UserId,
         bounds: Bounds,
-        now: Timestamp,
+        now: Uptime,
     ) -> Option<(oneshot::Sender<Ticket>, UserId, Lane)> {
         let of_owner = self.owners.get_mut(&owner)?;
         if !may_take(of_owner.under_way, bounds.at_once.saturating_sub(self.under_way)) {
@@ -235,24 +235,26 @@ impl Queue {
 
     /// Grants no ticket for this credential before then.
     pub(super) fn park(self: &Arc<Self>, lane: Lane, until: Timestamp) {
+        // A time of day that is set back must not make the rest longer.
+        let now = self.clock.uptime();
+        let until = now.plus_ms(until.ms_since(self.clock.now()));
         let mut state = self.lock();
         let of_lane = state.lanes.entry(lane).or_default();
         let is_later = until > of_lane.parked_until;
         of_lane.parked_until = of_lane.parked_until.max(until);
         drop(state);
-        if is_later && until > self.clock.now() {
+        if is_later && until > now {
             self.wake_at(until);
         }
     }
 
     /// Grants tickets again once a credential is no longer parked.
-    fn wake_at(self: &Arc<Self>, until: Timestamp) {
+    fn wake_at(self: &Arc<Self>, until: Uptime) {
         let (queue, clock) = (Arc::downgrade(self), Arc::clone(&self.clock));
         let over = self.over.clone();
         self.tracker.spawn(async move {
             let parked = async {
-                // A clock that is set back makes it longer.
-                while let wait @ 1.. = until.ms_since(clock.now()) {
+                while let wait @ 1.. = until.ms_since(clock.uptime()) {
                     tokio::time::sleep(Duration::from_millis(wait)).await;
                 }
             };
@@ -261,7 +263,7 @@ impl Queue {
             }
             if let Some(queue) = queue.upgrade() {
                 let mut state = queue.lock();
-                let now = clock.now();
+                let now = clock.uptime();
                 state.lanes.retain(|_, lane| lane.under_way > 0 || lane.parked_until > now);
                 let granted = queue.grant(&mut state);
                 drop(state);
@@ -273,7 +275,7 @@ impl Queue {
     /// Decides which waiting calls get a ticket. The tickets are made outside of the lock, because
     /// one whose receiver is gone is given back at once, which takes the lock.
     fn grant(&self, state: &mut State) -> Granted {
-        let (now, bounds) = (self.clock.now(), self.bounds);
+        let (now, bounds) = (self.clock.uptime(), self.bounds);
         let (mut granted, mut passed_over) = (Vec::new(), 0);
         while passed_over < state.turns.len() && state.under_way < bounds.at_once {
             let Some(owner) = state.turns.pop_front() else { break };

@@ -7,6 +7,10 @@ impl Clock for Still {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
     }
+
+    fn uptime(&self) -> Uptime {
+        Uptime(self.0.load(Ordering::SeqCst))
+    }
 }
 
 const ADA: UserId = UserId(Uuid::from_u128(1));

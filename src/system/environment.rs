@@ -1,7 +1,7 @@
 //! Clock, ids and randomness as ports, so that tests can control them.
 
-use super::other_clock::BootClock;
-use claviger_domain::timestamp::Timestamp;
+use super::other_clock::{BootClock, since_boot_ms};
+use claviger_domain::timestamp::{Timestamp, Uptime};
 use claviger_projections::ports::{AHEAD_MAX_MS, OtherClock};
 use claviger_vault::Entropy;
 use std::sync::Arc;
@@ -9,8 +9,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 pub trait Clock: Send + Sync {
-    /// The current time.
+    /// The current time of day, which may be set back.
     fn now(&self) -> Timestamp;
+
+    /// The time on a clock that never goes back: for limits, and for rests that a process keeps.
+    fn uptime(&self) -> Uptime;
 }
 
 pub trait Ids: Send + Sync {
@@ -22,6 +25,9 @@ pub trait Ids: Send + Sync {
 pub trait Kernel: Send + Sync {
     /// Whether it keeps a process to the files that were granted to it.
     fn has_landlock(&self) -> bool;
+
+    /// Whether it keeps a process to the system calls that were granted to it.
+    fn has_call_filter(&self) -> bool;
 }
 
 /// The program's ports to its environment.
@@ -65,6 +71,10 @@ impl Clock for SystemClock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)).min(Timestamp::MAX)
     }
+
+    fn uptime(&self) -> Uptime {
+        Uptime(since_boot_ms())
+    }
 }
 
 /// Time-ordered ids from the operating system's clock and randomness.
@@ -96,5 +106,9 @@ pub struct ThisKernel;
 impl Kernel for ThisKernel {
     fn has_landlock(&self) -> bool {
         crate::confined::has_landlock()
+    }
+
+    fn has_call_filter(&self) -> bool {
+        crate::confined::has_call_filter()
     }
 }

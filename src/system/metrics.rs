@@ -66,8 +66,8 @@ fn seconds() -> Histogram {
 }
 
 /// What can't be done for now, and is tried again: runs and timers.
-fn put_aside(registry: &mut Registry) -> [Level; 2] {
-    let (runs, timers) = (Level::default(), Level::default());
+fn put_aside(registry: &mut Registry) -> [Level; 3] {
+    let (runs, timers, rows) = (Level::default(), Level::default(), Level::default());
     registry.register(
         "runs_set_aside",
         "Runs that this process can't read or write for now, and tries again later",
@@ -78,7 +78,12 @@ fn put_aside(registry: &mut Registry) -> [Level; 2] {
         "Timers that failed and are put off, such as the expiry of a key that can't be opened",
         timers.clone(),
     );
-    [runs, timers]
+    registry.register(
+        "rows_unreadable",
+        "Rows of many owners' lists that this process passed over, because they cannot be decoded",
+        rows.clone(),
+    );
+    [runs, timers, rows]
 }
 
 /// All metrics. Clones share their values.
@@ -98,6 +103,7 @@ pub struct Metrics {
     quarantined: Family<OfView, Level>,
     runs_aside: Level,
     timers_put_off: Level,
+    rows_unreadable: Level,
     memory: Level,
     held: Family<OfKind, Level>,
 }
@@ -149,7 +155,7 @@ impl Default for Metrics {
             "Rows of a view that no longer advance because an event cannot be applied",
             quarantined.clone(),
         );
-        let [runs_aside, timers_put_off] = put_aside(&mut registry);
+        let [runs_aside, timers_put_off, rows_unreadable] = put_aside(&mut registry);
         let memory = Level::default();
         registry.register("memory_resident_bytes", "Memory of this process", memory.clone());
         let held = Family::default();
@@ -169,6 +175,7 @@ impl Default for Metrics {
             quarantined,
             runs_aside,
             timers_put_off,
+            rows_unreadable,
             memory,
             held,
         }
@@ -235,6 +242,11 @@ impl Metrics {
     /// Timers that failed and are put off; set by the timers.
     pub fn timers_put_off(&self) -> Level {
         self.timers_put_off.clone()
+    }
+
+    /// Rows that were passed over because they cannot be decoded; set by the store.
+    pub fn rows_unreadable(&self) -> Level {
+        self.rows_unreadable.clone()
     }
 
     /// The bytes held for clients, of one kind.

@@ -282,7 +282,7 @@ settings! {
         test_timeout_ms: u64 = "CLAVIGER_TEST_TIMEOUT_MS", "MS", Value("20000"), TESTS,
             "How long a key test may take; 1 to 600000";
         max_plan: bool = "CLAVIGER_MAX_PLAN", "BOOL", Value("false"), SERVERS,
-            "Let runs without a key use the operator's claude program; needs CLAUDE_CODE_OAUTH_TOKEN";
+            "Let runs without a key use the operator's claude program, which must be there; needs CLAUDE_CODE_OAUTH_TOKEN";
         max_plan_for: SharingSetting = "CLAVIGER_MAX_PLAN_FOR", "WHO", Means("all for oneself, else admins"), SERVERS,
             "Users of max_plan: admins, none, or all for oneself";
         claude_bin: PathBuf = "CLAVIGER_CLAUDE_BIN", "PROGRAM", Value("claude"), SERVERS,

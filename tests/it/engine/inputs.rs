@@ -328,6 +328,23 @@ async fn without_any_credential_the_answer_lists_what_was_tried() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_adds_keys_at_the_same_time_starts_runs() {
+    let world = World::steady(StoreKind::Sqlite).await;
+    let process = world.process().await;
+    let ada = process.user("ada", Scenario::Good).await;
+    // A start relies on the user's keys. It is decided again when one is added meanwhile, and not
+    // until it gives up.
+    join_all((0..30).map(async |n| {
+        ada.add_key(&process, &format!("key {n}"), &key(Scenario::Good, 2 + n)).await;
+        process.start_run(&ada, line("Once.", ["Ann"])).await
+    }))
+    .await;
+    assert_eq!(runs_of(&process, &ada).await, 30);
+    process.stop().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn repeats_start_one_run_whatever_they_race_and_another_input_is_refused() {
     for kind in StoreKind::available().await {
         let world = World::steady(*kind).await;

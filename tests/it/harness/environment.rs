@@ -2,7 +2,7 @@
 //! system's randomness with or without the waits that it decides.
 
 use claviger::system::environment::{Clock, Environment, OsEntropy};
-use claviger_domain::timestamp::Timestamp;
+use claviger_domain::timestamp::{Timestamp, Uptime};
 use claviger_projections::ports::NoClock;
 use claviger_vault::Entropy;
 use std::sync::Arc;
@@ -17,23 +17,35 @@ pub(crate) struct TestClock {
     /// The clock underneath; a held one has none.
     system: Option<Arc<dyn Clock>>,
     moved_ms: AtomicU64,
+    /// By how much the time of day was set back.
+    behind_ms: AtomicU64,
 }
 
 impl TestClock {
     /// Stands still until it is moved.
     pub(crate) fn held() -> Arc<Self> {
-        Arc::new(Self { system: None, moved_ms: AtomicU64::new(NOW.0) })
+        Arc::new(Self {
+            system: None,
+            moved_ms: AtomicU64::new(NOW.0),
+            behind_ms: AtomicU64::new(0),
+        })
     }
 
     /// Goes on with the system's.
     pub(crate) fn running() -> Arc<Self> {
         let system = Some(system().clock);
-        Arc::new(Self { system, moved_ms: AtomicU64::new(0) })
+        Arc::new(Self { system, moved_ms: AtomicU64::new(0), behind_ms: AtomicU64::new(0) })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         let base = self.system.as_ref().map_or(Timestamp(0), |system| system.now());
-        base.plus_ms(self.moved_ms.load(Ordering::SeqCst))
+        let now = base.plus_ms(self.moved_ms.load(Ordering::SeqCst));
+        Timestamp(now.0 - self.behind_ms.load(Ordering::SeqCst))
+    }
+
+    /// Sets the time of day back; no time has passed.
+    pub(crate) fn set_back_ms(&self, ms: u64) {
+        self.behind_ms.fetch_add(ms, Ordering::SeqCst);
     }
 
     pub(crate) fn advance_ms(&self, ms: u64) {
@@ -44,6 +56,11 @@ impl TestClock {
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Self::now(self)
+    }
+
+    fn uptime(&self) -> Uptime {
+        let base = self.system.as_ref().map_or(Uptime(0), |system| system.uptime());
+        base.plus_ms(self.moved_ms.load(Ordering::SeqCst))
     }
 }
 

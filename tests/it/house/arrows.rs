@@ -26,10 +26,19 @@ pub(super) const PROJECTIONS: &str = "claviger_projections";
 pub(super) const PORTS: &str = "claviger_projections::ports";
 pub(super) const VAULT: &str = "claviger_vault";
 
-const ROOMS: [Room; 32] = [
+const ROOMS: [Room; 33] = [
     room("src/main.rs", &["claviger::cli::main"]),
     room("src/lib.rs", &[]),
-    room("src/system", &["crate::confined::has_landlock", DOMAIN, PORTS, VAULT]),
+    room(
+        "src/system",
+        &[
+            "crate::confined::has_call_filter",
+            "crate::confined::has_landlock",
+            DOMAIN,
+            PORTS,
+            VAULT,
+        ],
+    ),
     room("src/confined", &[]),
     room("src/sse", &[]),
     room("src/limits", &[METRICS, APPLICATION, DOMAIN]),
@@ -249,7 +258,27 @@ const ROOMS: [Room; 32] = [
     ),
     room(
         "src/app/max_plan.rs",
-        &["crate::anthropic", "crate::app::config::Config", "crate::engine::Operator"],
+        &[
+            "crate::anthropic",
+            "crate::app::config::Config",
+            "crate::engine::Operator",
+            "crate::system::environment::Kernel",
+        ],
+    ),
+    room(
+        "src/app/opening.rs",
+        &[
+            "crate::anthropic::claude_program::MaxPlanError",
+            "crate::anthropic::client::ClientError",
+            "crate::anthropic::prices::PriceError",
+            "crate::app",
+            "crate::auth::JwksError",
+            "crate::keychain",
+            CLOCK,
+            DOMAIN,
+            PORTS,
+            "claviger_store",
+        ],
     ),
     room(
         "src/app/parts.rs",

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Why a program does not start.
-async fn refused_start(world: &World) -> String {
+pub(super) async fn refused_start(world: &World) -> String {
     match Core::open(&world.config, world.env.clone(), "claviger test").await {
         Ok(core) => {
             core.close().await;
@@ -75,7 +75,7 @@ async fn the_keys_of_another_store_and_a_log_that_was_emptied_are_refused() {
     assert!(said.contains("the two do not belong together"), "{said}");
     db.execute_batch(
         "DELETE FROM store_keys; INSERT INTO store_keys SELECT * FROM own; DELETE FROM events; \
-         UPDATE head SET position = 0, frontier = x'';",
+         UPDATE head SET position = 0, at = 0, frontier = x'';",
     )
     .unwrap();
     drop(db);
@@ -117,7 +117,7 @@ async fn a_key_file_that_a_store_with_events_lost_is_not_made_again() {
 }
 
 /// Key files that others can read are refused.
-fn restrict(file: &Path) {
+pub(super) fn restrict(file: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }

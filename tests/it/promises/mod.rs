@@ -16,4 +16,6 @@ mod rebilling;
 mod rows;
 mod sockets;
 mod splice;
+mod spoiled;
+mod taken_over;
 mod tickets;

@@ -3,7 +3,7 @@
 use super::world::{
     PATIENCE, add, claimed, completed, damage, followed, goes_on, sequential, titled,
 };
-use crate::harness::environment::fresh;
+use crate::harness::environment::{TestClock, by, fresh};
 use crate::harness::process::Process;
 use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
@@ -84,7 +84,9 @@ async fn mended(process: &Process, ada: UserId, run: RunId, expected: &[Cell]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn usage_is_followed_shown_by_days_and_rebuilt() {
-    let world = World::open(StoreKind::Sqlite).await;
+    let mut world = World::open(StoreKind::Sqlite).await;
+    // No other clock contradicts the days that it appends at.
+    world.env = by(&TestClock::running());
     let process = world.clerk().await;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let (store, view) = (Arc::clone(&process.store), Arc::new(UsageView));

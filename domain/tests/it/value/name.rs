@@ -37,7 +37,7 @@ fn texts_are_trimmed_and_kept_as_typed() {
 fn empty_texts_are_refused() {
     for (what, max, parse) in plain_texts() {
         for text in ["", " ", "\n\t", "\u{3000}\u{a0}"] {
-            assert_eq!(parse(text), Err(TextError::Empty { what, max }), "{text:?}");
+            assert_eq!(parse(text), Err(TextError::Empty { what, min: 1, max }), "{text:?}");
         }
     }
 }
@@ -210,7 +210,7 @@ fn usernames() {
     assert!(Username::parse(&"a".repeat(50)).is_ok());
     let what = "the username";
     let bad = [
-        ("", TextError::Empty { what, max: 50 }),
+        ("", TextError::Empty { what, min: 3, max: 50 }),
         (" ab ", TextError::TooShort { what, len: 2, min: 3, max: 50 }),
         (&*"a".repeat(51), TextError::TooLong { what, len: 51, max: 50 }),
         ("a\u{202e}bc", TextError::Control { what }),

@@ -2,6 +2,7 @@
 
 use super::faults::{Faults, NoFaults};
 use crate::address::MongoUri;
+use crate::skipped::Skipped;
 use claviger_domain::catalogue::Readable;
 use claviger_vault::Entropy;
 use mongodb::event::EventHandler;
@@ -34,6 +35,8 @@ pub struct MongoConfig {
     pub reads: Arc<Readable>,
     /// Whether the database's clock contradicts an append whose time is far ahead.
     pub asks_clock: bool,
+    /// Counts documents that are passed over because they cannot be decoded.
+    pub skipped: Arc<Skipped>,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
     /// Receives every command that is sent, for tests.
@@ -52,6 +55,7 @@ impl MongoConfig {
             answer_within: ANSWER,
             reads: Arc::new(Readable::current()),
             asks_clock: false,
+            skipped: Arc::default(),
             faults,
             monitor: None,
         }

@@ -68,6 +68,16 @@ pub enum OpenError {
         /// The damaged part.
         what: String,
     },
+    /// A collection of it is more than a plain one.
+    #[error(
+        "in the database {database} {what}, and this program did not make it so: find out who did, undo it, and run \
+         `claviger verify`, or restore a backup"
+    )]
+    Foreign {
+        database: String,
+        /// What is not as it was made.
+        what: String,
+    },
     /// Any other error of the server.
     #[error(
         "the database {database} cannot be opened: MongoDB returned code {code}; see its log, then start again"

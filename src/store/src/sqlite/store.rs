@@ -1,17 +1,19 @@
 //! The store itself: opening, closing, and access to its writer and readers.
 
 use super::config::SqliteConfig;
-use super::connection::{DATABASE_FILE, make_dir, open_reader, open_writer};
+use super::connection::{DATABASE_FILE, open_reader, open_writer};
 use super::error::OpenError;
 use super::inline_reads::InlineReads;
 use super::leases::Leases;
 use super::lock::Lock;
+use super::looked::Looked;
 use super::query::DbError;
 use super::read;
 use super::readers::Readers;
 use super::write::{
     Failure, Gate, Message, Reply, RowTask, SecondClock, Task, TaskKind, Writer, WriterParts,
 };
+use crate::skipped::Skipped;
 use claviger_domain::catalogue::Readable;
 use claviger_projections::ports::{BoxFuture, Signer, StoreError};
 use rusqlite::Connection;
@@ -36,6 +38,7 @@ pub struct SqliteStore {
     pub(super) readers: Readers,
     pub(super) position: watch::Receiver<u64>,
     pub(super) leases: Arc<Leases>,
+    pub(super) skipped: Arc<Skipped>,
     failure: watch::Receiver<Option<Failure>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
@@ -57,8 +60,18 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`] names the obstacle and what to do about it.
     pub fn open(config: &SqliteConfig) -> Result<Self, OpenError> {
-        make_dir(&config.dir)?;
-        let lock = Lock::take(&config.dir, &config.program, config.started_at)?;
+        Self::look(config)?.open()
+    }
+
+    /// Looks at the store in a data directory and changes nothing.
+    ///
+    /// # Errors
+    /// [`OpenError`], if it could not be opened either.
+    pub fn look(config: &SqliteConfig) -> Result<Looked, OpenError> {
+        Looked::at(config)
+    }
+
+    pub(super) fn over(config: &SqliteConfig, lock: Lock) -> Result<Self, OpenError> {
         let path = config.dir.join(DATABASE_FILE);
         let connection = open_writer(config)?;
         let end = read_end(&connection, &path)?;
@@ -94,6 +107,7 @@ impl SqliteStore {
             readers: Readers::start(open()?, near).map_err(failed)?,
             position,
             leases: Arc::default(),
+            skipped: Arc::clone(&config.skipped),
             failure,
             writer: Mutex::new(Some(thread.map_err(failed)?)),
             lock: Mutex::new(Some(lock)),
@@ -157,8 +171,9 @@ impl Drop for SqliteStore {
     }
 }
 
-/// The head, which must agree with the events: a file that was put together from two parts is
-/// refused before it is written to.
+/// The head, which must agree with the last event: a file that was put together from two parts is
+/// refused before it is written to, and so is one whose head has another time. The next event would
+/// take that time over, and sign it.
 fn read_end(
     connection: &Connection,
     path: &Path,
@@ -166,17 +181,19 @@ fn read_end(
     let damaged = |error| damaged(path, error);
     let head = read::head(connection).map_err(damaged)?;
     let last = read::last_position(connection).map_err(damaged)?;
-    if head.0.size() == last {
-        Ok(head)
+    let what = if head.0.size() != last {
+        format!("the head is at position {}, the last event at {last}", head.0.size())
+    } else if read::time_of(connection, last).map_err(damaged)? != head.1 {
+        format!("the head has another time than the last event, at position {last}")
     } else {
-        let what = format!("the head is at position {}, the last event at {last}", head.0.size());
-        Err(OpenError::Damaged { path: path.to_owned(), what })
-    }
+        return Ok(head);
+    };
+    Err(OpenError::Damaged { path: path.to_owned(), what })
 }
 
 /// What the file requires of its readers. A file that requires more than this program reads is
 /// refused.
-fn read_gate(
+pub(super) fn read_gate(
     connection: &Connection,
     path: &Path,
     reads: &Arc<Readable>,
@@ -193,7 +210,7 @@ fn read_gate(
     Ok(Gate { reads: Arc::clone(reads), required: Arc::new(required), ..Gate::default() })
 }
 
-fn damaged(path: &Path, error: DbError) -> OpenError {
+pub(super) fn damaged(path: &Path, error: DbError) -> OpenError {
     match error {
         DbError::Sqlite(error) => OpenError::from_sqlite(path, &error),
         DbError::Store(error) => {

@@ -212,7 +212,7 @@ fn says_its_concern(event: &CommandStartedEvent) -> Result<(), String> {
         "find" | "aggregate" | "count" | "distinct" => reads("majority"),
         "insert" | "update" | "delete" | "findAndModify" | "create" | "createIndexes" => durable(),
         "hello" | "ping" | "getMore" | "killCursors" | "endSessions" | "listCollections"
-        | "replSetGetConfig" | "getParameter" | "killSessions" => true,
+        | "listIndexes" | "replSetGetConfig" | "getParameter" | "killSessions" => true,
         _ => false,
     };
     if said { Ok(()) } else { Err(format!("{}: {command}", event.command_name)) }
