@@ -171,7 +171,7 @@ fn rise(bands: &[Band]) -> bool {
 }
 
 /// A snapshot's model: the id without its date.
-fn undated(model: &str) -> Option<&str> {
+pub(super) fn undated(model: &str) -> Option<&str> {
     let (id, date) = model.rsplit_once('-')?;
     (date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
 }

@@ -135,6 +135,7 @@ pub struct Config {
     pub view_wait_ms: u64,
     pub lease_ms: u64,
     pub drain_ms: u64,
+    pub keep_alive_ms: u64,
     pub issuer: Option<IssuerConfig>,
     pub hosts: Hosts,
     pub origins: Origins,
@@ -245,6 +246,7 @@ impl Config {
                 (100, Some(600_000)),
             )?,
             drain_ms: settings.drain_ms.unwrap_or(20_000),
+            keep_alive_ms: keep_alive_ms(settings.keep_alive_ms)?,
             hosts: settings.hosts.unwrap_or_default(),
             origins: settings.origins.unwrap_or_default(),
             trusted_proxies: settings.trusted_proxies.unwrap_or_default(),
@@ -268,6 +270,11 @@ fn within<T: PartialOrd + fmt::Display>(
     }
     let bounds = most.map_or(format!("at least {least}"), |most| format!("{least} to {most}"));
     Err(ConfigError::Range { name, bounds, got: value.to_string() })
+}
+
+/// A header announces it in seconds.
+fn keep_alive_ms(given: Option<u64>) -> Result<u64, ConfigError> {
+    within("keep_alive_ms", given.unwrap_or(75_000), (1_000, Some(3_600_000)))
 }
 
 /// A command on runs has at most some MiB: with less in a day, the largest could never pass.
@@ -381,8 +388,13 @@ mod tests {
     /// Everything that has a default value.
     fn defaults(config: &Config) -> String {
         let Config { listen, data_dir, claude_bin, live, request_memory, .. } = config;
-        let numbers =
-            [config.lease_ms, config.view_wait_ms, config.drain_ms, config.test_timeout_ms];
+        let numbers = [
+            config.lease_ms,
+            config.view_wait_ms,
+            config.drain_ms,
+            config.keep_alive_ms,
+            config.test_timeout_ms,
+        ];
         let counts = [config.calls_per_key, config.max_keys, config.runs_at_once];
         let rates = [
             config.key_commands_per_minute,

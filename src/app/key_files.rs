@@ -7,6 +7,7 @@ use crate::keychain::LookAgain;
 use crate::system::files::{open_regular, read_whole};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use claviger_domain::text::without_mark;
 use claviger_vault::{Entropy, Kek, KekSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -205,7 +206,7 @@ pub fn token_key(
 type Key = Zeroizing<[u8; 32]>;
 
 fn decode_all(text: &str, place: &str) -> Result<Vec<Key>, KeyFileError> {
-    let keys: Option<Vec<Key>> = text
+    let keys: Option<Vec<Key>> = without_mark(text)
         .split([',', '\n'])
         .map(str::trim)
         .filter(|part| !part.is_empty())

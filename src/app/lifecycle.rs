@@ -66,6 +66,7 @@ impl Listening {
         let core = core.into();
         let settings = ServerSettings {
             drain: Duration::from_millis(config.drain_ms),
+            idle: Duration::from_millis(config.keep_alive_ms),
             ..ServerSettings::default()
         };
         let server =

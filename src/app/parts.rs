@@ -58,7 +58,7 @@ pub(super) fn external_issuer(
 ) -> Result<ExternalIssuer, JwksError> {
     let jwks = Jwks::new(&config.url, config.fetching, tracker.clone())?;
     let IssuerConfig { issuer, audience, role_claim, .. } = config.clone();
-    Ok(ExternalIssuer { issuer, audience, role_claim, jwks })
+    Ok(ExternalIssuer::new((issuer, audience), role_claim, jwks))
 }
 
 /// The limits for the faces that serve users.

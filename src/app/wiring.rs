@@ -25,7 +25,7 @@ use crate::system::failure::store_failure;
 use crate::system::files::{open_regular, read_whole};
 use crate::system::metrics::Metrics;
 use claviger_application::{Ports, ServerInfo};
-use claviger_domain::text::ModelId;
+use claviger_domain::text::{ModelId, without_mark};
 use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
 use claviger_store::Skipped;
@@ -280,7 +280,7 @@ pub struct Frozen {
 fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     let Some(path) = &config.prices else { return PriceTable::builtin() };
     let text = open_regular(path).and_then(|file| read_whole(&file));
-    PriceTable::parse(&text.map_err(PriceError::File)?)
+    PriceTable::parse(without_mark(&text.map_err(PriceError::File)?))
 }
 
 /// Anthropic's API, prices and models.

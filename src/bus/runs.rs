@@ -6,7 +6,7 @@ use super::preconditions::Precondition;
 use super::records::Repeat;
 use super::start_run::{Begun, StartRecipe};
 use super::{Bus, Entry};
-use crate::credentials::{Resolver, recorded};
+use crate::credentials::{ModelList, Resolver, recorded};
 use crate::limits::CommandLimits;
 use claviger_application::{
     Answer, CommandContext, RunCommand, RunCommands, RunDone, RunReads, StartRun,
@@ -194,8 +194,7 @@ impl RunBus {
         let of_operator = resolution.chosen().is_some_and(|chosen| chosen.key.is_none());
         let known = if of_operator { models.known_to_operator(now).await } else { None };
         if let Some(known) = known
-            && let Some(unknown) =
-                asked.iter().find(|model| !known.iter().any(|id| id.as_str() == **model))
+            && let Some(unknown) = asked.iter().find(|model| !ModelList::is_among(model, &known))
         {
             let those = known.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ");
             let message = format!(

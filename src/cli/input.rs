@@ -4,6 +4,7 @@ use super::{CliError, output};
 use crate::socket::MAX_SECRET;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::secret::SecretText;
+use claviger_domain::text::without_mark;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
 /// Where a secret comes from. Once it is read it is kept: standard input has it once.
@@ -50,7 +51,7 @@ pub(super) fn read_secret(what: &str) -> Result<SecretText, CliError> {
         ));
     }
     input.lock().take(MAX_SECRET as u64).read_line(&mut text).map_err(unreadable)?;
-    let line = text.lines().next().unwrap_or_default();
+    let line = without_mark(&text).lines().next().unwrap_or_default();
     if line.is_empty() {
         return Err(missing(what));
     }

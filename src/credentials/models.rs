@@ -3,7 +3,7 @@
 //! requires an event, and reads must leave none.
 
 use crate::anthropic::client::AnthropicClient;
-use crate::anthropic::models::{self, builtin_models, cheapest_model};
+use crate::anthropic::models::{self, builtin_models, cheapest_model, is_same_model};
 use crate::anthropic::prices::PriceTable;
 use claviger_application::ModelInfo;
 use claviger_domain::secret::SecretText;
@@ -69,7 +69,9 @@ impl ModelList {
             .await
             .into_iter()
             .map(|model| ModelInfo {
-                is_default: default.as_ref() == Some(&model.id),
+                is_default: default
+                    .as_ref()
+                    .is_some_and(|default| is_same_model(default.as_str(), model.id.as_str())),
                 priced: self.prices.price(model.id.as_str(), now, 0).is_some(),
                 max_input_tokens: model
                     .max_input_tokens
@@ -90,12 +92,17 @@ impl ModelList {
         self.last().map(|(_, models)| models.into_iter().map(|model| model.id).collect())
     }
 
+    /// Whether a model of this name is among those with these ids: by one rule for every credential.
+    pub fn is_among(model: &str, known: &[ModelId]) -> bool {
+        known.iter().any(|id| is_same_model(model, id.as_str()))
+    }
+
     /// Most tokens of thinking and output that a model produces; `None` if unknown.
     pub fn max_output_tokens(&self, model: &str) -> Option<u64> {
         let models = self.last().map_or_else(builtin_models, |(_, models)| models);
         models
             .iter()
-            .find(|known| known.id.as_str() == model)
+            .find(|known| is_same_model(model, known.id.as_str()))
             .and_then(|known| known.max_output_tokens)
     }
 

@@ -5,9 +5,11 @@ use claviger_domain::account::{Identity, SignInNames};
 use claviger_projections::ports::ClaimKind;
 use unicode_normalization::UnicodeNormalization;
 
-/// The form in which usernames are unique: NFKC, full case fold, NFKC.
+/// The form in which usernames are unique: without joiners, which are hardly seen, then NFKC, full
+/// case fold, NFKC.
 fn folded(username: &str) -> String {
-    let compatible: String = username.nfkc().collect();
+    let compatible: String =
+        username.chars().filter(|c| !matches!(c, '\u{200c}' | '\u{200d}')).nfkc().collect();
     caseless::default_case_fold_str(&compatible).nfkc().collect()
 }
 

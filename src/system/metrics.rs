@@ -9,6 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -252,7 +254,13 @@ impl Metrics {
         self.held.get_or_create_owned(&OfKind { kind })
     }
 
-    /// All metrics in text format.
+    /// All metrics in Prometheus' own text format 0.0.4, in which a counter has the name of its
+    /// samples, and units and the end are not marked.
+    pub fn plain_text(&self) -> String {
+        plain(&self.text())
+    }
+
+    /// All metrics in the format of `OpenMetrics`.
     pub fn text(&self) -> String {
         self.memory.set(resident_bytes().unwrap_or(0));
         let mut text = String::new();
@@ -262,6 +270,30 @@ impl Metrics {
         }
         text
     }
+}
+
+/// The older form of a text in the format of `OpenMetrics`.
+fn plain(open: &str) -> String {
+    let kinds = || open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let counters: HashSet<_> =
+        kinds().filter(|(_, kind)| *kind == "counter").map(|(name, _)| name).collect();
+    let mut text = String::with_capacity(open.len());
+    for line in open.lines() {
+        let told = ["# HELP ", "# TYPE "].iter().find_map(|start| {
+            let (name, rest) = line.strip_prefix(start)?.split_once(' ')?;
+            Some((start, name, rest))
+        });
+        if let Some((start, name, rest)) = told
+            && counters.contains(name)
+        {
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{start}{name}_total {rest}");
+        } else if line != "# EOF" && !line.starts_with("# UNIT ") {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// Linux reports the size in pages; other systems return `None`.

@@ -3,6 +3,7 @@
 use super::ConfigError;
 use super::settings::{File as Settable, Settings};
 use crate::system::files::{open_regular, read_whole};
+use claviger_domain::text::without_mark;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ fn read(path: &Path, named: bool) -> io::Result<Option<Zeroizing<String>>> {
     if !named && (!is_ours || meta.mode() & 0o022 != 0) {
         return Ok(None);
     }
-    Ok(Some(read_whole(&file)?))
+    Ok(Some(Zeroizing::new(without_mark(&read_whole(&file)?).to_owned())))
 }
 
 fn parse(path: &Path, text: &str) -> Result<Settable, ConfigError> {

@@ -250,6 +250,8 @@ settings! {
             "How long a query waits for the view to reach its minPosition";
         drain_ms: u64 = "CLAVIGER_DRAIN_MS", "MS", Value("20000"), SERVERS,
             "How long requests and calls in progress may take to end after SIGTERM";
+        keep_alive_ms: u64 = "CLAVIGER_KEEP_ALIVE_MS", "MS", Value("75000"), SERVERS,
+            "How long an idle HTTP/1 connection is kept; longer than load balancers keep theirs; 1000 to 3600000";
         stall_ms: u64 = "CLAVIGER_STALL_MS", "MS", Value("30000"), SERVERS,
             "How long the client of a socket or stream may read nothing that waits for it; at least 1";
         heartbeat_ms: u64 = "CLAVIGER_HEARTBEAT_MS", "MS", Value("15000"), SERVERS,

@@ -35,9 +35,18 @@ pub(crate) struct Socket(WebSocketStream<TcpStream>);
 impl Socket {
     /// Opened, without a message.
     pub(crate) async fn open(server: SocketAddr) -> Self {
+        Self::open_with(server, &[]).await
+    }
+
+    /// The same with more headers.
+    pub(crate) async fn open_with(server: SocketAddr, headers: &[(&str, &str)]) -> Self {
         let mut request = format!("ws://{server}/graphql").into_client_request().unwrap();
         let protocols = "other, graphql-transport-ws".parse().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", protocols);
+        for (name, value) in headers {
+            let name: reqwest::header::HeaderName = name.parse().unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
         let stream = TcpStream::connect(server).await.unwrap();
         let (socket, response) = client_async(request, stream).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "graphql-transport-ws");
@@ -163,10 +172,18 @@ impl Socket {
     }
 
     /// The code the server closes with; messages before it are passed over.
-    pub(crate) async fn closed(mut self) -> u16 {
+    pub(crate) async fn closed(self) -> u16 {
+        self.closed_with().await.0
+    }
+
+    /// The same with the reason.
+    pub(crate) async fn closed_with(mut self) -> (u16, String) {
         loop {
             match soon(self.0.next()).await {
-                Some(Ok(Message::Close(frame))) => return frame.expect("a code").code.into(),
+                Some(Ok(Message::Close(frame))) => {
+                    let frame = frame.expect("a code");
+                    return (frame.code.into(), frame.reason.as_str().to_owned());
+                }
                 Some(Ok(_)) => {}
                 other => panic!("no close frame but {other:?}"),
             }

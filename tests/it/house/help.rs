@@ -18,7 +18,7 @@ const STORE: [&str; 6] = [
     "--token-key-file",
 ];
 
-const SERVE: [&str; 38] = [
+const SERVE: [&str; 39] = [
     "--anthropic-base-url",
     "--calls-per-key",
     "--claude-bin",
@@ -31,6 +31,7 @@ const SERVE: [&str; 38] = [
     "--jwks-issuer",
     "--jwks-role-claim",
     "--jwks-url",
+    "--keep-alive-ms",
     "--key-commands-per-minute",
     "--key-tests-per-minute",
     "--listen",

@@ -1,6 +1,7 @@
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{
     Context, Email, FullName, IdempotencyKey, KeyName, ModelId, Password, TextError, Username,
+    without_mark,
 };
 
 /// What each of the plain texts is called, its longest length, and its parser.
@@ -96,6 +97,83 @@ fn control_and_invisible_characters_are_refused() {
     for c in INVISIBLE {
         assert!(Username::parse(&format!("ab{c}c")).is_err(), "U+{:04X}", u32::from(c));
         assert!(Email::parse(&format!("a{c}b@example.org")).is_err(), "U+{:04X}", u32::from(c));
+    }
+}
+
+/// Joiners where they write a language or a picture: Persian, Urdu, Sinhala, Hindi, Malayalam, Bengali
+/// with the joiner before the virama, N'Ko, a family, a tone of skin, a sign with its selector.
+const JOINED: [&str; 14] = [
+    "می\u{200c}خواهم",
+    "نرم\u{200c}افزار",
+    "کتابِ\u{200c}من",
+    "ہم\u{200c}سفر",
+    "ශ්\u{200d}රී",
+    "क्\u{200d}ष",
+    "क्\u{200c}ष",
+    "ന്\u{200d}",
+    "র\u{200d}্যাম",
+    "ߓߊ\u{200c}ߓߊ",
+    "👨\u{200d}👩\u{200d}👧",
+    "👩🏽\u{200d}⚕\u{fe0f}",
+    "❤\u{fe0f}\u{200d}🔥",
+    "🏳\u{fe0f}\u{200d}🌈",
+];
+
+#[test]
+fn joiners_are_taken_where_they_mean_something() {
+    for (what, _, parse) in plain_texts() {
+        for text in JOINED {
+            assert_eq!(parse(text).as_deref(), Ok(text), "{what}");
+        }
+    }
+    assert!(Username::parse("می\u{200c}خواهم").is_ok());
+    assert!(Username::parse("ශ්\u{200d}රී").is_ok());
+    assert!(Username::parse("👨\u{200d}👩\u{200d}👧").is_ok());
+}
+
+#[test]
+fn joiners_that_change_nothing_are_refused() {
+    for (what, _, parse) in plain_texts() {
+        for text in [
+            "a\u{200c}b",
+            "a\u{200d}b",
+            "\u{200c}",
+            "\u{200d}",
+            "می\u{200c}",
+            "\u{200c}می",
+            "می\u{200c}\u{200c}خواهم",
+            "می\u{200c} خواهم",
+            "م\u{200c}b",
+            "م\u{200d}م",
+            "👨\u{200d}",
+            "\u{200d}👨",
+            "👨\u{200d}\u{200d}👧",
+            "👨\u{200d}a",
+            "a\u{200d}👨",
+            "👨\u{200c}👧",
+            "1\u{200d}2",
+            "日\u{200d}本",
+            "क\u{200d}ष",
+        ] {
+            assert_eq!(parse(text), Err(TextError::Control { what }), "{text:?}");
+        }
+    }
+    for text in ["می\u{200c}خ@example.org", "ශ්\u{200d}රී@example.org"] {
+        assert_eq!(Email::parse(text), Err(TextError::Control { what: "the e-mail address" }));
+    }
+}
+
+#[test]
+fn the_mark_of_an_encoding_is_no_part_of_a_text() {
+    for (text, rest) in [
+        ("\u{feff}word", "word"),
+        ("word", "word"),
+        ("", ""),
+        ("\u{feff}", ""),
+        ("wo\u{feff}rd", "wo\u{feff}rd"),
+        ("\u{feff}\u{feff}word", "\u{feff}word"),
+    ] {
+        assert_eq!(without_mark(text), rest, "{text:?}");
     }
 }
 

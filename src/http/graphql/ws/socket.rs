@@ -35,6 +35,8 @@ pub(super) struct Socket<S> {
     face: Arc<LiveFace>,
     wire: Wire<S>,
     context: RequestContext,
+    /// The token of the handshake, for a client that sends none after it.
+    offered: Option<SecretText>,
     seat: StreamSlot,
     /// Watches the caller's session, once the client has authenticated.
     holder: Option<Guard>,
@@ -59,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(super) fn new(
         face: Arc<LiveFace>,
         wire: Wire<S>,
-        context: RequestContext,
+        (context, offered): (RequestContext, Option<SecretText>),
         seat: StreamSlot,
     ) -> Self {
         let now = Instant::now();
@@ -68,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             face,
             wire,
             context,
+            offered,
             seat,
             holder: None,
             operations,
@@ -217,7 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.holder.is_some() {
             return Err(Some(Close::TooManyInits));
         }
-        let token = token.ok_or(Some(Close::Unauthorized))?;
+        let token = token.or(self.offered.take()).ok_or(Some(Close::NoToken))?;
         let watch = &self.face.parts.watch;
         let deadline = self.opened + self.face.parts.settings.init_timeout;
         let granted = timeout_at(deadline, watch.auth.grant(&token))

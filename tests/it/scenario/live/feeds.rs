@@ -129,9 +129,10 @@ async fn an_operation_that_cannot_begin_gets_a_typed_error_and_the_socket_lives_
         ("subscription { auditEvents { cursor } }", "FORBIDDEN"),
         ("subscription { a: viewerEvents { cursor } b: viewerEvents { cursor } }", "BAD_REQUEST"),
         (
-            "subscription { ...F } fragment F on Subscription { viewerEvents { cursor } }",
+            "subscription { ...F } fragment F on Subscription { a: viewerEvents { cursor } b: viewerEvents { cursor } }",
             "BAD_REQUEST",
         ),
+        ("subscription { ...F } fragment F on Query { viewerEvents { cursor } }", "BAD_REQUEST"),
         ("subscription { nothing }", "BAD_REQUEST"),
         ("{ viewer { ", "BAD_REQUEST"),
         (

@@ -3,6 +3,8 @@
 mod closes;
 mod external;
 mod feeds;
+mod inits;
+mod parts;
 mod revocation;
 mod runs;
 mod streams;
