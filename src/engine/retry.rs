@@ -57,8 +57,10 @@ pub(super) fn decide_retry(
     }
     match failed.class {
         FailureClass::Request
+        | FailureClass::TooLarge
         | FailureClass::Authentication
         | FailureClass::Credit
+        | FailureClass::Disabled
         | FailureClass::Permission
         | FailureClass::Refusal
         | FailureClass::Cancelled
@@ -77,7 +79,8 @@ pub(super) fn decide_retry(
                 RetryDecision { next: Next::Retry { at }, park_until: Some(at) }
             }
         }
-        FailureClass::Overloaded
+        FailureClass::Between
+        | FailureClass::Overloaded
         | FailureClass::Connection
         | FailureClass::Timeout
         | FailureClass::Protocol => {

@@ -130,9 +130,12 @@ pub const fn counts(class: FailureClass) -> bool {
         | FailureClass::Interrupted
         | FailureClass::Restarted => false,
         FailureClass::Request
+        | FailureClass::TooLarge
         | FailureClass::Authentication
         | FailureClass::Credit
+        | FailureClass::Disabled
         | FailureClass::Permission
+        | FailureClass::Between
         | FailureClass::Overloaded
         | FailureClass::Connection
         | FailureClass::Timeout

@@ -107,11 +107,14 @@ pub const fn code_of(class: FailureClass) -> ErrorCode {
     match class {
         FailureClass::Authentication
         | FailureClass::Credit
+        | FailureClass::Disabled
         | FailureClass::Permission
         | FailureClass::SpendLimit => ErrorCode::KeyUnavailable,
         FailureClass::Request => ErrorCode::Validation,
+        FailureClass::TooLarge => ErrorCode::LimitExceeded,
         FailureClass::Timeout => ErrorCode::Timeout,
         FailureClass::RateLimit
+        | FailureClass::Between
         | FailureClass::Overloaded
         | FailureClass::Connection
         | FailureClass::Protocol
