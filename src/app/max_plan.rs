@@ -4,6 +4,7 @@ use super::config::Config;
 use crate::anthropic::claude_program::{
     ClaudeProgram, ClaudeProgramConfig, Guards, MaxPlanError, Wanted,
 };
+use crate::anthropic::report::Reports;
 use crate::anthropic::stream::StreamLimits;
 use crate::engine::Operator;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ pub(super) fn operator_of(
     config: &Config,
     has_landlock: bool,
     tracker: &TaskTracker,
+    reports: &Reports,
 ) -> Result<Operator, MaxPlanError> {
     let token = config.claude_token.clone().filter(|_| config.max_plan);
     let program = match token {
@@ -43,7 +45,7 @@ pub(super) fn operator_of(
                 at_once: CLAUDE_PROGRAMS,
                 limits: StreamLimits::default(),
             };
-            Some(ClaudeProgram::new(program, tracker.clone()))
+            Some(ClaudeProgram::new(program, tracker.clone(), reports.clone()))
         }
     };
     Ok(Operator {

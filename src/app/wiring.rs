@@ -9,6 +9,7 @@ use crate::anthropic::claude_program::MaxPlanError;
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
+use crate::anthropic::report::Reports;
 use crate::auth::{AccountsPort, Auth, AuthPorts, JwksError};
 use crate::bus::{Bus, BusPorts, Commands, RunBus, RunSettings};
 use crate::credentials::{ModelList, Resolver};
@@ -265,11 +266,12 @@ impl Core {
         opened: Opened,
     ) -> Result<Self, StartError> {
         let tracker = TaskTracker::new();
-        let operator = operator_of(config, env.kernel.has_landlock(), &tracker)?;
+        let (metrics, reports) = counted();
+        let operator = operator_of(config, env.kernel.has_landlock(), &tracker, &reports)?;
         let store = opened.store();
         scrub(&*store).await;
         let keychain = open_keychain(config, &store, &env).await?;
-        let (upstream, metrics) = (Upstream::of(config)?, Metrics::default());
+        let upstream = Upstream::of(config, reports)?;
         let memory = Memories::new(config.request_memory, config.live.memory, &metrics);
         let ports = BusPorts {
             store: Arc::clone(&store),
@@ -379,6 +381,13 @@ fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     PriceTable::parse(&std::fs::read_to_string(path).map_err(PriceError::File)?)
 }
 
+/// The metrics, and the reports of failed calls that count in them.
+fn counted() -> (Metrics, Reports) {
+    let metrics = Metrics::default();
+    let counts = metrics.clone();
+    (metrics, Reports::to(move |class| counts.upstream_failed(class)))
+}
+
 /// Anthropic's API, prices and models.
 struct Upstream {
     client: AnthropicClient,
@@ -387,9 +396,9 @@ struct Upstream {
 }
 
 impl Upstream {
-    fn of(config: &Config) -> Result<Self, StartError> {
+    fn of(config: &Config, reports: Reports) -> Result<Self, StartError> {
         let prices = Arc::new(prices(config)?);
-        let client = upstream(config)?;
+        let client = upstream(config)?.reporting(reports);
         let operator = config.anthropic_api_key.clone().or_else(|| config.claude_api_key.clone());
         let models =
             ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());

@@ -116,7 +116,7 @@ fn ended(
     let (run, attempt) = (turn.state.id, call.attempt);
     let step = turn.state.run.step(id).ok_or(RunError::NoStep)?;
     let upstream_request_id = end.origin.request_id.clone();
-    let cost = turn.state.cost(&call.model, (end.usage, false), now);
+    let cost = turn.state.cost(&call.model, (end.usage, end.terms, false), now);
     let (why, next) = match judge(step, &call.text) {
         Judgement::Use => {
             return turn.take(CompleteStep {
@@ -184,7 +184,7 @@ fn failed(
         status: failure.status,
         partial_bytes: call.text.len() as u64,
         usage,
-        cost: turn.state.cost(&call.model, (usage, failure.maybe_billed), now),
+        cost: turn.state.cost(&call.model, (usage, failure.terms, failure.maybe_billed), now),
         maybe_billed: failure.maybe_billed,
         next: retry.next,
         trouble: Trouble {

@@ -1,6 +1,6 @@
 //! What decisions about a run depend on, as plain data.
 
-use crate::anthropic::prices::PriceTable;
+use crate::anthropic::prices::{PriceTable, Terms};
 use claviger_domain::id::{BootId, RunId, StepId};
 use claviger_domain::orchestration::{
     ControlRequest, Cost, Credential, PauseReason, Phase, Run, RunControl, Usage,
@@ -120,18 +120,21 @@ impl WorkState {
         Some(self.calls.remove(at))
     }
 
-    /// The cost of a call. A call that reported no tokens cost nothing, even with a model of
-    /// unknown price, unless it may have been billed.
+    /// The cost of a call: unknown if it may have been billed for more than it reported. A call that
+    /// reported no tokens cost nothing, even with a model of unknown price.
     pub(super) fn cost(
         &self,
         model: &str,
-        (usage, maybe_billed): (Usage, bool),
+        (usage, terms, maybe_billed): (Usage, Terms, bool),
         now: Timestamp,
     ) -> Cost {
-        if usage == Usage::default() {
-            return if maybe_billed { Cost::unknown() } else { Cost::default() };
+        if maybe_billed {
+            return Cost::unknown();
         }
-        self.rules.prices.cost(model, now, usage)
+        if usage == Usage::default() && terms == Terms::Usual {
+            return Cost::default();
+        }
+        self.rules.prices.cost(model, now, usage, terms)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One decision while it is made, and its result.
 
 use super::state::{OpenCall, WorkState};
+use crate::anthropic::prices::Terms;
 use crate::anthropic::stream::MessageRequest;
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{
@@ -138,7 +139,7 @@ impl<'a> Turn<'a> {
             status: None,
             partial_bytes: call.text.len() as u64,
             usage: call.usage,
-            cost: self.state.cost(&call.model, (call.usage, true), now),
+            cost: self.state.cost(&call.model, (call.usage, Terms::Usual, true), now),
             maybe_billed: true,
             next,
             trouble: Trouble { message: trouble.to_owned(), upstream_request_id: None },

@@ -169,6 +169,7 @@ const ROOMS: [Room; 32] = [
         "src/engine/decide",
         &[
             "crate::anthropic::prices::PriceTable",
+            "crate::anthropic::prices::Terms",
             "crate::anthropic::stream::CallEnd",
             "crate::anthropic::stream::CallFailure",
             "crate::anthropic::stream::CallItem",

@@ -2,8 +2,11 @@
 #![cfg(test)]
 
 use crate::harness::environment::NOW;
+mod cases;
 mod client;
+mod corpus;
 mod program;
+mod raw;
 mod simulator;
 mod stream;
 mod verdicts;

@@ -4,6 +4,7 @@ use super::secret;
 use crate::harness::environment::NOW;
 use crate::harness::program::PROGRAM;
 use claviger::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig, Guards, Wanted};
+use claviger::anthropic::report::Reports;
 use claviger::anthropic::stream::{CallFailure, CallItem, MessageRequest, StreamLimits};
 use claviger::system::environment::{Kernel as _, ThisKernel};
 use claviger_domain::orchestration::{Block, FailureClass, StopReason, Usage};
@@ -42,7 +43,7 @@ fn started_by(
         limits: StreamLimits { idle, line_max: 64 * 1024, ..StreamLimits::default() },
     };
     assert!(!format!("{config:?}").contains(TOKEN));
-    ClaudeProgram::new(config, tracker.clone()).for_user("ada").unwrap()
+    ClaudeProgram::new(config, tracker.clone(), Reports::default()).for_user("ada").unwrap()
 }
 
 /// A file of the user's settings directory.
@@ -227,7 +228,7 @@ async fn a_silent_program_is_given_up_and_one_that_isnt_there_is_named() {
         let items: Vec<_> = call.collect().await;
         assert_eq!(
             (failed(&items).class, failed(&items).maybe_billed),
-            (FailureClass::Request, false)
+            (FailureClass::Between, false)
         );
         assert!(failed(&items).message.contains(word), "{}", failed(&items).message);
     }

@@ -196,7 +196,7 @@ fn a_restart_and_an_interruption_end_attempts() {
 }
 
 #[test]
-fn tokens_that_are_not_known_make_the_cost_unknown_only_if_billed() {
+fn what_may_have_been_billed_for_more_than_it_reported_costs_an_unknown_sum() {
     let half = |usage, is_maybe_billed| CallFailure {
         usage,
         maybe_billed: is_maybe_billed,
@@ -206,8 +206,9 @@ fn tokens_that_are_not_known_make_the_cost_unknown_only_if_billed() {
     for (reported, failure, usage, is_unknown) in [
         (none, half(none, false), none, false),
         (none, half(none, true), none, true),
-        (used(3), half(none, true), used(3), false),
-        (used(3), half(used(4), true), used(4), false),
+        (used(3), half(none, false), used(3), false),
+        (used(3), half(none, true), used(3), true),
+        (used(3), half(used(4), true), used(4), true),
     ] {
         let mut stage = Stage::in_turn().settled().after(step(1), CallItem::Usage(reported));
         let decision = stage.decide(failed(failure));

@@ -2,6 +2,7 @@
 
 use crate::anthropic::error::{Origin, RateLimits};
 use crate::anthropic::prices::PriceTable;
+use crate::anthropic::prices::Terms;
 use crate::anthropic::stream::{CallEnd, CallFailure, CallItem};
 use crate::engine::decide::{
     Decision, Effect, Flow, Given, Received, Rules, WorkState, claim, decide, interrupt, receive,
@@ -239,6 +240,7 @@ pub(super) fn end() -> CallItem {
     CallItem::Ended(Box::new(CallEnd {
         stop_reason: StopReason::EndTurn,
         usage: Usage { output: 5, ..Usage::default() },
+        terms: Terms::Usual,
         thinking_bytes: 0,
         origin: Origin::default(),
         limits: RateLimits::default(),
