@@ -298,7 +298,10 @@ impl AnthropicClient {
             return Err(unusable(Malformed::Foreign));
         }
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
-        let body = serde_json::from_slice(body).map_err(|_| unusable(Malformed::Foreign))?;
+        let body = serde_json::from_slice(body).map_err(|_| {
+            let is_theirs = origin.request_id.is_some();
+            unusable(if is_theirs { Malformed::Unreadable } else { Malformed::Foreign })
+        })?;
         Ok(Answer { status: status.as_u16(), origin, body })
     }
 

@@ -142,11 +142,10 @@ impl Call {
             ))));
         }
         if is_something_else(&headers) {
-            let failure = UpstreamFailure::malformed(
-                Malformed::Foreign,
-                status.as_u16(),
-                Origin::of(&headers),
-            );
+            let origin = Origin::of(&headers);
+            let is_theirs = origin.request_id.is_some() && content_type(&headers).contains("json");
+            let kind = if is_theirs { Malformed::Unreadable } else { Malformed::Foreign };
+            let failure = UpstreamFailure::malformed(kind, status.as_u16(), origin);
             return Err(CallItem::Failed(Box::new(CallFailure::of(
                 failure,
                 Usage::default(),

@@ -47,13 +47,13 @@ type Row = (Scenario, &'static str, Option<u16>, bool, Leads);
 const MOST: u32 = 4;
 
 const ROWS: [Row; 32] = {
-    use ErrorCode::{KeyUnavailable, Upstream, Validation};
+    use ErrorCode::{KeyUnavailable, LimitExceeded, Upstream, Validation};
     use Leads::{Ends, Fails, Pauses, Waits};
     use Scenario as S;
     [
-        (S::BadRequest, "request", Some(400), false, Fails(1, Validation)),
+        (S::BadRequest, "too_large", Some(400), false, Fails(1, LimitExceeded)),
         (S::Conflict, "request", Some(409), false, Fails(1, Validation)),
-        (S::TooLarge, "request", Some(413), false, Fails(1, Validation)),
+        (S::TooLarge, "too_large", Some(413), false, Fails(1, LimitExceeded)),
         (S::Echo, "request", Some(400), false, Fails(1, Validation)),
         (S::NoCredit400, "credit", Some(400), false, Fails(1, KeyUnavailable)),
         (S::NoCredit402, "credit", Some(402), false, Fails(1, KeyUnavailable)),
@@ -76,8 +76,8 @@ const ROWS: [Row; 32] = {
         (S::StreamError, "overloaded", Some(200), true, Fails(MOST, Upstream)),
         (S::StreamCut, "connection", Some(200), true, Fails(MOST, Upstream)),
         (S::Reset, "connection", None, true, Fails(MOST, Upstream)),
-        (S::Redirect, "protocol", Some(302), false, Fails(MOST, Upstream)),
-        (S::WrongType, "protocol", Some(200), true, Fails(MOST, Upstream)),
+        (S::Redirect, "between", Some(302), false, Fails(MOST, Upstream)),
+        (S::WrongType, "between", Some(200), true, Fails(MOST, Upstream)),
         (S::Garbage, "protocol", Some(200), true, Fails(MOST, Upstream)),
         (S::Flaky, "overloaded", Some(529), false, Ends(2, StopReason::EndTurn)),
         (S::StreamCutOnce, "connection", Some(200), true, Ends(2, StopReason::EndTurn)),
@@ -437,10 +437,8 @@ async fn a_cancelled_run_stops_its_call_within_a_second_and_a_leaving_subscriber
         (&facts["class"], &facts["maybe_billed"], &facts["next"]),
         (&json!("cancelled"), &json!(true), &json!("give_up"))
     );
-    assert!(
-        facts["usage"]["input"].as_u64().unwrap() > 0 && facts["cost"].as_u64().unwrap() > 0,
-        "{facts}"
-    );
+    // It goes on being billed for a while that nobody reports.
+    assert!(facts["usage"]["input"].as_u64().unwrap() > 0 && facts["cost"].is_null(), "{facts}");
     assert!(facts["partial_bytes"].as_u64().unwrap() > 0, "{facts}");
     gate.open();
     let detail = process.ended(&ada, left).await;

@@ -21,5 +21,6 @@ mod record;
 mod schedules;
 mod stories;
 mod subscriber;
+mod verdicts;
 mod world;
 mod zombie;

@@ -128,3 +128,18 @@ async fn every_stream_of_the_corpus_is_read_as_it_says() {
         assert!(!(is_read && is_failure) || stream.stricter.is_some(), "{}", stream.name);
     }
 }
+
+#[tokio::test]
+async fn what_is_packed_small_and_unpacks_large_is_given_up() {
+    let packed = include_bytes!("../fixtures/hundred-mib-of-pings.br");
+    let headers = [("content-type", "text/event-stream"), ("content-encoding", "br")];
+    let items = called(ok(&headers, packed)).await;
+    let [CallItem::Failed(failure)] = &items[..] else { panic!("{items:?}") };
+    assert_eq!(failure.class.as_str(), "protocol");
+    // What can't be unpacked isn't guessed at.
+    for coding in ["zstd", "x-brand-new"] {
+        let items = called(ok(&[headers[0], ("content-encoding", coding)], packed)).await;
+        let [CallItem::Failed(failure)] = &items[..] else { panic!("{items:?}") };
+        assert_eq!(failure.class.as_str(), "between", "{coding}");
+    }
+}

@@ -7,6 +7,7 @@ mod client;
 mod corpus;
 mod program;
 mod raw;
+mod reports;
 mod simulator;
 mod stream;
 mod verdicts;

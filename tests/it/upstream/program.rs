@@ -218,18 +218,16 @@ async fn a_silent_program_is_given_up_and_one_that_isnt_there_is_named() {
     let image = Block::Image { media_type: "image/png".to_owned(), data: "aGk=".to_owned() };
     let with_image = MessageRequest { blocks: vec![image], ..request("") };
     let absent = started_by("/nowhere/claude".into(), &dir, Duration::from_secs(30), &tracker);
-    for (call, word) in [
+    for (call, class, word) in [
         (
             program(&dir, Duration::from_secs(30), &tracker).messages(with_image, NOW),
+            FailureClass::Request,
             "takes no images",
         ),
-        (absent.messages(request("hello"), NOW), "does not exist"),
+        (absent.messages(request("hello"), NOW), FailureClass::Between, "does not exist"),
     ] {
         let items: Vec<_> = call.collect().await;
-        assert_eq!(
-            (failed(&items).class, failed(&items).maybe_billed),
-            (FailureClass::Between, false)
-        );
+        assert_eq!((failed(&items).class, failed(&items).maybe_billed), (class, false));
         assert!(failed(&items).message.contains(word), "{}", failed(&items).message);
     }
 }
