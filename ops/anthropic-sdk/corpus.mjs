@@ -19,8 +19,8 @@ const upstream = createServer((request, response) => {
   request.on('data', (data) => { body += data; });
   request.on('end', () => {
     const stream = corpus.find(({ name }) => JSON.parse(body).messages[0].content === name);
-    const kind = stream.content_type === undefined ? 'text/event-stream; charset=utf-8' : stream.content_type;
-    if (kind !== null) response.setHeader('content-type', kind);
+    const kind = stream.content_type ?? 'text/event-stream; charset=utf-8';
+    if (kind !== '') response.setHeader('content-type', kind);
     if (stream.encoding) response.setHeader('content-encoding', stream.encoding);
     response.setHeader('request-id', 'req_corpus');
     response.end(bytes(stream));

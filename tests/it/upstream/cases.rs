@@ -44,19 +44,20 @@ fn row(answer: Vec<u8>, class: FailureClass, status: KeyTestStatus, says: &'stat
     Row { answer, class, status, says }
 }
 
-fn rows() -> Vec<Row> {
+const BETWEEN: &str = "Something between this server and Anthropic answered";
+
+/// Those that users ran into.
+fn known() -> Vec<Row> {
     use FailureClass as C;
     use KeyTestStatus::{Failed, Inconclusive};
-    let between = "Something between this server and Anthropic answered";
-    let theirs = |status, kind: &str, said: &str| refusal(status, &JSON, &form(kind, said));
     vec![
         row(case!("B02-B19-NEW1-429-long.http"), C::RateLimit, Inconclusive, "limiting the rate"),
         row(case!("B10-429-retry-after-0.http"), C::RateLimit, Inconclusive, "limiting the rate"),
         row(case!("B11-529.http"), C::Overloaded, Inconclusive, "overloaded"),
         row(case!("B03-403-region.http"), C::Between, Inconclusive, "the region"),
-        row(case!("B04-401-html.http"), C::Between, Inconclusive, between),
-        row(case!("B04-403-html.http"), C::Between, Inconclusive, between),
-        row(case!("B04-429-html.http"), C::Between, Inconclusive, between),
+        row(case!("B04-401-html.http"), C::Between, Inconclusive, BETWEEN),
+        row(case!("B04-403-html.http"), C::Between, Inconclusive, BETWEEN),
+        row(case!("B04-429-html.http"), C::Between, Inconclusive, BETWEEN),
         row(case!("B05-org-disabled.http"), C::Disabled, Failed, "has disabled its organisation"),
         row(case!("B40-no-credit.http"), C::Credit, Failed, "no credit"),
         row(
@@ -65,11 +66,18 @@ fn rows() -> Vec<Row> {
             Inconclusive,
             "prompt is too long: 215034 tokens > 200000 maximum",
         ),
-        // Others of the kind: who speaks?
-        row(refusal(401, &[], ""), C::Between, Inconclusive, between),
-        row(refusal(402, &PAGE, HTML), C::Between, Inconclusive, between),
-        row(refusal(400, &PAGE, HTML), C::Between, Inconclusive, between),
-        row(refusal(407, &PAGE, HTML), C::Between, Inconclusive, between),
+    ]
+}
+
+/// Others of the kind: who speaks?
+fn between() -> Vec<Row> {
+    use FailureClass as C;
+    use KeyTestStatus::Inconclusive;
+    vec![
+        row(refusal(401, &[], ""), C::Between, Inconclusive, BETWEEN),
+        row(refusal(402, &PAGE, HTML), C::Between, Inconclusive, BETWEEN),
+        row(refusal(400, &PAGE, HTML), C::Between, Inconclusive, BETWEEN),
+        row(refusal(407, &PAGE, HTML), C::Between, Inconclusive, BETWEEN),
         row(refusal(404, &PAGE, HTML), C::Between, Inconclusive, "The upstream address"),
         row(
             refusal(
@@ -79,21 +87,29 @@ fn rows() -> Vec<Row> {
             ),
             C::Between,
             Inconclusive,
-            between,
+            BETWEEN,
         ),
         row(
             refusal(403, &JSON, r#"{"message":"Missing Authentication Token"}"#),
             C::Between,
             Inconclusive,
-            between,
+            BETWEEN,
         ),
-        row(refusal(502, &PAGE, HTML), C::Overloaded, Inconclusive, between),
-        row(refusal(503, &[("retry-after", "5")], ""), C::Overloaded, Inconclusive, between),
-        row(super::raw::ok(&PAGE, HTML.as_bytes()), C::Between, Inconclusive, between),
-        row(super::raw::ok(&JSON, b"{}"), C::Between, Inconclusive, between),
+        row(refusal(502, &PAGE, HTML), C::Overloaded, Inconclusive, BETWEEN),
+        row(refusal(503, &[("retry-after", "5")], ""), C::Overloaded, Inconclusive, BETWEEN),
+        row(super::raw::ok(&PAGE, HTML.as_bytes()), C::Between, Inconclusive, BETWEEN),
+        row(super::raw::ok(&JSON, b"{}"), C::Between, Inconclusive, BETWEEN),
         row(refusal(302, &[("location", "/login")], ""), C::Between, Inconclusive, "redirect"),
         row(refusal(413, &PAGE, HTML), C::TooLarge, Inconclusive, "says nothing"),
-        // And Anthropic itself, in all its forms.
+    ]
+}
+
+/// And Anthropic itself, in all its forms.
+fn anthropics() -> Vec<Row> {
+    use FailureClass as C;
+    use KeyTestStatus::{Failed, Inconclusive};
+    let theirs = |status, kind: &str, said: &str| refusal(status, &JSON, &form(kind, said));
+    vec![
         row(
             refusal(401, &[("request-id", "req_011CSHoEeqs5C35K2UUqR7Fy")], ""),
             C::Authentication,
@@ -146,7 +162,9 @@ fn rows() -> Vec<Row> {
 #[tokio::test]
 async fn only_anthropic_speaks_about_a_key() {
     let key = key(Scenario::Good, 1);
-    for Row { answer, class, status, says } in rows() {
+    for Row { answer, class, status, says } in
+        known().into_iter().chain(between()).chain(anthropics())
+    {
         let seen = String::from_utf8_lossy(&answer).into_owned();
         let items = called(answer.clone()).await;
         assert_eq!(failed(&items).class, class, "{seen}");

@@ -22,8 +22,8 @@ struct Stream {
     lines: Vec<String>,
     base64: Option<String>,
     encoding: Option<String>,
-    #[serde(default, with = "kind")]
-    content_type: Option<Option<String>>,
+    /// Empty: none at all.
+    content_type: Option<String>,
     eol: Option<String>,
     #[serde(default)]
     open: bool,
@@ -39,31 +39,20 @@ struct Stream {
     stricter: Option<String>,
 }
 
-/// Null is another thing than nothing: no content type at all.
-mod kind {
-    use serde::{Deserialize, Deserializer};
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Option<String>>, D::Error> {
-        Option::deserialize(deserializer).map(Some)
-    }
-}
-
 impl Stream {
     fn answer(&self) -> Vec<u8> {
-        let body = match &self.base64 {
-            Some(text) => STANDARD.decode(text).unwrap(),
-            None => {
-                let eol = self.eol.as_deref().unwrap_or("\n");
-                let end = if self.open { "" } else { eol };
-                format!("{}{end}", self.lines.join(eol)).into_bytes()
-            }
+        let body = if let Some(text) = &self.base64 {
+            STANDARD.decode(text).unwrap()
+        } else {
+            let eol = self.eol.as_deref().unwrap_or("\n");
+            let end = if self.open { "" } else { eol };
+            format!("{}{end}", self.lines.join(eol)).into_bytes()
         };
-        let usual = Some("text/event-stream; charset=utf-8".to_owned());
         let mut headers = vec![("request-id", "req_corpus")];
-        let kind = self.content_type.clone().unwrap_or(usual);
-        headers.extend(kind.as_deref().map(|kind| ("content-type", kind)));
+        let kind = self.content_type.as_deref().unwrap_or("text/event-stream; charset=utf-8");
+        if !kind.is_empty() {
+            headers.push(("content-type", kind));
+        }
         headers.extend(self.encoding.as_deref().map(|coding| ("content-encoding", coding)));
         ok(&headers, &body)
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 pub(crate) struct RawUpstream {
     base_url: String,
@@ -24,7 +25,7 @@ impl RawUpstream {
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let served = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&served);
-        let task = tokio::spawn(async move {
+        let task = TaskTracker::new().spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
                 // A client that goes away early has heard enough.
