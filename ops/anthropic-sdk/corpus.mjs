@@ -1,24 +1,38 @@
-// The corpus of streams, read by Anthropic's own clients: what they read, Claviger must read, with the same text and the same tokens.
-// What Claviger makes of each stream stands in corpus.json, and its tests hold it to that.
+// The corpus of streams, read by Anthropic's own clients and by orchestrations of Claviger: what the clients read, Claviger must read, with the
+// same text and the same tokens. What it makes of each stream stands in corpus.json.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import Anthropic from '@anthropic-ai/sdk';
+import { Account } from '../live-clients/account.mjs';
+import { Server, freePort } from '../live-clients/server.mjs';
 
-const python = process.argv[2] ?? 'python3';
+const [python, claviger] = process.argv.slice(2);
+if (!claviger) {
+  console.error('usage: node corpus.mjs PYTHON CLAVIGER');
+  process.exit(2);
+}
 const corpus = JSON.parse(readFileSync(new URL('corpus.json', import.meta.url), 'utf8'));
 
 const bytes = ({ base64, lines, eol = '\n', open = false }) =>
   base64 === undefined ? Buffer.from(lines.join(eol) + (open ? '' : eol)) : Buffer.from(base64, 'base64');
 
-/** Answers a message whose prompt is the name of a stream with that stream. */
+const nameIn = (body) => /stream:([a-z0-9-]+);/.exec(JSON.stringify(JSON.parse(body).messages))?.[1];
+
+/** Answers a message whose prompt names a stream with that stream. */
 const upstream = createServer((request, response) => {
   let body = '';
   request.on('data', (data) => { body += data; });
   request.on('end', () => {
-    const stream = corpus.find(({ name }) => JSON.parse(body).messages[0].content === name);
+    const stream = request.url === '/v1/messages' ? corpus.find(({ name }) => name === nameIn(body)) : undefined;
+    if (!stream) {
+      response.writeHead(404).end();
+      return;
+    }
     const kind = stream.content_type ?? 'text/event-stream; charset=utf-8';
     if (kind !== '') response.setHeader('content-type', kind);
     if (stream.encoding) response.setHeader('content-encoding', stream.encoding);
@@ -31,7 +45,7 @@ await once(upstream, 'listening');
 const baseURL = `http://127.0.0.1:${upstream.address().port}`;
 
 const client = new Anthropic({ apiKey: 'sk-ant-api03-corpus', authToken: null, baseURL, maxRetries: 0, timeout: 20_000, logLevel: 'off' });
-const ask = (name) => ({ model: 'claude-haiku-5-5', max_tokens: 1000, messages: [{ role: 'user', content: name }] });
+const ask = (name) => ({ model: 'claude-haiku-5-5', max_tokens: 1000, messages: [{ role: 'user', content: `stream:${name};` }] });
 const textOf = (content) => (content ?? []).map((block) => (block.type === 'text' ? block.text : '')).join('');
 // As it leaves the program: halves of characters can't be written down.
 const written = (text) => Buffer.from(text, 'utf8').toString('utf8');
@@ -68,11 +82,60 @@ const readByPython = async () => {
   return JSON.parse(said);
 };
 
+/** Runs of one step: those that are to be read, and refusals, which no repeat mends. */
+const readByClaviger = async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'claviger-corpus-'));
+  const server = await new Server(claviger, directory, await freePort(), { CLAVIGER_ANTHROPIC_BASE_URL: baseURL }).start();
+  try {
+    const account = await new Account(server.url).register('corpus');
+    const begin = 'mutation ($input: StartOrchestrationInput!) { startOrchestration(input: $input) { orchestration { id } userErrors { message } } }';
+    const look = 'query ($id: ID!) { orchestration(id: $id) { state costNanoUsd steps { attempt output stopReason usage { inputTokens outputTokens } } } }';
+    const read = {};
+    for (const { name } of corpus.filter(({ fails }) => fails === undefined || fails === 'refusal')) {
+      const agents = [{ name: 'Ann', systemPrompt: 'You read.', model: 'claude-haiku-5-5' }];
+      const { startOrchestration } = await account.ask(begin, { input: { pattern: { sequential: { task: `stream:${name};`, agents } } } });
+      const id = startOrchestration.orchestration?.id;
+      assert.ok(id, JSON.stringify(startOrchestration.userErrors));
+      let run;
+      do {
+        await new Promise((resolve) => { setTimeout(resolve, 5); });
+        run = (await account.ask(look, { id })).orchestration;
+      } while (!['COMPLETED', 'FAILED', 'PAUSED', 'CANCELLED'].includes(run.state) && run.steps[0]?.attempt !== 2);
+      read[name] = run;
+    }
+    return read;
+  } finally {
+    await server.end('SIGTERM');
+    rmSync(directory, { recursive: true });
+  }
+};
+
+const PRICE = { input: 100, output: 500, cache_write_5m: 125, cache_write_1h: 200, cache_read: 10 };
+/** Nano-dollars, by the price of claude-haiku-5-5. */
+const costOf = ({ usage, terms, fails, name }) => {
+  if (fails) return name === 'refusal-after-output' ? '110000' : '0';
+  if (terms === 'unknown') return null;
+  const sum = Object.entries(usage).reduce((cost, [kind, tokens]) => cost + PRICE[kind] * tokens, 0);
+  return String(terms === 'us' ? Math.ceil(sum * 11 / 10) : sum);
+};
+
 const byPython = await readByPython();
+const byClaviger = await readByClaviger();
 const wrong = [];
-const compared = { typescript: 0, python: 0 };
+const compared = { typescript: 0, python: 0, claviger: 0 };
 for (const stream of corpus) {
   const { name } = stream;
+  const run = byClaviger[name];
+  if (run) {
+    compared.claviger += 1;
+    const [step] = run.steps;
+    const cost = costOf(stream);
+    if (run.costNanoUsd !== cost) wrong.push(`${name}: the run costs ${run.costNanoUsd}, and it should cost ${cost}`);
+    const tokens = `${step.usage.inputTokens} and ${step.usage.outputTokens}`;
+    const seen = run.state === 'COMPLETED' ? [step.output, tokens, step.stopReason, step.attempt] : [run.state];
+    const expected = stream.fails ? ['FAILED'] : [stream.text, `${stream.usage.input} and ${stream.usage.output}`, stream.stop, 1];
+    if (JSON.stringify(seen) !== JSON.stringify(expected)) wrong.push(`${name}: the run has ${JSON.stringify(seen)}, and it should have ${JSON.stringify(expected)}`);
+  }
   const read = { typescript: await readByTypeScript(name), python: byPython[name] };
   for (const sdk of ['typescript', 'python']) {
     const seen = read[sdk];
@@ -96,4 +159,4 @@ for (const stream of corpus) {
 upstream.close();
 wrong.forEach((line) => console.error(line));
 assert.equal(wrong.length, 0);
-console.log(`ok     ${corpus.length} streams; compared with the TypeScript client: ${compared.typescript}, with the Python client: ${compared.python}`);
+console.log(`ok     ${corpus.length} streams; read by the TypeScript client: ${compared.typescript}, by the Python client: ${compared.python}, by runs: ${compared.claviger}`);

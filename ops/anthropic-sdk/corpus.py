@@ -8,7 +8,7 @@ client = anthropic.Anthropic(api_key="sk-ant-api03-corpus", auth_token=None, bas
 
 
 def ask(name):
-    return {"model": "claude-haiku-5-5", "max_tokens": 1000, "messages": [{"role": "user", "content": name}]}
+    return {"model": "claude-haiku-5-5", "max_tokens": 1000, "messages": [{"role": "user", "content": f"stream:{name};"}]}
 
 
 def counts(usage):
