@@ -1,6 +1,7 @@
 //! The operator's own credentials, and what Max Plan needs of the system.
 
 use super::config::Config;
+use super::wiring::stream_limits;
 use crate::anthropic::claude_program::{
     ClaudeProgram, ClaudeProgramConfig, Guards, MaxPlanError, Wanted,
 };
@@ -8,7 +9,11 @@ use crate::anthropic::report::Reports;
 use crate::anthropic::stream::StreamLimits;
 use crate::engine::Operator;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio_util::task::TaskTracker;
+
+/// Longest time for an answer of the program.
+const PROGRAM_MAX: Duration = Duration::from_hours(1);
 
 /// Most `claude` programs at once: each takes about 195 MB.
 pub(super) const CLAUDE_PROGRAMS: usize = 4;
@@ -43,7 +48,8 @@ pub(super) fn operator_of(
                 path: config.path.clone(),
                 guards,
                 at_once: CLAUDE_PROGRAMS,
-                limits: StreamLimits::default(),
+                // The program isn't told how many tokens it may write.
+                limits: StreamLimits { whole: PROGRAM_MAX, ..stream_limits(config) },
             };
             Some(ClaudeProgram::new(program, tracker.clone(), reports.clone()))
         }

@@ -10,6 +10,7 @@ use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
 use crate::anthropic::report::Reports;
+use crate::anthropic::stream::StreamLimits;
 use crate::auth::{AccountsPort, Auth, AuthPorts, JwksError};
 use crate::bus::{Bus, BusPorts, Commands, RunBus, RunSettings};
 use crate::credentials::{ModelList, Resolver};
@@ -475,6 +476,13 @@ fn work_on_runs(
     (commands, Engine::new(engine, told), runs)
 }
 
+/// Silence is what ends a call, before its answer as well as in the middle.
+pub(super) fn stream_limits(config: &Config) -> StreamLimits {
+    let idle = Duration::from_millis(config.calls.idle_ms);
+    let whole = Duration::from_millis(config.calls.whole_ms);
+    StreamLimits { first_byte: idle, idle, whole, ..StreamLimits::default() }
+}
+
 fn engine_settings(config: &Config) -> EngineSettings {
     EngineSettings {
         lease: Duration::from_millis(config.lease_ms),
@@ -482,6 +490,8 @@ fn engine_settings(config: &Config) -> EngineSettings {
         calls_per_key: config.calls_per_key,
         max_plan_calls: CLAUDE_PROGRAMS,
         runs_at_once: config.runs_at_once,
+        retry_budget: Duration::from_millis(config.calls.retry_budget_ms),
+        limits: stream_limits(config),
         ..EngineSettings::default()
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(crate) struct Rules {
     /// What tokens cost.
     pub(crate) prices: Arc<PriceTable>,
-    /// For how long after its first attempt in this process a step is retried, in milliseconds.
+    /// For how long a step is retried after the first of its failures in a row, in milliseconds.
     pub(crate) retry_budget_ms: u64,
 }
 
@@ -36,10 +36,22 @@ pub(crate) struct WorkState {
     pub(crate) pausing: Option<PauseReason>,
     /// No attempt is started any more, because the process shuts down.
     pub(crate) is_draining: bool,
-    /// When the earliest postponed attempt may start.
-    pub(crate) due: Option<Timestamp>,
-    /// When this process first tried each step.
-    pub(crate) first_tried: HashMap<StepId, Timestamp>,
+    /// When the earliest postponed attempt may start, by the timer.
+    pub(crate) due: Option<u64>,
+    /// The failures in a row of each step.
+    pub(crate) trying: HashMap<StepId, Trying>,
+}
+
+/// The failures in a row of a step. All times are milliseconds of the timer: the time of day may
+/// jump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trying {
+    /// Number of failures.
+    pub(crate) failures: u32,
+    /// When the first of them happened; later by the waits that the upstream asked for.
+    pub(crate) since_ms: u64,
+    /// When the next attempt may start.
+    pub(crate) due_ms: u64,
 }
 
 /// A call that is announced or under way, and the text received from it.
@@ -69,7 +81,7 @@ impl WorkState {
             pausing: None,
             is_draining: false,
             due: None,
-            first_tried: HashMap::new(),
+            trying: HashMap::new(),
         }
     }
 

@@ -59,6 +59,12 @@ fn what_a_call_sends_is_taken_in() {
         ),
         ("the end", stage(), item(end()), &["completed 1#1", "drop call 1", "continues"]),
         (
+            "a reply without text",
+            stage().after(step(1), text("  ")),
+            item(end()),
+            &["failed 1#1 invalid_output: retry +0", "drop call 1", "continues"],
+        ),
+        (
             "a reply in the wrong form",
             design(),
             item(end()),
@@ -101,28 +107,25 @@ fn a_failed_call_is_retried_given_up_or_waits() {
             "the upstream forbids a retry",
             stage(),
             failed(CallFailure { should_retry: Some(false), ..failure(Overloaded) }),
-            &["failed 1#1 overloaded: give up", "drop call 1", "continues"],
+            &["failed 1#1 overloaded: pause", "drop call 1", "continues"],
         ),
         (
             "the last attempt that counts",
-            tried(1),
+            tried(1).after(step(1), text("said")),
             item(fails(Connection)),
-            &["failed 1#2 connection: give up", "drop call 1", "continues"],
+            &["failed 1#2 connection: pause", "drop call 1", "continues"],
         ),
         (
             "past the retry budget",
-            stage().with(|state| {
-                state.first_tried.insert(step(1), NOW);
-                state.rules.retry_budget_ms = 299;
-            }),
+            stage().with(|state| state.rules.retry_budget_ms = 299),
             item(fails(Overloaded)),
-            &["failed 1#1 overloaded: give up", "drop call 1", "continues"],
+            &["failed 1#1 overloaded: pause", "drop call 1", "continues"],
         ),
         (
-            "a rate limit parks the credential before its ticket is given back",
+            "what a limit belongs to rests before the ticket is given back",
             tried(1),
             failed(CallFailure { until, ..failure(RateLimit) }),
-            &["failed 1#2 rate_limit: retry +9000", "park +9000", "drop call 1", "continues"],
+            &["failed 1#2 rate_limit: retry +9000", "rest +9000", "drop call 1", "continues"],
         ),
         (
             "a spend limit waits for a resumption",
@@ -220,13 +223,13 @@ fn what_may_have_been_billed_for_more_than_it_reported_costs_an_unknown_sum() {
 }
 
 #[test]
-fn an_answer_that_restarts_too_often_fails_its_step() {
+fn an_answer_that_restarts_too_often_pauses_its_run() {
     let again = |stage: Stage| stage.after(step(1), restarted());
     let last = (1..RESTARTS_MAX).fold(Stage::in_turn().settled(), |stage, _| again(stage));
     check([(
         "the last restart",
         last,
         item(restarted()),
-        &["failed 1#10 restarted: give up", "drop call 1", "continues"],
+        &["failed 1#10 restarted: pause", "drop call 1", "continues"],
     )]);
 }
