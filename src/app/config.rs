@@ -131,6 +131,7 @@ pub struct Config {
     pub calls_per_key: usize,
     pub max_keys: usize,
     pub test_timeout_ms: u64,
+    pub calls: CallTimes,
     pub introspection: bool,
     pub view_wait_ms: u64,
     pub lease_ms: u64,
@@ -196,6 +197,7 @@ impl Config {
             given: Given::of(&settings),
             listen,
             issuer: IssuerConfig::of(&settings)?,
+            calls: CallTimes::of(&settings)?,
             live: live_settings(&settings)?,
             registration,
             env_keys_for,
@@ -255,6 +257,31 @@ impl Config {
             sign_ins_per_minute: rate("sign_ins_per_minute", settings.sign_ins_per_minute, 60)?,
             key_commands_per_minute: rate("key_commands_per_minute", key_commands, 600)?,
             key_tests_per_minute: rate("key_tests_per_minute", settings.key_tests_per_minute, 60)?,
+        })
+    }
+}
+
+/// Times of a run's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallTimes {
+    /// For how long a call is made again after failures of the upstream.
+    pub retry_budget_ms: u64,
+    /// How long the upstream may be silent.
+    pub idle_ms: u64,
+    /// For a whole call, besides the time for each token.
+    pub whole_ms: u64,
+}
+
+impl CallTimes {
+    fn of(settings: &Settings) -> Result<Self, ConfigError> {
+        let (hour, day) = (3_600_000, 86_400_000);
+        let idle_ms = settings.upstream_idle_ms.unwrap_or(300_000);
+        let whole_ms = settings.upstream_call_ms.unwrap_or(600_000);
+        let budget_ms = settings.retry_budget_ms.unwrap_or(600_000);
+        Ok(Self {
+            retry_budget_ms: within("retry_budget_ms", budget_ms, (1_000, Some(day)))?,
+            idle_ms: within("upstream_idle_ms", idle_ms, (1_000, Some(hour)))?,
+            whole_ms: within("upstream_call_ms", whole_ms, (1_000, Some(day)))?,
         })
     }
 }
@@ -395,6 +422,7 @@ mod tests {
             config.keep_alive_ms,
             config.test_timeout_ms,
         ];
+        let calls = [config.calls.retry_budget_ms, config.calls.idle_ms, config.calls.whole_ms];
         let counts = [config.calls_per_key, config.max_keys, config.runs_at_once];
         let rates = [
             config.key_commands_per_minute,
@@ -406,7 +434,7 @@ mod tests {
         let bytes = config.run_bytes_per_day;
         let switches = [config.introspection, config.max_plan];
         format!(
-            "{listen} {data_dir:?} {claude_bin:?} {live:?} {request_memory:?} {numbers:?} {counts:?} {rates:?} {bytes} {switches:?}"
+            "{listen} {data_dir:?} {claude_bin:?} {live:?} {request_memory:?} {numbers:?} {calls:?} {counts:?} {rates:?} {bytes} {switches:?}"
         )
     }
 

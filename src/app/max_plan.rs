@@ -1,16 +1,22 @@
 //! The operator's own credentials, and what Max Plan needs of the system.
 
 use super::config::Config;
+use super::wiring::stream_limits;
 use crate::anthropic::claude_program::{
     ClaudeProgram, ClaudeProgramConfig, Guards, MaxPlanError, Wanted,
 };
+use crate::anthropic::report::Reports;
 use crate::anthropic::stream::StreamLimits;
 use crate::engine::Operator;
 use crate::system::environment::Kernel;
 use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio_util::task::TaskTracker;
+
+/// Longest time for an answer of the program.
+const PROGRAM_MAX: Duration = Duration::from_hours(1);
 
 /// Most `claude` programs at once: each takes about 195 MB.
 pub(super) const CLAUDE_PROGRAMS: usize = 4;
@@ -20,6 +26,7 @@ pub(super) fn operator_of(
     config: &Config,
     kernel: &dyn Kernel,
     tracker: &TaskTracker,
+    reports: &Reports,
 ) -> Result<Operator, MaxPlanError> {
     let token = config.claude_token.clone().filter(|_| config.max_plan);
     let program = match token {
@@ -51,9 +58,10 @@ pub(super) fn operator_of(
                 proxy: config.upstream_proxy.clone(),
                 guards,
                 at_once: CLAUDE_PROGRAMS,
-                limits: StreamLimits::default(),
+                // The program isn't told how many tokens it may write.
+                limits: StreamLimits { whole: PROGRAM_MAX, ..stream_limits(config) },
             };
-            Some(ClaudeProgram::new(program, tracker.clone()))
+            Some(ClaudeProgram::new(program, tracker.clone(), reports.clone()))
         }
     };
     Ok(Operator {

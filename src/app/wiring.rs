@@ -12,6 +12,8 @@ use crate::aggregates::Aggregates;
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
+use crate::anthropic::report::Reports;
+use crate::anthropic::stream::StreamLimits;
 use crate::auth::{AccountsPort, Auth, AuthPorts, ExternalIssuer};
 use crate::bus::{Bus, BusPorts, Commands, RunBus, RunSettings};
 use crate::credentials::{ModelList, Resolver};
@@ -48,12 +50,13 @@ struct Beforehand {
 impl Beforehand {
     fn of(config: &Config, env: &Environment) -> Result<Self, StartError> {
         let tracker = TaskTracker::new();
-        let operator = operator_of(config, &*env.kernel, &tracker)?;
-        let upstream = Upstream::of(config)?;
+        let (metrics, reports) = counted();
+        let operator = operator_of(config, &*env.kernel, &tracker, &reports)?;
+        let upstream = Upstream::of(config, reports)?;
         let probing = upstream.probing(env)?;
         let issuer = config.issuer.as_ref().map(|issuer| external_issuer(issuer, &tracker));
         let issuer = issuer.transpose()?;
-        Ok(Self { tracker, operator, upstream, probing, issuer, metrics: Metrics::default() })
+        Ok(Self { tracker, operator, upstream, probing, issuer, metrics })
     }
 }
 
@@ -283,6 +286,13 @@ fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     PriceTable::parse(without_mark(&text.map_err(PriceError::File)?))
 }
 
+/// The metrics, and the reports of failed calls that count in them.
+fn counted() -> (Metrics, Reports) {
+    let metrics = Metrics::default();
+    let counts = metrics.clone();
+    (metrics, Reports::to(move |class| counts.upstream_failed(class)))
+}
+
 /// Anthropic's API, prices and models.
 struct Upstream {
     client: AnthropicClient,
@@ -291,9 +301,9 @@ struct Upstream {
 }
 
 impl Upstream {
-    fn of(config: &Config) -> Result<Self, StartError> {
+    fn of(config: &Config, reports: Reports) -> Result<Self, StartError> {
         let prices = Arc::new(prices(config)?);
-        let client = upstream(config)?;
+        let client = upstream(config)?.reporting(reports);
         let operator = config.anthropic_api_key.clone().or_else(|| config.claude_api_key.clone());
         let models =
             ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
@@ -370,6 +380,13 @@ fn work_on_runs(
     (commands, Engine::new(engine, told), runs)
 }
 
+/// Silence is what ends a call, before its answer as well as in the middle.
+pub(super) fn stream_limits(config: &Config) -> StreamLimits {
+    let idle = Duration::from_millis(config.calls.idle_ms);
+    let whole = Duration::from_millis(config.calls.whole_ms);
+    StreamLimits { first_byte: idle, idle, whole, ..StreamLimits::default() }
+}
+
 fn engine_settings(config: &Config) -> EngineSettings {
     EngineSettings {
         lease: Duration::from_millis(config.lease_ms),
@@ -377,6 +394,8 @@ fn engine_settings(config: &Config) -> EngineSettings {
         calls_per_key: config.calls_per_key,
         max_plan_calls: CLAUDE_PROGRAMS,
         runs_at_once: config.runs_at_once,
+        retry_budget: Duration::from_millis(config.calls.retry_budget_ms),
+        limits: stream_limits(config),
         ..EngineSettings::default()
     }
 }

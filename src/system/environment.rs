@@ -4,8 +4,10 @@ use super::other_clock::{BootClock, since_boot_ms};
 use claviger_domain::timestamp::{Timestamp, Uptime};
 use claviger_projections::ports::{AHEAD_MAX_MS, OtherClock};
 use claviger_vault::Entropy;
+use futures::future::BoxFuture;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 pub trait Clock: Send + Sync {
@@ -14,6 +16,16 @@ pub trait Clock: Send + Sync {
 
     /// The time on a clock that never goes back: for limits, and for rests that a process keeps.
     fn uptime(&self) -> Uptime;
+}
+
+/// How much time has passed. Unlike the time of day it never jumps and never goes back, so what is
+/// waited for is waited for by it.
+pub trait Timer: Send + Sync {
+    /// Milliseconds since some moment before.
+    fn elapsed_ms(&self) -> u64;
+
+    /// Resolves once so much has passed since that moment.
+    fn until(&self, elapsed_ms: u64) -> BoxFuture<'static, ()>;
 }
 
 pub trait Ids: Send + Sync {
@@ -35,6 +47,7 @@ pub trait Kernel: Send + Sync {
 #[expect(missing_debug_implementations, reason = "trait objects")]
 pub struct Environment {
     pub clock: Arc<dyn Clock>,
+    pub timer: Arc<dyn Timer>,
     pub ids: Arc<dyn Ids>,
     /// Source of keys, nonces and tokens.
     pub entropy: Arc<dyn Entropy>,
@@ -48,6 +61,7 @@ impl Environment {
     pub fn system() -> Self {
         Self {
             clock: Arc::new(SystemClock),
+            timer: Arc::new(SystemTimer::default()),
             ids: Arc::new(SystemIds),
             entropy: Arc::new(OsEntropy),
             kernel: Arc::new(ThisKernel),
@@ -74,6 +88,27 @@ impl Clock for SystemClock {
 
     fn uptime(&self) -> Uptime {
         Uptime(since_boot_ms())
+    }
+}
+
+/// The operating system's monotonic clock.
+#[derive(Debug)]
+pub struct SystemTimer(Instant);
+
+impl Default for SystemTimer {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Timer for SystemTimer {
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn until(&self, elapsed_ms: u64) -> BoxFuture<'static, ()> {
+        let left = elapsed_ms.saturating_sub(self.elapsed_ms());
+        Box::pin(sleep(Duration::from_millis(left)))
     }
 }
 

@@ -60,6 +60,11 @@ struct OfFace {
     face: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfClass {
+    class: &'static str,
+}
+
 /// Buckets from half a millisecond to half a minute.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 17))
@@ -86,6 +91,13 @@ fn put_aside(registry: &mut Registry) -> [Level; 3] {
     [runs, timers, rows]
 }
 
+fn failures(registry: &mut Registry) -> Family<OfClass, Counter> {
+    let failures = Family::default();
+    let help = "Calls to Anthropic that failed, by class";
+    registry.register("upstream_failures", help, failures.clone());
+    failures
+}
+
 /// All metrics. Clones share their values.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -101,6 +113,7 @@ pub struct Metrics {
     streams: Family<OfFace, Level>,
     lag: Family<OfView, Level>,
     quarantined: Family<OfView, Level>,
+    upstream_failures: Family<OfClass, Counter>,
     runs_aside: Level,
     timers_put_off: Level,
     rows_unreadable: Level,
@@ -160,6 +173,7 @@ impl Default for Metrics {
         registry.register("memory_resident_bytes", "Memory of this process", memory.clone());
         let held = Family::default();
         registry.register("held_bytes", "Memory that is held for clients", held.clone());
+        let upstream_failures = failures(&mut registry);
         Self {
             registry: Arc::new(registry),
             requests,
@@ -173,6 +187,7 @@ impl Default for Metrics {
             streams,
             lag,
             quarantined,
+            upstream_failures,
             runs_aside,
             timers_put_off,
             rows_unreadable,
@@ -232,6 +247,11 @@ impl Metrics {
     /// A follower's quarantined rows; set by the follower.
     pub fn follower_quarantined(&self, view: &'static str) -> Level {
         self.quarantined.get_or_create_owned(&OfView { view })
+    }
+
+    /// Counts a call to Anthropic that failed.
+    pub fn upstream_failed(&self, class: &'static str) {
+        self.upstream_failures.get_or_create(&OfClass { class }).inc();
     }
 
     /// Runs that the engine has set aside; set by the engine.

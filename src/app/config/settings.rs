@@ -283,6 +283,12 @@ settings! {
             "Prices of tokens, in the form of src/anthropic/prices.json; replaces the whole built-in table";
         test_timeout_ms: u64 = "CLAVIGER_TEST_TIMEOUT_MS", "MS", Value("20000"), TESTS,
             "How long a key test may take; 1 to 600000";
+        retry_budget_ms: u64 = "CLAVIGER_RETRY_BUDGET_MS", "MS", Value("600000"), SERVERS,
+            "How long a call of a run is made again after failures of Anthropic's, then the run pauses; 1000 to 86400000";
+        upstream_idle_ms: u64 = "CLAVIGER_UPSTREAM_IDLE_MS", "MS", Value("300000"), SERVERS,
+            "How long Anthropic may be silent during a call of a run; 1000 to 3600000";
+        upstream_call_ms: u64 = "CLAVIGER_UPSTREAM_CALL_MS", "MS", Value("600000"), SERVERS,
+            "How long a call of a run may take, and 100 more for each token it may write; 1000 to 86400000";
         max_plan: bool = "CLAVIGER_MAX_PLAN", "BOOL", Value("false"), SERVERS,
             "Let runs without a key use the operator's claude program, which must be there; needs CLAUDE_CODE_OAUTH_TOKEN";
         max_plan_for: SharingSetting = "CLAVIGER_MAX_PLAN_FOR", "WHO", Means("all for oneself, else admins"), SERVERS,

@@ -128,6 +128,9 @@ impl Jwks {
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()
+            .no_gzip()
+            .no_deflate()
+            .no_brotli()
             .timeout(settings.timeout);
         if url.scheme() == "http" {
             builder = builder.tls_certs_only([]);

@@ -51,11 +51,9 @@ impl Plain {
                 }
             }
             Change::Waiting(at) => lines.extend(step(at).map(|step| {
-                let why = step
-                    .trouble
-                    .as_ref()
-                    .map(|trouble| format!(": {}", one_line(&trouble.message)));
-                format!("-- {} is tried again{}", one_line(&step.agent), why.unwrap_or_default())
+                let why = step.waiting.as_ref().map(|waiting| one_line(&waiting.words()));
+                let why = why.unwrap_or_else(|| "is tried again".to_owned());
+                format!("-- {} {why}", one_line(&step.agent))
             })),
             Change::Settled(at) => self.settled(screen, *at, lines),
             Change::FellBack(at, what) => {

@@ -180,6 +180,7 @@ const ROOMS: [Room; 34] = [
         "src/engine/decide",
         &[
             "crate::anthropic::prices::PriceTable",
+            "crate::anthropic::prices::Terms",
             "crate::anthropic::stream::CallEnd",
             "crate::anthropic::stream::CallFailure",
             "crate::anthropic::stream::CallItem",

@@ -11,6 +11,7 @@ use crate::harness::stores::StoreKind;
 use crate::harness::upstream::NO_UPSTREAM;
 use crate::harness::world::World;
 use claviger::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig, Guards, Wanted};
+use claviger::anthropic::report::Reports;
 use claviger::anthropic::stream::{CallItem, MessageRequest, StreamLimits};
 use claviger::app::wiring::{Core, NewStore};
 use claviger::system::environment::{Environment, Kernel, ThisKernel};
@@ -111,7 +112,7 @@ impl Ground {
             at_once: 1,
             limits: StreamLimits::default(),
         };
-        ClaudeProgram::new(config, TaskTracker::new()).for_user("ada").unwrap()
+        ClaudeProgram::new(config, TaskTracker::new(), Reports::default()).for_user("ada").unwrap()
     }
 }
 

@@ -4,6 +4,7 @@ use super::secret;
 use crate::harness::environment::NOW;
 use crate::harness::program::PROGRAM;
 use claviger::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig, Guards, Wanted};
+use claviger::anthropic::report::Reports;
 use claviger::anthropic::stream::{CallFailure, CallItem, MessageRequest, StreamLimits};
 use claviger::system::environment::{Kernel as _, ThisKernel};
 use claviger_domain::orchestration::{Block, FailureClass, StopReason, Usage};
@@ -45,7 +46,7 @@ fn started_by(
     };
     let shown = format!("{config:?}");
     assert!(!shown.contains(TOKEN) && !shown.contains(PASSWORD));
-    ClaudeProgram::new(config, tracker.clone()).for_user("ada").unwrap()
+    ClaudeProgram::new(config, tracker.clone(), Reports::default()).for_user("ada").unwrap()
 }
 
 /// A file of the user's settings directory.
@@ -224,18 +225,16 @@ async fn a_silent_program_is_given_up_and_one_that_isnt_there_is_named() {
     let image = Block::Image { media_type: "image/png".to_owned(), data: "aGk=".to_owned() };
     let with_image = MessageRequest { blocks: vec![image], ..request("") };
     let absent = started_by("/nowhere/claude".into(), &dir, Duration::from_secs(30), &tracker);
-    for (call, word) in [
+    for (call, class, word) in [
         (
             program(&dir, Duration::from_secs(30), &tracker).messages(with_image, NOW),
+            FailureClass::Request,
             "takes no images",
         ),
-        (absent.messages(request("hello"), NOW), "does not exist"),
+        (absent.messages(request("hello"), NOW), FailureClass::Between, "does not exist"),
     ] {
         let items: Vec<_> = call.collect().await;
-        assert_eq!(
-            (failed(&items).class, failed(&items).maybe_billed),
-            (FailureClass::Request, false)
-        );
+        assert_eq!((failed(&items).class, failed(&items).maybe_billed), (class, false));
         assert!(failed(&items).message.contains(word), "{}", failed(&items).message);
     }
 }
