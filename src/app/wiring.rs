@@ -2,14 +2,13 @@
 
 use super::config::Config;
 use super::key_files::{self, KeyFileError};
-use super::max_plan::{CLAUDE_PROGRAMS, operator_of};
+use super::max_plan::{CLAUDE_PROGRAMS, operator_of, stream_limits};
 use super::parts::{authentication, command_bus, command_limits, policy, server_info};
 use crate::aggregates::Aggregates;
 use crate::anthropic::claude_program::MaxPlanError;
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
-use crate::anthropic::stream::StreamLimits;
 use crate::auth::{AccountsPort, Auth, AuthPorts, JwksError};
 use crate::bus::{Bus, BusPorts, Commands, RunBus, RunSettings};
 use crate::credentials::{ModelList, Resolver};
@@ -465,13 +464,6 @@ fn work_on_runs(
         settings: engine_settings(config),
     };
     (commands, Engine::new(engine, told), runs)
-}
-
-/// Silence is what ends a call, before its answer as well as in the middle.
-pub(super) fn stream_limits(config: &Config) -> StreamLimits {
-    let idle = Duration::from_millis(config.calls.idle_ms);
-    let whole = Duration::from_millis(config.calls.whole_ms);
-    StreamLimits { first_byte: idle, idle, whole, ..StreamLimits::default() }
 }
 
 fn engine_settings(config: &Config) -> EngineSettings {

@@ -18,7 +18,7 @@ const STORE: [&str; 6] = [
     "--token-key-file",
 ];
 
-const SERVE: [&str; 37] = [
+const SERVE: [&str; 40] = [
     "--anthropic-base-url",
     "--calls-per-key",
     "--claude-bin",
@@ -46,6 +46,7 @@ const SERVE: [&str; 37] = [
     "--registration",
     "--registrations-per-hour",
     "--request-memory-mib",
+    "--retry-budget-ms",
     "--run-bytes-per-day",
     "--run-commands-per-minute",
     "--runs-at-once",
@@ -55,6 +56,8 @@ const SERVE: [&str; 37] = [
     "--streams-per-user",
     "--test-timeout-ms",
     "--trusted-proxies",
+    "--upstream-call-ms",
+    "--upstream-idle-ms",
     "--view-wait-ms",
 ];
 
