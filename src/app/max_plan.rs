@@ -1,7 +1,6 @@
 //! The operator's own credentials, and what Max Plan needs of the system.
 
 use super::config::Config;
-use super::wiring::stream_limits;
 use crate::anthropic::claude_program::{
     ClaudeProgram, ClaudeProgramConfig, Guards, MaxPlanError, Wanted,
 };
@@ -69,6 +68,13 @@ pub(super) fn operator_of(
         claude_api_key: config.claude_api_key.clone(),
         program,
     })
+}
+
+/// Silence is what ends a call, before its answer as well as in the middle.
+pub(super) fn stream_limits(config: &Config) -> StreamLimits {
+    let idle = Duration::from_millis(config.calls.idle_ms);
+    let whole = Duration::from_millis(config.calls.whole_ms);
+    StreamLimits { first_byte: idle, idle, whole, ..StreamLimits::default() }
 }
 
 /// The program as an absolute path: what is executed must not depend on a later working directory

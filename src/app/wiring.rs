@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::key_files;
-use super::max_plan::{CLAUDE_PROGRAMS, operator_of};
+use super::max_plan::{CLAUDE_PROGRAMS, operator_of, stream_limits};
 pub use super::opening::{NewStore, StartError};
 use super::opening::{Opened, has_events, open_keychain};
 use super::parts::{
@@ -13,7 +13,6 @@ use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
 use crate::anthropic::report::Reports;
-use crate::anthropic::stream::StreamLimits;
 use crate::auth::{AccountsPort, Auth, AuthPorts, ExternalIssuer};
 use crate::bus::{Bus, BusPorts, Commands, RunBus, RunSettings};
 use crate::credentials::{ModelList, Resolver};
@@ -378,13 +377,6 @@ fn work_on_runs(
         settings: engine_settings(config),
     };
     (commands, Engine::new(engine, told), runs)
-}
-
-/// Silence is what ends a call, before its answer as well as in the middle.
-pub(super) fn stream_limits(config: &Config) -> StreamLimits {
-    let idle = Duration::from_millis(config.calls.idle_ms);
-    let whole = Duration::from_millis(config.calls.whole_ms);
-    StreamLimits { first_byte: idle, idle, whole, ..StreamLimits::default() }
 }
 
 fn engine_settings(config: &Config) -> EngineSettings {

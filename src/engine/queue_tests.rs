@@ -18,10 +18,6 @@ impl Timer for Still {
         let mut moved = self.0.subscribe();
         Box::pin(async move { drop(moved.wait_for(|now| *now >= elapsed_ms).await) })
     }
-
-    fn uptime(&self) -> Uptime {
-        Uptime(self.0.load(Ordering::SeqCst))
-    }
 }
 
 const ADA: UserId = UserId(Uuid::from_u128(1));

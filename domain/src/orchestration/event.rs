@@ -178,29 +178,6 @@ impl PauseReason {
     }
 }
 
-/// Error codes in facts are in `snake_case`, like all words there.
-mod lower_case {
-    use crate::code::ErrorCode;
-    use serde::{Deserialize as _, Deserializer, Serializer, de};
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
-    pub(super) fn serialize<S: Serializer>(
-        code: &ErrorCode,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&code.as_str().to_ascii_lowercase())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<ErrorCode, D::Error> {
-        let word = String::deserialize(deserializer)?;
-        let known =
-            ErrorCode::ALL.iter().copied().find(|code| code.as_str().to_ascii_lowercase() == word);
-        known.ok_or_else(|| de::Error::custom("not a code"))
-    }
-}
-
 facts! {
     about run: RunId = "The run.";
 
@@ -413,7 +390,7 @@ facts! {
         /// Delta rows since the event before; see the module.
         prev_d: u64,
         /// Error code, as in the API.
-        #[serde(with = "lower_case")]
+        #[serde(with = "super::lower_case")]
         code: ErrorCode,
         /// The step that made it fail, if one did.
         #[serde(default, skip_serializing_if = "Option::is_none")]

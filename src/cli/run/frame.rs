@@ -182,6 +182,9 @@ pub(super) fn step_row(screen: &RunScreen, step: &StepScreen, now_ms: u64, pen: 
         return row.put(&one_line(&waiting.words()), Look::Odd).text;
     }
     match (&step.trouble, step.state) {
+        (Some(trouble), StepState::Waiting) => {
+            row.put(&format!("tried again soon: {}", one_line(&trouble.message)), Look::Odd)
+        }
         (Some(trouble), StepState::Failed) => row.put(&one_line(&trouble.message), Look::Bad),
         (_, StepState::Completed) => {
             row.put(&one_line(&beginning(&step.text, pen.size.columns)), Look::Faint)

@@ -160,7 +160,18 @@ async fn is_explained_and_billed(world: &World, process: &Process, user: &User, 
                 assert!(!trouble.as_ref().unwrap().message.is_empty());
             }
             RunEvent::RunResumed(_) => resumes += 1,
-            _ => {}
+            RunEvent::RunRequested(..)
+            | RunEvent::RunClaimed(_)
+            | RunEvent::StepsPlanned(_)
+            | RunEvent::StepSkipped(_)
+            | RunEvent::FallbackApplied(..)
+            | RunEvent::RunPaused(_)
+            | RunEvent::RunHalted(_)
+            | RunEvent::RunStalled(_)
+            | RunEvent::PartsGiven(_)
+            | RunEvent::RunCancelled(_)
+            | RunEvent::RunCompleted(_)
+            | RunEvent::RunFailed(..) => {}
         }
     }
     assert_eq!(resumes, 2);

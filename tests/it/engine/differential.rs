@@ -20,6 +20,7 @@ use claviger_projections::run_feed::{Body, FeedCursor};
 use futures::StreamExt as _;
 use futures::future::join_all;
 use std::collections::BTreeSet;
+use tokio_util::task::TaskTracker;
 
 /// Runs that go on at once.
 const AT_ONCE: usize = 24;
@@ -132,7 +133,7 @@ async fn the_engine_does_what_the_oracle_foresees_until_everything_has_happened(
         let mut world = World::steady(*kind).await;
         let (timer, env) = by_timer();
         world.env = env;
-        let moving = tokio::spawn(async move {
+        let moving = TaskTracker::new().spawn(async move {
             loop {
                 timer.step().await;
             }

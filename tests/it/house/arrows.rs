@@ -185,6 +185,8 @@ const ROOMS: [Room; 34] = [
             "crate::anthropic::stream::CallFailure",
             "crate::anthropic::stream::CallItem",
             "crate::anthropic::stream::MessageRequest",
+            "crate::engine::queue::Rest",
+            "crate::engine::queue::lane_of",
             "crate::engine::retry",
             DOMAIN,
             "claviger_projections::run_feed::DeltaItem",

@@ -18,7 +18,7 @@ const STORE: [&str; 6] = [
     "--token-key-file",
 ];
 
-const SERVE: [&str; 39] = [
+const SERVE: [&str; 42] = [
     "--anthropic-base-url",
     "--calls-per-key",
     "--claude-bin",
@@ -47,6 +47,7 @@ const SERVE: [&str; 39] = [
     "--registration",
     "--registrations-per-hour",
     "--request-memory-mib",
+    "--retry-budget-ms",
     "--run-bytes-per-day",
     "--run-commands-per-minute",
     "--runs-at-once",
@@ -56,6 +57,8 @@ const SERVE: [&str; 39] = [
     "--streams-per-user",
     "--test-timeout-ms",
     "--trusted-proxies",
+    "--upstream-call-ms",
+    "--upstream-idle-ms",
     "--upstream-proxy",
     "--view-wait-ms",
 ];

@@ -33,6 +33,8 @@ impl Looked {
             return Ok(Self { config, lock: None, glance: Glance::default() });
         }
         let lock = Some(Lock::take(&config.dir, &config.program, config.started_at)?);
+        // Before anything opens it: that would put an empty log beside a file without its own.
+        make_file(&path)?;
         let glance = glance(&config, &path)?;
         Ok(Self { config, lock, glance })
     }
