@@ -6,7 +6,7 @@
 
 use super::fault::{Fault, class_of};
 pub use super::headers::{Origin, RateLimits, Window};
-use super::headers::{clean_id, retry_after_ms};
+use super::headers::{clean_id, retry_after_ms, should_retry};
 use super::words::clean;
 use crate::sse::decode::TooBig;
 use claviger_domain::timestamp::Timestamp;
@@ -129,20 +129,16 @@ impl UpstreamFailure {
         if origin.request_id.is_none() {
             origin.request_id = fault.request_id.as_deref().and_then(|id| clean_id(id.as_bytes()));
         }
-        let should_retry =
-            match headers.get("x-should-retry").map(reqwest::header::HeaderValue::as_bytes) {
-                Some(b"true") => Some(true),
-                Some(b"false") => Some(false),
-                _ => None,
-            };
+        // When to come back, too, is Anthropic's to say: a gateway's hour is not a key's limit.
+        let theirs = Some(headers).filter(|headers| fault.is_anthropics(headers));
         Self {
             class: class_of(status, headers, &fault, now),
             status: Some(status),
             origin,
-            retry_after_ms: retry_after_ms(headers, now),
-            should_retry,
+            retry_after_ms: theirs.and_then(|headers| retry_after_ms(headers, now)),
+            should_retry: theirs.and_then(should_retry),
             reason: Some(clean(&fault.said))
-                .filter(|said| !said.is_empty() && fault.is_anthropics(headers))
+                .filter(|said| !said.is_empty() && theirs.is_some())
                 .map(|said| Box::new(Reason(said))),
             sent: true,
             io: None,

@@ -336,6 +336,7 @@ mod tests {
             ("x-request-id", "req_x"),
             ("request-id", "7f3a"),
             ("retry-after", "600"),
+            ("x-should-retry", "false"),
             ("server", "gateway"),
         ]
         .into_iter()
@@ -366,6 +367,7 @@ mod tests {
                         "{status} {text}"
                     );
                     assert_eq!(failure.may_be_billed(), status >= 500, "{status}");
+                    assert_eq!((failure.retry_after_ms, failure.should_retry), (None, None));
                 }
             }
         }
@@ -422,6 +424,27 @@ mod tests {
             failure.in_words(),
             "Anthropic refused the request as invalid (HTTP 400): max_tokens: 16384 > 8192 for [removed]"
         );
+    }
+
+    #[test]
+    fn what_went_wrong_is_said_by_its_name_and_without_the_status_of_what_began_well() {
+        let at = |kind, status| {
+            UpstreamFailure::malformed(kind, status, super::super::error::Origin::default())
+        };
+        let cut = at(Malformed::Cut, 200).to_string();
+        assert_eq!(cut, "Anthropic's answer was cut off");
+        let late = UpstreamFailure { status: Some(200), ..UpstreamFailure::late() }.to_string();
+        assert_eq!(late, "Anthropic did not answer in time");
+        for status in [400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 529] {
+            for kind in [INVALID, "billing_error", "something_new"] {
+                for said in [DISABLED, CREDIT, OWN, "cors", "model", "request not allowed", ""] {
+                    let answer = body(kind, said, None);
+                    let headers = HeaderMap::new();
+                    let said = UpstreamFailure::from_answer(status, &headers, &answer, NOW);
+                    assert!(!said.to_string().contains("anthropic"), "{said}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -86,6 +86,15 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
+/// `x-should-retry`, if it has one of its values.
+pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
+    match headers.get("x-should-retry")?.as_bytes() {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ => None,
+    }
+}
+
 /// `retry-after-ms`, else `retry-after` as seconds or as an HTTP date; at most a day.
 pub(super) fn retry_after_ms(headers: &HeaderMap, now: Timestamp) -> Option<u64> {
     let exact = text(headers, "retry-after-ms").and_then(|value| whole(value, 1));

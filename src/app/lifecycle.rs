@@ -27,7 +27,7 @@ use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +55,11 @@ pub struct Listening {
     live: Arc<LiveFace>,
     core: Arc<Core>,
     has_timers: bool,
+    drain: Duration,
 }
+
+/// At least so long may closing take, however long the drain took.
+const CLOSING: Duration = Duration::from_millis(500);
 
 impl Listening {
     /// Binds the address and assembles the faces.
@@ -81,7 +85,8 @@ impl Listening {
         }
         let (router, live) = faces(&core, config)?;
         core.auth.warm_up();
-        Ok(Self { server, metrics, router, live, core, has_timers: true })
+        let drain = settings.drain;
+        Ok(Self { server, metrics, router, live, core, has_timers: true, drain })
     }
 
     /// The address it listens on, with the actual port.
@@ -100,12 +105,13 @@ impl Listening {
         Self { has_timers: false, ..self }
     }
 
-    /// Serves until shutdown, then ends running work and closes the store.
+    /// Serves until shutdown, then ends running work and closes the store, all within the drain
+    /// time: what waits for a store that doesn't answer is left as by a crash.
     ///
     /// # Errors
     /// [`ServeError::StoreFailed`]; nothing acknowledged is lost.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
-        let Self { server, metrics, router, live, core, has_timers } = self;
+        let Self { server, metrics, router, live, core, has_timers, drain } = self;
         // Stops with the rest: its requests are short.
         let metrics = metrics.map(|server| {
             core.tracker.spawn(server.run(metrics::router(core.metrics.clone()), shutdown.clone()))
@@ -123,34 +129,44 @@ impl Listening {
         if has_timers {
             background.push(core.tracker.spawn(run_timers(&core, shutdown.clone())));
         }
-        let failed = tokio::select! {
+        let (failed, began) = tokio::select! {
             // Streams end first, because the server waits for them. Sockets are upgraded
             // connections, for which it doesn't wait.
-            (drained, ()) = async { tokio::join!(server.run(router, shutdown.clone()), stop_at(&shutdown, &live)) } => {
+            (drained, began) = async { tokio::join!(server.run(router, shutdown.clone()), stop_at(&shutdown, &live)) } => {
                 if drained.cut > 0 {
                     tracing::warn!(cut = drained.cut, "cut requests that outlasted the drain time");
                 }
-                false
+                (false, began)
             }
-            () = core.store_failed() => true,
+            () = core.store_failed() => (true, Instant::now()),
         };
         shutdown.cancel();
         live.stop();
-        live.ended().await;
-        for task in background {
-            drop(task.await);
+        let closing = async {
+            live.ended().await;
+            for task in background {
+                drop(task.await);
+            }
+            if let Some(metrics) = metrics {
+                drop(metrics.await);
+            }
+            core.close().await;
+        };
+        let left = drain.saturating_sub(began.elapsed()).max(CLOSING);
+        if tokio::time::timeout(left, closing).await.is_err() {
+            tracing::warn!(
+                "the store did not answer in time: what it did not confirm is taken up as after a crash"
+            );
         }
-        if let Some(metrics) = metrics {
-            drop(metrics.await);
-        }
-        core.close().await;
         if failed { Err(ServeError::StoreFailed) } else { Ok(()) }
     }
 }
 
-async fn stop_at(shutdown: &CancellationToken, live: &LiveFace) {
+/// When that began.
+async fn stop_at(shutdown: &CancellationToken, live: &LiveFace) -> Instant {
     shutdown.cancelled().await;
     live.stop();
+    Instant::now()
 }
 
 /// Runs the timers while this process holds their lease.

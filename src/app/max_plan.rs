@@ -99,3 +99,27 @@ fn found(program: &Path, path: &Path) -> Result<PathBuf, MaxPlanError> {
 fn is_program(file: &Metadata) -> bool {
     file.is_file() && file.permissions().mode() & 0o111 != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::config::Settings;
+
+    #[test]
+    fn silence_of_a_minute_ends_no_call_and_the_operator_may_say_otherwise() {
+        let of = |settings| stream_limits(&Config::load(settings).unwrap());
+        let limits = of(Settings::default());
+        assert!(
+            limits.first_byte > Duration::from_secs(65) && limits.idle > Duration::from_secs(65)
+        );
+        assert_eq!(limits.whole, Duration::from_mins(10));
+        let settings = Settings {
+            upstream_idle_ms: Some(7_000),
+            upstream_call_ms: Some(9_000),
+            ..Settings::default()
+        };
+        let limits = of(settings);
+        assert_eq!((limits.first_byte, limits.idle), (Duration::from_secs(7), limits.first_byte));
+        assert_eq!(limits.whole, Duration::from_secs(9));
+    }
+}

@@ -31,6 +31,7 @@ use claviger_projections::ports::StoreError;
 use operation::Operation;
 use settings::Typed;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::app::config::{Config, ConfigError};
 use crate::app::key_files::KeyFileError;
@@ -133,6 +134,9 @@ impl From<std::io::Error> for CliError {
     }
 }
 
+/// How long threads that still work are waited for at the end.
+const THREADS: Duration = Duration::from_millis(500);
+
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     // Before anything else: that process starts a foreign program with fewer rights.
@@ -152,7 +156,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return CliError::from(error).report(json),
     };
-    match runtime.block_on(dispatch(typed)) {
+    let done = runtime.block_on(dispatch(typed));
+    // A thread that a disk or a network keeps must not keep the process.
+    runtime.shutdown_timeout(THREADS);
+    match done {
         Ok(code) => code,
         Err(error) => error.report(json),
     }

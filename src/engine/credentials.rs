@@ -203,3 +203,18 @@ impl Missing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_may_take_as_long_as_it_may_be() {
+        let limits = StreamLimits::default();
+        for (max_tokens, minutes) in [(0, 10), (1_024, 11), (16_384, 37), (64_000, 116)] {
+            let of = limits_of(limits, max_tokens);
+            assert_eq!(of.whole.as_secs() / 60, minutes, "{max_tokens}");
+            assert_eq!((of.first_byte, of.idle), (limits.first_byte, limits.idle));
+        }
+    }
+}

@@ -4,7 +4,9 @@ use super::cursor::FeedCursor;
 use crate::ports::StoredEvent;
 use claviger_domain::Aggregate as _;
 use claviger_domain::id::StepId;
-use claviger_domain::orchestration::{FailureClass, Fallback, Next, Run, RunEvent, Step};
+use claviger_domain::orchestration::{
+    FailureClass, Fallback, Next, Phase, Run, RunEvent, Step, StepState,
+};
 use claviger_domain::pattern;
 use claviger_domain::timestamp::Timestamp;
 use std::collections::BTreeMap;
@@ -42,11 +44,14 @@ pub struct RunView {
     pub paused: Option<(Timestamp, Option<Timestamp>)>,
     /// When the last attempt of each step that waits failed.
     pub waiting_since: BTreeMap<StepId, Timestamp>,
+    /// When its newest event happened.
+    pub moved_at: Timestamp,
 }
 
 impl RunView {
     /// Applies an event.
     pub fn apply(&mut self, event: RunEvent, at: Timestamp) {
+        self.moved_at = at;
         match &event {
             RunEvent::RunRequested(..) => self.created_at = at,
             RunEvent::RunClaimed(_) => self.started_at = self.started_at.or(Some(at)),
@@ -73,6 +78,31 @@ impl RunView {
         self.run.apply(event);
     }
 
+    /// The steps that only wait for their turn, and since when: those that may start while nothing
+    /// of the run is worked on, nor waits for a time of its own. Whom they wait for is known to the
+    /// process that works on the run alone.
+    pub fn queued(&self) -> Option<(Vec<StepId>, Timestamp)> {
+        let is_open = |step: &Step| {
+            matches!(step.state, StepState::Running { .. } | StepState::Waiting { .. })
+        };
+        if self.run.phase != Phase::Running || self.run.steps.iter().any(is_open) {
+            return None;
+        }
+        let ready = pattern::plan(&self.run).ready;
+        (!ready.is_empty()).then_some((ready, self.moved_at))
+    }
+
+    /// Since when a step waits: after an attempt that failed, or for its turn.
+    pub fn waits_since(&self, step: &Step) -> Option<Timestamp> {
+        let id = step.planned.step;
+        let failed = self.waiting_since.get(&id).copied();
+        if failed.is_some() || step.state != StepState::Planned {
+            return failed;
+        }
+        let (queued, since) = self.queued()?;
+        queued.contains(&id).then_some(since)
+    }
+
     fn ends_waiting(&mut self, step: StepId) {
         self.waiting_since.remove(&step);
     }
@@ -87,7 +117,8 @@ pub struct StepView {
     pub agent: Option<String>,
     /// The agent's prompt; `None` before the step has begun, and where texts cannot be read.
     pub told: Option<String>,
-    /// When its last attempt failed, if it waits for another.
+    /// When its last attempt failed, if it waits for another; since when it waits for its turn, if it
+    /// does.
     pub waiting_since: Option<Timestamp>,
     /// What was done instead, where its reply could not be used.
     pub fallback: Option<Fallback>,
@@ -101,7 +132,7 @@ impl StepView {
             step: step.clone(),
             agent: Self::agent_of(run, step),
             told: Self::told_to(run, step),
-            waiting_since: view.waiting_since.get(&step.planned.step).copied(),
+            waiting_since: view.waits_since(step),
             fallback: run.fallback_of(step.planned.step),
         }
     }

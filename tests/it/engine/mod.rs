@@ -25,5 +25,6 @@ mod schedules;
 mod stories;
 mod subscriber;
 mod verdicts;
+mod waits;
 mod world;
 mod zombie;

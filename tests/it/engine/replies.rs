@@ -37,16 +37,22 @@ data: {{"type":"message_stop"}}
 
 "#
     );
+    stream(body.into_bytes())
+}
+
+fn stream(body: Vec<u8>) -> Act {
     let headers = vec![("content-type", "text/event-stream".to_owned())];
-    Act::Raw(Raw { status: 200, headers, body: body.into_bytes() })
+    Act::Raw(Raw { status: 200, headers, body })
 }
 
+/// As a user's run got it.
 fn thinking() -> Act {
-    cut("thinking", "thinking_delta", "hm")
+    stream(include_bytes!("../fixtures/cases/B42-thinking-only.sse").to_vec())
 }
 
+/// The same.
 fn half_a_plan() -> Act {
-    cut("text", "text_delta", r#"{"subtasks":[{"worker":"Wall","task":"the fir"#)
+    stream(include_bytes!("../fixtures/cases/B21-delegation-cut-by-max-tokens.sse").to_vec())
 }
 
 /// What the key's calls asked for, in order: bound of tokens and the text of the turn.

@@ -14,7 +14,7 @@ use claviger::simulator::{Simulator, SimulatorConfig};
 use claviger_domain::orchestration::{Block, FailureClass, StopReason, Usage};
 use futures::StreamExt as _;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LIMITS: StreamLimits = StreamLimits {
     first_byte: Duration::from_secs(20),
@@ -247,6 +247,24 @@ async fn silence_ends_by_each_of_its_clocks() {
         assert_eq!(failure.status, reply.map(|_| 200));
         simulator.counts().wait(|counts| counts.open() == 0).await;
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_alive_is_not_cut_however_often_its_silence_would_have_been() {
+    let (simulator, key) = (simulator().await, key(Scenario::Good, 1));
+    let said = "abcdefghijklmnopqrstuvwxyz0123456789";
+    let slow = Reply {
+        chunk_chars: 1,
+        chunk_delay: Some(Duration::from_millis(100)),
+        ..Reply::text(said)
+    };
+    simulator.script().push(&key, Act::Reply(slow));
+    let idle = Duration::from_millis(1_500);
+    let began = Instant::now();
+    let items = called(&simulator, &key, StreamLimits { first_byte: idle, idle, ..LIMITS }).await;
+    assert_eq!((text(&items).as_str(), ended(&items).stop_reason), (said, StopReason::EndTurn));
+    assert!(began.elapsed() > idle * 2, "{:?}", began.elapsed());
+    assert_eq!(simulator.counts().of(&key, Endpoint::Messages), 1);
 }
 
 #[tokio::test]

@@ -43,11 +43,18 @@ impl Step {
     /// All steps of a run.
     pub(super) fn all(detail: &Arc<RunDetail>) -> Vec<Self> {
         let run = &detail.view.run;
+        // One plan for all of them.
+        let queued = detail.view.queued();
+        let since = |step: &domain::Step| {
+            let id = step.planned.step;
+            let turn = queued.as_ref().filter(|(queued, _)| queued.contains(&id));
+            detail.view.waiting_since.get(&id).copied().or(turn.map(|(_, since)| *since))
+        };
         let of = |step: &domain::Step| Self {
             known: step.clone(),
             agent: StepView::agent_of(run, step),
             told: Told::By(Arc::clone(detail)),
-            waiting_since: detail.view.waiting_since.get(&step.planned.step).copied(),
+            waiting_since: since(step),
             fallback: run.fallback_of(step.planned.step),
         };
         run.steps.iter().map(of).collect()
@@ -87,7 +94,8 @@ impl Step {
     async fn state(&self) -> StepState {
         StepState::of(self.known.state)
     }
-    /// Why it waits for another attempt, since when and until when; null if it doesn't.
+    /// Why it waits for another attempt or for its turn, since when and until when; null if it waits
+    /// for neither.
     async fn waiting(&self) -> Option<Waiting> {
         Waiting::of_step(&self.known, self.waiting_since)
     }

@@ -9,7 +9,7 @@ use claviger_projections::run_feed::RunView;
 /// Why something waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum WaitReason {
-    /// Other orchestrations are worked on first.
+    /// Other calls go first, or a limit that another orchestration met has not ended.
     Queue,
     /// A rate limit of the key's organisation.
     RateLimit,
@@ -100,8 +100,17 @@ impl Waiting {
         Self { since: DateTime(since), until: until.map(DateTime), reason, message }
     }
 
-    /// Of a step whose last attempt failed.
+    /// Of a step that may start once it is its turn. What other runs met is not in this one's log.
+    fn of_turn(since: Timestamp) -> Self {
+        let message = "its call is made when it is its turn: others go first, or the key rests after a limit that another orchestration met; it goes on by itself";
+        Self::new(since, None, WaitReason::Queue, message.to_owned())
+    }
+
+    /// Of a step whose last attempt failed, or that waits for its turn.
     pub(super) fn of_step(step: &domain::Step, since: Option<Timestamp>) -> Option<Self> {
+        if step.state == domain::StepState::Planned {
+            return since.map(Self::of_turn);
+        }
         let domain::StepState::Waiting { until } = step.state else { return None };
         let reason: WaitReason = step.hindrance().unwrap_or(PauseReason::SpendLimit).into();
         let help = if until.is_some() { by_itself(reason) } else { on_resume(reason) };
@@ -150,7 +159,9 @@ impl Waiting {
             | domain::StepState::Skipped => Timestamp::MAX,
         };
         let waits = |step: &&domain::Step| matches!(step.state, domain::StepState::Waiting { .. });
-        let first = view.run.steps.iter().filter(waits).min_by_key(until)?;
+        let Some(first) = view.run.steps.iter().filter(waits).min_by_key(until) else {
+            return view.queued().map(|(_, since)| Self::of_turn(since));
+        };
         Self::of_step(first, view.waiting_since.get(&first.planned.step).copied())
     }
 }
