@@ -14,6 +14,8 @@ const SHOWN_MAX: usize = 200;
 /// An object of the body.
 pub(super) struct Fields {
     values: Map<String, Value>,
+    /// The object as an answer repeats it.
+    shown: Value,
     /// Where the object stands.
     at: Vec<Value>,
     faults: Vec<Fault>,
@@ -36,7 +38,7 @@ impl Fields {
         // Some programs begin a file with a byte order mark, and send it.
         let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
         match serde_json::from_slice(body) {
-            Ok(Value::Object(values)) => Ok(Self { values, at, faults: Vec::new() }),
+            Ok(Value::Object(values)) => Ok(Self::of(values, at)),
             Ok(other) => Err(Refusal::Invalid(vec![no_object(at, &other)])),
             Err(error) => Err(Refusal::Invalid(vec![Fault {
                 kind: "json_invalid",
@@ -47,6 +49,11 @@ impl Fields {
         }
     }
 
+    fn of(values: Map<String, Value>, at: Vec<Value>) -> Self {
+        let shown = object_shown(&values);
+        Self { values, shown, at, faults: Vec::new() }
+    }
+
     fn fault(&mut self, name: &str, kind: &'static str, msg: impl Into<String>, input: Value) {
         let mut loc = self.at.clone();
         loc.push(json!(name));
@@ -54,8 +61,7 @@ impl Fields {
     }
 
     fn missing(&mut self, name: &str) {
-        let input = shown("", &Value::Object(self.values.clone()));
-        self.fault(name, "missing", "Field required", input);
+        self.fault(name, "missing", "Field required", self.shown.clone());
     }
 
     /// `null` counts as absent.
@@ -166,7 +172,7 @@ impl Fields {
             self.faults.push(no_object(loc, &value));
             return None;
         };
-        let mut fields = Self { values, at: loc, faults: Vec::new() };
+        let mut fields = Self::of(values, loc);
         let read = read(&mut fields);
         self.faults.append(&mut fields.faults);
         Some(read)
@@ -231,15 +237,17 @@ fn shown(name: &str, value: &Value) -> Value {
         return json!("[REDACTED]");
     }
     match value {
-        Value::Object(fields) => {
-            fields.iter().take(20).map(|(name, value)| (cut(name), shown(name, value))).collect()
-        }
+        Value::Object(fields) => object_shown(fields),
         Value::Array(values) => values.iter().take(20).map(|value| shown("", value)).collect(),
         // A key that stands in a wrong field is still a key.
         Value::String(text) if text.contains("sk-ant-") => json!("[REDACTED]"),
         Value::String(text) => json!(cut(text)),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
+}
+
+fn object_shown(fields: &Map<String, Value>) -> Value {
+    fields.iter().take(20).map(|(name, value)| (cut(name), shown(name, value))).collect()
 }
 
 fn cut(text: &str) -> String {

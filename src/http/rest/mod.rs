@@ -13,6 +13,7 @@ mod outcome;
 mod patterns;
 pub mod problem;
 mod runs;
+mod sent_texts;
 mod settings;
 mod start;
 mod stream;

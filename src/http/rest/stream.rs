@@ -1,12 +1,13 @@
 //! A run as a stream of server-sent events, in the earlier service's form: unnamed events, each one
 //! line `data: ` of JSON.
 //!
-//! The id of an event is the place in the run's feed before its message, and how many events of
-//! that message have been sent. Whoever comes back with it gets exactly the rest.
+//! The id of an event is a place in the run's feed, and how many events of the message after it
+//! have been sent. Whoever comes back with it gets exactly the rest.
 
 use super::events::{Told, Translator};
 use super::outcome;
 use super::problem::Refusal;
+use super::sent_texts::{Rest, SentTexts};
 use super::{Answer, RestFace};
 use crate::auth::Grant;
 use crate::http::edge::problem::Problem;
@@ -30,10 +31,12 @@ use std::sync::Arc;
 use tokio::time::sleep;
 
 /// Where a stream goes on: after this place of the feed and so many events of the next message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     after: FeedCursor,
     sent: usize,
+    /// How much of the text under way has been sent.
+    texts: SentTexts,
 }
 
 impl Place {
@@ -43,13 +46,17 @@ impl Place {
     /// 400 for what is no id of this run's stream.
     pub(super) fn parse(text: &str, run: RunId) -> Result<Self, Refusal> {
         let wrong = || Failure::new(ErrorCode::CursorInvalid, "the Last-Event-ID is invalid");
-        let (after, sent) = text.split_once('.').ok_or_else(wrong)?;
+        let (after, rest) = text.split_once('.').ok_or_else(wrong)?;
+        let (sent, texts) = rest.split_once('.').unwrap_or((rest, ""));
         let sent = sent.parse().map_err(|_| wrong())?;
-        Ok(Self { after: cursor::to_run_feed(after, run)?, sent })
+        let texts = SentTexts::parse(texts).ok_or_else(wrong)?;
+        Ok(Self { after: cursor::to_run_feed(after, run)?, sent, texts })
     }
 
-    fn id(self, run: RunId) -> String {
-        format!("{}.{}", cursor::of_run_feed(run, self.after), self.sent)
+    fn id(&self, run: RunId) -> String {
+        let (after, texts) = (cursor::of_run_feed(run, self.after), self.texts.to_string());
+        let dot = if texts.is_empty() { "" } else { "." };
+        format!("{after}.{}{dot}{texts}", self.sent)
     }
 }
 
@@ -96,8 +103,8 @@ impl RestFace {
             _slot: seat.slot,
             messages,
             translator,
-            place,
             skip: place.sent,
+            place,
             ready: VecDeque::new(),
             is_over: false,
         };
@@ -168,6 +175,15 @@ impl Flow {
 
     async fn take(&mut self, message: &FeedMessage) {
         let now = self.face.clock.now();
+        let rest;
+        let message = match self.place.texts.rest_of(message) {
+            Rest::All => message,
+            Rest::Some(part) => {
+                rest = part;
+                &rest
+            }
+            Rest::Nothing => return,
+        };
         let events = match self.translator.told(message, now) {
             Told::Events(events) => events,
             Told::Last(event) => {
@@ -184,11 +200,18 @@ impl Flow {
             },
         };
         let run = self.translator.run;
+        let before = self.place.clone();
+        self.place = Place { after: message.cursor, sent: 0, texts: before.texts.clone() };
         for (n, event) in events.iter().enumerate().skip(self.skip) {
-            let id = Place { after: self.place.after, sent: n + 1 }.id(run);
+            // After its last event a message has been sent whole. Pieces of text may be joined when
+            // they are read again, so the place before them would not do.
+            let id = if n + 1 == events.len() {
+                self.place.id(run)
+            } else {
+                Place { sent: n + 1, ..before.clone() }.id(run)
+            };
             self.ready.push_back(frame(&id, event));
         }
-        self.place = Place { after: message.cursor, sent: 0 };
         self.skip = 0;
     }
 

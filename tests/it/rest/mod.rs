@@ -1,0 +1,7 @@
+//! The REST facade, through real sockets, on both stores.
+
+mod caller;
+mod refusals;
+mod shapes;
+mod streams;
+mod wire;
