@@ -17,6 +17,7 @@ pub mod limits;
 pub mod live;
 pub mod reads;
 pub mod simulator;
+pub mod socket;
 pub mod sse;
 pub mod system;
 pub mod views;

@@ -10,6 +10,7 @@ mod commands;
 pub mod event;
 pub mod failure;
 pub mod id;
+mod joiners;
 pub mod key_ring;
 pub mod key_test;
 pub mod orchestration;

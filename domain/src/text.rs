@@ -1,21 +1,24 @@
 //! Texts that people choose, parsed once at the door.
 
 use crate::api_key::contains_secret;
+use crate::joiners::{is_joiner, joiners_fit};
 use crate::secret::SecretText;
 
 /// Why a text was refused. Holds the rule, never the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Nothing left after trimming.
-    #[error("{what} is empty: give 1 to {max} characters")]
+    #[error("{what} is empty: give {min} to {max} characters")]
     Empty {
         /// Which text.
         what: &'static str,
+        /// Fewest characters allowed.
+        min: usize,
         /// Most characters allowed.
         max: usize,
     },
     /// Too few characters.
-    #[error("{what} has {len} characters: give {min} to {max}")]
+    #[error("{what} has {}: give {min} to {max}", characters(*.len))]
     TooShort {
         /// Which text.
         what: &'static str,
@@ -55,20 +58,34 @@ pub enum TextError {
     /// `@` in a username.
     #[error("the username contains @, which is kept for e-mail addresses: leave it out")]
     At,
+    /// No address.
+    #[error("the e-mail address is empty: write it as name@example.org")]
+    NoEmail,
     /// Not an address.
     #[error("the e-mail address isn't one: write it as name@example.org")]
     Email,
 }
 
+fn characters(len: usize) -> String {
+    if len == 1 { "1 character".to_owned() } else { format!("{len} characters") }
+}
+
 /// Control characters, line and paragraph separators, and the characters that Unicode defines as
 /// invisible (`Default_Ignorable_Code_Point`), except the variation selectors, which emoji and
-/// Japanese names need. With the others, different texts could look alike.
+/// Japanese names need, and the two joiners, which have rules of their own
+/// ([`crate::joiners`]). With the others, different texts could look alike.
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}')
+        || matches!(c, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}')
         || matches!(c, '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
         || matches!(c, '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
+}
+
+/// The text without the mark (BOM) that editors and shells of Windows write before it. It says how
+/// the text is encoded and is no part of it.
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Trims and checks length (in characters), control characters and pasted keys.
@@ -76,7 +93,7 @@ fn plain(what: &'static str, text: &str, min: usize, max: usize) -> Result<Strin
     let text = text.trim();
     let len = text.chars().count();
     if len == 0 {
-        return Err(TextError::Empty { what, max });
+        return Err(TextError::Empty { what, min, max });
     }
     if len < min {
         return Err(TextError::TooShort { what, len, min, max });
@@ -84,7 +101,7 @@ fn plain(what: &'static str, text: &str, min: usize, max: usize) -> Result<Strin
     if len > max {
         return Err(TextError::TooLong { what, len, max });
     }
-    if text.chars().any(is_invisible) {
+    if text.chars().any(is_invisible) || !joiners_fit(text) {
         return Err(TextError::Control { what });
     }
     if contains_secret(text) {
@@ -135,7 +152,7 @@ texts! {
     Title = "the title", 1..=200;
     /// The name of an agent: 1 to 100 characters.
     AgentName = "the agent's name", 1..=100;
-    /// What a client gives to make a repeat sanitize: 1 to 200 characters.
+    /// What a client gives to make a repeat safe: 1 to 200 characters.
     IdempotencyKey = "the idempotency key", 1..=200;
 }
 
@@ -181,7 +198,14 @@ impl Email {
     pub fn parse(text: &str) -> Result<Self, TextError> {
         // Lower-casing comes first: it can lengthen a text, and turns the Kelvin sign into the k of
         // a pasted key.
-        let text = plain("the e-mail address", &text.to_lowercase(), 3, 254)?;
+        let what = "the e-mail address";
+        let text = plain(what, &text.to_lowercase(), 1, 254).map_err(|error| {
+            if matches!(error, TextError::Empty { .. }) { TextError::NoEmail } else { error }
+        })?;
+        // No mail system takes them in a name, and two addresses would look alike.
+        if text.contains(is_joiner) {
+            return Err(TextError::Control { what });
+        }
         let (name, host) = text.rsplit_once('@').ok_or(TextError::Email)?;
         let named = !name.is_empty()
             && name.len() <= 64

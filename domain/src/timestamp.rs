@@ -61,3 +61,21 @@ impl fmt::Display for Timestamp {
         )
     }
 }
+
+/// Milliseconds on a clock that only goes forward, whatever is done to the time of day. It begins
+/// anywhere, and only differences within one process mean something: for limits and rests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uptime(pub u64);
+
+impl Uptime {
+    /// So much later.
+    #[must_use]
+    pub const fn plus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds since an earlier time; 0 if it is later.
+    pub const fn ms_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}

@@ -9,6 +9,11 @@ pub(crate) fn int(count: impl TryInto<i32>) -> i32 {
     count.try_into().unwrap_or(i32::MAX)
 }
 
+/// A duration as `Int`; null where it has more milliseconds than that holds, 24.8 days.
+pub(crate) fn millis(ms: u64) -> Option<i32> {
+    ms.try_into().ok()
+}
+
 /// A point in time, RFC 3339, UTC, with milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DateTime(pub(crate) Timestamp);

@@ -1,4 +1,4 @@
-// Subscribes with every client, cuts, restarts and kills, and compares what each holds with the history. Exit code 0 only when nothing
+// Runs the examples of ops/docs/CLIENTS.md, subscribes with every client, cuts, restarts and kills, and compares what each holds with the history. Exit code 0 only when nothing
 // was lost, doubled or out of order.
 //   node check.mjs PROGRAM [--schedules N] [--runs N] [--seed N] [--mongodb PROGRAM] [--python PROGRAM]
 // --mongodb starts that server (SecantusDB) and two processes on it; --python runs gql_client.py, which needs gql[aiohttp,websockets].
@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Account } from './account.mjs';
 import { CLIENTS, Held } from './clients.mjs';
+import { examples } from './examples.mjs';
 import { RunText } from './runs.mjs';
 import { Server, Simulated, freePort, sharedKeys } from './server.mjs';
 
@@ -185,6 +186,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
   console.log(`${name}: subscribed, cut, resumed, across a restart and a kill`);
 }
 if (values.python) await fromPython(server, values.python);
+await examples(server.url, values.python);
 const [schedules, roll] = [Number(values.schedules), dice(Number(values.seed))];
 const names = Object.keys(CLIENTS);
 for (let n = 0; n < schedules; n += 1) {

@@ -7,6 +7,7 @@ use claviger_domain::account::{Account, AccountEvent};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{SessionId, UserId};
 use claviger_domain::stream::StreamName;
+use claviger_domain::timestamp::Timestamp;
 use claviger_projections::accounts::{AccountFacts, AccountView};
 use claviger_projections::ports::{Placed, Store, StoredEvent};
 use cqrs_es::Aggregate as _;
@@ -27,14 +28,19 @@ pub struct Member {
     /// Roles, whether the user may sign in, since when tokens of an issuer are accepted.
     pub facts: AccountFacts,
     account: Account,
-    /// The position at which each open session began.
-    begun: BTreeMap<SessionId, u64>,
+    /// Where in the log and when each open session began.
+    begun: BTreeMap<SessionId, (u64, Timestamp)>,
 }
 
 impl Member {
     /// Where a session began; `None` if the account has no such open session.
     pub fn begun_at(&self, session: SessionId) -> Option<u64> {
-        self.begun.get(&session).copied()
+        self.begun.get(&session).map(|(position, _)| *position)
+    }
+
+    /// When the user signed in, and so began the session.
+    pub fn signed_in_at(&self, session: SessionId) -> Option<Timestamp> {
+        self.begun.get(&session).map(|(_, at)| *at)
     }
 
     fn apply(&mut self, event: &StoredEvent) -> Result<(), Failure> {
@@ -50,7 +56,7 @@ impl Member {
         view.apply(&decoded, &placed);
         self.facts = view.facts;
         if let AccountEvent::SignedIn(facts, _) = &decoded {
-            self.begun.insert(facts.session, placed.position);
+            self.begun.insert(facts.session, (placed.position, placed.at));
         }
         self.account.apply(decoded);
         let open = &self.account.sessions;

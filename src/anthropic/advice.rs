@@ -1,7 +1,7 @@
-//! The one sentence that explains to a person what a key test showed and what to do next. It never
-//! contains upstream's own words.
+//! The sentence that explains to a person what a key test showed and what to do next, and after it
+//! Anthropic's own reason, if it gave one.
 
-use super::error::{FailureClass, Malformed, UpstreamFailure};
+use super::error::{Between, FailureClass, Malformed, UpstreamFailure};
 use claviger_domain::key_test::KeyTestLevel;
 
 pub(super) fn on_success(level: KeyTestLevel, model: &str) -> String {
@@ -19,6 +19,14 @@ pub(super) fn on_success(level: KeyTestLevel, model: &str) -> String {
 }
 
 pub(super) fn on_failure(level: KeyTestLevel, model: &str, failure: &UpstreamFailure) -> String {
+    let ours = ours(level, model, failure);
+    match &failure.reason {
+        Some(reason) => format!("{ours} Anthropic's reason: {}", reason.0),
+        None => ours,
+    }
+}
+
+fn ours(level: KeyTestLevel, model: &str, failure: &UpstreamFailure) -> String {
     if let Some(sentence) = particular(level, model, failure) {
         return sentence;
     }
@@ -51,7 +59,7 @@ fn particular(level: KeyTestLevel, model: &str, failure: &UpstreamFailure) -> Op
         Some(format!(
             "This key may not use {model}: allow the model for its workspace in the Anthropic Console, or choose another one."
         ))
-    } else if failure.class == FailureClass::NotFound && asked_model && failure.names_model {
+    } else if failure.class == FailureClass::NoModel && asked_model {
         Some(format!("The model {model} does not exist for this key: choose another one."))
     } else {
         None
@@ -72,8 +80,23 @@ fn sentence(class: FailureClass) -> &'static str {
         FailureClass::Permission => {
             "This key is genuine, but it may not list models: run a MODEL or FULL test to see what it may use."
         }
-        FailureClass::NotFound => {
+        FailureClass::Disabled => {
+            "This key is genuine, but Anthropic has disabled its organisation or workspace: ask Anthropic's support, or use a key of another organisation."
+        }
+        FailureClass::NoModel => {
+            "Anthropic does not know a model of this test, which says nothing about the key: choose another one, then test again."
+        }
+        FailureClass::Between(Between::Other) | FailureClass::Malformed(Malformed::Foreign) => {
+            "Something between this server and Anthropic answered, which says nothing about the key: check the network, proxies and the configured upstream address, then test again."
+        }
+        FailureClass::Between(Between::Region) => {
+            "Anthropic does not serve the region that this server calls from, which says nothing about the key: run the server, or its way out, in a supported region, then test again."
+        }
+        FailureClass::Between(Between::Address) => {
             "The upstream address does not serve this request, which says nothing about the key: check the configured upstream address, then test again."
+        }
+        FailureClass::Between(Between::Origin) => {
+            "Something between this server and Anthropic made the request look like a browser's, which says nothing about the key: check the proxies for headers that they add, then test again."
         }
         FailureClass::RateLimited { .. } => {
             "Anthropic is limiting the rate of this key's organisation: test again in a minute."
@@ -81,7 +104,10 @@ fn sentence(class: FailureClass) -> &'static str {
         FailureClass::SpendLimit { .. } => {
             "This key's organisation or workspace has reached its spend limit: raise the limit in the Anthropic Console."
         }
-        FailureClass::InvalidRequest | FailureClass::Conflict | FailureClass::TooLarge => {
+        FailureClass::InvalidRequest
+        | FailureClass::Conflict
+        | FailureClass::TooLarge
+        | FailureClass::TooLong => {
             "Anthropic refused the test itself, which says nothing about the key: try another model, and report it with the request id if that does not help."
         }
         FailureClass::Overloaded => {
@@ -100,7 +126,7 @@ fn sentence(class: FailureClass) -> &'static str {
             "Anthropic's answer was cut off, which says nothing about the key: check the network, then test again."
         }
         FailureClass::Malformed(Malformed::TooBig | Malformed::Unreadable) => {
-            "The answer does not come from Anthropic's API, which says nothing about the key: check the configured upstream address, then test again."
+            "Anthropic's answer cannot be read, which says nothing about the key: check the configured upstream address, then test again."
         }
         FailureClass::Malformed(Malformed::Redirect) => {
             "The upstream address answers with a redirect, which is never followed with a key and says nothing about the key: configure the final address, then test again."

@@ -6,12 +6,14 @@
 
 use super::error::{Malformed, Origin, UpstreamFailure};
 use super::models::{ModelInfo, ModelPage};
+use super::proxy::UpstreamProxy;
+use super::report::Reports;
 use super::wire::{ShortMessage, TokenCount, WirePage, short_request};
 use bytes::Bytes;
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::ModelId;
 use claviger_domain::timestamp::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, Url, redirect};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -40,7 +42,7 @@ const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 /// The upstream's address and timeouts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnthropicConfig {
-    /// The URL before `/v1/…`. Plain `http` only for this machine, unless `allow_plaintext`.
+    /// The URL before `/v1/…`; a `/v1` at its end is passed over. Plain `http` only for this machine, unless `allow_plaintext`.
     pub base_url: String,
     pub connect_timeout: Duration,
     /// For a whole short call, connection and response included.
@@ -48,6 +50,8 @@ pub struct AnthropicConfig {
     /// Allows keys to be sent unencrypted over a network: for a simulated upstream in a container
     /// network only.
     pub allow_plaintext: bool,
+    /// Everything goes through it.
+    pub proxy: Option<UpstreamProxy>,
 }
 
 impl Default for AnthropicConfig {
@@ -57,6 +61,7 @@ impl Default for AnthropicConfig {
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(30),
             allow_plaintext: false,
+            proxy: None,
         }
     }
 }
@@ -68,6 +73,11 @@ pub enum ClientError {
         "the upstream address is invalid: write it as https://host, without user, query or fragment"
     )]
     BaseUrl,
+    /// A page that people read.
+    #[error(
+        "the upstream address is a page for people, not the API: use https://api.anthropic.com, or leave it out"
+    )]
+    ForPeople,
     /// Keys would cross a network unencrypted.
     #[error(
         "the upstream address is plain http on another machine: use https, since keys would be sent unencrypted"
@@ -101,6 +111,7 @@ pub struct AnthropicClient {
     http: reqwest::Client,
     base: Url,
     call_timeout: Duration,
+    pub(super) reports: Reports,
 }
 
 impl fmt::Debug for AnthropicClient {
@@ -137,7 +148,10 @@ impl AnthropicClient {
     pub fn new(config: &AnthropicConfig) -> Result<Self, ClientError> {
         let base = base_url(&config.base_url)?;
         let plaintext = base.scheme() == "http";
-        if plaintext && !config.allow_plaintext && !is_this_machine(&base) {
+        let proxy = config.proxy.as_ref();
+        // Through a proxy on another machine, keys would leave this one to come back to it.
+        let stays = is_this_machine(&base) && proxy.is_none_or(UpstreamProxy::is_this_machine);
+        if plaintext && !config.allow_plaintext && !stays {
             return Err(ClientError::Plaintext);
         }
         let mut builder = reqwest::Client::builder()
@@ -151,9 +165,23 @@ impl AnthropicClient {
             .tcp_nodelay(true)
             .connect_timeout(config.connect_timeout);
         // A simulated upstream needs no certificate authorities, and a bare container has none.
-        builder = if plaintext { builder.tls_certs_only([]) } else { builder.https_only(true) };
-        let http = builder.build().map_err(|error| ClientError::Setup(error.without_url()))?;
-        Ok(Self { http, base, call_timeout: config.call_timeout })
+        let is_bare = plaintext && !proxy.is_some_and(UpstreamProxy::is_encrypted);
+        builder = if is_bare { builder.tls_certs_only([]) } else { builder };
+        builder = builder.https_only(!plaintext);
+        let setup = |error: reqwest::Error| ClientError::Setup(error.without_url());
+        if let Some(proxy) = proxy {
+            // After `no_proxy`, which forgets those of the environment and all before it.
+            builder = builder.proxy(proxy.for_client().map_err(setup)?);
+        }
+        let http = builder.build().map_err(setup)?;
+        let (call_timeout, reports) = (config.call_timeout, Reports::default());
+        Ok(Self { http, base, call_timeout, reports })
+    }
+
+    /// The same client, whose failed calls are counted.
+    #[must_use]
+    pub fn reporting(self, reports: Reports) -> Self {
+        Self { reports, ..self }
     }
 
     /// `GET /v1/models?limit=1`: shows that the key is genuine and costs nothing.
@@ -249,6 +277,16 @@ impl AnthropicClient {
         call: Call<'_>,
         now: Timestamp,
     ) -> Result<Answer<T>, UpstreamFailure> {
+        let called = self.call(secret, call, now).await;
+        called.inspect_err(|failure| self.reports.short_call(failure))
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        secret: &SecretText,
+        call: Call<'_>,
+        now: Timestamp,
+    ) -> Result<Answer<T>, UpstreamFailure> {
         let started = Instant::now();
         let request = self.request(secret, call)?.timeout(self.call_timeout);
         let response =
@@ -271,9 +309,13 @@ impl AnthropicClient {
             }
         })?;
         if !may_be_json(&headers) {
-            return Err(unusable(Malformed::Unreadable));
+            return Err(unusable(Malformed::Foreign));
         }
-        let body = serde_json::from_slice(&body).map_err(|_| unusable(Malformed::Unreadable))?;
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
+        let body = serde_json::from_slice(body).map_err(|_| {
+            let is_theirs = origin.request_id.is_some();
+            unusable(if is_theirs { Malformed::Unreadable } else { Malformed::Foreign })
+        })?;
         Ok(Answer { status: status.as_u16(), origin, body })
     }
 
@@ -307,7 +349,9 @@ impl AnthropicClient {
             .http
             .request(call.method, url)
             .header(X_API_KEY, key)
-            .header(VERSION, ANTHROPIC_VERSION);
+            .header(VERSION, ANTHROPIC_VERSION)
+            // A compressed stream may come in gulps. One that comes all the same is read.
+            .header(ACCEPT_ENCODING, "identity");
         Ok(match call.body {
             Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
             None => request,
@@ -322,7 +366,34 @@ fn base_url(text: &str) -> Result<Url, ClientError> {
         && url.query().is_none()
         && url.fragment().is_none();
     let usable = matches!(url.scheme(), "http" | "https") && url.has_host() && plain;
-    if usable { Ok(url) } else { Err(ClientError::BaseUrl) }
+    if !usable {
+        return Err(ClientError::BaseUrl);
+    }
+    if url.host_str().is_some_and(is_for_people) {
+        return Err(ClientError::ForPeople);
+    }
+    Ok(without_version(url))
+}
+
+/// Pages for people at Anthropic, which are easily taken for the API's address.
+fn is_for_people(host: &str) -> bool {
+    let host = host.strip_prefix("www.").unwrap_or(host);
+    matches!(host, "anthropic.com" | "claude.ai" | "claude.com")
+        || ["console", "platform", "docs", "status", "support"].iter().any(|name| {
+            let rest = host.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+            matches!(rest, Some("anthropic.com" | "claude.com" | "claude.ai"))
+        })
+}
+
+/// Every path begins with `/v1`, so an address that ends with it, or names a whole endpoint, means
+/// what stands before.
+fn without_version(mut url: Url) -> Url {
+    let path = url.path().trim_end_matches('/').to_owned();
+    let path = path.strip_suffix("/messages").filter(|rest| rest.ends_with("/v1")).unwrap_or(&path);
+    if let Some(before) = path.strip_suffix("/v1") {
+        url.set_path(before);
+    }
+    url
 }
 
 /// Whether a URL names this machine: `localhost` or a loopback address.
@@ -371,6 +442,34 @@ mod tests {
             base_url: base_url.to_owned(),
             ..AnthropicConfig::default()
         })
+    }
+
+    #[test]
+    fn the_address_may_name_the_version_and_must_be_the_apis() {
+        for (given, expected) in [
+            ("https://api.anthropic.com", "https://api.anthropic.com/v1/models"),
+            ("https://api.anthropic.com/", "https://api.anthropic.com/v1/models"),
+            ("https://api.anthropic.com/v1", "https://api.anthropic.com/v1/models"),
+            ("https://api.anthropic.com/v1/", "https://api.anthropic.com/v1/models"),
+            ("https://api.anthropic.com/v1/messages", "https://api.anthropic.com/v1/models"),
+            ("https://gateway.example/anthropic/v1", "https://gateway.example/anthropic/v1/models"),
+            ("https://gateway.example/anthropic", "https://gateway.example/anthropic/v1/models"),
+            ("https://gateway.example/v1beta", "https://gateway.example/v1beta/v1/models"),
+            ("https://gateway.example/messages", "https://gateway.example/messages/v1/models"),
+        ] {
+            let call =
+                Call { method: Method::GET, path: &["v1", "models"], query: &[], body: None };
+            let request = client(given).unwrap().request(&SecretText::new("k".to_owned()), call);
+            assert_eq!(request.unwrap().build().unwrap().url().as_str(), expected, "{given}");
+        }
+        for page in [
+            "https://console.anthropic.com",
+            "https://claude.ai",
+            "https://platform.claude.com/v1",
+            "https://www.anthropic.com",
+        ] {
+            assert!(matches!(client(page), Err(ClientError::ForPeople)), "{page}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The models: upstream's list for a key, and a built-in list until one is known.
 
-use super::prices::PriceTable;
+use super::prices::{PriceTable, undated};
 use super::wire::{WireModel, WirePage};
 use claviger_domain::api_key::contains_secret;
 use claviger_domain::text::ModelId;
@@ -92,6 +92,15 @@ pub fn builtin_models() -> Vec<ModelInfo> {
     BUILTIN.iter().filter_map(model).collect()
 }
 
+/// Whether two names mean one model. Anthropic lists a model with the day of its snapshot and takes its
+/// name without the day, or with `latest` instead, for every key alike; two days are two models.
+pub fn is_same_model(name: &str, listed: &str) -> bool {
+    let bare = |id| undated(id).unwrap_or(id);
+    let is_open = |id: &str| undated(id).is_none();
+    let name = name.strip_suffix("-latest").unwrap_or(name);
+    name == listed || (bare(name) == bare(listed) && (is_open(name) || is_open(listed)))
+}
+
 /// The cheapest built-in model at this time: the default of runs and of full tests. `None` only if
 /// the table prices none of them.
 pub fn cheapest_model(prices: &PriceTable, at: Timestamp) -> Option<ModelId> {
@@ -115,6 +124,25 @@ mod tests {
             assert!(prices.price(model.id.as_str(), at, 0).is_some(), "{}", model.id.as_str());
         }
         assert_eq!(cheapest_model(&prices, at).unwrap().as_str(), "claude-haiku-5-5");
+    }
+
+    #[test]
+    fn a_model_is_known_by_its_aliases_and_its_snapshots() {
+        for (name, listed, expected) in [
+            ("claude-haiku-4-5", "claude-haiku-4-5-20251001", true),
+            ("claude-haiku-4-5-20251001", "claude-haiku-4-5", true),
+            ("claude-haiku-4-5-20251001", "claude-haiku-4-5-20251001", true),
+            ("claude-3-5-sonnet-latest", "claude-3-5-sonnet-20241022", true),
+            ("claude-opus-5", "claude-opus-5", true),
+            ("claude-haiku-4-5-20251001", "claude-haiku-4-5-20260101", false),
+            ("claude-haiku-4", "claude-haiku-4-5-20251001", false),
+            ("claude-haiku-4-5", "claude-haiku-4-5-preview", false),
+            ("claude-haiku", "claude-haiku-4-5-20251001", false),
+            ("claude-opus-5", "claude-opus-5-5", false),
+            ("", "claude-opus-5", false),
+        ] {
+            assert_eq!(is_same_model(name, listed), expected, "{name} and {listed}");
+        }
     }
 
     #[test]

@@ -29,6 +29,20 @@ pub struct Price {
     pub output: u64,
 }
 
+/// What the price of a call depends on besides its tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Terms {
+    /// The table's prices.
+    #[default]
+    Usual,
+    /// Inference in the United States only: every token costs 1.1 times as much.
+    UsOnly,
+    /// Nothing is billed: the model refused before it said anything.
+    Free,
+    /// Other prices, which are not known, or counts that were never reported.
+    Unknown,
+}
+
 /// Why a price table was refused. Names the place and never guesses: a wrong price is worse than
 /// none.
 #[derive(Debug, thiserror::Error)]
@@ -145,8 +159,18 @@ impl PriceTable {
 }
 
 impl PriceTable {
-    /// What a call cost. Unknown if the model has no price or the sum overflows.
-    pub fn cost(&self, model: &str, at: Timestamp, usage: Usage) -> Cost {
+    /// What a call cost. Unknown if the model has no price, the terms are unknown, or the sum
+    /// overflows.
+    pub fn cost(&self, model: &str, at: Timestamp, usage: Usage, terms: Terms) -> Cost {
+        match terms {
+            Terms::Usual => self.usual_cost(model, at, usage),
+            Terms::UsOnly => Cost(self.usual_cost(model, at, usage).0.and_then(times_1_1)),
+            Terms::Free => Cost::default(),
+            Terms::Unknown => Cost::unknown(),
+        }
+    }
+
+    fn usual_cost(&self, model: &str, at: Timestamp, usage: Usage) -> Cost {
         let total_input =
             usage.input.saturating_add(usage.cache_write()).saturating_add(usage.cache_read);
         let priced = self.price(model, at, total_input).and_then(|price| {
@@ -164,6 +188,11 @@ impl PriceTable {
     }
 }
 
+/// Rounded up: never too low.
+fn times_1_1(cost: u64) -> Option<u64> {
+    cost.checked_add(cost.div_ceil(10))
+}
+
 /// Bands must rise and end with an unbounded one, so that each length has exactly one price.
 fn rise(bands: &[Band]) -> bool {
     let ends: Vec<_> = bands.iter().map(|band| band.up_to.unwrap_or(u64::MAX)).collect();
@@ -171,7 +200,7 @@ fn rise(bands: &[Band]) -> bool {
 }
 
 /// A snapshot's model: the id without its date.
-fn undated(model: &str) -> Option<&str> {
+pub(super) fn undated(model: &str) -> Option<&str> {
     let (id, date) = model.rsplit_once('-')?;
     (date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
 }
@@ -242,7 +271,8 @@ mod tests {
             cache_write_1h: 1_000,
             cache_read: 10_000,
         };
-        let of = |model, usage| table.cost(model, at("2026-11-23"), usage).0;
+        let priced = |model, usage, terms| table.cost(model, at("2026-11-23"), usage, terms).0;
+        let of = |model, usage| priced(model, usage, Terms::Usual);
         assert_eq!(
             of("claude-opus-5-5", usage),
             Some(4_000 + 200_000 + 500_000 + 8_000_000 + 2_000_000)
@@ -257,6 +287,18 @@ mod tests {
             Some(49_999_600)
         );
         assert_eq!(of("claude-9", usage), None);
+        let one = Usage { input: 1, ..Usage::default() };
+        for (model, terms, expected) in [
+            ("claude-opus-5-5", Terms::UsOnly, Some(4_400)),
+            ("claude-9", Terms::UsOnly, None),
+            ("claude-opus-5-5", Terms::Free, Some(0)),
+            ("claude-9", Terms::Free, Some(0)),
+            ("claude-opus-5-5", Terms::Unknown, None),
+        ] {
+            assert_eq!(priced(model, one, terms), expected, "{model} {terms:?}");
+        }
+        assert_eq!(times_1_1(101), Some(112));
+        assert_eq!(times_1_1(u64::MAX), None);
         assert_eq!(of("claude-opus-5-5", Usage { output: u64::MAX, ..usage }), None);
     }
 

@@ -166,18 +166,20 @@ fn on_failure(level: KeyTestLevel, failure: &UpstreamFailure) -> Row {
             let until = (failure.status == Some(429)).then_some(until);
             Row { until, ..Row::new(Failed, Yes, No, Unknown) }
         }
-        FailureClass::Permission if asked_model => Row::new(Failed, Yes, Unknown, No),
-        FailureClass::Permission => Row::new(Inconclusive, Yes, Unknown, Unknown),
-        FailureClass::NotFound if asked_model && failure.names_model => {
+        FailureClass::Permission | FailureClass::NoModel if asked_model => {
             Row::new(Failed, Yes, Unknown, No)
         }
+        FailureClass::Permission => Row::new(Inconclusive, Yes, Unknown, Unknown),
+        FailureClass::Disabled => Row::new(Failed, Yes, Unknown, Unknown),
         FailureClass::RateLimited { until } => {
             Row { until, ..Row::new(Inconclusive, Yes, Unknown, Unknown) }
         }
-        FailureClass::NotFound
+        FailureClass::NoModel
         | FailureClass::InvalidRequest
         | FailureClass::Conflict
         | FailureClass::TooLarge
+        | FailureClass::TooLong
+        | FailureClass::Between(_)
         | FailureClass::Overloaded
         | FailureClass::Server
         | FailureClass::Network
@@ -188,7 +190,7 @@ fn on_failure(level: KeyTestLevel, failure: &UpstreamFailure) -> Row {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::Malformed;
+    use super::super::error::{Between, Malformed};
     use super::*;
     use KeyTestLevel::{Authentic, Full, Model};
     use KeyTestStatus::{Failed, Inconclusive, Success};
@@ -245,6 +247,7 @@ mod tests {
         let no_credit = (Failed, Yes, No, Unknown);
         let no_model = (Failed, Yes, Unknown, No);
         let known = (Inconclusive, Yes, Unknown, Unknown);
+        let disabled = (Failed, Yes, Unknown, Unknown);
         let credit = "Your credit balance is too low to access the Anthropic API.";
         let own = "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.";
         for (status, message, code, authentic, others) in [
@@ -262,6 +265,11 @@ mod tests {
             (403, "", None, known, no_model),
             (404, "model: claude-haiku-5-5", None, nothing, no_model),
             (404, "Not Found", None, nothing, nothing),
+            (400, "This organization has been disabled.", None, disabled, disabled),
+            (403, "This organization has been disabled.", None, disabled, disabled),
+            (403, "Request not allowed", None, nothing, nothing),
+            (401, "CORS requests are not allowed", None, nothing, nothing),
+            (400, "prompt is too long: 9 tokens > 8 maximum", None, nothing, nothing),
             (429, "", None, known, known),
             (429, "", Some("enforced_spend_limit_reached"), no_credit, no_credit),
             (429, "", Some("contract_spend_limit_reached"), no_credit, no_credit),
@@ -290,10 +298,18 @@ mod tests {
     fn a_missing_or_malformed_answer_shows_nothing() {
         let failure =
             |class| UpstreamFailure { class, status: None, ..answered(500, "", "", None) };
-        let malformed =
-            [Malformed::Cut, Malformed::TooBig, Malformed::Unreadable, Malformed::Redirect]
-                .map(FailureClass::Malformed);
-        for class in [FailureClass::Network, FailureClass::Timeout].into_iter().chain(malformed) {
+        let malformed = [
+            Malformed::Cut,
+            Malformed::TooBig,
+            Malformed::Unreadable,
+            Malformed::Foreign,
+            Malformed::Redirect,
+        ]
+        .map(FailureClass::Malformed);
+        let between = [Between::Other, Between::Region, Between::Address, Between::Origin]
+            .map(FailureClass::Between);
+        let none = [FailureClass::Network, FailureClass::Timeout];
+        for class in none.into_iter().chain(malformed).chain(between) {
             for level in LEVELS {
                 let (verdict, _) = judged(level, Err(failure(class)));
                 assert_eq!(row(&verdict), (Inconclusive, Unknown, Unknown, Unknown), "{class:?}");
@@ -314,28 +330,39 @@ mod tests {
     }
 
     #[test]
-    fn each_message_is_one_sentence_of_ours() {
+    fn each_message_is_one_sentence_of_ours_and_anthropics_reason() {
         let spend = Some("enforced_spend_limit_reached");
-        let codes = [(None, 0), (spend, 0)];
-        for (status, (code, _)) in [400, 401, 402, 403, 404, 409, 413, 429, 500, 529, 302]
+        for (status, code) in [400, 401, 402, 403, 404, 409, 413, 429, 500, 529, 302]
             .into_iter()
-            .flat_map(|s| codes.map(|c| (s, c)))
+            .flat_map(|status| [None, spend].map(|code| (status, code)))
         {
             for level in LEVELS {
-                let (_, notes) = judged(
-                    level,
-                    Err(answered(status, "e", "WORDS OF THEIRS about a model", code)),
-                );
+                let said = "WORDS of a model for sk-ant-api03-abc";
+                let (_, notes) = judged(level, Err(answered(status, "e", said, code)));
+                let (ours, reason) = notes.message.split_once(" Anthropic's reason: ").unwrap();
                 assert!(
-                    notes.message.ends_with('.') && notes.message.contains(": "),
-                    "{}",
-                    notes.message
+                    ours.ends_with('.') && ours.contains(": ") && !ours.contains(". "),
+                    "{ours}"
                 );
-                assert!(
-                    !notes.message.contains(". ") && !notes.message.contains("THEIRS"),
-                    "{}",
-                    notes.message
-                );
+                assert_eq!(reason, "WORDS of a model for [removed]");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_anthropics_says_nothing_about_the_key() {
+        let html = b"<html><body>Please sign in to the network</body></html>";
+        for status in [400, 401, 402, 403, 404, 405, 407, 429, 451, 500, 502, 503, 529] {
+            for level in LEVELS {
+                let failure = UpstreamFailure::from_answer(status, &HeaderMap::new(), html, NOW);
+                let (verdict, notes) = judged(level, Err(failure));
+                assert_eq!(row(&verdict), (Inconclusive, Unknown, Unknown, Unknown), "{status}");
+                assert_eq!(verdict.rate_limited_until, None);
+                let is_address = matches!(status, 404 | 405);
+                let words = if is_address { "The upstream address" } else { "Something between" };
+                assert!(notes.message.starts_with(words), "{}", notes.message);
+                assert!(notes.message.contains(&format!("(HTTP {status})")), "{}", notes.message);
+                assert!(!notes.message.contains("sign in"), "{}", notes.message);
             }
         }
     }

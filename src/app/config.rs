@@ -2,16 +2,21 @@
 //! Besides the command line (`src/cli`), nothing else reads the environment.
 
 mod file;
+mod given;
 mod issuer;
+mod listen;
 mod reference;
 mod settings;
 mod shared;
 
+pub use given::Given;
 pub use issuer::IssuerConfig;
+pub use listen::{ListenAddress, ListenAddressError};
 pub use reference::reference;
 pub(crate) use settings::{FILE_VARIABLE, file_argument};
 pub use settings::{Readers, SETTINGS, Setting, Settings, Unset};
 
+use crate::anthropic::proxy::UpstreamProxy;
 use crate::auth::Registration;
 use crate::credentials::Sharing;
 use crate::http::edge::hosts::Hosts;
@@ -93,6 +98,8 @@ pub struct Config {
     pub mongodb_uri: Option<MongoUri>,
     /// `None` for Anthropic's own.
     pub anthropic_base_url: Option<String>,
+    /// `None` to call Anthropic directly, whatever the environment says.
+    pub upstream_proxy: Option<UpstreamProxy>,
     /// `CLAVIGER_MASTER_KEYS`: base64, separated by commas. Wins over the file.
     pub master_keys: Option<SecretText>,
     pub master_keys_file: Option<PathBuf>,
@@ -124,10 +131,12 @@ pub struct Config {
     pub calls_per_key: usize,
     pub max_keys: usize,
     pub test_timeout_ms: u64,
+    pub calls: CallTimes,
     pub introspection: bool,
     pub view_wait_ms: u64,
     pub lease_ms: u64,
     pub drain_ms: u64,
+    pub keep_alive_ms: u64,
     pub issuer: Option<IssuerConfig>,
     pub hosts: Hosts,
     pub origins: Origins,
@@ -149,6 +158,8 @@ pub struct Config {
     pub live: LiveSettings,
     /// For requests that arrive or are worked on, in all and of one address.
     pub request_memory: MemorySettings,
+    /// What was set of the settings that a command shares with a server.
+    pub given: Given,
 }
 
 impl Config {
@@ -174,7 +185,7 @@ impl Config {
 
     /// `says` is whether registration can be set.
     fn resolve(settings: Settings, says: bool) -> Result<Self, ConfigError> {
-        let listen = settings.listen.unwrap_or(DEFAULT_LISTEN);
+        let listen = settings.listen.map_or(DEFAULT_LISTEN, |listen| listen.0);
         let max_plan = settings.max_plan.unwrap_or(false);
         let Shared { registration, env_keys_for, max_plan_for } =
             Shared::of(&settings, listen, says)?;
@@ -183,8 +194,10 @@ impl Config {
         let (key_commands, run_commands) =
             (settings.key_commands_per_minute, settings.run_commands_per_minute);
         Ok(Self {
+            given: Given::of(&settings),
             listen,
             issuer: IssuerConfig::of(&settings)?,
+            calls: CallTimes::of(&settings)?,
             live: live_settings(&settings)?,
             registration,
             env_keys_for,
@@ -194,6 +207,7 @@ impl Config {
             data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from("claviger-data")),
             mongodb_uri: settings.mongodb_uri,
             anthropic_base_url: settings.anthropic_base_url,
+            upstream_proxy: upstream_proxy(settings.upstream_proxy, max_plan)?,
             master_keys: secret_variable("CLAVIGER_MASTER_KEYS"),
             master_keys_file: settings.master_keys_file,
             token_key: secret_variable("CLAVIGER_TOKEN_KEY"),
@@ -234,14 +248,40 @@ impl Config {
                 (100, Some(600_000)),
             )?,
             drain_ms: settings.drain_ms.unwrap_or(20_000),
+            keep_alive_ms: keep_alive_ms(settings.keep_alive_ms)?,
             hosts: settings.hosts.unwrap_or_default(),
             origins: settings.origins.unwrap_or_default(),
             trusted_proxies: settings.trusted_proxies.unwrap_or_default(),
-            metrics_listen: settings.metrics_listen,
+            metrics_listen: settings.metrics_listen.map(|listen| listen.0),
             registrations_per_hour: rate("registrations_per_hour", registrations, 20)?,
             sign_ins_per_minute: rate("sign_ins_per_minute", settings.sign_ins_per_minute, 60)?,
             key_commands_per_minute: rate("key_commands_per_minute", key_commands, 600)?,
             key_tests_per_minute: rate("key_tests_per_minute", settings.key_tests_per_minute, 60)?,
+        })
+    }
+}
+
+/// Times of a run's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallTimes {
+    /// For how long a call is made again after failures of the upstream.
+    pub retry_budget_ms: u64,
+    /// How long the upstream may be silent.
+    pub idle_ms: u64,
+    /// For a whole call, besides the time for each token.
+    pub whole_ms: u64,
+}
+
+impl CallTimes {
+    fn of(settings: &Settings) -> Result<Self, ConfigError> {
+        let (hour, day) = (3_600_000, 86_400_000);
+        let idle_ms = settings.upstream_idle_ms.unwrap_or(300_000);
+        let whole_ms = settings.upstream_call_ms.unwrap_or(600_000);
+        let budget_ms = settings.retry_budget_ms.unwrap_or(600_000);
+        Ok(Self {
+            retry_budget_ms: within("retry_budget_ms", budget_ms, (1_000, Some(day)))?,
+            idle_ms: within("upstream_idle_ms", idle_ms, (1_000, Some(hour)))?,
+            whole_ms: within("upstream_call_ms", whole_ms, (1_000, Some(day)))?,
         })
     }
 }
@@ -257,6 +297,11 @@ fn within<T: PartialOrd + fmt::Display>(
     }
     let bounds = most.map_or(format!("at least {least}"), |most| format!("{least} to {most}"));
     Err(ConfigError::Range { name, bounds, got: value.to_string() })
+}
+
+/// A header announces it in seconds.
+fn keep_alive_ms(given: Option<u64>) -> Result<u64, ConfigError> {
+    within("keep_alive_ms", given.unwrap_or(75_000), (1_000, Some(3_600_000)))
 }
 
 /// A command on runs has at most some MiB: with less in a day, the largest could never pass.
@@ -278,6 +323,17 @@ fn user_and_group(text: &str) -> Result<(u32, u32), ConfigError> {
     text.split_once(':')
         .and_then(|(user, group)| Some((user.parse().ok()?, group.parse().ok()?)))
         .ok_or(ConfigError::Value { name: "max_plan_user", expected })
+}
+
+fn upstream_proxy(
+    proxy: Option<UpstreamProxy>,
+    max_plan: bool,
+) -> Result<Option<UpstreamProxy>, ConfigError> {
+    if max_plan && proxy.as_ref().is_some_and(UpstreamProxy::is_socks) {
+        let expected = "an http or https proxy with max_plan: the claude program knows no other";
+        return Err(ConfigError::Value { name: "upstream_proxy", expected });
+    }
+    Ok(proxy)
 }
 
 /// Without this token the `claude` program can do nothing.
@@ -359,8 +415,14 @@ mod tests {
     /// Everything that has a default value.
     fn defaults(config: &Config) -> String {
         let Config { listen, data_dir, claude_bin, live, request_memory, .. } = config;
-        let numbers =
-            [config.lease_ms, config.view_wait_ms, config.drain_ms, config.test_timeout_ms];
+        let numbers = [
+            config.lease_ms,
+            config.view_wait_ms,
+            config.drain_ms,
+            config.keep_alive_ms,
+            config.test_timeout_ms,
+        ];
+        let calls = [config.calls.retry_budget_ms, config.calls.idle_ms, config.calls.whole_ms];
         let counts = [config.calls_per_key, config.max_keys, config.runs_at_once];
         let rates = [
             config.key_commands_per_minute,
@@ -372,7 +434,7 @@ mod tests {
         let bytes = config.run_bytes_per_day;
         let switches = [config.introspection, config.max_plan];
         format!(
-            "{listen} {data_dir:?} {claude_bin:?} {live:?} {request_memory:?} {numbers:?} {counts:?} {rates:?} {bytes} {switches:?}"
+            "{listen} {data_dir:?} {claude_bin:?} {live:?} {request_memory:?} {numbers:?} {calls:?} {counts:?} {rates:?} {bytes} {switches:?}"
         )
     }
 

@@ -4,11 +4,13 @@
 use super::config::Config;
 use crate::auth::TokenKey;
 use crate::keychain::LookAgain;
+use crate::system::files::{open_regular, read_whole};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use claviger_domain::text::without_mark;
 use claviger_vault::{Entropy, Kek, KekSet};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -39,6 +41,15 @@ pub enum KeyFileError {
     )]
     TokenKeyMissing {
         /// The path that was tried.
+        path: PathBuf,
+    },
+    /// The key that is made with the store's first start is there, and the store is not.
+    #[error(
+        "{path} is there, but the database beside it is missing or empty, and a store was there: restore it from a backup, \
+         beside the same keys; to begin a new store, choose another data directory, or move everything in this one away"
+    )]
+    StoreGone {
+        /// The file that the store left.
         path: PathBuf,
     },
     /// The file is readable by other users.
@@ -98,6 +109,14 @@ pub fn master_keys(
         }
     };
     keks(keys)
+}
+
+/// The file of the token key that this program makes; `None` if the operator provides the key.
+pub fn own_token_file(config: &Config) -> Option<PathBuf> {
+    let given = config.token_key.is_some()
+        || config.token_key_file.is_some()
+        || config.mongodb_uri.is_some();
+    (!given).then(|| config.data_dir.join("token.key"))
 }
 
 /// The key file that this program manages, in the data directory; `None` if the operator provides
@@ -187,7 +206,7 @@ pub fn token_key(
 type Key = Zeroizing<[u8; 32]>;
 
 fn decode_all(text: &str, place: &str) -> Result<Vec<Key>, KeyFileError> {
-    let keys: Option<Vec<Key>> = text
+    let keys: Option<Vec<Key>> = without_mark(text)
         .split([',', '\n'])
         .map(str::trim)
         .filter(|part| !part.is_empty())
@@ -202,13 +221,12 @@ fn decode_all(text: &str, place: &str) -> Result<Vec<Key>, KeyFileError> {
 
 fn read(path: &Path) -> Result<Vec<Key>, KeyFileError> {
     let failed = |reason| KeyFileError::Unusable { path: path.to_owned(), reason };
-    let mut file = File::open(path).map_err(failed)?;
+    let file = open_regular(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
     if meta.mode() & 0o077 != 0 || meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(KeyFileError::Exposed { path: path.to_owned() });
     }
-    let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text).map_err(failed)?;
+    let text = read_whole(&file).map_err(failed)?;
     decode_all(&text, &path.display().to_string())
 }
 

@@ -54,7 +54,7 @@ pub struct Listening {
     metrics: Option<Server>,
     router: Router,
     live: Arc<LiveFace>,
-    core: Core,
+    core: Arc<Core>,
     has_timers: bool,
 }
 
@@ -63,9 +63,11 @@ impl Listening {
     ///
     /// # Errors
     /// [`ServeError`], whose message tells the operator what to do.
-    pub async fn bind(core: Core, config: &Config) -> Result<Self, ServeError> {
+    pub async fn bind(core: impl Into<Arc<Core>>, config: &Config) -> Result<Self, ServeError> {
+        let core = core.into();
         let settings = ServerSettings {
             drain: Duration::from_millis(config.drain_ms),
+            idle: Duration::from_millis(config.keep_alive_ms),
             ..ServerSettings::default()
         };
         let server =
@@ -217,13 +219,15 @@ impl HealthProbe for StoreProbe {
     fn probe(&self) -> BoxFuture<'_, HealthReport> {
         Box::pin(async move {
             let database = match self.0.head().await {
+                // What is there is shown; what is new is refused.
+                Ok(_) if self.0.refuses_writes() => HealthStatus::Degraded,
                 Ok(_) => HealthStatus::Healthy,
                 Err(_) => HealthStatus::Unhealthy,
             };
             let mut quarantined = BTreeMap::new();
             // If the database doesn't respond, don't wait for it a second time.
             let views =
-                if database == HealthStatus::Healthy { followed_views() } else { Vec::new() };
+                if database < HealthStatus::Unhealthy { followed_views() } else { Vec::new() };
             for view in views {
                 match self.0.count_quarantined(view.name()).await {
                     Ok(0) | Err(_) => {}

@@ -5,5 +5,6 @@ pub mod config;
 pub mod key_files;
 pub mod lifecycle;
 mod max_plan;
+mod opening;
 mod parts;
 pub mod wiring;

@@ -24,6 +24,7 @@ pub(super) fn command_bus(
         max_keys: config.max_keys,
         test_timeout_ms: config.test_timeout_ms,
         test_model,
+        is_issuer_trusted: config.issuer.as_ref().is_some_and(|issuer| issuer.role_claim.is_none()),
         metrics: metrics.clone(),
     };
     Bus::new(ports, probe, config, tracker.clone())
@@ -32,9 +33,9 @@ pub(super) fn command_bus(
 pub(super) fn authentication(
     config: &Config,
     ports: AuthPorts,
-    token_key: TokenKey,
+    (token_key, issuer): (TokenKey, Option<ExternalIssuer>),
     tracker: &TaskTracker,
-) -> Result<Auth, JwksError> {
+) -> Auth {
     let entropy = Arc::clone(&ports.env.entropy);
     let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let passwords = Passwords::new(at_once, entropy, tracker.clone());
@@ -45,19 +46,19 @@ pub(super) fn authentication(
         ..AuthConfig::default()
     };
     let auth = Auth::new(ports, passwords, token_key, auth_config);
-    Ok(match &config.issuer {
-        Some(issuer) => auth.with_issuer(external_issuer(issuer, tracker)?),
+    match issuer {
+        Some(issuer) => auth.with_issuer(issuer),
         None => auth,
-    })
+    }
 }
 
-fn external_issuer(
+pub(super) fn external_issuer(
     config: &IssuerConfig,
     tracker: &TaskTracker,
 ) -> Result<ExternalIssuer, JwksError> {
     let jwks = Jwks::new(&config.url, config.fetching, tracker.clone())?;
     let IssuerConfig { issuer, audience, role_claim, .. } = config.clone();
-    Ok(ExternalIssuer { issuer, audience, role_claim, jwks })
+    Ok(ExternalIssuer::new((issuer, audience), role_claim, jwks))
 }
 
 /// The limits for the faces that serve users.

@@ -1,195 +1,77 @@
-//! Wires the modules together. The only place that names a concrete store.
+//! Wires the modules together.
 
 use super::config::Config;
-use super::key_files::{self, KeyFileError};
-use super::max_plan::{CLAUDE_PROGRAMS, operator_of};
-use super::parts::{authentication, command_bus, command_limits, policy, server_info};
+use super::key_files;
+use super::max_plan::{CLAUDE_PROGRAMS, operator_of, stream_limits};
+pub use super::opening::{NewStore, StartError};
+use super::opening::{Opened, has_events, open_keychain};
+use super::parts::{
+    authentication, command_bus, command_limits, external_issuer, policy, server_info,
+};
 use crate::aggregates::Aggregates;
-use crate::anthropic::claude_program::MaxPlanError;
 use crate::anthropic::client::{AnthropicClient, AnthropicConfig, ClientError};
 use crate::anthropic::prices::{PriceError, PriceTable};
 use crate::anthropic::probe::KeyProbe;
-use crate::auth::{AccountsPort, Auth, AuthPorts, JwksError};
+use crate::anthropic::report::Reports;
+use crate::auth::{AccountsPort, Auth, AuthPorts, ExternalIssuer};
 use crate::bus::{Bus, BusPorts, Commands, RunBus, RunSettings};
 use crate::credentials::{ModelList, Resolver};
 use crate::engine::{Engine, EngineHandle, EngineParts, EngineSettings, Operator};
-use crate::keychain::{Keychain, KeychainError, scrub};
+use crate::keychain::{Keychain, scrub};
 use crate::limits::{CommandLimits, Memories};
 use crate::live::{EventHub, LiveFeeds, LiveRuns, RunHub, RunRooms};
 use crate::reads::StoreReads;
 use crate::system::environment::Environment;
 use crate::system::failure::store_failure;
+use crate::system::files::{open_regular, read_whole};
 use crate::system::metrics::Metrics;
 use claviger_application::{Ports, ServerInfo};
-use claviger_domain::code::ErrorCode;
-use claviger_domain::failure::Failure;
-use claviger_domain::text::ModelId;
+use claviger_domain::text::{ModelId, without_mark};
 use claviger_projections::feed::Hub;
 use claviger_projections::ports::{Holder, Store};
-use claviger_store::mongo::{self, MongoConfig, MongoStore};
-use claviger_store::sqlite::{self, DATABASE_FILE, SqliteConfig, SqliteStore};
-use std::path::Path;
+use claviger_store::Skipped;
+use claviger_store::sqlite::SqliteConfig;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
-/// Why the program can't start.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant is its cause, documented there")]
-pub enum StartError {
-    #[error(transparent)]
-    Store(#[from] sqlite::OpenError),
-    #[error(transparent)]
-    MongoDb(#[from] mongo::OpenError),
-    #[error(transparent)]
-    Keys(#[from] KeyFileError),
-    #[error(transparent)]
-    Vault(#[from] KeychainError),
-    #[error("the upstream can't be used: {0}")]
-    Upstream(#[from] ClientError),
-    #[error("the price table can't be read: {0}")]
-    Prices(#[from] PriceError),
-    #[error(transparent)]
-    Issuer(#[from] JwksError),
-    #[error("no model is known: set CLAVIGER_MODEL")]
-    NoModel,
-    #[error(transparent)]
-    MaxPlan(#[from] MaxPlanError),
-    #[error(transparent)]
-    Failure(#[from] Failure),
+/// What follows from the configuration alone. It is made before the store is opened: a command that
+/// is refused because of it has changed nothing.
+struct Beforehand {
+    tracker: TaskTracker,
+    operator: Operator,
+    upstream: Upstream,
+    probing: (KeyProbe, ModelId),
+    issuer: Option<ExternalIssuer>,
+    metrics: Metrics,
 }
 
-impl StartError {
-    /// The code of the contract, for the exit code.
-    pub const fn code(&self) -> ErrorCode {
-        match self {
-            Self::Store(_) | Self::MongoDb(_) => ErrorCode::StoreUnavailable,
-            Self::Keys(_) | Self::Vault(_) => ErrorCode::KeyUnavailable,
-            Self::Upstream(_)
-            | Self::Prices(_)
-            | Self::NoModel
-            | Self::Issuer(_)
-            | Self::MaxPlan(_) => ErrorCode::Validation,
-            Self::Failure(failure) => failure.code,
-        }
+impl Beforehand {
+    fn of(config: &Config, env: &Environment) -> Result<Self, StartError> {
+        let tracker = TaskTracker::new();
+        let (metrics, reports) = counted();
+        let operator = operator_of(config, &*env.kernel, &tracker, &reports)?;
+        let upstream = Upstream::of(config, reports)?;
+        let probing = upstream.probing(env)?;
+        let issuer = config.issuer.as_ref().map(|issuer| external_issuer(issuer, &tracker));
+        let issuer = issuer.transpose()?;
+        Ok(Self { tracker, operator, upstream, probing, issuer, metrics })
     }
 }
 
-/// Commands that make no store: in a directory without one, the directory is the mistake.
-const NEED_A_STORE: [&str; 6] = [
-    "claviger key",
-    "claviger replay",
-    "claviger user",
-    "claviger vault rotate",
-    "claviger vault status",
-    "claviger verify",
-];
-
-fn no_store(data_dir: &Path) -> Failure {
-    let message = format!(
-        "there is no store in {}: name its directory (--data-dir); `claviger serve` and `claviger \
-         user add` make one",
-        data_dir.display()
-    );
-    Failure::new(ErrorCode::NotFound, message)
-}
-
-/// Whether nothing was ever written to the store. Only then a missing key file may be made: in any
-/// other store it was lost.
-async fn is_new(store: &dyn Store) -> Result<bool, StartError> {
-    let has_keys = !store.store_keys().await.map_err(KeychainError::Store)?.is_empty()
-        || !store.user_keys_by_kek().await.map_err(KeychainError::Store)?.is_empty();
-    Ok(!has_keys && !has_events(store).await?)
-}
-
-async fn has_events(store: &dyn Store) -> Result<bool, StartError> {
-    Ok(store.head().await.map_err(KeychainError::Store)?.position > 0)
-}
-
-async fn open_keychain(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    env: &Environment,
-) -> Result<Arc<Keychain>, StartError> {
-    let keks = key_files::master_keys(config, is_new(&**store).await?, &*env.entropy)?;
-    let again = key_files::look_again(config);
-    let keychain = Keychain::open_with(Arc::clone(store), keks, again, env.clone()).await?;
-    Ok(Arc::new(keychain))
-}
-
-/// The open store, where SQLite and MongoDB differ: closing and failure.
-#[derive(Clone)]
-enum Opened {
-    Embedded(Arc<SqliteStore>),
-    MongoDb(Arc<MongoStore>),
-    /// Opened by the caller, who closes it.
-    Given(Arc<dyn Store>),
-}
-
-impl Opened {
-    async fn open(config: &Config, env: &Environment, program: &str) -> Result<Self, StartError> {
-        if let Some(uri) = &config.mongodb_uri {
-            let lease = Duration::from_millis(config.lease_ms);
-            // The database has a clock of its own, unless time itself is a test's.
-            let asks_clock = env.other_clock.now().is_some();
-            let mongo = MongoConfig {
-                lease,
-                asks_clock,
-                ..MongoConfig::new(uri.clone(), Arc::clone(&env.entropy))
-            };
-            return Ok(Self::MongoDb(Arc::new(MongoStore::open(&mongo).await?)));
-        }
-        if NEED_A_STORE.contains(&program) && !config.data_dir.join(DATABASE_FILE).exists() {
-            return Err(no_store(&config.data_dir).into());
-        }
-        let sqlite = SqliteConfig::new(&config.data_dir, program, env.clock.now());
-        let other_clock = Arc::clone(&env.other_clock);
-        Self::embedded(SqliteConfig { other_clock, ..sqlite }).await
-    }
-
-    /// Opening waits for the disk, so it has a thread of its own.
-    async fn embedded(sqlite: SqliteConfig) -> Result<Self, StartError> {
-        let opening = TaskTracker::new().spawn_blocking(move || SqliteStore::open(&sqlite));
-        let store = opening.await.map_err(|_| Failure::internal())??;
-        Ok(Self::Embedded(Arc::new(store)))
-    }
-
-    fn store(&self) -> Arc<dyn Store> {
-        match self {
-            Self::Embedded(store) => Arc::<SqliteStore>::clone(store),
-            Self::MongoDb(store) => Arc::<MongoStore>::clone(store),
-            Self::Given(store) => Arc::clone(store),
-        }
-    }
-
-    /// Resolves once the store can't write any more. On MongoDB it never resolves: the server may
-    /// become available again.
-    async fn failed(&self) {
-        if let Self::Embedded(store) = self
-            && store.failure().wait_for(Option::is_some).await.is_ok()
-        {
-            return;
-        }
-        std::future::pending::<()>().await;
-    }
-
-    async fn close(self) {
-        match self {
-            Self::Embedded(store) => {
-                if TaskTracker::new().spawn_blocking(move || store.close()).await.is_err() {
-                    tracing::error!("the store could not be closed in order");
-                }
-            }
-            Self::MongoDb(store) => store.close().await,
-            Self::Given(_) => {}
-        }
-    }
+/// Rows that cannot be read are counted.
+fn skipped(metrics: &Metrics) -> Skipped {
+    let level = metrics.rows_unreadable();
+    Skipped::telling(move |rows| {
+        level.set(i64::try_from(rows).unwrap_or(i64::MAX));
+    })
 }
 
 /// The program without its faces.
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct Core {
     opened: Opened,
+    pub config: Arc<Config>,
     pub store: Arc<dyn Store>,
     pub keychain: Arc<Keychain>,
     pub bus: Arc<Bus>,
@@ -229,9 +111,12 @@ impl Core {
         config: &Config,
         env: Environment,
         program: &str,
+        new: NewStore,
     ) -> Result<Self, StartError> {
-        let opened = Opened::open(config, &env, program).await?;
-        Self::assemble(config, env, opened).await
+        let beforehand = Beforehand::of(config, &env)?;
+        let skipped = skipped(&beforehand.metrics);
+        let opened = Opened::open(config, &env, (program, new), skipped).await?;
+        Self::assemble(config, env, beforehand, opened).await
     }
 
     /// The same on an embedded store with its own settings, such as a size limit.
@@ -243,8 +128,9 @@ impl Core {
         env: Environment,
         sqlite: SqliteConfig,
     ) -> Result<Self, StartError> {
-        let opened = Opened::embedded(sqlite).await?;
-        Self::assemble(config, env, opened).await
+        let beforehand = Beforehand::of(config, &env)?;
+        let opened = Opened::embedded(config, &env, sqlite).await?;
+        Self::assemble(config, env, beforehand, opened).await
     }
 
     /// The same over a store that is already open. The caller closes it.
@@ -256,20 +142,20 @@ impl Core {
         env: Environment,
         store: Arc<dyn Store>,
     ) -> Result<Self, StartError> {
-        Self::assemble(config, env, Opened::Given(store)).await
+        let beforehand = Beforehand::of(config, &env)?;
+        Self::assemble(config, env, beforehand, Opened::Given(store)).await
     }
 
     async fn assemble(
         config: &Config,
         env: Environment,
+        beforehand: Beforehand,
         opened: Opened,
     ) -> Result<Self, StartError> {
-        let tracker = TaskTracker::new();
-        let operator = operator_of(config, env.kernel.has_landlock(), &tracker)?;
+        let Beforehand { tracker, operator, upstream, probing, issuer, metrics } = beforehand;
         let store = opened.store();
         scrub(&*store).await;
         let keychain = open_keychain(config, &store, &env).await?;
-        let (upstream, metrics) = (Upstream::of(config)?, Metrics::default());
         let memory = Memories::new(config.request_memory, config.live.memory, &metrics);
         let ports = BusPorts {
             store: Arc::clone(&store),
@@ -277,7 +163,7 @@ impl Core {
             env: env.clone(),
             aggregates: Aggregates::new(Arc::clone(&store), keychain.evidence()),
         };
-        let bus = command_bus(config, ports.clone(), upstream.probing(&env)?, (&metrics, &tracker));
+        let bus = command_bus(config, ports.clone(), probing, (&metrics, &tracker));
         let reads = reads_over(config, ports);
         let resolver = Arc::new(upstream.resolver(config, &reads));
         let auth_ports = AuthPorts {
@@ -289,7 +175,7 @@ impl Core {
         };
         let may_make = !has_events(&*store).await?;
         let token_key = key_files::token_key(config, may_make, &*env.entropy)?;
-        let auth = Arc::new(authentication(config, auth_ports, token_key, &tracker)?);
+        let auth = Arc::new(authentication(config, auth_ports, (token_key, issuer), &tracker));
         let limits = Arc::new(command_limits(config));
         let hub = Hub::new(store.head().await.map_err(|error| store_failure(&error))?.position);
         let holder = Holder(env.ids.next());
@@ -310,6 +196,7 @@ impl Core {
         let rooms = RunRooms::new(Arc::clone(&hub), runs, Arc::clone(&memory.streams));
         Ok(Self {
             opened,
+            config: Arc::new(config.clone()),
             store,
             keychain,
             bus,
@@ -364,19 +251,45 @@ impl Core {
         self.opened.failed().await;
     }
 
+    /// The store as it is now, for one who reads much of it, with a vault over it that has proved
+    /// every master key in use as at a start. On MongoDB it is the store itself.
+    ///
+    /// # Errors
+    /// [`StartError`]; its message states the remedy.
+    pub async fn frozen(&self) -> Result<Frozen, StartError> {
+        let store = self.opened.frozen().await?;
+        let keychain = open_keychain(&self.config, &store, &self.env).await?;
+        Ok(Frozen { store, keychain })
+    }
+
     /// Waits for commands in progress, then closes the store.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.tracker.close();
         self.tracker.wait().await;
         self.opened.close().await;
     }
 }
 
+/// A store that doesn't change, and the vault over it.
+#[expect(missing_debug_implementations, reason = "trait objects and keys")]
+pub struct Frozen {
+    pub store: Arc<dyn Store>,
+    pub keychain: Arc<Keychain>,
+}
+
 /// The operator's table replaces the whole built-in table: a mixture of both would match no price
 /// list.
 fn prices(config: &Config) -> Result<PriceTable, PriceError> {
     let Some(path) = &config.prices else { return PriceTable::builtin() };
-    PriceTable::parse(&std::fs::read_to_string(path).map_err(PriceError::File)?)
+    let text = open_regular(path).and_then(|file| read_whole(&file));
+    PriceTable::parse(without_mark(&text.map_err(PriceError::File)?))
+}
+
+/// The metrics, and the reports of failed calls that count in them.
+fn counted() -> (Metrics, Reports) {
+    let metrics = Metrics::default();
+    let counts = metrics.clone();
+    (metrics, Reports::to(move |class| counts.upstream_failed(class)))
 }
 
 /// Anthropic's API, prices and models.
@@ -387,9 +300,9 @@ struct Upstream {
 }
 
 impl Upstream {
-    fn of(config: &Config) -> Result<Self, StartError> {
+    fn of(config: &Config, reports: Reports) -> Result<Self, StartError> {
         let prices = Arc::new(prices(config)?);
-        let client = upstream(config)?;
+        let client = upstream(config)?.reporting(reports);
         let operator = config.anthropic_api_key.clone().or_else(|| config.claude_api_key.clone());
         let models =
             ModelList::new(client.clone(), Arc::clone(&prices), operator, config.model.clone());
@@ -473,6 +386,8 @@ fn engine_settings(config: &Config) -> EngineSettings {
         calls_per_key: config.calls_per_key,
         max_plan_calls: CLAUDE_PROGRAMS,
         runs_at_once: config.runs_at_once,
+        retry_budget: Duration::from_millis(config.calls.retry_budget_ms),
+        limits: stream_limits(config),
         ..EngineSettings::default()
     }
 }
@@ -483,5 +398,6 @@ fn upstream(config: &Config) -> Result<AnthropicClient, ClientError> {
         settings.base_url.clone_from(base_url);
     }
     settings.call_timeout = Duration::from_millis(config.test_timeout_ms);
+    settings.proxy.clone_from(&config.upstream_proxy);
     AnthropicClient::new(&settings)
 }

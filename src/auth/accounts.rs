@@ -58,9 +58,9 @@ pub struct AuthConfig {
     pub attempts_per_pair: u32,
     /// Burst of failed attempts from one address; then one a second.
     pub attempts_per_peer: u32,
-    /// Burst of failed attempts for one account from any address; then a hundred an hour. Larger
-    /// than the two before, so that guesses from one address don't lock the owner out.
-    pub attempts_per_name: u32,
+    /// Burst of failed attempts for one account from any address; then a hundred an hour. Divided:
+    /// two fifths for each of its names, one for changes of the password.
+    pub attempts_per_account: u32,
     /// Accounts made from one address; 0 for no limit.
     pub registrations_per_hour: u32,
     /// Sign-ins that succeed from one address; 0 for no limit.
@@ -73,7 +73,7 @@ impl Default for AuthConfig {
             registration: Registration::Closed,
             attempts_per_pair: 10,
             attempts_per_peer: 60,
-            attempts_per_name: 100,
+            attempts_per_account: 100,
             registrations_per_hour: 20,
             sign_ins_per_minute: 60,
         }
@@ -199,22 +199,34 @@ impl Auth {
     }
 
     pub(super) fn attempt(&self, info: &RequestInfo, what: What) -> Result<Attempt<'_>, Failure> {
-        self.attempts.begin(info.peer, what, self.ports.env.clock.now())
+        self.attempts.begin(info.peer, what, self.ports.env.clock.uptime())
     }
 
-    /// The user that a name stands for, and the attempt at their password, or at nobody's.
+    /// The user that a name stands for, and the attempt at their password, or at nobody's. A
+    /// refusal takes as long for nobody as for somebody.
     async fn attempt_at(
         &self,
         info: &RequestInfo,
         name: &str,
+        looked_up_by: Instant,
     ) -> Result<(Option<UserId>, Attempt<'_>), Failure> {
-        self.attempts.admit(info.peer, self.ports.env.clock.now())?;
+        self.attempts.admit(info.peer, self.ports.env.clock.uptime())?;
         if name.len() > MAX_NAME {
             return Ok((None, self.attempt(info, What::Password(None))?));
         }
         let (user, hash) = self.reads().find_named(name).await?;
-        let subject = user.map_or(Subject::Nobody(hash), Subject::User);
-        Ok((user, self.attempt(info, What::Password(Some(subject)))?))
+        let subject = match user {
+            Some(user) => {
+                let account = self.reads().aggregates.account(user).await?;
+                (Subject::Taken(hash), account.password_version)
+            }
+            None => (Subject::Free(hash), 0),
+        };
+        let attempt = self.attempt(info, What::Password(Some(subject)));
+        if attempt.is_err() {
+            tokio::time::sleep_until(looked_up_by).await;
+        }
+        Ok((user, attempt?))
     }
 
     /// The version of the user's password, if this is it. Takes as long for an unknown or
@@ -224,8 +236,8 @@ impl Auth {
         &self,
         user: Option<UserId>,
         password: &SecretText,
+        looked_up_by: Instant,
     ) -> Result<Option<u32>, Failure> {
-        let looked_up_by = Instant::now() + LOOK_UP;
         let (version, phc) = match user {
             Some(user) => self.password_hash(user).await?,
             None => (0, None),
@@ -254,17 +266,18 @@ impl Auth {
         name: String,
         password: SecretText,
     ) -> Result<Tokens, Failure> {
-        let (user, attempt) = self.attempt_at(&info, &name).await?;
-        let started = match self.start_session(&info, user, &password).await {
+        let by = look_up_end();
+        let (user, attempt) = self.attempt_at(&info, &name, by).await?;
+        let started = match self.start_session(&info, user, &password, by).await {
             // The password was changed since it was verified: verified again, it is the new one or
             // a wrong one.
             Err(failure) if failure.code == ErrorCode::Conflict => {
-                self.start_session(&info, user, &password).await
+                self.start_session(&info, user, &password, look_up_end()).await
             }
             done => done,
         };
         match &started {
-            Ok(tokens) => attempt.succeeded(tokens.principal.user, self.ports.env.clock.now()),
+            Ok(_) => attempt.succeeded(self.ports.env.clock.uptime()),
             Err(failure) if failure.code == ErrorCode::Unauthenticated => attempt.failed(),
             Err(_) => {}
         }
@@ -277,8 +290,9 @@ impl Auth {
         info: &RequestInfo,
         user: Option<UserId>,
         password: &SecretText,
+        looked_up_by: Instant,
     ) -> Result<Tokens, Failure> {
-        let version = self.verified(user, password).await?;
+        let version = self.verified(user, password, looked_up_by).await?;
         let (user, version) = user.zip(version).ok_or_else(wrong_password)?;
         let session = self.new_session();
         let verified = Verified::Password(version);
@@ -327,7 +341,8 @@ impl Auth {
             }
             if generation < session.generation {
                 let in_grace = generation + 1 == session.generation
-                    && now.ms_since(session.rotated_at) <= GRACE_MS;
+                    // Either way, or a clock that is set back would make the time longer.
+                    && now.0.abs_diff(session.rotated_at.0) <= GRACE_MS;
                 if !in_grace {
                     return Err(self.reused(&info, session).await);
                 }
@@ -364,6 +379,11 @@ impl Auth {
             Err(failure) => failure,
         }
     }
+}
+
+/// When a look-up that begins now ends, whatever is found.
+pub(super) fn look_up_end() -> Instant {
+    Instant::now() + LOOK_UP
 }
 
 /// A command that a user runs on their own account.

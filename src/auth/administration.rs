@@ -35,6 +35,12 @@ pub(super) fn limits() -> CommandLimits {
             per_minute: 30,
             refusal: "too many password resets and new accounts",
         },
+        // A name that is taken is told, to anybody who has an account.
+        CommandLimit {
+            covers: |kind| kind.name == "rename_account",
+            per_minute: 10,
+            refusal: "too many changes of names",
+        },
         CommandLimit { covers: |_| true, per_minute: 120, refusal: "too many changes of accounts" },
     ])
 }
@@ -120,6 +126,7 @@ impl Auth {
         let request = AdministrationRequest {
             context: CommandContext { owner, ..context },
             needs_role: true,
+            needs_sign_in: true,
             command,
             phc,
             expected: None,
@@ -139,14 +146,17 @@ impl Auth {
         if !is_own {
             require_administrator(&context)?;
         }
-        let mutation = change.mutation();
-        let user = context.owner;
+        let (mutation, user) = (change.mutation(), context.owner);
+        if matches!(change, AccountChange::CreateReset) && context.actor.user == Some(user) {
+            return Err(own_reset());
+        }
         let input =
             canonical(&json!({ "id": user, "expected": expected, "is": described(&change) }), None);
         let handed = matches!(change, AccountChange::CreateReset).then(|| self.new_reset(user));
         let request = AdministrationRequest {
             context,
             needs_role: !is_own,
+            needs_sign_in: needs_sign_in(&change),
             command: command_of(change, handed.as_ref()),
             phc: handed.as_ref().map(|handed| resets::hash(&handed.token)),
             expected,
@@ -177,7 +187,7 @@ impl Auth {
             attempt.failed();
             return Err(invalid());
         };
-        attempt.succeeded(user, self.ports().env.clock.now());
+        attempt.succeeded(self.ports().env.clock.uptime());
         let phc = self.passwords.hash(new.expose()).await?;
         let (session, now) = (self.new_session(), self.ports().env.clock.now());
         let user_agent = info.user_agent.clone();
@@ -271,6 +281,27 @@ fn canonical(input: &serde_json::Value, password: Option<&str>) -> Zeroizing<Vec
         bytes.extend_from_slice(password.as_bytes());
     }
     bytes
+}
+
+/// What a stolen access token must not do. It may change a displayed name, and end sessions: that is
+/// what somebody does in a hurry who fears a thief.
+const fn needs_sign_in(change: &AccountChange) -> bool {
+    match change {
+        AccountChange::Rename { username, email, .. } => username.is_some() || email.is_some(),
+        AccountChange::Deactivate
+        | AccountChange::Reactivate
+        | AccountChange::Grant(_)
+        | AccountChange::Revoke(_)
+        | AccountChange::CreateReset => true,
+        AccountChange::EndSession(_) | AccountChange::EndSessions => false,
+    }
+}
+
+/// A reset hands out a token that sets a password. Whoever has theirs needs none.
+fn own_reset() -> Failure {
+    let message = "this is your own account: change its password with changePassword, which takes \
+                   the current one, or ask another administrator for a reset";
+    Failure::new(ErrorCode::Validation, message).at(&["id"])
 }
 
 fn invalid() -> Failure {

@@ -147,6 +147,7 @@ fn username(vouched: &Vouched, user: UserId, attempt: usize) -> Option<Username>
 
 /// While the issuer's keys are unavailable, its tokens can't be verified.
 fn unavailable(error: &JwksError) -> Failure {
-    tracing::warn!(%error, "cannot verify a token of the external issuer");
+    // The fetch that failed has its own line; this one would be anybody's to repeat.
+    tracing::debug!(%error, "cannot verify a token of the external issuer");
     Failure::new(ErrorCode::Upstream, "the identity provider is unreachable: try again in a moment")
 }

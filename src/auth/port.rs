@@ -1,6 +1,6 @@
 //! [`Auth`] as the schema's port.
 
-use super::accounts::{Auth, Registration, call};
+use super::accounts::{Auth, Registration, call, look_up_end};
 use super::attempts::{Subject, What};
 use super::grants::session_of;
 use claviger_application::{
@@ -50,6 +50,7 @@ impl Accounts for AccountsPort {
             let attempt = auth.attempt(&info, What::Registration)?;
             let (user, session) = (auth.new_user(), auth.new_session());
             let phc = auth.passwords.hash(password.expose()).await?;
+            let names = auth.ports.keychain.claims_of(username.as_str(), email.as_str(), None);
             let session_from = Some((session, info.user_agent.clone()));
             let command = RegisterAccount {
                 username,
@@ -68,7 +69,7 @@ impl Accounts for AccountsPort {
                 }
                 return Err(failure);
             }
-            attempt.succeeded(user, auth.ports.env.clock.now());
+            attempt.registered(names.map(|(_, hash)| hash), auth.ports.env.clock.uptime());
             auth.first_tokens(user, session).await
         })
     }
@@ -106,14 +107,17 @@ impl Accounts for AccountsPort {
     ) -> Answer<'_, Tokens> {
         Box::pin(async move {
             let auth = &self.0;
-            if auth.reads().aggregates.account(principal.user).await?.is_external {
+            let account = auth.reads().aggregates.account(principal.user).await?;
+            if account.is_external {
                 let failure =
                     Failure::new(ErrorCode::Validation, AccountError::NoPassword.to_string());
                 return Err(failure.at(&["currentPassword"]));
             }
-            let subject = Subject::User(principal.user);
+            let subject = (Subject::Own(principal.user), account.password_version);
             let attempt = auth.attempt(&info, What::Password(Some(subject)))?;
-            let Some(from_version) = auth.verified(Some(principal.user), &current).await? else {
+            let Some(from_version) =
+                auth.verified(Some(principal.user), &current, look_up_end()).await?
+            else {
                 attempt.failed();
                 let failure = Failure::new(
                     ErrorCode::Unauthenticated,
@@ -121,7 +125,7 @@ impl Accounts for AccountsPort {
                 );
                 return Err(failure.at(&["currentPassword"]).with(FailureDetail::Credentials));
             };
-            attempt.succeeded(principal.user, auth.ports.env.clock.now());
+            attempt.succeeded(auth.ports.env.clock.uptime());
             let session = auth.new_session();
             let phc = auth.passwords.hash(new.expose()).await?;
             let session_from = Some((session, info.user_agent.clone()));

@@ -21,6 +21,8 @@ const ISSUER: &str = "claviger";
 const TYPE: &str = "at+jwt";
 /// PKCS#8 of an Ed25519 key, up to its 32 bytes (RFC 8410, section 7).
 const PKCS8: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+/// How far the clock of whoever signed a token may be ahead of this one, in seconds.
+pub(super) const LEEWAY_S: u64 = 30;
 /// No token of this server is longer.
 const MAX_LEN: usize = 2048;
 
@@ -125,7 +127,16 @@ impl TokenKey {
             return Reading::Bad;
         };
         let seconds = now.0 / 1000;
-        if data.header.typ.as_deref() != Some(TYPE) || data.claims.nbf > seconds {
+        if data.header.typ.as_deref() != Some(TYPE) {
+            return Reading::Bad;
+        }
+        // Signed by another process of this store, whose clock is not this one's.
+        if data.claims.nbf > seconds.saturating_add(LEEWAY_S) {
+            tracing::warn!(
+                claim = "nbf",
+                "refused an access token of this store: the clocks of its processes differ by more \
+                 than {LEEWAY_S} s"
+            );
             return Reading::Bad;
         }
         if seconds >= data.claims.exp {
@@ -267,7 +278,11 @@ mod tests {
         assert_eq!(key(1).check(token.expose(), NOW), Some(NAMED));
         assert_eq!(key(1).check(token.expose(), NOW.plus_ms(59_000)), Some(NAMED));
         assert_eq!(key(1).check(token.expose(), NOW.plus_ms(60_000)), None, "expired");
-        assert_eq!(key(1).check(token.expose(), Timestamp(NOW.0 - 1000)), None, "not yet good");
+        for ahead_s in [1, 29, 30] {
+            let peers = Timestamp(NOW.0 - ahead_s * 1000);
+            assert_eq!(key(1).check(token.expose(), peers), Some(NAMED), "{ahead_s}");
+        }
+        assert_eq!(key(1).check(token.expose(), Timestamp(NOW.0 - 31_000)), None, "not yet good");
         assert_eq!(key(2).check(token.expose(), NOW), None, "another key");
     }
 

@@ -30,6 +30,8 @@ pub struct AdministrationRequest {
     pub context: CommandContext,
     /// Whether the acting user must be an administrator.
     pub needs_role: bool,
+    /// Whether the acting user must have signed in lately: a token alone may be stolen.
+    pub needs_sign_in: bool,
     pub command: AccountCommand,
     /// The hash of a new password or of the token that sets one.
     pub phc: Option<SecretText>,
@@ -72,8 +74,11 @@ impl Required {
         events: &[AccountEvent],
     ) -> Result<(), Failure> {
         self.relied_on.clear();
-        let is_one = |account: &Account| account.is_active && account.roles.contains(&Role::Admin);
-        if !is_one(account) || is_one(&folded(account, events)) {
+        let after = folded(account, events);
+        let leaves = account.is_for_administration() && !after.is_for_administration();
+        // The operator, who makes a password void, has the token that sets the next one.
+        let locks_out = self.by.is_some() && bus.administers(account) && !bus.administers(&after);
+        if !(leaves || locks_out) {
             return Ok(());
         }
         // Whoever acts is one as a rule, and saves the search.
@@ -107,8 +112,10 @@ impl Bus {
     }
 
     async fn administer(&self, request: AdministrationRequest) -> Result<AccountDone, Failure> {
-        let AdministrationRequest { context, needs_role, command, phc, expected, input } = request;
+        let AdministrationRequest { context, command, phc, expected, input, .. } = request;
+        let (needs_role, needs_sign_in) = (request.needs_role, request.needs_sign_in);
         let (owner, by) = (context.owner, context.actor.user);
+        let signed_in = if needs_sign_in { Caller::lately(&context) } else { None };
         let prepared = match by {
             // The record is the acting user's: the account may not be there yet.
             Some(user) if context.idempotency_key.is_some() => {
@@ -120,6 +127,7 @@ impl Bus {
                 PreparedCommand::of(context, self.new_command_id()).requiring(caller)
             }
         };
+        let prepared = prepared.requiring(signed_in);
         if let Some(repeat) = self.repeated(&prepared).await? {
             return replayed(repeat);
         }
@@ -128,12 +136,17 @@ impl Bus {
         self.execute(&prepared, &mut recipe).await
     }
 
+    /// Whether the account is that of an administrator who can sign in here.
+    fn administers(&self, account: &Account) -> bool {
+        account.is_administrator(self.config.is_issuer_trusted)
+    }
+
     /// The stream of a user's account with its version, if they are an administrator who can sign
     /// in.
     async fn as_administrator(&self, user: UserId) -> Result<Option<(StreamName, u64)>, Failure> {
         let stream = StreamName::Account(user);
         let (version, account) = self.aggregates.accounts.load(&*self.store, stream).await?;
-        Ok(account.is_administrator().then_some((stream, version)))
+        Ok(self.administers(&account).then_some((stream, version)))
     }
 
     /// The stream of an administrator other than this user who can sign in, with its version. The

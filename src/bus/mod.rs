@@ -49,6 +49,9 @@ pub struct BusConfig {
     pub test_timeout_ms: u64,
     /// The model for key tests that name none.
     pub test_model: ModelId,
+    /// Whether users of an external issuer can administer accounts by the roles of their accounts:
+    /// its tokens are accepted, and bring no roles.
+    pub is_issuer_trusted: bool,
     pub metrics: Metrics,
 }
 
@@ -120,7 +123,7 @@ impl Bus {
     ) -> Result<T, Failure> {
         let began_at = Instant::now();
         let Entry { kind, owner, bytes } = entry.into();
-        let done = match limits.take(kind, (owner, bytes), self.env.clock.now()) {
+        let done = match limits.take(kind, (owner, bytes), self.env.clock.uptime()) {
             Ok(()) => self.detached(work).await,
             Err(failure) => Err(failure),
         };

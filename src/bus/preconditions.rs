@@ -9,17 +9,23 @@ use crate::system::failure::store_failure;
 use claviger_application::{CommandContext, ForeignToken, Principal};
 use claviger_domain::actor::{ActingCredential, Role};
 use claviger_domain::code::ErrorCode;
-use claviger_domain::failure::Failure;
+use claviger_domain::failure::{Failure, FailureDetail};
 use claviger_domain::id::{RunId, SessionId, UserId};
 use claviger_domain::orchestration::RunError;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{Fewer, OPEN_RUNS, Page, RUNS, Reliance};
 use std::collections::BTreeSet;
 
+/// How long a sign-in counts as one of lately: as long as a token of an issuer does where it stands
+/// for a password.
+const LATELY_MS: u64 = 5 * 60 * 1000;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Precondition {
     /// The sign-in by which the command was given is still valid.
     Caller(Caller),
+    /// The caller signed in a short time ago.
+    SignedInLately(Caller),
     /// The owner's content was not destroyed: a row that is written afterwards would come back.
     NotErased,
     /// The owner has fewer unfinished runs than this.
@@ -43,6 +49,15 @@ pub(super) struct Caller {
 impl Caller {
     /// The caller of a command; `None` for timers, the engine, the operator and the installation.
     pub(super) fn of(context: &CommandContext) -> Option<Precondition> {
+        Self::who_gave(context).map(Precondition::Caller)
+    }
+
+    /// The same for what a stolen token must not do: they have shown a moment ago who they are.
+    pub(super) fn lately(context: &CommandContext) -> Option<Precondition> {
+        Self::who_gave(context).map(Precondition::SignedInLately)
+    }
+
+    fn who_gave(context: &CommandContext) -> Option<Self> {
         let (user, credential) = (context.actor.user?, context.actor.credential?);
         let session = match credential {
             ActingCredential::Session(session) => Some(session),
@@ -50,7 +65,7 @@ impl Caller {
             ActingCredential::Operator | ActingCredential::Timer => return None,
         };
         let (foreign, roles) = (context.foreign, context.roles.clone());
-        Some(Precondition::Caller(Self { user, session, foreign, roles }))
+        Some(Self { user, session, foreign, roles })
     }
 
     /// A user who made a request.
@@ -93,6 +108,23 @@ impl Caller {
         }
         Ok(roles)
     }
+
+    /// Refuses a caller who signed in too long ago. A refresh is no sign-in.
+    async fn check_sign_in(&self, bus: &Bus) -> Result<(), Failure> {
+        let at = match (self.foreign, self.session) {
+            (Some(token), _) => Some(token.issued_at),
+            (None, Some(session)) => {
+                let member = bus.aggregates.member(self.user).await?;
+                member.and_then(|member| member.signed_in_at(session))
+            }
+            (None, None) => None,
+        };
+        // The log's time never goes back: an old sign-in stays old when the clock is set back, and
+        // the next one is a new one.
+        let head = bus.store.head().await.map_err(|error| store_failure(&error))?;
+        let now = bus.env.clock.now().max(head.at);
+        if at.is_some_and(|at| now.ms_since(at) <= LATELY_MS) { Ok(()) } else { Err(long_ago()) }
+    }
 }
 
 /// What a decision is made on, once its preconditions hold.
@@ -119,6 +151,7 @@ impl Admitted {
             Precondition::Caller(caller) => {
                 self.roles = Some(caller.check(bus, owner, &mut self.relies_on).await?);
             }
+            Precondition::SignedInLately(caller) => caller.check_sign_in(bus).await?,
             Precondition::NotErased => bus.not_erased(owner, &mut self.relies_on).await?,
             Precondition::OpenRunsBelow(max) => {
                 let page = Page { limit: 1, ..Page::default() };
@@ -157,6 +190,12 @@ impl Bus {
 fn ended() -> Failure {
     let message = "your session has ended meanwhile: nothing was changed, sign in again";
     Failure::new(ErrorCode::Unauthenticated, message)
+}
+
+fn long_ago() -> Failure {
+    let message = "this needs a sign-in of the last five minutes, so that a stolen token cannot do \
+                   it: nothing was changed, sign in again (login) and repeat it with the new token";
+    Failure::new(ErrorCode::Unauthenticated, message).with(FailureDetail::Credentials)
 }
 
 fn others() -> Failure {

@@ -6,7 +6,7 @@ use super::preconditions::Precondition;
 use super::records::Repeat;
 use super::start_run::{Begun, StartRecipe};
 use super::{Bus, Entry};
-use crate::credentials::{Resolver, recorded};
+use crate::credentials::{ModelList, Resolver, recorded};
 use crate::limits::CommandLimits;
 use claviger_application::{
     Answer, CommandContext, RunCommand, RunCommands, RunDone, RunReads, StartRun,
@@ -192,9 +192,9 @@ impl RunBus {
         let asked: Vec<_> =
             named.chain(given.as_ref().map(ModelId::as_str)).map(str::to_owned).collect();
         let of_operator = resolution.chosen().is_some_and(|chosen| chosen.key.is_none());
-        if let Some(known) = models.known_to_operator(now).await.filter(|_| of_operator)
-            && let Some(unknown) =
-                asked.iter().find(|model| !known.iter().any(|id| id.as_str() == **model))
+        let known = if of_operator { models.known_to_operator(now).await } else { None };
+        if let Some(known) = known
+            && let Some(unknown) = asked.iter().find(|model| !ModelList::is_among(model, &known))
         {
             let those = known.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ");
             let message = format!(

@@ -1,9 +1,10 @@
 //! The commands of `user` on accounts that are there, and what all of them print.
 
-use super::args::{StateArg, UserCommand};
+use super::CliError;
+use super::args::{RoleArg, StateArg, UserCommand};
+use super::output::Text;
 use super::sanitize::one_line;
 use super::user::{context, find, refused, role, unknown_user};
-use super::{CliError, output};
 use crate::app::wiring::Core;
 use claviger_application::ids::{IdKind, decode_as, encode};
 use claviger_application::{
@@ -56,14 +57,14 @@ impl Wanted {
                 change(&of.user, "reactivated", AccountChange::Reactivate)
             }
             UserCommand::Role { of, grant: Some(grant), .. } => {
-                change(&of.user, "granted the role of", AccountChange::Grant(role(*grant)))
+                change(&of.user, granted(*grant), AccountChange::Grant(role(*grant)))
             }
             UserCommand::Role { of, revoke: Some(revoke), .. } => {
-                change(&of.user, "revoked the role of", AccountChange::Revoke(role(*revoke)))
+                change(&of.user, revoked(*revoke), AccountChange::Revoke(role(*revoke)))
             }
             UserCommand::Role { .. } => return Err(invalid("give --grant ROLE or --revoke ROLE")),
             UserCommand::Password(of) => {
-                change(&of.user, "made void the password of", AccountChange::CreateReset)
+                change(&of.user, "voided the password of", AccountChange::CreateReset)
             }
             UserCommand::Sessions { of, end_all: true, .. } => {
                 change(&of.user, "ended the sessions of", AccountChange::EndSessions)
@@ -93,6 +94,22 @@ impl Wanted {
                 change(&of.user, "renamed", rename)
             }
         })
+    }
+}
+
+const fn granted(role: RoleArg) -> &'static str {
+    match role {
+        RoleArg::User => "granted the role user to",
+        RoleArg::Auditor => "granted the role auditor to",
+        RoleArg::Admin => "granted the role admin to",
+    }
+}
+
+const fn revoked(role: RoleArg) -> &'static str {
+    match role {
+        RoleArg::User => "revoked the role user of",
+        RoleArg::Auditor => "revoked the role auditor of",
+        RoleArg::Admin => "revoked the role admin of",
     }
 }
 
@@ -138,6 +155,8 @@ pub(super) async fn changed(
     changed: AccountChanged,
 ) -> Result<Outcome, CliError> {
     let account = Box::new(detail(core, changed.user).await?);
+    let is_new = !changed.commit.event_ids.is_empty();
+    let done = if is_new { done } else { "nothing was to be changed for" };
     Ok(Outcome::Changed { account, done, reset: changed.reset })
 }
 
@@ -162,34 +181,34 @@ async fn all(core: &Core, states: BTreeSet<AccountState>) -> Result<Vec<AccountD
 }
 
 impl Outcome {
-    pub(super) fn print(&self, json: bool) {
+    pub(super) fn print(&self, text: &mut Text, json: bool) {
         match self {
             Self::Accounts(accounts) if json => {
-                output::json(&accounts.iter().map(as_json).collect::<Vec<_>>());
+                text.json(&accounts.iter().map(as_json).collect::<Vec<_>>());
             }
-            Self::Accounts(accounts) if accounts.is_empty() => output::line("no such accounts"),
-            Self::Accounts(accounts) => table(accounts),
-            Self::Account(account) if json => output::json(&as_json(account)),
-            Self::Account(account) => table(std::slice::from_ref(account)),
+            Self::Accounts(accounts) if accounts.is_empty() => text.line("no such accounts"),
+            Self::Accounts(accounts) => table(text, accounts),
+            Self::Account(account) if json => text.json(&as_json(account)),
+            Self::Account(account) => table(text, std::slice::from_ref(account)),
             Self::Changed { account, reset, .. } if json => {
-                output::json(&changed_json(account, reset.as_ref()));
+                text.json(&changed_json(account, reset.as_ref()));
             }
             Self::Changed { account, done, reset } => {
                 let id = encode(IdKind::User, account.user.0);
-                output::line(&format!("{done} {} ({id})", one_line(name(account))));
+                text.line(&format!("{done} {} ({id})", one_line(name(account))));
                 if let Some(reset) = reset {
                     let until = reset.expires_at;
-                    output::line(&format!("this token sets a new password, once, until {until}:"));
-                    output::line(reset.token.expose());
+                    text.line(&format!("this token sets a new password, once, until {until}:"));
+                    text.line(reset.token.expose());
                 }
             }
             Self::Sessions(sessions) if json => {
-                output::json(&sessions.iter().map(session_json).collect::<Vec<_>>());
+                text.json(&sessions.iter().map(session_json).collect::<Vec<_>>());
             }
-            Self::Sessions(sessions) if sessions.is_empty() => output::line("no sessions"),
+            Self::Sessions(sessions) if sessions.is_empty() => text.line("no sessions"),
             Self::Sessions(sessions) => {
                 let rows: Vec<Vec<String>> = sessions.iter().map(session_row).collect();
-                output::table(&["ID", "SINCE", "LAST USED", "LAST EVENT", "CLIENT"], &rows);
+                text.table(&["ID", "SINCE", "LAST USED", "LAST EVENT", "CLIENT"], &rows);
             }
         }
     }
@@ -199,9 +218,9 @@ fn name(account: &AccountDetail) -> &str {
     account.view.content.as_ref().map_or("an erased account", |content| &content.username)
 }
 
-fn table(accounts: &[AccountDetail]) {
+fn table(text: &mut Text, accounts: &[AccountDetail]) {
     let rows: Vec<Vec<String>> = accounts.iter().map(as_row).collect();
-    output::table(&["ID", "USERNAME", "E-MAIL", "ROLES", "STATE", "CREATED", "SIGNED IN"], &rows);
+    text.table(&["ID", "USERNAME", "E-MAIL", "ROLES", "STATE", "CREATED", "SIGNED IN"], &rows);
 }
 
 fn as_row(account: &AccountDetail) -> Vec<String> {

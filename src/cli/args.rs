@@ -2,10 +2,11 @@
 
 use super::help;
 use super::run::RunCommand;
+use crate::app::config::ListenAddress;
 use crate::views::registry::{self, View};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::net::SocketAddr;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Bring your own Anthropic keys: an event-sourced vault and GraphQL server for them.
@@ -60,7 +61,7 @@ pub(super) enum Command {
     Run(RunCommand),
     /// Check the whole log, and compare the views with it
     #[command(after_help = help::VERIFY)]
-    Verify,
+    Verify(VerifyArgs),
     /// Rebuild a view from the log: rows that differ are replaced in place
     #[command(after_help = help::REPLAY)]
     Replay(ReplayArgs),
@@ -86,7 +87,7 @@ pub(super) struct DemoArgs {
 pub(super) struct SimulateArgs {
     /// Address to listen on
     #[arg(long = "at", default_value = "127.0.0.1:8006", value_name = "ADDRESS")]
-    pub(super) at: SocketAddr,
+    pub(super) at: ListenAddress,
     /// List the scenarios with a key for each, and end
     #[arg(long)]
     pub(super) keys: bool,
@@ -95,7 +96,7 @@ pub(super) struct SimulateArgs {
     pub(super) pace_ms: u64,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ValueEnum)]
 pub(super) enum RoleArg {
     /// Everything of their own
     User,
@@ -105,7 +106,7 @@ pub(super) enum RoleArg {
     Admin,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Deserialize, Serialize, Subcommand)]
 pub(super) enum UserCommand {
     /// Create an account
     #[command(after_help = help::USER_ADD)]
@@ -170,14 +171,14 @@ pub(super) enum UserCommand {
     },
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Deserialize, Serialize)]
 pub(super) struct Account {
     /// Username, e-mail address or id
     #[arg(value_name = "USER")]
     pub(super) user: String,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ValueEnum)]
 pub(super) enum StateArg {
     /// May sign in
     Active,
@@ -187,7 +188,7 @@ pub(super) enum StateArg {
     Erased,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Deserialize, Serialize)]
 pub(super) struct UserAddArgs {
     /// Username: 3 to 50 characters, no @
     pub(super) name: String,
@@ -207,14 +208,14 @@ pub(super) struct UserAddArgs {
     pub(super) password_stdin: bool,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Deserialize, Serialize)]
 pub(super) struct OfUser {
     /// Username or e-mail address of the keys' owner
     #[arg(long, value_name = "NAME")]
     pub(super) user: String,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ValueEnum)]
 pub(super) enum LevelArg {
     /// Anthropic accepts the key; costs nothing
     Authentic,
@@ -224,7 +225,7 @@ pub(super) enum LevelArg {
     Full,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Deserialize, Serialize, Subcommand)]
 pub(super) enum KeyCommand {
     /// List a user's keys, newest first
     #[command(after_help = help::KEY)]
@@ -290,6 +291,13 @@ fn view_parser() -> impl TypedValueParser<Value = &'static View> {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct VerifyArgs {
+    /// While a server runs on the embedded store, have it verify the store as it is now
+    #[arg(long)]
+    pub(super) live: bool,
+}
+
+#[derive(Args, Debug)]
 pub(super) struct ReplayArgs {
     #[arg(
         help = view_names(),
@@ -317,7 +325,7 @@ pub(super) enum VaultCommand {
     Rotate(RotateArgs),
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Deserialize, Serialize)]
 pub(super) struct RotateArgs {
     /// Remove the old keys from master.key at the end; backups made before need them
     #[arg(long)]

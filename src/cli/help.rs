@@ -9,6 +9,9 @@ Examples:
   claviger run start --help            start an orchestration and watch it
   claviger verify                      compare everything with the log
 
+While `claviger serve` runs, the commands on its store go to it through claviger.sock in the data
+directory, and use its settings.
+
 `claviger COMMAND --help` lists the settings that a command reads. Each is a flag, a variable or a
 line of claviger.toml, the first of these wins: --data-dir, CLAVIGER_DATA_DIR, data_dir.
 
@@ -56,8 +59,8 @@ Examples:
   claviger user sessions ada --end-all
   claviger user rename ada --email ada.king@example.org
 
-On the embedded store, stop the server first. The last active administrator can be neither
-deactivated nor lose the role (exit code 14).";
+While a server runs it does the work, with its own settings. The last active administrator can be
+neither deactivated nor lose the role (exit code 14).";
 
 pub(super) const KEY: &str = "\
 Examples:
@@ -66,17 +69,20 @@ Examples:
   claviger key default --user ada work --context 'night jobs'
   claviger key list --user ada --json
 
-`key test` ends with exit code 20 unless the key works.";
+`key test` ends with exit code 20 unless the key works. While a server runs it does the work, with
+its own settings; other ones are refused.";
 
 pub(super) const VERIFY: &str = "\
-On the embedded store, stop the server first. Exit code 1 means that something differs.
+On the embedded store, stop the server first, or give --live: then the server reads its own store, as
+it is at this moment. Exit code 1 means that something differs.
 
 Examples:
   claviger verify
+  claviger verify --live               beside a running server
   claviger verify --data-dir /restored/claviger --json";
 
 pub(super) const REPLAY: &str = "\
-On the embedded store, stop the server first; on MongoDB the servers run on.
+Servers run on.
 
 Examples:
   claviger replay --all --check        compare every view with the log; exit code 1 if rows differ
@@ -85,11 +91,11 @@ Examples:
 pub(super) const VAULT: &str = "\
 Examples:
   claviger vault status
-  claviger vault rotate                stop the server of an embedded store first; see its --help";
+  claviger vault rotate                see its --help";
 
 pub(super) const ROTATE: &str = "\
 Examples:
-  claviger vault rotate                embedded store: stop the server first
+  claviger vault rotate                embedded store: a running server does it, and runs on
   CLAVIGER_MASTER_KEYS=$NEW,$OLD CLAVIGER_TOKEN_KEY=$TOKEN \\
     claviger vault rotate --mongodb-uri mongodb://db.example.org/claviger
 
@@ -99,7 +105,8 @@ If you give the master keys yourself, by CLAVIGER_MASTER_KEYS or a file of your 
   2. Run `claviger vault rotate` with the new key first in its list. On MongoDB the servers run on.
   3. When it has ended, remove the old key from every list, and restart them. Destroy it once no
      backup needs it.
-On the embedded store a new key is added to master.key in the data directory.
+On the embedded store a new key is added to master.key in the data directory. A server that runs
+there rotates with its own list, not with the command's.
 Ctrl-C ends it after the current batch. What it has done stays, and the next run continues.";
 
 pub(super) const SCHEMA: &str = "\

@@ -1,16 +1,16 @@
-//! `key`: lets the operator manage a user's keys, directly on the store.
+//! `key`: lets the operator manage a user's keys.
 
+use super::CliError;
 use super::args::{KeyCommand as Args, LevelArg};
-use super::user::{find, operator, read_secret};
-use super::{CliError, output};
-use crate::app::config::Config;
+use super::input::Input;
+use super::output::Text;
+use super::user::{find, operator};
 use crate::app::wiring::Core;
 use crate::bus::Commands;
-use crate::system::environment::Environment;
+use crate::socket::Answer;
 use claviger_application::ids::{IdKind, decode_as, encode};
 use claviger_application::{CommandContext, KeyCommand, KeyCommands as _, Reads as _};
 use claviger_domain::actor::Actor;
-
 use claviger_domain::api_key::ApiKeySecret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::{KeyId, UserId};
@@ -20,33 +20,36 @@ use claviger_projections::keys::KeyView;
 use claviger_projections::ports::Page;
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::process::ExitCode;
 use std::sync::Arc;
 
-pub(super) async fn run(args: &Args, config: &Config, json: bool) -> Result<ExitCode, CliError> {
-    // Standard input is read before the store is opened, because it may take its time.
-    let parsed = Parsed::of(args)?;
-    let core = Core::open(config, Environment::system(), "claviger key").await?;
-    let done = execute(&core, args, parsed).await;
-    core.close().await;
-    let keys = done?;
-    print(&keys, args, json);
+pub(super) async fn execute(
+    args: &Args,
+    core: &Core,
+    input: &mut Input,
+    json: bool,
+) -> Result<Answer, CliError> {
+    let keys = work(core, args, Parsed::of(args, input)?).await?;
+    let mut text = Text::default();
+    print(&mut text, &keys, args, json);
     let failed = matches!(args, Args::Test { .. })
         && keys
             .iter()
             .any(|key| key.facts.last_test.as_ref().is_none_or(|test| !is_success(&test.verdict)));
-    Ok(if failed {
-        ExitCode::from(ErrorCode::KeyUnavailable.exit_code())
-    } else {
-        ExitCode::SUCCESS
-    })
+    let exit = if failed { ErrorCode::KeyUnavailable.exit_code() } else { 0 };
+    Ok(Answer { out: text.into_string(), exit })
+}
+
+/// Refuses what can't be right, before anything is opened or asked. Reads the secret that the
+/// command needs.
+pub(super) fn check(args: &Args, input: &mut Input) -> Result<(), CliError> {
+    Parsed::of(args, input).map(drop)
 }
 
 fn is_success(verdict: &claviger_domain::key_test::KeyVerdict) -> bool {
     verdict.status == claviger_domain::key_test::KeyTestStatus::Success
 }
 
-/// The arguments, parsed before anything is opened.
+/// The arguments, parsed.
 enum Parsed {
     List,
     Add { name: KeyName, secret: ApiKeySecret, context: Context, make_default: Option<bool> },
@@ -59,13 +62,13 @@ fn invalid(error: impl std::fmt::Display) -> CliError {
 }
 
 impl Parsed {
-    fn of(args: &Args) -> Result<Self, CliError> {
+    fn of(args: &Args, input: &mut Input) -> Result<Self, CliError> {
         Ok(match args {
             Args::List(_) => Self::List,
             Args::Add { name, context, default, .. } => Self::Add {
                 name: KeyName::parse(name).map_err(invalid)?,
                 context: Context::parse(context).map_err(invalid)?,
-                secret: ApiKeySecret::parse(&read_secret("the API key")?).map_err(invalid)?,
+                secret: ApiKeySecret::parse(&input.read("the API key")?).map_err(invalid)?,
                 make_default: default.then_some(true),
             },
             Args::Test { level, with, .. } => Self::Test {
@@ -88,7 +91,7 @@ impl Parsed {
     }
 }
 
-async fn execute(core: &Core, args: &Args, parsed: Parsed) -> Result<Vec<KeyView>, CliError> {
+async fn work(core: &Core, args: &Args, parsed: Parsed) -> Result<Vec<KeyView>, CliError> {
     let (of, wanted) = match args {
         Args::List(of) | Args::Add { of, .. } => (of, None),
         Args::Test { of, key, .. } | Args::Default { of, key, .. } => (of, Some(key)),
@@ -153,28 +156,26 @@ async fn find_key(core: &Core, owner: UserId, wanted: &str) -> Result<KeyId, Cli
     }
 }
 
-fn print(keys: &[KeyView], args: &Args, json: bool) {
+fn print(text: &mut Text, keys: &[KeyView], args: &Args, json: bool) {
     let is_list = matches!(args, Args::List(_));
     if json {
         let values: Vec<_> = keys.iter().map(as_json).collect();
         match values.first() {
-            Some(value) if !is_list => output::json(value),
-            _ => output::json(&values),
+            Some(value) if !is_list => text.json(value),
+            _ => text.json(&values),
         }
         return;
     }
     if keys.is_empty() {
-        output::line(
-            "no keys yet: add one with claviger key add --user NAME --name work < key.txt",
-        );
+        text.line("no keys yet: add one with claviger key add --user NAME --name work < key.txt");
         return;
     }
     let rows: Vec<Vec<String>> = keys.iter().map(as_row).collect();
-    output::table(&["ID", "NAME", "KEY", "STATE", "DEFAULT FOR", "LAST TEST"], &rows);
+    text.table(&["ID", "NAME", "KEY", "STATE", "DEFAULT FOR", "LAST TEST"], &rows);
     if matches!(args, Args::Test { .. })
         && let Some(notes) = keys.first().and_then(|key| key.content.as_ref()?.test_notes.as_ref())
     {
-        output::line(&notes.message);
+        text.line(&notes.message);
     }
 }
 

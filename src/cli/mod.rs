@@ -5,8 +5,11 @@ mod accounts;
 mod args;
 mod client;
 mod demo;
+mod desk;
 mod help;
+mod input;
 mod key;
+mod operation;
 pub mod output;
 mod replay;
 mod rotate;
@@ -20,11 +23,12 @@ mod user;
 mod vault;
 mod verify;
 
-use args::Command;
+use args::{Command, VaultCommand};
 use claviger_domain::api_key::contains_secret;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_projections::ports::StoreError;
+use operation::Operation;
 use settings::Typed;
 use std::process::ExitCode;
 
@@ -89,7 +93,7 @@ impl From<RotationError> for CliError {
             }
             RotationError::Store(StoreError::Unavailable(_) | StoreError::Closed)
             | RotationError::Unrecorded(_) => ErrorCode::StoreUnavailable,
-            RotationError::StoreKeys(_) | RotationError::User { .. } => ErrorCode::KeyUnavailable,
+            RotationError::StoreKeys(_) | RotationError::Users { .. } => ErrorCode::KeyUnavailable,
             RotationError::Stopped { .. } => ErrorCode::ShuttingDown,
             RotationError::NothingToDo { .. } | RotationError::UsedBefore { .. } => {
                 ErrorCode::Validation
@@ -141,16 +145,16 @@ pub fn main() -> ExitCode {
         Err(error) => return wrong_usage(&error),
     };
     crate::system::process::keep_memory_private();
-    let arguments = &typed.arguments;
+    let (arguments, json) = (&typed.arguments, typed.arguments.json);
     let quiet = !matches!(arguments.command, Command::Serve | Command::Simulate(_));
     crate::system::telemetry::start(arguments.log.as_deref(), quiet, arguments.log_json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return CliError::from(error).report(arguments.json),
+        Err(error) => return CliError::from(error).report(json),
     };
-    match runtime.block_on(dispatch(&typed)) {
+    match runtime.block_on(dispatch(typed)) {
         Ok(code) => code,
-        Err(error) => error.report(arguments.json),
+        Err(error) => error.report(json),
     }
 }
 
@@ -168,24 +172,26 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-async fn dispatch(Typed { arguments, command, settings }: &Typed) -> Result<ExitCode, CliError> {
+async fn dispatch(Typed { arguments, command, settings }: Typed) -> Result<ExitCode, CliError> {
     let json = arguments.json;
     // Read only by the commands that use it, so that no other depends on a valid configuration.
-    let config = || Config::load_for(command, settings.clone());
-    match &arguments.command {
-        Command::Serve => serve::run(&config()?).await,
-        Command::Demo(demo) => demo::run(demo, config()?).await,
-        Command::Simulate(simulate) => simulate::run(simulate, json).await,
-        Command::User(user) => user::run(user, &config()?, json).await,
-        Command::Key(key) => key::run(key, &config()?, json).await,
-        Command::Run(run) => run::run(run, settings.model.as_deref(), json).await,
-        Command::Verify => verify::run(&config()?, json).await,
-        Command::Replay(replay) => replay::run(replay, &config()?, json).await,
-        Command::Vault(vault) => vault::run(vault, &config()?, json).await,
-        Command::Schema => schema::run(),
+    let config = || Config::load_for(&command, settings.clone());
+    let operation = match arguments.command {
+        Command::Serve => return serve::run(&config()?).await,
+        Command::Demo(demo) => return demo::run(&demo, config()?).await,
+        Command::Simulate(simulate) => return simulate::run(&simulate, json).await,
+        Command::Run(run) => return run::run(&run, settings.model.as_deref(), json).await,
+        Command::Schema => return schema::run(),
         Command::ConfigReference => {
             output::line(crate::app::config::reference().trim_end());
-            Ok(ExitCode::SUCCESS)
+            return Ok(ExitCode::SUCCESS);
         }
-    }
+        Command::User(user) => Operation::User(user),
+        Command::Key(key) => Operation::Key(key),
+        Command::Verify(verify) => Operation::Verify { live: verify.live },
+        Command::Replay(replay) => Operation::Replay((&replay).into()),
+        Command::Vault(VaultCommand::Status) => Operation::VaultStatus,
+        Command::Vault(VaultCommand::Rotate(rotate)) => Operation::VaultRotate(rotate),
+    };
+    operation::run(operation, &config()?, json).await
 }

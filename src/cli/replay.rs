@@ -1,53 +1,61 @@
 //! `replay`: rebuilds views from the log.
 
+use super::CliError;
 use super::args::ReplayArgs;
-use super::{CliError, output};
-use crate::app::config::Config;
+use super::output::Text;
 use crate::app::wiring::Core;
-use crate::system::environment::Environment;
+use crate::socket::Answer;
 use crate::views::{Replay, Report, registry};
 use claviger_domain::failure::Failure;
-use std::process::ExitCode;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-pub(super) async fn run(
-    arguments: &ReplayArgs,
-    config: &Config,
-    json: bool,
-) -> Result<ExitCode, CliError> {
-    let core = Core::open(config, Environment::system(), "claviger replay").await?;
+/// What to replay.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Wanted {
+    /// The name of a view; `None` for every view.
+    view: Option<String>,
+    check: bool,
+}
+
+impl From<&ReplayArgs> for Wanted {
+    fn from(args: &ReplayArgs) -> Self {
+        Self { view: args.view.map(|view| view.name().to_owned()), check: args.check }
+    }
+}
+
+pub(super) async fn execute(wanted: &Wanted, core: &Core, json: bool) -> Result<Answer, CliError> {
     let replay = Replay {
         store: Arc::clone(&core.store),
         keychain: Arc::clone(&core.keychain),
         env: core.env.clone(),
-        check: arguments.check,
+        check: wanted.check,
     };
-    let reports = replay_all(&replay, arguments).await;
-    drop(replay);
-    core.close().await;
-    let reports = reports?;
+    let reports = replay_all(&replay, wanted).await?;
+    let mut text = Text::default();
     if json {
-        output::json(&reports);
+        text.json(&reports);
     } else {
         for report in &reports {
-            print(report, arguments.check);
+            print(&mut text, report, wanted.check);
         }
     }
     let found = reports
         .iter()
-        .any(|report| report.failed_count > 0 || (arguments.check && report.differing_count > 0));
-    Ok(if found { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        .any(|report| report.failed_count > 0 || (wanted.check && report.differing_count > 0));
+    Ok(Answer { out: text.into_string(), exit: u8::from(found) })
 }
 
-async fn replay_all(replay: &Replay, arguments: &ReplayArgs) -> Result<Vec<Report>, Failure> {
+async fn replay_all(replay: &Replay, wanted: &Wanted) -> Result<Vec<Report>, Failure> {
     let mut reports = Vec::new();
-    for view in registry::ALL.iter().filter(|view| arguments.view.is_none_or(|of| of == **view)) {
+    let is_wanted = |name: &str| wanted.view.as_ref().is_none_or(|view| view == name);
+    for view in registry::ALL.iter().filter(|view| is_wanted(view.name())) {
         reports.push(replay.run(view).await?);
     }
     Ok(reports)
 }
 
-fn print(report: &Report, check: bool) {
+fn print(text: &mut Text, report: &Report, check: bool) {
     let view = report.view;
     let (differs, fails) =
         if check { ("differs", "cannot be checked") } else { ("repaired", "cannot be repaired") };
@@ -56,11 +64,11 @@ fn print(report: &Report, check: bool) {
         (&report.failed, report.failed_count, fails),
     ] {
         for owner in owners {
-            output::line(&format!("{view} of {owner}: {what}"));
+            text.line(&format!("{view} of {owner}: {what}"));
         }
         let named = owners.len() as u64;
         if count > named {
-            output::line(&format!("and {} more", count - named));
+            text.line(&format!("and {} more", count - named));
         }
     }
     let done = if check { String::new() } else { format!(", {} repaired", report.changed) };
@@ -69,7 +77,7 @@ fn print(report: &Report, check: bool) {
     } else {
         format!(", {} rows no longer advance", report.quarantined)
     };
-    output::line(&format!(
+    text.line(&format!(
         "{view}: {} owners, {} differed{done}{still}",
         report.owners, report.differing_count
     ));

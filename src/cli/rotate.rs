@@ -1,50 +1,45 @@
 //! `vault rotate`: moves everything under a new master key.
 
+use super::CliError;
 use super::args::RotateArgs;
-use super::serve::on_signals;
-use super::{CliError, output};
+use super::operation::Control;
+use super::output::Text;
 use crate::app::config::Config;
 use crate::app::key_files;
 use crate::app::wiring::Core;
 use crate::keychain::{Progress, Rotated, Rotation, hex};
-use crate::system::environment::Environment;
+use crate::socket::Answer;
 use crate::system::failure::store_failure;
 use claviger_domain::code::ErrorCode;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
-pub(super) async fn run(
+pub(super) async fn execute(
     args: &RotateArgs,
-    config: &Config,
+    core: &Core,
     json: bool,
-) -> Result<ExitCode, CliError> {
-    let own = key_files::own_file(config);
+    control: &Control<'_>,
+) -> Result<Answer, CliError> {
+    let own = key_files::own_file(&core.config);
     if args.drop_old && own.is_none() {
         let message = "--drop-old is for master.key in the data directory, but the configuration gives the \
                        master keys: remove the old ones from your list when the rotation has ended";
         return Err(CliError::new(ErrorCode::Validation, message));
     }
-    let stop = on_signals()?;
-    // Opening the core proves that every master key in use is available and, on the embedded store,
-    // that no server is running.
-    let core = Core::open(config, Environment::system(), "claviger vault rotate").await?;
-    let rotated = rotate(&core, config, own.as_deref(), &stop).await;
-    core.close().await;
-    let rotated = rotated?;
+    let rotated = rotate(core, &core.config, own.as_deref(), control).await?;
     if let (Some(path), true) = (&own, args.drop_old) {
         key_files::keep_first(path)?;
     }
-    tell(&rotated, own.as_deref(), args.drop_old, json);
-    Ok(ExitCode::SUCCESS)
+    let mut text = Text::default();
+    tell(&mut text, &rotated, (own.as_deref(), args.drop_old), json);
+    Ok(Answer { out: text.into_string(), exit: 0 })
 }
 
 async fn rotate(
     core: &Core,
     config: &Config,
     own: Option<&Path>,
-    stop: &CancellationToken,
+    control: &Control<'_>,
 ) -> Result<Rotated, CliError> {
     let mut rotation = rotation(core, config)?;
     if let Some(path) = own
@@ -54,12 +49,13 @@ async fn rotate(
         // it.
         key_files::add_first(path, &*core.env.entropy)?;
         rotation = self::rotation(core, config)?;
-        output::note(&format!(
+        (control.note)(&format!(
             "a new master key is the first line of {}: back this file up before you continue",
             path.display()
         ));
     }
-    Ok(rotation.run(&note, stop).await?)
+    let told = |progress| (control.note)(&note(progress));
+    Ok(rotation.run(&told, control.stop).await?)
 }
 
 fn rotation(core: &Core, config: &Config) -> Result<Rotation, CliError> {
@@ -67,22 +63,25 @@ fn rotation(core: &Core, config: &Config) -> Result<Rotation, CliError> {
     Ok(Rotation { store: Arc::clone(&core.store), keks, env: core.env.clone() })
 }
 
-fn note(progress: Progress) {
-    output::note(&match progress {
+fn note(progress: Progress) -> String {
+    match progress {
         Progress::Moved { users, of } => {
             format!("user keys under the new master key: {users} of {of}")
+        }
+        Progress::Failed { owner, reason } => {
+            format!("the keys of user {owner} do not open, and are left aside: {reason}")
         }
         Progress::Proved { users, of } => {
             format!("users whose keys open with the new master key alone: {users} of {of}")
         }
-    });
+    }
 }
 
-fn tell(rotated: &Rotated, own: Option<&Path>, dropped: bool, json: bool) {
+fn tell(text: &mut Text, rotated: &Rotated, (own, dropped): (Option<&Path>, bool), json: bool) {
     let Rotated { from, to, rewrapped, rekeyed, users, secrets } = rotated;
     let from: Vec<String> = from.iter().copied().map(hex).collect();
     if json {
-        return output::json(&serde_json::json!({
+        return text.json(&serde_json::json!({
             "from": from,
             "to": hex(*to),
             "rewrapped": rewrapped,
@@ -97,15 +96,15 @@ fn tell(rotated: &Rotated, own: Option<&Path>, dropped: bool, json: bool) {
     } else {
         format!("; nothing is under {} any more", from.join(", "))
     };
-    output::line(&format!("everything is under master key {}{left}", hex(*to)));
-    output::line(&format!(
+    text.line(&format!("everything is under master key {}{left}", hex(*to)));
+    text.line(&format!(
         "user keys wrapped again: {rewrapped}; users with a new key, because they deleted \
          something: {rekeyed}"
     ));
-    output::line(&format!(
+    text.line(&format!(
         "opened with the new master key alone: keys of {users} users, data keys of {secrets} secrets"
     ));
-    output::line(&match (own, dropped) {
+    text.line(&match (own, dropped) {
         (Some(path), true) => {
             format!(
                 "the old keys were removed from {}: backups made before this can no longer be \

@@ -1,13 +1,15 @@
 //! `serve`: the server, until SIGTERM or Ctrl-C.
 
+use super::desk::{self, OperatorDesk};
 use super::{CliError, output};
 use crate::app::config::Config;
 use crate::app::lifecycle::Listening;
-use crate::app::wiring::Core;
+use crate::app::wiring::{Core, NewStore};
 use crate::http::connection::server::ServerSettings;
 use crate::system::environment::Environment;
 use crate::system::process;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,8 +17,14 @@ use tokio_util::task::TaskTracker;
 pub(super) async fn run(config: &Config) -> Result<ExitCode, CliError> {
     let shutdown = on_signals()?;
     raise_open_files();
-    let core = Core::open(config, Environment::system(), "claviger serve").await?;
-    let listening = Listening::bind(core, config).await?;
+    let opened = Core::open(config, Environment::system(), "claviger serve", NewStore::Made);
+    let core = Arc::new(opened.await?);
+    let local = desk::open(&core)?;
+    let listening = Listening::bind(Arc::clone(&core), config).await?;
+    if let Some(local) = local {
+        let desk = Arc::new(OperatorDesk::new(Arc::clone(&core)));
+        core.tracker.spawn(local.run(desk, shutdown.clone()));
+    }
     let address = listening.address();
     output::line(&format!("claviger listens on http://{address}"));
     tracing::info!(%address, data_dir = %config.data_dir.display(), registration = ?config.registration, "ready: GraphQL at /graphql, a page to try it at /graphiql");

@@ -19,7 +19,7 @@ pub(super) async fn run(args: &SimulateArgs, json: bool) -> Result<ExitCode, Cli
     let shutdown = on_signals()?;
     let mut config = SimulatorConfig::new(Arc::new(|| SystemClock.now())).lively();
     config.chunk_delay = Duration::from_millis(args.pace_ms);
-    config.listen = args.at;
+    config.listen = args.at.0;
     let ready = |address| {
         output::line(&format!("the simulated Anthropic listens on http://{address}"));
         output::line(

@@ -1,41 +1,40 @@
-//! `user`: lets the operator manage accounts, directly on the store.
+//! `user`: lets the operator manage accounts.
 
 use super::args::{RoleArg, UserAddArgs, UserCommand};
-use super::{CliError, accounts, output};
-use crate::app::config::Config;
+use super::input::Input;
+use super::output::Text;
+use super::{CliError, accounts};
 use crate::app::wiring::Core;
-use crate::system::environment::Environment;
+use crate::socket::Answer;
 use claviger_application::{CommandContext, NewAccount, PeerKey, RequestInfo};
 use claviger_domain::actor::{Actor, Role, Via};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::{CorrelationId, UserId};
-use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Email, FullName, Password, TextError, Username};
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, IsTerminal as _, Read as _};
-use std::process::ExitCode;
 
-pub(super) async fn run(
+pub(super) async fn execute(
     command: &UserCommand,
-    config: &Config,
+    core: &Core,
+    input: &mut Input,
     json: bool,
-) -> Result<ExitCode, CliError> {
-    // Standard input is read before the store is opened, because it may take its time.
-    let parsed = Parsed::of(command)?;
-    // Only a new account may be the first thing in a store.
-    let is_new = matches!(command, UserCommand::Add(_));
-    let program = if is_new { "claviger user add" } else { "claviger user" };
-    let core = Core::open(config, Environment::system(), program).await?;
-    let done = match parsed {
-        Parsed::Add(new) => add(&core, new).await,
-        Parsed::Other(command) => accounts::execute(&core, command).await,
+) -> Result<Answer, CliError> {
+    let done = match Parsed::of(command, input)? {
+        Parsed::Add(new) => add(core, new).await?,
+        Parsed::Other(command) => accounts::execute(core, command).await?,
     };
-    core.close().await;
-    done?.print(json);
-    Ok(ExitCode::SUCCESS)
+    let mut text = Text::default();
+    done.print(&mut text, json);
+    Ok(Answer { out: text.into_string(), exit: 0 })
 }
 
-/// The command, parsed before anything is opened.
+/// Refuses what can't be right, before anything is opened or asked. Reads the secret that the
+/// command needs.
+pub(super) fn check(command: &UserCommand, input: &mut Input) -> Result<(), CliError> {
+    Parsed::of(command, input).map(drop)
+}
+
+/// The command, parsed.
 enum Parsed {
     Add(NewAccount),
     Other(accounts::Wanted),
@@ -47,9 +46,9 @@ pub(super) fn refused(error: TextError) -> CliError {
 }
 
 impl Parsed {
-    fn of(command: &UserCommand) -> Result<Self, CliError> {
+    fn of(command: &UserCommand, input: &mut Input) -> Result<Self, CliError> {
         match command {
-            UserCommand::Add(args) => new_account(args).map(Self::Add),
+            UserCommand::Add(args) => new_account(args, input).map(Self::Add),
             UserCommand::List { .. }
             | UserCommand::Show(_)
             | UserCommand::Deactivate(_)
@@ -62,12 +61,12 @@ impl Parsed {
     }
 }
 
-fn new_account(args: &UserAddArgs) -> Result<NewAccount, CliError> {
+fn new_account(args: &UserAddArgs, input: &mut Input) -> Result<NewAccount, CliError> {
     let username = Username::parse(&args.name).map_err(refused)?;
     let email = Email::parse(&args.email).map_err(refused)?;
     let full_name = args.full_name.as_deref().map(FullName::parse).transpose().map_err(refused)?;
     let password = if args.password_stdin {
-        Some(Password::parse(read_secret("the password")?).map_err(refused)?)
+        Some(Password::parse(input.read("the password")?).map_err(refused)?)
     } else {
         None
     };
@@ -118,28 +117,8 @@ pub(super) async fn find(core: &Core, name: &str) -> Result<UserId, CliError> {
 }
 
 pub(super) fn unknown_user() -> CliError {
-    CliError::new(ErrorCode::NotFound, "no such user: give a registered username or e-mail address")
-}
-
-/// Reads a secret from standard input: one line, without its line end.
-pub(super) fn read_secret(what: &str) -> Result<SecretText, CliError> {
-    let mut text = zeroize::Zeroizing::new(String::new());
-    let unreadable = |_| {
-        CliError::new(ErrorCode::Validation, format!("{what} on standard input is not UTF-8 text"))
-    };
-    let input = std::io::stdin();
-    if input.is_terminal() {
-        output::prompt(&format!(
-            "{what}, then Enter (it shows as you type; from a file: < FILE): "
-        ));
-    }
-    input.lock().take(64 * 1024).read_line(&mut text).map_err(unreadable)?;
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() {
-        return Err(CliError::new(
-            ErrorCode::Validation,
-            format!("{what} must be given on standard input, which is empty"),
-        ));
-    }
-    Ok(SecretText::new(line.to_owned()))
+    CliError::new(
+        ErrorCode::NotFound,
+        "no such user: give the username, e-mail address or id of an account (claviger user list shows them)",
+    )
 }

@@ -1,46 +1,36 @@
 //! `vault`: shows which keys protect the store.
 
-use super::args::VaultCommand;
-use super::{CliError, output, rotate};
-use crate::app::config::Config;
-use crate::app::wiring::Core;
+use super::CliError;
+use super::output::Text;
+use crate::app::wiring::{Core, Frozen};
 use crate::keychain::hex;
-use crate::system::environment::Environment;
+use crate::socket::Answer;
 use crate::system::failure::store_failure;
 use claviger_projections::ports::StoreError;
-use std::process::ExitCode;
 
-pub(super) async fn run(
-    command: &VaultCommand,
-    config: &Config,
-    json: bool,
-) -> Result<ExitCode, CliError> {
-    if let VaultCommand::Rotate(rotate) = command {
-        return rotate::run(rotate, config, json).await;
-    }
-    // Opening the core opens every canary: all keys are proven from here on.
-    let core = Core::open(config, Environment::system(), "claviger vault status").await?;
-    let status = status(&core).await;
-    core.close().await;
-    let status = status.map_err(|error| CliError::from(store_failure(&error)))?;
+pub(super) async fn status(core: &Core, json: bool) -> Result<Answer, CliError> {
+    // This opens every canary: all keys are proven from here on.
+    let frozen = core.frozen().await?;
+    let status = of(&frozen).await.map_err(|error| CliError::from(store_failure(&error)))?;
+    let mut text = Text::default();
     if json {
-        output::json(&status);
-        return Ok(ExitCode::SUCCESS);
+        text.json(&status);
+        return Ok(Answer { out: text.into_string(), exit: 0 });
     }
     let rows: Vec<_> = status
         .master_keys
         .iter()
         .map(|key| vec![key.id.clone(), key.state.to_owned(), key.user_keys.to_string()])
         .collect();
-    output::table(&["MASTER KEY", "STATE", "USER KEYS UNDER IT"], &rows);
-    output::line(&format!("secrets sealed: {}; every canary opens", status.secrets));
+    text.table(&["MASTER KEY", "STATE", "USER KEYS UNDER IT"], &rows);
+    text.line(&format!("secrets sealed: {}; every canary opens", status.secrets));
     if status.rotating {
-        output::line(
+        text.line(
             "a rotation is unfinished: `claviger vault rotate` continues it; until it ends keep \
              all master keys",
         );
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Answer { out: text.into_string(), exit: 0 })
 }
 
 #[derive(serde::Serialize)]
@@ -58,10 +48,11 @@ struct MasterKey {
     user_keys: u64,
 }
 
-async fn status(core: &Core) -> Result<Status, StoreError> {
-    let (rows, used) = (core.store.store_keys().await?, core.store.user_keys_by_kek().await?);
+async fn of(frozen: &Frozen) -> Result<Status, StoreError> {
+    let Frozen { store, keychain } = frozen;
+    let (rows, used) = (store.store_keys().await?, store.user_keys_by_kek().await?);
     let (newest, rotating) = (rows.first().map(|row| row.kek), rows.len() > 1);
-    let master_keys = core.keychain.master_keys().ids().into_iter().map(|id| {
+    let master_keys = keychain.master_keys().ids().into_iter().map(|id| {
         let current = newest == Some(id);
         let state = match (current, rows.iter().any(|row| row.kek == id)) {
             (true, _) => "current",
@@ -73,7 +64,7 @@ async fn status(core: &Core) -> Result<Status, StoreError> {
     });
     Ok(Status {
         master_keys: master_keys.collect(),
-        secrets: core.store.count_secrets().await?,
+        secrets: store.count_secrets().await?,
         rotating,
     })
 }

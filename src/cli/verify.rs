@@ -1,29 +1,26 @@
 //! `verify`: checks everything against the log.
 
-use super::{CliError, output};
-use crate::app::config::Config;
-use crate::app::wiring::Core;
+use super::CliError;
+use super::output::Text;
+use crate::app::wiring::{Core, Frozen};
 use crate::audit::verify::verify;
-use crate::system::environment::Environment;
-use std::process::ExitCode;
-use std::sync::Arc;
+use crate::socket::Answer;
 
-pub(super) async fn run(config: &Config, json: bool) -> Result<ExitCode, CliError> {
-    let core = Core::open(config, Environment::system(), "claviger verify").await?;
-    let report = verify(Arc::clone(&core.store), Arc::clone(&core.keychain)).await;
-    core.close().await;
-    let report = report?;
+pub(super) async fn execute(core: &Core, json: bool) -> Result<Answer, CliError> {
+    let Frozen { store, keychain } = core.frozen().await?;
+    let report = verify(store, keychain).await?;
+    let mut text = Text::default();
     if json {
-        output::json(&report);
+        text.json(&report);
     } else {
         for problem in &report.problems {
-            output::line(&format!("wrong: {problem}"));
+            text.line(&format!("wrong: {problem}"));
         }
         let listed = report.problems.len() as u64;
         if report.problem_count > listed {
-            output::line(&format!("and {} more", report.problem_count - listed));
+            text.line(&format!("and {} more", report.problem_count - listed));
         }
-        output::line(&format!(
+        text.line(&format!(
             "events {}, streams {}, accounts {}, keys {}, runs {}: {}",
             report.events,
             report.streams,
@@ -38,20 +35,20 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<ExitCode, CliErro
         ));
         let rows: Vec<String> =
             report.rows.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
-        output::line(&format!("rows read: {}", rows.join(", ")));
+        text.line(&format!("rows read: {}", rows.join(", ")));
         if report.written_meanwhile {
-            output::line(
+            text.line(
                 "the store was written to meanwhile, so a problem may be none: verify again while \
                  nothing writes",
             );
         }
         if report.problem_count > 0 {
-            output::line(
+            text.line(
                 "views are mended by `claviger replay`; ops/docs/SECURITY.md says what each problem \
                  means and what cannot be found",
             );
         }
-        output::line(&format!("root {}", report.root));
+        text.line(&format!("root {}", report.root));
     }
-    Ok(if report.problem_count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(Answer { out: text.into_string(), exit: u8::from(report.problem_count > 0) })
 }

@@ -1,9 +1,10 @@
 //! The last moment before the foreign program: the process gives up its rights and becomes it.
 
-use super::grants;
 use super::launch::{Launch, Refusal};
+use super::{calls, grants};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
@@ -34,6 +35,9 @@ fn become_it(parent: Option<i32>) -> Result<(), Refusal> {
     if launch.landlock {
         grants::restrict_to(&launch.readable, &launch.writable)?;
     }
+    give_up_capabilities().map_err(|_| Refusal::Unguarded)?;
+    // Last: it allows none of the above.
+    calls::restrict()?;
     let error = Command::new(&launch.program)
         .args(&launch.arguments)
         .arg(format!("/proc/self/fd/{}", file.as_raw_fd()))
@@ -42,4 +46,11 @@ fn become_it(parent: Option<i32>) -> Result<(), Refusal> {
         .current_dir(&launch.directory)
         .exec();
     Err(error.into())
+}
+
+/// What root may do beside owning its files. Executing gives nothing back: see `harden` in the
+/// supervisor.
+fn give_up_capabilities() -> rustix::io::Result<()> {
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
 }

@@ -82,6 +82,17 @@ fn package_of(program: &Path) -> PathBuf {
     end.map_or_else(|| program.to_owned(), |end| parts.iter().take(end).collect())
 }
 
+/// Keeps this process, and what it starts, from signalling any other; whether the kernel enforces
+/// that.
+pub(super) fn fence() -> bool {
+    let fenced = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .scope(Scope::Signal)
+        .and_then(Ruleset::create)
+        .and_then(RulesetCreated::restrict_self);
+    fenced.is_ok_and(|status| status.ruleset == RulesetStatus::FullyEnforced)
+}
+
 /// Takes from this process, and from what it becomes and starts, every file but these. Its own
 /// writable files it may execute, too: a guard against that would be one against shells.
 ///
@@ -106,7 +117,9 @@ fn enforced(readable: &[PathBuf], writable: &[PathBuf]) -> Result<RulesetStatus,
         .scope(Scope::from_all(NEWEST))?
         .create()?;
     let ruleset = grant(ruleset, readable, read)?;
-    let ruleset = grant(ruleset, writable, AccessFs::from_all(NEWEST))?;
+    // A device that it made would be the disk itself.
+    let devices_made = AccessFs::MakeBlock | AccessFs::MakeChar | AccessFs::IoctlDev;
+    let ruleset = grant(ruleset, writable, AccessFs::from_all(NEWEST) & !devices_made)?;
     let ruleset = grant(ruleset, &DEVICES.map(PathBuf::from), devices)?;
     Ok(ruleset.restrict_self()?.ruleset)
 }

@@ -7,12 +7,12 @@
 //! process dies.
 
 use super::launch::{Launch, Refusal};
-use super::{COMMAND, ITSELF};
-use rustix::io::retry_on_intr;
+use super::{COMMAND, ITSELF, grants};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{
-    DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpid, getrlimit,
-    kill_process, kill_process_group, set_child_subreaper, set_dumpable_behavior, setrlimit, umask,
-    waitid,
+    DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpid, getppid,
+    getrlimit, kill_process, kill_process_group, set_child_subreaper, set_dumpable_behavior,
+    setrlimit, test_kill_process, umask, waitid,
 };
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -24,6 +24,9 @@ use std::thread;
 /// Starts what standard input says and returns once it has ended.
 pub(super) fn run() -> Result<(), Refusal> {
     harden().map_err(|_| Refusal::Unguarded)?;
+    // Before there is another thread, which it would not hold. Asked twice: without the fence, the
+    // sweep would end everything of this user.
+    let fenced = grants::fence() && getppid().map(test_kill_process) == Some(Err(Errno::PERM));
     let mut stdin = io::stdin().lock();
     let launch = Launch::read(&mut stdin)?;
     let mut input = Vec::new();
@@ -59,15 +62,22 @@ pub(super) fn run() -> Result<(), Refusal> {
     kill(&group);
     waited.map_err(io::Error::from)?;
     child.wait()?;
-    sweep();
+    sweep(fenced);
     Ok(())
 }
 
 /// Ends what left the group (`setsid`, `setpgid`), until nothing is left: each time may orphan their
 /// children. Orphans become children of this process, so their process ids can't belong to others
 /// until they are reaped here.
-fn sweep() {
+///
+/// One by one, what forks without end can stay ahead. So behind a fence all are killed at once: a
+/// signal to everybody reaches what is behind it, but for this process, and no fork escapes it.
+fn sweep(fenced: bool) {
     loop {
+        if fenced {
+            // The group of process 1 is, in the system call, everybody.
+            let _ = kill_process_group(Pid::INIT, Signal::KILL);
+        }
         let orphans = children();
         if orphans.is_empty() {
             return;

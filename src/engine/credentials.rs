@@ -2,7 +2,7 @@
 
 use super::parts::Shared;
 use crate::anthropic::claude_program::ClaudeProgram;
-use crate::anthropic::stream::{CallFailure, CallItem, CallStream, MessageRequest};
+use crate::anthropic::stream::{CallFailure, CallItem, CallStream, MessageRequest, StreamLimits};
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
 use claviger_domain::orchestration::{Credential, CredentialSource, FailureClass, Resolution};
@@ -13,6 +13,10 @@ use claviger_projections::ports::Reliance;
 use futures::StreamExt as _;
 use futures::stream::{iter, once};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest time that is allowed for a token of an answer, on average: slower than any model writes.
+const TOKEN: Duration = Duration::from_millis(100);
 
 /// The operator's own credentials.
 #[derive(Clone, Default)]
@@ -107,6 +111,7 @@ pub(super) fn call(
     request: MessageRequest,
 ) -> CallStream {
     let shared = Arc::clone(shared);
+    let limits = limits_of(shared.parts.settings.limits, request.max_tokens);
     once(async move {
         let now = shared.env().clock.now();
         let made = match credential.source {
@@ -116,21 +121,20 @@ pub(super) fn call(
             CredentialSource::NamedKey
             | CredentialSource::DefaultKey
             | CredentialSource::EnvAnthropicApiKey
-            | CredentialSource::EnvClaudeApiKey => {
-                secret(&shared, owner, credential).await.map(|secret| {
-                    shared.parts.client.messages(
-                        &secret,
-                        &request,
-                        shared.parts.settings.limits,
-                        now,
-                    )
-                })
-            }
+            | CredentialSource::EnvClaudeApiKey => secret(&shared, owner, credential)
+                .await
+                .map(|secret| shared.parts.client.messages(&secret, &request, limits, now)),
         };
         made.unwrap_or_else(|missing| iter([CallItem::Failed(Box::new(missing.failure()))]).boxed())
     })
     .flatten()
     .boxed()
+}
+
+/// The limits of a call that may write so many tokens: the longer its answer may be, the longer it may
+/// take. One that is alive is not cut: what ends it is silence.
+fn limits_of(limits: StreamLimits, max_tokens: u32) -> StreamLimits {
+    StreamLimits { whole: limits.whole + TOKEN * max_tokens, ..limits }
 }
 
 /// Opens the secret for this call, if the key may still be used: the call may have waited since it

@@ -19,12 +19,15 @@ mod parts;
 mod places;
 mod queue;
 mod requester;
+mod rests;
 mod retry;
 mod run_set;
 mod scan;
 mod share;
 mod standby;
 mod supervisor;
+mod task;
+mod told;
 mod worker;
 
 pub use credentials::Operator;

@@ -1,17 +1,16 @@
 //! Which call may start next with a credential: up to a number at a time, in order within a run.
 //! Tickets are handed out one at a time: owners take turns, then an owner's credentials, then the
 //! runs. What owners share, all tickets together and those of a credential of the operator, is
-//! theirs by the rule of [`super::share`]. A credential that hit a rate limit is parked until the
-//! limit ends.
+//! theirs by the rule of [`super::share`]. What hit a rate limit rests until the limit ends
+//! ([`super::rests`]).
 
+use super::rests::{Rests, family};
 use super::share::may_take;
-use crate::system::environment::Clock;
+use crate::system::environment::Timer;
 use claviger_domain::id::{KeyId, RunId, UserId};
 use claviger_domain::orchestration::{Credential, CredentialSource};
-use claviger_domain::timestamp::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -37,6 +36,7 @@ struct State {
     turns: VecDeque<UserId>,
     /// Calls under way with all credentials together.
     under_way: usize,
+    rests: Rests,
 }
 
 #[derive(Default)]
@@ -44,11 +44,17 @@ struct LaneState {
     under_way: usize,
     /// Of those, each owner's.
     by_owner: HashMap<UserId, usize>,
-    parked_until: Timestamp,
+}
+
+/// A call that waits for its turn.
+struct Waiting {
+    /// Of its model.
+    family: String,
+    ticket: oneshot::Sender<Ticket>,
 }
 
 /// Runs with their waiting calls; the run whose turn is next is first.
-type Turns = VecDeque<(RunId, VecDeque<oneshot::Sender<Ticket>>)>;
+type Turns = VecDeque<(RunId, VecDeque<Waiting>)>;
 
 #[derive(Default)]
 struct OwnerState {
@@ -81,12 +87,25 @@ impl Bounds {
 /// The queues of a process, one per credential.
 pub(super) struct Queue {
     state: Mutex<State>,
-    clock: Arc<dyn Clock>,
+    timer: Arc<dyn Timer>,
     tracker: TaskTracker,
     bounds: Bounds,
-    /// Ends the tasks that wait for the end of rate limits.
+    /// Ends the tasks that wait for the end of rests.
     over: CancellationToken,
     _ends: DropGuard,
+}
+
+/// A limit that was hit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rest {
+    pub(super) lane: Lane,
+    /// Of the credential's secret.
+    pub(super) version: Option<u32>,
+    /// That the upstream names.
+    pub(super) organization: Option<String>,
+    pub(super) model: String,
+    /// In milliseconds of the timer.
+    pub(super) until_ms: u64,
 }
 
 /// The right to one call at a time; given back when dropped.
@@ -99,7 +118,7 @@ pub(super) struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
-        state.give_back(self.owner, self.lane, self.queue.clock.now());
+        state.give_back(self.owner, self.lane);
         let granted = self.queue.grant(&mut state);
         drop(state);
         self.queue.send(granted);
@@ -108,22 +127,25 @@ impl Drop for Ticket {
 
 type Granted = Vec<(oneshot::Sender<Ticket>, UserId, Lane)>;
 
-/// A call whose turn it is, and whether its run has more.
-fn next_of(runs: &mut Turns) -> Option<oneshot::Sender<Ticket>> {
-    while let Some((run, mut calls)) = runs.pop_front() {
-        let next = std::iter::from_fn(|| calls.pop_front()).find(|sender| !sender.is_closed());
+/// The first call whose turn it is, of those that don't rest.
+fn next_of(runs: &mut Turns, is_rested: impl Fn(&str) -> bool) -> Option<oneshot::Sender<Ticket>> {
+    for _ in 0..runs.len() {
+        let (run, mut calls) = runs.pop_front()?;
+        calls.retain(|call| !call.ticket.is_closed());
+        let next = calls.iter().position(|call| is_rested(&call.family));
+        let next = next.and_then(|at| calls.remove(at));
         if !calls.is_empty() {
             runs.push_back((run, calls));
         }
-        if next.is_some() {
-            return next;
+        if let Some(next) = next {
+            return Some(next.ticket);
         }
     }
     None
 }
 
 impl State {
-    fn give_back(&mut self, owner: UserId, lane: Lane, now: Timestamp) {
+    fn give_back(&mut self, owner: UserId, lane: Lane) {
         self.under_way = self.under_way.saturating_sub(1);
         if let Some(of_owner) = self.owners.get_mut(&owner) {
             of_owner.under_way = of_owner.under_way.saturating_sub(1);
@@ -139,7 +161,7 @@ impl State {
                 of_lane.by_owner.remove(&owner);
             }
         }
-        if of_lane.under_way == 0 && of_lane.parked_until <= now {
+        if of_lane.under_way == 0 {
             self.lanes.remove(&lane);
         }
     }
@@ -149,7 +171,7 @@ impl State {
         &mut self,
         owner: UserId,
         bounds: Bounds,
-        now: Timestamp,
+        now_ms: u64,
     ) -> Option<(oneshot::Sender<Ticket>, UserId, Lane)> {
         let of_owner = self.owners.get_mut(&owner)?;
         if !may_take(of_owner.under_way, bounds.at_once.saturating_sub(self.under_way)) {
@@ -160,13 +182,13 @@ impl State {
             let is_free = self.lanes.get(&lane).is_none_or(|of_lane| {
                 let free = bounds.of(lane).saturating_sub(of_lane.under_way);
                 let held = of_lane.by_owner.get(&owner).copied().unwrap_or_default();
-                of_lane.parked_until <= now
-                    && match lane {
-                        Lane::Key(_) => free > 0,
-                        Lane::Operator(_) => may_take(held, free),
-                    }
+                match lane {
+                    Lane::Key(_) => free > 0,
+                    Lane::Operator(_) => may_take(held, free),
+                }
             });
-            let next = if is_free { next_of(&mut runs) } else { None };
+            let is_rested = |family: &str| self.rests.of(lane, family) <= now_ms;
+            let next = if is_free { next_of(&mut runs, is_rested) } else { None };
             if !runs.is_empty() {
                 of_owner.waiting.push_back((lane, runs));
             }
@@ -183,11 +205,11 @@ impl State {
 }
 
 impl Queue {
-    pub(super) fn new(clock: Arc<dyn Clock>, tracker: TaskTracker, bounds: Bounds) -> Arc<Self> {
+    pub(super) fn new(timer: Arc<dyn Timer>, tracker: TaskTracker, bounds: Bounds) -> Arc<Self> {
         let over = CancellationToken::new();
         Arc::new(Self {
             state: Mutex::default(),
-            clock,
+            timer,
             tracker,
             bounds,
             _ends: over.clone().drop_guard(),
@@ -203,25 +225,26 @@ impl Queue {
     pub(super) fn take(
         self: &Arc<Self>,
         owner: UserId,
-        lane: Lane,
+        (lane, model): (Lane, &str),
         run: RunId,
     ) -> oneshot::Receiver<Ticket> {
-        let (sender, receiver) = oneshot::channel();
+        let (ticket, receiver) = oneshot::channel();
+        let call = Waiting { family: family(model), ticket };
         let mut state = self.lock();
         let of_owner = state.owners.entry(owner).or_default();
         let is_new = of_owner.waiting.is_empty();
         let place = of_owner.waiting.iter_mut().find(|(of, _)| *of == lane);
         match place.map(|(_, runs)| runs) {
             None => {
-                let calls = VecDeque::from([(run, VecDeque::from([sender]))]);
+                let calls = VecDeque::from([(run, VecDeque::from([call]))]);
                 of_owner.waiting.push_back((lane, calls));
             }
             Some(runs) => match runs.iter_mut().find(|(of, _)| *of == run) {
                 Some((_, calls)) => {
-                    calls.retain(|waiting| !waiting.is_closed());
-                    calls.push_back(sender);
+                    calls.retain(|waiting| !waiting.ticket.is_closed());
+                    calls.push_back(call);
                 }
-                None => runs.push_back((run, VecDeque::from([sender]))),
+                None => runs.push_back((run, VecDeque::from([call]))),
             },
         }
         if is_new {
@@ -233,39 +256,57 @@ impl Queue {
         receiver
     }
 
-    /// Grants no ticket for this credential before then.
-    pub(super) fn park(self: &Arc<Self>, lane: Lane, until: Timestamp) {
+    /// A limit was hit: grants no ticket for what it belongs to before then.
+    pub(super) fn rest(self: &Arc<Self>, rest: &Rest) {
+        let Rest { lane, version, organization, model, until_ms } = rest;
+        let organization = organization.as_deref();
         let mut state = self.lock();
-        let of_lane = state.lanes.entry(lane).or_default();
-        let is_later = until > of_lane.parked_until;
-        of_lane.parked_until = of_lane.parked_until.max(until);
+        let is_longer = state.rests.rest((*lane, *version), organization, model, *until_ms);
         drop(state);
-        if is_later && until > self.clock.now() {
-            self.wake_at(until);
+        if is_longer {
+            self.wake_at(*until_ms);
         }
     }
 
-    /// Grants tickets again once a credential is no longer parked.
-    fn wake_at(self: &Arc<Self>, until: Timestamp) {
-        let (queue, clock) = (Arc::downgrade(self), Arc::clone(&self.clock));
+    /// A call was answered in the name of an organisation.
+    pub(super) fn learn(&self, who: (Lane, Option<u32>), organization: &str) {
+        self.lock().rests.learn(who, organization);
+    }
+
+    /// The credential has a new secret, or passed a test: see [`Rests::freshen`].
+    pub(super) fn freshen(self: &Arc<Self>, lane: Lane, version: Option<u32>) {
+        self.change(|rests| rests.freshen(lane, version));
+    }
+
+    /// The same for all credentials.
+    pub(super) fn freshen_all(self: &Arc<Self>) {
+        self.change(Rests::clear);
+    }
+
+    fn change(self: &Arc<Self>, change: impl FnOnce(&mut Rests)) {
+        let mut state = self.lock();
+        change(&mut state.rests);
+        let granted = self.grant(&mut state);
+        drop(state);
+        self.send(granted);
+    }
+
+    /// Nobody waits for the end of a rest any longer.
+    pub(super) fn close(&self) {
+        self.over.cancel();
+    }
+
+    /// Grants tickets again once a rest is over.
+    fn wake_at(self: &Arc<Self>, until_ms: u64) {
+        let (queue, timer) = (Arc::downgrade(self), Arc::clone(&self.timer));
         let over = self.over.clone();
         self.tracker.spawn(async move {
-            let parked = async {
-                // A clock that is set back makes it longer.
-                while let wait @ 1.. = until.ms_since(clock.now()) {
-                    tokio::time::sleep(Duration::from_millis(wait)).await;
-                }
-            };
-            if over.run_until_cancelled(parked).await.is_none() {
+            if over.run_until_cancelled(timer.until(until_ms)).await.is_none() {
                 return;
             }
             if let Some(queue) = queue.upgrade() {
-                let mut state = queue.lock();
-                let now = clock.now();
-                state.lanes.retain(|_, lane| lane.under_way > 0 || lane.parked_until > now);
-                let granted = queue.grant(&mut state);
-                drop(state);
-                queue.send(granted);
+                let now_ms = timer.elapsed_ms();
+                queue.change(|rests| rests.forget(now_ms));
             }
         });
     }
@@ -273,11 +314,11 @@ impl Queue {
     /// Decides which waiting calls get a ticket. The tickets are made outside of the lock, because
     /// one whose receiver is gone is given back at once, which takes the lock.
     fn grant(&self, state: &mut State) -> Granted {
-        let (now, bounds) = (self.clock.now(), self.bounds);
+        let (now_ms, bounds) = (self.timer.elapsed_ms(), self.bounds);
         let (mut granted, mut passed_over) = (Vec::new(), 0);
         while passed_over < state.turns.len() && state.under_way < bounds.at_once {
             let Some(owner) = state.turns.pop_front() else { break };
-            match state.grant_to(owner, bounds, now) {
+            match state.grant_to(owner, bounds, now_ms) {
                 Some(next) => {
                     granted.push(next);
                     passed_over = 0;

@@ -1,17 +1,28 @@
-//! The retry policy: whether and when a step is retried depends on the failure of its call and on
-//! the attempts so far.
+//! The retry policy: whether and when a step is called again depends on the failure of its call and
+//! on those before it. A step fails only if calling again is pointless. Otherwise it is called
+//! again after growing waits until the retry budget is spent, and then the run pauses.
 
-use super::backoff::wait_ms;
-use claviger_domain::orchestration::{ATTEMPTS_MAX, FailureClass, Next, counts};
+use super::backoff::{floor_ms, wait_ms};
+use claviger_domain::orchestration::{FailureClass, Next, counts};
 use claviger_domain::timestamp::Timestamp;
 
-/// Longest wait for a rate limit to end, in milliseconds: an hour.
-const MAX_WAIT_MS: u64 = 3_600_000;
+/// Longest wait for a limit to end, in milliseconds: a day.
+const MAX_WAIT_MS: u64 = 24 * 3_600_000;
+
+/// A wait shorter than this is not worth the last call of the budget, in milliseconds.
+const LAST_MS: u64 = 1_000;
+
+/// Answers against the protocol that may be billed before the run pauses.
+const MALFORMED_MAX: u32 = 2;
 
 /// The part of a failure that decides about a retry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failed {
     pub(super) class: FailureClass,
+    /// The upstream's HTTP status.
+    pub(super) status: Option<u16>,
+    /// The upstream began to answer, so that the call is billed.
+    pub(super) is_answered: bool,
     /// When the limit that was hit ends; `None` if the response does not contain it.
     pub(super) until: Option<Timestamp>,
     /// The wait that the upstream requests, in milliseconds.
@@ -23,15 +34,16 @@ pub(super) struct Failed {
 /// The attempts so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tries {
-    /// Attempts of the step, including this one.
-    pub(super) attempts: u32,
-    /// Of those, the attempts that count, including this one.
+    /// Failures in a row, this one included.
+    pub(super) failures: u32,
+    /// Attempts that count, including this one.
     pub(super) counted: u32,
     /// Most attempts that may count.
     pub(super) max: u32,
-    /// Milliseconds since the first attempt.
+    /// Milliseconds since the first of the failures in a row, without the waits that the upstream
+    /// asked for.
     pub(super) spent_ms: u64,
-    /// Most milliseconds from the first attempt to the start of the next.
+    /// The retry budget in milliseconds.
     pub(super) budget_ms: u64,
 }
 
@@ -40,8 +52,20 @@ pub(super) struct Tries {
 pub(super) struct RetryDecision {
     /// What happens to the step.
     pub(super) next: Next,
-    /// No call of this process starts with the credential before then.
-    pub(super) park_until: Option<Timestamp>,
+    /// When what stands in the way ends, as far as the upstream says it.
+    pub(super) until: Option<Timestamp>,
+    /// Milliseconds until the next attempt.
+    pub(super) wait_ms: u64,
+    /// The wait is for what the key shares with others: none of them is called before then.
+    pub(super) is_shared: bool,
+    /// The upstream asked for the wait, so the budget doesn't bear it.
+    pub(super) is_excused: bool,
+}
+
+impl RetryDecision {
+    const fn ends(next: Next, until: Option<Timestamp>) -> Self {
+        Self { next, until, wait_ms: 0, is_shared: false, is_excused: false }
+    }
 }
 
 /// Decides what follows from a failed call. `random` is any number: it spreads retries.
@@ -51,122 +75,91 @@ pub(super) fn decide_retry(
     now: Timestamp,
     random: u64,
 ) -> RetryDecision {
-    let give_up = RetryDecision { next: Next::GiveUp, park_until: None };
-    if tries.attempts >= ATTEMPTS_MAX {
-        return give_up;
-    }
     match failed.class {
         FailureClass::Request
-        | FailureClass::Authentication
-        | FailureClass::Credit
-        | FailureClass::Permission
+        | FailureClass::TooLarge
         | FailureClass::Refusal
         | FailureClass::Cancelled
-        | FailureClass::InvalidOutput => give_up,
-        FailureClass::SpendLimit => RetryDecision { next: Next::Pause, park_until: None },
+        | FailureClass::InvalidOutput => RetryDecision::ends(Next::GiveUp, None),
+        // The model doesn't exist, and the run names no other.
+        FailureClass::Permission if failed.status == Some(404) => {
+            RetryDecision::ends(Next::GiveUp, None)
+        }
+        FailureClass::Authentication
+        | FailureClass::Credit
+        | FailureClass::Disabled
+        | FailureClass::Permission => RetryDecision::ends(Next::Pause, None),
+        FailureClass::SpendLimit => RetryDecision::ends(Next::Pause, failed.until),
         FailureClass::Interrupted | FailureClass::Restarted => {
-            RetryDecision { next: Next::Retry { at: now }, park_until: None }
+            RetryDecision::ends(Next::Retry { at: now }, None)
         }
-        FailureClass::RateLimit => {
-            let requested = failed.until.or(failed.retry_after_ms.map(|ms| now.plus_ms(ms)));
-            let at =
-                requested.unwrap_or_else(|| now.plus_ms(wait_ms(tries.attempts, random))).max(now);
-            if at.ms_since(now) > MAX_WAIT_MS {
-                give_up
-            } else {
-                RetryDecision { next: Next::Retry { at }, park_until: Some(at) }
-            }
-        }
+        FailureClass::RateLimit => after_limit(failed, tries, now, random),
         FailureClass::Overloaded
+        | FailureClass::Between
         | FailureClass::Connection
         | FailureClass::Timeout
-        | FailureClass::Protocol => {
-            let wait = failed.retry_after_ms.unwrap_or_else(|| wait_ms(tries.counted, random));
-            let is_over = counts(failed.class) && tries.counted >= tries.max;
-            if is_over
-                || failed.should_retry == Some(false)
-                || tries.spent_ms.saturating_add(wait) > tries.budget_ms
-            {
-                return give_up;
-            }
-            RetryDecision { next: Next::Retry { at: now.plus_ms(wait) }, park_until: None }
-        }
+        | FailureClass::Protocol => after_fault(failed, tries, now, random),
+    }
+}
+
+/// The wait that the upstream asks for, if it is longer than the one that the failures in a row call
+/// for.
+fn asked_ms(failed: &Failed, tries: Tries, now: Timestamp) -> Option<u64> {
+    let asked = failed.until.map(|until| until.ms_since(now)).or(failed.retry_after_ms)?;
+    (asked > floor_ms(tries.failures) && asked > 0).then_some(asked.min(MAX_WAIT_MS))
+}
+
+fn after_limit(failed: &Failed, tries: Tries, now: Timestamp, random: u64) -> RetryDecision {
+    let retry = |wait_ms, until, is_excused| RetryDecision {
+        next: Next::Retry { at: now.plus_ms(wait_ms) },
+        until,
+        wait_ms,
+        is_shared: true,
+        is_excused,
+    };
+    match (asked_ms(failed, tries, now), within(tries, random)) {
+        (Some(wait), _) => retry(wait, Some(now.plus_ms(wait)), true),
+        (None, Some(wait)) => retry(wait, None, false),
+        (None, None) => RetryDecision::ends(Next::Pause, None),
+    }
+}
+
+fn after_fault(failed: &Failed, tries: Tries, now: Timestamp, random: u64) -> RetryDecision {
+    let most = if failed.class == FailureClass::Protocol {
+        tries.max.min(MALFORMED_MAX)
+    } else {
+        tries.max
+    };
+    let is_over = failed.is_answered && counts(failed.class) && tries.counted >= most;
+    let asked = asked_ms(failed, tries, now);
+    let left = tries.budget_ms.saturating_sub(tries.spent_ms);
+    let until = asked.map(|wait| now.plus_ms(wait));
+    if is_over || failed.should_retry == Some(false) || asked.is_some_and(|wait| wait > left) {
+        return RetryDecision::ends(Next::Pause, until);
+    }
+    match asked.or_else(|| within(tries, random)) {
+        Some(wait_ms) => RetryDecision {
+            next: Next::Retry { at: now.plus_ms(wait_ms) },
+            until,
+            wait_ms,
+            is_shared: false,
+            is_excused: false,
+        },
+        None => RetryDecision::ends(Next::Pause, None),
+    }
+}
+
+/// The next wait, the last of which ends with the budget; `None` once that is spent.
+fn within(tries: Tries, random: u64) -> Option<u64> {
+    let left = tries.budget_ms.saturating_sub(tries.spent_ms);
+    let wait = wait_ms(tries.failures, random);
+    if wait <= left {
+        Some(wait)
+    } else {
+        (left >= LAST_MS && left >= floor_ms(tries.failures) / 2).then_some(left)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp(1_000_000);
-    const FIRST: Tries = Tries { attempts: 1, counted: 1, max: 3, spent_ms: 0, budget_ms: 600_000 };
-
-    fn failed(class: FailureClass) -> Failed {
-        Failed { class, until: None, retry_after_ms: None, should_retry: None }
-    }
-
-    fn next(failed: &Failed, tries: Tries) -> Next {
-        decide_retry(failed, tries, NOW, 300).next
-    }
-
-    fn at(ms: u64) -> Next {
-        Next::Retry { at: NOW.plus_ms(ms) }
-    }
-
-    #[test]
-    fn each_class_has_its_decision() {
-        use FailureClass as C;
-        for (class, expected) in [
-            (C::Request, Next::GiveUp),
-            (C::Authentication, Next::GiveUp),
-            (C::Credit, Next::GiveUp),
-            (C::Permission, Next::GiveUp),
-            (C::Refusal, Next::GiveUp),
-            (C::InvalidOutput, Next::GiveUp),
-            (C::Cancelled, Next::GiveUp),
-            (C::SpendLimit, Next::Pause),
-            (C::RateLimit, at(300)),
-            (C::Overloaded, at(300)),
-            (C::Connection, at(300)),
-            (C::Timeout, at(300)),
-            (C::Protocol, at(300)),
-            (C::Interrupted, at(0)),
-            (C::Restarted, at(0)),
-        ] {
-            assert_eq!(next(&failed(class), FIRST), expected, "{class:?}");
-        }
-    }
-
-    #[test]
-    fn a_rate_limit_is_waited_for_as_long_as_requested_and_parks_the_credential() {
-        let limited =
-            Failed { until: Some(NOW.plus_ms(90_000)), ..failed(FailureClass::RateLimit) };
-        let expected = RetryDecision { next: at(90_000), park_until: Some(NOW.plus_ms(90_000)) };
-        // Any number of times: a wait for a limit counts no attempt.
-        for tries in [FIRST, Tries { attempts: 50, counted: 3, spent_ms: 700_000, ..FIRST }] {
-            assert_eq!(decide_retry(&limited, tries, NOW, 300), expected);
-        }
-        let requested = Failed { retry_after_ms: Some(2_000), ..failed(FailureClass::RateLimit) };
-        assert_eq!(next(&requested, FIRST), at(2_000));
-        let long = Failed { until: Some(NOW.plus_ms(MAX_WAIT_MS + 1)), ..limited };
-        assert_eq!(next(&long, FIRST), Next::GiveUp);
-        let past = Failed { until: Some(Timestamp(1)), ..limited };
-        assert_eq!(next(&past, FIRST), at(0));
-    }
-
-    #[test]
-    fn retries_end_by_count_by_budget_and_when_the_upstream_forbids_them() {
-        let overloaded = failed(FailureClass::Overloaded);
-        assert_eq!(next(&overloaded, Tries { counted: 3, ..FIRST }), Next::GiveUp);
-        assert_eq!(next(&overloaded, Tries { spent_ms: 599_800, ..FIRST }), Next::GiveUp);
-        assert_eq!(next(&Failed { should_retry: Some(false), ..overloaded }, FIRST), Next::GiveUp);
-        assert_eq!(next(&Failed { retry_after_ms: Some(5_000), ..overloaded }, FIRST), at(5_000));
-        for class in [FailureClass::RateLimit, FailureClass::Interrupted] {
-            assert_eq!(
-                next(&failed(class), Tries { attempts: ATTEMPTS_MAX, ..FIRST }),
-                Next::GiveUp,
-                "{class:?}"
-            );
-        }
-    }
-}
+#[path = "retry_tests.rs"]
+mod tests;

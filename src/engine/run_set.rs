@@ -10,7 +10,8 @@ use super::parts::Shared;
 use super::places::Places;
 use super::scan::{Finding, Findings, scan, scan_paused};
 use super::standby::Standby;
-use super::worker::{Chair, Idle, Outcome, Signals, Task, work};
+use super::task::{Chair, Idle, Outcome, Signals, Task};
+use super::worker::work;
 use claviger_domain::id::{RunId, UserId};
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -26,6 +27,9 @@ const SCAN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 
 /// Longest time for which a run that can't be read is set aside. The first time it is a second.
 const ASIDE: Duration = Duration::from_mins(5);
+
+/// Shortest and longest part of the drain time that is left for recording calls that were cut.
+const RECORDING: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
 
 type Work = BoxFuture<'static, (UserId, RunId, Outcome)>;
 type Standing = BoxFuture<'static, (UserId, RunId, Box<Standby>)>;
@@ -87,9 +91,12 @@ async fn next_of(scan: &mut Option<Findings>) -> Option<Finding> {
 }
 
 impl RunSet {
-    pub(super) fn new(shared: Arc<Shared>, lost: CancellationToken) -> Self {
-        let signals =
-            Signals { drain: CancellationToken::new(), abort: CancellationToken::new(), lost };
+    pub(super) fn new(shared: Arc<Shared>, lost: &CancellationToken) -> Self {
+        let signals = Signals {
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            lost: lost.child_token(),
+        };
         let places = Places::new(shared.parts.settings.runs_at_once);
         Self {
             shared,
@@ -160,19 +167,35 @@ impl RunSet {
         while self.work.next().await.is_some() {}
     }
 
-    /// Lets calls under way end, at most for the drain time.
+    /// Lets calls under way end, within the drain time. Its last part is for recording those that
+    /// don't.
     async fn drain(&mut self, lost: &CancellationToken) {
         self.signals.drain.cancel();
-        let ended = async { while self.work.next().await.is_some() {} };
-        tokio::select! {
-            () = ended => return,
-            () = lost.cancelled() => return,
-            () = sleep(self.shared.parts.settings.drain) => {}
+        let drain = self.shared.parts.settings.drain;
+        let recording = (drain / 4).clamp(RECORDING.0, RECORDING.1);
+        if self.end_within(drain.saturating_sub(recording), lost).await {
+            return;
         }
         tracing::warn!(
-            "cancelled calls that outlasted the drain time: the next owners of their runs retry them"
+            "cancelled calls that outlast the drain time: the next owners of their runs retry them"
         );
         self.signals.abort.cancel();
+        if !self.end_within(recording, lost).await {
+            tracing::warn!(
+                "runs could not be appended to in time: their next owners take them as after a crash"
+            );
+            self.signals.lost.cancel();
+        }
+    }
+
+    /// Whether all workers have ended within this time, or the lease is lost.
+    async fn end_within(&mut self, time: Duration, lost: &CancellationToken) -> bool {
+        let ended = async { while self.work.next().await.is_some() {} };
+        tokio::select! {
+            () = ended => true,
+            () = lost.cancelled() => true,
+            () = sleep(time) => false,
+        }
     }
 
     /// The time to the next scan: between a quarter and half of a lease, so that processes don't
@@ -320,9 +343,9 @@ impl RunSet {
     fn stand_by(&mut self, owner: UserId, run: RunId, mut standby: Box<Standby>) {
         let (hint, hinted) = oneshot::channel();
         self.hints.insert(run, Some(hint));
-        let clock = Arc::clone(&self.shared.env().clock);
+        let timer = Arc::clone(&self.shared.env().timer);
         let standing = async move {
-            standby.until_due(&*clock, hinted).await;
+            standby.until_due(&*timer, hinted).await;
             (owner, run, standby)
         };
         self.standing.push(standing.boxed());

@@ -1,20 +1,18 @@
 //! A run that only waits, for a ticket, for a time or for a request, and gave its place to another.
 //! It keeps its turn for tickets. Its state is in the log: a place, once it has one again, reads it.
 
+use super::decide::Trying;
 use super::queue::Ticket;
 use crate::live::EventHub;
-use crate::system::environment::Clock;
+use crate::system::environment::Timer;
 use claviger_application::EventView;
 use claviger_domain::id::{RunId, StepId, UserId};
-use claviger_domain::timestamp::Timestamp;
 use claviger_projections::feed::{Registration, Topic};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
 
 /// Turns for tickets, each of a step.
 pub(super) type Turns = FuturesUnordered<BoxFuture<'static, (StepId, Option<Ticket>)>>;
@@ -30,10 +28,10 @@ pub(super) struct Standby {
     pub(super) turns: Turns,
     /// The tickets that came.
     pub(super) tickets: HashMap<StepId, Ticket>,
-    /// When the earliest postponed attempt may start.
-    pub(super) due: Option<Timestamp>,
-    /// When this process first tried each step.
-    pub(super) first_tried: HashMap<StepId, Timestamp>,
+    /// When the earliest postponed attempt may start, by the timer.
+    pub(super) due: Option<u64>,
+    /// The failures in a row of each step.
+    pub(super) trying: HashMap<StepId, Trying>,
 }
 
 impl Standby {
@@ -47,7 +45,7 @@ impl Standby {
             turns: FuturesUnordered::new(),
             tickets: HashMap::new(),
             due: None,
-            first_tried: HashMap::new(),
+            trying: HashMap::new(),
         }
     }
 
@@ -59,8 +57,8 @@ impl Standby {
     }
 
     /// Waits until there is something to do.
-    pub(super) async fn until_due(&mut self, clock: &dyn Clock, hint: oneshot::Receiver<()>) {
-        let due = self.due.map(|due| Duration::from_millis(due.ms_since(clock.now())));
+    pub(super) async fn until_due(&mut self, timer: &dyn Timer, hint: oneshot::Receiver<()>) {
+        let due = self.due;
         tokio::select! {
             Some((step, ticket)) = self.turns.next(), if !self.turns.is_empty() => {
                 self.queued.remove(&step);
@@ -72,7 +70,7 @@ impl Standby {
             _ = self.account.told() => {}
             // Without its sender nobody is left to work on the run.
             _ = hint => {}
-            () = sleep(due.unwrap_or_default()), if due.is_some() => {}
+            () = timer.until(due.unwrap_or_default()), if due.is_some() => {}
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::parts::{EngineParts, Shared};
 use super::queue::{Bounds, Queue};
 use super::run_set::RunSet;
+use super::told::follow_keys;
 use crate::background::lease::LeaseHolder;
 use crate::bus::WakeEngine;
 
@@ -15,8 +16,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+/// How long the text of runs may take to become durable at shutdown.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Sends hints to the engine: runs that may need work.
 #[derive(Clone, Debug)]
@@ -55,9 +59,8 @@ impl Engine {
             now: Arc::new(move || clock.now()),
             pause: Arc::new(|tries| sleep(Duration::from_millis(50 << tries.min(5))).boxed()),
         });
-        let clock = Arc::clone(&parts.reads.env.clock);
         let queue = Queue::new(
-            clock,
+            Arc::clone(&parts.reads.env.timer),
             parts.tracker.clone(),
             Bounds {
                 per_lane: parts.settings.calls_per_key,
@@ -89,22 +92,29 @@ impl Engine {
             async move {
                 serves.store(true, Ordering::SeqCst);
                 let mut hints = hints.lock().await;
-                RunSet::new(shared, lost.clone()).serve(&mut hints, &shutdown, &lost).await;
+                RunSet::new(shared, &lost).serve(&mut hints, &shutdown, &lost).await;
                 serves.store(false, Ordering::SeqCst);
                 if shutdown.is_cancelled() {
                     done.cancel();
                 }
             }
         });
+        let following =
+            follow_keys(Arc::clone(&shared.parts.hub), Arc::clone(&shared.queue), shutdown.clone());
         let stopping = async {
             shutdown.cancelled().await;
+            shared.queue.close();
             // Without the lease there is nothing to wait for.
             if !serves.load(Ordering::SeqCst) {
                 done.cancel();
             }
         };
-        tokio::join!(working, stopping);
+        tokio::join!(working, stopping, following);
         drop(shared);
-        drop(flushing.await);
+        // Text that the store doesn't take now is lost with the process, as in a crash.
+        let abort = flushing.abort_handle();
+        if timeout(FLUSH, flushing).await.is_err() {
+            abort.abort();
+        }
     }
 }

@@ -4,87 +4,34 @@
 use super::connection::{Arrived, Connection, next_item};
 use super::credentials::{self, Standing, Usable};
 use super::decide::{
-    Decision, Effect, Flow, Given, PreparedCall, PreviousOwner, Received, Rules, WorkState, claim,
-    decide, interrupt, may_claim, receive, suspend, withdraw,
+    Decision, Effect, Flow, Given, PreparedCall, Received, Rules, WorkState, claim, decide,
+    interrupt, may_claim, receive, suspend, withdraw,
 };
 use super::journal::{Journal, Lost, Origin, Written, unreadable};
 use super::parts::Shared;
 use super::queue::lane_of;
 use super::requester::roles_of_requester;
 use super::standby::Standby;
+use super::task::{Chair, Idle, Outcome, Signals, Task};
+use super::told::tell;
 use crate::anthropic::stream::CallItem;
 use crate::credentials::recorded;
 
 use crate::keychain::UserKeys;
 use crate::reads::RunReader;
 use claviger_domain::failure::Failure;
-use claviger_domain::id::{BootId, RunId, StepId, UserId};
+use claviger_domain::id::{BootId, StepId, UserId};
 use claviger_domain::orchestration::{Credential, PauseReason, Resolution, RunError, RunEvent};
 use claviger_domain::text::Context;
 use claviger_domain::timestamp::Timestamp;
 use futures::future::FutureExt as _;
 use futures::stream::StreamExt as _;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-
-/// Signals to a worker from its run set.
-#[derive(Clone)]
-pub(super) struct Signals {
-    /// Start no further call; end when those under way have.
-    pub(super) drain: CancellationToken,
-    /// End now: record the usage of the calls under way, and leave the run to the next owner.
-    pub(super) abort: CancellationToken,
-    /// The lease is lost: append nothing more.
-    pub(super) lost: CancellationToken,
-}
-
-/// Whether the worker with this seat only waits.
-pub(super) struct Idle {
-    pub(super) run: RunId,
-    pub(super) number: u64,
-    pub(super) waits: bool,
-}
-
-/// How a worker and its run set agree about the worker's place.
-pub(super) struct Chair {
-    pub(super) run: RunId,
-    pub(super) number: u64,
-    /// True while the place is wanted, if the worker only waits.
-    pub(super) leave: watch::Receiver<bool>,
-    /// Receives a message whenever the worker begins to wait for nothing but a turn, a time or a
-    /// request, and when that is over.
-    pub(super) idle: mpsc::UnboundedSender<Idle>,
-}
-
-/// A run to work on.
-pub(super) struct Task {
-    pub(super) owner: UserId,
-    pub(super) run: RunId,
-    pub(super) previous: PreviousOwner,
-    /// What it kept while it had no place, if this process worked on it before.
-    pub(super) standby: Option<Box<Standby>>,
-}
-
-/// How a worker ended.
-pub(super) enum Outcome {
-    /// There was no work, or all of it is done for now.
-    Rests,
-    /// The run belongs to another process, or may soon: the next scan of open runs decides.
-    Left,
-    /// The run can't be read or written for now.
-    Unreadable,
-    /// The run can't continue because of a fault in this program: this process doesn't try again.
-    Broken,
-    /// The run waits, and gives its place to another.
-    Waits(Box<Standby>),
-}
 
 /// The external inputs of a decision, read before it is made.
 struct Facts {
     now: Timestamp,
+    timer_ms: u64,
     keys: UserKeys,
     usable: Option<Usable>,
     resolution: Option<Resolution>,
@@ -203,7 +150,7 @@ impl Worker {
         let mut state = WorkState::new(id, run, control, rules(&shared));
         let mut batch = Vec::new();
         if stood_by && state.is_ours(by) {
-            state.first_tried = std::mem::take(&mut standby.first_tried);
+            state.trying = std::mem::take(&mut standby.trying);
             state.queued = std::mem::take(&mut standby.queued);
             state.granted = standby.tickets.keys().copied().collect();
         } else {
@@ -233,6 +180,10 @@ impl Worker {
 
     fn now(&self) -> Timestamp {
         self.shared.env().clock.now()
+    }
+
+    fn timer_ms(&self) -> u64 {
+        self.shared.env().timer.elapsed_ms()
     }
 
     async fn drive(mut self, signals: &Signals) -> Result<Outcome, Stop> {
@@ -266,7 +217,7 @@ impl Worker {
         let Self { state, mut standby, .. } = self;
         standby.queued = state.queued;
         standby.due = state.due;
-        standby.first_tried = state.first_tried;
+        standby.trying = state.trying;
         standby
     }
 
@@ -321,6 +272,7 @@ impl Worker {
         let models = &shared.parts.resolver.models;
         let given = Given {
             now: facts.now,
+            timer_ms: facts.timer_ms,
             index: &facts.keys.index,
             credential: facts.usable.map(|usable| usable.credential),
             resolution: facts.resolution.as_ref(),
@@ -338,12 +290,16 @@ impl Worker {
         self.batch.extend(decision.events);
         for effect in decision.effects {
             match effect {
-                Effect::TakeTicket { step, credential } => self.take_ticket(step, credential),
+                Effect::TakeTicket { step, credential, model } => {
+                    self.take_ticket(step, credential, &model);
+                }
                 Effect::LeaveQueue => {
                     self.standby.leave_queue();
                 }
-                Effect::Park { credential, until } => {
-                    self.shared.queue.park(lane_of(credential), until);
+                Effect::Rest(rest) => self.shared.queue.rest(&rest),
+                Effect::Learn { credential, organization } => {
+                    let who = (lane_of(credential), credential.secret_version);
+                    self.shared.queue.learn(who, &organization);
                 }
                 Effect::DropCall(step) => {
                     self.connections.retain(|connection| connection.step != step);
@@ -354,8 +310,8 @@ impl Worker {
         decision.calls
     }
 
-    fn take_ticket(&mut self, step: StepId, credential: Credential) {
-        let lane = lane_of(credential);
+    fn take_ticket(&mut self, step: StepId, credential: Credential, model: &str) {
+        let lane = (lane_of(credential), model);
         let mut turn = self.shared.queue.take(self.owner, lane, self.state.id);
         if let Ok(ticket) = turn.try_recv() {
             self.state.granted.insert(step);
@@ -380,8 +336,12 @@ impl Worker {
         if batch.is_empty() {
             return Ok(true);
         }
+        let waits = batch.clone();
         match self.journal.append(batch, standing).await? {
-            Written::Durable => Ok(true),
+            Written::Durable => {
+                tell(self.state.id, &waits);
+                Ok(true)
+            }
             Written::Outdated(events) => {
                 self.batch = events;
                 Ok(false)
@@ -401,7 +361,8 @@ impl Worker {
             }
             Some(_) | None => None,
         };
-        Ok(Some(Facts { now: self.now(), keys, usable, resolution }))
+        let (now, timer_ms) = (self.now(), self.timer_ms());
+        Ok(Some(Facts { now, timer_ms, keys, usable, resolution }))
     }
 
     /// The credential of the run after it is resumed.
@@ -419,7 +380,8 @@ impl Worker {
 
     /// Waits for one input. `false` if a decision may follow from it.
     async fn wait(&mut self, signals: &Signals) -> Result<bool, Stop> {
-        let due = self.state.due.map(|due| Duration::from_millis(due.ms_since(self.now())));
+        let due = self.state.due;
+        let timer = Arc::clone(&self.shared.env().timer);
         let has_work = !(self.connections.is_empty() && self.standby.tickets.is_empty());
         self.report_idle(!has_work && !self.state.is_draining);
         tokio::select! {
@@ -454,7 +416,7 @@ impl Worker {
                 }
             }
             arrived = next_item(&mut self.connections) => return self.receive(arrived).await,
-            () = sleep(due.unwrap_or_default()), if due.is_some() => {}
+            () = timer.until(due.unwrap_or_default()), if due.is_some() => {}
         }
         Ok(false)
     }
@@ -473,7 +435,8 @@ impl Worker {
                 | CallItem::Ended(_),
             ) => 0,
         };
-        let received = Received { step, item, now: self.now(), elapsed_ms, random };
+        let (now, timer_ms) = (self.now(), self.timer_ms());
+        let received = Received { step, item, now, timer_ms, elapsed_ms, random };
         let decision = receive(&mut self.state, received)?;
         // No call is announced by an item.
         drop(self.carry_out(decision).await);

@@ -18,7 +18,7 @@ const CHECKED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
 /// A unique value and who it says holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClaimRow {
+pub struct HeldClaim {
     pub kind: ClaimKind,
     /// Keyed hash of the value.
     pub hash: [u8; 32],
@@ -32,9 +32,9 @@ pub struct Evidence {
     /// Every event after this position must be signed; unset in a store of an earlier program whose
     /// events need no signature yet.
     since: OnceLock<u64>,
-    /// Claims whose holder's sealed content names the value: true until the holder is erased, and
-    /// an erased account grants nothing.
-    checked: Mutex<LruCache<ClaimRow, ()>>,
+    /// Claims whose holder's sealed content names the value, with the version of the holder's account
+    /// at which it did. A later version may have released the name.
+    checked: Mutex<LruCache<HeldClaim, u64>>,
 }
 
 impl Evidence {
@@ -164,13 +164,13 @@ impl Evidence {
     }
 
     /// Whether a unique value is its holder's. `held` are the values that the holder's sealed
-    /// account names; it is only asked for when the row was not checked before.
+    /// account names, read when the account had this version already.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], naming the holder.
     pub fn check_claim_row(
         &self,
-        row: ClaimRow,
+        (row, version): (HeldClaim, u64),
         held: &[(ClaimKind, [u8; 32])],
     ) -> Result<(), StoreError> {
         if !held.contains(&(row.kind, row.hash)) {
@@ -179,13 +179,14 @@ impl Evidence {
                 row.kind, row.holder
             )));
         }
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner).put(row, ());
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).put(row, version);
         Ok(())
     }
 
-    /// Whether a claim was found to be its holder's before.
-    pub(crate) fn knows(&self, row: ClaimRow) -> bool {
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner).get(&row).is_some()
+    /// Whether a claim was found to be its holder's at this version of the holder's account.
+    pub(crate) fn knows(&self, row: HeldClaim, version: u64) -> bool {
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.get(&row) == Some(&version)
     }
 }
 

@@ -14,8 +14,8 @@
 //!    keys: a process without those can start.
 
 use super::evidence::Evidence;
-use super::master_keys::hex;
 use super::rewrap::{open_all, rekeyed, rewrapped};
+use super::rotated::{Failed, How, Progress, Rotated, RotationError, Stop, Told, unless_failed};
 use super::scrub;
 use super::sealed_events::decode;
 use super::signing::system_append;
@@ -26,15 +26,18 @@ use claviger_domain::id::{MasterKeyId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::system::{Rotated as RotatedFacts, RotationStarted, SystemEvent};
 use claviger_projections::ports::{
-    AppendError, KekId, RowChange, Store, StoreError, StoreKeyRow, UserKeyState,
+    AppendError, KekId, RowChange, Store, StoreError, StoreKeyRow, Table, UserKeyState,
 };
-use claviger_vault::{Kek, KekSet, StoreKey, VaultError, open_canary};
+use claviger_vault::{Kek, KekSet, StoreKey, open_canary};
 use futures::stream::{self, StreamExt as _};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Users per batch: a rotation that is stopped ends after its batch.
 const BATCH: usize = 100;
+
+/// Bytes of rows that are looked over at a time.
+const PAGE: usize = 1 << 20;
 
 /// User keys rewrapped concurrently.
 const AT_ONCE: usize = 16;
@@ -45,93 +48,6 @@ const WORN_AT_ONCE: usize = 4;
 /// How often to retry a write that may conflict with others: to the installation's stream, or to a
 /// user's rows.
 const MAX_TRIES: usize = 10;
-
-/// The progress of a rotation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// User keys under the new master key.
-    Moved {
-        /// Done so far.
-        users: u64,
-        /// The total.
-        of: u64,
-    },
-    /// Users whose keys opened with the new master key alone.
-    Proved {
-        /// Done so far.
-        users: u64,
-        /// The total.
-        of: u64,
-    },
-}
-
-/// The result of a rotation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rotated {
-    /// Master keys that no longer wrap anything.
-    pub from: Vec<KekId>,
-    /// The master key that wraps everything.
-    pub to: KekId,
-    /// User keys rewrapped by this run.
-    pub rewrapped: u64,
-    /// Users who got a new user key in this run.
-    pub rekeyed: u64,
-    /// Users whose keys were opened with the new master key alone.
-    pub users: u64,
-    /// Secrets whose data keys were opened.
-    pub secrets: u64,
-}
-
-/// Why a rotation didn't finish. In every case nothing is lost, and running it again continues.
-#[derive(Debug, thiserror::Error)]
-pub enum RotationError {
-    #[error("the store failed: {0}; run `claviger vault rotate` again to continue")]
-    Store(#[from] StoreError),
-    /// The write to the installation's stream failed.
-    #[error("cannot record the rotation: {0}; run `claviger vault rotate` again to continue")]
-    Unrecorded(AppendError),
-    #[error("the store's own keys do not open: {0}")]
-    StoreKeys(#[source] VaultError),
-    #[error(
-        "the keys of user {owner} do not open ({reason}): run `claviger verify`; the old master \
-         keys must be kept"
-    )]
-    User { owner: UserId, reason: VaultError },
-    /// It was stopped.
-    #[error(
-        "stopped in order, {left} user keys are left: run `claviger vault rotate` again to \
-         continue; until then keep all master keys"
-    )]
-    Stopped {
-        /// User keys that another master key still wraps.
-        left: u64,
-    },
-    /// The first master key of the list already wraps everything.
-    #[error(
-        "master key {}, the first of the list, already wraps everything: put a new one before it \
-         (`openssl rand -base64 32` makes one), give it to every process of this store, then rotate", hex(*id)
-    )]
-    NothingToDo {
-        /// The first key of the list.
-        id: KekId,
-    },
-    /// The first master key of the list was in use before.
-    #[error(
-        "master key {}, the first of the list, was in use before: old copies may open under it \
-         what was deleted since; put a new one before it (`openssl rand -base64 32` makes one)", hex(*id)
-    )]
-    UsedBefore {
-        /// The first key of the list.
-        id: KekId,
-    },
-    /// Another rotation began meanwhile.
-    #[error("another rotation began, to master key {}: put that one first in the list and run \
-             `claviger vault rotate` again", hex(*by))]
-    Overtaken {
-        /// The other rotation's new master key.
-        by: KekId,
-    },
-}
 
 /// A rotation of the master key.
 #[expect(missing_debug_implementations, reason = "keys")]
@@ -150,14 +66,19 @@ impl Rotation {
     /// [`RotationError`], whose message tells how to continue.
     pub async fn run(
         &self,
-        told: &(dyn Fn(Progress) + Sync),
+        told: Told<'_>,
         stop: &CancellationToken,
     ) -> Result<Rotated, RotationError> {
         self.sign().await?;
         self.begin().await?;
         let mut done = Rotated { to: self.to(), ..Rotated::default() };
-        self.move_all(&mut done, told, stop).await?;
-        self.prove(&mut done, told, stop).await?;
+        let mut failed = Failed::new();
+        self.move_all((&mut done, &mut failed), told, stop).await?;
+        self.prove((&mut done, &mut failed), told, stop).await?;
+        let rows = self.unreadable().await?;
+        if !failed.is_empty() || rows > 0 {
+            return Err(RotationError::Users { users: failed.len(), rows });
+        }
         self.end(&mut done).await?;
         scrub(&*self.store).await;
         Ok(done)
@@ -277,28 +198,31 @@ impl Rotation {
     /// Moves every user key under the new master key.
     async fn move_all(
         &self,
-        done: &mut Rotated,
-        told: &(dyn Fn(Progress) + Sync),
+        (done, failed): (&mut Rotated, &mut Failed),
+        told: Told<'_>,
         stop: &CancellationToken,
     ) -> Result<(), RotationError> {
         let of = self.store.user_keys_by_kek().await?.iter().map(|(_, users)| users).sum::<u64>();
         let mut users = of.saturating_sub(self.left().await?);
         told(Progress::Moved { users, of });
-        let mut after = None;
+        let (mut after, mut found) = (None, false);
         loop {
             self.go_on(stop).await?;
-            let batch = self.store.user_keys(Some(self.to()), after, BATCH).await?;
+            let mut batch = self.store.user_keys(Some(self.to()), after, BATCH).await?;
             let Some(last) = batch.last() else {
                 // No new user keys go under the old master keys, so a pass that finds none from the
-                // start is the last.
-                match after.take() {
-                    Some(_) => continue,
-                    None => return Ok(()),
+                // start, but those that failed, is the last.
+                if std::mem::take(&mut found) {
+                    after = None;
+                    continue;
                 }
+                return Ok(());
             };
             after = Some(last.row.owner);
+            batch.retain(|key| !failed.contains(&key.row.owner));
+            found |= !batch.is_empty();
             users += batch.len() as u64;
-            self.move_batch(batch, done).await?;
+            self.move_batch(batch, (done, failed), told).await?;
             told(Progress::Moved { users: users.min(of), of });
         }
     }
@@ -315,29 +239,33 @@ impl Rotation {
     async fn move_batch(
         &self,
         batch: Vec<UserKeyState>,
-        done: &mut Rotated,
+        (done, failed): (&mut Rotated, &mut Failed),
+        told: Told<'_>,
     ) -> Result<(), RotationError> {
         let (worn, whole): (Vec<_>, Vec<_>) = batch.into_iter().partition(|key| key.worn);
         let mut moved =
             stream::iter(whole).map(|key| self.move_user(key)).buffer_unordered(AT_ONCE);
         while let Some(how) = moved.next().await {
-            done.count(how?);
+            done.count(unless_failed(how, failed, told)?);
         }
         drop(moved);
         // Larger transactions, so fewer at a time.
         let mut moved =
             stream::iter(worn).map(|key| self.move_user(key)).buffer_unordered(WORN_AT_ONCE);
         while let Some(how) = moved.next().await {
-            done.count(how?);
+            done.count(unless_failed(how, failed, told)?);
         }
         Ok(())
     }
 
     /// Moves one user. A user whose rows keep changing is left for the next pass, so that a
     /// rotation can always be stopped.
-    async fn move_user(&self, mut key: UserKeyState) -> Result<How, RotationError> {
+    async fn move_user(&self, key: UserKeyState) -> (UserId, Result<How, Stop>) {
+        (key.row.owner, self.try_to_move(key).await)
+    }
+
+    async fn try_to_move(&self, mut key: UserKeyState) -> Result<How, Stop> {
         let owner = key.row.owner;
-        let failed = |reason| RotationError::User { owner, reason };
         for _ in 0..MAX_TRIES {
             if key.row.kek == self.to() {
                 return Ok(How::NotByThis);
@@ -347,13 +275,13 @@ impl Rotation {
                     return Ok(How::NotByThis);
                 };
                 if from.key == key {
-                    let to = rekeyed(&self.keks, &from, &*self.env.entropy).map_err(failed)?;
+                    let to = rekeyed(&self.keks, &from, &*self.env.entropy)?;
                     if self.store.rekey_user(from, to).await? {
                         return Ok(How::Rekeyed);
                     }
                 }
             } else {
-                let to = rewrapped(&self.keks, &key.row, &*self.env.entropy).map_err(failed)?;
+                let to = rewrapped(&self.keks, &key.row, &*self.env.entropy)?;
                 if self.store.rewrap_user_key(key.row.clone(), to).await? {
                     return Ok(How::Rewrapped);
                 }
@@ -367,8 +295,8 @@ impl Rotation {
     /// Opens everything with the new master key alone.
     async fn prove(
         &self,
-        done: &mut Rotated,
-        told: &(dyn Fn(Progress) + Sync),
+        (done, failed): (&mut Rotated, &mut Failed),
+        told: Told<'_>,
         stop: &CancellationToken,
     ) -> Result<(), RotationError> {
         let alone = KekSet::new(vec![Kek::from_bytes(*self.keks.current().expose())])
@@ -391,7 +319,8 @@ impl Rotation {
                 .map(|key| self.prove_user(&alone, key.row.owner))
                 .buffer_unordered(AT_ONCE);
             while let Some(secrets) = opened.next().await {
-                let Some(secrets) = secrets? else { continue };
+                let secrets = unless_failed(secrets, failed, told)?;
+                let Some(secrets) = secrets.flatten() else { continue };
                 (done.users, done.secrets) = (done.users + 1, done.secrets + secrets);
             }
             told(Progress::Proved { users: done.users.min(of), of });
@@ -403,9 +332,23 @@ impl Rotation {
         &self,
         alone: &KekSet,
         owner: UserId,
-    ) -> Result<Option<u64>, RotationError> {
-        let Some(rows) = self.store.user_rows(owner).await? else { return Ok(None) };
-        open_all(alone, &rows).map(Some).map_err(|reason| RotationError::User { owner, reason })
+    ) -> (UserId, Result<Option<u64>, Stop>) {
+        let opened = async {
+            let Some(rows) = self.store.user_rows(owner).await? else { return Ok(None) };
+            Ok(Some(open_all(alone, &rows)?))
+        };
+        (owner, opened.await)
+    }
+
+    /// How many rows of user keys cannot be read. The passes leave them out.
+    async fn unreadable(&self) -> Result<usize, StoreError> {
+        let (mut rows, mut from) = (0, Some(None));
+        while let Some(after) = from {
+            let page = self.store.inspect(Table::UserKeys, after, PAGE).await?;
+            rows += page.rows.iter().filter(|row| row.is_err()).count();
+            from = page.next.map(Some);
+        }
+        Ok(rows)
     }
 
     /// Records the end, and removes the store's own keys under the old master keys.
@@ -433,24 +376,5 @@ impl Rotation {
             }
         }
         Err(RotationError::Unrecorded(AppendError::Conflict { actual: 0 }))
-    }
-}
-
-/// How a user key came under the new master key.
-#[derive(Clone, Copy)]
-enum How {
-    Rewrapped,
-    Rekeyed,
-    /// Moved by another rotation, erased, or left for the next pass.
-    NotByThis,
-}
-
-impl Rotated {
-    fn count(&mut self, how: How) {
-        match how {
-            How::Rewrapped => self.rewrapped += 1,
-            How::Rekeyed => self.rekeyed += 1,
-            How::NotByThis => {}
-        }
     }
 }

@@ -10,9 +10,10 @@ use claviger_domain::event::Payload as _;
 use claviger_domain::id::{CommandId, CorrelationId, EventId, TreeRoot};
 use claviger_domain::stream::StreamName;
 use claviger_domain::system::{Signing, SystemEvent};
+use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{
     Append, AppendError, Expected, Head, InlineViews, NewEvent, Placed, Reliance, RowChange, Store,
-    StoreError, StoreKeyRow,
+    StoreError, StoreKeyRow, StoredEvent,
 };
 use claviger_proof::Frontier;
 use claviger_vault::StoreKey;
@@ -184,10 +185,12 @@ pub(super) async fn refuse_lost_keys(store: &dyn Store) -> Result<(), KeychainEr
 }
 
 /// Refuses a log that is not the one of these keys: shorter than it was, or signed by another key.
-/// A single event that was changed is left to those who read it, and to `verify`.
+/// A single event that was changed is left to those who read it, and to `verify`, but for the last
+/// one if its time lies ahead.
 pub(super) async fn refuse_foreign_log(
     store: &dyn Store,
     evidence: &Evidence,
+    now: Timestamp,
 ) -> Result<(), KeychainError> {
     let Some(since) = evidence.signed_since() else { return Ok(()) };
     let head = store.head().await?.position;
@@ -202,6 +205,14 @@ pub(super) async fn refuse_foreign_log(
             Ok(events) => {
                 seen = true;
                 signed |= events.iter().any(|event| evidence.is_signed(event));
+                // No event is earlier than the one before it: the next one takes this time over.
+                let is_ahead = |event: &&StoredEvent| event.envelope.at > now;
+                if *after + 1 == head
+                    && let Some(last) = events.iter().find(is_ahead)
+                    && let Err(error) = evidence.check_signature(last)
+                {
+                    return Err(KeychainError::LastEvent(error));
+                }
             }
             Err(StoreError::Gap { .. } | StoreError::Corrupt(_)) => {}
             Err(error @ (StoreError::Unavailable(_) | StoreError::Closed)) => {

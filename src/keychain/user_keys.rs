@@ -12,7 +12,7 @@ use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
 use claviger_projections::ports::{
-    ContentKeyRow, CredentialRow, IndexKeyRow, RowChange, SecretRow, Store, StoreError,
+    ContentKeyRow, CredentialRow, IndexKeyRow, KekId, RowChange, SecretRow, Store, StoreError,
     StoreKeyRow, UserKeyRow,
 };
 use claviger_vault::{
@@ -66,6 +66,12 @@ pub enum KeychainError {
          restore both from one backup"
     )]
     ForeignLog,
+    /// The last event was changed, and its time lies ahead.
+    #[error(
+        "the time of the last event lies ahead, and it is not as it was appended ({0}): restore the \
+         store from a backup; what is appended next would continue from that time"
+    )]
+    LastEvent(#[source] StoreError),
     #[error("cannot read the store: {0}")]
     Store(#[from] StoreError),
     #[error("cannot wrap a key: {0}")]
@@ -96,6 +102,25 @@ pub struct Keychain {
 /// How often a row is read again because a rotation replaced its key after the key was read. A
 /// rotation moves each user once.
 const MAX_READS: usize = 10;
+
+/// Whether every master key that a store needs is at hand, and is the one that it needs.
+///
+/// # Errors
+/// [`KeychainError`], naming the key.
+pub fn check_master_keys(
+    keks: &KekSet,
+    rows: &[StoreKeyRow],
+    used: impl Iterator<Item = KekId>,
+) -> Result<(), KeychainError> {
+    if let Some(id) = used.chain(rows.iter().map(|row| row.kek)).find(|id| keks.get(*id).is_err()) {
+        return Err(KeychainError::MissingKek { id: hex(id) });
+    }
+    for row in rows {
+        open_canary(keks.get(row.kek)?, &row.canary)
+            .map_err(|_| KeychainError::Canary { id: hex(row.kek) })?;
+    }
+    Ok(())
+}
 
 impl Keychain {
     /// Opens the vault. In a new store the first keys are created; otherwise every master key in
@@ -131,21 +156,13 @@ impl Keychain {
             rows = store.store_keys().await?;
         }
         let used = store.user_keys_by_kek().await?.into_iter().map(|(kek, _)| kek);
-        if let Some(id) =
-            used.chain(rows.iter().map(|row| row.kek)).find(|id| keks.get(*id).is_err())
-        {
-            return Err(KeychainError::MissingKek { id: hex(id) });
-        }
-        for row in &rows {
-            open_canary(keks.get(row.kek)?, &row.canary)
-                .map_err(|_| KeychainError::Canary { id: hex(row.kek) })?;
-        }
+        check_master_keys(&keks, &rows, used)?;
         // The store's newest key, not the first of the list, decides which master key new keys go
         // under.
         let row = rows.first().ok_or(StoreError::Corrupt("no store key".to_owned()))?;
         let key = StoreKey::unwrap(&keks, row.kek, &row.wrapped_index_key)?;
         let evidence = Arc::new(Evidence::new(key));
-        refuse_foreign_log(&*store, &evidence).await?;
+        refuse_foreign_log(&*store, &evidence, env.clock.now()).await?;
         store.sign_with(Arc::<Evidence>::clone(&evidence));
         Ok(Self { store, keks: MasterKeys::new(keks, row.kek, again), evidence, env })
     }

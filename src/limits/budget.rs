@@ -2,7 +2,7 @@
 //! steadily. The log is never trimmed, so what one user may add to it has a bound in bytes.
 
 use claviger_domain::id::UserId;
-use claviger_domain::timestamp::Timestamp;
+use claviger_domain::timestamp::Uptime;
 use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +20,7 @@ const MS_NS: u128 = 1_000_000;
 pub struct ByteBudget {
     /// What a byte costs, in nanoseconds; 0 for no limit.
     byte_ns: u128,
-    /// Nanoseconds since the epoch.
+    /// Nanoseconds of the uptime.
     full_at: Mutex<LruCache<UserId, u128>>,
 }
 
@@ -35,7 +35,7 @@ impl ByteBudget {
     ///
     /// # Errors
     /// The milliseconds until so many can be taken. Nothing was.
-    pub fn take(&self, user: UserId, bytes: usize, now: Timestamp) -> Result<(), u64> {
+    pub fn take(&self, user: UserId, bytes: usize, now: Uptime) -> Result<(), u64> {
         let cost = self.byte_ns * u128::try_from(bytes).unwrap_or(u128::MAX >> 64);
         if cost == 0 {
             return Ok(());
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn a_day_has_a_budget_that_comes_back_steadily() {
         let budget = ByteBudget::per_day(24_000_000);
-        let at = |hours: u64| Timestamp(1_795_446_000_000 + hours * HOUR_MS);
+        let at = |hours: u64| Uptime(1_795_446_000_000 + hours * HOUR_MS);
         assert_eq!(budget.take(ADA, 20_000_000, at(0)), Ok(()));
         assert_eq!(budget.take(ADA, 5_000_000, at(0)), Err(HOUR_MS), "a million an hour");
         assert_eq!(budget.take(ADA, 4_000_000, at(0)), Ok(()), "a refusal takes nothing");

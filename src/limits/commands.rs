@@ -6,7 +6,7 @@ use super::rate::{RateLimiter, refused};
 use claviger_application::CommandKind;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::UserId;
-use claviger_domain::timestamp::Timestamp;
+use claviger_domain::timestamp::Uptime;
 
 /// A limit on some kinds of commands.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ impl CommandLimits {
         &self,
         kind: CommandKind,
         (owner, bytes): (UserId, usize),
-        now: Timestamp,
+        now: Uptime,
     ) -> Result<(), Failure> {
         let covering = self.rates.iter().filter(|(limit, _)| (limit.covers)(kind));
         for (limit, limiter) in covering {

@@ -19,6 +19,10 @@ use tokio::time::{Instant, timeout_at};
 /// ones: while somebody fills the memory with large bodies, ordinary requests are still served.
 const SMALL: usize = 16 * 1024;
 
+/// What sockets may hold before their clients have signed in: this part of the memory for requests,
+/// beside it.
+const EARLY: usize = 4;
+
 /// When a client may try again after the process had no room.
 const AGAIN_MS: u64 = 1_000;
 
@@ -80,14 +84,20 @@ pub struct Memory {
 pub struct Memories {
     /// Requests that arrive or are worked on, by peer.
     pub requests: Arc<Memory>,
+    /// What sockets keep before their clients have signed in, by peer. Apart from the requests:
+    /// who only opens sockets takes no room from those who sign in.
+    pub early: Arc<Memory>,
     /// What sockets and streams keep of signed-in users, by user.
     pub streams: Arc<Memory>,
 }
 
 impl Memories {
-    /// Both, shown in the metrics.
+    /// All of them, shown in the metrics.
     pub fn new(requests: MemorySettings, streams: MemorySettings, metrics: &Metrics) -> Self {
+        let MemorySettings { in_all, of_one } = requests;
+        let early = MemorySettings { in_all: in_all / EARLY, of_one: of_one / EARLY };
         Self {
+            early: Memory::new(early, metrics.held("early")),
             requests: Memory::new(requests, metrics.held("requests")),
             streams: Memory::new(streams, metrics.held("streams")),
         }
@@ -102,7 +112,7 @@ impl Memory {
 
     /// A holding of nothing yet.
     pub fn hold(self: &Arc<Self>, payer: Payer) -> Held {
-        Held { of: Arc::clone(self), payer, bytes: 0 }
+        Held { of: Arc::clone(self), payer, bytes: 0, whole: 0 }
     }
 
     /// A holding of so many bytes.
@@ -124,9 +134,15 @@ impl Memory {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes a holding from `before` to `after` bytes.
-    fn change(&self, payer: Payer, before: usize, after: usize) -> Result<(), NoRoom> {
-        let most = |bound: usize| if after <= SMALL { bound } else { bound - bound / 4 };
+    /// Changes a holding from `before` to `after` bytes, of something that will have `whole` bytes.
+    fn change(
+        &self,
+        payer: Payer,
+        (before, after): (usize, usize),
+        whole: usize,
+    ) -> Result<(), NoRoom> {
+        let is_small = after.max(whole) <= SMALL;
+        let most = |bound: usize| if is_small { bound } else { bound - bound / 4 };
         let mut counts = self.counts();
         let of_one = counts.by_payer.get(&payer).copied().unwrap_or_default();
         let moved = |held: usize| held.saturating_sub(before).saturating_add(after);
@@ -158,6 +174,8 @@ pub struct Held {
     of: Arc<Memory>,
     payer: Payer,
     bytes: usize,
+    /// The bytes of the whole of which a part is held.
+    whole: usize,
 }
 
 impl Held {
@@ -171,13 +189,19 @@ impl Held {
         self.of.hold(self.payer)
     }
 
+    /// What is held is the beginning of something of so many bytes: the reserve for small holdings
+    /// is closed to the first bytes of large ones.
+    pub const fn expects(&mut self, whole: usize) {
+        self.whole = whole;
+    }
+
     /// Holds so many bytes from now on. To hold fewer never fails.
     ///
     /// # Errors
     /// [`NoRoom`]: it holds what it held before.
     pub fn resize(&mut self, bytes: usize) -> Result<(), NoRoom> {
         if bytes != self.bytes {
-            self.of.change(self.payer, self.bytes, bytes)?;
+            self.of.change(self.payer, (self.bytes, bytes), self.whole)?;
             self.bytes = bytes;
         }
         Ok(())
@@ -255,6 +279,17 @@ mod tests {
         assert!(memory.take(ADA, 4 * KIB).is_ok());
         drop(large);
         assert!(small.resize(60 * KIB).is_ok());
+    }
+
+    #[test]
+    fn the_beginning_of_something_large_is_not_small() {
+        let memory = memory(80 * KIB, 80 * KIB);
+        let _large = memory.take(ADA, 60 * KIB).unwrap();
+        let mut beginning = memory.hold(BOB);
+        beginning.expects(17 * KIB);
+        assert_eq!(beginning.resize(1), Err(NoRoom::InAll));
+        beginning.expects(16 * KIB);
+        assert_eq!(beginning.resize(1), Ok(()));
     }
 
     #[tokio::test]

@@ -84,8 +84,11 @@ impl Tail {
             }
         }
         let hinted: HashSet<Topic> = events.iter().filter_map(hint_of).collect();
-        let topics: HashSet<Topic> =
-            by_owner.keys().map(|owner| Topic::Owner(*owner)).chain([Topic::All]).collect();
+        let topics: HashSet<Topic> = by_owner
+            .keys()
+            .map(|owner| Topic::Owner(*owner))
+            .chain([Topic::Keys, Topic::All])
+            .collect();
         let listened = self.hub.listened(topics);
         let mut told = Vec::with_capacity(by_owner.len() + hinted.len() + 1);
         told.extend(hinted.into_iter().map(|topic| (topic, None)));
@@ -97,6 +100,13 @@ impl Tail {
                 None
             };
             told.push((topic, items));
+        }
+        let of_keys: Vec<_> = events
+            .iter()
+            .filter(|event| matches!(event.envelope.stream, StreamName::KeyRing(_)))
+            .collect();
+        if listened.contains(&Topic::Keys) && !of_keys.is_empty() {
+            told.push((Topic::Keys, items(of_keys.into_iter().map(stripped).collect())));
         }
         let all = listened.contains(&Topic::All) && carried(events);
         told.push((

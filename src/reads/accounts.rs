@@ -1,7 +1,7 @@
 //! Reads of accounts by which users are identified and admitted.
 
 use super::StoreReads;
-use crate::keychain::ClaimRow;
+use crate::keychain::HeldClaim;
 use crate::system::failure::store_failure;
 use crate::views::open_account;
 use claviger_domain::account::Identity;
@@ -47,12 +47,19 @@ impl StoreReads {
 
     async fn holder(&self, kind: ClaimKind, hash: [u8; 32]) -> Result<Option<UserId>, Failure> {
         let Some(holder) = self.claimed(kind, hash).await? else { return Ok(None) };
-        let (evidence, row) = (self.keychain.evidence(), ClaimRow { kind, hash, holder });
-        if evidence.knows(row) {
+        let (evidence, row) = (self.keychain.evidence(), HeldClaim { kind, hash, holder });
+        let version = match kind {
+            ClaimKind::Username | ClaimKind::Email => {
+                self.aggregates.account(holder).await?.changed
+            }
+            // Never released but by an erasure, and an erased account grants nothing.
+            ClaimKind::Identity | ClaimKind::Secret => 0,
+        };
+        if evidence.knows(row, version) {
             return Ok(Some(holder));
         }
         let held = self.claims_held(holder).await?;
-        let checked = evidence.check_claim_row(row, &held);
+        let checked = evidence.check_claim_row((row, version), &held);
         // Unless the holder was erased between the two reads.
         if checked.is_err() && self.claimed(kind, hash).await? != Some(holder) {
             return Ok(None);

@@ -1,7 +1,7 @@
 //! `GET /v1/models`, paged like the API's.
 
 use super::script::Refusal;
-use crate::anthropic::models::{ModelInfo, builtin_models};
+use crate::anthropic::models::{ModelInfo, builtin_models, is_same_model};
 use claviger_domain::timestamp::Timestamp;
 use serde_json::{Value, json};
 
@@ -15,9 +15,14 @@ fn all() -> Vec<Value> {
     let model = |model: ModelInfo| {
         let created = at;
         at = Timestamp(at.0.saturating_sub(APART_MS));
+        // Anthropic lists its older models by their snapshots, and takes both names.
+        let id = match model.id.as_str() {
+            "claude-haiku-4-5" => "claude-haiku-4-5-20251001",
+            id => id,
+        };
         json!({
             "type": "model",
-            "id": model.id.as_str(),
+            "id": id,
             "display_name": model.display_name,
             "created_at": created.to_string(),
             "max_input_tokens": model.max_input_tokens.unwrap_or(200_000),
@@ -31,16 +36,9 @@ fn id(model: &Value) -> Option<&str> {
     model.get("id").and_then(Value::as_str)
 }
 
-/// The model with this id, or whose dated snapshot has this id.
+/// The model with this name.
 pub(super) fn one(wanted: &str) -> Option<Value> {
-    all()
-        .into_iter()
-        .find(|model| id(model).is_some_and(|id| id == wanted || is_snapshot(wanted, id)))
-}
-
-fn is_snapshot(wanted: &str, id: &str) -> bool {
-    let date = wanted.strip_prefix(id).and_then(|rest| rest.strip_prefix('-'));
-    date.is_some_and(|date| date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
+    all().into_iter().find(|model| id(model).is_some_and(|id| is_same_model(wanted, id)))
 }
 
 /// One page, as requested by the URL's query.
@@ -125,6 +123,7 @@ mod tests {
         }
         assert!(
             one("claude-haiku-4-5-20251001").is_some()
+                && one("claude-haiku-4-5").is_some()
                 && one("claude-haiku-4-5-2025").is_none()
                 && one("gpt").is_none()
         );

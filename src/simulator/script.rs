@@ -139,6 +139,8 @@ pub enum Fault {
 #[derive(Default)]
 struct Queues {
     of_keys: HashMap<String, VecDeque<Act>>,
+    /// For as long as they are set.
+    meanwhile: HashMap<String, Act>,
     /// By a marker in the prompt.
     of_prompts: Vec<(String, VecDeque<Act>)>,
 }
@@ -171,6 +173,15 @@ impl Script {
         }
     }
 
+    /// While an act is set, each of the key's well-formed calls for which nothing is queued takes it.
+    pub fn meanwhile(&self, key: &str, act: Option<Act>) {
+        let mut queues = self.lock();
+        match act {
+            Some(act) => drop(queues.meanwhile.insert(key.to_owned(), act)),
+            None => drop(queues.meanwhile.remove(key)),
+        }
+    }
+
     /// How many of the key's acts have not been taken yet.
     pub fn left(&self, key: &str) -> usize {
         self.lock().of_keys.get(key).map_or(0, VecDeque::len)
@@ -185,7 +196,8 @@ impl Script {
         if let Some((_, acts)) = marked {
             return acts.pop_front();
         }
-        queues.of_keys.get_mut(key)?.pop_front()
+        let next = queues.of_keys.get_mut(key).and_then(VecDeque::pop_front);
+        next.or_else(|| queues.meanwhile.get(key).cloned())
     }
 
     fn lock(&self) -> MutexGuard<'_, Queues> {

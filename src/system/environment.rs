@@ -1,16 +1,31 @@
 //! Clock, ids and randomness as ports, so that tests can control them.
 
-use super::other_clock::BootClock;
-use claviger_domain::timestamp::Timestamp;
+use super::other_clock::{BootClock, since_boot_ms};
+use claviger_domain::timestamp::{Timestamp, Uptime};
 use claviger_projections::ports::{AHEAD_MAX_MS, OtherClock};
 use claviger_vault::Entropy;
+use futures::future::BoxFuture;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 pub trait Clock: Send + Sync {
-    /// The current time.
+    /// The current time of day, which may be set back.
     fn now(&self) -> Timestamp;
+
+    /// The time on a clock that never goes back: for limits, and for rests that a process keeps.
+    fn uptime(&self) -> Uptime;
+}
+
+/// How much time has passed. Unlike the time of day it never jumps and never goes back, so what is
+/// waited for is waited for by it.
+pub trait Timer: Send + Sync {
+    /// Milliseconds since some moment before.
+    fn elapsed_ms(&self) -> u64;
+
+    /// Resolves once so much has passed since that moment.
+    fn until(&self, elapsed_ms: u64) -> BoxFuture<'static, ()>;
 }
 
 pub trait Ids: Send + Sync {
@@ -22,6 +37,9 @@ pub trait Ids: Send + Sync {
 pub trait Kernel: Send + Sync {
     /// Whether it keeps a process to the files that were granted to it.
     fn has_landlock(&self) -> bool;
+
+    /// Whether it keeps a process to the system calls that were granted to it.
+    fn has_call_filter(&self) -> bool;
 }
 
 /// The program's ports to its environment.
@@ -29,6 +47,7 @@ pub trait Kernel: Send + Sync {
 #[expect(missing_debug_implementations, reason = "trait objects")]
 pub struct Environment {
     pub clock: Arc<dyn Clock>,
+    pub timer: Arc<dyn Timer>,
     pub ids: Arc<dyn Ids>,
     /// Source of keys, nonces and tokens.
     pub entropy: Arc<dyn Entropy>,
@@ -42,6 +61,7 @@ impl Environment {
     pub fn system() -> Self {
         Self {
             clock: Arc::new(SystemClock),
+            timer: Arc::new(SystemTimer::default()),
             ids: Arc::new(SystemIds),
             entropy: Arc::new(OsEntropy),
             kernel: Arc::new(ThisKernel),
@@ -64,6 +84,31 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)).min(Timestamp::MAX)
+    }
+
+    fn uptime(&self) -> Uptime {
+        Uptime(since_boot_ms())
+    }
+}
+
+/// The operating system's monotonic clock.
+#[derive(Debug)]
+pub struct SystemTimer(Instant);
+
+impl Default for SystemTimer {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Timer for SystemTimer {
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn until(&self, elapsed_ms: u64) -> BoxFuture<'static, ()> {
+        let left = elapsed_ms.saturating_sub(self.elapsed_ms());
+        Box::pin(sleep(Duration::from_millis(left)))
     }
 }
 
@@ -96,5 +141,9 @@ pub struct ThisKernel;
 impl Kernel for ThisKernel {
     fn has_landlock(&self) -> bool {
         crate::confined::has_landlock()
+    }
+
+    fn has_call_filter(&self) -> bool {
+        crate::confined::has_call_filter()
     }
 }

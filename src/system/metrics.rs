@@ -9,6 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,14 +60,19 @@ struct OfFace {
     face: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfClass {
+    class: &'static str,
+}
+
 /// Buckets from half a millisecond to half a minute.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 17))
 }
 
 /// What can't be done for now, and is tried again: runs and timers.
-fn put_aside(registry: &mut Registry) -> [Level; 2] {
-    let (runs, timers) = (Level::default(), Level::default());
+fn put_aside(registry: &mut Registry) -> [Level; 3] {
+    let (runs, timers, rows) = (Level::default(), Level::default(), Level::default());
     registry.register(
         "runs_set_aside",
         "Runs that this process can't read or write for now, and tries again later",
@@ -76,7 +83,19 @@ fn put_aside(registry: &mut Registry) -> [Level; 2] {
         "Timers that failed and are put off, such as the expiry of a key that can't be opened",
         timers.clone(),
     );
-    [runs, timers]
+    registry.register(
+        "rows_unreadable",
+        "Rows of many owners' lists that this process passed over, because they cannot be decoded",
+        rows.clone(),
+    );
+    [runs, timers, rows]
+}
+
+fn failures(registry: &mut Registry) -> Family<OfClass, Counter> {
+    let failures = Family::default();
+    let help = "Calls to Anthropic that failed, by class";
+    registry.register("upstream_failures", help, failures.clone());
+    failures
 }
 
 /// All metrics. Clones share their values.
@@ -94,8 +113,10 @@ pub struct Metrics {
     streams: Family<OfFace, Level>,
     lag: Family<OfView, Level>,
     quarantined: Family<OfView, Level>,
+    upstream_failures: Family<OfClass, Counter>,
     runs_aside: Level,
     timers_put_off: Level,
+    rows_unreadable: Level,
     memory: Level,
     held: Family<OfKind, Level>,
 }
@@ -147,11 +168,12 @@ impl Default for Metrics {
             "Rows of a view that no longer advance because an event cannot be applied",
             quarantined.clone(),
         );
-        let [runs_aside, timers_put_off] = put_aside(&mut registry);
+        let [runs_aside, timers_put_off, rows_unreadable] = put_aside(&mut registry);
         let memory = Level::default();
         registry.register("memory_resident_bytes", "Memory of this process", memory.clone());
         let held = Family::default();
         registry.register("held_bytes", "Memory that is held for clients", held.clone());
+        let upstream_failures = failures(&mut registry);
         Self {
             registry: Arc::new(registry),
             requests,
@@ -165,8 +187,10 @@ impl Default for Metrics {
             streams,
             lag,
             quarantined,
+            upstream_failures,
             runs_aside,
             timers_put_off,
+            rows_unreadable,
             memory,
             held,
         }
@@ -225,6 +249,11 @@ impl Metrics {
         self.quarantined.get_or_create_owned(&OfView { view })
     }
 
+    /// Counts a call to Anthropic that failed.
+    pub fn upstream_failed(&self, class: &'static str) {
+        self.upstream_failures.get_or_create(&OfClass { class }).inc();
+    }
+
     /// Runs that the engine has set aside; set by the engine.
     pub fn runs_set_aside(&self) -> Level {
         self.runs_aside.clone()
@@ -235,12 +264,23 @@ impl Metrics {
         self.timers_put_off.clone()
     }
 
+    /// Rows that were passed over because they cannot be decoded; set by the store.
+    pub fn rows_unreadable(&self) -> Level {
+        self.rows_unreadable.clone()
+    }
+
     /// The bytes held for clients, of one kind.
     pub fn held(&self, kind: &'static str) -> Level {
         self.held.get_or_create_owned(&OfKind { kind })
     }
 
-    /// All metrics in text format.
+    /// All metrics in Prometheus' own text format 0.0.4, in which a counter has the name of its
+    /// samples, and units and the end are not marked.
+    pub fn plain_text(&self) -> String {
+        plain(&self.text())
+    }
+
+    /// All metrics in the format of `OpenMetrics`.
     pub fn text(&self) -> String {
         self.memory.set(resident_bytes().unwrap_or(0));
         let mut text = String::new();
@@ -250,6 +290,30 @@ impl Metrics {
         }
         text
     }
+}
+
+/// The older form of a text in the format of `OpenMetrics`.
+fn plain(open: &str) -> String {
+    let kinds = || open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let counters: HashSet<_> =
+        kinds().filter(|(_, kind)| *kind == "counter").map(|(name, _)| name).collect();
+    let mut text = String::with_capacity(open.len());
+    for line in open.lines() {
+        let told = ["# HELP ", "# TYPE "].iter().find_map(|start| {
+            let (name, rest) = line.strip_prefix(start)?.split_once(' ')?;
+            Some((start, name, rest))
+        });
+        if let Some((start, name, rest)) = told
+            && counters.contains(name)
+        {
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{start}{name}_total {rest}");
+        } else if line != "# EOF" && !line.starts_with("# UNIT ") {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// Linux reports the size in pages; other systems return `None`.

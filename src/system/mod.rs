@@ -3,6 +3,7 @@
 
 pub mod environment;
 pub(crate) mod failure;
+pub(crate) mod files;
 pub mod metrics;
 mod other_clock;
 pub mod panics;

@@ -33,7 +33,7 @@ impl OtherClock for BootClock {
 }
 
 /// Sleep of the machine included, unlike `Instant`.
-fn since_boot_ms() -> u64 {
+pub(super) fn since_boot_ms() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     seconds * 1_000 + u64::try_from(now.tv_nsec / 1_000_000).unwrap_or_default()

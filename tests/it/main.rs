@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod administration;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod endurance;
 #[cfg(test)]
 mod engine;

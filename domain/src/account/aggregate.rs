@@ -71,10 +71,17 @@ impl Account {
         }
     }
 
+    /// Whether the account may manage others once its user can sign in.
+    pub fn is_for_administration(&self) -> bool {
+        self.is_active && self.roles.contains(&Role::Admin)
+    }
+
     /// Whether the user can sign in and manage accounts. Somebody must remain who can.
-    pub fn is_administrator(&self) -> bool {
-        let can_sign_in = self.is_active && (self.has_password || self.is_external);
-        can_sign_in && self.roles.contains(&Role::Admin)
+    /// `by_identity`: whether tokens of an external issuer are accepted, and the account's roles
+    /// count for its users.
+    pub fn is_administrator(&self, by_identity: bool) -> bool {
+        let can_sign_in = if self.is_external { by_identity } else { self.has_password };
+        can_sign_in && self.is_for_administration()
     }
 
     /// Refuses what was verified before, if the account no longer signs in by it.

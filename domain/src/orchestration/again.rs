@@ -6,14 +6,15 @@ use super::event::Next;
 use super::step::Step;
 use crate::timestamp::Timestamp;
 
-/// Most attempts of a step, including those that don't count, so that every step ends.
+/// Most attempts of a step since its run was last resumed, including those that don't count. Then the
+/// run pauses, so that nothing is called without end unless somebody asks for it again.
 pub const ATTEMPTS_MAX: u32 = 100;
 
 /// Crashes of one step after which the run pauses, until a user resumes it. A process that shuts
 /// down in order is no crash: it closes its calls itself.
 pub const CRASHES_MAX: u32 = 3;
 
-/// Answers of one step that the upstream may restart by itself.
+/// Answers of one step that the upstream may restart by itself, since the run was last resumed.
 pub const RESTARTS_MAX: u32 = 10;
 
 /// The pause before a step is called again after its second crash, in milliseconds. After the first
@@ -22,16 +23,19 @@ const SECOND_CRASH_MS: u64 = 5_000;
 
 /// What happens to a step whose attempt failed: what its caller decides, within the bounds.
 pub(super) fn after_failure(step: &Step, class: FailureClass, next: Next) -> Next {
-    let is_over = step.attempts >= ATTEMPTS_MAX
+    let is_over = step.tried >= ATTEMPTS_MAX
         || (class == FailureClass::Restarted && step.restarts + 1 >= RESTARTS_MAX);
-    if is_over { Next::GiveUp } else { next }
+    match next {
+        Next::Retry { .. } if is_over => Next::Pause,
+        Next::Retry { .. } | Next::GiveUp | Next::Pause => next,
+    }
 }
 
 /// What happens to a step whose process stopped before the end of its call, which is the step's
 /// next crash.
 pub(super) fn after_crash(step: &Step, now: Timestamp) -> Next {
-    if step.attempts >= ATTEMPTS_MAX {
-        return Next::GiveUp;
+    if step.tried >= ATTEMPTS_MAX {
+        return Next::Pause;
     }
     match step.crashes + 1 {
         1 => Next::Retry { at: now },

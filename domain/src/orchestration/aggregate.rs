@@ -7,7 +7,7 @@ use super::definition::{Definition, Pattern};
 use super::error::RunError;
 use super::event::{
     AttemptFailed, AttemptStarted, Claimed, Completed, Fallback, Next, PauseReason, Reply,
-    Requested, RunEvent,
+    Requested, Resumed, RunEvent,
 };
 use super::phase::Phase;
 use super::step::{Step, StepState, counts};
@@ -92,6 +92,12 @@ impl Run {
         }
     }
 
+    /// What was done instead of using the reply of this step, which is more than reading it leniently.
+    pub fn fallback_of(&self, id: StepId) -> Option<Fallback> {
+        let of_step = self.fallbacks.iter().filter(|(step, _)| *step == id);
+        of_step.map(|(_, fallback)| *fallback).find(|fallback| *fallback != Fallback::JsonInText)
+    }
+
     /// Takes back the start of an attempt that was decided and never appended. `before` is the step
     /// as it was.
     pub fn take_back(&mut self, before: Step) {
@@ -139,6 +145,7 @@ impl Run {
     fn started(&mut self, facts: &AttemptStarted) {
         self.step_mut(facts.step, |step| {
             step.attempts = facts.attempt;
+            step.tried += 1;
             step.counted += 1;
             step.credential = Some(facts.credential);
             step.state = StepState::Running { attempt: facts.attempt };
@@ -152,7 +159,10 @@ impl Run {
             step.upstream_status = facts.status;
             step.is_repaired |= facts.class == FailureClass::InvalidOutput;
             step.restarts += u32::from(facts.class == FailureClass::Restarted);
-            if !counts(facts.class) {
+            step.failed_as = Some(facts.class);
+            step.until = facts.until;
+            let is_answered = facts.partial_bytes > 0 || facts.usage != Usage::default();
+            if !(counts(facts.class) && is_answered) {
                 step.counted = step.counted.saturating_sub(1);
             }
             step.state = match facts.next {
@@ -172,6 +182,8 @@ impl Run {
             step.first_token_ms = facts.first_token_ms;
             step.duration_ms = Some(facts.duration_ms);
             step.trouble = None;
+            step.failed_as = None;
+            step.until = None;
             step.upstream_status = None;
             if let Some(reply) = reply {
                 step.reply = Some(reply.text);
@@ -191,6 +203,20 @@ impl Run {
         // Only a process that stopped without closing its calls leaves some to the next owner.
         for kept in &facts.kept {
             self.step_mut(kept.step, |step| step.crashes += 1);
+        }
+    }
+
+    fn resumed(&mut self, facts: Resumed) {
+        self.phase = Phase::Running;
+        self.control = facts.control;
+        self.resolution = Some(facts.resolution);
+        // Steps that waited for the resumption may start, and all that bounds them is counted anew.
+        for step in self.steps.iter_mut().filter(|step| !step.is_settled()) {
+            step.crashes = 0;
+            (step.tried, step.counted, step.restarts) = (0, 0, 0);
+            if step.is_stalled() {
+                step.state = StepState::Planned;
+            }
         }
     }
 }
@@ -257,18 +283,14 @@ impl Aggregate for Run {
                 self.phase = Phase::Paused(PauseReason::Interrupted);
                 self.control = facts.control;
             }
-            RunEvent::RunResumed(facts) => {
-                self.phase = Phase::Running;
+            RunEvent::RunStalled(facts) => {
+                self.phase = Phase::Paused(facts.reason);
                 self.control = facts.control;
-                self.resolution = Some(facts.resolution);
-                // Steps that waited for the resumption may start, and crashes are counted anew.
-                for step in &mut self.steps {
-                    step.crashes = 0;
-                    if step.state == (StepState::Waiting { until: None }) {
-                        step.state = StepState::Planned;
-                    }
-                }
             }
+            RunEvent::PartsGiven(facts) => {
+                self.fallbacks.push((facts.step, Fallback::PartsAsTheyAre));
+            }
+            RunEvent::RunResumed(facts) => self.resumed(facts),
             RunEvent::RunCancelled(facts) => {
                 self.phase = Phase::Cancelled;
                 self.control = facts.control;

@@ -187,10 +187,15 @@ impl StopReason {
 pub enum FailureClass {
     /// The upstream rejects the request as it is: not retried.
     Request,
+    /// The request is longer than the model, the upstream or something before it takes: not
+    /// retried.
+    TooLarge,
     /// The key is malformed, revoked or expired: not retried.
     Authentication,
     /// No credit, or the organisation is on hold: not retried.
     Credit,
+    /// The upstream has disabled the key's organisation: not retried.
+    Disabled,
     /// The key has no access to the model: not retried.
     Permission,
     /// A rate limit was hit: retried when it ends, and the attempt does not count.
@@ -199,6 +204,9 @@ pub enum FailureClass {
     SpendLimit,
     /// The upstream is overloaded or has an internal error: retried after a backoff.
     Overloaded,
+    /// Something else answered than the upstream, or the way to it is closed: says nothing about
+    /// the key. Retried after a backoff.
+    Between,
     /// No response, or one that broke off: retried after a backoff.
     Connection,
     /// The call took longer than allowed: retried after a backoff.
@@ -219,17 +227,57 @@ pub enum FailureClass {
     Cancelled,
 }
 
+/// Whose fault a failed call is, which decides what would help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The upstream's or the network's, and it passes by itself.
+    Transient,
+    /// A limit of the key's organisation or workspace, which ends at a time.
+    Limited,
+    /// The key's, its organisation's or its permissions': the user has to change something there.
+    Credential,
+    /// Of something between this server and the upstream, or of the configured address: the
+    /// operator's.
+    Between,
+    /// The request's: what the user, or the run for them, asked.
+    Input,
+    /// The model's reply was not usable.
+    Reply,
+    /// This program ended the call.
+    Own,
+}
+
 impl FailureClass {
+    /// Whose fault it is.
+    pub const fn fault(self) -> Fault {
+        match self {
+            Self::Overloaded | Self::Connection | Self::Timeout | Self::Protocol => {
+                Fault::Transient
+            }
+            Self::RateLimit | Self::SpendLimit => Fault::Limited,
+            Self::Authentication | Self::Credit | Self::Disabled | Self::Permission => {
+                Fault::Credential
+            }
+            Self::Between => Fault::Between,
+            Self::Request | Self::TooLarge => Fault::Input,
+            Self::InvalidOutput | Self::Refusal => Fault::Reply,
+            Self::Interrupted | Self::Restarted | Self::Cancelled => Fault::Own,
+        }
+    }
+
     /// The name that is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",
+            Self::TooLarge => "too_large",
             Self::Authentication => "authentication",
             Self::Credit => "credit",
+            Self::Disabled => "disabled",
             Self::Permission => "permission",
             Self::RateLimit => "rate_limit",
             Self::SpendLimit => "spend_limit",
             Self::Overloaded => "overloaded",
+            Self::Between => "between",
             Self::Connection => "connection",
             Self::Timeout => "timeout",
             Self::Protocol => "protocol",

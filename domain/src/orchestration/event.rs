@@ -129,6 +129,9 @@ pub enum Fallback {
     UnknownSpecialist,
     /// No existing specialist was chosen: the first gets the task.
     NoKnownSpecialist,
+    /// The parts could not be put together: they are the result as they are. Recorded as
+    /// [`RunEvent::PartsGiven`], never as a fact.
+    PartsAsTheyAre,
 }
 
 /// Why a run is paused.
@@ -143,28 +146,35 @@ pub enum PauseReason {
     KeyUnavailable,
     /// The processes that worked on it stopped again and again during a call of the same step.
     Interrupted,
+    /// A rate limit that did not end within the retry budget.
+    RateLimit,
+    /// The upstream was overloaded for the whole retry budget.
+    Overloaded,
+    /// The upstream, or something on the way to it, failed for the whole retry budget.
+    UpstreamFault,
+    /// The key's organisation has no credit left.
+    Credit,
+    /// The upstream refuses the key, or does not allow it what the run needs.
+    KeyRefused,
+    /// The upstream has disabled the key's organisation.
+    OrganizationDisabled,
 }
 
-/// Error codes in facts are in `snake_case`, like all words there.
-mod lower_case {
-    use crate::code::ErrorCode;
-    use serde::{Deserialize as _, Deserializer, Serializer, de};
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
-    pub(super) fn serialize<S: Serializer>(
-        code: &ErrorCode,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&code.as_str().to_ascii_lowercase())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<ErrorCode, D::Error> {
-        let word = String::deserialize(deserializer)?;
-        let known =
-            ErrorCode::ALL.iter().copied().find(|code| code.as_str().to_ascii_lowercase() == word);
-        known.ok_or_else(|| de::Error::custom("not a code"))
+impl PauseReason {
+    /// The word that is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::SpendLimit => "spend_limit",
+            Self::KeyUnavailable => "key_unavailable",
+            Self::Interrupted => "interrupted",
+            Self::RateLimit => "rate_limit",
+            Self::Overloaded => "overloaded",
+            Self::UpstreamFault => "upstream_fault",
+            Self::Credit => "credit",
+            Self::KeyRefused => "key_refused",
+            Self::OrganizationDisabled => "organization_disabled",
+        }
     }
 }
 
@@ -261,6 +271,10 @@ facts! {
         maybe_billed: bool,
         /// What happens next to the step.
         next: Next,
+        /// When what stands in the way ends, as far as the upstream says it; absent where it
+        /// doesn't.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     }
     /// A step is done.
     Completed {
@@ -328,6 +342,28 @@ facts! {
         /// Version of the control stream up to which requests have been handled.
         control: u64,
     }
+    /// The run is paused and has no owner, because nothing but a user's action, or time, lets a
+    /// step go on.
+    Stalled {
+        /// Delta rows since the event before; see the module.
+        prev_d: u64,
+        /// The step.
+        step: StepId,
+        /// What stands in its way.
+        reason: PauseReason,
+        /// When that ends, as far as the upstream says it; absent where it doesn't.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+        /// Version of the control stream up to which requests have been handled.
+        control: u64,
+    }
+    /// The replies that were to be put together are the result as they are.
+    Given {
+        /// Delta rows since the event before; see the module.
+        prev_d: u64,
+        /// The step that was to put them together.
+        step: StepId,
+    }
     /// The run was resumed.
     Resumed {
         /// Delta rows since the event before; see the module.
@@ -354,7 +390,7 @@ facts! {
         /// Delta rows since the event before; see the module.
         prev_d: u64,
         /// Error code, as in the API.
-        #[serde(with = "lower_case")]
+        #[serde(with = "super::lower_case")]
         code: ErrorCode,
         /// The step that made it fail, if one did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -422,7 +458,8 @@ events! {
         /// A call begins.
         StepAttemptStarted = 1 (AttemptStarted),
         /// A call failed.
-        StepAttemptFailed = 1 (AttemptFailed; content: Trouble),
+        StepAttemptFailed = 2 (AttemptFailed; content: Trouble)
+            from { 1 => (AttemptFailed; content: Trouble) by RunEvent::StepAttemptFailed },
         /// A step is done.
         StepCompleted = 1 (Completed; content: Reply),
         /// A step is left out.
@@ -433,6 +470,10 @@ events! {
         RunPaused = 1 (Paused),
         /// It was paused, because the processes that called a model for one of its steps stopped.
         RunHalted = 1 (Halted),
+        /// It was paused, because something stands in the way of a step.
+        RunStalled = 1 (Stalled),
+        /// The replies that were to be put together are the result as they are.
+        PartsGiven = 1 (Given),
         /// It was resumed.
         RunResumed = 1 (Resumed),
         /// It was cancelled.

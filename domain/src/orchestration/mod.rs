@@ -10,6 +10,7 @@ mod definition;
 mod draft;
 mod error;
 mod event;
+mod lower_case;
 mod phase;
 mod prev_d;
 mod step;

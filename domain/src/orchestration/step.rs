@@ -2,7 +2,7 @@
 
 use super::again::CRASHES_MAX;
 use super::call::{Cost, Credential, FailureClass, StopReason, Usage};
-use super::event::PlannedStep;
+use super::event::{PauseReason, PlannedStep};
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,11 @@ pub struct Step {
     pub state: StepState,
     /// Attempts started.
     pub attempts: u32,
-    /// Of those, the attempts that count against the allowed maximum (see [`counts`]).
+    /// Of those, the attempts since the run was last resumed.
+    #[serde(default)]
+    pub tried: u32,
+    /// Of those since the run was last resumed, the attempts that count against the allowed maximum
+    /// (see [`counts`]).
     pub counted: u32,
     /// Attempts that were under way when their process stopped, since the run was last resumed.
     #[serde(default)]
@@ -67,6 +71,12 @@ pub struct Step {
     pub duration_ms: Option<u64>,
     /// The last failure, in words; `None` once the step completed.
     pub trouble: Option<String>,
+    /// The class of the last failure; `None` before one, and once the step completed.
+    #[serde(default)]
+    pub failed_as: Option<FailureClass>,
+    /// When what stood in the way of the last attempt ends, as far as the upstream said it.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
     /// HTTP status of the upstream at the last failure, if it answered.
     pub upstream_status: Option<u16>,
     /// Header `request-id` of the upstream's last answer.
@@ -79,6 +89,7 @@ impl Step {
             planned,
             state: StepState::Planned,
             attempts: 0,
+            tried: 0,
             counted: 0,
             crashes: 0,
             restarts: 0,
@@ -92,6 +103,8 @@ impl Step {
             first_token_ms: None,
             duration_ms: None,
             trouble: None,
+            failed_as: None,
+            until: None,
             upstream_status: None,
             upstream_request_id: None,
         }
@@ -107,7 +120,43 @@ impl Step {
 
     /// Its process stopped so often that the run pauses.
     pub const fn is_crashing(&self) -> bool {
-        self.crashes >= CRASHES_MAX && matches!(self.state, StepState::Waiting { until: None })
+        self.crashes >= CRASHES_MAX && self.is_stalled()
+    }
+
+    /// It goes on once the run is resumed.
+    pub const fn is_stalled(&self) -> bool {
+        matches!(self.state, StepState::Waiting { until: None })
+    }
+
+    /// What stands in its way, if its last attempt failed and another follows.
+    pub fn hindrance(&self) -> Option<PauseReason> {
+        if !matches!(self.state, StepState::Waiting { .. }) {
+            return None;
+        }
+        Some(match self.failed_as? {
+            FailureClass::Authentication | FailureClass::Permission => PauseReason::KeyRefused,
+            FailureClass::Credit => PauseReason::Credit,
+            FailureClass::Disabled => PauseReason::OrganizationDisabled,
+            FailureClass::SpendLimit => PauseReason::SpendLimit,
+            FailureClass::RateLimit => PauseReason::RateLimit,
+            // Other statuses of this class are faults of the upstream's own.
+            FailureClass::Overloaded
+                if matches!(self.upstream_status, None | Some(200 | 429 | 529)) =>
+            {
+                PauseReason::Overloaded
+            }
+            FailureClass::Interrupted | FailureClass::Cancelled => PauseReason::Interrupted,
+            FailureClass::Overloaded
+            | FailureClass::Between
+            | FailureClass::Connection
+            | FailureClass::Timeout
+            | FailureClass::Protocol
+            | FailureClass::Request
+            | FailureClass::TooLarge
+            | FailureClass::InvalidOutput
+            | FailureClass::Refusal
+            | FailureClass::Restarted => PauseReason::UpstreamFault,
+        })
     }
 
     /// Completed, failed or skipped.
@@ -121,8 +170,10 @@ impl Step {
     }
 }
 
-/// Whether an attempt that failed with this class counts against the allowed maximum. Waiting for a
-/// limit does not count, nor does a failure that the call didn't cause.
+/// Whether an attempt that failed with this class counts against the allowed maximum, if the
+/// upstream began to answer: what it wrote is billed. Nothing else is bounded by number: the engine
+/// bounds it by time. Waiting for a limit does not count, nor does a failure that the call didn't
+/// cause.
 pub const fn counts(class: FailureClass) -> bool {
     match class {
         FailureClass::RateLimit
@@ -130,9 +181,12 @@ pub const fn counts(class: FailureClass) -> bool {
         | FailureClass::Interrupted
         | FailureClass::Restarted => false,
         FailureClass::Request
+        | FailureClass::TooLarge
         | FailureClass::Authentication
         | FailureClass::Credit
+        | FailureClass::Disabled
         | FailureClass::Permission
+        | FailureClass::Between
         | FailureClass::Overloaded
         | FailureClass::Connection
         | FailureClass::Timeout

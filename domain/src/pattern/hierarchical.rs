@@ -2,13 +2,14 @@
 //! replies.
 
 use super::message::{Body, Part, Prompt};
-use super::next::{FallBack, NextStep, Plan, failed, of, one_each};
-use super::prompt::{on_one_line, quoted};
+use super::next::{FallBack, NextStep, Plan, after_failure, as_they_are, failed, of, one_each};
+use super::prompt::{fitting, on_one_line, quoted};
 use super::structured::read;
 use super::words::cut;
 use crate::orchestration::{Definition, Fallback, Purpose, Run, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// Most parts of a plan; further parts are ignored.
 const PARTS_MAX: usize = 100;
@@ -34,7 +35,7 @@ struct Split {
 
 pub(super) fn plan(definition: &Definition, manager: u32, workers: &[u32], run: &Run) -> Plan {
     if let Some(step) = failed(run) {
-        return Plan::failed_by(run.definition.as_ref(), step);
+        return after_failure(run, step);
     }
     let Some(delegate) = of(run, Purpose::Delegate).next() else {
         return Plan::of(one_each(&[manager], Purpose::Delegate, None));
@@ -122,9 +123,9 @@ pub(super) fn prompt(
             Prompt::of(&parts).answered_by(schema(definition, workers))
         }
         Purpose::Synthesize => {
-            let replies = of(run, Purpose::Work).map(|work| {
-                (heading(definition, workers, run, work), quoted(run, work.reply_text()))
-            });
+            let replies = replies(definition, workers, run).collect();
+            let replies = fitting(run, replies).into_iter();
+            let replies = replies.map(|(label, reply)| (label, quoted(run, &reply)));
             let ask = "Put the workers' replies together into one answer to the task.";
             let parts = [
                 whole,
@@ -232,10 +233,28 @@ pub(super) fn result(
         "worker_steps": steps,
         "worker_results": replies,
         "synthesis_duration_ms": duration(Purpose::Synthesize),
-        "final_result": output(run),
+        "final_result": output(definition, workers, run),
     })
 }
 
-pub(super) fn output(run: &Run) -> Option<&str> {
-    of(run, Purpose::Synthesize).next().filter(|step| step.is_completed()).map(Step::reply_text)
+/// Each part of the work under its heading.
+fn replies(
+    definition: &Definition,
+    workers: &[u32],
+    run: &Run,
+) -> impl Iterator<Item = (String, String)> {
+    of(run, Purpose::Work)
+        .map(move |work| (heading(definition, workers, run, work), work.reply_text().to_owned()))
+}
+
+pub(super) fn output<'a>(
+    definition: &Definition,
+    workers: &[u32],
+    run: &'a Run,
+) -> Option<Cow<'a, str>> {
+    let step = of(run, Purpose::Synthesize).next()?;
+    if run.fallbacks.contains(&(step.planned.step, Fallback::PartsAsTheyAre)) {
+        return Some(Cow::Owned(as_they_are(replies(definition, workers, run))));
+    }
+    step.is_completed().then(|| Cow::Borrowed(step.reply_text()))
 }

@@ -24,5 +24,5 @@ pub use message::{Prompt, shown};
 pub use next::{End, FallBack, NextStep, Plan, code_of};
 pub use outcome::{Judgement, judge, output, result};
 pub use plan::plan;
-pub use prompt::{RENDERER, prompt, system_prompt};
+pub use prompt::{RENDERER, REPLIES_MAX, prompt, room, system_prompt};
 pub use words::{cut, text_of};

@@ -102,16 +102,53 @@ impl Plan {
     }
 }
 
+/// Whether a step that was to put replies together failed in a way that concerns the putting together
+/// alone: the replies stay what they are.
+fn leaves_parts(step: &Step) -> bool {
+    let is_final = matches!(step.planned.purpose, Purpose::Synthesize | Purpose::Aggregate);
+    is_final
+        && matches!(
+            step.state,
+            StepState::Failed(
+                FailureClass::Request
+                    | FailureClass::TooLarge
+                    | FailureClass::InvalidOutput
+                    | FailureClass::Refusal
+            )
+        )
+}
+
+/// A step has failed: the run does too, unless the step was to put replies together that are there.
+pub(super) fn after_failure(run: &Run, step: &Step) -> Plan {
+    let id = step.planned.step;
+    if !leaves_parts(step) {
+        Plan::failed_by(run.definition.as_ref(), step)
+    } else if run.fallbacks.contains(&(id, Fallback::PartsAsTheyAre)) {
+        Plan::done()
+    } else {
+        let fallback = FallBack { step: id, fallback: Fallback::PartsAsTheyAre, name: None };
+        Plan { fallbacks: vec![fallback], ..Plan::default() }
+    }
+}
+
+/// The replies themselves, each under its heading.
+pub(super) fn as_they_are(parts: impl Iterator<Item = (String, String)>) -> String {
+    parts.map(|(label, text)| format!("## {label}\n{text}")).collect::<Vec<_>>().join("\n\n")
+}
+
 /// The contract's code for a run that a failure of this class ended.
 pub const fn code_of(class: FailureClass) -> ErrorCode {
     match class {
         FailureClass::Authentication
         | FailureClass::Credit
+        | FailureClass::Disabled
         | FailureClass::Permission
         | FailureClass::SpendLimit => ErrorCode::KeyUnavailable,
         FailureClass::Request => ErrorCode::Validation,
+        FailureClass::TooLarge => ErrorCode::LimitExceeded,
         FailureClass::Timeout => ErrorCode::Timeout,
         FailureClass::RateLimit
+        | FailureClass::Between
         | FailureClass::Overloaded
         | FailureClass::Connection
         | FailureClass::Protocol

@@ -4,6 +4,7 @@
 use super::{debate, design, hierarchical, parallel, routing, sequential};
 use crate::orchestration::{Definition, Phase, Purpose, Run, Step, Work};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// The whole result of a completed run; `None` before it completed, and after its content was
 /// erased.
@@ -27,16 +28,17 @@ pub fn result(run: &Run) -> Option<Value> {
     })
 }
 
-/// The final text, where the pattern has one: synthesis, verdict, aggregate or last reply.
-pub fn output(run: &Run) -> Option<&str> {
+/// The final text, where the pattern has one: synthesis, verdict, aggregate or last reply. Where the
+/// parts could not be put together, all of them.
+pub fn output(run: &Run) -> Option<Cow<'_, str>> {
     let definition: &Definition = run.definition.as_ref()?;
-    match definition.work {
-        Work::Sequential { .. } => sequential::output(run),
-        Work::Debate { .. } => debate::output(run),
-        Work::Hierarchical { .. } => hierarchical::output(run),
-        Work::Parallel { .. } => parallel::output(run),
-        Work::Routing { .. } => routing::output(run),
-        Work::Design { .. } => design::output(run),
+    match &definition.work {
+        Work::Sequential { .. } => sequential::output(run).map(Cow::Borrowed),
+        Work::Debate { .. } => debate::output(run).map(Cow::Borrowed),
+        Work::Hierarchical { workers, .. } => hierarchical::output(definition, workers, run),
+        Work::Parallel { .. } => parallel::output(definition, run),
+        Work::Routing { .. } => routing::output(run).map(Cow::Borrowed),
+        Work::Design { .. } => design::output(run).map(Cow::Borrowed),
     }
 }
 
@@ -52,10 +54,14 @@ pub enum Judgement {
     Reject(String),
 }
 
+/// What is wrong with a reply that has no text, in words for the model.
+const NO_TEXT: &str = "the answer had no text: all of its room may have gone to thinking";
+
 /// Judges a reply. A manager's or router's reply that is wrong twice is used all the same: their
 /// plans have fallbacks.
 pub fn judge(step: &Step, text: &str) -> Judgement {
     let checked = match step.planned.purpose {
+        _ if text.trim().is_empty() => Err(NO_TEXT.to_owned()),
         Purpose::Delegate => hierarchical::check(text),
         Purpose::Route => routing::check(text),
         Purpose::Design => design::check(text),
@@ -66,8 +72,11 @@ pub fn judge(step: &Step, text: &str) -> Judgement {
         | Purpose::Aggregate => Ok(()),
     };
     match checked {
+        Ok(()) => Judgement::Use,
         Err(why) if !step.is_repaired => Judgement::Repair(why),
-        Err(why) if step.planned.purpose == Purpose::Design => Judgement::Reject(why),
-        Ok(()) | Err(_) => Judgement::Use,
+        Err(_) if matches!(step.planned.purpose, Purpose::Delegate | Purpose::Route) => {
+            Judgement::Use
+        }
+        Err(why) => Judgement::Reject(why),
     }
 }

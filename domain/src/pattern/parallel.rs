@@ -1,11 +1,12 @@
 //! All agents work on the same task at the same time; an aggregator may combine their replies.
 
 use super::message::{Body, Part, Prompt};
-use super::next::{End, Plan, of, one_each};
-use super::prompt::quoted;
+use super::next::{End, Plan, after_failure, as_they_are, of, one_each};
+use super::prompt::{fitting, quoted};
 use crate::code::ErrorCode;
-use crate::orchestration::{Definition, OnFailure, Purpose, Run, Step, StepState};
+use crate::orchestration::{Definition, Fallback, OnFailure, Purpose, Run, Step, StepState};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 pub(super) fn plan(
     workers: &[u32],
@@ -41,7 +42,7 @@ pub(super) fn plan(
         return Plan::start(of(run, Purpose::Work));
     }
     match of(run, Purpose::Aggregate).next() {
-        Some(step) if is_failed(&step) => Plan::failed_by(run.definition.as_ref(), step),
+        Some(step) if is_failed(&step) => after_failure(run, step),
         Some(step) if !step.is_completed() => Plan::start([step]),
         Some(_) | None => Plan::done(),
     }
@@ -55,7 +56,9 @@ pub(super) fn prompt(definition: &Definition, task: &str, run: &Run, step: &Step
             schema: None,
         };
     }
-    let replies = replies(definition, run).map(|(name, reply)| (name, quoted(run, reply)));
+    let replies = replies(definition, run).map(|(name, reply)| (name, reply.to_owned()));
+    let replies = fitting(run, replies.collect()).into_iter();
+    let replies = replies.map(|(name, reply)| (name, quoted(run, &reply)));
     let ask = "Put the replies together into one answer to the task.";
     let parts = [
         whole,
@@ -99,11 +102,16 @@ pub(super) fn result(
         "aggregator": aggregator.map(|place| definition.name(place)),
         "agent_steps": of(run, Purpose::Work).filter(|step| step.is_completed()).map(step).collect::<Vec<_>>(),
         "individual_results": replies(definition, run).map(|(name, reply)| (name, reply.into())).collect::<Map<_, _>>(),
-        "aggregated_result": output(run),
+        "aggregated_result": output(definition, run),
         "aggregation_duration_ms": aggregate.and_then(|step| step.duration_ms),
     })
 }
 
-pub(super) fn output(run: &Run) -> Option<&str> {
-    of(run, Purpose::Aggregate).next().filter(|step| step.is_completed()).map(Step::reply_text)
+pub(super) fn output<'a>(definition: &Definition, run: &'a Run) -> Option<Cow<'a, str>> {
+    let step = of(run, Purpose::Aggregate).next()?;
+    if run.fallbacks.contains(&(step.planned.step, Fallback::PartsAsTheyAre)) {
+        let parts = replies(definition, run).map(|(name, reply)| (name, reply.to_owned()));
+        return Some(Cow::Owned(as_they_are(parts)));
+    }
+    step.is_completed().then(|| Cow::Borrowed(step.reply_text()))
 }

@@ -6,10 +6,21 @@ use super::{debate, design, hierarchical, parallel, routing, sequential};
 use crate::orchestration::{Block, Definition, Purpose, Run, Step, Work};
 
 /// Version of the prompts' words. A run keeps the words that it began with: see `quoted`.
-pub const RENDERER: u32 = 2;
+pub const RENDERER: u32 = 3;
 
 /// The first version that puts what another agent wrote between fences.
 const FENCED: u32 = 2;
+
+/// The first version that bounds what other agents wrote, wherever it is put into a prompt.
+const BOUNDED: u32 = 3;
+
+/// Most bytes of other agents' replies in a prompt, where they are put together or handed on. Beyond
+/// them, the longest are shortened.
+pub const REPLIES_MAX: usize = 256 * 1024;
+
+/// How much more room a reply gets that is asked for again, because it could not be used: what was cut
+/// would be cut again.
+const MORE_ROOM: u32 = 4;
 
 /// Shortest fence.
 const FENCE_MIN: usize = 3;
@@ -38,6 +49,50 @@ pub(super) fn on_one_line(run: &Run, text: &str) -> String {
 
 fn is_fenced(run: &Run) -> bool {
     run.settings.as_ref().is_some_and(|settings| settings.renderer >= FENCED)
+}
+
+/// Replies as a prompt can hold them: all of them together have at most [`REPLIES_MAX`] bytes. The
+/// longest are shortened to one length, so that short ones stay whole.
+pub(super) fn fitting(run: &Run, mut replies: Vec<(String, String)>) -> Vec<(String, String)> {
+    let is_bounded = run.settings.as_ref().is_some_and(|settings| settings.renderer >= BOUNDED);
+    let mut lengths: Vec<_> = replies.iter().map(|(_, text)| text.len()).collect();
+    if !is_bounded || lengths.iter().sum::<usize>() <= REPLIES_MAX {
+        return replies;
+    }
+    lengths.sort_unstable();
+    let (mut left, mut most) = (REPLIES_MAX, REPLIES_MAX);
+    for (n, length) in lengths.iter().enumerate() {
+        most = left / (lengths.len() - n);
+        if *length > most {
+            break;
+        }
+        left -= length;
+    }
+    for (_, text) in replies.iter_mut().filter(|(_, text)| text.len() > most) {
+        *text = shortened(text, most);
+    }
+    replies
+}
+
+/// The beginning, without splitting a character, and how much is left out.
+fn shortened(text: &str, most: usize) -> String {
+    let mut keep = most.min(text.len());
+    while !text.is_char_boundary(keep) {
+        keep -= 1;
+    }
+    let (kept, left_out) = (text.get(..keep).unwrap_or_default(), text.len() - keep);
+    format!("{kept}\n[shortened: {left_out} more bytes are left out]")
+}
+
+/// Most tokens of a step's next reply. A reply that is asked for again has more room than the one that
+/// could not be used, as far as the model gives it.
+pub fn room(step: &Step, most: Option<u32>) -> u32 {
+    let planned = step.planned.max_tokens;
+    if !step.is_repaired {
+        return planned;
+    }
+    let wanted = planned.saturating_mul(MORE_ROOM);
+    most.map_or(wanted, |most| wanted.min(most)).max(planned)
 }
 
 /// The prompt of a step; `None` for a run whose content was erased.

@@ -3,7 +3,7 @@
 
 use super::message::{Body, Part, Prompt};
 use super::next::{Plan, failed, one_each};
-use super::prompt::quoted;
+use super::prompt::{fitting, quoted};
 use super::words::{cut, text_of};
 use crate::orchestration::{Block, Definition, Purpose, Run, Step};
 use serde_json::{Map, Value, json};
@@ -31,11 +31,14 @@ pub(super) fn prompt(definition: &Definition, task: &[Block], run: &Run, step: &
         None => Prompt { blocks: task.to_vec(), schema: None },
         Some(before) => {
             let name = before.planned.agent.map_or("", |place| definition.name(place));
+            let reply = (String::new(), before.reply_text().to_owned());
+            let reply: String =
+                fitting(run, vec![reply]).into_iter().map(|(_, reply)| reply).collect();
             let parts = [
                 Part::new("Task", Body::Text(text_of(task))),
                 Part::new(
                     &format!("Reply of {name}, who worked on it before you"),
-                    Body::Text(quoted(run, before.reply_text())),
+                    Body::Text(quoted(run, &reply)),
                 ),
             ];
             Prompt::of(&parts)

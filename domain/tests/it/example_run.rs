@@ -3,13 +3,15 @@
 use crate::given::{NOW, boot, key, run, step};
 use crate::key_ring::MODEL;
 use claviger_domain::code::ErrorCode;
+use claviger_domain::event::Shape;
 use claviger_domain::id::ContextTag;
 use claviger_domain::orchestration::{
     Agent, AgentRole, Asked, AttemptFailed, AttemptStarted, Because, Block, Cancelled, Claimed,
     Completed, Considered, Cost, Credential, CredentialSource, Definition, Done, Failed,
-    FailureClass, Fallback, FellBack, Halted, Kept, Next, Pattern, PauseReason, Paused, Planned,
-    PlannedStep, Purpose, Reply, Requested, Resolution, Resumed, RunControlEvent, RunEvent,
-    RunOnly, SkipReason, Skipped, SpokenOf, StopReason, Trouble, Usage, Why, Work,
+    FailureClass, Fallback, FellBack, Given, Halted, Kept, Next, Pattern, PauseReason, Paused,
+    Planned, PlannedStep, Purpose, Reply, Requested, Resolution, Resumed, RunControlEvent,
+    RunEvent, RunOnly, SkipReason, Skipped, SpokenOf, Stalled, StopReason, Trouble, Usage, Why,
+    Work,
 };
 
 pub(crate) const CREDENTIAL: fn() -> Credential = || Credential {
@@ -105,6 +107,7 @@ fn attempts(run: claviger_domain::id::RunId) -> [RunEvent; 3] {
         cost: Cost(Some(2_345_000)),
         maybe_billed: true,
         next: Next::Retry { at: NOW },
+        until: Some(NOW),
     };
     let completed = Completed {
         run,
@@ -152,6 +155,15 @@ pub(crate) fn run_events() -> Vec<RunEvent> {
         RunEvent::FallbackApplied(fell_back, Some(SpokenOf { name: "Nobody".to_owned() })),
         RunEvent::RunPaused(Paused { run, prev_d, reason: PauseReason::SpendLimit, control }),
         RunEvent::RunHalted(Halted { run, prev_d, step, crashes: 3, control }),
+        RunEvent::RunStalled(Stalled {
+            run,
+            prev_d,
+            step,
+            reason: PauseReason::Credit,
+            until: Some(NOW),
+            control,
+        }),
+        RunEvent::PartsGiven(Given { run, prev_d, step }),
         RunEvent::RunResumed(Resumed { run, prev_d, control, resolution: resolution() }),
         RunEvent::RunCancelled(Cancelled { run, prev_d, control }),
         RunEvent::RunCompleted(Done { run, prev_d }),
@@ -160,6 +172,14 @@ pub(crate) fn run_events() -> Vec<RunEvent> {
             Some(Because { message: "the agent \"Wörter\" came to nothing".to_owned() }),
         ),
     ]
+}
+
+/// Each event that an older schema becomes.
+pub(crate) fn older_run_events() -> Vec<(Shape, RunEvent)> {
+    let [_, failed, _] = attempts(run(1));
+    let RunEvent::StepAttemptFailed(facts, trouble) = failed else { panic!("{failed:?}") };
+    let facts = AttemptFailed { until: None, ..facts };
+    vec![(("StepAttemptFailed", 1), RunEvent::StepAttemptFailed(facts, trouble))]
 }
 
 pub(crate) fn run_control_events() -> Vec<RunControlEvent> {

@@ -147,7 +147,7 @@ fn golden_files_of_older_schemas_become_events_of_the_current_ones() {
     check_older::<KeyRingEvent>(&example::older_key_ring_events());
     check_older::<AccountEvent>(&[]);
     check_older::<SystemEvent>(&[]);
-    check_older::<RunEvent>(&[]);
+    check_older::<RunEvent>(&example_run::older_run_events());
     check_older::<RunControlEvent>(&[]);
 }
 

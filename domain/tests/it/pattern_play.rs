@@ -140,6 +140,28 @@ impl Played {
     }
 
     pub(crate) fn fail(&mut self, step: StepId, class: FailureClass, next: Next, message: &str) {
+        self.fail_with(step, class, next, (message, Usage::default()));
+    }
+
+    /// Fails after the upstream began to answer.
+    pub(crate) fn fail_answered(
+        &mut self,
+        step: StepId,
+        class: FailureClass,
+        next: Next,
+        message: &str,
+    ) {
+        let usage = Usage { input: 10, output: 1, ..Usage::default() };
+        self.fail_with(step, class, next, (message, usage));
+    }
+
+    fn fail_with(
+        &mut self,
+        step: StepId,
+        class: FailureClass,
+        next: Next,
+        (message, usage): (&str, Usage),
+    ) {
         let attempt = self.run.step(step).unwrap().attempts;
         self.take(FailAttempt {
             run: run(1),
@@ -148,10 +170,11 @@ impl Played {
             class,
             status: None,
             partial_bytes: 0,
-            usage: Usage::default(),
+            usage,
             cost: Cost::default(),
             maybe_billed: false,
             next,
+            until: None,
             trouble: Trouble { message: message.to_owned(), upstream_request_id: None },
         });
     }

@@ -74,8 +74,8 @@ impl IndexKey {
 }
 
 impl StoreIndexKey {
-    /// The value that makes a username unique. `folded` is the name after NFKC, full case folding
-    /// and NFKC.
+    /// The value that makes a username unique. `folded` is the name without joiners, after
+    /// NFKC, full case folding and NFKC.
     pub fn claim_username(&self, folded: &str) -> [u8; 32] {
         keyed_hash(self.as_bytes(), &[b"claviger/claim/username/1", folded.as_bytes()])
     }

@@ -20,7 +20,7 @@ pub use error::VaultError;
 pub use keys::{ContentKey, DataKey, IndexKey, KEY_LEN, Kek, KekSet, StoreIndexKey, UserKey};
 pub use rewrap::{
     UserKeyChange, rewrap_content_key, rewrap_credential, rewrap_data_key, rewrap_index_key,
-    rewrap_store_index_key, rewrap_user_key,
+    rewrap_user_key,
 };
 pub use sealed_box::OVERHEAD;
 pub use secret::{CredentialAd, open_credential, open_secret, seal_credential, seal_secret};

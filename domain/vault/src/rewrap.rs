@@ -8,9 +8,8 @@ use crate::error::Result;
 use crate::keys::{KekSet, UserKey};
 use crate::secret::{CredentialAd, open_credential, seal_credential};
 use crate::wrap::{
-    DataKeyAd, unwrap_content_key, unwrap_data_key, unwrap_index_key, unwrap_store_index_key,
-    unwrap_user_key, wrap_content_key, wrap_data_key, wrap_index_key, wrap_store_index_key,
-    wrap_user_key,
+    DataKeyAd, unwrap_content_key, unwrap_data_key, unwrap_index_key, unwrap_user_key,
+    wrap_content_key, wrap_data_key, wrap_index_key, wrap_user_key,
 };
 use claviger_domain::id::{KeyId, UserId};
 use claviger_domain::stream::StreamName;
@@ -45,20 +44,6 @@ pub fn rewrap_user_key(
 ) -> Result<Vec<u8>> {
     let user_key = unwrap_user_key(keks, from, owner, version, wrapped)?;
     wrap_user_key(keks.current(), &user_key, owner, version, entropy)
-}
-
-/// Makes the current KEK's copy of the installation's index key from another KEK's copy.
-///
-/// # Errors
-/// Those of [`unwrap_store_index_key`].
-pub fn rewrap_store_index_key(
-    keks: &KekSet,
-    from: [u8; 8],
-    wrapped: &[u8],
-    entropy: &dyn Entropy,
-) -> Result<Vec<u8>> {
-    let index_key = unwrap_store_index_key(keks, from, wrapped)?;
-    wrap_store_index_key(keks.current(), &index_key, entropy)
 }
 
 /// Moves a user's index key to their new user key.

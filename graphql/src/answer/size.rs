@@ -1,11 +1,8 @@
 //! Sizes of values, as JSON and in memory.
 
 use claviger_application::RunDetail;
-use claviger_domain::orchestration::{Block, Definition, Work};
+use claviger_projections::run_feed::{definition_bytes, step_bytes};
 use serde_json::Value;
-
-/// Bytes of a step besides its texts.
-const STEP: usize = 512;
 
 /// The length of a value as JSON.
 pub(crate) trait JsonSize {
@@ -62,37 +59,14 @@ pub(crate) fn of_json(value: &Value) -> usize {
 /// About how many bytes of memory a run takes.
 pub(crate) fn of_run(detail: &RunDetail) -> usize {
     let definition = &detail.view.run.definition;
-    definition.as_ref().map_or(0, of_definition) + of_steps(detail)
+    definition.as_ref().map_or(0, definition_bytes) + of_steps(detail)
 }
 
 /// About how many bytes of memory the steps of a run take, with the text so far.
 pub(crate) fn of_steps(detail: &RunDetail) -> usize {
-    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let steps = detail.view.run.steps.iter();
-    let steps =
-        steps.map(|step| STEP + text(&step.reply) + text(&step.repair) + text(&step.trouble));
+    let steps = detail.view.run.steps.iter().map(step_bytes);
     let partial = detail.partial.iter().map(|partial| partial.text.len());
     steps.sum::<usize>() + partial.sum::<usize>()
-}
-
-fn of_definition(definition: &Definition) -> usize {
-    let agents = definition.agents.iter().map(|agent| agent.name.len() + agent.system_prompt.len());
-    let work = match &definition.work {
-        Work::Sequential { task, .. } => task.iter().map(of_block).sum(),
-        Work::Debate { topic: text, .. }
-        | Work::Hierarchical { task: text, .. }
-        | Work::Parallel { task: text, .. }
-        | Work::Routing { task: text, .. } => text.len(),
-        Work::Design { prompt, current } => prompt.len() + current.as_ref().map_or(0, of_json),
-    };
-    agents.sum::<usize>() + work
-}
-
-fn of_block(block: &Block) -> usize {
-    match block {
-        Block::Text { text } => text.len(),
-        Block::Image { data, .. } => data.len(),
-    }
 }
 
 #[cfg(test)]

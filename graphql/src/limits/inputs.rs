@@ -154,6 +154,35 @@ impl Place<'_, '_> {
     fn is_json(&self) -> bool {
         self.ty == "JSON"
     }
+
+    /// Of some objects exactly one field must be given. The library says only that; here the client
+    /// learns which ones it gave. Names that the schema doesn't have aren't repeated.
+    fn one_of<'g>(
+        &self,
+        types: &SchemaTypes,
+        given: impl Iterator<Item = (&'g str, bool)>,
+    ) -> Result<(), LimitError> {
+        let Some(names) = types.one_of(self.ty) else { return Ok(()) };
+        let given: Vec<_> = given.collect();
+        if matches!(given.as_slice(), [(_, false)]) {
+            return Ok(());
+        }
+        let shown = given.iter().map(|(name, is_null)| match (names.contains(name), is_null) {
+            (true, false) => (*name).to_owned(),
+            (true, true) => format!("{name} (null)"),
+            (false, _) => "a field that does not exist".to_owned(),
+        });
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        let (path, names) = (self.path(), names.join(", "));
+        let message = match given.len() {
+            0 => format!("{path} is empty: give exactly one of {names}"),
+            1 => format!("{path} has {shown}: give exactly one of {names}, with a value"),
+            _ => format!(
+                "{path} has {shown}: give exactly one of {names}, and leave the others out, also as null"
+            ),
+        };
+        Err(LimitError { code: ErrorCode::BadRequest, message })
+    }
 }
 
 impl<'a> Inputs<'a> {
@@ -205,6 +234,14 @@ impl<'a> Inputs<'a> {
                 items.iter().try_for_each(|item| self.literal(item, place))
             }
             Value::Object(fields) if self.types.is_input(place.ty) => {
+                let is_null = |value: &Value| {
+                    if let Value::Variable(name) = value {
+                        matches!(self.given(name), None | Some(ConstValue::Null))
+                    } else {
+                        *value == Value::Null
+                    }
+                };
+                place.one_of(self.types, fields.iter().map(|(name, it)| (&**name, is_null(it))))?;
                 fields.iter().try_for_each(|(name, value)| {
                     match self.types.input_field(place.ty, name) {
                         Some(ty) => self.literal(value, Place { name, ty, above: Some(&place) }),
@@ -232,12 +269,16 @@ impl<'a> Inputs<'a> {
                 place.items(items.len())?;
                 items.iter().try_for_each(|item| self.constant(item, place))
             }
-            ConstValue::Object(fields) if self.types.is_input(place.ty) => fields
-                .iter()
-                .try_for_each(|(name, value)| match self.types.input_field(place.ty, name) {
-                    Some(ty) => self.constant(value, Place { name, ty, above: Some(&place) }),
-                    None => Ok(()),
-                }),
+            ConstValue::Object(fields) if self.types.is_input(place.ty) => {
+                let given = fields.iter().map(|(name, it)| (&**name, *it == ConstValue::Null));
+                place.one_of(self.types, given)?;
+                fields.iter().try_for_each(|(name, value)| {
+                    match self.types.input_field(place.ty, name) {
+                        Some(ty) => self.constant(value, Place { name, ty, above: Some(&place) }),
+                        None => Ok(()),
+                    }
+                })
+            }
             ConstValue::Object(_)
             | ConstValue::Null
             | ConstValue::Number(_)

@@ -17,6 +17,7 @@ pub struct SchemaTypes {
     objects: HashMap<String, HashMap<String, FieldShape>>,
     inputs: HashMap<String, HashMap<String, String>>,
     secret: HashSet<String>,
+    one_of: HashSet<String>,
 }
 
 /// One field of an object or interface: its type and its arguments' types, without list and
@@ -73,6 +74,10 @@ impl SchemaTypes {
                 TypeSystemDefinition::Schema(schema) => types.roots = roots(&schema.node),
                 TypeSystemDefinition::Directive(_) => {}
                 TypeSystemDefinition::Type(definition) => {
+                    let mut directives = definition.node.directives.iter();
+                    if directives.any(|directive| directive.node.name.node.as_str() == "oneOf") {
+                        types.one_of.insert(definition.node.name.node.to_string());
+                    }
                     types.add(definition.node.name.node.as_str(), definition.node.kind);
                 }
             }
@@ -103,6 +108,15 @@ impl SchemaTypes {
     /// Whether this is an input object.
     pub fn is_input(&self, ty: &str) -> bool {
         self.inputs.contains_key(ty)
+    }
+
+    /// The fields of an input object of which exactly one must be given, in the order of their names;
+    /// `None` for any other type.
+    pub fn one_of(&self, input: &str) -> Option<Vec<&str>> {
+        let fields = self.inputs.get(input).filter(|_| self.one_of.contains(input))?;
+        let mut names: Vec<_> = fields.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        Some(names)
     }
 
     /// Whether a value of this input type is a secret, or holds one at any depth.

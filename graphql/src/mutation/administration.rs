@@ -112,7 +112,8 @@ impl AdministrationMutations {
         let changed = call.changed(ctx, Ok(AccountChange::EndSession(session))).await?;
         logout_payload(changed.map(drop), input.client_mutation_id)
     }
-    /// Changes the viewer's own names, or with the role ADMIN another user's.
+    /// Changes the viewer's own names, or with the role ADMIN another user's. A username or e-mail
+    /// address needs a sign-in of the last five minutes.
     async fn rename_account(
         &self,
         ctx: &Context<'_>,
@@ -143,7 +144,7 @@ impl AdministrationMutations {
         call.change(ctx, change).await
     }
     /// Creates an account. Without a password the payload has a reset token to hand over. Needs the
-    /// role ADMIN.
+    /// role ADMIN and a sign-in of the last five minutes.
     async fn create_account(
         &self,
         ctx: &Context<'_>,
@@ -172,7 +173,7 @@ impl AdministrationMutations {
     }
     /// Keeps a user from signing in, and ends their sessions, sockets, streams and reset tokens
     /// immediately; their orchestrations pause. Refused for the last active administrator. Needs
-    /// the role ADMIN.
+    /// the role ADMIN and a sign-in of the last five minutes.
     async fn deactivate_account(
         &self,
         ctx: &Context<'_>,
@@ -180,7 +181,7 @@ impl AdministrationMutations {
     ) -> Result<AccountPayload, Error> {
         Call::on(input).change(ctx, Ok(AccountChange::Deactivate)).await
     }
-    /// Lets a user sign in again. Needs the role ADMIN.
+    /// Lets a user sign in again. Needs the role ADMIN and a sign-in of the last five minutes.
     async fn reactivate_account(
         &self,
         ctx: &Context<'_>,
@@ -188,7 +189,7 @@ impl AdministrationMutations {
     ) -> Result<AccountPayload, Error> {
         Call::on(input).change(ctx, Ok(AccountChange::Reactivate)).await
     }
-    /// Grants a role. Needs the role ADMIN.
+    /// Grants a role. Needs the role ADMIN and a sign-in of the last five minutes.
     async fn grant_role(
         &self,
         ctx: &Context<'_>,
@@ -197,7 +198,8 @@ impl AdministrationMutations {
         let role = Role::from(input.role);
         Call::on_role(input).change(ctx, Ok(AccountChange::Grant(role))).await
     }
-    /// Revokes a role. Refused for the last active administrator. Needs the role ADMIN.
+    /// Revokes a role. Refused for the last active administrator. Needs the role ADMIN and a sign-in
+    /// of the last five minutes.
     async fn revoke_role(
         &self,
         ctx: &Context<'_>,
@@ -214,8 +216,9 @@ impl AdministrationMutations {
     ) -> Result<AccountPayload, Error> {
         Call::on(input).change(ctx, Ok(AccountChange::EndSessions)).await
     }
-    /// Makes the user's password void and ends every session. The payload has a token that sets a
-    /// new password once, within an hour; a repeat is answered without it. Needs the role ADMIN.
+    /// Makes another user's password void and ends every session. The payload has a token that sets
+    /// a new password once, within an hour; a repeat is answered without it. Refused for the last
+    /// administrator who can sign in. Needs the role ADMIN and a sign-in of the last five minutes.
     async fn create_password_reset(
         &self,
         ctx: &Context<'_>,

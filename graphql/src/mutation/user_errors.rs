@@ -56,7 +56,7 @@ user_errors! {
         /// The credentials that were considered.
         candidates: Vec<CredentialCandidate>
     },
-    /// A wrong password or refresh token, or closed registration.
+    /// A wrong password or refresh token, a sign-in that is too old, or closed registration.
     AuthError {},
     /// Anthropic refused the request or did not answer.
     UpstreamError {

@@ -2,10 +2,8 @@
 
 use super::connection::{PageArgs, PageInfo};
 use super::role::Role;
-use super::session::Session;
-use crate::answer::list;
+use super::session::{Session, sessions};
 use crate::context::{fault, ports, principal};
-use crate::loads;
 use crate::scalars::{Cursor, DateTime, Position, int};
 use async_graphql::{Context, Enum, Error, ID, Object, SimpleObject};
 use claviger_application::ids::{self, IdKind};
@@ -18,9 +16,6 @@ use claviger_projections::accounts::AccountContent;
 use claviger_projections::ports::Page;
 use futures::lock::Mutex;
 use std::sync::Arc;
-
-/// Most sessions of an account that are shown. A user has no more.
-const MOST_SESSIONS: usize = 100;
 
 /// What an account is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -122,11 +117,7 @@ impl Account {
     }
     /// The user's sessions, at most 100, newest first.
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
-        let viewer = principal(ctx)?;
-        let sessions = loads::sessions(ctx, self.detail.user).await?;
-        let shown = sessions.iter().take(MOST_SESSIONS);
-        list(ctx, shown.len())?;
-        Ok(shown.map(|view| Session::of(view.clone(), self.detail.user, viewer)).collect())
+        sessions(ctx, self.detail.user, principal(ctx)?).await
     }
     /// For expectedVersion. Sign-ins and the ends of sessions don't raise it.
     async fn version(&self) -> Position {

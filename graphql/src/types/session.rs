@@ -1,12 +1,28 @@
 //! The sessions of a user.
 
 use super::event::Event;
+use crate::answer::list;
 use crate::loads;
 use crate::scalars::DateTime;
 use async_graphql::{Context, Error, ID, Object};
 use claviger_application::ids::{self, IdKind};
 use claviger_application::{Principal, SessionView};
 use claviger_domain::id::UserId;
+
+/// Most sessions of a user that are shown. A user has no more.
+const MOST: usize = 100;
+
+/// A user's sessions, newest first, as this viewer sees them.
+pub(crate) async fn sessions(
+    ctx: &Context<'_>,
+    user: UserId,
+    viewer: &Principal,
+) -> Result<Vec<Session>, Error> {
+    let sessions = loads::sessions(ctx, user).await?;
+    let shown = sessions.iter().take(MOST);
+    list(ctx, shown.len())?;
+    Ok(shown.map(|view| Session::of(view.clone(), user, viewer)).collect())
+}
 
 /// A signed-in session.
 #[derive(Clone)]

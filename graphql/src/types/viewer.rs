@@ -9,12 +9,11 @@ use super::runs::{
     OrchestrationConnection, OrchestrationState, Pattern, UsageDimension, UsageRow, orchestrations,
     usage_by,
 };
-use super::session::Session;
+use super::session::{Session, sessions};
 use crate::answer::list;
 use crate::context::{fault, ports};
 use crate::error::top_level;
 use crate::kinds::Kinds;
-use crate::loads;
 use crate::scalars::{Cursor, DateTime, Position};
 use async_graphql::{Context, Error, ID, Object};
 use claviger_application::cursor;
@@ -172,13 +171,7 @@ impl Viewer {
     }
     /// The user's sessions, newest first.
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
-        let sessions = loads::sessions(ctx, self.principal.user).await?;
-        list(ctx, sessions.len())?;
-        Ok(sessions
-            .iter()
-            .cloned()
-            .map(|view| Session::of(view, self.principal.user, &self.principal))
-            .collect())
+        sessions(ctx, self.principal.user, &self.principal).await
     }
     /// The current end of viewerEvents: subscribing after it misses nothing.
     async fn events_cursor(&self, ctx: &Context<'_>) -> Result<Cursor, Error> {

@@ -158,6 +158,7 @@ impl Story {
             cost: Cost(Some(5)),
             maybe_billed: false,
             next,
+            until: None,
         };
         let trouble = Trouble {
             message: "the key was refused".to_owned(),

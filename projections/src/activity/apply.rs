@@ -115,6 +115,8 @@ fn of_run(event: &RunEvent, at: Timestamp) -> Option<Effect> {
         | RunEvent::FallbackApplied(..)
         | RunEvent::RunPaused(_)
         | RunEvent::RunHalted(_)
+        | RunEvent::RunStalled(_)
+        | RunEvent::PartsGiven(_)
         | RunEvent::RunResumed(_)
         | RunEvent::RunCancelled(_)
         | RunEvent::RunCompleted(_)

@@ -42,8 +42,12 @@ impl CallFault {
             Self::NoCredit
         } else if matches!(verdict.model_allowed, Verdict::No) {
             Self::ModelRefused
+        } else if matches!(verdict.status, KeyTestStatus::Failed) {
+            // Its organisation is disabled.
+            Self::KeyRefused
         } else if verdict.rate_limited_until.is_some()
-            || matches!(verdict.upstream_status, Some(429))
+            // A 429 of anything but Anthropic says nothing about the key.
+            || matches!((verdict.upstream_status, verdict.authentic), (Some(429), Verdict::Yes))
         {
             Self::RateLimited
         } else if verdict.upstream_status.is_some() {
@@ -88,7 +92,7 @@ impl CallEnd {
             FailureClass::Interrupted | FailureClass::Restarted | FailureClass::Cancelled => {
                 return Self::Unheard;
             }
-            FailureClass::Authentication => (CallFault::KeyRefused, None),
+            FailureClass::Authentication | FailureClass::Disabled => (CallFault::KeyRefused, None),
             // As in the test of a key: a key at its spend limit has no credit.
             FailureClass::Credit | FailureClass::SpendLimit => (CallFault::NoCredit, None),
             FailureClass::Permission => (CallFault::ModelRefused, None),
@@ -99,9 +103,11 @@ impl CallEnd {
                     Next::GiveUp | Next::Pause => None,
                 },
             ),
-            FailureClass::Request | FailureClass::Overloaded | FailureClass::Protocol => {
-                (CallFault::Upstream, None)
-            }
+            FailureClass::Request
+            | FailureClass::TooLarge
+            | FailureClass::Between
+            | FailureClass::Overloaded
+            | FailureClass::Protocol => (CallFault::Upstream, None),
             FailureClass::Connection | FailureClass::Timeout => (CallFault::NoAnswer, None),
         };
         Self::Failed { fault, rate_limited_until }

@@ -23,6 +23,8 @@ pub enum Topic {
     Run(RunId),
     /// The control requests of one run. Listeners are only notified, as for [`Topic::Run`].
     RunControl(RunId),
+    /// The events of all key rings.
+    Keys,
     /// All events.
     All,
 }

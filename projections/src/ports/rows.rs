@@ -340,7 +340,13 @@ pub trait Rows: Send + Sync {
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Call after something was shredded: makes its bytes unreadable on disk too, where the store
-    /// can (SQLite truncates the write-ahead log). Returns `false` if a reader prevented it this
-    /// time.
+    /// can (SQLite truncates the write-ahead log). Returns `false` if a reader prevented it: then the
+    /// store repeats it until it is done.
     fn scrub(&self) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// Whether the last write was refused for lack of space or of rights, not long ago. A store that
+    /// cannot tell says no.
+    fn refuses_writes(&self) -> bool {
+        false
+    }
 }

@@ -21,9 +21,10 @@ impl Signer {
         drop(self.0.set(signs));
     }
 
-    /// The signature of an event, if something signs.
-    pub fn sign(&self, leaf: &[u8; 32], before: &[u8; 32]) -> Option<[u8; 64]> {
-        self.0.get().map(|signs| signs.sign(leaf, before))
+    /// The signature of an event, if something signs. Only then is the root of the log before it
+    /// computed.
+    pub fn sign(&self, leaf: &[u8; 32], before: impl FnOnce() -> [u8; 32]) -> Option<[u8; 64]> {
+        self.0.get().map(|signs| signs.sign(leaf, &before()))
     }
 }
 

@@ -88,6 +88,8 @@ impl RunFold {
             RunEvent::StepSkipped(facts) => (Some(facts.step), Vec::new()),
             RunEvent::FallbackApplied(facts, _) => (Some(facts.step), Vec::new()),
             RunEvent::RunHalted(facts) => (Some(facts.step), Vec::new()),
+            RunEvent::RunStalled(facts) => (Some(facts.step), Vec::new()),
+            RunEvent::PartsGiven(facts) => (Some(facts.step), Vec::new()),
             RunEvent::RunRequested(..)
             | RunEvent::StepsPlanned(_)
             | RunEvent::RunPaused(_)
@@ -96,9 +98,9 @@ impl RunFold {
             | RunEvent::RunCompleted(_)
             | RunEvent::RunFailed(..) => (None, Vec::new()),
         };
-        let run = &self.view.run;
-        let step =
-            step.and_then(|step| run.step(step)).map(|step| Arc::new(StepView::of(run, step)));
+        let view = &self.view;
+        let step = step.and_then(|step| view.run.step(step));
+        let step = step.map(|step| Arc::new(StepView::of(view, step)));
         let mut bodies = vec![Body::Event { event: Arc::clone(record), step }];
         bodies.extend(more);
         if self.view.run.phase.is_final() {

@@ -4,9 +4,10 @@ use super::cursor::FeedCursor;
 use crate::ports::StoredEvent;
 use claviger_domain::Aggregate as _;
 use claviger_domain::id::StepId;
-use claviger_domain::orchestration::{FailureClass, Run, RunEvent, Step};
+use claviger_domain::orchestration::{FailureClass, Fallback, Next, Run, RunEvent, Step};
 use claviger_domain::pattern;
 use claviger_domain::timestamp::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An event of a run, both as stored and decoded.
@@ -36,6 +37,11 @@ pub struct RunView {
     pub started_at: Option<Timestamp>,
     /// When the run ended; `None` before.
     pub finished_at: Option<Timestamp>,
+    /// Since when it is paused, and until when what stands in its way lasts, as far as that is known;
+    /// `None` if it is not paused.
+    pub paused: Option<(Timestamp, Option<Timestamp>)>,
+    /// When the last attempt of each step that waits failed.
+    pub waiting_since: BTreeMap<StepId, Timestamp>,
 }
 
 impl RunView {
@@ -46,18 +52,29 @@ impl RunView {
             RunEvent::RunClaimed(_) => self.started_at = self.started_at.or(Some(at)),
             RunEvent::RunCancelled(_) | RunEvent::RunCompleted(_) | RunEvent::RunFailed(..) => {
                 self.finished_at = Some(at);
+                self.paused = None;
             }
+            RunEvent::StepAttemptStarted(facts) => self.ends_waiting(facts.step),
+            RunEvent::StepSkipped(facts) => self.ends_waiting(facts.step),
+            RunEvent::StepAttemptFailed(facts, _) if facts.next == Next::GiveUp => {
+                self.ends_waiting(facts.step);
+            }
+            RunEvent::StepAttemptFailed(facts, _) => {
+                self.waiting_since.insert(facts.step, at);
+            }
+            RunEvent::RunPaused(_) | RunEvent::RunHalted(_) => self.paused = Some((at, None)),
+            RunEvent::RunStalled(facts) => self.paused = Some((at, facts.until)),
+            RunEvent::RunResumed(_) => self.paused = None,
             RunEvent::StepsPlanned(_)
-            | RunEvent::StepAttemptStarted(_)
-            | RunEvent::StepAttemptFailed(..)
             | RunEvent::StepCompleted(..)
-            | RunEvent::StepSkipped(_)
             | RunEvent::FallbackApplied(..)
-            | RunEvent::RunPaused(_)
-            | RunEvent::RunHalted(_)
-            | RunEvent::RunResumed(_) => {}
+            | RunEvent::PartsGiven(_) => {}
         }
         self.run.apply(event);
+    }
+
+    fn ends_waiting(&mut self, step: StepId) {
+        self.waiting_since.remove(&step);
     }
 }
 
@@ -70,15 +87,22 @@ pub struct StepView {
     pub agent: Option<String>,
     /// The agent's prompt; `None` before the step has begun, and where texts cannot be read.
     pub told: Option<String>,
+    /// When its last attempt failed, if it waits for another.
+    pub waiting_since: Option<Timestamp>,
+    /// What was done instead, where its reply could not be used.
+    pub fallback: Option<Fallback>,
 }
 
 impl StepView {
     /// A step of this run.
-    pub fn of(run: &Run, step: &Step) -> Self {
+    pub fn of(view: &RunView, step: &Step) -> Self {
+        let run = &view.run;
         Self {
             step: step.clone(),
             agent: Self::agent_of(run, step),
             told: Self::told_to(run, step),
+            waiting_since: view.waiting_since.get(&step.planned.step).copied(),
+            fallback: run.fallback_of(step.planned.step),
         }
     }
 

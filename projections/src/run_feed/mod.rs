@@ -42,5 +42,6 @@ pub use message::{
 };
 pub use outbox::Outbox;
 pub use shared::SharedFeed;
+pub use size::{definition_bytes, step_bytes};
 pub use subscriber::{Subscriber, Wants};
 pub use text::{DeltaItem, OpenedDeltas, from_json, to_json};

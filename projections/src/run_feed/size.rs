@@ -21,8 +21,8 @@ impl RunView {
     /// About how many bytes the run takes.
     pub fn bytes(&self) -> usize {
         let Run { definition, steps, .. } = &self.run;
-        let definition = definition.as_ref().map_or(0, of_definition);
-        MESSAGE + definition + steps.iter().map(of_step).sum::<usize>()
+        let definition = definition.as_ref().map_or(0, definition_bytes);
+        MESSAGE + definition + steps.iter().map(step_bytes).sum::<usize>()
     }
 }
 
@@ -67,16 +67,18 @@ fn of_text(text: Option<&String>) -> usize {
     text.map_or(0, String::len)
 }
 
-fn of_step(step: &Step) -> usize {
+/// About how many bytes a step takes.
+pub fn step_bytes(step: &Step) -> usize {
     let texts = [&step.reply, &step.repair, &step.trouble];
     STEP + texts.into_iter().map(|text| of_text(text.as_ref())).sum::<usize>()
 }
 
 fn of_step_view(step: &StepView) -> usize {
-    of_step(&step.step) + of_text(step.agent.as_ref()) + of_text(step.told.as_ref())
+    step_bytes(&step.step) + of_text(step.agent.as_ref()) + of_text(step.told.as_ref())
 }
 
-fn of_definition(definition: &Definition) -> usize {
+/// About how many bytes a definition takes.
+pub fn definition_bytes(definition: &Definition) -> usize {
     let agents = definition.agents.iter();
     let agents = agents.map(|agent| STEP + agent.name.len() + agent.system_prompt.len());
     let work = match &definition.work {

@@ -56,6 +56,11 @@ impl RunFacts {
                 self.paused = Some(PauseReason::Interrupted);
                 self.control = facts.control;
             }
+            RunEvent::RunStalled(facts) => {
+                self.state = RunState::Paused;
+                self.paused = Some(facts.reason);
+                self.control = facts.control;
+            }
             RunEvent::RunResumed(facts) => {
                 self.state = RunState::Running;
                 self.paused = None;
@@ -71,7 +76,8 @@ impl RunFacts {
             | RunEvent::StepsPlanned(_)
             | RunEvent::StepAttemptStarted(_)
             | RunEvent::StepSkipped(_)
-            | RunEvent::FallbackApplied(..) => {}
+            | RunEvent::FallbackApplied(..)
+            | RunEvent::PartsGiven(_) => {}
         }
     }
 

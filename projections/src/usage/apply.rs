@@ -70,6 +70,8 @@ fn ended(event: &RunEvent, at: Timestamp) -> Option<EndedCall<'_>> {
         | RunEvent::FallbackApplied(..)
         | RunEvent::RunPaused(_)
         | RunEvent::RunHalted(_)
+        | RunEvent::RunStalled(_)
+        | RunEvent::PartsGiven(_)
         | RunEvent::RunResumed(_)
         | RunEvent::RunCancelled(_)
         | RunEvent::RunCompleted(_)

@@ -1,6 +1,7 @@
 //! One call to a model through the operator's `claude` program.
 
 use super::super::error::Malformed;
+use super::super::report::Reports;
 use super::super::stream::{
     CallEnd, CallFailure, CallItem, CallStream, MessageRequest, StreamLimits,
 };
@@ -8,6 +9,7 @@ use super::child::{Group, Running};
 use super::guards::Guards;
 use super::lines::{Said, Talk};
 use crate::anthropic::error::{Origin, RateLimits};
+use crate::anthropic::proxy::UpstreamProxy;
 use crate::confined::{COMMAND, Launch, Refusal, readable_for};
 use crate::sse::decode::Lines;
 use claviger_domain::orchestration::{Block, FailureClass};
@@ -41,6 +43,9 @@ const WORK: &str = "work";
 /// Its temporary directory, below its settings.
 const TEMPORARY: &str = "tmp";
 
+/// Variables by which it knows a proxy.
+const PROXY: [&str; 2] = ["HTTPS_PROXY", "HTTP_PROXY"];
+
 /// U+2060: takes no room, and keeps the program from taking what follows for a mention or a
 /// command.
 const WORD_JOINER: char = '\u{2060}';
@@ -59,6 +64,8 @@ pub struct ClaudeProgramConfig {
     pub config_dir: PathBuf,
     /// `PATH` of the program.
     pub path: OsString,
+    /// Through which it calls Anthropic; no socks proxy, which it does not know.
+    pub proxy: Option<UpstreamProxy>,
     /// What keeps the program from this server's files.
     pub guards: Guards,
     /// Maximum number of concurrent processes; each takes about 195 MB of memory.
@@ -83,14 +90,15 @@ pub struct ClaudeProgram {
     config: Arc<ClaudeProgramConfig>,
     free: Arc<Semaphore>,
     tracker: TaskTracker,
+    reports: Reports,
 }
 
 impl ClaudeProgram {
     /// Starts nothing yet. `tracker` tracks the tasks that reap processes, so that shutdown waits
     /// for them.
-    pub fn new(config: ClaudeProgramConfig, tracker: TaskTracker) -> Self {
+    pub fn new(config: ClaudeProgramConfig, tracker: TaskTracker, reports: Reports) -> Self {
         let free = Arc::new(Semaphore::new(config.at_once.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { config: Arc::new(config), free, tracker }
+        Self { config: Arc::new(config), free, tracker, reports }
     }
 
     /// Sends the request. The process starts when the stream is polled and a process slot is free;
@@ -102,7 +110,9 @@ impl ClaudeProgram {
             phase: Phase::Before(request),
             ready: VecDeque::new(),
         };
+        let reports = self.reports.clone();
         stream::unfold(call, |mut call| async move { call.next().await.map(|item| (item, call)) })
+            .inspect(move |item| reports.item(item))
             .boxed()
     }
 
@@ -119,6 +129,7 @@ impl ClaudeProgram {
             config: Arc::new(config),
             free: Arc::clone(&self.free),
             tracker: self.tracker.clone(),
+            reports: self.reports.clone(),
         })
     }
 
@@ -134,7 +145,7 @@ impl ClaudeProgram {
         let config = &self.config;
         let text =
             |path: &Path| path.to_str().map(str::to_owned).ok_or(io::ErrorKind::InvalidInput);
-        let own = text(&config.config_dir)?;
+        let (own, proxy) = (text(&config.config_dir)?, config.proxy.iter());
         let arguments = [
             "-p",
             "--output-format",
@@ -169,7 +180,11 @@ impl ClaudeProgram {
         Ok(Launch {
             program: config.program.clone(),
             arguments: arguments.map(str::to_owned).to_vec(),
-            environment: environment.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            environment: environment
+                .into_iter()
+                .chain(proxy.flat_map(|proxy| PROXY.map(|name| (name, proxy.expose().to_owned()))))
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             directory: config.config_dir.join(WORK),
             readable: readable_for(&config.program, Path::new(&config.path)),
             writable: vec![config.config_dir.clone()],
@@ -210,6 +225,17 @@ fn inert(prompt: &str) -> String {
         }
     }
     inert
+}
+
+/// A program that can't be started is the operator's concern; a prompt that is too long for it, the
+/// user's.
+const fn class_of(refusal: Refusal) -> FailureClass {
+    match refusal {
+        Refusal::TooLong => FailureClass::TooLarge,
+        Refusal::NotFound | Refusal::NotPermitted | Refusal::Unguarded | Refusal::Other => {
+            FailureClass::Between
+        }
+    }
 }
 
 const fn not_started(refusal: Refusal) -> &'static str {
@@ -281,23 +307,20 @@ impl Call {
     }
 
     async fn begin(&self, request: &MessageRequest) -> Result<Talking, CallFailure> {
-        let refused = |message| CallFailure::bare(FailureClass::Request, message);
+        let refused = |refusal| CallFailure::bare(class_of(refusal), not_started(refusal));
         let prompt = prompt(request).ok_or_else(|| {
-            refused("the claude program takes no images: use an API key for this run")
+            let message = "the claude program takes no images: use an API key for this run";
+            CallFailure::bare(FailureClass::Request, message)
         })?;
         let free = Arc::clone(&self.program.free);
-        let permit = free
-            .acquire_owned()
-            .await
-            .map_err(|_| refused("the claude program is no longer available"))?;
+        let permit = free.acquire_owned().await.map_err(|_| refused(Refusal::Other))?;
         let limits = self.program.config.limits;
         let started = Instant::now();
         let message = self.program.launch(request, prompt.len()).and_then(|it| it.message());
-        let mut input =
-            VecDeque::from(message.map_err(|error| refused(not_started(error.into())))?);
+        let mut input = VecDeque::from(message.map_err(|error| refused(error.into()))?);
         input.extend(prompt);
         let running = Group::start(&mut self.program.command(), permit, &self.program.tracker);
-        let running = running.map_err(|error| refused(not_started(error.into())));
+        let running = running.map_err(|error| refused(error.into()));
         let Running { group, stdin, stdout } = running?;
         Ok(Talking {
             stdin,
@@ -323,18 +346,17 @@ impl Call {
                 FailureClass::Connection,
                 "the claude program ended before its answer was complete",
             ),
-            Ok(Err(Malformed::TooBig | Malformed::Unreadable | Malformed::Redirect)) => talking
-                .broken(
-                    FailureClass::Protocol,
-                    "the claude program wrote output that cannot be read",
-                ),
+            Ok(Err(_)) => talking.broken(
+                FailureClass::Protocol,
+                "the claude program wrote output that cannot be read",
+            ),
             Ok(Ok(())) => match talking.result {
                 None => {
                     self.phase = Phase::Under(Box::new(talking));
                     return;
                 }
                 Some(Ending::NotStarted(refusal)) => {
-                    CallFailure::bare(FailureClass::Request, not_started(refusal))
+                    CallFailure::bare(class_of(refusal), not_started(refusal))
                 }
                 Some(Ending::Failed) => talking.talk.failure(self.now),
                 Some(Ending::Answered) => {
@@ -373,7 +395,7 @@ impl Talking {
         lines.push(buffer.get(..count).unwrap_or_default(), |line| {
             if result.is_none() {
                 match talk.take(line)? {
-                    Said::Item(item) => ready.push_back(item),
+                    Said::Items(items) => ready.extend(items),
                     Said::Nothing => {}
                     Said::Result { is_error: true } => *result = Some(Ending::Failed),
                     Said::Result { is_error: false } => *result = Some(Ending::Answered),
@@ -386,21 +408,22 @@ impl Talking {
 
     fn end(&self) -> CallItem {
         let message = &self.talk.message;
-        let failure = match message.stop_reason() {
-            Some(stop_reason) if message.is_whole() => {
+        let (usage, terms) = message.bill();
+        let failure = match message.refusal() {
+            Some(words) => {
+                CallFailure { usage, terms, ..CallFailure::bare(FailureClass::Refusal, &words) }
+            }
+            None if message.is_whole() => {
                 return CallItem::Ended(Box::new(CallEnd {
-                    stop_reason,
-                    usage: message.usage,
+                    stop_reason: message.stop_reason(),
+                    usage,
+                    terms,
                     thinking_bytes: message.thinking_bytes,
                     origin: Origin::default(),
                     limits: RateLimits::default(),
                 }));
             }
-            None => CallFailure {
-                usage: message.usage,
-                ..CallFailure::bare(FailureClass::Refusal, "the model refused to answer")
-            },
-            Some(_) => self.broken(
+            None => self.broken(
                 FailureClass::Connection,
                 "the claude program ended before its answer was complete",
             ),
@@ -411,7 +434,7 @@ impl Talking {
     /// What an interrupted call used is never known for certain.
     fn broken(&self, class: FailureClass, message: &str) -> CallFailure {
         CallFailure {
-            usage: self.talk.message.usage,
+            usage: self.talk.message.usage(),
             maybe_billed: true,
             ..CallFailure::bare(class, message)
         }

@@ -18,6 +18,14 @@ pub enum MaxPlanError {
     )]
     Unguarded,
     #[error(
+        "max_plan needs a kernel with filters for system calls (seccomp, CONFIG_SECCOMP_FILTER): without them, the claude program could change the permissions of this server's files"
+    )]
+    Unfiltered,
+    #[error(
+        "max_plan needs the claude program, and {program} {found}: install it, name it with claude_bin, or switch max_plan off"
+    )]
+    NoProgram { program: String, found: &'static str },
+    #[error(
         "max_plan_user needs a server that runs as root, which alone may start a program as another user"
     )]
     NotRoot,

@@ -39,7 +39,7 @@ struct RateLimitInfo {
 /// The result of one line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
-    Item(CallItem),
+    Items(Vec<CallItem>),
     Nothing,
     /// The program has finished.
     Result {
@@ -78,11 +78,11 @@ impl Talk {
         match line.kind.as_str() {
             "stream_event" => {
                 let event = line.event.ok_or(Malformed::Unreadable)?;
-                return match self.message.take(event.get().as_bytes())? {
-                    Progress::Item(item) => Ok(Said::Item(item)),
+                return match self.message.take(None, event.get().as_bytes())? {
+                    Progress::Items(items) => Ok(Said::Items(items)),
                     // The program retries after an `error` event; its result line shows whether
                     // that worked.
-                    Progress::Nothing | Progress::Stopped | Progress::Error => Ok(Said::Nothing),
+                    Progress::Error => Ok(Said::Nothing),
                 };
             }
             "system" if line.subtype.as_deref() == Some("api_retry") => {
@@ -133,8 +133,8 @@ impl Talk {
         CallFailure {
             until: self.resets.filter(|until| limited && *until > now),
             status: self.status,
-            usage: self.message.usage,
-            maybe_billed: self.message.usage != claviger_domain::orchestration::Usage::default(),
+            usage: self.message.usage(),
+            maybe_billed: self.message.has_started(),
             ..CallFailure::bare(class, "the claude program reports that the call failed")
         }
     }

@@ -7,11 +7,11 @@ use super::item::{CallEnd, CallFailure, CallItem, CallStream};
 use super::message::{Message, Progress};
 use super::request::MessageRequest;
 use crate::sse::decode::EventLines;
-use claviger_domain::orchestration::FailureClass;
+use claviger_domain::orchestration::{FailureClass, Usage};
 use claviger_domain::secret::SecretText;
 use claviger_domain::timestamp::Timestamp;
 use futures::{StreamExt as _, stream};
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use reqwest::{RequestBuilder, Response};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -58,7 +58,9 @@ impl AnthropicClient {
         let request = self.post(secret, &["v1", "messages"], body);
         let state =
             Call { limits, now, phase: Phase::Before(Box::new(request)), ready: VecDeque::new() };
+        let reports = self.reports.clone();
         stream::unfold(state, |mut call| async move { call.next().await.map(|item| (item, call)) })
+            .inspect(move |item| reports.item(item))
             .boxed()
     }
 }
@@ -87,11 +89,7 @@ struct Answering {
 
 fn failed(failure: UpstreamFailure) -> CallItem {
     let limits = RateLimits::default();
-    CallItem::Failed(Box::new(CallFailure::of(
-        failure,
-        claviger_domain::orchestration::Usage::default(),
-        limits,
-    )))
+    CallItem::Failed(Box::new(CallFailure::of(failure, Usage::default(), limits)))
 }
 
 fn late() -> UpstreamFailure {
@@ -139,22 +137,18 @@ impl Call {
             );
             return Err(CallItem::Failed(Box::new(CallFailure::of(
                 failure,
-                Message::default().usage,
+                Usage::default(),
                 limits,
             ))));
         }
-        let is_stream = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        if !is_stream.is_some_and(|value| {
-            value.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
-        }) {
-            let failure = UpstreamFailure::malformed(
-                Malformed::Unreadable,
-                status.as_u16(),
-                Origin::of(&headers),
-            );
+        if is_something_else(&headers) {
+            let origin = Origin::of(&headers);
+            let is_theirs = origin.request_id.is_some() && content_type(&headers).contains("json");
+            let kind = if is_theirs { Malformed::Unreadable } else { Malformed::Foreign };
+            let failure = UpstreamFailure::malformed(kind, status.as_u16(), origin);
             return Err(CallItem::Failed(Box::new(CallFailure::of(
                 failure,
-                Message::default().usage,
+                Usage::default(),
                 limits,
             ))));
         }
@@ -172,7 +166,7 @@ impl Call {
             Ok(Err(error)) => {
                 Err(answering.failure(&UpstreamFailure::from_transport(&error, Some(200))))
             }
-            Ok(Ok(None)) => Err(answering.unusable(Malformed::Cut)),
+            Ok(Ok(None)) => answering.finish(self.now, &mut self.ready),
             Ok(Ok(Some(bytes))) => answering.take(&bytes, self.now, &mut self.ready),
         };
         match result {
@@ -191,22 +185,43 @@ impl Answering {
         now: Timestamp,
         ready: &mut VecDeque<CallItem>,
     ) -> Result<bool, Box<CallFailure>> {
+        self.read(now, ready, |lines, each| lines.push_named(bytes, each))
+    }
+
+    /// The body has ended: perhaps in the middle.
+    fn finish(
+        &mut self,
+        now: Timestamp,
+        ready: &mut VecDeque<CallItem>,
+    ) -> Result<bool, Box<CallFailure>> {
+        if self.read(now, ready, |lines, each| lines.finish(each)).is_ok_and(|is_whole| is_whole) {
+            return Ok(true);
+        }
+        let headers = &self.headers;
+        // An event stream that is none, from somebody who isn't Anthropic.
+        let is_foreign = !self.message.has_started()
+            && !is_event_stream(headers)
+            && Origin::of(headers).request_id.is_none();
+        Err(self.unusable(if is_foreign { Malformed::Foreign } else { Malformed::Cut }))
+    }
+
+    fn read(
+        &mut self,
+        now: Timestamp,
+        ready: &mut VecDeque<CallItem>,
+        from: impl FnOnce(&mut EventLines, &mut Each<'_>) -> Result<(), Malformed>,
+    ) -> Result<bool, Box<CallFailure>> {
         let Self { lines, message, headers, started, .. } = self;
         let mut error = None;
-        let pushed = lines.push(bytes, |data| {
+        let read = from(lines, &mut |name, data| {
             if message.is_whole() || error.is_some() {
                 return Ok(());
             }
-            match message.take(data)? {
-                Progress::Item(item) => ready.push_back(item),
-                Progress::Nothing | Progress::Stopped => {}
+            match message.take(name, data)? {
+                Progress::Items(items) => ready.extend(items),
                 Progress::Error => {
-                    error = Some(UpstreamFailure::from_answer(
-                        200,
-                        headers,
-                        data,
-                        after(now, *started),
-                    ));
+                    let at = after(now, *started);
+                    error = Some(UpstreamFailure::from_answer(200, headers, data, at));
                 }
             }
             Ok(())
@@ -218,23 +233,26 @@ impl Answering {
         if self.message.is_whole() {
             return Ok(true);
         }
-        pushed.map(|()| false).map_err(|malformed| self.unusable(malformed))
+        read.map(|()| false).map_err(|malformed| self.unusable(malformed))
     }
 
     fn end(self) -> CallItem {
-        let Some(stop_reason) = self.message.stop_reason() else {
+        let (usage, terms) = self.message.bill();
+        if let Some(words) = self.message.refusal() {
             let failure = CallFailure {
                 status: Some(200),
-                usage: self.message.usage,
+                usage,
+                terms,
                 origin: Origin::of(&self.headers),
                 limits: RateLimits::of(&self.headers),
-                ..CallFailure::bare(FailureClass::Refusal, "the model refused to answer")
+                ..CallFailure::bare(FailureClass::Refusal, &words)
             };
             return CallItem::Failed(Box::new(failure));
-        };
+        }
         CallItem::Ended(Box::new(CallEnd {
-            stop_reason,
-            usage: self.message.usage,
+            stop_reason: self.message.stop_reason(),
+            usage,
+            terms,
             thinking_bytes: self.message.thinking_bytes,
             origin: Origin::of(&self.headers),
             limits: RateLimits::of(&self.headers),
@@ -251,8 +269,29 @@ impl Answering {
             origin: Origin::of(&self.headers),
             ..failure.clone()
         };
-        Box::new(CallFailure::of(failure, self.message.usage, RateLimits::of(&self.headers)))
+        Box::new(CallFailure::of(failure, self.message.usage(), RateLimits::of(&self.headers)))
     }
+}
+
+/// Takes an event's name and data.
+type Each<'a> = dyn FnMut(Option<&[u8]>, &[u8]) -> Result<(), Malformed> + 'a;
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    content_type(headers).starts_with("text/event-stream")
+}
+
+/// Whether the answer says that it is no stream of events. One that doesn't say what it is, is
+/// read.
+fn is_something_else(headers: &HeaderMap) -> bool {
+    let kind = content_type(headers);
+    // What can be unpacked has lost this header by now.
+    let is_packed = headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    is_packed || kind.contains("html") || kind.contains("json") || kind.contains("xml")
+}
+
+fn content_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().trim_start().to_ascii_lowercase()
 }
 
 fn after(now: Timestamp, started: Instant) -> Timestamp {

@@ -1,7 +1,8 @@
 //! What a call yields to its caller.
 
-use super::super::error::{FailureClass as Cause, Malformed, UpstreamFailure};
+use super::super::error::{Between, FailureClass as Cause, Malformed, UpstreamFailure};
 use super::super::headers::{Origin, RateLimits};
+use super::super::prices::Terms;
 use claviger_domain::orchestration::{FailureClass, StopReason, Usage};
 use claviger_domain::timestamp::Timestamp;
 use futures::stream::BoxStream;
@@ -40,6 +41,8 @@ pub enum CallItem {
 pub struct CallEnd {
     pub stop_reason: StopReason,
     pub usage: Usage,
+    /// What the price depends on besides the tokens.
+    pub terms: Terms,
     /// Bytes of thinking that were discarded.
     pub thinking_bytes: u64,
     pub origin: Origin,
@@ -62,12 +65,14 @@ pub struct CallFailure {
     pub status: Option<u16>,
     /// Tokens of the received part.
     pub usage: Usage,
-    /// Whether the call may have cost more than `usage` shows.
+    /// What the price depends on besides the tokens.
+    pub terms: Terms,
+    /// Whether the call may have cost more than `usage` shows: what it cost is unknown then.
     pub maybe_billed: bool,
     pub origin: Origin,
     /// Rate limits of the key's organisation.
     pub limits: RateLimits,
-    /// One sentence for a person, in our own words.
+    /// One sentence for a person: ours, and Anthropic's reason. Content: never for the log.
     pub message: String,
 }
 
@@ -81,6 +86,7 @@ impl CallFailure {
             should_retry: None,
             status: None,
             usage: Usage::default(),
+            terms: Terms::Usual,
             maybe_billed: false,
             origin: Origin::default(),
             limits: RateLimits::default(),
@@ -91,23 +97,7 @@ impl CallFailure {
     /// The same failure in a run's classes. An error status costs nothing; a call that broke off or
     /// got no response may have been billed.
     pub(super) fn of(failure: UpstreamFailure, usage: Usage, limits: RateLimits) -> Self {
-        let until = match failure.class {
-            Cause::RateLimited { until } => until,
-            Cause::SpendLimit { until } => Some(until),
-            Cause::Authentication
-            | Cause::Billing
-            | Cause::OnHold
-            | Cause::Permission
-            | Cause::NotFound
-            | Cause::InvalidRequest
-            | Cause::Conflict
-            | Cause::TooLarge
-            | Cause::Overloaded
-            | Cause::Server
-            | Cause::Network
-            | Cause::Timeout
-            | Cause::Malformed(_) => None,
-        };
+        let until = failure.class.limited_until();
         Self {
             class: class_of(&failure),
             until,
@@ -115,9 +105,9 @@ impl CallFailure {
             should_retry: failure.should_retry,
             status: failure.status,
             usage,
-            maybe_billed: failure.sent
-                && failure.status.is_none_or(|status| (200..300).contains(&status)),
-            message: failure.to_string(),
+            terms: Terms::Usual,
+            maybe_billed: failure.may_be_billed(),
+            message: failure.in_words(),
             origin: failure.origin,
             limits,
         }
@@ -125,23 +115,26 @@ impl CallFailure {
 }
 
 /// The class that decides how a run reacts. A model that does not exist for this key counts as a
-/// lack of permission.
-fn class_of(failure: &UpstreamFailure) -> FailureClass {
+/// lack of permission. A gateway that reports a fault behind it speaks of Anthropic's.
+pub(in super::super) fn class_of(failure: &UpstreamFailure) -> FailureClass {
     match failure.class {
         Cause::Authentication => FailureClass::Authentication,
         Cause::Billing | Cause::OnHold => FailureClass::Credit,
-        Cause::NotFound if failure.names_model => FailureClass::Permission,
-        Cause::Permission => FailureClass::Permission,
+        Cause::Disabled => FailureClass::Disabled,
+        Cause::NoModel | Cause::Permission => FailureClass::Permission,
         Cause::RateLimited { .. } => FailureClass::RateLimit,
         Cause::SpendLimit { .. } => FailureClass::SpendLimit,
-        Cause::NotFound | Cause::InvalidRequest | Cause::Conflict | Cause::TooLarge => {
-            FailureClass::Request
+        Cause::InvalidRequest | Cause::Conflict => FailureClass::Request,
+        Cause::TooLarge | Cause::TooLong => FailureClass::TooLarge,
+        Cause::Between(Between::Other) if matches!(failure.status, Some(408 | 500..)) => {
+            FailureClass::Overloaded
+        }
+        Cause::Between(_) | Cause::Malformed(Malformed::Foreign | Malformed::Redirect) => {
+            FailureClass::Between
         }
         Cause::Overloaded | Cause::Server => FailureClass::Overloaded,
         Cause::Network | Cause::Malformed(Malformed::Cut) => FailureClass::Connection,
         Cause::Timeout => FailureClass::Timeout,
-        Cause::Malformed(Malformed::TooBig | Malformed::Unreadable | Malformed::Redirect) => {
-            FailureClass::Protocol
-        }
+        Cause::Malformed(Malformed::TooBig | Malformed::Unreadable) => FailureClass::Protocol,
     }
 }

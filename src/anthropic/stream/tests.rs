@@ -10,7 +10,7 @@ use proptest::prelude::*;
 /// more than one byte.
 const RECORDED: &str = concat!(
     ": hello\r\n\r\n",
-    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"content\":[],\"usage\":{\"input_tokens\":25,",
+    "data: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"content\":[],\"usage\":{\"input_tokens\":25,",
     "\"cache_creation_input_tokens\":7,\"cache_creation\":{\"ephemeral_5m_input_tokens\":4,\"ephemeral_1h_input_tokens\":3},\"output_tokens\":1}}}\n\n",
     "data: {\"index\":0,\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\"},\"type\":\"content_block_start\"}\n\n",
     "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"hm✓\"}}\n\n",
@@ -41,13 +41,14 @@ fn fed_to<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<(Vec<CallItem>, Message), Malformed> {
     let (mut lines, mut items) = (EventLines::new(4096, 1 << 20), Vec::new());
+    let mut take = |name: Option<&[u8]>, data: &[u8]| {
+        if let Progress::Items(some) = message.take(name, data)? {
+            items.extend(some);
+        }
+        Ok(())
+    };
     for piece in pieces {
-        lines.push::<Malformed>(piece, |data| {
-            if let Progress::Item(item) = message.take(data)? {
-                items.push(item);
-            }
-            Ok(())
-        })?;
+        lines.push_named::<Malformed>(piece, &mut take)?;
     }
     Ok((items, message))
 }
@@ -71,7 +72,7 @@ fn a_recorded_stream_reads_the_same_wherever_it_is_split() {
         assert_eq!(items, expected(), "split at {at}");
         assert_eq!(
             (message.is_whole(), message.stop_reason(), message.thinking_bytes),
-            (true, Some(StopReason::EndTurn), 5)
+            (true, StopReason::EndTurn, 5)
         );
     }
     assert_eq!(fed(bytes.chunks(1)).unwrap().0, expected());
@@ -95,16 +96,20 @@ fn an_invalid_or_out_of_order_event_is_refused() {
             "",
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
         ),
-        ("", "[DONE]"),
-        ("", "{}"),
         (start, "{\"type\":"),
-        (start, r#"{"type":"message_stop"}"#),
+        (start, "hello"),
+        (start, r#"{"type":"content_block_delta","index":0}"#),
         (
             start,
-            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}"#,
+            r#"{"type":"content_block_delta","index":-1,"delta":{"type":"text_delta","text":"x"}}"#,
+        ),
+        (start, r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta"}}"#),
+        (
+            start,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":7}}"#,
         ),
         (start, r#"{"type":"message_start","message":{}}"#),
-        (start, r#"{"type":"message_delta","delta":{},"usage":{"output_tokens":-1}}"#),
+        (start, r#"{"type":"message_start","message":{"id":"n"}}"#),
     ] {
         let stream = format!("{before}data: {data}\n\n");
         assert_eq!(fed([stream.as_bytes()]).err(), Some(Malformed::Unreadable), "{data}");

@@ -2,10 +2,12 @@
 
 use super::ConfigError;
 use super::settings::{File as Settable, Settings};
-use std::fs::File;
-use std::io::{self, Read as _};
+use crate::system::files::{open_regular, read_whole};
+use claviger_domain::text::without_mark;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// Read where no file is named, if it exists.
 const DEFAULT_FILE: &str = "claviger.toml";
@@ -29,16 +31,14 @@ pub(super) fn fill(
 
 /// The text of the file; `None` if nobody named it and another user may have written it. The check is
 /// on the open file, which nobody can exchange any more.
-fn read(path: &Path, named: bool) -> io::Result<Option<String>> {
-    let mut file = File::open(path)?;
+fn read(path: &Path, named: bool) -> io::Result<Option<Zeroizing<String>>> {
+    let file = open_regular(path)?;
     let meta = file.metadata()?;
     let is_ours = meta.uid() == 0 || meta.uid() == rustix::process::geteuid().as_raw();
     if !named && (!is_ours || meta.mode() & 0o022 != 0) {
         return Ok(None);
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    Ok(Some(text))
+    Ok(Some(Zeroizing::new(without_mark(&read_whole(&file)?).to_owned())))
 }
 
 fn parse(path: &Path, text: &str) -> Result<Settable, ConfigError> {

@@ -1,7 +1,8 @@
 //! Every setting in one list: name, type, default, the commands that read it and what it does.
 //! Flags, `--help`, `claviger.toml` and `ops/docs/CONFIGURATION.md` are made from it.
 
-use super::{RegistrationSetting, SharingSetting};
+use super::{ListenAddress, RegistrationSetting, SharingSetting};
+use crate::anthropic::proxy::UpstreamProxy;
 use crate::http::edge::hosts::Hosts;
 use crate::http::edge::origins::Origins;
 use crate::http::edge::peer::TrustedProxies;
@@ -10,7 +11,6 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches};
 use claviger_store::address::MongoUri;
 use serde::Deserialize;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// The commands that read a setting.
@@ -221,7 +221,7 @@ settings! {
         data_dir: PathBuf = "CLAVIGER_DATA_DIR", "DIR", Value("claviger-data"), STORE,
             "Directory of the embedded store and of the keys that are created for it";
         mongodb_uri: MongoUri = "CLAVIGER_MONGODB_URI", "URI", Means("the embedded store"), STORE,
-            "MongoDB replica set that keeps everything instead, mongodb://...; if it has a password, use the variable";
+            "MongoDB replica set that keeps everything instead, mongodb://... or mongodb+srv://...; if it has a password, use the variable";
         lease_ms: u64 = "CLAVIGER_LEASE_MS", "MS", Value("10000"), STORE,
             "How long a lease outlives its process: then another takes over its timers, views and runs; 100 to 600000";
     }
@@ -234,9 +234,9 @@ settings! {
             "File with the key that signs access tokens, base64";
     }
     "Server" => {
-        listen: SocketAddr = "CLAVIGER_LISTEN", "ADDRESS", Value("127.0.0.1:8005"), SERVERS,
+        listen: ListenAddress = "CLAVIGER_LISTEN", "ADDRESS", Value("127.0.0.1:8005"), SERVERS,
             "Address to listen on; port 0 takes a free one";
-        metrics_listen: SocketAddr = "CLAVIGER_METRICS_LISTEN", "ADDRESS", Means("none"), SERVERS,
+        metrics_listen: ListenAddress = "CLAVIGER_METRICS_LISTEN", "ADDRESS", Means("none"), SERVERS,
             "Private address that serves /metrics to Prometheus, without authentication";
         hosts: Hosts = "CLAVIGER_HOSTS", "LIST", Means("none"), SERVERS,
             "Host names of the server besides localhost, its address and its origins', separated by commas";
@@ -250,6 +250,8 @@ settings! {
             "How long a query waits for the view to reach its minPosition";
         drain_ms: u64 = "CLAVIGER_DRAIN_MS", "MS", Value("20000"), SERVERS,
             "How long requests and calls in progress may take to end after SIGTERM";
+        keep_alive_ms: u64 = "CLAVIGER_KEEP_ALIVE_MS", "MS", Value("75000"), SERVERS,
+            "How long an idle HTTP/1 connection is kept; longer than load balancers keep theirs; 1000 to 3600000";
         stall_ms: u64 = "CLAVIGER_STALL_MS", "MS", Value("30000"), SERVERS,
             "How long the client of a socket or stream may read nothing that waits for it; at least 1";
         heartbeat_ms: u64 = "CLAVIGER_HEARTBEAT_MS", "MS", Value("15000"), SERVERS,
@@ -271,6 +273,8 @@ settings! {
     "Anthropic" => {
         anthropic_base_url: String = "CLAVIGER_ANTHROPIC_BASE_URL", "URL", Means("Anthropic's"), UPSTREAM,
             "Base address of Anthropic's API";
+        upstream_proxy: UpstreamProxy = "CLAVIGER_UPSTREAM_PROXY", "URL", Means("none; those of the environment are ignored"), UPSTREAM,
+            "Proxy for calls of Anthropic, http://, https:// or socks5://host:port; if it has a password, use the variable";
         env_keys_for: SharingSetting = "CLAVIGER_ENV_KEYS_FOR", "WHO", Means("all for oneself, else admins"), SERVERS,
             "Users of the server's ANTHROPIC_API_KEY and CLAUDE_API_KEY: all, admins or none";
         model: String = "CLAVIGER_MODEL", "MODEL", Means("the cheapest current one"), MODEL,
@@ -279,8 +283,14 @@ settings! {
             "Prices of tokens, in the form of src/anthropic/prices.json; replaces the whole built-in table";
         test_timeout_ms: u64 = "CLAVIGER_TEST_TIMEOUT_MS", "MS", Value("20000"), TESTS,
             "How long a key test may take; 1 to 600000";
+        retry_budget_ms: u64 = "CLAVIGER_RETRY_BUDGET_MS", "MS", Value("600000"), SERVERS,
+            "How long a call of a run is made again after failures of Anthropic's, then the run pauses; 1000 to 86400000";
+        upstream_idle_ms: u64 = "CLAVIGER_UPSTREAM_IDLE_MS", "MS", Value("300000"), SERVERS,
+            "How long Anthropic may be silent during a call of a run; 1000 to 3600000";
+        upstream_call_ms: u64 = "CLAVIGER_UPSTREAM_CALL_MS", "MS", Value("600000"), SERVERS,
+            "How long a call of a run may take, and 100 more for each token it may write; 1000 to 86400000";
         max_plan: bool = "CLAVIGER_MAX_PLAN", "BOOL", Value("false"), SERVERS,
-            "Let runs without a key use the operator's claude program; needs CLAUDE_CODE_OAUTH_TOKEN";
+            "Let runs without a key use the operator's claude program, which must be there; needs CLAUDE_CODE_OAUTH_TOKEN";
         max_plan_for: SharingSetting = "CLAVIGER_MAX_PLAN_FOR", "WHO", Means("all for oneself, else admins"), SERVERS,
             "Users of max_plan: admins, none, or all for oneself";
         claude_bin: PathBuf = "CLAVIGER_CLAUDE_BIN", "PROGRAM", Value("claude"), SERVERS,

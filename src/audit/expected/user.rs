@@ -72,29 +72,18 @@ impl User {
         keys: &Keychain,
     ) {
         if let AccountEvent::AccountRegistered(_, person) = &event {
-            self.names = person.as_ref().map(|person| {
-                vec![
-                    (ClaimKind::Username, keys.username_claim(&person.username)),
-                    (ClaimKind::Email, keys.email_claim(&person.email)),
-                ]
-            });
+            let held = person.as_ref().map(|it| keys.claims_of(&it.username, &it.email, None));
+            self.names = held.map(Vec::from);
         }
-        // An e-mail address that only an issuer vouches for isn't claimed.
-        if let (AccountEvent::IdentityLinked(_, identity), Some(names)) = (&event, &mut self.names)
+        if let (AccountEvent::IdentityLinked(_, Some(identity)), Some(names)) =
+            (&event, &mut self.names)
         {
-            names.retain(|(kind, _)| *kind != ClaimKind::Email);
-            names.extend(identity.iter().map(|it| (ClaimKind::Identity, keys.identity_claim(it))));
+            keys.link_claim(names, identity);
         }
         if let (AccountEvent::SignInNamesChanged(_, Some(new)), Some(names)) =
             (&event, &mut self.names)
         {
-            let username =
-                new.username.iter().map(|name| (ClaimKind::Username, keys.username_claim(name)));
-            let email = new.email.iter().map(|email| (ClaimKind::Email, keys.email_claim(email)));
-            for claim in username.chain(email) {
-                names.retain(|(kind, _)| *kind != claim.0);
-                names.push(claim);
-            }
+            keys.rename_claims(names, new);
         }
         if let AccountEvent::SignedIn(facts, seen) = &event {
             let user_agent = seen.as_ref().map(|seen| seen.user_agent.clone());

@@ -4,7 +4,8 @@
 //! (stale-while-revalidate), so an issuer that is down changes nothing for known keys until they
 //! are too old to use. An unknown key id makes requests wait for a fetch that began after they
 //! came. All of them share that fetch, and fetches are spaced by a pause, so nobody can make this
-//! server flood the issuer.
+//! server flood the issuer. After a fetch that failed, requests for unknown keys are refused at once
+//! for a while.
 
 use super::keys::{IssuerKey, KeySet, KeySetError};
 use crate::anthropic::client::is_this_machine;
@@ -59,6 +60,8 @@ pub struct JwksSettings {
     pub pause: Duration,
     /// For one fetch.
     pub timeout: Duration,
+    /// For how long after a fetch that failed nobody waits for another.
+    pub after_failure: Duration,
 }
 
 impl Default for JwksSettings {
@@ -68,6 +71,7 @@ impl Default for JwksSettings {
             usable_for: Duration::from_hours(24),
             pause: Duration::from_secs(5),
             timeout: Duration::from_secs(5),
+            after_failure: Duration::from_secs(10),
         }
     }
 }
@@ -81,6 +85,8 @@ struct Known {
     began_at: Option<Instant>,
     /// When the newest completed fetch started, and whether it brought keys.
     ended: Option<(Instant, bool)>,
+    /// When the newest completed fetch ended, if it failed.
+    failed_at: Option<Instant>,
 }
 
 #[expect(missing_debug_implementations, reason = "a client and keys")]
@@ -122,6 +128,9 @@ impl Jwks {
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()
+            .no_gzip()
+            .no_deflate()
+            .no_brotli()
             .timeout(settings.timeout);
         if url.scheme() == "http" {
             builder = builder.tls_certs_only([]);
@@ -155,7 +164,9 @@ impl Jwks {
         let came_at = Instant::now();
         // Nothing is known of the key yet, so its token must not count as bad.
         let _place = self.places.try_acquire().map_err(|_| JwksError::Unavailable)?;
+        self.unless_just_failed()?;
         let _turn = self.turn.lock().await;
+        self.unless_just_failed()?;
         let served = self.lock().ended.filter(|(began_at, _)| *began_at >= came_at);
         let has_keys = if let Some((_, has_keys)) = served {
             has_keys
@@ -170,6 +181,15 @@ impl Jwks {
             None if has_keys => Ok(None),
             None => Err(JwksError::Unavailable),
         }
+    }
+
+    /// An issuer that is down isn't asked again at once, nor waited for by everyone who comes.
+    fn unless_just_failed(&self) -> Result<(), JwksError> {
+        let failed_at = self.lock().failed_at;
+        if failed_at.is_some_and(|at| at.elapsed() < self.settings.after_failure) {
+            return Err(JwksError::Unavailable);
+        }
+        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -219,6 +239,7 @@ impl Jwks {
         let fetched = self.ask().await;
         let mut known = self.lock();
         known.ended = Some((began_at, fetched.is_ok()));
+        known.failed_at = fetched.is_err().then(Instant::now);
         match fetched {
             Ok(keys) => {
                 tracing::debug!(keys = keys.len(), "fetched the issuer's keys");

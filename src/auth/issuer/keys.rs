@@ -52,6 +52,8 @@ impl KeySet {
     /// # Errors
     /// [`KeySetError`].
     pub fn read(json: &[u8]) -> Result<Self, KeySetError> {
+        // Some gateways and file servers write a mark before the text.
+        let json = json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json);
         let document: Document =
             serde_json::from_slice(json).map_err(|_| KeySetError::Malformed)?;
         if document.keys.len() > MAX_KEYS {

@@ -2,6 +2,7 @@
 //! for this design are in `ops/docs/adr/0019-external-issuer.md`.
 
 mod claims;
+mod flaws;
 mod jwks;
 mod keys;
 mod roles;

@@ -65,6 +65,9 @@ impl Client {
             url.set_path(&path);
         }
         let http = reqwest::Client::builder()
+            .no_gzip()
+            .no_deflate()
+            .no_brotli()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)

@@ -54,7 +54,7 @@ async fn one(client: &mut Client, input: Value) -> Result<bool, CliError> {
                 Err(CliError::new(ErrorCode::Internal, message))
             }
         },
-        Left::Detached | Left::Killed => Ok(false),
+        Left::Detached | Left::Unread | Left::Killed => Ok(false),
     }
 }
 

@@ -5,7 +5,7 @@ use super::telling::heading;
 use super::{keys, runs};
 use crate::app::config::Config;
 use crate::app::lifecycle::Listening;
-use crate::app::wiring::Core;
+use crate::app::wiring::{Core, NewStore};
 use crate::audit::verify::verify;
 use crate::auth::Registration;
 use crate::cli::args::{DemoArgs, demo_dir};
@@ -49,7 +49,7 @@ pub(in crate::cli) async fn run(args: &DemoArgs, mut config: Config) -> Result<E
     replies::prepare(&simulator.script(), output::is_terminal());
     config.anthropic_base_url = Some(simulator.base_url());
 
-    let core = Core::open(&config, env, "claviger demo").await?;
+    let core = Core::open(&config, env, "claviger demo", NewStore::Made).await?;
     let (store, keychain) = (Arc::clone(&core.store), Arc::clone(&core.keychain));
     let listening = Listening::bind(core, &config).await?;
     let address = listening.address();

@@ -8,7 +8,7 @@ use super::watch::{Left, Watch, watch};
 use super::{list, show, start};
 use crate::app::config;
 use crate::cli::client::{Client, Trouble, code_of};
-use crate::cli::user::read_secret;
+use crate::cli::input::read_secret;
 use crate::cli::{CliError, output};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -113,6 +113,7 @@ pub(super) async fn follow(
             ));
             Ok(ExitCode::from(DETACHED))
         }
+        Left::Unread => Ok(ExitCode::SUCCESS),
         Left::Killed => Ok(ExitCode::from(DETACHED)),
     }
 }

@@ -2,13 +2,14 @@
 //! for scripts.
 
 use super::args::ShowArg;
-use super::message::StepState;
+use super::frame::summary;
+use super::message::{StepState, WireRun};
 use super::plain::{Plain, heading};
 use super::screen::{Change, RunScreen};
 use super::terminal::{Terminal, size};
 use crate::app::config;
 use crate::cli::output;
-use crate::cli::sanitize::{harmless_json, sanitize};
+use crate::cli::sanitize::{harmless_json, sanitize, width_of};
 use serde_json::Value;
 use std::io::Stdout;
 use std::time::Duration;
@@ -129,9 +130,9 @@ impl Face {
 
 /// The final text, or each step's text if the pattern has no final one.
 fn result(screen: &RunScreen, apart: bool) {
-    let error = screen.run.as_ref().and_then(|run| run.error.as_ref()).filter(|_| apart);
-    if let Some(error) = error {
-        // The last row of the screen may have had no room for it.
+    // The last row of the screen says it, unless it has no room for all of it.
+    let is_cut = |run: &&WireRun| apart && width_of(&summary(run)) > size().columns;
+    if let Some(error) = screen.run.as_ref().filter(is_cut).and_then(|run| run.error.as_ref()) {
         output::line(&sanitize(&error.message));
     }
     if apart {

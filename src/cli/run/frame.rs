@@ -178,6 +178,9 @@ pub(super) fn step_row(screen: &RunScreen, step: &StepScreen, now_ms: u64, pen: 
         .column(&purpose(step), purposes, Look::Plain)
         .number(&seconds, 8, Look::Plain)
         .number(&tokens(step), 13, Look::Faint);
+    if let (Some(waiting), StepState::Waiting) = (&step.waiting, step.state) {
+        return row.put(&one_line(&waiting.words()), Look::Odd).text;
+    }
     match (&step.trouble, step.state) {
         (Some(trouble), StepState::Waiting) => {
             row.put(&format!("tried again soon: {}", one_line(&trouble.message)), Look::Odd)

@@ -4,6 +4,7 @@ use super::args::StartArgs;
 use super::pattern::from_flags;
 use crate::cli::CliError;
 use claviger_domain::code::ErrorCode;
+use claviger_domain::text::without_mark;
 use serde_json::{Map, Value, json};
 use std::io::Read as _;
 use std::path::Path;
@@ -90,6 +91,7 @@ fn text_of(text: &str, stdin_is_taken: bool) -> Result<String, CliError> {
 
 fn file(path: &Path) -> Result<String, CliError> {
     std::fs::read_to_string(path)
+        .map(|text| without_mark(&text).to_owned())
         .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))
 }
 
@@ -103,7 +105,7 @@ fn stdin(is_taken: bool) -> Result<String, CliError> {
     let mut text = String::new();
     let unreadable = |error| wrong(format!("cannot read standard input: {error}"));
     std::io::stdin().lock().take(TEXT_MAX).read_to_string(&mut text).map_err(unreadable)?;
-    Ok(text)
+    Ok(without_mark(&text).to_owned())
 }
 
 #[cfg(test)]

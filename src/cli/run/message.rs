@@ -93,6 +93,24 @@ pub(in crate::cli) struct RunTrouble {
     pub(in crate::cli) message: String,
 }
 
+/// Why something waits.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(in crate::cli) struct WireWaiting {
+    pub(in crate::cli) since: String,
+    pub(in crate::cli) until: Option<String>,
+    pub(in crate::cli) reason: String,
+    pub(in crate::cli) message: String,
+}
+
+impl WireWaiting {
+    /// Until when, why, and what would help.
+    pub(in crate::cli) fn words(&self) -> String {
+        let until = self.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+        let reason = self.reason.to_lowercase().replace('_', " ");
+        format!("waits{until} ({reason}): {}", self.message)
+    }
+}
+
 /// The current state of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -108,6 +126,9 @@ pub(in crate::cli) struct WireStep {
     pub(in crate::cli) usage: Usage,
     pub(in crate::cli) duration_ms: Option<u64>,
     pub(in crate::cli) error: Option<RunTrouble>,
+    pub(in crate::cli) waiting: Option<WireWaiting>,
+    /// What was done instead of using its reply.
+    pub(in crate::cli) fallback: Option<String>,
 }
 
 /// The current state of a run.
@@ -124,6 +145,7 @@ pub(in crate::cli) struct WireRun {
     pub(in crate::cli) usage: Usage,
     pub(in crate::cli) cost_nano_usd: Option<String>,
     pub(in crate::cli) duration_ms: Option<u64>,
+    pub(in crate::cli) waiting: Option<WireWaiting>,
     #[serde(default)]
     pub(in crate::cli) steps: Vec<WireStep>,
 }

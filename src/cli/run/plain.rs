@@ -2,7 +2,7 @@
 
 use super::figures::took;
 use super::frame::{purpose, summary, title, tokens};
-use super::message::StepState;
+use super::message::{StepState, WireWaiting};
 use super::screen::{Change, RunScreen, StepScreen};
 use crate::cli::sanitize::{clipped, one_line, sanitize, width_of};
 use std::collections::HashMap;
@@ -51,11 +51,11 @@ impl Plain {
                 }
             }
             Change::Waiting(at) => lines.extend(step(at).map(|step| {
-                let why = step
-                    .trouble
-                    .as_ref()
-                    .map(|trouble| format!(": {}", one_line(&trouble.message)));
-                format!("-- {} is tried again{}", one_line(&step.agent), why.unwrap_or_default())
+                let waits = step.waiting.as_ref().map(WireWaiting::words);
+                let why = step.trouble.as_ref().map(|trouble| format!(": {}", trouble.message));
+                let tried = || format!("is tried again{}", why.unwrap_or_default());
+                let waits = one_line(&waits.unwrap_or_else(tried));
+                format!("-- {} {waits}", one_line(&step.agent))
             })),
             Change::Settled(at) => self.settled(screen, *at, lines),
             Change::FellBack(at, what) => {

@@ -5,14 +5,14 @@ macro_rules! step {
     () => {
         "fragment S on Step { id agent purpose round state attempt output \
             usage { inputTokens outputTokens cacheCreationInputTokens cacheReadInputTokens } \
-            durationMs error { code message } } "
+            durationMs error { code message } waiting { since until reason message } fallback } "
     };
 }
 
 /// The fields of a run that the screen shows.
 macro_rules! run {
     () => {
-        "fragment R on Orchestration { id pattern state title output error { code message } \
+        "fragment R on Orchestration { id pattern state title output error { code message } waiting { since until reason message } \
             usage { inputTokens outputTokens cacheCreationInputTokens cacheReadInputTokens } costNanoUsd durationMs \
             steps { ...S } } "
     };

@@ -7,6 +7,7 @@
 
 use super::message::{
     Message, RunState, RunTrouble, StepState, StepText, Usage, WireEvent, WireRun, WireStep,
+    WireWaiting,
 };
 use serde_json::Value;
 
@@ -31,6 +32,8 @@ pub(in crate::cli) struct StepScreen {
     pub(in crate::cli) duration_ms: Option<u64>,
     /// The last error.
     pub(in crate::cli) trouble: Option<RunTrouble>,
+    /// Why it waits for another attempt.
+    pub(in crate::cli) waiting: Option<WireWaiting>,
 }
 
 /// A change that the line format may report.
@@ -153,6 +156,8 @@ impl RunScreen {
         }
         if run.state != RunState::Paused {
             self.paused = None;
+        } else if let Some(waiting) = &run.waiting {
+            self.paused = Some(waiting.reason.to_lowercase().replace('_', " "));
         }
     }
 
@@ -171,6 +176,7 @@ impl RunScreen {
                 began_ms: None,
                 duration_ms: None,
                 trouble: None,
+                waiting: None,
             });
             self.steps.len() - 1
         });
@@ -195,6 +201,7 @@ impl RunScreen {
         step.usage = wire.usage.clone();
         step.duration_ms = wire.duration_ms;
         step.trouble.clone_from(&wire.error);
+        step.waiting.clone_from(&wire.waiting);
         match wire.state {
             StepState::Running if before != StepState::Running || is_new_attempt => {
                 step.began_ms = Some(now_ms);
@@ -235,7 +242,13 @@ impl RunScreen {
                 changes.push(Change::Paused("interrupted".to_owned()));
                 RunState::Paused
             }
-            "RunPaused" => {
+            "PartsGiven" => {
+                let step =
+                    event.facts.get("step").and_then(Value::as_str).and_then(|id| self.place(id));
+                changes.push(Change::FellBack(step, "parts as they are".to_owned()));
+                return;
+            }
+            "RunPaused" | "RunStalled" => {
                 self.paused = Some(word("reason"));
                 changes.push(Change::Paused(word("reason")));
                 RunState::Paused

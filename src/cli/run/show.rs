@@ -31,12 +31,27 @@ pub(super) async fn run(id: &str, client: &mut Client, json: bool) -> Result<Exi
     let run = WireRun::deserialize(node).map_err(foreign)?;
     output::line(&title(&run));
     output::line(&summary(&run));
+    if let Some(waiting) = &run.waiting {
+        output::line(&one_line(&format!("{}; since {}", waiting.words(), waiting.since)));
+    }
     if let Some(reason) = node.pointer("/resolution/chosen/reason").and_then(Value::as_str) {
         output::line(&format!("on {}", one_line(reason)));
     }
     output::line("");
     let rows: Vec<_> = run.steps.iter().map(row).collect();
     output::table(&["AGENT", "PURPOSE", "ROUND", "STATE", "ATTEMPTS", "TOOK", "TOKENS OUT"], &rows);
+    for step in &run.steps {
+        if let Some(waiting) = &step.waiting {
+            output::line(&format!("{} {}", name(step), one_line(&waiting.words())));
+        }
+        if let Some(fallback) = &step.fallback {
+            let fallback = one_line(&fallback.to_lowercase().replace('_', " "));
+            output::line(&format!(
+                "{}: its reply could not be used, instead: {fallback}",
+                name(step)
+            ));
+        }
+    }
     if let Some(text) = &run.output {
         output::line(&format!("\n{}", sanitize(text.trim_end())));
         return Ok(ExitCode::SUCCESS);

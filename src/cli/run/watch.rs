@@ -32,6 +32,8 @@ pub(in crate::cli) enum Left {
     Ended(Box<WireRun>),
     /// The user left, and the run goes on.
     Detached,
+    /// Nobody reads the output any more (`claviger run attach | head`), and the run goes on.
+    Unread,
     /// The user interrupted a second time, to leave at once.
     Killed,
 }
@@ -167,6 +169,9 @@ pub(in crate::cli) async fn watch(watch: Watch<'_>, face: &mut Face) -> Result<L
             Turn::Said(Ok(Said::Message(message, value))) => {
                 let changes = screen.apply(&message, now());
                 face.tell(&value, &screen, &changes);
+                if output::is_unread() {
+                    return Ok(Left::Unread);
+                }
                 if changes.contains(&Change::Lost) {
                     feed.events = None;
                 }

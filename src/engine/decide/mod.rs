@@ -19,6 +19,6 @@ mod withdraw;
 pub(super) use claim::{PreviousOwner, claim, may_claim};
 pub(super) use next::{Given, decide};
 pub(super) use receive::{Received, interrupt, receive, suspend};
-pub(super) use state::{Rules, WorkState};
+pub(super) use state::{Rules, Trying, WorkState};
 pub(super) use turn::{Decision, Effect, Flow, PreparedCall};
 pub(super) use withdraw::withdraw;

@@ -1,20 +1,24 @@
 //! What follows from the state of a run: control requests, the plan, and the attempts that start.
 
-use super::state::{OpenCall, WorkState};
+use super::super::queue::{Rest, lane_of};
+use super::state::{OpenCall, Trying, WorkState};
 use super::turn::{Decision, Effect, Flow, Turn};
 use crate::anthropic::stream::MessageRequest;
 use claviger_domain::id::{StepId, write_hex};
 use claviger_domain::orchestration::{
-    CancelRun, ControlRequest, Credential, FailRun, FinishRun, PauseReason, PauseRun, PlanSteps,
-    PlannedStep, Resolution, ResumeRun, Run, RunError, StartAttempt, Step, StepState, Usage,
+    CancelRun, ControlRequest, Credential, FailRun, FailureClass, FinishRun, PauseReason, PauseRun,
+    PlanSteps, PlannedStep, Resolution, ResumeRun, Run, RunError, StartAttempt, Step, StepState,
+    Usage,
 };
-use claviger_domain::pattern::{End, NextStep, Plan, plan, prompt, system_prompt};
+use claviger_domain::pattern::{End, NextStep, Plan, plan, prompt, room, system_prompt};
 use claviger_domain::timestamp::Timestamp;
 use claviger_vault::IndexKey;
 
 /// The inputs of a decision besides the state. The two functions only look up or supply a value.
 pub(crate) struct Given<'a> {
     pub(crate) now: Timestamp,
+    /// The same moment, by the timer.
+    pub(crate) timer_ms: u64,
     /// Makes the keyed hash of a request.
     pub(crate) index: &'a IndexKey,
     /// The credential for calls; `None` if the chosen one is no longer usable.
@@ -74,6 +78,8 @@ fn follow_requests(turn: &mut Turn<'_>, given: &Given<'_>) -> Result<Flow, RunEr
             let Some(resolution) = given.resolution.cloned() else { return Ok(Flow::Rests) };
             turn.take(ResumeRun { run, control, resolution })?;
             turn.state.pausing = None;
+            // The budget begins anew.
+            turn.state.trying.clear();
         }
         Some(ControlRequest::Pause) if !is_paused => {
             turn.state.pausing.get_or_insert(PauseReason::Requested);
@@ -89,13 +95,18 @@ fn follow_requests(turn: &mut Turn<'_>, given: &Given<'_>) -> Result<Flow, RunEr
         }
     }
     // Derived from the steps, so it also holds after a crash between the failure and the pause.
-    let waits_for_resume = |step: &Step| step.state == StepState::Waiting { until: None };
-    if turn.state.run.steps.iter().any(Step::is_crashing) {
-        turn.state.pausing = Some(PauseReason::Interrupted);
-    } else if turn.state.run.steps.iter().any(waits_for_resume) {
-        turn.state.pausing = Some(PauseReason::SpendLimit);
+    let steps = &turn.state.run.steps;
+    let stalled = steps.iter().find(|step| step.is_crashing());
+    if let Some(step) = stalled.or_else(|| steps.iter().find(|step| step.is_stalled())) {
+        let reason = if step.is_crashing() { PauseReason::Interrupted } else { hindrance(step) };
+        turn.state.pausing = Some(reason);
     }
     Ok(Flow::Continues)
+}
+
+/// Events from before say less.
+fn hindrance(step: &Step) -> PauseReason {
+    step.hindrance().unwrap_or(PauseReason::SpendLimit)
 }
 
 fn planned(run: &Run, step: &NextStep, given: &Given<'_>) -> PlannedStep {
@@ -143,14 +154,21 @@ fn start_ready(turn: &mut Turn<'_>, ready: &[StepId], given: &Given<'_>) -> Resu
     let most = state.run.settings.as_ref().map_or(1, |settings| settings.max_concurrency);
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut taken = state.calls.len() + state.queued.len() + state.granted.len();
-    let (mut starting, mut wanted) = (Vec::new(), Vec::new());
+    let (mut starting, mut wanted, mut rests) = (Vec::new(), Vec::new(), Vec::new());
     for step in ready {
-        if let Some(StepState::Waiting { until: Some(until) }) =
-            state.run.step(*step).map(|step| step.state)
-            && until > given.now
-        {
-            state.due = Some(state.due.map_or(until, |due| due.min(until)));
-            continue;
+        let Some(known) = state.run.step(*step) else { continue };
+        let model = known.planned.model.clone();
+        if let StepState::Waiting { until: Some(until) } = known.state {
+            let (trying, rest) = match state.trying.get(step) {
+                Some(trying) => (*trying, None),
+                None => remembered(known, until, given),
+            };
+            state.trying.insert(*step, trying);
+            rests.extend(rest.map(Effect::Rest));
+            if trying.due_ms > given.timer_ms {
+                state.due = Some(state.due.map_or(trying.due_ms, |due| due.min(trying.due_ms)));
+                continue;
+            }
         }
         let Some(credential) = given.credential else {
             state.pausing = Some(PauseReason::KeyUnavailable);
@@ -161,11 +179,11 @@ fn start_ready(turn: &mut Turn<'_>, ready: &[StepId], given: &Given<'_>) -> Resu
             starting.push((*step, credential));
         } else if !state.queued.contains(step) && taken < most {
             taken += 1;
-            wanted.push(Effect::TakeTicket { step: *step, credential });
+            wanted.push(Effect::TakeTicket { step: *step, credential, model });
         }
     }
     if !wanted.is_empty() {
-        for effect in wanted {
+        for effect in rests.into_iter().chain(wanted) {
             turn.effect(effect);
         }
         return Ok(Flow::NeedsTickets);
@@ -174,6 +192,26 @@ fn start_ready(turn: &mut Turn<'_>, ready: &[StepId], given: &Given<'_>) -> Resu
         announce(turn, step, credential, given)?;
     }
     Ok(Flow::Continues)
+}
+
+/// What the log says about a wait that began in another process: a failure, and when the next attempt
+/// may start. What a limit belongs to rests in this process too, unless the run uses another
+/// credential by now.
+fn remembered(step: &Step, until: Timestamp, given: &Given<'_>) -> (Trying, Option<Rest>) {
+    let until_ms = given.timer_ms.saturating_add(until.ms_since(given.now));
+    let trying = Trying { failures: 1, since_ms: given.timer_ms, due_ms: until_ms };
+    if step.failed_as != Some(FailureClass::RateLimit) {
+        return (trying, None);
+    }
+    let rest = step.credential.filter(|credential| given.credential == Some(*credential));
+    let rest = rest.map(|credential| Rest {
+        lane: lane_of(credential),
+        version: credential.secret_version,
+        organization: None,
+        model: step.planned.model.clone(),
+        until_ms,
+    });
+    (Trying { due_ms: given.timer_ms, ..trying }, rest)
 }
 
 fn announce(
@@ -189,14 +227,13 @@ fn announce(
     let prompt = prompt(run, step).ok_or(RunError::NoStep)?;
     let request = MessageRequest {
         model: step.planned.model.clone(),
-        max_tokens: step.planned.max_tokens,
+        max_tokens: room(step, (given.max_output_tokens)(&step.planned.model)),
         system: system_prompt(definition, step),
         blocks: prompt.blocks,
         schema: prompt.schema,
     };
     let request_hash = request_hash(given.index, &request);
     let before = step.clone();
-    turn.state.first_tried.entry(id).or_insert(given.now);
     turn.take(StartAttempt {
         run: turn.state.id,
         step: id,

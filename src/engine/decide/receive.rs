@@ -1,7 +1,8 @@
 //! What follows from the items of a call.
 
-use super::super::retry::{Failed, Tries, decide_retry};
-use super::state::{OpenCall, WorkState};
+use super::super::queue::{Rest, lane_of};
+use super::super::retry::{Failed, RetryDecision, Tries, decide_retry};
+use super::state::{OpenCall, Trying, WorkState};
 use super::turn::{Decision, Effect, Flow, Turn};
 use crate::anthropic::stream::{CallEnd, CallFailure, CallItem};
 use claviger_domain::id::StepId;
@@ -20,15 +21,26 @@ pub(crate) struct Received {
     /// `None` from a call that ended without a last item.
     pub(crate) item: Option<CallItem>,
     pub(crate) now: Timestamp,
+    /// The same moment, by the timer.
+    pub(crate) timer_ms: u64,
     /// Since the call was made, or since the upstream restarted it.
     pub(crate) elapsed_ms: u64,
     /// Any number: spreads retries.
     pub(crate) random: u64,
 }
 
+/// The moment of a failure.
+#[derive(Clone, Copy)]
+struct At {
+    now: Timestamp,
+    timer_ms: u64,
+    random: u64,
+}
+
 /// Applies an item of a call. Events follow if the attempt ended or the upstream restarted it.
 pub(crate) fn receive(state: &mut WorkState, received: Received) -> Result<Decision, RunError> {
-    let Received { step, item, now, elapsed_ms, random } = received;
+    let Received { step, item, now, timer_ms, elapsed_ms, random } = received;
+    let at = At { now, timer_ms, random };
     let mut turn = Turn::new(state);
     let Some(call) = turn.state.call_that_sent(step) else { return Ok(turn.end(Flow::Continues)) };
     match item {
@@ -42,11 +54,11 @@ pub(crate) fn receive(state: &mut WorkState, received: Received) -> Result<Decis
             restarted(&mut turn, step, (usage, void), now)?;
         }
         Some(CallItem::Ended(end)) => ended(&mut turn, step, &end, (now, elapsed_ms))?,
-        Some(CallItem::Failed(failure)) => failed(&mut turn, step, &failure, (now, random))?,
+        Some(CallItem::Failed(failure)) => failed(&mut turn, step, &failure, at)?,
         None => {
             let failure =
                 CallFailure::bare(FailureClass::Connection, "the call ended without an answer");
-            failed(&mut turn, step, &failure, (now, random))?;
+            failed(&mut turn, step, &failure, at)?;
         }
     }
     Ok(turn.end(Flow::Continues))
@@ -82,8 +94,8 @@ fn restarted(
     call.usage = void;
     let trouble = "the claude program restarted its answer: the text before that is void";
     turn.close(&call, (FailureClass::Restarted, Next::Retry { at: now }), trouble, now)?;
-    if turn.state.run.step(step).is_some_and(Step::is_settled) {
-        // It restarted too often: the step has failed.
+    if turn.state.run.step(step).is_some_and(Step::is_stalled) {
+        // It restarted too often: the run pauses.
         turn.effect(Effect::DropCall(step));
         return Ok(());
     }
@@ -114,9 +126,13 @@ fn ended(
     let Some(call) = turn.state.remove_call(id) else { return Ok(()) };
     turn.effect(Effect::DropCall(id));
     let (run, attempt) = (turn.state.id, call.attempt);
+    if let Some(organization) = end.origin.organization_id.clone() {
+        turn.effect(Effect::Learn { credential: call.credential, organization });
+    }
+    turn.state.trying.remove(&id);
     let step = turn.state.run.step(id).ok_or(RunError::NoStep)?;
     let upstream_request_id = end.origin.request_id.clone();
-    let cost = turn.state.cost(&call.model, (end.usage, false), now);
+    let cost = turn.state.cost(&call.model, (end.usage, end.terms, false), now);
     let (why, next) = match judge(step, &call.text) {
         Judgement::Use => {
             return turn.take(CompleteStep {
@@ -145,51 +161,86 @@ fn ended(
         cost,
         maybe_billed: false,
         next,
+        until: None,
         trouble: Trouble { message: why, upstream_request_id },
     })
 }
 
-fn failed(
-    turn: &mut Turn<'_>,
-    id: StepId,
-    failure: &CallFailure,
-    (now, random): (Timestamp, u64),
-) -> Result<(), RunError> {
+fn failed(turn: &mut Turn<'_>, id: StepId, failure: &CallFailure, at: At) -> Result<(), RunError> {
     let Some(call) = turn.state.remove_call(id) else { return Ok(()) };
-    let state = &turn.state;
-    let step = state.run.step(id).ok_or(RunError::NoStep)?;
-    let since = state.first_tried.get(&id).copied().unwrap_or(now);
-    let tries = Tries {
-        attempts: step.attempts,
-        counted: step.counted,
-        max: state.run.settings.as_ref().map_or(1, |settings| settings.max_attempts),
-        spent_ms: now.ms_since(since),
-        budget_ms: state.rules.retry_budget_ms,
-    };
-    let CallFailure { class, until, retry_after_ms, should_retry, .. } = *failure;
-    let retry =
-        decide_retry(&Failed { class, until, retry_after_ms, should_retry }, tries, now, random);
-    if let Some(until) = retry.park_until {
-        // Before the call's ticket is given back, which would let the next call start.
-        turn.effect(Effect::Park { credential: call.credential, until });
-    }
-    turn.effect(Effect::DropCall(id));
     // A failure that reports no tokens doesn't discard those that the call reported before.
     let usage = if failure.usage == Usage::default() { call.usage } else { failure.usage };
+    let retry = retry_of(turn, &call, failure, usage, at)?;
+    if retry.is_shared {
+        // Before the call's ticket is given back, which would let the next call start.
+        turn.effect(Effect::Rest(Rest {
+            lane: lane_of(call.credential),
+            version: call.credential.secret_version,
+            organization: failure.origin.organization_id.clone(),
+            model: call.model.clone(),
+            until_ms: at.timer_ms.saturating_add(retry.wait_ms),
+        }));
+    }
+    turn.effect(Effect::DropCall(id));
     turn.take(FailAttempt {
         run: turn.state.id,
         step: id,
         attempt: call.attempt,
-        class,
+        class: failure.class,
         status: failure.status,
         partial_bytes: call.text.len() as u64,
         usage,
-        cost: turn.state.cost(&call.model, (usage, failure.maybe_billed), now),
+        cost: turn.state.cost(&call.model, (usage, failure.terms, failure.maybe_billed), at.now),
         maybe_billed: failure.maybe_billed,
         next: retry.next,
+        until: retry.until,
         trouble: Trouble {
             message: failure.message.clone(),
             upstream_request_id: failure.origin.request_id.clone(),
         },
     })
+}
+
+/// Decides about the next attempt, and remembers when it is due. A wait that is shared is left to the
+/// queue, where a new secret ends it.
+fn retry_of(
+    turn: &mut Turn<'_>,
+    call: &OpenCall,
+    failure: &CallFailure,
+    usage: Usage,
+    at: At,
+) -> Result<RetryDecision, RunError> {
+    let state = &mut *turn.state;
+    let counted = state.run.step(call.step).ok_or(RunError::NoStep)?.counted;
+    let max = state.run.settings.as_ref().map_or(1, |settings| settings.max_attempts);
+    let first = Trying { failures: 0, since_ms: at.timer_ms, due_ms: at.timer_ms };
+    let trying = state.trying.entry(call.step).or_insert(first);
+    trying.failures = trying.failures.saturating_add(u32::from(counts_as_failure(failure.class)));
+    let tries = Tries {
+        failures: trying.failures,
+        counted,
+        max,
+        spent_ms: at.timer_ms.saturating_sub(trying.since_ms),
+        budget_ms: state.rules.retry_budget_ms,
+    };
+    let failed = Failed {
+        class: failure.class,
+        status: failure.status,
+        is_answered: usage != Usage::default() || !call.text.is_empty(),
+        until: failure.until,
+        retry_after_ms: failure.retry_after_ms,
+        should_retry: failure.should_retry,
+    };
+    let retry = decide_retry(&failed, tries, at.now, at.random);
+    let wait_ms = if retry.is_shared { 0 } else { retry.wait_ms };
+    trying.due_ms = at.timer_ms.saturating_add(wait_ms);
+    if retry.is_excused {
+        trying.since_ms = trying.since_ms.saturating_add(retry.wait_ms);
+    }
+    Ok(retry)
+}
+
+/// Whether the upstream, or the way to it, failed.
+const fn counts_as_failure(class: FailureClass) -> bool {
+    !matches!(class, FailureClass::Interrupted | FailureClass::Restarted)
 }

@@ -1,6 +1,6 @@
 //! What decisions about a run depend on, as plain data.
 
-use crate::anthropic::prices::PriceTable;
+use crate::anthropic::prices::{PriceTable, Terms};
 use claviger_domain::id::{BootId, RunId, StepId};
 use claviger_domain::orchestration::{
     ControlRequest, Cost, Credential, PauseReason, Phase, Run, RunControl, Usage,
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(crate) struct Rules {
     /// What tokens cost.
     pub(crate) prices: Arc<PriceTable>,
-    /// For how long after its first attempt in this process a step is retried, in milliseconds.
+    /// For how long a step is retried after the first of its failures in a row, in milliseconds.
     pub(crate) retry_budget_ms: u64,
 }
 
@@ -36,10 +36,22 @@ pub(crate) struct WorkState {
     pub(crate) pausing: Option<PauseReason>,
     /// No attempt is started any more, because the process shuts down.
     pub(crate) is_draining: bool,
-    /// When the earliest postponed attempt may start.
-    pub(crate) due: Option<Timestamp>,
-    /// When this process first tried each step.
-    pub(crate) first_tried: HashMap<StepId, Timestamp>,
+    /// When the earliest postponed attempt may start, by the timer.
+    pub(crate) due: Option<u64>,
+    /// The failures in a row of each step.
+    pub(crate) trying: HashMap<StepId, Trying>,
+}
+
+/// The failures in a row of a step. All times are milliseconds of the timer: the time of day may
+/// jump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trying {
+    /// Number of failures.
+    pub(crate) failures: u32,
+    /// When the first of them happened; later by the waits that the upstream asked for.
+    pub(crate) since_ms: u64,
+    /// When the next attempt may start.
+    pub(crate) due_ms: u64,
 }
 
 /// A call that is announced or under way, and the text received from it.
@@ -69,7 +81,7 @@ impl WorkState {
             pausing: None,
             is_draining: false,
             due: None,
-            first_tried: HashMap::new(),
+            trying: HashMap::new(),
         }
     }
 
@@ -120,18 +132,21 @@ impl WorkState {
         Some(self.calls.remove(at))
     }
 
-    /// The cost of a call. A call that reported no tokens cost nothing, even with a model of
-    /// unknown price, unless it may have been billed.
+    /// The cost of a call: unknown if it may have been billed for more than it reported. A call that
+    /// reported no tokens cost nothing, even with a model of unknown price.
     pub(super) fn cost(
         &self,
         model: &str,
-        (usage, maybe_billed): (Usage, bool),
+        (usage, terms, maybe_billed): (Usage, Terms, bool),
         now: Timestamp,
     ) -> Cost {
-        if usage == Usage::default() {
-            return if maybe_billed { Cost::unknown() } else { Cost::default() };
+        if maybe_billed {
+            return Cost::unknown();
         }
-        self.rules.prices.cost(model, now, usage)
+        if usage == Usage::default() && terms == Terms::Usual {
+            return Cost::default();
+        }
+        self.rules.prices.cost(model, now, usage, terms)
     }
 }
 

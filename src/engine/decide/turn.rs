@@ -1,6 +1,8 @@
 //! One decision while it is made, and its result.
 
+use super::super::queue::Rest;
 use super::state::{OpenCall, WorkState};
+use crate::anthropic::prices::Terms;
 use crate::anthropic::stream::MessageRequest;
 use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{
@@ -38,11 +40,13 @@ pub(crate) enum Flow {
 pub(crate) enum Effect {
     /// Take a ticket for this step if one is free, else queue for it, and record which in the
     /// state.
-    TakeTicket { step: StepId, credential: Credential },
+    TakeTicket { step: StepId, credential: Credential, model: String },
     /// Give back all unused tickets and every place in the queue.
     LeaveQueue,
-    /// No call of this process starts with this credential before then.
-    Park { credential: Credential, until: Timestamp },
+    /// What a limit belongs to rests.
+    Rest(Rest),
+    /// The credential belongs to this organisation.
+    Learn { credential: Credential, organization: String },
     /// Drop the call of this step and its ticket.
     DropCall(StepId),
     /// Persist and publish this text.
@@ -138,9 +142,10 @@ impl<'a> Turn<'a> {
             status: None,
             partial_bytes: call.text.len() as u64,
             usage: call.usage,
-            cost: self.state.cost(&call.model, (call.usage, true), now),
+            cost: self.state.cost(&call.model, (call.usage, Terms::Usual, true), now),
             maybe_billed: true,
             next,
+            until: None,
             trouble: Trouble { message: trouble.to_owned(), upstream_request_id: None },
         })
     }

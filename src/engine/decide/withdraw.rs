@@ -19,9 +19,6 @@ pub(crate) fn withdraw(
             (facts.step, facts.attempt) != (step, attempt)
         });
         state.remove_call(step);
-        if before.attempts == 0 {
-            state.first_tried.remove(&step);
-        }
         state.run.take_back(before);
         state.granted.insert(step);
     }

@@ -1,5 +1,6 @@
 //! Connections: accepted up to a bound, given up when they stall, drained at shutdown.
 
-mod first_bytes;
+mod answering;
 pub mod server;
+mod waits;
 mod write_stall;

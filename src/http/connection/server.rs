@@ -1,12 +1,12 @@
 //! The accept loop, with what `axum::serve` lacks: a timeout for headers, a cap on connections, a
 //! bounded shutdown.
 
-use super::first_bytes::FirstBytes;
+use super::answering::{Answering, announcement};
+use super::waits::{Doing, Patience, Waits};
 use super::write_stall::Draining;
 use crate::system::metrics::{Counted, Level};
 use axum::Router;
-use axum::extract::ConnectInfo;
-use hyper::body::Incoming;
+use axum::http::HeaderValue;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use std::io;
@@ -17,14 +17,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower_service::Service;
 
 /// Bounds of the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// From the start of the wait for a request to the end of its headers; also how long an idle
-    /// HTTP/1 connection is kept.
+    /// From a connection's start to its first request, and from the first byte of a request to the end
+    /// of its headers.
     pub header_read_timeout: Duration,
+    /// How long an HTTP/1 connection is kept between two requests, as it announces. Longer than load
+    /// balancers keep theirs: they would send a request in the moment in which this server closes.
+    pub idle: Duration,
     /// Connections served at once; more wait in the kernel's queue until one ends.
     pub max_connections: usize,
     /// Requests at once on one HTTP/2 connection.
@@ -48,6 +50,7 @@ impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             header_read_timeout: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
             max_connections: 10_000,
             max_concurrent_streams: 100,
             max_reset_streams: 50,
@@ -128,16 +131,21 @@ impl Server {
     /// Serves until `shutdown`, then lets running requests end until the drain deadline and cuts
     /// the rest. Upgraded connections aren't waited for: the face that took them over ends them.
     pub async fn run(self, router: Router, shutdown: CancellationToken) -> Drained {
+        let places = self.settings.max_connections.min(Semaphore::MAX_PERMITS);
+        let places = Arc::new(Semaphore::new(places));
         let connections = Connections {
             builder: Arc::new(builder(&self.settings)),
             router,
             tasks: TaskTracker::new(),
-            places: Arc::new(Semaphore::new(
-                self.settings.max_connections.min(Semaphore::MAX_PERMITS),
-            )),
+            places: Arc::clone(&places),
             shutdown,
             cut: CancellationToken::new(),
-            first_bytes_within: self.settings.header_read_timeout,
+            patience: Patience {
+                head: self.settings.header_read_timeout,
+                idle: self.settings.idle,
+                places,
+            },
+            announced: announcement(self.settings.idle),
             open: self.open,
             write_stall: self.settings.write_stall,
         };
@@ -157,11 +165,8 @@ impl Server {
 
 fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.header_read_timeout)
-        .keep_alive(true);
+    // `Waits` has the deadlines of HTTP/1.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).keep_alive(true);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -181,7 +186,8 @@ struct Connections {
     places: Arc<Semaphore>,
     shutdown: CancellationToken,
     cut: CancellationToken,
-    first_bytes_within: Duration,
+    patience: Patience,
+    announced: Option<HeaderValue>,
     open: Level,
     write_stall: Duration,
 }
@@ -213,18 +219,21 @@ impl Connections {
     fn serve(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
         let (builder, router) = (Arc::clone(&self.builder), self.router.clone());
         let (shutdown, cut) = (self.shutdown.clone(), self.cut.clone());
-        let (within, write_stall) = (self.first_bytes_within, self.write_stall);
+        let (patience, write_stall) = (self.patience.clone(), self.write_stall);
+        let doing = Arc::<Doing>::default();
+        let announced = self.announced.clone();
+        let answering = Arc::new(Answering { router, peer, doing: Arc::clone(&doing), announced });
         let open = Counted::new(self.open.clone());
         self.tasks.spawn(async move {
             // Small responses and text deltas go out at once. If this fails, they go out a little
             // later.
             let _ = stream.set_nodelay(true);
-            let service =
-                hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-                    request.extensions_mut().insert(ConnectInfo(peer));
-                    router.clone().call(request)
-                });
-            let stream = TokioIo::new(Draining::new(FirstBytes::new(stream, within), write_stall));
+            let service = hyper::service::service_fn(move |request| {
+                let answering = Arc::clone(&answering);
+                async move { answering.answer(request).await }
+            });
+            let stream = Waits::new(stream, patience, doing);
+            let stream = TokioIo::new(Draining::new(stream, write_stall));
             let connection = builder.serve_connection_with_upgrades(stream, service);
             let mut connection = std::pin::pin!(connection);
             tokio::select! {

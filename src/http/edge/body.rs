@@ -63,12 +63,18 @@ pub async fn read_body(
     if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {
         return Err(too_large(limit));
     }
+    // A length that isn't announced may be any.
+    let announced = axum::body::HttpBody::size_hint(&body).upper();
+    held.expects(announced.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(limit));
     let (deadline, mut text) = (Instant::now() + within, WipedBytes::default());
     loop {
         let next = deadline.min(Instant::now() + within / SILENCE);
         let frame = match timeout_at(next, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
-            Ok(None) => return Ok(ReadBody { text, held }),
+            Ok(None) => {
+                held.expects(0);
+                return Ok(ReadBody { text, held });
+            }
             Ok(Some(Err(_))) => {
                 return Err(Problem::new(ErrorCode::BadRequest, "the body is incomplete"));
             }

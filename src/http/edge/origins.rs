@@ -9,7 +9,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 /// How long a browser may cache a preflight's response; no browser caches it for longer.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(2);
@@ -120,13 +120,10 @@ impl Origins {
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(named))
             .allow_methods([Method::GET, Method::POST, Method::DELETE, Method::PUT])
-            .allow_headers([
-                header::AUTHORIZATION,
-                header::CONTENT_TYPE,
-                header::ACCEPT,
-                header::IF_NONE_MATCH,
-                HeaderName::from_static("last-event-id"),
-            ])
+            // Whatever a page of a named origin wants to send: tracing, metering and client libraries
+            // add headers of their own, and none of them means anything here that a program without
+            // a browser couldn't send as well.
+            .allow_headers(AllowHeaders::mirror_request())
             .expose_headers([
                 header::ETAG,
                 header::RETRY_AFTER,

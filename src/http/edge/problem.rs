@@ -72,9 +72,9 @@ impl Problem {
             .with_header(header::WWW_AUTHENTICATE, challenge())
     }
 
-    /// The message to send: a 5xx carries only its code.
+    /// The message to send: a 5xx carries only what its code says.
     pub fn shown(&self) -> &str {
-        if self.status.is_server_error() { self.code.as_str() } else { &self.message }
+        if self.status.is_server_error() { said_by(self.code) } else { &self.message }
     }
 }
 
@@ -87,6 +87,15 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// What a 5xx says: its code, or the same sentence each time where the code alone helps nobody.
+/// Nothing of what happened.
+pub const fn said_by(code: ErrorCode) -> &'static str {
+    if matches!(code, ErrorCode::Upstream) {
+        return "the identity provider does not answer: try again in a moment";
+    }
+    code.as_str()
 }
 
 /// The HTTP status of a code.

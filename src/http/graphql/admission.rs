@@ -3,10 +3,10 @@
 use super::documents::Documents;
 use super::persisted::PersistedQueries;
 use super::refusal::Refusal;
-use super::{kept, secret_values};
+use super::{kept, root, secret_values};
 use async_graphql::{Pos, Request, Variables};
 use async_graphql_parser::types::{
-    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection,
+    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
 };
 use claviger_domain::code::ErrorCode;
 use claviger_graphql::limits::{Cost, LimitError, Limits, SchemaTypes, SchemaTypesError};
@@ -76,10 +76,13 @@ impl Admission {
         require_variables(operation, &request.variables)?;
         let kind = operation.ty;
         if kind == OperationType::Subscription {
-            require_one_field(operation)?;
             self.limits.check_subscription(&request.query)?;
         }
         secret_values::wrap(&mut request.variables, operation, &self.types);
+        if kind == OperationType::Subscription {
+            let name = request.operation_name.as_deref();
+            root::unwrap(&mut document, name, self.types.root(kind))?;
+        }
         if let Some(hash) = hash {
             self.persisted.keep(hash, &request.query);
         }
@@ -147,17 +150,6 @@ fn chosen<'a>(
     let unknown =
         || Refusal::bad_request("the document has no operation with the name in \"operationName\"");
     found.map(|(_, operation)| &operation.node).ok_or_else(unknown)
-}
-
-/// The specification requires exactly one root field. The library would merge several and drop
-/// those behind fragments.
-fn require_one_field(operation: &OperationDefinition) -> Result<(), Refusal> {
-    match operation.selection_set.node.items.as_slice() {
-        [only] if matches!(only.node, Selection::Field(_)) => Ok(()),
-        _ => Err(Refusal::bad_request(
-            "a subscription must have exactly one root field, not in a fragment",
-        )),
-    }
 }
 
 /// Checked here because the library would detect a missing variable only during execution.

@@ -203,7 +203,7 @@ impl<E: Executor> GraphqlEndpoint<E> {
                 return Reply::problem(mutation_over_get(), request_id);
             }
             Ok(OperationType::Subscription) => {
-                let message = "send subscriptions over a WebSocket (graphql-transport-ws) or with accept: text/event-stream";
+                let message = "send subscriptions over a WebSocket (graphql-transport-ws) or with accept: text/event-stream or multipart/mixed;subscriptionSpec=1.0";
                 let refusal = Refusal::bad_request(message);
                 return Reply::refused(refusal, call.media, request_id);
             }

@@ -1,12 +1,12 @@
 //! The executor behind the GraphQL face: authenticates the principal, fills the resolvers' context,
 //! executes.
 
-use super::{Executor, RequestContext};
+use super::{Executor, RequestContext, root};
 use crate::auth::Auth;
 use crate::limits::AtWork;
 use crate::system::environment::Clock;
 use async_graphql::{Request, Response, ServerError};
-use async_graphql_parser::types::{OperationType, Selection};
+use async_graphql_parser::types::OperationType;
 use claviger_application::{Principal, RequestInfo};
 use claviger_domain::actor::Via;
 use claviger_domain::code::ErrorCode;
@@ -94,8 +94,7 @@ impl Executor for SchemaExecutor {
 /// Fields that need no token and are requested when one has expired.
 const SIGN_IN: [&str; 4] = ["login", "register", "refreshSession", "__typename"];
 
-/// Whether the request only signs in or renews tokens. Fragments at the root aren't inspected: they
-/// make it count as something else.
+/// Whether the request only signs in or renews tokens.
 fn only_signs_in(request: &mut Request) -> bool {
     let name = request.operation_name.clone();
     let Ok(document) = request.parsed_query() else { return false };
@@ -107,12 +106,9 @@ fn only_signs_in(request: &mut Request) -> bool {
         })
         .all(|(_, operation)| {
             operation.node.ty == OperationType::Mutation
-                && operation.node.selection_set.node.items.iter().all(|selection| match &selection
-                    .node
-                {
-                    Selection::Field(field) => SIGN_IN.contains(&field.node.name.node.as_str()),
-                    Selection::FragmentSpread(_) | Selection::InlineFragment(_) => false,
-                })
+                && root::names(document, &operation.node)
+                    .iter()
+                    .all(|field| SIGN_IN.contains(field))
         })
 }
 

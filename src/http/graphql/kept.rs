@@ -37,7 +37,11 @@ pub(super) fn only(document: &mut ExecutableDocument, name: Option<&str>) {
 }
 
 /// Recursion is safe here and below: the document's depth was checked before.
-fn reach(selections: &SelectionSet, document: &ExecutableDocument, reached: &mut HashSet<Name>) {
+pub(super) fn reach(
+    selections: &SelectionSet,
+    document: &ExecutableDocument,
+    reached: &mut HashSet<Name>,
+) {
     for selection in &selections.items {
         match &selection.node {
             Selection::Field(field) => reach(&field.node.selection_set.node, document, reached),

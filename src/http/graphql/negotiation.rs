@@ -73,6 +73,24 @@ pub(in crate::http::graphql) fn wants_events(headers: &HeaderMap) -> bool {
     wants
 }
 
+/// Whether the client reads the parts of Apollo's protocol for subscriptions. It names JSON too, for
+/// what can't begin.
+pub(in crate::http::graphql) fn wants_parts(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|wish| {
+        let mut parts = wish.split(';').map(str::trim);
+        let is_multipart =
+            parts.next().is_some_and(|name| name.eq_ignore_ascii_case("multipart/mixed"));
+        let spec = |parameter: &str| {
+            parameter.split_once('=').is_some_and(|(name, version)| {
+                name.trim().eq_ignore_ascii_case("subscriptionSpec")
+                    && matches!(version.trim().trim_matches(['"', '\'']), "1" | "1.0")
+            })
+        };
+        is_multipart && parts.any(spec)
+    })
+}
+
 /// The quality in thousandths, then how exactly the type was named.
 type Weight = (u16, u8);
 
@@ -131,7 +149,7 @@ pub(in crate::http::graphql) fn require_json(headers: &HeaderMap) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use super::{Media, require_json};
+    use super::{Media, require_json, wants_parts};
     use axum::http::{HeaderMap, HeaderValue, header};
 
     #[test]
@@ -178,6 +196,27 @@ mod tests {
                 headers.append(header::ACCEPT, HeaderValue::from_static(value));
             }
             assert_eq!(Media::accepted(&headers).ok(), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn parts_are_for_those_who_name_their_protocol() {
+        for (value, expected) in [
+            (
+                "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json",
+                true,
+            ),
+            ("multipart/mixed; boundary=\"graphql\"; subscriptionSpec=\"1.0\"", true),
+            ("Multipart/Mixed;subscriptionspec=1.0", true),
+            ("application/json, multipart/mixed;subscriptionSpec=1.0", true),
+            ("multipart/mixed;boundary=\"graphql\";subscriptionSpec=2.0", false),
+            ("multipart/mixed;deferSpec=20220824, application/json", false),
+            ("multipart/mixed", false),
+            ("application/json;subscriptionSpec=1.0", false),
+            ("", false),
+        ] {
+            let headers = [(header::ACCEPT, HeaderValue::from_static(value))];
+            assert_eq!(wants_parts(&headers.into_iter().collect()), expected, "{value}");
         }
     }
 

@@ -81,8 +81,10 @@ impl PersistedQueries {
     }
 }
 
+/// The words of the protocol: urql and Apollo's clients for Kotlin and iOS compare the message with
+/// them before they send the text, and others the code.
 fn unknown() -> Refusal {
-    let message = "the hash of this query is unknown: send its text once".to_owned();
+    let message = "PersistedQueryNotFound".to_owned();
     Refusal { code: ErrorCode::PersistedQueryNotFound, message, locations: Vec::new() }
 }
 

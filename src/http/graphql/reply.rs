@@ -3,7 +3,7 @@
 
 use super::negotiation::Media;
 use super::refusal::Refusal;
-use crate::http::edge::problem::{Problem, challenge, status_of};
+use crate::http::edge::problem::{Problem, challenge, said_by, status_of};
 use async_graphql::{Response, ServerError, Value};
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -12,7 +12,7 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_graphql::answer::AnswerBudget;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
 /// The response to one operation, or to a batch.
@@ -172,10 +172,11 @@ pub fn code_of(error: &ServerError) -> Option<ErrorCode> {
 }
 
 /// Gives every error a code of the set and the request id, and removes what the library's errors
-/// reveal: values of the request, suggestions from the schema, causes. Every face that sends errors
-/// calls it.
-pub fn complete_errors(errors: &mut [ServerError], request_id: Uuid) {
-    for error in errors {
+/// reveal: values of the request, suggestions from the schema, causes. The library finds some faults
+/// of a document twice, in different words before that; each is said once. Every face that sends
+/// errors calls it.
+pub fn complete_errors(errors: &mut Vec<ServerError>, request_id: Uuid) {
+    for error in errors.iter_mut() {
         let code = code_of(error).unwrap_or_else(|| {
             error.message = without_quotes(&error.message);
             let code = library_code(error);
@@ -190,6 +191,11 @@ pub fn complete_errors(errors: &mut [ServerError], request_id: Uuid) {
         }
         label(error, code, request_id);
     }
+    let mut said = HashSet::new();
+    errors.retain(|error| {
+        let places: Vec<_> = error.locations.iter().map(|at| (at.line, at.column)).collect();
+        said.insert((error.message.clone(), places, format!("{:?}", error.path)))
+    });
 }
 
 /// The delay, in seconds, before a rate-limited request may be retried. Applies to requests refused
@@ -216,10 +222,10 @@ fn label(error: &mut ServerError, code: ErrorCode, request_id: Uuid) {
     extensions.set("requestId", request_id.to_string());
 }
 
-/// A 5xx carries its code and the request id and nothing else.
+/// A 5xx carries what its code says and the request id, and nothing else.
 fn say_code_only(error: &mut ServerError) {
     let (code, id) = (code_of(error).unwrap_or(ErrorCode::Internal), request_id_of(error));
-    *error = ServerError::new(code.as_str(), None);
+    *error = ServerError::new(said_by(code), None);
     let extensions = error.extensions.get_or_insert_default();
     extensions.set("code", code.as_str());
     extensions.set("requestId", id);

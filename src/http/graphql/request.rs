@@ -6,6 +6,7 @@ use async_graphql::{Request, Variables};
 use axum::extract::Query;
 use axum::http::Uri;
 use claviger_domain::code::ErrorCode;
+use claviger_domain::text::without_mark;
 use serde_json::{Map, Value};
 
 /// One request, or a batch in one array.
@@ -19,15 +20,7 @@ pub(super) fn from_body(body: &[u8], max_batch: usize) -> Result<Payload, Proble
     if body.is_empty() {
         return Err(malformed("the request has no body"));
     }
-    let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8"))?;
-    // The JSON library's message may quote the body; its position can't.
-    let json = serde_json::from_str(text).map_err(|error| {
-        malformed(format!(
-            "the body is not JSON (line {}, column {})",
-            error.line(),
-            error.column()
-        ))
-    })?;
+    let json = json_of(body)?;
     let Value::Array(items) = json else {
         return from_json(json).map(|request| Payload::One(Box::new(request)));
     };
@@ -42,6 +35,19 @@ pub(super) fn from_body(body: &[u8], max_batch: usize) -> Result<Payload, Proble
     Ok(Payload::Batch(items.into_iter().map(from_json).collect()))
 }
 
+/// The JSON of a body. A mark of its encoding before it is passed over (RFC 8259, section 8.1).
+pub(in crate::http::graphql) fn json_of(body: &[u8]) -> Result<Value, Problem> {
+    let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8"))?;
+    // The JSON library's message may quote the body; its position can't.
+    serde_json::from_str(without_mark(text)).map_err(|error| {
+        malformed(format!(
+            "the body is not JSON (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
+    })
+}
+
 /// Reads the query string of a GET. An empty parameter counts as absent.
 pub(in crate::http::graphql) fn from_uri(uri: &Uri) -> Result<Request, Problem> {
     if !is_utf8(uri.query().unwrap_or_default()) {
@@ -53,7 +59,7 @@ pub(in crate::http::graphql) fn from_uri(uri: &Uri) -> Result<Request, Problem> 
     for (name, text) in pairs.into_iter().filter(|(_, text)| !text.is_empty()) {
         let value = match name.as_str() {
             "query" | "operationName" => Value::String(text),
-            "variables" | "extensions" => serde_json::from_str(&text)
+            "variables" | "extensions" => serde_json::from_str(without_mark(&text))
                 .map_err(|_| malformed(format!("the parameter \"{name}\" is not JSON")))?,
             // Other faces have their own parameters here, such as a stream's ticket.
             _ => continue,

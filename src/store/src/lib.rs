@@ -5,5 +5,10 @@
 )]
 
 pub mod address;
+mod glance;
 pub mod mongo;
+mod skipped;
 pub mod sqlite;
+
+pub use glance::Glance;
+pub use skipped::Skipped;

@@ -71,6 +71,15 @@ fn accounts(operator: &Operator) {
     operator.run(&["user", "reactivate", id]).assert_code(0);
     assert_eq!(operator.run(&["user", "show", id, "--json"]).json()["state"], "active");
 
+    let admin =
+        operator.run(&["user", "role", "bob", "--grant", "admin"]).assert_code(0).stdout.clone();
+    assert!(admin.starts_with("granted the role admin to bob ("), "{admin}");
+    let revoked =
+        operator.run(&["user", "role", "bob", "--revoke", "admin"]).assert_code(0).stdout.clone();
+    assert!(revoked.starts_with("revoked the role admin of bob ("), "{revoked}");
+    let again =
+        operator.run(&["user", "role", "bob", "--revoke", "admin"]).assert_code(0).stdout.clone();
+    assert!(again.starts_with("nothing was to be changed for bob ("), "{again}");
     let granted = operator.run(&["user", "role", "bob", "--grant", "auditor", "--json"]).json();
     assert_eq!(granted["roles"], json!(["user", "auditor"]));
     let revoked = operator.run(&["user", "role", "bob", "--revoke", "auditor", "--json"]).json();
@@ -93,6 +102,15 @@ fn refusals(operator: &Operator) {
     operator.run(&["user", "role", "ada", "--grant", "user"]).assert_refused(13, &["role user"]);
     operator.run(&["user", "rename", "ada"]).assert_refused(13, &["--username"]);
     operator.run(&["user", "rename", "ada", "--username", "rob"]).assert_refused(15, &["taken"]);
+    for (flag, text, why) in [
+        ("--username", "", "the username is empty: give 3 to 50 characters"),
+        ("--username", "a", "the username has 1 character: give 3 to 50"),
+        ("--email", "", "the e-mail address is empty: write it as name@example.org"),
+        ("--email", "a", "the e-mail address isn't one: write it as name@example.org"),
+        ("--full-name", " ", "the full name is empty: give 1 to 200 characters"),
+    ] {
+        operator.run(&["user", "rename", "ada", flag, text]).assert_refused(13, &[why]);
+    }
     operator.run(&["user", "sessions", "ada", "--end", "x"]).assert_refused(12, &["session"]);
     operator.run(&["user", "role", "ada"]).assert_code(2);
 }

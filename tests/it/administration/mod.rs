@@ -8,4 +8,5 @@ mod last_administrator;
 mod matrix;
 mod resets;
 mod stage;
+mod stolen;
 mod story;

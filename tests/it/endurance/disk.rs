@@ -10,9 +10,11 @@ use crate::harness::world::config;
 use claviger::app::lifecycle::Listening;
 use claviger::app::wiring::Core;
 use claviger::simulator::keys::{Scenario, key};
-use claviger_store::sqlite::{DATABASE_FILE, SqliteConfig};
+use claviger_store::sqlite::{DATABASE_FILE, Fault, Faults, SqliteConfig};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +25,39 @@ async fn listening(home: &Home, max_pages: Option<u32>) -> Listening {
     let sqlite = SqliteConfig { max_pages, ..sqlite_config(home.data()) };
     let core = Core::open_on(&config, system(), sqlite).await.unwrap();
     Listening::bind(core, &config).await.unwrap()
+}
+
+/// A disk whose next fsync fails.
+#[derive(Default)]
+struct Failing(AtomicBool);
+
+impl Faults for Failing {
+    fn before_commit(&self, _: usize) -> Option<Fault> {
+        self.0.load(Ordering::Relaxed).then_some(Fault::Io)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_that_nobody_knows_is_called_so() {
+    let (home, disk) = (Home::new(), Arc::<Failing>::default());
+    let config = config(&home.data(), NO_UPSTREAM);
+    let sqlite = SqliteConfig { faults: Arc::clone(&disk) as _, ..sqlite_config(home.data()) };
+    let core = Core::open_on(&config, system(), sqlite).await.unwrap();
+    let listening = Listening::bind(core, &config).await.unwrap();
+    let url = format!("http://{}", listening.address());
+    let serving = TaskTracker::new().spawn(listening.serve(CancellationToken::new()));
+    let account = Client::register(&url, "ada").await;
+    disk.0.store(true, Ordering::Relaxed);
+    let answer = add(&account, 1).await;
+    let error = &answer["errors"][0];
+    assert_eq!(error["extensions"]["code"], "STORE_UNAVAILABLE", "{answer}");
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("is not known") && message.contains("the same idempotency key"),
+        "{message}"
+    );
+    assert!(!answer.to_string().contains("nothing was changed"), "{answer}");
+    assert!(serving.await.unwrap().is_err(), "the process ends");
 }
 
 async fn add(account: &Client, n: u64) -> Value {
@@ -60,7 +95,9 @@ async fn a_full_disk_refuses_what_is_new_and_shows_what_is_there() {
     assert_eq!(again["errors"][0]["extensions"]["code"], "STORE_UNAVAILABLE");
     assert_eq!(account.ask(LOOK, json!({})).await, before);
     let health = http().get(format!("{}/health", account.url())).send().await.unwrap();
-    assert_eq!(health.status(), 200);
+    assert_eq!(health.status(), 503);
+    let health: Value = health.json().await.unwrap();
+    assert_eq!(health["services"]["database"], "degraded", "{health}");
     shutdown.cancel();
     serving.await.unwrap().unwrap();
 

@@ -7,6 +7,7 @@
 //! MongoDB (`servers.rs`) go on for `CLAVIGER_TEST_SECONDS` too, then with 200 users instead of 16.
 //! `cargo test --test it endurance:: -- --nocapture` prints what they did.
 
+mod backup;
 mod command_line;
 mod concurrency;
 mod disk;

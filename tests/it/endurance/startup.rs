@@ -2,13 +2,14 @@
 
 use crate::harness::program::{Home, Ran, files};
 use crate::harness::world::TEST_KEY;
-use claviger_store::sqlite::DATABASE_FILE;
+use claviger_store::sqlite::{DATABASE_FILE, LOCK_FILE};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 
 const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
 const ADD_USER: [&str; 6] =
@@ -183,6 +184,58 @@ fn a_wrong_setting_in_the_file_is_named_by_its_line_and_never_quoted() {
         assert!(!ran.stderr.contains("wordfish"), "{text:?} {ran:?}");
     }
     assert!(!home.data().exists());
+}
+
+/// A pipe to which nobody ever writes.
+fn pipe(path: &Path) {
+    drop(fs::remove_file(path));
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, 0o600.into()).unwrap();
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+    let no_file = "it is not a regular file";
+    let home = used();
+    let config = home.work().join("claviger.toml");
+    pipe(&config);
+    home.run(&SERVE).assert_refused(13, &["claviger.toml cannot be read", no_file]);
+    fs::remove_file(&config).unwrap();
+    let prices = home.work().join("prices.json");
+    pipe(&prices);
+    let with_prices = [&SERVE[..], &["--prices", prices.to_str().unwrap()]].concat();
+    home.run(&with_prices).assert_refused(13, &["CLAVIGER_PRICES", no_file]);
+    for (name, code) in [("master.key", 20), ("token.key", 20)] {
+        let (file, away) = (home.data().join(name), home.work().join(name));
+        fs::rename(&file, &away).unwrap();
+        pipe(&file);
+        home.run(&SERVE).assert_refused(code, &[name, no_file]);
+        fs::rename(&away, &file).unwrap();
+    }
+    let given = home.work().join("keys");
+    pipe(&given);
+    for flag in ["--master-keys-file", "--token-key-file"] {
+        let with_keys = [&SERVE[..], &[flag, given.to_str().unwrap()]].concat();
+        home.run(&with_keys).assert_refused(20, &["keys", no_file]);
+    }
+    for name in [LOCK_FILE, DATABASE_FILE] {
+        let (file, away) = (home.data().join(name), home.work().join(name));
+        fs::rename(&file, &away).unwrap();
+        pipe(&file);
+        home.run(&["user", "list"]).assert_refused(27, &[name, no_file]);
+        fs::rename(&away, &file).unwrap();
+    }
+    home.verified();
+}
+
+#[test]
+fn a_name_to_listen_on_is_refused_with_what_is_taken() {
+    let home = Home::new();
+    let refused = home.run(&["serve", "--listen", "example.org:8005"]);
+    refused.assert_refused(2, &["127.0.0.1:8005", "[::1]:8005", "localhost"]);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let local = home.run(&["serve", "--listen", &format!("localhost:{port}")]);
+    local.assert_refused(13, &[&format!("127.0.0.1:{port}")]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! advances by itself or is advanced.
 
 use claviger::system::environment::{Clock, Environment};
-use claviger_domain::timestamp::Timestamp;
+use claviger_domain::timestamp::{Timestamp, Uptime};
 use claviger_projections::ports::NoClock;
 use claviger_vault::Entropy;
 use std::sync::Arc;
@@ -35,6 +35,10 @@ impl Forward {
 impl Clock for Forward {
     fn now(&self) -> Timestamp {
         self.system.now().plus_ms(self.by_ms.load(Ordering::SeqCst))
+    }
+
+    fn uptime(&self) -> Uptime {
+        self.system.uptime().plus_ms(self.by_ms.load(Ordering::SeqCst))
     }
 }
 

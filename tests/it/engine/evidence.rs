@@ -124,6 +124,8 @@ pub(super) fn steps(events: &[StoredEvent]) -> BTreeMap<StepId, Told> {
             | RunEvent::FallbackApplied(..)
             | RunEvent::RunPaused(_)
             | RunEvent::RunHalted(_)
+            | RunEvent::RunStalled(_)
+            | RunEvent::PartsGiven(_)
             | RunEvent::RunResumed(_)
             | RunEvent::RunCancelled(_)
             | RunEvent::RunCompleted(_)

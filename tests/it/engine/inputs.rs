@@ -216,6 +216,9 @@ async fn a_model_that_the_operators_key_doesnt_have_is_refused_with_those_it_has
                 && failure.message.contains("claude-haiku-5-5")
         );
     }
+    let other = ModelId::parse("claude-haiku-4-5-20260101");
+    let other = StartRun { model: other, ..start(line("Go.", ["Ann"])) };
+    assert_eq!(refused(&process, &eve, other).await.code, ErrorCode::Validation);
     let known =
         StartRun { model: ModelId::parse("claude-sonnet-5"), ..start(line("Go.", ["Ann"])) };
     let run = process.try_start(&eve, known, None).await.unwrap().run;
@@ -228,6 +231,14 @@ async fn a_model_that_the_operators_key_doesnt_have_is_refused_with_those_it_has
         (detail.view.run.phase, detail.view.run.steps[0].planned.model.as_str()),
         (Phase::Completed, "claude-sonnet-5")
     );
+    // Listed as a snapshot, and known by each of its names.
+    for name in ["claude-haiku-4-5", "claude-haiku-4-5-20251001", "claude-sonnet-5-20260101"] {
+        let named = StartRun { model: ModelId::parse(name), ..start(line("Go.", ["Ann"])) };
+        let run = process.try_start(&eve, named, None).await.unwrap().run;
+        let detail = process.ended(&eve, run).await;
+        assert_eq!(detail.view.run.phase, Phase::Completed, "{name}");
+        assert_eq!(detail.view.run.steps[0].planned.model.as_str(), name);
+    }
     // Which models a user's key may use is unknown before it is used.
     let ada = process.user("ada", Scenario::Good).await;
     let asked = StartRun { model: unknown, ..start(line("Go.", ["Ann"])) };

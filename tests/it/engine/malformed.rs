@@ -12,7 +12,7 @@ use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Ending, Raw, Reply};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::RunId;
-use claviger_domain::orchestration::{Draft, FailureClass, Fallback, Phase, StepState};
+use claviger_domain::orchestration::{Draft, FailureClass, Fallback, Phase, StepState, StopReason};
 use claviger_projections::run_feed::{Body, FeedCursor};
 use futures::StreamExt as _;
 use futures::future::join_all;
@@ -77,11 +77,11 @@ fn bad_streams() -> Vec<(&'static str, Act, &'static str)> {
     vec![
         ("empty", events(&[]), "connection"),
         ("no end", events(&[START, OPEN, SAY]), "connection"),
-        ("no reason", events(&[START, OPEN, SAY, STOP]), "protocol"),
         ("no start", events(&[OPEN, SAY]), "protocol"),
-        ("another block", events(&[START, SAY]), "protocol"),
+        ("no block and no end", events(&[START, SAY]), "connection"),
+        ("no index", events(&[START, &SAY.replace(":0,", ":-1,")]), "protocol"),
         ("no json", events(&[START, "data: {\"type\":"]), "protocol"),
-        ("no number", events(&[&START.replace(":3,", ":-3,")]), "protocol"),
+        ("no number and no end", events(&[&START.replace(":3,", ":-3,")]), "connection"),
         ("no text", events(&[START, OPEN, &SAY.replace("\"half\"", "7")]), "protocol"),
         ("no utf-8", noise(400, b"\xff\xfe"), "protocol"),
         (
@@ -214,6 +214,30 @@ async fn a_cut_at_any_byte_inside_characters_too_loses_and_doubles_nothing() {
         seen.contains(&0) && seen.iter().any(|seen| *seen > 100),
         "cuts before the text, and in it"
     );
+    process.stop().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_end_gives_no_reason_or_no_count_is_read_and_its_cost_is_unknown() {
+    let (world, process, ada) = opened().await;
+    let counted = r#"data: {"type":"message_delta","delta":{},"usage":{"output_tokens":2}}"#;
+    let uncounted = r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#;
+    let negative = START.replace(":3,", ":-3,");
+    for (task, events, is_known, reason) in [
+        ("No reason.", vec![START, OPEN, SAY, counted, STOP], true, StopReason::Other),
+        ("No count.", vec![START, OPEN, SAY, uncounted, STOP], false, StopReason::EndTurn),
+        ("No delta.", vec![START, OPEN, SAY, STOP], false, StopReason::Other),
+        ("No number.", vec![&negative, SAY, counted, STOP], false, StopReason::Other),
+    ] {
+        let act = stream_of(events.join("\n\n") + "\n\n");
+        let (run, texts) = answered(&world, &process, &ada, (task, act)).await;
+        assert_eq!(texts, [(1, "half".to_owned())], "{task}");
+        let run = process.detail(&ada, run).await.view.run;
+        assert_eq!(run.phase, Phase::Completed, "{task}");
+        let step = &run.steps[0];
+        assert_eq!((step.cost.is_unknown(), step.stop_reason), (!is_known, Some(reason)), "{task}");
+    }
     process.stop().await;
     world.close().await;
 }

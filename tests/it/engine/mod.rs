@@ -2,6 +2,7 @@
 //! work and Anthropic simulated.
 #![cfg(test)]
 
+mod bad_day;
 mod boundaries;
 mod controls;
 mod differential;
@@ -13,13 +14,16 @@ mod inputs;
 mod kill;
 mod malformed;
 mod oracle;
+mod outages;
 mod patterns;
 mod pauses;
 mod prefixes;
 mod reactions;
 mod record;
+mod replies;
 mod schedules;
 mod stories;
 mod subscriber;
+mod verdicts;
 mod world;
 mod zombie;

@@ -10,9 +10,6 @@ use claviger_domain::code::ErrorCode;
 use claviger_domain::orchestration::{AgentDraft, Draft, FailureClass, Fallback, Phase, Purpose};
 use serde_json::Value;
 
-/// Attempts that count.
-const MOST: u32 = 4;
-
 /// How a step ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -69,17 +66,11 @@ pub(super) struct Oracle<'a> {
     pub(super) cancels: Option<usize>,
 }
 
-/// What no repeat mends.
-const FATAL: [FailureClass; 2] = [FailureClass::Permission, FailureClass::Refusal];
+/// What no repeat mends. Everything else is waited for, or pauses a run that is then resumed.
+const FATAL: FailureClass = FailureClass::Refusal;
 
-/// What is retried up to [`MOST`] times; everything else is waited for and doesn't count.
-const TRANSIENT: [FailureClass; 2] = [FailureClass::Overloaded, FailureClass::Connection];
-
-pub(super) const CODE_OF: [(FailureClass, ErrorCode); 5] = [
-    (FailureClass::Permission, ErrorCode::KeyUnavailable),
+pub(super) const CODE_OF: [(FailureClass, ErrorCode); 2] = [
     (FailureClass::Refusal, ErrorCode::Upstream),
-    (FailureClass::Overloaded, ErrorCode::Upstream),
-    (FailureClass::Connection, ErrorCode::Upstream),
     (FailureClass::InvalidOutput, ErrorCode::Upstream),
 ];
 
@@ -108,12 +99,11 @@ impl<'a> Oracle<'a> {
     }
 
     /// A fault of the upstream, and its class.
-    fn fault(&mut self, may_fail: bool, counted: u32) -> (Act, FailureClass) {
+    fn fault(&mut self, may_fail: bool) -> (Act, FailureClass) {
         let refuse = |status, kind, code, retry_after: Option<&str>| {
             let retry_after = retry_after.map(str::to_owned);
             Act::Refuse(Refusal { code, retry_after, ..Refusal::new(status, kind, "Simulated.") })
         };
-        let is_last = counted >= MOST;
         loop {
             let found = match self.dice.below(12) {
                 0..5 => (refuse(529, "overloaded_error", None, None), FailureClass::Overloaded),
@@ -138,7 +128,7 @@ impl<'a> Oracle<'a> {
                     (Act::Reply(silent), FailureClass::Refusal)
                 }
             };
-            if may_fail || !(FATAL.contains(&found.1) || TRANSIENT.contains(&found.1) && is_last) {
+            if may_fail || found.1 != FATAL {
                 return found;
             }
         }
@@ -152,20 +142,16 @@ impl<'a> Oracle<'a> {
         wanted: &Wanted,
         may_fail: bool,
     ) -> Outcome {
-        let (mut attempts, mut counted, mut is_repaired) = (0, 0, false);
+        let (mut attempts, mut is_repaired) = (0, false);
         let is_held = self.cancels == Some(self.steps.len());
         let is_stormy = self.one_in(5);
         let outcome = loop {
             attempts += 1;
-            counted += 1;
             if self.one_in(4) || (is_stormy && !self.one_in(4)) {
-                let (act, class) = self.fault(may_fail, counted);
+                let (act, class) = self.fault(may_fail);
                 self.answers(who, act);
-                if FATAL.contains(&class) || TRANSIENT.contains(&class) && counted == MOST {
+                if class == FATAL {
                     break Outcome::Failed(class);
-                }
-                if !TRANSIENT.contains(&class) {
-                    counted -= 1;
                 }
                 continue;
             }
@@ -178,9 +164,13 @@ impl<'a> Oracle<'a> {
                 self.cancel_at = Some(gate);
                 break Outcome::Failed(FailureClass::Cancelled);
             }
-            let is_garbage = matches!(wanted, Wanted::Json(_)) && self.one_in(3);
+            // A reply without text is asked for again, like one that isn't JSON.
+            let is_garbage = match wanted {
+                Wanted::Json(_) => self.one_in(3),
+                Wanted::Text => !is_repaired && self.one_in(6),
+            };
             let text = match wanted {
-                Wanted::Text if self.one_in(6) => String::new(),
+                Wanted::Text if is_garbage => String::new(),
                 Wanted::Text => format!("Said “{}” ñ✓𝄞 by {who:?}.", self.dice.next()),
                 Wanted::Json(_) if is_garbage => format!("no json {}", self.dice.next()),
                 Wanted::Json(values) => {

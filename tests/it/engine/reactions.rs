@@ -15,7 +15,7 @@ use claviger_application::StartRun;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::RunId;
 use claviger_domain::orchestration::{
-    CredentialSource, Draft, FailureClass, OnFailure, Phase, RunEvent, StepState,
+    CredentialSource, Draft, FailureClass, OnFailure, PauseReason, Phase, RunEvent, StepState,
 };
 use claviger_domain::secret::SecretText;
 use claviger_projections::run_feed::{Body, FeedCursor, Superseded};
@@ -115,7 +115,7 @@ async fn as_many_may_fail_as_the_request_allows() {
         for name in &names[..bad] {
             world.simulator().script().on_prompt(
                 &format!("You are {name}.\nCase {n}"),
-                Act::Scenario(Scenario::ForbiddenModel),
+                Act::Scenario(Scenario::UnknownModel),
             );
         }
         let run =
@@ -237,6 +237,8 @@ async fn planned(task: &str) -> (World, Process, User, RunId) {
     })
     .await;
     world.env = without_waits().1;
+    // A call is made again once, because its first wait is none.
+    world.config.calls.retry_budget_ms = 0;
     let process = world.process().await;
     let ada = process.newcomer("ada").await;
     let run = process.start_run(&ada, line(task, ["Ann"])).await;
@@ -290,17 +292,21 @@ async fn an_answer_that_the_program_begins_again_closes_its_attempt_and_voids_it
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_of_the_program_lead_where_those_of_the_api_do() {
-    for (task, attempts, class, code) in [
-        ("overloaded", 4, FailureClass::Overloaded, ErrorCode::Upstream),
-        ("unknown-token", 1, FailureClass::Authentication, ErrorCode::KeyUnavailable),
-        ("broken", 4, FailureClass::Connection, ErrorCode::Upstream),
-        ("refuse", 1, FailureClass::Refusal, ErrorCode::Upstream),
+    for (task, attempts, class, phase) in [
+        ("overloaded", 2, FailureClass::Overloaded, Phase::Paused(PauseReason::Overloaded)),
+        ("unknown-token", 1, FailureClass::Authentication, Phase::Paused(PauseReason::KeyRefused)),
+        ("broken", 2, FailureClass::Connection, Phase::Paused(PauseReason::UpstreamFault)),
+        ("refuse", 1, FailureClass::Refusal, Phase::Failed),
     ] {
         let (world, process, ada, run) = planned(task).await;
-        let detail = process.ended(&ada, run).await;
+        let detail = if phase == Phase::Failed {
+            process.ended(&ada, run).await
+        } else {
+            process.paused(&ada, run).await
+        };
         let step = &detail.view.run.steps[0];
-        assert_eq!((step.state, step.attempts), (StepState::Failed(class), attempts), "{task}");
-        assert_eq!(detail.view.run.failure.map(|failure| failure.code), Some(code), "{task}");
+        assert_eq!((step.failed_as, step.attempts), (Some(class), attempts), "{task}");
+        assert_eq!(detail.view.run.phase, phase, "{task}");
         process.stop().await;
         world.close().await;
     }

@@ -94,7 +94,7 @@ impl Oracle<'_> {
             }
             let chosen = if chosen.is_empty() { names } else { chosen };
             if self.side_by_side(&chosen) {
-                self.step(Some(&boss.name), (Purpose::Synthesize, None), &Wanted::Text, true);
+                self.step(Some(&boss.name), (Purpose::Synthesize, None), &Wanted::Text, false);
                 output = self.said(self.steps.len() - 1).map(|text| shown(&text));
             } else {
                 self.skip(&boss.name, Purpose::Synthesize, None);
@@ -190,7 +190,7 @@ impl Oracle<'_> {
         if let Some(sum) = &aggregator {
             if is_fine {
                 aggregate =
-                    self.step(Some(&sum.name), (Purpose::Aggregate, None), &Wanted::Text, true);
+                    self.step(Some(&sum.name), (Purpose::Aggregate, None), &Wanted::Text, false);
                 output = self.said(3).map(|text| shown(&text));
             } else {
                 self.skip(&sum.name, Purpose::Aggregate, None);

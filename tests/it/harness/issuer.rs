@@ -111,6 +111,8 @@ pub(crate) struct Issuer {
     shared: Arc<Shared>,
     /// Between two fetches of a server.
     pub(crate) pause: Duration,
+    /// After a fetch that failed.
+    pub(crate) after_failure: Duration,
 }
 
 impl Issuer {
@@ -131,7 +133,8 @@ impl Issuer {
         };
         let router = Router::new().route("/jwks.json", get(answer));
         TaskTracker::new().spawn(async move { axum::serve(listener, router).await });
-        let issuer = Self { address, shared, pause: Duration::from_millis(1) };
+        let (pause, after_failure) = (Duration::from_millis(1), Duration::ZERO);
+        let issuer = Self { address, shared, pause, after_failure };
         issuer.publish(keys);
         issuer
     }
@@ -172,7 +175,12 @@ impl Issuer {
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
             role_claim: role_claim.map(|claim| claviger::auth::RoleClaim::parse(claim).unwrap()),
-            fetching: JwksSettings { fresh_for, pause: self.pause, ..JwksSettings::default() },
+            fetching: JwksSettings {
+                fresh_for,
+                pause: self.pause,
+                after_failure: self.after_failure,
+                ..JwksSettings::default()
+            },
         }
     }
 }

@@ -10,6 +10,7 @@
 //! - `events`: appends and stored events
 //! - `program`: the real program as an operator runs it
 //! - `client`, `mutations`: the HTTP and GraphQL client
+//! - `socket`: the WebSocket client, and how tests wait
 //! - `issuer`: an external issuer, its keys and tokens
 
 pub(crate) mod bent;
@@ -24,6 +25,7 @@ pub(crate) mod person;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod runs;
+pub(crate) mod socket;
 pub(crate) mod stores;
 pub(crate) mod upstream;
 pub(crate) mod world;

@@ -4,7 +4,7 @@
 use super::world::World;
 use claviger::app::config::Config;
 use claviger::app::lifecycle::Listening;
-use claviger::app::wiring::Core;
+use claviger::app::wiring::{Core, NewStore};
 use claviger::background::timers::Timers;
 use claviger::bus::Bus;
 use claviger::keychain::Keychain;
@@ -112,7 +112,7 @@ impl Process {
         let started = runtime.spawn(async move {
             let core = match store {
                 Some(store) => Core::open_over(&config, env, store).await,
-                None => Core::open(&config, env, "claviger test").await,
+                None => Core::open(&config, env, "claviger test", NewStore::Made).await,
             };
             let core = core.unwrap();
             let parts = Parts::of(&core);

@@ -306,6 +306,18 @@ impl Going {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Reads nothing more, as `head` does, and waits for its end.
+    pub(crate) fn unread(self) -> impl Future<Output = Ran> {
+        let Self { mut child, stdout, seen } = self;
+        drop(stdout);
+        let waiting = tokio::task::spawn_blocking(move || {
+            let mut stderr = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+            Ran { code: child.wait().unwrap().code(), stdout: seen, stderr }
+        });
+        async { waiting.await.unwrap() }
+    }
+
     /// Waits for its end.
     pub(crate) async fn ended(mut self) -> Ran {
         let waiting = tokio::task::spawn_blocking(move || {

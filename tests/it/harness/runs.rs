@@ -119,7 +119,10 @@ impl Process {
         let pauses = |body: &Body| match body {
             Body::Snapshot { view, .. } => matches!(view.run.phase, Phase::Paused(_)),
             Body::Event { event, .. } => {
-                matches!(event.event, RunEvent::RunPaused(_) | RunEvent::RunHalted(_))
+                matches!(
+                    event.event,
+                    RunEvent::RunPaused(_) | RunEvent::RunHalted(_) | RunEvent::RunStalled(_)
+                )
             }
             Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => {
                 false

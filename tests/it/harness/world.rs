@@ -4,7 +4,7 @@ use super::environment::system;
 use super::program::PROGRAM;
 use super::stores::{Opened, Place, StoreKind, TempPlace};
 use super::upstream;
-use claviger::app::config::{Config, Settings};
+use claviger::app::config::{Config, ListenAddress, Settings};
 use claviger::auth::Registration;
 use claviger::simulator::{Simulator, SimulatorConfig};
 use claviger::system::environment::Environment;
@@ -20,7 +20,7 @@ pub(crate) const TEST_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 /// A process on the embedded store in `dir`, at a port of its own, with open registration, and with
 /// nothing of the environment that the tests run in. It makes its own key files.
 pub(crate) fn config(dir: &Path, upstream: &str) -> Config {
-    let listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let listen = Some(ListenAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))));
     let mut config = Config::load(Settings { listen, ..Settings::default() }).unwrap();
     config.anthropic_base_url = Some(upstream.to_owned());
     config.registration = Registration::Open;

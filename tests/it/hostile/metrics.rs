@@ -44,7 +44,9 @@ async fn metrics_have_an_address_of_their_own_and_name_nobody() {
     swordfish(&client).await;
 
     let url = format!("http://{address}/metrics");
-    let answer = Answer::of(client.request(Method::GET, &url)).await;
+    let as_open = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+    let asked = client.request(Method::GET, &url).header("accept", as_open);
+    let answer = Answer::of(asked).await;
     assert!(answer.header("content-type").starts_with("application/openmetrics-text"));
     let text = answer.text;
     for (name, value) in [
@@ -68,5 +70,20 @@ async fn metrics_have_an_address_of_their_own_and_name_nobody() {
     assert!(sample(&text, "claviger_memory_resident_bytes ") > 1e6, "{text}");
     assert!(!text.to_lowercase().contains("swordfish"), "{text}");
     assert!(text.ends_with("# EOF\n"));
+
+    // What doesn't ask for OpenMetrics can't be expected to read it.
+    for accept in [None, Some("text/plain;version=0.0.4"), Some("*/*"), Some("text/html")] {
+        let asked = client.request(Method::GET, &url);
+        let asked = accept.into_iter().fold(asked, |asked, it| asked.header("accept", it));
+        let answer = Answer::of(asked).await;
+        assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+        assert_eq!(answer.header("vary"), "accept");
+        let text = answer.text;
+        assert!(text.contains("# TYPE claviger_http_requests_total counter\n"), "{text}");
+        assert!(text.contains("# TYPE claviger_http_request_seconds histogram\n"), "{text}");
+        assert!(text.contains("# TYPE claviger_connections gauge\n"), "{text}");
+        assert!(text.contains("claviger_events_total 2\n"), "{text}");
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{text}");
+    }
     server.stop().await;
 }

@@ -19,6 +19,7 @@ const fn room(folder: &'static str, may: &'static [&'static str]) -> Room {
 
 const CLOCK: &str = "crate::system::environment";
 const FAILURE: &str = "crate::system::failure";
+const FILES: &str = "crate::system::files";
 const METRICS: &str = "crate::system::metrics";
 const APPLICATION: &str = "claviger_application";
 const DOMAIN: &str = "claviger_domain";
@@ -26,12 +27,22 @@ pub(super) const PROJECTIONS: &str = "claviger_projections";
 pub(super) const PORTS: &str = "claviger_projections::ports";
 pub(super) const VAULT: &str = "claviger_vault";
 
-const ROOMS: [Room; 32] = [
+const ROOMS: [Room; 34] = [
     room("src/main.rs", &["claviger::cli::main"]),
     room("src/lib.rs", &[]),
-    room("src/system", &["crate::confined::has_landlock", DOMAIN, PORTS, VAULT]),
+    room(
+        "src/system",
+        &[
+            "crate::confined::has_call_filter",
+            "crate::confined::has_landlock",
+            DOMAIN,
+            PORTS,
+            VAULT,
+        ],
+    ),
     room("src/confined", &[]),
     room("src/sse", &[]),
+    room("src/socket", &[DOMAIN]),
     room("src/limits", &[METRICS, APPLICATION, DOMAIN]),
     room("src/anthropic", &["crate::confined", "crate::sse::decode", DOMAIN]),
     room("src/simulator", &["crate::anthropic::models", DOMAIN]),
@@ -169,10 +180,13 @@ const ROOMS: [Room; 32] = [
         "src/engine/decide",
         &[
             "crate::anthropic::prices::PriceTable",
+            "crate::anthropic::prices::Terms",
             "crate::anthropic::stream::CallEnd",
             "crate::anthropic::stream::CallFailure",
             "crate::anthropic::stream::CallItem",
             "crate::anthropic::stream::MessageRequest",
+            "crate::engine::queue::Rest",
+            "crate::engine::queue::lane_of",
             "crate::engine::retry",
             DOMAIN,
             "claviger_projections::run_feed::DeltaItem",
@@ -230,6 +244,7 @@ const ROOMS: [Room; 32] = [
     room(
         "src/app",
         &[
+            "crate::anthropic::proxy",
             "crate::auth",
             "crate::background",
             "crate::confined::ITSELF",
@@ -240,6 +255,7 @@ const ROOMS: [Room; 32] = [
             "crate::limits::AtWorkSettings",
             "crate::limits::MemorySettings",
             "crate::live",
+            FILES,
             DOMAIN,
             "claviger_graphql",
             PORTS,
@@ -249,7 +265,27 @@ const ROOMS: [Room; 32] = [
     ),
     room(
         "src/app/max_plan.rs",
-        &["crate::anthropic", "crate::app::config::Config", "crate::engine::Operator"],
+        &[
+            "crate::anthropic",
+            "crate::app::config::Config",
+            "crate::engine::Operator",
+            "crate::system::environment::Kernel",
+        ],
+    ),
+    room(
+        "src/app/opening.rs",
+        &[
+            "crate::anthropic::claude_program::MaxPlanError",
+            "crate::anthropic::client::ClientError",
+            "crate::anthropic::prices::PriceError",
+            "crate::app",
+            "crate::auth::JwksError",
+            "crate::keychain",
+            CLOCK,
+            DOMAIN,
+            PORTS,
+            "claviger_store",
+        ],
     ),
     room(
         "src/app/parts.rs",
@@ -281,6 +317,7 @@ const ROOMS: [Room; 32] = [
             "crate::reads",
             CLOCK,
             FAILURE,
+            FILES,
             METRICS,
             APPLICATION,
             DOMAIN,
@@ -300,6 +337,7 @@ const ROOMS: [Room; 32] = [
             "crate::http::connection::server::ServerSettings",
             "crate::keychain",
             "crate::simulator",
+            "crate::socket",
             "crate::sse::decode",
             "crate::system",
             "crate::views",

@@ -31,6 +31,33 @@ fn there_is_no_page_of_a_code_that_there_is_not() {
     assert_eq!(names.collect::<BTreeSet<_>>(), expected);
 }
 
+#[test]
+fn every_symptom_names_codes_whose_pages_lead_back_to_it() {
+    let text = read("ops/docs/TROUBLESHOOTING.md");
+    let mut anchors = BTreeSet::new();
+    for symptom in text.split("\n## ").skip(1) {
+        let (title, rest) = symptom.split_once('\n').expect("a heading");
+        let anchor = title.to_lowercase().replace(' ', "-");
+        let codes = rest.split("(errors/").skip(1).filter_map(|rest| rest.split_once(".md)"));
+        let codes: Vec<&str> = codes.map(|(code, _)| code).collect();
+        assert!(!codes.is_empty(), "{title} names no code");
+        for code in codes {
+            let link = format!("(../TROUBLESHOOTING.md#{anchor})");
+            let page = read(&format!("ops/docs/errors/{code}.md"));
+            assert!(page.contains(&link), "the page of {code} lacks {link}");
+        }
+        anchors.insert(anchor);
+    }
+    assert_eq!(anchors.len(), 8, "{anchors:?}");
+    for code in ErrorCode::ALL {
+        let page = read(&format!("ops/docs/errors/{}.md", code.as_str()));
+        for rest in page.split("TROUBLESHOOTING.md#").skip(1) {
+            let (anchor, _) = rest.split_once(')').expect("the link's end");
+            assert!(anchors.contains(anchor), "{}: there is no symptom {anchor}", code.as_str());
+        }
+    }
+}
+
 /// The commands in the first `sh` block of a section.
 fn commands_of(text: &str, heading: &str) -> Vec<String> {
     let (_, section) = text

@@ -18,7 +18,7 @@ const STORE: [&str; 6] = [
     "--token-key-file",
 ];
 
-const SERVE: [&str; 37] = [
+const SERVE: [&str; 42] = [
     "--anthropic-base-url",
     "--calls-per-key",
     "--claude-bin",
@@ -31,6 +31,7 @@ const SERVE: [&str; 37] = [
     "--jwks-issuer",
     "--jwks-role-claim",
     "--jwks-url",
+    "--keep-alive-ms",
     "--key-commands-per-minute",
     "--key-tests-per-minute",
     "--listen",
@@ -46,6 +47,7 @@ const SERVE: [&str; 37] = [
     "--registration",
     "--registrations-per-hour",
     "--request-memory-mib",
+    "--retry-budget-ms",
     "--run-bytes-per-day",
     "--run-commands-per-minute",
     "--runs-at-once",
@@ -55,6 +57,9 @@ const SERVE: [&str; 37] = [
     "--streams-per-user",
     "--test-timeout-ms",
     "--trusted-proxies",
+    "--upstream-call-ms",
+    "--upstream-idle-ms",
+    "--upstream-proxy",
     "--view-wait-ms",
 ];
 
@@ -81,7 +86,8 @@ const START: [&str; 16] = [
     "--title",
 ];
 
-const CALLS: [&str; 4] = ["--anthropic-base-url", "--model", "--prices", "--test-timeout-ms"];
+const CALLS: [&str; 5] =
+    ["--anthropic-base-url", "--model", "--prices", "--test-timeout-ms", "--upstream-proxy"];
 
 /// Each command with the options that are its own, in groups.
 const COMMANDS: [(&[&str], &[&[&str]]); 33] = [
@@ -112,7 +118,7 @@ const COMMANDS: [(&[&str], &[&[&str]]); 33] = [
     (&["run", "cancel"], &[&SERVER, &["--idempotency-key"]]),
     (&["run", "pause"], &[&SERVER, &["--idempotency-key"]]),
     (&["run", "resume"], &[&SERVER, &["--idempotency-key"]]),
-    (&["verify"], &[&STORE]),
+    (&["verify"], &[&STORE, &["--live"]]),
     (&["replay"], &[&STORE, &["--all", "--check"]]),
     (&["vault"], &[]),
     (&["vault", "status"], &[&STORE]),

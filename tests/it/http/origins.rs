@@ -131,3 +131,41 @@ async fn only_trusted_proxies_say_who_the_client_is() {
         assert_eq!(answer.headers.contains_key("strict-transport-security"), is_https);
     }
 }
+
+/// Tracing, metering and client libraries add headers of their own.
+#[tokio::test]
+async fn a_named_page_may_send_what_its_libraries_add() {
+    let server = with(APP, "").await;
+    let preflight = async |origin: &'static str, headers: &'static str| {
+        let request = server
+            .client
+            .request(reqwest::Method::OPTIONS, server.url("/graphql"))
+            .header("origin", origin)
+            .header("access-control-request-method", "POST");
+        Answer::of(request.header("access-control-request-headers", headers)).await
+    };
+    for headers in [
+        "traceparent,tracestate",
+        "sentry-trace,baggage",
+        "apollographql-client-name,apollographql-client-version",
+        "x-requested-with",
+        "cache-control,pragma",
+        "x-datadog-trace-id,x-datadog-parent-id,x-datadog-origin,x-datadog-sampling-priority",
+        "b3,x-b3-traceid,x-b3-spanid",
+        "newrelic",
+        "elastic-apm-traceparent",
+        "uber-trace-id",
+        "x-apollo-operation-name,apollo-require-preflight",
+        "graphql-client-name,graphql-client-version",
+        "idempotency-key,x-request-id",
+    ] {
+        let answer = preflight(APP, headers).await;
+        assert_eq!(answer.header("access-control-allow-origin"), APP, "{headers}");
+        let allowed = answer.header("access-control-allow-headers").to_owned();
+        for header in headers.split(',') {
+            assert!(allowed.split(',').any(|known| known.trim() == header), "{header}: {allowed}");
+        }
+        let foreign = preflight("https://evil.example.org", headers).await;
+        assert!(!foreign.headers.contains_key("access-control-allow-origin"), "{headers}");
+    }
+}

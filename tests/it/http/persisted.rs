@@ -29,7 +29,10 @@ const QUERY: &str = "query Q($n: Int!) { number(n: $n) }";
 async fn a_text_sent_once_is_known_by_its_hash_on_every_door() {
     let server = Running::start().await;
     let by_hash = json!({"extensions": extension(&hash(QUERY)), "variables": {"n": 7}});
-    send(&server, by_hash.clone()).await.assert_refused(400, "PERSISTED_QUERY_NOT_FOUND");
+    let unknown = send(&server, by_hash.clone()).await;
+    unknown.assert_refused(400, "PERSISTED_QUERY_NOT_FOUND");
+    // urql and Apollo's clients for Kotlin and iOS compare the words.
+    assert_eq!(unknown.message(), "PersistedQueryNotFound");
     let whole =
         json!({"query": QUERY, "extensions": extension(&hash(QUERY)), "variables": {"n": 6}});
     assert_eq!(send(&server, whole).await.json(), json!({"data": {"number": 6}}));

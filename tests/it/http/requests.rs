@@ -205,7 +205,7 @@ async fn what_fails_before_execution_has_no_data_and_the_status_of_its_code() {
         (
             json!({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "00".repeat(32)}}}),
             "PERSISTED_QUERY_NOT_FOUND",
-            "send its text once",
+            "PersistedQueryNotFound",
         ),
     ];
     for (body, code, message) in cases {
@@ -347,4 +347,57 @@ async fn every_answer_carries_an_id_and_the_security_headers() {
             "{path}"
         );
     }
+}
+
+/// Editors and shells of Windows write a mark before a text.
+#[tokio::test]
+async fn the_mark_of_an_encoding_before_a_body_is_passed_over() {
+    let server = Running::start().await;
+    for body in [
+        "\u{feff}{\"query\":\"{__typename}\"}",
+        "\u{feff} \n{\"query\":\"{__typename}\"}",
+        "{\"query\":\"\u{feff}{__typename}\"}",
+    ] {
+        let answer = Answer::of(server.post(MODERN, body)).await;
+        assert_eq!(answer.json(), json!({"data": {"__typename": "Query"}}), "{body:?}");
+    }
+    let batch = Answer::of(server.post(MODERN, "\u{feff}[{\"query\":\"{hello}\"}]")).await;
+    assert_eq!(batch.json(), json!([{"data": {"hello": "hello you"}}]));
+    for body in
+        ["\u{feff}", "\u{feff}\u{feff}{\"query\":\"{hello}\"}", "{\u{feff}\"query\":\"{hello}\"}"]
+    {
+        Answer::of(server.post(MODERN, body)).await.assert_refused(400, "BAD_REQUEST");
+    }
+}
+
+#[tokio::test]
+async fn each_fault_of_a_document_is_said_once() {
+    let server = Running::start().await;
+    for query in [
+        "query($a: Zebra) { hello(name: $a) }",
+        "{ ...F } fragment F on Zebra { hello }",
+        "{ ... on Zebra { hello } }",
+        "{ zebra }",
+        "{ hello(zebra: 1) }",
+        "{ number(n: \"one\") }",
+        "query($n: Int!) { hello @include(if: $n) }",
+        "{ me }",
+    ] {
+        let errors = server.ask(query).await.json()["errors"].take();
+        let mut said: Vec<_> = errors
+            .as_array()
+            .expect("errors")
+            .iter()
+            .map(|error| format!("{} {}", error["message"], error["locations"]))
+            .collect();
+        let all = said.len();
+        said.sort_unstable();
+        said.dedup();
+        assert!(all > 0 && said.len() == all, "{query}: {errors}");
+    }
+    // Two faults are two errors, and so are two places of one.
+    let errors = server.ask("{ zebra giraffe }").await.json()["errors"].take();
+    assert_eq!(errors.as_array().map(Vec::len), Some(2), "{errors}");
+    let errors = server.ask("{ me { zebra } other: me { zebra } }").await.json()["errors"].take();
+    assert_eq!(errors.as_array().map(Vec::len), Some(2), "{errors}");
 }

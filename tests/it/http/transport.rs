@@ -58,6 +58,105 @@ async fn a_request_that_outlasts_the_header_timeout_is_answered() {
     assert_eq!(answer.json(), json!({"data": {"wait": true}}));
 }
 
+/// A connection on which one request was answered, and the response's head.
+async fn after_one(server: &Running, request: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+    let head = ask(&mut stream, request).await;
+    (stream, head)
+}
+
+/// Sends a request and reads its response to the end; the head.
+async fn ask(stream: &mut TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let (mut text, mut byte) = (String::new(), [0]);
+    while !text.ends_with("\r\n\r\n") {
+        timeout(PATIENCE, stream.read_exact(&mut byte)).await.expect("in time").expect("a head");
+        text.push(char::from(byte[0]));
+    }
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
+    stream.read_exact(&mut body).await.expect("a body");
+    text
+}
+
+/// Whether the other end closes within so long.
+async fn closes_within(stream: &mut TcpStream, within: Duration) -> bool {
+    let mut rest = Vec::new();
+    timeout(within, stream.read_to_end(&mut rest)).await.is_ok()
+}
+
+/// Load balancers keep idle connections for a minute and send the next request at any time in it.
+#[tokio::test]
+async fn an_idle_connection_outlasts_the_time_for_headers_and_says_how_long_it_is_kept() {
+    let default = ServerSettings::default();
+    assert!(default.idle >= Duration::from_secs(75));
+    let server = with(ServerSettings {
+        header_read_timeout: Duration::from_millis(50),
+        ..ServerSettings::default()
+    })
+    .await;
+    let (mut stream, head) = after_one(&server, HELLO).await;
+    assert!(head.contains("\r\nkeep-alive: timeout=75\r\n"), "{head}");
+    for _ in 0..3 {
+        assert!(!closes_within(&mut stream, Duration::from_millis(150)).await);
+        let head = ask(&mut stream, HELLO).await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    }
+    // A head that has begun takes no longer for that.
+    stream.write_all(b"GET /graphql?query=%7Bhello%7D HTTP/1.1\r\n").await.expect("sent");
+    assert!(closes_within(&mut stream, PATIENCE).await);
+    // Who closes says nothing about keeping.
+    let close = HELLO.replace("localhost", "localhost\r\nconnection: close");
+    let (mut stream, head) = after_one(&server, &close).await;
+    assert!(closes_within(&mut stream, PATIENCE).await, "{head}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends_after_its_time_in_order() {
+    let server = with(ServerSettings {
+        header_read_timeout: Duration::from_millis(50),
+        idle: Duration::from_millis(100),
+        ..ServerSettings::default()
+    })
+    .await;
+    let (mut stream, head) = after_one(&server, HELLO).await;
+    assert!(!head.contains("keep-alive:"), "less than a second can't be announced: {head}");
+    let mut rest = Vec::new();
+    let ended = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it ends");
+    assert_eq!((ended.expect("in order"), rest.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn an_idle_connection_makes_room_where_all_places_are_taken() {
+    let server = with(ServerSettings {
+        header_read_timeout: Duration::from_millis(100),
+        max_connections: 1,
+        ..ServerSettings::default()
+    })
+    .await;
+    let (mut idle, _) = after_one(&server, HELLO).await;
+    let (_, head) = after_one(&server, HELLO).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(closes_within(&mut idle, PATIENCE).await);
+}
+
+#[tokio::test]
+async fn an_http_2_connection_is_kept_beyond_the_time_for_headers() {
+    let server = with(ServerSettings {
+        header_read_timeout: Duration::from_millis(50),
+        idle: Duration::from_millis(50),
+        ..ServerSettings::default()
+    })
+    .await;
+    let client = plain().http2_prior_knowledge().build().expect("a client");
+    for _ in 0..3 {
+        let response = client.get(server.url("/graphql?query=%7Bhello%7D")).send().await;
+        let response = response.expect("an answer");
+        assert!(!response.headers().contains_key("keep-alive"), "HTTP/2 has no such header");
+        tokio::time::sleep(Duration::from_millis(120)).await;
+    }
+}
+
 #[tokio::test]
 async fn http_2_is_spoken_on_the_same_port() {
     let server = Running::start().await;

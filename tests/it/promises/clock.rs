@@ -1,9 +1,10 @@
 //! A clock that is ahead for a moment doesn't put the log into the future
 //! (`ops/docs/adr/0035-statements-and-clocks.md`).
 
+use crate::harness::client::Client;
 use crate::harness::environment::{NOW, TestClock, by};
 use crate::harness::events::{append_to, named_event};
-use crate::harness::person::add;
+use crate::harness::person::{add, password};
 use crate::harness::process::Duty;
 use crate::harness::stores::{StoreKind, mongo_config, sqlite_config};
 use crate::harness::world::World;
@@ -15,6 +16,7 @@ use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{Append, AppendError, Log as _, OtherClock, StoreError};
 use claviger_store::mongo::MongoStore;
 use claviger_store::sqlite::SqliteStore;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -92,6 +94,77 @@ async fn on_mongodb_the_database_contradicts() {
     assert!(!is_refused(store.append(at(1, real)).await), "after a rest");
     store.close().await;
     world.close().await;
+}
+
+/// A clock that was ahead and is set right: no limit takes the time in between for one in which
+/// nothing may be done.
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_nobody_from_their_first_command() {
+    let mut world = World::open(StoreKind::Sqlite).await;
+    let clock = TestClock::held();
+    world.env = by(&clock);
+    let server = world.serve().await;
+    let nobody = Client::new(&format!("http://{}", server.address()));
+    let ada = nobody.registered("ada").await;
+    let rename = json!({ "fullName": "Ada" });
+    ada.add("work", &key(Scenario::Good, 1)).await;
+    ada.done("renameAccount", rename.clone()).await;
+    login(&nobody, "wrong").await;
+    clock.set_back_ms(2 * DAY_MS);
+    ada.add("home", &key(Scenario::Good, 2)).await;
+    ada.done("renameAccount", rename).await;
+    for secret in ["wrong", &password("ada")] {
+        assert_eq!(login(&nobody, secret).await, "");
+    }
+    server.stop().await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_old_sign_in_stays_old_when_the_clock_is_set_back_and_a_new_one_is_new() {
+    let mut world = World::open(StoreKind::Sqlite).await;
+    let clock = TestClock::held();
+    world.env = by(&clock);
+    let server = world.serve().await;
+    let nobody = Client::new(&format!("http://{}", server.address()));
+    let old = nobody.registered("ada").await;
+    clock.advance_ms(10 * 60_000);
+    nobody.registered("bob").await;
+    clock.set_back_ms(9 * 60_000);
+    let rename = json!({ "username": "countess" });
+    let refused = old.run("renameAccount", rename.clone()).await;
+    assert_eq!(refused["userErrors"][0]["code"], "UNAUTHENTICATED", "{refused}");
+    let input = json!({ "usernameOrEmail": "ada", "password": password("ada") });
+    let tokens = nobody.done("login", input).await;
+    let new = nobody.with_token(tokens["accessToken"].as_str().unwrap());
+    new.done("renameAccount", rename).await;
+    server.stop().await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_spent_stays_so_when_the_clock_is_set_back() {
+    let mut world = World::open(StoreKind::Sqlite).await;
+    let clock = TestClock::held();
+    world.env = by(&clock);
+    let server = world.serve().await;
+    let nobody = Client::new(&format!("http://{}", server.address()));
+    nobody.registered("ada").await;
+    let input = json!({ "usernameOrEmail": "ada", "password": password("ada") });
+    let spent = nobody.done("login", input).await["refreshToken"].take();
+    let refresh = json!({ "refreshToken": spent });
+    nobody.done("refreshSession", refresh.clone()).await;
+    clock.advance_ms(60_000);
+    clock.set_back_ms(2 * 60_000);
+    let refused = nobody.run("refreshSession", refresh).await;
+    assert_eq!(refused["userErrors"][0]["code"], "UNAUTHENTICATED", "{refused}");
+    server.stop().await;
+    world.close().await;
+}
+
+async fn login(nobody: &Client, secret: &str) -> String {
+    let input = json!({ "usernameOrEmail": "ada", "password": secret });
+    nobody.send_mutation("login", input).await.code()
 }
 
 /// What users and timers see: nothing is appended, nothing expires, and all goes on afterwards.

@@ -1,7 +1,7 @@
 //! Users of an external issuer: what ends their tokens, and what their roles allow.
 
 use crate::harness::client::Client;
-use crate::harness::environment::{TestClock, by};
+use crate::harness::environment::{TestClock, by, fresh};
 use crate::harness::issuer::{Issuer, Signing, claims};
 use crate::harness::process::Process;
 use crate::harness::stores::{StoreKind, TempPlace};
@@ -10,9 +10,14 @@ use claviger::app::config::Config;
 use claviger::auth::{Jwks, JwksError, JwksSettings, Registration};
 use claviger::credentials::Sharing;
 use claviger::simulator::keys::{Scenario, key};
+use claviger_application::ids::{IdKind, decode_as};
+use claviger_application::{AccountChange, CommandContext};
+use claviger_domain::actor::Actor;
+use claviger_domain::id::{CorrelationId, UserId};
 use claviger_domain::secret::SecretText;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -52,6 +57,18 @@ impl Stage {
     async fn close(self) {
         self.server.stop().await;
         self.world.close().await;
+    }
+}
+
+/// The operator, on this account.
+fn operator(owner: UserId) -> CommandContext {
+    CommandContext {
+        owner,
+        actor: Actor::OPERATOR,
+        roles: BTreeSet::new(),
+        foreign: None,
+        correlation: CorrelationId(fresh()),
+        idempotency_key: None,
     }
 }
 
@@ -126,6 +143,77 @@ async fn signing_in_again_within_the_second_of_a_sign_out_is_let_in() {
     stage.clock.advance_ms(1_000);
     assert_eq!(status(&stage.ada()).await, 200);
     assert_eq!((status(&again).await, status(&old).await), (401, 401));
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_name_is_changed_by_a_young_token_of_the_issuer_only() {
+    let stage = Stage::open(StoreKind::Sqlite, None, |_| ()).await;
+    let old = stage.ada();
+    assert_eq!(status(&old).await, 200);
+    stage.clock.advance_ms(5 * 60_000 + 1);
+    let rename = json!({ "username": "countess" });
+    let refused = old.run("renameAccount", rename.clone()).await;
+    assert_eq!(refused["userErrors"][0]["code"], "UNAUTHENTICATED", "{refused}");
+    let renamed = stage.ada().done("renameAccount", rename).await;
+    assert_eq!(renamed["account"]["username"], "countess");
+    stage.close().await;
+}
+
+/// An issuer's tokens are not known here before they are used.
+#[tokio::test]
+async fn a_token_that_was_not_used_yet_ends_with_the_sessions_and_with_a_deactivation() {
+    let stage = Stage::open(StoreKind::Sqlite, None, |_| ()).await;
+    let used = stage.ada();
+    let id = used.ask("{ viewer { id } }", json!({})).await["viewer"]["id"].take();
+    let owner = UserId(decode_as(IdKind::User, id.as_str().unwrap()).unwrap());
+    let rounds = [
+        vec![AccountChange::EndSessions],
+        vec![AccountChange::Deactivate, AccountChange::Reactivate],
+    ];
+    for changes in rounds {
+        stage.clock.advance_ms(2_000);
+        stage.ada().done("logout", json!({})).await;
+        stage.clock.advance_ms(2_000);
+        let unused = stage.ada();
+        stage.clock.advance_ms(2_000);
+        for change in changes {
+            let context = operator(owner);
+            let done = stage.server.ports.administration.change(context, change, None).await;
+            drop(done.unwrap());
+        }
+        assert_eq!(status(&unused).await, 401);
+        stage.clock.advance_ms(2_000);
+        assert_eq!(status(&stage.ada()).await, 200, "the next sign-in at the issuer");
+    }
+    stage.close().await;
+}
+
+/// The account of a user whose role comes with the token is no administrator's once the issuer is
+/// gone, and the one who has a password stays one.
+#[tokio::test]
+async fn an_administrator_of_the_issuer_does_not_lock_out_the_last_one_with_a_password() {
+    let stage = Stage::open(StoreKind::Sqlite, Some("roles"), |config| {
+        config.registration = Registration::Open;
+    })
+    .await;
+    let nobody = Client::new(&format!("http://{}", stage.server.address()));
+    let root = nobody.registered("root").await;
+    let query = "{ viewer { id } }";
+    let admin = stage.signed_in(&json!({ "roles": ["admin"] }));
+    let of = async |client: &Client| client.ask(query, json!({})).await["viewer"]["id"].take();
+    let (id, own) = (of(&root).await, of(&admin).await);
+    admin.done("grantRole", json!({ "id": id, "role": "ADMIN" })).await;
+    // A role in the account counts for nothing where the claim decides.
+    admin.done("grantRole", json!({ "id": own, "role": "ADMIN" })).await;
+    for (mutation, input) in [
+        ("createPasswordReset", json!({ "id": id })),
+        ("deactivateAccount", json!({ "id": id })),
+        ("revokeRole", json!({ "id": id, "role": "ADMIN" })),
+    ] {
+        let refused = admin.run(mutation, input).await;
+        assert_eq!(refused["userErrors"][0]["code"], "CONFLICT", "{mutation}: {refused}");
+    }
     stage.close().await;
 }
 

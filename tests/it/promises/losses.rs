@@ -11,7 +11,7 @@ use crate::harness::world::{World, config};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::app::config::Config;
-use claviger::app::wiring::Core;
+use claviger::app::wiring::{Core, NewStore};
 use claviger::audit::verify::verify;
 use claviger::system::environment::Environment;
 use claviger_domain::id::{SessionId, UserId};
@@ -23,8 +23,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Why a program does not start.
-async fn refused_start(world: &World) -> String {
-    match Core::open(&world.config, world.env.clone(), "claviger test").await {
+pub(super) async fn refused_start(world: &World) -> String {
+    match Core::open(&world.config, world.env.clone(), "claviger test", NewStore::Made).await {
         Ok(core) => {
             core.close().await;
             panic!("it started");
@@ -75,7 +75,7 @@ async fn the_keys_of_another_store_and_a_log_that_was_emptied_are_refused() {
     assert!(said.contains("the two do not belong together"), "{said}");
     db.execute_batch(
         "DELETE FROM store_keys; INSERT INTO store_keys SELECT * FROM own; DELETE FROM events; \
-         UPDATE head SET position = 0, frontier = x'';",
+         UPDATE head SET position = 0, at = 0, frontier = x'';",
     )
     .unwrap();
     drop(db);
@@ -117,7 +117,7 @@ async fn a_key_file_that_a_store_with_events_lost_is_not_made_again() {
 }
 
 /// Key files that others can read are refused.
-fn restrict(file: &Path) {
+pub(super) fn restrict(file: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }

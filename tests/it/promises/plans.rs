@@ -31,7 +31,7 @@ const PARTS: [(&str, &[&str]); 6] = [
 ];
 
 /// Statements that read a whole table or index, each with why that may be.
-const WHOLE: [(&str, &str); 7] = [
+const WHOLE: [(&str, &str); 8] = [
     ("SELECT kek, wrapped_index_key, canary FROM store_keys ORDER BY seq DESC", "a few rows"),
     ("SELECT kek FROM store_keys ORDER BY seq DESC LIMIT 1", "its first row"),
     (
@@ -41,6 +41,10 @@ const WHOLE: [(&str, &str); 7] = [
     ("SELECT count(*) FROM secrets", "`vault status`"),
     ("SELECT name, program FROM required ORDER BY name", "a few rows, once at the start"),
     ("SELECT ifnull(max(position), 0) FROM events", "its last row, once at the start"),
+    (
+        "SELECT type, name, tbl_name, ifnull(sql, '') FROM sqlite_schema WHERE name NOT IN ('sqlite_stat1', 'sqlite_stat4')",
+        "a few rows, once at the start",
+    ),
     (
         "INSERT INTO store_keys (kek, wrapped_index_key, canary, seq) SELECT ?1, ?2, ?3, 1 WHERE NOT EXISTS (SELECT 1 FROM store_keys)",
         "its first row",

@@ -112,8 +112,7 @@ async fn an_answer_that_begins_again_and_again_is_one_attempt() {
     world.env = without_waits().1;
     let process = world.process().await;
     let ada = process.user("ada", Scenario::Good).await;
-    let start =
-        "\n\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{}}}\n\n";
+    let start = "\n\nevent: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{}}}\n\n";
     let noise = Some((900, start.repeat(50).into_bytes()));
     let again = Reply { noise, chunk_chars: 400, ..Reply::default() };
     world.simulator().script().push(&key(Scenario::Good, 1), Act::Reply(again));

@@ -3,6 +3,7 @@
 
 use crate::harness::client::{Answer, Client};
 use crate::harness::environment::fresh;
+use crate::harness::events::{append_to, named_event};
 use crate::harness::person::password;
 use crate::harness::process::Process;
 use crate::harness::stores::{Opened, StoreKind};
@@ -18,8 +19,9 @@ use claviger::simulator::keys::{Scenario, key};
 use claviger_domain::account::{Identity, RegisterExternal};
 use claviger_domain::actor::Actor;
 use claviger_domain::id::{CorrelationId, SessionId, UserId};
+use claviger_domain::stream::StreamName;
 use claviger_domain::text::Username;
-use claviger_projections::ports::{ClaimKind, StoredEvent};
+use claviger_projections::ports::{Append, ClaimChange, ClaimKind, StoredEvent};
 use claviger_proof::{Frontier, leaf_hash};
 use claviger_store::sqlite::DATABASE_FILE;
 use mongodb::Database;
@@ -370,6 +372,39 @@ async fn a_username_that_was_given_to_another_holder_signs_nobody_in() {
             assert_fault(&login(&server, name, &password("victim")).await);
         }
         login(&server, "thief", &password("thief")).await.data();
+        server.stop().await;
+        world.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_released_name_that_is_put_back_behind_a_running_server_signs_nobody_in() {
+    on_every_store(async |world: World| {
+        let server = world.serve().await;
+        let ada = register(&server, "ada").await;
+        // Each name was found once, and is remembered as ada's.
+        for name in ["ada", "ada@example.org"] {
+            login(&server, name, &password("ada")).await.data();
+        }
+        let renamed = json!({ "username": "countess", "email": "countess@example.org" });
+        ada.at(&server).done("renameAccount", renamed).await;
+        let of = |(kind, hash)| ClaimChange::Take {
+            kind,
+            hash,
+            holder: UserId(ada.id),
+            subject: ada.id,
+        };
+        let claims = server.keychain.claims_of("ada", "ada@example.org", None).map(of).to_vec();
+        let events = server.store.read_stream(StreamName::System, 0, 100).await.unwrap();
+        let version = events.last().map_or(0, |event| event.envelope.version);
+        let event = named_event("KeyAdded", b"{}", None);
+        let append = Append { claims, ..append_to(StreamName::System, version, vec![event]) };
+        server.store.append(append).await.unwrap();
+        for name in ["ada", "ada@example.org"] {
+            assert_fault(&login(&server, name, &password("ada")).await);
+        }
+        login(&server, "countess", &password("ada")).await.data();
         server.stop().await;
         world.close().await;
     })

@@ -12,7 +12,7 @@ use claviger::audit::verify::verify;
 use claviger::keychain::{Progress, Rotated, Rotation, RotationError};
 use claviger_domain::failure::Failure;
 use claviger_domain::stream::StreamName;
-use claviger_projections::ports::{AppendError, StoreError};
+use claviger_projections::ports::{AppendError, StoreError, UserKeyRow};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
@@ -285,4 +285,42 @@ async fn a_rotation_whose_store_has_gone_reports_how_to_go_on() {
         RotationError::Store(StoreError::Closed) | RotationError::Unrecorded(AppendError::Store(_))
     );
     assert!(closed && failed.to_string().contains("again to continue"), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_whose_keys_do_not_open_holds_nobody_elses_rotation_and_is_named() {
+    let kinds = crate::harness::stores::StoreKind::available().await;
+    for kind in kinds {
+        let temporary = crate::harness::stores::TempPlace::new(*kind).await;
+        let world = Vaulted::open(&temporary.place(), &[OLD, NEW]).await;
+        let users = world.populate(12, &mut Dice::new(seed())).await;
+        let store = world.opened.store();
+        // The wraps of two users, one in the place of the other's.
+        let (first, second) = (&users[3], &users[7]);
+        let of = async |user: &User| store.user_key(user.id).await.unwrap().unwrap();
+        let (whole, other) = (of(first).await, of(second).await);
+        let broken = UserKeyRow { wrapped: other.wrapped.clone(), ..whole.clone() };
+        assert!(store.rewrap_user_key(whole.clone(), broken.clone()).await.unwrap());
+        let (rotating, stop) =
+            (rotation(Arc::clone(&store), &[NEW, OLD]), CancellationToken::new());
+        let named = std::sync::Mutex::new(Vec::new());
+        let told = |progress: Progress| {
+            if let Progress::Failed { owner, .. } = progress {
+                named.lock().unwrap().push(owner);
+            }
+        };
+        let ended = rotating.run(&told, &stop).await.err().unwrap();
+        assert!(matches!(ended, RotationError::Users { users: 1, rows: 0 }), "{ended:?}");
+        assert_eq!(*named.lock().unwrap(), [first.id]);
+        for user in users.iter().filter(|user| user.id != first.id) {
+            assert_eq!(of(user).await.kek, kek(NEW).id());
+            world.open_all(user).await.unwrap();
+        }
+        // Nothing of the old key was taken away: repaired, it goes on to the end.
+        assert!(store.rewrap_user_key(broken, whole).await.unwrap());
+        let rotated = to_the_end(&rotating).await.unwrap();
+        assert_eq!((rotated.rewrapped, rotated.users, rotated.from), (1, 12, vec![kek(OLD).id()]));
+        world.close().await;
+        temporary.remove().await;
+    }
 }

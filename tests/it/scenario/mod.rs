@@ -4,6 +4,7 @@
 
 mod activity;
 mod administration;
+mod clients;
 mod crash;
 mod expiry;
 mod external;
@@ -11,6 +12,7 @@ mod foreign;
 mod hostile_tokens;
 mod idempotency;
 mod inputs;
+mod issuers;
 mod lists;
 mod live;
 mod often;

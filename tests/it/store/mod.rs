@@ -12,3 +12,4 @@ mod kill;
 pub(crate) mod mongo;
 mod sqlite;
 mod versions;
+mod write_ahead_log;

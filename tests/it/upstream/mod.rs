@@ -2,8 +2,13 @@
 #![cfg(test)]
 
 use crate::harness::environment::NOW;
+mod cases;
 mod client;
+mod corpus;
 mod program;
+mod proxies;
+mod raw;
+mod reports;
 mod simulator;
 mod stream;
 mod verdicts;

@@ -4,6 +4,7 @@ use super::secret;
 use crate::harness::environment::NOW;
 use crate::harness::program::PROGRAM;
 use claviger::anthropic::claude_program::{ClaudeProgram, ClaudeProgramConfig, Guards, Wanted};
+use claviger::anthropic::report::Reports;
 use claviger::anthropic::stream::{CallFailure, CallItem, MessageRequest, StreamLimits};
 use claviger::system::environment::{Kernel as _, ThisKernel};
 use claviger_domain::orchestration::{Block, FailureClass, StopReason, Usage};
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+const PASSWORD: &str = "swordfish";
 const TOKEN: &str = "sk-ant-oat01-a-token-of-the-operators";
 
 fn program(dir: &TempDir, idle: Duration, tracker: &TaskTracker) -> ClaudeProgram {
@@ -32,6 +34,7 @@ fn started_by(
     let (guards, config_dir) =
         Guards::choose(ThisKernel.has_landlock(), &wanted, (&program, Path::new(PATH))).unwrap();
     let config = ClaudeProgramConfig {
+        proxy: Some(format!("http://user:{PASSWORD}@127.0.0.1:9").parse().unwrap()),
         launcher: PROGRAM.into(),
         program,
         token: secret(TOKEN),
@@ -41,8 +44,9 @@ fn started_by(
         at_once: 1,
         limits: StreamLimits { idle, line_max: 64 * 1024, ..StreamLimits::default() },
     };
-    assert!(!format!("{config:?}").contains(TOKEN));
-    ClaudeProgram::new(config, tracker.clone()).for_user("ada").unwrap()
+    let shown = format!("{config:?}");
+    assert!(!shown.contains(TOKEN) && !shown.contains(PASSWORD));
+    ClaudeProgram::new(config, tracker.clone(), Reports::default()).for_user("ada").unwrap()
 }
 
 /// A file of the user's settings directory.
@@ -120,11 +124,15 @@ async fn an_answer_is_the_same_stream_of_items() {
         "CLAUDE_CONFIG_DIR",
         "DISABLE_AUTOUPDATER",
         "HOME",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
         "PATH",
         "TMPDIR",
     ];
     assert_eq!(names, expected);
     assert!(environment.contains(TOKEN) && !read("arguments").contains(TOKEN));
+    let proxy = format!("HTTPS_PROXY=http://user:{PASSWORD}@127.0.0.1:9/\n");
+    assert!(environment.contains(&proxy) && !read("arguments").contains(PASSWORD));
 }
 
 /// The stand-in expands a mention as the program does, even if its settings forbid that: each guard
@@ -217,18 +225,16 @@ async fn a_silent_program_is_given_up_and_one_that_isnt_there_is_named() {
     let image = Block::Image { media_type: "image/png".to_owned(), data: "aGk=".to_owned() };
     let with_image = MessageRequest { blocks: vec![image], ..request("") };
     let absent = started_by("/nowhere/claude".into(), &dir, Duration::from_secs(30), &tracker);
-    for (call, word) in [
+    for (call, class, word) in [
         (
             program(&dir, Duration::from_secs(30), &tracker).messages(with_image, NOW),
+            FailureClass::Request,
             "takes no images",
         ),
-        (absent.messages(request("hello"), NOW), "does not exist"),
+        (absent.messages(request("hello"), NOW), FailureClass::Between, "does not exist"),
     ] {
         let items: Vec<_> = call.collect().await;
-        assert_eq!(
-            (failed(&items).class, failed(&items).maybe_billed),
-            (FailureClass::Request, false)
-        );
+        assert_eq!((failed(&items).class, failed(&items).maybe_billed), (class, false));
         assert!(failed(&items).message.contains(word), "{}", failed(&items).message);
     }
 }

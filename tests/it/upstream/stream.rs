@@ -133,16 +133,16 @@ async fn every_scenario_has_its_class() {
         (Scenario::RateLimitedReset, F::RateLimit, Some(429)),
         (Scenario::ForbiddenModel, F::Permission, Some(403)),
         (Scenario::UnknownModel, F::Permission, Some(404)),
-        (Scenario::BadRequest, F::Request, Some(400)),
+        (Scenario::BadRequest, F::TooLarge, Some(400)),
         (Scenario::Conflict, F::Request, Some(409)),
-        (Scenario::TooLarge, F::Request, Some(413)),
+        (Scenario::TooLarge, F::TooLarge, Some(413)),
         (Scenario::Server500, F::Overloaded, Some(500)),
         (Scenario::Server503, F::Overloaded, Some(503)),
         (Scenario::Server504, F::Overloaded, Some(504)),
         (Scenario::Overloaded, F::Overloaded, Some(529)),
         (Scenario::Reset, F::Connection, None),
-        (Scenario::Redirect, F::Protocol, Some(302)),
-        (Scenario::WrongType, F::Protocol, Some(200)),
+        (Scenario::Redirect, F::Between, Some(302)),
+        (Scenario::WrongType, F::Between, Some(200)),
         (Scenario::Garbage, F::Protocol, Some(200)),
         (Scenario::StreamCut, F::Connection, Some(200)),
         (Scenario::StreamError, F::Overloaded, Some(200)),
@@ -195,9 +195,9 @@ async fn noise_is_a_broken_protocol() {
     let simulator = simulator().await;
     let key = key(Scenario::Good, 1);
     for noise in [
-        &b"\n\ndata: {\"type\":\"message_stop\n\n"[..],
-        b"\n\ndata: \xff\xfe\n\n",
-        b"\n\ndata: [1,2\n\n",
+        &b"\n\nevent: message_stop\ndata: {\"type\":\"message_stop\n\n"[..],
+        b"\n\nevent: content_block_delta\ndata: \xff\xfe\n\n",
+        b"\n\nevent: content_block_delta\ndata: [1,2\n\n",
     ] {
         simulator.script().push(
             &key,
@@ -277,7 +277,7 @@ async fn max_tokens_is_an_end_and_a_second_message_is_malformed() {
     let (simulator, key) = (simulator().await, key(Scenario::MaxTokens, 1));
     assert_eq!(ended(&called(&simulator, &key, LIMITS).await).stop_reason, StopReason::MaxTokens);
     let start =
-        b"\n\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_2\",\"usage\":{\"output_tokens\":1}}}\n\n".to_vec();
+        b"\n\nevent: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_2\",\"usage\":{\"output_tokens\":1}}}\n\n".to_vec();
     let again = Reply {
         noise: Some((900, start)),
         ending: Ending::HangAfter(9),

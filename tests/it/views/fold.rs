@@ -36,6 +36,13 @@ fn a_verdict_leads_to_the_fault_of_its_call() {
             KeyVerdict { rate_limited_until: Some(NOW), ..unclear(None) },
             Some(CallFault::RateLimited),
         ),
+        // Something between this server and Anthropic limited the rate.
+        (
+            KeyVerdict { authentic: Verdict::Unknown, ..unclear(Some(429)) },
+            Some(CallFault::Upstream),
+        ),
+        // The key's organisation is disabled.
+        (failed(|verdict| verdict.has_credit = Verdict::Unknown), Some(CallFault::KeyRefused)),
         (unclear(Some(529)), Some(CallFault::Upstream)),
         (unclear(None), Some(CallFault::NoAnswer)),
     ];

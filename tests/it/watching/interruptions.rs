@@ -3,6 +3,7 @@
 use super::relay::Relay;
 use super::stage::{ONE, Stage};
 use crate::harness::program::Going;
+use crate::harness::socket::soon;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -57,6 +58,21 @@ async fn a_run_that_is_cancelled_ends_its_watchers_with_a_code_of_its_own() {
     assert_eq!(stage.shown(&id).await["state"], "CANCELLED");
     let late = stage.run(&["attach", &id]).await;
     assert!(late.assert_code(3).stdout.contains("\ncancelled"), "{late:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_that_nobody_reads_any_more_ends_and_its_run_goes_on() {
+    let stage = Stage::new().await;
+    let gate = stage.begins_to_say("You are Ann.", "This is never said.");
+    let id = stage.started().await;
+    gate.arrived(1).await;
+    let watcher = stage.begin(&["attach", &id, "--json"]).says("\"Snapshot\"").await;
+    let ends = watcher.unread();
+    // The next line finds nobody.
+    stage.run(&["pause", &id]).await.assert_code(0);
+    let ran = soon(ends).await;
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert_ne!(stage.shown(&id).await["state"], "COMPLETED");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-use super::sessions::revoke;
+use super::sessions::revoke_all;
 use crate::account::{Account, AccountError, AccountEvent, NoFacts, RevokeReason};
 
 /// Keeps a user from signing in, and ends their sessions.
@@ -11,7 +11,7 @@ impl DeactivateAccount {
             return Ok(Vec::new());
         }
         let mut events = vec![AccountEvent::AccountDeactivated(NoFacts {})];
-        events.extend(revoke(account.sessions.clone(), RevokeReason::Deactivated));
+        events.extend(revoke_all(account, RevokeReason::Deactivated));
         Ok(events)
     }
 }

@@ -1,4 +1,4 @@
-use super::sessions::revoke;
+use super::sessions::{revoke, revoke_all};
 use crate::account::{Account, AccountError, AccountEvent, OfSessions, RevokeReason};
 use crate::id::SessionId;
 use crate::timestamp::Timestamp;
@@ -15,6 +15,10 @@ pub struct RevokeSessions {
 
 impl RevokeSessions {
     pub(super) fn decide(self, account: &Account) -> Result<Vec<AccountEvent>, AccountError> {
+        let reason = RevokeReason::Requested;
+        if self.except.is_none() && self.tokens_kept.is_none() {
+            return Ok(revoke_all(account.present()?, reason).into_iter().collect());
+        }
         let sessions: Vec<_> = account
             .present()?
             .sessions
@@ -22,7 +26,6 @@ impl RevokeSessions {
             .copied()
             .filter(|session| Some(*session) != self.except)
             .collect();
-        let reason = RevokeReason::Requested;
         let tokens_kept = self.tokens_kept.filter(|_| account.is_external);
         if tokens_kept.is_some() {
             // The tokens that end are not known here, so there may always be some.

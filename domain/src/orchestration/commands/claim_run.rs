@@ -1,6 +1,6 @@
 use super::conditions::{alive, pattern_of};
 use crate::id::{BootId, RunId, StepId};
-use crate::orchestration::again::after_crash;
+use crate::orchestration::again::{CRASHES_MAX, after_crash};
 use crate::orchestration::{
     AttemptFailed, Claimed, Cost, FailureClass, Kept, Next, Run, RunError, RunEvent, Trouble, Usage,
 };
@@ -41,6 +41,7 @@ impl ClaimRun {
             let step = run.step(kept.step).ok_or(RunError::NoStep)?;
             let credential = step.credential.ok_or(RunError::NoStep)?;
             let next = after_crash(step, self.now);
+            let crashes = step.crashes + 1;
             let facts = AttemptFailed {
                 run: self.run,
                 prev_d: 0,
@@ -57,8 +58,9 @@ impl ClaimRun {
                 cost: Cost(None),
                 maybe_billed: true,
                 next,
+                until: None,
             };
-            let message = trouble(next).to_owned();
+            let message = trouble(next, crashes).to_owned();
             events.push(RunEvent::StepAttemptFailed(
                 facts,
                 Some(Trouble { message, upstream_request_id: None }),
@@ -68,16 +70,16 @@ impl ClaimRun {
     }
 }
 
-const fn trouble(next: Next) -> &'static str {
+const fn trouble(next: Next, crashes: u32) -> &'static str {
     match next {
         Next::Retry { .. } => {
             "the process that made the call stopped before its end: the call is retried"
         }
-        Next::Pause => {
+        Next::Pause if crashes >= CRASHES_MAX => {
             "the process that made the call stopped before its end, for the third time: resume the orchestration to try again"
         }
-        Next::GiveUp => {
-            "the process that made the call stopped before its end, and this was the last attempt"
+        Next::Pause | Next::GiveUp => {
+            "the process that made the call stopped before its end, and the call was made very often: resume the orchestration to try again"
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::orchestration::again::after_failure;
 use crate::orchestration::{
     AttemptFailed, Cost, FailureClass, Next, Run, RunError, RunEvent, Trouble, Usage,
 };
+use crate::timestamp::Timestamp;
 
 /// Closes a call that failed.
 #[derive(Clone, Debug)]
@@ -26,8 +27,11 @@ pub struct FailAttempt {
     pub cost: Cost,
     /// The attempt may be billed for more than `usage`.
     pub maybe_billed: bool,
-    /// What happens to the step; after the last attempt that it may have, it has failed.
+    /// What happens to the step; instead of an attempt beyond the last that it may have, the run
+    /// pauses.
     pub next: Next,
+    /// When what stands in the way ends, as far as the upstream says it.
+    pub until: Option<Timestamp>,
     /// The failure in words.
     pub trouble: Trouble,
 }
@@ -51,6 +55,7 @@ impl FailAttempt {
             cost: self.cost,
             maybe_billed: self.maybe_billed,
             next: after_failure(step, self.class, self.next),
+            until: self.until,
         };
         Ok(vec![RunEvent::StepAttemptFailed(facts, Some(self.trouble))])
     }

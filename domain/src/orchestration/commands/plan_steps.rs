@@ -1,7 +1,7 @@
 use super::conditions::running;
 use crate::id::{RunId, StepId};
 use crate::orchestration::{
-    Fallback, FellBack, Planned, PlannedStep, Run, RunError, RunEvent, SpokenOf,
+    Fallback, FellBack, Given, Planned, PlannedStep, Run, RunError, RunEvent, SpokenOf,
 };
 
 /// Plans steps, and records which replies could not be used as they were, and what was done
@@ -28,7 +28,13 @@ impl PlanSteps {
         }
         let mut events = Vec::with_capacity(self.fallbacks.len() + 1);
         for (step, fallback, name) in self.fallbacks {
-            if !run.step(step).ok_or(RunError::NoStep)?.is_completed() {
+            let replied = run.step(step).ok_or(RunError::NoStep)?;
+            if fallback == Fallback::PartsAsTheyAre && replied.is_settled() {
+                let given = Given { run: self.run, prev_d: 0, step };
+                events.push(RunEvent::PartsGiven(given));
+                continue;
+            }
+            if !replied.is_completed() {
                 return Err(RunError::WrongStep);
             }
             let name = name.map(|name| SpokenOf { name: name.chars().take(NAME_MAX).collect() });

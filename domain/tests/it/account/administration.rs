@@ -1,8 +1,8 @@
 use super::*;
 use crate::given::{fold, session};
 use claviger_domain::account::{
-    Account, AccountError, CreatePasswordReset, EndSession, RegisterAccount, RenameAccount,
-    ResetPassword, RevokeReason,
+    Account, AccountError, AccountEvent, CreatePasswordReset, EndSession, NoFacts, RegisterAccount,
+    RenameAccount, ResetPassword, RevokeReason,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::text::{Email, Username};
@@ -67,7 +67,7 @@ fn an_account_without_a_password_begins_with_a_reset() {
     let state = account([])
         .when(command)
         .then([registered_as(vec![Role::User, Role::Admin]), reset_created(UNTIL)]);
-    assert!(!state.has_password && !state.is_administrator());
+    assert!(!state.has_password && !state.is_administrator(true));
     assert_eq!(state.password_version, 2);
 }
 
@@ -84,8 +84,11 @@ fn who_can_sign_in_with_the_role_is_an_administrator() {
         (vec![admin(), reset_created(UNTIL), password_reset()], true),
         (vec![admin(), erased()], false),
     ] {
-        assert_eq!(fold::<Account>(history.clone()).is_administrator(), is, "{history:?}");
+        assert_eq!(fold::<Account>(history.clone()).is_administrator(true), is, "{history:?}");
     }
+    // A user of an issuer has no password, and is one while the issuer's tokens are accepted.
+    let external = fold::<Account>([admin(), AccountEvent::IdentityLinked(NoFacts {}, None)]);
+    assert!(external.is_administrator(true) && !external.is_administrator(false));
 }
 
 #[test]

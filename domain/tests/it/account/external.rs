@@ -1,8 +1,9 @@
 use super::*;
 use crate::given::session;
 use claviger_domain::account::{
-    AccountError, AccountEvent, Identity, LeftSession, NoFacts, OfSession, OfSessions, Person,
-    RegisterExternal, Registered, RevokeReason, RevokeSessions, Seen, SignIn, SignOut, Verified,
+    AccountError, AccountEvent, DeactivateAccount, Identity, LeftSession, NoFacts, OfSession,
+    OfSessions, Person, RegisterExternal, Registered, RevokeReason, RevokeSessions, Seen, SignIn,
+    SignOut, Verified,
 };
 use claviger_domain::actor::Role;
 use claviger_domain::text::{Email, Username};
@@ -73,6 +74,20 @@ fn external_user_who_ends_other_sessions_keeps_the_token_by_which_it_is_done() {
     let ada = account(history("")).when(revoke).then([AccountEvent::SessionsRevoked(facts)]);
     assert_eq!(ada.sessions, [session(1)]);
     account([registered()]).when(revoke).nothing();
+}
+
+#[test]
+fn tokens_of_an_external_user_that_were_not_used_yet_end_with_the_sessions() {
+    let ended = || history("").into_iter().chain([signed_out(1)]);
+    let revoked = |reason| {
+        let facts = OfSessions { sessions: Vec::new(), reason, tokens_kept: None };
+        AccountEvent::SessionsRevoked(facts)
+    };
+    let all = RevokeSessions { except: None, tokens_kept: None };
+    account(ended()).when(all).then([revoked(RevokeReason::Requested)]);
+    account(ended())
+        .when(DeactivateAccount)
+        .then([deactivated(), revoked(RevokeReason::Deactivated)]);
 }
 
 #[test]

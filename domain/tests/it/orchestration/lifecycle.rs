@@ -8,7 +8,7 @@ use claviger_domain::orchestration::{
     ATTEMPTS_MAX, Bounds, CRASHES_MAX, CancelRun, ClaimRun, CompleteStep, Considered, Cost,
     CredentialSource, Draft, FailRun, FailureClass, FinishRun, Kept, Next, PauseReason, PauseRun,
     Phase, RESTARTS_MAX, Reply, RequestRun, Resolution, ResumeRun, Run, RunCommand, RunError,
-    RunEvent, StartAttempt, StepState, StopReason, Usage, Why,
+    RunEvent, StartAttempt, StepState, StopReason, Usage, Why, counts,
 };
 use claviger_domain::pattern::plan;
 
@@ -108,14 +108,19 @@ fn an_attempt_that_isnt_the_present_one_changes_nothing() {
 }
 
 #[test]
-fn waiting_for_ones_turn_counts_no_attempt() {
+fn what_was_not_billed_and_waiting_for_ones_turn_count_no_attempt() {
     use FailureClass::{Connection, InvalidOutput, Overloaded, RateLimit, Restarted};
     let mut played = planned();
     for (class, counted) in
         [(RateLimit, 0), (Overloaded, 1), (Restarted, 1), (Connection, 2), (InvalidOutput, 3)]
     {
+        // No answer, no bill.
         played.start(step(0));
         played.fail(step(0), class, Next::Retry { at: LATER }, "later");
+        let before = played.run.step(step(0)).unwrap().counted;
+        assert_eq!(before, counted - u32::from(counts(class)), "{class:?}");
+        played.start(step(0));
+        played.fail_answered(step(0), class, Next::Retry { at: LATER }, "later");
         let step = played.run.step(step(0)).unwrap();
         assert_eq!(
             (step.counted, step.state),
@@ -271,12 +276,20 @@ fn a_step_has_a_last_attempt_whatever_its_caller_decides() {
         }
         played.start(step(0));
         played.fail(step(0), class, Next::Retry { at: LATER }, "again");
-        assert_eq!(played.run.step(step(0)).unwrap().state, StepState::Failed(class));
+        let stalled = played.run.step(step(0)).unwrap();
+        assert!(stalled.is_stalled(), "{class:?}: the run pauses");
+        let resolution = Resolution { considered: Vec::new() };
+        let reason = stalled.hindrance().unwrap();
+        played.take(PauseRun { run: run(1), reason, control: 0 });
+        played.take(ResumeRun { run: run(1), control: 0, resolution });
+        played.start(step(0));
+        played.fail(step(0), class, Next::Retry { at: LATER }, "again");
+        assert!(!played.run.step(step(0)).unwrap().is_stalled(), "{class:?}: counted anew");
     }
     let mut played = planned();
     for n in 1..=RESTARTS_MAX {
         played.start(step(0));
         played.fail(step(0), FailureClass::Restarted, Next::Retry { at: LATER }, "again");
-        assert_eq!(played.run.step(step(0)).unwrap().is_settled(), n == RESTARTS_MAX);
+        assert_eq!(played.run.step(step(0)).unwrap().is_stalled(), n == RESTARTS_MAX);
     }
 }

@@ -48,7 +48,7 @@ fn the_chosen_specialists_work_on_the_task() {
 #[test]
 fn the_reply_of_an_only_specialist_is_the_output() {
     let played = with_choice(r#"{"selected_agents":["Bob"],"reasoning":""}"#);
-    assert_eq!(claviger_domain::pattern::output(&played.run), Some("Bob fixed it."));
+    assert_eq!(claviger_domain::pattern::output(&played.run).as_deref(), Some("Bob fixed it."));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use crate::pattern_play::{Answer, agents, play, says, task};
 use claviger_domain::code::ErrorCode;
-use claviger_domain::orchestration::{Block, Draft, Phase, Purpose, StepState};
+use claviger_domain::orchestration::{Block, Draft, FailureClass, Phase, Purpose, StepState};
 use serde_json::json;
 
 fn draft(names: [&str; 2], sequence: Option<&[&str]>) -> Draft {
@@ -65,11 +65,11 @@ fn only_the_first_agent_sees_the_pictures() {
 }
 
 #[test]
-fn an_empty_reply_stays_empty_in_the_event_and_is_handed_on_as_no_response() {
-    let played = play(draft(["Ann", "Bob"], None), |_| says(""));
-    assert_eq!(played.run.steps[0].reply.as_deref(), Some(""));
-    assert!(played.text(1).ends_with("\n```\nNo response\n```"));
-    assert_eq!(played.result()["final_result"], "No response");
+fn an_empty_reply_is_asked_for_once_more_and_never_handed_on() {
+    let played = play(draft(["Ann", "Bob"], None), |_| says(" "));
+    let (first, second) = (&played.run.steps[0], &played.run.steps[1]);
+    assert_eq!(first.state, StepState::Failed(FailureClass::InvalidOutput));
+    assert_eq!((first.attempts, first.reply.as_deref(), second.attempts), (2, None, 0));
 }
 
 #[test]

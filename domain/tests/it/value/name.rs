@@ -1,6 +1,7 @@
 use claviger_domain::secret::SecretText;
 use claviger_domain::text::{
     Context, Email, FullName, IdempotencyKey, KeyName, ModelId, Password, TextError, Username,
+    without_mark,
 };
 
 /// What each of the plain texts is called, its longest length, and its parser.
@@ -36,7 +37,7 @@ fn texts_are_trimmed_and_kept_as_typed() {
 fn empty_texts_are_refused() {
     for (what, max, parse) in plain_texts() {
         for text in ["", " ", "\n\t", "\u{3000}\u{a0}"] {
-            assert_eq!(parse(text), Err(TextError::Empty { what, max }), "{text:?}");
+            assert_eq!(parse(text), Err(TextError::Empty { what, min: 1, max }), "{text:?}");
         }
     }
 }
@@ -99,6 +100,83 @@ fn control_and_invisible_characters_are_refused() {
     }
 }
 
+/// Joiners where they write a language or a picture: Persian, Urdu, Sinhala, Hindi, Malayalam, Bengali
+/// with the joiner before the virama, N'Ko, a family, a tone of skin, a sign with its selector.
+const JOINED: [&str; 14] = [
+    "می\u{200c}خواهم",
+    "نرم\u{200c}افزار",
+    "کتابِ\u{200c}من",
+    "ہم\u{200c}سفر",
+    "ශ්\u{200d}රී",
+    "क्\u{200d}ष",
+    "क्\u{200c}ष",
+    "ന്\u{200d}",
+    "র\u{200d}্যাম",
+    "ߓߊ\u{200c}ߓߊ",
+    "👨\u{200d}👩\u{200d}👧",
+    "👩🏽\u{200d}⚕\u{fe0f}",
+    "❤\u{fe0f}\u{200d}🔥",
+    "🏳\u{fe0f}\u{200d}🌈",
+];
+
+#[test]
+fn joiners_are_taken_where_they_mean_something() {
+    for (what, _, parse) in plain_texts() {
+        for text in JOINED {
+            assert_eq!(parse(text).as_deref(), Ok(text), "{what}");
+        }
+    }
+    assert!(Username::parse("می\u{200c}خواهم").is_ok());
+    assert!(Username::parse("ශ්\u{200d}රී").is_ok());
+    assert!(Username::parse("👨\u{200d}👩\u{200d}👧").is_ok());
+}
+
+#[test]
+fn joiners_that_change_nothing_are_refused() {
+    for (what, _, parse) in plain_texts() {
+        for text in [
+            "a\u{200c}b",
+            "a\u{200d}b",
+            "\u{200c}",
+            "\u{200d}",
+            "می\u{200c}",
+            "\u{200c}می",
+            "می\u{200c}\u{200c}خواهم",
+            "می\u{200c} خواهم",
+            "م\u{200c}b",
+            "م\u{200d}م",
+            "👨\u{200d}",
+            "\u{200d}👨",
+            "👨\u{200d}\u{200d}👧",
+            "👨\u{200d}a",
+            "a\u{200d}👨",
+            "👨\u{200c}👧",
+            "1\u{200d}2",
+            "日\u{200d}本",
+            "क\u{200d}ष",
+        ] {
+            assert_eq!(parse(text), Err(TextError::Control { what }), "{text:?}");
+        }
+    }
+    for text in ["می\u{200c}خ@example.org", "ශ්\u{200d}රී@example.org"] {
+        assert_eq!(Email::parse(text), Err(TextError::Control { what: "the e-mail address" }));
+    }
+}
+
+#[test]
+fn the_mark_of_an_encoding_is_no_part_of_a_text() {
+    for (text, rest) in [
+        ("\u{feff}word", "word"),
+        ("word", "word"),
+        ("", ""),
+        ("\u{feff}", ""),
+        ("wo\u{feff}rd", "wo\u{feff}rd"),
+        ("\u{feff}\u{feff}word", "\u{feff}word"),
+    ] {
+        assert_eq!(without_mark(text), rest, "{text:?}");
+    }
+}
+
 #[test]
 fn text_of_an_invisible_character_alone_is_refused() {
     for c in ['\u{200b}', '\u{3164}', '\u{feff}', '\u{ad}'] {
@@ -132,7 +210,7 @@ fn usernames() {
     assert!(Username::parse(&"a".repeat(50)).is_ok());
     let what = "the username";
     let bad = [
-        ("", TextError::Empty { what, max: 50 }),
+        ("", TextError::Empty { what, min: 3, max: 50 }),
         (" ab ", TextError::TooShort { what, len: 2, min: 3, max: 50 }),
         (&*"a".repeat(51), TextError::TooLong { what, len: 51, max: 50 }),
         ("a\u{202e}bc", TextError::Control { what }),

@@ -18,14 +18,11 @@ fn a_new_kek_replaces_the_old_one_completely() {
     let (new, before, during) = two_keks(&entropy);
     let old_id = before.current().id();
     let user = UserKey::generate(&entropy);
-    let store = StoreIndexKey::generate(&entropy);
     let user_row = wrap_user_key(before.current(), &user, OWNER, 1, &entropy).unwrap();
-    let store_row = wrap_store_index_key(before.current(), &store, &entropy).unwrap();
     let index = IndexKey::generate(&entropy);
     let index_row = wrap_index_key(&user, &index, OWNER, 1, &entropy).unwrap();
 
     let user_row_after = rewrap_user_key(&during, old_id, OWNER, 1, &user_row, &entropy).unwrap();
-    let store_row_after = rewrap_store_index_key(&during, old_id, &store_row, &entropy).unwrap();
 
     let after = KekSet::new(vec![new]).unwrap();
     let id = after.current().id();
@@ -36,8 +33,6 @@ fn a_new_kek_replaces_the_old_one_completely() {
         index.context_tag("default"),
         "the layers below are unchanged"
     );
-    let kept = unwrap_store_index_key(&after, id, &store_row_after).unwrap();
-    assert_eq!(kept.claim_username("anna"), store.claim_username("anna"));
     assert_eq!(
         unwrap_user_key(&after, old_id, OWNER, 1, &user_row).err(),
         Some(VaultError::UnknownKek { id: old_id })

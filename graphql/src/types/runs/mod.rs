@@ -5,6 +5,7 @@ mod messages;
 mod orchestration;
 mod step;
 mod usage;
+mod waiting;
 mod words;
 
 pub(crate) use messages::{Followed, OrchestrationMessage};

@@ -3,12 +3,13 @@
 use super::definition::pattern_input;
 use super::step::{OrchestrationError, Step, StepText};
 use super::usage::TokenUsage;
-use super::words::{OrchestrationState, Pattern, pause_reason};
+use super::waiting::Waiting;
+use super::words::{OrchestrationState, Pattern};
 use crate::answer::{AnswerBudget, Heavy, list, of_steps, turn};
 use crate::context::{fault, ports};
 use crate::kinds::Kinds;
 use crate::loads::{self, Loading, loads};
-use crate::scalars::{Cursor, DateTime, UInt64, int};
+use crate::scalars::{Cursor, DateTime, UInt64, int, millis};
 use crate::types::connection::{PageArgs, PageInfo};
 use crate::types::event::{EventConnection, history};
 use crate::types::resolution::CredentialResolution;
@@ -23,6 +24,7 @@ use claviger_domain::pattern;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::Page;
 use claviger_projections::runs::RunSummary;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// An orchestration of the viewer.
@@ -51,8 +53,8 @@ enum Known {
 }
 
 /// Fields that the row of a list does not contain.
-const NOT_IN_A_ROW: [&str; 8] =
-    ["input", "steps", "output", "result", "error", "resolution", "partial", "cursor"];
+const NOT_IN_A_ROW: [&str; 9] =
+    ["input", "steps", "output", "result", "error", "resolution", "waiting", "partial", "cursor"];
 
 /// The fields of a list row, from whichever source.
 struct Row {
@@ -185,10 +187,16 @@ impl Orchestration {
     async fn state(&self) -> Result<OrchestrationState, Error> {
         Ok(self.row().await?.state)
     }
-    /// Why it is paused: `requested`, `spend_limit`, `key_unavailable`, or `interrupted` if the server
-    /// stopped again and again during calls of the same step; null if it is not.
+    /// Why it is paused: `requested`, `spend_limit`, `key_unavailable`, `rate_limit`, `overloaded`,
+    /// `upstream_fault`, `credit`, `key_refused`, `organization_disabled`, or `interrupted` if the
+    /// server stopped again and again during calls of the same step; null if it is not.
     async fn pause_reason(&self) -> Option<Result<&'static str, Error>> {
-        self.row().await.map(|row| row.paused.map(pause_reason)).transpose()
+        self.row().await.map(|row| row.paused.map(PauseReason::as_str)).transpose()
+    }
+    /// Why nothing happens, since when and until when; null while a call is in progress, and once it
+    /// has ended. Also while it is paused.
+    async fn waiting(&self) -> Option<Result<Waiting, Error>> {
+        self.detail().await.map(|detail| Waiting::of_run(&detail.view)).transpose()
     }
     /// The owner's title; null if it has none, and once its content was deleted.
     async fn title(&self) -> Option<Result<String, Error>> {
@@ -214,7 +222,7 @@ impl Orchestration {
     async fn output(&self, ctx: &Context<'_>) -> Option<Result<Heavy<String>, Error>> {
         self.in_turn(ctx)
             .await
-            .map(|detail| pattern::output(&detail.view.run).map(str::to_owned).map(Heavy))
+            .map(|detail| pattern::output(&detail.view.run).map(Cow::into_owned).map(Heavy))
             .transpose()
     }
     /// The pattern's whole result, in the shape of the REST API.
@@ -254,11 +262,11 @@ impl Orchestration {
         self.row().await.map(|row| row.finished_at.map(DateTime)).transpose()
     }
     /// Milliseconds from the start of the work (or from the request, if no work began) to the end;
-    /// null before the end.
+    /// null before the end, and for more than 24.8 days, which an Int cannot hold: finishedAt and
+    /// startedAt say it.
     async fn duration_ms(&self) -> Option<Result<i32, Error>> {
-        let duration = |row: Row| {
-            Some(int(row.finished_at?.ms_since(row.started_at.unwrap_or(row.created_at))))
-        };
+        let duration =
+            |row: Row| millis(row.finished_at?.ms_since(row.started_at.unwrap_or(row.created_at)));
         self.row().await.map(duration).transpose()
     }
     /// Text so far of each running attempt. This object, partial and cursor come from one fold of

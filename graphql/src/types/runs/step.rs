@@ -1,16 +1,18 @@
 //! Steps of an orchestration.
 
 use super::usage::TokenUsage;
+use super::waiting::{StepFallback, Waiting};
 use super::words::{AgentRole, StepState};
 use crate::answer::{Heavy, turn};
 use crate::error::ErrorCode;
-use crate::scalars::{UInt64, int};
+use crate::scalars::{UInt64, int, millis};
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use claviger_application::RunDetail;
 use claviger_application::ids::{self, IdKind};
 use claviger_domain::id::StepId;
-use claviger_domain::orchestration::{self as domain, Run, RunFailure};
+use claviger_domain::orchestration::{self as domain, Fallback, Run, RunFailure};
 use claviger_domain::pattern::code_of;
+use claviger_domain::timestamp::Timestamp;
 use claviger_projections::run_feed::{self, StepView};
 use std::sync::Arc;
 
@@ -24,6 +26,8 @@ pub(crate) struct Step {
     known: domain::Step,
     agent: Option<String>,
     told: Told,
+    waiting_since: Option<Timestamp>,
+    fallback: Option<Fallback>,
 }
 
 /// The agent's prompt.
@@ -43,6 +47,8 @@ impl Step {
             known: step.clone(),
             agent: StepView::agent_of(run, step),
             told: Told::By(Arc::clone(detail)),
+            waiting_since: detail.view.waiting_since.get(&step.planned.step).copied(),
+            fallback: run.fallback_of(step.planned.step),
         };
         run.steps.iter().map(of).collect()
     }
@@ -50,7 +56,8 @@ impl Step {
 
 impl From<StepView> for Step {
     fn from(view: StepView) -> Self {
-        Self { known: view.step, agent: view.agent, told: Told::Known(view.told) }
+        let StepView { step, agent, told, waiting_since, fallback } = view;
+        Self { known: step, agent, told: Told::Known(told), waiting_since, fallback }
     }
 }
 
@@ -79,6 +86,14 @@ impl Step {
     /// The current state.
     async fn state(&self) -> StepState {
         StepState::of(self.known.state)
+    }
+    /// Why it waits for another attempt, since when and until when; null if it doesn't.
+    async fn waiting(&self) -> Option<Waiting> {
+        Waiting::of_step(&self.known, self.waiting_since)
+    }
+    /// What was done instead, where its reply could not be used.
+    async fn fallback(&self) -> Option<StepFallback> {
+        self.fallback.and_then(StepFallback::of)
     }
     /// Number of attempts begun.
     async fn attempt(&self) -> i32 {
@@ -119,11 +134,11 @@ impl Step {
     }
     /// Milliseconds from the request to the first text.
     async fn first_token_ms(&self) -> Option<i32> {
-        self.known.first_token_ms.map(int)
+        self.known.first_token_ms.and_then(millis)
     }
     /// Milliseconds from the request to the end.
     async fn duration_ms(&self) -> Option<i32> {
-        self.known.duration_ms.map(int)
+        self.known.duration_ms.and_then(millis)
     }
     /// Why the step failed; null if it did not.
     async fn error(&self) -> Option<OrchestrationError> {

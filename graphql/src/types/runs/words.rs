@@ -1,7 +1,7 @@
 //! Enums of the schema, and the words of its text fields.
 
 use async_graphql::Enum;
-use claviger_domain::orchestration::{self as domain, PauseReason, Phase};
+use claviger_domain::orchestration::{self as domain, Phase};
 use claviger_projections::runs::RunState;
 
 /// How agents work together.
@@ -109,14 +109,4 @@ pub(crate) enum FailurePolicy {
     Continue,
     /// When fewer than `quorum` agents can still succeed.
     Quorum,
-}
-
-/// The words of pauseReason.
-pub(super) const fn pause_reason(reason: PauseReason) -> &'static str {
-    match reason {
-        PauseReason::Requested => "requested",
-        PauseReason::SpendLimit => "spend_limit",
-        PauseReason::KeyUnavailable => "key_unavailable",
-        PauseReason::Interrupted => "interrupted",
-    }
 }

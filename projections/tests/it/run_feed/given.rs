@@ -110,6 +110,7 @@ pub(super) fn failed(n: u8, attempt: u32, class: FailureClass, partial_bytes: u6
         cost: Cost::default(),
         maybe_billed: true,
         next: Next::Retry { at: Timestamp(0) },
+        until: None,
     };
     RunEvent::StepAttemptFailed(facts, None)
 }

@@ -44,6 +44,9 @@ fn a_failed_attempt_counts_as_a_call_with_the_fault_of_its_class() {
     let table = [
         (Request, retry, Some(CallFault::Upstream), None, false),
         (Authentication, Next::GiveUp, Some(CallFault::KeyRefused), None, false),
+        (TooLarge, Next::GiveUp, Some(CallFault::Upstream), None, false),
+        (Disabled, Next::GiveUp, Some(CallFault::KeyRefused), None, false),
+        (Between, retry, Some(CallFault::Upstream), None, false),
         (Credit, Next::GiveUp, Some(CallFault::NoCredit), None, false),
         (Permission, Next::GiveUp, Some(CallFault::ModelRefused), None, false),
         (RateLimit, retry, Some(CallFault::RateLimited), Some(LATER), false),

@@ -120,6 +120,7 @@ pub(super) fn failed(
         cost: Cost(Some(70)),
         maybe_billed: true,
         next,
+        until: None,
     };
     RunEvent::StepAttemptFailed(facts, None)
 }

@@ -59,6 +59,12 @@ fn what_a_call_sends_is_taken_in() {
         ),
         ("the end", stage(), item(end()), &["completed 1#1", "drop call 1", "continues"]),
         (
+            "a reply without text",
+            stage().after(step(1), text("  ")),
+            item(end()),
+            &["failed 1#1 invalid_output: retry +0", "drop call 1", "continues"],
+        ),
+        (
             "a reply in the wrong form",
             design(),
             item(end()),
@@ -101,28 +107,25 @@ fn a_failed_call_is_retried_given_up_or_waits() {
             "the upstream forbids a retry",
             stage(),
             failed(CallFailure { should_retry: Some(false), ..failure(Overloaded) }),
-            &["failed 1#1 overloaded: give up", "drop call 1", "continues"],
+            &["failed 1#1 overloaded: pause", "drop call 1", "continues"],
         ),
         (
             "the last attempt that counts",
-            tried(1),
+            tried(1).after(step(1), text("said")),
             item(fails(Connection)),
-            &["failed 1#2 connection: give up", "drop call 1", "continues"],
+            &["failed 1#2 connection: pause", "drop call 1", "continues"],
         ),
         (
             "past the retry budget",
-            stage().with(|state| {
-                state.first_tried.insert(step(1), NOW);
-                state.rules.retry_budget_ms = 299;
-            }),
+            stage().with(|state| state.rules.retry_budget_ms = 299),
             item(fails(Overloaded)),
-            &["failed 1#1 overloaded: give up", "drop call 1", "continues"],
+            &["failed 1#1 overloaded: pause", "drop call 1", "continues"],
         ),
         (
-            "a rate limit parks the credential before its ticket is given back",
+            "what a limit belongs to rests before the ticket is given back",
             tried(1),
             failed(CallFailure { until, ..failure(RateLimit) }),
-            &["failed 1#2 rate_limit: retry +9000", "park +9000", "drop call 1", "continues"],
+            &["failed 1#2 rate_limit: retry +9000", "rest +9000", "drop call 1", "continues"],
         ),
         (
             "a spend limit waits for a resumption",
@@ -196,7 +199,7 @@ fn a_restart_and_an_interruption_end_attempts() {
 }
 
 #[test]
-fn tokens_that_are_not_known_make_the_cost_unknown_only_if_billed() {
+fn what_may_have_been_billed_for_more_than_it_reported_costs_an_unknown_sum() {
     let half = |usage, is_maybe_billed| CallFailure {
         usage,
         maybe_billed: is_maybe_billed,
@@ -206,8 +209,9 @@ fn tokens_that_are_not_known_make_the_cost_unknown_only_if_billed() {
     for (reported, failure, usage, is_unknown) in [
         (none, half(none, false), none, false),
         (none, half(none, true), none, true),
-        (used(3), half(none, true), used(3), false),
-        (used(3), half(used(4), true), used(4), false),
+        (used(3), half(none, false), used(3), false),
+        (used(3), half(none, true), used(3), true),
+        (used(3), half(used(4), true), used(4), true),
     ] {
         let mut stage = Stage::in_turn().settled().after(step(1), CallItem::Usage(reported));
         let decision = stage.decide(failed(failure));
@@ -219,13 +223,13 @@ fn tokens_that_are_not_known_make_the_cost_unknown_only_if_billed() {
 }
 
 #[test]
-fn an_answer_that_restarts_too_often_fails_its_step() {
+fn an_answer_that_restarts_too_often_pauses_its_run() {
     let again = |stage: Stage| stage.after(step(1), restarted());
     let last = (1..RESTARTS_MAX).fold(Stage::in_turn().settled(), |stage, _| again(stage));
     check([(
         "the last restart",
         last,
         item(restarted()),
-        &["failed 1#10 restarted: give up", "drop call 1", "continues"],
+        &["failed 1#10 restarted: pause", "drop call 1", "continues"],
     )]);
 }

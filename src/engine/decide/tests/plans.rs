@@ -264,7 +264,7 @@ fn attempts_that_could_not_be_appended_are_taken_back_and_decided_again() {
     assert_eq!(events, []);
     let (now, then) = (&stage.state, &before);
     assert_eq!((&now.run, &now.granted, &now.queued), (&then.run, &then.granted, &then.queued));
-    assert_eq!((now.calls.len(), now.first_tried.len()), (0, 0));
+    assert_eq!((now.calls.len(), now.trying.len()), (0, 0));
     assert_eq!(lines(&stage.decide(DECIDE)), announced, "with a key");
     let mut without = granted(two(2), &[1, 2]);
     let decision = without.decide(DECIDE);

@@ -2,6 +2,7 @@
 
 use crate::anthropic::error::{Origin, RateLimits};
 use crate::anthropic::prices::PriceTable;
+use crate::anthropic::prices::Terms;
 use crate::anthropic::stream::{CallEnd, CallFailure, CallItem};
 use crate::engine::decide::{
     Decision, Effect, Flow, Given, Received, Rules, WorkState, claim, decide, interrupt, receive,
@@ -22,6 +23,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub(super) const NOW: Timestamp = Timestamp(1_790_000_000_000);
+/// The same moment, by the timer.
+pub(super) const TIMER_MS: u64 = 5_000_000;
 pub(super) const RUN: RunId = RunId(Uuid::from_u128(1));
 pub(super) const OURS: BootId = BootId(Uuid::from_u128(7));
 pub(super) const CREDENTIAL: Credential =
@@ -64,7 +67,7 @@ pub(super) fn check<const N: usize>(rows: [Row; N]) {
         let decision = stage.decide(input);
         let mut lines = lines(&decision);
         lines.extend(stage.state.pausing.map(|reason| format!("pausing {}", word(reason))));
-        lines.extend(stage.state.due.map(|due| format!("due +{}", due.ms_since(NOW))));
+        lines.extend(stage.state.due.map(|due| format!("due +{}", due - TIMER_MS)));
         assert_eq!(lines, expected, "{name}");
     }
 }
@@ -167,7 +170,21 @@ impl Stage {
         let outside = match input {
             Input::Decide(outside) => outside,
             Input::Item(step, item) => {
-                let received = Received { step, item, now: NOW, elapsed_ms: 50, random: 300 };
+                // A reply without text would be asked for again.
+                let call = self.state.calls.iter_mut().find(|call| call.step == step);
+                if let (Some(call), Some(CallItem::Ended(_))) = (call, &item)
+                    && call.text.is_empty()
+                {
+                    call.text.push_str("said");
+                }
+                let received = Received {
+                    step,
+                    item,
+                    now: NOW,
+                    timer_ms: TIMER_MS,
+                    elapsed_ms: 50,
+                    random: 300,
+                };
                 return receive(&mut self.state, received).unwrap();
             }
             Input::Interrupt => return interrupt(&mut self.state, NOW).unwrap(),
@@ -176,6 +193,7 @@ impl Stage {
         let (resolution, ids) = (resolution(), Cell::new(self.state.run.steps.len() as u128));
         let given = Given {
             now: NOW,
+            timer_ms: TIMER_MS,
             index: &IndexKey::generate(&Zeros),
             credential: outside.credential,
             resolution: outside.has_resolution.then_some(&resolution),
@@ -239,6 +257,7 @@ pub(super) fn end() -> CallItem {
     CallItem::Ended(Box::new(CallEnd {
         stop_reason: StopReason::EndTurn,
         usage: Usage { output: 5, ..Usage::default() },
+        terms: Terms::Usual,
         thinking_bytes: 0,
         origin: Origin::default(),
         limits: RateLimits::default(),
@@ -263,7 +282,8 @@ pub(super) fn lines(decision: &Decision) -> Vec<String> {
     let effects = decision.effects.iter().map(|effect| match effect {
         Effect::TakeTicket { step, .. } => format!("take ticket {}", number(*step)),
         Effect::LeaveQueue => "leave queue".to_owned(),
-        Effect::Park { until, .. } => format!("park +{}", until.ms_since(NOW)),
+        Effect::Rest(rest) => format!("rest +{}", rest.until_ms - TIMER_MS),
+        Effect::Learn { organization, .. } => format!("learn {organization}"),
         Effect::DropCall(step) => format!("drop call {}", number(*step)),
         Effect::WriteText(item) => {
             let (step, text) = (number(item.step), &item.text);
@@ -310,6 +330,10 @@ fn event(event: &RunEvent) -> String {
         RunEvent::FallbackApplied(facts, _) => format!("fallback {}", word(facts.fallback)),
         RunEvent::RunPaused(facts) => format!("run paused {}", word(facts.reason)),
         RunEvent::RunHalted(facts) => format!("run halted {}", number(facts.step)),
+        RunEvent::RunStalled(facts) => {
+            format!("run stalled {} {}", number(facts.step), word(facts.reason))
+        }
+        RunEvent::PartsGiven(facts) => format!("parts given {}", number(facts.step)),
         RunEvent::RunResumed(_) => "run resumed".to_owned(),
         RunEvent::RunCancelled(_) => "run cancelled".to_owned(),
         RunEvent::RunCompleted(_) => "run completed".to_owned(),

@@ -1,6 +1,7 @@
 //! Turns a request into an event stream, or into an error response that a client can distinguish
 //! from one.
 
+use super::format::Format;
 use super::frames;
 use super::pump::{Cursors, OfTicket, Pump};
 use crate::auth::{Denied, Grant, Ticket};
@@ -10,7 +11,8 @@ use crate::http::edge::problem::{Problem, challenge};
 use crate::http::edge::sender::{client, payer};
 use crate::http::graphql::streams::LiveFace;
 use crate::http::graphql::{
-    Executor, Media, Reply, RequestContext, from_json, from_uri, mutation_over_get, require_json,
+    Executor, Media, Reply, RequestContext, from_json, from_uri, json_of, mutation_over_get,
+    require_json,
 };
 use crate::limits::{Held, NoRoom, Payer};
 use async_graphql::Response as Answer;
@@ -40,33 +42,55 @@ struct Asked {
     ticket: Option<Ticket>,
 }
 
-/// Handles one request for an event stream.
-pub(in crate::http::graphql) async fn answer(face: &Arc<LiveFace>, request: Request) -> Response {
+/// Handles one request for a stream.
+pub(in crate::http::graphql) async fn answer(
+    face: &Arc<LiveFace>,
+    request: Request,
+    format: Format,
+) -> Response {
     let ids = face.ids_of(&request);
     let (parts, body) = request.into_parts();
-    let answered = begin(face, &parts, body, ids).await;
-    answered.unwrap_or_else(Problem::into_response)
+    let media = match format {
+        // 200 would signal that the stream has begun.
+        Format::Events => Media::GraphqlResponse,
+        Format::Multipart => Media::accepted(&parts.headers).unwrap_or(Media::GraphqlResponse),
+    };
+    let answered = begin(face, &parts, body, Call { ids, format, media }).await;
+    answered.unwrap_or_else(|problem| match format {
+        Format::Events => problem.into_response(),
+        Format::Multipart => Reply::problem(problem, ids.request).alone(media),
+    })
+}
+
+/// What is known of a request before it is read.
+#[derive(Clone, Copy)]
+struct Call {
+    ids: RequestIds,
+    format: Format,
+    /// Of an answer that is no stream.
+    media: Media,
 }
 
 async fn begin(
     face: &Arc<LiveFace>,
     parts: &Parts,
     body: Body,
-    ids: RequestIds,
+    call: Call,
 ) -> Result<Response, Problem> {
-    let context = RequestContext::from_parts(parts, ids)?;
+    let context = RequestContext::from_parts(parts, call.ids)?;
     let (mut request, held) = read(face, parts, body).await?;
     let kind = match face.parts.admission.admit(&mut request) {
         Ok(OperationType::Mutation) if parts.method == Method::GET => {
             return Err(mutation_over_get());
         }
         Ok(kind) => kind,
-        // No event can carry the error yet, and 200 would signal that the stream has begun.
         Err(refusal) => {
-            return Ok(Reply::refused(refusal, Media::GraphqlResponse, ids.request)
-                .alone(Media::GraphqlResponse));
+            return Ok(Reply::refused(refusal, call.media, call.ids.request).alone(call.media));
         }
     };
+    if call.format == Format::Multipart && kind != OperationType::Subscription {
+        return Ok(at_once(face, (request, held), context, call.media).await);
+    }
     let mut seat = face.seats.take().map_err(|full| {
         Problem::new(ErrorCode::LimitExceeded, full.to_string())
             .with_status(StatusCode::SERVICE_UNAVAILABLE)
@@ -111,10 +135,11 @@ async fn begin(
         guard,
         seat,
         ticket,
-        request_id: ids.request,
+        request_id: call.ids.request,
+        format: call.format,
         kept,
     };
-    Ok(started(pump, is_resumed).await)
+    Ok(started(pump, is_resumed, call.media).await)
 }
 
 /// The request, and the memory held for it.
@@ -135,9 +160,7 @@ async fn read(
     let (most, within) = (settings.max_message_bytes, settings.timeout);
     let mut body = read_body(body, most, within, held).await?;
     body.parsing()?;
-    let json = serde_json::from_slice(body.as_slice())
-        .map_err(|_| Problem::new(ErrorCode::BadRequest, "the body is not JSON"))?;
-    Ok((from_json(json)?, body.into_held()))
+    Ok((from_json(json_of(body.as_slice())?)?, body.into_held()))
 }
 
 /// Holds memory for what the stream keeps of its request: for the user, or for the address of a
@@ -160,7 +183,7 @@ fn keep(
 /// Starts the stream. A subscription that can't begin gets an error status, because an
 /// `EventSource` reconnects after a 200. For the same reason a stream resumed after its end gets
 /// 204, which tells the client that there is nothing more.
-async fn started(mut pump: Pump, is_resumed: bool) -> Response {
+async fn started(mut pump: Pump, is_resumed: bool, media: Media) -> Response {
     let (first, is_over) = {
         let cursors = Arc::clone(&pump.cursors);
         let begun = std::future::poll_fn(|cx| match pump.answers.poll_next_unpin(cx) {
@@ -186,8 +209,7 @@ async fn started(mut pump: Pump, is_resumed: bool) -> Response {
             .cloned()
             .map(|error| async_graphql::ServerError { path: Vec::new(), ..error });
         let refused = Answer::from_errors(errors.collect());
-        return Reply::executed(refused, Media::GraphqlResponse, pump.request_id)
-            .alone(Media::GraphqlResponse);
+        return Reply::executed(refused, media, pump.request_id).alone(media);
     }
     if is_over && is_resumed {
         let mut nothing = Response::new(Body::empty());
@@ -201,16 +223,29 @@ async fn started(mut pump: Pump, is_resumed: bool) -> Response {
         pump.kept.sibling(),
     );
     let tasks = pump.face.tasks.clone();
+    let content_type = pump.format.content_type();
     let span = tracing::info_span!("sse.stream", request_id = %pump.request_id);
     tasks.spawn(pump.run(frames, first).instrument(span));
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies such as nginx would buffer the response until it is complete.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// A query or mutation of a client that accepts parts: it sends the same headers with every
+/// operation, and only subscriptions have more than one answer.
+async fn at_once(
+    face: &Arc<LiveFace>,
+    (request, _held): (async_graphql::Request, Held),
+    context: RequestContext,
+    media: Media,
+) -> Response {
+    let id = context.request_id;
+    let answer = once(face, request, context).next().await.unwrap_or_default();
+    Reply::executed(answer, media, id).alone(media)
 }
 
 fn once(

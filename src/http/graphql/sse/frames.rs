@@ -1,36 +1,13 @@
-//! Encodes events, and queues them with a bound between the task that produces them and the body
-//! that hyper reads.
+//! Queues what a stream writes, with a bound, between the task that produces it and the body that
+//! hyper reads.
 
 use crate::limits::{Held, NoRoom};
-use async_graphql::Response;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::stream::unfold;
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-
-/// A comment, which clients ignore.
-pub(super) fn comment(text: &str) -> Bytes {
-    Bytes::from(format!(":{text}\n\n"))
-}
-
-/// The start of a stream.
-pub(super) fn open(id: &str) -> Bytes {
-    Bytes::from(format!("event: open\nid: {id}\ndata: {{}}\n\n"))
-}
-
-pub(super) fn next(id: Option<&str>, response: &Response) -> Bytes {
-    // JSON has no raw line breaks: those in strings are written as \n.
-    let data = serde_json::to_string(response).unwrap_or_default();
-    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
-    Bytes::from(format!("event: next\n{id}data: {data}\n\n"))
-}
-
-/// The end of the stream: the client need not reconnect.
-pub(super) fn complete() -> Bytes {
-    Bytes::from_static(b"event: complete\ndata:\n\n")
-}
 
 struct Waiting {
     bytes: Bytes,

@@ -1,6 +1,7 @@
 //! The task behind one event stream.
 
-use super::frames::{self, Frames};
+use super::format::{Format, Why};
+use super::frames::Frames;
 use crate::auth::Ticket;
 use crate::http::graphql::complete_errors;
 use crate::http::graphql::streams::{LiveFace, OnlyStream};
@@ -56,14 +57,15 @@ pub(super) struct Pump {
     pub(super) seat: StreamSlot,
     pub(super) ticket: Option<OfTicket>,
     pub(super) request_id: Uuid,
+    pub(super) format: Format,
     /// What the operation keeps of its request; frames are held for the same client.
     pub(super) kept: Held,
 }
 
 enum Turn {
     Answer(Option<Box<Response>>),
-    /// Ended by the server: without `complete`, so that the client reconnects.
-    End(&'static str),
+    /// Ended by the server: not as complete, so that the client reconnects.
+    End(Why),
     Gone,
     Tick,
 }
@@ -71,11 +73,13 @@ enum Turn {
 impl Pump {
     /// Fills the body until the end. `first` is a response that came before the stream began.
     pub(super) async fn run(mut self, frames: Frames, first: Option<Response>) {
-        if let Some(of) = &self.ticket
-            && let Some(start) = self.cursors.start()
-        {
-            let id = self.face.parts.watch.auth.ticket_event_id(&of.ticket, &start);
-            self.send(&frames, frames::open(&id)).await;
+        let id = self
+            .ticket
+            .as_ref()
+            .zip(self.cursors.start())
+            .map(|(of, start)| self.face.parts.watch.auth.ticket_event_id(&of.ticket, &start));
+        if let Some(first) = self.format.open(id.as_deref()) {
+            self.send(&frames, first).await;
         }
         let mut turn = first.map_or(Turn::Tick, |response| Turn::Answer(Some(Box::new(response))));
         while self.take(turn, &frames).await {
@@ -102,16 +106,16 @@ impl Pump {
         match turn {
             Turn::Gone => false,
             Turn::End(why) => {
-                self.send(frames, frames::comment(why)).await;
+                self.send(frames, self.format.end(why, self.request_id)).await;
                 false
             }
             Turn::Tick if self.guard.as_ref().is_some_and(Guard::has_expired) => {
-                self.send(frames, frames::comment("the token has expired")).await;
+                self.send(frames, self.format.end(Why::Expired, self.request_id)).await;
                 false
             }
-            Turn::Tick => self.send(frames, frames::comment("")).await,
+            Turn::Tick => self.send(frames, self.format.heartbeat()).await,
             Turn::Answer(None) => {
-                self.send(frames, frames::complete()).await;
+                self.send(frames, self.format.complete()).await;
                 false
             }
             Turn::Answer(Some(mut response)) => {
@@ -121,9 +125,9 @@ impl Pump {
                     Some(of) => self.face.parts.watch.auth.ticket_event_id(&of.ticket, &cursor),
                     None => cursor,
                 });
-                let sent = self.send(frames, frames::next(id.as_deref(), &response)).await;
+                let sent = self.send(frames, self.format.next(id.as_deref(), &response)).await;
                 if is_end {
-                    self.send(frames, frames::complete()).await;
+                    self.send(frames, self.format.complete()).await;
                 }
                 sent && !is_end
             }
@@ -132,11 +136,7 @@ impl Pump {
 }
 
 /// Waits for a reason to end the stream: of the server, of the caller's rights, of its ticket.
-async fn ended(
-    face: &LiveFace,
-    guard: Option<&mut Guard>,
-    ticket: Option<&OfTicket>,
-) -> &'static str {
+async fn ended(face: &LiveFace, guard: Option<&mut Guard>, ticket: Option<&OfTicket>) -> Why {
     let ended = async {
         match guard {
             Some(guard) => guard.ended().await,
@@ -150,12 +150,12 @@ async fn ended(
         }
     };
     tokio::select! {
-        () = face.stop.cancelled() => "the server is restarting",
+        () = face.stop.cancelled() => Why::Restarting,
         end = ended => match end {
-            End::Revoked => "the session has ended",
-            End::Expired => "the token has expired",
+            End::Revoked => Why::Revoked,
+            End::Expired => Why::Expired,
         },
-        () = replaced => "the ticket was used again",
+        () = replaced => Why::Replaced,
     }
 }
 
@@ -163,12 +163,12 @@ impl Pump {
     /// Sends a frame, unless the client accepts no data for too long, or there is no memory for the
     /// frame: then the stream ends as if the server restarted, and the client resumes.
     async fn send(&mut self, frames: &Frames, bytes: Bytes) -> bool {
-        let Self { face, guard, ticket, .. } = self;
+        let Self { face, guard, ticket, format, request_id, .. } = self;
         let bytes = match frames.paid(bytes) {
             Ok(bytes) => bytes,
             Err(no_room) => {
                 tracing::debug!(%no_room, "ended a stream");
-                frames.send(frames::comment("no room for the next event: connect again")).await;
+                frames.send(format.end(Why::NoRoom, *request_id)).await;
                 return false;
             }
         };

@@ -21,6 +21,8 @@ pub(super) enum Close {
     BadMessage(&'static str),
     /// The token is invalid, or its session has ended.
     Unauthorized,
+    /// No token came in any of the places where one is looked for.
+    NoToken,
     Expired,
     /// No `connection_init` in time.
     InitTimeout,
@@ -49,6 +51,12 @@ impl Close {
             Self::Unauthorized => {
                 (4401, "Unauthorized: the token is not valid or its session has ended".into())
             }
+            Self::NoToken => (
+                4401,
+                "Unauthorized: no token found, send it in connection_init as token, Authorization \
+                 or headers.Authorization"
+                    .into(),
+            ),
             Self::Expired => {
                 (4403, "Forbidden: the token has expired, connect again with a new one".into())
             }

@@ -1,6 +1,6 @@
 //! A connection that counts what passes: the bytes written, to tell a slow reader from one that has
-//! stopped, and the bytes of each message as they arrive, so that their memory is held before the
-//! WebSocket library keeps them.
+//! stopped, and the bytes of each message as its frames announce them, so that their memory is held
+//! before the WebSocket library keeps any of them.
 //!
 //! It never reads beyond a frame, so between two messages nothing is left in the library's buffers.
 //! These keep the size of the largest message for ever, and can only be replaced as a whole.
@@ -11,9 +11,6 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-/// Memory is held in steps of this many bytes.
-const STEP: usize = 4 * 1024;
 
 /// Why no more is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +80,11 @@ impl Meter {
         self.left == 0 && self.head.is_empty() && !self.is_continued && self.refusal.is_none()
     }
 
+    /// Nothing more is read: what has arrived of a message is not wanted.
+    pub(super) fn shut(&mut self) {
+        self.refusal.get_or_insert(Refusal::NoRoom);
+    }
+
     /// The library's buffers were replaced.
     pub(super) fn is_empty_again(&mut self) {
         // To hold fewer bytes never fails.
@@ -101,23 +103,25 @@ impl Meter {
     fn passed(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         if self.left > 0 {
             self.left = self.left.saturating_sub(bytes.len() as u64);
-        } else if let Some(frame) = self.head.push(bytes) {
-            self.left = frame.length;
-            // Control frames have at most 125 bytes and may come between those of a message.
-            if !frame.is_control {
-                if !std::mem::replace(&mut self.is_continued, !frame.is_last) {
-                    self.message = 0;
-                }
-                let length = usize::try_from(frame.length).unwrap_or(usize::MAX);
-                self.message = self.message.saturating_add(length);
-                if self.message > self.most {
-                    return Err(Refusal::TooLarge);
-                }
-            }
+            return Ok(());
         }
-        let arrived = self.message.saturating_sub(usize::try_from(self.left).unwrap_or(0));
-        let held = arrived.div_ceil(STEP).saturating_mul(STEP);
-        self.held.at_least(held).map_err(|_| Refusal::NoRoom)
+        let Some(frame) = self.head.push(bytes) else { return Ok(()) };
+        self.left = frame.length;
+        // Control frames have at most 125 bytes and may come between those of a message.
+        if frame.is_control {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.is_continued, !frame.is_last) {
+            self.message = 0;
+        }
+        let length = usize::try_from(frame.length).unwrap_or(usize::MAX);
+        self.message = self.message.saturating_add(length);
+        if self.message > self.most {
+            return Err(Refusal::TooLarge);
+        }
+        // What follows a frame that isn't the last may have any size.
+        self.held.expects(if frame.is_last { self.message } else { self.most });
+        self.held.at_least(self.message).map_err(|_| Refusal::NoRoom)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::http::edge::json_size;
 use crate::http::graphql::from_json;
 use async_graphql::{Request, Response, ServerError};
 use claviger_domain::secret::SecretText;
+use claviger_domain::text::without_mark;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio_tungstenite::tungstenite::Message;
@@ -29,7 +30,7 @@ pub(super) fn values(text: &str) -> Result<usize, Close> {
 }
 
 pub(super) fn read(text: &str) -> Result<FromClient, Close> {
-    let Ok(Value::Object(mut fields)) = serde_json::from_str(text) else {
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(without_mark(text)) else {
         return Err(Close::BadMessage("a message must be a JSON object"));
     };
     let kind = fields.remove("type");
@@ -63,17 +64,61 @@ fn id(fields: &mut Map<String, Value>) -> Result<String, Close> {
     }
 }
 
+/// The fields in which clients send a token, without case, dashes and underscores, ours first.
+const TOKENS: [&str; 6] =
+    ["token", "authorization", "accesstoken", "authtoken", "bearertoken", "jwt"];
+
+/// The objects in which some clients put those fields.
+const AROUND: [&str; 7] =
+    ["headers", "header", "auth", "authorization", "authentication", "context", "http"];
+
 /// The token in a payload. Other fields belong to other clients' conventions and are ignored.
 fn token(fields: &mut Map<String, Value>) -> Result<Option<SecretText>, Close> {
     match fields.remove("payload") {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::Object(mut payload)) => match payload.remove("token") {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(token)) => Ok(Some(SecretText::new(token))),
+        Some(Value::Object(payload)) => match payload.get("token") {
+            None | Some(Value::Null | Value::String(_)) => Ok(token_in(payload, 2)),
             Some(_) => Err(Close::BadMessage("the token must be a string")),
         },
         Some(_) => Err(Close::BadMessage("the payload must be an object")),
     }
+}
+
+fn token_in(payload: Map<String, Value>, deep: u8) -> Option<SecretText> {
+    let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
+    let (mut best, mut around) = (None, Vec::new());
+    for (name, value) in payload {
+        let name = plain(&name);
+        if let Value::String(text) = value {
+            let text = SecretText::new(text);
+            let rank = TOKENS.iter().position(|known| *known == name);
+            if let Some((rank, token)) = rank.zip(bearer_in(&text))
+                && best.as_ref().is_none_or(|(before, _)| rank < *before)
+            {
+                best = Some((rank, token));
+            }
+        } else if let Value::Object(inner) = value
+            && deep > 0
+            && AROUND.contains(&name.as_str())
+        {
+            around.push(inner);
+        }
+    }
+    best.map(|(_, token)| token)
+        .or_else(|| around.into_iter().find_map(|inner| token_in(inner, deep - 1)))
+}
+
+/// The token in a text such as `Bearer TOKEN`, or the text itself; `None` for another scheme.
+pub(super) fn bearer_in(text: &SecretText) -> Option<SecretText> {
+    let text = text.expose().trim();
+    let token = match text.split_once(char::is_whitespace) {
+        Some((scheme, token)) => {
+            Some(token.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))
+        }
+        None => Some(text).filter(|text| !text.eq_ignore_ascii_case("bearer")),
+    }?;
+    let is_one = !token.is_empty() && !token.contains(char::is_whitespace);
+    is_one.then(|| SecretText::new(token.to_owned()))
 }
 
 #[derive(Serialize)]

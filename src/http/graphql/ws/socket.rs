@@ -35,6 +35,8 @@ pub(super) struct Socket<S> {
     face: Arc<LiveFace>,
     wire: Wire<S>,
     context: RequestContext,
+    /// The token of the handshake, for a client that sends none after it.
+    offered: Option<SecretText>,
     seat: StreamSlot,
     /// Watches the caller's session, once the client has authenticated.
     holder: Option<Guard>,
@@ -59,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(super) fn new(
         face: Arc<LiveFace>,
         wire: Wire<S>,
-        context: RequestContext,
+        (context, offered): (RequestContext, Option<SecretText>),
         seat: StreamSlot,
     ) -> Self {
         let now = Instant::now();
@@ -68,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             face,
             wire,
             context,
+            offered,
             seat,
             holder: None,
             operations,
@@ -87,6 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             if self.wire.is_swollen() {
                 Box::pin(self.wire.rest()).await;
             }
+            self.wire.settle();
         };
         // Dropped first: nothing reads from the store any more, however long the closing handshake
         // takes.
@@ -216,7 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.holder.is_some() {
             return Err(Some(Close::TooManyInits));
         }
-        let token = token.ok_or(Some(Close::Unauthorized))?;
+        let token = token.or(self.offered.take()).ok_or(Some(Close::NoToken))?;
         let watch = &self.face.parts.watch;
         let deadline = self.opened + self.face.parts.settings.init_timeout;
         let granted = timeout_at(deadline, watch.auth.grant(&token))
@@ -393,6 +397,16 @@ fn took_too_long() -> Response {
     ])
 }
 
+/// `false` if the other end is gone.
+async fn send_all<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> bool {
+    while wire.has_unsent() {
+        if let Io::Gone = poll_fn(|cx| wire.poll(cx, false)).await {
+            return false;
+        }
+    }
+    true
+}
+
 /// Sends the reason, and waits for the other end to close: cutting a connection with unread data
 /// would lose the reason.
 async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(
@@ -401,12 +415,19 @@ async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(
     within: Duration,
 ) {
     wire.forget_queue();
-    wire.push(Message::Close(Some(close.frame())));
+    // A client that was refused gives its memory back at once, also one that reads nothing.
+    let sent = poll_fn(|cx| Poll::Ready(wire.poll_all(cx))).await;
+    if matches!(sent, Poll::Ready(Io::Gone)) || (wire.is_refused() && wire.has_unsent()) {
+        return;
+    }
     let said = async {
-        while wire.has_unsent() {
-            if let Io::Gone = poll_fn(|cx| wire.poll(cx, false)).await {
-                return Ok(());
-            }
+        if !send_all(&mut wire).await {
+            return Ok(());
+        }
+        wire.let_go().await;
+        wire.push(Message::Close(Some(close.frame())));
+        if !send_all(&mut wire).await {
+            return Ok(());
         }
         while let Io::Sent | Io::Got(_) = poll_fn(|cx| wire.poll(cx, true)).await {}
         wire.hang_up().await

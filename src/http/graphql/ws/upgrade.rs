@@ -1,6 +1,7 @@
 //! Upgrades an HTTP request to a socket.
 
 use super::metered::{Meter, Metered};
+use super::protocol::bearer_in;
 use super::socket::Socket;
 use super::wire::Wire;
 use crate::http::edge::problem::Problem;
@@ -12,6 +13,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use claviger_domain::code::ErrorCode;
+use claviger_domain::secret::SecretText;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -35,8 +37,12 @@ pub(in crate::http::graphql) fn upgrade(face: &Arc<LiveFace>, mut request: Reque
     let ids = face.ids_of(&request);
     let upgraded = hyper::upgrade::on(&mut request);
     let (mut parts, _) = request.into_parts();
-    // Tokens come in messages: an `Authorization` header added by a proxy belongs to no user.
-    parts.headers.remove(header::AUTHORIZATION);
+    // Tokens come in messages. A header counts for a client that sends none there, and another
+    // scheme than a token's is a proxy's own affair.
+    let offered = parts.headers.remove(header::AUTHORIZATION);
+    let offered = offered
+        .and_then(|value| value.to_str().ok().map(|text| SecretText::new(text.to_owned())))
+        .and_then(|text| bearer_in(&text));
     let opened = accept_key(&parts.method, &parts.headers).and_then(|key| {
         let seat = face.seats.take().map_err(|full| {
             Problem::new(ErrorCode::LimitExceeded, full.to_string())
@@ -54,14 +60,14 @@ pub(in crate::http::graphql) fn upgrade(face: &Arc<LiveFace>, mut request: Reque
     let serve = async move {
         let Ok(upgraded) = upgraded.await else { return };
         let settings = face.parts.settings;
-        let memory = &face.parts.memory.requests;
+        let memory = &face.parts.memory.early;
         let meter = Meter::new(settings.max_early_message_bytes, memory.hold(payer));
         let stream = Metered::new(TokioIo::new(upgraded), meter);
         let most = (settings.max_waiting_frames, settings.max_waiting_bytes);
         let wire = Wire::new(stream, memory.hold(payer), most).await;
         // In a task of its own, and boxed twice: otherwise its future would hold the socket once
         // for each function it passes through, and the state of the handshake.
-        let socket = Box::new(Socket::new(Arc::clone(&face), wire, context, seat));
+        let socket = Box::new(Socket::new(Arc::clone(&face), wire, (context, offered), seat));
         face.tasks.spawn(Box::pin(socket.run()));
     };
     // Outside any span: open spans stay in memory, and thousands of sockets are idle. Each piece of

@@ -116,14 +116,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// so they are replaced while they are empty.
     pub(super) async fn rest(&mut self) {
         if self.is_swollen() {
+            self.replace().await;
+        }
+    }
+
+    /// Between messages, buffers that are small enough to stay count as part of the socket.
+    pub(super) fn settle(&mut self) {
+        let meter = self.socket.get_mut().meter();
+        if meter.is_between_messages() && meter.held() <= SPARE {
+            meter.is_empty_again();
+        }
+        if !self.has_unsent() && self.largest <= SPARE {
             // To hold fewer bytes never fails.
             let _ = self.held.resize(0);
-            let nothing = self.held.sibling();
-            let mut stream = self.socket.get_mut().moved(nothing);
-            stream.meter().is_empty_again();
-            self.socket = over(stream).await;
             self.largest = 0;
         }
+    }
+
+    /// Gives back what was read, also of a message of which the rest is missing: that is not read
+    /// any more. Nothing may be unsent.
+    pub(super) async fn let_go(&mut self) {
+        let meter = self.socket.get_mut().meter();
+        if !meter.is_between_messages() {
+            meter.shut();
+            self.replace().await;
+        }
+        self.rest().await;
+    }
+
+    /// Whether the client sent more than there is room for.
+    pub(super) fn is_refused(&self) -> bool {
+        self.socket.get_ref().refusal().is_some()
+    }
+
+    async fn replace(&mut self) {
+        // To hold fewer bytes never fails.
+        let _ = self.held.resize(0);
+        let nothing = self.held.sibling();
+        let mut stream = self.socket.get_mut().moved(nothing);
+        stream.meter().is_empty_again();
+        self.socket = over(stream).await;
+        self.largest = 0;
     }
 
     /// Drops the messages that are not being sent yet.

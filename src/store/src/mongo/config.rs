@@ -2,11 +2,13 @@
 
 use super::faults::{Faults, NoFaults};
 use crate::address::MongoUri;
+use crate::skipped::Skipped;
 use claviger_domain::catalogue::Readable;
 use claviger_vault::Entropy;
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub struct MongoConfig {
     /// The server. A database named in the address is used, else `claviger`.
     pub uri: MongoUri,
+    /// Name servers for an address `mongodb+srv://`; none for the machine's.
+    pub nameservers: Vec<SocketAddr>,
     /// The database to use instead of the one named in the address.
     pub database: Option<String>,
     /// Spreads the retries of processes that conflict with each other, and marks rotations.
@@ -34,6 +38,8 @@ pub struct MongoConfig {
     pub reads: Arc<Readable>,
     /// Whether the database's clock contradicts an append whose time is far ahead.
     pub asks_clock: bool,
+    /// Counts documents that are passed over because they cannot be decoded.
+    pub skipped: Arc<Skipped>,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
     /// Receives every command that is sent, for tests.
@@ -46,12 +52,14 @@ impl MongoConfig {
         let faults = Arc::new(NoFaults);
         Self {
             uri,
+            nameservers: Vec::new(),
             database: None,
             entropy,
             lease: LEASE,
             answer_within: ANSWER,
             reads: Arc::new(Readable::current()),
             asks_clock: false,
+            skipped: Arc::default(),
             faults,
             monitor: None,
         }

@@ -2,6 +2,7 @@
 //! passed on: they contain key values, host names, sometimes passwords.
 
 use super::boot::Unfit;
+use super::seeds::Unresolved;
 use claviger_domain::catalogue::Requirement;
 use claviger_projections::ports::StoreError;
 use mongodb::error::{
@@ -17,10 +18,13 @@ const WRITE_CONFLICT: i32 = 112;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(
-        "the MongoDB address is invalid: write mongodb://[user:password@]host[:port][,host…]/[database][?options], naming the \
-         hosts themselves (mongodb+srv is not supported)"
+        "the MongoDB address is invalid: write mongodb://[user:password@]host[:port][,host…]/[database][?options], or \
+         mongodb+srv://[user:password@]name[/database][?options]"
     )]
     Address,
+    /// The hosts behind a name can't be found.
+    #[error("the hosts of the MongoDB address cannot be found: {0}")]
+    Hosts(#[from] Unresolved),
     /// No server replies, or none accepts the connection.
     #[error(
         "MongoDB cannot be reached (code {code}): check that the server runs, that its address is right and that it accepts the credentials"
@@ -66,6 +70,16 @@ pub enum OpenError {
     Damaged {
         database: String,
         /// The damaged part.
+        what: String,
+    },
+    /// A collection of it is more than a plain one.
+    #[error(
+        "in the database {database} {what}, and this program did not make it so: find out who did, undo it, and run \
+         `claviger verify`, or restore a backup"
+    )]
+    Foreign {
+        database: String,
+        /// What is not as it was made.
         what: String,
     },
     /// Any other error of the server.

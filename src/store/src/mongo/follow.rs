@@ -45,7 +45,8 @@ impl Followers for MongoStore {
     }
 
     fn quarantined(&self, view: &'static str, limit: usize) -> Answer<'_, Vec<Quarantined>> {
-        self.ask(move |db| async move { read::quarantined(&db, view, limit).await })
+        let skipped = Arc::clone(&self.skipped);
+        self.ask(move |db| async move { read::quarantined(&db, view, limit, &skipped).await })
     }
 
     fn count_quarantined(&self, view: &'static str) -> Answer<'_, u64> {
@@ -61,6 +62,7 @@ impl Repairs for MongoStore {
     }
 
     fn owners_with_keys(&self, after: Option<UserId>, limit: usize) -> Answer<'_, Vec<UserId>> {
-        self.ask(move |db| async move { read::owners_with_keys(&db, after, limit).await })
+        let skipped = Arc::clone(&self.skipped);
+        self.ask(move |db| async move { read::owners_with_keys(&db, after, limit, &skipped).await })
     }
 }

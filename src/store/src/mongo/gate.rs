@@ -164,7 +164,11 @@ impl Gate {
         &self,
         wanted: &BTreeSet<Requirement>,
     ) -> Result<BTreeMap<Requirement, String>, DbError> {
-        let live = doc! { "$expr": { "$gte": ["$until", { "$toLong": "$$NOW" }] } };
+        // A line without a time was not written by a process, and must not hold all others.
+        let live = doc! {
+            "until": { "$type": "number" },
+            "$expr": { "$gte": ["$until", { "$toLong": "$$NOW" }] },
+        };
         let processes = self.db.collection::<Document>(PROCESSES);
         let question = async move { processes.find(live).await?.try_collect::<Vec<_>>().await };
         let lines = self.calls.ask(question).await?;

@@ -24,9 +24,16 @@ pub(super) async fn hold(
     let me = doc! { "$literal": id(holder.0) };
     // Numbers compare alike on every server that speaks the protocol; dates do not.
     let now = doc! { "$toLong": "$$NOW" };
-    let lapsed = doc! { "$lte": [{ "$ifNull": ["$until", 0_i64] }, now.clone()] };
-    let mine = doc! { "$eq": ["$holder", me.clone()] };
-    let taken = doc! { "$add": [{ "$ifNull": ["$token", 0_i64] }, 1_i64] };
+    // A document that no process wrote is as good as none: it must not keep everybody from the lease.
+    let is_held = doc! { "$and": [
+        { "$eq": [{ "$type": "$holder" }, "binData"] },
+        is_number("$token"),
+        is_number("$until"),
+        { "$gt": ["$until", now.clone()] },
+    ] };
+    let lapsed = doc! { "$not": [is_held] };
+    let mine = doc! { "$and": [{ "$eq": ["$holder", me.clone()] }, is_number("$token")] };
+    let taken = doc! { "$add": [{ "$cond": [is_number("$token"), "$token", 0_i64] }, 1_i64] };
     let pipeline = vec![
         doc! { "$set": { "mine": mine, "lapsed": lapsed } },
         doc! { "$set": {
@@ -60,6 +67,10 @@ pub(super) async fn hold(
         return Ok(Hold::Ours { token: cells.u64("token")? });
     }
     Ok(Hold::Theirs { holder: by, left_ms: cells.u64("until")?.saturating_sub(cells.u64("seen")?) })
+}
+
+fn is_number(field: &str) -> Document {
+    doc! { "$in": [{ "$type": field }, ["long", "int", "double"]] }
 }
 
 /// Frees a lease if `holder` holds it.

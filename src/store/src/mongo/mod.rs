@@ -44,11 +44,14 @@ mod faults;
 mod follow;
 mod gate;
 mod leases;
+mod looked;
 mod ports;
 mod process;
 mod read;
 mod schema;
+mod seeds;
 mod session;
+mod shape;
 mod store;
 mod tickets;
 mod watch;
@@ -58,7 +61,9 @@ pub use boot::{Unfit, judge};
 pub use config::MongoConfig;
 pub use error::OpenError;
 pub use faults::{Fault, Faults, NoFaults};
+pub use looked::Looked;
 pub use schema::FORMAT;
+pub use seeds::Unresolved;
 pub use store::MongoStore;
 
 /// The means that the store itself is made of, without what its ports promise. Only benchmarks use

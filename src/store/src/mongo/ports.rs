@@ -28,6 +28,16 @@ macro_rules! questions {
     };
 }
 
+/// The same for queries that pass over documents that cannot be decoded.
+macro_rules! skipping {
+    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty = $question:path;)+) => {
+        $(fn $name(&self $(, $arg: $type)*) -> Answer<'_, $answer> {
+            let skipped = Arc::clone(&self.skipped);
+            self.ask(move |db| async move { $question(&db $(, $arg)*, &skipped).await })
+        })+
+    };
+}
+
 impl Log for MongoStore {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
         Box::pin(self.queue(append))
@@ -85,9 +95,14 @@ impl Rows for MongoStore {
         Box::pin(std::future::ready(Ok(true)))
     }
 
+    skipping! {
+        fn user_keys_by_kek(&self) -> Vec<(KekId, u64)> = read::user_keys_by_kek;
+        fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<TimerRow> = read::due_timers;
+        fn sessions(&self, owner: UserId) -> Vec<SessionRow> = read::sessions;
+    }
+
     questions! {
         fn store_keys(&self) -> Vec<StoreKeyRow> = read::store_keys;
-        fn user_keys_by_kek(&self) -> Vec<(KekId, u64)> = read::user_keys_by_kek;
         fn user_key(&self, owner: UserId) -> Option<UserKeyRow> = read::user_key;
         fn index_key(&self, owner: UserId) -> Option<IndexKeyRow> = read::index_key;
         fn content_key(&self, stream: StreamName) -> Option<ContentKeyRow> = read::content_key;
@@ -95,26 +110,30 @@ impl Rows for MongoStore {
         fn count_secrets(&self) -> u64 = read::count_secrets;
         fn credential(&self, owner: UserId) -> Option<CredentialRow> = read::credential;
         fn session(&self, id: SessionId) -> Option<SessionRow> = read::session;
-        fn sessions(&self, owner: UserId) -> Vec<SessionRow> = read::sessions;
-        fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<TimerRow> = read::due_timers;
         fn move_timer(&self, timer: TimerRow, until: Option<Timestamp>) -> bool = read::move_timer;
     }
 }
 
 impl Views for MongoStore {
-    questions! {
+    skipping! {
         fn page(&self, view: &'static str, owner: UserId, page: Page) -> PageOf = read::page;
+        fn rows_of_all(&self, view: &'static str, after: Option<(UserId, Uuid)>, limit: usize) -> Vec<ViewRow> = read::rows_of_all;
+        fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId> = read::owners;
+    }
+
+    questions! {
         fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Option<ViewRow> = read::view_row_of;
         fn default_key(&self, owner: UserId, tag: ContextTag) -> Option<KeyId> = read::default_key;
         fn defaults(&self, owner: UserId) -> Vec<(ContextTag, KeyId)> = read::defaults;
-        fn rows_of_all(&self, view: &'static str, after: Option<(UserId, Uuid)>, limit: usize) -> Vec<ViewRow> = read::rows_of_all;
-        fn owners(&self, view: &'static str, after: Option<UserId>, limit: usize) -> Vec<UserId> = read::owners;
     }
 }
 
 impl Rotation for MongoStore {
-    questions! {
+    skipping! {
         fn user_keys(&self, not_under: Option<KekId>, after: Option<UserId>, limit: usize) -> Vec<UserKeyState> = read::user_keys;
+    }
+
+    questions! {
         fn user_rows(&self, owner: UserId) -> Option<UserRows> = read::user_rows;
         fn rewrap_user_key(&self, from: UserKeyRow, to: UserKeyRow) -> bool = read::rewrap_user_key;
         fn rekey_user(&self, from: UserRows, to: UserRows) -> bool = write::rekey_user;

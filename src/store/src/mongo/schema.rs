@@ -74,7 +74,7 @@ pub(super) const DELTAS: &str = "deltas";
 pub(super) const STORE_KEYS: &str = "store_keys";
 pub(super) const PROCESSES: &str = "processes";
 pub(super) const USED_TICKETS: &str = "used_tickets";
-const META: &str = "meta";
+pub(super) const META: &str = "meta";
 
 /// `_id` of the one document of `log_head`.
 pub(super) const HEAD_ID: &str = "head";
@@ -150,16 +150,31 @@ const COLLECTIONS: &[(&str, &[Index])] = &[
     (META, &[]),
 ];
 
-/// Creates what is missing, and refuses a newer format or a conflicting index. Several processes
-/// may do so at the same time.
-pub(super) async fn prepare(db: &Database) -> Result<(), OpenError> {
-    let failed = |error: DbError| open_error(db.name(), error);
-    let mongo = |error: Error| failed(error.into());
-    let there: HashSet<String> =
-        db.list_collection_names().await.map_err(mongo)?.into_iter().collect();
-    if there.contains(META) {
-        check_format(db).await?;
+/// The indexes of a collection.
+#[derive(Clone, Copy)]
+pub(super) struct CollectionIndexes(&'static [Index]);
+
+impl CollectionIndexes {
+    /// Whether one of them has this name.
+    pub(super) fn has(self, name: &str) -> bool {
+        self.0.iter().any(|index| index.name == name)
     }
+}
+
+/// The collections with their indexes.
+pub(super) fn collections() -> impl Iterator<Item = (&'static str, CollectionIndexes)> {
+    COLLECTIONS.iter().map(|(name, indexes)| (*name, CollectionIndexes(indexes)))
+}
+
+/// Whether a collection is one of ours.
+pub(super) fn is_ours(name: &str) -> bool {
+    COLLECTIONS.iter().any(|(ours, _)| *ours == name)
+}
+
+/// Creates what is not `there`, and refuses a newer format or a conflicting index. Several processes
+/// may do so at the same time.
+pub(super) async fn prepare(db: &Database, there: &HashSet<String>) -> Result<(), OpenError> {
+    let mongo = |error: Error| open_error(db.name(), error.into());
     try_join_all(
         COLLECTIONS
             .iter()
@@ -175,7 +190,7 @@ pub(super) async fn prepare(db: &Database) -> Result<(), OpenError> {
     check_format(db).await
 }
 
-async fn check_format(db: &Database) -> Result<(), OpenError> {
+pub(super) async fn check_format(db: &Database) -> Result<(), OpenError> {
     let failed = |error: DbError| open_error(db.name(), error);
     let found = db.collection::<Document>(META).find_one(doc! { "_id": "store" }).await;
     let Some(meta) = found.map_err(|error| failed(error.into()))? else { return Ok(()) };

@@ -5,30 +5,24 @@ use super::calls::Calls;
 use super::config::MongoConfig;
 use super::error::{DbError, OpenError, code, open_error};
 use super::gate::Gate;
+use super::looked::Looked;
 use super::process::Process;
 use super::watch::Watcher;
 use super::write::{Batcher, BatcherParts, Task};
-use super::{read, schema, session};
+use crate::skipped::Skipped;
 use claviger_projections::ports::{Append, AppendError, Appended, BoxFuture, Signer, StoreError};
 use claviger_vault::Entropy;
-use mongodb::bson::doc;
-use mongodb::options::{ClientOptions, ReadConcern};
+use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch as signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Maximum number of appends queued for the batcher; further callers wait for a slot.
 const QUEUE: usize = 1024;
-/// The database if the address names none.
-const DATABASE: &str = "claviger";
-/// How long to look for a server and connect to it. A caller waits no longer than this for a set
-/// without a primary.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// A query may read much: its limit is this many times that of a reply in a transaction.
 const READ_PATIENCE: u32 = 3;
 /// How long, in seconds, the transaction of a stopped process may hold the head if its session
@@ -50,6 +44,7 @@ pub struct MongoStore {
     /// Calls of the driver, which may not end.
     calls: Calls,
     pub(super) signer: Signer,
+    pub(super) skipped: Arc<Skipped>,
 }
 
 impl fmt::Debug for MongoStore {
@@ -68,32 +63,29 @@ impl MongoStore {
     ///
     /// Boxed here, as [`Self::close`] is, so that the driver is compiled into this crate only.
     pub fn open(config: &MongoConfig) -> BoxFuture<'_, Result<Self, OpenError>> {
-        Box::pin(Self::start(config))
+        Box::pin(async { Self::look(config).await?.open().await })
     }
 
-    async fn start(config: &MongoConfig) -> Result<Self, OpenError> {
+    /// Looks at the database and changes nothing.
+    ///
+    /// # Errors
+    /// [`OpenError`], if it could not be opened either.
+    pub fn look(config: &MongoConfig) -> BoxFuture<'_, Result<Looked, OpenError>> {
+        let looking = TaskTracker::new().spawn(Box::pin(Looked::at(config.clone())));
+        Box::pin(async { looking.await.map_err(|_| OpenError::Unreachable { code: 0 })? })
+    }
+
+    pub(super) async fn start(looked: Looked) -> Result<Self, OpenError> {
+        let (config, db, there) = looked.into_parts();
         let (tracker, calls) = (TaskTracker::new(), Calls::new(config.answer_within));
-        let opening = config.clone();
-        let opened = tracker.spawn(async move { Box::pin(connect(&opening)).await }).await;
-        let (db, last) = opened.map_err(|_| OpenError::Unreachable { code: 0 })??;
+        let preparing = db.clone();
+        let prepared = async move { Box::pin(Looked::prepare(&preparing, &there)).await };
+        let opened = tracker.spawn(prepared).await;
+        let last = opened.map_err(|_| OpenError::Unreachable { code: 0 })??;
         let failed = |error| open_error(db.name(), error);
         let session = db.client().start_session().await.map_err(|error| failed(error.into()))?;
-        let gate = Arc::new(Gate::new(db.clone(), calls.clone(), Arc::clone(&config.reads)));
-        let process = Process::new(
-            (db.clone(), calls.clone()),
-            Arc::clone(&gate),
-            config.lease,
-            config.entropy.as_ref(),
-            session.id().clone(),
-        );
-        process.publish().await.map_err(failed)?;
-        // Only after publishing: a process that appends something new sees this process, or this
-        // process sees the requirement.
-        if let Err(refused) = gate.check().await {
-            process.leave().await;
-            return Err(refused);
-        }
-        let process = Arc::new(process);
+        let lsid = session.id().clone();
+        let (gate, process) = announce((&db, &calls), &config, lsid).await?;
         let (tasks, queue) = mpsc::unbounded_channel();
         let (watched, position) = signal::channel(last);
         let closing = CancellationToken::new();
@@ -141,6 +133,7 @@ impl MongoStore {
             tracker,
             calls,
             signer,
+            skipped: Arc::clone(&config.skipped),
         })
     }
 
@@ -214,43 +207,32 @@ impl Drop for MongoStore {
     }
 }
 
-/// Connects, checks, prepares; returns the database and the end of the log.
-async fn connect(config: &MongoConfig) -> Result<(Database, u64), OpenError> {
-    let uri = config.uri.expose();
-    if !uri.starts_with("mongodb://") {
-        return Err(OpenError::Address);
+/// Publishes this process, and refuses a database whose events it can't read.
+async fn announce(
+    (db, calls): (&Database, &Calls),
+    config: &MongoConfig,
+    lsid: Document,
+) -> Result<(Arc<Gate>, Arc<Process>), OpenError> {
+    let gate = Arc::new(Gate::new(db.clone(), calls.clone(), Arc::clone(&config.reads)));
+    let process = Process::new(
+        (db.clone(), calls.clone()),
+        Arc::clone(&gate),
+        config.lease,
+        config.entropy.as_ref(),
+        lsid,
+    );
+    process.publish().await.map_err(|error| open_error(db.name(), error))?;
+    // Only after publishing: a process that appends something new sees this process, or this
+    // process sees the requirement.
+    if let Err(refused) = gate.check().await {
+        process.leave().await;
+        return Err(refused);
     }
-    let mut options = ClientOptions::parse(uri).await.map_err(|_| OpenError::Address)?;
-    options.app_name.get_or_insert_with(|| "claviger".to_owned());
-    options.server_selection_timeout.get_or_insert(PATIENCE);
-    options.connect_timeout.get_or_insert(PATIENCE);
-    // These override options in the address: everything here relies on them.
-    options.write_concern = Some(session::durable());
-    options.read_concern = Some(ReadConcern::majority());
-    options.selection_criteria = Some(session::primary());
-    options.retry_writes = Some(true);
-    options.retry_reads = Some(true);
-    options.command_event_handler.clone_from(&config.monitor);
-    let named = config.database.clone().or_else(|| options.default_database.clone());
-    let name = named.unwrap_or_else(|| DATABASE.to_owned());
-    let client = Client::with_options(options).map_err(|_| OpenError::Address)?;
-    check(&client).await?;
-    let db = client.database(&name);
-    schema::prepare(&db).await?;
-    let failed = |error| open_error(&name, error);
-    let last = read::last_position(&db).await.map_err(failed)?;
-    let head = read::head(&db).await.map_err(failed)?.0.size();
-    // Read in this order, the head may have advanced in between, but never moved back.
-    if head < last {
-        let what = format!("the head is at position {head}, an event at {last}");
-        return Err(OpenError::Damaged { database: name, what });
-    }
-    read::events_after(&db, head.saturating_sub(1), 1).await.map_err(failed)?;
-    Ok((db, head))
+    Ok((gate, Arc::new(process)))
 }
 
 /// Whether the deployment can give the store's guarantees.
-async fn check(client: &Client) -> Result<(), OpenError> {
+pub(super) async fn check(client: &Client) -> Result<(), OpenError> {
     let admin = client.database("admin");
     let hello = admin
         .run_command(doc! { "hello": 1 })

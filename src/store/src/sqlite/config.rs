@@ -1,6 +1,7 @@
 //! Configuration of the embedded store.
 
 use super::faults::{Faults, NoFaults};
+use crate::skipped::Skipped;
 use claviger_domain::catalogue::Readable;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{NoClock, OtherClock};
@@ -29,6 +30,8 @@ pub struct SqliteConfig {
     pub reads: Arc<Readable>,
     /// Contradicts an append whose time is far ahead.
     pub other_clock: Arc<dyn OtherClock>,
+    /// Counts rows that are passed over because they cannot be decoded.
+    pub skipped: Arc<Skipped>,
     /// Failpoints, for tests.
     pub faults: Arc<dyn Faults>,
 }
@@ -45,6 +48,7 @@ impl SqliteConfig {
             max_pages: None,
             reads: Arc::new(Readable::current()),
             other_clock: Arc::new(NoClock),
+            skipped: Arc::default(),
             faults: Arc::new(NoFaults),
         }
     }

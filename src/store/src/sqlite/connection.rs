@@ -5,10 +5,10 @@ use super::error::OpenError;
 use super::schema;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The name of the database in the data directory.
@@ -16,6 +16,9 @@ pub const DATABASE_FILE: &str = "claviger.db";
 
 /// Versions before this one can corrupt a write-ahead log.
 const OLDEST_SQLITE: i32 = 3_051_003;
+/// The byte 18 of a database whose last commits may stand in a write-ahead log. `VACUUM INTO` writes
+/// another one.
+const IN_USE_WITH_LOG: u8 = 2;
 const STATEMENTS_CACHED: usize = 96;
 
 /// How long a checkpoint that must finish waits for readers, with all writers waiting behind it.
@@ -65,6 +68,9 @@ fn set_up_writer(connection: &Connection, config: &SqliteConfig) -> rusqlite::Re
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // There are none. One that another program makes while this one runs does nothing.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
@@ -92,30 +98,56 @@ pub fn open_reader(dir: &Path) -> Result<Connection, OpenError> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sqlite)?;
     // Otherwise a statement with a bound LIMIT would be planned again for each execution.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sqlite)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false).map_err(sqlite)?;
     connection.pragma_update(None, "query_only", true).map_err(sqlite)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
     connection.pragma_update(None, "temp_store", "MEMORY").map_err(sqlite)?;
     Ok(connection)
 }
 
-/// Creates the database file with mode 0600, which SQLite also gives to the files beside it. A file
-/// of another kind is refused.
-fn make_file(path: &Path) -> Result<(), OpenError> {
-    let failed = |source: io::Error| OpenError::from_io(path, source);
-    let mut file = OpenOptions::new()
+/// Opens a regular file of the store's, or creates it with mode 0600. A pipe under its name is
+/// refused and not waited for.
+pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(path)
-        .map_err(failed)?;
+        .custom_flags(flags)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+}
+
+/// Creates the database file with mode 0600, which SQLite also gives to the files beside it. A file
+/// of another kind is refused.
+pub(super) fn make_file(path: &Path) -> Result<(), OpenError> {
+    let failed = |source: io::Error| OpenError::from_io(path, source);
+    let mut file = open_or_make(path).map_err(failed)?;
     let mut start = Vec::new();
-    file.by_ref().take(16).read_to_end(&mut start).map_err(failed)?;
-    if !start.is_empty() && start != b"SQLite format 3\0" {
+    file.by_ref().take(20).read_to_end(&mut start).map_err(failed)?;
+    if !start.is_empty() && !start.starts_with(b"SQLite format 3\0") {
         return Err(OpenError::NotADatabase { path: path.to_owned() });
     }
+    if start.get(18) == Some(&IN_USE_WITH_LOG) && !log_of(path).exists() {
+        tracing::warn!(
+            path = %path.display(),
+            "the write-ahead log that belongs to this database is not beside it: if the file was copied without its -wal \
+             while a server ran, the last commits are missing; a backup is made with VACUUM INTO (ops/docs/runbooks/backup.md)"
+        );
+    }
     Ok(())
+}
+
+/// The write-ahead log of a database. A store leaves one behind, empty, when it is closed.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 /// A database that was copied here may have a wider mode.

@@ -66,6 +66,24 @@ pub enum OpenError {
         /// The damaged part.
         what: String,
     },
+    /// It has triggers, tables or the like that this program did not make, or lacks what it made.
+    #[error(
+        "{path} {what}, and this program did not leave it so: restore a backup, or find out who did it, undo it with the \
+         `sqlite3` program, and run `claviger verify`",
+        path = .path.display()
+    )]
+    Foreign {
+        path: PathBuf,
+        /// What it holds too much, and what it lacks.
+        what: String,
+    },
+    /// A store was there, and its file is gone.
+    #[error(
+        "{path} is missing, and a store was there: restore it from a backup, beside the same keys; to begin a new store, \
+         choose another data directory, or move everything in this one away",
+        path = .path.display()
+    )]
+    Removed { path: PathBuf },
     /// Built against a version of SQLite with a known corruption bug.
     #[error(
         "the SQLite library has version {found}, and versions before 3.51.3 can corrupt a write-ahead log: build with a newer one"

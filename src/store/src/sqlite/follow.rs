@@ -56,7 +56,7 @@ impl Followers for SqliteStore {
         view: &'static str,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Quarantined>, StoreError>> {
-        self.readers.ask(move |db| read::quarantined(db, view, limit))
+        self.ask_skipping(move |db, skipped| read::quarantined(db, view, limit, skipped))
     }
 
     fn count_quarantined(&self, view: &'static str) -> BoxFuture<'_, Result<u64, StoreError>> {
@@ -79,6 +79,6 @@ impl Repairs for SqliteStore {
         after: Option<UserId>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<UserId>, StoreError>> {
-        self.readers.ask(move |db| read::owners_with_keys(db, after, limit))
+        self.ask_skipping(move |db, skipped| read::owners_with_keys(db, after, limit, skipped))
     }
 }

@@ -1,12 +1,12 @@
 //! One process at a time: a lock on `claviger.lock`, which the kernel releases when its holder
 //! dies, however it dies.
 
+use super::connection::open_or_make;
 use super::error::OpenError;
 use claviger_domain::timestamp::Timestamp;
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// The name of the lock file in the data directory.
@@ -25,14 +25,7 @@ impl Lock {
         started_at: Timestamp,
     ) -> Result<Self, OpenError> {
         let path = dir.join(LOCK_FILE);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|source| OpenError::from_io(&path, source))?;
+        let mut file = open_or_make(&path).map_err(|source| OpenError::from_io(&path, source))?;
         if let Err(errno) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
             if errno == rustix::io::Errno::WOULDBLOCK {
                 return Err(OpenError::InUse { dir: dir.to_owned(), holder: holder(&mut file) });

@@ -21,7 +21,8 @@
 //! **Shredding.** `secure_delete` overwrites deleted data;
 //! [`Rows::scrub`](claviger_projections::ports::Rows::scrub) truncates the write-ahead log, where
 //! older pages would survive. Readers hold their snapshot for one query only, so they seldom
-//! prevent the truncation.
+//! prevent the truncation. [`SqliteStore::snapshot`] holds one until it is dropped, and truncations
+//! wait for that.
 
 mod cells;
 mod config;
@@ -32,11 +33,13 @@ mod follow;
 mod inline_reads;
 mod leases;
 mod lock;
+mod looked;
 mod ports;
 mod query;
 mod read;
 mod readers;
 mod schema;
+mod shape;
 mod store;
 mod tickets;
 mod write;
@@ -46,6 +49,7 @@ pub use connection::DATABASE_FILE;
 pub use error::OpenError;
 pub use faults::{Fault, Faults, NoFaults};
 pub use lock::LOCK_FILE;
+pub use looked::Looked;
 pub use schema::FORMAT;
 pub use store::SqliteStore;
 pub use write::Failure;

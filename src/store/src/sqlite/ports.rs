@@ -1,8 +1,10 @@
 //! The ports: each method is a query for the readers or a task for the writer.
 
+use super::query::DbError;
 use super::read;
 use super::store::SqliteStore;
 use super::write::{RowTask, SLICE, TaskKind};
+use crate::skipped::Skipped;
 use claviger_domain::id::{CommandId, ContextTag, EventId, KeyId, RunId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -13,6 +15,7 @@ use claviger_projections::ports::{
     SignEvents, StoreError, StoreKeyRow, StoredEvent, Table, TimerRow, UserKeyRow, UserKeyState,
     UserRows, ViewRow, Views,
 };
+use rusqlite::Connection;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -20,6 +23,15 @@ use uuid::Uuid;
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 impl SqliteStore {
+    /// Runs a query that passes over rows that cannot be decoded.
+    pub(super) fn ask_skipping<T: Send + 'static>(
+        &self,
+        question: impl Fn(&Connection, &Skipped) -> Result<T, DbError> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let skipped = Arc::clone(&self.skipped);
+        self.readers.ask(move |db| question(db, &skipped))
+    }
+
     /// Repeats a deletion of at most [`SLICE`] rows until nothing is left, so that everybody's
     /// commits come in between; returns how many rows were deleted.
     fn in_slices(&self, task: impl Fn() -> RowTask + Send + 'static) -> Answer<'_, u64> {
@@ -108,7 +120,7 @@ impl Rows for SqliteStore {
     }
 
     fn user_keys_by_kek(&self) -> Answer<'_, Vec<(KekId, u64)>> {
-        self.readers.ask(read::user_keys_by_kek)
+        self.ask_skipping(read::user_keys_by_kek)
     }
 
     fn user_key(&self, owner: UserId) -> Answer<'_, Option<UserKeyRow>> {
@@ -145,7 +157,7 @@ impl Rows for SqliteStore {
     }
 
     fn sessions(&self, owner: UserId) -> Answer<'_, Vec<SessionRow>> {
-        self.readers.look(move |db| read::sessions(db, owner))
+        self.ask_skipping(move |db, skipped| read::sessions(db, owner, skipped))
     }
 
     fn rotate_session(
@@ -162,11 +174,15 @@ impl Rows for SqliteStore {
     }
 
     fn due_timers(&self, now: Timestamp, limit: usize) -> Answer<'_, Vec<TimerRow>> {
-        self.readers.ask(move |db| read::due_timers(db, now, limit))
+        self.ask_skipping(move |db, skipped| read::due_timers(db, now, limit, skipped))
     }
 
     fn move_timer(&self, timer: TimerRow, until: Option<Timestamp>) -> Answer<'_, bool> {
         Box::pin(async move { Ok(self.change(RowTask::MoveTimer { timer, until }).await? == 1) })
+    }
+
+    fn refuses_writes(&self) -> bool {
+        self.refusing.is_recent()
     }
 
     fn scrub(&self) -> Answer<'_, bool> {
@@ -176,7 +192,7 @@ impl Rows for SqliteStore {
 
 impl Views for SqliteStore {
     fn page(&self, view: &'static str, owner: UserId, page: Page) -> Answer<'_, PageOf> {
-        self.readers.ask(move |db| read::page(db, view, owner, page))
+        self.ask_skipping(move |db, skipped| read::page(db, view, owner, page, skipped))
     }
 
     fn row(&self, view: &'static str, owner: UserId, id: Uuid) -> Answer<'_, Option<ViewRow>> {
@@ -197,7 +213,7 @@ impl Views for SqliteStore {
         after: Option<(UserId, Uuid)>,
         limit: usize,
     ) -> Answer<'_, Vec<ViewRow>> {
-        self.readers.ask(move |db| read::rows_of_all(db, view, after, limit))
+        self.ask_skipping(move |db, skipped| read::rows_of_all(db, view, after, limit, skipped))
     }
 
     fn owners(
@@ -206,7 +222,7 @@ impl Views for SqliteStore {
         after: Option<UserId>,
         limit: usize,
     ) -> Answer<'_, Vec<UserId>> {
-        self.readers.ask(move |db| read::owners(db, view, after, limit))
+        self.ask_skipping(move |db, skipped| read::owners(db, view, after, limit, skipped))
     }
 }
 
@@ -217,7 +233,7 @@ impl Rotation for SqliteStore {
         after: Option<UserId>,
         limit: usize,
     ) -> Answer<'_, Vec<UserKeyState>> {
-        self.readers.ask(move |db| read::user_keys(db, not_under, after, limit))
+        self.ask_skipping(move |db, skipped| read::user_keys(db, not_under, after, limit, skipped))
     }
 
     fn user_rows(&self, owner: UserId) -> Answer<'_, Option<UserRows>> {

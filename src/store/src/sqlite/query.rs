@@ -3,6 +3,7 @@
 use super::cells::Cells;
 use super::error;
 use super::inline_reads;
+use crate::skipped::Skipped;
 use claviger_projections::ports::StoreError;
 use rusqlite::{Connection, Params};
 
@@ -50,6 +51,29 @@ pub fn rows<T>(
     while let Some(row) = found.next()? {
         let mut cells = Cells::new(table, row);
         all.push(read(&mut cells)?);
+        inline_reads::spend(cells.bytes_taken())?;
+    }
+    Ok(all)
+}
+
+/// The first rows of a query, but for those that cannot be decoded: for readers of many owners' rows,
+/// where one such row must not hold what belongs to others. The statement has no limit of its own,
+/// which rows that are passed over would use up.
+pub(super) fn rows_but_corrupt<T>(
+    connection: &Connection,
+    table: &'static str,
+    (sql, params): (&str, impl Params),
+    (limit, skipped): (usize, &Skipped),
+    mut read: impl FnMut(&mut Cells<'_, '_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, DbError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    let mut all = Vec::new();
+    while all.len() < limit
+        && let Some(row) = found.next()?
+    {
+        let mut cells = Cells::new(table, row);
+        all.extend(skipped.unless_corrupt(read(&mut cells)));
         inline_reads::spend(cells.bytes_taken())?;
     }
     Ok(all)

@@ -70,6 +70,8 @@ pub struct Readers {
     queue: Arc<Queue>,
     places: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// One transaction holds all queries, so that they see one state of the store.
+    is_pinned: bool,
 }
 
 impl Readers {
@@ -89,7 +91,13 @@ impl Readers {
             queue,
             places: Arc::new(Semaphore::new(QUEUE)),
             threads: Mutex::new(threads),
+            is_pinned: false,
         })
+    }
+
+    /// The connections are in a transaction already: queries don't end it, and see its state.
+    pub(super) fn pinned(self) -> Self {
+        Self { is_pinned: true, ..self }
     }
 
     /// Runs a query inside one read transaction, which ends with the query: no reader stays in the
@@ -129,11 +137,17 @@ impl Readers {
         let place =
             Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
+        let is_pinned = self.is_pinned;
         let ask = move |connection: &Connection| {
             let _place = place;
             // A query is skipped if its caller has gone.
             if !reply.is_closed() {
-                drop(reply.send(in_transaction(connection, question).map_err(StoreError::from)));
+                let answer = if is_pinned {
+                    in_the_pin(connection, question)
+                } else {
+                    in_transaction(connection, question)
+                };
+                drop(reply.send(answer.map_err(StoreError::from)));
             }
         };
         self.queue.push(Box::new(ask))?;
@@ -168,6 +182,19 @@ pub(super) fn in_transaction<T>(
     // already ended it.
     drop(run("ROLLBACK"));
     answer
+}
+
+/// Runs a query inside the transaction that was begun for all. Some errors end it, and what would
+/// be read after that is another state.
+fn in_the_pin<T>(
+    connection: &Connection,
+    question: impl FnOnce(&Connection) -> Result<T, DbError>,
+) -> Result<T, DbError> {
+    if connection.is_autocommit() {
+        let ended = "an error ended the snapshot: see the log, then try again";
+        return Err(StoreError::Unavailable(ended.to_owned()).into());
+    }
+    question(connection)
 }
 
 fn serve(connection: &Connection, queue: &Queue) {

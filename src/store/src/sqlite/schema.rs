@@ -242,6 +242,9 @@ CREATE TABLE used_tickets (
 CREATE INDEX used_tickets_by_until ON used_tickets (until);
 ";
 
+/// From this format on a file says what its readers must be able to read.
+pub(super) const WITH_REQUIREMENTS: u32 = 2;
+
 /// The newest format this program writes and reads.
 pub const FORMAT: u32 = 3;
 const _: () = assert!(MIGRATIONS.len() == FORMAT as usize, "every format has its migration");
@@ -249,23 +252,29 @@ const _: () = assert!(MIGRATIONS.len() == FORMAT as usize, "every format has its
 /// Brings the file to [`FORMAT`], one migration per transaction: a crash in between leaves a format
 /// from which the next start continues.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let found = format_of(connection, path)?;
+    bring_to(connection, path, FORMAT)?;
+    if found > 0 && found < FORMAT {
+        tracing::warn!(
+            format = FORMAT,
+            "the store was brought to a newer format: programs that do not know it refuse the file \
+             from now on"
+        );
+    }
+    Ok(())
+}
+
+/// Brings a file to a format that is not older than its own.
+pub(super) fn bring_to(connection: &mut Connection, path: &Path, to: u32) -> Result<(), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     let found = format_of(connection, path)?;
-    let known = usize::try_from(found).unwrap_or(usize::MAX);
-    for (format, sql) in (1_u32..).zip(MIGRATIONS).skip(known) {
+    for (format, sql) in (1..=to).zip(MIGRATIONS).skip(found as usize) {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
         transaction.execute_batch(sql).map_err(sqlite)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sqlite)?;
         transaction.pragma_update(None, "user_version", format).map_err(sqlite)?;
         transaction.commit().map_err(sqlite)?;
-        if found > 0 {
-            tracing::warn!(
-                format,
-                "the store was brought to a newer format: programs that do not know it refuse the \
-                 file from now on"
-            );
-        }
     }
     Ok(())
 }

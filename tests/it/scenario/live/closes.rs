@@ -1,6 +1,6 @@
 //! Each reason for which a socket is closed, by its code.
 
-use super::socket::{Socket, until};
+use crate::harness::socket::{Socket, until};
 use crate::harness::stores::StoreKind;
 use crate::scenario::stage::Stage;
 use claviger_application::ids::{IdKind, decode_as};
@@ -35,7 +35,7 @@ async fn what_is_no_message_of_the_protocol_closes_with_4400() {
         Message::text(format!("{{\"type\":\"ping\",\"a\":\"{}\"}}", "a".repeat(1024 * 1024))),
     ];
     for message in bad {
-        let mut socket = Socket::of(&stage, &ada).await;
+        let mut socket = Socket::of(stage.address(), &ada).await;
         let shown: String = message.to_string().chars().take(80).collect();
         socket.send(message).await;
         assert_eq!(socket.closed().await, 4400, "{shown}");
@@ -46,7 +46,7 @@ async fn what_is_no_message_of_the_protocol_closes_with_4400() {
 #[tokio::test]
 async fn a_client_that_sends_no_init_is_closed_with_4408() {
     let stage = with(|live| live.init_timeout = Duration::from_millis(20)).await;
-    assert_eq!(Socket::open(&stage).await.closed().await, 4408);
+    assert_eq!(Socket::open(stage.address()).await.closed().await, 4408);
     stage.close().await;
 }
 
@@ -64,12 +64,12 @@ async fn a_client_without_a_valid_token_is_closed_with_4401_and_one_that_loses_i
         json!({ "type": "ping", "payload": { "token": ada.token() } }),
     ];
     for message in messages {
-        let mut socket = Socket::open(&stage).await;
+        let mut socket = Socket::open(stage.address()).await;
         socket.say(&message).await;
         assert_eq!(socket.closed().await, 4401, "{message}");
     }
     stage.advance_ms(15 * 60_000);
-    let mut socket = Socket::open(&stage).await;
+    let mut socket = Socket::open(stage.address()).await;
     socket.say(&init(json!(ada.token()))).await;
     assert_eq!(socket.closed().await, 4403);
     stage.close().await;
@@ -79,15 +79,15 @@ async fn a_client_without_a_valid_token_is_closed_with_4401_and_one_that_loses_i
 async fn a_second_init_and_a_socket_too_many_close_with_4429() {
     let stage = with(|live| live.max_per_user = 2).await;
     let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
-    let mut first = Socket::of(&stage, &ada).await;
+    let mut first = Socket::of(stage.address(), &ada).await;
     first.say(&json!({ "type": "connection_init", "payload": { "token": ada.token() } })).await;
     assert_eq!(first.closed().await, 4429);
-    let _two = (Socket::of(&stage, &bob).await, Socket::of(&stage, &bob).await);
-    let mut third = Socket::open(&stage).await;
+    let _two = (Socket::of(stage.address(), &bob).await, Socket::of(stage.address(), &bob).await);
+    let mut third = Socket::open(stage.address()).await;
     third.say(&json!({ "type": "connection_init", "payload": { "token": bob.token() } })).await;
     assert_eq!(third.closed().await, 4429);
     // Others have places of their own.
-    Socket::of(&stage, &ada).await;
+    Socket::of(stage.address(), &ada).await;
     stage.close().await;
 }
 
@@ -95,7 +95,7 @@ async fn a_second_init_and_a_socket_too_many_close_with_4429() {
 async fn an_id_that_is_taken_closes_with_4409_and_is_free_again_after_complete() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     socket.follow("1", None).await;
     socket.say(&json!({ "type": "complete", "id": "1" })).await;
     socket.follow("1", None).await;
@@ -109,7 +109,7 @@ async fn an_id_that_is_taken_closes_with_4409_and_is_free_again_after_complete()
 async fn operations_of_one_socket_are_bounded_and_the_socket_lives_on() {
     let stage = with(|live| live.max_operations = 2).await;
     let ada = stage.user("ada").await;
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     for id in ["1", "2", "3"] {
         socket.follow(id, None).await;
     }
@@ -125,9 +125,9 @@ async fn operations_of_one_socket_are_bounded_and_the_socket_lives_on() {
 async fn a_server_that_goes_down_closes_with_1012_and_leaves_nothing_hanging() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     socket.follow("1", None).await;
-    let silent = Socket::open(&stage).await;
+    let silent = Socket::open(stage.address()).await;
     stage.begin_to_stop();
     assert_eq!((socket.closed().await, silent.closed().await), (1012, 1012));
     stage.close().await;
@@ -137,14 +137,14 @@ async fn a_server_that_goes_down_closes_with_1012_and_leaves_nothing_hanging() {
 async fn a_client_that_reads_nothing_is_closed_with_1013_and_costs_nothing_more() {
     let stage = with(|live| {
         live.stall = Duration::from_millis(200);
-        live.closing = super::socket::PATIENCE;
+        live.closing = crate::harness::socket::PATIENCE;
     })
     .await;
     let ada = stage.user("ada").await;
     let id =
         ada.ask("{ viewer { id } }", json!({})).await["viewer"]["id"].as_str().unwrap().to_owned();
     let user = UserId(decode_as(IdKind::User, &id).unwrap());
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     // Far more than the system's own buffers hold.
     let large = "{ __schema { types { name description fields { name description args { name description } } } } }";
     for n in 0..1_500 {
@@ -163,7 +163,7 @@ async fn a_client_that_answers_no_ping_is_closed_with_1001() {
     })
     .await;
     let ada = stage.user("ada").await;
-    assert_eq!(Socket::of(&stage, &ada).await.closed().await, 1001);
+    assert_eq!(Socket::of(stage.address(), &ada).await.closed().await, 1001);
     stage.close().await;
 }
 
@@ -171,7 +171,7 @@ async fn a_client_that_answers_no_ping_is_closed_with_1001() {
 async fn garbage_frames_close_with_1002() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     socket.send_raw(&[0xFF; 512]).await;
     assert_eq!(socket.closed().await, 1002);
     stage.close().await;
@@ -183,8 +183,9 @@ async fn an_expired_token_closes_with_4403_unless_another_came_in_time() {
     let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
     let login =
         json!({ "usernameOrEmail": "ada", "password": crate::harness::person::password("ada") });
-    let (mut renewed, mut plain) = (Socket::of(&stage, &ada).await, Socket::of(&stage, &ada).await);
-    let mut of_bob = Socket::of(&stage, &bob).await;
+    let (mut renewed, mut plain) =
+        (Socket::of(stage.address(), &ada).await, Socket::of(stage.address(), &ada).await);
+    let mut of_bob = Socket::of(stage.address(), &bob).await;
     renewed.follow("1", None).await;
     plain.follow("1", None).await;
     stage.advance_ms(10 * 60_000);

@@ -1,10 +1,10 @@
 //! Sockets and event streams of an external issuer's users: as long as the token that was shown,
 //! and no longer than the account.
 
-use super::socket::Socket;
 use super::streams::{FOLLOW, Stream, get, post};
 use crate::harness::client::Client;
 use crate::harness::issuer::{Issuer, Signing, claims};
+use crate::harness::socket::Socket;
 use crate::harness::stores::StoreKind;
 use crate::scenario::external::run;
 use crate::scenario::stage::Stage;
@@ -84,7 +84,8 @@ async fn a_socket_lasts_as_long_as_the_issuers_token_and_goes_on_under_the_next(
     let stage = stage(&issuer, None).await;
     let ada = sign_in(&stage, &key, &json!({}));
     // Her first event: the account is made.
-    let (mut renewed, mut plain) = (Socket::open(&stage).await, Socket::of(&stage, &ada).await);
+    let (mut renewed, mut plain) =
+        (Socket::open(stage.address()).await, Socket::of(stage.address(), &ada).await);
     renewed.say(&init(&ada)).await;
     let ack = renewed.hear().await;
     assert_eq!(
@@ -115,7 +116,7 @@ async fn a_socket_lasts_as_long_as_the_issuers_token_and_goes_on_under_the_next(
         "clocks may differ by so much"
     );
     assert!(renewed.ask("3", "{ viewer { username } }", json!({})).await["viewer"].is_object());
-    let mut late = Socket::open(&stage).await;
+    let mut late = Socket::open(stage.address()).await;
     late.say(&init(&ada)).await;
     assert_eq!(late.closed().await, 4403, "it was good once");
     renewed.say(&ping(&ada)).await;
@@ -143,17 +144,18 @@ async fn tokens_of_others_and_tokens_that_cannot_be_judged_close_a_socket_each_w
         (sign_in(&stage, &stranger, &json!({})), 4401),
         (sign_in(&stage, &key, &json!({ "aud": "else" })), 4401),
     ] {
-        let mut socket = Socket::open(&stage).await;
+        let mut socket = Socket::open(stage.address()).await;
         socket.say(&init(&client)).await;
         assert_eq!(socket.closed().await, code);
     }
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     socket.say(&ping(&sign_in(&stage, &key, &json!({ "sub": "00u2bob" })))).await;
     assert_eq!(socket.closed().await, 4403, "another user's token is none");
     // Nobody knows whether it is valid: the client tries again.
     let unknown = sign_in(&stage, &Signing::ed25519("k2"), &json!({}));
     issuer.answer(500, Vec::new());
-    let (mut fresh, mut held) = (Socket::open(&stage).await, Socket::of(&stage, &ada).await);
+    let (mut fresh, mut held) =
+        (Socket::open(stage.address()).await, Socket::of(stage.address(), &ada).await);
     fresh.say(&init(&unknown)).await;
     held.say(&ping(&unknown)).await;
     assert_eq!((fresh.closed().await, held.closed().await), (1013, 1013));
@@ -175,7 +177,7 @@ async fn a_user_who_is_signed_out_or_deactivated_is_cut_off_though_a_newer_token
     let stage = stage(&issuer, None).await;
     let ada = sign_in(&stage, &key, &json!({}));
     let user = id_of(&ada).await;
-    let socket = Socket::of(&stage, &ada).await;
+    let socket = Socket::of(stage.address(), &ada).await;
     let streams = [
         Stream::of(post(&stage, &ada, json!({ "query": FOLLOW }), &[]).await),
         Stream::of(by_ticket(&stage, &ticket(&ada).await, FOLLOW, None).await),
@@ -186,7 +188,7 @@ async fn a_user_who_is_signed_out_or_deactivated_is_cut_off_though_a_newer_token
     let again = sign_in(&stage, &key, &json!({}));
     // Their one session is open again before anybody has looked: the old token stays out all the
     // same.
-    let mut newer = Socket::of(&stage, &again).await;
+    let mut newer = Socket::of(stage.address(), &again).await;
     assert_eq!(socket.closed().await, 4401);
     for stream in streams {
         ends(stream).await;
@@ -201,7 +203,7 @@ async fn a_user_who_is_signed_out_or_deactivated_is_cut_off_though_a_newer_token
     assert_eq!(newer.closed().await, 4401);
     ends(stream).await;
     stage.advance_ms(1_000);
-    let mut refused = Socket::open(&stage).await;
+    let mut refused = Socket::open(stage.address()).await;
     refused.say(&init(&sign_in(&stage, &key, &json!({})))).await;
     assert_eq!(refused.closed().await, 4401);
     stage.close().await;
@@ -243,7 +245,7 @@ async fn the_issuers_roles_alone_decide_on_sockets_and_by_tickets() {
     let (auditor, plain) = (json!({ "roles": ["auditor"] }), json!({ "roles": [] }));
     let start = json!({ "after": "AQAAAAAAAAAA" });
     let ada = sign_in(&stage, &key, &auditor);
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     socket.subscribe("1", AUDIT, start.clone()).await;
     assert_eq!(socket.next_of("1").await["auditEvents"]["node"]["type"], "AccountRegistered");
     // What happens to the account changes nothing about the claim.
@@ -257,7 +259,7 @@ async fn the_issuers_roles_alone_decide_on_sockets_and_by_tickets() {
     let less = sign_in(&stage, &key, &plain);
     assert_eq!(post(&stage, &less, json!({ "query": AUDIT }), &[]).await.status(), 403);
     assert_eq!(by_ticket(&stage, &ticket(&less).await, AUDIT, None).await.status(), 403);
-    let mut other = Socket::of(&stage, &less).await;
+    let mut other = Socket::of(stage.address(), &less).await;
     other.subscribe("1", AUDIT, start).await;
     assert_eq!(heard(&mut other, "error").await["payload"][0]["extensions"]["code"], "FORBIDDEN");
     // A subscription that was begun with more must not go on under less.

@@ -1,8 +1,8 @@
 //! A subscription delivers every event of its user once and in order, even if the connection is
 //! lost.
 
-use super::socket::Socket;
 use crate::harness::client::Client;
+use crate::harness::socket::Socket;
 use crate::harness::stores::StoreKind;
 use crate::scenario::stage::Stage;
 use claviger::simulator::keys::{Scenario, key};
@@ -38,7 +38,7 @@ async fn events_come_once_and_in_order_across_cuts_and_a_crash() {
     let start = "AQAAAAAAAAAA".to_owned();
     for round in 0..6_u64 {
         let ada = stage.nobody().with_token(&token);
-        let mut socket = Socket::of(&stage, &ada).await;
+        let mut socket = Socket::of(stage.address(), &ada).await;
         socket.follow("1", Some(after.as_ref().unwrap_or(&start))).await;
         // Some before the cut, some after it, other people's in between.
         for n in 0..4 {
@@ -62,7 +62,7 @@ async fn events_come_once_and_in_order_across_cuts_and_a_crash() {
     }
     let ada = stage.nobody().with_token(&token);
     let expected = history(&ada).await;
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     socket.follow("1", after.as_deref()).await;
     while got.len() < expected.len() {
         got.push(socket.event_of("1").await);
@@ -81,7 +81,7 @@ async fn a_subscription_from_the_viewers_cursor_misses_nothing_and_one_without_b
     let cursor =
         ada.ask("{ viewer { eventsCursor } }", json!({})).await["viewer"]["eventsCursor"].clone();
     ada.add("before", &key(Scenario::Good, 1)).await;
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     socket.follow("from", cursor.as_str()).await;
     assert_eq!(socket.event_of("from").await.1, "KeyAdded");
     socket.follow("now", None).await;
@@ -100,7 +100,7 @@ async fn a_subscription_from_the_viewers_cursor_misses_nothing_and_one_without_b
 async fn an_event_is_whole_and_the_owners_alone() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     let query = "subscription { viewerEvents(types: [\"KeyAdded\", \"KeyDeleted\"]) { cursor node { id position stream version \
         type schema at actor { userId role via } commandId correlationId causationId facts content } } }";
     socket.subscribe("1", query, json!({})).await;
@@ -122,16 +122,17 @@ async fn an_event_is_whole_and_the_owners_alone() {
 async fn an_operation_that_cannot_begin_gets_a_typed_error_and_the_socket_lives_on() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     let cases = [
         ("subscription { viewerEvents(after: \"AQ\") { cursor } }", "CURSOR_INVALID"),
         ("subscription { viewerEvents(after: \"AQAAAAAAAA__\") { cursor } }", "CURSOR_INVALID"),
         ("subscription { auditEvents { cursor } }", "FORBIDDEN"),
         ("subscription { a: viewerEvents { cursor } b: viewerEvents { cursor } }", "BAD_REQUEST"),
         (
-            "subscription { ...F } fragment F on Subscription { viewerEvents { cursor } }",
+            "subscription { ...F } fragment F on Subscription { a: viewerEvents { cursor } b: viewerEvents { cursor } }",
             "BAD_REQUEST",
         ),
+        ("subscription { ...F } fragment F on Query { viewerEvents { cursor } }", "BAD_REQUEST"),
         ("subscription { nothing }", "BAD_REQUEST"),
         ("{ viewer { ", "BAD_REQUEST"),
         (

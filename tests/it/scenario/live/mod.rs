@@ -3,9 +3,10 @@
 mod closes;
 mod external;
 mod feeds;
+mod inits;
+mod parts;
 mod revocation;
 mod runs;
-mod socket;
 mod streams;
 mod tickets;
 

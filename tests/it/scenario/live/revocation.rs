@@ -1,8 +1,8 @@
 //! A user who is signed out is cut off at once, on every connection.
 
-use super::socket::Socket;
 use crate::harness::client::Client;
 use crate::harness::person::password;
+use crate::harness::socket::Socket;
 use crate::harness::stores::StoreKind;
 use crate::scenario::stage::Stage;
 use claviger::bus::AccountRequest;
@@ -41,7 +41,7 @@ async fn an_auditor_sees_facts_of_all_and_content_of_none_as_long_as_they_are_on
     let stage = Stage::open(StoreKind::Sqlite).await;
     let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
     by_operator(&stage, &ada, GrantRole { role: Role::Auditor }.into()).await;
-    let mut socket = Socket::of(&stage, &ada).await;
+    let mut socket = Socket::of(stage.address(), &ada).await;
     let query = "subscription($after: Cursor) { auditEvents(after: $after) { node { position type facts content } } }";
     socket.subscribe("past", query, json!({ "after": "AQAAAAAAAAAA" })).await;
     for position in 1..=5 {
@@ -65,7 +65,8 @@ async fn logout_ends_the_sockets_of_its_session_and_no_others() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
     let elsewhere = again(&stage, "ada").await;
-    let (ended, mut other) = (Socket::of(&stage, &ada).await, Socket::of(&stage, &elsewhere).await);
+    let (ended, mut other) =
+        (Socket::of(stage.address(), &ada).await, Socket::of(stage.address(), &elsewhere).await);
     // From a cursor: the subscription may begin after the logout.
     let cursor = elsewhere.ask("{ viewer { eventsCursor } }", json!({})).await;
     other.follow("1", cursor["viewer"]["eventsCursor"].as_str()).await;
@@ -80,7 +81,8 @@ async fn ending_all_other_sessions_spares_the_one_that_asks() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
     let elsewhere = again(&stage, "ada").await;
-    let (mut own, ended) = (Socket::of(&stage, &ada).await, Socket::of(&stage, &elsewhere).await);
+    let (mut own, ended) =
+        (Socket::of(stage.address(), &ada).await, Socket::of(stage.address(), &elsewhere).await);
     let revoke = "mutation($input: RevokeSessionsInput!) { revokeSessions(input: $input) { userErrors { code } } }";
     let done = own.ask("1", revoke, json!({ "input": {} })).await;
     assert_eq!(done, json!({ "revokeSessions": { "userErrors": [] } }));
@@ -93,7 +95,7 @@ async fn ending_all_other_sessions_spares_the_one_that_asks() {
 async fn another_password_ends_every_socket() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let ada = stage.user("ada").await;
-    let socket = Socket::of(&stage, &ada).await;
+    let socket = Socket::of(stage.address(), &ada).await;
     let input =
         json!({ "currentPassword": password("ada"), "newPassword": "another long password" });
     ada.done("changePassword", input).await;
@@ -105,7 +107,8 @@ async fn another_password_ends_every_socket() {
 async fn deactivation_ends_every_socket() {
     let stage = Stage::open(StoreKind::Sqlite).await;
     let (ada, bob) = (stage.user("ada").await, stage.user("bob").await);
-    let (socket, mut of_bob) = (Socket::of(&stage, &ada).await, Socket::of(&stage, &bob).await);
+    let (socket, mut of_bob) =
+        (Socket::of(stage.address(), &ada).await, Socket::of(stage.address(), &bob).await);
     by_operator(&stage, &ada, DeactivateAccount.into()).await;
     assert_eq!(socket.closed().await, 4401);
     assert!(of_bob.ask("1", "{ viewer { username } }", json!({})).await["viewer"].is_object());

@@ -1,7 +1,7 @@
 //! Orchestrations over GraphQL: started, followed over a socket, stopped, listed, added up.
 
-use super::socket::Socket;
 use crate::harness::client::Client;
+use crate::harness::socket::Socket;
 use crate::scenario::stage::{Stage, on_every_store};
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Ending, Reply};
@@ -48,7 +48,7 @@ async fn heard(
     client: &Client,
     id: &str,
 ) -> (BTreeMap<String, String>, Value, Value) {
-    let mut socket = Socket::of(stage, client).await;
+    let mut socket = Socket::of(stage.address(), client).await;
     socket.subscribe("run", FEED, json!({ "id": id })).await;
     let mut texts = BTreeMap::<String, String>::new();
     loop {
@@ -82,7 +82,7 @@ pub(in crate::scenario) async fn runs(stage: &Stage, client: &Client) {
     let id = start(client, "Count to three.").await;
     let (texts, ended, end) = heard(stage, client, &id).await;
     assert_eq!(ended, "COMPLETED");
-    let mut socket = Socket::of(stage, client).await;
+    let mut socket = Socket::of(stage.address(), client).await;
     socket.subscribe("end", FEED, json!({ "id": id, "after": end })).await;
     assert_eq!(
         socket.hear().await,
@@ -164,7 +164,7 @@ async fn a_run_is_asked_for_followed_stopped_and_listed() {
             let refused = bob.run(mutation, json!({ "id": id })).await;
             assert_eq!(refused["userErrors"][0]["code"], "NOT_FOUND", "{mutation}");
         }
-        let mut socket = Socket::of(stage, &bob).await;
+        let mut socket = Socket::of(stage.address(), &bob).await;
         socket.subscribe("run", FEED, json!({ "id": id })).await;
         let refused = socket.hear().await;
         assert_eq!(refused["payload"][0]["extensions"]["code"], "NOT_FOUND", "{refused}");

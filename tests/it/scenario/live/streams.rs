@@ -1,7 +1,7 @@
 //! Event streams with a token in the header.
 
-use super::socket::{PATIENCE, soon};
 use crate::harness::client::{Client, plain};
+use crate::harness::socket::{PATIENCE, soon};
 use crate::harness::stores::StoreKind;
 use crate::scenario::stage::Stage;
 use claviger::simulator::keys::{Scenario, key};

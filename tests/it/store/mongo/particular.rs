@@ -15,8 +15,11 @@ use futures::future::{join, join_all};
 use mongodb::bson::{Document, doc};
 use mongodb::event::EventHandler;
 use mongodb::event::command::{CommandEvent, CommandStartedEvent};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio_util::task::TaskTracker;
 
 /// A harness with one open store.
 async fn opened(server: &'static TestServer) -> (MongoHarness, Arc<MongoStore>) {
@@ -176,6 +179,49 @@ async fn a_closed_store_answers_that_it_is_closed() {
     drop(harness);
 }
 
+/// A name server that knows one service: at 127.0.0.1, and at this port.
+async fn name_server(port: u16) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    TaskTracker::new().spawn(async move {
+        let mut question = [0; 512];
+        loop {
+            let (length, from) = socket.recv_from(&mut question).await.unwrap();
+            let question = &question[..length];
+            let is_service = question[length - 3] == 33;
+            let code = if is_service { 0x80 } else { 0x83 };
+            let head = [&question[..2], &[0x81, code, 0, 1, 0, u8::from(is_service)], &[0; 4]];
+            let mut answer = [&head.concat(), &question[12..]].concat();
+            if is_service {
+                answer.extend([0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 60, 0, 17, 0, 0, 0, 0]);
+                answer.extend(port.to_be_bytes());
+                answer.extend(b"\x03127\x010\x010\x011\0");
+            }
+            socket.send_to(&answer, from).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_by_name_leads_to_the_hosts_that_dns_has() {
+    let Some(server) = server().await else { return };
+    let name = server.database();
+    let uri = server.uri_text(&name);
+    let (before, rest) = uri.split_once("127.0.0.1:").expect("a server on this machine");
+    let (port, rest) = rest.split_once('/').unwrap();
+    let credentials = before.strip_prefix("mongodb://").unwrap();
+    // Its parent domain is 0.0.1, and 127.0.0.1 is a name below that.
+    let by_name = format!("mongodb+srv://{credentials}cluster.0.0.1/{rest}&tls=false");
+    let nameservers = vec![name_server(port.parse().unwrap()).await];
+    let config = MongoConfig { nameservers, ..mongo_config(by_name.parse().unwrap()) };
+    let store = MongoStore::open(&config).await.unwrap();
+    assert_eq!(store.database().name(), name);
+    assert_eq!(store.append(append(0)).await.unwrap().position, 1);
+    store.close().await;
+    server.remove(&name).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_leads_nowhere_is_refused_without_repeating_it() {
     for (uri, unreachable) in [
@@ -184,7 +230,9 @@ async fn an_address_that_leads_nowhere_is_refused_without_repeating_it() {
         ("postgres://ada:hunter2secret@127.0.0.1/", false),
         ("mongodb://ada:hunter2secret@127.0.0.1:port/", false),
     ] {
-        let config = mongo_config(uri.parse().unwrap());
+        // Nobody answers there.
+        let nameservers = vec!["127.0.0.1:9".parse().unwrap()];
+        let config = MongoConfig { nameservers, ..mongo_config(uri.parse().unwrap()) };
         let refused = MongoStore::open(&config).await.err().unwrap();
         assert_eq!(matches!(refused, OpenError::Unreachable { .. }), unreachable, "{uri}");
         assert!(!format!("{refused} {refused:?} {config:?}").contains("hunter2"), "{refused:?}");
@@ -212,7 +260,7 @@ fn says_its_concern(event: &CommandStartedEvent) -> Result<(), String> {
         "find" | "aggregate" | "count" | "distinct" => reads("majority"),
         "insert" | "update" | "delete" | "findAndModify" | "create" | "createIndexes" => durable(),
         "hello" | "ping" | "getMore" | "killCursors" | "endSessions" | "listCollections"
-        | "replSetGetConfig" | "getParameter" | "killSessions" => true,
+        | "listIndexes" | "replSetGetConfig" | "getParameter" | "killSessions" => true,
         _ => false,
     };
     if said { Ok(()) } else { Err(format!("{}: {command}", event.command_name)) }

@@ -16,10 +16,10 @@ use claviger_projections::ports::{
 };
 use claviger_proof::Frontier;
 use futures::TryStreamExt;
-use mongodb::Database;
 use mongodb::action::Action as _;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::Hint;
+use mongodb::{ClientSession, Database};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -53,6 +53,26 @@ pub(in crate::mongo) async fn last_position(db: &Database) -> Result<u64, DbErro
         Some(last) => Cells::new(EVENTS, last).u64("position")?,
         None => 0,
     })
+}
+
+/// The time of the event at a position, which begins with the log at 0; in a transaction, if there
+/// is one.
+pub(in crate::mongo) async fn time_of(
+    db: &Database,
+    session: Option<&mut ClientSession>,
+    position: u64,
+) -> Result<Option<Timestamp>, DbError> {
+    if position == 0 {
+        return Ok(Some(Timestamp::default()));
+    }
+    let events = db.collection::<Document>(EVENTS);
+    let find = events.find_one(doc! { "position": bound(position) });
+    let find = find.projection(doc! { "at": 1 });
+    let found = match session {
+        Some(session) => find.session(session).await?,
+        None => find.await?,
+    };
+    Ok(found.map(|event| Cells::new(EVENTS, event).time("at")).transpose()?)
 }
 
 /// Events after a position. A missing one is an error, at the end of the log too, which the head

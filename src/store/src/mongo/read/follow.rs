@@ -1,12 +1,13 @@
 //! Checkpoints and quarantined rows of views that are written after their events, and the owners
 //! that a repair visits.
 
-use crate::mongo::cells::{Cells, limit as at_most};
+use super::rows::{but_corrupt, many_but_corrupt};
+use crate::mongo::cells::Cells;
 use crate::mongo::error::DbError;
 use crate::mongo::schema::{CHECKPOINTS, QUARANTINE, USER_KEYS, id};
+use crate::skipped::Skipped;
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{Checkpoint, PoisonReason, Quarantined, StoreError};
-use futures::TryStreamExt;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
 use uuid::Uuid;
@@ -39,26 +40,20 @@ pub(in crate::mongo) async fn quarantined(
     db: &Database,
     view: &'static str,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<Quarantined>, DbError> {
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let collection = db.collection::<Document>(QUARANTINE);
-    let cursor = collection
-        .find(doc! { "view": view })
-        .sort(doc! { "owner": 1, "id": 1 })
-        .limit(at_most(limit))
-        .await?;
-    let documents: Vec<Document> = cursor.try_collect().await?;
-    let read = |document| {
-        let cells = Cells::new(QUARANTINE, document);
+    let held = (doc! { "view": view }, doc! { "owner": 1, "id": 1 });
+    many_but_corrupt(db, QUARANTINE, held, (limit, skipped), |cells| {
         let (owner, id, position) =
             (UserId(cells.id("owner")?), cells.id("id")?, cells.u64("position")?);
         let reason =
             PoisonReason::parse(cells.text("reason")?).ok_or_else(|| cells.corrupt("reason"))?;
         Ok(Quarantined { owner, id, position, reason })
-    };
-    Ok(documents.into_iter().map(read).collect::<Result<_, StoreError>>()?)
+    })
+    .await
 }
 
 /// How many rows of a view are quarantined.
@@ -74,6 +69,7 @@ pub(in crate::mongo) async fn owners_with_keys(
     db: &Database,
     after: Option<UserId>,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<UserId>, DbError> {
     if limit == 0 {
         return Ok(Vec::new());
@@ -83,10 +79,7 @@ pub(in crate::mongo) async fn owners_with_keys(
         doc! { "$match": wanted },
         doc! { "$group": { "_id": "$owner" } },
         doc! { "$sort": { "_id": 1 } },
-        doc! { "$limit": at_most(limit) },
     ];
-    let documents: Vec<Document> =
-        db.collection::<Document>(USER_KEYS).aggregate(stages).await?.try_collect().await?;
-    let read = |document| Cells::new(USER_KEYS, document).id("_id").map(UserId);
-    Ok(documents.into_iter().map(read).collect::<Result<_, StoreError>>()?)
+    let cursor = db.collection::<Document>(USER_KEYS).aggregate(stages).await?;
+    but_corrupt(cursor, USER_KEYS, (limit, skipped), |cells| cells.id("_id").map(UserId)).await
 }

@@ -1,12 +1,14 @@
 //! Queries for a rotation of the master key, and its one change that needs no transaction.
 
 use super::rows::{
-    content_key_row, credential_row, index_key_row, secret_row, user_key_id, user_key_row,
+    content_key_row, credential_row, index_key_row, many_but_corrupt, secret_row, user_key_id,
+    user_key_row,
 };
-use crate::mongo::cells::{Cells, limit as at_most};
+use crate::mongo::cells::Cells;
 use crate::mongo::error::DbError;
 use crate::mongo::schema::{CONTENT_KEYS, CREDENTIALS, INDEX_KEYS, SECRETS, USER_KEYS, binary, id};
 use crate::mongo::session;
+use crate::skipped::Skipped;
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{KekId, StoreError, UserKeyRow, UserKeyState, UserRows};
 use futures::TryStreamExt;
@@ -23,6 +25,7 @@ pub(in crate::mongo) async fn user_keys(
     not_under: Option<KekId>,
     after: Option<UserId>,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<UserKeyState>, DbError> {
     if limit == 0 {
         return Ok(Vec::new());
@@ -34,14 +37,8 @@ pub(in crate::mongo) async fn user_keys(
     if let Some(after) = after {
         filter.insert("owner", doc! { "$gt": id(after.0) });
     }
-    let order = doc! { "owner": 1, "version": 1 };
-    let cursor =
-        db.collection::<Document>(USER_KEYS).find(filter).sort(order).limit(at_most(limit)).await?;
-    let documents: Vec<Document> = cursor.try_collect().await?;
-    Ok(documents
-        .into_iter()
-        .map(|document| user_key_state(&Cells::new(USER_KEYS, document)))
-        .collect::<Result<_, _>>()?)
+    let by_owner = (filter, doc! { "owner": 1, "version": 1 });
+    many_but_corrupt(db, USER_KEYS, by_owner, (limit, skipped), user_key_state).await
 }
 
 /// A user's newest key, and everything that depends on it, in a transaction of its own.

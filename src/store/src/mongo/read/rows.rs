@@ -6,6 +6,7 @@ use crate::mongo::schema::{
     CONTENT_KEYS, CREDENTIALS, INDEX_KEYS, SECRETS, SESSIONS, STORE_KEYS, TIMERS, USER_KEYS,
     binary, id,
 };
+use crate::skipped::Skipped;
 use claviger_domain::id::{CommandId, KeyId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
 use claviger_domain::timestamp::Timestamp;
@@ -14,8 +15,8 @@ use claviger_projections::ports::{
     StoreKeyRow, TimerKind, TimerRow, UserKeyRow,
 };
 use futures::TryStreamExt;
-use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::{Cursor, Database};
 use uuid::Uuid;
 
 /// Reads one document into a type.
@@ -48,6 +49,42 @@ async fn many<T>(
         .collect::<Result<_, _>>()?)
 }
 
+/// Reads the first documents into types, but for those that cannot be decoded: for readers of many
+/// owners' documents, where one such document must not hold what belongs to others. Those that are
+/// passed over use up nothing of the limit.
+pub(super) async fn many_but_corrupt<T>(
+    db: &Database,
+    collection: &'static str,
+    (filter, sort): (Document, Document),
+    (limit, skipped): (usize, &Skipped),
+    read: impl Fn(&Cells) -> Result<T, StoreError>,
+) -> Result<Vec<T>, DbError> {
+    let documents = db.collection::<Document>(collection);
+    let cursor = documents.find(filter).sort(sort).batch_size(batch_of(limit)).await?;
+    but_corrupt(cursor, collection, (limit, skipped), read).await
+}
+
+/// Documents per answer of the server, for a reader of at most `limit`.
+pub(super) fn batch_of(limit: usize) -> u32 {
+    // One in reserve: the server then knows the end without another question.
+    u32::try_from(limit.saturating_add(1)).unwrap_or(u32::MAX).clamp(2, 1_001)
+}
+
+pub(super) async fn but_corrupt<T>(
+    mut cursor: Cursor<Document>,
+    collection: &'static str,
+    (limit, skipped): (usize, &Skipped),
+    read: impl Fn(&Cells) -> Result<T, StoreError>,
+) -> Result<Vec<T>, DbError> {
+    let mut all = Vec::new();
+    while all.len() < limit
+        && let Some(document) = cursor.try_next().await?
+    {
+        all.extend(skipped.unless_corrupt(read(&Cells::new(collection, document))));
+    }
+    Ok(all)
+}
+
 pub(super) fn store_key(cells: &Cells) -> Result<StoreKeyRow, StoreError> {
     Ok(StoreKeyRow {
         kek: cells.array("_id")?,
@@ -64,18 +101,17 @@ pub(in crate::mongo) async fn store_keys(db: &Database) -> Result<Vec<StoreKeyRo
 /// How many user keys each KEK wraps.
 pub(in crate::mongo) async fn user_keys_by_kek(
     db: &Database,
+    skipped: &Skipped,
 ) -> Result<Vec<(KekId, u64)>, DbError> {
     let group = doc! { "$group": { "_id": "$kek", "count": { "$sum": 1_i64 } } };
     let cursor = db
         .collection::<Document>(USER_KEYS)
         .aggregate([group, doc! { "$sort": { "_id": 1 } }])
         .await?;
-    let documents: Vec<Document> = cursor.try_collect().await?;
-    let read = |document| {
-        let cells = Cells::new(USER_KEYS, document);
+    but_corrupt(cursor, USER_KEYS, (usize::MAX, skipped), |cells| {
         Ok((cells.array("_id")?, cells.u64("count")?))
-    };
-    Ok(documents.into_iter().map(read).collect::<Result<_, StoreError>>()?)
+    })
+    .await
 }
 
 /// The newest user key of a user.
@@ -190,10 +226,10 @@ pub(in crate::mongo) async fn session(
 pub(in crate::mongo) async fn sessions(
     db: &Database,
     owner: UserId,
+    skipped: &Skipped,
 ) -> Result<Vec<SessionRow>, DbError> {
-    let newest_first =
-        (doc! { "owner": id(owner.0) }, doc! { "created_at": -1, "_id": -1 }, usize::MAX);
-    many(db, SESSIONS, newest_first, session_row).await
+    let newest_first = (doc! { "owner": id(owner.0) }, doc! { "created_at": -1, "_id": -1 });
+    many_but_corrupt(db, SESSIONS, newest_first, (usize::MAX, skipped), session_row).await
 }
 
 pub(super) fn session_row(cells: &Cells) -> Result<SessionRow, StoreError> {
@@ -288,10 +324,17 @@ pub(in crate::mongo) async fn due_timers(
     db: &Database,
     now: Timestamp,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<TimerRow>, DbError> {
     let due = doc! { "due_at": { "$lte": bound(now.0) }, "kind": { "$lte": 3 } };
     let order = doc! { "due_at": 1, "kind": 1, "owner": 1, "subject": 1 };
-    many(db, TIMERS, (due, order, limit), timer_row).await
+    many_but_corrupt(db, TIMERS, (due, order), (limit, skipped), |cells| {
+        let timer = timer_row(cells)?;
+        // It is moved and removed by its key.
+        let key = timer_key(timer.kind, timer.owner, timer.subject);
+        if cells.is(&key) { Ok(timer) } else { Err(cells.corrupt("_id")) }
+    })
+    .await
 }
 
 pub(super) fn timer_row(cells: &Cells) -> Result<TimerRow, StoreError> {

@@ -1,9 +1,11 @@
 //! Queries of views.
 
-use crate::mongo::cells::{Cells, bound, limit as at_most};
+use super::rows::{batch_of, but_corrupt, many_but_corrupt};
+use crate::mongo::cells::{Cells, bound};
 use crate::mongo::error::DbError;
 use crate::mongo::schema::{BY_SORT, DEFAULTS, VIEWS, binary, by, id};
 use crate::mongo::session;
+use crate::skipped::Skipped;
 use claviger_domain::id::{ContextTag, KeyId, UserId};
 use claviger_projections::ports::{Page, PageOf, StoreError, ViewRow};
 use futures::TryStreamExt;
@@ -28,6 +30,7 @@ pub(in crate::mongo) async fn page(
     view: &'static str,
     owner: UserId,
     page: Page,
+    skipped: &Skipped,
 ) -> Result<PageOf, DbError> {
     let all = doc! { "view": view, "owner": id(owner.0) };
     let mut within = all.clone();
@@ -46,20 +49,22 @@ pub(in crate::mongo) async fn page(
     let wanted = page.limit.saturating_add(1);
     let views = db.collection::<Document>(VIEWS);
     let mut snapshot = session::snapshot(db.client()).await?;
-    let find = views.find(within).sort(doc! { "sort": order, "id": order }).limit(at_most(wanted));
-    let find = find.hint(by(BY_SORT));
+    let find = views.find(within).sort(doc! { "sort": order, "id": order });
+    let find = find.batch_size(batch_of(wanted)).hint(by(BY_SORT));
     let read = async {
         let mut cursor = find.session(&mut snapshot).await?;
-        let documents: Vec<Document> = cursor.stream(&mut snapshot).try_collect().await?;
+        let (mut rows, mut documents) = (Vec::new(), cursor.stream(&mut snapshot));
+        while rows.len() < wanted
+            && let Some(document) = documents.try_next().await?
+        {
+            rows.extend(skipped.unless_corrupt(view_row(view, &Cells::new(VIEWS, document))));
+        }
+        drop(documents);
         let count = views.count_documents(all).hint(by(BY_SORT)).session(&mut snapshot).await?;
-        Ok::<_, DbError>((documents, count))
+        Ok::<_, DbError>((rows, count))
     };
     let read = read.await;
-    let (documents, total) = session::end(&mut snapshot, read).await?;
-    let mut rows = documents
-        .into_iter()
-        .map(|document| view_row(view, document))
-        .collect::<Result<Vec<_>, _>>()?;
+    let (mut rows, total) = session::end(&mut snapshot, read).await?;
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);
     if page.from_end {
@@ -84,15 +89,19 @@ pub(in crate::mongo) async fn view_row_of(
         .collection::<Document>(VIEWS)
         .find_one(doc! { "_id": view_key(view, owner, row) })
         .await?;
-    Ok(found.map(|document| view_row(view, document)).transpose()?)
+    Ok(found.map(|document| view_row(view, &Cells::new(VIEWS, document))).transpose()?)
 }
 
-fn view_row(view: &'static str, document: Document) -> Result<ViewRow, StoreError> {
-    let cells = Cells::new(VIEWS, document);
+fn view_row(view: &'static str, cells: &Cells) -> Result<ViewRow, StoreError> {
+    let (owner, id) = (UserId(cells.id("owner")?), cells.id("id")?);
+    // It is written, and a list continued, by its key.
+    if !cells.is(&view_key(view, owner, id)) {
+        return Err(cells.corrupt("_id"));
+    }
     Ok(ViewRow {
         view,
-        owner: UserId(cells.id("owner")?),
-        id: cells.id("id")?,
+        owner,
+        id,
         sort: cells.u64("sort")?,
         stream: cells.stream("stream")?,
         facts: cells.bytes("facts")?.to_vec(),
@@ -135,6 +144,7 @@ pub(in crate::mongo) async fn owners(
     view: &'static str,
     after: Option<UserId>,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<UserId>, DbError> {
     if limit == 0 {
         return Ok(Vec::new());
@@ -147,12 +157,9 @@ pub(in crate::mongo) async fn owners(
         doc! { "$match": wanted },
         doc! { "$group": { "_id": "$owner" } },
         doc! { "$sort": { "_id": 1 } },
-        doc! { "$limit": at_most(limit) },
     ];
-    let documents: Vec<Document> =
-        db.collection::<Document>(VIEWS).aggregate(stages).await?.try_collect().await?;
-    let read = |document| Cells::new(VIEWS, document).id("_id").map(UserId);
-    Ok(documents.into_iter().map(read).collect::<Result<_, StoreError>>()?)
+    let cursor = db.collection::<Document>(VIEWS).aggregate(stages).await?;
+    but_corrupt(cursor, VIEWS, (limit, skipped), |cells| cells.id("_id").map(UserId)).await
 }
 
 /// Rows of a view, of all owners. Their keys are ordered by length first, then by owner and id:
@@ -162,6 +169,7 @@ pub(in crate::mongo) async fn rows_of_all(
     view: &'static str,
     after: Option<(UserId, Uuid)>,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<ViewRow>, DbError> {
     if limit == 0 {
         return Ok(Vec::new());
@@ -171,11 +179,6 @@ pub(in crate::mongo) async fn rows_of_all(
         Some((owner, row)) => between.insert("$gt", view_key(view, owner, row)),
         None => between.insert("$gte", view_key(view, UserId(Uuid::nil()), Uuid::nil())),
     };
-    let views = db.collection::<Document>(VIEWS);
-    let find = views
-        .find(doc! { "view": view, "_id": between })
-        .sort(doc! { "_id": 1 })
-        .limit(at_most(limit));
-    let documents: Vec<Document> = find.await?.try_collect().await?;
-    Ok(documents.into_iter().map(|document| view_row(view, document)).collect::<Result<_, _>>()?)
+    let of_view = (doc! { "view": view, "_id": between }, doc! { "_id": 1 });
+    many_but_corrupt(db, VIEWS, of_view, (limit, skipped), |cells| view_row(view, cells)).await
 }

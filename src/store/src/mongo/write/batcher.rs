@@ -12,6 +12,7 @@ use crate::mongo::watch::raise;
 use claviger_domain::event::EnvelopeVersion;
 
 use claviger_domain::id::EventId;
+use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::{Append, AppendError, Signer, StoreError};
 use claviger_vault::Entropy;
 use mongodb::{ClientSession, Database};
@@ -76,6 +77,8 @@ pub(in crate::mongo) struct Batcher {
     looked: Option<Instant>,
     /// The duration of a transaction, smoothed.
     commit_time: Duration,
+    /// Position and time of the end of the log after the last commit of this process.
+    known: Option<(u64, Timestamp)>,
 }
 
 /// A batch that ends the batcher: its appends get [`StoreError::Closed`], because their outcome is
@@ -93,6 +96,7 @@ impl Batcher {
             blocked: None,
             looked: None,
             commit_time,
+            known: None,
         }
     }
 
@@ -149,6 +153,7 @@ impl Batcher {
             match self.settle(&appends, version).await? {
                 Ok(settled) => {
                     raise(&self.parts.position, settled.position);
+                    self.known = Some((settled.position, settled.at));
                     for (task, answer) in group.into_iter().zip(settled.answers) {
                         task.answer(answer);
                     }
@@ -271,12 +276,12 @@ impl Batcher {
         let (shared, db, appends) =
             (Arc::clone(&progress), self.parts.db.clone(), Arc::clone(appends));
         let (faults, asks_clock) = (Arc::clone(&self.parts.faults), self.parts.asks_clock);
-        let signer = self.parts.signer.clone();
+        let (signer, known) = (self.parts.signer.clone(), self.known);
         let attempt = async move {
             let tried = transaction::attempt(
                 &db,
                 &mut session,
-                Batch { appends: &appends, version, asks_clock, signer: &signer },
+                Batch { appends: &appends, version, asks_clock, signer: &signer, known },
                 faults.as_ref(),
                 &shared,
             )

@@ -118,7 +118,7 @@ impl Draft {
                 at: end.at,
             };
             let (mut document, leaf) = event_document(append, event, (last, self.version))?;
-            let signed = self.signer.sign(&leaf, &end.frontier.root());
+            let signed = self.signer.sign(&leaf, || end.frontier.root());
             document.insert("signature", signed.map(|of| binary(of.to_vec())));
             end.frontier.push(leaf);
             events.push(document);

@@ -5,7 +5,7 @@ use super::known::Reader;
 use crate::mongo::cells::bound;
 use crate::mongo::error::DbError;
 use crate::mongo::faults::{Fault, Faults};
-use crate::mongo::read::head_of;
+use crate::mongo::read::{head_of, time_of};
 use crate::mongo::schema::{HEAD, HEAD_ID, binary};
 use crate::mongo::session::{self, Committed};
 use claviger_domain::event::EnvelopeVersion;
@@ -28,6 +28,8 @@ pub(super) struct Settled {
     pub(super) answers: Answers,
     /// Position of the end of the log.
     pub(super) position: u64,
+    /// Time of the last event.
+    pub(super) at: Timestamp,
 }
 
 /// Why a batch was not settled.
@@ -99,6 +101,8 @@ pub(super) struct Batch<'a> {
     pub(super) asks_clock: bool,
     /// Signs the events.
     pub(super) signer: &'a Signer,
+    /// Position and time of the end of the log as this process left it.
+    pub(super) known: Option<(u64, Timestamp)>,
 }
 
 /// Attempts a batch once.
@@ -140,6 +144,7 @@ async fn write(
     faults: &dyn Faults,
 ) -> Result<Settled, Trouble> {
     let end = hold_head(db, session).await?;
+    check_time(db, session, batch.known, &end).await?;
     let appends: Vec<&Append> = batch.appends.iter().map(AsRef::as_ref).collect();
     let other = other_clock(db, batch, end.at).await?;
     let known = Reader { db, session: &mut *session }.known(&appends).await?;
@@ -160,14 +165,14 @@ async fn write(
         }
     }
     let Draft { end, plan, .. } = draft;
-    let position = end.frontier.size();
+    let (position, at) = (end.frontier.size(), end.at);
     if position != from {
         plan.write(db, session).await?;
         move_head(db, session, &end).await?;
     }
     match faults.before_commit(appends.len()).await {
         Some(fault) => Err(made(fault)),
-        None => Ok(Settled { answers, position }),
+        None => Ok(Settled { answers, position, at }),
     }
 }
 
@@ -207,6 +212,30 @@ pub(super) async fn hold_head(db: &Database, session: &mut ClientSession) -> Res
         .ok_or_else(|| StoreError::Corrupt("collection log_head has no document".to_owned()))?;
     let (frontier, at) = head_of(head)?;
     Ok(End { frontier, at })
+}
+
+/// Refuses a head that has another time than the last event: the next event would take it over, and
+/// sign it. Only after an append of another process is that event read.
+async fn check_time(
+    db: &Database,
+    session: &mut ClientSession,
+    known: Option<(u64, Timestamp)>,
+    end: &End,
+) -> Result<(), DbError> {
+    let position = end.frontier.size();
+    let at = match known.filter(|(known, _)| *known == position) {
+        Some((_, at)) => Some(at),
+        None => time_of(db, Some(session), position).await?,
+    };
+    if at == Some(end.at) { Ok(()) } else { Err(other_time(position).into()) }
+}
+
+/// The head has another time than the last event.
+fn other_time(position: u64) -> StoreError {
+    StoreError::Corrupt(format!(
+        "collection log_head: the head has another time than the last event, at position \
+         {position}: restore it from a backup"
+    ))
 }
 
 async fn move_head(db: &Database, session: &mut ClientSession, end: &End) -> Result<(), DbError> {

@@ -35,6 +35,19 @@ pub(in crate::sqlite) fn last_position(connection: &Connection) -> Result<u64, D
     query::count(connection, "events", "SELECT ifnull(max(position), 0) FROM events", [])
 }
 
+/// The time of the event at a position, which begins with the log at 0.
+pub(in crate::sqlite) fn time_of(
+    connection: &Connection,
+    position: u64,
+) -> Result<Timestamp, DbError> {
+    let sql = "SELECT position, at FROM events WHERE position = ?1";
+    let found = query::row(connection, "events", sql, [bound(position)], |cells| {
+        cells.u64()?;
+        cells.time()
+    })?;
+    Ok(found.unwrap_or_default())
+}
+
 /// Events after a position. A missing one is an error, at the end of the log too, which the head
 /// gives.
 pub(in crate::sqlite) fn events_after(

@@ -1,11 +1,11 @@
 //! Checkpoints and quarantined rows of views that are written after their events, and the owners
 //! that a repair visits.
 
-use crate::sqlite::cells::limit as sql_limit;
+use crate::skipped::Skipped;
 use crate::sqlite::query::{self, DbError};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{Checkpoint, PoisonReason, Quarantined};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 /// How far a view has followed the log.
 pub(in crate::sqlite) fn checkpoint(
@@ -25,9 +25,12 @@ pub(in crate::sqlite) fn quarantined(
     connection: &Connection,
     view: &'static str,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<Quarantined>, DbError> {
-    let sql = "SELECT id, owner, position, reason FROM quarantine WHERE view = ?1 ORDER BY owner, id LIMIT ?2";
-    query::rows(connection, "quarantine", sql, params![view, sql_limit(limit)], |cells| {
+    let sql =
+        "SELECT id, owner, position, reason FROM quarantine WHERE view = ?1 ORDER BY owner, id";
+    let held = (sql, [view]);
+    query::rows_but_corrupt(connection, "quarantine", held, (limit, skipped), |cells| {
         let (id, owner, position) = (cells.id()?, UserId(cells.id()?), cells.u64()?);
         let reason = PoisonReason::parse(cells.text()?).ok_or_else(|| cells.corrupt())?;
         Ok(Quarantined { owner, id, position, reason })
@@ -52,11 +55,12 @@ pub(in crate::sqlite) fn owners_with_keys(
     connection: &Connection,
     after: Option<UserId>,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<UserId>, DbError> {
     // An empty blob sorts before every id.
     let after = after.map_or_else(Vec::new, |owner| owner.0.as_bytes().to_vec());
-    let sql = "SELECT DISTINCT owner FROM user_keys WHERE owner > ?1 ORDER BY owner LIMIT ?2";
-    query::rows(connection, "user_keys", sql, params![after, sql_limit(limit)], |cells| {
+    let sql = "SELECT DISTINCT owner FROM user_keys WHERE owner > ?1 ORDER BY owner";
+    query::rows_but_corrupt(connection, "user_keys", (sql, [after]), (limit, skipped), |cells| {
         cells.id().map(UserId)
     })
 }

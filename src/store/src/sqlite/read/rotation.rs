@@ -1,7 +1,8 @@
 //! Queries for a rotation of the master key.
 
 use super::rows::{content_key_row, credential, index_key, secret_row};
-use crate::sqlite::cells::{Cells, limit as sql_limit};
+use crate::skipped::Skipped;
+use crate::sqlite::cells::Cells;
 use crate::sqlite::query::{self, DbError};
 use claviger_domain::id::UserId;
 use claviger_projections::ports::{KekId, StoreError, UserKeyRow, UserKeyState, UserRows};
@@ -23,18 +24,14 @@ pub(in crate::sqlite) fn user_keys(
     not_under: Option<KekId>,
     after: Option<UserId>,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<UserKeyState>, DbError> {
     let sql = "SELECT owner, version, kek, wrapped, worn FROM user_keys \
-               WHERE owner > ?1 AND kek IS NOT ?2 ORDER BY owner, version LIMIT ?3";
+               WHERE owner > ?1 AND kek IS NOT ?2 ORDER BY owner, version";
     // An empty blob sorts before every id.
     let after = after.map(|owner| owner.0.into_bytes().to_vec()).unwrap_or_default();
-    query::rows(
-        connection,
-        "user_keys",
-        sql,
-        params![after, not_under, sql_limit(limit)],
-        user_key_state,
-    )
+    let keys = (sql, params![after, not_under]);
+    query::rows_but_corrupt(connection, "user_keys", keys, (limit, skipped), user_key_state)
 }
 
 /// A user's newest key, and everything that depends on it.

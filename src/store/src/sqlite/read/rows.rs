@@ -1,6 +1,7 @@
 //! Rows outside the log.
 
-use crate::sqlite::cells::{Cells, bound, limit as sql_limit};
+use crate::skipped::Skipped;
+use crate::sqlite::cells::{Cells, bound};
 use crate::sqlite::query::{self, DbError};
 use claviger_domain::id::{CommandId, KeyId, SessionId, UserId};
 use claviger_domain::stream::StreamName;
@@ -26,9 +27,13 @@ pub(in crate::sqlite) fn store_keys(connection: &Connection) -> Result<Vec<Store
 /// How many user keys each KEK wraps.
 pub(in crate::sqlite) fn user_keys_by_kek(
     connection: &Connection,
+    skipped: &Skipped,
 ) -> Result<Vec<(KekId, u64)>, DbError> {
     let sql = "SELECT kek, count(*) FROM user_keys GROUP BY kek ORDER BY kek";
-    query::rows(connection, "user_keys", sql, [], |cells| Ok((cells.array()?, cells.u64()?)))
+    let all = (usize::MAX, skipped);
+    query::rows_but_corrupt(connection, "user_keys", (sql, []), all, |cells| {
+        Ok((cells.array()?, cells.u64()?))
+    })
 }
 
 /// The newest user key of a user.
@@ -141,10 +146,12 @@ pub(in crate::sqlite) fn session(
 pub(in crate::sqlite) fn sessions(
     connection: &Connection,
     owner: UserId,
+    skipped: &Skipped,
 ) -> Result<Vec<SessionRow>, DbError> {
     let sql = "SELECT id, owner, created_at, last_seen_at, expires_at, generation, rotated_at, content, mac FROM sessions \
                WHERE owner = ?1 ORDER BY created_at DESC, id DESC";
-    query::rows(connection, "sessions", sql, [owner.0.as_bytes()], session_row)
+    let of = (sql, [owner.0.as_bytes()]);
+    query::rows_but_corrupt(connection, "sessions", of, (usize::MAX, skipped), session_row)
 }
 
 pub(super) fn session_row(cells: &mut Cells<'_, '_>) -> Result<SessionRow, StoreError> {
@@ -175,10 +182,12 @@ pub(in crate::sqlite) fn due_timers(
     connection: &Connection,
     now: Timestamp,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<TimerRow>, DbError> {
     let sql = "SELECT owner, kind, subject, command, due_at FROM timers WHERE due_at <= ?1 AND kind <= 3 \
-               ORDER BY due_at, kind, owner, subject LIMIT ?2";
-    query::rows(connection, "timers", sql, [bound(now.0), sql_limit(limit)], timer_row)
+               ORDER BY due_at, kind, owner, subject";
+    let due = (sql, [bound(now.0)]);
+    query::rows_but_corrupt(connection, "timers", due, (limit, skipped), timer_row)
 }
 
 /// Columns: owner, kind, subject, command, due.

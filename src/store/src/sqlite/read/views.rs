@@ -1,6 +1,7 @@
 //! Queries of views.
 
-use crate::sqlite::cells::{Cells, bound, limit as sql_limit};
+use crate::skipped::Skipped;
+use crate::sqlite::cells::{Cells, bound};
 use crate::sqlite::query::{self, DbError};
 use claviger_domain::id::{ContextTag, KeyId, UserId};
 use claviger_projections::ports::{Page, PageOf, StoreError, ViewRow};
@@ -13,6 +14,7 @@ pub(in crate::sqlite) fn page(
     view: &'static str,
     owner: UserId,
     page: Page,
+    skipped: &Skipped,
 ) -> Result<PageOf, DbError> {
     let (after_sort, after_id) = page.after.unzip();
     let (before_sort, before_id) = page.before.unzip();
@@ -23,7 +25,7 @@ pub(in crate::sqlite) fn page(
     let order = if page.from_end { "ASC" } else { "DESC" };
     let sql = format!(
         "SELECT id, owner, sort, stream, facts, content FROM views WHERE view = ?1 AND owner = ?2 AND {after} AND {before} \
-         ORDER BY sort {order}, id {order} LIMIT ?7"
+         ORDER BY sort {order}, id {order}"
     );
     let params = params![
         view,
@@ -32,10 +34,12 @@ pub(in crate::sqlite) fn page(
         after_id.map(Uuid::into_bytes),
         before_sort.map(bound),
         before_id.map(Uuid::into_bytes),
-        // One more than requested shows whether there are more.
-        sql_limit(page.limit.saturating_add(1)),
     ];
-    let mut rows = query::rows(connection, "views", &sql, params, |cells| view_row(view, cells))?;
+    // One more than requested shows whether there are more.
+    let wanted = (page.limit.saturating_add(1), skipped);
+    let found = (sql.as_str(), params);
+    let mut rows =
+        query::rows_but_corrupt(connection, "views", found, wanted, |cells| view_row(view, cells))?;
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);
     if page.from_end {
@@ -102,12 +106,13 @@ pub(in crate::sqlite) fn owners(
     view: &'static str,
     after: Option<UserId>,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<UserId>, DbError> {
     // An empty blob sorts before every id.
     let after = after.map_or_else(Vec::new, |owner| owner.0.as_bytes().to_vec());
-    let sql =
-        "SELECT DISTINCT owner FROM views WHERE view = ?1 AND owner > ?2 ORDER BY owner LIMIT ?3";
-    query::rows(connection, "views", sql, params![view, after, sql_limit(limit)], |cells| {
+    let sql = "SELECT DISTINCT owner FROM views WHERE view = ?1 AND owner > ?2 ORDER BY owner";
+    let behind = (sql, params![view, after]);
+    query::rows_but_corrupt(connection, "views", behind, (limit, skipped), |cells| {
         cells.id().map(UserId)
     })
 }
@@ -118,14 +123,16 @@ pub(in crate::sqlite) fn rows_of_all(
     view: &'static str,
     after: Option<(UserId, Uuid)>,
     limit: usize,
+    skipped: &Skipped,
 ) -> Result<Vec<ViewRow>, DbError> {
     // Empty blobs sort before every id.
     let (owner, id) = after.map_or_else(Default::default, |(owner, id)| {
         (owner.0.as_bytes().to_vec(), id.as_bytes().to_vec())
     });
     let sql = "SELECT id, owner, sort, stream, facts, content FROM views WHERE view = ?1 AND (owner, id) > (?2, ?3) \
-               ORDER BY owner, id LIMIT ?4";
-    query::rows(connection, "views", sql, params![view, owner, id, sql_limit(limit)], |cells| {
+               ORDER BY owner, id";
+    let behind = (sql, params![view, owner, id]);
+    query::rows_but_corrupt(connection, "views", behind, (limit, skipped), |cells| {
         view_row(view, cells)
     })
 }

@@ -248,7 +248,7 @@ fn insert_event(
         envelope.envelope_version.number(),
         credential.map(ActingCredential::kind),
         credential.and_then(ActingCredential::id).map(uuid::Uuid::into_bytes),
-        end.signer.sign(&leaf, &end.frontier.root()),
+        end.signer.sign(&leaf, || end.frontier.root()),
     ];
     connection.prepare_cached(sql)?.execute(params).map_err(refuse_known_id)?;
     for (part, sealed) in (0_i64..).zip(parts) {

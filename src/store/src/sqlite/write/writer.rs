@@ -2,13 +2,16 @@
 
 use super::append::{End, Gate};
 use super::batch::{self, Trouble};
+use super::refusing::Refusing;
 use super::task::{Reply, Task};
+use crate::sqlite::connection::WRITER_BUSY;
 use crate::sqlite::error;
 use crate::sqlite::faults::Faults;
 use claviger_projections::ports::{Signer, StoreError};
 use rusqlite::{Connection, ErrorCode};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Maximum number of tasks in one transaction.
@@ -17,6 +20,18 @@ const BATCH_TASKS: usize = 256;
 const BATCH_BYTES: usize = 4 << 20;
 /// Approximate number of bytes written before the log is copied back into the database.
 pub const CHECKPOINT_BYTES: usize = 4 << 20;
+/// The write-ahead log is emptied when it has this many bytes: a log that is in use never shrinks by
+/// itself, and begins anew only when no reader is in it.
+const LOG_BYTES: i64 = 16 << 20;
+/// A log of so many bytes is reported: something reads without an end.
+const LOG_WARNING: i64 = 256 << 20;
+/// How long emptying the log waits for readers, with all writers waiting behind it. Our own readers
+/// take milliseconds.
+const READERS_END: Duration = Duration::from_millis(25);
+/// The first pause after readers prevented that the log was emptied, and the longest: it doubles.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(10));
+/// How much of the log is written in a page beside its content.
+const PAGE: i64 = 4096 + 24;
 /// What a commit writes beside its tasks' own bytes: pages are 4 KiB, and a few indexes are
 /// touched.
 pub const COMMIT_BYTES: usize = 48 << 10;
@@ -51,6 +66,8 @@ pub(in crate::sqlite) struct WriterParts {
     pub(in crate::sqlite) position: watch::Sender<u64>,
     /// Receives the failure once the store can no longer write.
     pub(in crate::sqlite) failure: watch::Sender<Option<Failure>>,
+    /// Knows whether writes are refused.
+    pub(in crate::sqlite) refusing: Arc<Refusing>,
     /// Signs the events.
     pub(in crate::sqlite) signer: Signer,
 }
@@ -62,6 +79,18 @@ pub(in crate::sqlite) struct Writer {
     /// Taken from the queue, to be handled after the current transaction.
     carried: Option<Message>,
     written_bytes: usize,
+    /// The log must be emptied, and readers have prevented it: the pause before the next attempt.
+    owed: Option<Duration>,
+    /// The log's size was reported.
+    is_reported: bool,
+}
+
+/// What the writer does next.
+enum Next {
+    Take(Message),
+    /// Nothing came for the pause.
+    Repeat,
+    End,
 }
 
 impl Writer {
@@ -72,17 +101,20 @@ impl Writer {
         gate: Gate,
     ) -> Self {
         let end = End { frontier, at, gate, signer: parts.signer.clone() };
-        Self { parts, end, carried: None, written_bytes: 0 }
+        Self { parts, end, carried: None, written_bytes: 0, owed: None, is_reported: false }
     }
 
     /// Runs until it receives `Close`, no sender is left, or the disk fails. Messages still queued
     /// then are dropped, which their callers see as [`StoreError::Closed`].
     pub(in crate::sqlite) fn run(mut self) {
-        while let Some(message) = self.next() {
-            let went = match message {
-                Message::Close => break,
-                Message::Scrub(reply) => self.scrub(reply),
-                Message::Task(first) => self.work(*first).and_then(|()| self.checkpoint_if_due()),
+        loop {
+            let went = match self.next() {
+                Next::End | Next::Take(Message::Close) => break,
+                Next::Take(Message::Scrub(reply)) => self.scrub(reply),
+                Next::Take(Message::Task(first)) => {
+                    self.work(*first).and_then(|()| self.checkpoint_if_due())
+                }
+                Next::Repeat => self.empty_log().map(drop),
             };
             if let Err(error) = went {
                 return self.fail(&error);
@@ -96,8 +128,18 @@ impl Writer {
         }
     }
 
-    fn next(&mut self) -> Option<Message> {
-        self.carried.take().or_else(|| self.parts.messages.recv().ok())
+    fn next(&mut self) -> Next {
+        if let Some(message) = self.carried.take() {
+            return Next::Take(message);
+        }
+        let Some(pause) = self.owed else {
+            return self.parts.messages.recv().map_or(Next::End, Next::Take);
+        };
+        match self.parts.messages.recv_timeout(pause) {
+            Ok(message) => Next::Take(message),
+            Err(RecvTimeoutError::Timeout) => Next::Repeat,
+            Err(RecvTimeoutError::Disconnected) => Next::End,
+        }
     }
 
     /// Commits a task together with those queued meanwhile. No timer is needed: under load the
@@ -160,8 +202,15 @@ impl Writer {
     }
 
     fn commit(&mut self, tasks: &mut [Task]) -> Result<(), Trouble> {
-        let end =
-            batch::commit(&self.parts.connection, tasks, &self.end, self.parts.faults.as_ref())?;
+        let parts = &self.parts;
+        let done = batch::commit(&parts.connection, tasks, &self.end, parts.faults.as_ref());
+        match &done {
+            // What wrote nothing says nothing about the disk.
+            Ok(end) if end.frontier.size() == self.end.frontier.size() => {}
+            Ok(_) => parts.refusing.written(),
+            Err(Trouble::Failed(error) | Trouble::Fatal(error)) => parts.refusing.failed(error),
+        }
+        let end = done?;
         let position = end.frontier.size();
         if position != self.end.frontier.size() {
             self.end = end;
@@ -178,6 +227,9 @@ impl Writer {
         }
         self.written_bytes = 0;
         match checkpoint(&self.parts.connection, "PRAGMA wal_checkpoint(PASSIVE)") {
+            Ok(copied) if self.owed.is_some() || copied.log_bytes >= LOG_BYTES => {
+                self.empty_log().map(drop)
+            }
             Ok(_) => Ok(()),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
                 tracing::warn!(
@@ -190,8 +242,7 @@ impl Writer {
     }
 
     fn scrub(&mut self, reply: Reply<Result<bool, StoreError>>) -> Result<(), rusqlite::Error> {
-        let truncated = self.truncate();
-        let (answer, went) = match truncated {
+        let (answer, went) = match self.empty_log() {
             Ok(done) => (Ok(done), Ok(())),
             Err(error) if error::is_fatal(&error) => (Err(StoreError::Closed), Err(error)),
             Err(error) => (Err(error::store_error(&error)), Ok(())),
@@ -200,7 +251,35 @@ impl Writer {
         went
     }
 
-    fn truncate(&mut self) -> Result<bool, rusqlite::Error> {
+    /// Empties the log if no reader is in it, else later: nobody's commits wait for a reader that
+    /// does not end. `false` if one was in the way.
+    fn empty_log(&mut self) -> Result<bool, rusqlite::Error> {
+        self.parts.connection.busy_timeout(READERS_END)?;
+        let emptied = self.truncate();
+        self.parts.connection.busy_timeout(WRITER_BUSY)?;
+        let Checkpoint { is_done, log_bytes } = match emptied {
+            // A full disk: the next commit reports it.
+            Err(error) if !error::is_fatal(&error) => Checkpoint { is_done: false, log_bytes: 0 },
+            emptied => emptied?,
+        };
+        if is_done {
+            (self.owed, self.is_reported) = (None, false);
+            return Ok(true);
+        }
+        let (first, longest) = PAUSES;
+        self.owed = Some(self.owed.map_or(first, |pause| (pause * 2).min(longest)));
+        if log_bytes >= LOG_WARNING && !self.is_reported {
+            self.is_reported = true;
+            tracing::warn!(
+                log_bytes,
+                "a reader keeps the write-ahead log from being emptied, and it grows: end the program that has claviger.db open"
+            );
+        }
+        Ok(false)
+    }
+
+    /// Waits for readers as long as the connection waits.
+    fn truncate(&mut self) -> Result<Checkpoint, rusqlite::Error> {
         let done = checkpoint(&self.parts.connection, "PRAGMA wal_checkpoint(TRUNCATE)")?;
         self.written_bytes = 0;
         Ok(done)
@@ -222,8 +301,19 @@ fn fail_all(tasks: Vec<Task>, error: &StoreError) {
     }
 }
 
-/// Runs a checkpoint; `false` if a reader was in the way.
-fn checkpoint(connection: &Connection, sql: &str) -> Result<bool, rusqlite::Error> {
-    let busy: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-    Ok(busy == 0)
+/// The outcome of a checkpoint.
+struct Checkpoint {
+    /// No reader was in the way.
+    is_done: bool,
+    log_bytes: i64,
+}
+
+fn checkpoint(connection: &Connection, sql: &str) -> Result<Checkpoint, rusqlite::Error> {
+    connection.prepare_cached(sql)?.query_row([], |row| {
+        let pages: i64 = row.get(1)?;
+        Ok(Checkpoint {
+            is_done: row.get::<_, i64>(0)? == 0,
+            log_bytes: pages.saturating_mul(PAGE),
+        })
+    })
 }
