@@ -1,5 +1,6 @@
 //! A run's feed as the events of the earlier service's streams.
 
+use super::outcome::is_pause;
 use claviger_application::ids::{self, IdKind};
 use claviger_domain::id::RunId;
 use claviger_domain::orchestration::{Definition, Pattern, Phase, Purpose, RunEvent, Work};
@@ -84,7 +85,7 @@ impl Translator {
                 let ms = is_timed.then_some(facts.duration_ms);
                 Told::Events(status(step, at, ended, ms))
             }
-            RunEvent::RunPaused(_) | RunEvent::RunHalted(_) => Told::Paused,
+            event if is_pause(event) => Told::Paused,
             _ => Told::Events(Vec::new()),
         }
     }

@@ -8,28 +8,41 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use claviger_application::ids::{self, IdKind};
 use claviger_domain::code::ErrorCode;
+use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
 use claviger_domain::orchestration::{PauseReason, Phase, RunEvent};
 use claviger_domain::pattern;
-use claviger_projections::run_feed::{Body, RunView};
+use claviger_projections::run_feed::{Body, RunView, on_resume};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-/// Why a run is paused, in words that say how to go on.
+/// Why a run is paused. What helps follows it.
 const fn why_paused(reason: PauseReason) -> &'static str {
     match reason {
-        PauseReason::Requested => "the orchestration was paused: resume it to go on",
+        PauseReason::Requested => "the orchestration was paused",
         PauseReason::SpendLimit => {
-            "the orchestration is paused because a spending limit of the key was reached: raise \
-             it, or make another key the default, then resume"
+            "the orchestration is paused: a spending limit of the key was reached"
         }
         PauseReason::KeyUnavailable => {
-            "the orchestration is paused because its key cannot be used any more: make another \
-             key the default, then resume"
+            "the orchestration is paused: its key cannot be used any more"
+        }
+        PauseReason::KeyRefused => "the orchestration is paused: Anthropic refuses its key",
+        PauseReason::OrganizationDisabled => {
+            "the orchestration is paused: Anthropic has disabled the key's organisation"
+        }
+        PauseReason::Credit => {
+            "the orchestration is paused: the key's organisation has no credit left"
+        }
+        PauseReason::RateLimit => {
+            "the orchestration is paused: a rate limit of the key did not end in time"
+        }
+        PauseReason::Overloaded => "the orchestration is paused: Anthropic is overloaded",
+        PauseReason::UpstreamFault => {
+            "the orchestration is paused: Anthropic failed, or the way there"
         }
         PauseReason::Interrupted => {
-            "the orchestration is paused because the server stopped again and again during one \
-             of its calls: resume it to try again"
+            "the orchestration is paused: the server stopped again and again during one of its \
+             calls"
         }
     }
 }
@@ -37,10 +50,16 @@ const fn why_paused(reason: PauseReason) -> &'static str {
 /// 409 for what the caller can change, 503 where the cause is not theirs.
 const fn status_of_pause(reason: PauseReason) -> StatusCode {
     match reason {
-        PauseReason::Requested | PauseReason::SpendLimit | PauseReason::KeyUnavailable => {
-            StatusCode::CONFLICT
-        }
-        PauseReason::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
+        PauseReason::Requested
+        | PauseReason::SpendLimit
+        | PauseReason::KeyUnavailable
+        | PauseReason::KeyRefused
+        | PauseReason::OrganizationDisabled
+        | PauseReason::Credit => StatusCode::CONFLICT,
+        PauseReason::RateLimit
+        | PauseReason::Overloaded
+        | PauseReason::UpstreamFault
+        | PauseReason::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -48,14 +67,21 @@ fn execution(run: RunId) -> String {
     ids::encode(IdKind::Orchestration, run.0)
 }
 
+/// A pause, under the name that the sentence has where it is shown.
+fn pause_body(run: RunId, name: &str, reason: PauseReason) -> Value {
+    let sentence = format!("{}; {}", why_paused(reason), on_resume(reason));
+    json!({ name: sentence, "reason": reason.as_str(), "execution_id": execution(run) })
+}
+
 /// The last event of a stream whose run is paused.
 pub(super) fn paused_event(run: RunId, reason: PauseReason) -> Value {
-    json!({ "type": "error", "error": why_paused(reason), "execution_id": execution(run) })
+    let mut event = pause_body(run, "error", reason);
+    event["type"] = json!("error");
+    event
 }
 
 fn paused(run: RunId, reason: PauseReason) -> Refusal {
-    let body = json!({ "detail": why_paused(reason), "execution_id": execution(run) });
-    Refusal::Said(status_of_pause(reason), body)
+    Refusal::Said(status_of_pause(reason), pause_body(run, "detail", reason))
 }
 
 /// 502 where Anthropic is the cause, else the status of the code.
@@ -77,7 +103,25 @@ fn failed(run: RunId, view: &RunView) -> Refusal {
     Refusal::Said(status, json!({ "detail": sentence, "execution_id": execution(run) }))
 }
 
+/// Whether a run stands still after an event until it is resumed.
+pub(super) const fn is_pause(event: &RunEvent) -> bool {
+    matches!(event, RunEvent::RunPaused(_) | RunEvent::RunHalted(_) | RunEvent::RunStalled(_))
+}
+
 impl RestFace {
+    /// Why a run is paused now; `None` if it is not.
+    pub(super) async fn pause_of(
+        &self,
+        owner: UserId,
+        run: RunId,
+    ) -> Result<Option<PauseReason>, Failure> {
+        let detail = self.ports.run_reads.run(owner, run).await?;
+        Ok(match detail.map(|detail| detail.view.run.phase) {
+            Some(Phase::Paused(reason)) => Some(reason),
+            Some(_) | None => None,
+        })
+    }
+
     /// Waits for the end of a run and answers with its result.
     ///
     /// # Errors
@@ -99,11 +143,13 @@ impl RestFace {
                     phase if phase.is_final() => return finished(run, &view),
                     _ => {}
                 },
-                Body::Event { event, .. } => match &event.event {
-                    RunEvent::RunPaused(facts) => return Err(paused(run, facts.reason)),
-                    RunEvent::RunHalted(_) => return Err(paused(run, PauseReason::Interrupted)),
-                    _ => {}
-                },
+                Body::Event { event, .. } if is_pause(&event.event) => {
+                    // It may have been resumed since: only its state says whether it is paused.
+                    if let Some(reason) = self.pause_of(owner, run).await? {
+                        return Err(paused(run, reason));
+                    }
+                }
+                Body::Event { .. } => {}
                 Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) => {}
             }
         }

@@ -19,6 +19,7 @@ use claviger_domain::orchestration::{ControlRequest, Pattern, Phase};
 use claviger_domain::pattern;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::Page;
+use claviger_projections::run_feed::{RunView, Wait};
 use claviger_projections::runs::{RunState, RunSummary};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -60,7 +61,18 @@ fn at(time: Option<Timestamp>) -> Option<String> {
     time.map(|at| at.to_string())
 }
 
-fn summary(run: &RunSummary) -> Value {
+/// Why nothing happens in a run that has not ended.
+fn waiting(view: &RunView) -> Option<Value> {
+    let Wait { since, until, reason, message } = Wait::of_run(view)?;
+    Some(json!({
+        "reason": reason.as_str(),
+        "since": since.to_string(),
+        "until": at(until),
+        "message": message,
+    }))
+}
+
+fn summary(run: &RunSummary, waiting: Option<Value>) -> Value {
     let facts = &run.facts;
     let ms = facts.finished_at.map(|end| end.ms_since(facts.created_at));
     json!({
@@ -72,6 +84,7 @@ fn summary(run: &RunSummary) -> Value {
         "started_at": at(facts.started_at),
         "finished_at": at(facts.finished_at),
         "duration_ms": ms,
+        "waiting": waiting,
     })
 }
 
@@ -93,6 +106,7 @@ fn detail(run: &RunDetail) -> Value {
         "started_at": at(view.started_at),
         "finished_at": at(view.finished_at),
         "duration_ms": ms,
+        "waiting": waiting(view),
         "result": pattern::result(&view.run),
         "error": error,
         "agents": agents,
@@ -133,6 +147,15 @@ impl RestFace {
         found.ok_or_else(|| Refusal::not_found("orchestration"))
     }
 
+    /// Of a row of a list. A run that has ended waits for nothing, so only others are read.
+    async fn waiting_of(&self, owner: UserId, run: &RunSummary) -> Result<Option<Value>, Refusal> {
+        if run.facts.state.is_final() {
+            return Ok(None);
+        }
+        let detail = self.ports.run_reads.run(owner, run.id).await?;
+        Ok(detail.and_then(|detail| waiting(&detail.view)))
+    }
+
     async fn ask(&self, id: &str, request: Request, ask: ControlRequest) -> Answer {
         let (parts, _) = request.into_parts();
         let call = self.enter(&parts).await?;
@@ -167,7 +190,10 @@ pub(super) async fn list(
     let found = face.ports.run_reads.runs(call.owner(), filter(&listing)?, page).await?;
     let next = found.runs.last().filter(|_| found.more);
     let next = next.map(|run| cursor::of_run(run.facts.created_at.0, run.id.0));
-    let runs: Vec<Value> = found.runs.iter().map(summary).collect();
+    let mut runs = Vec::with_capacity(found.runs.len());
+    for run in &found.runs {
+        runs.push(summary(run, face.waiting_of(call.owner(), run).await?));
+    }
     Ok(Json(json!({ "executions": runs, "next_before": next })).into_response())
 }
 

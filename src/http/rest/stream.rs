@@ -21,7 +21,6 @@ use claviger_application::cursor;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::RunId;
-use claviger_domain::orchestration::Phase;
 use claviger_projections::run_feed::{FeedCursor, FeedMessage};
 use futures::stream::{self, BoxStream, StreamExt};
 use serde_json::Value;
@@ -220,8 +219,7 @@ impl Flow {
         let (owner, run) = (self.guard.principal().user, self.translator.run);
         let face = Arc::clone(&self.face);
         async move {
-            let detail = face.ports.run_reads.run(owner, run).await.ok().flatten()?;
-            let Phase::Paused(reason) = detail.view.run.phase else { return None };
+            let reason = face.pause_of(owner, run).await.ok().flatten()?;
             Some(outcome::paused_event(run, reason))
         }
     }
