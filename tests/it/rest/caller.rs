@@ -1,9 +1,8 @@
 //! A client of the earlier service.
 
 use crate::harness::client::{Answer, http};
-use crate::harness::environment::{TestClock, by};
 use crate::harness::process::Process;
-use crate::harness::stores::{StoreKind, TempPlace};
+use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Reply};
@@ -14,21 +13,18 @@ use serde_json::{Value, json};
 pub(super) struct Stage {
     pub(super) world: World,
     pub(super) server: Process,
-    pub(super) clock: std::sync::Arc<TestClock>,
 }
 
 impl Stage {
     pub(super) async fn open(kind: StoreKind) -> Self {
         println!("on {kind:?}");
-        let clock = TestClock::running();
-        let place = TempPlace::new(kind).await;
-        let world = World::at(place, by(&clock), |simulator| simulator).await;
+        let world = World::open(kind).await;
         let router = r#"{"selected_agents":["s2"],"reasoning":"It knows."}"#;
         for _ in 0..4 {
             world.simulator().script().on_prompt("Route this.", Act::Reply(Reply::text(router)));
         }
         let server = world.serve().await;
-        Self { world, server, clock }
+        Self { world, server }
     }
 
     pub(super) fn guest(&self) -> Caller {
@@ -37,11 +33,17 @@ impl Stage {
 
     /// A user, with a default key.
     pub(super) async fn user(&self, name: &str) -> Caller {
+        self.user_with(name, Scenario::Good).await
+    }
+
+    /// A user whose default key has this scenario, and no other.
+    pub(super) async fn user_with(&self, name: &str, scenario: Scenario) -> Caller {
         let guest = self.guest();
         let answer = guest.post("/api/auth/register", &registration(name)).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
         let user = guest.with(answer.json()["access_token"].as_str().unwrap());
-        let added = user.post("/api/anthropic-api-keys", &key_of(name, 1)).await;
+        let added = json!({ "key_name": name, "api_key": key(scenario, 1), "is_default": true });
+        let added = user.post("/api/anthropic-api-keys", &added).await;
         assert_eq!(added.status, 200, "{}", added.text);
         user
     }
@@ -73,6 +75,11 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn with(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same user at another server.
+    pub(super) fn at(&self, server: &Process) -> Self {
+        Self { url: format!("http://{}", server.address()), ..self.clone() }
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -1,6 +1,8 @@
 //! The REST facade, through real sockets, on both stores.
 
 mod caller;
+mod leaving;
+mod pauses;
 mod refusals;
 mod shapes;
 mod streams;

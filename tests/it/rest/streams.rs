@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The events of a stream with their ids, as a client reads them that splits it by newlines.
-fn events(text: &str) -> Vec<(String, Value)> {
+pub(super) fn events(text: &str) -> Vec<(String, Value)> {
     let (mut found, mut id) = (Vec::new(), String::new());
     for line in text.lines() {
         if let Some(text) = line.strip_prefix("id: ") {
@@ -53,7 +53,7 @@ async fn stream(caller: &Caller, pattern: &str, request: &Value) -> Vec<(String,
 }
 
 /// The text of the chunks, by agent.
-fn texts(events: &[(String, Value)]) -> BTreeMap<String, String> {
+pub(super) fn texts(events: &[(String, Value)]) -> BTreeMap<String, String> {
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
     for (_, event) in events.iter().filter(|(_, event)| event["type"] == "chunk") {
         let agent = event["agent"].as_str().unwrap_or_default().to_owned();
