@@ -15,15 +15,17 @@ use claviger_application::{RunCommand, RunDetail, RunFilter, cursor};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
-use claviger_domain::orchestration::{ControlRequest, Pattern, Phase};
+use claviger_domain::orchestration::{ControlRequest, Pattern, Phase, RunEvent};
 use claviger_domain::pattern;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::Page;
-use claviger_projections::run_feed::{RunView, Wait};
+use claviger_projections::run_feed::{Body, RunView, Wait};
 use claviger_projections::runs::{RunState, RunSummary};
+use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::time::timeout;
 
 const LIMIT: (usize, usize) = (20, 100);
 const STATES: [RunState; 6] = [
@@ -156,12 +158,41 @@ impl RestFace {
         Ok(detail.and_then(|detail| waiting(&detail.view)))
     }
 
+    /// Returns when a paused run has been resumed.
+    async fn going_on(&self, owner: UserId, run: &RunDetail) -> Result<(), Failure> {
+        if !matches!(run.view.run.phase, Phase::Paused(_)) {
+            return Ok(());
+        }
+        let followed = self.ports.run_feeds.follow(owner, run.id, Some(run.cursor)).await?;
+        let Some(mut followed) = followed else { return Ok(()) };
+        while let Some(message) = followed.messages.next().await {
+            let is_over = match message?.body {
+                Body::Event { event, .. } => matches!(event.event, RunEvent::RunResumed(_)),
+                Body::Terminal(_) => true,
+                Body::Snapshot { .. }
+                | Body::Delta(_)
+                | Body::AttemptSuperseded { .. }
+                | Body::Gap(_) => false,
+            };
+            if is_over {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     async fn ask(&self, id: &str, request: Request, ask: ControlRequest) -> Answer {
         let (parts, _) = request.into_parts();
         let call = self.enter(&parts).await?;
         let run = RunId(id_of(IdKind::Orchestration, id));
+        let before = self.run(call.owner(), id).await?;
         let done = self.ports.run_commands.run(call.context(), RunCommand::Ask { run, ask }).await;
         done.map_err(|failure| call.refused(failure))?;
+        if ask == ControlRequest::Resume {
+            // A client asks for the stream next, and would be told of the pause that is over.
+            let going_on = self.going_on(call.owner(), &before);
+            drop(timeout(self.settings.resuming, going_on).await);
+        }
         let state = state_of(self.run(call.owner(), id).await?.view.run.phase);
         let message = match ask {
             ControlRequest::Cancel => "cancelling: calls that are under way are stopped",

@@ -4,9 +4,9 @@ use super::caller::{Caller, Stage, requests};
 use super::streams::{events, texts};
 use crate::harness::client::Answer;
 use crate::harness::stores::StoreKind;
+use claviger::simulator::gate::Gate;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Reply};
-use claviger::simulator::gate::Gate;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
@@ -95,7 +95,10 @@ async fn cancel_ends_the_call_and_the_stream() {
     assert_eq!((answer.status, &answer.json()["success"]), (200, &json!(true)));
     let told = begun.rest().await;
     let last = &told.last().unwrap().1;
-    assert_eq!((&last["type"], &last["error"]), (&json!("error"), &json!("the orchestration was cancelled")));
+    assert_eq!(
+        (&last["type"], &last["error"]),
+        (&json!("error"), &json!("the orchestration was cancelled"))
+    );
     // The gate is closed: the call ends only because it is cut.
     stage.world.simulator().counts().wait(|counts| counts.open() == 0).await;
     assert_eq!(ada.get(&path).await.json()["status"], "cancelled");
@@ -142,7 +145,10 @@ async fn a_server_that_vanishes_in_mid_stream_leaves_a_run_whose_text_comes_once
     let retried = retried.expect("the attempt that the crash ended is superseded");
     assert_eq!(texts(&rest[retried..])["a"], TEXT);
     let last = &rest.last().unwrap().1;
-    assert_eq!((&last["type"], &last["result"]["agent_results"]["a"]), (&json!("complete"), &json!(TEXT)));
+    assert_eq!(
+        (&last["type"], &last["result"]["agent_results"]["a"]),
+        (&json!("complete"), &json!(TEXT))
+    );
     server.stop().await;
     world.close().await;
 }

@@ -30,13 +30,15 @@ async fn a_run_without_credit_answers_409_and_goes_on_with_another_key() {
             assert!(waiting["since"].is_string(), "{waiting}");
             assert!(waiting["message"].as_str().unwrap().contains("credit"), "{waiting}");
         }
-        let good = json!({ "key_name": "good", "api_key": key(Scenario::Good, 2), "is_default": true });
+        let good =
+            json!({ "key_name": "good", "api_key": key(Scenario::Good, 2), "is_default": true });
         assert_eq!(ada.post("/api/anthropic-api-keys", &good).await.status, 200);
         let resumed = ada.post(&format!("{path}/resume"), &json!({})).await;
         assert_eq!(resumed.status, 200, "{}", resumed.text);
         // From the beginning: the pause that is over ends nothing.
         let streamed = events(&ada.get(&format!("{path}/stream")).await.text);
-        assert_eq!(streamed.last().unwrap().1["type"], "complete");
+        let last = &streamed.last().unwrap().1;
+        assert_eq!(last["type"], "complete", "{last}");
         let run = ada.get(&path).await.json();
         assert_eq!((&run["status"], &run["waiting"]), (&json!("completed"), &Value::Null));
         stage.close().await;
