@@ -187,7 +187,7 @@ fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeE
     let rest = Arc::new(RestFace {
         ports: core.ports(),
         auth: Arc::clone(&core.auth),
-        at_work: at_work,
+        at_work,
         memory: Arc::clone(&core.memory.requests),
         watch,
         slots: live.slots(),

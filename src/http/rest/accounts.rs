@@ -67,9 +67,11 @@ impl RestFace {
         let name = name.transpose().map_err(|it| Failure::text(&it, &["full_name"]))?;
         let made = self.ports.accounts.register(info, username, email, password, name).await;
         // The earlier service's answer to a name that is taken.
-        made.map_err(|failure| match failure.code {
-            ErrorCode::Duplicate => Refusal::said(StatusCode::BAD_REQUEST, failure.message),
-            _ => failure.into(),
+        made.map_err(|failure| {
+            if failure.code == ErrorCode::Duplicate {
+                return Refusal::said(StatusCode::BAD_REQUEST, failure.message);
+            }
+            failure.into()
         })
     }
 

@@ -1,6 +1,5 @@
 //! A run's feed as the events of the earlier service's streams.
 
-use super::outcome::is_pause;
 use claviger_application::ids::{self, IdKind};
 use claviger_domain::id::RunId;
 use claviger_domain::orchestration::{Definition, Pattern, Phase, Purpose, RunEvent, Work};
@@ -66,7 +65,7 @@ impl Translator {
     fn chunk(&self, agent: &str, text: &str, now: Timestamp) -> Value {
         let mut chunk = json!({ "type": "chunk", "data": text, "timestamp": now.to_string() });
         if !self.is_design {
-            chunk["agent"] = json!(agent);
+            set(&mut chunk, "agent", json!(agent));
         }
         chunk
     }
@@ -85,8 +84,20 @@ impl Translator {
                 let ms = is_timed.then_some(facts.duration_ms);
                 Told::Events(status(step, at, ended, ms))
             }
-            event if is_pause(event) => Told::Paused,
-            _ => Told::Events(Vec::new()),
+            RunEvent::RunPaused(_) | RunEvent::RunHalted(_) | RunEvent::RunStalled(_) => {
+                Told::Paused
+            }
+            RunEvent::RunRequested(..)
+            | RunEvent::RunClaimed(_)
+            | RunEvent::StepsPlanned(_)
+            | RunEvent::StepAttemptFailed(..)
+            | RunEvent::StepSkipped(_)
+            | RunEvent::FallbackApplied(..)
+            | RunEvent::PartsGiven(_)
+            | RunEvent::RunResumed(_)
+            | RunEvent::RunCancelled(_)
+            | RunEvent::RunCompleted(_)
+            | RunEvent::RunFailed(..) => Told::Events(Vec::new()),
         }
     }
 
@@ -102,11 +113,11 @@ impl Translator {
         let waiting: Vec<&str> = match &definition.work {
             Work::Sequential { .. } | Work::Design { .. } => Vec::new(),
             Work::Debate { participants, rounds, .. } => {
-                start["rounds"] = json!(rounds);
+                set(&mut start, "rounds", json!(rounds));
                 participants.iter().map(|place| definition.name(*place)).collect()
             }
             Work::Hierarchical { manager, .. } => {
-                start["manager"] = json!(definition.name(*manager));
+                set(&mut start, "manager", json!(definition.name(*manager)));
                 names
             }
             Work::Parallel { .. } | Work::Routing { .. } => names,
@@ -129,10 +140,17 @@ impl Translator {
         let ms = duration_ms(view);
         json!({
             "type": "complete",
-            "pattern": result["pattern"],
+            "pattern": result.get("pattern"),
             "result": streamed(result, run.definition.as_ref(), ms),
             "duration_ms": ms,
         })
+    }
+}
+
+/// Sets a field of an object.
+pub(super) fn set(object: &mut Value, name: &str, value: Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(name.to_owned(), value);
     }
 }
 
@@ -146,7 +164,7 @@ fn streamed(mut result: Value, definition: Option<&Definition>, ms: u64) -> Valu
             }
         }
         Some(Work::Hierarchical { .. } | Work::Parallel { .. } | Work::Routing { .. }) => {
-            result["duration_ms"] = json!(ms);
+            set(&mut result, "duration_ms", json!(ms));
         }
         Some(Work::Debate { .. } | Work::Design { .. }) | None => {}
     }
@@ -169,12 +187,11 @@ fn failed(run: RunId, view: &RunView) -> Value {
 /// Why a run that has ended has no result.
 pub(super) fn why_none(view: &RunView) -> Map<String, Value> {
     let run = &view.run;
-    let sentence = match run.phase {
-        Phase::Cancelled => "the orchestration was cancelled".to_owned(),
-        _ => {
-            let failure = run.failure.as_ref().and_then(|failure| failure.message.clone());
-            failure.unwrap_or_else(|| "the orchestration failed".to_owned())
-        }
+    let sentence = if run.phase == Phase::Cancelled {
+        "the orchestration was cancelled".to_owned()
+    } else {
+        let failure = run.failure.as_ref().and_then(|failure| failure.message.clone());
+        failure.unwrap_or_else(|| "the orchestration failed".to_owned())
     };
     let mut error = Map::new();
     error.insert("error".to_owned(), json!(sentence));
@@ -196,7 +213,7 @@ fn status(
         "type": "status", "agent": agent, "data": word(step), "timestamp": at.to_string(),
     });
     if let Some(ms) = duration_ms {
-        status["duration_ms"] = json!(ms);
+        set(&mut status, "duration_ms", json!(ms));
     }
     vec![status]
 }

@@ -70,14 +70,12 @@ impl Fields {
     }
 
     pub(super) fn maybe_text(&mut self, name: &str) -> Option<String> {
-        match self.take(name)? {
-            Value::String(text) => Some(text),
-            other => {
-                let input = shown(name, &other);
-                self.fault(name, "string_type", "Input should be a valid string", input);
-                None
-            }
+        let value = self.take(name)?;
+        if let Value::String(text) = value {
+            return Some(text);
         }
+        self.fault(name, "string_type", "Input should be a valid string", shown(name, &value));
+        None
     }
 
     /// An empty text where there is none: [`Self::done`] refuses it.
@@ -100,14 +98,12 @@ impl Fields {
     }
 
     pub(super) fn maybe_flag(&mut self, name: &str) -> Option<bool> {
-        match self.take(name)? {
-            Value::Bool(flag) => Some(flag),
-            other => {
-                let input = shown(name, &other);
-                self.fault(name, "bool_type", "Input should be a valid boolean", input);
-                None
-            }
+        let value = self.take(name)?;
+        if let Value::Bool(flag) = value {
+            return Some(flag);
         }
+        self.fault(name, "bool_type", "Input should be a valid boolean", shown(name, &value));
+        None
     }
 
     pub(super) fn maybe_whole(&mut self, name: &str) -> Option<u32> {
@@ -121,26 +117,22 @@ impl Fields {
     }
 
     pub(super) fn maybe_object(&mut self, name: &str) -> Option<Value> {
-        match self.take(name)? {
-            value @ Value::Object(_) => Some(value),
-            other => {
-                let input = shown(name, &other);
-                self.fault(name, "dict_type", "Input should be a valid dictionary", input);
-                None
-            }
+        let value = self.take(name)?;
+        if value.is_object() {
+            return Some(value);
         }
+        self.fault(name, "dict_type", "Input should be a valid dictionary", shown(name, &value));
+        None
     }
 
     /// The elements of a list with their places; `None` if it is absent.
     pub(super) fn maybe_list(&mut self, name: &str) -> Option<Vec<Value>> {
-        match self.take(name)? {
-            Value::Array(values) => Some(values),
-            other => {
-                let input = shown(name, &other);
-                self.fault(name, "list_type", "Input should be a valid list", input);
-                None
-            }
+        let value = self.take(name)?;
+        if let Value::Array(values) = value {
+            return Some(values);
         }
+        self.fault(name, "list_type", "Input should be a valid list", shown(name, &value));
+        None
     }
 
     pub(super) fn maybe_texts(&mut self, name: &str) -> Option<Vec<String>> {

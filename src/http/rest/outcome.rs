@@ -1,6 +1,6 @@
 //! How a request for a whole run ends: its result, or why there is none.
 
-use super::events::{duration_ms, why_none};
+use super::events::{duration_ms, set, why_none};
 use super::problem::Refusal;
 use super::{Answer, RestFace};
 use axum::Json;
@@ -76,7 +76,7 @@ fn pause_body(run: RunId, name: &str, reason: PauseReason) -> Value {
 /// The last event of a stream whose run is paused.
 pub(super) fn paused_event(run: RunId, reason: PauseReason) -> Value {
     let mut event = pause_body(run, "error", reason);
-    event["type"] = json!("error");
+    set(&mut event, "type", json!("error"));
     event
 }
 
@@ -104,7 +104,7 @@ fn failed(run: RunId, view: &RunView) -> Refusal {
 }
 
 /// Whether a run stands still after an event until it is resumed.
-pub(super) const fn is_pause(event: &RunEvent) -> bool {
+const fn is_pause(event: &RunEvent) -> bool {
     matches!(event, RunEvent::RunPaused(_) | RunEvent::RunHalted(_) | RunEvent::RunStalled(_))
 }
 
@@ -141,7 +141,12 @@ impl RestFace {
                 Body::Snapshot { view, .. } => match view.run.phase {
                     Phase::Paused(reason) => return Err(paused(run, reason)),
                     phase if phase.is_final() => return finished(run, &view),
-                    _ => {}
+                    Phase::None
+                    | Phase::Queued
+                    | Phase::Running
+                    | Phase::Completed
+                    | Phase::Failed
+                    | Phase::Cancelled => {}
                 },
                 Body::Event { event, .. } if is_pause(&event.event) => {
                     // It may have been resumed since: only its state says whether it is paused.
@@ -149,8 +154,10 @@ impl RestFace {
                         return Err(paused(run, reason));
                     }
                 }
-                Body::Event { .. } => {}
-                Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) => {}
+                Body::Event { .. }
+                | Body::Delta(_)
+                | Body::AttemptSuperseded { .. }
+                | Body::Gap(_) => {}
             }
         }
     }
@@ -165,7 +172,7 @@ fn stopped(run: RunId) -> Refusal {
 fn finished(run: RunId, view: &RunView) -> Answer {
     let Some(result) = pattern::result(&view.run) else { return Err(failed(run, view)) };
     Ok(Json(json!({
-        "pattern": result["pattern"],
+        "pattern": result.get("pattern"),
         "execution_id": execution(run),
         "status": "completed",
         "result": result,

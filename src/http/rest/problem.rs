@@ -1,4 +1,4 @@
-//! Errors of this face: `{"detail": …}` for every status, as FastAPI writes them.
+//! Errors of this face: `{"detail": …}` for every status, as `FastAPI` writes them.
 
 use crate::http::edge::problem::{Problem, status_of};
 use crate::http::edge::renderers::Rendered;
@@ -74,7 +74,11 @@ impl From<Failure> for Refusal {
                     .with_header(HeaderName::from_static("ratelimit"), limited(ms))
                     .with_header(header::RETRY_AFTER, seconds)
             }
-            _ => problem.with_status(status_of(code)),
+            FailureDetail::None
+            | FailureDetail::Versions { .. }
+            | FailureDetail::Existing(_)
+            | FailureDetail::Credentials
+            | FailureDetail::Resolution(_) => problem.with_status(status_of(code)),
         })
     }
 }

@@ -74,7 +74,7 @@ fn waiting(view: &RunView) -> Option<Value> {
     }))
 }
 
-fn summary(run: &RunSummary, waiting: Option<Value>) -> Value {
+fn summary(run: &RunSummary, waiting: Option<&Value>) -> Value {
     let facts = &run.facts;
     let ms = facts.finished_at.map(|end| end.ms_since(facts.created_at));
     json!({
@@ -223,7 +223,8 @@ pub(super) async fn list(
     let next = next.map(|run| cursor::of_run(run.facts.created_at.0, run.id.0));
     let mut runs = Vec::with_capacity(found.runs.len());
     for run in &found.runs {
-        runs.push(summary(run, face.waiting_of(call.owner(), run).await?));
+        let waiting = face.waiting_of(call.owner(), run).await?;
+        runs.push(summary(run, waiting.as_ref()));
     }
     Ok(Json(json!({ "executions": runs, "next_before": next })).into_response())
 }

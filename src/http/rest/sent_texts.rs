@@ -85,7 +85,20 @@ const fn settled(event: &RunEvent) -> Option<StepId> {
     match event {
         RunEvent::StepCompleted(facts, _) => Some(facts.step),
         RunEvent::StepAttemptFailed(facts, _) => Some(facts.step),
-        _ => None,
+        RunEvent::RunRequested(..)
+        | RunEvent::RunClaimed(_)
+        | RunEvent::StepsPlanned(_)
+        | RunEvent::StepAttemptStarted(_)
+        | RunEvent::StepSkipped(_)
+        | RunEvent::FallbackApplied(..)
+        | RunEvent::RunPaused(_)
+        | RunEvent::RunHalted(_)
+        | RunEvent::RunStalled(_)
+        | RunEvent::PartsGiven(_)
+        | RunEvent::RunResumed(_)
+        | RunEvent::RunCancelled(_)
+        | RunEvent::RunCompleted(_)
+        | RunEvent::RunFailed(..) => None,
     }
 }
 

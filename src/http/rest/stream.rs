@@ -9,7 +9,7 @@ use super::outcome;
 use super::problem::Refusal;
 use super::sent_texts::{Rest, SentTexts};
 use super::{Answer, RestFace};
-use crate::auth::Grant;
+use crate::auth::{Denied, Grant};
 use crate::http::edge::problem::Problem;
 use crate::limits::StreamSlot;
 use crate::live::Guard;
@@ -75,9 +75,9 @@ impl RestFace {
         let full = |full: crate::limits::Full, status| {
             Problem::new(ErrorCode::LimitExceeded, full.to_string()).with_status(status)
         };
-        let taken = self.slots.take();
-        let mut slot = taken.map_err(|it| full(it, StatusCode::SERVICE_UNAVAILABLE))?;
-        let grant = self.watch.auth.grant(token).await.map_err(|denied| denied.failure())?;
+        let free = self.slots.take();
+        let mut slot = free.map_err(|it| full(it, StatusCode::SERVICE_UNAVAILABLE))?;
+        let grant = self.watch.auth.grant(token).await.map_err(Denied::failure)?;
         let claimed = slot.claim(grant.principal.user);
         claimed.map_err(|it| full(it, StatusCode::TOO_MANY_REQUESTS))?;
         Ok(Seat { grant, slot })

@@ -77,7 +77,7 @@ pub(super) async fn stats(
     let usage = cells.iter().fold(Usage::default(), |sum, cell| sum.plus(cell.usage));
     let known: u64 = cells.iter().filter_map(|cell| cell.cost.0).sum();
     let runs: BTreeSet<_> = cells.iter().map(|cell| cell.run).collect();
-    let calls: u64 = cells.iter().map(|cell| cell.calls).sum();
+    let instances: u64 = cells.iter().map(|cell| cell.calls).sum();
     let account = face.ports.reads.account(call.owner()).await?;
     let username = account.and_then(|account| account.content).map(|content| content.username);
     let total = usage.input + usage.output + usage.cache_write() + usage.cache_read;
@@ -85,7 +85,7 @@ pub(super) async fn stats(
         "user_id": ids::encode(IdKind::User, call.owner().0),
         "username": username,
         "total_workflows": runs.len(),
-        "total_instances": calls,
+        "total_instances": instances,
         "total_tokens": total,
         "total_input_tokens": usage.input,
         "total_output_tokens": usage.output,

@@ -253,6 +253,7 @@ const ROOMS: [Room; 35] = [
         "src/http/rest",
         &[
             "crate::auth::Auth",
+            "crate::auth::Denied",
             "crate::auth::Grant",
             "crate::http::edge",
             "crate::limits::AtWork",

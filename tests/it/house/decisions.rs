@@ -128,6 +128,7 @@ const ARROWS: [Arrow; 9] = [
             ("crate::http::rest", "its own folder"),
             ("crate::http::edge", "what all faces share"),
             ("crate::auth::Auth", "the wiring hands it in: it verifies tokens"),
+            ("crate::auth::Denied", "why it refused one"),
             ("crate::auth::Grant", "the rights of a stream, until they expire"),
             ("crate::limits::AtWork", "the wiring hands it in: the requests of each user"),
             ("crate::limits::Full", "why no slot is free"),
