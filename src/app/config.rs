@@ -227,11 +227,7 @@ impl Config {
                 settings.calls_per_key.unwrap_or(16),
                 (1, Some(1_000)),
             )?,
-            runs_at_once: within(
-                "runs_at_once",
-                settings.runs_at_once.unwrap_or(1_000),
-                (1, Some(100_000)),
-            )?,
+            runs_at_once: runs_at_once(settings.runs_at_once)?,
             run_commands_per_minute: rate("run_commands_per_minute", run_commands, 3_000)?,
             run_bytes_per_day: run_bytes_per_day(settings.run_bytes_per_day)?,
             max_keys: settings.max_keys.unwrap_or(100),
@@ -259,6 +255,10 @@ impl Config {
             key_tests_per_minute: rate("key_tests_per_minute", settings.key_tests_per_minute, 60)?,
         })
     }
+}
+
+fn runs_at_once(given: Option<usize>) -> Result<usize, ConfigError> {
+    within("runs_at_once", given.unwrap_or(1_000), (1, Some(100_000)))
 }
 
 /// Times of a run's calls.

@@ -91,6 +91,12 @@ fn put_aside(registry: &mut Registry) -> [Level; 3] {
     [runs, timers, rows]
 }
 
+fn level(registry: &mut Registry, (name, help): (&str, &str)) -> Level {
+    let level = Level::default();
+    registry.register(name, help, level.clone());
+    level
+}
+
 fn failures(registry: &mut Registry) -> Family<OfClass, Counter> {
     let failures = Family::default();
     let help = "Calls to Anthropic that failed, by class";
@@ -156,8 +162,7 @@ impl Default for Metrics {
         );
         let events = Counter::default();
         registry.register("events", "Events appended by this process", events.clone());
-        let connections = Level::default();
-        registry.register("connections", "Connections open", connections.clone());
+        let connections = level(&mut registry, ("connections", "Connections open"));
         let streams = Family::default();
         registry.register("streams", "Live streams open", streams.clone());
         let lag = Family::default();
@@ -169,8 +174,7 @@ impl Default for Metrics {
             quarantined.clone(),
         );
         let [runs_aside, timers_put_off, rows_unreadable] = put_aside(&mut registry);
-        let memory = Level::default();
-        registry.register("memory_resident_bytes", "Memory of this process", memory.clone());
+        let memory = level(&mut registry, ("memory_resident_bytes", "Memory of this process"));
         let held = Family::default();
         registry.register("held_bytes", "Memory that is held for clients", held.clone());
         let upstream_failures = failures(&mut registry);

@@ -352,7 +352,7 @@ async fn a_clock_that_is_set_back_makes_no_wait_longer() {
         let mut elapsed = 0;
         let detail = lives(&process, &ada, run, &timer, |passed| {
             elapsed = passed;
-            back.clock().step_back_ms(5_000);
+            back.clock().set_back_ms(5_000);
         })
         .await;
         assert_eq!(detail.view.run.phase, Phase::Completed);

@@ -9,13 +9,13 @@ use crate::harness::dice::{Dice, number, seed};
 use crate::harness::environment::without_waits;
 use crate::harness::person::User;
 use crate::harness::process::Process;
-use crate::harness::runs::{agents, line, task};
+use crate::harness::runs::{agents, line, stands_still, task};
 use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Ending, Reply};
 use claviger_domain::id::RunId;
-use claviger_domain::orchestration::{Draft, OnFailure, Phase, StepState};
+use claviger_domain::orchestration::{ControlRequest, Draft, OnFailure, Phase, StepState};
 use claviger_projections::run_feed::{Body, FeedCursor, FeedMessage};
 use futures::StreamExt as _;
 use futures::future::join_all;
@@ -128,7 +128,13 @@ async fn subscribe(ground: &Ground, user: &User, run: RunId, mut dice: Dice) -> 
                 _ = leave.changed() => break,
             };
             let Some(message) = message else { break };
-            client.take(message.unwrap());
+            let message = message.unwrap();
+            if stands_still(&message.body) {
+                // After answers that cannot be used. Whoever else sees it asks, too, and it may go
+                // on already.
+                drop(process.ask(user, run, ControlRequest::Resume).await);
+            }
+            client.take(message);
             ground.told.send_modify(|told| *told += 1);
             if is_slow && dice.below(4) == 0 {
                 tokio::time::sleep(Duration::from_micros(300 * dice.below(12) as u64)).await;

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) const MODERN: &str = "application/graphql-response+json";
 
-/// A client that uses no proxy and follows no redirect.
+/// A client that uses no proxy, follows no redirect and shows bodies as they were sent.
 pub(crate) fn plain() -> ClientBuilder {
-    reqwest::Client::builder().no_proxy().redirect(Policy::none())
+    let client = reqwest::Client::builder().no_proxy().redirect(Policy::none());
+    client.no_gzip().no_deflate().no_brotli()
 }
 
 pub(crate) fn http() -> reqwest::Client {

@@ -54,11 +54,6 @@ impl TestClock {
     pub(crate) fn advance_ms(&self, ms: u64) {
         self.moved_ms.fetch_add(ms, Ordering::SeqCst);
     }
-
-    /// As when a machine's clock is corrected.
-    pub(crate) fn step_back_ms(&self, ms: u64) {
-        self.moved_ms.fetch_sub(ms, Ordering::SeqCst);
-    }
 }
 
 impl Clock for TestClock {

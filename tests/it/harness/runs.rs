@@ -48,6 +48,20 @@ pub(crate) fn has_text(body: &Body) -> bool {
     }
 }
 
+/// From here on the run stands still, until it is resumed.
+pub(crate) fn stands_still(body: &Body) -> bool {
+    match body {
+        Body::Snapshot { view, .. } => matches!(view.run.phase, Phase::Paused(_)),
+        Body::Event { event, .. } => {
+            matches!(
+                event.event,
+                RunEvent::RunPaused(_) | RunEvent::RunHalted(_) | RunEvent::RunStalled(_)
+            )
+        }
+        Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => false,
+    }
+}
+
 impl Process {
     /// Starts a run, or is refused.
     pub(crate) async fn try_start(
@@ -116,19 +130,7 @@ impl Process {
 
     /// Waits until the run stands still.
     pub(crate) async fn paused(&self, user: &User, run: RunId) -> RunDetail {
-        let pauses = |body: &Body| match body {
-            Body::Snapshot { view, .. } => matches!(view.run.phase, Phase::Paused(_)),
-            Body::Event { event, .. } => {
-                matches!(
-                    event.event,
-                    RunEvent::RunPaused(_) | RunEvent::RunHalted(_) | RunEvent::RunStalled(_)
-                )
-            }
-            Body::Delta(_) | Body::AttemptSuperseded { .. } | Body::Gap(_) | Body::Terminal(_) => {
-                false
-            }
-        };
-        self.until(user, run, pauses).await;
+        self.until(user, run, stands_still).await;
         self.detail(user, run).await
     }
 

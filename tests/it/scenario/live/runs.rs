@@ -19,10 +19,10 @@ pub(in crate::scenario) const FEED: &str = "subscription($id: ID!, $after: Curso
 
 /// Every field of a run.
 const WHOLE: &str = "query($id: ID!, $from: DateTime!, $to: DateTime!) { orchestration(id: $id, minPosition: \"1\") { id pattern state title \
-    pauseReason input output result createdAt startedAt finishedAt durationMs costNanoUsd cursor partial { text } \
+    pauseReason waiting { since until reason message } input output result createdAt startedAt finishedAt durationMs costNanoUsd cursor partial { text } \
     error { code message stepId upstreamStatus upstreamRequestId } resolution { chosen { source key { id } } } \
     usage { inputTokens outputTokens cacheCreationInputTokens cacheReadInputTokens } \
-    steps { id agent role purpose round state attempt input output model stopReason usage { outputTokens } costNanoUsd firstTokenMs \
+    steps { id agent role purpose round state attempt waiting { reason } fallback input output model stopReason usage { outputTokens } costNanoUsd firstTokenMs \
     durationMs error { code } } history(last: 1) { nodes { type } } } \
     viewer { orchestrations(first: 1, state: [COMPLETED], pattern: [SEQUENTIAL]) { totalCount pageInfo { hasNextPage } nodes { id } \
     edges { cursor node { title } } } \
