@@ -36,7 +36,7 @@ impl Begun {
     /// Reads on until a client has seen this much of the first agent's text.
     async fn until(&mut self, chars: usize) -> Vec<(String, Value)> {
         loop {
-            let whole = self.text.rfind("\n\n").map_or("", |end| &self.text[..end]);
+            let whole = self.text.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
             let told = events(whole);
             if texts(&told).get("a").is_some_and(|text| text.len() >= chars) {
                 return told;

@@ -24,8 +24,8 @@ async fn a_run_without_credit_answers_409_and_goes_on_with_another_key() {
         assert_eq!((&last["type"], &last["error"]), (&json!("error"), &body["detail"]));
         assert_eq!((&last["reason"], &last["execution_id"]), (&body["reason"], &json!(id)));
         let run = ada.get(&path).await.json();
-        let list = ada.get("/api/orchestration/executions?state=paused").await.json();
-        for waiting in [&run["waiting"], &list["executions"][0]["waiting"]] {
+        let listed = ada.get("/api/orchestration/executions?state=paused").await.json();
+        for waiting in [&run["waiting"], &listed["executions"][0]["waiting"]] {
             assert_eq!((&waiting["reason"], &waiting["until"]), (&json!("credit"), &Value::Null));
             assert!(waiting["since"].is_string(), "{waiting}");
             assert!(waiting["message"].as_str().unwrap().contains("credit"), "{waiting}");

@@ -50,6 +50,8 @@ pub(super) fn lacks(value: &Value, shape: &Value, at: &str) -> Vec<String> {
                 || (word == "null" && found == "string");
             if fits { Vec::new() } else { vec![format!("{at} is {found}, not {word}")] }
         }
-        other => vec![format!("{at}: {other} is no shape")],
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => {
+            vec![format!("{at}: {other} is no shape")]
+        }
     }
 }
