@@ -16,6 +16,7 @@ use crate::http::graphql::graphiql;
 use crate::http::graphql::streams::{LiveFace, LiveParts};
 use crate::http::graphql::{Admission, EndpointSettings, GraphqlEndpoint};
 use crate::http::graphql::{problem, route};
+use crate::http::rest::{self, RestFace, RestSettings};
 use crate::limits::{AtWork, AtWorkSettings};
 use crate::live::{Tail, Watch};
 use axum::Router;
@@ -188,27 +189,41 @@ fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeE
     let ids = Arc::clone(&core.env.ids);
     let ids: envelope::IdSource = Arc::new(move || ids.next());
     let at_work = AtWork::new(AtWorkSettings::default());
-    let executor = SchemaExecutor::new(schema, Arc::clone(&core.auth), at_work);
+    let executor = SchemaExecutor::new(schema, Arc::clone(&core.auth), Arc::clone(&at_work));
     let (auth, clock) = (Arc::clone(&core.auth), Arc::clone(&core.env.clock));
+    let watch = Watch { hub: Arc::clone(&core.hub), auth, clock };
     let live = LiveFace::new(LiveParts {
         executor: executor.clone(),
         admission: Arc::clone(&admission),
         settings: config.live,
         ids: Arc::clone(&ids),
-        watch: Watch { hub: Arc::clone(&core.hub), auth, clock },
+        watch: watch.clone(),
         memory: core.memory.clone(),
+    });
+    let rest = Arc::new(RestFace {
+        ports: core.ports(),
+        auth: Arc::clone(&core.auth),
+        at_work,
+        memory: Arc::clone(&core.memory.requests),
+        watch,
+        slots: live.slots(),
+        stop: live.stopping(),
+        clock: Arc::clone(&core.env.clock),
+        ids: Arc::clone(&ids),
+        settings: RestSettings::default(),
     });
     let requests = Arc::clone(&core.memory.requests);
     let settings = EndpointSettings::default();
     let endpoint = GraphqlEndpoint::new(executor, admission, settings, Arc::clone(&ids), requests);
     let probe = Arc::new(StoreProbe(Arc::clone(&core.store)));
     let faces = route::router(Arc::clone(&live), endpoint)
+        .merge(rest::router(rest))
         .merge(graphiql::router())
         .route("/", get(async || Redirect::temporary("/graphiql")))
         .merge(health::router(probe, health_clock(Arc::clone(&core.env.clock))));
     let (origins, trusted_proxies) = (config.origins.clone(), config.trusted_proxies.clone());
-    // GraphQL's format is the default: it is the only face, and pages outside it have no other.
-    let renderers = Renderers::new(problem::render);
+    // GraphQL's format is the default: pages outside the faces have no other.
+    let renderers = Renderers::new(problem::render).with(rest::PREFIX, rest::problem::render);
     let hosts = OwnHosts::new(&config.hosts, &origins, config.listen.ip());
     let edge = Edge { hosts, origins, trusted_proxies, renderers, metrics: core.metrics.clone() };
     Ok((envelope::wrap(faces, ids, edge), live))

@@ -50,6 +50,17 @@ fn describe(command: &KeyCommand) -> (&'static str, Value) {
         KeyCommand::Rename { key, name, expected } => {
             ("renameKey", json!({ "id": key, "name": name.as_str(), "expectedVersion": expected }))
         }
+        KeyCommand::Change { key, name, is_active, is_default, context, expected } => (
+            "changeKey",
+            json!({
+                "id": key,
+                "name": name.as_ref().map(claviger_domain::text::KeyName::as_str),
+                "isActive": is_active,
+                "isDefault": is_default,
+                "context": context.as_str(),
+                "expectedVersion": expected,
+            }),
+        ),
         KeyCommand::ReplaceSecret { key, secret, expected } => (
             "replaceKeySecret",
             json!({ "id": key, "secret": secret.expose(), "expectedVersion": expected }),

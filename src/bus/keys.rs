@@ -9,8 +9,8 @@ use claviger_application::{Answer, CommandContext, KeyCommand, KeyCommands, KeyD
 use claviger_domain::failure::Failure;
 use claviger_domain::id::KeyId;
 use claviger_domain::key_ring::{
-    ActivateKey, AddKey, ClearDefault, DeactivateKey, DeleteKey, RenameKey, ReplaceSecret,
-    SetDefault, SetExpiry,
+    ActivateKey, AddKey, ChangeKey, ClearDefault, DeactivateKey, DeleteKey, RenameKey,
+    ReplaceSecret, SetDefault, SetExpiry,
 };
 use std::sync::Arc;
 
@@ -86,6 +86,20 @@ impl Bus {
             }
             KeyCommand::Rename { key, name, expected } => {
                 (Some(key), RenameKey { key, name, expected }.into())
+            }
+            KeyCommand::Change { key, name, is_active, is_default, context, expected } => {
+                let context_tag = index.context_tag(context.as_str());
+                let command = ChangeKey {
+                    key,
+                    name,
+                    is_active,
+                    is_default,
+                    context,
+                    context_tag,
+                    expected,
+                    now,
+                };
+                (Some(key), command.into())
             }
             KeyCommand::ReplaceSecret { key, secret, expected } => {
                 let (preview, fingerprint) = (secret.preview(), index.fingerprint(&secret));

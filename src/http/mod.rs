@@ -8,3 +8,4 @@
 pub mod connection;
 pub mod edge;
 pub mod graphql;
+pub mod rest;

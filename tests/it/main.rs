@@ -24,6 +24,8 @@ mod leaks;
 #[cfg(test)]
 mod promises;
 #[cfg(test)]
+mod rest;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod scenario;

@@ -33,6 +33,7 @@ mod shared;
 mod size;
 mod subscriber;
 mod text;
+mod waiting;
 
 pub use cursor::FeedCursor;
 pub use feed::{Batch, FeedError, RunFeed};
@@ -45,3 +46,4 @@ pub use shared::SharedFeed;
 pub use size::{definition_bytes, step_bytes};
 pub use subscriber::{Subscriber, Wants};
 pub use text::{DeltaItem, OpenedDeltas, from_json, to_json};
+pub use waiting::{Wait, WaitReason, on_resume};

@@ -50,6 +50,15 @@ pub enum KeyCommand {
         name: KeyName,
         expected: Option<u64>,
     },
+    /// Several changes in one commit; `None` leaves what it stands for.
+    Change {
+        key: KeyId,
+        name: Option<KeyName>,
+        is_active: Option<bool>,
+        is_default: Option<bool>,
+        context: Context,
+        expected: Option<u64>,
+    },
     ReplaceSecret {
         key: KeyId,
         secret: ApiKeySecret,
@@ -80,6 +89,7 @@ impl KeyCommand {
             Self::Activate { .. } => "activate",
             Self::Deactivate { .. } => "deactivate",
             Self::Rename { .. } => "rename",
+            Self::Change { .. } => "change",
             Self::ReplaceSecret { .. } => "replace_secret",
             Self::SetExpiry { .. } => "set_expiry",
             Self::Delete { .. } => "delete",

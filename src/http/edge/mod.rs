@@ -11,3 +11,4 @@ pub mod origins;
 pub mod peer;
 pub mod problem;
 pub mod renderers;
+pub mod sender;

@@ -1,17 +1,13 @@
 //! What the executor receives about the sender of a request.
 
 use crate::http::edge::envelope::RequestIds;
-use crate::http::edge::peer::{Peer, bucket, subscriber};
 use crate::http::edge::problem::Problem;
-use crate::limits::Payer;
-use axum::extract::ConnectInfo;
+use crate::http::edge::sender;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
 use claviger_application::{PeerKey, Principal};
 use claviger_domain::id::CorrelationId;
 use claviger_domain::secret::SecretText;
 use claviger_graphql::answer::AnswerBudget;
-use std::net::{IpAddr, SocketAddr};
 use uuid::Uuid;
 
 /// The context of one operation. Operations of a batch have different request ids and share the
@@ -41,52 +37,13 @@ impl RequestContext {
     /// 401 for an `Authorization` that isn't a bearer token: ignoring it would hide the mistake.
     pub fn from_parts(parts: &Parts, ids: RequestIds) -> Result<Self, Problem> {
         Ok(Self {
-            token: bearer(&parts.headers)?,
+            token: sender::bearer(&parts.headers)?,
             holder: None,
             request_id: ids.request,
             correlation_id: ids.correlation,
-            peer: peer(parts),
-            user_agent: parts
-                .headers
-                .get(header::USER_AGENT)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned),
+            peer: sender::peer(parts),
+            user_agent: sender::user_agent(&parts.headers),
             budget: None,
         })
-    }
-}
-
-fn peer(parts: &Parts) -> PeerKey {
-    let key = |client, is_local| PeerKey { network: bucket(client), is_local };
-    let peer = parts.extensions.get::<Peer>().map(|peer| key(peer.client, peer.is_local));
-    peer.or_else(|| client(parts).map(|client| key(client, false))).unwrap_or_default()
-}
-
-/// The client's address.
-pub(super) fn client(parts: &Parts) -> Option<IpAddr> {
-    let connected =
-        || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    parts.extensions.get::<Peer>().map(|peer| peer.client).or_else(connected)
-}
-
-/// For whom the memory of a request is held before its sender is known.
-pub(super) fn payer(client: Option<IpAddr>) -> Payer {
-    client.map_or(Payer::Unknown, |client| Payer::Peer(subscriber(client)))
-}
-
-fn bearer(headers: &HeaderMap) -> Result<Option<SecretText>, Problem> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    let token =
-        value.to_str().ok().and_then(|text| text.split_once(' ')).and_then(|(scheme, token)| {
-            let token = token.trim();
-            (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
-                .then(|| SecretText::new(token.to_owned()))
-        });
-    match (token, values.next()) {
-        (Some(token), None) => Ok(Some(token)),
-        _ => Err(Problem::unauthenticated(
-            "the Authorization header must be \"Bearer\" followed by one token",
-        )),
     }
 }

@@ -1,7 +1,7 @@
 //! `/graphql` over plain HTTP: POST, and GET for queries.
 
 use super::admission::Admission;
-use super::context::{RequestContext, client, payer};
+use super::context::RequestContext;
 use super::negotiation::{Media, require_json};
 use super::refusal::Refusal;
 use super::reply::Reply;
@@ -9,6 +9,7 @@ use super::request::{Payload, from_body, from_uri};
 use crate::http::edge::body::{ReadBody, read_body};
 use crate::http::edge::envelope::{IdSource, RequestIds};
 use crate::http::edge::problem::Problem;
+use crate::http::edge::sender::{client, payer};
 use crate::limits::Memory;
 use crate::system::panics;
 use async_graphql::{Request, Response};

@@ -17,9 +17,6 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use std::sync::Arc;
 
-/// Most characters kept of a client's user agent.
-const USER_AGENT_MAX: usize = 200;
-
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "keys")]
 pub struct SchemaExecutor {
@@ -55,10 +52,7 @@ impl SchemaExecutor {
 fn info(context: &RequestContext) -> RequestInfo {
     RequestInfo {
         correlation: context.correlation_id,
-        user_agent: context
-            .user_agent
-            .as_ref()
-            .map(|agent| agent.chars().take(USER_AGENT_MAX).collect()),
+        user_agent: context.user_agent.clone(),
         peer: context.peer,
         via: Via::Graphql,
     }

@@ -57,6 +57,16 @@ impl LiveFace {
         self.tasks.wait().await;
     }
 
+    /// The slots of all sockets and streams, for faces that have streams of their own.
+    pub fn slots(&self) -> Arc<StreamSlots> {
+        Arc::clone(&self.seats)
+    }
+
+    /// Cancelled by [`Self::stop`].
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
     pub(super) fn ids_of(&self, request: &Request) -> RequestIds {
         request
             .extensions()

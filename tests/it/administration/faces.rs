@@ -20,6 +20,10 @@ const FACES: &[(&str, &str)] = &[
     ("ResetPassword", "resetPassword"),
     ("AddKey", "addKey, key add"),
     ("RenameKey", "renameKey"),
+    (
+        "ChangeKey",
+        "none in GraphQL: PATCH /api/anthropic-api-keys/{id} is one change, whole or not",
+    ),
     ("ReplaceSecret", "replaceKeySecret"),
     ("SetDefault", "setDefaultKey, key default"),
     ("ClearDefault", "clearDefaultKey"),

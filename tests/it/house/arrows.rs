@@ -27,7 +27,7 @@ pub(super) const PROJECTIONS: &str = "claviger_projections";
 pub(super) const PORTS: &str = "claviger_projections::ports";
 pub(super) const VAULT: &str = "claviger_vault";
 
-const ROOMS: [Room; 34] = [
+const ROOMS: [Room; 35] = [
     room("src/main.rs", &["claviger::cli::main"]),
     room("src/lib.rs", &[]),
     room(
@@ -211,7 +211,15 @@ const ROOMS: [Room; 34] = [
     room("src/http/connection", &[METRICS]),
     room(
         "src/http/edge",
-        &["crate::limits::Held", "crate::limits::NoRoom", METRICS, "crate::system::panics", DOMAIN],
+        &[
+            "crate::limits::Held",
+            "crate::limits::NoRoom",
+            "crate::limits::Payer",
+            METRICS,
+            "crate::system::panics",
+            APPLICATION,
+            DOMAIN,
+        ],
     ),
     room(
         "src/http/graphql",
@@ -239,6 +247,31 @@ const ROOMS: [Room; 34] = [
             APPLICATION,
             DOMAIN,
             "claviger_graphql",
+        ],
+    ),
+    room(
+        "src/http/rest",
+        &[
+            "crate::auth::Auth",
+            "crate::auth::Denied",
+            "crate::auth::Grant",
+            "crate::http::edge",
+            "crate::limits::AtWork",
+            "crate::limits::Full",
+            "crate::limits::Held",
+            "crate::limits::Memory",
+            "crate::limits::StreamSlot",
+            "crate::limits::StreamSlots",
+            "crate::limits::Working",
+            "crate::live::Guard",
+            "crate::live::Watch",
+            CLOCK,
+            APPLICATION,
+            DOMAIN,
+            "claviger_projections::keys::KeyView",
+            "claviger_projections::ports::Page",
+            "claviger_projections::run_feed",
+            "claviger_projections::runs",
         ],
     ),
     room(

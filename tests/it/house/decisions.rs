@@ -14,7 +14,7 @@ struct Arrow {
     broken: &'static [(&'static str, &'static str)],
 }
 
-const ARROWS: [Arrow; 8] = [
+const ARROWS: [Arrow; 9] = [
     Arrow {
         name: "commands never import a face",
         folders: &["src/bus", "src/aggregates", "src/application/src", "src/limits"],
@@ -118,6 +118,39 @@ const ARROWS: [Arrow; 8] = [
             ("src/http/graphql/ws/socket.rs", "use crate::auth::{Auth, Passwords};"),
             ("src/http/graphql/reply.rs", "use super::super::connection::server::Server;"),
             ("src/http/graphql/sse/pump.rs", "use claviger_projections::ports::Store;"),
+        ],
+    },
+    Arrow {
+        name: "the REST face imports the application, the edge, its own folder and what reads return",
+        folders: &["src/http/rest"],
+        never: &["crate", "claviger", "claviger_graphql", "claviger_store", PROJECTIONS, VAULT],
+        but: &[
+            ("crate::http::rest", "its own folder"),
+            ("crate::http::edge", "what all faces share"),
+            ("crate::auth::Auth", "the wiring hands it in: it verifies tokens"),
+            ("crate::auth::Denied", "why it refused one"),
+            ("crate::auth::Grant", "the rights of a stream, until they expire"),
+            ("crate::limits::AtWork", "the wiring hands it in: the requests of each user"),
+            ("crate::limits::Full", "why no slot is free"),
+            ("crate::limits::Held", "memory that is held as long as what it is for"),
+            ("crate::limits::Memory", "the wiring hands it in: what requests may hold"),
+            ("crate::limits::StreamSlot", "held as long as a stream lives"),
+            ("crate::limits::StreamSlots", "all slots of the process"),
+            ("crate::limits::Working", "a user's place among the requests at work"),
+            ("crate::live::Guard", "ends a stream whose rights end"),
+            ("crate::live::Watch", "the wiring hands it in: it makes guards"),
+            ("crate::system::environment::Clock", "the wiring hands it in, for times of texts"),
+            ("claviger_projections::keys::KeyView", "what reads return of a key"),
+            ("claviger_projections::ports::Page", "the page of a list, handed on to reads"),
+            ("claviger_projections::run_feed", "what feeds of runs return"),
+            ("claviger_projections::runs", "what reads return of runs"),
+        ],
+        broken: &[
+            ("src/http/rest/keys.rs", "use crate::bus::Bus;"),
+            ("src/http/rest/runs.rs", "use crate::reads::StoreReads;"),
+            ("src/http/rest/stream.rs", "use crate::http::graphql::streams::LiveFace;"),
+            ("src/http/rest/usage.rs", "use claviger_projections::ports::Store;"),
+            ("src/http/rest/runs.rs", "use claviger_graphql::sdl;"),
         ],
     },
     Arrow {

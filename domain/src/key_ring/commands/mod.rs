@@ -3,6 +3,7 @@
 
 mod activate;
 mod add_key;
+mod change_key;
 mod clear_default;
 mod deactivate;
 mod defaults;
@@ -17,6 +18,7 @@ mod start_test;
 
 pub use activate::ActivateKey;
 pub use add_key::AddKey;
+pub use change_key::ChangeKey;
 pub use clear_default::ClearDefault;
 pub use deactivate::DeactivateKey;
 pub use delete_key::DeleteKey;
@@ -36,6 +38,7 @@ commands! {
     KeyRingCommand on KeyRing: KeyRingEvent, KeyRingError {
         AddKey,
         RenameKey,
+        ChangeKey,
         StartKeyTest,
         FinishKeyTest => Ok,
         SetDefault,

@@ -23,6 +23,7 @@ use claviger_domain::orchestration::{Cost, PauseReason, Phase, Usage};
 use claviger_domain::pattern;
 use claviger_domain::timestamp::Timestamp;
 use claviger_projections::ports::Page;
+use claviger_projections::run_feed::Wait;
 use claviger_projections::runs::RunSummary;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -196,7 +197,8 @@ impl Orchestration {
     /// Why nothing happens, since when and until when; null while a call is in progress, and once it
     /// has ended. Also while it is paused.
     async fn waiting(&self) -> Option<Result<Waiting, Error>> {
-        self.detail().await.map(|detail| Waiting::of_run(&detail.view)).transpose()
+        let wait = self.detail().await.map(|detail| Wait::of_run(&detail.view)).transpose()?;
+        Some(wait.map(Waiting::from))
     }
     /// The owner's title; null if it has none, and once its content was deleted.
     async fn title(&self) -> Option<Result<String, Error>> {

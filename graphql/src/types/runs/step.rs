@@ -13,7 +13,7 @@ use claviger_domain::id::StepId;
 use claviger_domain::orchestration::{self as domain, Fallback, Run, RunFailure};
 use claviger_domain::pattern::code_of;
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::run_feed::{self, StepView};
+use claviger_projections::run_feed::{self, StepView, Wait};
 use std::sync::Arc;
 
 pub(super) fn step_id(step: StepId) -> ID {
@@ -97,7 +97,7 @@ impl Step {
     /// Why it waits for another attempt or for its turn, since when and until when; null if it waits
     /// for neither.
     async fn waiting(&self) -> Option<Waiting> {
-        Waiting::of_step(&self.known, self.waiting_since)
+        Wait::of_step(&self.known, self.waiting_since).map(Waiting::from)
     }
     /// What was done instead, where its reply could not be used.
     async fn fallback(&self) -> Option<StepFallback> {

@@ -2,9 +2,8 @@
 
 use crate::scalars::DateTime;
 use async_graphql::{Enum, SimpleObject};
-use claviger_domain::orchestration::{self as domain, Fallback, PauseReason, Phase};
-use claviger_domain::timestamp::Timestamp;
-use claviger_projections::run_feed::RunView;
+use claviger_domain::orchestration::{Fallback, PauseReason};
+use claviger_projections::run_feed::{Wait, WaitReason as Why};
 
 /// Why something waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -90,122 +89,13 @@ pub(crate) struct Waiting {
     message: String,
 }
 
-impl Waiting {
-    fn new(
-        since: Timestamp,
-        until: Option<Timestamp>,
-        reason: WaitReason,
-        message: String,
-    ) -> Self {
+impl From<Wait> for Waiting {
+    fn from(wait: Wait) -> Self {
+        let reason = match wait.reason {
+            Why::Queue => WaitReason::Queue,
+            Why::Hindrance(reason) => reason.into(),
+        };
+        let Wait { since, until, message, .. } = wait;
         Self { since: DateTime(since), until: until.map(DateTime), reason, message }
-    }
-
-    /// Of a step that may start once it is its turn. What other runs met is not in this one's log.
-    fn of_turn(since: Timestamp) -> Self {
-        let message = "its call is made when it is its turn: others go first, or the key rests after a limit that another orchestration met; it goes on by itself";
-        Self::new(since, None, WaitReason::Queue, message.to_owned())
-    }
-
-    /// Of a step whose last attempt failed, or that waits for its turn.
-    pub(super) fn of_step(step: &domain::Step, since: Option<Timestamp>) -> Option<Self> {
-        if step.state == domain::StepState::Planned {
-            return since.map(Self::of_turn);
-        }
-        let domain::StepState::Waiting { until } = step.state else { return None };
-        let reason: WaitReason = step.hindrance().unwrap_or(PauseReason::SpendLimit).into();
-        let help = if until.is_some() { by_itself(reason) } else { on_resume(reason) };
-        let message = match &step.trouble {
-            Some(trouble) => format!("{trouble}; {help}"),
-            None => help.to_owned(),
-        };
-        Some(Self::new(since?, until.or(step.until), reason, message))
-    }
-
-    /// Of a run as its row in a list has it.
-    pub(super) fn of_run(view: &RunView) -> Option<Self> {
-        match view.run.phase {
-            Phase::Queued => {
-                let message = "other orchestrations are worked on first; it begins by itself";
-                Some(Self::new(view.created_at, None, WaitReason::Queue, message.to_owned()))
-            }
-            Phase::Paused(reason) => Self::of_paused(view, reason),
-            Phase::Running => Self::of_running(view),
-            Phase::None | Phase::Completed | Phase::Failed | Phase::Cancelled => None,
-        }
-    }
-
-    fn of_paused(view: &RunView, reason: PauseReason) -> Option<Self> {
-        let (since, until) = view.paused?;
-        let help = on_resume(reason.into());
-        let stalled = view.run.steps.iter().find(|step| step.is_stalled());
-        let message = match stalled.and_then(|step| step.trouble.as_ref()) {
-            Some(trouble) if reason != PauseReason::Requested => format!("{trouble}; {help}"),
-            Some(_) | None => help.to_owned(),
-        };
-        Some(Self::new(since, until, reason.into(), message))
-    }
-
-    /// If no step is worked on: the wait of the step that goes on first.
-    fn of_running(view: &RunView) -> Option<Self> {
-        if view.run.running().next().is_some() {
-            return None;
-        }
-        let until = |step: &&domain::Step| match step.state {
-            domain::StepState::Waiting { until } => until.unwrap_or(Timestamp::MAX),
-            domain::StepState::Planned
-            | domain::StepState::Running { .. }
-            | domain::StepState::Completed
-            | domain::StepState::Failed(_)
-            | domain::StepState::Skipped => Timestamp::MAX,
-        };
-        let waits = |step: &&domain::Step| matches!(step.state, domain::StepState::Waiting { .. });
-        let Some(first) = view.run.steps.iter().filter(waits).min_by_key(until) else {
-            return view.queued().map(|(_, since)| Self::of_turn(since));
-        };
-        Self::of_step(first, view.waiting_since.get(&first.planned.step).copied())
-    }
-}
-
-/// What would help something that goes on by itself.
-const fn by_itself(reason: WaitReason) -> &'static str {
-    match reason {
-        WaitReason::RateLimit => {
-            "it goes on by itself when the limit ends, or at once with a new secret of the key or after a test that succeeds"
-        }
-        WaitReason::Overloaded
-        | WaitReason::UpstreamFault
-        | WaitReason::Interrupted
-        | WaitReason::Queue
-        | WaitReason::Credit
-        | WaitReason::SpendLimit
-        | WaitReason::KeyRefused
-        | WaitReason::KeyUnavailable
-        | WaitReason::OrganizationDisabled
-        | WaitReason::Requested
-        | WaitReason::Shutdown => "the call is made again by itself",
-    }
-}
-
-/// What would help something that waits for a user.
-const fn on_resume(reason: WaitReason) -> &'static str {
-    match reason {
-        WaitReason::Credit => {
-            "add credit in Anthropic's console or choose another key, then resume"
-        }
-        WaitReason::SpendLimit => "raise the spend limit or choose another key, then resume",
-        WaitReason::KeyRefused => "replace the key's secret or choose another key, then resume",
-        WaitReason::KeyUnavailable => {
-            "activate the key, set another expiry or choose another key, then resume"
-        }
-        WaitReason::OrganizationDisabled => {
-            "ask Anthropic about the organisation or choose a key of another one, then resume"
-        }
-        WaitReason::RateLimit => "resume when the limit has ended, or choose another key",
-        WaitReason::Overloaded => "resume when Anthropic has recovered",
-        WaitReason::UpstreamFault => "resume when Anthropic can be reached again",
-        WaitReason::Interrupted
-        | WaitReason::Requested
-        | WaitReason::Queue
-        | WaitReason::Shutdown => "resume it to go on",
     }
 }

@@ -8,7 +8,7 @@ use crate::auth::{Denied, Grant, Ticket};
 use crate::http::edge::body::{no_room, read_body};
 use crate::http::edge::envelope::RequestIds;
 use crate::http::edge::problem::{Problem, challenge};
-use crate::http::graphql::context::{client, payer};
+use crate::http::edge::sender::{client, payer};
 use crate::http::graphql::streams::LiveFace;
 use crate::http::graphql::{
     Executor, Media, Reply, RequestContext, from_json, from_uri, json_of, mutation_over_get,
