@@ -130,19 +130,24 @@ impl Listening {
         if has_timers {
             background.push(core.tracker.spawn(run_timers(&core, shutdown.clone())));
         }
-        let (failed, began) = tokio::select! {
-            // Streams end first, because the server waits for them. Sockets are upgraded
-            // connections, for which it doesn't wait.
-            (drained, began) = async { tokio::join!(server.run(router, shutdown.clone()), stop_at(&shutdown, &live)) } => {
-                if drained.cut > 0 {
-                    tracing::warn!(cut = drained.cut, "cut requests that outlasted the drain time");
-                }
-                (false, began)
+        // Streams end first, because the server waits for them. Sockets are upgraded connections, for
+        // which it doesn't wait.
+        let mut serving = Box::pin(async {
+            tokio::join!(server.run(router, shutdown.clone()), stop_at(&shutdown, &live))
+        });
+        let (failed, served) = tokio::select! {
+            served = &mut serving => (false, served),
+            () = core.store_failed() => {
+                // Whoever waits for the store is still answered: what is known of a commit, and
+                // what isn't.
+                shutdown.cancel();
+                (true, serving.await)
             }
-            () = core.store_failed() => (true, Instant::now()),
         };
-        shutdown.cancel();
-        live.stop();
+        let (drained, began) = served;
+        if drained.cut > 0 {
+            tracing::warn!(cut = drained.cut, "cut requests that outlasted the drain time");
+        }
         let closing = async {
             live.ended().await;
             for task in background {
