@@ -4,6 +4,7 @@
 use super::client::is_this_machine;
 use reqwest::{Proxy, Url};
 use serde::Deserialize;
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
@@ -18,6 +19,33 @@ pub struct UpstreamProxy(Url);
     "write it as http://host:port, https://host:port or socks5://host:port, with user:password@ before the host if need be"
 )]
 pub struct UpstreamProxyError;
+
+/// What an operator wrote, not read yet: the command line repeats texts that it cannot read.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct ProxyText(String);
+
+impl ProxyText {
+    /// # Errors
+    /// [`UpstreamProxyError`].
+    pub fn read(&self) -> Result<UpstreamProxy, UpstreamProxyError> {
+        self.0.parse()
+    }
+}
+
+impl FromStr for ProxyText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for ProxyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProxyText(..)")
+    }
+}
 
 impl UpstreamProxy {
     pub(super) fn for_client(&self) -> Result<Proxy, reqwest::Error> {

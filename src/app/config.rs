@@ -16,7 +16,7 @@ pub use reference::reference;
 pub(crate) use settings::{FILE_VARIABLE, file_argument};
 pub use settings::{Readers, SETTINGS, Setting, Settings, Unset};
 
-use crate::anthropic::proxy::UpstreamProxy;
+use crate::anthropic::proxy::{ProxyText, UpstreamProxy};
 use crate::auth::Registration;
 use crate::credentials::Sharing;
 use crate::http::edge::hosts::Hosts;
@@ -207,7 +207,7 @@ impl Config {
             data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from("claviger-data")),
             mongodb_uri: settings.mongodb_uri,
             anthropic_base_url: settings.anthropic_base_url,
-            upstream_proxy: upstream_proxy(settings.upstream_proxy, max_plan)?,
+            upstream_proxy: upstream_proxy(settings.upstream_proxy.as_ref(), max_plan)?,
             master_keys: secret_variable("CLAVIGER_MASTER_KEYS"),
             master_keys_file: settings.master_keys_file,
             token_key: secret_variable("CLAVIGER_TOKEN_KEY"),
@@ -326,9 +326,12 @@ fn user_and_group(text: &str) -> Result<(u32, u32), ConfigError> {
 }
 
 fn upstream_proxy(
-    proxy: Option<UpstreamProxy>,
+    given: Option<&ProxyText>,
     max_plan: bool,
 ) -> Result<Option<UpstreamProxy>, ConfigError> {
+    const FORM: &str = "http://host:port, https://host:port or socks5://host:port, with user:password@ before the host if need be";
+    let proxy = given.map(ProxyText::read).transpose();
+    let proxy = proxy.map_err(|_| ConfigError::Value { name: "upstream_proxy", expected: FORM })?;
     if max_plan && proxy.as_ref().is_some_and(UpstreamProxy::is_socks) {
         let expected = "an http or https proxy with max_plan: the claude program knows no other";
         return Err(ConfigError::Value { name: "upstream_proxy", expected });

@@ -2,7 +2,7 @@
 //! Flags, `--help`, `claviger.toml` and `ops/docs/CONFIGURATION.md` are made from it.
 
 use super::{ListenAddress, RegistrationSetting, SharingSetting};
-use crate::anthropic::proxy::UpstreamProxy;
+use crate::anthropic::proxy::ProxyText;
 use crate::http::edge::hosts::Hosts;
 use crate::http::edge::origins::Origins;
 use crate::http::edge::peer::TrustedProxies;
@@ -273,7 +273,7 @@ settings! {
     "Anthropic" => {
         anthropic_base_url: String = "CLAVIGER_ANTHROPIC_BASE_URL", "URL", Means("Anthropic's"), UPSTREAM,
             "Base address of Anthropic's API";
-        upstream_proxy: UpstreamProxy = "CLAVIGER_UPSTREAM_PROXY", "URL", Means("none; those of the environment are ignored"), UPSTREAM,
+        upstream_proxy: ProxyText = "CLAVIGER_UPSTREAM_PROXY", "URL", Means("none; those of the environment are ignored"), UPSTREAM,
             "Proxy for calls of Anthropic, http://, https:// or socks5://host:port; if it has a password, use the variable";
         env_keys_for: SharingSetting = "CLAVIGER_ENV_KEYS_FOR", "WHO", Means("all for oneself, else admins"), SERVERS,
             "Users of the server's ANTHROPIC_API_KEY and CLAUDE_API_KEY: all, admins or none";

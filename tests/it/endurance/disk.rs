@@ -4,7 +4,7 @@ use super::orders::Order;
 use crate::harness::client::{Client, http};
 use crate::harness::environment::system;
 use crate::harness::program::Home;
-use crate::harness::stores::sqlite_config;
+use crate::harness::stores::{caught_up, sqlite_config};
 use crate::harness::upstream::NO_UPSTREAM;
 use crate::harness::world::config;
 use claviger::app::lifecycle::Listening;
@@ -43,10 +43,13 @@ async fn an_outcome_that_nobody_knows_is_called_so() {
     let config = config(&home.data(), NO_UPSTREAM);
     let sqlite = SqliteConfig { faults: Arc::clone(&disk) as _, ..sqlite_config(home.data()) };
     let core = Core::open_on(&config, system(), sqlite).await.unwrap();
+    let store = Arc::clone(&core.store);
     let listening = Listening::bind(core, &config).await.unwrap();
     let url = format!("http://{}", listening.address());
     let serving = TaskTracker::new().spawn(listening.serve(CancellationToken::new()));
     let account = Client::register(&url, "ada").await;
+    // Otherwise it may be their commit that fails, and the server ends before it is asked.
+    caught_up(&*store).await;
     disk.0.store(true, Ordering::Relaxed);
     let answer = add(&account, 1).await;
     let error = &answer["errors"][0];

@@ -4,7 +4,7 @@ use super::environment::NOW;
 use super::mongo::{OwnServer, server};
 use claviger::app::config::Config;
 use claviger::system::environment::OsEntropy;
-use claviger_projections::ports::{Holder, LeaseName, Store};
+use claviger_projections::ports::{ACTIVITY, Holder, LeaseName, Store, USAGE};
 use claviger_store::address::MongoUri;
 use claviger_store::mongo::{MongoConfig, MongoStore};
 use claviger_store::sqlite::{DATABASE_FILE, SqliteConfig, SqliteStore};
@@ -193,4 +193,18 @@ impl TempPlace {
             drop(tokio::time::timeout(Duration::from_secs(5), server.remove(name)).await);
         }
     }
+}
+
+/// Waits until the views that follow the log have reached its end.
+pub(crate) async fn caught_up(store: &dyn Store) {
+    let reached = async |view| {
+        let at = store.checkpoint(view).await.unwrap().position;
+        at >= store.head().await.unwrap().position
+    };
+    let all = async {
+        while !(reached(ACTIVITY).await && reached(USAGE).await) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), all).await.expect("the views catch up");
 }

@@ -81,4 +81,11 @@ fn a_secret_in_a_variable_of_another_kind_is_not_repeated() {
         assert_ne!(ran.code, Some(0), "{variable} {ran:?}");
         needles.assert_none_in(variable, format!("{}{}", ran.stdout, ran.stderr).as_bytes());
     }
+    for address in [format!("http://user:{key}@:0"), format!("http://user:{key}@127.0.0.1:1/x?y")] {
+        let mut command = home.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.env("CLAVIGER_UPSTREAM_PROXY", &address);
+        let ran = Ran::of(command, b"");
+        ran.assert_refused(13, &["upstream_proxy", "http://host:port"]);
+        needles.assert_none_in("a proxy", format!("{}{}", ran.stdout, ran.stderr).as_bytes());
+    }
 }

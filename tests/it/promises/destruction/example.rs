@@ -8,7 +8,7 @@ use crate::harness::events::actor;
 use crate::harness::person::{User, api_key, context, password};
 use crate::harness::process::Process;
 use crate::harness::runs::{line, start};
-use crate::harness::stores::{Opened, StoreKind, mongo_config, sqlite_config};
+use crate::harness::stores::{Opened, StoreKind, caught_up, mongo_config, sqlite_config};
 use crate::harness::world::{TEST_KEY, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,7 +28,7 @@ use claviger_domain::secret::SecretText;
 use claviger_domain::stream::StreamName;
 use claviger_domain::text::{KeyName, Password, Username};
 use claviger_domain::timestamp::Timestamp;
-use claviger_projections::ports::{ACTIVITY, Store, TimerKind, USAGE};
+use claviger_projections::ports::TimerKind;
 use claviger_store::mongo::MongoStore;
 use claviger_store::sqlite::{DATABASE_FILE, SqliteStore};
 use claviger_vault::{Kek, KekSet};
@@ -273,17 +273,6 @@ async fn beside(world: &World) -> Tables {
             let client = mongodb::Client::with_uri_str(uri).await.unwrap();
             Tables::MongoDb(client.default_database().unwrap())
         }
-    }
-}
-
-/// Waits until the followed views are at the end of the log.
-async fn caught_up(store: &dyn Store) {
-    for view in [ACTIVITY, USAGE] {
-        until(|| async {
-            let at = store.checkpoint(view).await.unwrap().position;
-            at >= store.head().await.unwrap().position
-        })
-        .await;
     }
 }
 
