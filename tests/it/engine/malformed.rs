@@ -5,14 +5,16 @@ use super::world::one_of_each;
 use crate::harness::environment::without_waits;
 use crate::harness::person::User;
 use crate::harness::process::Process;
-use crate::harness::runs::line;
+use crate::harness::runs::{line, stands_still};
 use crate::harness::stores::StoreKind;
 use crate::harness::world::World;
 use claviger::simulator::keys::{Scenario, key};
 use claviger::simulator::script::{Act, Ending, Raw, Reply};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::id::RunId;
-use claviger_domain::orchestration::{Draft, FailureClass, Fallback, Phase, StepState, StopReason};
+use claviger_domain::orchestration::{
+    Draft, FailureClass, Fallback, PauseReason, Phase, StepState, StopReason,
+};
 use claviger_projections::run_feed::{Body, FeedCursor};
 use futures::StreamExt as _;
 use futures::future::join_all;
@@ -42,7 +44,11 @@ async fn answered(
         process.messages(ada, run, Some(FeedCursor::default())).await,
     );
     while let Some(message) = messages.next().await {
-        let Body::Delta(delta) = message.unwrap().body else { continue };
+        let body = message.unwrap().body;
+        if stands_still(&body) {
+            break;
+        }
+        let Body::Delta(delta) = body else { continue };
         match texts.last_mut() {
             Some((attempt, text)) if *attempt == delta.attempt => {
                 assert_eq!(text.len() as u64, delta.offset);
@@ -153,23 +159,25 @@ async fn a_stream_that_cant_be_used_is_a_failure_of_its_class_and_is_tried_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_after_the_head_that_no_repeat_mends_fails_the_run() {
+async fn an_error_after_the_head_that_no_repeat_mends_fails_the_run_or_pauses_it() {
     let (world, process, ada) = opened().await;
-    for (kind, class, code) in [
-        ("invalid_request_error", FailureClass::Request, ErrorCode::Validation),
-        ("authentication_error", FailureClass::Authentication, ErrorCode::KeyUnavailable),
-        ("permission_error", FailureClass::Permission, ErrorCode::KeyUnavailable),
-        ("billing_error", FailureClass::Credit, ErrorCode::KeyUnavailable),
+    for (kind, pauses) in [
+        ("invalid_request_error", None),
+        ("authentication_error", Some(PauseReason::KeyRefused)),
+        ("permission_error", Some(PauseReason::KeyRefused)),
+        ("billing_error", Some(PauseReason::Credit)),
     ] {
         let act = Act::Reply(Reply { ending: Ending::ErrorOfType(1, kind), ..Reply::default() });
         let (run, _) = answered(&world, &process, &ada, (kind, act)).await;
         let run = process.detail(&ada, run).await.view.run;
-        assert_eq!((run.phase, run.failure.unwrap().code), (Phase::Failed, code), "{kind}");
-        assert_eq!(
-            (run.steps[0].state, run.steps[0].upstream_status),
-            (StepState::Failed(class), Some(200)),
-            "{kind}"
-        );
+        let (phase, state) = match pauses {
+            Some(reason) => (Phase::Paused(reason), StepState::Waiting { until: None }),
+            None => (Phase::Failed, StepState::Failed(FailureClass::Request)),
+        };
+        assert_eq!((run.phase, run.steps[0].state), (phase, state), "{kind}");
+        let code = run.failure.map(|failure| failure.code);
+        assert_eq!(code, pauses.is_none().then_some(ErrorCode::Validation), "{kind}");
+        assert_eq!(run.steps[0].upstream_status, Some(200), "{kind}");
         assert!(
             run.steps[0].usage.input > 0 && run.steps[0].upstream_request_id.is_some(),
             "{kind}"
