@@ -9,16 +9,18 @@ use std::fmt;
 use std::str::FromStr;
 
 /// An address of a proxy. It may contain a password, so it has no readable form.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UpstreamProxy(Url);
 
 /// A text that isn't one. It isn't repeated, as it may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "write it as http://host:port, https://host:port or socks5://host:port, with user:password@ before the host if need be"
-)]
+#[error("write it as {form}", form = Self::FORM)]
 pub struct UpstreamProxyError;
+
+impl UpstreamProxyError {
+    /// What an address looks like.
+    pub const FORM: &str = "http://host:port, https://host:port or socks5://host:port, with user:password@ before the host if need be";
+}
 
 /// What an operator wrote, not read yet: the command line repeats texts that it cannot read.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -89,14 +91,6 @@ impl FromStr for UpstreamProxy {
         let is_plain =
             matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
         if is_kind && is_plain && url.has_host() { Ok(Self(url)) } else { Err(UpstreamProxyError) }
-    }
-}
-
-impl TryFrom<String> for UpstreamProxy {
-    type Error = UpstreamProxyError;
-
-    fn try_from(text: String) -> Result<Self, UpstreamProxyError> {
-        text.parse()
     }
 }
 

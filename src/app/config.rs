@@ -16,7 +16,7 @@ pub use reference::reference;
 pub(crate) use settings::{FILE_VARIABLE, file_argument};
 pub use settings::{Readers, SETTINGS, Setting, Settings, Unset};
 
-use crate::anthropic::proxy::{ProxyText, UpstreamProxy};
+use crate::anthropic::proxy::{ProxyText, UpstreamProxy, UpstreamProxyError};
 use crate::auth::Registration;
 use crate::credentials::Sharing;
 use crate::http::edge::hosts::Hosts;
@@ -329,9 +329,11 @@ fn upstream_proxy(
     given: Option<&ProxyText>,
     max_plan: bool,
 ) -> Result<Option<UpstreamProxy>, ConfigError> {
-    const FORM: &str = "http://host:port, https://host:port or socks5://host:port, with user:password@ before the host if need be";
     let proxy = given.map(ProxyText::read).transpose();
-    let proxy = proxy.map_err(|_| ConfigError::Value { name: "upstream_proxy", expected: FORM })?;
+    let proxy = proxy.map_err(|_| ConfigError::Value {
+        name: "upstream_proxy",
+        expected: UpstreamProxyError::FORM,
+    })?;
     if max_plan && proxy.as_ref().is_some_and(UpstreamProxy::is_socks) {
         let expected = "an http or https proxy with max_plan: the claude program knows no other";
         return Err(ConfigError::Value { name: "upstream_proxy", expected });

@@ -207,13 +207,11 @@ fn faces(core: &Core, config: &Config) -> Result<(Router, Arc<LiveFace>), ServeE
     });
     let rest = Arc::new(RestFace {
         ports: core.ports(),
-        auth: Arc::clone(&core.auth),
         at_work,
         memory: Arc::clone(&core.memory.requests),
         watch,
         slots: live.slots(),
         stop: live.stopping(),
-        clock: Arc::clone(&core.env.clock),
         ids: Arc::clone(&ids),
         settings: RestSettings::default(),
     });

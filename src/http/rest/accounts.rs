@@ -42,7 +42,7 @@ impl RestFace {
 
     async fn tokens(&self, status: StatusCode, tokens: Tokens) -> Answer {
         let user = self.user(tokens.principal.user).await?;
-        let ms = tokens.expires_at.0.saturating_sub(self.clock.now().0);
+        let ms = tokens.expires_at.0.saturating_sub(self.watch.clock.now().0);
         let body = json!({
             "access_token": tokens.access.expose(),
             "token_type": "bearer",
@@ -110,15 +110,11 @@ pub(super) async fn refresh(State(face): State<Arc<RestFace>>, request: Request)
     face.tokens(StatusCode::OK, tokens).await
 }
 
-pub(super) async fn me(State(face): State<Arc<RestFace>>, request: Request) -> Answer {
-    let (parts, _) = request.into_parts();
-    let call: Call = face.enter(&parts).await?;
+pub(super) async fn me(State(face): State<Arc<RestFace>>, call: Call) -> Answer {
     Ok(Json(face.user(call.owner()).await?).into_response())
 }
 
-pub(super) async fn logout(State(face): State<Arc<RestFace>>, request: Request) -> Answer {
-    let (parts, _) = request.into_parts();
-    let Call { principal, info, .. } = face.enter(&parts).await?;
-    face.ports.accounts.logout(info, principal).await?;
+pub(super) async fn logout(State(face): State<Arc<RestFace>>, call: Call) -> Answer {
+    face.ports.accounts.logout(call.info, call.principal).await?;
     Ok(Json(json!({ "message": "Signed out", "success": true })).into_response())
 }

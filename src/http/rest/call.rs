@@ -9,6 +9,7 @@ use crate::http::edge::problem::Problem;
 use crate::http::edge::sender;
 use crate::limits::{Held, Working};
 use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use claviger_application::ids::{self, IdKind};
@@ -16,8 +17,10 @@ use claviger_application::{CommandContext, Principal, RequestInfo};
 use claviger_domain::actor::Via;
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::{Failure, FailureDetail};
-use claviger_domain::id::UserId;
+use claviger_domain::id::{RunId, UserId};
+use claviger_domain::secret::SecretText;
 use claviger_domain::text::IdempotencyKey;
+use std::sync::Arc;
 use uuid::Uuid;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -81,11 +84,8 @@ impl RestFace {
     /// # Errors
     /// 401 with a challenge; 400 for headers that cannot be used; 429 for too many at once.
     pub(super) async fn enter(&self, parts: &Parts) -> Result<Call, Refusal> {
-        let Some(token) = sender::bearer(&parts.headers)? else {
-            let message = "send a token: Authorization: Bearer …";
-            return Err(Problem::unauthenticated(message).into());
-        };
-        let principal = self.auth.authenticate(&token).await?;
+        let token = token_of(parts)?;
+        let principal = self.watch.auth.authenticate(&token).await?;
         let working = self.at_work.begin(principal.user).await?;
         Ok(Call {
             principal,
@@ -117,6 +117,26 @@ impl RestFace {
         let fields = Fields::of_body(body.as_slice())?;
         Ok((fields, body.into_held()))
     }
+}
+
+/// For endpoints without a body; the others need the parts of the request besides.
+impl FromRequestParts<Arc<RestFace>> for Call {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, face: &Arc<RestFace>) -> Result<Self, Refusal> {
+        face.enter(parts).await
+    }
+}
+
+/// The token of a caller who must have one.
+pub(super) fn token_of(parts: &Parts) -> Result<SecretText, Refusal> {
+    let message = "send a token: Authorization: Bearer …";
+    sender::bearer(&parts.headers)?.ok_or_else(|| Problem::unauthenticated(message).into())
+}
+
+/// The id of a run as this face shows it.
+pub(super) fn execution(run: RunId) -> String {
+    ids::encode(IdKind::Orchestration, run.0)
 }
 
 /// The uuid of an id in a path. One that is no id is answered like one that nobody has.

@@ -1,6 +1,6 @@
 //! A run's feed as the events of the earlier service's streams.
 
-use claviger_application::ids::{self, IdKind};
+use super::call::execution;
 use claviger_domain::id::RunId;
 use claviger_domain::orchestration::{Definition, Pattern, Phase, Purpose, RunEvent, Work};
 use claviger_domain::pattern;
@@ -27,10 +27,6 @@ pub(super) struct Translator {
     pub(super) run: RunId,
     /// A design's stream has other events.
     pub(super) is_design: bool,
-}
-
-fn execution(run: RunId) -> String {
-    ids::encode(IdKind::Orchestration, run.0)
 }
 
 /// The pattern's name where a stream starts.

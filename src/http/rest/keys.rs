@@ -62,6 +62,11 @@ impl RestFace {
         }))
     }
 
+    async fn key(&self, owner: UserId, key: KeyId) -> Result<KeyView, Refusal> {
+        let key = self.ports.reads.key(owner, key).await?;
+        key.ok_or_else(|| Refusal::not_found("key"))
+    }
+
     async fn all_keys(&self, owner: UserId) -> Result<Vec<Value>, Refusal> {
         let (mut found, mut page) = (Vec::new(), Page { limit: AT_A_TIME, ..Page::default() });
         loop {
@@ -78,16 +83,12 @@ impl RestFace {
     /// The key as it is after a command, and its version.
     async fn after(&self, owner: UserId, done: &KeyDone) -> Result<(Value, u64), Refusal> {
         self.ports.reads.reach(done.commit.position).await?;
-        let id = done.key.ok_or_else(Failure::internal)?;
-        let key = self.ports.reads.key(owner, id).await?;
-        let key = key.ok_or_else(|| Refusal::not_found("key"))?;
+        let key = self.key(owner, done.key.ok_or_else(Failure::internal)?).await?;
         Ok((self.key_json(owner, &key).await?, key.facts.version))
     }
 }
 
-pub(super) async fn list(State(face): State<Arc<RestFace>>, request: Request) -> Answer {
-    let (parts, _) = request.into_parts();
-    let call = face.enter(&parts).await?;
+pub(super) async fn list(State(face): State<Arc<RestFace>>, call: Call) -> Answer {
     let keys = face.all_keys(call.owner()).await?;
     Ok(Json(json!({ "api_keys": keys })).into_response())
 }
@@ -140,13 +141,9 @@ async fn named(face: &RestFace, call: &Call, failure: Failure) -> Refusal {
 pub(super) async fn show(
     State(face): State<Arc<RestFace>>,
     Path(id): Path<String>,
-    request: Request,
+    call: Call,
 ) -> Answer {
-    let (parts, _) = request.into_parts();
-    let call = face.enter(&parts).await?;
-    let id = KeyId(id_of(IdKind::ApiKey, &id));
-    let key = face.ports.reads.key(call.owner(), id).await?;
-    let key = key.ok_or_else(|| Refusal::not_found("key"))?;
+    let key = face.key(call.owner(), KeyId(id_of(IdKind::ApiKey, &id))).await?;
     let body = face.key_json(call.owner(), &key).await?;
     Ok(([(header::ETAG, etag(key.facts.version))], Json(body)).into_response())
 }
@@ -154,16 +151,13 @@ pub(super) async fn show(
 pub(super) async fn test(
     State(face): State<Arc<RestFace>>,
     Path(id): Path<String>,
-    request: Request,
+    call: Call,
 ) -> Answer {
-    let (parts, _) = request.into_parts();
-    let call = face.enter(&parts).await?;
     let key = KeyId(id_of(IdKind::ApiKey, &id));
     let test = KeyCommand::Test { key, level: KeyTestLevel::Full, model: None };
     let done = face.ports.keys.run(call.context(), test).await.map_err(|it| call.refused(it))?;
     face.ports.reads.reach(done.commit.position).await?;
-    let view = face.ports.reads.key(call.owner(), key).await?;
-    let view = view.ok_or_else(|| Refusal::not_found("key"))?;
+    let view = face.key(call.owner(), key).await?;
     let test = view.facts.last_test.ok_or_else(Failure::internal)?;
     let notes = view.content.and_then(|content| content.test_notes);
     Ok(Json(json!({
@@ -177,10 +171,8 @@ pub(super) async fn test(
 pub(super) async fn delete(
     State(face): State<Arc<RestFace>>,
     Path(id): Path<String>,
-    request: Request,
+    call: Call,
 ) -> Answer {
-    let (parts, _) = request.into_parts();
-    let call = face.enter(&parts).await?;
     let key = KeyId(id_of(IdKind::ApiKey, &id));
     let delete = KeyCommand::Delete { key, expected: call.expected };
     face.ports.keys.run(call.context(), delete).await.map_err(|it| call.refused(it))?;

@@ -26,10 +26,8 @@ pub use self::routes::router;
 
 use self::problem::Refusal;
 use super::edge::envelope::IdSource;
-use crate::auth::Auth;
 use crate::limits::{AtWork, Memory, StreamSlots};
 use crate::live::Watch;
-use crate::system::environment::Clock;
 use axum::response::Response;
 use claviger_application::Ports;
 use std::sync::Arc;
@@ -44,7 +42,6 @@ type Answer = Result<Response, Refusal>;
 #[expect(missing_debug_implementations, reason = "trait objects and keys")]
 pub struct RestFace {
     pub ports: Ports,
-    pub auth: Arc<Auth>,
     /// Bounds the requests of one user, on all faces together.
     pub at_work: Arc<AtWork>,
     /// Holds the requests that arrive and are worked on.
@@ -55,7 +52,6 @@ pub struct RestFace {
     pub slots: Arc<StreamSlots>,
     /// Cancelled when the server stops: streams end, and their clients come back.
     pub stop: CancellationToken,
-    pub clock: Arc<dyn Clock>,
     pub ids: IdSource,
     pub settings: RestSettings,
 }

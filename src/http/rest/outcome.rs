@@ -1,12 +1,12 @@
 //! How a request for a whole run ends: its result, or why there is none.
 
+use super::call::execution;
 use super::events::{duration_ms, set, why_none};
 use super::problem::Refusal;
 use super::{Answer, RestFace};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use claviger_application::ids::{self, IdKind};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{RunId, UserId};
@@ -61,10 +61,6 @@ const fn status_of_pause(reason: PauseReason) -> StatusCode {
         | PauseReason::UpstreamFault
         | PauseReason::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
     }
-}
-
-fn execution(run: RunId) -> String {
-    ids::encode(IdKind::Orchestration, run.0)
 }
 
 /// A pause, under the name that the sentence has where it is shown.

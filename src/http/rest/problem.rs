@@ -1,6 +1,6 @@
 //! Errors of this face: `{"detail": …}` for every status, as `FastAPI` writes them.
 
-use crate::http::edge::problem::{Problem, status_of};
+use crate::http::edge::problem::{Problem, challenge};
 use crate::http::edge::renderers::Rendered;
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -62,8 +62,7 @@ impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         let Failure { code, message, detail, .. } = failure;
         let problem = if code == ErrorCode::Unauthenticated {
-            let challenge = crate::http::edge::problem::challenge();
-            Problem::new(code, message).with_header(header::WWW_AUTHENTICATE, challenge)
+            Problem::new(code, message).with_header(header::WWW_AUTHENTICATE, challenge())
         } else {
             Problem::new(code, message)
         };
@@ -78,7 +77,7 @@ impl From<Failure> for Refusal {
             | FailureDetail::Versions { .. }
             | FailureDetail::Existing(_)
             | FailureDetail::Credentials
-            | FailureDetail::Resolution(_) => problem.with_status(status_of(code)),
+            | FailureDetail::Resolution(_) => problem,
         })
     }
 }

@@ -1,16 +1,15 @@
 //! `/api/orchestration/executions`: the caller's runs.
 
-use super::call::{etag, id_of};
+use super::call::{Call, etag, execution, id_of, token_of};
 use super::events::{Translator, duration_ms, why_none};
 use super::problem::Refusal;
-use super::start::token_of;
 use super::stream::Place;
 use super::{Answer, RestFace};
 use axum::Json;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header;
 use axum::response::IntoResponse as _;
-use claviger_application::ids::{self, IdKind};
+use claviger_application::ids::IdKind;
 use claviger_application::{RunCommand, RunDetail, RunFilter, cursor};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
@@ -78,7 +77,7 @@ fn summary(run: &RunSummary, waiting: Option<&Value>) -> Value {
     let facts = &run.facts;
     let ms = facts.finished_at.map(|end| end.ms_since(facts.created_at));
     json!({
-        "execution_id": ids::encode(IdKind::Orchestration, run.id.0),
+        "execution_id": execution(run.id),
         "pattern": facts.pattern.as_str(),
         "status": word(facts.state),
         "title": run.content.as_ref().and_then(|content| content.title.clone()),
@@ -100,7 +99,7 @@ fn detail(run: &RunDetail) -> Value {
     let error = has_failed.then(|| why_none(view).remove("error")).flatten();
     let ms = view.finished_at.map(|_| duration_ms(view));
     json!({
-        "execution_id": ids::encode(IdKind::Orchestration, run.id.0),
+        "execution_id": execution(run.id),
         "pattern": view.run.settings.as_ref().map(|settings| settings.pattern.as_str()),
         "status": word(state),
         "title": view.run.title,
@@ -181,9 +180,7 @@ impl RestFace {
         Ok(())
     }
 
-    async fn ask(&self, id: &str, request: Request, ask: ControlRequest) -> Answer {
-        let (parts, _) = request.into_parts();
-        let call = self.enter(&parts).await?;
+    async fn ask(&self, id: &str, call: Call, ask: ControlRequest) -> Answer {
         let run = RunId(id_of(IdKind::Orchestration, id));
         let before = self.run(call.owner(), id).await?;
         let done = self.ports.run_commands.run(call.context(), RunCommand::Ask { run, ask }).await;
@@ -207,10 +204,8 @@ impl RestFace {
 pub(super) async fn list(
     State(face): State<Arc<RestFace>>,
     Query(listing): Query<Listing>,
-    request: Request,
+    call: Call,
 ) -> Answer {
-    let (parts, _) = request.into_parts();
-    let call = face.enter(&parts).await?;
     let limit = listing.limit.unwrap_or(LIMIT.0);
     if !(1..=LIMIT.1).contains(&limit) {
         let message = format!("limit must be 1 to {}", LIMIT.1);
@@ -232,10 +227,8 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(face): State<Arc<RestFace>>,
     Path(id): Path<String>,
-    request: Request,
+    call: Call,
 ) -> Answer {
-    let (parts, _) = request.into_parts();
-    let call = face.enter(&parts).await?;
     let run = face.run(call.owner(), &id).await?;
     Ok(([(header::ETAG, etag(run.view.run.version))], Json(detail(&run))).into_response())
 }
@@ -243,25 +236,25 @@ pub(super) async fn show(
 pub(super) async fn cancel(
     State(face): State<Arc<RestFace>>,
     Path(id): Path<String>,
-    request: Request,
+    call: Call,
 ) -> Answer {
-    face.ask(&id, request, ControlRequest::Cancel).await
+    face.ask(&id, call, ControlRequest::Cancel).await
 }
 
 pub(super) async fn pause(
     State(face): State<Arc<RestFace>>,
     Path(id): Path<String>,
-    request: Request,
+    call: Call,
 ) -> Answer {
-    face.ask(&id, request, ControlRequest::Pause).await
+    face.ask(&id, call, ControlRequest::Pause).await
 }
 
 pub(super) async fn resume(
     State(face): State<Arc<RestFace>>,
     Path(id): Path<String>,
-    request: Request,
+    call: Call,
 ) -> Answer {
-    face.ask(&id, request, ControlRequest::Resume).await
+    face.ask(&id, call, ControlRequest::Resume).await
 }
 
 /// From the beginning, or after the event that `Last-Event-ID` names.

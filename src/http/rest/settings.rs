@@ -1,8 +1,9 @@
 //! The models, and by what a run would be paid.
 
+use super::call::Call;
 use super::{Answer, RestFace};
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::IntoResponse as _;
 use claviger_application::ModelInfo;
 use claviger_domain::failure::Failure;
@@ -20,9 +21,7 @@ fn described(model: &ModelInfo) -> String {
     size.into_iter().chain([price.to_owned()]).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) async fn models(State(face): State<Arc<RestFace>>, request: Request) -> Answer {
-    let (parts, _) = request.into_parts();
-    let _call = face.enter(&parts).await?;
+pub(super) async fn models(State(face): State<Arc<RestFace>>, _call: Call) -> Answer {
     let models = face.ports.credentials.models().await?;
     let default = models.iter().find(|model| model.is_default).map(|model| model.id.clone());
     let models: Vec<_> = models
@@ -41,9 +40,7 @@ pub(super) async fn models(State(face): State<Arc<RestFace>>, request: Request) 
     Ok(Json(json!({ "models": models, "default_model_id": default })).into_response())
 }
 
-pub(super) async fn mode(State(face): State<Arc<RestFace>>, request: Request) -> Answer {
-    let (parts, _) = request.into_parts();
-    let call = face.enter(&parts).await?;
+pub(super) async fn mode(State(face): State<Arc<RestFace>>, call: Call) -> Answer {
     let context = Context::parse("default").map_err(|_| Failure::internal())?;
     let (owner, roles) = (call.owner(), call.principal.roles.clone());
     let candidates = face.ports.credentials.resolution(owner, roles, context, None).await?;

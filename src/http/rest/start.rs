@@ -1,14 +1,12 @@
 //! `/api/orchestration/{pattern}` and `/api/orchestration-designs/generate`: starts a run, and
 //! waits for it or streams it.
 
-use super::call::Call;
+use super::call::{Call, token_of};
 use super::events::Translator;
 use super::patterns::Shape;
 use super::problem::Refusal;
 use super::stream::Place;
 use super::{Answer, RestFace};
-use crate::http::edge::problem::Problem;
-use crate::http::edge::sender;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -17,19 +15,12 @@ use claviger_application::{RunCommand, StartRun};
 use claviger_domain::code::ErrorCode;
 use claviger_domain::failure::Failure;
 use claviger_domain::id::{KeyId, RunId};
-use claviger_domain::secret::SecretText;
 use claviger_domain::text::{Context, ModelId, Title};
 use std::sync::Arc;
 
 const MIB: usize = 1024 * 1024;
 /// Most bytes of a body, and of one that may have pictures.
 const BODY_MAX: (usize, usize) = (MIB, 16 * MIB);
-
-/// The token of a caller who must have one.
-pub(super) fn token_of(parts: &Parts) -> Result<SecretText, Refusal> {
-    let message = "send a token: Authorization: Bearer …";
-    sender::bearer(&parts.headers)?.ok_or_else(|| Problem::unauthenticated(message).into())
-}
 
 impl RestFace {
     async fn begun(

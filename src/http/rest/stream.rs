@@ -173,7 +173,7 @@ impl Flow {
     }
 
     async fn take(&mut self, message: &FeedMessage) {
-        let now = self.face.clock.now();
+        let now = self.face.watch.clock.now();
         let rest;
         let message = match self.place.texts.rest_of(message) {
             Rest::All => message,

@@ -1,9 +1,10 @@
 //! `/api/auth/usage-stats`: what the caller's runs used.
 
+use super::call::Call;
 use super::problem::Refusal;
 use super::{Answer, RestFace};
 use axum::Json;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Query, State};
 use axum::response::IntoResponse as _;
 use claviger_application::RunFilter;
 use claviger_application::ids::{self, IdKind};
@@ -66,10 +67,8 @@ const AT_A_TIME: usize = 100;
 pub(super) async fn stats(
     State(face): State<Arc<RestFace>>,
     Query(period): Query<Period>,
-    request: Request,
+    call: Call,
 ) -> Answer {
-    let (parts, _) = request.into_parts();
-    let call = face.enter(&parts).await?;
     let from = moment("period_start", period.period_start.as_deref())?;
     let to = moment("period_end", period.period_end.as_deref())?;
     let (first, last) = (from.unwrap_or(Timestamp(0)), to.unwrap_or(Timestamp::MAX));

@@ -252,7 +252,6 @@ const ROOMS: [Room; 35] = [
     room(
         "src/http/rest",
         &[
-            "crate::auth::Auth",
             "crate::auth::Denied",
             "crate::auth::Grant",
             "crate::http::edge",
@@ -265,7 +264,6 @@ const ROOMS: [Room; 35] = [
             "crate::limits::Working",
             "crate::live::Guard",
             "crate::live::Watch",
-            CLOCK,
             APPLICATION,
             DOMAIN,
             "claviger_projections::keys::KeyView",
