@@ -197,8 +197,10 @@ async fn attend(
     };
     let done = async { tokio::join!(work, tell(said, &mut to, bounds.frame, &over)) };
     tokio::select! {
-        _ = done => {}
+        // First: what reads is not begun for a client that has gone already.
+        biased;
         () = listen_for_the_end(&mut from, &over) => {}
+        _ = done => {}
     }
 }
 

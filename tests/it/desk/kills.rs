@@ -67,13 +67,16 @@ async fn a_server_that_is_killed_leaves_its_client_with_an_error() {
 }
 
 /// What is answered to a client that wants no more from the start.
-async fn given_up(home: &Home, operation: Value) -> Value {
+async fn given_up(home: &Home, server: &Server, operation: Value) -> Value {
+    // It sees the request and its end at once.
+    server.signal(Signal::STOP);
     let mut stream = connected(&home.data()).await;
     let ask = json!({"operation": operation, "json": false, "given": {}});
     let head =
         json!({"version": env!("CARGO_PKG_VERSION"), "key": key_of(&home.data()), "ask": ask});
     request(&mut stream, &head, "").await;
     stream.shutdown().await.unwrap();
+    server.signal(Signal::CONT);
     said(&mut stream).await.pop().unwrap()
 }
 
@@ -83,11 +86,11 @@ async fn a_command_that_reads_ends_with_its_client_and_a_change_does_not() {
     home.run(&["user", "add", "ada", "--email", "ada@example.org"]).assert_code(0);
     let server = home.serve(NO_UPSTREAM);
     for operation in [json!({"Verify": {"live": true}}), json!("VaultStatus")] {
-        let end = given_up(&home, operation).await;
+        let end = given_up(&home, &server, operation).await;
         assert_eq!(end["refused"]["code"], "SHUTTING_DOWN", "{end}");
     }
     let bob = json!({"name": "bob", "email": "bob@example.org", "role": "User", "full_name": null, "password_stdin": false});
-    assert_eq!(given_up(&home, json!({"User": {"Add": bob}})).await, json!({"end": 0}));
+    assert_eq!(given_up(&home, &server, json!({"User": {"Add": bob}})).await, json!({"end": 0}));
     home.run(&["user", "show", "bob"]).assert_code(0);
     server.stop().await;
 }

@@ -197,10 +197,13 @@ async fn a_program_under_landlock_is_refused_for_what_it_cannot_read() {
         let mut stream = UnixStream::connect(dir.join(FILE)).unwrap();
         let head = json!({"version": env!("CARGO_PKG_VERSION"), "key": "", "ask": {"operation": "VaultStatus", "json": false, "given": {}}});
         let head = head.to_string();
+        let mut request = Vec::new();
         for frame in [head.as_bytes(), b""] {
-            stream.write_all(&u32::try_from(frame.len()).unwrap().to_be_bytes()).unwrap();
-            stream.write_all(frame).unwrap();
+            request.extend(u32::try_from(frame.len()).unwrap().to_be_bytes());
+            request.extend(frame);
         }
+        // In one piece: the server may answer and be gone after the first frame.
+        stream.write_all(&request).unwrap();
         let mut said = Vec::new();
         // The server leaves the second frame unread, which may end the reading with an error.
         drop(stream.read_to_end(&mut said));
